@@ -1,0 +1,168 @@
+"""Borrowing a network: evaluated as it should be for reading codes, and handed back as it came."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from hashlens.errors import CaptureError, ModelError
+
+Module = torch.nn.Module
+
+
+def unwrap(model: Module) -> Module:
+    """Return the network inside DataParallel, DistributedDataParallel and torch.compile wrappers.
+
+    Raises
+    ------
+    ModelError
+        If `model` is no module.
+    CaptureError
+        If it is sharded (FSDP) or quantised, where units cannot be seen.
+    """
+    if not isinstance(model, Module):
+        raise ModelError(f"a torch.nn.Module is needed, received {type(model).__name__}")
+    wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    while isinstance(model, wrappers) or hasattr(model, "_orig_mod"):
+        inner = model.module if isinstance(model, wrappers) else model._orig_mod
+        assert isinstance(inner, Module)
+        model = inner
+    for name, module in model.named_modules():
+        where = f"{name or 'the model'} ({type(module).__name__})"
+        if any("FullyShardedDataParallel" in kind.__name__ or kind.__name__ == "FSDPModule"
+               for kind in type(module).__mro__):  # fmt: skip
+            raise CaptureError(
+                f"{where} is sharded by FSDP, where no process holds whole layers; gather the full state dict into an "
+                "unsharded copy and encode that"
+            )
+        if _is_quantised(module):
+            raise CaptureError(f"{where} is quantised, which hides its activations; encode the float network instead")
+    return model
+
+
+def _is_quantised(module: Module) -> bool:
+    origin = type(module).__module__
+    if "quantized" in origin.split(".") or getattr(module, "_type", "") == "quantized":
+        return True
+    return any(tensor.is_quantized for tensor in module.parameters(recurse=False)) or any(
+        tensor.is_quantized for tensor in module.buffers(recurse=False)
+    )
+
+
+@contextmanager
+def borrowed(model: Module) -> Iterator[None]:
+    """Run the body with `model` in eval mode, without gradients, fast paths, compilation or global random numbers.
+
+    Everything is put back at the end, also when the body raises: the mode of every submodule, the switches of torch,
+    and the state of the global generators.
+    """
+    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
+        stack.callback(_restore_modes, modes)
+        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
+        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
+            # The fused recurrent kernel shows no gate; the plain one does.
+            stack.callback(torch._C._set_mkldnn_enabled, torch._C._get_mkldnn_enabled())
+            torch._C._set_mkldnn_enabled(False)
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        # The switch of the transformer fast path does not reach scripted code, which leaves it with gradients on.
+        stack.enter_context(torch.enable_grad() if scripted else torch.no_grad())
+        for module, training in modes:
+            if training:
+                _set_mode(module, False)
+        yield
+
+
+def _set_mode(module: Module, training: bool) -> None:
+    module.training = training
+
+
+def _restore_modes(modes: list[tuple[Module, bool]]) -> None:
+    for module, training in modes:
+        if module.training != training:
+            _set_mode(module, training)
+
+
+def _cuda_devices(model: Module) -> list[int]:
+    devices = {tensor.device for tensor in model.parameters()} | {tensor.device for tensor in model.buffers()}
+    return sorted({device.index or 0 for device in devices if device.type == "cuda"})
+
+
+def qualified_name(kind: type) -> str:
+    """Return a class's name with its module, as an exported program writes it."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+class RunningModule:
+    """The path of the module that is running, kept by forward hooks while the context is open.
+
+    Scripted submodules run no hooks and count as their scripted root; an exported program is run node by node, and its
+    nodes say which module they came from.
+    """
+
+    def __init__(
+        self, model: Module, on_enter: Callable[[Module], None], on_leave: Callable[[str, Module, bool], None]
+    ) -> None:
+        self.model = model
+        self.stack: list[tuple[str, str]] = []
+        self._on_enter, self._on_leave = on_enter, on_leave
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> "RunningModule":
+        eager = [at for at in self.model.named_modules() if not isinstance(at[1], torch.jit.ScriptModule)]
+        for path, module in eager:
+            self._handles.append(module.register_forward_pre_hook(self._enter(path)))
+            self._handles.append(module.register_forward_hook(self._leave(path), always_call=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _enter(self, path: str) -> Callable[[Module, Any], None]:
+        def enter(module: Module, inputs: Any) -> None:
+            self.stack.append((path, qualified_name(type(module))))
+            self._on_enter(module)
+
+        return enter
+
+    def _leave(self, path: str) -> Callable[[Module, Any, Any], None]:
+        def leave(module: Module, inputs: Any, output: Any) -> None:
+            if self.stack:
+                self.stack.pop()
+                self._on_leave(path, module, output is None)  # a forward that raised has no output
+
+        return leave
+
+    @property
+    def current(self) -> tuple[str, str]:
+        """Path and qualified class name of the module now running; the root has the path ''."""
+        return self.stack[-1] if self.stack else ("", "")
+
+    def runner(self) -> Callable[..., Any]:
+        """Return what to call in place of the model so that paths are known."""
+        self.stack.clear()
+        model = self.model
+        if isinstance(model, torch.fx.GraphModule) and any("nn_module_stack" in at.meta for at in model.graph.nodes):
+            return _NodeByNode(model, self).run
+        return model
+
+
+class _NodeByNode(torch.fx.Interpreter):
+    """An exported graph, run node by node under the path of the module that each node came from."""
+
+    def __init__(self, graph: torch.fx.GraphModule, running: RunningModule) -> None:
+        super().__init__(graph)
+        self._running = running
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        origins = list(n.meta.get("nn_module_stack", {}).values())
+        path, kind = origins[-1] if origins else ("", "")
+        name = kind if isinstance(kind, str) else qualified_name(kind)
+        self._running.stack = [(str(path).removeprefix("L['self']").lstrip("."), name)]
+        return super().run_node(n)

@@ -1,0 +1,364 @@
+"""Capture: run a network on batches and read the bits of its gates, whatever way they are written.
+
+A dispatch mode sees every ATen operator, so that modules, functional calls, in-place operators, scripted and exported
+graphs give the same bits. Bits are read from a gate's input before the operator runs, so in-place operators cost no
+copy.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.borrow import RunningModule, borrowed, qualified_name
+from hashlens.codes.codes import Layer, lay_out
+from hashlens.codes.dispatch import Dispatch
+from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
+from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
+from hashlens.errors import CaptureError, ModelError, nearest
+
+Tensor = torch.Tensor
+_ACTIVATION_NAMES = {qualified_name(kind) for kind in ACTIVATION_MODULES}
+_RUN_ERRORS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError)
+
+
+@dataclass(frozen=True)
+class CapturedBatch:
+    """What one batch gave: packed rows (a tensor on an accelerator) laid out as `layers`, channel values, output."""
+
+    packed: Packed | Tensor
+    values: npt.NDArray[np.float32] | None
+    layers: tuple[Layer, ...]
+    output: Any
+    penultimate: Tensor | None
+
+
+class Capture:
+    """Read the bits of a network, batch by batch; a context manager.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Already unwrapped (see :func:`hashlens.codes.borrow.unwrap`).
+    layers : sequence of str, optional
+        Globs over layer names; ``!glob`` leaves layers out. None takes all.
+    granularity : {"unit", "channel"}
+        ``channel``: one bit a channel (some unit of it is on) and its activation summed over space.
+    gates : {"activations", "all"}
+        ``all`` adds abs, maximum, minimum and max-pool.
+    penultimate : bool
+        Whether to keep the input of the last affine map of each batch.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        *,
+        layers: Sequence[str] | None = None,
+        granularity: str = "unit",
+        gates: str = "activations",
+        penultimate: bool = False,
+    ) -> None:
+        self.model = model
+        self.patterns = None if layers is None else list(layers)
+        self.channel = granularity == "channel"
+        self.every_gate = gates == "all"
+        self.keep_penultimate = penultimate
+        self.layout: list[Layer] | None = None
+        self.kept: dict[str, npt.NDArray[np.int64]] | None = None
+        self.reached: dict[str, bool] = {}
+        self.ignored: dict[str, None] = {}
+        self.varying = False
+        self._scratch = torch.empty(0, dtype=torch.bool)
+        self._start_batch(0, None)
+
+    def __enter__(self) -> "Capture":
+        self._stack = ExitStack()
+        with self._stack:
+            self._stack.enter_context(borrowed(self.model))
+            running = RunningModule(self.model, self._enter_module, self._leave_module)
+            self._running = self._stack.enter_context(running)
+            self.runner = self._running.runner()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    @property
+    def running_path(self) -> str:
+        """The path of the module that is running."""
+        return self._running.current[0]
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers seen, laid out in a row."""
+        return lay_out(self.layout or [])
+
+    def run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int, mask: Tensor | None = None) -> CapturedBatch:
+        """Run ``call(network, inputs)`` on one batch of `size` examples and return its bits.
+
+        Parameters
+        ----------
+        call : callable
+            Calls the network it is given on the inputs.
+        inputs : Any
+            The batch.
+        size : int
+            Examples in the batch.
+        mask : torch.Tensor, optional
+            bool ``(size, positions)``, true where a position is no padding.
+
+        Raises
+        ------
+        CaptureError
+            If a gate is hidden, its input is not finite, or it changes its size between batches.
+        ModelError
+            If the network rejects the batch.
+        """
+        self._start_batch(size, mask)
+        try:
+            with Dispatch(self):
+                output = call(self.runner, inputs)
+        except _RUN_ERRORS as error:
+            # A scripted network turns our own refusal into a RuntimeError of its interpreter.
+            raise self._refusal or model_error(error, inputs) from error
+        self._finish_batch()
+        return CapturedBatch(self._row(size), self._value_row(), lay_out(self._seen), output, self._penultimate)
+
+    def _start_batch(self, size: int, mask: Tensor | None) -> None:
+        self._size, self._mask = size, mask
+        self._names: dict[str, int] = {}
+        self._seen: list[Layer] = []
+        self._parts: list[Any] = []
+        self._values: list[Tensor] = []
+        self._sums: list[tuple[str, Tensor]] = []
+        self._gates_run = 0
+        self._entered: list[int] = []
+        self._after_convolution = False
+        self._penultimate: Tensor | None = None
+        self._refusal: CaptureError | None = None
+
+    # --- what the modules tell -----------------------------------------------------------------------------------
+
+    def _enter_module(self, module: torch.nn.Module) -> None:
+        self._entered.append(self._gates_run)
+
+    def _leave_module(self, path: str, module: torch.nn.Module, failed: bool) -> None:
+        gates_before = self._entered.pop()
+        if isinstance(module, ACTIVATION_MODULES) and self._gates_run == gates_before and not failed:
+            raise CaptureError(
+                f"activation module {path or 'the model'!r} ({type(module).__name__}) ran and no gate was seen in it: "
+                "its forward hides the operator; write it with torch operators, or replace it by the standard module"
+            )
+
+    # --- what the operators tell ---------------------------------------------------------------------------------
+
+    def on_gate(self, gate: Gate, bound: Bound, output: Tensor | None = None) -> None:
+        """Read the bits of one elementwise gate (in channel mode, from its output too)."""
+        self._gates_run += 1
+        planes = gate.planes(bound)
+        if planes and (gate.activation or self.every_gate) and self._usable(gate.name, planes[0][0]):
+            name = self._name(gate.name)
+            if self._selected(name):
+                shape = tuple(planes[0][0].shape[1:])
+                self._check_finite(name, planes[0][0])
+                if self.channel:
+                    self._take_channels(name, gate, planes, output)
+                else:
+                    self._take(Layer(name, gate.name, shape, len(planes), gate.soft), planes)
+
+    def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
+        """Read the one-hot choices of one max-pool."""
+        if self.every_gate and not self.channel and self._usable(operator, bound["self"]):
+            name = self._name(operator)
+            if self._selected(name):
+                chosen = max_pool_choices(operator, bound, indices)
+                self._append(Layer(name, operator, tuple(indices.shape[1:]), chosen.shape[-1]), chosen.flatten(1))
+
+    def on_affine(self, operator: str, inputs: Tensor) -> None:
+        """Note an affine map: it says where channels are, and the last one's input is the penultimate feature."""
+        self._after_convolution = "convolution" in operator
+        if self.keep_penultimate and inputs.dim() >= 2 and len(inputs) == self._size:
+            self._penultimate = inputs
+
+    def refuse(self, reason: str) -> CaptureError:
+        """Return the error for what cannot be read, and remember it: a scripted network may hide it on its way up."""
+        self._refusal = CaptureError(reason)
+        return self._refusal
+
+    def _usable(self, operator: str, x: Tensor) -> bool:
+        usable = x.is_floating_point() and x.dim() >= 1 and x.shape[0] == self._size and x.numel() > 0
+        if not usable:
+            path = self.running_path
+            self.ignored[f"{path or 'root'}: {operator} of {x.dtype} {tuple(x.shape)} for {self._size} examples"] = None
+        return usable
+
+    def _name(self, operator: str) -> str:
+        path, kind = self._running.current
+        base = path if kind in _ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
+        calls = self._names.get(base, 0)
+        self._names[base] = calls + 1
+        return f"{base}#{calls}" if calls else base
+
+    def _selected(self, name: str) -> bool:
+        if name not in self.reached:
+            self.reached[name] = selected(name, self.patterns)
+        return self.reached[name] and (self.kept is None or name in self.kept)
+
+    def _check_finite(self, name: str, x: Tensor) -> None:
+        total = x.sum(dtype=torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else None)
+        if x.device.type != "cpu":
+            self._sums.append((name, total))  # one synchronisation a batch, not one a gate
+        elif not torch.isfinite(total):
+            bad = int((~torch.isfinite(x)).sum())
+            if bad:
+                raise self.refuse(
+                    f"layer {name!r}: {bad:,} of {x.numel():,} activations are NaN or infinite; check the inputs "
+                    "(NaN, missing normalisation) and the weights"
+                )
+
+    # --- bits ----------------------------------------------------------------------------------------------------
+
+    def _take(self, layer: Layer, planes: list[Plane]) -> None:
+        x, at = planes[0]
+        if self.kept is None and self._mask is None and layer.planes == 1 and x.device.type == "cpu":
+            if self._scratch.numel() < x.numel():
+                self._scratch = torch.empty(x.numel(), dtype=torch.bool)
+            bits = self._scratch[: x.numel()].view(x.shape)
+            torch.gt(x, at, out=bits)
+            self._append(layer, bits.view(self._size, -1))
+            return
+        bits = torch.stack([x > at for x, at in planes], dim=-1) if layer.planes > 1 else x > at
+        bits = self._masked(bits)
+        self._append(layer, bits.flatten(1))
+
+    def _take_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor | None) -> None:
+        assert output is not None
+        out = self._masked(output)
+        axis = 1 if self._after_convolution or out.dim() == 2 else out.dim() - 1
+        space = [at for at in range(1, out.dim()) if at != axis]
+        self._values.append((out.sum(dim=space) if space else out).float())
+        on = [self._masked(x > at) for x, at in planes]
+        bits = torch.stack([plane.amax(dim=space) if space else plane for plane in on], dim=-1)
+        self._append(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
+
+    def _masked(self, x: Tensor) -> Tensor:
+        mask = self._mask
+        if mask is None or x.dim() < 3 or x.shape[1] != mask.shape[1]:
+            return x
+        keep = mask.to(device=x.device, dtype=torch.bool).view(*mask.shape, *([1] * (x.dim() - 2)))
+        return x & keep if x.dtype == torch.bool else x * keep
+
+    def _append(self, layer: Layer, bits: Tensor) -> None:
+        positions = None if self.kept is None else self.kept[layer.name]
+        if positions is not None:
+            bits = bits[:, torch.from_numpy(positions).to(bits.device)]
+        self._expect(replace(layer, bits=bits.shape[1], positions=positions))
+        if bits.device.type == "cpu":
+            self._parts.append(pack_bits(bits.numpy()))
+        else:
+            self._parts.append(pack_bits_torch(bits))
+
+    def _expect(self, layer: Layer) -> None:
+        """Add a layer to those of this batch; it must be the one that stood there in the batches before."""
+        at = len(self._seen)
+        self._seen.append(layer)
+        if self.layout is None:
+            return
+        if at >= len(self.layout) or self.layout[at].name != layer.name:
+            raise self.refuse(
+                f"layer {layer.name!r} ran where the first batch ran "
+                f"{self.layout[at].name if at < len(self.layout) else 'nothing more'!r}: the gates that run depend on "
+                "the data; choose those that always run with layers="
+            )
+        known = self.layout[at]
+        if known.shape == layer.shape:
+            return
+        if self._mask is None or known.shape[1:] != layer.shape[1:] or self.kept is not None:
+            raise self.refuse(
+                f"layer {layer.name!r}: {layer.shape} activations an example, {known.shape} in an earlier batch; "
+                'inputs of varying size need mask= (padded tokens) or granularity="channel"'
+            )
+        self.varying = True
+        if layer.shape[0] > known.shape[0]:
+            self.layout[at] = layer
+
+    def _finish_batch(self) -> None:
+        if self._sums:
+            finite = torch.isfinite(torch.stack([total.double() for _, total in self._sums])).tolist()
+            bad = [name for (name, _), good in zip(self._sums, finite, strict=True) if not good]
+            if bad:
+                raise CaptureError(f"layer {bad[0]!r}: some activations are NaN or infinite; check inputs and weights")
+        if self.layout is None:
+            self._check_selection()
+            self.layout = self._seen
+        elif len(self._seen) < len(self.layout):
+            missing = self.layout[len(self._seen)].name
+            raise CaptureError(
+                f"layer {missing!r} ran in the first batch and not in this one: the gates that run depend on the data; "
+                "choose those that always run with layers="
+            )
+
+    def _check_selection(self) -> None:
+        if not self.reached:
+            seen = "; ".join(list(self.ignored)[:5])
+            raise CaptureError(
+                "the model gives no code: no activation was reached in eval mode"
+                + (f" that has the {self._size} examples in front. Seen: {seen}" if seen else "")
+                + ". hashlens reads ReLU-like gates (hard) and GELU, SiLU, tanh, sigmoid, ... (soft)"
+            )
+        for pattern in self.patterns or []:
+            if not any(fnmatchcase(name, pattern.removeprefix("!")) for name in self.reached):
+                raise CaptureError(
+                    f"no layer matches {pattern!r}: it is never reached in eval mode; "
+                    f"{nearest(pattern, self.reached)} Layers with gates: {_short(list(self.reached))}"
+                )
+        if not self._seen:
+            names = _short(list(self.reached))
+            raise CaptureError(f"layers={self.patterns} leave no layer; layers with gates: {names}")
+
+    # --- rows ----------------------------------------------------------------------------------------------------
+
+    def _row(self, size: int) -> Packed | Tensor:
+        parts = self._parts
+        if isinstance(parts[0], Tensor):
+            return torch.cat(parts, dim=1)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _value_row(self) -> npt.NDArray[np.float32] | None:
+        return torch.cat(self._values, dim=1).detach().cpu().numpy() if self._values else None
+
+
+def selected(name: str, patterns: Sequence[str] | None) -> bool:
+    """Return whether a layer name matches some glob and no ``!glob``.
+
+    >>> selected("hidden.0.relu", ["hidden.*", "!*.1.*"]), selected("head", ["!hidden.*"])
+    (True, True)
+    """
+    if patterns is None:
+        return True
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    return any(fnmatchcase(name, glob) for glob in wanted) and not any(fnmatchcase(name, glob) for glob in unwanted)
+
+
+def _short(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+
+
+def model_error(error: Exception, inputs: Any) -> ModelError:
+    """Return the one-line error for a network that raised on its inputs."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, torch.OutOfMemoryError):
+        return ModelError(f"out of memory: {text[0]}; use a smaller batch_size")
+    shape = f"{tuple(inputs.shape)} {inputs.dtype}" if isinstance(inputs, Tensor) else type(inputs).__name__
+    return ModelError(
+        f"the model rejects inputs of {shape}: {text[0]}; check the shape and dtype it takes, or give "
+        "forward=fn(model, batch)"
+    )

@@ -1,0 +1,352 @@
+"""Codes: n rows of packed bits, the layers they come from, labels, ids and provenance."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
+from hashlens.codes.provenance import Provenance
+from hashlens.errors import CodesError, nearest
+from hashlens.seeds import numpy_generator
+
+CHUNK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One gate of a network and its span in a code.
+
+    Attributes
+    ----------
+    name : str
+        Module path of the gate; a further call of the same gate ends in ``#1``, ``#2``, ...
+    gate : str
+        The operator: ``relu``, ``hardtanh``, ``gelu``, ...
+    shape : tuple of int
+        Shape of the activation without the batch.
+    planes : int
+        Bits per unit: 1 for a ReLU, 2 for a ReLU6. Bits are ordered by plane, then by unit.
+    soft : bool
+        Whether the gate is smooth, so that its bit bounds no linear region.
+    bits : int
+        Bits in the code.
+    start : int
+        First bit in the row, a multiple of 64.
+    positions : numpy.ndarray or None
+        int64 ``(bits,)``: which of the layer's ``planes * prod(shape)`` bits were kept; None for all of them.
+    """
+
+    name: str
+    gate: str
+    shape: tuple[int, ...]
+    planes: int = 1
+    soft: bool = False
+    bits: int = 0
+    start: int = 0
+    positions: npt.NDArray[np.int64] | None = None
+
+    @property
+    def all_bits(self) -> int:
+        """Bits of the layer before sampling."""
+        return self.planes * prod(self.shape)
+
+    @property
+    def columns(self) -> slice:
+        """The bytes of the layer in a packed row."""
+        return slice(self.start // 8, self.start // 8 + packed_bytes(self.bits))
+
+    def same_as(self, other: "Layer") -> bool:
+        """Return whether the two hold the same bits of the same gate."""
+        mine, theirs = self.positions, other.positions
+        same_positions = mine is theirs or (mine is not None and theirs is not None and np.array_equal(mine, theirs))
+        return same_positions and all(
+            getattr(self, key) == getattr(other, key) for key in ("name", "gate", "shape", "planes", "bits", "start")
+        )
+
+
+def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers one after the other, each starting at a word."""
+    placed, start = [], 0
+    for layer in layers:
+        placed.append(replace(layer, start=start))
+        start += packed_bytes(layer.bits) * 8
+    return tuple(placed)
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """The neural codes of n examples, 64 units to a word.
+
+    Attributes
+    ----------
+    packed : numpy.ndarray
+        uint8 ``(n, row_bytes)``, little bit order, each layer padded with zeros to whole 8-byte words. May be a
+        read-only memory map.
+    layers : tuple of Layer
+        In the order of execution.
+    labels : numpy.ndarray or None
+        int64 ``(n,)``.
+    ids : numpy.ndarray
+        int64 or str ``(n,)``.
+    provenance : Provenance
+        Network, data and machine.
+    values : numpy.ndarray or None
+        float32 ``(n, channels)``, with ``granularity="channel"`` only: each channel's activation summed over space,
+        layers in order.
+    """
+
+    packed: Packed
+    layers: tuple[Layer, ...]
+    labels: npt.NDArray[np.int64] | None = None
+    ids: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.int64))
+    provenance: Provenance = field(default_factory=Provenance)
+    values: npt.NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.ids) == 0:
+            object.__setattr__(self, "ids", np.arange(len(self.packed)))
+        width = sum(packed_bytes(layer.bits) for layer in self.layers)
+        if self.packed.ndim != 2 or self.packed.dtype != np.uint8 or self.packed.shape[1] != width:
+            raise CodesError(
+                f"packed codes must be uint8 (n, {width}) for these layers, "
+                f"received {self.packed.dtype} {self.packed.shape}"
+            )
+        for what, got in (("labels", self.labels), ("ids", self.ids), ("values", self.values)):
+            if got is not None and len(got) != len(self.packed):
+                raise CodesError(f"{what} must have one entry for each of the {len(self.packed)} rows, got {len(got)}")
+
+    @classmethod
+    def from_bits(
+        cls, bits: npt.ArrayLike, labels: npt.ArrayLike | None = None, ids: npt.ArrayLike | None = None
+    ) -> "Codes":
+        """Make codes from a 0/1 matrix ``(n, d)``, as one layer named ``code``.
+
+        >>> Codes.from_bits([[0, 1, 1], [1, 0, 0]]).code_bits
+        3
+        """
+        matrix = np.asarray(bits)
+        if matrix.ndim != 2 or not np.isin(matrix, (0, 1)).all():
+            raise CodesError(f"bits must be a matrix (n, d) of 0 and 1, received {matrix.dtype} {matrix.shape}")
+        return cls(
+            pack_bits(matrix.astype(np.bool_)),
+            (Layer("code", "bits", (matrix.shape[1],), bits=matrix.shape[1]),),
+            labels=None if labels is None else np.asarray(labels, dtype=np.int64),
+            ids=np.arange(len(matrix)) if ids is None else np.asarray(ids),
+        )
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __repr__(self) -> str:
+        labelled = "labelled" if self.labels is not None else "unlabelled"
+        return (
+            f"Codes({len(self):,} rows of {self.code_bits:,} bits, {len(self.layers)} layers, {labelled}, "
+            f"{self.packed.nbytes:,} bytes, {self.provenance.model})"
+        )
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of a code, padding not counted."""
+        return sum(layer.bits for layer in self.layers)
+
+    @property
+    def soft(self) -> bool:
+        """Whether some gate is smooth (GELU, sigmoid, ...), so that codes do not bound linear regions."""
+        return any(layer.soft for layer in self.layers)
+
+    @property
+    def words(self) -> npt.NDArray[np.uint64]:
+        """The rows as uint64 ``(n, row_bytes / 8)``, without a copy where rows are whole."""
+        return self.packed.view(np.uint64)
+
+    def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[Any]) -> "Codes":
+        """Return the codes of `rows` (a slice is a view)."""
+        index = np.arange(len(self))[rows]
+        chosen = rows if isinstance(rows, slice) else index
+        return replace(
+            self,
+            packed=self.packed[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            ids=self.ids[chosen],
+            values=None if self.values is None else self.values[chosen],
+        )
+
+    def layer(self, name: str) -> "Codes":
+        """Return the codes of one layer, as a view.
+
+        Raises
+        ------
+        CodesError
+            If there is no layer of that name; the message gives the nearest.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                break
+        else:
+            raise CodesError(f"no layer {name!r} in these codes: {nearest(name, [at.name for at in self.layers])}")
+        values = self.values
+        if values is not None:
+            before = sum(prod(at.shape) for at in self.layers[: self.layers.index(layer)])
+            values = values[:, before : before + prod(layer.shape)]
+        return replace(self, packed=self.packed[:, layer.columns], layers=lay_out([layer]), values=values)
+
+    def unpack(self, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
+        """Return the bits of `rows` without padding, bool ``(k, code_bits)``."""
+        parts = [unpack_bits(self.packed[rows, layer.columns], layer.bits) for layer in self.layers]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def chunks(self, bytes_per_bit: int = 1) -> Iterator[slice]:
+        """Yield slices of rows whose unpacked bits take about 64 MiB at `bytes_per_bit`."""
+        step = max(1, CHUNK_BYTES // max(1, self.code_bits * bytes_per_bit))
+        for start in range(0, len(self), step):
+            yield slice(start, min(start + step, len(self)))
+
+    def constant_bits(self, *others: "Codes") -> npt.NDArray[np.bool_]:
+        """Return which bits never change over all rows of these and the `others`, bool ``(code_bits,)``."""
+        ones: Packed = np.full(self.packed.shape[1], 255, np.uint8)
+        zeros: Packed = np.zeros(self.packed.shape[1], np.uint8)
+        for codes in (self, *others):
+            require_same_code(self, codes)
+            if len(codes):
+                ones &= np.bitwise_and.reduce(codes.packed, axis=0)
+                zeros |= np.bitwise_or.reduce(codes.packed, axis=0)
+        constant: npt.NDArray[np.bool_] = Codes((ones | ~zeros)[None], self.layers).unpack()[0]
+        return constant
+
+    def informative(self, *others: "Codes") -> "Codes":
+        """Return the codes without the bits that are constant over all rows of these and the `others` together.
+
+        Layers without an informative bit are left out. The paper drops them over train and test together:
+        ``train.informative(test)`` and ``test.informative(train)`` keep the same bits.
+        """
+        return self.keep(~self.constant_bits(*others))
+
+    def keep(self, mask: npt.NDArray[np.bool_]) -> "Codes":
+        """Return the codes with only the bits where `mask`, bool ``(code_bits,)``, is true."""
+        if mask.shape != (self.code_bits,):
+            raise CodesError(f"the mask must be bool ({self.code_bits},), received {mask.shape}")
+        if mask.all():
+            return self
+        parts = np.split(mask, np.cumsum([layer.bits for layer in self.layers])[:-1])
+        kept = []
+        for layer, part in zip(self.layers, parts, strict=True):
+            chosen = np.flatnonzero(part)
+            if len(chosen):
+                positions = chosen if layer.positions is None else layer.positions[chosen]
+                kept.append(replace(layer, bits=len(chosen), positions=positions))
+        layers = lay_out(kept)
+        packed = np.zeros((len(self), sum(packed_bytes(layer.bits) for layer in layers)), np.uint8)
+        names = {layer.name: part for layer, part in zip(self.layers, parts, strict=True)}
+        for rows in self.chunks():
+            for source in self.layers:
+                target = next((layer for layer in layers if layer.name == source.name), None)
+                if target is not None:
+                    bits = unpack_bits(self.packed[rows, source.columns], source.bits)
+                    pack_bits(bits[:, names[source.name]], out=packed[rows, target.columns])
+        return replace(self, packed=packed, layers=layers, values=None)
+
+    def sample_bits(self, bits: int, seed: int = 0) -> "Codes":
+        """Return the codes with a fixed random sample of their bits; all of them if there are no more than `bits`.
+
+        The sample depends on the layout and the seed only, so train and test get the same one, and it is the one that
+        ``encode(..., bits=bits, seed=seed)`` keeps.
+        """
+        chosen = np.zeros(self.code_bits, np.bool_)
+        chosen[sample_positions(self.code_bits, bits, seed)] = True
+        return replace(self.keep(chosen), provenance=replace(self.provenance, sampled_from=self.code_bits, seed=seed))
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write the codes as a folder (see :mod:`hashlens.codes.store`) and return its path."""
+        from hashlens.codes.store import save_codes
+
+        return save_codes(self, path, overwrite=overwrite)
+
+    @staticmethod
+    def load(path: str | Path, verify: bool = True) -> "Codes":
+        """Open a folder of codes; bits stay on disk, memory-mapped.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        verify : bool
+            Whether to check the checksums, which reads every byte once.
+
+        Raises
+        ------
+        CodesError
+            If the folder is not there, incomplete, corrupt, or of a newer schema.
+        """
+        from hashlens.codes.store import load_codes
+
+        return load_codes(path, verify=verify)
+
+    def export(self, path: str | Path, packed: bool = True) -> Path:
+        """Write one Parquet file that DuckDB, Polars and pandas read as it is.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        packed : bool
+            True: columns ``id``, ``label``, and one binary column a layer, of the packed bytes. False: in place of the
+            bytes, lists of 0 and 1.
+        """
+        from hashlens.codes.store import export_codes
+
+        return export_codes(self, path, packed=packed)
+
+
+def sample_positions(total: int, bits: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return which of `total` bits a sample of `bits` keeps, sorted, int64 ``(min(bits, total),)``."""
+    if bits < 1:
+        raise CodesError(f"bits must be at least 1, received {bits}")
+    if bits >= total:
+        return np.arange(total)
+    return np.sort(numpy_generator(seed, "bits").choice(total, bits, replace=False, shuffle=False))
+
+
+def require_same_code(a: Codes, b: Codes) -> None:
+    """Raise CodesError unless the rows of `a` and `b` mean the same bits of the same network."""
+    if a is b:
+        return
+    if not a.provenance.same_network(b.provenance):
+        raise CodesError(
+            f"codes of two networks cannot be mixed: {a.provenance.model} "
+            f"({a.provenance.parameters_digest[:8]}, {a.provenance.granularity}) and {b.provenance.model} "
+            f"({b.provenance.parameters_digest[:8]}, {b.provenance.granularity}); encode both with the same one"
+        )
+    if len(a.layers) != len(b.layers) or not all(x.same_as(y) for x, y in zip(a.layers, b.layers, strict=True)):
+        raise CodesError(
+            f"codes of different bits cannot be mixed: {a.code_bits:,} bits of {len(a.layers)} layers and "
+            f"{b.code_bits:,} bits of {len(b.layers)} layers; encode both with the same layers=, bits= and seed="
+        )
+
+
+def concatenate(codes: Sequence[Codes]) -> Codes:
+    """Return the rows of several codes, in order.
+
+    Raises
+    ------
+    CodesError
+        If there are none, or they are not the same bits of the same network.
+    """
+    if not codes:
+        raise CodesError("nothing to concatenate: the list of codes is empty")
+    first = codes[0]
+    for other in codes[1:]:
+        require_same_code(first, other)
+    labelled = [part.labels for part in codes if part.labels is not None]
+    valued = [part.values for part in codes if part.values is not None]
+    return replace(
+        first,
+        packed=np.concatenate([part.packed for part in codes]),
+        labels=np.concatenate(labelled) if len(labelled) == len(codes) else None,
+        ids=np.concatenate([part.ids for part in codes]),
+        values=np.concatenate(valued) if len(valued) == len(codes) else None,
+    )

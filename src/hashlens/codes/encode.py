@@ -1,0 +1,220 @@
+"""Encode: from a network and examples to codes or fingerprints, streamed batch by batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.capture import CapturedBatch
+from hashlens.codes.codes import Codes, Layer
+from hashlens.codes.fingerprint import Fingerprints, hash_padded_rows, hash_rows, hash_rows_torch
+from hashlens.codes.packing import Packed, packed_bytes
+from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reader, Reading
+from hashlens.codes.store import CodesWriter
+from hashlens.data.examples import Batch
+from hashlens.errors import CodesError
+
+
+def host(packed: Packed | torch.Tensor) -> Packed:
+    """Return packed rows in the host's memory."""
+    return packed.cpu().numpy() if isinstance(packed, torch.Tensor) else packed
+
+
+def widened(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> Packed:
+    """Return rows of `layers` in the layout of `target`, whose layers may be longer; the rest is zero padding."""
+    out = np.zeros((len(packed), sum(packed_bytes(layer.bits) for layer in target)), np.uint8)
+    for source, place in zip(layers, target, strict=True):
+        part = packed[:, source.columns]
+        out[:, place.start // 8 : place.start // 8 + part.shape[1]] = part
+    return out
+
+
+def batch_labels(batch: Batch) -> npt.NDArray[np.int64] | None:
+    """Return the labels of a batch as an array, if it has some."""
+    return None if batch.labels is None else batch.labels.cpu().numpy().astype(np.int64)
+
+
+def encode(
+    model: torch.nn.Module,
+    data: Any,
+    layers: Sequence[str] | str | None = None,
+    granularity: Granularity = "unit",
+    bits: int | None = None,
+    seed: int = 0,
+    forward: Forward | None = None,
+    mask: Mask | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 256,
+    *,
+    gates: Gates = "activations",
+    out: str | Path | None = None,
+) -> Codes:
+    """Read the neural code of every example: which units of the network are on.
+
+    Memory is that of one batch and of the packed codes; with `out`, of one batch.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any network with ReLU-like units (hard gates) or GELU, SiLU, tanh, sigmoid, ... (soft ones). It is evaluated in
+        eval mode without gradients and handed back as it came.
+    data : str, Examples, tensor, array, pair, Dataset or DataLoader
+        What :func:`hashlens.load_data` takes.
+    layers : str or sequence of str, optional
+        Globs over layer names (``"hidden.*"``); ``"!head.*"`` leaves layers out. Default: every gate.
+    granularity : {"unit", "channel"}
+        ``unit``: a bit for each unit. ``channel``: a bit for each channel (some unit of it is on), and beside the bits
+        ``Codes.values``, the channel's activation summed over space (the ImageNet procedure of He et al., 2021).
+    bits : int, optional
+        Keep a fixed random sample of this many bits, chosen before capture.
+    seed : int
+        Seed of that sample.
+    forward : callable, optional
+        ``forward(model, batch)``, for batches that ``model(inputs)`` does not fit: dicts, several inputs. It receives
+        the batch as the data gave it, moved to the device.
+    mask : str or callable, optional
+        Key of the batch, or function of it, that gives a bool tensor (examples, positions), true where a token is no
+        padding. Bits of padded positions are 0, and rows of shorter batches are padded with zeros.
+    device : str or torch.device, optional
+        Default: where the model is. Another device gets a copy.
+    batch_size : int
+        Examples a forward pass, for data that is not batched already.
+    gates : {"activations", "all"}
+        ``all`` adds abs, maximum, minimum and max-pool (one-hot).
+    out : str or Path, optional
+        Write the codes to this folder as they come, and return them memory-mapped.
+
+    Returns
+    -------
+    Codes
+        uint8 rows of packed bits with layers, labels, ids and provenance.
+
+    Raises
+    ------
+    CaptureError
+        If there is no gate, a fused operator or module hides one, an activation is not finite or changes its size.
+    ModelError
+        If the model rejects the inputs.
+    DataError, CodesError, DeviceError, OutputError
+        For data, arguments, device and folder.
+
+    References
+    ----------
+    He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
+    """
+    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
+    if out is not None:
+        return _encode_to(out, model, data, reading)
+    rows = CodeRows()
+    with Reader(model, data, reading) as reader:
+        for batch, captured in reader:
+            rows.append(batch, captured)
+    return rows.codes(reader)
+
+
+class CodeRows:
+    """Rows of codes as they come, batch by batch."""
+
+    def __init__(self) -> None:
+        self.packed: list[tuple[Packed, tuple[Layer, ...]]] = []
+        self.labels: list[npt.NDArray[np.int64]] = []
+        self.ids: list[npt.NDArray[Any]] = []
+        self.values: list[npt.NDArray[np.float32]] = []
+
+    def append(self, batch: Batch, captured: CapturedBatch) -> None:
+        """Take the rows of one batch."""
+        self.packed.append((host(captured.packed), captured.layers))
+        self.ids.append(batch.ids)
+        if (labels := batch_labels(batch)) is not None:
+            self.labels.append(labels)
+        if captured.values is not None:
+            self.values.append(captured.values)
+
+    def codes(self, reader: Reader) -> Codes:
+        """Return all rows as codes."""
+        layers = reader.capture.layers
+        rows = [widened(part, own, layers) if reader.capture.varying else part for part, own in self.packed]
+        self.packed.clear()
+        return Codes(
+            np.concatenate(rows),
+            layers,
+            labels=np.concatenate(self.labels) if self.labels else None,
+            ids=np.concatenate(self.ids),
+            provenance=reader.provenance(),
+            values=np.concatenate(self.values) if self.values else None,
+        )
+
+
+def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Reading) -> Codes:
+    with CodesWriter(out) as writer, Reader(model, data, reading) as reader:
+        for batch, captured in reader:
+            writer.append(host(captured.packed), batch_labels(batch), batch.ids, captured.values)
+            if reader.capture.varying:
+                raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
+        writer.finish(reader.capture.layers, reader.provenance())
+    return Codes.load(out, verify=False)
+
+
+class HashRows:
+    """Fingerprints as they come, batch by batch."""
+
+    def __init__(self, padded: bool) -> None:
+        self.padded = padded
+        self.hashes: list[npt.NDArray[np.uint64]] = []
+        self.method = "xxh3-128"
+
+    def append(self, captured: CapturedBatch) -> None:
+        """Hash the rows of one batch."""
+        packed = captured.packed
+        if self.padded:
+            self.hashes.append(hash_padded_rows(host(packed), captured.layers))
+        elif isinstance(packed, torch.Tensor):
+            self.method = "multilinear-128"
+            self.hashes.append(hash_rows_torch(packed.view(torch.int32)).cpu().numpy().view(np.uint64))
+        else:
+            self.hashes.append(hash_rows(packed))
+
+
+def fingerprint(
+    model: torch.nn.Module,
+    data: Any,
+    layers: Sequence[str] | str | None = None,
+    granularity: Granularity = "unit",
+    bits: int | None = None,
+    seed: int = 0,
+    forward: Forward | None = None,
+    mask: Mask | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 256,
+    *,
+    gates: Gates = "activations",
+) -> Fingerprints:
+    """Read 16 bytes for each example that stand for its code, without keeping codes.
+
+    Enough for determinism (redundancy ratio, colliding examples) of any network, in memory of one batch and 16 bytes an
+    example. Parameters and errors are those of :func:`encode`.
+
+    Returns
+    -------
+    Fingerprints
+        uint64 ``(n, 2)`` with labels, ids and provenance.
+    """
+    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
+    rows, ids, labels = HashRows(padded=mask is not None), [], []
+    with Reader(model, data, reading) as reader:
+        for batch, captured in reader:
+            rows.append(captured)
+            ids.append(batch.ids)
+            if (found := batch_labels(batch)) is not None:
+                labels.append(found)
+    return Fingerprints(
+        np.concatenate(rows.hashes),
+        sum(layer.bits for layer in reader.capture.layers),
+        np.concatenate(labels) if labels else None,
+        np.concatenate(ids),
+        reader.provenance(),
+        rows.method,
+    )

@@ -1,0 +1,107 @@
+"""Fingerprints: 16 bytes that stand for a code, so that determinism is measured without keeping codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xxhash
+
+from hashlens.codes.codes import Layer
+from hashlens.codes.packing import Packed
+from hashlens.codes.provenance import Provenance
+from hashlens.seeds import torch_seed
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """A 128-bit hash of the code of each of n examples.
+
+    Two different codes share a fingerprint with probability about ``2**-128`` a pair, so over n rows a false collision
+    has probability at most ``n**2 / 2**129``: under 1e-26 for a million rows.
+
+    Attributes
+    ----------
+    hashes : numpy.ndarray
+        uint64 ``(n, 2)``.
+    code_bits : int
+        Bits of the codes hashed.
+    labels, ids : numpy.ndarray
+        As in :class:`~hashlens.Codes`.
+    method : str
+        ``xxh3-128``, or ``multilinear-128`` where they were made on an accelerator.
+    """
+
+    hashes: npt.NDArray[np.uint64]
+    code_bits: int
+    labels: npt.NDArray[np.int64] | None
+    ids: npt.NDArray[Any]
+    provenance: Provenance
+    method: str = "xxh3-128"
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def __repr__(self) -> str:
+        return f"Fingerprints({len(self):,} rows of {self.code_bits:,}-bit codes, {self.provenance.model})"
+
+
+def hash_rows(packed: Packed) -> npt.NDArray[np.uint64]:
+    """Return the xxh3-128 hash of each packed row: uint8 ``(n, w)`` to uint64 ``(n, 2)``."""
+    rows = np.ascontiguousarray(packed)
+    digest = xxhash.xxh3_128_digest
+    if rows.shape[1] == 0:
+        return np.zeros((len(rows), 2), np.uint64)
+    hashed = b"".join([digest(row) for row in rows])
+    return np.frombuffer(hashed, np.uint64).reshape(-1, 2)
+
+
+def hash_padded_rows(packed: Packed, layers: Sequence[Layer]) -> npt.NDArray[np.uint64]:
+    """Return hashes that do not depend on how far each layer is padded with zeros.
+
+    Rows of token sequences are padded to the longest sequence of their batch; the same example has the same hash in any
+    batch, and two hashes agree exactly when the rows do after padding to a common length.
+    """
+    hashes = []
+    for row in packed:
+        hasher = xxhash.xxh3_128()
+        for layer in layers:
+            content = row[layer.columns].tobytes().rstrip(b"\0")
+            hasher.update(len(content).to_bytes(8, "little") + content)
+        hashes.append(hasher.digest())
+    return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
+
+
+def hash_rows_torch(words: torch.Tensor) -> torch.Tensor:
+    """Return a multilinear hash of each row, computed where the rows are.
+
+    Four independent functions ``(a_0 + sum a_i w_i mod 2**64) >> 32`` over the 32-bit words ``w_i`` of a row, with
+    fixed 64-bit keys. Each is strongly universal, so two different rows agree in all four with probability ``2**-128``
+    over the choice of keys.
+
+    Parameters
+    ----------
+    words : torch.Tensor
+        int32 ``(n, w)``.
+
+    Returns
+    -------
+    torch.Tensor
+        int64 ``(n, 2)``, the four 32-bit hashes side by side.
+
+    References
+    ----------
+    Lemire, Kaser (2014): Strongly universal string hashing is fast. The Computer Journal 57(11).
+    """
+    generator = torch.Generator().manual_seed(torch_seed(0, "multilinear"))
+    width = words.shape[1]
+    keys = torch.randint(-(2**63), 2**63 - 1, (4, width + 1), generator=generator, dtype=torch.int64).to(words.device)
+    totals = keys[:, 0].expand(len(words), 4).clone()
+    for start in range(0, width, 4096):
+        part = words[:, start : start + 4096].to(torch.int64) & 0xFFFFFFFF
+        for k in range(4):
+            totals[:, k] += (part * keys[k, 1 + start : 1 + start + part.shape[1]]).sum(dim=1)
+    high = (totals >> 32) & 0xFFFFFFFF
+    return torch.stack([high[:, 0] | (high[:, 1] << 32), high[:, 2] | (high[:, 3] << 32)], dim=1)

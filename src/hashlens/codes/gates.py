@@ -1,0 +1,180 @@
+"""Gates: the places where a network bends, by ATen operator, and the breakpoints that a bit compares with.
+
+A bit compares the gate's *input* with the breakpoint. Post-activation > 0 would say something else for a gate that is
+shifted (``threshold``, ``hardtanh``) or leaky.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+Bound = dict[str, Any]
+Plane = tuple[torch.Tensor, torch.Tensor | float]
+
+# A clamp from below at a tiny positive number guards a division or a logarithm (F.normalize); it is no activation.
+GUARD = 1e-3
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What one operator contributes to a code.
+
+    Attributes
+    ----------
+    name : str
+        The operator, without the ``_`` of its in-place twin.
+    planes : callable
+        From the operator's arguments by name to pairs (input, breakpoint); the bits are ``input > breakpoint``.
+    soft : bool
+        Whether the operator is smooth: its bit is the sign of its input, and bounds no linear region.
+    activation : bool
+        Whether codes take it by default; the others need ``gates="all"``.
+    """
+
+    name: str
+    planes: Callable[[Bound], list[Plane]]
+    soft: bool = False
+    activation: bool = True
+
+
+def _sign(bound: Bound) -> list[Plane]:
+    return [(bound["self"], 0.0)]
+
+
+def _between(low: str, high: str) -> Callable[[Bound], list[Plane]]:
+    return lambda bound: [(bound["self"], bound[low]), (bound["self"], bound[high])]
+
+
+def _symmetric(bound: Bound) -> list[Plane]:
+    return [(bound["self"], -bound["lambd"]), (bound["self"], bound["lambd"])]
+
+
+def _clamp(bound: Bound) -> list[Plane]:
+    low, high = bound.get("min"), bound.get("max")
+    if high is None and isinstance(low, (int, float)) and 0 < low <= GUARD:
+        return []
+    return [(bound["self"], at) for at in (low, high) if at is not None]
+
+
+def _glu(bound: Bound) -> list[Plane]:
+    return [(bound["self"].chunk(2, bound["dim"])[1], 0.0)]
+
+
+def _pair(bound: Bound) -> list[Plane]:
+    return [(bound["self"], bound["other"])]
+
+
+_HARD: dict[str, Callable[[Bound], list[Plane]]] = {
+    "relu": _sign,
+    "leaky_relu": _sign,
+    "_prelu_kernel": _sign,
+    "rrelu_with_noise": _sign,
+    "rrelu_with_noise_functional": _sign,
+    "hardtanh": _between("min_val", "max_val"),
+    "threshold": lambda bound: [(bound["self"], bound["threshold"])],
+    "clamp": _clamp,
+    "clamp_min": _clamp,
+    "clamp_max": _clamp,
+    "hardsigmoid": lambda bound: [(bound["self"], -3.0), (bound["self"], 3.0)],
+    "hardshrink": _symmetric,
+    "softshrink": _symmetric,
+}
+_SOFT = ("gelu", "silu", "sigmoid", "tanh", "hardswish", "mish", "celu", "elu", "selu", "softplus",
+         "log_sigmoid_forward")  # fmt: skip
+_OTHER = {"abs": _sign, "maximum": _pair, "minimum": _pair}
+
+GATES: dict[str, Gate] = {
+    **{name: Gate(name, planes) for name, planes in _HARD.items()},
+    **{name: Gate(name, _sign, soft=True) for name in _SOFT},
+    "glu": Gate("glu", _glu, soft=True),
+    **{name: Gate(name, planes, activation=False) for name, planes in _OTHER.items()},
+}
+"""Every elementwise gate by ATen operator name, without the ``_`` of in-place twins."""
+
+MAX_POOLS = ("max_pool2d_with_indices", "max_pool3d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool3d")
+"""Max-pools by ATen operator name: one-hot gates, taken with ``gates="all"``."""
+
+FUSED = {
+    "_transformer_encoder_layer_fwd": "give a module that is not traced, so that the fast path can be switched off",
+    "mkldnn_rnn_layer": "run it on eager modules, or leave the recurrent part out",
+    "_thnn_fused_lstm_cell": "encode it on the CPU",
+    "_thnn_fused_gru_cell": "encode it on the CPU",
+    "_cudnn_rnn": "encode it on the CPU, or under torch.backends.cudnn.flags(enabled=False)",
+    "_addmm_activation": "give the unfused module",
+}
+"""Fused operators that hide a gate, and what to do about each."""
+
+_nn = torch.nn
+ACTIVATION_MODULES: tuple[type[torch.nn.Module], ...] = (
+    _nn.ReLU, _nn.ReLU6, _nn.LeakyReLU, _nn.PReLU, _nn.RReLU, _nn.Hardtanh, _nn.Threshold, _nn.Hardsigmoid,
+    _nn.Hardshrink, _nn.Softshrink, _nn.GELU, _nn.SiLU, _nn.Sigmoid, _nn.Tanh, _nn.Hardswish, _nn.Mish, _nn.CELU,
+    _nn.ELU, _nn.SELU, _nn.Softplus, _nn.LogSigmoid, _nn.GLU, _nn.Tanhshrink,
+)  # fmt: skip
+"""Modules that must yield a gate whenever they run."""
+
+
+def bind(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+    """Return an operator's arguments by the names of its schema, defaults filled in."""
+    bound: Bound = {}
+    for position, argument in enumerate(func._schema.arguments):
+        if position < len(args):
+            bound[argument.name] = args[position]
+        elif argument.name in kwargs:
+            bound[argument.name] = kwargs[argument.name]
+        elif argument.has_default_value():
+            bound[argument.name] = argument.default_value
+    return bound
+
+
+def max_pool_choices(name: str, bound: Bound, indices: torch.Tensor) -> torch.Tensor:
+    """Return which element of its window each output of a max-pool took, one-hot.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`MAX_POOLS`.
+    bound : dict
+        The operator's arguments by name.
+    indices : torch.Tensor
+        int64 ``(b, c, *out)``: the flat position in the input's spatial plane, as PyTorch returns it.
+
+    Returns
+    -------
+    torch.Tensor
+        bool ``(b, c, *out, window)``, exactly one true along the last axis.
+    """
+    space = bound["self"].shape[-indices.dim() + 2 :]
+    axes = len(space)
+    rest, coordinates = indices, list[torch.Tensor]()
+    for size in reversed(space):
+        coordinates.insert(0, rest % size)
+        rest = rest // size
+    offset, window = torch.zeros_like(indices), 1
+    for axis in range(axes):
+        starts, extent, step = _windows(name, bound, axis, space[axis], indices.shape[2 + axis])
+        shape = [1] * indices.dim()
+        shape[2 + axis] = -1
+        within = (coordinates[axis] - starts.to(indices.device).view(shape)) // step
+        offset = offset * extent + within
+        window *= extent
+    return torch.nn.functional.one_hot(offset, window).to(torch.bool)
+
+
+def _windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tuple[torch.Tensor, int, int]:
+    """Return where the windows of one axis start, their largest extent, and the step inside them."""
+    at = torch.arange(out)
+    if name.startswith("adaptive"):
+        starts, ends = at * size // out, -(-(at + 1) * size // out)
+        return starts, int((ends - starts).max()), 1
+    kernel, stride, padding, dilation = (
+        _axis(bound[key], axis) for key in ("kernel_size", "stride", "padding", "dilation")
+    )
+    return at * (stride if stride is not None else kernel) - padding, kernel, dilation
+
+
+def _axis(value: Any, axis: int) -> Any:
+    if isinstance(value, (list, tuple)):
+        return None if not value else value[axis if len(value) > 1 else 0]
+    return value

@@ -1,0 +1,81 @@
+"""Bits to bytes and back: little bit order, every span padded with zeros to 64 bits.
+
+Zero padding changes no Hamming distance, and makes every row, and every layer of a row, a run of uint64 words.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Packed = npt.NDArray[np.uint8]
+WORD_BITS = 64
+WORD_BYTES = 8
+
+
+def packed_bytes(bits: int) -> int:
+    """Return the bytes that a span of `bits` bits takes: whole words of 8 bytes.
+
+    >>> [packed_bytes(bits) for bits in (0, 1, 64, 65)]
+    [0, 8, 8, 16]
+    """
+    return -(-bits // WORD_BITS) * WORD_BYTES
+
+
+def pack_bits(bits: npt.NDArray[np.bool_], out: Packed | None = None) -> Packed:
+    """Pack rows of bits.
+
+    Parameters
+    ----------
+    bits : numpy.ndarray
+        bool ``(n, d)``.
+    out : numpy.ndarray, optional
+        uint8 ``(n, packed_bytes(d))`` to write into; bytes beyond the d bits must be zero already.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(n, packed_bytes(d))``.
+
+    >>> pack_bits(np.array([[True, False, True]]))[0, :2].tolist()
+    [5, 0]
+    """
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    if out is None:
+        out = np.zeros((len(bits), packed_bytes(bits.shape[1])), np.uint8)
+    out[:, : packed.shape[1]] = packed
+    return out
+
+
+def unpack_bits(packed: Packed, bits: int) -> npt.NDArray[np.bool_]:
+    """Undo :func:`pack_bits`: bool ``(n, bits)`` from uint8 ``(n, packed_bytes(bits))``."""
+    return np.unpackbits(packed, axis=1, count=bits, bitorder="little").view(np.bool_)
+
+
+def pack_bits_torch(bits: torch.Tensor) -> torch.Tensor:
+    """Pack rows of bits where they are, for tensors on an accelerator.
+
+    Parameters
+    ----------
+    bits : torch.Tensor
+        bool ``(n, d)``.
+
+    Returns
+    -------
+    torch.Tensor
+        uint8 ``(n, packed_bytes(d))``, the same bytes as :func:`pack_bits`.
+    """
+    n, d = bits.shape
+    whole = torch.nn.functional.pad(bits.to(torch.uint8), (0, packed_bytes(d) * 8 - d))
+    # 8 bytes of 0/1 read as one integer; the multiplication gathers them, first byte lowest, in its top byte.
+    gathered = whole.view(n, packed_bytes(d), 8).view(torch.int64) * 0x0102040810204080
+    return (gathered >> 56).to(torch.uint8).view(n, packed_bytes(d))
+
+
+def hamming(a: Packed, b: Packed) -> npt.NDArray[np.int64]:
+    """Return the Hamming distances, in bits, of packed rows that broadcast: uint8 ``(..., w)`` to int64 ``(...)``.
+
+    >>> hamming(pack_bits(np.array([[True, True]])), pack_bits(np.array([[False, True]]))).tolist()
+    [1]
+    """
+    distances: npt.NDArray[np.int64] = np.bitwise_count(a ^ b).sum(axis=-1, dtype=np.int64)
+    return distances

@@ -1,0 +1,195 @@
+"""Reader: a network on examples, batch by batch, as codes are read from it."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import ceil
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from hashlens.codes.borrow import unwrap
+from hashlens.codes.capture import Capture, CapturedBatch
+from hashlens.codes.codes import sample_positions
+from hashlens.codes.provenance import Provenance
+from hashlens.data.examples import Batch, Examples
+from hashlens.data.sources import load_data
+from hashlens.device import resolve_device
+from hashlens.errors import CodesError, DataError
+from hashlens.nets.digest import parameters_digest
+from hashlens.progress import track
+
+Forward = Callable[[torch.nn.Module, Any], Any]
+Mask = str | Callable[[Any], torch.Tensor]
+Granularity = Literal["unit", "channel"]
+Gates = Literal["activations", "all"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How codes are read; the arguments of :func:`encode`."""
+
+    layers: Sequence[str] | None = None
+    granularity: Granularity = "unit"
+    bits: int | None = None
+    seed: int = 0
+    forward: Forward | None = None
+    mask: Mask | None = None
+    device: str | torch.device | None = None
+    batch_size: int = 256
+    gates: Gates = "activations"
+    penultimate: bool = False
+
+    def __post_init__(self) -> None:
+        for what, value, allowed in (
+            ("granularity", self.granularity, ("unit", "channel")),
+            ("gates", self.gates, ("activations", "all")),
+        ):
+            if value not in allowed:
+                raise CodesError(f"{what} must be one of {allowed}, received {value!r}")
+        if self.batch_size < 1:
+            raise CodesError(f"batch_size must be at least 1, received {self.batch_size}")
+        if self.bits is not None and self.bits < 1:
+            raise CodesError(f"bits must be at least 1, received {self.bits}")
+        if self.bits is not None and self.granularity == "channel":
+            raise CodesError('bits= samples units; with granularity="channel" use Codes.sample_bits afterwards')
+        if isinstance(self.layers, str):
+            object.__setattr__(self, "layers", [self.layers])
+
+
+class Reader:
+    """Read a network on examples, batch by batch; a context manager over :class:`~hashlens.codes.capture.Capture`."""
+
+    def __init__(self, model: torch.nn.Module, data: Any, reading: Reading) -> None:
+        self.reading = reading
+        self.examples: Examples = load_data(data)
+        model = unwrap(model)
+        parameter = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
+        self.dtype = None if parameter is None else parameter.dtype
+        own = torch.device("cpu") if parameter is None else parameter.device
+        self.device = own if reading.device is None else resolve_device(reading.device)
+        if self.device.type != own.type or (self.device.index or 0) != (own.index or 0):
+            model = copy.deepcopy(model).to(self.device)
+        self.model = model
+        self.static_batch = _static_batch(model)
+        self.digest = parameters_digest(model)
+        self.capture = Capture(
+            model,
+            layers=reading.layers,
+            granularity=reading.granularity,
+            gates=reading.gates,
+            penultimate=reading.penultimate,
+        )
+
+    def __enter__(self) -> "Reader":
+        self.capture.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.capture.__exit__(*error)
+
+    def __iter__(self) -> Iterator[tuple[Batch, CapturedBatch]]:
+        reading = self.reading
+        batches = iter(self.examples.batches(self.static_batch or reading.batch_size))
+        first = next(batches, None)
+        if first is None or len(first) == 0:
+            raise DataError(f"{self.examples.name}: no examples to encode; the data set is empty")
+        if reading.bits is not None:
+            self._choose_bits(first, reading.bits)
+        total = ceil(len(self.examples) / (self.static_batch or reading.batch_size))
+        for batch in track(chain([first], batches), "encoding", total):
+            yield batch, self._run(batch)
+
+    def _choose_bits(self, first: Batch, bits: int) -> None:
+        """Look at the layout with one batch, then keep a sample of its bits."""
+        self._run(first)
+        layers = self.capture.layers
+        ends = np.cumsum([layer.bits for layer in layers])
+        self.sampled_from = int(ends[-1])
+        chosen = sample_positions(self.sampled_from, bits, self.reading.seed)
+        parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+        starts = ends - [layer.bits for layer in layers]
+        self.capture.kept = {
+            layer.name: part - start for layer, part, start in zip(layers, parts, starts, strict=True) if len(part)
+        }
+        self.capture.layout = None
+
+    def _run(self, batch: Batch) -> CapturedBatch:
+        size, forward, mask = len(batch), self.reading.forward, None
+        if self.reading.mask is not None:
+            mask = _mask(self.reading.mask, batch.given)
+        inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
+        padding = (self.static_batch or size) - size
+        if padding > 0:
+            inputs = torch.cat([inputs, inputs[-1:].expand(padding, *inputs.shape[1:])])
+
+        captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
+        return captured if padding <= 0 else _first_rows(captured, size)
+
+    def provenance(self) -> Provenance:
+        """Return where the codes read so far come from."""
+        reading, kind = self.reading, self.device.type
+        return Provenance(
+            model=type(self.model).__name__,
+            parameters_digest=self.digest,
+            data=self.examples.name,
+            granularity=reading.granularity,
+            gates=reading.gates,
+            dtype=str(self.dtype).removeprefix("torch."),
+            autocast=str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else "",
+            device=str(self.device),
+            batch_size=self.static_batch or reading.batch_size,
+            threads=torch.get_num_threads(),
+            seed=reading.seed,
+            sampled_from=getattr(self, "sampled_from", None),
+            ignored=tuple(self.capture.ignored),
+            torch_version=torch.__version__,
+        )
+
+
+def _forward(network: Any, inputs: Any) -> Any:
+    if isinstance(inputs, dict):
+        return network(**inputs)
+    return network(*inputs) if isinstance(inputs, (tuple, list)) else network(inputs)
+
+
+def _mask(mask: Mask, given: Any) -> torch.Tensor:
+    found = given[mask] if isinstance(mask, str) else mask(given)
+    if not isinstance(found, torch.Tensor) or found.dim() != 2:
+        what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise DataError(f"mask must give a tensor (examples, positions), true where no padding is; received {what}")
+    return found.to(torch.bool)
+
+
+def _to_device(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+    if isinstance(value, torch.Tensor):
+        moved = value.to(device)
+        return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
+    if isinstance(value, dict):
+        return {key: _to_device(item, device, dtype) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_device(item, device, dtype) for item in value)
+    return value
+
+
+def _static_batch(model: torch.nn.Module) -> int | None:
+    """Return the batch size that an exported program is fixed to, or None."""
+    if isinstance(model, torch.fx.GraphModule):
+        for node in model.graph.nodes:
+            value = node.meta.get("val")
+            if node.op == "placeholder" and isinstance(value, torch.Tensor) and value.dim():
+                return value.shape[0] if isinstance(value.shape[0], int) else None
+    return None
+
+
+def _first_rows(captured: CapturedBatch, size: int) -> CapturedBatch:
+    output = captured.output
+    return replace(
+        captured,
+        packed=captured.packed[:size],
+        values=None if captured.values is None else captured.values[:size],
+        output=output[:size] if isinstance(output, torch.Tensor) else output,
+        penultimate=None if captured.penultimate is None else captured.penultimate[:size],
+    )

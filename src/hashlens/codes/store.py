@@ -1,0 +1,278 @@
+"""Codes on disk: a folder that is mapped into memory, and one Parquet file for everyone else.
+
+::
+
+    manifest.json     schema version, layers, provenance, size and xxh3-128 of every other file
+    bits.npy          uint8 (n, row_bytes): one memory map, which FAISS searches without a copy
+    rows.parquet      id, label, fingerprint (16 bytes)
+    positions.npy     int64, the bits kept of each sampled layer, one layer after the other (sampled codes only)
+    values.npy        float32 (n, channels) (channel granularity only)
+
+The bits are one file and not many: a single map is contiguous, so a folder larger than memory is one array to search.
+"""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.codes import Codes, Layer
+from hashlens.codes.fingerprint import hash_rows
+from hashlens.codes.packing import Packed
+from hashlens.codes.provenance import Provenance
+from hashlens.errors import CodesError
+from hashlens.files import file_digest, written_whole
+
+SCHEMA_VERSION = 1
+FORMAT = "hashlens-codes"
+
+
+class GrowingArray:
+    """A ``.npy`` file that grows by rows; the header, which NumPy pads for this, is written again at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("wb")
+        self.rows = 0
+        self.shape: tuple[int, ...] | None = None
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8)
+
+    def _header(self) -> None:
+        shape = (self.rows, *(self.shape or (0,)))
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+    def append(self, rows: npt.NDArray[Any]) -> None:
+        """Write rows ``(k, ...)`` of the same width and dtype as those before."""
+        if self.shape is None:
+            self.shape, self.dtype = rows.shape[1:], rows.dtype
+            self._header()
+        if rows.shape[1:] != self.shape:
+            raise CodesError(f"rows of {rows.shape[1:]} cannot follow rows of {self.shape} in one folder of codes")
+        self.file.write(np.ascontiguousarray(rows).data)
+        self.rows += len(rows)
+
+    def close(self) -> None:
+        """Write the header with the final number of rows and close the file."""
+        if not self.file.closed:
+            self.file.seek(0)
+            self._header()
+            self.file.close()
+
+
+class CodesWriter:
+    """Write a folder of codes batch by batch, in memory of one batch.
+
+    A context manager: when the body raises, nothing stays.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder to make.
+    overwrite : bool
+        Whether a folder that is there already is replaced.
+    """
+
+    def __init__(self, path: str | Path, overwrite: bool = False) -> None:
+        self._whole = written_whole(path, overwrite=overwrite)
+        self.path = Path(path)
+        self._labels: list[npt.NDArray[np.int64]] = []
+        self._ids: list[npt.NDArray[Any]] = []
+        self._fingerprints: list[npt.NDArray[np.uint64]] = []
+
+    def __enter__(self) -> "CodesWriter":
+        self._folder = self._whole.__enter__()
+        try:
+            self._folder.mkdir()
+            self._bits = GrowingArray(self._folder / "bits.npy")
+            self._values: GrowingArray | None = None
+        except OSError as error:
+            self._whole.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._bits.file.close()
+        if self._values is not None:
+            self._values.file.close()
+        return self._whole.__exit__(kind, error, trace)
+
+    def append(
+        self,
+        packed: Packed,
+        labels: npt.NDArray[np.int64] | None,
+        ids: npt.NDArray[Any],
+        values: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Write some rows, in the layout of :class:`~hashlens.Codes`."""
+        self._bits.append(packed)
+        self._fingerprints.append(hash_rows(packed))
+        self._ids.append(ids)
+        if labels is not None:
+            self._labels.append(labels)
+        if values is not None:
+            if self._values is None:
+                self._values = GrowingArray(self._folder / "values.npy")
+            self._values.append(values)
+
+    def finish(self, layers: tuple[Layer, ...], provenance: Provenance) -> None:
+        """Write rows, positions and manifest, the last of them last."""
+        self._bits.close()
+        if self._values is not None:
+            self._values.close()
+        ids = np.concatenate(self._ids)
+        labels = np.concatenate(self._labels) if self._labels else None
+        _write_rows(self._folder / "rows.parquet", ids, labels, np.concatenate(self._fingerprints))
+        sampled = [layer.positions for layer in layers if layer.positions is not None]
+        if sampled:
+            np.save(self._folder / "positions.npy", np.concatenate(sampled))
+        files = {
+            file.name: {"bytes": file.stat().st_size, "xxh3_128": file_digest(file)}
+            for file in sorted(self._folder.iterdir())
+        }
+        manifest = {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "rows": self._bits.rows,
+            "layers": [_layer_record(layer) for layer in layers],
+            "provenance": asdict(provenance),
+            "files": files,
+        }
+        (self._folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _layer_record(layer: Layer) -> dict[str, Any]:
+    record = {key: getattr(layer, key) for key in ("name", "gate", "planes", "soft", "bits", "start")}
+    return {**record, "shape": list(layer.shape), "sampled": layer.positions is not None}
+
+
+def _write_rows(
+    path: Path, ids: npt.NDArray[Any], labels: npt.NDArray[np.int64] | None, fingerprints: npt.NDArray[np.uint64]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    column = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(fingerprints), [None, pa.py_buffer(np.ascontiguousarray(fingerprints))]
+    )
+    none = pa.nulls(len(ids), pa.int64())
+    pq.write_table(pa.table({"id": ids, "label": none if labels is None else labels, "fingerprint": column}), path)
+
+
+def save_codes(codes: Codes, path: str | Path, overwrite: bool = False) -> Path:
+    """Write `codes` as a folder and return its path; see :class:`CodesWriter`."""
+    step = max(1, (1 << 26) // max(1, codes.packed.shape[1]))
+    with CodesWriter(path, overwrite) as writer:
+        for start in range(0, max(1, len(codes)), step):
+            part = codes[start : start + step]
+            writer.append(part.packed, part.labels, part.ids, part.values)
+        writer.finish(codes.layers, codes.provenance)
+    return Path(path)
+
+
+def load_codes(path: str | Path, verify: bool = True) -> Codes:
+    """Open a folder of codes as memory maps; see :meth:`hashlens.Codes.load`."""
+    folder = Path(path)
+    manifest = _read_manifest(folder)
+    for name, record in manifest["files"].items():
+        _check_file(folder / name, record, verify)
+    try:
+        return _open(folder, manifest)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise CodesError(f"{folder}: the folder of codes is corrupt ({error}); encode again") from error
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    file = folder / "manifest.json"
+    if not file.is_file():
+        what = "is not there" if not folder.exists() else "has no manifest.json, so it is no folder of codes"
+        raise CodesError(f"{folder} {what}; make one with Codes.save or `hashlens encode`")
+    try:
+        manifest = json.loads(file.read_text())
+        known, schema = manifest["format"] == FORMAT, int(manifest["schema_version"])
+        complete = isinstance(manifest["files"], dict) and {"bits.npy", "rows.parquet"} <= set(manifest["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CodesError(f"{file} is corrupt ({error}); encode again") from error
+    if not (known and complete):
+        raise CodesError(f"{file} does not describe a folder of codes; encode again")
+    if schema > SCHEMA_VERSION:
+        raise CodesError(
+            f"{folder} has schema version {schema}, this hashlens reads up to {SCHEMA_VERSION}; upgrade hashlens"
+        )
+    return manifest  # type: ignore[no-any-return]
+
+
+def _check_file(file: Path, record: dict[str, Any], verify: bool) -> None:
+    if not file.is_file():
+        raise CodesError(f"{file} is missing; encode again, or restore it")
+    if file.stat().st_size != record["bytes"]:
+        raise CodesError(
+            f"{file} has {file.stat().st_size:,} bytes where the manifest says {record['bytes']:,}: it is truncated or "
+            "overwritten; encode again"
+        )
+    if verify and file_digest(file) != record["xxh3_128"]:
+        raise CodesError(f"{file} has a wrong checksum: its bytes changed since it was written; encode again")
+
+
+def _open(folder: Path, manifest: dict[str, Any]) -> Codes:
+    import pyarrow.parquet as pq
+
+    packed: Packed = np.load(folder / "bits.npy", mmap_mode="r" if manifest["rows"] else None)
+    rows = pq.read_table(folder / "rows.parquet")
+    label = rows["label"]
+    positions = np.load(folder / "positions.npy") if "positions.npy" in manifest["files"] else np.zeros(0, np.int64)
+    layers, used = [], 0
+    for record in manifest["layers"]:
+        sampled, shape = record.pop("sampled"), tuple(record.pop("shape"))
+        layer = Layer(**record, shape=shape)
+        if sampled:
+            layer = replace(layer, positions=positions[used : used + layer.bits])
+            used += layer.bits
+        layers.append(layer)
+    provenance = manifest["provenance"]
+    provenance["ignored"] = tuple(provenance["ignored"])
+    values = np.load(folder / "values.npy", mmap_mode="r") if "values.npy" in manifest["files"] else None
+    return Codes(
+        packed,
+        tuple(layers),
+        labels=None if label.null_count == len(label) and len(label) else label.to_numpy(),
+        ids=rows["id"].to_numpy(),
+        provenance=Provenance(**provenance),
+        values=values,
+    )
+
+
+def export_codes(codes: Codes, path: str | Path, packed: bool = True) -> Path:
+    """Write codes as one Parquet file; see :meth:`hashlens.Codes.export`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ["code"] if len(codes.layers) == 1 else [f"code:{layer.name}" for layer in codes.layers]
+    types = [
+        pa.binary(codes.packed[:, layer.columns].shape[1]) if packed else pa.list_(pa.uint8(), layer.bits)
+        for layer in codes.layers
+    ]
+    id_type = pa.array(codes.ids[:0]).type
+    schema = pa.schema([("id", id_type), ("label", pa.int64()), *zip(names, types, strict=True)])
+    with written_whole(path) as beside, pq.ParquetWriter(beside, schema) as writer:
+        for rows in codes.chunks():
+            part = codes[rows]
+            columns = [_export_column(part.layer(layer.name), packed) for layer in codes.layers]
+            labels = pa.nulls(len(part), pa.int64()) if part.labels is None else pa.array(part.labels)
+            writer.write_table(pa.Table.from_arrays([pa.array(part.ids), labels, *columns], schema=schema))
+    return Path(path)
+
+
+def _export_column(codes: Codes, packed: bool) -> Any:
+    import pyarrow as pa
+
+    if packed:
+        data = np.ascontiguousarray(codes.packed)
+        return pa.FixedSizeBinaryArray.from_buffers(pa.binary(data.shape[1]), len(data), [None, pa.py_buffer(data)])
+    bits = codes.unpack().view(np.uint8)
+    return pa.FixedSizeListArray.from_arrays(pa.array(bits.ravel()), bits.shape[1])

@@ -1,0 +1,101 @@
+"""The string that names a source: ``scheme:place#split[start:stop]``."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashlens.errors import DataError, nearest
+
+_ADDRESS = re.compile(
+    r"(?P<scheme>[^:#\[\]]+)(:(?P<place>.*?))?(#(?P<split>[^#/\[\]]+))?(\[(?P<rows>[^\[\]]*)\])?", re.DOTALL
+)
+_ROWS = re.compile(r"(?P<start>-?\d+)?:(?P<stop>-?\d+)?")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A source string, taken apart.
+
+    Attributes
+    ----------
+    text : str
+        The string itself.
+    scheme : str
+        What kind of source: ``"parquet"``.
+    place : str
+        Where it is: a path, a name; empty when the scheme alone says it.
+    split : str or None
+        ``"train"``, ``"test"``, ...
+    start, stop : int or None
+        The rows asked for, as in a Python slice.
+    """
+
+    text: str
+    scheme: str
+    place: str = ""
+    split: str | None = None
+    start: int | None = None
+    stop: int | None = None
+
+    @property
+    def whole(self) -> str:
+        """The string without split and rows."""
+        return f"{self.scheme}:{self.place}" if self.place else self.scheme
+
+    def choose(self, splits: Iterable[str]) -> str:
+        """Return the split asked for, which may be left out only where there is just one.
+
+        Raises
+        ------
+        DataError
+            When it is none of `splits`, or left out: guessing would let a test set pass for a training set.
+        """
+        known = sorted(splits)
+        if self.split in known:
+            return str(self.split)
+        if self.split is not None:
+            raise DataError(f"{self.text}: there is no split {self.split!r}; {nearest(self.split, known)}")
+        if len(known) == 1:
+            return known[0]
+        raise DataError(f"{self.text}: say which split: " + " or ".join(f"{self.whole}#{split}" for split in known))
+
+    def path(self) -> Path:
+        """Return the place as a path.
+
+        Raises
+        ------
+        DataError
+            When nothing is there.
+        """
+        path = Path(self.place).expanduser()
+        if path.exists():
+            return path
+        there = path.parent
+        while not there.exists():
+            there = there.parent
+        raise DataError(f"{self.text}: no file or folder {str(path)!r}; what exists of this path is {str(there)!r}")
+
+
+def parse(text: str) -> Address:
+    """Take a source string apart.
+
+    Raises
+    ------
+    DataError
+        When it does not have the form ``scheme:place#split[start:stop]``.
+
+    Examples
+    --------
+    >>> parse("parquet:data/mnist#train[:48000]")
+    Address(text='parquet:data/mnist#train[:48000]', scheme='parquet', place='data/mnist', split='train', start=None, \
+stop=48000)
+    """
+    found = _ADDRESS.fullmatch(text)
+    rows = _ROWS.fullmatch(found["rows"] or ":") if found else None
+    if not found or not rows:
+        raise DataError(
+            f"{text!r} does not name a source; expected scheme:place#split[start:stop], as in digits[:1000]"
+        )
+    start, stop = (None if end is None else int(end) for end in rows.group("start", "stop"))
+    return Address(text, found["scheme"], found["place"] or "", found["split"], start, stop)

@@ -1,0 +1,63 @@
+"""Examples from tensors and arrays."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.labels import class_labels
+from hashlens.errors import DataError
+
+
+def from_arrays(
+    inputs: Any,
+    labels: Any = None,
+    *,
+    name: str = "arrays",
+    class_names: tuple[str, ...] | None = None,
+    scale: float = 1.0,
+) -> ArrayExamples:
+    """Return examples of inputs that are whole in memory; the inputs keep their dtype.
+
+    Parameters
+    ----------
+    inputs : tensor or array
+        ``(n, ...)``.
+    labels : tensor, array or sequence, optional
+        ``(n,)``: class numbers or class names.
+    name : str
+        For provenance and messages.
+    class_names : tuple of str, optional
+        Name of class 0, 1, ...
+    scale : float
+        What inputs are multiplied by, as float32, when a batch is made; 1 leaves them as they are.
+
+    Raises
+    ------
+    DataError
+        When there are no examples, or inputs or labels are of a kind that cannot be taken.
+    """
+    tensor = _as_tensor(inputs, name)
+    if tensor.ndim == 0 or len(tensor) == 0:
+        raise DataError(f"{name}: there are no examples: inputs have shape {tuple(tensor.shape)}, expected (n, ...)")
+    codes = None
+    if labels is not None:
+        codes, names = class_labels(labels, name)
+        class_names = names or class_names
+    return ArrayExamples(tensor, codes, np.arange(len(tensor)), name, class_names, scale)
+
+
+def _as_tensor(inputs: Any, name: str) -> torch.Tensor:
+    if isinstance(inputs, torch.Tensor):
+        if inputs.layout != torch.strided:
+            raise DataError(f"{name}: inputs are a sparse tensor; make them dense with .to_dense()")
+        return inputs.detach().cpu()
+    array = np.asarray(inputs)
+    try:
+        # torch wants the machine's byte order, no negative strides, and memory that may be written to.
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
+    except TypeError:
+        raise DataError(
+            f"{name}: inputs of dtype {array.dtype} are not numbers; expected a tensor or array (n, ...)"
+        ) from None

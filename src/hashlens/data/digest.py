@@ -1,0 +1,49 @@
+"""One digest for examples, whole or in pieces, so that a result can say which data it came from."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xxhash
+
+
+def _leaves(inputs: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each tensor of nested dicts and lists with the path to it."""
+    if isinstance(inputs, Mapping):
+        inputs = list(inputs.items())
+    elif isinstance(inputs, list | tuple):
+        inputs = list(enumerate(inputs))
+    else:
+        yield path, inputs
+        return
+    for key, item in inputs:
+        yield from _leaves(item, f"{path}/{key}")
+
+
+class ExamplesDigest:
+    """xxh3-128 of inputs and labels; where the inputs are cut into pieces makes no difference to it."""
+
+    def __init__(self) -> None:
+        self._hashers: dict[str, xxhash.xxh3_128] = {}
+        self._forms: dict[str, str] = {}
+
+    def add(self, inputs: Any) -> None:
+        """Take in the next inputs: a tensor ``(b, ...)``, or tensors in nested dicts and lists."""
+        for path, leaf in _leaves(inputs):
+            hasher = self._hashers.setdefault(path, xxhash.xxh3_128())
+            if isinstance(leaf, torch.Tensor):
+                self._forms.setdefault(path, f"{tuple(leaf.shape[1:])} {leaf.dtype}")
+                hasher.update(leaf.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            else:
+                hasher.update(repr(leaf).encode())
+
+    def finish(self, scale: float, labels: npt.NDArray[np.int64] | None) -> str:
+        """Return the 32 hex digits of all inputs taken in, their `scale`, and the `labels`."""
+        whole = xxhash.xxh3_128(f"{scale}".encode())
+        for path in sorted(self._hashers):
+            whole.update(f" {path} {self._forms.get(path)} ".encode() + self._hashers[path].digest())
+        if labels is not None:
+            whole.update(np.ascontiguousarray(labels).data)
+        return whole.hexdigest()

@@ -1,0 +1,164 @@
+"""Examples: what every source of data becomes, whole in memory or streamed batch by batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.data.digest import ExamplesDigest
+from hashlens.errors import DataError
+
+Rows = slice | Sequence[int] | npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some consecutive examples, ready for a network.
+
+    Attributes
+    ----------
+    inputs : Any
+        What the network is called with; a tensor ``(b, ...)`` for all sources but a user's own loader.
+    labels : torch.Tensor or None
+        int64 ``(b,)``.
+    ids : numpy.ndarray
+        int64 or str ``(b,)``.
+    given : Any
+        The batch as the source gave it: what ``forward=`` receives.
+    """
+
+    inputs: Any
+    labels: torch.Tensor | None
+    ids: npt.NDArray[Any]
+    given: Any
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Examples(ABC):
+    """n examples in a fixed order, with labels and ids where they are known.
+
+    Attributes
+    ----------
+    name : str
+        The string that names the source, for provenance.
+    labels : numpy.ndarray or None
+        int64 ``(n,)``; None when there are none or when they come with the batches only.
+    ids : numpy.ndarray
+        int64 or str ``(n,)``: the row in the source, or the file.
+    class_names : tuple of str, or None
+        Name of class 0, 1, ...
+    """
+
+    name: str
+    labels: npt.NDArray[np.int64] | None
+    ids: npt.NDArray[Any]
+    class_names: tuple[str, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def narrow(self, start: int | None = None, stop: int | None = None) -> Self:
+        """Return examples `start` to `stop`, counted as Python's slices do, copying and reading nothing.
+
+        Raises
+        ------
+        DataError
+            When there are none.
+        """
+        rows = range(len(self))[start:stop]
+        if not rows:
+            ends = ":".join("" if end is None else str(end) for end in (start, stop))
+            raise DataError(f"{self.name}: rows [{ends}] are none of its {len(self)} examples")
+        return self._narrow(rows.start, rows.stop)
+
+    @abstractmethod
+    def _narrow(self, start: int, stop: int) -> Self:
+        """Return examples ``0 <= start < stop <= n``."""
+
+    @abstractmethod
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield all examples in order, `batch_size` at a time; the last batch may be smaller, and is never dropped."""
+
+    @abstractmethod
+    def load(self) -> "ArrayExamples":
+        """Return the same examples, decoded and whole in memory."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Return 32 hex digits that change when an input or a label changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayExamples(Examples):
+    """Examples whole in memory.
+
+    Attributes
+    ----------
+    inputs : torch.Tensor
+        ``(n, ...)``, any dtype; images are kept as uint8 ``(n, c, h, w)``.
+    scale : float
+        uint8 and other inputs are multiplied by it, as float32, when a batch is made; 1 leaves them as they are, dtype
+        included. Images use 1/255.
+    """
+
+    inputs: torch.Tensor
+    labels: npt.NDArray[np.int64] | None
+    ids: npt.NDArray[Any]
+    name: str = "arrays"
+    class_names: tuple[str, ...] | None = None
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for what, got in (("labels", self.labels), ("ids", self.ids)):
+            if got is not None and got.shape != (len(self.inputs),):
+                raise DataError(
+                    f"{self.name}: {what} must have one entry for each of the {len(self.inputs)} inputs, "
+                    f"received shape {tuple(got.shape)}"
+                )
+
+    def tensor(self, rows: Rows = slice(None)) -> torch.Tensor:
+        """Return the inputs of `rows` as a network takes them, scaled, ``(k, ...)``."""
+        chosen = self.inputs[rows]
+        return chosen if self.scale == 1.0 else chosen.to(torch.float32).mul_(self.scale)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield all examples in order, scaled."""
+        for start in range(0, len(self), batch_size):
+            rows = slice(start, start + batch_size)
+            inputs = self.tensor(rows)
+            labels = None if self.labels is None else torch.from_numpy(self.labels[rows])
+            yield Batch(inputs, labels, self.ids[rows], inputs)
+
+    def load(self) -> "ArrayExamples":
+        """Return the examples themselves."""
+        return self
+
+    def _narrow(self, start: int, stop: int) -> "ArrayExamples":
+        return replace(
+            self,
+            inputs=self.inputs[start:stop],
+            labels=None if self.labels is None else self.labels[start:stop],
+            ids=self.ids[start:stop],
+        )
+
+    def select(self, rows: Rows) -> "ArrayExamples":
+        """Return the examples of `rows`, in that order, with their ids."""
+        index = np.arange(len(self))[rows]
+        return replace(
+            self,
+            inputs=self.inputs[torch.from_numpy(index)],
+            labels=None if self.labels is None else self.labels[index],
+            ids=self.ids[index],
+        )
+
+    def digest(self) -> str:
+        """Return xxh3-128 of inputs, scale and labels."""
+        digest = ExamplesDigest()
+        digest.add(self.inputs)
+        return digest.finish(self.scale, self.labels)

@@ -1,0 +1,64 @@
+"""Data sets of the Hugging Face Hub, through its own client and cache."""
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from hashlens.data.address import Address
+from hashlens.data.parquet import ParquetExamples, image_table, split_files, split_of
+from hashlens.data.reading import reading
+from hashlens.errors import DataError, MissingExtraError, nearest
+
+
+def open_hub(address: Address) -> ParquetExamples:
+    """Return the images of a split of a data set on the Hub: ``hub:OWNER/NAME#SPLIT``.
+
+    Where a repository has several configurations, the folder of one is a third part: ``hub:OWNER/NAME/CONFIG#SPLIT``.
+
+    Raises
+    ------
+    MissingExtraError
+        When huggingface_hub is not installed.
+    DataError
+        When the repository or the split is not there, or cannot be reached and is not in the cache.
+    """
+    return image_table(address.text, hub_files(address))
+
+
+def hub_files(address: Address) -> tuple[Path, ...]:
+    """Download the Parquet files of a split into the Hub's cache, unless they are there, and return their paths.
+
+    Raises
+    ------
+    MissingExtraError
+        When huggingface_hub is not installed.
+    DataError
+        When the repository or the split is not there, or cannot be reached and is not in the cache.
+    """
+    try:
+        from huggingface_hub import list_repo_files, snapshot_download
+    except ImportError:
+        raise MissingExtraError("huggingface-hub", "hub", address.text) from None
+    owner, _, rest = address.place.partition("/")
+    name, _, folder = rest.partition("/")
+    if not owner or not name:
+        raise DataError(f"{address.text}: expected hub:OWNER/NAME#SPLIT, as in hub:ylecun/mnist#train")
+    if address.split is None:
+        raise DataError(f"{address.text}: say which split: {address.whole}#train or {address.whole}#test")
+    repository = f"{owner}/{name}"
+    prefixes = [f"{folder}/"] if folder else ["", "*/"]
+    patterns = [f"{each}{address.split}{end}" for each in prefixes for end in (".parquet", "-*-of-*.parquet")]
+    with _reached(address):
+        snapshot = Path(snapshot_download(repository, repo_type="dataset", allow_patterns=patterns)) / folder
+    if not any(split_of(path.name) == address.split for path in snapshot.rglob("*.parquet")):
+        with _reached(address):
+            files = list_repo_files(repository, repo_type="dataset")
+        splits = {split for file in files if (split := split_of(file.rpartition("/")[2]))}
+        hint = nearest(address.split, splits) if splits else "it has no Parquet files at all"
+        raise DataError(f"{address.text}: {repository} has no Parquet files of split {address.split!r}; {hint}")
+    return split_files(replace(address, place=str(snapshot)))
+
+
+def _reached(address: Address) -> AbstractContextManager[None]:
+    # The client raises errors of its own, of its HTTP library and of the file system, in changing families.
+    return reading(address.text, Exception, way_out="is the name right, and is there a network or a copy in the cache?")

@@ -1,0 +1,99 @@
+"""IMDB: film reviews as bags of 10,000 words."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.data.address import Address
+from hashlens.data.examples import Batch
+from hashlens.data.hub import hub_files
+from hashlens.data.labels import class_labels
+from hashlens.data.parquet import read_columns
+from hashlens.data.streamed import StreamedExamples
+
+REPOSITORY = "stanfordnlp/imdb"
+WORDS = 10_000
+
+
+def open_imdb(address: Address) -> "BagExamples":
+    """Return the reviews of a split: how often each of the 10,000 words most frequent in the training set occurs.
+
+    References
+    ----------
+    A. L. Maas et al., *Learning Word Vectors for Sentiment Analysis*, ACL 2011; ``stanfordnlp/imdb`` on the Hub.
+
+    Raises
+    ------
+    MissingExtraError
+        When huggingface_hub is not installed.
+    DataError
+        When the data can neither be downloaded nor are in the cache.
+    """
+    split = address.choose(["train", "test"])
+    table = {
+        each: read_columns(
+            address.text,
+            hub_files(replace(address, scheme="hub", place=REPOSITORY, split=each)),
+            ["text", "label"],
+        )
+        for each in {"train", split}
+    }
+    return BagExamples(
+        name=address.text,
+        labels=class_labels(table[split]["label"], address.text)[0],
+        ids=np.arange(len(table[split]["label"])),
+        class_names=("neg", "pos"),
+        bags=word_bags(table["train"]["text"], table[split]["text"]),
+    )
+
+
+def word_bags(train_texts: Sequence[str], texts: Sequence[str], words: int = WORDS) -> Any:
+    """Return how often each of the most frequent words of the training texts occurs in each text.
+
+    Parameters
+    ----------
+    train_texts, texts : sequence of str
+        What the vocabulary is taken from; what is counted, n of them.
+    words : int
+        Size of the vocabulary, at most.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        float32 ``(n, words)``.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(max_features=words, dtype=np.float32).fit(train_texts).transform(texts).tocsr()
+
+
+@dataclass(eq=False, kw_only=True)
+class BagExamples(StreamedExamples):
+    """Rows of a sparse matrix, made dense batch by batch: 25,000 whole reviews would be a gigabyte.
+
+    Attributes
+    ----------
+    bags : scipy.sparse.csr_matrix
+        float32 ``(n, words)``.
+    """
+
+    name: str
+    labels: npt.NDArray[np.int64] | None
+    ids: npt.NDArray[Any]
+    class_names: tuple[str, ...] | None
+    bags: Any
+
+    def _narrow(self, start: int, stop: int) -> Self:
+        labels = None if self.labels is None else self.labels[start:stop]
+        return replace(self, labels=labels, ids=self.ids[start:stop], bags=self.bags[start:stop])
+
+    def _pieces(self, batch_size: int) -> Iterator[Batch]:
+        for start in range(0, len(self), batch_size):
+            rows = slice(start, start + batch_size)
+            inputs = torch.from_numpy(self.bags[rows].toarray())
+            labels = None if self.labels is None else torch.from_numpy(self.labels[rows])
+            yield Batch(inputs, labels, self.ids[rows], inputs)

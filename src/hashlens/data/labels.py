@@ -1,0 +1,49 @@
+"""Class labels from whatever they are kept in."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.errors import DataError
+
+_WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example"
+
+
+def class_labels(given: Any, name: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...] | None]:
+    """Return labels as class numbers, with the names of the classes where labels are strings.
+
+    Parameters
+    ----------
+    given : tensor, array or sequence
+        ``(n,)`` or ``(n, 1)``: integers, booleans, floats without a fraction, or strings, which are numbered in sorted
+        order.
+    name : str
+        The source, for the message.
+
+    Returns
+    -------
+    labels : numpy.ndarray
+        int64 ``(n,)``.
+    class_names : tuple of str, or None
+
+    Raises
+    ------
+    DataError
+        When they are anything else, or negative.
+    """
+    values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise DataError(f"{name}: labels have shape {values.shape}; {_WAY_OUT}")
+    if values.dtype.kind in "OUT" and all(isinstance(value, str) for value in values):
+        class_names, codes = np.unique(values.astype(str), return_inverse=True)
+        return codes.astype(np.int64), tuple(class_names.tolist())
+    if values.dtype.kind not in "iubf":
+        raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}")
+    wrong = np.flatnonzero((values < 0) | (values % 1 != 0 if values.dtype.kind == "f" else False))
+    if len(wrong):
+        raise DataError(f"{name}: the label of row {wrong[0]} is {values[wrong[0]]}; {_WAY_OUT}")
+    return values.astype(np.int64), None

@@ -1,0 +1,163 @@
+"""A user's own torch data set or loader."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sized
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+)
+
+from hashlens.data.examples import Batch
+from hashlens.data.labels import class_labels
+from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
+from hashlens.errors import DataError
+
+LABEL_KEYS = ("label", "labels")
+
+_log = logging.getLogger("hashlens")
+
+
+class DatasetExamples(StreamedExamples):
+    """A map-style data set, in its own order; ids are its indices.
+
+    `labels` is None until a pass has been completed, since labels come with the batches.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Or anything with a length and indices; gives tensors, tuples (inputs, label, ...) or dicts.
+    loader : torch.utils.data.DataLoader, optional
+        Where batch size, collate function and workers are taken from; its shuffling and ``drop_last`` are not.
+    """
+
+    def __init__(self, dataset: Any, loader: DataLoader[Any] | None = None) -> None:
+        if not isinstance(dataset, Sized) or len(dataset) == 0:
+            size = "no length" if not isinstance(dataset, Sized) else "no examples"
+            raise DataError(f"{type(dataset).__name__}: the data set has {size}; expected __len__ and __getitem__")
+        self.name = type(dataset).__name__
+        self.labels = None
+        self.ids = np.arange(len(dataset))
+        self.class_names = None
+        self._dataset = dataset
+        self._given = loader
+
+    def _narrow(self, start: int, stop: int) -> Self:
+        narrowed = type(self)(Subset(self._dataset, range(start, stop)), self._given)
+        narrowed.name, narrowed.ids = self.name, self.ids[start:stop]
+        return narrowed
+
+    def _pieces(self, batch_size: int) -> Iterator[Batch]:
+        # A loader draws a seed for its workers: from a generator of its own, since none but the user's is global.
+        arguments: dict[str, Any] = {"shuffle": False, "drop_last": False, "generator": torch.Generator()}
+        if self._given is None:
+            loader = DataLoader(self._dataset, batch_size, **arguments)
+        else:
+            loader = DataLoader(
+                self._dataset,
+                self._given.batch_size,
+                num_workers=self._given.num_workers,
+                collate_fn=self._given.collate_fn,
+                timeout=self._given.timeout,
+                worker_init_fn=self._given.worker_init_fn,
+                multiprocessing_context=self._given.multiprocessing_context,
+                prefetch_factor=self._given.prefetch_factor,
+                **arguments,
+            )
+        yield from _batches(loader, self.ids, self.name)
+
+
+class LoaderExamples(StreamedExamples):
+    """A loader with an order of its own, used as it is; ids are positions in the pass.
+
+    `labels` is None until a pass has been completed, and the number of examples costs a pass where it is asked for
+    before one.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self.name = type(loader.dataset).__name__
+        self.labels = None
+        self.class_names = None
+        self._loader = loader
+        _log.warning(
+            "%s: the loader has a sampler of its own or an iterable data set; it is used as it is, ids are positions, "
+            "and examples that it drops, repeats or reorders on another pass stay so",
+            self.name,
+        )
+
+    @cached_property
+    def ids(self) -> npt.NDArray[Any]:  # type: ignore[override]
+        """Positions in the pass, int64 ``(n,)``; a pass is made to count them."""
+        return np.arange(sum(len(batch) for batch in self._pieces(PASS_BATCH_SIZE)))
+
+    def _narrow(self, start: int, stop: int) -> Self:
+        raise DataError(f"{self.name}: rows of a loader with its own order cannot be chosen; call .load() first")
+
+    def _pieces(self, batch_size: int) -> Iterator[Batch]:
+        yield from _batches(self._loader, None, self.name)
+
+
+def from_loader(loader: DataLoader[Any]) -> StreamedExamples:
+    """Return the examples of a loader: in the order of the data set where the sampler is an ordinary one.
+
+    Raises
+    ------
+    DataError
+        When the data set is empty.
+    """
+    sampler = loader.sampler
+    shuffled = (
+        isinstance(sampler, RandomSampler) and not sampler.replacement and len(sampler) == len(sampler.data_source)
+    )
+    ordinary = type(loader.batch_sampler) is BatchSampler and (type(sampler) is SequentialSampler or shuffled)
+    if ordinary and not isinstance(loader.dataset, IterableDataset):
+        return DatasetExamples(loader.dataset, loader)
+    return LoaderExamples(loader)
+
+
+def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -> Iterator[Batch]:
+    start = 0
+    for given in loader:
+        inputs, labels = _parted(given)
+        size = _size(inputs, name)
+        stop = start + size
+        if labels is not None:
+            labels = torch.from_numpy(class_labels(labels, f"{name}, rows {start} to {stop - 1}")[0])
+            if len(labels) != size:
+                raise DataError(f"{name}: a batch of {size} inputs has {len(labels)} labels, from row {start} on")
+        yield Batch(inputs, labels, np.arange(start, stop) if ids is None else ids[start:stop], given)
+        start = stop
+
+
+def _parted(given: Any) -> tuple[Any, Any]:
+    """Return inputs and labels of a batch, as the common layouts have them."""
+    if isinstance(given, Mapping):
+        inputs = {key: value for key, value in given.items() if key not in LABEL_KEYS}
+        return inputs, next((given[key] for key in LABEL_KEYS if key in given), None)
+    if isinstance(given, list | tuple):
+        return given[0], given[1] if len(given) > 1 else None
+    return given, None
+
+
+def _size(inputs: Any, name: str) -> int:
+    """Return how many examples a batch has: the length of its first tensor."""
+    if isinstance(inputs, torch.Tensor) and inputs.ndim:
+        return len(inputs)
+    parts = list(inputs.values()) if isinstance(inputs, Mapping) else inputs if isinstance(inputs, list | tuple) else []
+    for part in parts:
+        if isinstance(part, torch.Tensor) and part.ndim:
+            return len(part)
+    raise DataError(
+        f"{name}: a batch has inputs of type {type(inputs).__name__}; "
+        "expected a tensor (b, ...), or a dict or list with one, optionally in a tuple (inputs, labels, ...)"
+    )

@@ -1,0 +1,116 @@
+"""Labels and inputs made random on purpose, from a generator that the caller gives."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.errors import DataError, nearest
+
+KINDS = ("bytes", "uniform")
+
+
+def shuffle_labels(examples: Examples, fraction: float, generator: np.random.Generator) -> ArrayExamples:
+    """Return the examples with a fraction of the labels shuffled among themselves.
+
+    The class counts stay as they are, and some of the shuffled labels stay right by chance.
+
+    Parameters
+    ----------
+    examples : Examples
+        With labels.
+    fraction : float
+        0 to 1; ``round(fraction * n)`` labels are shuffled.
+    generator : numpy.random.Generator
+        Chooses and shuffles.
+
+    Raises
+    ------
+    DataError
+        When there are no labels, or `fraction` is out of range.
+    """
+    whole, labels, rows = _chosen(examples, fraction, generator)
+    labels[rows] = labels[generator.permutation(rows)]
+    return replace(whole, labels=labels, name=f"{whole.name} | shuffle_labels({fraction:g})")
+
+
+def uniform_labels(examples: Examples, fraction: float, generator: np.random.Generator) -> ArrayExamples:
+    """Return the examples with a fraction of the labels drawn anew, uniformly over the classes.
+
+    Parameters
+    ----------
+    examples : Examples
+        With labels. The classes are those of `class_names`, and without these 0 to the largest label.
+    fraction : float
+        0 to 1; ``round(fraction * n)`` labels are drawn.
+    generator : numpy.random.Generator
+        Chooses and draws.
+
+    Raises
+    ------
+    DataError
+        When there are no labels, or `fraction` is out of range.
+    """
+    whole, labels, rows = _chosen(examples, fraction, generator)
+    classes = len(whole.class_names) if whole.class_names else int(labels.max()) + 1
+    labels[rows] = generator.integers(classes, size=len(rows))
+    return replace(whole, labels=labels, name=f"{whole.name} | uniform_labels({fraction:g})")
+
+
+def random_inputs(
+    examples_like: Examples,
+    n: int,
+    generator: np.random.Generator,
+    kind: Literal["uniform", "bytes"] = "uniform",
+) -> ArrayExamples:
+    """Return random inputs of the shape that `examples_like` have, without labels.
+
+    Parameters
+    ----------
+    examples_like : Examples
+        Only the shape of the first is looked at.
+    n : int
+        How many.
+    generator : numpy.random.Generator
+        Draws them.
+    kind : {"uniform", "bytes"}
+        U(0, 1) in float32, or uniform bytes scaled by 1/255.
+
+    Raises
+    ------
+    DataError
+        When `n` is not positive, `kind` is not known, or the inputs have no one shape.
+    """
+    if n < 1:
+        raise DataError(f"asked for {n} random inputs; expected 1 or more")
+    first = next(examples_like.batches(1)).inputs
+    if not isinstance(first, torch.Tensor):
+        raise DataError(
+            f"{examples_like.name}: inputs come as {type(first).__name__}; random inputs can be drawn for tensors only"
+        )
+    shape = (n, *first.shape[1:])
+    inputs: npt.NDArray[np.float32] | npt.NDArray[np.uint8]
+    if kind == "uniform":
+        inputs, scale = generator.random(shape, np.float32), 1.0
+    elif kind == "bytes":
+        inputs, scale = generator.integers(256, size=shape, dtype=np.uint8), 1 / 255
+    else:
+        raise DataError(f"there are no random inputs of kind {kind!r}; {nearest(kind, KINDS)}")
+    name = f"{examples_like.name} | random_inputs({kind})"
+    return ArrayExamples(torch.from_numpy(inputs), None, np.arange(n), name, None, scale)
+
+
+def _chosen(
+    examples: Examples, fraction: float, generator: np.random.Generator
+) -> tuple[ArrayExamples, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the examples, a copy of their labels, and the rows whose labels are to be noise."""
+    whole = examples.load()
+    if whole.labels is None:
+        raise DataError(f"{whole.name}: there are no labels to make noise of")
+    if not 0 <= fraction <= 1:
+        raise DataError(f"{whole.name}: the fraction of noise is {fraction}; expected 0 to 1")
+    count = round(fraction * len(whole))
+    return whole, whole.labels.copy(), generator.choice(len(whole), count, replace=False)

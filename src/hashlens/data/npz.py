@@ -1,0 +1,84 @@
+"""Arrays that NumPy saved."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.data.address import Address
+from hashlens.data.arrays import from_arrays
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.reading import reading
+from hashlens.errors import DataError
+
+# What people call inputs and labels, in the order in which they are looked for.
+KEYS = (("x", "y"), ("X", "y"), ("inputs", "labels"), ("images", "labels"), ("data", "target"))
+SPLIT_KEYS = (("x_{}", "y_{}"), ("X_{}", "y_{}"), ("{}_images", "{}_labels"))
+
+
+def open_npz(address: Address) -> ArrayExamples:
+    """Return the arrays of an ``.npz`` file.
+
+    Keys are one of `KEYS`, or, as Keras saves its data sets, ``x_train``, ``y_train``, ``x_test``, ``y_test``, of which
+    ``#train`` or ``#test`` chooses. Labels may be absent. uint8 arrays are images, ``(n, h, w)``, ``(n, h, w, c)`` or
+    ``(n, c, h, w)``, and are scaled by 1/255; float64 becomes float32, and all else is taken as it is.
+
+    Raises
+    ------
+    DataError
+        When the file is broken, has none of these keys, or holds Python objects: pickles are never loaded.
+    """
+    path = address.path()
+    broken = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+    with reading(f"{address.text}: {str(path)!r}", *broken, way_out="expected an .npz file without Python objects"):
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array")
+        with file:
+            inputs_key, labels_key = _keys(address, file.files)
+            inputs = file[inputs_key]
+            labels = file[labels_key] if labels_key in file.files else None
+    images = inputs.dtype == np.uint8
+    if images:
+        inputs = _channels_first(inputs, f"{address.text}: array {inputs_key!r}")
+    elif inputs.dtype == np.float64:
+        inputs = inputs.astype(np.float32)
+    return from_arrays(inputs, labels, name=address.text, scale=1 / 255 if images else 1.0)
+
+
+def _keys(address: Address, present: list[str]) -> tuple[str, str]:
+    plain = [pair for pair in KEYS if pair[0] in present]
+    splits = dict(_splits(present))
+    if plain and not address.split:
+        return plain[0]
+    if splits:
+        return splits[address.choose(splits)]
+    known = "x and y, x_train and y_train with #train, inputs and labels, images and labels, data and target"
+    wanted = f"split {address.split!r} has no arrays" if plain else "no array of inputs"
+    raise DataError(f"{address.text}: {wanted}; expected {known}; the file has {', '.join(present) or 'nothing'}")
+
+
+def _splits(present: list[str]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each split with the keys of its inputs and labels."""
+    for inputs, labels in SPLIT_KEYS:
+        before, after = inputs.split("{}")
+        for key in present:
+            split = key.removeprefix(before).removesuffix(after)
+            if split and key == inputs.format(split):
+                yield split, (key, labels.format(split))
+
+
+def _channels_first(images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    if images.ndim == 3:
+        return images[:, None]
+    if images.ndim == 4 and images.shape[3] in (1, 3):
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    if images.ndim == 4 and images.shape[1] in (1, 3):
+        return images
+    raise DataError(
+        f"{where}: uint8 is taken for images, (n, h, w) or (n, h, w, c) with 1 or 3 channels, received {images.shape}; "
+        "save other inputs as float32"
+    )

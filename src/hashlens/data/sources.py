@@ -1,0 +1,130 @@
+"""One name for every source of examples."""
+
+from collections.abc import Callable, Mapping, Sized
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from hashlens.data.address import Address, parse
+from hashlens.data.adult import open_adult
+from hashlens.data.arrays import from_arrays
+from hashlens.data.digits import open_digits
+from hashlens.data.examples import Examples
+from hashlens.data.folder import open_folder
+from hashlens.data.hub import open_hub
+from hashlens.data.imdb import open_imdb
+from hashlens.data.loader import DatasetExamples, from_loader
+from hashlens.data.npz import open_npz
+from hashlens.data.parquet import open_parquet
+from hashlens.data.transformed import Transform, TransformedExamples
+from hashlens.data.vision import open_vision
+from hashlens.errors import DataError, nearest
+
+
+class Scheme(NamedTuple):
+    """How sources of one kind are written, and what opens them."""
+
+    form: str
+    open: Callable[[Address], Examples]
+
+
+SCHEMES = {
+    "adult": Scheme("adult#SPLIT", open_adult),
+    "digits": Scheme("digits#SPLIT", open_digits),
+    "folder": Scheme("folder:DIR#SPLIT", open_folder),
+    "hub": Scheme("hub:OWNER/NAME#SPLIT", open_hub),
+    "imdb": Scheme("imdb#SPLIT", open_imdb),
+    "npz": Scheme("npz:FILE#SPLIT", open_npz),
+    "parquet": Scheme("parquet:DIR#SPLIT", open_parquet),
+    "torchvision": Scheme("torchvision:NAME:ROOT#SPLIT", open_vision),
+}
+
+
+def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
+    """Return examples from whatever names or holds them.
+
+    Parameters
+    ----------
+    source : str, Examples, Dataset, DataLoader, tensor, array, or a pair of inputs and labels
+        A string is one of
+
+        - ``digits``, ``digits#train``, ``digits#test``: the digits that scikit-learn ships;
+        - ``parquet:DIR#SPLIT``, ``parquet:FILE``: the Hub's layout of images, streamed;
+        - ``npz:FILE``, ``npz:FILE#SPLIT``: arrays that NumPy saved;
+        - ``folder:DIR``, ``folder:DIR#SPLIT``: class sub-folders of images, streamed;
+        - ``torchvision:NAME:ROOT#SPLIT``: a data set of torchvision, streamed;
+        - ``hub:OWNER/NAME#SPLIT``: images on the Hugging Face Hub, streamed;
+        - ``adult#SPLIT``, ``imdb#SPLIT``: from OpenML and from the Hub;
+
+        and may end in ``[start:stop]``, the rows to take: ``parquet:data/mnist#train[:48000]``.
+
+        Tensors and arrays are ``(n, ...)`` and keep their dtype; labels are ``(n,)``, class numbers or class names. A
+        map-style data set, or a loader over one, is taken in the order of the data set with no row dropped, and ids are
+        indices into it; a loader with a sampler of its own or an iterable data set is used as it is. Batches are a
+        tensor, a tuple (inputs, labels, ...), or a dict with ``label`` or ``labels``.
+    transform : callable, optional
+        Maps the inputs ``(b, ...)`` of a batch to inputs ``(b, ...)``, as a normalisation does.
+
+    Raises
+    ------
+    DataError
+        When the source is not known or not there, broken, empty, or has labels that are not classes.
+    MissingExtraError
+        When it needs a package that is not installed.
+
+    Examples
+    --------
+    >>> examples = load_data("digits#train[:1000]")
+    >>> len(examples), next(examples.batches(256)).inputs.shape
+    (1000, torch.Size([256, 1, 8, 8]))
+    """
+    examples = _open(source)
+    return TransformedExamples(examples, transform) if transform else examples
+
+
+def _open(source: Any) -> Examples:
+    if isinstance(source, Examples):
+        return source
+    if isinstance(source, str):
+        return _open_address(parse(source))
+    if isinstance(source, DataLoader):
+        return from_loader(source)
+    if isinstance(source, Dataset):
+        return DatasetExamples(source)
+    if isinstance(source, tuple | list):
+        if len(source) == 2 and _is_array(source[0]):
+            return from_arrays(source[0], source[1])
+        raise DataError(
+            f"a {type(source).__name__} of {len(source)} is not a source; expected a pair (inputs, labels) of arrays"
+        )
+    if _is_array(source):
+        return from_arrays(source)
+    # Other libraries' data sets, as those of Hugging Face, are no subclasses of torch's and serve a loader as well.
+    if hasattr(source, "__getitem__") and isinstance(source, Sized) and not isinstance(source, Mapping | bytes):
+        return DatasetExamples(source)
+    raise DataError(
+        f"{type(source).__name__} is not a source; expected a string, as 'digits', a torch Dataset or DataLoader, a "
+        "tensor or array, or a pair (inputs, labels)"
+    )
+
+
+def _open_address(address: Address) -> Examples:
+    scheme = SCHEMES.get(address.scheme)
+    if scheme is None:
+        hint = nearest(address.scheme, SCHEMES)
+        if Path(address.scheme).exists():
+            hint = "it is a path: write parquet:, npz: or folder: before it"
+        raise DataError(f"{address.text!r}: there is no source {address.scheme!r}; {hint}")
+    if (":" in scheme.form) != bool(address.place):
+        raise DataError(f"{address.text!r}: write this source as {scheme.form}")
+    examples = scheme.open(address)
+    if address.start is None and address.stop is None:
+        return examples
+    return examples.narrow(address.start, address.stop)
+
+
+def _is_array(source: Any) -> bool:
+    return isinstance(source, torch.Tensor | np.ndarray) or hasattr(source, "__array__")

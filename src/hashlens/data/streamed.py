@@ -1,0 +1,90 @@
+"""Examples that are made batch by batch, each time anew: memory is that of a few batches."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.data.digest import ExamplesDigest
+from hashlens.data.examples import ArrayExamples, Batch, Examples
+from hashlens.errors import DataError
+
+# For passes that no caller sized: small enough for memory, large enough to be quick.
+PASS_BATCH_SIZE = 256
+
+
+def _joined(labels: Sequence[torch.Tensor | None]) -> npt.NDArray[np.int64] | None:
+    known = [part for part in labels if part is not None]
+    return torch.cat(known).numpy() if known and len(known) == len(labels) else None
+
+
+class StreamedExamples(Examples):
+    """Base of the sources that do not fit in memory, or should not have to.
+
+    A subclass says how its pieces are made. The digest is taken along on every complete pass, so asking for it after
+    one costs nothing; it equals the digest of the same examples whole in memory.
+    """
+
+    scale: float = 1.0
+    _digest: str | None = None
+
+    @abstractmethod
+    def _pieces(self, batch_size: int) -> Iterator[Batch]:
+        """Yield all examples in order, before scaling."""
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield all examples in order, scaled, and take the digest along."""
+        digest = ExamplesDigest()
+        labels: list[torch.Tensor | None] = []
+        for piece in self._pieces(batch_size):
+            digest.add(piece.inputs)
+            labels.append(piece.labels)
+            if self.scale != 1.0:
+                inputs = piece.inputs.to(torch.float32).mul_(self.scale)
+                piece = replace(piece, inputs=inputs, given=inputs)
+            yield piece
+        if not labels:
+            raise DataError(f"{self.name}: the source gave no batch; it must give them anew on every pass")
+        self.labels = _joined(labels)
+        self._digest = digest.finish(self.scale, self.labels)
+
+    def load(self) -> ArrayExamples:
+        """Return the same examples, decoded and whole in memory, where their inputs are tensors of one shape."""
+        whole: torch.Tensor | None = None
+        labels: list[torch.Tensor | None] = []
+        count = 0
+        for piece in self._pieces(PASS_BATCH_SIZE):
+            inputs = self._tensor(piece.inputs)
+            if whole is None:
+                whole = inputs.new_empty((len(self), *inputs.shape[1:]))
+            if inputs.shape[1:] != whole.shape[1:] or count + len(inputs) > len(whole):
+                raise DataError(
+                    f"{self.name}: inputs must have one shape to be held in one array; after {count} examples of "
+                    f"{tuple(whole.shape[1:])} came {len(inputs)} of {tuple(inputs.shape[1:])}; "
+                    f"expected {len(whole)} in all"
+                )
+            whole[count : count + len(inputs)] = inputs
+            labels.append(piece.labels)
+            count += len(inputs)
+        if whole is None or count < len(whole):
+            raise DataError(f"{self.name}: expected {len(self)} examples, the source gave {count}")
+        return ArrayExamples(whole, _joined(labels), self.ids, self.name, self.class_names, self.scale)
+
+    def _tensor(self, inputs: Any) -> torch.Tensor:
+        if isinstance(inputs, torch.Tensor):
+            return inputs
+        raise DataError(
+            f"{self.name}: inputs come as {type(inputs).__name__}, which cannot be held in one array; "
+            "stream them and say with forward= how the network is called, or let the data set give one tensor"
+        )
+
+    def digest(self) -> str:
+        """Return the digest that the last complete pass took, or make a pass for it."""
+        if self._digest is None:
+            for _ in self.batches(PASS_BATCH_SIZE):
+                pass
+        return str(self._digest)

@@ -1,0 +1,53 @@
+"""Examples with a function applied to their inputs, as a normalisation."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Self
+
+import torch
+
+from hashlens.data.examples import Batch, Examples
+from hashlens.data.streamed import StreamedExamples
+from hashlens.errors import DataError
+
+Transform = Callable[[torch.Tensor], torch.Tensor]
+
+
+class TransformedExamples(StreamedExamples):
+    """Examples whose inputs pass through `transform` batch by batch.
+
+    Parameters
+    ----------
+    examples : Examples
+        With tensors for inputs.
+    transform : callable
+        Maps inputs ``(b, ...)`` to inputs ``(b, ...)``, each example by itself.
+    """
+
+    def __init__(self, examples: Examples, transform: Transform) -> None:
+        self.name = f"{examples.name} | {getattr(transform, '__qualname__', None) or repr(transform)}"
+        self.labels = examples.labels
+        self.class_names = examples.class_names
+        self._examples = examples
+        self._transform = transform
+
+    @property
+    def ids(self) -> Any:  # type: ignore[override]
+        """Ids of the examples that are transformed."""
+        return self._examples.ids
+
+    def _narrow(self, start: int, stop: int) -> Self:
+        return type(self)(self._examples.narrow(start, stop), self._transform)
+
+    def _pieces(self, batch_size: int) -> Iterator[Batch]:
+        for batch in self._examples.batches(batch_size):
+            if not isinstance(batch.inputs, torch.Tensor):
+                kind = type(batch.inputs).__name__
+                raise DataError(
+                    f"{self.name}: inputs come as {kind}, expected a tensor; transform them in the data set"
+                )
+            inputs = self._transform(batch.inputs)
+            if not isinstance(inputs, torch.Tensor) or inputs.shape[:1] != batch.inputs.shape[:1]:
+                got = tuple(inputs.shape) if isinstance(inputs, torch.Tensor) else type(inputs).__name__
+                raise DataError(f"{self.name}: the transform gave {got}, expected a tensor ({len(batch)}, ...)")
+            yield replace(batch, inputs=inputs, given=inputs if batch.given is batch.inputs else batch.given)

@@ -1,0 +1,72 @@
+"""Every error that hashlens raises on purpose.
+
+::
+
+    HashlensError
+    ├── DataError            the examples: source, labels, ids, shapes
+    ├── ModelError           the network: architecture, weights, the input it takes
+    │   └── CaptureError     its gates: none, hidden, non-finite, of varying size
+    ├── CodesError           codes: mixed models, corrupt or newer folder
+    ├── MeasureError         a measure asked for what the codes cannot give
+    ├── OutputError          a file or folder that cannot be written
+    ├── DeviceError          a device that is not there
+    └── MissingExtraError    an optional dependency that is not installed
+
+Each message says what, where, expected and received, and the way out, in one line. All of them are mistakes that the
+caller can mend: the command line prints the line and exits with status 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class HashlensError(Exception):
+    """Base of every error that hashlens raises on purpose."""
+
+
+class DataError(HashlensError):
+    """The examples cannot be read or do not fit the request."""
+
+
+class ModelError(HashlensError):
+    """The network cannot be built, loaded or run."""
+
+
+class CaptureError(ModelError):
+    """The gates of a network cannot be read."""
+
+
+class CodesError(HashlensError):
+    """Codes are corrupt, of another schema, or of another model."""
+
+
+class MeasureError(HashlensError):
+    """A measure was asked for something that the codes or labels cannot give."""
+
+
+class OutputError(HashlensError):
+    """A file or folder cannot be written."""
+
+
+class DeviceError(HashlensError):
+    """The device asked for is not there."""
+
+
+class MissingExtraError(HashlensError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'hashlens[{extra}]'")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest match, or everything known when nothing is near.
+
+    >>> nearest("reset18", ["resnet18", "vgg16"])
+    "did you mean 'resnet18'?"
+    >>> nearest("zzz", ["resnet18", "vgg16"])
+    'known: resnet18, vgg16'
+    """
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(names)

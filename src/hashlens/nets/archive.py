@@ -1,0 +1,258 @@
+"""A ``torch.export`` program, loaded only after every part that could run code has been checked.
+
+``torch.export.load`` runs what an archive carries in more places than its sample inputs: tensors and constants that
+are flagged as pickled, the legacy layout, compiled libraries, and also the program itself, whose symbolic expressions
+go through ``eval``, whose guards and names become the source of a Python function, and whose tree specifications may
+import modules. Each of them is held against a list of what is allowed; the rest is refused before torch sees it.
+"""
+
+import ast
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError
+
+MEMBERS = re.compile(
+    r"archive_format|archive_version|byteorder|\.data/(version|serialization_id)|\.format_version|\.storage_alignment"
+    r"|models/model\.json|data/sample_inputs/model\.pt|extra/[\w./-]+"
+    r"|data/weights/(model_weights_config\.json|weight_\d+)"
+    r"|data/constants/(model_constants_config\.json|tensor_\d+)"
+)
+PROGRAM = "models/model.json"
+SAMPLE_INPUTS = "data/sample_inputs/model.pt"
+PAYLOADS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+
+NAME = re.compile(r"[\w.+-]*", re.ASCII)
+TARGET = re.compile(
+    r"torch\.ops\.(aten|prims|torchvision)\.(?!__|from_file|save\b|load\b)\w+(\.\w+)?"
+    r"|torch\.ops\.higher_order\.(cond|wrap_with_set_grad_enabled|wrap_with_autocast)"
+    r"|_operator\.[a-z]+_?|math\.[a-z]+|torch\.sym_[a-z]+|torch\._sym_sqrt",
+    re.ASCII,
+)
+TREE_TYPES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
+# fmt: off
+FUNCTIONS = frozenset(
+    {
+        "Abs", "Add", "And", "CeilDiv", "CeilToInt", "CleanDiv", "Eq", "Equality", "ExprCondPair", "Float",
+        "FloatPow", "FloatTrueDiv", "FloorDiv", "FloorToInt", "Ge", "GreaterThan", "Gt", "Identity", "IntTrueDiv",
+        "Integer", "Le", "LessThan", "Lt", "LShift", "Max", "Min", "Mod", "ModularIndexing", "Mul", "Ne", "Not",
+        "Or", "Piecewise", "Pow", "PowByNatural", "PythonMod", "RShift", "Rational", "RoundDecimal", "RoundToInt",
+        "StrictGreaterThan", "StrictLessThan", "Symbol", "ToFloat", "TruncToFloat", "TruncToInt", "Tuple",
+        "Unequality", "Where", "ceiling", "floor",
+    }
+)
+# fmt: on
+DESCRIPTIONS = {"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"}
+METHODS = ("size", "stride", "storage_offset")
+
+
+class _Refused(Exception):
+    """A part of the archive that is not on the list of what is allowed."""
+
+
+def load_program(path: str | Path) -> nn.Module:
+    """Return the module of a program that ``torch.export.save`` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.pt2`` archive.
+
+    Returns
+    -------
+    torch.nn.Module
+        ``torch.export.load(path).module()``.
+
+    Raises
+    ------
+    ModelError
+        If the archive is missing, damaged, of the legacy layout, compiled by AOTInductor, or carries anything that
+        could run code when it is loaded.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"{path} is not there: give a .pt2 file that torch.export.save wrote")
+    # Read once, so that what is checked is what is loaded.
+    content = path.read_bytes()
+    try:
+        _check_archive(content)
+    except _Refused as refusal:
+        raise ModelError(
+            f"{path} was not loaded: {refusal}: export it again with torch.export.save, "
+            "plain tensors as inputs and nothing else in the file"
+        ) from refusal
+    try:
+        module: nn.Module = torch.export.load(io.BytesIO(content)).module()
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).strip().split("\n")[0]
+        raise ModelError(f"{path}: torch {torch.__version__} cannot load this program ({reason})") from error
+    return module
+
+
+def _check_archive(content: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            listed = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise _Refused("it is no torch.export archive") from error
+    members = [name.partition("/")[2] for name in listed]
+    _check_members(listed, members)
+    try:
+        from torch.export.pt2_archive import PT2ArchiveReader
+    except ImportError as error:
+        raise ModelError(f"torch {torch.__version__} writes legacy .pt2 files: torch >= 2.8 is needed") from error
+    try:
+        reader = PT2ArchiveReader(io.BytesIO(content))
+    except (RuntimeError, AssertionError) as error:
+        raise _Refused("it is no torch.export archive") from error
+    # torch has a zip reader of its own: a member that only one of the two sees would go unchecked.
+    if sorted(reader.get_file_names()) != sorted(members):
+        raise _Refused("its table of contents is ambiguous")
+    _check_sample_inputs(reader.read_bytes(SAMPLE_INPUTS))
+    for member in PAYLOADS:
+        _check_payloads(member, _json(member, reader.read_bytes(member)), members)
+    _check_program(_json(PROGRAM, reader.read_bytes(PROGRAM)))
+
+
+def _check_members(listed: list[str], members: list[str]) -> None:
+    if "serialized_exported_program.json" in listed:
+        raise _Refused("it has the legacy layout of torch < 2.8, whose weights are pickles")
+    if any(name.endswith("/constants.pkl") for name in listed):
+        raise _Refused("it is a TorchScript archive")
+    if len({name.partition("/")[0] for name in listed}) != 1 or len(set(members)) != len(members):
+        raise _Refused("its table of contents is ambiguous")
+    for member in members:
+        if member.startswith("data/aotinductor/"):
+            raise _Refused(f"it was compiled by AOTInductor: {member!r} is native code")
+        if member.startswith(("data/constants/custom_obj_", "data/constants/opaque_obj_")):
+            raise _Refused(f"its constant {member!r} is a pickled object")
+        if not MEMBERS.fullmatch(member):
+            raise _Refused(f"it has a member {member!r} that is neither weights nor program")
+    for needed in (PROGRAM, SAMPLE_INPUTS, *PAYLOADS):
+        if needed not in members:
+            raise _Refused(f"it has no member {needed!r}")
+
+
+def _json(member: str, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise _Refused(f"its member {member!r} is damaged") from error
+
+
+def _check_sample_inputs(content: bytes) -> None:
+    if not content:
+        return
+    try:
+        torch.load(io.BytesIO(content), weights_only=True)
+    except Exception as error:
+        raise _Refused("its sample inputs hold pickled objects, which could run code") from error
+
+
+def _check_payloads(member: str, document: Any, members: list[str]) -> None:
+    try:
+        payloads = dict(document["config"]).items()
+        for name, payload in payloads:
+            if payload["use_pickle"] is not False:
+                raise _Refused(f"its tensor {name!r} is stored as a pickle, which could run code")
+            if f"{Path(member).parent.as_posix()}/{payload['path_name']}" not in members:
+                raise _Refused(f"its tensor {name!r} is missing")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _Refused(f"its member {member!r} is damaged") from error
+
+
+def _check_program(part: Any, key: str = "") -> None:
+    """Walk the JSON of the program; `key` is the nearest key above `part`."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name == "metadata" and _is_description(value):
+                continue
+            _check_text(name, "")
+            _check_program(value, name)
+    elif isinstance(part, list):
+        for value in part:
+            _check_program(value, key)
+    elif isinstance(part, str):
+        _check_text(part, key)
+
+
+def _is_description(metadata: Any) -> bool:
+    """Return whether this says where a node came from, and no more: read, never run."""
+    return (
+        isinstance(metadata, dict)
+        and metadata.keys() <= DESCRIPTIONS
+        and all(isinstance(t, str) for t in metadata.values())
+    )
+
+
+def _check_text(text: str, key: str) -> None:
+    match key:
+        case "expr_str" | "guards_code":
+            _check_expression(text)
+        case "in_spec" | "out_spec":
+            _check_tree(text)
+        # Arguments of operators: torch quotes them.
+        case "as_string" | "as_strings":
+            pass
+        case "target" | "as_operator":
+            if not TARGET.fullmatch(text):
+                raise _Refused(f"it calls {text!r}, which is not an operator on tensors")
+        case _:
+            if not NAME.fullmatch(text):
+                _refuse_text(text)
+
+
+def _refuse_text(text: str) -> NoReturn:
+    raise _Refused(f"its program has {text[:60]!r} where a name or a size is expected, which could run code")
+
+
+def _check_expression(text: str) -> None:
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError):
+        _refuse_text(text)
+    if not text.isascii():
+        _refuse_text(text)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
+                pass
+            case ast.Call(func=ast.Attribute(attr=name)) | ast.Attribute(attr=name) if name in METHODS:
+                pass
+            case ast.Constant(value=str(value)) if not NAME.fullmatch(value):
+                _refuse_text(text)
+            case ast.Name(id=name) if name.startswith("__"):
+                _refuse_text(text)
+            case ast.Call() | ast.Attribute():
+                _refuse_text(text)
+            case ast.Expression() | ast.Constant() | ast.Name() | ast.Subscript() | ast.Compare() | ast.keyword():
+                pass
+            case ast.BinOp() | ast.UnaryOp() | ast.BoolOp() | ast.Tuple():
+                pass
+            case ast.operator() | ast.unaryop() | ast.boolop() | ast.cmpop() | ast.expr_context():
+                pass
+            case _:
+                _refuse_text(text)
+
+
+def _check_tree(text: str) -> None:
+    """Check how inputs and outputs nest: tuples, lists and dicts with plain keys."""
+    try:
+        _, tree = json.loads(text)
+        pending = [tree]
+        while pending:
+            node = pending.pop()
+            keys = json.loads(node["context"] or "null") or []
+            plain_keys = isinstance(keys, list) and all(isinstance(k, str) and NAME.fullmatch(k) for k in keys)
+            if node["type"] not in TREE_TYPES or not plain_keys:
+                raise _Refused(f"its inputs or outputs are of type {node['type']!r}")
+            pending.extend(node["children_spec"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Refused("its inputs or outputs are not described") from error

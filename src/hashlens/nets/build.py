@@ -1,0 +1,169 @@
+"""Architectures by name, built from one seed."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from inspect import Parameter, signature
+from typing import Any
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError, nearest
+from hashlens.nets.lenet import LeNet
+from hashlens.nets.mlp import MLP
+from hashlens.nets.resnet import ResNet
+from hashlens.nets.vgg import VGG
+from hashlens.seeds import torch_seed
+
+
+def _image_shape(name: str, input_shape: Sequence[int]) -> tuple[int, int, int]:
+    if len(input_shape) != 3:
+        raise ModelError(
+            f"{name} takes images (channels, height, width), received examples of shape {tuple(input_shape)}: "
+            "reshape them, or use an mlp"
+        )
+    channels, height, width = input_shape
+    return channels, height, width
+
+
+def _mlp(
+    input_shape: Sequence[int],
+    classes: int,
+    *,
+    depth: int = 1,
+    width: int = 100,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+) -> nn.Module:
+    return MLP(math.prod(input_shape), classes, depth, width, batch_norm, dropout)
+
+
+def _lenet(input_shape: Sequence[int], classes: int) -> nn.Module:
+    channels, height, width = _image_shape("lenet", input_shape)
+    return LeNet(classes, channels, (height, width))
+
+
+def _vgg(
+    layers: int, input_shape: Sequence[int], classes: int, *, batch_norm: bool = True, dropout: float = 0.5
+) -> nn.Module:
+    channels, height, width = _image_shape(f"vgg{layers}", input_shape)
+    return VGG(layers, classes, channels, batch_norm, dropout, input_size=min(height, width))
+
+
+def _resnet(layers: int, input_shape: Sequence[int], classes: int, *, stem: str = "cifar") -> nn.Module:
+    channels, _, _ = _image_shape(f"resnet{layers}", input_shape)
+    return ResNet(layers, classes, channels, stem)
+
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "mlp": _mlp,
+    "lenet": _lenet,
+    "vgg16": partial(_vgg, 16),
+    "vgg19": partial(_vgg, 19),
+    "resnet18": partial(_resnet, 18),
+    "resnet20": partial(_resnet, 20),
+    "resnet32": partial(_resnet, 32),
+    "resnet56": partial(_resnet, 56),
+}
+
+
+def _as_constructed(weight: torch.Tensor) -> None:
+    """Leave `weight` as its layer's constructor drew it."""
+
+
+INITS: dict[str, Callable[[torch.Tensor], object]] = {
+    "default": _as_constructed,
+    "glorot": nn.init.xavier_uniform_,
+    "he": partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu"),
+}
+
+
+def architecture_arguments(name: str) -> tuple[str, ...]:
+    """Return the names of the arguments that architecture `name` takes.
+
+    Raises
+    ------
+    ModelError
+        If there is no such architecture.
+
+    Examples
+    --------
+    >>> architecture_arguments("mlp")
+    ('depth', 'width', 'batch_norm', 'dropout')
+    """
+    if name not in ARCHITECTURES:
+        raise ModelError(f"unknown architecture {name!r}: {nearest(name, ARCHITECTURES)}")
+    parameters = signature(ARCHITECTURES[name]).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY)
+
+
+def _initialise(network: nn.Module, init: str) -> None:
+    if init == "default":
+        return
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            INITS[init](module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def build(
+    name: str,
+    *,
+    input_shape: Sequence[int],
+    classes: int,
+    seed: int = 0,
+    init: str = "default",
+    **arguments: Any,
+) -> nn.Module:
+    """Return a new network, the same for the same arguments and seed.
+
+    Parameters
+    ----------
+    name : str
+        ``mlp``, ``lenet``, ``vgg16``, ``vgg19``, ``resnet18``, ``resnet20``, ``resnet32`` or ``resnet56``.
+    input_shape : sequence of int
+        Shape of one example, without the batch: ``(channels, height, width)`` for all but ``mlp``.
+    classes : int
+        Outputs (logits).
+    seed : int
+        What the initial weights are drawn from; the global generators are left as they are.
+    init : {"default", "glorot", "he"}
+        Weights of linear and convolutional layers: as PyTorch draws them; Glorot-uniform with zero biases; He-normal
+        (fan out) with zero biases.
+    **arguments
+        What the architecture takes: `architecture_arguments` lists it.
+
+    Returns
+    -------
+    torch.nn.Module
+        The network on the CPU, in training mode.
+
+    Raises
+    ------
+    ModelError
+        If the name or an argument is unknown, or out of range.
+
+    References
+    ----------
+    Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks. AISTATS 2010.
+    He, Zhang, Ren, Sun: Delving deep into rectifiers. ICCV 2015.
+    """
+    allowed = architecture_arguments(name)
+    for argument in arguments:
+        if argument not in allowed:
+            listed = ", ".join((*allowed, "init"))
+            hint = nearest(argument, allowed).replace("known: ", "")
+            hint = f"{hint} " if hint.startswith("did you mean") else ""
+            raise ModelError(f"{name} has no argument {argument!r}: {hint}(arguments: {listed})")
+    if init not in INITS:
+        raise ModelError(f"unknown init {init!r}: {nearest(init, INITS)}")
+    if classes < 1:
+        raise ModelError(f"{name}: classes must be at least 1, received {classes}")
+    with torch.random.fork_rng(devices=[]):
+        # The generator itself, since torch.manual_seed would reseed the accelerators as well.
+        torch.default_generator.manual_seed(torch_seed(seed, "weights"))
+        network = ARCHITECTURES[name](tuple(input_shape), classes, **arguments)
+        _initialise(network, init)
+    return network

@@ -1,0 +1,36 @@
+"""The device that a string names, checked before anything is moved to it."""
+
+import torch
+
+from hashlens.errors import DeviceError
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Return the device that `device` names, if it is there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``cpu``, ``cuda``, ``cuda:1``, ``mps`` ...
+
+    Raises
+    ------
+    DeviceError
+        If it is no device, or not on this machine.
+
+    Examples
+    --------
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise DeviceError(f"unknown device {str(device)!r}: use cpu, cuda, cuda:N or mps") from error
+    if found.type == "cuda":
+        count = torch.cuda.device_count()
+        if (found.index or 0) >= count:
+            raise DeviceError(f"device {str(found)!r} is not there: this machine has {count} CUDA devices; use cpu")
+    elif found.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("device 'mps' is not there: use cpu")
+    return found

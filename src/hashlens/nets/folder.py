@@ -1,0 +1,196 @@
+"""A trained network on disk: a folder with ``model.safetensors`` and ``network.json``."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from rich.table import Table
+from torch import nn
+
+from hashlens.errors import ModelError, OutputError
+from hashlens.nets.build import build
+from hashlens.nets.digest import parameters_digest
+from hashlens.nets.weights import load_weights
+from hashlens.nets.writing import written_beside
+from hashlens.result import Result
+from hashlens.version import __version__
+
+WEIGHTS_FILE = "model.safetensors"
+INFO_FILE = "network.json"
+
+
+@dataclass(frozen=True)
+class NetworkInfo(Result):
+    """What is known about a trained network: the content of ``network.json``.
+
+    Attributes
+    ----------
+    architecture : str or None
+        A name that `build` takes; None for a module that was not built by name.
+    input_shape : tuple of int
+        Shape of one example, without the batch.
+    classes : int
+        Outputs (logits).
+    arguments : dict
+        What else `build` was given.
+    seed : int
+        What the initial weights and the order of the batches were drawn from.
+    epochs : int
+        Epochs trained; 0 is the initialisation.
+    recipe : dict or None
+        The training recipe, field by field.
+    data : dict or None
+        ``name``, ``digest`` and ``n`` of the training examples.
+    metrics : dict
+        Accuracies (fractions) and loss (nats) by name.
+    class_names : tuple of str, or None
+        Name of class 0, 1, ...
+    parameters : str
+        Digest of the weights (see `parameters_digest`), filled in when the network is saved.
+    versions : dict
+        hashlens and torch.
+    """
+
+    schema_version: ClassVar[int] = 1
+
+    architecture: str | None
+    input_shape: tuple[int, ...]
+    classes: int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    epochs: int = 0
+    recipe: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    class_names: tuple[str, ...] | None = None
+    parameters: str = ""
+    versions: Mapping[str, str] = field(
+        default_factory=lambda: {"hashlens": __version__, "torch": str(torch.__version__)}
+    )
+
+    def __rich__(self) -> Table:
+        table = Table(title=f"{self.architecture or 'network'}, {self.epochs} epochs, seed {self.seed}")
+        table.add_column("metric")
+        table.add_column("value", justify="right")
+        for name, value in self.metrics.items():
+            table.add_row(name.replace("_", " "), f"{value:.4f}")
+        return table
+
+
+def check_free(folder: Path) -> None:
+    """Raise `OutputError` if `folder` already holds a network."""
+    if (folder / INFO_FILE).exists():
+        raise OutputError(f"{folder} already holds a network: choose another folder, or overwrite it (--force)")
+
+
+def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, overwrite: bool = False) -> Path:
+    """Write `network` and what is known about it to `folder`, which `load_model` and the command line read.
+
+    ``network.json`` is written last and carries the digest of the weights: a folder without it is no network.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made when it is missing.
+    network : torch.nn.Module
+        Any module; one of ``info.architecture`` can be loaded by the folder alone.
+    info : NetworkInfo
+        Written as it is, with the digest of the weights added.
+    overwrite : bool
+        Whether a network that `folder` already holds is replaced.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds a network, or cannot be written.
+    """
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    if not overwrite:
+        check_free(folder)
+    # Cloned, since safetensors takes no two tensors that share memory.
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
+    with written_beside(folder / WEIGHTS_FILE) as beside:
+        (folder / INFO_FILE).unlink(missing_ok=True)
+        beside.write_bytes(save(tensors))
+    document = {**info.to_dict(), "parameters": parameters_digest(network)}
+    with written_beside(folder / INFO_FILE) as beside:
+        beside.write_text(json.dumps(document, indent=2) + "\n")
+    return folder
+
+
+def read_info(folder: str | Path) -> NetworkInfo:
+    """Return what is known about the network in `folder`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        What `save_network` wrote.
+
+    Raises
+    ------
+    ModelError
+        If there is no such folder, it holds no network, or a newer hashlens wrote it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not there: give the folder that hashlens train wrote")
+    path = folder / INFO_FILE
+    if not path.is_file():
+        state = "an unfinished training run" if (folder / "state.pt").exists() else f"no {INFO_FILE}"
+        raise ModelError(f"{folder} holds {state}: give the folder of a finished hashlens train")
+    try:
+        document = json.loads(path.read_text())
+        version = int(document["schema_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged ({error}): train the network again") from error
+    if version > NetworkInfo.schema_version:
+        raise ModelError(
+            f"{path} has schema version {version}, this hashlens reads up to {NetworkInfo.schema_version}: "
+            "update hashlens"
+        )
+    try:
+        known = {entry.name: document[entry.name] for entry in fields(NetworkInfo)}
+    except KeyError as error:
+        raise ModelError(f"{path} is damaged (no entry {error}): train the network again") from error
+    known["input_shape"] = tuple(known["input_shape"])
+    known["class_names"] = None if known["class_names"] is None else tuple(known["class_names"])
+    return NetworkInfo(**known)
+
+
+def load_network(folder: str | Path) -> tuple[nn.Module, NetworkInfo]:
+    """Return the network that `save_network` wrote, on the CPU and in evaluation mode, and what is known about it.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A trained network or one of its checkpoints.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no network, is damaged, or holds a module that was not built by name.
+    """
+    folder = Path(folder)
+    info = read_info(folder)
+    if info.architecture is None:
+        raise ModelError(
+            f"{folder} holds a module that hashlens did not build: "
+            f"load it as package.module:factory with weights {folder / WEIGHTS_FILE}"
+        )
+    # On the meta device nothing is allocated or drawn: the weights come from the file.
+    with torch.device("meta"):
+        network = build(info.architecture, input_shape=info.input_shape, classes=info.classes, **info.arguments)
+    load_weights(network, folder / WEIGHTS_FILE)
+    if parameters_digest(network) != info.parameters:
+        raise ModelError(f"{folder / WEIGHTS_FILE} is not what {INFO_FILE} says it is: train or copy the network again")
+    return network.eval(), info

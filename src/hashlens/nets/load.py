@@ -1,0 +1,135 @@
+"""A user's model from the string that names it."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError, nearest
+from hashlens.nets.archive import load_program
+from hashlens.nets.folder import load_network
+from hashlens.nets.weights import load_weights
+
+FORMS = "a folder that hashlens train wrote, package.module:factory, path/to/file.py:factory, or a .pt2 program"
+
+
+def load_model(spec: str | Path | nn.Module, weights: str | Path | None = None) -> nn.Module:
+    """Return the model that `spec` names.
+
+    Parameters
+    ----------
+    spec : str, Path or torch.nn.Module
+        A folder that ``hashlens train`` wrote; ``package.module:factory`` or ``path/to/file.py:factory``, which is
+        called without arguments; a ``torch.export`` program ``.pt2``; or a module, which is returned as it is.
+    weights : str or Path, optional
+        Weights for what the factory returns: ``.safetensors``, or ``.pt``/``.pth`` that holds nothing but tensors.
+
+    Returns
+    -------
+    torch.nn.Module
+        Networks from a folder are on the CPU and in evaluation mode; others as they come.
+
+    Raises
+    ------
+    ModelError
+        If `spec` names no model, the factory fails, or the weights do not fit.
+
+    Examples
+    --------
+    >>> load_model("torch.nn:Identity")
+    Identity()
+    """
+    text = str(spec)
+    is_factory = isinstance(spec, str) and ":" in text and not Path(text).exists()
+    if weights is not None and not is_factory:
+        raise ModelError(f"weights {weights} need a factory to fill: give the model as package.module:factory")
+    if isinstance(spec, nn.Module):
+        return spec
+    if is_factory:
+        network = _call_factory(text)
+        if weights is not None:
+            load_weights(network, weights)
+        return network
+    path = Path(spec)
+    if path.suffix == ".pt2":
+        return load_program(path)
+    if path.is_dir():
+        return load_network(path)[0]
+    if path.is_file():
+        raise ModelError(f"{path} is no model by itself: give package.module:factory, with this file as weights")
+    raise ModelError(f"no model {text!r}: expected {FORMS}")
+
+
+def _call_factory(spec: str) -> nn.Module:
+    source, _, name = spec.rpartition(":")
+    module = _import(source, spec)
+    try:
+        factory = reduce(getattr, name.split("."), module)
+    except AttributeError as error:
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ModelError(f"model {spec!r}: {source} has no {name!r}: {nearest(name, known)}") from error
+    if isinstance(factory, nn.Module):
+        return factory
+    if not callable(factory):
+        raise ModelError(f"model {spec!r}: {name} is a {type(factory).__name__}, expected a function without arguments")
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network: Any = factory()
+    except Exception as error:
+        raise ModelError(f"model {spec!r}: {name}() raised {_reason(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"model {spec!r}: {name}() returned a {type(network).__name__}, expected a torch.nn.Module")
+    return network
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0]
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Let imports find modules in `folder`, as they do for a script there."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _import(source: str, spec: str) -> ModuleType:
+    try:
+        if not source.endswith(".py"):
+            with _importing_from(Path.cwd()):
+                return importlib.import_module(source)
+        path = Path(source).resolve()
+        if not path.is_file():
+            raise ModelError(f"model {spec!r}: {source} is not there")
+        with _importing_from(path.parent):
+            return _import_file(path)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model {spec!r}: importing {source!r} raised {_reason(error)}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    found = importlib.util.spec_from_file_location(f"hashlens_model_{path.stem}", path)
+    if found is None or found.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    # Registered first: dataclasses and annotations look their module up by name while it runs.
+    sys.modules[found.name] = module
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[found.name]
+        raise
+    return module

@@ -1,0 +1,50 @@
+"""The contract of a gate: what its bits must be, however it is called."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from hashlens.codes.encode import encode
+
+
+def check_gate(
+    module: torch.nn.Module,
+    oracle: Callable[[torch.Tensor], torch.Tensor],
+    shape: tuple[int, ...] = (4, 6),
+    gates: str = "activations",
+    soft: bool = False,
+) -> None:
+    """Assert that the code of `module` is what `oracle` says of its input.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network whose only gate is the one under test, applied to its input.
+    oracle : callable
+        From inputs ``(n, *shape)`` to bool ``(n, bits)``: the bits by a plain formula.
+    shape : tuple of int
+        Shape of one example.
+    gates : {"activations", "all"}
+        As in :func:`hashlens.encode`.
+    soft : bool
+        Whether the gate is smooth.
+
+    Raises
+    ------
+    AssertionError
+        If some bit differs, in float64, float32 or bfloat16, at a breakpoint, or in a partial batch; or if the input is
+        changed.
+    """
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(11, *shape, generator=generator, dtype=torch.float64) * 4
+    edges = torch.tensor([-6.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0, 6.0], dtype=torch.float64)
+    at_edges = edges[torch.randint(len(edges), (11, *shape), generator=generator)]
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        for inputs in (drawn.to(dtype), at_edges.to(dtype)):
+            before = inputs.clone()
+            codes = encode(module, inputs, gates=gates, batch_size=4)  # type: ignore[arg-type]
+            expected = oracle(before).reshape(len(before), -1).numpy()
+            assert np.array_equal(codes.unpack(), expected), f"{module}: other bits than the formula's in {dtype}"
+            assert len(codes.layers) == 1, f"{module}: {len(codes.layers)} gates seen, expected one"
+            assert codes.soft == soft, f"{module}: soft is {codes.soft}"

@@ -1,0 +1,22 @@
+"""Training one network: recipes, the loop, and what it leaves on disk."""
+
+from hashlens.training.evaluate import accuracy
+from hashlens.training.fit import fit
+from hashlens.training.fitted import Epoch, Fitted
+from hashlens.training.order import batch_order, split_batches
+from hashlens.training.recipe import RECIPES, Recipe, find_recipe
+from hashlens.training.train import Trained, train
+
+__all__ = [
+    "RECIPES",
+    "Epoch",
+    "Fitted",
+    "Recipe",
+    "Trained",
+    "accuracy",
+    "batch_order",
+    "find_recipe",
+    "fit",
+    "split_batches",
+    "train",
+]

@@ -1,0 +1,99 @@
+"""The accuracy of a network."""
+
+import torch
+from torch import nn
+
+from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.errors import DataError, ModelError
+
+
+def network_device(network: nn.Module) -> torch.device:
+    """Return the device of the first parameter of `network`, or the CPU when it has none."""
+    first = next(network.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def network_dtype(network: nn.Module) -> torch.dtype:
+    """Return the dtype of the first floating-point parameter of `network`, or float32 when it has none."""
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+
+
+def as_inputs(inputs: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return floating-point `inputs` in the dtype of a network; others (token numbers) as they are."""
+    return inputs.to(dtype) if inputs.is_floating_point() else inputs
+
+
+def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) -> float:
+    """Return the fraction of `examples` whose label has the highest logit, in evaluation mode.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Handed back in the mode it came in.
+    examples : Examples
+        With labels.
+    batch_size : int
+        Examples per forward pass.
+
+    Raises
+    ------
+    DataError
+        If there are no examples, or no labels.
+    """
+    device, dtype = network_device(network), network_dtype(network)
+    hits = torch.zeros((), dtype=torch.int64, device=device)
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad():
+            for batch in examples.batches(batch_size):
+                if batch.labels is None:
+                    raise DataError(f"{examples.name} has no labels: accuracy needs them")
+                logits = network(as_inputs(batch.inputs.to(device), dtype))
+                hits += (logits.argmax(1) == batch.labels.to(device)).sum()
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    if not len(examples):
+        raise DataError(f"{examples.name} is empty: accuracy needs at least one example")
+    return int(hits) / len(examples)
+
+
+def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
+    """Raise an error in one line if `network` cannot be trained on `examples`.
+
+    Raises
+    ------
+    DataError
+        If there are no examples, no labels, or a label that the network has no output for.
+    ModelError
+        If the network rejects an example, or gives no logits ``(b, classes)``.
+    """
+    if not len(examples):
+        raise DataError(f"{examples.name} is empty: training needs at least one example")
+    if examples.labels is None:
+        raise DataError(f"{examples.name} has no labels: training needs them")
+    sample = as_inputs(examples.tensor(slice(0, 1)).to(network_device(network)), network_dtype(network))
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad():
+            logits = network(sample)
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        raise ModelError(
+            f"{type(network).__name__} rejects examples of shape {tuple(sample.shape[1:])} "
+            f"from {examples.name}: {reason}"
+        ) from error
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")
+    low, high = int(examples.labels.min()), int(examples.labels.max())
+    if low < 0 or high >= logits.shape[1]:
+        raise DataError(
+            f"{examples.name}: labels must be 0 to {logits.shape[1] - 1} for a network with {logits.shape[1]} outputs, "
+            f"received {low} to {high}"
+        )

@@ -1,0 +1,131 @@
+"""Recipes: how a network is trained, by name."""
+
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from hashlens.errors import ModelError, nearest
+from hashlens.result import Result
+from hashlens.training.schedules import SCHEDULES
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+@dataclass(frozen=True)
+class Recipe(Result):
+    """How a network is trained.
+
+    Attributes
+    ----------
+    name : str
+        What the recipe is called.
+    epochs : int
+        Passes over the training examples when nothing else is asked for.
+    batch_size : int
+        Examples per step.
+    learning_rate : float
+        At the first epoch.
+    optimizer : {"adam", "sgd"}
+        sgd has Nesterov momentum 0.9.
+    schedule : {"constant", "step", "cosine"}
+        Learning rate over the epochs (see `hashlens.training.schedules`).
+    decay_every : int
+        Epochs between the steps of ``step``.
+    decay_factor : float
+        Factor of each step.
+    weight_decay : float
+        L2 penalty: what is added to a gradient per unit of weight.
+    batch_norm : bool
+        Whether networks that leave the choice are built with BatchNorm.
+    init : str
+        Initial weights: see `hashlens.nets.build`.
+    patience : int or None
+        Epochs without a lower training loss before training stops; None trains all epochs.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    optimizer: str = "adam"
+    schedule: str = "constant"
+    decay_every: int = 20
+    decay_factor: float = 0.1
+    weight_decay: float = 0.0
+    batch_norm: bool = False
+    init: str = "default"
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for field, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            value = getattr(self, field)
+            if value not in known:
+                raise ModelError(f"recipe {self.name!r}: unknown {field} {value!r}: {nearest(value, known)}")
+        for field in ("batch_size", "decay_every"):
+            if getattr(self, field) < 1:
+                raise ModelError(f"recipe {self.name!r}: {field} must be at least 1, received {getattr(self, field)}")
+        if self.epochs < 0:
+            raise ModelError(f"recipe {self.name!r}: epochs must be at least 0, received {self.epochs}")
+        if not self.learning_rate > 0:
+            raise ModelError(f"recipe {self.name!r}: learning_rate must be positive, received {self.learning_rate}")
+
+    def __rich__(self) -> Table:
+        table = Table(title=f"recipe {self.name}", show_header=False)
+        for key, value in self.to_dict().items():
+            if key not in ("schema_version", "name"):
+                table.add_row(key.replace("_", " "), str(value))
+        return table
+
+
+RECIPES = {
+    # The published scripts' recipe.
+    "scripts": Recipe(
+        "scripts",
+        epochs=200,
+        batch_size=64,
+        learning_rate=1e-2,
+        schedule="step",
+        weight_decay=1e-6,
+        batch_norm=True,
+        patience=10,
+    ),
+    # The recipe that gives the paper's MNIST figures.
+    "figures": Recipe("figures", epochs=100, batch_size=128, learning_rate=1e-3, init="glorot"),
+    # This project's, for convolutional networks on small images.
+    "cifar": Recipe(
+        "cifar",
+        epochs=30,
+        batch_size=128,
+        learning_rate=0.05,
+        optimizer="sgd",
+        schedule="cosine",
+        weight_decay=5e-4,
+        batch_norm=True,
+        init="he",
+    ),
+}
+
+
+def find_recipe(recipe: str | Recipe) -> Recipe:
+    """Return the recipe that `recipe` names.
+
+    Parameters
+    ----------
+    recipe : str or Recipe
+        ``figures``, ``scripts``, ``cifar``, or a recipe, which is returned as it is.
+
+    Raises
+    ------
+    ModelError
+        If there is no recipe of that name.
+
+    Examples
+    --------
+    >>> find_recipe("figures").batch_size
+    128
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise ModelError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
+    return RECIPES[recipe]

@@ -1,0 +1,157 @@
+"""Build a network by name, train it, and save it."""
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Group, RenderableType
+from torch import nn
+
+from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.errors import DataError
+from hashlens.nets.build import architecture_arguments, build
+from hashlens.nets.folder import NetworkInfo, check_free, save_network
+from hashlens.training.evaluate import accuracy
+from hashlens.training.fit import fit
+from hashlens.training.fitted import Epoch, Fitted
+from hashlens.training.recipe import Recipe, find_recipe
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and how it came about.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        In evaluation mode, on the CPU.
+    fitted : Fitted
+        The epochs.
+    info : NetworkInfo
+        Architecture, recipe, data and accuracies: what is saved beside the weights.
+    folder : Path or None
+        Where it was saved.
+    """
+
+    network: nn.Module
+    fitted: Fitted
+    info: NetworkInfo
+    folder: Path | None
+
+    def __rich__(self) -> RenderableType:
+        return Group(self.fitted, self.info)
+
+
+def train(
+    architecture: str,
+    data: Examples,
+    *,
+    recipe: str | Recipe = "figures",
+    epochs: int | None = None,
+    seed: int = 0,
+    test: Examples | None = None,
+    checkpoints: Collection[int] = (),
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    device: str | torch.device | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    **arguments: Any,
+) -> Trained:
+    """Build a network by name for `data`, train it, measure its accuracy, and save it.
+
+    Parameters
+    ----------
+    architecture : str
+        See `hashlens.nets.build`.
+    data : Examples
+        What to train on, with labels.
+    recipe : str or Recipe
+        How; `batch_norm` and `init` hold unless `arguments` say otherwise or the architecture leaves no choice.
+    epochs : int, optional
+        In place of the recipe's.
+    seed : int
+        What the initial weights, the order of the batches and dropout are drawn from.
+    test : Examples, optional
+        What the accuracy is measured on besides the training examples.
+    checkpoints : collection of int
+        Epochs after which the network is saved as well; 0 is the initialisation.
+    out : str or Path, optional
+        Folder to save to. An interrupted training goes on from there.
+    overwrite : bool
+        Whether a network that `out` already holds is replaced, and an interrupted training begun afresh.
+    device : str or torch.device, optional
+        Where to train; the CPU by default.
+    on_epoch : callable, optional
+        Called with each `Epoch` when it is over.
+    **arguments
+        For the architecture: ``width=100``, ``depth=2`` ...
+
+    Returns
+    -------
+    Trained
+        The network on the CPU in evaluation mode, its history, and its accuracies.
+
+    Raises
+    ------
+    DataError
+        If there are no examples or no labels.
+    ModelError
+        If the architecture, the recipe or an argument is unknown, or training fails.
+    OutputError
+        If `out` holds a network already, or cannot be written.
+    """
+    recipe = find_recipe(recipe)
+    if out is not None and not overwrite:
+        check_free(Path(out))
+    examples = data.load()
+    own: dict[str, Any] = {"init": recipe.init}
+    if "batch_norm" in architecture_arguments(architecture):
+        own["batch_norm"] = recipe.batch_norm
+    arguments = {**own, **arguments}
+    input_shape, classes = _input_shape(examples), _classes(examples)
+    network = build(architecture, input_shape=input_shape, classes=classes, seed=seed, **arguments)
+    info = NetworkInfo(architecture, input_shape, classes, arguments, seed, class_names=examples.class_names)
+    fitted = fit(
+        network,
+        examples,
+        recipe=recipe,
+        epochs=epochs,
+        seed=seed,
+        checkpoints=checkpoints,
+        out=out,
+        info=info,
+        device=device,
+        on_epoch=on_epoch,
+        resume=not overwrite,
+    )
+    metrics = {"train_accuracy": accuracy(network, examples)}
+    if test is not None:
+        metrics["test_accuracy"] = accuracy(network, test)
+    if fitted.history:
+        metrics["train_loss"] = fitted.history[-1].loss
+    planned = recipe if epochs is None else replace(recipe, epochs=epochs)
+    info = replace(
+        info,
+        epochs=fitted.epochs,
+        recipe=asdict(planned),
+        data={"name": examples.name, "digest": examples.digest(), "n": len(examples)},
+        metrics=metrics,
+    )
+    folder = None if out is None else save_network(out, network, info, overwrite=overwrite)
+    return Trained(network, fitted, info, folder)
+
+
+def _input_shape(examples: ArrayExamples) -> tuple[int, ...]:
+    if not len(examples):
+        raise DataError(f"{examples.name} is empty: training needs at least one example")
+    return tuple(examples.inputs.shape[1:])
+
+
+def _classes(examples: ArrayExamples) -> int:
+    if examples.labels is None:
+        raise DataError(f"{examples.name} has no labels: training needs them")
+    if examples.class_names is not None:
+        return len(examples.class_names)
+    return int(examples.labels.max()) + 1

@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import hashlens as hl
+from hashlens.codes.fingerprint import hash_rows, hash_rows_torch
+from hashlens.errors import CodesError, DataError, DeviceError, OutputError
+
+from .test_capture import Net, examples, make
+
+
+class Conv(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 5, 3), nn.ReLU6())
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(5 * 36, 7), nn.GELU(), nn.Linear(7, 4))
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def images(n=20):
+    return torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+LABELS = np.arange(20) % 4
+
+
+def test_layers_by_glob():
+    net = make(Conv)
+    assert [at.name for at in hl.encode(net, images()).layers] == ["body.1", "body.3", "head.2"]
+    assert [at.name for at in hl.encode(net, images(), layers="body.*").layers] == ["body.1", "body.3"]
+    assert [at.name for at in hl.encode(net, images(), layers=["!head.*", "!*.3"]).layers] == ["body.1"]
+
+
+def test_sampled_bits_are_those_of_the_whole_code():
+    net = make(Conv)
+    whole = hl.encode(net, images())
+    sampled = hl.encode(net, images(), bits=50, seed=4, batch_size=7)
+    assert sampled.code_bits == 50
+    assert sampled.provenance.sampled_from == whole.code_bits == 3 * 64 + 2 * 5 * 36 + 7
+    after = whole.sample_bits(50, seed=4)
+    assert np.array_equal(sampled.packed, after.packed)
+    assert all(x.same_as(y) for x, y in zip(sampled.layers, after.layers, strict=True))
+
+
+def test_channels_sum_over_space():
+    net = make(Conv)
+    codes = hl.encode(net, images(), granularity="channel", batch_size=6)
+    x = torch.relu(net.body[0](images()))
+    y = net.body[3](net.body[2](x))
+    assert [at.shape for at in codes.layers] == [(3,), (5,), (7,)]
+    assert np.allclose(codes.layer("body.1").values, x.sum((2, 3)).detach().numpy(), atol=1e-5)
+    assert np.allclose(codes.layer("body.3").values, y.sum((2, 3)).detach().numpy(), atol=1e-5)
+    assert np.array_equal(codes.layer("body.1").unpack(), (x > 0).any(3).any(2).numpy())
+    assert codes.layer("body.3").code_bits == 2 * 5
+
+
+def test_channels_of_an_in_place_gate_use_its_input():
+    class Shifted(nn.Module):
+        def forward(self, x):
+            return nn.functional.threshold(x * 2, 0.5, 0.7, inplace=True)
+
+    x = torch.tensor([[0.1, 0.4]])
+    codes = hl.encode(Shifted(), x, granularity="channel")
+    assert codes.unpack().tolist() == [[False, True]]
+    assert np.allclose(codes.values, [[0.7, 0.8]])
+
+
+def test_all_kinds_of_data_give_the_same_codes():
+    net = make(Conv)
+    x = images()
+    pairs = torch.utils.data.TensorDataset(x, torch.from_numpy(LABELS))
+    shuffled = torch.utils.data.DataLoader(pairs, batch_size=6, shuffle=True, drop_last=True)
+    expected = hl.encode(net, (x, LABELS))
+    for data in (pairs, shuffled, (x.numpy(), LABELS), (x.double().numpy(), LABELS.tolist())):
+        codes = hl.encode(net, data)
+        assert np.array_equal(codes.packed, expected.packed)
+        assert np.array_equal(codes.labels, LABELS)
+        assert codes.ids.tolist() == list(range(20))
+
+
+def test_digits_by_name():
+    codes = hl.encode(make(nn.Sequential, nn.Flatten(), make(nn.Linear, 64, 10), nn.ReLU()), "digits#test")
+    assert len(codes) == 360
+    assert codes.provenance.data == "digits#test"
+
+
+def test_out_streams_the_same_codes_to_a_folder(tmp_path):
+    net = make(Conv)
+    expected = hl.encode(net, (images(), LABELS))
+    written = hl.encode(net, (images(), LABELS), batch_size=3, out=tmp_path / "codes")
+    assert np.array_equal(written.packed, expected.packed)
+    assert np.array_equal(written.labels, LABELS)
+    assert hl.Codes.load(tmp_path / "codes").provenance.batch_size == 3
+
+
+def test_a_failed_encoding_leaves_no_folder(tmp_path):
+    x = images()
+    x[15, 0, 0, 0] = float("nan")
+    with pytest.raises(hl.HashlensError):
+        hl.encode(make(Conv), x, batch_size=5, out=tmp_path / "codes")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fingerprints_are_the_hashes_of_the_codes():
+    net = make(Conv)
+    prints = hl.fingerprint(net, (images(), LABELS), batch_size=9)
+    codes = hl.encode(net, (images(), LABELS))
+    assert np.array_equal(prints.hashes, hash_rows(codes.packed))
+    assert prints.code_bits == codes.code_bits
+    assert np.array_equal(prints.labels, LABELS)
+
+
+def test_the_multilinear_hash_separates_what_differs_by_one_bit():
+    words = np.zeros((257, 8), np.uint32)
+    for at in range(256):
+        words[at, at // 32] = np.uint32(1) << np.uint32(at % 32)
+    hashes = hash_rows_torch(torch.from_numpy(words.view(np.int32)))
+    assert len(torch.unique(hashes, dim=0)) == 257
+    assert torch.equal(hashes, hash_rows_torch(torch.from_numpy(words.view(np.int32))))
+
+
+def test_provenance_says_what_was_read():
+    codes = hl.encode(Net(), examples(), batch_size=5)
+    origin = codes.provenance
+    assert (origin.model, origin.dtype, origin.device, origin.batch_size) == ("Net", "float64", "cpu", 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert hl.encode(make(Conv), images()).provenance.autocast == "torch.bfloat16"
+    assert hl.encode(make(Conv), images()).provenance.autocast == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"granularity": "pixel"}, CodesError, "granularity must be one of"),
+        ({"gates": "some"}, CodesError, "gates must be one of"),
+        ({"batch_size": 0}, CodesError, "batch_size must be at least 1"),
+        ({"bits": 0}, CodesError, "bits must be at least 1"),
+        ({"bits": 8, "granularity": "channel"}, CodesError, "samples units"),
+        ({"device": "cuda:7"}, DeviceError, "cuda:7.*(use device='cpu'|CUDA devices)"),
+        ({"device": "gpu"}, DeviceError, "no device 'gpu'"),
+        ({"data": torch.zeros(0, 24, dtype=torch.float64)}, DataError, "empty|no examples"),
+        ({"data": "digit"}, DataError, "did you mean 'digits'"),
+        ({"mask": lambda batch: batch}, DataError, "mask must give a tensor"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments, kind, message):
+    data = arguments.pop("data", torch.zeros(3, 4, 24, dtype=torch.float64))
+    with pytest.raises(kind, match=message) as error:
+        hl.encode(Net(), data, **arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_an_existing_folder_is_refused_before_the_work(tmp_path):
+    (tmp_path / "codes").mkdir()
+    with pytest.raises(OutputError, match="exists already"):
+        hl.encode(Net(), examples(), out=tmp_path / "codes")
