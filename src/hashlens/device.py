@@ -1,27 +1,36 @@
-"""Devices by name, and the error when one is not there."""
+"""The device that a string names, checked before anything is moved to it."""
 
 import torch
 
 from hashlens.errors import DeviceError
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device, if this machine has it.
+def find_device(device: str | torch.device) -> torch.device:
+    """Return the device that `device` names, if it is there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``cpu``, ``cuda``, ``cuda:1``, ``mps`` ...
 
     Raises
     ------
     DeviceError
-        If the name is no device or the device is not there.
+        If it is no device, or not on this machine.
+
+    Examples
+    --------
+    >>> find_device("cpu")
+    device(type='cpu')
     """
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        raise DeviceError(f"no device {str(device)!r}: expected 'cpu', 'cuda', 'cuda:1', 'mps', ...") from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"device {str(device)!r} was asked for and torch sees no CUDA here; use device='cpu'")
-    if found.type == "cuda" and found.index is not None and found.index >= torch.cuda.device_count():
+        raise DeviceError(f"unknown device {str(device)!r}: use cpu, cuda, cuda:N or mps") from error
+    if found.type == "cuda":
         count = torch.cuda.device_count()
-        raise DeviceError(f"device {str(device)!r} was asked for and there are {count} CUDA devices, from cuda:0")
-    if found.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("device 'mps' was asked for and torch sees no MPS here; use device='cpu'")
+        if (found.index or 0) >= count:
+            raise DeviceError(f"device {str(found)!r} is not there: this machine has {count} CUDA devices; use cpu")
+    elif found.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("device 'mps' is not there: use cpu")
     return found

@@ -31,7 +31,7 @@ def written_whole(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]
         _replace(beside, target)
     except OSError as error:
         raise OutputError(
-            f"cannot write {target}: {error.strerror or error}; free some space or choose another path"
+            f"{target} cannot be written: {error.strerror or error}; free some space or choose another path"
         ) from error
     finally:
         _remove(beside)
@@ -70,7 +70,7 @@ def check_writable(path: str | Path, *, overwrite: bool = True) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}; choose another path") from error
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}; choose another path") from error
 
 
 def file_digest(path: Path) -> str:

@@ -2,34 +2,46 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 2.0
 
 
-def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items`; on a terminal, show a bar with the time left once two seconds have passed.
+@contextmanager
+def bar(description: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+    """Yield a function to call after each of `total` steps, with a word on it; it shows once two seconds have passed.
 
     Parameters
     ----------
-    items : iterable
-        What to go through.
     description : str
         What is being done, in two or three words.
     total : int, optional
-        How many items there are.
+        How many steps there are.
     """
     if not sys.stderr.isatty():
-        yield from items
+        yield lambda word: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     started = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(description, total=total, visible=False)
+
+        def advance(word: str) -> None:
+            shown = f"{description} {word}" if word else description
+            progress.update(task, advance=1, description=shown, visible=time.monotonic() - started > PATIENCE_SECONDS)
+
+        yield advance
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yield `items` with a bar; see :func:`bar`."""
+    with bar(description, total) as advance:
         for item in items:
             yield item
-            progress.update(task, advance=1, visible=time.monotonic() - started > PATIENCE_SECONDS)
+            advance("")

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlens.codes.codes import Codes, Layer, concatenate, lay_out
+from hashlens.codes.codes import Codes, concatenate
+from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import pack_bits, packed_bytes
 from hashlens.codes.provenance import Provenance
 from hashlens.errors import CodesError

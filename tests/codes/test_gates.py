@@ -53,11 +53,22 @@ HARD = {
     "softshrink": (F.softshrink, above(-0.5, 0.5)),
 }
 SOFT = {
-    "gelu": F.gelu, "gelu tanh": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu,
-    "silu_": nn.SiLU(inplace=True), "sigmoid": torch.sigmoid, "tanh": torch.tanh, "hardswish": F.hardswish, "mish": F.mish, "celu": F.celu,
-    "elu": F.elu, "elu_": nn.ELU(inplace=True), "selu": F.selu, "softplus": F.softplus, "logsigmoid": F.logsigmoid,
+    "gelu": F.gelu,
+    "gelu tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "silu_": nn.SiLU(inplace=True),
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "hardswish": F.hardswish,
+    "mish": F.mish,
+    "celu": F.celu,
+    "elu": F.elu,
+    "elu_": nn.ELU(inplace=True),
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "logsigmoid": F.logsigmoid,
     "tanhshrink": F.tanhshrink,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HARD)

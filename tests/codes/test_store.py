@@ -140,5 +140,5 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
 def test_an_unwritable_place(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         two_layers()[0].save(tmp_path / "file" / "codes")

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 
 from hashlens.codes.borrow import RunningModule, borrowed, qualified_name
-from hashlens.codes.codes import Layer, lay_out
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
+from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
 from hashlens.errors import CaptureError, ModelError, nearest
 

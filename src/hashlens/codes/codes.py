@@ -9,73 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_positions
 from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
 from hashlens.codes.provenance import Provenance
 from hashlens.errors import CodesError, nearest
-from hashlens.seeds import numpy_generator
 
 CHUNK_BYTES = 1 << 26
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One gate of a network and its span in a code.
-
-    Attributes
-    ----------
-    name : str
-        Module path of the gate; a further call of the same gate ends in ``#1``, ``#2``, ...
-    gate : str
-        The operator: ``relu``, ``hardtanh``, ``gelu``, ...
-    shape : tuple of int
-        Shape of the activation without the batch.
-    planes : int
-        Bits per unit: 1 for a ReLU, 2 for a ReLU6. Bits are ordered by plane, then by unit.
-    soft : bool
-        Whether the gate is smooth, so that its bit bounds no linear region.
-    bits : int
-        Bits in the code.
-    start : int
-        First bit in the row, a multiple of 64.
-    positions : numpy.ndarray or None
-        int64 ``(bits,)``: which of the layer's ``planes * prod(shape)`` bits were kept; None for all of them.
-    """
-
-    name: str
-    gate: str
-    shape: tuple[int, ...]
-    planes: int = 1
-    soft: bool = False
-    bits: int = 0
-    start: int = 0
-    positions: npt.NDArray[np.int64] | None = None
-
-    @property
-    def all_bits(self) -> int:
-        """Bits of the layer before sampling."""
-        return self.planes * prod(self.shape)
-
-    @property
-    def columns(self) -> slice:
-        """The bytes of the layer in a packed row."""
-        return slice(self.start // 8, self.start // 8 + packed_bytes(self.bits))
-
-    def same_as(self, other: "Layer") -> bool:
-        """Return whether the two hold the same bits of the same gate."""
-        mine, theirs = self.positions, other.positions
-        same_positions = mine is theirs or (mine is not None and theirs is not None and np.array_equal(mine, theirs))
-        return same_positions and all(
-            getattr(self, key) == getattr(other, key) for key in ("name", "gate", "shape", "planes", "bits", "start")
-        )
-
-
-def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return the layers one after the other, each starting at a word."""
-    placed, start = [], 0
-    for layer in layers:
-        placed.append(replace(layer, start=start))
-        start += packed_bytes(layer.bits) * 8
-    return tuple(placed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,23 +171,11 @@ class Codes:
             raise CodesError(f"the mask must be bool ({self.code_bits},), received {mask.shape}")
         if mask.all():
             return self
-        parts = np.split(mask, np.cumsum([layer.bits for layer in self.layers])[:-1])
-        kept = []
-        for layer, part in zip(self.layers, parts, strict=True):
-            chosen = np.flatnonzero(part)
-            if len(chosen):
-                positions = chosen if layer.positions is None else layer.positions[chosen]
-                kept.append(replace(layer, bits=len(chosen), positions=positions))
-        layers = lay_out(kept)
-        packed = np.zeros((len(self), sum(packed_bytes(layer.bits) for layer in layers)), np.uint8)
-        names = {layer.name: part for layer, part in zip(self.layers, parts, strict=True)}
+        choice = choose_bits(self.layers, np.flatnonzero(mask))
+        packed = choice.empty(len(self))
         for rows in self.chunks():
-            for source in self.layers:
-                target = next((layer for layer in layers if layer.name == source.name), None)
-                if target is not None:
-                    bits = unpack_bits(self.packed[rows, source.columns], source.bits)
-                    pack_bits(bits[:, names[source.name]], out=packed[rows, target.columns])
-        return replace(self, packed=packed, layers=layers, values=None)
+            choice.take(self.packed[rows], out=packed[rows])
+        return replace(self, packed=packed, layers=choice.targets, values=None)
 
     def sample_bits(self, bits: int, seed: int = 0) -> "Codes":
         """Return the codes with a fixed random sample of their bits; all of them if there are no more than `bits`.
@@ -300,15 +227,6 @@ class Codes:
         from hashlens.codes.store import export_codes
 
         return export_codes(self, path, packed=packed)
-
-
-def sample_positions(total: int, bits: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return which of `total` bits a sample of `bits` keeps, sorted, int64 ``(min(bits, total),)``."""
-    if bits < 1:
-        raise CodesError(f"bits must be at least 1, received {bits}")
-    if bits >= total:
-        return np.arange(total)
-    return np.sort(numpy_generator(seed, "bits").choice(total, bits, replace=False, shuffle=False))
 
 
 def require_same_code(a: Codes, b: Codes) -> None:

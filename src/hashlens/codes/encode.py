@@ -1,6 +1,7 @@
 """Encode: from a network and examples to codes or fingerprints, streamed batch by batch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy.typing as npt
 import torch
 
 from hashlens.codes.capture import CapturedBatch
-from hashlens.codes.codes import Codes, Layer
+from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import Fingerprints, hash_padded_rows, hash_rows, hash_rows_torch
+from hashlens.codes.layers import BitChoice, Layer
 from hashlens.codes.packing import Packed, packed_bytes
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reader, Reading
 from hashlens.codes.store import CodesWriter
@@ -47,10 +49,11 @@ def encode(
     forward: Forward | None = None,
     mask: Mask | None = None,
     device: str | torch.device | None = None,
-    batch_size: int = 256,
+    batch_size: int = 64,
     *,
     gates: Gates = "activations",
     out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Codes:
     """Read the neural code of every example: which units of the network are on.
 
@@ -86,6 +89,8 @@ def encode(
         ``all`` adds abs, maximum, minimum and max-pool (one-hot).
     out : str or Path, optional
         Write the codes to this folder as they come, and return them memory-mapped.
+    overwrite : bool
+        Whether `out` replaces a folder that is there.
 
     Returns
     -------
@@ -107,7 +112,7 @@ def encode(
     """
     reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
     if out is not None:
-        return _encode_to(out, model, data, reading)
+        return _encode_to(out, model, data, reading, overwrite)
     rows = CodeRows()
     with Reader(model, data, reading) as reader:
         for batch, captured in reader:
@@ -124,18 +129,22 @@ class CodeRows:
         self.ids: list[npt.NDArray[Any]] = []
         self.values: list[npt.NDArray[np.float32]] = []
 
-    def append(self, batch: Batch, captured: CapturedBatch) -> None:
-        """Take the rows of one batch."""
-        self.packed.append((host(captured.packed), captured.layers))
+    def append(self, batch: Batch, captured: CapturedBatch, choice: BitChoice | None = None) -> None:
+        """Take the rows of one batch, or the bits of them that are chosen."""
+        packed = host(captured.packed)
+        self.packed.append((packed, captured.layers) if choice is None else (choice.take(packed), choice.targets))
         self.ids.append(batch.ids)
         if (labels := batch_labels(batch)) is not None:
             self.labels.append(labels)
         if captured.values is not None:
             self.values.append(captured.values)
 
-    def codes(self, reader: Reader) -> Codes:
+    def codes(self, reader: Reader, choice: BitChoice | None = None) -> Codes:
         """Return all rows as codes."""
-        layers = reader.capture.layers
+        layers = reader.capture.layers if choice is None else choice.targets
+        provenance = reader.provenance()
+        if choice is not None:
+            provenance = replace(provenance, sampled_from=sum(layer.bits for layer in reader.capture.layers))
         rows = [widened(part, own, layers) if reader.capture.varying else part for part, own in self.packed]
         self.packed.clear()
         return Codes(
@@ -143,13 +152,13 @@ class CodeRows:
             layers,
             labels=np.concatenate(self.labels) if self.labels else None,
             ids=np.concatenate(self.ids),
-            provenance=reader.provenance(),
+            provenance=provenance,
             values=np.concatenate(self.values) if self.values else None,
         )
 
 
-def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Reading) -> Codes:
-    with CodesWriter(out) as writer, Reader(model, data, reading) as reader:
+def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Reading, overwrite: bool) -> Codes:
+    with CodesWriter(out, overwrite) as writer, Reader(model, data, reading) as reader:
         for batch, captured in reader:
             writer.append(host(captured.packed), batch_labels(batch), batch.ids, captured.values)
             if reader.capture.varying:
@@ -188,7 +197,7 @@ def fingerprint(
     forward: Forward | None = None,
     mask: Mask | None = None,
     device: str | torch.device | None = None,
-    batch_size: int = 256,
+    batch_size: int = 64,
     *,
     gates: Gates = "activations",
 ) -> Fingerprints:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 import xxhash
 
-from hashlens.codes.codes import Layer
+from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
 from hashlens.seeds import torch_seed

@@ -7,16 +7,15 @@ from itertools import chain
 from math import ceil
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from hashlens.codes.borrow import unwrap
 from hashlens.codes.capture import Capture, CapturedBatch
-from hashlens.codes.codes import sample_positions
+from hashlens.codes.layers import choose_bits, sample_positions
 from hashlens.codes.provenance import Provenance
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.sources import load_data
-from hashlens.device import resolve_device
+from hashlens.device import find_device
 from hashlens.errors import CodesError, DataError
 from hashlens.nets.digest import parameters_digest
 from hashlens.progress import track
@@ -38,7 +37,7 @@ class Reading:
     forward: Forward | None = None
     mask: Mask | None = None
     device: str | torch.device | None = None
-    batch_size: int = 256
+    batch_size: int = 64
     gates: Gates = "activations"
     penultimate: bool = False
 
@@ -65,11 +64,12 @@ class Reader:
     def __init__(self, model: torch.nn.Module, data: Any, reading: Reading) -> None:
         self.reading = reading
         self.examples: Examples = load_data(data)
+        self.sampled_from: int | None = None
         model = unwrap(model)
         parameter = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
         self.dtype = None if parameter is None else parameter.dtype
         own = torch.device("cpu") if parameter is None else parameter.device
-        self.device = own if reading.device is None else resolve_device(reading.device)
+        self.device = own if reading.device is None else find_device(reading.device)
         if self.device.type != own.type or (self.device.index or 0) != (own.index or 0):
             model = copy.deepcopy(model).to(self.device)
         self.model = model
@@ -106,14 +106,9 @@ class Reader:
         """Look at the layout with one batch, then keep a sample of its bits."""
         self._run(first)
         layers = self.capture.layers
-        ends = np.cumsum([layer.bits for layer in layers])
-        self.sampled_from = int(ends[-1])
-        chosen = sample_positions(self.sampled_from, bits, self.reading.seed)
-        parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
-        starts = ends - [layer.bits for layer in layers]
-        self.capture.kept = {
-            layer.name: part - start for layer, part, start in zip(layers, parts, starts, strict=True) if len(part)
-        }
+        self.sampled_from = sum(layer.bits for layer in layers)
+        choice = choose_bits(layers, sample_positions(self.sampled_from, bits, self.reading.seed))
+        self.capture.kept = {layer.name: columns for layer, columns in zip(choice.sources, choice.columns, strict=True)}
         self.capture.layout = None
 
     def _run(self, batch: Batch) -> CapturedBatch:
@@ -143,7 +138,7 @@ class Reader:
             batch_size=self.static_batch or reading.batch_size,
             threads=torch.get_num_threads(),
             seed=reading.seed,
-            sampled_from=getattr(self, "sampled_from", None),
+            sampled_from=self.sampled_from,
             ignored=tuple(self.capture.ignored),
             torch_version=torch.__version__,
         )

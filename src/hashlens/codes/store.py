@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.codes.codes import Codes, Layer
+from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import hash_rows
+from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
 from hashlens.errors import CodesError

@@ -43,7 +43,8 @@ def class_labels(given: Any, name: str) -> tuple[npt.NDArray[np.int64], tuple[st
         return codes.astype(np.int64), tuple(class_names.tolist())
     if values.dtype.kind not in "iubf":
         raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}")
-    wrong = np.flatnonzero((values < 0) | (values % 1 != 0 if values.dtype.kind == "f" else False))
+    with np.errstate(invalid="ignore"):  # infinity has no remainder, which is what we want to hear
+        wrong = np.flatnonzero((values < 0) | (values % 1 != 0 if values.dtype.kind == "f" else False))
     if len(wrong):
         raise DataError(f"{name}: the label of row {wrong[0]} is {values[wrong[0]]}; {_WAY_OUT}")
     return values.astype(np.int64), None

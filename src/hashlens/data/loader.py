@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sized
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,6 @@ import torch
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    Dataset,
     IterableDataset,
     RandomSampler,
     SequentialSampler,
@@ -42,8 +41,9 @@ class DatasetExamples(StreamedExamples):
     """
 
     def __init__(self, dataset: Any, loader: DataLoader[Any] | None = None) -> None:
-        if not isinstance(dataset, Sized) or len(dataset) == 0:
-            size = "no length" if not isinstance(dataset, Sized) else "no examples"
+        sized = hasattr(dataset, "__len__")
+        if not sized or len(dataset) == 0:
+            size = "no examples" if sized else "no length"
             raise DataError(f"{type(dataset).__name__}: the data set has {size}; expected __len__ and __getitem__")
         self.name = type(dataset).__name__
         self.labels = None
@@ -58,10 +58,9 @@ class DatasetExamples(StreamedExamples):
         return narrowed
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
-        # A loader draws a seed for its workers: from a generator of its own, since none but the user's is global.
-        arguments: dict[str, Any] = {"shuffle": False, "drop_last": False, "generator": torch.Generator()}
+        loader: DataLoader[Any]
         if self._given is None:
-            loader = DataLoader(self._dataset, batch_size, **arguments)
+            loader = DataLoader(self._dataset, batch_size)
         else:
             loader = DataLoader(
                 self._dataset,
@@ -72,7 +71,6 @@ class DatasetExamples(StreamedExamples):
                 worker_init_fn=self._given.worker_init_fn,
                 multiprocessing_context=self._given.multiprocessing_context,
                 prefetch_factor=self._given.prefetch_factor,
-                **arguments,
             )
         yield from _batches(loader, self.ids, self.name)
 
@@ -115,28 +113,63 @@ def from_loader(loader: DataLoader[Any]) -> StreamedExamples:
     DataError
         When the data set is empty.
     """
-    sampler = loader.sampler
-    shuffled = (
-        isinstance(sampler, RandomSampler) and not sampler.replacement and len(sampler) == len(sampler.data_source)
-    )
-    ordinary = type(loader.batch_sampler) is BatchSampler and (type(sampler) is SequentialSampler or shuffled)
-    if ordinary and not isinstance(loader.dataset, IterableDataset):
-        return DatasetExamples(loader.dataset, loader)
-    return LoaderExamples(loader)
+    if isinstance(loader.dataset, IterableDataset) or not _takes_every_row(loader):
+        return LoaderExamples(loader)
+    return DatasetExamples(loader.dataset, loader)
+
+
+def _takes_every_row(loader: DataLoader[Any]) -> bool:
+    """Say whether the loader takes each row of its data set once, in order or shuffled, but for ``drop_last``."""
+    batches, sampler, dataset = loader.batch_sampler, loader.sampler, cast(Sized, loader.dataset)
+    if type(batches) is not BatchSampler or batches.sampler is not sampler:
+        return False
+    if type(sampler) is SequentialSampler:
+        return sampler.data_source is dataset
+    if type(sampler) is RandomSampler:
+        whole = sampler.num_samples == len(sampler.data_source)
+        return sampler.data_source is dataset and whole and not sampler.replacement
+    return False
 
 
 def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -> Iterator[Batch]:
     start = 0
-    for given in loader:
+    for given in _apart(loader):
         inputs, labels = _parted(given)
         size = _size(inputs, name)
         stop = start + size
         if labels is not None:
-            labels = torch.from_numpy(class_labels(labels, f"{name}, rows {start} to {stop - 1}")[0])
+            where = f"{name}, rows {start} to {stop - 1}"
+            codes, class_names = class_labels(labels, where)
+            # Each batch would number its own names.
+            if class_names:
+                raise DataError(f"{where}: labels are names, as {class_names[0]!r}; number the classes in the data set")
+            labels = torch.from_numpy(codes)
             if len(labels) != size:
                 raise DataError(f"{name}: a batch of {size} inputs has {len(labels)} labels, from row {start} on")
         yield Batch(inputs, labels, np.arange(start, stop) if ids is None else ids[start:stop], given)
         start = stop
+
+
+def _apart(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield the loader's batches and leave torch's global generator as it is, which loaders draw orders and seeds from.
+
+    So every pass starts from the same state, too, and a loader that shuffles by it comes in one order.
+    """
+    iterator: Iterator[Any] | None = None
+    theirs = torch.random.get_rng_state()
+    while True:
+        ours = torch.random.get_rng_state()
+        torch.random.set_rng_state(theirs)
+        try:
+            if iterator is None:
+                iterator = iter(loader)
+            given = next(iterator)
+        except StopIteration:
+            return
+        finally:
+            theirs = torch.random.get_rng_state()
+            torch.random.set_rng_state(ours)
+        yield given
 
 
 def _parted(given: Any) -> tuple[Any, Any]:

@@ -33,14 +33,17 @@ def open_npz(address: Address) -> ArrayExamples:
     """
     path = address.path()
     broken = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-    with reading(f"{address.text}: {str(path)!r}", *broken, way_out="expected an .npz file without Python objects"):
-        file = np.load(path, allow_pickle=False)
+    as_lines = reading(
+        f"{address.text}: {str(path)!r}", *broken, way_out="expected an .npz file without Python objects"
+    )
+    # Opened here, since NumPy does not close a file that turns out to be no archive.
+    with as_lines, path.open("rb") as stream:
+        file = np.load(stream, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise ValueError("it holds one array")
-        with file:
-            inputs_key, labels_key = _keys(address, file.files)
-            inputs = file[inputs_key]
-            labels = file[labels_key] if labels_key in file.files else None
+        inputs_key, labels_key = _keys(address, file.files)
+        inputs = file[inputs_key]
+        labels = file[labels_key] if labels_key in file.files else None
     images = inputs.dtype == np.uint8
     if images:
         inputs = _channels_first(inputs, f"{address.text}: array {inputs_key!r}")

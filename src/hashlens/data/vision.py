@@ -28,7 +28,8 @@ def open_vision(address: Address) -> "VisionExamples":
         When the class is not known, or its files are missing or hold no labelled images.
     """
     try:
-        from torchvision import datasets
+        with reading("torchvision", RuntimeError, way_out="install the version that was built for this torch"):
+            from torchvision import datasets
     except ImportError:
         raise MissingExtraError("torchvision", "vision", address.text) from None
     name, separator, root = address.place.partition(":")

@@ -1,7 +1,6 @@
 """The papers' architectures by name, and a user's own model."""
 
 from hashlens.nets.build import ARCHITECTURES, architecture_arguments, build
-from hashlens.nets.device import find_device
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.folder import NetworkInfo, load_network, read_info, save_network
 from hashlens.nets.lenet import LeNet
@@ -19,7 +18,6 @@ __all__ = [
     "ResNet",
     "architecture_arguments",
     "build",
-    "find_device",
     "load_model",
     "load_network",
     "parameters_digest",

@@ -14,7 +14,7 @@ from hashlens.nets.lenet import LeNet
 from hashlens.nets.mlp import MLP
 from hashlens.nets.resnet import ResNet
 from hashlens.nets.vgg import VGG
-from hashlens.seeds import torch_seed
+from hashlens.seeds import torch_generator, torch_seed
 
 
 def _image_shape(name: str, input_shape: Sequence[int]) -> tuple[int, int, int]:
@@ -68,11 +68,11 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def _as_constructed(weight: torch.Tensor) -> None:
+def _as_constructed(weight: torch.Tensor, generator: torch.Generator) -> None:
     """Leave `weight` as its layer's constructor drew it."""
 
 
-INITS: dict[str, Callable[[torch.Tensor], object]] = {
+INITS: dict[str, Callable[..., object]] = {
     "default": _as_constructed,
     "glorot": nn.init.xavier_uniform_,
     "he": partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu"),
@@ -98,12 +98,13 @@ def architecture_arguments(name: str) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY)
 
 
-def _initialise(network: nn.Module, init: str) -> None:
+def _initialise(network: nn.Module, init: str, seed: int) -> None:
     if init == "default":
         return
-    for module in network.modules():
+    for name, module in network.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            INITS[init](module.weight)
+            # A generator a layer, so that a layer's weights depend on nothing but the seed, its name and its shape.
+            INITS[init](module.weight, generator=torch_generator(seed, "weights", name))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
@@ -165,5 +166,5 @@ def build(
         # The generator itself, since torch.manual_seed would reseed the accelerators as well.
         torch.default_generator.manual_seed(torch_seed(seed, "weights"))
         network = ARCHITECTURES[name](tuple(input_shape), classes, **arguments)
-        _initialise(network, init)
+        _initialise(network, init, seed)
     return network

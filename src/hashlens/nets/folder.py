@@ -11,10 +11,10 @@ from rich.table import Table
 from torch import nn
 
 from hashlens.errors import ModelError, OutputError
+from hashlens.files import written_whole
 from hashlens.nets.build import build
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.weights import load_weights
-from hashlens.nets.writing import written_beside
 from hashlens.result import Result
 from hashlens.version import __version__
 
@@ -119,11 +119,11 @@ def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, o
         check_free(folder)
     # Cloned, since safetensors takes no two tensors that share memory.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    with written_beside(folder / WEIGHTS_FILE) as beside:
-        (folder / INFO_FILE).unlink(missing_ok=True)
+    with written_whole(folder / WEIGHTS_FILE) as beside:
         beside.write_bytes(save(tensors))
+        (folder / INFO_FILE).unlink(missing_ok=True)
     document = {**info.to_dict(), "parameters": parameters_digest(network)}
-    with written_beside(folder / INFO_FILE) as beside:
+    with written_whole(folder / INFO_FILE) as beside:
         beside.write_text(json.dumps(document, indent=2) + "\n")
     return folder
 

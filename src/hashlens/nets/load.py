@@ -70,7 +70,12 @@ def load_model(spec: str | Path | nn.Module, weights: str | Path | None = None) 
 
 def _call_factory(spec: str) -> nn.Module:
     source, _, name = spec.rpartition(":")
-    module = _import(source, spec)
+    # A network made while importing, or by the factory, may draw its weights from the global generator.
+    with torch.random.fork_rng(devices=[]):
+        return _made_by(_import(source, spec), source, name, spec)
+
+
+def _made_by(module: ModuleType, source: str, name: str, spec: str) -> nn.Module:
     try:
         factory = reduce(getattr, name.split("."), module)
     except AttributeError as error:
@@ -81,8 +86,7 @@ def _call_factory(spec: str) -> nn.Module:
     if not callable(factory):
         raise ModelError(f"model {spec!r}: {name} is a {type(factory).__name__}, expected a function without arguments")
     try:
-        with torch.random.fork_rng(devices=[]):
-            network: Any = factory()
+        network: Any = factory()
     except Exception as error:
         raise ModelError(f"model {spec!r}: {name}() raised {_reason(error)}") from error
     if not isinstance(network, nn.Module):

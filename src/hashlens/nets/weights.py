@@ -1,6 +1,7 @@
 """Weights from a file, without ever running what the file carries."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,7 +112,10 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
             f"{path} is a TorchScript archive: give its state_dict, or export the model with torch.export to .pt2"
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # About pickle protocols, of files that are refused in the next line.
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"weights {path} hold pickled objects, which could run code and are never loaded: "

@@ -1,5 +1,8 @@
 """The accuracy of a network."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 import torch
 from torch import nn
 
@@ -23,6 +26,21 @@ def as_inputs(inputs: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return inputs.to(dtype) if inputs.is_floating_point() else inputs
 
 
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Run the body with `network` in evaluation mode and without gradients, and give every module its mode back."""
+    modes = {module: module.training for module in network.modules()}
+    try:
+        # The mode of an exported program was fixed when it was exported, and it refuses to be asked.
+        with suppress(NotImplementedError):
+            network.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
 def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) -> float:
     """Return the fraction of `examples` whose label has the highest logit, in evaluation mode.
 
@@ -42,18 +60,12 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
     """
     device, dtype = network_device(network), network_dtype(network)
     hits = torch.zeros((), dtype=torch.int64, device=device)
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        with torch.no_grad():
-            for batch in examples.batches(batch_size):
-                if batch.labels is None:
-                    raise DataError(f"{examples.name} has no labels: accuracy needs them")
-                logits = network(as_inputs(batch.inputs.to(device), dtype))
-                hits += (logits.argmax(1) == batch.labels.to(device)).sum()
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluation_mode(network):
+        for batch in examples.batches(batch_size):
+            if batch.labels is None:
+                raise DataError(f"{examples.name} has no labels: accuracy needs them")
+            logits = network(as_inputs(batch.inputs.to(device), dtype))
+            hits += (logits.argmax(1) == batch.labels.to(device)).sum()
     if not len(examples):
         raise DataError(f"{examples.name} is empty: accuracy needs at least one example")
     return int(hits) / len(examples)
@@ -74,10 +86,8 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
     if examples.labels is None:
         raise DataError(f"{examples.name} has no labels: training needs them")
     sample = as_inputs(examples.tensor(slice(0, 1)).to(network_device(network)), network_dtype(network))
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
     try:
-        with torch.no_grad():
+        with evaluation_mode(network):
             logits = network(sample)
     except Exception as error:
         reason = str(error).split("\n")[0]
@@ -85,9 +95,6 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
             f"{type(network).__name__} rejects examples of shape {tuple(sample.shape[1:])} "
             f"from {examples.name}: {reason}"
         ) from error
-    finally:
-        for module, training in modes.items():
-            module.training = training
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")

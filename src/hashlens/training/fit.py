@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import torch
 from torch import nn
 
 from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.device import find_device
 from hashlens.errors import ModelError
-from hashlens.nets.device import find_device
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.folder import NetworkInfo
 from hashlens.seeds import torch_seed
@@ -98,7 +99,10 @@ def fit(
         with torch.random.fork_rng(devices=[away] if away.type == "cuda" else []):
             return _run(network, examples, recipe, seed, validation, journal, on_epoch)
     finally:
-        network.to(home).eval()
+        network.to(home)
+        # An exported program has one mode only.
+        with suppress(NotImplementedError):
+            network.eval()
 
 
 def _run(
@@ -125,7 +129,12 @@ def _run(
         _seed_dropout(device, torch_seed(seed, "dropout", number))
         started = time.perf_counter()
         order = batch_order(len(examples), seed, number)
-        loss, hits = train_epoch(network, examples, labels, optimizer, order, recipe.batch_size)
+        try:
+            loss, hits = train_epoch(network, examples, labels, optimizer, order, recipe.batch_size)
+        except (ValueError, RuntimeError) as error:
+            # One example with BatchNorm, memory that does not suffice, or what else only training shows.
+            reason = str(error).split("\n")[0]
+            raise ModelError(f"training {type(network).__name__} failed in epoch {number}: {reason}") from error
         seconds = time.perf_counter() - started
         _check_finite(loss, number, rate)
         validated = None if validation is None else accuracy(network, validation)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from hashlens.errors import ModelError
+from hashlens.files import written_whole
 from hashlens.nets.folder import INFO_FILE, NetworkInfo, save_network
-from hashlens.nets.writing import written_beside
 from hashlens.training.fitted import Epoch
 
 STATE_FILE = "state.pt"
@@ -58,7 +58,7 @@ class Journal:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        with written_beside(self.folder / STATE_FILE) as beside:
+        with written_whole(self.folder / STATE_FILE) as beside:
             beside.write_bytes(buffer.getbuffer())
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch]:

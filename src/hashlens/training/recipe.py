@@ -64,6 +64,8 @@ class Recipe(Result):
         for field in ("batch_size", "decay_every"):
             if getattr(self, field) < 1:
                 raise ModelError(f"recipe {self.name!r}: {field} must be at least 1, received {getattr(self, field)}")
+        if self.patience is not None and self.patience < 1:
+            raise ModelError(f"recipe {self.name!r}: patience must be at least 1 or None, received {self.patience}")
         if self.epochs < 0:
             raise ModelError(f"recipe {self.name!r}: epochs must be at least 0, received {self.epochs}")
         if not self.learning_rate > 0:

@@ -1,0 +1,76 @@
+"""The application: its commands, and what happens to errors."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+from rich.console import Console
+
+from hashlens.cli.demo import demo
+from hashlens.cli.encode import encode
+from hashlens.cli.measure import measure
+from hashlens.cli.train import train
+from hashlens.errors import HashlensError
+from hashlens.version import __version__
+
+OURS, YOURS, STOPPED = 1, 2, 130
+
+app = typer.Typer(
+    name="hashlens",
+    help="A lens on the hash code inside a neural network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, train, measure, encode):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"hashlens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Without the program's name. With ``--debug`` among them, errors are raised with their traceback.
+    """
+    debug = "--debug" in arguments
+    try:
+        return int(app(list(arguments), standalone_mode=False) or 0)
+    except HashlensError as error:
+        if debug:
+            raise
+        return _say(str(error), YOURS)
+    except click.UsageError as error:
+        where = f" (see: {error.ctx.command_path} --help)" if error.ctx else ""
+        return _say(" ".join(error.format_message().split()) + where, YOURS)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _say("stopped", STOPPED)
+    except Exception as error:
+        if debug:
+            raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _say(f"this is a fault of hashlens, not yours: {what}; run again with --debug and report it", OURS)
+
+
+def _say(message: str, status: int) -> int:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"hashlens: {message}")
+    sys.stderr.flush()
+    return status

@@ -1,0 +1,64 @@
+"""``hashlens encode``: codes of a network to a folder, and to Parquet."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import (
+    BatchSize,
+    Debug,
+    Device,
+    Force,
+    Layers,
+    Model,
+    Seed,
+    Source,
+    Threads,
+    Weights,
+    check_outputs,
+    set_threads,
+)
+
+
+def encode(
+    model: Model,
+    data: Annotated[str, typer.Option(help=f"What to encode: {Source}, ...")],
+    out: Annotated[Path, typer.Option(help="Folder for the codes.")],
+    export: Annotated[Path | None, typer.Option(help="Write one Parquet file for DuckDB, Polars, pandas too.")] = None,
+    layers: Layers = None,
+    granularity: Annotated[str, typer.Option(help="unit, or channel.")] = "unit",
+    gates: Annotated[str, typer.Option(help="activations, or all (abs, maximum, max-pool too).")] = "activations",
+    bits: Annotated[int | None, typer.Option(help="Keep a random sample of this many bits.", min=1)] = None,
+    weights: Weights = None,
+    batch_size: BatchSize = 64,
+    seed: Seed = 0,
+    device: Device = None,
+    threads: Threads = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Read the neural code of every example and write it to a folder."""
+    import hashlens as hl
+
+    set_threads(threads)
+    check_outputs(out, export, force=force)
+    codes = hl.encode(
+        hl.load_model(model, weights),
+        data,
+        layers=layers,
+        granularity=granularity,  # type: ignore[arg-type]
+        bits=bits,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        gates=gates,  # type: ignore[arg-type]
+        out=out,
+        overwrite=force,
+    )
+    if export is not None:
+        codes.export(export)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{out}: {len(codes):,} codes of {codes.code_bits:,} bits, {codes.packed.nbytes:,} bytes")
+    console.print(f"next: hashlens.Codes.load({str(out)!r})")

@@ -1,0 +1,57 @@
+"""Options that mean the same in every command."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from hashlens.errors import HashlensError
+from hashlens.files import check_writable, written_whole
+from hashlens.result import Result
+
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Default: where the model is.")]
+Threads = Annotated[int | None, typer.Option(help="Threads of torch and of the search. Default: theirs.", min=1)]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Model = Annotated[
+    str, typer.Argument(help="A folder that `hashlens train` wrote, package.module:factory, or a program .pt2.")
+]
+Weights = Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt without pickles.")]
+Source = "digits#train, parquet:DIR#train[:48000], npz:FILE, folder:DIR, torchvision:NAME:ROOT, hub:OWNER/NAME#train"
+Layers = Annotated[
+    list[str] | None, typer.Option(help="Glob over layer names; repeat for more; '!glob' leaves layers out.")
+]
+BatchSize = Annotated[int, typer.Option(help="Examples a forward pass.", min=1)]
+
+
+def set_threads(threads: int | None) -> None:
+    """Set the threads of torch and FAISS, when asked for."""
+    if threads is not None:
+        import faiss
+
+        torch.set_num_threads(threads)
+        faiss.omp_set_num_threads(threads)
+
+
+def check_outputs(*paths: Path | None, force: bool) -> None:
+    """Raise OutputError before the work for a file that could not be written after it."""
+    for path in paths:
+        if path is not None:
+            check_writable(path, overwrite=force)
+
+
+def write_json(result: Result, path: Path | None) -> None:
+    """Write a result as JSON, whole or not at all."""
+    if path is not None:
+        with written_whole(path) as beside:
+            beside.write_text(json.dumps(result.to_dict(), indent=1) + "\n")
+
+
+def positive(value: float | None, name: str) -> None:
+    """Raise HashlensError unless `value` is None or positive."""
+    if value is not None and not value > 0:
+        raise HashlensError(f"{name} must be positive, received {value}")

@@ -1,0 +1,61 @@
+"""``hashlens train``: one network of the papers' architectures, by their recipes."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import Debug, Device, Force, Json, Seed, Source, Threads, set_threads, write_json
+
+
+def train(
+    architecture: Annotated[str, typer.Argument(help="mlp, lenet, vgg16, vgg19, resnet18, resnet20, ...")],
+    data: Annotated[str, typer.Option(help=f"What to train on: {Source}, ...")],
+    out: Annotated[Path, typer.Option(help="Folder for the network; an interrupted training in it goes on.")],
+    test: Annotated[str | None, typer.Option(help="Data for the accuracy at the end.")] = None,
+    recipe: Annotated[str, typer.Option(help="figures, scripts, ...: see the documentation.")] = "figures",
+    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=0)] = None,
+    width: Annotated[int | None, typer.Option(help="Units a hidden layer (mlp).", min=1)] = None,
+    depth: Annotated[int | None, typer.Option(help="Hidden layers (mlp).", min=1)] = None,
+    batch_norm: Annotated[bool | None, typer.Option("--batch-norm/--no-batch-norm")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Probability of dropping a unit (mlp).")] = None,
+    checkpoint: Annotated[
+        list[int] | None, typer.Option(help="Keep the network after this epoch too (0: untrained); repeat for more.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Train a network and write it to a folder that `measure` and `encode` take."""
+    from hashlens.data import load_data
+    from hashlens.progress import bar
+    from hashlens.training import find_recipe
+    from hashlens.training import train as train_network
+
+    set_threads(threads)
+    given = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
+    arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    total = epochs if epochs is not None else find_recipe(recipe).epochs
+    with bar("training", total) as advance:
+        trained = train_network(
+            architecture,
+            load_data(data),
+            recipe=recipe,
+            epochs=epochs,
+            seed=seed,
+            test=None if test is None else load_data(test),
+            checkpoints=checkpoint or (),
+            out=out,
+            overwrite=force,
+            device=device,
+            on_epoch=lambda epoch: advance(f"loss {epoch.loss:.4f}"),
+            **arguments,
+        )
+    write_json(trained.info, json)
+    console = Console()
+    console.print(trained.info)
+    console.print(f"next: hashlens measure {out} --data '{data}' --test '{test or data}'", soft_wrap=True)

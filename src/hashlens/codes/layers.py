@@ -1,0 +1,134 @@
+"""Layers: the gates of a network, their spans in a code, and the choice of some of their bits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
+from hashlens.errors import CodesError
+from hashlens.seeds import numpy_generator
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One gate of a network and its span in a code.
+
+    Attributes
+    ----------
+    name : str
+        Module path of the gate; a further call of the same gate ends in ``#1``, ``#2``, ...
+    gate : str
+        The operator: ``relu``, ``hardtanh``, ``gelu``, ...
+    shape : tuple of int
+        Shape of the activation without the batch.
+    planes : int
+        Bits per unit: 1 for a ReLU, 2 for a ReLU6. Bits are ordered by plane, then by unit.
+    soft : bool
+        Whether the gate is smooth, so that its bit bounds no linear region.
+    bits : int
+        Bits in the code.
+    start : int
+        First bit in the row, a multiple of 64.
+    positions : numpy.ndarray or None
+        int64 ``(bits,)``: which of the layer's ``planes * prod(shape)`` bits were kept; None for all of them.
+    """
+
+    name: str
+    gate: str
+    shape: tuple[int, ...]
+    planes: int = 1
+    soft: bool = False
+    bits: int = 0
+    start: int = 0
+    positions: Positions | None = None
+
+    @property
+    def all_bits(self) -> int:
+        """Bits of the layer before sampling."""
+        return self.planes * prod(self.shape)
+
+    @property
+    def columns(self) -> slice:
+        """The bytes of the layer in a packed row."""
+        return slice(self.start // 8, self.start // 8 + packed_bytes(self.bits))
+
+    def same_as(self, other: "Layer") -> bool:
+        """Return whether the two hold the same bits of the same gate."""
+        mine, theirs = self.positions, other.positions
+        same_positions = mine is theirs or (mine is not None and theirs is not None and np.array_equal(mine, theirs))
+        return same_positions and all(
+            getattr(self, key) == getattr(other, key) for key in ("name", "gate", "shape", "planes", "bits", "start")
+        )
+
+
+def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers one after the other, each starting at a word."""
+    placed, start = [], 0
+    for layer in layers:
+        placed.append(replace(layer, start=start))
+        start += packed_bytes(layer.bits) * 8
+    return tuple(placed)
+
+
+@dataclass(frozen=True, eq=False)
+class BitChoice:
+    """Some bits of a layout, and the layout that they make.
+
+    Attributes
+    ----------
+    sources : tuple of Layer
+        The layers that keep some bit.
+    targets : tuple of Layer
+        The same layers with the bits kept, laid out anew.
+    columns : tuple of numpy.ndarray
+        For each, which bits of the source are kept, int64, sorted.
+    """
+
+    sources: tuple[Layer, ...]
+    targets: tuple[Layer, ...]
+    columns: tuple[Positions, ...]
+
+    def empty(self, n: int) -> Packed:
+        """Return n rows of zeros in the layout of the targets."""
+        return np.zeros((n, sum(packed_bytes(layer.bits) for layer in self.targets)), np.uint8)
+
+    def take(self, packed: Packed, out: Packed | None = None) -> Packed:
+        """Return the chosen bits of packed rows, packed."""
+        out = self.empty(len(packed)) if out is None else out
+        for source, target, columns in zip(self.sources, self.targets, self.columns, strict=True):
+            part = packed[:, source.columns]
+            if 16 * len(columns) < source.bits:  # few bits of many: pick their bytes, and leave the rest packed
+                bits = (part[:, columns >> 3] >> (columns & 7).astype(np.uint8)) & np.uint8(1) == 1
+            else:
+                bits = unpack_bits(part, source.bits)[:, columns]
+            pack_bits(bits, out=out[:, target.columns])
+        return out
+
+
+def choose_bits(layers: Sequence[Layer], chosen: Positions) -> BitChoice:
+    """Return the choice of the bits numbered `chosen`, sorted, counting through all layers."""
+    ends = np.cumsum([layer.bits for layer in layers])
+    parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    sources, targets, columns = [], [], []
+    for layer, part, end in zip(layers, parts, ends, strict=True):
+        if len(part):
+            kept = part - (end - layer.bits)
+            positions = kept if layer.positions is None else layer.positions[kept]
+            sources.append(layer)
+            targets.append(replace(layer, bits=len(kept), positions=positions))
+            columns.append(kept)
+    return BitChoice(tuple(sources), lay_out(targets), tuple(columns))
+
+
+def sample_positions(total: int, bits: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return which of `total` bits a sample of `bits` keeps, sorted, int64 ``(min(bits, total),)``."""
+    if bits < 1:
+        raise CodesError(f"bits must be at least 1, received {bits}")
+    if bits >= total:
+        return np.arange(total)
+    return np.sort(numpy_generator(seed, "bits").choice(total, bits, replace=False, shuffle=False))

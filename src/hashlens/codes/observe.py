@@ -1,0 +1,126 @@
+"""Observe: everything that measuring needs from one pass over the data: codes, predictions, penultimate features."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.encode import CodeRows, HashRows
+from hashlens.codes.fingerprint import Fingerprints
+from hashlens.codes.layers import BitChoice, choose_bits, sample_positions
+from hashlens.codes.reader import Reader, Reading
+
+PENULTIMATE_LIMIT = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One pass of a network over examples.
+
+    Attributes
+    ----------
+    codes : Codes
+        All bits, or a sample of them where all would not fit the memory budget.
+    fingerprints : Fingerprints
+        Of all bits.
+    predictions : numpy.ndarray or None
+        int64 ``(n,)``: the class with the largest output; None when the output is not one row of scores an example.
+    penultimate : numpy.ndarray or None
+        float32 ``(n, d)``: the input of the last affine map; None when it is wider than 65,536 values.
+    """
+
+    codes: Codes
+    fingerprints: Fingerprints
+    predictions: npt.NDArray[np.int64] | None
+    penultimate: npt.NDArray[np.float32] | None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of examples that the network gets right; None without labels or predictions."""
+        if self.predictions is None or self.codes.labels is None:
+            return None
+        return float(np.mean(self.predictions == self.codes.labels))
+
+
+def observe(model: torch.nn.Module, data: Any, reading: Reading, row_budget: int) -> Observation:
+    """Run `model` over `data` once.
+
+    Parameters
+    ----------
+    model, data
+        As in :func:`hashlens.encode`.
+    reading : Reading
+        How codes are read.
+    row_budget : int
+        Bytes that a code may take; of wider ones a seeded sample of the bits is kept, the same for all data.
+    """
+    rows, ids = CodeRows(), list[npt.NDArray[Any]]()
+    prints = HashRows(padded=reading.mask is not None)
+    scores, features = list[torch.Tensor](), list[npt.NDArray[np.float32]]()
+    choice: BitChoice | None = None
+    with Reader(model, data, replace(reading, penultimate=True)) as reader:
+        for batch, captured in reader:
+            prints.append(captured)
+            ids.append(batch.ids)
+            scores.extend(_scores(captured.output, len(batch)))
+            features.extend(_features(captured.penultimate, len(batch)))
+            if choice is None:
+                choice = _affordable(reader, row_budget)
+            rows.append(batch, captured, choice)
+    codes = rows.codes(reader, choice)
+    code_bits = sum(layer.bits for layer in reader.capture.layers)
+    hashes = np.concatenate(prints.hashes)
+    return Observation(
+        codes,
+        Fingerprints(hashes, code_bits, codes.labels, codes.ids, reader.provenance(), prints.method),
+        _predictions(scores) if len(scores) == len(ids) else None,
+        np.concatenate(features) if len(features) == len(ids) else None,
+    )
+
+
+def _affordable(reader: Reader, row_budget: int) -> BitChoice | None:
+    """Return a choice of as many bits as fit the budget, or None when all do."""
+    layers = reader.capture.layers
+    total = sum(layer.bits for layer in layers)
+    if total <= row_budget * 8 or reader.reading.mask is not None:
+        return None
+    return choose_bits(layers, sample_positions(total, max(64, row_budget * 8), reader.reading.seed))
+
+
+def _scores(output: Any, size: int) -> list[torch.Tensor]:
+    """Return the scores of a batch, ``(size, classes)``, in a list; an empty one when the output is something else."""
+    scores = first_tensor(output)
+    if scores is None or scores.dim() not in (1, 2) or len(scores) != size:
+        return []
+    return [scores.reshape(size, -1).cpu()]
+
+
+def _predictions(scores: list[torch.Tensor]) -> npt.NDArray[np.int64]:
+    every = torch.cat(scores)
+    if every.shape[1] > 1:
+        return every.argmax(dim=1).numpy()
+    # One score an example tells two classes apart: a probability by one half, a logit by its sign.
+    half = 0.5 if bool(((every >= 0) & (every <= 1)).all()) else 0.0
+    return (every[:, 0] > half).numpy().astype(np.int64)
+
+
+def _features(penultimate: torch.Tensor | None, size: int) -> list[npt.NDArray[np.float32]]:
+    if penultimate is None or len(penultimate) != size or penultimate[0].numel() > PENULTIMATE_LIMIT:
+        return []
+    return [penultimate.detach().flatten(1).float().cpu().numpy().copy()]
+
+
+def first_tensor(output: Any) -> torch.Tensor | None:
+    """Return the scores in what a network returned: the tensor, ``.logits``, or the first tensor of a tuple or dict."""
+    if isinstance(output, torch.Tensor):
+        return output.detach()
+    if hasattr(output, "logits"):
+        return first_tensor(output.logits)
+    if isinstance(output, dict):
+        output = list(output.values())
+    if isinstance(output, (list, tuple)):
+        return next((part.detach() for part in output if isinstance(part, torch.Tensor)), None)
+    return None

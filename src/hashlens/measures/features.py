@@ -1,0 +1,58 @@
+"""Rows as real-valued vectors: 0/1 features of codes, range-scaled features of anything else."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.errors import MeasureError
+
+Features = torch.Tensor | npt.NDArray[np.floating]
+FLOAT_BYTES = 4
+
+
+def as_features(codes: Codes | Features) -> torch.Tensor:
+    """Return codes as 0.0 and 1.0, or an array as it is, float32 ``(n, d)`` on the CPU.
+
+    Raises
+    ------
+    MeasureError
+        If an array is not a matrix, or holds NaN or infinity.
+    """
+    if isinstance(codes, Codes):
+        features = torch.empty(len(codes), codes.code_bits)
+        for rows in codes.chunks():
+            features[rows] = torch.from_numpy(codes.unpack(rows))
+        return features
+    features = torch.as_tensor(codes).detach().to("cpu", torch.float32)
+    if features.ndim != 2:
+        raise MeasureError(f"features must be a matrix (n, d), received shape {tuple(features.shape)}: flatten each row")
+    if not torch.isfinite(features.sum()) and not torch.isfinite(features).all():
+        raise MeasureError("features hold NaN or infinity: remove those rows or mend the network that gave them")
+    return features
+
+
+def range_scaled(train: Features, test: Features) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scale each column by the range it has on train, so that train lies in [0, 1]; drop columns constant on train.
+
+    Parameters
+    ----------
+    train, test : array
+        ``(n, d)`` and ``(m, d)``.
+
+    Returns
+    -------
+    train, test : torch.Tensor
+        float32 ``(n, d')`` and ``(m, d')``.
+    """
+    first, second = as_features(train), as_features(test)
+    if first.shape[1] != second.shape[1]:
+        raise MeasureError(f"train and test must have the same columns, received {first.shape[1]} and {second.shape[1]}")
+    if len(first) == 0:
+        raise MeasureError("train needs at least one row, received none")
+    low, high = first.min(dim=0).values, first.max(dim=0).values
+    kept = high > low
+    if not kept.any():
+        raise MeasureError(f"all {len(kept):,} columns are constant on train: there is nothing to tell rows apart by")
+    low, reach = low[kept], (high - low)[kept]
+    return first[:, kept].sub_(low).div_(reach), second[:, kept].sub_(low).div_(reach)

@@ -1,0 +1,94 @@
+"""Rows grouped by equal code, exactly: a sort of 64-bit keys, checked word by word."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.codes import CHUNK_BYTES, Codes
+from hashlens.codes.fingerprint import Fingerprints, hash_rows
+
+Words = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Rows that share a code, side by side.
+
+    Attributes
+    ----------
+    order : numpy.ndarray
+        int64 ``(n,)``: rows, group by group, ascending inside a group.
+    starts : numpy.ndarray
+        int64 ``(g + 1,)``: group i is ``order[starts[i]:starts[i + 1]]``.
+    """
+
+    order: Rows
+    starts: Rows
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def sizes(self) -> Rows:
+        """Rows of each group, int64 ``(g,)``."""
+        return np.diff(self.starts)
+
+    @property
+    def firsts(self) -> Rows:
+        """The first row of each group, int64 ``(g,)``."""
+        return self.order[self.starts[:-1]]
+
+    def of_rows(self) -> Rows:
+        """Return the group of each row, int64 ``(n,)``."""
+        groups = np.empty(len(self.order), np.int64)
+        groups[self.order] = np.repeat(np.arange(len(self)), self.sizes)
+        return groups
+
+
+def group_rows(codes: Codes | Fingerprints) -> Groups:
+    """Group the rows of codes, or of their fingerprints, by equality."""
+    return group_words(codes.hashes if isinstance(codes, Fingerprints) else codes.words)
+
+
+def group_words(words: Words) -> Groups:
+    """Group equal rows of words, uint64 ``(n, w)``.
+
+    Rows are sorted by one 64-bit key; neighbours with equal keys are then compared whole, so that the answer is exact
+    whatever the keys do.
+    """
+    rows, width = words.shape
+    keys = words[:, 0] if width == 1 else _keys(words)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    same = ordered[1:] == ordered[:-1]
+    if width > 1:
+        suspects = np.flatnonzero(same)
+        if not _neighbours_equal(words, order, suspects):
+            return _group_by_all_words(words)
+    starts = np.concatenate([np.flatnonzero(np.concatenate([np.ones(min(rows, 1), np.bool_), ~same])), [rows]])
+    return Groups(order, starts)
+
+
+def _keys(words: Words) -> Words:
+    return hash_rows(words.view(np.uint8))[:, 0]
+
+
+def _neighbours_equal(words: Words, order: Rows, positions: Rows) -> bool:
+    """Return whether row ``order[i]`` equals row ``order[i + 1]`` for every i of `positions`."""
+    step = max(1, CHUNK_BYTES // (8 * max(1, words.shape[1])))
+    for start in range(0, len(positions), step):
+        at = positions[start : start + step]
+        if not np.array_equal(words[order[at]], words[order[at + 1]]):
+            return False
+    return True
+
+
+def _group_by_all_words(words: Words) -> Groups:
+    """Group by a sort of whole rows: slow, and needed only where two different rows have the same key."""
+    order = np.lexsort(words.T[::-1])
+    ordered = words[order]
+    different = (ordered[1:] != ordered[:-1]).any(axis=1)
+    starts = np.concatenate([[0], np.flatnonzero(different) + 1, [len(words)]])
+    return Groups(order, starts)

@@ -1,0 +1,188 @@
+"""K-Means on codes: cheap restarts on a sample, moves of single centres, then the best few on every row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.errors import MeasureError
+from hashlens.measures.features import Features, as_features
+from hashlens.measures.grouping import group_rows
+from hashlens.measures.lloyd import Points, assign, lloyd
+from hashlens.result import Result
+from hashlens.seeds import torch_generator
+
+SAMPLES = 4
+START_ROWS = 2048
+MOVE_ROWS = 8192
+MOVE_ROUNDS = 6
+CROWD = 4
+FINALISTS = 4
+CONVERGED = 300
+
+
+@dataclass(frozen=True, eq=False)
+class KMeansResult(Result):
+    """A clustering of n rows into k clusters.
+
+    Attributes
+    ----------
+    inertia : float
+        Sum over rows of the squared Euclidean distance to the centre of their cluster.
+    assignment : numpy.ndarray
+        int64 ``(n,)``: the cluster of each row.
+    centres : numpy.ndarray
+        float64 ``(k, d)``: the mean of each cluster.
+    iterations : int
+        Lloyd iterations over all rows, after the search on samples.
+    """
+
+    inertia: float
+    assignment: npt.NDArray[np.int64]
+    centres: npt.NDArray[np.float64]
+    iterations: int
+
+    def __rich__(self) -> str:
+        return f"K-Means: {len(self.assignment):,} rows, {len(self.centres)} clusters, inertia {self.inertia:,.2f}"
+
+
+def kmeans(codes: Codes | Features, k: int, restarts: int = 64, seed: int = 0) -> KMeansResult:
+    """Cluster rows by K-Means with squared Euclidean distance.
+
+    Starts by k-means++ run together on small samples of the rows. The best are improved on larger samples by moving one
+    centre at a time to a distant row, keeping what helps. Those run over all rows, the best few until the inertia stops
+    falling. Several samples are searched because each has an optimum of its own, often near the second best of all
+    rows. Codes that are equal are clustered once, with their number as weight.
+
+    Parameters
+    ----------
+    codes : Codes or array
+        n rows: codes, or ``(n, d)``.
+    k : int
+        Clusters.
+    restarts : int
+        Starts, over all samples; fewer where k is above 64.
+    seed : int
+        Seed of the samples, the starts and the moves.
+
+    Raises
+    ------
+    MeasureError
+        If there are fewer than k rows.
+
+    References
+    ----------
+    Arthur, Vassilvitskii (2007): k-means++: the advantages of careful seeding. SODA.
+    Fränti (2018): Efficiency of random swap clustering. Journal of Big Data 5.
+    """
+    if not 1 <= k <= len(codes):
+        raise MeasureError(f"K-Means needs 1 <= k <= rows, received k={k} and {len(codes):,} rows")
+    if restarts < 1:
+        raise MeasureError(f"K-Means needs at least one start, received restarts={restarts}")
+    points, point_of_row = distinct_points(codes)
+    generator = torch_generator(seed, "kmeans")
+    found = [search(points, k, -(-restarts // SAMPLES), generator) for _ in range(SAMPLES)]
+    centres, cost, first = lloyd(points, torch.cat(found), 10)
+    centres, cost, rest = lloyd(points, best_of(centres, cost, FINALISTS), CONVERGED)
+    return exact(points, point_of_row, centres[cost.argmin()], first + rest)
+
+
+def search(points: Points, k: int, starts: int, generator: torch.Generator) -> torch.Tensor:
+    """Return up to three good sets of centres for a random sample of the points, ``(r, k, d)``."""
+    shuffled = torch.randperm(len(points), generator=generator)
+    sample = points.take(shuffled[: max(START_ROWS, 10 * k)])
+    starts = max(1, min(starts, 1024 // k))
+    centres, cost, _ = lloyd(sample, spread_starts(sample, starts, k, generator), 20)
+    # With many clusters, one set of centres is already as wide as the products need.
+    crowd = max(1, min(CROWD, 256 // k))
+    sample = points.take(shuffled[: max(MOVE_ROWS, 20 * k)])
+    centres, cost = move_centres(sample, best_of(centres, cost, crowd), crowd, generator)
+    return best_of(centres, cost, 3)
+
+
+def distinct_points(codes: Codes | Features) -> tuple[Points, npt.NDArray[np.int64] | None]:
+    """Return the points to cluster, and the point of each row where equal codes were merged."""
+    if isinstance(codes, Codes):
+        groups = group_rows(codes)
+        if len(groups) < 0.8 * len(codes):
+            weights = torch.from_numpy(groups.sizes.astype(np.float32))
+            return Points(as_features(codes[groups.firsts]), weights), groups.of_rows()
+    return Points(as_features(codes)), None
+
+
+def spread_starts(points: Points, starts: int, k: int, generator: torch.Generator) -> torch.Tensor:
+    """Return k rows for each start, each drawn in proportion to its squared distance from those before, ``(r, k, d)``."""
+    squares = points.rows.square().sum(dim=1)
+    centres = torch.empty(starts, k, points.rows.shape[1])
+    distances = torch.ones(starts, len(points))
+    for j in range(k):
+        drawn = draw(points, distances, 1, generator)[:, 0]
+        centres[:, j] = points.rows[drawn]
+        to_drawn = torch.addmm(squares + squares[drawn, None], centres[:, j], points.rows.T, alpha=-2).clamp_(min=0)
+        distances = to_drawn if j == 0 else torch.minimum(distances, to_drawn)
+    return centres
+
+
+def draw(points: Points, distances: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw `count` points in proportion to weight times `distances` ``(r, n)``: int64 ``(r, count)``.
+
+    The tiny floor lets points be drawn where every distance is 0.
+    """
+    return torch.multinomial(points.weighted(distances + 1e-12), count, replacement=True, generator=generator)
+
+
+def best_of(centres: torch.Tensor, cost: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the `count` best sets of centres, without those that cost the same as a better one."""
+    kept: list[int] = []
+    for i in torch.argsort(cost).tolist():
+        if not kept or cost[i] - cost[kept[-1]] > 1e-5 * cost[i].abs():
+            kept.append(i)
+    return centres[kept[:count]]
+
+
+def move_centres(
+    points: Points, centres: torch.Tensor, moves: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Improve each set of centres by moves of one random centre to a row drawn by distance.
+
+    A round tries `moves` of them and keeps the best if it helps; a round that helps no set is the last.
+    """
+    sets, k, columns = centres.shape
+    every = torch.arange(sets)
+    squares = points.rows.square().sum(dim=1)
+    centres, cost, _ = lloyd(points, centres, CONVERGED)
+    for _ in range(MOVE_ROUNDS):
+        distances = assign(points, centres)[1].mul_(2).add_(squares).clamp_(min=0)
+        tried = centres[:, None].repeat(1, moves, 1, 1)
+        moved = torch.randint(k, (sets, moves), generator=generator)
+        tried[every[:, None], torch.arange(moves), moved] = points.rows[draw(points, distances, moves, generator)]
+        tried, tried_cost, _ = lloyd(points, tried.flatten(0, 1), 8)
+        best = tried_cost.view(sets, moves).argmin(dim=1)
+        better = tried_cost.view(sets, moves)[every, best] < cost
+        if not better.any():
+            break
+        centres = torch.where(better[:, None, None], tried.view(sets, moves, k, columns)[every, best], centres)
+        centres, cost, _ = lloyd(points, centres, CONVERGED)
+    return centres, cost
+
+
+def exact(
+    points: Points, point_of_row: npt.NDArray[np.int64] | None, centres: torch.Tensor, iterations: int
+) -> KMeansResult:
+    """Assign every row to its nearest centre, and return the means and the inertia in float64."""
+    nearest = assign(points, centres[None])[0][0]
+    sums = torch.zeros(centres.shape, dtype=torch.float64)
+    counts = torch.zeros(len(centres), dtype=torch.float64)
+    squares = 0.0
+    for at, block in points.blocks(max(len(centres), points.rows.shape[1])):
+        weights = torch.ones(len(block)) if block.weights is None else block.weights
+        weighted = block.rows.double() * weights[:, None]
+        sums.index_add_(0, nearest[at], weighted)
+        counts.index_add_(0, nearest[at], weights.double())
+        squares += float((weighted * block.rows).sum())
+    means = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centres.double())
+    inertia = max(0.0, squares - float((sums * means).sum()))
+    assignment = nearest.numpy() if point_of_row is None else nearest.numpy()[point_of_row]
+    return KMeansResult(inertia, assignment, means.numpy(), iterations)
