@@ -1,11 +1,22 @@
 """The small frozen base of every result."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from rich.console import Console, RenderableType
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Split(Generic[T]):
+    """One thing for the training examples, and the same for the test examples."""
+
+    train: T
+    test: T
 
 
 def plain(value: Any) -> Any:

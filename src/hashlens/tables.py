@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import RenderableType
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -41,14 +42,13 @@ class Table:
     note: str = ""
 
     def __rich__(self) -> RenderableType:
-        table = RichTable(title=Text(self.title, style="bold"), title_justify="left", caption_justify="left")
-        if self.note:
-            table.caption = Text(self.note, style="dim")
+        table = RichTable(box=SIMPLE_HEAD, pad_edge=False)
         for position, column in enumerate(self.columns):
             table.add_column(Text(column), justify="right" if position else "left")
         for row in self.rows:
             table.add_row(*map(Text, row))
-        return table
+        note = (Text(self.note, style="dim"),) if self.note else ()
+        return Group(Text(self.title, style="bold"), table, *note, "")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 from rich.console import Console
 
@@ -15,6 +14,8 @@ from hashlens.errors import HashlensError
 from hashlens.version import __version__
 
 OURS, YOURS, STOPPED = 1, 2, 130
+# Typer exports some of click's errors and, in newer releases, carries click inside: the base is found, not imported.
+UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 app = typer.Typer(
     name="hashlens",
@@ -56,18 +57,23 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         return _say(str(error), YOURS)
-    except click.UsageError as error:
-        where = f" (see: {error.ctx.command_path} --help)" if error.ctx else ""
-        return _say(" ".join(error.format_message().split()) + where, YOURS)
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except typer.Exit as stopped:
+        return stopped.exit_code
+    except (KeyboardInterrupt, typer.Abort):
         return _say("stopped", STOPPED)
     except Exception as error:
+        if isinstance(error, UsageError):
+            return _say(_usage(error), YOURS)
         if debug:
             raise
         what = " ".join(f"{type(error).__name__}: {error}".split())
         return _say(f"this is a fault of hashlens, not yours: {what}; run again with --debug and report it", OURS)
+
+
+def _usage(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    return f"{text} (see: {context.command_path} --help)" if context else text
 
 
 def _say(message: str, status: int) -> int:

@@ -1,1 +1,22 @@
-"""codes."""
+"""Reading the neural code of a network, packing it, keeping it."""
+
+from hashlens.codes.codes import Codes, concatenate
+from hashlens.codes.encode import encode, fingerprint
+from hashlens.codes.fingerprint import Fingerprints
+from hashlens.codes.layers import Layer
+from hashlens.codes.packing import hamming, pack_bits, packed_bytes, unpack_bits
+from hashlens.codes.provenance import Provenance
+
+__all__ = [
+    "Codes",
+    "Fingerprints",
+    "Layer",
+    "Provenance",
+    "concatenate",
+    "encode",
+    "fingerprint",
+    "hamming",
+    "pack_bits",
+    "packed_bytes",
+    "unpack_bits",
+]

@@ -26,7 +26,7 @@ def as_features(codes: Codes | Features) -> torch.Tensor:
         return features
     features = torch.as_tensor(codes).detach().to("cpu", torch.float32)
     if features.ndim != 2:
-        raise MeasureError(f"features must be a matrix (n, d), received shape {tuple(features.shape)}: flatten each row")
+        raise MeasureError(f"features must be a matrix (n, d), received {tuple(features.shape)}: flatten each row")
     if not torch.isfinite(features.sum()) and not torch.isfinite(features).all():
         raise MeasureError("features hold NaN or infinity: remove those rows or mend the network that gave them")
     return features
@@ -47,7 +47,7 @@ def range_scaled(train: Features, test: Features) -> tuple[torch.Tensor, torch.T
     """
     first, second = as_features(train), as_features(test)
     if first.shape[1] != second.shape[1]:
-        raise MeasureError(f"train and test must have the same columns, received {first.shape[1]} and {second.shape[1]}")
+        raise MeasureError(f"train and test must have the same columns, not {first.shape[1]} and {second.shape[1]}")
     if len(first) == 0:
         raise MeasureError("train needs at least one row, received none")
     low, high = first.min(dim=0).values, first.max(dim=0).values

@@ -49,17 +49,35 @@ class Groups:
 
 def group_rows(codes: Codes | Fingerprints) -> Groups:
     """Group the rows of codes, or of their fingerprints, by equality."""
-    return group_words(codes.hashes if isinstance(codes, Fingerprints) else codes.words)
+    if isinstance(codes, Fingerprints):
+        return group_words(codes.hashes, codes.hashes[:, 0])
+    words = codes.words
+    return group_words(words, words[:, 0] if words.shape[1] == 1 else keys_of(words))
 
 
-def group_words(words: Words) -> Groups:
-    """Group equal rows of words, uint64 ``(n, w)``.
+def keys_of(words: Words) -> Words:
+    """Return a 64-bit hash of each row: uint64 ``(n, w)`` to ``(n,)``."""
+    keys = np.empty(len(words), np.uint64)
+    step = max(1, CHUNK_BYTES // (8 * max(1, words.shape[1])))
+    for start in range(0, len(words), step):
+        keys[start : start + step] = hash_rows(words[start : start + step].view(np.uint8))[:, 0]
+    return keys
 
-    Rows are sorted by one 64-bit key; neighbours with equal keys are then compared whole, so that the answer is exact
-    whatever the keys do.
+
+def group_words(words: Words, keys: Words) -> Groups:
+    """Group equal rows of words.
+
+    Rows are sorted by one key; neighbours with equal keys are then compared whole, so that the groups are exact
+    whatever the keys are.
+
+    Parameters
+    ----------
+    words : numpy.ndarray
+        uint64 ``(n, w)``.
+    keys : numpy.ndarray
+        uint64 ``(n,)``: equal for equal rows.
     """
     rows, width = words.shape
-    keys = words[:, 0] if width == 1 else _keys(words)
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     same = ordered[1:] == ordered[:-1]
@@ -69,10 +87,6 @@ def group_words(words: Words) -> Groups:
             return _group_by_all_words(words)
     starts = np.concatenate([np.flatnonzero(np.concatenate([np.ones(min(rows, 1), np.bool_), ~same])), [rows]])
     return Groups(order, starts)
-
-
-def _keys(words: Words) -> Words:
-    return hash_rows(words.view(np.uint8))[:, 0]
 
 
 def _neighbours_equal(words: Words, order: Rows, positions: Rows) -> bool:

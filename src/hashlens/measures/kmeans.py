@@ -15,8 +15,7 @@ from hashlens.result import Result
 from hashlens.seeds import torch_generator
 
 SAMPLES = 4
-START_ROWS = 2048
-MOVE_ROWS = 8192
+SAMPLE_CELLS = 1 << 20
 MOVE_ROUNDS = 6
 CROWD = 4
 FINALISTS = 4
@@ -92,12 +91,13 @@ def kmeans(codes: Codes | Features, k: int, restarts: int = 64, seed: int = 0) -
 def search(points: Points, k: int, starts: int, generator: torch.Generator) -> torch.Tensor:
     """Return up to three good sets of centres for a random sample of the points, ``(r, k, d)``."""
     shuffled = torch.randperm(len(points), generator=generator)
-    sample = points.take(shuffled[: max(START_ROWS, 10 * k)])
+    rows = max(2048, min(8192, SAMPLE_CELLS // max(1, points.rows.shape[1])), 20 * k)
+    sample = points.take(shuffled[: max(1024, rows // 4)])
     starts = max(1, min(starts, 1024 // k))
     centres, cost, _ = lloyd(sample, spread_starts(sample, starts, k, generator), 20)
     # With many clusters, one set of centres is already as wide as the products need.
     crowd = max(1, min(CROWD, 256 // k))
-    sample = points.take(shuffled[: max(MOVE_ROWS, 20 * k)])
+    sample = points.take(shuffled[:rows])
     centres, cost = move_centres(sample, best_of(centres, cost, crowd), crowd, generator)
     return best_of(centres, cost, 3)
 
@@ -113,7 +113,7 @@ def distinct_points(codes: Codes | Features) -> tuple[Points, npt.NDArray[np.int
 
 
 def spread_starts(points: Points, starts: int, k: int, generator: torch.Generator) -> torch.Tensor:
-    """Return k rows for each start, each drawn in proportion to its squared distance from those before, ``(r, k, d)``."""
+    """Return k rows for each start, ``(r, k, d)``, drawn in proportion to squared distance from those before."""
     squares = points.rows.square().sum(dim=1)
     centres = torch.empty(starts, k, points.rows.shape[1])
     distances = torch.ones(starts, len(points))

@@ -1,0 +1,5 @@
+"""``python -m hashlens``: the command line."""
+
+from hashlens.cli import main
+
+main()

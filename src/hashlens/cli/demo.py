@@ -1,0 +1,72 @@
+"""``hashlens demo``: the whole story on the digits that scikit-learn ships, in under a minute."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import Debug, Seed, Threads, check_outputs, set_threads, write_json
+from hashlens.files import check_writable
+
+WIDTHS = (4, 8, 12, 16, 24, 40, 64)
+EPOCHS = 40
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the picture, the page, the networks and the codes.")] = Path(
+        "hashlens-demo"
+    ),
+    seed: Seed = 0,
+    threads: Threads = None,
+    debug: Debug = False,
+) -> None:
+    """Train small networks on digits, measure one, compare widths, and write a picture and the codes."""
+    import hashlens as hl
+    from hashlens.progress import bar
+    from hashlens.report.figures import Lines, Series
+    from hashlens.report.plots import draw, save
+
+    set_threads(threads)
+    check_writable(out / "widths.png")
+    console = Console()
+    train, test = hl.load_data("digits#train"), hl.load_data("digits#test")
+    measured = {}
+    with bar("training and measuring", len(WIDTHS)) as advance:
+        for width in WIDTHS:
+            trained = hl.train(
+                "mlp", train, recipe="figures", epochs=EPOCHS, width=width, seed=seed, test=test,
+                out=out / f"width-{width}", overwrite=True,
+            )  # fmt: skip
+            last = width == WIDTHS[-1]
+            measured[width] = hl.measure(trained.network, train, test, controls=last, seed=seed)
+            advance(f"width {width}")
+    hl.encode(trained.network, test, out=out / "codes", overwrite=True)
+
+    ratio = [measured[width].redundancy_ratio for width in WIDTHS]
+    accuracy = [measured[width].categorization for width in WIDTHS]
+    network = [measured[width].network_accuracy for width in WIDTHS]
+    x = tuple(float(width) for width in WIDTHS)
+    figures = (
+        Lines("Determinism: examples that share a code", "hidden units", "redundancy ratio R", (
+            Series("train", x, tuple(at.train for at in ratio)), Series("test", x, tuple(at.test for at in ratio)),
+        ), log_x=True),
+        Lines("Categorization: test accuracy from the codes alone", "hidden units", "accuracy", (
+            Series("the network itself", x, tuple(at.test or 0.0 for at in network)),
+            Series("K-NN on codes", x, tuple(at.knn for at in accuracy)),
+            Series("logistic on codes", x, tuple(at.logistic for at in accuracy)),
+            Series("K-Means on codes (purity)", x, tuple(at.kmeans_purity.test for at in accuracy)),
+        ), log_x=True),
+    )  # fmt: skip
+    save(draw(figures), out / "widths.png")
+    widest = measured[WIDTHS[-1]]
+    widest.to_html(out / "report.html")
+    write_json(widest, out / "measure.json")
+    console.print(widest)
+    console.print(
+        f"\n{out}/widths.png    how the code changes with the width of the network"
+        f"\n{out}/report.html   this measurement as a page"
+        f"\n{out}/codes         the codes of the test digits: hashlens.Codes.load('{out}/codes')"
+        f"\nnext: hashlens measure {out}/width-16 --data digits#train --test digits#test",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip

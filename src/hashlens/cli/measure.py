@@ -1,0 +1,75 @@
+"""``hashlens measure``: a network's encoding properties, controls and regime."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import (
+    BatchSize,
+    Debug,
+    Device,
+    Force,
+    Json,
+    Layers,
+    Model,
+    Seed,
+    Source,
+    Threads,
+    Weights,
+    check_outputs,
+    set_threads,
+    write_json,
+)
+
+
+def measure(
+    model: Model,
+    data: Annotated[str, typer.Option(help=f"What it was trained on: {Source}, ...")],
+    test: Annotated[str, typer.Option(help="Data that it has not seen.")],
+    layers: Layers = None,
+    granularity: Annotated[str, typer.Option(help="unit, or channel.")] = "unit",
+    gates: Annotated[str, typer.Option(help="activations, or all (abs, maximum, max-pool too).")] = "activations",
+    bits: Annotated[int | None, typer.Option(help="Read a random sample of this many bits only.", min=1)] = None,
+    neighbours: Annotated[int, typer.Option("--neighbours", "-k", help="Neighbours of K-NN.", min=1)] = 9,
+    logistic: Annotated[str, typer.Option(help="multinomial, or one-vs-one (the paper's).")] = "multinomial",
+    controls: Annotated[bool, typer.Option(help="Measure the controls too.")] = True,
+    memory: Annotated[float, typer.Option(help="GiB for codes and features; wider ones are sampled.")] = 2.0,
+    weights: Weights = None,
+    batch_size: BatchSize = 64,
+    seed: Seed = 0,
+    device: Device = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to look at to this file.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Measure determinism and categorization of a network's codes, beside their controls."""
+    import hashlens as hl
+
+    set_threads(threads)
+    check_outputs(json, html, force=force)
+    measured = hl.measure(
+        hl.load_model(model, weights),
+        data,
+        test,
+        layers=layers,
+        granularity=granularity,  # type: ignore[arg-type]
+        bits=bits,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        gates=gates,  # type: ignore[arg-type]
+        k=neighbours,
+        logistic=logistic,  # type: ignore[arg-type]
+        controls=controls,
+        memory_budget=int(memory * 2**30),
+    )
+    write_json(measured, json)
+    if html is not None:
+        measured.to_html(html)
+    Console().print(measured)
+    if html is None:
+        Console(stderr=True, soft_wrap=True).print("[dim]a page to look at: add --html report.html[/dim]")

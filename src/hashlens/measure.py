@@ -1,0 +1,127 @@
+"""Measure: a network, train and test data in; its encoding properties, controls and regime out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.data.sources import load_data
+from hashlens.measurement import Measurement
+from hashlens.measures import (
+    LogisticMethod,
+    RegimeThresholds,
+    bits_to_determinism,
+    determinism,
+    regime,
+    separation,
+)
+from hashlens.measuring import Measuring, require_labels
+from hashlens.progress import bar
+from hashlens.result import Split
+
+
+def measure(
+    model: torch.nn.Module,
+    train: Any,
+    test: Any,
+    *,
+    layers: Sequence[str] | str | None = None,
+    granularity: Granularity = "unit",
+    bits: int | None = None,
+    seed: int = 0,
+    forward: Forward | None = None,
+    mask: Mask | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+    gates: Gates = "activations",
+    k: int = 9,
+    logistic: LogisticMethod = "multinomial",
+    controls: bool = True,
+    untrained: torch.nn.Module | None = None,
+    thresholds: RegimeThresholds | None = None,
+    memory_budget: int = 2 << 30,
+) -> Measurement:
+    """Measure how a network encodes: determinism and categorization of its codes, beside controls, and the regime.
+
+    Parameters
+    ----------
+    model, layers, granularity, bits, seed, forward, mask, device, batch_size, gates
+        As in :func:`hashlens.encode`. `seed` also draws the untrained network, hyperplanes, random inputs and samples.
+    train, test : str, Examples, pair, Dataset or DataLoader
+        Labelled data that :func:`hashlens.load_data` takes; what the network was trained on, and what it was not.
+    k : int
+        Neighbours of K-NN.
+    logistic : {"multinomial", "one-vs-one"}
+        How logistic regression takes more than two classes; the paper's is one-vs-one.
+    controls : bool
+        Whether to measure the controls, which takes several times as long as the rest.
+    untrained : torch.nn.Module, optional
+        The network before training, for the control; by default a copy with its parameters drawn anew.
+    thresholds : RegimeThresholds, optional
+        Of the regime; this project's, not the paper's.
+    memory_budget : int
+        Bytes that codes and features may take. Determinism is always that of whole codes; what would need more memory is
+        measured on a seeded sample of the bits, and ``notes`` say so.
+
+    Returns
+    -------
+    Measurement
+        Prints as tables; ``to_dict()``, ``to_html(path)``, ``plot()``.
+
+    Raises
+    ------
+    MeasureError
+        If there are no labels, one class only, or fewer train examples than `k`.
+    HashlensError
+        As :func:`hashlens.encode` raises.
+
+    References
+    ----------
+    He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
+    """
+    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
+    data = Split(load_data(train), load_data(test))
+    require_labels(data)
+    run = Measuring(model, data, reading, k, logistic, memory_budget)
+    steps = 6 + 4 * controls
+    with bar("measuring", steps) as advance:
+        seen = run.observe()
+        codes = Split(seen.train.codes, seen.test.codes)
+        advance("determinism")
+        n = min(len(codes.train), len(codes.test))
+        found = Split(
+            determinism(seen.train.fingerprints, rarefy_to=n), determinism(seen.test.fingerprints, rarefy_to=n)
+        )
+        enough = bits_to_determinism(codes.train, seed=seed)
+        advance("categorization")
+        categories = run.categorize(codes)
+        advance("separation")
+        apart = separation(codes.test, seed=seed)
+        alone = run.layers(codes)
+        advance("floor")
+        flips, noise = run.floor(), run.random_inputs()
+        beside = run.controls(seen, untrained, advance) if controls else {}
+    own = Split(seen.train.accuracy, seen.test.accuracy)
+    best = max(categories.knn, categories.logistic)
+    return Measurement(
+        model=codes.train.provenance.model,
+        examples=Split(len(codes.train), len(codes.test)),
+        code_bits=seen.train.fingerprints.code_bits,
+        informative_bits=categories.informative_bits,
+        soft=codes.train.soft,
+        redundancy_ratio=Split(found.train.redundancy_ratio, found.test.redundancy_ratio),
+        determinism=found,
+        bits_to_determinism=enough,
+        categorization=categories,
+        network_accuracy=own,
+        controls=beside,
+        random_inputs=noise,
+        conflicts=Split(found.train.conflicts, found.test.conflicts),
+        separation=apart,
+        floor=flips,
+        layers=alone,
+        regime=regime(found.train.redundancy_ratio, best / own.test if own.test else best, thresholds=thresholds),
+        notes=tuple(run.notes),
+        provenance=Split(codes.train.provenance, codes.test.provenance),
+    )

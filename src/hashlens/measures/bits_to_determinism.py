@@ -1,0 +1,105 @@
+"""How few randomly chosen units already give (nearly) every example a code to itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import RenderableType
+
+from hashlens.codes.codes import CHUNK_BYTES, Codes
+from hashlens.codes.packing import WORD_BITS, pack_bits, packed_bytes
+from hashlens.errors import MeasureError
+from hashlens.measures.determinism import redundancy_ratio, require_rows
+from hashlens.measures.grouping import Words, group_words, keys_of
+from hashlens.result import Result
+from hashlens.seeds import numpy_generator
+from hashlens.tables import number, table
+
+
+@dataclass(frozen=True)
+class BitsToDeterminism(Result):
+    """R as a function of the number of randomly chosen bits.
+
+    Attributes
+    ----------
+    bits : int or None
+        The fewest bits at which R <= threshold; None if even the whole code is above it.
+    threshold : float
+        The R asked for.
+    code_bits : int
+        Bits of the whole code.
+    curve : tuple of (int, float)
+        Bits and their R, at every number of bits that was tried, ascending; the last is the whole code.
+    """
+
+    bits: int | None
+    threshold: float
+    code_bits: int
+    curve: tuple[tuple[int, float], ...]
+
+    def __rich__(self) -> RenderableType:
+        found = "not with all bits" if self.bits is None else f"with {self.bits:,} of {self.code_bits:,} bits"
+        rows = [(number(bits), number(ratio)) for bits, ratio in self.curve]
+        return table(f"R <= {self.threshold:g} {found}", ("random bits", "R"), rows)
+
+
+def bits_to_determinism(codes: Codes, threshold: float = 0.01, seed: int = 0) -> BitsToDeterminism:
+    """Find the fewest randomly chosen bits at which R <= `threshold`.
+
+    Bits are added in one random order, so that each choice contains those before it and R never rises: the number is
+    found by doubling, then by bisection.
+
+    Parameters
+    ----------
+    codes : Codes
+        n rows.
+    threshold : float
+        R wanted, in [0, 1].
+    seed : int
+        Seed of the order.
+
+    Raises
+    ------
+    MeasureError
+        If there are no rows or no bits.
+    """
+    require_rows(codes)
+    if codes.code_bits == 0:
+        raise MeasureError("bits_to_determinism needs codes of at least one bit, received none")
+    order = numpy_generator(seed, "bits to determinism").permutation(codes.code_bits)
+    whole = redundancy_ratio(codes)
+    tried = {codes.code_bits: whole}
+    below, upto = 0, 1
+    while True:
+        upto = min(upto, codes.code_bits)
+        words = chosen_bits(codes, order[:upto])
+        tried.setdefault(upto, ratio_of_first(words, upto))
+        if tried[upto] <= threshold or upto == codes.code_bits:
+            break
+        below, upto = upto, 2 * upto
+    found = upto if tried[upto] <= threshold else None
+    while found is not None and found - below > 1:
+        middle = (below + found) // 2
+        tried[middle] = ratio_of_first(words, middle)
+        below, found = (below, middle) if tried[middle] <= threshold else (middle, found)
+    return BitsToDeterminism(found, threshold, codes.code_bits, tuple(sorted(tried.items())))
+
+
+def chosen_bits(codes: Codes, positions: npt.NDArray[np.int64]) -> Words:
+    """Return the bits at `positions` ``(b,)`` of each code, in that order, packed: uint64 ``(n, ceil(b / 64))``."""
+    in_row = np.concatenate([layer.start + np.arange(layer.bits) for layer in codes.layers])[positions]
+    packed = np.empty((len(codes), packed_bytes(len(positions))), np.uint8)
+    step = max(1, CHUNK_BYTES // len(positions))
+    for start in range(0, len(codes), step):
+        rows = slice(start, start + step)
+        bits = codes.packed[rows, in_row >> 3] >> (in_row & 7).astype(np.uint8) & 1
+        packed[rows] = pack_bits(bits.astype(np.bool_))
+    return packed.view(np.uint64)
+
+
+def ratio_of_first(words: Words, bits: int) -> float:
+    """Return R of the first `bits` bits of each row of words, uint64 ``(n, w)``."""
+    first = words[:, : -(-bits // WORD_BITS)].copy()
+    first[:, -1] &= np.uint64(2 ** (bits - WORD_BITS * (first.shape[1] - 1)) - 1)
+    groups = group_words(first, keys_of(first) if first.shape[1] > 1 else first[:, 0])
+    return (len(words) - len(groups)) / len(words)

@@ -1,0 +1,204 @@
+"""Categorization: how much of the classes K-NN, logistic regression and K-Means find in the codes alone."""
+
+from dataclasses import dataclass
+
+import torch
+from rich.console import RenderableType
+
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.errors import MeasureError
+from hashlens.measures.classes import Classes, Labels, checked_labels
+from hashlens.measures.clustering_accuracy import hungarian_accuracy, purity
+from hashlens.measures.features import FLOAT_BYTES, range_scaled
+from hashlens.measures.kmeans import kmeans
+from hashlens.measures.knn import check_k, knn_accuracy, knn_accuracy_features, knn_accuracy_leave_one_out
+from hashlens.measures.logistic import LogisticMethod, logistic_regression
+from hashlens.result import Result, Split
+from hashlens.tables import number, table
+
+
+@dataclass(frozen=True)
+class Categorization(Result):
+    """Accuracies that simple methods reach on codes alone.
+
+    Attributes
+    ----------
+    knn : float
+        Test accuracy of K-NN in Hamming distance.
+    logistic : float
+        Test accuracy of logistic regression.
+    logistic_method : {"multinomial", "one-vs-one"}
+        The paper's is one-vs-one.
+    kmeans_purity : Split of float
+        Share of examples in the majority class of their cluster; it flatters, since several clusters may share a class.
+    kmeans_hungarian : Split of float
+        Share of examples in the class matched to their cluster, one class a cluster.
+    knn_train : float or None
+        Accuracy on train, each example left out; None unless asked for.
+    logistic_train : float
+        Accuracy on train.
+    code_bits : int
+        Bits of the codes given.
+    informative_bits : int
+        Those not constant over train and test together.
+    bits_used : int
+        Those that were used; of channel values, the columns that were used.
+    sampled : bool
+        Whether bits were sampled to keep to the memory budget.
+    notes : tuple of str
+        What was done to the codes, in words.
+    """
+
+    knn: float
+    logistic: float
+    logistic_method: LogisticMethod
+    kmeans_purity: Split[float]
+    kmeans_hungarian: Split[float]
+    knn_train: float | None
+    logistic_train: float
+    code_bits: int
+    informative_bits: int
+    bits_used: int
+    sampled: bool
+    notes: tuple[str, ...] = ()
+
+    def __rich__(self) -> RenderableType:
+        rows = [
+            ("K-NN", number(self.knn_train), number(self.knn)),
+            (f"logistic ({self.logistic_method})", number(self.logistic_train), number(self.logistic)),
+            ("K-Means, purity", number(self.kmeans_purity.train), number(self.kmeans_purity.test)),
+            ("K-Means, Hungarian", number(self.kmeans_hungarian.train), number(self.kmeans_hungarian.test)),
+        ]
+        note = f"{self.bits_used:,} of {self.code_bits:,} bits used, {self.informative_bits:,} are informative."
+        return table("Classes from the codes alone", ("accuracy", "train", "test"), rows, " ".join([note, *self.notes]))
+
+
+def categorization(
+    train: Codes,
+    test: Codes,
+    *,
+    k: int = 9,
+    logistic: LogisticMethod = "multinomial",
+    memory_budget: int = 2 << 30,
+    seed: int = 0,
+    restarts: int = 64,
+    leave_one_out: bool = False,
+) -> Categorization:
+    """Measure how well codes tell classes apart: K-NN, logistic regression and K-Means.
+
+    Bits that are constant over train and test together are dropped first. K-Means takes as many clusters as there are
+    classes and is fitted on train and on test separately. Codes with channel values (``granularity="channel"``) are
+    replaced by these values, scaled by their range on train, and Hamming by Euclidean distance.
+
+    Parameters
+    ----------
+    train, test : Codes
+        n and m labelled rows of the same bits of the same network.
+    k : int
+        Neighbours.
+    logistic : {"multinomial", "one-vs-one"}
+        How logistic regression tells more than two classes apart.
+    memory_budget : int
+        Bytes that the bits of train and test may take as float32. Of wider codes, as many bits as fit are sampled, for
+        all three methods, and the result says so.
+    seed : int
+        Seed of that sample and of K-Means.
+    restarts : int
+        Starts of K-Means.
+    leave_one_out : bool
+        Whether to measure K-NN on train too, which takes n**2 distances.
+
+    Raises
+    ------
+    MeasureError
+        If labels are missing, train has one class only, k is larger than n, a set is empty, or no bit varies.
+    CodesError
+        If train and test are not the same bits of the same network.
+
+    References
+    ----------
+    He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
+    """
+    require_same_code(train, test)
+    train_labels = checked_labels(train.labels, len(train), "categorization of train codes")
+    test_labels = checked_labels(test.labels, len(test), "categorization of test codes")
+    classes = len(Classes.of(train_labels, "categorization"))
+    check_k(k, len(train))
+    prepared = _prepare(train, test, memory_budget, seed)
+    rows = prepared.features if prepared.features is not None else prepared.codes
+    model = logistic_regression(rows.train, train_labels, logistic)
+    clusters = Split(
+        _cluster_accuracies(rows.train, train_labels, classes, restarts, seed),
+        _cluster_accuracies(rows.test, test_labels, classes, restarts, seed),
+    )
+    return Categorization(
+        knn=_knn(prepared, k),
+        logistic=model.accuracy(rows.test, test_labels),
+        logistic_method=logistic,
+        kmeans_purity=Split(clusters.train[0], clusters.test[0]),
+        kmeans_hungarian=Split(clusters.train[1], clusters.test[1]),
+        knn_train=_knn_train(prepared, k) if leave_one_out else None,
+        logistic_train=model.accuracy(rows.train, train_labels),
+        code_bits=train.code_bits,
+        informative_bits=prepared.informative_bits,
+        bits_used=prepared.bits_used,
+        sampled=prepared.sampled,
+        notes=prepared.notes,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """The informative codes, sampled if need be; with channel values, the scaled values in their place."""
+
+    codes: Split[Codes]
+    features: Split[torch.Tensor] | None
+    informative_bits: int
+    bits_used: int
+    sampled: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _prepare(train: Codes, test: Codes, memory_budget: int, seed: int) -> _Prepared:
+    codes = Split(train.informative(test), test.informative(train))
+    bits = codes.train.code_bits
+    if train.values is not None and test.values is not None:
+        features = Split(*range_scaled(train.values, test.values))
+        columns = features.train.shape[1]
+        note = f"{columns:,} real-valued channels in place of bits, scaled by their range on train; K-NN is Euclidean."
+        return _Prepared(codes, features, bits, columns, notes=(note,))
+    if bits == 0:
+        raise MeasureError(
+            f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows apart"
+        )
+    fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
+    if bits <= fit:
+        return _Prepared(codes, None, bits, bits)
+    sampled = Split(codes.train.sample_bits(fit, seed), codes.test.sample_bits(fit, seed))
+    note = (
+        f"Measured on {fit:,} of {bits:,} informative bits, drawn with seed {seed}: all of them would take "
+        f"{bits / fit * memory_budget / 2**30:.3g} GiB, more than the memory budget of {memory_budget / 2**30:.3g} GiB."
+    )
+    return _Prepared(sampled, None, bits, fit, True, (note,))
+
+
+def _knn(prepared: _Prepared, k: int) -> float:
+    codes, features = prepared.codes, prepared.features
+    if features is None:
+        return knn_accuracy(codes.test, codes.train, k)
+    return knn_accuracy_features(features.test, codes.test.labels, features.train, codes.train.labels, k)
+
+
+def _knn_train(prepared: _Prepared, k: int) -> float:
+    train, features = prepared.codes.train, prepared.features
+    if features is None:
+        return knn_accuracy_leave_one_out(train, k)
+    return knn_accuracy_leave_one_out(features.train, k, train.labels)
+
+
+def _cluster_accuracies(
+    rows: Codes | torch.Tensor, labels: Labels, k: int, restarts: int, seed: int
+) -> tuple[float, float]:
+    """Return purity and Hungarian accuracy of K-Means."""
+    found = kmeans(rows, k, restarts, seed)
+    return purity(found.assignment, labels), hungarian_accuracy(found.assignment, labels)

@@ -1,0 +1,156 @@
+"""Controls: what random hyperplanes, raw inputs and real-valued features give, to set beside the codes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.layers import Layer
+from hashlens.codes.packing import pack_bits, packed_bytes
+from hashlens.codes.provenance import Provenance
+from hashlens.errors import MeasureError
+from hashlens.measures.features import Features, as_features, range_scaled
+from hashlens.measures.knn import knn_accuracy_features
+from hashlens.measures.logistic import LogisticMethod, logistic_regression
+from hashlens.result import Result, Split
+from hashlens.seeds import torch_generator
+
+MOST_HYPERPLANES = 4096
+
+
+@dataclass(frozen=True)
+class Control(Result):
+    """What a control gives; numbers that it does not have are None.
+
+    Attributes
+    ----------
+    name : str
+        ``untrained``, ``random_hyperplanes``, ``raw_inputs``, ``penultimate``, ...
+    available : bool
+        Whether the network and data allow it.
+    reason : str
+        Why not.
+    redundancy_ratio : Split of float, or None
+        Of its codes.
+    knn, logistic : float or None
+        Test accuracy.
+    """
+
+    name: str
+    available: bool = True
+    reason: str = ""
+    redundancy_ratio: Split[float] | Split[float | None] | None = None
+    knn: float | None = None
+    logistic: float | None = None
+
+    def __rich__(self) -> str:
+        name = self.name.replace("_", " ")
+        if not self.available:
+            return f"{name}: not available, {self.reason}"
+        parts = []
+        if self.redundancy_ratio is not None:
+            both = (("train", self.redundancy_ratio.train), ("test", self.redundancy_ratio.test))
+            parts += [f"R {split} {ratio:.4f}" for split, ratio in both if ratio is not None]
+        accuracies = (("K-NN", self.knn), ("logistic", self.logistic))
+        parts += [f"{kind} {accuracy:.4f}" for kind, accuracy in accuracies if accuracy is not None]
+        return f"{name}: {', '.join(parts)}"
+
+
+def hyperplane_codes(
+    train_features: Features,
+    test_features: Features,
+    bits: int,
+    seed: int = 0,
+    train_labels: npt.ArrayLike | None = None,
+    test_labels: npt.ArrayLike | None = None,
+) -> tuple[Codes, Codes]:
+    """Encode rows by the side of random hyperplanes on which they lie: a code that nothing has learnt.
+
+    Each bit is 1 where a Gaussian projection of the row, centred by the mean of train, is above 0.
+
+    Parameters
+    ----------
+    train_features, test_features : array
+        ``(n, d)`` and ``(m, d)``.
+    bits : int
+        Length of the code, at most 4,096.
+    seed : int
+        Seed of the hyperplanes.
+    train_labels, test_labels : array of int, optional
+        ``(n,)`` and ``(m,)``.
+
+    Raises
+    ------
+    MeasureError
+        If `bits` is out of range, train is empty, or the columns differ.
+
+    References
+    ----------
+    Charikar (2002): Similarity estimation techniques from rounding algorithms. STOC.
+    """
+    if not 1 <= bits <= MOST_HYPERPLANES:
+        raise MeasureError(f"hyperplane codes take 1 to {MOST_HYPERPLANES:,} bits, received {bits:,}")
+    train, test = as_features(train_features), as_features(test_features)
+    if len(train) == 0 or train.shape[1] != test.shape[1]:
+        raise MeasureError(
+            "hyperplane codes need train rows, and test rows of the same columns, "
+            f"received {tuple(train.shape)} and {tuple(test.shape)}"
+        )
+    centre = train.mean(dim=0)
+    normals = torch.randn(train.shape[1], bits, generator=torch_generator(seed, "hyperplanes"))
+    layer = Layer("hyperplanes", "sign", (bits,), bits=bits)
+    made = Provenance(model="random hyperplanes", seed=seed)
+    return (
+        Codes(_sides(train, centre, normals), (layer,), _optional(train_labels), provenance=made),
+        Codes(_sides(test, centre, normals), (layer,), _optional(test_labels), provenance=made),
+    )
+
+
+def _sides(rows: torch.Tensor, centre: torch.Tensor, normals: torch.Tensor) -> npt.NDArray[np.uint8]:
+    packed = np.zeros((len(rows), packed_bytes(normals.shape[1])), np.uint8)
+    step = max(1, (1 << 24) // max(normals.shape))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        pack_bits((((rows[part] - centre) @ normals) > 0).numpy(), out=packed[part])
+    return packed
+
+
+def _optional(labels: npt.ArrayLike | None) -> npt.NDArray[np.int64] | None:
+    return None if labels is None else np.asarray(labels, dtype=np.int64)
+
+
+def feature_categorization(
+    train_features: Features,
+    train_labels: npt.ArrayLike,
+    test_features: Features,
+    test_labels: npt.ArrayLike,
+    k: int = 9,
+    logistic: LogisticMethod = "multinomial",
+) -> tuple[float, float]:
+    """Return test accuracies of Euclidean K-NN and logistic regression on real-valued features.
+
+    Each column is scaled by its range on train, so that train lies in [0, 1] as codes do; constant columns are dropped.
+
+    Parameters
+    ----------
+    train_features, test_features : array
+        ``(n, d)`` and ``(m, d)``: raw inputs, or the features before a network's last affine map.
+    train_labels, test_labels : array of int
+        ``(n,)`` and ``(m,)``.
+    k : int
+        Neighbours.
+    logistic : {"multinomial", "one-vs-one"}
+        How more than two classes are told apart.
+
+    Returns
+    -------
+    knn, logistic : float
+        Shares of correctly classified test rows.
+    """
+    train, test = range_scaled(train_features, test_features)
+    knn = knn_accuracy_features(test, test_labels, train, train_labels, k)
+    # Unlike coefficients, accuracies do not gain from the last digits of the optimum.
+    model = logistic_regression(train, train_labels, logistic, tolerance=1e-2)
+    return knn, model.accuracy(test, test_labels)

@@ -1,0 +1,210 @@
+"""Determinism: how nearly every example has a code, and so a linear region, to itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import RenderableType
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.fingerprint import Fingerprints
+from hashlens.errors import MeasureError
+from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.grouping import Groups, group_rows
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+
+@dataclass(frozen=True, eq=False)
+class CollisionGroup:
+    """Examples that share one code.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray
+        int64 ``(c,)``: their rows.
+    ids : numpy.ndarray
+        int64 or str ``(c,)``: their ids.
+    labels : numpy.ndarray or None
+        int64 ``(c,)``.
+    """
+
+    rows: npt.NDArray[np.int64]
+    ids: npt.NDArray[Any]
+    labels: Labels | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def conflicting(self) -> bool:
+        """Whether the examples have different labels, which the network then cannot tell apart."""
+        return self.labels is not None and bool((self.labels != self.labels[0]).any())
+
+
+@dataclass(frozen=True, eq=False)
+class Determinism(Result):
+    """How many codes n examples have, and which examples share one.
+
+    Attributes
+    ----------
+    n : int
+        Examples.
+    distinct : int
+        Distinct codes.
+    redundancy_ratio : float
+        The paper's R = (n - distinct) / n; it grows with n.
+    collision_probability : float
+        ``sum c (c - 1) / (n (n - 1))`` over the c examples of each code: the probability that two different examples,
+        drawn at random, share a code; its expectation does not depend on n. 0 for fewer than two examples.
+    rarefied_to : int or None
+        Examples to which R was rarefied.
+    rarefied_ratio : float or None
+        Expected R of that many examples, drawn without replacement.
+    conflicting_groups, conflicting_rows : int or None
+        Codes shared by examples of different labels, and those examples; None without labels.
+    groups : tuple of CollisionGroup
+        Examples that share a code, largest group first, then by first row.
+
+    References
+    ----------
+    He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
+    """
+
+    n: int
+    distinct: int
+    redundancy_ratio: float
+    collision_probability: float
+    rarefied_to: int | None
+    rarefied_ratio: float | None
+    conflicting_groups: int | None
+    conflicting_rows: int | None
+    groups: tuple[CollisionGroup, ...]
+
+    @property
+    def conflicts(self) -> tuple[CollisionGroup, ...]:
+        """The groups with different labels, largest first."""
+        return tuple(group for group in self.groups if group.conflicting)
+
+    def __rich__(self) -> RenderableType:
+        rows = [
+            ("examples", number(self.n)),
+            ("distinct codes", number(self.distinct)),
+            ("redundancy ratio R", number(self.redundancy_ratio)),
+            ("collision probability", f"{self.collision_probability:.3g}"),
+        ]
+        if self.rarefied_ratio is not None:
+            rows.insert(3, (f"R of {number(self.rarefied_to)} examples", number(self.rarefied_ratio)))
+        if self.conflicting_groups is not None:
+            rows.append(("codes shared by several classes", number(self.conflicting_groups)))
+            rows.append(("their examples", number(self.conflicting_rows)))
+        return table("Determinism", ("", ""), rows)
+
+
+def redundancy_ratio(codes: Codes | Fingerprints) -> float:
+    """Return R = (n - distinct codes) / n.
+
+    Exact for codes; for fingerprints up to a false collision, whose probability :class:`~hashlens.Fingerprints` bounds.
+
+    Raises
+    ------
+    MeasureError
+        If there are no rows.
+
+    >>> redundancy_ratio(Codes.from_bits([[0, 0], [0, 0], [0, 1], [1, 1], [1, 1]]))
+    0.4
+    """
+    require_rows(codes)
+    return (len(codes) - len(group_rows(codes))) / len(codes)
+
+
+def determinism(
+    codes: Codes | Fingerprints, labels: npt.ArrayLike | None = None, rarefy_to: int | None = None
+) -> Determinism:
+    """Count distinct codes, and list the examples that share one.
+
+    Parameters
+    ----------
+    codes : Codes or Fingerprints
+        n rows.
+    labels : array of int, optional
+        ``(n,)``; those of the codes by default. Without any, conflicts are not counted.
+    rarefy_to : int, optional
+        A number of examples, at most n, to state R for as well, so that samples of different sizes compare.
+
+    Raises
+    ------
+    MeasureError
+        If there are no rows, or labels or `rarefy_to` do not fit them.
+    """
+    require_rows(codes)
+    rows = len(codes)
+    given = codes.labels if labels is None else labels
+    checked = None if given is None else checked_labels(given, rows, "determinism")
+    groups = group_rows(codes)
+    sizes = groups.sizes
+    collisions = collision_groups(groups, codes.ids, checked)
+    conflicts = [len(group) for group in collisions if group.conflicting]
+    return Determinism(
+        n=rows,
+        distinct=len(groups),
+        redundancy_ratio=(rows - len(groups)) / rows,
+        collision_probability=float((sizes * (sizes - 1)).sum() / (rows * (rows - 1))) if rows > 1 else 0.0,
+        rarefied_to=rarefy_to,
+        rarefied_ratio=None if rarefy_to is None else rarefied(sizes, rarefy_to),
+        conflicting_groups=None if checked is None else len(conflicts),
+        conflicting_rows=None if checked is None else sum(conflicts),
+        groups=collisions,
+    )
+
+
+def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
+    """Return the expected R of m examples drawn without replacement.
+
+    A code of c examples is missed with probability ``C(n - c, m) / C(n, m)``, so the expected number of distinct codes
+    is the sum over codes of one minus that; exact.
+
+    Parameters
+    ----------
+    group_sizes : array of int
+        Examples of each code, ``(g,)``, summing to n.
+    m : int
+        Examples drawn, 1 <= m <= n.
+
+    References
+    ----------
+    Hurlbert (1971): The nonconcept of species diversity: a critique and alternative parameters. Ecology 52(4).
+
+    >>> rarefied([2, 1, 2], 5)
+    0.4
+    >>> rarefied([2, 1, 2], 1)
+    0.0
+    """
+    sizes = np.asarray(group_sizes, dtype=np.int64)
+    n = int(sizes.sum())
+    if not 1 <= m <= n:
+        raise MeasureError(f"R can be rarefied to between 1 and the {n:,} examples there are, received {m:,}")
+    counts = np.bincount(sizes)
+    # C(n - c, m) / C(n, m) is the product over j < c of (n - m - j) / (n - j): one running product serves every c.
+    j = np.arange(len(counts) - 1)
+    missed = np.concatenate([[1.0], np.cumprod(np.maximum(n - m - j, 0) / (n - j))])
+    return float((m - (counts * (1 - missed)).sum()) / m) + 0.0
+
+
+def collision_groups(groups: Groups, ids: npt.NDArray[Any], labels: Labels | None) -> tuple[CollisionGroup, ...]:
+    """Return the groups of two rows and more, largest first, then by first row."""
+    sizes = groups.sizes
+    shared = np.flatnonzero(sizes > 1)
+    ranked = shared[np.lexsort([groups.firsts[shared], -sizes[shared]])]
+    collisions = []
+    for i in ranked.tolist():
+        rows = groups.order[groups.starts[i] : groups.starts[i + 1]]
+        collisions.append(CollisionGroup(rows, ids[rows], None if labels is None else labels[rows]))
+    return tuple(collisions)
+
+
+def require_rows(codes: Codes | Fingerprints) -> None:
+    """Raise MeasureError if there are no rows."""
+    if len(codes) == 0:
+        raise MeasureError("determinism needs at least one row, received none: check what was encoded")

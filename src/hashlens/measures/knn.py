@@ -1,0 +1,183 @@
+"""Nearest codes in Hamming distance, nearest vectors in Euclidean distance, and the vote of their labels."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.errors import MeasureError
+from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.features import Features, as_features
+
+Distances = npt.NDArray[Any]
+Rows = npt.NDArray[np.int64]
+
+
+def nearest_codes(queries: Codes, codes: Codes, k: int) -> tuple[npt.NDArray[np.int32], Rows]:
+    """Find, exactly, the k codes nearest to each query in Hamming distance.
+
+    Searches the packed rows as they are. Of codes at the same distance, those of lower row number come first: on narrow
+    networks most queries tie at the k-th neighbour, so that the rule matters.
+
+    Parameters
+    ----------
+    queries, codes : Codes
+        m and n rows of the same bits.
+    k : int
+        Neighbours, 1 <= k <= n.
+
+    Returns
+    -------
+    distances : numpy.ndarray
+        int32 ``(m, k)``, ascending, in bits.
+    rows : numpy.ndarray
+        int64 ``(m, k)``, rows of `codes`.
+
+    Raises
+    ------
+    MeasureError
+        If k does not fit the number of codes.
+    CodesError
+        If the two are not the same bits of the same network.
+    """
+    import faiss
+
+    require_same_code(queries, codes)
+    check_k(k, len(codes))
+    if codes.packed.shape[1] == 0:
+        raise MeasureError("nearest codes need codes of at least one bit, received none: no unit tells rows apart")
+    if len(queries) == 0:
+        return np.empty((0, k), np.int32), np.empty((0, k), np.int64)
+    # Its counters keep, and its heaps return, the k smallest (distance, row) in ascending order.
+    distances, rows = faiss.knn_hamming(
+        np.ascontiguousarray(queries.packed), np.ascontiguousarray(codes.packed), k, variant="hc"
+    )
+    return distances, rows
+
+
+def nearest_features(queries: Features, features: Features, k: int) -> tuple[npt.NDArray[np.float32], Rows]:
+    """Find the k vectors nearest to each query in Euclidean distance.
+
+    Parameters
+    ----------
+    queries, features : array
+        ``(m, d)`` and ``(n, d)``.
+    k : int
+        Neighbours, 1 <= k <= n.
+
+    Returns
+    -------
+    distances : numpy.ndarray
+        float32 ``(m, k)``, ascending.
+    rows : numpy.ndarray
+        int64 ``(m, k)``, rows of `features`.
+    """
+    import faiss
+
+    check_k(k, len(features))
+    asked, known = as_features(queries), as_features(features)
+    if asked.shape[1] != known.shape[1]:
+        raise MeasureError(f"queries of {asked.shape[1]} columns cannot be compared with rows of {known.shape[1]}")
+    if len(asked) == 0:
+        return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+    squared, rows = faiss.knn(asked.contiguous().numpy(), known.contiguous().numpy(), k)
+    return np.sqrt(np.maximum(squared, 0)), rows
+
+
+def vote(distances: Distances, neighbour_labels: Labels) -> Labels:
+    """Return the label that most neighbours have; of those, the one nearest in total; of those, the lowest.
+
+    Parameters
+    ----------
+    distances : numpy.ndarray
+        ``(m, k)``.
+    neighbour_labels : numpy.ndarray
+        int64 ``(m, k)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 ``(m,)``.
+
+    >>> vote(np.array([[0, 1, 1, 3]]), np.array([[7, 4, 4, 7]])).tolist()
+    [4]
+    """
+    names, classes = np.unique(neighbour_labels, return_inverse=True)
+    classes = classes.reshape(neighbour_labels.shape)
+    predicted = np.empty(len(classes), np.int64)
+    step = max(1, (1 << 22) // max(1, len(names)))
+    for start in range(0, len(classes), step):
+        part = classes[start : start + step]
+        cells = (np.arange(len(part))[:, None] * len(names) + part).ravel()
+        size = len(part) * len(names)
+        counts = np.bincount(cells, minlength=size).reshape(len(part), -1)
+        totals = np.bincount(cells, distances[start : start + step].ravel(), size).reshape(len(part), -1)
+        totals[counts < counts.max(axis=1, keepdims=True)] = np.inf
+        predicted[start : start + step] = names[totals.argmin(axis=1)]
+    return predicted
+
+
+def knn_predict(queries: Codes, codes: Codes, labels: npt.ArrayLike | None = None, k: int = 9) -> Labels:
+    """Predict the class of each query from the k nearest codes, int64 ``(m,)``; ties as in :func:`vote`.
+
+    Parameters
+    ----------
+    queries, codes : Codes
+        m and n rows of the same bits.
+    labels : array of int, optional
+        ``(n,)``; those of `codes` by default.
+    k : int
+        Neighbours.
+    """
+    known = checked_labels(codes.labels if labels is None else labels, len(codes), "K-NN")
+    distances, rows = nearest_codes(queries, codes, k)
+    return vote(distances, known[rows])
+
+
+def knn_accuracy(test: Codes, train: Codes, k: int = 9) -> float:
+    """Return the share of test codes whose k nearest train codes vote for their label."""
+    expected = checked_labels(test.labels, len(test), "K-NN")
+    return float((knn_predict(test, train, k=k) == expected).mean())
+
+
+def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.ArrayLike | None = None) -> float:
+    """Return the share of rows whose k nearest other rows vote for their label; it takes n**2 distances.
+
+    Parameters
+    ----------
+    codes : Codes or array
+        n rows: codes, compared in Hamming distance, or ``(n, d)``, compared in Euclidean distance.
+    k : int
+        Neighbours, 1 <= k < n.
+    labels : array of int, optional
+        ``(n,)``; those of the codes by default.
+    """
+    given = codes.labels if labels is None and isinstance(codes, Codes) else labels
+    known = checked_labels(given, len(codes), "K-NN")
+    check_k(k, len(codes) - 1)
+    distances: Distances
+    if isinstance(codes, Codes):
+        distances, rows = nearest_codes(codes, codes, k + 1)
+    else:
+        distances, rows = nearest_features(codes, codes, k + 1)
+    others = rows != np.arange(len(codes))[:, None]
+    # A row with k + 1 equals of lower row number is not among its own neighbours: then the last of them goes.
+    others[others.all(axis=1), k] = False
+    return float((vote(distances[others].reshape(-1, k), known[rows[others]].reshape(-1, k)) == known).mean())
+
+
+def knn_accuracy_features(
+    test: Features, test_labels: npt.ArrayLike | None, train: Features, train_labels: npt.ArrayLike | None, k: int = 9
+) -> float:
+    """Return the share of test vectors whose k nearest train vectors (Euclidean) vote for their label."""
+    expected = checked_labels(test_labels, len(test), "K-NN")
+    known = checked_labels(train_labels, len(train), "K-NN")
+    distances, rows = nearest_features(test, train, k)
+    return float((vote(distances, known[rows]) == expected).mean())
+
+
+def check_k(k: int, rows: int) -> None:
+    """Raise MeasureError unless 1 <= k <= rows."""
+    if not 1 <= k <= rows:
+        raise MeasureError(f"K-NN needs 1 <= k <= {rows:,} rows, received k={k}: lower k or give more rows")

@@ -1,0 +1,129 @@
+"""Logistic regression on features, multinomial or one-vs-one, by Newton's method with conjugate gradients."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.errors import MeasureError, nearest
+from hashlens.measures.classes import Classes, Labels, checked_labels
+from hashlens.measures.features import Features, as_features
+from hashlens.measures.logistic_loss import LogisticLoss, MultinomialLoss, PairwiseLoss
+from hashlens.measures.newton import minimise
+
+LogisticMethod = Literal["multinomial", "one-vs-one"]
+METHODS: tuple[LogisticMethod, ...] = get_args(LogisticMethod)
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticModel:
+    """A fitted classifier.
+
+    Attributes
+    ----------
+    method : {"multinomial", "one-vs-one"}
+        As fitted; two classes are one pair.
+    names : numpy.ndarray
+        int64 ``(c,)``: the classes, ascending.
+    coefficients : numpy.ndarray
+        float64 ``(m, d)``: m = c for multinomial; c (c - 1) / 2 for one-vs-one, pairs in the order (0, 1), (0, 2), ...,
+        positive towards the second class.
+    intercepts : numpy.ndarray
+        float64 ``(m,)``.
+    iterations : int
+        Newton steps.
+    """
+
+    method: LogisticMethod
+    names: Labels
+    coefficients: npt.NDArray[np.float64]
+    intercepts: npt.NDArray[np.float64]
+    iterations: int
+
+    def decisions(self, features: Features | Codes) -> npt.NDArray[np.float32]:
+        """Return the linear scores, float32 ``(k, m)``."""
+        weights, intercepts = torch.from_numpy(self.coefficients).float(), torch.from_numpy(self.intercepts).float()
+        scores: npt.NDArray[np.float32] = torch.nn.functional.linear(as_features(features), weights, intercepts).numpy()
+        return scores
+
+    def predict(self, features: Features | Codes) -> Labels:
+        """Return the predicted classes, int64 ``(k,)``.
+
+        One-vs-one: the class with most votes; of those, the one with the largest sum of scores, squashed below one
+        vote.
+        """
+        scores = self.decisions(features)
+        if self.method == "multinomial":
+            return np.take(self.names, scores.argmax(axis=1))
+        totals = np.zeros((2, len(scores), len(self.names)), np.float32)
+        votes, sums = totals
+        for pair, (first, second) in enumerate(zip(*np.triu_indices(len(self.names), 1), strict=True)):
+            won = scores[:, pair] > 0
+            votes[:, second] += won
+            votes[:, first] += ~won
+            sums[:, second] += scores[:, pair]
+            sums[:, first] -= scores[:, pair]
+        return np.take(self.names, (votes + sums / (3 * (np.abs(sums) + 1))).argmax(axis=1))
+
+    def accuracy(self, features: Features | Codes, labels: npt.ArrayLike) -> float:
+        """Return the share of rows whose predicted class is their label."""
+        expected = checked_labels(labels, len(features), "logistic regression")
+        return float((self.predict(features) == expected).mean())
+
+
+def logistic_regression(
+    features: Features | Codes,
+    labels: npt.ArrayLike | None = None,
+    method: LogisticMethod = "multinomial",
+    strength: float = 1.0,
+    tolerance: float = 1e-5,
+) -> LogisticModel:
+    """Fit logistic regression with an L2 penalty, as scikit-learn's ``LogisticRegression`` with its defaults.
+
+    Minimises ``|w|**2 / 2 + strength * sum(loss)``, intercepts not penalised. One-vs-one fits all pairs of classes at
+    once. With two classes, multinomial too is the one sigmoid.
+
+    Parameters
+    ----------
+    features : Codes or array
+        n rows: codes as 0 and 1, or ``(n, d)``.
+    labels : array of int, optional
+        ``(n,)``; those of the codes by default.
+    method : {"multinomial", "one-vs-one"}
+        How more than two classes are told apart.
+    strength : float
+        Inverse of regularisation, scikit-learn's C.
+    tolerance : float
+        Newton steps stop when the last one was expected to lower the objective by less than half of this. As the
+        penalty makes the objective strongly convex, coefficients were then within ``sqrt(tolerance)`` of the optimum
+        before that step, and, as Newton's method converges quadratically, are far nearer after it.
+
+    Raises
+    ------
+    MeasureError
+        If the method is unknown, labels are missing, or there is only one class.
+    """
+    if method not in METHODS:
+        raise MeasureError(f"unknown logistic regression {method!r}: {nearest(method, METHODS)}")
+    given = features.labels if labels is None and isinstance(features, Codes) else labels
+    known = checked_labels(given, len(features), "logistic regression")
+    classes = Classes.of(known, "logistic regression")
+    in_order = bool((known[:-1] <= known[1:]).all())
+    if isinstance(features, Codes):
+        rows = as_features(features if in_order else features[classes.order])
+    else:
+        rows = as_features(features)
+        rows = rows if in_order else rows[torch.from_numpy(classes.order)]
+    loss: LogisticLoss
+    if method == "multinomial" and len(classes) > 2:
+        loss = MultinomialLoss(rows, classes, strength)
+    else:
+        loss = PairwiseLoss(rows, classes, strength)
+    weights, iterations = minimise(loss, tolerance)
+    coefficients, intercepts = weights[:, :-1].numpy(), weights[:, -1].numpy()
+    return LogisticModel(
+        method if len(classes) > 2 else "one-vs-one", classes.names, coefficients, intercepts, iterations
+    )

@@ -1,0 +1,205 @@
+"""The two losses of logistic regression, their gradients and Hessians, class by class in shared matrix products."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hashlens.measures.classes import Classes
+
+# Up to here the Gram matrix is worth an eigendecomposition; beyond, its diagonal must do.
+SPECTRAL_COLUMNS = 2048
+# Cells of the features to hold as float64 at a time.
+EXACT_CELLS = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A loss at some weights.
+
+    Attributes
+    ----------
+    value : torch.Tensor
+        float64, one for each independent problem: ``(m, 1)`` or ``(1, 1)``.
+    gradient : torch.Tensor
+        float64 ``(m, d + 1)``.
+    curvature : tuple of torch.Tensor
+        What the Hessian needs from each class: float32 ``(scores it takes part in, rows of the class)``.
+    """
+
+    value: torch.Tensor
+    gradient: torch.Tensor
+    curvature: tuple[torch.Tensor, ...]
+
+
+class LogisticLoss(ABC):
+    """Penalised logistic loss of weights ``(m, d + 1)``, the intercepts in the last column.
+
+    Rows are sorted by class, so that each class is one block, multiplied only with the scores it takes part in.
+    Scores are ``(m, rows)``: products that are much wider than high are the fast ones.
+    Values and gradients are float64: with thousands of rows, float32 would leave the optimum uncertain in the third
+    digit. Hessian products, which only steer, and which take nearly all the time, are float32.
+
+    Attributes
+    ----------
+    dims : tuple of int
+        Dimensions of the weights that belong to one problem: ``(1,)`` where every row is a problem of its own.
+    scores : int
+        m.
+    """
+
+    dims: tuple[int, ...]
+    scores: int
+
+    def __init__(self, rows: torch.Tensor, classes: Classes, strength: float) -> None:
+        self.blocks = [rows[block] for block in classes.slices()]
+        self.strength = strength
+        self.shape = (self.scores, rows.shape[1] + 1)
+        self.penalty = torch.ones(self.shape[1], dtype=torch.float64)
+        self.penalty[-1] = 0
+        self._rows = rows
+
+    @abstractmethod
+    def taken(self, i: int) -> torch.Tensor:
+        """Return the scores that class i takes part in, int64 ``(s,)``."""
+
+    @abstractmethod
+    def terms(self, i: int, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the loss of class i by problem, its derivative by the scores, and the curvature."""
+
+    @abstractmethod
+    def bend(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the Hessian by the scores times a change of them, example by example."""
+
+    @abstractmethod
+    def diagonal(self, curvature: torch.Tensor) -> torch.Tensor:
+        """Return the diagonal of the Hessian by the scores."""
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Sum over everything that belongs to one problem: ``(m, d + 1)`` to ``(m, 1)`` or ``(1, 1)``."""
+        return values.sum(self.dims, keepdim=True)
+
+    def evaluate(self, weights: torch.Tensor) -> Evaluation:
+        """Return value, gradient and curvature at `weights`, float64 ``(m, d + 1)``."""
+        value = self.sum(self.penalty * weights.square()) / 2
+        gradient = self.penalty * weights
+        curvatures = []
+        for i, block in enumerate(self.blocks):
+            taken = self.taken(i)
+            curved = []
+            for part in torch.split(block, max(1, EXACT_CELLS // self.shape[1])):
+                exact = part.double()
+                loss, slope, curvature = self.terms(i, _scores(exact, weights[taken]))
+                value[taken if len(self.dims) == 1 else slice(None)] += self.strength * loss
+                gradient[taken] += self.strength * _backwards(exact, slope)
+                curved.append(curvature.float())
+            curvatures.append(torch.cat(curved, dim=1))
+        return Evaluation(value, gradient, tuple(curvatures))
+
+    def hessian_product(self, at: Evaluation, change: torch.Tensor) -> torch.Tensor:
+        """Return the Hessian times a change of the weights, float64 ``(m, d + 1)``."""
+        product = self.penalty * change
+        for i, (block, curvature) in enumerate(zip(self.blocks, at.curvature, strict=True)):
+            taken = self.taken(i)
+            bent = self.bend(curvature, _scores(block, change[taken].float()))
+            product[taken] += self.strength * _backwards(block, bent)
+        return product
+
+    def mean_curvature(self, at: Evaluation) -> torch.Tensor:
+        """Return the mean over rows of the curvature of each score, ``(m,)``."""
+        total = torch.zeros(self.scores, dtype=torch.float64)
+        for i, curvature in enumerate(at.curvature):
+            total[self.taken(i)] += self.diagonal(curvature).sum(dim=1, dtype=torch.float64)
+        return self.strength * total / len(self._rows)
+
+    def gram(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return eigenvalues ``(d + 1,)`` and eigenvectors of the Gram matrix of rows with a one appended.
+
+        Of wide rows: its diagonal, and None.
+        """
+        rows, last = self._rows, self.shape[1] - 1
+        if last > SPECTRAL_COLUMNS:
+            squares = torch.stack([block.square().sum(dim=0) for block in self.blocks]).sum(dim=0)
+            return torch.cat([squares, torch.tensor([float(len(rows))])]), None
+        gram = torch.empty(last + 1, last + 1)
+        gram[:last, :last] = rows.T @ rows
+        gram[last, :last] = gram[:last, last] = rows.sum(dim=0)
+        gram[last, last] = len(rows)
+        values, vectors = torch.linalg.eigh(gram)
+        return values.clamp_(min=0), vectors
+
+
+class MultinomialLoss(LogisticLoss):
+    """Softmax cross-entropy: one problem, one score a class."""
+
+    dims = (0, 1)
+
+    def __init__(self, rows: torch.Tensor, classes: Classes, strength: float) -> None:
+        self.scores = len(classes)
+        super().__init__(rows, classes, strength)
+
+    def taken(self, i: int) -> torch.Tensor:
+        """Return the scores that class i takes part in."""
+        return torch.arange(self.scores)
+
+    def terms(self, i: int, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return loss, derivative and curvature of class i."""
+        logarithms = torch.log_softmax(scores, dim=0)
+        probabilities = logarithms.exp()
+        slope = probabilities.clone()
+        slope[i] -= 1
+        return -logarithms[i].sum(), slope, probabilities
+
+    def bend(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the Hessian by the scores times a change of them."""
+        bent = scores.mul_(curvature)
+        return bent.sub_(curvature * bent.sum(dim=0, keepdim=True))
+
+    def diagonal(self, curvature: torch.Tensor) -> torch.Tensor:
+        """Return the diagonal of the Hessian by the scores."""
+        return curvature * (1 - curvature)
+
+
+class PairwiseLoss(LogisticLoss):
+    """Sigmoid loss of every pair of classes: c (c - 1) / 2 problems, positive towards the second class of a pair."""
+
+    dims = (1,)
+
+    def __init__(self, rows: torch.Tensor, classes: Classes, strength: float) -> None:
+        pairs = np.stack(np.triu_indices(len(classes), 1))
+        self.scores = pairs.shape[1]
+        self._taken = [torch.from_numpy(np.flatnonzero((pairs == i).any(axis=0))) for i in range(len(classes))]
+        self._targets = [
+            torch.from_numpy((pairs[1][taken.numpy()] == i).astype(np.float64))[:, None]
+            for i, taken in enumerate(self._taken)
+        ]
+        super().__init__(rows, classes, strength)
+
+    def taken(self, i: int) -> torch.Tensor:
+        """Return the scores that class i takes part in."""
+        return self._taken[i]
+
+    def terms(self, i: int, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return loss, derivative and curvature of class i."""
+        targets = self._targets[i]
+        loss = torch.nn.functional.softplus(scores * (1 - 2 * targets)).sum(dim=1, keepdim=True)
+        probabilities = torch.sigmoid(scores)
+        return loss, probabilities - targets, probabilities * (1 - probabilities)
+
+    def bend(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the Hessian by the scores times a change of them."""
+        return scores.mul_(curvature)
+
+    def diagonal(self, curvature: torch.Tensor) -> torch.Tensor:
+        """Return the diagonal of the Hessian by the scores."""
+        return curvature
+
+
+def _backwards(block: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+    """Return the gradient by the weights, float64 ``(s, d + 1)``, from that by the scores of a block."""
+    return torch.cat([slope @ block, slope.sum(dim=1, keepdim=True)], dim=1).double()
+
+
+def _scores(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return torch.addmm(weights[:, -1:], weights[:, :-1], block.T)

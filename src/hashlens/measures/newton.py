@@ -1,0 +1,94 @@
+"""Newton's method with conjugate gradients, for one problem or many side by side."""
+
+import torch
+
+from hashlens.measures.logistic_loss import Evaluation, LogisticLoss
+
+NEWTON_STEPS = 50
+GRADIENT_STEPS = 250
+# Below this share of the loss, sums cannot tell a rise from rounding.
+ROUNDING = 1e-12
+
+
+class Preconditioner:
+    """The inverse of one + mean curvature * Gram matrix, from one eigendecomposition for all steps and scores."""
+
+    def __init__(self, loss: LogisticLoss) -> None:
+        self._values, self._vectors = loss.gram()
+        self._loss = loss
+        self._scale = torch.empty(0)
+
+    def update(self, at: Evaluation) -> None:
+        """Take the mean curvature from `at`."""
+        self._scale = 1 / (1 + self._loss.mean_curvature(at).float()[:, None] * self._values)
+
+    def apply(self, residual: torch.Tensor) -> torch.Tensor:
+        """Return the inverse times a residual, float64 ``(m, d + 1)``."""
+        if self._vectors is None:
+            return self._scale.double() * residual
+        return ((self._scale * (residual.float() @ self._vectors)) @ self._vectors.T).double()
+
+
+def minimise(loss: LogisticLoss, tolerance: float) -> tuple[torch.Tensor, int]:
+    """Minimise from zero until the decrement ``g . inverse(H) g`` of every problem is at most `tolerance`.
+
+    Returns
+    -------
+    weights : torch.Tensor
+        float64 ``(m, d + 1)``.
+    steps : int
+        Newton steps taken.
+
+    References
+    ----------
+    Nocedal, Wright (2006): Numerical optimization, 2nd edition, algorithm 7.1.
+    """
+    weights = torch.zeros(loss.shape, dtype=torch.float64)
+    precondition = Preconditioner(loss)
+    at = loss.evaluate(weights)
+    steps = 0
+    while steps < NEWTON_STEPS:
+        steps += 1
+        precondition.update(at)
+        direction = conjugate_gradients(loss, at, precondition, tolerance / 10)
+        decrement = -loss.sum(at.gradient * direction)
+        weights, at = line_search(loss, weights, direction, at, decrement)
+        if bool((decrement <= tolerance).all()):
+            break
+    return weights, steps
+
+
+def conjugate_gradients(loss: LogisticLoss, at: Evaluation, precondition: Preconditioner, floor: float) -> torch.Tensor:
+    """Return nearly ``-inverse(H) g``: each problem until its residual fell tenfold, or below `floor`."""
+    direction = torch.zeros_like(at.gradient)
+    residual = -at.gradient
+    search = precondition.apply(residual)
+    size = loss.sum(residual * search)
+    target = (size / 100).clamp(min=floor)
+    for _ in range(GRADIENT_STEPS):
+        active = size > target
+        if not active.any():
+            break
+        product = loss.hessian_product(at, search)
+        step = torch.where(active, size / loss.sum(search * product).clamp(min=1e-300), 0)
+        direction += step * search
+        residual -= step * product
+        conditioned = precondition.apply(residual)
+        before, size = size, loss.sum(residual * conditioned)
+        search = conditioned + torch.where(active, size / before.clamp(min=1e-300), 0) * search
+    return direction
+
+
+def line_search(
+    loss: LogisticLoss, weights: torch.Tensor, direction: torch.Tensor, at: Evaluation, decrement: torch.Tensor
+) -> tuple[torch.Tensor, Evaluation]:
+    """Halve the step of each problem until its loss falls, up to rounding."""
+    step = torch.ones_like(decrement)
+    for _ in range(20):
+        moved = weights + step * direction
+        now = loss.evaluate(moved)
+        rises = now.value > at.value - 1e-4 * step * decrement + ROUNDING * at.value.abs()
+        if not rises.any():
+            break
+        step = torch.where(rises, step / 2, step)
+    return moved, now

@@ -1,0 +1,130 @@
+"""The regime of a network: under-, critically or sufficiently expressive, by thresholds of this project."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hashlens.errors import MeasureError
+from hashlens.result import Result
+
+RegimeName = Literal["under-expressive", "critically-expressive", "sufficiently-expressive"]
+
+
+@dataclass(frozen=True)
+class RegimeThresholds(Result):
+    """Where the regimes meet. They are this project's: the paper's numeric criteria were not available.
+
+    Attributes
+    ----------
+    under_redundancy : float
+        Above this R on train a network is under-expressive: most examples share a code.
+    under_retention : float
+        Below this retention a network is under-expressive: the code has lost what the network knows.
+    sufficient_redundancy : float
+        Up to this R on train a network can be sufficiently expressive: nearly every example has a code to itself.
+    sufficient_retention : float
+        From this retention on a network can be sufficiently expressive: the code alone does what the network does.
+    """
+
+    under_redundancy: float = 0.5
+    under_retention: float = 0.8
+    sufficient_redundancy: float = 0.05
+    sufficient_retention: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sufficient_redundancy <= self.under_redundancy <= 1:
+            raise MeasureError(
+                "regime thresholds must satisfy 0 <= sufficient_redundancy <= under_redundancy <= 1, "
+                f"received {self.sufficient_redundancy:g} and {self.under_redundancy:g}"
+            )
+        if not 0 <= self.under_retention <= self.sufficient_retention:
+            raise MeasureError(
+                "regime thresholds must satisfy 0 <= under_retention <= sufficient_retention, "
+                f"received {self.under_retention:g} and {self.sufficient_retention:g}"
+            )
+
+
+@dataclass(frozen=True)
+class Regime(Result):
+    """Which regime a network is in, and why.
+
+    Attributes
+    ----------
+    name : str
+        ``under-expressive``, ``critically-expressive`` or ``sufficiently-expressive``.
+    reason : str
+        What decided, and what would change it.
+    redundancy_ratio : float
+        R on train.
+    retention : float
+        Accuracy of the code alone divided by the accuracy of the network.
+    thresholds : RegimeThresholds
+        As used.
+    """
+
+    name: RegimeName
+    reason: str
+    redundancy_ratio: float
+    retention: float
+    thresholds: RegimeThresholds
+
+    def __rich__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+def regime(redundancy_ratio: float, retention: float, *, thresholds: RegimeThresholds | None = None) -> Regime:
+    """Name the regime of a network from its determinism and categorization.
+
+    Parameters
+    ----------
+    redundancy_ratio : float
+        R on train, in [0, 1].
+    retention : float
+        The better of K-NN and logistic regression on the test codes, divided by the network's own test accuracy; above
+        1 where the code alone does better.
+    thresholds : RegimeThresholds, optional
+        This project's by default.
+
+    Raises
+    ------
+    MeasureError
+        If R is not in [0, 1] or the retention is negative or not a number.
+
+    >>> regime(0.77, 0.79).name
+    'under-expressive'
+    >>> regime(0.0, 0.98).name
+    'sufficiently-expressive'
+    """
+    if not 0 <= redundancy_ratio <= 1:
+        raise MeasureError(f"the redundancy ratio must be in [0, 1], received {redundancy_ratio}")
+    if not retention >= 0:
+        raise MeasureError(f"retention must be an accuracy divided by another, received {retention}")
+    limits = thresholds or RegimeThresholds()
+    name, reason = _decide(redundancy_ratio, retention, limits)
+    return Regime(name, reason, redundancy_ratio, retention, limits)
+
+
+def _decide(ratio: float, retention: float, limits: RegimeThresholds) -> tuple[RegimeName, str]:
+    shared = f"R on train is {ratio:.3f}"
+    kept = f"the code alone keeps {retention:.1%} of the network's accuracy"
+    crowded, lossy = ratio > limits.under_redundancy, retention < limits.under_retention
+    if crowded or lossy:
+        because = []
+        if crowded:
+            because.append(f"{shared}, above {limits.under_redundancy:g}, so most examples share a code")
+        if lossy:
+            because.append(f"{kept}, less than {limits.under_retention:.0%}")
+        return "under-expressive", f"{' and '.join(because)}; more width or longer training would change it"
+    deterministic = ratio <= limits.sufficient_redundancy
+    retained = retention >= limits.sufficient_retention
+    if deterministic and retained:
+        return "sufficiently-expressive", (
+            f"{shared}, at most {limits.sufficient_redundancy:g}, and {kept}, at least "
+            f"{limits.sufficient_retention:.0%}; fewer units, less training or less data would change it"
+        )
+    missing = []
+    if not deterministic:
+        missing.append(f"{shared}, and {limits.sufficient_redundancy:g} or less is wanted")
+    if not retained:
+        missing.append(f"{kept}, and {limits.sufficient_retention:.0%} or more is wanted")
+    met = "" if len(missing) == 2 else f" ({shared if deterministic else kept}, which is enough)"
+    return "critically-expressive", f"{'; '.join(missing)}{met}: more width, training or data would change it"

@@ -1,0 +1,205 @@
+"""Measuring: the parts of a measurement that need the network or the raw data, not the codes alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.encode import encode, fingerprint
+from hashlens.codes.observe import Observation, observe
+from hashlens.codes.reader import Reading
+from hashlens.data.examples import Examples
+from hashlens.data.noise import random_inputs
+from hashlens.data.subset import subset
+from hashlens.errors import DataError, HashlensError, MeasureError, ModelError
+from hashlens.measurement import LayerMeasurement
+from hashlens.measures import (
+    Categorization,
+    Control,
+    Floor,
+    LogisticMethod,
+    categorization,
+    feature_categorization,
+    floor,
+    hyperplane_codes,
+    knn_accuracy,
+    redundancy_ratio,
+    separation,
+)
+from hashlens.nets.untrained import untrained_copy
+from hashlens.result import Split
+from hashlens.seeds import numpy_generator
+
+HYPERPLANE_BITS = 4096
+LAYER_KNN_BITS = 1024
+FLOOR_EXAMPLES = 256
+
+
+@dataclass
+class Measuring:
+    """A network, its data and how to read it, with the notes that gather on the way."""
+
+    model: torch.nn.Module
+    data: Split[Examples]
+    reading: Reading
+    k: int
+    logistic: LogisticMethod
+    memory_budget: int
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Examples in all."""
+        return len(self.data.train) + len(self.data.test)
+
+    def observe(self, model: torch.nn.Module | None = None) -> Split[Observation]:
+        """Run the network over train and test, once each."""
+        row_budget = max(8, self.memory_budget // self.rows)
+        network = self.model if model is None else model
+        seen = Split(*(observe(network, data, self.reading, row_budget) for data in (self.data.train, self.data.test)))
+        kept, whole = seen.train.codes.code_bits, seen.train.fingerprints.code_bits
+        if kept < whole and model is None:
+            self.notes.append(
+                f"R is that of all {whole:,} bits; everything else is measured on {kept:,} of them, drawn at random, since "
+                f"all would take more than the memory budget of {self.memory_budget / 2**30:.3g} GiB"
+            )
+        return seen
+
+    def categorize(self, codes: Split[Codes]) -> Categorization:
+        """Return how well the codes alone tell the classes apart."""
+        return categorization(
+            codes.train,
+            codes.test,
+            k=self.k,
+            logistic=self.logistic,
+            memory_budget=self.memory_budget,
+            seed=self.reading.seed,
+        )
+
+    def layers(self, codes: Split[Codes]) -> tuple[LayerMeasurement, ...]:
+        """Measure each layer alone; nothing for a code of one layer, which would say the same again."""
+        if len(codes.train.layers) < 2:
+            return ()
+        means = {at.name: at for at in separation(codes.test, seed=self.reading.seed).layers}
+        found = []
+        for layer in codes.train.layers:
+            train, test = codes.train.layer(layer.name), codes.test.layer(layer.name)
+            sampled = [part.sample_bits(LAYER_KNN_BITS, self.reading.seed) for part in (train, test)]
+            found.append(
+                LayerMeasurement(
+                    name=layer.name,
+                    gate=layer.gate,
+                    soft=layer.soft,
+                    bits=layer.bits,
+                    redundancy_ratio=Split(redundancy_ratio(train), redundancy_ratio(test)),
+                    knn=knn_accuracy(sampled[1], sampled[0], k=self.k),
+                    within=means[layer.name].within,
+                    between=means[layer.name].between,
+                )
+            )
+        return tuple(found)
+
+    def floor(self) -> Floor | None:
+        """Encode some test examples twice, in one order and batch size and in another, and compare."""
+        try:
+            some = subset(self.data.test, min(FLOOR_EXAMPLES, len(self.data.test)))
+            order = numpy_generator(self.reading.seed, "floor").permutation(len(some))
+            settings = {
+                "layers": self.reading.layers,
+                "granularity": self.reading.granularity,
+                "forward": self.reading.forward,
+                "mask": self.reading.mask,
+                "device": self.reading.device,
+                "gates": self.reading.gates,
+            }
+            once = encode(self.model, some, batch_size=self.reading.batch_size, **settings)  # type: ignore[arg-type]
+            again = encode(self.model, some.select(order), batch_size=1, **settings)  # type: ignore[arg-type]
+            return floor(once, again)
+        except (DataError, ModelError) as error:
+            self.notes.append(f"no floor: {error}")
+            return None
+
+    def random_inputs(self) -> Control:
+        """Return R on uniform random inputs, as many as there are test examples."""
+        test, generator = self.data.test, numpy_generator(self.reading.seed, "random inputs")
+        try:
+            noise = random_inputs(test, len(test), generator)
+            if self.reading.forward is not None or not _lies_in_unit_range(test):
+                raise DataError("inputs do not lie in [0, 1], so uniform ones would be of another kind")
+            prints = fingerprint(
+                self.model, noise, layers=self.reading.layers, granularity=self.reading.granularity,
+                device=self.reading.device, batch_size=self.reading.batch_size, gates=self.reading.gates,
+            )  # fmt: skip
+        except (DataError, ModelError) as error:
+            return Control("random_inputs", available=False, reason=str(error))
+        return Control("random_inputs", redundancy_ratio=Split(None, redundancy_ratio(prints)))
+
+    def controls(
+        self, seen: Split[Observation], untrained: torch.nn.Module | None, advance: Callable[[str], None]
+    ) -> dict[str, Control]:
+        """Measure every control; one that this network or data does not allow is unavailable, with the reason."""
+        labels = Split(seen.train.codes.labels, seen.test.codes.labels)
+        found = {}
+        for name, work in (
+            ("untrained", lambda: self._untrained(untrained)),
+            ("random_hyperplanes", lambda: self._hyperplanes(seen, labels)),
+            ("raw_inputs", lambda: self._features("raw_inputs", self._raw(), labels)),
+            ("penultimate", lambda: self._penultimate(seen, labels)),
+        ):
+            advance(f"control {name.replace('_', ' ')}")
+            try:
+                found[name] = work()
+            except HashlensError as error:
+                found[name] = Control(name, available=False, reason=str(error))
+        return found
+
+    def _coded(self, name: str, train: Codes, test: Codes, ratio: Split[float]) -> Control:
+        found = self.categorize(Split(train, test))
+        return Control(name, redundancy_ratio=ratio, knn=found.knn, logistic=found.logistic)
+
+    def _untrained(self, untrained: torch.nn.Module | None) -> Control:
+        fresh = untrained_copy(self.model, self.reading.seed) if untrained is None else untrained
+        seen = self.observe(fresh)
+        ratio = Split(redundancy_ratio(seen.train.fingerprints), redundancy_ratio(seen.test.fingerprints))
+        return self._coded("untrained", seen.train.codes, seen.test.codes, ratio)
+
+    def _raw(self) -> Split[torch.Tensor]:
+        first = next(self.data.train.batches(1)).inputs
+        if not isinstance(first, torch.Tensor) or not first.is_floating_point():
+            raise DataError("inputs are not real-valued vectors")
+        needed = 4 * self.rows * first[0].numel()
+        if needed > self.memory_budget:
+            raise DataError(f"raw inputs take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
+        train, test = (data.load().tensor().float().flatten(1) for data in (self.data.train, self.data.test))
+        return Split(train, test)
+
+    def _hyperplanes(self, seen: Split[Observation], labels: Any) -> Control:
+        raw = self._raw()
+        bits = min(HYPERPLANE_BITS, seen.train.fingerprints.code_bits)
+        train, test = hyperplane_codes(raw.train, raw.test, bits, seed=self.reading.seed)
+        train, test = replace(train, labels=labels.train), replace(test, labels=labels.test)
+        return self._coded("random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test)))
+
+    def _penultimate(self, seen: Split[Observation], labels: Any) -> Control:
+        train, test = seen.train.penultimate, seen.test.penultimate
+        if train is None or test is None:
+            raise MeasureError("no affine map with one row of inputs for each example was seen, or it is too wide")
+        return self._features("penultimate", Split(train, test), labels)
+
+    def _features(self, name: str, features: Split[Any], labels: Any) -> Control:
+        knn, logistic = feature_categorization(features.train, labels.train, features.test, labels.test, k=self.k)
+        return Control(name, knn=knn, logistic=logistic)
+
+
+def _lies_in_unit_range(examples: Examples) -> bool:
+    inputs = next(examples.batches(64)).inputs
+    return bool(inputs.is_floating_point() and inputs.min() >= 0 and inputs.max() <= 1)
+
+
+def require_labels(data: Split[Examples]) -> None:
+    """Raise MeasureError before the work if train or test comes without labels."""
+    for name, examples in (("train", data.train), ("test", data.test)):
+        if examples.labels is None and next(iter(examples.batches(1))).labels is None:
+            raise MeasureError(f"{name} ({examples.name}) has no labels, and measuring needs them: give labelled data")

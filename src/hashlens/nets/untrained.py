@@ -1,0 +1,55 @@
+"""The same network before training: the control that every measure of a trained one needs beside it."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError
+from hashlens.seeds import torch_seed
+
+
+def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Return a copy of `model` with parameters and buffers drawn anew, as its layers draw them when they are made.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed. Every submodule that has parameters of its own must have ``reset_parameters``, as PyTorch's do.
+    seed : int
+        What the parameters are drawn from; the global generators are left as they are.
+
+    Raises
+    ------
+    ModelError
+        If some parameters cannot be drawn anew; the message names the module.
+    """
+    for name, module in model.named_modules():
+        own = any(True for _ in module.parameters(recurse=False))
+        if isinstance(module, (torch.jit.ScriptModule, torch.fx.GraphModule)) or (own and _reset(module) is None):
+            raise ModelError(
+                f"{name or 'the model'} ({type(module).__name__}) has parameters and no reset_parameters(): its "
+                "untrained state is not known; give the untrained network itself"
+            )
+    try:
+        fresh = copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        what = type(model).__name__
+        raise ModelError(f"{what} cannot be copied ({error}); give the untrained network itself") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(torch_seed(seed, "untrained"))
+        # Children first: a container that draws its children's parameters in its own way has the last word.
+        for module in reversed(list(fresh.modules())):
+            reset = _reset(module)
+            if reset is not None:
+                reset()
+    return fresh
+
+
+def _reset(module: nn.Module) -> Callable[[], object] | None:
+    for name in ("reset_parameters", "_reset_parameters"):
+        method = getattr(module, name, None)
+        if callable(method):
+            return method
+    return None

@@ -1,0 +1,100 @@
+"""The command line from end to end, in a process of its own where exit statuses matter."""
+
+import json
+
+import pytest
+
+from hashlens.cli.app import run
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    out = tmp_path_factory.mktemp("train") / "net"
+    arguments = ["train", "mlp", "--data", "digits#train", "--test", "digits#test", "--width", "24"]
+    assert run([*arguments, "--epochs", "15", "--out", str(out), "--seed", "1"]) == 0
+    return out
+
+
+def test_measure_writes_json_and_a_page(network, tmp_path, capsys):
+    target, page = tmp_path / "measure.json", tmp_path / "report.html"
+    arguments = ["measure", str(network), "--data", "digits#train", "--test", "digits#test"]
+    assert run([*arguments, "--json", str(target), "--html", str(page), "--logistic", "one-vs-one"]) == 0
+    assert "redundancy ratio R" in capsys.readouterr().out
+    found = json.loads(target.read_text())
+    assert found["code_bits"] == 24
+    assert 0 < found["informative_bits"] <= 24
+    assert set(found["redundancy_ratio"]) == {"train", "test"}
+    own = found["categorization"]
+    assert {"knn", "logistic", "kmeans_purity", "kmeans_hungarian"} <= set(own)
+    assert set(own["kmeans_purity"]) == set(own["kmeans_hungarian"]) == {"train", "test"}
+    assert own["logistic_method"] == "one-vs-one"
+    assert set(found["network_accuracy"]) == {"train", "test"}
+    assert set(found["controls"]) == {"untrained", "random_hyperplanes", "raw_inputs", "penultimate"}
+    assert all(control["available"] for control in found["controls"].values())
+    assert set(found["conflicts"]) == {"train", "test"}
+    assert found["regime"]["name"] in ("under-expressive", "critically-expressive", "sufficiently-expressive")
+    assert found["provenance"]["train"]["data"] == "digits#train"
+    text = page.read_text()
+    assert found["regime"]["name"] in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_encode_writes_codes_and_parquet(network, tmp_path, capsys):
+    import pandas as pd
+
+    import hashlens as hl
+
+    out, table = tmp_path / "codes", tmp_path / "codes.parquet"
+    assert run(["encode", str(network), "--data", "digits#test", "--out", str(out), "--export", str(table)]) == 0
+    assert "360 codes of 24 bits" in capsys.readouterr().out
+    codes = hl.Codes.load(out)
+    assert len(codes) == len(pd.read_parquet(table)) == 360
+
+
+def test_the_same_seed_gives_the_same_network(network, tmp_path):
+    arguments = ["train", "mlp", "--data", "digits#train", "--test", "digits#test", "--width", "24"]
+    assert run([*arguments, "--epochs", "15", "--out", str(tmp_path / "net"), "--seed", "1"]) == 0
+    assert (tmp_path / "net/model.safetensors").read_bytes() == (network / "model.safetensors").read_bytes()
+
+
+MISTAKES = {
+    "unknown source": (["measure", "NET", "--data", "digit", "--test", "digits#test"], "did you mean 'digits'"),
+    "missing parquet": (["measure", "NET", "--data", "parquet:/nowhere#train", "--test", "digits"], "/nowhere"),
+    "unknown layer": (["encode", "NET", "--data", "digits", "--out", "OUT", "--layers", "hiden*"], "no layer matches"),
+    "unknown architecture": (["train", "resnet19", "--data", "digits", "--out", "OUT"], "did you mean 'resnet18'"),
+    "unknown recipe": (["train", "mlp", "--data", "digits", "--out", "OUT", "--recipe", "figure"], "'figures'"),
+    "no model": (["encode", "nowhere/net", "--data", "digits", "--out", "OUT"], "nowhere/net"),
+    "existing output": (["encode", "NET", "--data", "digits", "--out", "NET"], "exists already"),
+    "no cuda": (["encode", "NET", "--data", "digits", "--out", "OUT", "--device", "cuda:9"], "CUDA"),
+    "k too large": (["measure", "NET", "--data", "digits[:20]", "--test", "digits#test", "-k", "40"], "k=40"),
+    "missing option": (["encode", "NET", "--data", "digits"], "--out"),
+    "unknown option": (["encode", "NET", "--dta", "digits"], "--dta"),
+    "unknown command": (["mesure"], "mesure"),
+    "wrong type": (["encode", "NET", "--data", "digits", "--out", "OUT", "--bits", "many"], "--bits"),
+    "bad granularity": (["encode", "NET", "--data", "digits", "--out", "OUT", "--granularity", "x"], "granularity"),
+    "bad logistic": (["measure", "NET", "--data", "digits", "--test", "digits", "--logistic", "ovo"], "one-vs-one"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_2(name, network, tmp_path, capsys):
+    arguments, message = MISTAKES[name]
+    places = {"NET": str(network), "OUT": str(tmp_path / "out")}
+    assert run([places.get(argument, argument) for argument in arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert message in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback():
+    from hashlens.errors import HashlensError
+
+    with pytest.raises(HashlensError):
+        run(["encode", "nowhere/net", "--data", "digits", "--out", "out", "--debug"])
+
+
+def test_help_lists_the_commands(capsys):
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(command in text for command in ("demo", "train", "measure", "encode"))

@@ -1,0 +1,40 @@
+"""Every example runs as it is, and prints what it is about."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SOURCES = EXAMPLES.parent / "src"
+SAYS = {
+    "readme.py": ("Codes(360 rows of 40 bits", "redundancy ratio: 0.", "random hyperplanes"),
+    "own_model.py": ("relu#1", "64 random bits", "the same bits: True", "codes.parquet"),
+    "transformer_mask.py": ("without mask=: layer 'encoder.layers.0.relu'", "fingerprint in batches of 32 and of 7"),
+    "search_codes.py": ("Codes(1,437 rows of 100 bits", "vote right", "from its nearest neighbour"),
+}
+
+
+def test_all_examples_are_listed():
+    assert sorted(SAYS) == sorted(file.name for file in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_example_runs(name: str, tmp_path: Path):
+    paths = os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for words in SAYS[name]:
+        assert words in done.stdout
+    assert list(tmp_path.iterdir()) == []  # nothing is left where it was run

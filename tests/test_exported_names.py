@@ -1,0 +1,35 @@
+import importlib
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import hashlens
+
+PACKAGES = ["hashlens", "hashlens.codes", "hashlens.data", "hashlens.measures", "hashlens.nets", "hashlens.training"]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_all_is_complete_and_sorted(name):
+    package = importlib.import_module(name)
+    public = {
+        key
+        for key, value in vars(package).items()
+        if (not key.startswith("_") or key == "__version__")
+        and (not isinstance(value, ModuleType) or (name == "hashlens" and key in hashlens.__all__))
+    }
+    assert public == set(package.__all__)
+    assert list(package.__all__) == sorted(package.__all__, key=lambda key: (not key.isupper(), key.lower() == key, key))
+
+
+def test_every_public_function_has_a_docstring():
+    for name in hashlens.__all__:
+        assert (getattr(hashlens, name).__doc__ or "").strip(), name
+
+
+def test_import_is_light():
+    heavy = "sklearn", "faiss", "pyarrow", "matplotlib", "jinja2", "pandas", "torchvision", "scipy"
+    code = f"import sys, hashlens; print([name for name in {heavy} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
