@@ -161,8 +161,9 @@ class Measurement(Result):
         noise = self.random_inputs.redundancy_ratio
         if noise is not None:
             rows.append(("codes of random inputs", "–", number(noise.test), "–", "–", "–", "–"))
-        columns = ("", "R train", "R test", "K-NN", f"logistic ({own.logistic_method})", "purity", "Hungarian")
-        return table("Categorization on test, beside its controls", columns, rows, " ".join(reasons))
+        columns = ("", "R train", "R test", "K-NN", "logistic", "purity", "Hungarian")
+        how = f"K-Means by majority vote (purity) and by matching (Hungarian); logistic regression is {own.logistic_method}."
+        return table("Categorization on test, beside its controls", columns, rows, " ".join([how, *own.notes, *reasons]))
 
     def _layer_table(self) -> Table | None:
         if not self.layers:

@@ -9,8 +9,8 @@ from rich.console import Console
 from hashlens.cli.options import Debug, Seed, Threads, check_outputs, set_threads, write_json
 from hashlens.files import check_writable
 
-WIDTHS = (4, 8, 12, 16, 24, 40, 64)
-EPOCHS = 40
+WIDTHS = (8, 16, 32, 64, 128, 256)
+EPOCHS = 60
 
 
 def demo(
@@ -67,6 +67,6 @@ def demo(
         f"\n{out}/widths.png    how the code changes with the width of the network"
         f"\n{out}/report.html   this measurement as a page"
         f"\n{out}/codes         the codes of the test digits: hashlens.Codes.load('{out}/codes')"
-        f"\nnext: hashlens measure {out}/width-16 --data digits#train --test digits#test",
+        f"\nnext: hashlens measure {out}/width-32 --data digits#train --test digits#test",
         soft_wrap=True, highlight=False,
     )  # fmt: skip

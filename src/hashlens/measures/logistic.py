@@ -57,7 +57,7 @@ class LogisticModel:
         """
         scores = self.decisions(features)
         if self.method == "multinomial":
-            return np.take(self.names, scores.argmax(axis=1))
+            return np.asarray(self.names[scores.argmax(axis=1)])
         totals = np.zeros((2, len(scores), len(self.names)), np.float32)
         votes, sums = totals
         for pair, (first, second) in enumerate(zip(*np.triu_indices(len(self.names), 1), strict=True)):
@@ -66,7 +66,7 @@ class LogisticModel:
             votes[:, first] += ~won
             sums[:, second] += scores[:, pair]
             sums[:, first] -= scores[:, pair]
-        return np.take(self.names, (votes + sums / (3 * (np.abs(sums) + 1))).argmax(axis=1))
+        return np.asarray(self.names[(votes + sums / (3 * (np.abs(sums) + 1))).argmax(axis=1)])
 
     def accuracy(self, features: Features | Codes, labels: npt.ArrayLike) -> float:
         """Return the share of rows whose predicted class is their label."""

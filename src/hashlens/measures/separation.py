@@ -116,9 +116,15 @@ def separation(
     )
     overall = LayerSeparation("all", codes.code_bits, float(within_bits.mean()), float(between_bits.mean()))
     near, far = sampled_distances(codes, classes, pairs, numpy_generator(seed, "separation"))
-    edges = np.linspace(0, 1, bins + 1)
-    histograms = [np.histogram(distances / codes.code_bits, edges)[0] / pairs for distances in (near, far)]
-    return Separation(overall, layers, edges, histograms[0], histograms[1], _separability(near, far), pairs)
+    return Separation(
+        overall=overall,
+        layers=layers,
+        edges=np.linspace(0, 1, bins + 1),
+        within_histogram=_histogram(near, codes.code_bits, bins),
+        between_histogram=_histogram(far, codes.code_bits, bins),
+        separability=_separability(near, far),
+        pairs=pairs,
+    )
 
 
 def disagreements(codes: Codes, classes: Classes) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -168,6 +174,12 @@ def _distances(codes: Codes, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64])
     step = max(1, (1 << 24) // max(1, codes.packed.shape[1]))
     parts = [hamming(codes.packed[a[i : i + step]], codes.packed[b[i : i + step]]) for i in range(0, len(a), step)]
     return np.concatenate(parts)
+
+
+def _histogram(distances: npt.NDArray[np.int64], bits: int, bins: int) -> npt.NDArray[np.float64]:
+    # In integers, so that a distance on an edge falls in the bin above it whatever the rounding of the edge.
+    binned = np.minimum(distances * bins // bits, bins - 1)
+    return np.bincount(binned, minlength=bins) / len(distances)
 
 
 def _separability(near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]) -> float:

@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import hashlens as hl
+from hashlens.errors import CaptureError, DataError, HashlensError, MeasureError
+from hashlens.measures import Control
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return hl.train("mlp", hl.load_data("digits#train"), recipe="figures", epochs=20, width=32, depth=2).network
+
+
+@pytest.fixture(scope="module")
+def measured(trained):
+    return hl.measure(trained, "digits#train", "digits#test", logistic="one-vs-one")
+
+
+def test_numbers_are_those_of_the_parts(trained, measured):
+    train, test = hl.encode(trained, "digits#train"), hl.encode(trained, "digits#test")
+    assert measured.code_bits == 64
+    assert measured.redundancy_ratio.train == hl.redundancy_ratio(train)
+    assert measured.redundancy_ratio.test == hl.redundancy_ratio(test)
+    assert measured.informative_bits == train.informative(test).code_bits
+    assert measured.categorization == hl.categorization(train, test, logistic="one-vs-one")
+    assert measured.conflicts.train == () or all(group.conflicting for group in measured.conflicts.train)
+    assert measured.determinism.train.rarefied_to == 360
+
+
+def test_network_accuracy_is_the_networks_own(trained, measured):
+    examples = hl.load_data("digits#test").load()
+    with torch.no_grad():
+        predicted = trained(examples.tensor()).argmax(1).numpy()
+    assert measured.network_accuracy.test == np.mean(predicted == examples.labels)
+
+
+def test_penultimate_features_are_the_input_of_the_head(trained):
+    from hashlens.codes.observe import observe
+    from hashlens.codes.reader import Reading
+
+    seen = observe(trained, "digits#test", Reading(), 1 << 20)
+    inputs = []
+    handle = trained.head.register_forward_hook(lambda module, given, output: inputs.append(given[0]))
+    with torch.no_grad():
+        trained(hl.load_data("digits#test").load().tensor())
+    handle.remove()
+    assert np.allclose(seen.penultimate, inputs[0].numpy(), atol=1e-5)
+
+
+def test_all_controls_are_there(measured):
+    assert list(measured.controls) == ["untrained", "random_hyperplanes", "raw_inputs", "penultimate"]
+    assert all(control.available and control.knn and control.logistic for control in measured.controls.values())
+    assert measured.controls["untrained"].redundancy_ratio is not None
+    assert 0 <= measured.random_inputs.redundancy_ratio.test <= 1
+
+
+def test_layers_are_measured_alone(trained, measured):
+    assert [at.name for at in measured.layers] == [at.name for at in hl.encode(trained, "digits[:2]").layers]
+    first = hl.encode(trained, "digits#test").layer(measured.layers[0].name)
+    assert measured.layers[0].redundancy_ratio.test == hl.redundancy_ratio(first)
+
+
+def test_it_prints_and_turns_into_plain_data(measured):
+    import json
+
+    text = str(measured)
+    assert all(word in text for word in ("redundancy ratio R", "raw inputs", "Layer by layer", measured.regime.name))
+    body = json.loads(json.dumps(measured.to_dict()))
+    assert body["schema_version"] == 1
+    assert body["controls"]["raw_inputs"]["available"] is True
+
+
+def test_a_control_that_a_model_does_not_allow_says_why():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.linspace(-1, 1, 64 * 40).view(64, 40))
+
+        def forward(self, x):
+            return torch.relu((x.flatten(1) - 0.3) @ self.weight)
+
+    report = hl.measure(Scaled(), "digits[:300]", "digits[300:400]")
+    untrained = report.controls["untrained"]
+    assert not untrained.available
+    assert "Scaled" in untrained.reason
+    assert "no reset_parameters" in str(report)
+    given = hl.measure(Scaled(), "digits[:300]", "digits[300:400]", untrained=Scaled())
+    assert given.controls["untrained"].knn == given.categorization.knn
+
+
+def test_codes_beyond_the_memory_budget_are_sampled_and_said_to_be(trained):
+    whole = hl.measure(trained, "digits#train", "digits#test", controls=False)
+    small = hl.measure(trained, "digits#train", "digits#test", controls=False, memory_budget=8 * 1797 * 4)
+    assert small.redundancy_ratio == whole.redundancy_ratio
+    assert small.code_bits == whole.code_bits
+    assert small.categorization.bits_used <= 9
+    assert small.categorization.sampled or small.notes
+
+
+def test_dict_batches_with_forward_and_no_plain_controls(trained):
+    class Rows(torch.utils.data.Dataset):
+        def __init__(self, source):
+            self.examples = hl.load_data(source).load()
+
+        def __len__(self):
+            return len(self.examples)
+
+        def __getitem__(self, at):
+            return {"pixels": self.examples.tensor([at])[0], "label": int(self.examples.labels[at])}
+
+    report = hl.measure(
+        trained, Rows("digits[:200]"), Rows("digits[200:260]"), forward=lambda net, batch: net(batch["pixels"])
+    )
+    assert report.network_accuracy.test > 0.5
+    assert report.controls["raw_inputs"] == Control(
+        "raw_inputs", available=False, reason=report.controls["raw_inputs"].reason
+    )
+    assert report.controls["penultimate"].available
+
+
+def test_soft_codes_are_labelled_as_soft():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        soft = nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.GELU(), nn.Linear(20, 10))
+    report = hl.measure(soft, "digits[:300]", "digits[300:400]", controls=False)
+    assert report.soft
+    assert "soft codes" in str(report)
+
+
+ONE_CLASS = (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)), np.zeros(30, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "arguments", "kind", "message"),
+    [
+        ("digits[:50]", torch.rand(5, 1, 8, 8, generator=torch.Generator()), {}, MeasureError, "test.*has no labels"),
+        (ONE_CLASS, "digits[:50]", {}, MeasureError, "at least two classes"),
+        ("digits[:8]", "digits[:50]", {"k": 9}, MeasureError, "k=9"),
+        ("digits[:0]", "digits[:50]", {}, DataError, "digits"),
+        ("digits[:50]", "digits[:50]", {"logistic": "ovo"}, MeasureError, "one-vs-one"),
+        ("digits[:50]", "digits[:50]", {"layers": "hiden.*"}, CaptureError, "no layer matches 'hiden"),
+    ],
+)
+def test_bad_input_is_one_line(trained, train, test, arguments, kind, message):
+    with pytest.raises(kind, match=message) as error:
+        hl.measure(trained, train, test, **arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_page_escapes_what_users_name(trained, tmp_path):
+    evil = type("<script>alert(1)</script>", (nn.Sequential,), {})(trained)
+    page = hl.measure(evil, "digits[:300]", "digits[300:400]", controls=False).to_html(tmp_path / "page.html")
+    assert "<script>alert(1)" not in page.read_text()
+    assert "&lt;script&gt;alert(1)" in page.read_text()
+
+
+def test_a_network_without_gates_is_refused():
+    with torch.random.fork_rng():
+        linear = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with pytest.raises(HashlensError, match="gives no code"):
+        hl.measure(linear, "digits[:50]", "digits[:50]")
