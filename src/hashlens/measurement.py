@@ -123,7 +123,9 @@ class Measurement(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """Return what people read first: codes, categorization beside its controls, layers, and the floor."""
-        return tuple(filter(None, (self._codes_table(), self._accuracy_table(), self._layer_table(), self._floor_table())))
+        return tuple(
+            filter(None, (self._codes_table(), self._accuracy_table(), self._layer_table(), self._floor_table()))
+        )
 
     def _codes_table(self) -> Table:
         ratio, found = self.redundancy_ratio, self.determinism
@@ -139,7 +141,9 @@ class Measurement(Result):
             ("codes shared by several classes", number(groups.train), number(groups.test)),
             ("network accuracy", number(self.network_accuracy.train), number(self.network_accuracy.test)),
         ]  # fmt: skip
-        enough = f"{fewest:,} random bits give R <= .01" if fewest is not None else "even all bits leave R > .01 on train"
+        enough = (
+            f"{fewest:,} random bits give R <= .01" if fewest is not None else "even all bits leave R > .01 on train"
+        )
         kind = "soft codes" if self.soft else "codes"
         title = f"{self.model}: {kind} of {self.code_bits:,} bits, {self.informative_bits:,} of them informative"
         return table(title, ("", "train", "test"), rows, f"{enough}.")
@@ -163,7 +167,9 @@ class Measurement(Result):
             rows.append(("codes of random inputs", "–", number(noise.test), "–", "–", "–", "–"))
         columns = ("", "R train", "R test", "K-NN", "logistic", "purity", "Hungarian")
         how = f"K-Means by majority vote (purity) and by matching (Hungarian); logistic regression is {own.logistic_method}."
-        return table("Categorization on test, beside its controls", columns, rows, " ".join([how, *own.notes, *reasons]))
+        return table(
+            "Categorization on test, beside its controls", columns, rows, " ".join([how, *own.notes, *reasons])
+        )
 
     def _layer_table(self) -> Table | None:
         if not self.layers:
@@ -174,7 +180,9 @@ class Measurement(Result):
             for at in self.layers
         ]  # fmt: skip
         columns = ("layer", "gate", "bits", "R train", "R test", "K-NN", "within", "between")
-        return table("Layer by layer", columns, rows, "Within and between classes: mean Hamming distance / bits, on test.")
+        return table(
+            "Layer by layer", columns, rows, "Within and between classes: mean Hamming distance / bits, on test."
+        )
 
     def _floor_table(self) -> Table | None:
         if self.floor is None:
@@ -184,7 +192,9 @@ class Measurement(Result):
             ("bits that change a row, most", number(self.floor.max_flips)),
             ("share of rows whose code changes", number(self.floor.changed_rows)),
         ]
-        note = f"{self.floor.n} test examples encoded again, shuffled, one at a time: differences below this are rounding."
+        note = (
+            f"{self.floor.n} test examples encoded again, shuffled, one at a time: differences below this are rounding."
+        )
         return table("Floor of floating point", ("", "test"), rows, note)
 
     def __rich__(self) -> RenderableType:

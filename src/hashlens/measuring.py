@@ -142,12 +142,13 @@ class Measuring:
         """Measure every control; one that this network or data does not allow is unavailable, with the reason."""
         labels = Split(seen.train.codes.labels, seen.test.codes.labels)
         found = {}
-        for name, work in (
-            ("untrained", lambda: self._untrained(untrained)),
-            ("random_hyperplanes", lambda: self._hyperplanes(seen, labels)),
-            ("raw_inputs", lambda: self._features("raw_inputs", self._raw(), labels)),
-            ("penultimate", lambda: self._penultimate(seen, labels)),
-        ):
+        works: dict[str, Callable[[], Control]] = {
+            "untrained": lambda: self._untrained(untrained),
+            "random_hyperplanes": lambda: self._hyperplanes(seen, labels),
+            "raw_inputs": lambda: self._features("raw_inputs", self._raw(), labels),
+            "penultimate": lambda: self._penultimate(seen, labels),
+        }
+        for name, work in works.items():
             advance(f"control {name.replace('_', ' ')}")
             try:
                 found[name] = work()
@@ -171,7 +172,9 @@ class Measuring:
             raise DataError("inputs are not real-valued vectors")
         needed = 4 * self.rows * first[0].numel()
         if needed > self.memory_budget:
-            raise DataError(f"raw inputs take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
+            raise DataError(
+                f"raw inputs take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget"
+            )
         train, test = (data.load().tensor().float().flatten(1) for data in (self.data.train, self.data.test))
         return Split(train, test)
 
@@ -189,7 +192,9 @@ class Measuring:
         return self._features("penultimate", Split(train, test), labels)
 
     def _features(self, name: str, features: Split[Any], labels: Any) -> Control:
-        knn, logistic = feature_categorization(features.train, labels.train, features.test, labels.test, k=self.k)
+        knn, logistic = feature_categorization(
+            features.train, labels.train, features.test, labels.test, k=self.k, logistic=self.logistic
+        )
         return Control(name, knn=knn, logistic=logistic)
 
 

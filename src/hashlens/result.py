@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from rich.console import Console, RenderableType
 
-
 T = TypeVar("T")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hashlens.cli.options import Debug, Seed, Threads, check_outputs, set_threads, write_json
+from hashlens.cli.options import Debug, Seed, Threads, set_threads, write_json
 from hashlens.files import check_writable
 
 WIDTHS = (8, 16, 32, 64, 128, 256)

@@ -232,9 +232,9 @@ class Capture:
             if self._scratch.size < x.numel():
                 self._scratch = np.empty(x.numel(), np.bool_)
             # NumPy compares twice as fast as torch, and into memory that is warm already.
-            bits = self._scratch[: x.numel()].reshape(x.shape)
-            np.greater(x.detach().numpy(), at, out=bits)
-            self._append(layer, torch.from_numpy(bits.reshape(self._size, -1)))
+            compared = self._scratch[: x.numel()].reshape(x.shape)
+            np.greater(x.detach().numpy(), at, out=compared)
+            self._append(layer, torch.from_numpy(compared.reshape(self._size, -1)))
             return
         bits = torch.stack([x > at for x, at in planes], dim=-1) if layer.planes > 1 else x > at
         bits = self._masked(bits)

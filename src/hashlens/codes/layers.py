@@ -27,7 +27,7 @@ class Layer:
     shape : tuple of int
         Shape of the activation without the batch.
     planes : int
-        Bits per unit: 1 for a ReLU, 2 for a ReLU6. Bits are ordered by plane, then by unit.
+        Bits per unit: 1 for a ReLU, 2 for a ReLU6; the bits of one unit stand side by side.
     soft : bool
         Whether the gate is smooth, so that its bit bounds no linear region.
     bits : int

@@ -49,7 +49,7 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
 
 def _reset(module: nn.Module) -> Callable[[], object] | None:
     for name in ("reset_parameters", "_reset_parameters"):
-        method = getattr(module, name, None)
-        if callable(method):
+        method: Callable[[], object] | None = getattr(module, name, None)
+        if method is not None:
             return method
     return None

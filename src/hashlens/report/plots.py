@@ -28,7 +28,12 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
     FigureCanvasAgg(canvas)
     for position, figure in enumerate(figures):
         axes = canvas.add_subplot(rows, columns, position + 1)
-        _DRAW[type(figure)](axes, figure)
+        if isinstance(figure, Lines):
+            _lines(axes, figure)
+        elif isinstance(figure, Bars):
+            _bars(axes, figure)
+        else:
+            _histogram(axes, figure)
         axes.set_title(figure.title, loc="left", fontsize=11)
         axes.spines[["top", "right"]].set_visible(False)
     return canvas
@@ -73,9 +78,6 @@ def _histogram(axes: "Axes", figure: Histogram) -> None:
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel("share of pairs")
     axes.legend(frameon=False, fontsize=9)
-
-
-_DRAW = {Lines: _lines, Bars: _bars, Histogram: _histogram}
 
 
 def save(canvas: "Canvas", path: str | Path) -> Path:
