@@ -61,8 +61,8 @@ def measure(
     thresholds : RegimeThresholds, optional
         Of the regime; this project's, not the paper's.
     memory_budget : int
-        Bytes that codes and features may take. Determinism is always that of whole codes; what would need more memory is
-        measured on a seeded sample of the bits, and ``notes`` say so.
+        Bytes that codes and features may take. Determinism is always that of whole codes; what would need more memory
+        is measured on a seeded sample of the bits, and ``notes`` say so.
 
     Returns
     -------

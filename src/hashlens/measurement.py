@@ -166,7 +166,7 @@ class Measurement(Result):
         if noise is not None:
             rows.append(("codes of random inputs", "–", number(noise.test), "–", "–", "–", "–"))
         columns = ("", "R train", "R test", "K-NN", "logistic", "purity", "Hungarian")
-        how = f"K-Means by majority vote (purity) and by matching (Hungarian); logistic regression is {own.logistic_method}."
+        how = f"Logistic regression: {own.logistic_method}. K-Means: by majority (purity), by matching (Hungarian)."
         return table(
             "Categorization on test, beside its controls", columns, rows, " ".join([how, *own.notes, *reasons])
         )

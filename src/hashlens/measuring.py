@@ -62,8 +62,8 @@ class Measuring:
         kept, whole = seen.train.codes.code_bits, seen.train.fingerprints.code_bits
         if kept < whole and model is None:
             self.notes.append(
-                f"R is that of all {whole:,} bits; everything else is measured on {kept:,} of them, drawn at random, since "
-                f"all would take more than the memory budget of {self.memory_budget / 2**30:.3g} GiB"
+                f"R is that of all {whole:,} bits; everything else is measured on {kept:,} of them, drawn at random, "
+                f"since all would take more than the memory budget of {self.memory_budget / 2**30:.3g} GiB"
             )
         return seen
 

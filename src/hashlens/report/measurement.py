@@ -87,7 +87,7 @@ def write_measurement_page(measured: Measurement, path: str | Path) -> Path:
         verdict=measured.regime.name,
         reason=measured.regime.reason,
         picture=base64.b64encode(picture.getvalue()).decode(),
-        picture_text="Accuracies and redundancy beside controls, bits to determinism, Hamming distances; numbers below.",
+        picture_text="Accuracies and redundancy beside controls, bits to determinism, Hamming distances; tables below.",
         tables=measured.tables(),
         notes=measured.notes,
         version=__version__,
