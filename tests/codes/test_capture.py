@@ -347,6 +347,13 @@ def test_unknown_layer_glob_names_the_nearest():
         hl.encode(Scriptable(), examples(), layers="net.9")
 
 
+def test_soft_gates_are_refused_where_hard_ones_are_needed():
+    model = nn.Sequential(nn.ReLU(), nn.GELU())
+    with pytest.raises(CaptureError, match=r"layer '1' is soft \(gelu\).*layers='!1'"):
+        hl.encode(model, examples(), gates="hard")
+    assert [at.name for at in hl.encode(model, examples(), gates="hard", layers="!1").layers] == ["0"]
+
+
 @pytest.mark.parametrize(("value", "word"), [(float("nan"), "NaN"), (float("inf"), "infinite")])
 def test_non_finite_activations_name_the_layer(value, word):
     x = examples()

@@ -25,6 +25,10 @@ Source = "digits#train, parquet:DIR#train[:48000], npz:FILE, folder:DIR, torchvi
 Layers = Annotated[
     list[str] | None, typer.Option(help="Glob over layer names; repeat for more; '!glob' leaves layers out.")
 ]
+GranularityName = Annotated[str, typer.Option("--granularity", help="unit, or channel.")]
+GatesName = Annotated[
+    str, typer.Option("--gates", help="activations, hard (soft ones are refused), or all (abs, max-pool too).")
+]
 BatchSize = Annotated[int, typer.Option(help="Examples a forward pass.", min=1)]
 
 

@@ -50,8 +50,8 @@ class Capture:
         Globs over layer names; ``!glob`` leaves layers out. None takes all.
     granularity : {"unit", "channel"}
         ``channel``: one bit a channel (some unit of it is on) and its activation summed over space.
-    gates : {"activations", "all"}
-        ``all`` adds abs, maximum, minimum and max-pool.
+    gates : {"activations", "hard", "all"}
+        ``hard`` refuses soft activations; ``all`` adds abs, maximum, minimum and max-pool.
     penultimate : bool
         Whether to keep the input of the last affine map of each batch.
     """
@@ -69,6 +69,7 @@ class Capture:
         self.patterns = None if layers is None else list(layers)
         self.channel = granularity == "channel"
         self.every_gate = gates == "all"
+        self.hard_only = gates == "hard"
         self.keep_penultimate = penultimate
         self.layout: list[Layer] | None = None
         self.kept: dict[str, npt.NDArray[np.int64]] | None = None
@@ -167,6 +168,11 @@ class Capture:
         if planes and (gate.activation or self.every_gate) and self._usable(gate.name, planes[0][0]):
             name = self._name(gate.name)
             if self._selected(name):
+                if gate.soft and self.hard_only:
+                    raise self.refuse(
+                        f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
+                        f"layers='!{name}', or read soft codes with gates='activations'"
+                    )
                 shape = tuple(planes[0][0].shape[1:])
                 self._check_finite(name, planes[0][0])
                 if self.channel:

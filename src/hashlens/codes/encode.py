@@ -85,8 +85,8 @@ def encode(
         Default: where the model is. Another device gets a copy.
     batch_size : int
         Examples a forward pass, for data that is not batched already.
-    gates : {"activations", "all"}
-        ``all`` adds abs, maximum, minimum and max-pool (one-hot).
+    gates : {"activations", "hard", "all"}
+        ``hard`` refuses soft activations by layer name; ``all`` adds abs, maximum, minimum and max-pool (one-hot).
     out : str or Path, optional
         Write the codes to this folder as they come, and return them memory-mapped.
     overwrite : bool

@@ -23,7 +23,7 @@ from hashlens.progress import track
 Forward = Callable[[torch.nn.Module, Any], Any]
 Mask = str | Callable[[Any], torch.Tensor]
 Granularity = Literal["unit", "channel"]
-Gates = Literal["activations", "all"]
+Gates = Literal["activations", "hard", "all"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Reading:
     def __post_init__(self) -> None:
         for what, value, allowed in (
             ("granularity", self.granularity, ("unit", "channel")),
-            ("gates", self.gates, ("activations", "all")),
+            ("gates", self.gates, ("activations", "hard", "all")),
         ):
             if value not in allowed:
                 raise CodesError(f"{what} must be one of {allowed}, received {value!r}")
