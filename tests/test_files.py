@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from hashlens.errors import OutputError
-from hashlens.files import written_whole
+from hashlens.files import check_writable, written_whole
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -35,3 +37,33 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
         with open("/dev/full", "w") as full:
             full.write("x" * 100_000)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/", "x" * 300, "a\0b"])
+@pytest.mark.parametrize("write", [check_writable, lambda path: written_whole(path).__enter__()])
+def test_what_is_no_file_is_refused_and_stays(path, write):
+    with pytest.raises(OutputError, match="choose another path") as error:
+        write(path)
+    assert "\n" not in str(error.value)
+    assert not Path("/dev/full").is_file()
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "file")
+    with written_whole(tmp_path / "link") as beside:
+        beside.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "file").read_text() == "new"
+
+
+def test_what_another_wrote_meanwhile_is_not_replaced(tmp_path):
+    with (
+        pytest.raises(OutputError, match="exists already"),
+        written_whole(tmp_path / "file", overwrite=False) as mine,
+        written_whole(tmp_path / "file", overwrite=False) as other,
+    ):
+        other.write_text("other's")
+        mine.write_text("mine")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "other's")]

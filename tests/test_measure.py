@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import hashlens as hl
-from hashlens.errors import CaptureError, DataError, HashlensError, MeasureError
+from hashlens.errors import CaptureError, DataError, HashlensError, MeasureError, ModelError
 from hashlens.measures import Control
 
 
@@ -95,8 +95,44 @@ def test_codes_beyond_the_memory_budget_are_sampled_and_said_to_be(trained):
     small = hl.measure(trained, "digits#train", "digits#test", controls=False, memory_budget=8 * 1797 * 4)
     assert small.redundancy_ratio == whole.redundancy_ratio
     assert small.code_bits == whole.code_bits
-    assert small.categorization.bits_used <= 9
-    assert small.categorization.sampled or small.notes
+    assert small.categorization.bits_used == 8
+    assert small.categorization.sampled
+
+
+def test_codes_beyond_the_memory_budget_are_never_kept_whole():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 300), nn.ReLU(), nn.Linear(300, 10))
+    whole = hl.encode(wide, "digits[:300]")
+    report = hl.measure(wide, "digits[:300]", "digits[300:400]", controls=False, memory_budget=8 * 400)
+    assert report.redundancy_ratio.train == hl.redundancy_ratio(whole)
+    assert report.bits_to_determinism == hl.bits_to_determinism(whole.sample_bits(64))
+    assert report.provenance.train.sampled_from == report.code_bits == 300
+    assert "64 of them" in report.notes[0]
+
+
+def test_sampled_bits_are_those_of_every_number(trained):
+    from hashlens.data import random_inputs
+    from hashlens.seeds import numpy_generator
+
+    report = hl.measure(trained, "digits#train", "digits#test", controls=False, bits=6)
+    noise = random_inputs(hl.load_data("digits#test"), 360, numpy_generator(0, "random inputs"))
+    assert report.random_inputs.redundancy_ratio.test == hl.redundancy_ratio(hl.encode(trained, noise, bits=6))
+    assert report.floor.redundancy_ratio > 0.5, "256 codes of 6 bits have at most 64 values"
+
+
+def test_random_inputs_beyond_the_memory_budget_are_unavailable(trained):
+    report = hl.measure(trained, "digits#train", "digits#test", controls=False, memory_budget=4 * 64 * 359)
+    assert not report.random_inputs.available
+    assert "memory budget" in report.random_inputs.reason
+
+
+def test_ids_that_repeat_cost_the_floor_only(trained):
+    from hashlens.data import tile
+
+    report = hl.measure(trained, "digits#train", tile(hl.load_data("digits[:200]"), 400), controls=False)
+    assert report.floor is None
+    assert "ids repeat" in " ".join(report.notes)
 
 
 def test_dict_batches_with_forward_and_no_plain_controls(trained):
@@ -129,6 +165,9 @@ def test_soft_codes_are_labelled_as_soft():
     assert "soft codes" in str(report)
 
 
+NAMED = [
+    (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)), np.array(names * 15)) for names in ("ab", "bc")
+]
 ONE_CLASS = (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)), np.zeros(30, np.int64))
 
 
@@ -140,6 +179,7 @@ ONE_CLASS = (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         ("digits[:8]", "digits[:50]", {"k": 9}, MeasureError, "k=9"),
         ("digits[:0]", "digits[:50]", {}, DataError, "digits"),
         ("digits[:50]", "digits[:50]", {"logistic": "ovo"}, MeasureError, "one-vs-one"),
+        (NAMED[0], NAMED[1], {}, DataError, "do not have the same classes: class 0 is 'a' in one and 'b'"),
         ("digits[:50]", "digits[:50]", {"layers": "hiden.*"}, CaptureError, "no layer matches 'hiden"),
     ],
 )
@@ -161,3 +201,33 @@ def test_a_network_without_gates_is_refused():
         linear = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.raises(HashlensError, match="gives no code"):
         hl.measure(linear, "digits[:50]", "digits[:50]")
+
+
+def test_labels_without_an_output_give_no_network_accuracy(trained):
+    examples = hl.load_data("digits[:200]").load()
+    shifted = (examples.tensor(), examples.labels + 5)
+    report = hl.measure(trained, shifted, shifted, controls=False)
+    assert (report.network_accuracy.train, report.network_accuracy.test) == (None, None)
+    assert "labels go up to 14, and the network's output tells 10 classes apart" in " ".join(report.notes)
+
+
+def test_an_undefined_output_is_refused(trained):
+    class Undefined(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = trained
+
+        def forward(self, x):
+            return self.inner(x) * float("nan")
+
+    with pytest.raises(ModelError, match="the output of the model is NaN for 50 of 50 examples"):
+        hl.measure(Undefined(), "digits[:50]", "digits[:50]")
+
+
+def test_autocast_is_for_the_network_alone(trained):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        report = hl.measure(trained, "digits[:200]", "digits[200:300]")
+    assert report.provenance.train.autocast == "torch.bfloat16"
+    plain = hl.measure(trained, "digits[:200]", "digits[200:300]")
+    for control in ("raw_inputs", "random_hyperplanes"):
+        assert report.controls[control] == plain.controls[control]

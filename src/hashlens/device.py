@@ -33,4 +33,15 @@ def find_device(device: str | torch.device) -> torch.device:
             raise DeviceError(f"device {str(found)!r} is not there: this machine has {count} CUDA devices; use cpu")
     elif found.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("device 'mps' is not there: use cpu")
+    elif found.type != "cpu":
+        _try(found)
     return found
+
+
+def _try(device: torch.device) -> None:
+    """Raise DeviceError unless `device`, of a kind that torch has no common question for, holds a value."""
+    try:
+        torch.zeros(1, device=device).item()
+    except Exception as error:  # each backend refuses in its own way
+        reason = str(error).split("\n")[0]
+        raise DeviceError(f"device {str(device)!r} cannot be used: {reason}; use cpu, cuda, cuda:N or mps") from error

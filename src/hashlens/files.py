@@ -1,6 +1,7 @@
 """Writing that leaves either the whole result or nothing: beside the target first, then renamed."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,29 +23,50 @@ def written_whole(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]
     OutputError
         If `path` exists and `overwrite` is false, or the disk refuses.
     """
-    target = Path(path)
-    _refuse_existing(target, overwrite)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    target = output_path(path, overwrite)
+    beside = _beside(target, "partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield beside
+        output_path(path, overwrite)  # somebody else may have written it meanwhile
         _replace(beside, target)
     except OSError as error:
         raise OutputError(
-            f"{target} cannot be written: {error.strerror or error}; free some space or choose another path"
+            f"{path} cannot be written: {error.strerror or error}; free some space or choose another path"
         ) from error
     finally:
         _remove(beside)
 
 
-def _refuse_existing(target: Path, overwrite: bool) -> None:
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already: choose another path, or give overwrite=True (--force)")
+def output_path(path: str | Path, overwrite: bool = True) -> Path:
+    """Return the file or folder that `path` stands for, behind symbolic links, which so stay what they are.
+
+    Raises
+    ------
+    OutputError
+        If it can be no such thing (a device, a name too long), or it exists and `overwrite` is false.
+    """
+    try:
+        target = Path(path).resolve()
+        there = target.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{str(path)!r} cannot be written: {reason}; choose another path") from error
+    if not target.name or (Path(path).exists() and not (target.is_file() or target.is_dir())):
+        raise OutputError(f"{path} is no file or folder that could be replaced: choose another path")
+    if there and not overwrite:
+        raise OutputError(f"{path} exists already: choose another path, or give overwrite=True (--force)")
+    return target
+
+
+def _beside(target: Path, what: str) -> Path:
+    """Return a hidden name next to `target`, short enough for any file system and shared with no other writer."""
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.{what}")
 
 
 def _replace(beside: Path, target: Path) -> None:
     if beside.is_dir() and target.exists():
-        old = target.with_name(f".{target.name}.{os.getpid()}.old")
+        old = _beside(target, "old")
         os.replace(target, old)
         os.replace(beside, target)
         _remove(old)
@@ -62,15 +84,14 @@ def _remove(path: Path) -> None:
 
 def check_writable(path: str | Path, *, overwrite: bool = True) -> None:
     """Raise OutputError now if `path` could not be written at the end of a long run."""
-    target = Path(path)
-    _refuse_existing(target, overwrite)
-    probe = target.with_name(f".{target.name}.{os.getpid()}.probe")
+    target = output_path(path, overwrite)
+    probe = _beside(target, "probe")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror or error}; choose another path") from error
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; choose another path") from error
 
 
 def file_digest(path: Path) -> str:

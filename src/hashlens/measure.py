@@ -84,7 +84,7 @@ def measure(
     data = Split(load_data(train), load_data(test))
     require_labels(data)
     run = Measuring(model, data, reading, k, logistic, memory_budget)
-    steps = 6 + 4 * controls
+    steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:
         seen = run.observe()
         codes = Split(seen.train.codes, seen.test.codes)
@@ -98,7 +98,7 @@ def measure(
         categories = run.categorize(codes)
         advance("separation")
         apart = separation(codes.test, seed=seed)
-        alone = run.layers(codes)
+        alone = run.layers(codes, apart)
         advance("floor")
         flips, noise = run.floor(), run.random_inputs()
         beside = run.controls(seen, untrained, advance) if controls else {}

@@ -11,22 +11,23 @@ from hashlens.codes.encode import encode, fingerprint
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
+from hashlens.data.labels import require_same_classes
 from hashlens.data.noise import random_inputs
 from hashlens.data.subset import subset
-from hashlens.errors import DataError, HashlensError, MeasureError, ModelError
+from hashlens.errors import DataError, HashlensError, MeasureError
 from hashlens.measurement import LayerMeasurement
 from hashlens.measures import (
     Categorization,
     Control,
     Floor,
     LogisticMethod,
+    Separation,
     categorization,
     feature_categorization,
     floor,
     hyperplane_codes,
     knn_accuracy,
     redundancy_ratio,
-    separation,
 )
 from hashlens.nets.untrained import untrained_copy
 from hashlens.result import Split
@@ -59,6 +60,13 @@ class Measuring:
         row_budget = max(8, self.memory_budget // self.rows)
         network = self.model if model is None else model
         seen = Split(*(observe(network, data, self.reading, row_budget) for data in (self.data.train, self.data.test)))
+        if model is None:
+            self.notes += [
+                f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, and the network's "
+                f"output tells {part.classes} classes apart; number the classes as it was trained on them"
+                for name, part in (("train", seen.train), ("test", seen.test))
+                if part.unknown_labels and part.codes.labels is not None
+            ]
         kept, whole = seen.train.codes.code_bits, seen.train.fingerprints.code_bits
         if kept < whole and model is None:
             self.notes.append(
@@ -78,11 +86,14 @@ class Measuring:
             seed=self.reading.seed,
         )
 
-    def layers(self, codes: Split[Codes]) -> tuple[LayerMeasurement, ...]:
-        """Measure each layer alone; nothing for a code of one layer, which would say the same again."""
+    def layers(self, codes: Split[Codes], apart: Separation) -> tuple[LayerMeasurement, ...]:
+        """Measure each layer alone; nothing for a code of one layer, which would say the same again.
+
+        Distances are those of `apart`, the separation of the test codes.
+        """
         if len(codes.train.layers) < 2:
             return ()
-        means = {at.name: at for at in separation(codes.test, seed=self.reading.seed).layers}
+        means = {at.name: at for at in apart.layers}
         found = []
         for layer in codes.train.layers:
             train, test = codes.train.layer(layer.name), codes.test.layer(layer.name)
@@ -106,33 +117,29 @@ class Measuring:
         try:
             some = subset(self.data.test, min(FLOOR_EXAMPLES, len(self.data.test)))
             order = numpy_generator(self.reading.seed, "floor").permutation(len(some))
-            settings = {
-                "layers": self.reading.layers,
-                "granularity": self.reading.granularity,
-                "forward": self.reading.forward,
-                "mask": self.reading.mask,
-                "device": self.reading.device,
-                "gates": self.reading.gates,
-            }
-            once = encode(self.model, some, batch_size=self.reading.batch_size, **settings)  # type: ignore[arg-type]
-            again = encode(self.model, some.select(order), batch_size=1, **settings)  # type: ignore[arg-type]
+            settings = {**self._same_bits(), "forward": self.reading.forward, "mask": self.reading.mask}
+            once = encode(self.model, some, batch_size=self.reading.batch_size, **settings)
+            again = encode(self.model, some.select(order), batch_size=1, **settings)
             return floor(once, again)
-        except (DataError, ModelError) as error:
+        except HashlensError as error:
             self.notes.append(f"no floor: {error}")
             return None
+
+    def _same_bits(self) -> dict[str, Any]:
+        """Return the arguments that say which bits are read, and where."""
+        names = ("layers", "granularity", "bits", "seed", "device", "gates")
+        return {name: getattr(self.reading, name) for name in names}
 
     def random_inputs(self) -> Control:
         """Return R on uniform random inputs, as many as there are test examples."""
         test, generator = self.data.test, numpy_generator(self.reading.seed, "random inputs")
         try:
-            noise = random_inputs(test, len(test), generator)
             if self.reading.forward is not None or not _lies_in_unit_range(test):
                 raise DataError("inputs do not lie in [0, 1], so uniform ones would be of another kind")
-            prints = fingerprint(
-                self.model, noise, layers=self.reading.layers, granularity=self.reading.granularity,
-                device=self.reading.device, batch_size=self.reading.batch_size, gates=self.reading.gates,
-            )  # fmt: skip
-        except (DataError, ModelError) as error:
+            self._require_memory("random inputs", test, len(test))
+            noise = random_inputs(test, len(test), generator)
+            prints = fingerprint(self.model, noise, batch_size=self.reading.batch_size, **self._same_bits())
+        except HashlensError as error:
             return Control("random_inputs", available=False, reason=str(error))
         return Control("random_inputs", redundancy_ratio=Split(None, redundancy_ratio(prints)))
 
@@ -170,13 +177,14 @@ class Measuring:
         first = next(self.data.train.batches(1)).inputs
         if not isinstance(first, torch.Tensor) or not first.is_floating_point():
             raise DataError("inputs are not real-valued vectors")
-        needed = 4 * self.rows * first[0].numel()
-        if needed > self.memory_budget:
-            raise DataError(
-                f"raw inputs take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget"
-            )
+        self._require_memory("raw inputs", self.data.train, self.rows)
         train, test = (data.load().tensor().float().flatten(1) for data in (self.data.train, self.data.test))
         return Split(train, test)
+
+    def _require_memory(self, what: str, like: Examples, rows: int) -> None:
+        needed = 4 * rows * next(like.batches(1)).inputs[0].numel()
+        if needed > self.memory_budget:
+            raise DataError(f"{what} take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
 
     def _hyperplanes(self, seen: Split[Observation], labels: Any) -> Control:
         raw = self._raw()
@@ -199,8 +207,10 @@ class Measuring:
 
 
 def _lies_in_unit_range(examples: Examples) -> bool:
+    """Return whether the first inputs are real numbers in [0, 1]."""
     inputs = next(examples.batches(64)).inputs
-    return bool(inputs.is_floating_point() and inputs.min() >= 0 and inputs.max() <= 1)
+    real = isinstance(inputs, torch.Tensor) and inputs.is_floating_point()
+    return real and bool(inputs.min() >= 0 and inputs.max() <= 1)
 
 
 def require_labels(data: Split[Examples]) -> None:
@@ -208,3 +218,4 @@ def require_labels(data: Split[Examples]) -> None:
     for name, examples in (("train", data.train), ("test", data.test)):
         if examples.labels is None and next(iter(examples.batches(1))).labels is None:
             raise MeasureError(f"{name} ({examples.name}) has no labels, and measuring needs them: give labelled data")
+    require_same_classes(data.train, data.test)

@@ -9,10 +9,14 @@ import zlib
 import numpy as np
 import torch
 
+from hashlens.errors import HashlensError
+
 
 def _sequence(seed: int, keys: tuple[str | int, ...]) -> np.random.SeedSequence:
     words = [zlib.crc32(key.encode()) if isinstance(key, str) else int(key) for key in keys]
-    return np.random.SeedSequence(seed, spawn_key=tuple(words))
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise HashlensError(f"a seed is an integer of 0 or more, received {seed!r}")
+    return np.random.SeedSequence(int(seed), spawn_key=tuple(words))
 
 
 def numpy_generator(seed: int, *keys: str | int) -> np.random.Generator:

@@ -298,6 +298,40 @@ def test_data_parallel_is_unwrapped():
     assert np.array_equal(hl.encode(nn.DataParallel(inner), examples()).packed, hl.encode(inner, examples()).packed)
 
 
+class Squeezed(nn.Module):
+    def __init__(self, dtype):
+        super().__init__()
+        self.score = make(nn.Linear, 24, 1, dtype=dtype)
+
+    def forward(self, x):
+        return torch.sigmoid(self.score(x).squeeze(-1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_value_an_example_is_one_bit(dtype):
+    model, x = Squeezed(dtype), examples(dtype=dtype)
+    expected = (model.score(x) > 0).numpy()
+    for arguments in ({}, {"bits": 1}, {"granularity": "channel"}):
+        assert np.array_equal(hl.encode(model, x, batch_size=10, **arguments).unpack(), expected), arguments
+
+
+class WritesIntoItsInput(Net):
+    def forward(self, x):
+        return super().forward(x.sub_(0.5))
+
+
+@pytest.mark.parametrize("arguments", [{}, {"bits": 20}])
+def test_data_are_left_as_they_are(arguments):
+    x = examples()
+    codes = hl.encode(WritesIntoItsInput(), x, **arguments)
+    assert torch.equal(x, examples())
+    assert np.array_equal(codes.packed, hl.encode(Net(), examples() - 0.5, **arguments).packed)
+
+
+def test_a_network_that_is_one_gate_has_a_name():
+    assert [at.name for at in hl.encode(nn.ReLU(), examples()).layers] == ["relu"]
+
+
 class Shifted(nn.Module):
     def forward(self, x):
         return F.hardtanh(x, -0.5, 2.0)

@@ -68,6 +68,11 @@ def test_sampled_bits_are_the_same_for_train_and_test():
     assert a.sample_bits(1000).code_bits == 75
 
 
+def test_codes_without_an_informative_bit_have_no_bits():
+    none = Codes.from_bits(np.ones((4, 3), np.int64)).informative()
+    assert none.unpack().shape == none.informative().unpack().shape == (4, 0)
+
+
 def test_concatenation_keeps_order_and_refuses_other_models():
     a, bits_a = two_layers(seed=0)
     b, bits_b = two_layers(seed=1)

@@ -1,3 +1,5 @@
+from collections import namedtuple
+
 import numpy as np
 import pytest
 import torch
@@ -138,12 +140,20 @@ def test_provenance_says_what_was_read():
         ({"gates": "some"}, CodesError, "gates must be one of"),
         ({"batch_size": 0}, CodesError, "batch_size must be at least 1"),
         ({"bits": 0}, CodesError, "bits must be at least 1"),
+        ({"bits": 2.5}, CodesError, "bits must be at least 1 and an integer"),
+        ({"batch_size": "8"}, CodesError, "batch_size must be at least 1 and an integer"),
+        ({"layers": []}, CodesError, "layers must be globs"),
+        ({"layers": 3}, CodesError, "layers must be globs"),
+        ({"bits": 8, "seed": -1}, HashlensError, "a seed is an integer of 0 or more"),
         ({"bits": 8, "granularity": "channel"}, CodesError, "samples units"),
         ({"device": "cuda:7"}, DeviceError, "cuda:7.*CUDA devices"),
         ({"device": "gpu"}, DeviceError, "unknown device 'gpu'"),
         ({"data": torch.zeros(0, 24, dtype=torch.float64)}, DataError, "empty|no examples"),
         ({"data": "digit"}, DataError, "did you mean 'digits'"),
         ({"mask": lambda batch: batch}, DataError, "mask must give a tensor"),
+        ({"mask": lambda batch: 1 / 0}, DataError, "cannot be read from a batch.*ZeroDivisionError"),
+        ({"forward": lambda net, batch: 1 / 0}, ModelError, "the model rejects inputs.*division by zero"),
+        ({"forward": lambda net, batch: open("/nowhere")}, ModelError, "the model rejects inputs.*No such file"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, kind, message):
@@ -151,6 +161,54 @@ def test_bad_arguments_are_one_line(arguments, kind, message):
     with pytest.raises(kind, match=message) as error:
         hl.encode(Net(), data, **arguments)
     assert "\n" not in str(error.value)
+
+
+class Once(torch.utils.data.IterableDataset):
+    """A stream that can be read once only."""
+
+    def __init__(self, rows):
+        self.rows = iter(rows)
+
+    def __iter__(self):
+        return self.rows
+
+
+def test_a_stream_is_read_once_and_to_its_end():
+    codes = hl.encode(Net(), torch.utils.data.DataLoader(Once(examples(37)), batch_size=8))
+    assert np.array_equal(codes.packed, hl.encode(Net(), examples(37)).packed)
+
+
+def test_provenance_has_the_batch_size_of_the_loader():
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(examples(37)), batch_size=7)
+    assert hl.encode(Net(), loader).provenance.batch_size == 7
+
+
+Pair = namedtuple("Pair", ["inputs", "label"])
+
+
+def test_forward_receives_named_tuples_as_they_are():
+    class Rows(torch.utils.data.Dataset):
+        def __len__(self):
+            return 12
+
+        def __getitem__(self, at):
+            return Pair(examples(12)[at], 1)
+
+    codes = hl.encode(Net(), Rows(), forward=lambda net, batch: net(batch.inputs))
+    assert np.array_equal(codes.packed, hl.encode(Net(), examples(12)).packed)
+
+
+def test_data_that_cannot_be_read_are_not_taken_for_a_full_disk(tmp_path):
+    class Missing(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, at):
+            return (tmp_path / "image.png").read_bytes()
+
+    with pytest.raises(DataError, match=r"Missing.*No such file.*image\.png"):
+        hl.encode(Net(), Missing(), out=tmp_path / "codes")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_folder_is_refused_before_the_work(tmp_path):

@@ -120,21 +120,36 @@ POOLS = {
     "2d": (nn.MaxPool2d(2), lambda x: windows_2d(x, 2, 2, 0)),
     "2d overlapping padded": (nn.MaxPool2d(3, 2, 1), lambda x: windows_2d(x, 3, 2, 1)),
     "2d dilated": (nn.MaxPool2d(2, 1, 0, dilation=2), lambda x: windows_2d(x, 2, 1, 0, 2)),
-    "adaptive": (nn.AdaptiveMaxPool2d((3, 2)), lambda x: windows_2d(x, 2, 2, 0)),
+    "adaptive": (nn.AdaptiveMaxPool2d((3, 3)), lambda x: windows_2d(x, 2, 2, 0)),
 }
 
 
 @pytest.mark.parametrize("name", POOLS)
 def test_max_pool_is_one_hot(name):
     module, windows = POOLS[name]
-    if name == "adaptive":
-        check_gate(module, lambda x: first_of_window(adaptive_windows(x)), shape=(2, 6, 4), gates="all")
-    else:
-        check_gate(module, lambda x: first_of_window(windows(x)), shape=(2, 6, 6), gates="all")
+    check_gate(module, lambda x: first_of_window(windows(x)), shape=(2, 6, 6), gates="all")
 
 
-def adaptive_windows(x):
-    return windows_2d(x, 2, 2, 0)
+def test_adaptive_windows_of_several_sizes_are_one_hot():
+    def oracle(x):  # windows of 2 rows from 6 to 4, and of 2 or 3 columns from 5 to 3
+        rows, columns = [(0, 2), (1, 3), (3, 5), (4, 6)], [(0, 2), (1, 4), (3, 5)]
+        bits = torch.zeros(*x.shape[:2], 4, 3, 2, 3, dtype=torch.bool)
+        for i, (top, bottom) in enumerate(rows):
+            for j, (left, right) in enumerate(columns):
+                window = x[:, :, top:bottom, left:right].double()
+                shape = window.shape
+                bits[:, :, i, j, :, : right - left] = first_of_window(window.flatten(2)).view(shape)
+        return bits
+
+    check_gate(nn.AdaptiveMaxPool2d((4, 3)), oracle, shape=(2, 6, 5), gates="all")
+
+
+def test_max_pool_3d_is_one_hot():
+    def oracle(x):
+        cut = x.double().unfold(2, 2, 2).unfold(3, 2, 2).unfold(4, 2, 2)
+        return first_of_window(cut.flatten(5))
+
+    check_gate(nn.MaxPool3d(2), oracle, shape=(2, 4, 4, 2), gates="all")
 
 
 def test_max_pool_1d_is_one_hot():

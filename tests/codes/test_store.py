@@ -81,6 +81,16 @@ def spoil(folder, how):
         manifest.write_text(json.dumps({**content, "format": "zip"}))
     elif how == "wrong layers":
         manifest.write_text(json.dumps({**content, "layers": content["layers"][:1]}))
+    elif how == "other start":
+        content["layers"][1]["start"] += 64
+        manifest.write_text(json.dumps(content))
+    elif how == "other rows":
+        manifest.write_text(json.dumps({**content, "rows": 7}))
+    elif how == "no checksum":
+        del content["files"]["bits.npy"]["xxh3_128"]
+        manifest.write_text(json.dumps(content))
+    elif how == "layers of text":
+        manifest.write_text(json.dumps({**content, "layers": "abc"}))
     elif how == "unknown provenance":
         manifest.write_text(json.dumps({**content, "provenance": {"moon": 1}}))
 
@@ -98,6 +108,10 @@ def spoil(folder, how):
         ("other format", "does not describe"),
         ("wrong layers", "packed codes must be"),
         ("unknown provenance", "corrupt"),
+        ("other start", "contradict each other"),
+        ("other rows", "contradict each other"),
+        ("no checksum", "corrupt"),
+        ("layers of text", "corrupt"),
     ],
 )
 def test_a_spoiled_folder_is_refused_in_one_line(tmp_path, how, message):
@@ -123,6 +137,18 @@ def test_an_existing_folder_is_kept_unless_overwritten(tmp_path):
     other.save(tmp_path / "codes", overwrite=True)
     same(Codes.load(tmp_path / "codes"), other)
     assert [at.name for at in tmp_path.iterdir()] == ["codes"]
+
+
+def test_only_codes_are_ever_replaced(tmp_path):
+    codes, _ = two_layers()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years")
+    for place in ("work", "work/thesis.txt"):
+        with pytest.raises(OutputError, match="is no folder of codes, so it is not replaced"):
+            codes.save(tmp_path / place, overwrite=True)
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "years"
+    (tmp_path / "empty").mkdir()
+    same(Codes.load(codes.save(tmp_path / "empty", overwrite=True)), codes)
 
 
 @pytest.mark.faults

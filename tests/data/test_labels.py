@@ -44,6 +44,9 @@ def test_names_are_numbered_in_sorted_order_and_come_back(words):
         ([0.0, float("inf")], "the label of row 1 is inf;"),
         ([[0, 1], [1, 0]], r"labels have shape \(2, 2\);"),
         (3, r"labels have shape \(\);"),
+        (np.array([0, 2**63], np.uint64), "the label of row 1 is 9223372036854775808;"),
+        ([0.0, 1e300], "the label of row 1 is 1e"),
+        ([[1], [2, 3]], "lists of different lengths;"),
         ([1j], "labels have dtype complex128;"),
         (np.array(["a", None], object), "labels have dtype object;"),
     ],
@@ -51,3 +54,20 @@ def test_names_are_numbered_in_sorted_order_and_come_back(words):
 def test_what_is_no_class_is_refused_and_says_where(wrong, message):
     with pytest.raises(DataError, match=message + ".*class numbers 0, 1, ... or class names"):
         class_labels(wrong, "x")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (["a", "b", "c"], ["b", "c"], "class 0 is 'a' in one and 'b' in the other"),
+        (["a", "b"], ["a", "b", "c"], "class 2 is 'no class' in one and 'c' in the other"),
+    ],
+)
+def test_classes_that_are_numbered_apart_are_refused(train, test, message):
+    with pytest.raises(DataError, match=message):
+        require_same_classes(*(from_arrays(np.zeros((len(names), 2)), names) for names in (train, test)))
+
+
+@pytest.mark.parametrize(("train", "test"), [(["a", "b"], ["b", "a", "a"]), ([0, 1], ["a", "b"]), ([0, 1], [0, 2])])
+def test_the_same_classes_and_numbers_are_taken(train, test):
+    require_same_classes(*(from_arrays(np.zeros((len(labels), 2)), labels) for labels in (train, test)))

@@ -12,7 +12,9 @@ def test_parts_are_those_of_the_parts(digits_codes):
     train, test = digits_codes
     found = categorization(train, test, logistic="one-vs-one", leave_one_out=True)
     assert found.knn == knn_accuracy(test, train)
-    assert found.logistic == logistic_regression(train, method="one-vs-one").accuracy(test, test.labels)
+    assert found.logistic == pytest.approx(
+        logistic_regression(train, method="one-vs-one").accuracy(test, test.labels), abs=0.005
+    )
     clusters = kmeans(test, 10).assignment
     assert found.kmeans_purity.test == purity(clusters, test.labels)
     assert found.kmeans_hungarian.test == hungarian_accuracy(clusters, test.labels)

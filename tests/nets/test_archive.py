@@ -308,3 +308,12 @@ def test_other_torch_archives_are_refused(tmp_path, linear):
         load_program(tmp_path / "weights.pt2")
     with pytest.raises(ModelError, match="it is a TorchScript archive"):
         load_program(tmp_path / "script.pt2")
+
+
+def test_what_torch_would_log_is_said_in_the_one_line(tmp_path, members, caplog):
+    name = next(name for name in members if name.endswith("weight_0"))
+    path = write(tmp_path / "net.pt2", {**members, name: members[name][:8]})
+    with pytest.raises(ModelError, match=r"cannot load this program \(.*storage") as caught:
+        load_program(path)
+    assert "\n" not in str(caught.value)
+    assert not caplog.records

@@ -1,5 +1,4 @@
 import json
-import os
 
 import pytest
 import torch
@@ -92,11 +91,12 @@ def test_a_missing_folder_is_refused(tmp_path):
         read_info(tmp_path / "nothing")
 
 
-def test_a_failed_overwrite_leaves_the_old_network(tmp_path):
+def test_a_failed_overwrite_leaves_the_old_network(tmp_path, monkeypatch):
     save_network(tmp_path, make(), INFO)
     before = parameters_digest(load_network(tmp_path)[0])
     # The partial file cannot be made where a folder has its name.
-    (tmp_path / f".model.safetensors.{os.getpid()}.partial").mkdir()
+    monkeypatch.setattr("secrets.token_hex", lambda size: "same")
+    (tmp_path / ".model.safetensors.same.partial").mkdir()
     other = build("mlp", input_shape=(1, 4), classes=3, seed=8, width=5, batch_norm=True)
     with pytest.raises(OutputError, match=r"model.safetensors cannot be written: Is a directory"):
         save_network(tmp_path, other, INFO, overwrite=True)

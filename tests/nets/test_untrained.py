@@ -30,6 +30,16 @@ class Scaled(nn.Module):
         return torch.relu(x * self.scale)
 
 
+class Stubborn(Scaled):
+    def reset_parameters(self, how):
+        raise AssertionError
+
+
+def test_a_reset_that_fails_is_one_line():
+    with pytest.raises(ModelError, match=r"reset_parameters\(\) of Stubborn raised TypeError .*'how'"):
+        untrained_copy(Stubborn())
+
+
 def test_parameters_that_cannot_be_drawn_name_their_module():
     with pytest.raises(ModelError, match=r"1 \(Scaled\) has parameters and no reset_parameters"):
         untrained_copy(nn.Sequential(nn.ReLU(), Scaled()))

@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _say(str(error), YOURS)
     except typer.Exit as stopped:
-        return stopped.exit_code
+        return _say("stopped", STOPPED) if stopped.exit_code == STOPPED else stopped.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return _say("stopped", STOPPED)
     except Exception as error:

@@ -7,7 +7,6 @@ from typing import Annotated
 import torch
 import typer
 
-from hashlens.errors import HashlensError
 from hashlens.files import check_writable, written_whole
 from hashlens.result import Result
 
@@ -53,9 +52,3 @@ def write_json(result: Result, path: Path | None) -> None:
     if path is not None:
         with written_whole(path) as beside:
             beside.write_text(json.dumps(result.to_dict(), indent=1) + "\n")
-
-
-def positive(value: float | None, name: str) -> None:
-    """Raise HashlensError unless `value` is None or positive."""
-    if value is not None and not value > 0:
-        raise HashlensError(f"{name} must be positive, received {value}")

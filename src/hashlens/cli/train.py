@@ -6,7 +6,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hashlens.cli.options import Debug, Device, Force, Json, Seed, Source, Threads, set_threads, write_json
+from hashlens.cli.options import (
+    Debug,
+    Device,
+    Force,
+    Json,
+    Seed,
+    Source,
+    Threads,
+    check_outputs,
+    set_threads,
+    write_json,
+)
 
 
 def train(
@@ -37,6 +48,7 @@ def train(
     from hashlens.training import train as train_network
 
     set_threads(threads)
+    check_outputs(json, force=force)
     given = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
     arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     total = epochs if epochs is not None else find_recipe(recipe).epochs

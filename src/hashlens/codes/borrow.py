@@ -5,7 +5,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from hashlens.codes.gates import bind
 from hashlens.errors import CaptureError, ModelError
 
 Module = torch.nn.Module
@@ -36,9 +38,28 @@ def unwrap(model: Module) -> Module:
                 f"{where} is sharded by FSDP, where no process holds whole layers; gather the full state dict into an "
                 "unsharded copy and encode that"
             )
+        for what, tensor in module.named_parameters(recurse=False):
+            if is_traceable_wrapper_subclass(tensor):
+                raise CaptureError(
+                    f"{where}: its {what} is a {type(tensor).__name__}, sharded or quantised; encode a network with "
+                    "plain weights"
+                )
         if _is_quantised(module):
             raise CaptureError(f"{where} is quantised, which hides its activations; encode the float network instead")
+        if isinstance(module, torch.fx.GraphModule) and any(map(_trains, module.graph.nodes)):
+            raise CaptureError(
+                f"{where} was exported in training mode, so its codes would depend on the batch and on chance; call "
+                "eval() on the model and export it again"
+            )
     return model
+
+
+def _trains(node: torch.fx.Node) -> bool:
+    """Return whether a node of an exported graph is BatchNorm or dropout as they are in training."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return False
+    bound = bind(node.target, node.args, node.kwargs)
+    return bound.get("training") is True or bound.get("train") is True
 
 
 def _is_quantised(module: Module) -> bool:

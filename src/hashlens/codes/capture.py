@@ -21,11 +21,10 @@ from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
-from hashlens.errors import CaptureError, ModelError, nearest
+from hashlens.errors import CaptureError, HashlensError, ModelError, nearest
 
 Tensor = torch.Tensor
 _ACTIVATION_NAMES = {qualified_name(kind) for kind in ACTIVATION_MODULES}
-_RUN_ERRORS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,9 @@ class Capture:
         try:
             with Dispatch(self):
                 output = call(self.runner, inputs)
-        except _RUN_ERRORS as error:
+        except HashlensError:
+            raise
+        except Exception as error:  # whatever a user's network raises
             # A scripted network turns our own refusal into a RuntimeError of its interpreter.
             raise self._refusal or model_error(error, inputs) from error
         self._finish_batch()
@@ -200,15 +201,17 @@ class Capture:
         return self._refusal
 
     def _usable(self, operator: str, x: Tensor) -> bool:
-        usable = x.is_floating_point() and x.dim() >= 1 and x.shape[0] == self._size and x.numel() > 0
-        if not usable:
+        # A parameter may have as many rows as the batch has examples, and says nothing of them.
+        data = not isinstance(x, torch.nn.Parameter)
+        usable = data and x.is_floating_point() and x.dim() >= 1 and x.shape[0] == self._size and x.numel() > 0
+        if not usable and self.layout is None:
             path = self.running_path
             self.ignored[f"{path or 'root'}: {operator} of {x.dtype} {tuple(x.shape)} for {self._size} examples"] = None
         return usable
 
     def _name(self, operator: str) -> str:
         path, kind = self._running.current
-        base = path if kind in _ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
+        base = path if path and kind in _ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
         calls = self._names.get(base, 0)
         self._names[base] = calls + 1
         return f"{base}#{calls}" if calls else base
@@ -243,12 +246,13 @@ class Capture:
             self._append(layer, torch.from_numpy(compared.reshape(self._size, -1)))
             return
         bits = torch.stack([x > at for x, at in planes], dim=-1) if layer.planes > 1 else x > at
-        bits = self._masked(bits)
-        self._append(layer, bits.flatten(1))
+        self._append(layer, self._masked(bits).reshape(self._size, -1))
 
     def _take_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor | None) -> None:
         assert output is not None
         out = self._masked(output)
+        if out.dim() == 1:  # one value an example, as a squeezed score, is one channel
+            out, planes = out[:, None], [(x[:, None], at) for x, at in planes]
         axis = 1 if self._after_convolution or out.dim() == 2 else out.dim() - 1
         space = [at for at in range(1, out.dim()) if at != axis]
         self._values.append((out.sum(dim=space) if space else out).float())
@@ -323,9 +327,11 @@ class Capture:
             )
         for pattern in self.patterns or []:
             if not any(fnmatchcase(name, pattern.removeprefix("!")) for name in self.reached):
+                hint = nearest(pattern, self.reached)
                 raise CaptureError(
                     f"no layer matches {pattern!r}: it is never reached in eval mode; "
-                    f"{nearest(pattern, self.reached)} Layers with gates: {_short(list(self.reached))}"
+                    + (f"{hint} " if hint.startswith("did you mean") else "")
+                    + f"layers with gates: {_short(list(self.reached))}"
                 )
         if not self._seen:
             names = _short(list(self.reached))
@@ -368,6 +374,9 @@ def _short(names: list[str]) -> str:
 def model_error(error: Exception, inputs: Any) -> ModelError:
     """Return the one-line error for a network that raised on its inputs."""
     text = str(error).strip().splitlines() or [type(error).__name__]
+    marked = [at for at, line in enumerate(text) if "<--- HERE" in line]
+    if marked:  # of a script, where the first line says nothing
+        text = [f"`{text[marked[-1] - 1].strip()}` fails"]
     if isinstance(error, torch.OutOfMemoryError):
         return ModelError(f"out of memory: {text[0]}; use a smaller batch_size")
     shape = f"{tuple(inputs.shape)} {inputs.dtype}" if isinstance(inputs, Tensor) else type(inputs).__name__

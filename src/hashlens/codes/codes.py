@@ -137,6 +137,8 @@ class Codes:
     def unpack(self, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
         """Return the bits of `rows` without padding, bool ``(k, code_bits)``."""
         parts = [unpack_bits(self.packed[rows, layer.columns], layer.bits) for layer in self.layers]
+        if not parts:
+            return np.zeros((len(self.packed[rows]), 0), np.bool_)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def chunks(self, bytes_per_bit: int = 1) -> Iterator[slice]:

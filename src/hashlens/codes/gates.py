@@ -101,6 +101,8 @@ FUSED = {
     "mkldnn_rnn_layer": "run it on eager modules, or leave the recurrent part out",
     "_thnn_fused_lstm_cell": "encode it on the CPU",
     "_thnn_fused_gru_cell": "encode it on the CPU",
+    "cudnn_convolution_relu": "give the model as it was before it was frozen",
+    "cudnn_convolution_add_relu": "give the model as it was before it was frozen",
     "_cudnn_rnn": "encode it on the CPU, or under torch.backends.cudnn.flags(enabled=False)",
     "_addmm_activation": "give the unfused module",
 }
@@ -159,7 +161,7 @@ def max_pool_choices(name: str, bound: Bound, indices: torch.Tensor) -> torch.Te
         within = (coordinates[axis] - starts.to(indices.device).view(shape)) // step
         offset = offset * extent + within
         window *= extent
-    return torch.nn.functional.one_hot(offset, window).to(torch.bool)
+    return offset.unsqueeze(-1) == torch.arange(window, device=offset.device)
 
 
 def _windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tuple[torch.Tensor, int, int]:

@@ -12,6 +12,7 @@ from hashlens.codes.encode import CodeRows, HashRows
 from hashlens.codes.fingerprint import Fingerprints
 from hashlens.codes.layers import BitChoice, choose_bits, sample_positions
 from hashlens.codes.reader import Reader, Reading
+from hashlens.errors import ModelError
 
 PENULTIMATE_LIMIT = 1 << 16
 
@@ -30,17 +31,26 @@ class Observation:
         int64 ``(n,)``: the class with the largest output; None when the output is not one row of scores an example.
     penultimate : numpy.ndarray or None
         float32 ``(n, d)``: the input of the last affine map; None when it is wider than 65,536 values.
+    classes : int
+        Classes that the output tells apart: its scores, or two where there is one.
     """
 
     codes: Codes
     fingerprints: Fingerprints
     predictions: npt.NDArray[np.int64] | None
     penultimate: npt.NDArray[np.float32] | None
+    classes: int = 0
+
+    @property
+    def unknown_labels(self) -> bool:
+        """Whether there are predictions, and labels that the network has no output for."""
+        labels = self.codes.labels
+        return self.predictions is not None and labels is not None and int(labels.max()) >= self.classes
 
     @property
     def accuracy(self) -> float | None:
-        """Share of examples that the network gets right; None without labels or predictions."""
-        if self.predictions is None or self.codes.labels is None:
+        """Share of examples that the network gets right; None without labels, predictions or an output for a label."""
+        if self.predictions is None or self.codes.labels is None or self.unknown_labels:
             return None
         return float(np.mean(self.predictions == self.codes.labels))
 
@@ -78,6 +88,7 @@ def observe(model: torch.nn.Module, data: Any, reading: Reading, row_budget: int
         Fingerprints(hashes, code_bits, codes.labels, codes.ids, reader.provenance(), prints.method),
         _predictions(scores) if len(scores) == len(ids) else None,
         np.concatenate(features) if len(features) == len(ids) else None,
+        max(2, scores[0].shape[1]) if scores else 0,
     )
 
 
@@ -93,13 +104,18 @@ def _affordable(reader: Reader, row_budget: int) -> BitChoice | None:
 def _scores(output: Any, size: int) -> list[torch.Tensor]:
     """Return the scores of a batch, ``(size, classes)``, in a list; an empty one when the output is something else."""
     scores = first_tensor(output)
-    if scores is None or scores.dim() not in (1, 2) or len(scores) != size:
+    if scores is None or scores.dim() not in (1, 2) or len(scores) != size or not scores.is_floating_point():
         return []
     return [scores.reshape(size, -1).cpu()]
 
 
 def _predictions(scores: list[torch.Tensor]) -> npt.NDArray[np.int64]:
     every = torch.cat(scores)
+    if undefined := int(every.isnan().any(dim=1).sum()):
+        raise ModelError(
+            f"the output of the model is NaN for {undefined:,} of {len(every):,} examples; check the weights after its "
+            "last activation"
+        )
     if every.shape[1] > 1:
         return every.argmax(dim=1).numpy()
     # One score an example tells two classes apart: a probability by one half, a logit by its sign.
@@ -120,7 +136,7 @@ def first_tensor(output: Any) -> torch.Tensor | None:
     if hasattr(output, "logits"):
         return first_tensor(output.logits)
     if isinstance(output, dict):
-        output = list(output.values())
+        output = [output["logits"]] if "logits" in output else list(output.values())
     if isinstance(output, (list, tuple)):
         return next((part.detach() for part in output if isinstance(part, torch.Tensor)), None)
     return None

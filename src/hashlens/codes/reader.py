@@ -7,6 +7,7 @@ from itertools import chain
 from math import ceil
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from hashlens.codes.borrow import unwrap
@@ -48,14 +49,17 @@ class Reading:
         ):
             if value not in allowed:
                 raise CodesError(f"{what} must be one of {allowed}, received {value!r}")
-        if self.batch_size < 1:
-            raise CodesError(f"batch_size must be at least 1, received {self.batch_size}")
-        if self.bits is not None and self.bits < 1:
-            raise CodesError(f"bits must be at least 1, received {self.bits}")
+        for what, number in (("batch_size", self.batch_size), ("bits", 1 if self.bits is None else self.bits)):
+            if not isinstance(number, int | np.integer) or number < 1:
+                raise CodesError(f"{what} must be at least 1 and an integer, received {number!r}")
         if self.bits is not None and self.granularity == "channel":
             raise CodesError('bits= samples units; with granularity="channel" use Codes.sample_bits afterwards')
         if isinstance(self.layers, str):
             object.__setattr__(self, "layers", [self.layers])
+        if self.layers is not None and not (
+            isinstance(self.layers, Sequence) and self.layers and all(isinstance(glob, str) for glob in self.layers)
+        ):
+            raise CodesError(f"layers must be globs over layer names, or None for all, received {self.layers!r}")
 
 
 class Reader:
@@ -65,6 +69,7 @@ class Reader:
         self.reading = reading
         self.examples: Examples = load_data(data)
         self.sampled_from: int | None = None
+        self.largest_batch = 0
         model = unwrap(model)
         parameter = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
         self.dtype = None if parameter is None else parameter.dtype
@@ -92,15 +97,22 @@ class Reader:
 
     def __iter__(self) -> Iterator[tuple[Batch, CapturedBatch]]:
         reading = self.reading
-        batches = iter(self.examples.batches(self.static_batch or reading.batch_size))
+        batches = self._batches()
         first = next(batches, None)
         if first is None or len(first) == 0:
             raise DataError(f"{self.examples.name}: no examples to encode; the data set is empty")
         if reading.bits is not None:
             self._choose_bits(first, reading.bits)
-        total = ceil(len(self.examples) / (self.static_batch or reading.batch_size))
+        known = self.examples.known_length
+        total = None if known is None else ceil(known / len(first))
         for batch in track(chain([first], batches), "encoding", total):
             yield batch, self._run(batch)
+
+    def _batches(self) -> Iterator[Batch]:
+        try:
+            yield from self.examples.batches(self.static_batch or self.reading.batch_size)
+        except OSError as error:  # of the data, which a writer of codes would take for its own
+            raise DataError(f"{self.examples.name} cannot be read: {error}") from error
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Look at the layout with one batch, then keep a sample of its bits."""
@@ -113,13 +125,13 @@ class Reader:
 
     def _run(self, batch: Batch) -> CapturedBatch:
         size, forward, mask = len(batch), self.reading.forward, None
+        self.largest_batch = max(self.largest_batch, self.static_batch or size)
         if self.reading.mask is not None:
             mask = _mask(self.reading.mask, batch.given)
         inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
         padding = (self.static_batch or size) - size
         if padding > 0:
-            inputs = torch.cat([inputs, inputs[-1:].expand(padding, *inputs.shape[1:])])
-
+            inputs = _padded(inputs, size, padding)
         captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
         return captured if padding <= 0 else _first_rows(captured, size)
 
@@ -135,7 +147,7 @@ class Reader:
             dtype=str(self.dtype).removeprefix("torch."),
             autocast=str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else "",
             device=str(self.device),
-            batch_size=self.static_batch or reading.batch_size,
+            batch_size=self.largest_batch,
             threads=torch.get_num_threads(),
             seed=reading.seed,
             sampled_from=self.sampled_from,
@@ -151,7 +163,14 @@ def _forward(network: Any, inputs: Any) -> Any:
 
 
 def _mask(mask: Mask, given: Any) -> torch.Tensor:
-    found = given[mask] if isinstance(mask, str) else mask(given)
+    try:
+        found = given[mask] if isinstance(mask, str) else mask(given)
+    except Exception as error:  # a user's function, or a batch that is no dict
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise DataError(
+            f"mask={mask!r} cannot be read from a batch of type {type(given).__name__} ({reason}); "
+            "give a key of dict batches, or a function of the batch"
+        ) from error
     if not isinstance(found, torch.Tensor) or found.dim() != 2:
         what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         raise DataError(f"mask must give a tensor (examples, positions), true where no padding is; received {what}")
@@ -160,13 +179,26 @@ def _mask(mask: Mask, given: Any) -> torch.Tensor:
 
 def _to_device(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     if isinstance(value, torch.Tensor):
-        moved = value.to(device)
-        return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
+        moved = value.to(device, dtype if value.is_floating_point() else None)
+        # A network may write into its input, which is often a view of the data.
+        return moved.clone() if moved is value else moved
     if isinstance(value, dict):
         return {key: _to_device(item, device, dtype) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_to_device(item, device, dtype) for item in value)
+        items = [_to_device(item, device, dtype) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value
+
+
+def _padded(inputs: Any, size: int, padding: int) -> Any:
+    """Return a batch of `size` examples with its last one repeated, for a program that takes one batch size only."""
+
+    def pad(value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.dim() and len(value) == size:
+            return torch.cat([value, value[-1:].expand(padding, *value.shape[1:])])
+        return value
+
+    return torch.utils._pytree.tree_map(pad, inputs)
 
 
 def _static_batch(model: torch.nn.Module) -> int | None:

@@ -12,6 +12,7 @@ The bits are one file and not many: a single map is contiguous, so a folder larg
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -22,11 +23,11 @@ import numpy.typing as npt
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import hash_rows
-from hashlens.codes.layers import Layer
+from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
-from hashlens.errors import CodesError
-from hashlens.files import file_digest, written_whole
+from hashlens.errors import CodesError, OutputError
+from hashlens.files import file_digest, output_path, written_whole
 
 SCHEMA_VERSION = 1
 FORMAT = "hashlens-codes"
@@ -74,10 +75,11 @@ class CodesWriter:
     path : str or Path
         The folder to make.
     overwrite : bool
-        Whether a folder that is there already is replaced.
+        Whether a folder of codes that is there already is replaced. Nothing else ever is.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
+        _spare_other_things(output_path(path))
         self._whole = written_whole(path, overwrite=overwrite)
         self.path = Path(path)
         self._labels: list[npt.NDArray[np.int64]] = []
@@ -98,9 +100,9 @@ class CodesWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        self._bits.file.close()
-        if self._values is not None:
-            self._values.file.close()
+        for array in filter(None, (self._bits, self._values)):
+            with suppress(OSError):  # what a full disk did not take is written nowhere, and the body has raised already
+                array.file.close()
         return self._whole.__exit__(kind, error, trace)
 
     def append(
@@ -147,6 +149,15 @@ class CodesWriter:
         (self._folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
+def _spare_other_things(path: Path) -> None:
+    """Raise OutputError if replacing `path` would delete anything but codes."""
+    empty = path.is_dir() and not any(path.iterdir())
+    if path.exists() and not empty and not (path / "manifest.json").is_file():
+        raise OutputError(
+            f"{path} exists already and is no folder of codes, so it is not replaced: choose another path"
+        )
+
+
 def _layer_record(layer: Layer) -> dict[str, Any]:
     record = {key: getattr(layer, key) for key in ("name", "gate", "planes", "soft", "bits", "start")}
     return {**record, "shape": list(layer.shape), "sampled": layer.positions is not None}
@@ -180,12 +191,13 @@ def load_codes(path: str | Path, verify: bool = True) -> Codes:
     """Open a folder of codes as memory maps; see :meth:`hashlens.Codes.load`."""
     folder = Path(path)
     manifest = _read_manifest(folder)
-    for name, record in manifest["files"].items():
-        _check_file(folder / name, record, verify)
     try:
+        for name, record in manifest["files"].items():
+            _check_file(folder / name, record, verify)
         return _open(folder, manifest)
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise CodesError(f"{folder}: the folder of codes is corrupt ({error}); encode again") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise CodesError(f"{folder}: the folder of codes is corrupt ({reason}); encode again") from error
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -235,6 +247,12 @@ def _open(folder: Path, manifest: dict[str, Any]) -> Codes:
             layer = replace(layer, positions=positions[used : used + layer.bits])
             used += layer.bits
         layers.append(layer)
+    if (
+        manifest["rows"] != len(packed)
+        or [at.start for at in lay_out(layers)] != [at.start for at in layers]
+        or 0 < label.null_count < len(label)
+    ):
+        raise ValueError("its parts contradict each other")
     provenance = manifest["provenance"]
     provenance["ignored"] = tuple(provenance["ignored"])
     values = np.load(folder / "values.npy", mmap_mode="r") if "values.npy" in manifest["files"] else None

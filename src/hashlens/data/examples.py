@@ -63,6 +63,11 @@ class Examples(ABC):
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def known_length(self) -> int | None:
+        """How many examples there are; None where only a pass over them would tell."""
+        return len(self)
+
     def narrow(self, start: int | None = None, stop: int | None = None) -> Self:
         """Return examples `start` to `stop`, counted as Python's slices do, copying and reading nothing.
 

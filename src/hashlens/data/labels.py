@@ -1,13 +1,16 @@
 """Class labels from whatever they are kept in."""
 
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from hashlens.data.examples import Examples
 from hashlens.errors import DataError
 
+_TOO_LARGE = 2**63
 _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example"
 
 
@@ -33,7 +36,10 @@ def class_labels(given: Any, name: str) -> tuple[npt.NDArray[np.int64], tuple[st
     DataError
         When they are anything else, or negative.
     """
-    values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
+    try:
+        values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
+    except ValueError as error:
+        raise DataError(f"{name}: labels are lists of different lengths; {_WAY_OUT}") from error
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -41,10 +47,29 @@ def class_labels(given: Any, name: str) -> tuple[npt.NDArray[np.int64], tuple[st
     if values.dtype.kind in "OUT" and all(isinstance(value, str) for value in values):
         class_names, codes = np.unique(values.astype(str), return_inverse=True)
         return codes.astype(np.int64), tuple(class_names.tolist())
-    if values.dtype.kind not in "iubf":
+    if values.dtype.kind == "b":
+        return values.astype(np.int64), None
+    if values.dtype.kind not in "iuf":
         raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}")
     with np.errstate(invalid="ignore"):  # infinity has no remainder, which is what we want to hear
-        wrong = np.flatnonzero((values < 0) | (values % 1 != 0 if values.dtype.kind == "f" else False))
+        fractions = values % 1 != 0 if values.dtype.kind == "f" else False
+        wrong = np.flatnonzero((values < 0) | (values >= _TOO_LARGE) | fractions)
     if len(wrong):
         raise DataError(f"{name}: the label of row {wrong[0]} is {values[wrong[0]]}; {_WAY_OUT}")
     return values.astype(np.int64), None
+
+
+def require_same_classes(train: Examples, test: Examples) -> None:
+    """Raise DataError if a class number means one name on train and another on test.
+
+    Names are numbered source by source, so a class that is missing from one shifts all that follow.
+    """
+    ours, theirs = train.class_names, test.class_names
+    if ours is None or theirs is None or ours == theirs:
+        return
+    pairs = enumerate(zip_longest(ours, theirs, fillvalue="no class"))
+    number, here, there = next((i, a, b) for i, (a, b) in pairs if a != b)
+    raise DataError(
+        f"{train.name} and {test.name} do not have the same classes: class {number} is {here!r} in one and {there!r} "
+        "in the other; give labels as numbers, or both the same classes (an empty sub-folder of images counts)"
+    )

@@ -20,7 +20,7 @@ from torch.utils.data import (
 from hashlens.data.examples import Batch
 from hashlens.data.labels import class_labels
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
-from hashlens.errors import DataError
+from hashlens.errors import DataError, HashlensError
 
 LABEL_KEYS = ("label", "labels")
 
@@ -98,6 +98,11 @@ class LoaderExamples(StreamedExamples):
         """Positions in the pass, int64 ``(n,)``; a pass is made to count them."""
         return np.arange(sum(len(batch) for batch in self._pieces(PASS_BATCH_SIZE)))
 
+    @property
+    def known_length(self) -> int | None:
+        """None: a pass that only counts would cost as much as the one to come, and exhaust a stream that runs once."""
+        return None
+
     def _narrow(self, start: int, stop: int) -> Self:
         raise DataError(f"{self.name}: rows of a loader with its own order cannot be chosen; call .load() first")
 
@@ -133,7 +138,7 @@ def _takes_every_row(loader: DataLoader[Any]) -> bool:
 
 def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -> Iterator[Batch]:
     start = 0
-    for given in _apart(loader):
+    for given in _apart(loader, name):
         inputs, labels = _parted(given)
         size = _size(inputs, name)
         stop = start + size
@@ -150,7 +155,7 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
         start = stop
 
 
-def _apart(loader: DataLoader[Any]) -> Iterator[Any]:
+def _apart(loader: DataLoader[Any], name: str) -> Iterator[Any]:
     """Yield the loader's batches and leave torch's global generator as it is, which loaders draw orders and seeds from.
 
     So every pass starts from the same state, too, and a loader that shuffles by it comes in one order.
@@ -166,6 +171,13 @@ def _apart(loader: DataLoader[Any]) -> Iterator[Any]:
             given = next(iterator)
         except StopIteration:
             return
+        except HashlensError:
+            raise
+        except Exception as error:  # whatever a user's data set raises
+            reason = f"{type(error).__name__}: {error}".split("\n")[0]
+            raise DataError(
+                f"{name} cannot be read: {reason}; mend the data set, or give a DataLoader with a collate_fn"
+            ) from error
         finally:
             theirs = torch.random.get_rng_state()
             torch.random.set_rng_state(ours)

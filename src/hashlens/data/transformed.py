@@ -36,6 +36,11 @@ class TransformedExamples(StreamedExamples):
         """Ids of the examples that are transformed."""
         return self._examples.ids
 
+    @property
+    def known_length(self) -> int | None:
+        """That of the examples that are transformed."""
+        return self._examples.known_length
+
     def _narrow(self, start: int, stop: int) -> Self:
         return type(self)(self._examples.narrow(start, stop), self._transform)
 

@@ -26,6 +26,8 @@ def checked_labels(labels: npt.ArrayLike | None, rows: int, purpose: str) -> Lab
         raise MeasureError(f"{purpose} needs one label for each of {rows:,} rows, received shape {checked.shape}")
     if rows == 0:
         raise MeasureError(f"{purpose} needs at least one row, received none")
+    if checked.dtype.kind not in "iub" and not (checked.dtype.kind == "f" and (checked % 1 == 0).all()):
+        raise MeasureError(f"{purpose} needs labels that are integers, received {checked.dtype}: number the classes")
     return checked.astype(np.int64, copy=False)
 
 

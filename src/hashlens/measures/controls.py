@@ -11,9 +11,9 @@ from hashlens.codes.layers import Layer
 from hashlens.codes.packing import pack_bits, packed_bytes
 from hashlens.codes.provenance import Provenance
 from hashlens.errors import MeasureError
-from hashlens.measures.features import Features, as_features, range_scaled
+from hashlens.measures.features import Features, as_features, full_precision, range_scaled
 from hashlens.measures.knn import knn_accuracy_features
-from hashlens.measures.logistic import LogisticMethod, logistic_regression
+from hashlens.measures.logistic import ACCURACY_TOLERANCE, LogisticMethod, logistic_regression
 from hashlens.result import Result, Split
 from hashlens.seeds import torch_generator
 
@@ -58,6 +58,7 @@ class Control(Result):
         return f"{name}: {', '.join(parts)}"
 
 
+@full_precision()
 def hyperplane_codes(
     train_features: Features,
     test_features: Features,
@@ -151,6 +152,5 @@ def feature_categorization(
     """
     train, test = range_scaled(train_features, test_features)
     knn = knn_accuracy_features(test, test_labels, train, train_labels, k)
-    # Unlike coefficients, accuracies do not gain from the last digits of the optimum.
-    model = logistic_regression(train, train_labels, logistic, tolerance=1e-2)
+    model = logistic_regression(train, train_labels, logistic, tolerance=ACCURACY_TOLERANCE)
     return knn, model.accuracy(test, test_labels)

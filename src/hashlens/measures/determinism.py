@@ -189,7 +189,7 @@ def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
     # C(n - c, m) / C(n, m) is the product over j < c of (n - m - j) / (n - j): one running product serves every c.
     j = np.arange(len(counts) - 1)
     missed = np.concatenate([[1.0], np.cumprod(np.maximum(n - m - j, 0) / (n - j))])
-    return max(0.0, float(m - (counts * (1 - missed)).sum()) / m)
+    return max(0.0, 1 - float((counts * (1 - missed)).sum()) / m)
 
 
 def collision_groups(groups: Groups, ids: npt.NDArray[Any], labels: Labels | None) -> tuple[CollisionGroup, ...]:

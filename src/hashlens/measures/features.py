@@ -1,5 +1,8 @@
 """Rows as real-valued vectors: 0/1 features of codes, range-scaled features of anything else."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,6 +12,13 @@ from hashlens.errors import MeasureError
 
 Features = torch.Tensor | npt.NDArray[np.floating]
 FLOAT_BYTES = 4
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Compute in float32 where the caller runs a network under autocast: measures are not part of the network."""
+    with torch.autocast("cpu", enabled=False):
+        yield
 
 
 def as_features(codes: Codes | Features) -> torch.Tensor:

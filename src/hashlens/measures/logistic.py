@@ -10,11 +10,13 @@ import torch
 from hashlens.codes.codes import Codes
 from hashlens.errors import MeasureError, nearest
 from hashlens.measures.classes import Classes, Labels, checked_labels
-from hashlens.measures.features import Features, as_features
+from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.measures.logistic_loss import LogisticLoss, MultinomialLoss, PairwiseLoss
 from hashlens.measures.newton import minimise
 
 LogisticMethod = Literal["multinomial", "one-vs-one"]
+# Accuracies, unlike coefficients, do not gain from the last digits of the optimum.
+ACCURACY_TOLERANCE = 1e-2
 METHODS: tuple[LogisticMethod, ...] = get_args(LogisticMethod)
 
 
@@ -43,6 +45,7 @@ class LogisticModel:
     intercepts: npt.NDArray[np.float64]
     iterations: int
 
+    @full_precision()
     def decisions(self, features: Features | Codes) -> npt.NDArray[np.float32]:
         """Return the linear scores, float32 ``(k, m)``."""
         weights, intercepts = torch.from_numpy(self.coefficients).float(), torch.from_numpy(self.intercepts).float()
@@ -74,6 +77,7 @@ class LogisticModel:
         return float((self.predict(features) == expected).mean())
 
 
+@full_precision()
 def logistic_regression(
     features: Features | Codes,
     labels: npt.ArrayLike | None = None,

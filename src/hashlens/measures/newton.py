@@ -59,12 +59,12 @@ def minimise(loss: LogisticLoss, tolerance: float) -> tuple[torch.Tensor, int]:
 
 
 def conjugate_gradients(loss: LogisticLoss, at: Evaluation, precondition: Preconditioner, floor: float) -> torch.Tensor:
-    """Return nearly ``-inverse(H) g``: each problem until its residual fell tenfold, or below `floor`."""
+    """Return nearly ``-inverse(H) g``: each problem until its squared residual fell tenfold, or below `floor`."""
     direction = torch.zeros_like(at.gradient)
     residual = -at.gradient
     search = precondition.apply(residual)
     size = loss.sum(residual * search)
-    target = (size / 100).clamp(min=floor)
+    target = (size / 10).clamp(min=floor)
     for _ in range(GRADIENT_STEPS):
         active = size > target
         if not active.any():

@@ -9,6 +9,7 @@ import modules. Each of them is held against a list of what is allowed; the rest
 import ast
 import io
 import json
+import logging
 import re
 import zipfile
 from pathlib import Path
@@ -57,6 +58,16 @@ class _Refused(Exception):
     """A part of the archive that is not on the list of what is allowed."""
 
 
+class _Heard(logging.Filter):
+    """Keep the error that torch would log with its traceback, for the one line that is said instead."""
+
+    error: BaseException | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.error = record.exc_info[1] if record.exc_info else self.error
+        return False
+
+
 def load_program(path: str | Path) -> nn.Module:
     """Return the module of a program that ``torch.export.save`` wrote.
 
@@ -88,11 +99,16 @@ def load_program(path: str | Path) -> nn.Module:
             f"{path} was not loaded: {refusal}: export it again with torch.export.save, "
             "plain tensors as inputs and nothing else in the file"
         ) from refusal
+    heard = _Heard()
+    log = logging.getLogger("torch.export")
+    log.addFilter(heard)
     try:
         module: nn.Module = torch.export.load(io.BytesIO(content)).module()
     except Exception as error:
-        reason = (str(error) or type(error).__name__).strip().split("\n")[0]
+        reason = str(heard.error or error or type(error).__name__).strip().split("\n")[0][:200]
         raise ModelError(f"{path}: torch {torch.__version__} cannot load this program ({reason})") from error
+    finally:
+        log.removeFilter(heard)
     return module
 
 

@@ -165,6 +165,10 @@ def build(
     with torch.random.fork_rng(devices=[]):
         # The generator itself, since torch.manual_seed would reseed the accelerators as well.
         torch.default_generator.manual_seed(torch_seed(seed, "weights"))
-        network = ARCHITECTURES[name](tuple(input_shape), classes, **arguments)
+        try:
+            network = ARCHITECTURES[name](tuple(input_shape), classes, **arguments)
+        except (TypeError, RuntimeError, MemoryError) as error:
+            reason = str(error).split("\n")[0]
+            raise ModelError(f"{name} with {classes:,} outputs and {arguments} cannot be built: {reason}") from error
         _initialise(network, init, seed)
     return network

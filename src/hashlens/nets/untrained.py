@@ -43,7 +43,14 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
         for module in reversed(list(fresh.modules())):
             reset = _reset(module)
             if reset is not None:
-                reset()
+                try:
+                    reset()
+                except Exception as error:  # whatever a user's own method raises
+                    reason = str(error).split("\n")[0]
+                    raise ModelError(
+                        f"reset_parameters() of {type(module).__name__} raised {type(error).__name__} ({reason}); "
+                        "give the untrained network itself"
+                    ) from error
     return fresh
 
 

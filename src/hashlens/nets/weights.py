@@ -122,7 +122,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
             "save model.state_dict() alone, or a .safetensors file"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        reason = str(error).split("\n")[0]
+        reason = f"{type(error).__name__} {error}".split("\n")[0].split(". ")[0].strip()
         raise ModelError(f"weights {path} cannot be read ({reason}): save or copy them again") from error
     if not isinstance(content, Mapping):
         raise ModelError(f"weights {path} hold a {type(content).__name__}: expected a state_dict of names and tensors")

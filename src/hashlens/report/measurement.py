@@ -93,5 +93,5 @@ def write_measurement_page(measured: Measurement, path: str | Path) -> Path:
         version=__version__,
     )
     with written_whole(path) as beside:
-        beside.write_text(text)
+        beside.write_text(text, encoding="utf-8")
     return Path(path)

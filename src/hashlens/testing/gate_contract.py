@@ -46,5 +46,6 @@ def check_gate(
             codes = encode(module, inputs, gates=gates, batch_size=4)  # type: ignore[arg-type]
             expected = oracle(before).reshape(len(before), -1).numpy()
             assert np.array_equal(codes.unpack(), expected), f"{module}: other bits than the formula's in {dtype}"
+            assert torch.equal(inputs, before), f"{module}: the input was changed"
             assert len(codes.layers) == 1, f"{module}: {len(codes.layers)} gates seen, expected one"
             assert codes.soft == soft, f"{module}: soft is {codes.soft}"

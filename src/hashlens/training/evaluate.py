@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import torch
 from torch import nn
@@ -85,16 +86,7 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
         raise DataError(f"{examples.name} is empty: training needs at least one example")
     if examples.labels is None:
         raise DataError(f"{examples.name} has no labels: training needs them")
-    sample = as_inputs(examples.tensor(slice(0, 1)).to(network_device(network)), network_dtype(network))
-    try:
-        with evaluation_mode(network):
-            logits = network(sample)
-    except Exception as error:
-        reason = str(error).split("\n")[0]
-        raise ModelError(
-            f"{type(network).__name__} rejects examples of shape {tuple(sample.shape[1:])} "
-            f"from {examples.name}: {reason}"
-        ) from error
+    logits = _logits(network, examples, examples.tensor(slice(0, 1)))
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")
@@ -104,3 +96,33 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
             f"{examples.name}: labels must be 0 to {logits.shape[1] - 1} for a network with {logits.shape[1]} outputs, "
             f"received {low} to {high}"
         )
+
+
+def check_accepted(network: nn.Module, examples: Examples) -> None:
+    """Raise an error in one line if the accuracy of `network` cannot be measured on `examples`.
+
+    Raises
+    ------
+    DataError
+        If there are no labels.
+    ModelError
+        If the network rejects an example.
+    """
+    first = next(examples.batches(1))
+    if first.labels is None:
+        raise DataError(f"{examples.name} has no labels: accuracy needs them")
+    _logits(network, examples, first.inputs)
+
+
+def _logits(network: nn.Module, examples: Examples, inputs: torch.Tensor) -> Any:
+    """Return what `network` makes of some inputs of `examples`, or say in one line why it rejects them."""
+    sample = as_inputs(inputs.to(network_device(network)), network_dtype(network))
+    try:
+        with evaluation_mode(network):
+            return network(sample)
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        raise ModelError(
+            f"{type(network).__name__} rejects examples of shape {tuple(sample.shape[1:])} "
+            f"from {examples.name}: {reason}"
+        ) from error

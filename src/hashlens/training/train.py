@@ -9,11 +9,13 @@ import torch
 from rich.console import Group, RenderableType
 from torch import nn
 
-from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.labels import require_same_classes
+from hashlens.data.sources import load_data
 from hashlens.errors import DataError
 from hashlens.nets.build import architecture_arguments, build
 from hashlens.nets.folder import NetworkInfo, check_free, save_network
-from hashlens.training.evaluate import accuracy
+from hashlens.training.evaluate import accuracy, check_accepted
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted
 from hashlens.training.recipe import Recipe, find_recipe
@@ -46,12 +48,12 @@ class Trained:
 
 def train(
     architecture: str,
-    data: Examples,
+    data: Any,
     *,
     recipe: str | Recipe = "figures",
     epochs: int | None = None,
     seed: int = 0,
-    test: Examples | None = None,
+    test: Any = None,
     checkpoints: Collection[int] = (),
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -65,15 +67,15 @@ def train(
     ----------
     architecture : str
         See `hashlens.nets.build`.
-    data : Examples
-        What to train on, with labels.
+    data : str, Examples, pair, Dataset or DataLoader
+        What to train on, with labels; what :func:`hashlens.load_data` takes.
     recipe : str or Recipe
         How; `batch_norm` and `init` hold unless `arguments` say otherwise or the architecture leaves no choice.
     epochs : int, optional
         In place of the recipe's.
     seed : int
         What the initial weights, the order of the batches and dropout are drawn from.
-    test : Examples, optional
+    test : as `data`, optional
         What the accuracy is measured on besides the training examples.
     checkpoints : collection of int
         Epochs after which the network is saved as well; 0 is the initialisation.
@@ -105,13 +107,18 @@ def train(
     recipe = find_recipe(recipe)
     if out is not None and not overwrite:
         check_free(Path(out))
-    examples = data.load()
+    examples = load_data(data).load()
+    held_out = None if test is None else load_data(test)
     own: dict[str, Any] = {"init": recipe.init}
     if "batch_norm" in architecture_arguments(architecture):
         own["batch_norm"] = recipe.batch_norm
     arguments = {**own, **arguments}
     input_shape, classes = _input_shape(examples), _classes(examples)
     network = build(architecture, input_shape=input_shape, classes=classes, seed=seed, **arguments)
+    if held_out is not None:
+        # Before the training, which a mistake here would waste.
+        require_same_classes(examples, held_out)
+        check_accepted(network, held_out)
     info = NetworkInfo(architecture, input_shape, classes, arguments, seed, class_names=examples.class_names)
     fitted = fit(
         network,
@@ -127,8 +134,8 @@ def train(
         resume=not overwrite,
     )
     metrics = {"train_accuracy": accuracy(network, examples)}
-    if test is not None:
-        metrics["test_accuracy"] = accuracy(network, test)
+    if held_out is not None:
+        metrics["test_accuracy"] = accuracy(network, held_out)
     if fitted.history:
         metrics["train_loss"] = fitted.history[-1].loss
     planned = recipe if epochs is None else replace(recipe, epochs=epochs)
