@@ -166,7 +166,8 @@ def test_soft_codes_are_labelled_as_soft():
 
 
 NAMED = [
-    (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)), np.array(names * 15)) for names in ("ab", "bc")
+    (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)), np.array(list(names) * 15))
+    for names in ("ab", "bc")
 ]
 ONE_CLASS = (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)), np.zeros(30, np.int64))
 

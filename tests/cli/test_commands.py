@@ -98,3 +98,24 @@ def test_help_lists_the_commands(capsys):
     assert run(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(command in text for command in ("demo", "train", "measure", "encode"))
+
+
+def test_an_interrupted_encoding_says_so_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        "import torch",
+        "class Net(torch.nn.Module):",
+        "    def forward(self, x):",
+        "        raise KeyboardInterrupt",
+    ]
+    (tmp_path / "stops.py").write_text("\n".join(lines))
+    assert run(["encode", "stops.py:Net", "--data", "digits", "--out", "codes"]) == 130
+    assert capsys.readouterr().err.strip() == "hashlens: stopped"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["stops.py"]
+
+
+def test_a_result_that_cannot_be_written_is_said_before_the_training(network, tmp_path, capsys):
+    arguments = ["train", "mlp", "--data", "digits", "--epochs", "1", "--out", str(tmp_path / "net")]
+    assert run([*arguments, "--json", str(network / "network.json")]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.testing._internal.two_tensor import TwoTensor
 
 import hashlens as hl
 from hashlens.errors import CaptureError, ModelError
@@ -350,7 +351,7 @@ class Sometimes(nn.Module):
     def forward(self, x):
         self.calls += 1
         x = x.relu()
-        return x.tanh() if self.calls > 1 else x
+        return x.tanh() if self.calls > 3 else x  # two calls look at the batch axis
 
 
 class Normalised(nn.Module):
@@ -452,6 +453,59 @@ def test_varying_size_without_a_mask_is_refused():
         hl.encode(make(Varying), loader, forward=lambda network, batch: network(batch["input_ids"]))
 
 
+class Learnt(nn.Module):
+    """A gate on a parameter that has as many rows as the batch has examples."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(10, 1))
+        self.net = make(nn.Linear, 24, 5)
+
+    def forward(self, x):
+        return torch.relu(self.net(x)) * torch.sigmoid(self.scale).mean()
+
+
+def test_a_gate_on_a_parameter_is_none_of_the_examples():
+    assert [at.name for at in hl.encode(Learnt(), examples(20), batch_size=10).layers] == ["relu"]
+
+
+def test_a_program_that_was_exported_in_training_mode_is_refused():
+    model = nn.Sequential(make(nn.Linear, 24, 5), nn.ReLU(), nn.Dropout()).train()
+    program = torch.export.export(model, (examples(4),)).module()
+    with pytest.raises(CaptureError, match=r"exported in training mode.*export it again"):
+        hl.encode(program, examples(4))
+
+
+def test_a_scripted_network_names_the_line_that_rejects_the_input():
+    with pytest.raises(ModelError, match=r"rejects inputs of \(2, 7\).*`.+` fails"):
+        hl.encode(
+            torch.jit.script(nn.Sequential(make(nn.Linear, 24, 5), nn.ReLU())), torch.zeros(2, 7, dtype=torch.float64)
+        )
+
+
+def test_weights_that_are_no_plain_tensors_are_refused():
+    model = nn.Sequential(make(nn.Linear, 24, 5), nn.ReLU())
+    model[0].weight = nn.Parameter(TwoTensor(model[0].weight.data, model[0].weight.data))
+    with pytest.raises(CaptureError, match="its weight is a TwoTensor, sharded or quantised"):
+        hl.encode(model, examples())
+
+
+def test_a_fixed_program_takes_a_last_partial_batch_of_several_inputs():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = make(nn.Linear, 24, 5)
+
+        def forward(self, x, y):
+            return torch.relu(self.net(x + y))
+
+    rows = examples(10)
+    program = torch.export.export(Sum().eval(), (rows[:4], rows[:4])).module()
+    loader = torch.utils.data.DataLoader([((row, row), 0) for row in rows], batch_size=4)
+    expected = hl.encode(nn.Sequential(Sum().net, nn.ReLU()), 2 * rows)
+    assert np.array_equal(hl.encode(program, loader).packed, expected.packed)
+
+
 def test_sharded_and_quantised_models_are_refused():
     class FullyShardedDataParallel(nn.Module):
         pass
@@ -462,3 +516,105 @@ def test_sharded_and_quantised_models_are_refused():
     quantised[0].__class__ = type("Linear", (nn.Linear,), {"__module__": "torch.ao.nn.quantized.modules.linear"})
     with pytest.raises(CaptureError, match="quantised"):
         hl.encode(quantised, examples())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_batch_axis_is_found_where_tokens_come_first():
+    layer = make(nn.TransformerEncoderLayer, 8, 2, 16, dtype=torch.float64)
+    x = torch.randn(6, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    tokens_first = hl.encode(layer, x, forward=lambda net, batch: net(batch.transpose(0, 1)), batch_size=4)
+    for module in layer.modules():
+        if hasattr(module, "batch_first"):
+            module.batch_first = True
+    assert np.array_equal(tokens_first.unpack(), hl.encode(layer, x).unpack())
+
+
+class Folded(nn.Module):
+    """Tokens folded into the batch for the activation, as some language models do."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 5)
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.fc(x.reshape(-1, 8))).reshape(*x.shape[:2], 5)
+
+
+def test_folded_tokens_are_unfolded_by_the_mask_and_refused_without():
+    model = make(Folded)
+    x = torch.randn(6, 4, 8, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(CaptureError, match=r"'act' ran .*none of its axes is the batch.*give mask="):
+        hl.encode(model, x)
+    codes = hl.encode(model, x, mask=lambda batch: torch.ones(batch.shape[:2], dtype=torch.bool), batch_size=4)
+    assert np.array_equal(codes.unpack(), (model.fc(x) > 0).flatten(1).numpy())
+
+
+class Weighted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 5 * 24, dtype=torch.float64).view(5, 24))
+
+    def forward(self, x):
+        return F.relu(x @ F.softplus(self.weight * 2).T)
+
+
+def test_a_weight_with_as_many_rows_as_the_batch_is_no_activation():
+    codes = hl.encode(Weighted(), examples(10), batch_size=5)
+    assert [at.gate for at in codes.layers] == ["relu"]
+    assert "softplus" in codes.provenance.ignored[0]
+
+
+def test_names_are_unique_whatever_modules_are_called():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.d = nn.ModuleDict({"a": nn.ReLU(), "a#1": nn.ReLU()})
+
+        def forward(self, x):
+            return self.d["a#1"](self.d["a"](self.d["a"](x) - 0.5) - 0.5)
+
+    codes = hl.encode(Named(), examples())
+    assert len({at.name for at in codes.layers}) == 3
+    assert np.array_equal(hl.encode(Named(), examples(), bits=30).packed, codes.sample_bits(30).packed)
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 3, padding=1)
+        self.gate = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return F.relu(x * self.gate(x.mean((2, 3)))[:, :, None, None])
+
+
+def test_channels_are_those_of_the_convolution_after_a_linear_gate():
+    model = make(SqueezeExcite)
+    x = torch.rand(4, 1, 8, 6, generator=torch.Generator().manual_seed(0))
+    codes = hl.encode(model, x, granularity="channel")
+    assert np.allclose(codes.values, model(x).sum((2, 3)).detach().numpy(), atol=1e-5)
+
+
+def test_the_mask_reaches_positions_behind_channels():
+    conv = nn.Sequential(make(nn.Conv1d, 3, 5, 1), nn.ReLU())
+    x = torch.randn(4, 3, 7, generator=torch.Generator().manual_seed(0))
+    keep = torch.arange(7)[None] < torch.tensor([7, 3, 5, 1])[:, None]
+    rows = torch.arange(4)
+    forward = lambda net, batch: net(batch[0])  # noqa: E731
+    data = torch.utils.data.TensorDataset(x, rows)
+    codes = hl.encode(conv, data, forward=forward, mask=lambda batch: keep[batch[1]], batch_size=2)
+    expected = (conv[0](x) > 0) & keep[:, None]
+    assert np.array_equal(codes.unpack(), expected.flatten(1).numpy())
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("variant", [Net, InPlace, Clamped])
+def test_a_gpu_gives_the_same_bits_in_float64(variant):
+    on_gpu = hl.encode(variant(torch.float64), examples(), device="cuda", batch_size=10)
+    assert np.array_equal(on_gpu.unpack(), plain_hook_bits(torch.float64))
+    prints = hl.fingerprint(variant(torch.float64), examples(), device="cuda")
+    assert prints.method == "multilinear-128"
+    assert hl.redundancy_ratio(prints) == hl.redundancy_ratio(on_gpu)

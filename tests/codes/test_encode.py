@@ -1,4 +1,5 @@
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 
 import hashlens as hl
 from hashlens.codes.fingerprint import hash_rows, hash_rows_torch
-from hashlens.errors import CodesError, DataError, DeviceError, OutputError
+from hashlens.errors import CodesError, DataError, DeviceError, HashlensError, ModelError, OutputError
 
 from .test_capture import Net, examples, make
 
@@ -153,7 +154,11 @@ def test_provenance_says_what_was_read():
         ({"mask": lambda batch: batch}, DataError, "mask must give a tensor"),
         ({"mask": lambda batch: 1 / 0}, DataError, "cannot be read from a batch.*ZeroDivisionError"),
         ({"forward": lambda net, batch: 1 / 0}, ModelError, "the model rejects inputs.*division by zero"),
-        ({"forward": lambda net, batch: open("/nowhere")}, ModelError, "the model rejects inputs.*No such file"),
+        (
+            {"forward": lambda net, batch: Path("/nowhere").read_text()},
+            ModelError,
+            "the model rejects inputs.*No such file",
+        ),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, kind, message):

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlens.data.labels import class_labels
+from hashlens.data.arrays import from_arrays
+from hashlens.data.labels import class_labels, require_same_classes
 from hashlens.errors import DataError
 
 

@@ -172,6 +172,14 @@ def test_inputs_without_labels(dataset):
     assert examples.labels is None
 
 
+class Broken(Dataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, at):
+        return 1 / 0
+
+
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
@@ -187,6 +195,8 @@ def test_inputs_without_labels(dataset):
             DataLoader([1, 2], collate_fn=lambda rows: (INPUTS, LABELS[:3])),
             "a batch of 10 inputs has 3 labels, from row 0",
         ),
+        (Broken(), r"Broken cannot be read: ZeroDivisionError: division by zero; mend the data set"),
+        (DataLoader([INPUTS[0], INPUTS[0, :1]], 2), "list cannot be read: RuntimeError: stack expects each tensor"),
         (DataLoader([("a", 0), ("b", 1)] * 3, 2), r"a batch has inputs of type \w+; expected a tensor"),
     ],
 )

@@ -59,6 +59,8 @@ def test_he_weights_have_the_variance_of_the_fan_out():
         ("mlp", {"width": 0}, "width must be at least 1"),
         ("resnet20", {"input_shape": (784,)}, r"resnet20 takes images .* received examples of shape \(784,\)"),
         ("vgg16", {"input_shape": (1, 28, 28)}, "vgg16 needs images of at least 32x32 pixels"),
+        ("mlp", {"width": "8"}, "mlp with 10 outputs and {'width': '8'} cannot be built: '<' not supported"),
+        ("mlp", {"classes": 10**12}, "mlp with 1,000,000,000,000 outputs .*cannot be built: .*memory"),
         ("mlp", {"classes": 0}, "classes must be at least 1, received 0"),
     ],
 )

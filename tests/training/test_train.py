@@ -104,6 +104,9 @@ def test_an_interrupted_training_is_no_network_and_goes_on(few, tmp_path):
         ({"architecture": "lenet"}, ModelError, "lenet needs images of at least 12x12 pixels, received 8x8"),
         ({"rows": slice(0, 0)}, DataError, "digits is empty"),
         ({"labels": None}, DataError, "digits has no labels"),
+        ({"test": "digits#tset"}, DataError, "no split 'tset'; did you mean 'test'"),
+        ({"test": torch.zeros(5, 64)}, DataError, "arrays has no labels: accuracy needs them"),
+        ({"test": (torch.zeros(5, 3), [0] * 5)}, ModelError, r"MLP rejects examples of shape \(3,\) from arrays"),
     ],
 )
 def test_bad_requests_leave_nothing_behind(few, tmp_path, arguments, error, message):
@@ -112,3 +115,9 @@ def test_bad_requests_leave_nothing_behind(few, tmp_path, arguments, error, mess
     with pytest.raises(error, match=message):
         train(**{"architecture": "mlp", "data": data, "out": tmp_path / "net", **arguments})
     assert not (tmp_path / "net").exists()
+
+
+def test_data_are_named_by_the_strings_that_name_them_everywhere():
+    trained = train("mlp", "digits#train[:60]", recipe=QUICK, epochs=0, test="digits#test")
+    assert trained.info.data["name"] == "digits#train[:60]"
+    assert 0 <= trained.info.metrics["test_accuracy"] <= 1

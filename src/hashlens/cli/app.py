@@ -52,13 +52,15 @@ def run(arguments: Sequence[str]) -> int:
     """
     debug = "--debug" in arguments
     try:
-        return int(app(list(arguments), standalone_mode=False) or 0)
+        status = int(app(list(arguments), standalone_mode=False) or 0)
+        # Some releases of Typer return this in place of raising KeyboardInterrupt.
+        return _say("stopped", STOPPED) if status == STOPPED else status
     except HashlensError as error:
         if debug:
             raise
         return _say(str(error), YOURS)
     except typer.Exit as stopped:
-        return _say("stopped", STOPPED) if stopped.exit_code == STOPPED else stopped.exit_code
+        return stopped.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return _say("stopped", STOPPED)
     except Exception as error:

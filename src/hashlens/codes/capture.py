@@ -74,8 +74,10 @@ class Capture:
         self.kept: dict[str, npt.NDArray[np.int64]] | None = None
         self.reached: dict[str, bool] = {}
         self.ignored: dict[str, None] = {}
+        self.batch_axis: dict[str, int | None] | None = None
         self.varying = False
         self._scratch = np.empty(0, np.bool_)
+        self._probed: dict[str, tuple[int, ...]] | None
         self._start_batch(0, None)
 
     def __enter__(self) -> "Capture":
@@ -123,27 +125,57 @@ class Capture:
             If the network rejects the batch.
         """
         self._start_batch(size, mask)
+        dispatch = Dispatch(self)
         try:
-            with Dispatch(self):
+            with dispatch:
                 output = call(self.runner, inputs)
         except HashlensError:
             raise
         except Exception as error:  # whatever a user's network raises
+            if dispatch.fault is not None:
+                raise dispatch.fault from None
             # A scripted network turns our own refusal into a RuntimeError of its interpreter.
             raise self._refusal or model_error(error, inputs) from error
         self._finish_batch()
         return CapturedBatch(self._row(size), self._value_row(), lay_out(self._seen), output, self._penultimate)
 
+    def probe(self, call: Callable[[Any, Any], Any], few: Any, more: Any) -> None:
+        """Run two small batches, of other sizes than each other, to see which axis of each gate is the batch.
+
+        Without it the batch is taken to be in front wherever the sizes agree, which a weight, or tokens in front of the
+        batch, may do by chance.
+
+        Parameters
+        ----------
+        call : callable
+            As in :meth:`run`.
+        few, more : Any
+            Inputs of fewer and of more examples.
+        """
+        shapes = []
+        for inputs in (few, more):
+            self._start_batch(0, None)
+            shapes.append(dict[str, tuple[int, ...]]())
+            self._probed = shapes[-1]
+            try:
+                with Dispatch(self):
+                    call(self.runner, inputs)
+            except Exception:  # a network that cannot take small batches says so again, and better, in run()
+                return
+        before, after = shapes
+        self.batch_axis = {name: _moving_axis(before[name], after[name]) for name in after if name in before}
+
     def _start_batch(self, size: int, mask: Tensor | None) -> None:
         self._size, self._mask = size, mask
-        self._names: dict[str, int] = {}
+        self._probed = None
+        self._names: set[str] = set()
         self._seen: list[Layer] = []
         self._parts: list[Any] = []
         self._values: list[Tensor] = []
         self._sums: list[tuple[str, Tensor]] = []
         self._gates_run = 0
         self._entered: list[int] = []
-        self._after_convolution = False
+        self._affine: list[tuple[str, int, bool]] = []
         self._penultimate: Tensor | None = None
         self._refusal: CaptureError | None = None
 
@@ -166,32 +198,37 @@ class Capture:
         """Read the bits of one elementwise gate (in channel mode, from its output too)."""
         self._gates_run += 1
         planes = gate.planes(bound)
-        if planes and (gate.activation or self.every_gate) and self._usable(gate.name, planes[0][0]):
-            name = self._name(gate.name)
-            if self._selected(name):
-                if gate.soft and self.hard_only:
-                    raise self.refuse(
-                        f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
-                        f"layers='!{name}', or read soft codes with gates='activations'"
-                    )
-                shape = tuple(planes[0][0].shape[1:])
-                self._check_finite(name, planes[0][0])
-                if self.channel:
-                    self._take_channels(name, gate, planes, output)
-                else:
-                    self._take(Layer(name, gate.name, shape, len(planes), gate.soft), planes)
+        if not planes or not (gate.activation or self.every_gate):
+            return
+        name = self._name(gate.name)
+        axis = self._axis(name, gate.name, planes[0][0])
+        if axis is None or not self._selected(name):
+            return
+        if gate.soft and self.hard_only:
+            raise self.refuse(
+                f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
+                f"layers='!{name}', or read soft codes with gates='activations'"
+            )
+        planes = [(self._in_front(x, axis), self._in_front(at, axis)) for x, at in planes]
+        self._check_finite(name, planes[0][0])
+        if self.channel:
+            assert output is not None
+            self._take_channels(name, gate, planes, self._in_front(output, axis))
+        else:
+            self._take(Layer(name, gate.name, tuple(planes[0][0].shape[1:]), len(planes), gate.soft), planes)
 
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
         """Read the one-hot choices of one max-pool."""
-        if self.every_gate and not self.channel and self._usable(operator, bound["self"]):
-            name = self._name(operator)
-            if self._selected(name):
-                chosen = max_pool_choices(operator, bound, indices)
-                self._append(Layer(name, operator, tuple(indices.shape[1:]), chosen.shape[-1]), chosen.flatten(1))
+        if not self.every_gate or self.channel:
+            return
+        name = self._name(operator)
+        if self._axis(name, operator, bound["self"]) == 0 and self._selected(name):
+            chosen = max_pool_choices(operator, bound, indices)
+            self._append(Layer(name, operator, tuple(indices.shape[1:]), chosen.shape[-1]), chosen.flatten(1))
 
-    def on_affine(self, operator: str, inputs: Tensor) -> None:
+    def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Note an affine map: it says where channels are, and the last one's input is the penultimate feature."""
-        self._after_convolution = "convolution" in operator
+        self._affine.append((operator, outputs, len(inputs) == self._size))
         if self.keep_penultimate and inputs.dim() >= 2 and len(inputs) == self._size:
             self._penultimate = inputs
 
@@ -200,21 +237,51 @@ class Capture:
         self._refusal = CaptureError(reason)
         return self._refusal
 
-    def _usable(self, operator: str, x: Tensor) -> bool:
+    def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
+        """Return the batch axis of a gate's input (-1: tokens are folded into it); None if it is no activation."""
+        if self._probed is not None:
+            self._probed[name] = tuple(x.shape)
+            return None
         # A parameter may have as many rows as the batch has examples, and says nothing of them.
-        data = not isinstance(x, torch.nn.Parameter)
-        usable = data and x.is_floating_point() and x.dim() >= 1 and x.shape[0] == self._size and x.numel() > 0
-        if not usable and self.layout is None:
-            path = self.running_path
-            self.ignored[f"{path or 'root'}: {operator} of {x.dtype} {tuple(x.shape)} for {self._size} examples"] = None
-        return usable
+        if x.is_floating_point() and x.dim() and x.numel() and not isinstance(x, torch.nn.Parameter):
+            if self._mask is not None and x.shape[0] == self._mask.numel() and self._mask.shape[1] > 1:
+                return -1
+            known = (self.batch_axis or {}).get(name, 0)  # a gate that the probe did not reach has it in front
+            if known is not None and known < x.dim() and x.shape[known] == self._size:
+                return known
+        if self.layout is None and selected(name, self.patterns):
+            self._ignore(operator, x)
+        return None
+
+    def _ignore(self, operator: str, x: Tensor) -> None:
+        path, kind = self._running.current
+        seen = f"{operator} of {tuple(x.shape)} for {self._size} examples"
+        if kind in _ACTIVATION_NAMES and x.is_floating_point() and x.numel() and not isinstance(x, torch.nn.Parameter):
+            raise self.refuse(
+                f"activation module {path or 'the model'!r} ran ({seen}), and none of its axes is the batch, so its "
+                f"units belong to no example: give mask= if tokens are folded into the batch, or leave it out with "
+                f"layers='!{path}*'"
+            )
+        self.ignored[f"{path or 'root'}: {seen}"] = None
+
+    def _in_front(self, x: Any, axis: int) -> Any:
+        """Return a gate's input or output, or a breakpoint of its shape, with the batch in front."""
+        if not isinstance(x, Tensor) or axis == 0 or x.dim() == 0:
+            return x
+        if axis == -1:
+            assert self._mask is not None
+            return x.reshape(*self._mask.shape, *x.shape[1:]) if x.shape[0] == self._mask.numel() else x
+        return x.movedim(axis, 0) if x.dim() > axis and x.shape[axis] == self._size else x
 
     def _name(self, operator: str) -> str:
         path, kind = self._running.current
         base = path if path and kind in _ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
-        calls = self._names.get(base, 0)
-        self._names[base] = calls + 1
-        return f"{base}#{calls}" if calls else base
+        name, calls = base, 0
+        while name in self._names:
+            calls += 1
+            name = f"{base}#{calls}"
+        self._names.add(name)
+        return name
 
     def _selected(self, name: str) -> bool:
         if name not in self.reached:
@@ -246,25 +313,43 @@ class Capture:
             self._append(layer, torch.from_numpy(compared.reshape(self._size, -1)))
             return
         bits = torch.stack([x > at for x, at in planes], dim=-1) if layer.planes > 1 else x > at
-        self._append(layer, self._masked(bits).reshape(self._size, -1))
+        self._append(layer, self._masked(layer.name, bits, layer.planes > 1).reshape(self._size, -1))
 
-    def _take_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor | None) -> None:
-        assert output is not None
-        out = self._masked(output)
+    def _take_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
+        out = self._masked(name, output)
         if out.dim() == 1:  # one value an example, as a squeezed score, is one channel
             out, planes = out[:, None], [(x[:, None], at) for x, at in planes]
-        axis = 1 if self._after_convolution or out.dim() == 2 else out.dim() - 1
+        axis = self._channel_axis(out)
         space = [at for at in range(1, out.dim()) if at != axis]
         self._values.append((out.sum(dim=space) if space else out).float())
-        on = [self._masked(x > at) for x, at in planes]
+        on = [self._masked(name, x > at) for x, at in planes]
         bits = torch.stack([plane.amax(dim=space) if space else plane for plane in on], dim=-1)
         self._append(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
 
-    def _masked(self, x: Tensor) -> Tensor:
-        mask = self._mask
-        if mask is None or x.dim() < 3 or x.shape[1] != mask.shape[1]:
+    def _channel_axis(self, x: Tensor) -> int:
+        """Return the axis of channels: 1 after a convolution, the last after a linear map, by the sizes that fit."""
+        last = x.dim() - 1
+        for per_example in (False, True):  # a gate of squeeze-and-excitation is linear, and lies between convolutions
+            for operator, outputs, rows in reversed(self._affine):
+                axis = 1 if "convolution" in operator else last
+                if x.shape[axis] == outputs and (axis == 1 or rows == per_example):
+                    return axis
+        return 1 if any("convolution" in operator for operator, _, _ in self._affine) else last
+
+    def _masked(self, name: str, x: Tensor, planes: bool = False) -> Tensor:
+        """Return `x` with zeros at padded positions, wherever it has positions: ``(b, t, ...)`` or ``(b, c, t)``."""
+        mask, dims = self._mask, x.dim() - planes
+        if mask is None or dims < 3 or mask.shape[1] not in x.shape[1:dims]:
             return x
-        keep = mask.to(device=x.device, dtype=torch.bool).view(*mask.shape, *([1] * (x.dim() - 2)))
+        axis = 2 if dims == 3 and self._channel_axis(x[..., 0] if planes else x) == 1 else 1
+        if x.shape[axis] != mask.shape[1]:
+            raise self.refuse(
+                f"layer {name!r}: {tuple(x.shape[1:dims])} activations an example do not have the {mask.shape[1]} "
+                f"positions of the mask where they can be masked; leave it out with layers='!{name}'"
+            )
+        shape = [1] * x.dim()
+        shape[0], shape[axis] = mask.shape
+        keep = mask.to(device=x.device, dtype=torch.bool).view(shape)
         return x & keep if x.dtype == torch.bool else x * keep
 
     def _append(self, layer: Layer, bits: Tensor) -> None:
@@ -347,6 +432,17 @@ class Capture:
 
     def _value_row(self) -> npt.NDArray[np.float32] | None:
         return torch.cat(self._values, dim=1).detach().cpu().numpy() if self._values else None
+
+
+def _moving_axis(few: tuple[int, ...], more: tuple[int, ...]) -> int | None:
+    """Return the first axis whose size follows the number of examples, none if no axis does.
+
+    >>> _moving_axis((7, 2, 5), (7, 3, 5))
+    1
+    """
+    if len(few) != len(more):
+        return None
+    return next((axis for axis, (a, b) in enumerate(zip(few, more, strict=True)) if b - a == 1), None)
 
 
 def _plain(x: Tensor, at: Tensor | float) -> bool:

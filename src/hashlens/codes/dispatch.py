@@ -1,12 +1,14 @@
 """Dispatch: see every ATen operator of a network as it runs, and tell who watches of those that matter for codes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hashlens.codes.gates import FUSED, GATES, MAX_POOLS, Bound, Gate, bind
-from hashlens.errors import CaptureError
+from hashlens.errors import CaptureError, HashlensError
 
 Tensor = torch.Tensor
 POOL = "pool"
@@ -30,19 +32,26 @@ class Watcher(Protocol):
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
         """Take note of a max-pool that ran."""
 
-    def on_affine(self, operator: str, inputs: Tensor) -> None:
-        """Take note of an affine map about to run."""
+    def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
+        """Take note of an affine map that ran, and of how many channels it gave."""
 
     def refuse(self, reason: str) -> CaptureError:
         """Return the error for what cannot be read."""
 
 
 class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tell a watcher of every gate, pool and affine map that runs, and refuse operators that hide one."""
+    """Tell a watcher of every gate, pool and affine map that runs, and refuse operators that hide one.
+
+    Attributes
+    ----------
+    fault : Exception or None
+        What the watcher raised, refusals apart: a fault of ours, and none of the network that runs.
+    """
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.watcher = watcher
+        self.fault: Exception | None = None
         self.roles: dict[Any, Any] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -56,31 +65,43 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with self:
                 result = func.decompose(*args, **kwargs)
             return func(*args, **kwargs) if result is NotImplemented else result
-        if isinstance(role, Gate) and not self.watcher.channel:
-            self.watcher.on_gate(role, bind(func, args, kwargs))
-            return func(*args, **kwargs)
         if isinstance(role, Gate):
-            return self._with_output(role, func, args, kwargs)
+            return self._gate(role, func, args, kwargs)
         operator, meaning = role
-        if meaning is POOL:
-            result = func(*args, **kwargs)
-            self.watcher.on_pool(operator, bind(func, args, kwargs), result[1])
-            return result
-        if isinstance(meaning, int):
-            self.watcher.on_affine(operator, args[meaning])
-            return func(*args, **kwargs)
-        raise self.watcher.refuse(
-            f"{self.watcher.running_path or 'the model'}: the fused operator {operator!r} hides its gates; {meaning}"
-        )
+        if isinstance(meaning, str) and meaning is not POOL:
+            where = self.watcher.running_path or "the model"
+            raise self.watcher.refuse(f"{where}: the fused operator {operator!r} hides its gates; {meaning}")
+        result = func(*args, **kwargs)
+        with self._watching():
+            if meaning is POOL:
+                self.watcher.on_pool(operator, bind(func, args, kwargs), result[1])
+            else:
+                channels = result.shape[1 if "convolution" in operator else -1]
+                self.watcher.on_affine(operator, args[meaning], channels)
+        return result
 
-    def _with_output(self, gate: Gate, func: Any, args: Any, kwargs: Any) -> Any:
+    def _gate(self, gate: Gate, func: Any, args: Any, kwargs: Any) -> Any:
         bound = bind(func, args, kwargs)
+        if not self.watcher.channel:
+            with self._watching():
+                self.watcher.on_gate(gate, bound)
+            return func(*args, **kwargs)
         if func._schema.is_mutable and isinstance(bound.get("self"), Tensor):
             bound["self"] = bound["self"].clone()  # the bit is the input's, and the operator is about to overwrite it
         result = func(*args, **kwargs)
-        output = result[0] if isinstance(result, tuple) else result
-        self.watcher.on_gate(gate, bound, output)
+        with self._watching():
+            self.watcher.on_gate(gate, bound, result[0] if isinstance(result, tuple) else result)
         return result
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        try:
+            yield
+        except HashlensError:
+            raise
+        except Exception as error:
+            self.fault = error
+            raise
 
 
 def _role(func: Any) -> Any:

@@ -52,6 +52,8 @@ class Reading:
         for what, number in (("batch_size", self.batch_size), ("bits", 1 if self.bits is None else self.bits)):
             if not isinstance(number, int | np.integer) or number < 1:
                 raise CodesError(f"{what} must be at least 1 and an integer, received {number!r}")
+        if self.bits is not None and self.mask is not None:
+            raise CodesError("bits= samples codes of one length; with mask= use Codes.sample_bits afterwards")
         if self.bits is not None and self.granularity == "channel":
             raise CodesError('bits= samples units; with granularity="channel" use Codes.sample_bits afterwards')
         if isinstance(self.layers, str):
@@ -101,6 +103,7 @@ class Reader:
         first = next(batches, None)
         if first is None or len(first) == 0:
             raise DataError(f"{self.examples.name}: no examples to encode; the data set is empty")
+        self._probe(first)
         if reading.bits is not None:
             self._choose_bits(first, reading.bits)
         known = self.examples.known_length
@@ -113,6 +116,15 @@ class Reader:
             yield from self.examples.batches(self.static_batch or self.reading.batch_size)
         except OSError as error:  # of the data, which a writer of codes would take for its own
             raise DataError(f"{self.examples.name} cannot be read: {error}") from error
+
+    def _probe(self, first: Batch) -> None:
+        """Let the capture see which axis of each gate is the batch, with two or three of the first examples."""
+        more, forward = min(3, len(first)), self.reading.forward
+        if more < 2 or self.static_batch is not None:
+            return
+        inputs = _to_device(first.given if forward else first.inputs, self.device, None if forward else self.dtype)
+        few, several = (_first_examples(inputs, len(first), count) for count in (more - 1, more))
+        self.capture.probe(forward or _forward, few, several)
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Look at the layout with one batch, then keep a sample of its bits."""
@@ -188,6 +200,16 @@ def _to_device(value: Any, device: torch.device, dtype: torch.dtype | None) -> A
         items = [_to_device(item, device, dtype) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value
+
+
+def _first_examples(inputs: Any, size: int, count: int) -> Any:
+    """Return the first `count` examples of a batch of `size`, copied."""
+
+    def cut(value: Any) -> Any:
+        batched = isinstance(value, torch.Tensor) and value.dim() and len(value) == size
+        return value[:count].clone() if batched else value
+
+    return torch.utils._pytree.tree_map(cut, inputs)
 
 
 def _padded(inputs: Any, size: int, padding: int) -> Any:

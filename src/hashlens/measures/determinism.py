@@ -178,8 +178,8 @@ def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
 
     >>> rarefied([2, 1, 2], 5)
     0.4
-    >>> rarefied([2, 1, 2], 1)
-    0.0
+    >>> round(rarefied([2, 1, 2], 2), 12)
+    0.1
     """
     sizes = np.asarray(group_sizes, dtype=np.int64)
     n = int(sizes.sum())
@@ -189,7 +189,8 @@ def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
     # C(n - c, m) / C(n, m) is the product over j < c of (n - m - j) / (n - j): one running product serves every c.
     j = np.arange(len(counts) - 1)
     missed = np.concatenate([[1.0], np.cumprod(np.maximum(n - m - j, 0) / (n - j))])
-    return max(0.0, 1 - float((counts * (1 - missed)).sum()) / m)
+    expected = float((counts * (1 - missed)).sum())
+    return max(0.0, (m - expected) / m)
 
 
 def collision_groups(groups: Groups, ids: npt.NDArray[Any], labels: Labels | None) -> tuple[CollisionGroup, ...]:
