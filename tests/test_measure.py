@@ -40,7 +40,7 @@ def test_penultimate_features_are_the_input_of_the_head(trained):
     from hashlens.codes.observe import observe
     from hashlens.codes.reader import Reading
 
-    seen = observe(trained, "digits#test", Reading(), 1 << 20)
+    seen = observe(trained, "digits#test", Reading(), 1 << 20, penultimate=True)
     inputs = []
     handle = trained.head.register_forward_hook(lambda module, given, output: inputs.append(given[0]))
     with torch.no_grad():
@@ -232,3 +232,51 @@ def test_autocast_is_for_the_network_alone(trained):
     plain = hl.measure(trained, "digits[:200]", "digits[200:300]")
     for control in ("raw_inputs", "random_hyperplanes"):
         assert report.controls[control] == plain.controls[control]
+
+
+def test_a_network_with_other_outputs_than_classes_is_compared_with_nothing():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 40))
+    report = hl.measure(backbone, "digits[:300]", "digits[300:400]", controls=False)
+    assert report.regime.retention <= 1
+    assert any("tells 40 classes apart" in note for note in report.notes)
+
+
+class Tokens(torch.utils.data.Dataset):
+    def __init__(self, lengths):
+        generator = torch.Generator().manual_seed(0)
+        self.rows = [torch.randint(1, 9, (length,), generator=generator) for length in lengths]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, at):
+        return {"input_ids": self.rows[at], "label": int(self.rows[at].sum() % 2)}
+
+
+def padded(items):
+    rows = [item["input_ids"] for item in items]
+    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    return {"input_ids": ids, "mask": ids > 0, "label": torch.tensor([item["label"] for item in items])}
+
+
+def test_padded_tokens_of_varying_length_are_measured():
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.fc, self.head = nn.Embedding(10, 8), nn.Linear(8, 6), nn.Linear(6, 2)
+
+        def forward(self, ids):
+            return self.head(torch.relu(self.fc(self.embed(ids))).mean(1))
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Tagger()
+    train = torch.utils.data.DataLoader(Tokens([3, 7, 5, 4] * 10), batch_size=8, collate_fn=padded)
+    test = torch.utils.data.DataLoader(Tokens([2, 6, 6, 3] * 5), batch_size=4, collate_fn=padded)
+    report = hl.measure(model, train, test, mask="mask", forward=lambda net, batch: net(batch["input_ids"]))
+    codes = hl.encode(model, train, mask="mask", forward=lambda net, batch: net(batch["input_ids"]))
+    assert report.redundancy_ratio.train == hl.redundancy_ratio(codes)
+    assert report.code_bits == 7 * 6
+    assert report.network_accuracy.test is not None

@@ -16,7 +16,7 @@ from hashlens.measures import (
     regime,
     separation,
 )
-from hashlens.measuring import Measuring, require_labels
+from hashlens.measuring import Measuring, require_labels, same_classes
 from hashlens.progress import bar
 from hashlens.result import Split
 
@@ -86,7 +86,7 @@ def measure(
     run = Measuring(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:
-        seen = run.observe()
+        seen = run.observe(penultimate=controls)
         codes = Split(seen.train.codes, seen.test.codes)
         advance("determinism")
         n = min(len(codes.train), len(codes.test))
@@ -100,10 +100,11 @@ def measure(
         apart = separation(codes.test, seed=seed)
         alone = run.layers(codes, apart)
         advance("floor")
-        flips, noise = run.floor(), run.random_inputs()
+        flips, noise = run.floor(seen.test), run.random_inputs()
         beside = run.controls(seen, untrained, advance) if controls else {}
     own = Split(seen.train.accuracy, seen.test.accuracy)
     best = max(categories.knn, categories.logistic)
+    retention = best / own.test if own.test and same_classes(seen.train) else best
     return Measurement(
         model=codes.train.provenance.model,
         examples=Split(len(codes.train), len(codes.test)),
@@ -121,7 +122,7 @@ def measure(
         separation=apart,
         floor=flips,
         layers=alone,
-        regime=regime(found.train.redundancy_ratio, best / own.test if own.test else best, thresholds=thresholds),
+        regime=regime(found.train.redundancy_ratio, retention, thresholds=thresholds),
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -120,6 +120,13 @@ class Measurement(Result):
     regime: Regime
     notes: tuple[str, ...]
     provenance: Split[Provenance]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; of collision groups those with conflicting labels only, since all may be every row."""
+        body = super().to_dict()
+        for split in body["determinism"].values():
+            del split["groups"]
+        return body
 
     def tables(self) -> tuple[Table, ...]:
         """Return what people read first: codes, categorization beside its controls, layers, and the floor."""

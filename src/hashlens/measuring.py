@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.codes import Codes
+from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.encode import encode, fingerprint
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Reading
@@ -33,6 +33,7 @@ from hashlens.nets.untrained import untrained_copy
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
 
+Labelled = tuple[Any, Any]
 HYPERPLANE_BITS = 4096
 LAYER_KNN_BITS = 1024
 FLOOR_EXAMPLES = 256
@@ -49,17 +50,22 @@ class Measuring:
     logistic: LogisticMethod
     memory_budget: int
     notes: list[str] = field(default_factory=list)
+    _decoded: Split[Labelled] | None = None
 
     @property
     def rows(self) -> int:
         """Examples in all."""
         return len(self.data.train) + len(self.data.test)
 
-    def observe(self, model: torch.nn.Module | None = None) -> Split[Observation]:
-        """Run the network over train and test, once each."""
+    def observe(self, model: torch.nn.Module | None = None, penultimate: bool = False) -> Split[Observation]:
+        """Run the network (another one than its own: `model`) over train and test, once each."""
         row_budget = max(8, self.memory_budget // self.rows)
         network = self.model if model is None else model
-        seen = Split(*(observe(network, data, self.reading, row_budget) for data in (self.data.train, self.data.test)))
+        train, test = (
+            observe(network, data, self.reading, row_budget, penultimate) for data in (self.data.train, self.data.test)
+        )
+        codes = aligned([train.codes, test.codes])
+        seen = Split(replace(train, codes=codes[0]), replace(test, codes=codes[1]))
         if model is None:
             self.notes += [
                 f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, and the network's "
@@ -67,6 +73,12 @@ class Measuring:
                 for name, part in (("train", seen.train), ("test", seen.test))
                 if part.unknown_labels and part.codes.labels is not None
             ]
+            if not same_classes(seen.train):
+                self.notes.append(
+                    f"the network's output tells {seen.train.classes} classes apart and the labels of train another "
+                    "number: if it was not trained on these classes, its accuracy says nothing, and the regime "
+                    "compares the codes with an accuracy of 1 in its place"
+                )
         kept, whole = seen.train.codes.code_bits, seen.train.fingerprints.code_bits
         if kept < whole and model is None:
             self.notes.append(
@@ -112,10 +124,11 @@ class Measuring:
             )
         return tuple(found)
 
-    def floor(self) -> Floor | None:
-        """Encode some test examples twice, in one order and batch size and in another, and compare."""
+    def floor(self, seen: Observation) -> Floor | None:
+        """Encode some test examples, of those seen, in one order and batch size and in another, and compare."""
         try:
-            some = subset(self.data.test, min(FLOOR_EXAMPLES, len(self.data.test)))
+            affordable = max(8, self.memory_budget // (8 * max(1, seen.fingerprints.code_bits // 8)))
+            some = subset(self.data.test, min(FLOOR_EXAMPLES, affordable, len(self.data.test)))
             order = numpy_generator(self.reading.seed, "floor").permutation(len(some))
             settings = {**self._same_bits(), "forward": self.reading.forward, "mask": self.reading.mask}
             once = encode(self.model, some, batch_size=self.reading.batch_size, **settings)
@@ -147,13 +160,12 @@ class Measuring:
         self, seen: Split[Observation], untrained: torch.nn.Module | None, advance: Callable[[str], None]
     ) -> dict[str, Control]:
         """Measure every control; one that this network or data does not allow is unavailable, with the reason."""
-        labels = Split(seen.train.codes.labels, seen.test.codes.labels)
         found = {}
         works: dict[str, Callable[[], Control]] = {
             "untrained": lambda: self._untrained(untrained),
-            "random_hyperplanes": lambda: self._hyperplanes(seen, labels),
-            "raw_inputs": lambda: self._features("raw_inputs", self._raw(), labels),
-            "penultimate": lambda: self._penultimate(seen, labels),
+            "random_hyperplanes": lambda: self._hyperplanes(seen.train.fingerprints.code_bits),
+            "raw_inputs": lambda: self._features("raw_inputs", self._raw()),
+            "penultimate": lambda: self._penultimate(seen),
         }
         for name, work in works.items():
             advance(f"control {name.replace('_', ' ')}")
@@ -173,37 +185,46 @@ class Measuring:
         ratio = Split(redundancy_ratio(seen.train.fingerprints), redundancy_ratio(seen.test.fingerprints))
         return self._coded("untrained", seen.train.codes, seen.test.codes, ratio)
 
-    def _raw(self) -> Split[torch.Tensor]:
-        first = next(self.data.train.batches(1)).inputs
-        if not isinstance(first, torch.Tensor) or not first.is_floating_point():
-            raise DataError("inputs are not real-valued vectors")
-        self._require_memory("raw inputs", self.data.train, self.rows)
-        train, test = (data.load().tensor().float().flatten(1) for data in (self.data.train, self.data.test))
-        return Split(train, test)
+    def _raw(self) -> Split[Labelled]:
+        """Return the inputs of train and test as vectors, with the labels that came with them in this very pass."""
+        if self._decoded is None:
+            first = next(self.data.train.batches(1)).inputs
+            if not isinstance(first, torch.Tensor) or not first.is_floating_point():
+                raise DataError("inputs are not real-valued vectors")
+            self._require_memory("raw inputs", self.data.train, self.rows)
+            train, test = (data.load() for data in (self.data.train, self.data.test))
+            self._decoded = Split(*((part.tensor().float().flatten(1), part.labels) for part in (train, test)))
+        return self._decoded
 
     def _require_memory(self, what: str, like: Examples, rows: int) -> None:
         needed = 4 * rows * next(like.batches(1)).inputs[0].numel()
         if needed > self.memory_budget:
             raise DataError(f"{what} take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
 
-    def _hyperplanes(self, seen: Split[Observation], labels: Any) -> Control:
-        raw = self._raw()
-        bits = min(HYPERPLANE_BITS, seen.train.fingerprints.code_bits)
-        train, test = hyperplane_codes(raw.train, raw.test, bits, seed=self.reading.seed)
-        train, test = replace(train, labels=labels.train), replace(test, labels=labels.test)
+    def _hyperplanes(self, code_bits: int) -> Control:
+        (inputs, labels), (test_inputs, test_labels) = self._raw().train, self._raw().test
+        bits = min(HYPERPLANE_BITS, code_bits)
+        train, test = hyperplane_codes(inputs, test_inputs, bits, self.reading.seed, labels, test_labels)
         return self._coded("random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test)))
 
-    def _penultimate(self, seen: Split[Observation], labels: Any) -> Control:
+    def _penultimate(self, seen: Split[Observation]) -> Control:
         train, test = seen.train.penultimate, seen.test.penultimate
         if train is None or test is None:
-            raise MeasureError("no affine map with one row of inputs for each example was seen, or it is too wide")
-        return self._features("penultimate", Split(train, test), labels)
+            raise MeasureError(
+                "no affine map with one row of inputs for each example was seen, or its inputs take more than the "
+                "memory budget; raise memory_budget"
+            )
+        return self._features("penultimate", Split((train, seen.train.codes.labels), (test, seen.test.codes.labels)))
 
-    def _features(self, name: str, features: Split[Any], labels: Any) -> Control:
-        knn, logistic = feature_categorization(
-            features.train, labels.train, features.test, labels.test, k=self.k, logistic=self.logistic
-        )
+    def _features(self, name: str, features: Split[Labelled]) -> Control:
+        knn, logistic = feature_categorization(*features.train, *features.test, k=self.k, logistic=self.logistic)
         return Control(name, knn=knn, logistic=logistic)
+
+
+def same_classes(seen: Observation) -> bool:
+    """Return whether a network has as many outputs as its labels have classes, or none that could be compared."""
+    labels = seen.codes.labels
+    return labels is None or seen.predictions is None or seen.classes == len(set(labels.tolist()))
 
 
 def _lies_in_unit_range(examples: Examples) -> bool:

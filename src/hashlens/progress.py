@@ -4,9 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
+_shown: list["Progress"] = []
 PATIENCE_SECONDS = 2.0
 
 
@@ -24,19 +28,36 @@ def bar(description: str, total: int | None = None) -> Iterator[Callable[[str], 
     if not sys.stderr.isatty():
         yield lambda word: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     started = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with _display() as progress:
         task = progress.add_task(description, total=total, visible=False)
 
         def advance(word: str) -> None:
-            shown = f"{description} {word}" if word else description
+            shown = f"{description}: {word}" if word else description
             progress.update(task, advance=1, description=shown, visible=time.monotonic() - started > PATIENCE_SECONDS)
 
-        yield advance
+        try:
+            yield advance
+        finally:
+            progress.remove_task(task)
+
+
+@contextmanager
+def _display() -> Iterator["Progress"]:
+    """Yield the display of the bar around this one, or a new one: a terminal holds one at a time."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if _shown:
+        yield _shown[0]
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        _shown.append(progress)
+        try:
+            yield progress
+        finally:
+            _shown.clear()
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -19,9 +19,11 @@ import torch
 from hashlens.codes.borrow import RunningModule, borrowed, qualified_name
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
+from hashlens.codes.globs import selected
 from hashlens.codes.layers import Layer, lay_out
+from hashlens.codes.model_error import model_error
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
-from hashlens.errors import CaptureError, HashlensError, ModelError, nearest
+from hashlens.errors import CaptureError, HashlensError, nearest
 
 Tensor = torch.Tensor
 _ACTIVATION_NAMES = {qualified_name(kind) for kind in ACTIVATION_MODULES}
@@ -450,33 +452,5 @@ def _plain(x: Tensor, at: Tensor | float) -> bool:
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not isinstance(at, Tensor)
 
 
-def selected(name: str, patterns: Sequence[str] | None) -> bool:
-    """Return whether a layer name matches some glob and no ``!glob``.
-
-    >>> selected("hidden.0.relu", ["hidden.*", "!*.1.*"]), selected("head", ["!hidden.*"])
-    (True, True)
-    """
-    if patterns is None:
-        return True
-    wanted = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
-    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    return any(fnmatchcase(name, glob) for glob in wanted) and not any(fnmatchcase(name, glob) for glob in unwanted)
-
-
 def _short(names: list[str]) -> str:
     return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
-
-
-def model_error(error: Exception, inputs: Any) -> ModelError:
-    """Return the one-line error for a network that raised on its inputs."""
-    text = str(error).strip().splitlines() or [type(error).__name__]
-    marked = [at for at, line in enumerate(text) if "<--- HERE" in line]
-    if marked:  # of a script, where the first line says nothing
-        text = [f"`{text[marked[-1] - 1].strip()}` fails"]
-    if isinstance(error, torch.OutOfMemoryError):
-        return ModelError(f"out of memory: {text[0]}; use a smaller batch_size")
-    shape = f"{tuple(inputs.shape)} {inputs.dtype}" if isinstance(inputs, Tensor) else type(inputs).__name__
-    return ModelError(
-        f"the model rejects inputs of {shape}: {text[0]}; check the shape and dtype it takes, or give "
-        "forward=fn(model, batch)"
-    )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_positions
+from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_positions, widen
 from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
 from hashlens.codes.provenance import Provenance
 from hashlens.errors import CodesError, nearest
@@ -185,9 +185,13 @@ class Codes:
         The sample depends on the layout and the seed only, so train and test get the same one, and it is the one that
         ``encode(..., bits=bits, seed=seed)`` keeps.
         """
+        positions = sample_positions(self.code_bits, bits, seed)
+        if len(positions) == self.code_bits:
+            return self
         chosen = np.zeros(self.code_bits, np.bool_)
-        chosen[sample_positions(self.code_bits, bits, seed)] = True
-        return replace(self.keep(chosen), provenance=replace(self.provenance, sampled_from=self.code_bits, seed=seed))
+        chosen[positions] = True
+        whole = self.provenance.sampled_from or self.code_bits
+        return replace(self.keep(chosen), provenance=replace(self.provenance, sampled_from=whole, seed=seed))
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write the codes as a folder (see :mod:`hashlens.codes.store`) and return its path."""
@@ -248,6 +252,26 @@ def require_same_code(a: Codes, b: Codes) -> None:
         )
 
 
+def aligned(codes: Sequence[Codes]) -> list[Codes]:
+    """Return the codes with the same layout: those of token sequences (``mask=``) padded to the longest of all.
+
+    Raises
+    ------
+    CodesError
+        If they are not the same bits of the same network.
+    """
+    first = codes[0]
+    layouts = [part.layers for part in codes]
+    names = {tuple((at.name, at.gate, at.planes, at.shape[1:]) for at in layout) for layout in layouts}
+    padded = all(part.provenance.masked and part.provenance.same_network(first.provenance) for part in codes)
+    if not padded or len(names) > 1 or any(at.positions is not None for layout in layouts for at in layout):
+        for other in codes[1:]:
+            require_same_code(first, other)
+        return list(codes)
+    target = lay_out([max(same, key=lambda at: at.bits) for same in zip(*layouts, strict=True)])
+    return [replace(part, packed=widen(part.packed, part.layers, target), layers=target) for part in codes]
+
+
 def concatenate(codes: Sequence[Codes]) -> Codes:
     """Return the rows of several codes, in order.
 
@@ -258,9 +282,8 @@ def concatenate(codes: Sequence[Codes]) -> Codes:
     """
     if not codes:
         raise CodesError("nothing to concatenate: the list of codes is empty")
+    codes = aligned(codes)
     first = codes[0]
-    for other in codes[1:]:
-        require_same_code(first, other)
     labelled = [part.labels for part in codes if part.labels is not None]
     valued = [part.values for part in codes if part.values is not None]
     return replace(

@@ -11,9 +11,9 @@ import torch
 
 from hashlens.codes.capture import CapturedBatch
 from hashlens.codes.codes import Codes
-from hashlens.codes.fingerprint import Fingerprints, hash_padded_rows, hash_rows, hash_rows_torch
-from hashlens.codes.layers import BitChoice, Layer
-from hashlens.codes.packing import Packed, packed_bytes
+from hashlens.codes.fingerprint import Fingerprints, hash_padded_rows, hash_rows, hash_rows_torch, multilinear_keys
+from hashlens.codes.layers import BitChoice, Layer, widen
+from hashlens.codes.packing import Packed
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reader, Reading
 from hashlens.codes.store import CodesWriter
 from hashlens.data.examples import Batch
@@ -23,15 +23,6 @@ from hashlens.errors import CodesError
 def host(packed: Packed | torch.Tensor) -> Packed:
     """Return packed rows in the host's memory."""
     return packed.cpu().numpy() if isinstance(packed, torch.Tensor) else packed
-
-
-def widened(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> Packed:
-    """Return rows of `layers` in the layout of `target`, whose layers may be longer; the rest is zero padding."""
-    out = np.zeros((len(packed), sum(packed_bytes(layer.bits) for layer in target)), np.uint8)
-    for source, place in zip(layers, target, strict=True):
-        part = packed[:, source.columns]
-        out[:, place.start // 8 : place.start // 8 + part.shape[1]] = part
-    return out
 
 
 def batch_labels(batch: Batch) -> npt.NDArray[np.int64] | None:
@@ -145,7 +136,7 @@ class CodeRows:
         provenance = reader.provenance()
         if choice is not None:
             provenance = replace(provenance, sampled_from=sum(layer.bits for layer in reader.capture.layers))
-        rows = [widened(part, own, layers) if reader.capture.varying else part for part, own in self.packed]
+        rows = [widen(part, own, layers) if reader.capture.varying else part for part, own in self.packed]
         self.packed.clear()
         return Codes(
             np.concatenate(rows),
@@ -172,6 +163,7 @@ class HashRows:
 
     def __init__(self, padded: bool) -> None:
         self.padded = padded
+        self.keys: torch.Tensor | None = None
         self.hashes: list[npt.NDArray[np.uint64]] = []
         self.method = "xxh3-128"
 
@@ -182,7 +174,10 @@ class HashRows:
             self.hashes.append(hash_padded_rows(host(packed), captured.layers))
         elif isinstance(packed, torch.Tensor):
             self.method = "multilinear-128"
-            self.hashes.append(hash_rows_torch(packed.view(torch.int32)).cpu().numpy().view(np.uint64))
+            words = packed.view(torch.int32)
+            if self.keys is None:
+                self.keys = multilinear_keys(words.shape[1]).to(words.device)
+            self.hashes.append(hash_rows_torch(words, self.keys).cpu().numpy().view(np.uint64))
         else:
             self.hashes.append(hash_rows(packed))
 

@@ -74,7 +74,13 @@ def hash_padded_rows(packed: Packed, layers: Sequence[Layer]) -> npt.NDArray[np.
     return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
 
 
-def hash_rows_torch(words: torch.Tensor) -> torch.Tensor:
+def multilinear_keys(width: int) -> torch.Tensor:
+    """Return the fixed keys of :func:`hash_rows_torch` for rows of `width` 32-bit words, int64 ``(4, width + 1)``."""
+    generator = torch.Generator().manual_seed(torch_seed(0, "multilinear"))
+    return torch.randint(-(2**63), 2**63 - 1, (4, width + 1), generator=generator, dtype=torch.int64)
+
+
+def hash_rows_torch(words: torch.Tensor, keys: torch.Tensor | None = None) -> torch.Tensor:
     """Return a multilinear hash of each row, computed where the rows are.
 
     Four independent functions ``(a_0 + sum a_i w_i mod 2**64) >> 32`` over the 32-bit words ``w_i`` of a row, with
@@ -85,6 +91,8 @@ def hash_rows_torch(words: torch.Tensor) -> torch.Tensor:
     ----------
     words : torch.Tensor
         int32 ``(n, w)``.
+    keys : torch.Tensor, optional
+        :func:`multilinear_keys` of w, on the device of `words`, for a caller that has many batches.
 
     Returns
     -------
@@ -95,9 +103,8 @@ def hash_rows_torch(words: torch.Tensor) -> torch.Tensor:
     ----------
     Lemire, Kaser (2014): Strongly universal string hashing is fast. The Computer Journal 57(11).
     """
-    generator = torch.Generator().manual_seed(torch_seed(0, "multilinear"))
     width = words.shape[1]
-    keys = torch.randint(-(2**63), 2**63 - 1, (4, width + 1), generator=generator, dtype=torch.int64).to(words.device)
+    keys = multilinear_keys(width).to(words.device) if keys is None else keys
     totals = keys[:, 0].expand(len(words), 4).clone()
     for start in range(0, width, 4096):
         part = words[:, start : start + 4096].to(torch.int64) & 0xFFFFFFFF

@@ -13,7 +13,8 @@ import torch
 Bound = dict[str, Any]
 Plane = tuple[torch.Tensor, torch.Tensor | float]
 
-# A clamp from below at a tiny positive number guards a division or a logarithm (F.normalize); it is no activation.
+# A clamp from below at a tiny positive number guards a division or a logarithm (F.normalize, a probability kept off 0
+# and 1); it is no activation.
 GUARD = 1e-3
 
 
@@ -53,7 +54,7 @@ def _symmetric(bound: Bound) -> list[Plane]:
 
 def _clamp(bound: Bound) -> list[Plane]:
     low, high = bound.get("min"), bound.get("max")
-    if high is None and isinstance(low, (int, float)) and 0 < low <= GUARD:
+    if isinstance(low, (int, float)) and 0 < low <= GUARD and (high is None or 1 - GUARD <= high < 1):
         return []
     return [(bound["self"], at) for at in (low, high) if at is not None]
 

@@ -75,6 +75,15 @@ def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(placed)
 
 
+def widen(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> Packed:
+    """Return rows of `layers` in the layout of `target`, whose layers may be longer; the rest is zero padding."""
+    out = np.zeros((len(packed), sum(packed_bytes(layer.bits) for layer in target)), np.uint8)
+    for source, place in zip(layers, target, strict=True):
+        part = packed[:, source.columns]
+        out[:, place.start // 8 : place.start // 8 + part.shape[1]] = part
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class BitChoice:
     """Some bits of a layout, and the layout that they make.

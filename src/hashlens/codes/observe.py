@@ -14,8 +14,6 @@ from hashlens.codes.layers import BitChoice, choose_bits, sample_positions
 from hashlens.codes.reader import Reader, Reading
 from hashlens.errors import ModelError
 
-PENULTIMATE_LIMIT = 1 << 16
-
 
 @dataclass(frozen=True, eq=False)
 class Observation:
@@ -30,7 +28,8 @@ class Observation:
     predictions : numpy.ndarray or None
         int64 ``(n,)``: the class with the largest output; None when the output is not one row of scores an example.
     penultimate : numpy.ndarray or None
-        float32 ``(n, d)``: the input of the last affine map; None when it is wider than 65,536 values.
+        float32 ``(n, d)``: the input of the last affine map; None when it was not asked for, or takes more bytes a row
+        than the budget.
     classes : int
         Classes that the output tells apart: its scores, or two where there is one.
     """
@@ -55,7 +54,9 @@ class Observation:
         return float(np.mean(self.predictions == self.codes.labels))
 
 
-def observe(model: torch.nn.Module, data: Any, reading: Reading, row_budget: int) -> Observation:
+def observe(
+    model: torch.nn.Module, data: Any, reading: Reading, row_budget: int, penultimate: bool = False
+) -> Observation:
     """Run `model` over `data` once.
 
     Parameters
@@ -65,18 +66,21 @@ def observe(model: torch.nn.Module, data: Any, reading: Reading, row_budget: int
     reading : Reading
         How codes are read.
     row_budget : int
-        Bytes that a code may take; of wider ones a seeded sample of the bits is kept, the same for all data.
+        Bytes that a code may take; of wider ones a seeded sample of the bits is kept, the same for all data. Codes of
+        padded tokens are always kept whole.
+    penultimate : bool
+        Whether to keep penultimate features, of at most as many bytes.
     """
     rows, ids = CodeRows(), list[npt.NDArray[Any]]()
     prints = HashRows(padded=reading.mask is not None)
     scores, features = list[torch.Tensor](), list[npt.NDArray[np.float32]]()
     choice: BitChoice | None = None
-    with Reader(model, data, replace(reading, penultimate=True)) as reader:
+    with Reader(model, data, replace(reading, penultimate=penultimate)) as reader:
         for batch, captured in reader:
             prints.append(captured)
             ids.append(batch.ids)
             scores.extend(_scores(captured.output, len(batch)))
-            features.extend(_features(captured.penultimate, len(batch)))
+            features.extend(_features(captured.penultimate, len(batch), row_budget))
             if choice is None:
                 choice = _affordable(reader, row_budget)
             rows.append(batch, captured, choice)
@@ -123,8 +127,8 @@ def _predictions(scores: list[torch.Tensor]) -> npt.NDArray[np.int64]:
     return (every[:, 0] > half).numpy().astype(np.int64)
 
 
-def _features(penultimate: torch.Tensor | None, size: int) -> list[npt.NDArray[np.float32]]:
-    if penultimate is None or len(penultimate) != size or penultimate[0].numel() > PENULTIMATE_LIMIT:
+def _features(penultimate: torch.Tensor | None, size: int, row_budget: int) -> list[npt.NDArray[np.float32]]:
+    if penultimate is None or len(penultimate) != size or 4 * penultimate[0].numel() > row_budget:
         return []
     return [penultimate.detach().flatten(1).float().cpu().numpy().copy()]
 

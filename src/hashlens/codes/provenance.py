@@ -17,6 +17,7 @@ class Provenance:
     data: str = "arrays"
     granularity: str = "unit"
     gates: str = "activations"
+    masked: bool = False
     dtype: str = ""
     autocast: str = ""
     device: str = ""

@@ -156,6 +156,7 @@ class Reader:
             data=self.examples.name,
             granularity=reading.granularity,
             gates=reading.gates,
+            masked=reading.mask is not None,
             dtype=str(self.dtype).removeprefix("torch."),
             autocast=str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else "",
             device=str(self.device),

@@ -1,1 +1,1 @@
-"""report."""
+"""Reports: figure data apart from drawing, and pages that open anywhere."""

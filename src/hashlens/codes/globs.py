@@ -1,0 +1,17 @@
+"""Layer names by glob: which layers a code takes."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+
+def selected(name: str, patterns: Sequence[str] | None) -> bool:
+    """Return whether a layer name matches some glob and no ``!glob``.
+
+    >>> selected("hidden.0.relu", ["hidden.*", "!*.1.*"]), selected("head", ["!hidden.*"])
+    (True, True)
+    """
+    if patterns is None:
+        return True
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    return any(fnmatchcase(name, glob) for glob in wanted) and not any(fnmatchcase(name, glob) for glob in unwanted)

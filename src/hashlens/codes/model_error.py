@@ -1,0 +1,24 @@
+"""What to say when a network raises on its inputs."""
+
+from typing import Any
+
+import torch
+
+from hashlens.errors import ModelError
+
+Tensor = torch.Tensor
+
+
+def model_error(error: Exception, inputs: Any) -> ModelError:
+    """Return the one-line error for a network that raised on its inputs."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    marked = [at for at, line in enumerate(text) if "<--- HERE" in line]
+    if marked:  # of a script, where the first line says nothing
+        text = [f"`{text[marked[-1] - 1].strip()}` fails"]
+    if isinstance(error, torch.OutOfMemoryError):
+        return ModelError(f"out of memory: {text[0]}; use a smaller batch_size")
+    shape = f"{tuple(inputs.shape)} {inputs.dtype}" if isinstance(inputs, Tensor) else type(inputs).__name__
+    return ModelError(
+        f"the model rejects inputs of {shape}: {text[0]}; check the shape and dtype it takes, or give "
+        "forward=fn(model, batch)"
+    )
