@@ -59,13 +59,13 @@ def plain_parts(train, test, queries):
 def our_parts(train, test):
     """Return name -> (what was found, seconds), by hashlens."""
     from hashlens.measures import determinism, kmeans, knn_accuracy, logistic_regression
-    from hashlens.measures.logistic import ACCURACY_TOLERANCE
+    from hashlens.measures.logistic import accuracy_tolerance
 
     return {
         "determinism": timed(lambda: [determinism(part).redundancy_ratio for part in (train, test)], 3),
         "K-NN": timed(lambda: knn_accuracy(test, train), 3),
         "logistic, one-vs-one": timed(
-            lambda: logistic_regression(train, method="one-vs-one", tolerance=ACCURACY_TOLERANCE).accuracy(
+            lambda: logistic_regression(train, method="one-vs-one", tolerance=accuracy_tolerance(len(train))).accuracy(
                 test, test.labels
             ),
             3,

@@ -12,7 +12,7 @@ from hashlens.measures.clustering_accuracy import hungarian_accuracy, purity
 from hashlens.measures.features import FLOAT_BYTES, range_scaled
 from hashlens.measures.kmeans import kmeans
 from hashlens.measures.knn import check_k, knn_accuracy, knn_accuracy_features, knn_accuracy_leave_one_out
-from hashlens.measures.logistic import ACCURACY_TOLERANCE, LogisticMethod, logistic_regression
+from hashlens.measures.logistic import LogisticMethod, accuracy_tolerance, logistic_regression
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
 
@@ -126,7 +126,7 @@ def categorization(
     check_k(k, len(train))
     prepared = _prepare(train, test, memory_budget, seed)
     rows = prepared.features if prepared.features is not None else prepared.codes
-    model = logistic_regression(rows.train, train_labels, logistic, tolerance=ACCURACY_TOLERANCE)
+    model = logistic_regression(rows.train, train_labels, logistic, tolerance=accuracy_tolerance(len(train)))
     clusters = Split(
         _cluster_accuracies(rows.train, train_labels, classes, restarts, seed),
         _cluster_accuracies(rows.test, test_labels, classes, restarts, seed),

@@ -13,7 +13,7 @@ from hashlens.codes.provenance import Provenance
 from hashlens.errors import MeasureError
 from hashlens.measures.features import Features, as_features, full_precision, range_scaled
 from hashlens.measures.knn import knn_accuracy_features
-from hashlens.measures.logistic import ACCURACY_TOLERANCE, LogisticMethod, logistic_regression
+from hashlens.measures.logistic import LogisticMethod, accuracy_tolerance, logistic_regression
 from hashlens.result import Result, Split
 from hashlens.seeds import torch_generator
 
@@ -152,5 +152,5 @@ def feature_categorization(
     """
     train, test = range_scaled(train_features, test_features)
     knn = knn_accuracy_features(test, test_labels, train, train_labels, k)
-    model = logistic_regression(train, train_labels, logistic, tolerance=ACCURACY_TOLERANCE)
+    model = logistic_regression(train, train_labels, logistic, tolerance=accuracy_tolerance(len(train)))
     return knn, model.accuracy(test, test_labels)

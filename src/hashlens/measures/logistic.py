@@ -15,8 +15,6 @@ from hashlens.measures.logistic_loss import LogisticLoss, MultinomialLoss, Pairw
 from hashlens.measures.newton import minimise
 
 LogisticMethod = Literal["multinomial", "one-vs-one"]
-# Accuracies, unlike coefficients, do not gain from the last digits of the optimum.
-ACCURACY_TOLERANCE = 1e-2
 METHODS: tuple[LogisticMethod, ...] = get_args(LogisticMethod)
 
 
@@ -78,6 +76,11 @@ class LogisticModel:
 
 
 @full_precision()
+def accuracy_tolerance(rows: int) -> float:
+    """Return the tolerance that is enough for accuracies: 1e-5 nats an example, from where they change no more."""
+    return 1e-5 * rows
+
+
 def logistic_regression(
     features: Features | Codes,
     labels: npt.ArrayLike | None = None,
