@@ -1,6 +1,8 @@
 # Every target works on a fresh clone with nothing but Python and make; the first one that runs makes .venv.
 PYTHON ?= python3
 VENV ?= .venv
+# Where MNIST and CIFAR-10 lie as Parquet, for the benchmarks.
+DATA ?= data
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -21,7 +23,9 @@ docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 bench: $(VENV)/.dev
-	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	$(BIN)/python benchmarks/bench_capture.py
+	$(BIN)/python benchmarks/bench_measure.py --data $(DATA)/mnist
+	$(BIN)/python benchmarks/bench_memory.py --data $(DATA)/cifar10
 
 clean:
 	rm -rf $(VENV) docs/_build hashlens-demo

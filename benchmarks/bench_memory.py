@@ -49,7 +49,7 @@ def one(kind, source, batch_size):
 
     def fingerprint():
         prints = hl.fingerprint(network, examples, batch_size=batch_size)
-        return prints.code_bits, len(set(map(bytes, prints.hashes)))
+        return prints.code_bits, hl.redundancy_ratio(prints)
 
     started = time.perf_counter()
     result, growth = peak_growth(plain if kind == "plain" else fingerprint)

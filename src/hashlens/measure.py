@@ -55,7 +55,7 @@ def measure(
     logistic : {"multinomial", "one-vs-one"}
         How logistic regression takes more than two classes; the paper's is one-vs-one.
     controls : bool
-        Whether to measure the controls, which takes several times as long as the rest.
+        Whether to measure the controls, which can take several times as long as the rest.
     untrained : torch.nn.Module, optional
         The network before training, for the control; by default a copy with its parameters drawn anew.
     thresholds : RegimeThresholds, optional

@@ -143,8 +143,8 @@ class Measurement(Result):
             ("redundancy ratio R", number(ratio.train), number(ratio.test)),
             (f"R of {number(found.test.rarefied_to)} examples", number(found.train.rarefied_ratio),
              number(found.test.rarefied_ratio)),
-            ("collision probability", f"{found.train.collision_probability:.2e}",
-             f"{found.test.collision_probability:.2e}"),
+            ("collision probability", f"{found.train.collision_probability:.3g}",
+             f"{found.test.collision_probability:.3g}"),
             ("codes shared by several classes", number(groups.train), number(groups.test)),
             ("network accuracy", number(self.network_accuracy.train), number(self.network_accuracy.test)),
         ]  # fmt: skip
@@ -171,12 +171,11 @@ class Measurement(Result):
                 reasons.append(f"{name}: {control.reason}.")
         noise = self.random_inputs.redundancy_ratio
         if noise is not None:
-            rows.append(("codes of random inputs", "–", number(noise.test), "–", "–", "–", "–"))
+            rows.append(("random inputs", "–", number(noise.test), "–", "–", "–", "–"))
         columns = ("", "R train", "R test", "K-NN", "logistic", "purity", "Hungarian")
         how = f"Logistic regression: {own.logistic_method}. K-Means: by majority (purity), by matching (Hungarian)."
-        return table(
-            "Categorization on test, beside its controls", columns, rows, " ".join([how, *own.notes, *reasons])
-        )
+        title = "Categorization on test" + (", beside its controls" if self.controls else "")
+        return table(title, columns, rows, " ".join([how, *own.notes, *reasons]))
 
     def _layer_table(self) -> Table | None:
         if not self.layers:

@@ -42,7 +42,7 @@ class Table:
     note: str = ""
 
     def __rich__(self) -> RenderableType:
-        table = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+        table = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_header=any(self.columns))
         for position, column in enumerate(self.columns):
             table.add_column(Text(column), justify="right" if position else "left")
         for row in self.rows:

@@ -94,6 +94,13 @@ def test_debug_shows_the_traceback():
         run(["encode", "nowhere/net", "--data", "digits", "--out", "out", "--debug"])
 
 
+def test_no_command_prints_the_help_alone(capsys):
+    assert run([]) == 2
+    printed = capsys.readouterr()
+    assert "measure" in printed.out
+    assert printed.err == ""
+
+
 def test_help_lists_the_commands(capsys):
     assert run(["--help"]) == 0
     text = capsys.readouterr().out

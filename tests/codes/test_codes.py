@@ -89,6 +89,7 @@ def test_concatenation_keeps_order_and_refuses_other_models():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Codes.from_bits([[0, 1], [1, 0]])[0], "one row is codes\\[i : i \\+ 1\\]"),
         (lambda: Codes.from_bits([[0, 2]]), "0 and 1"),
         (lambda: Codes.from_bits([[0, 1]], labels=[1, 2]), "one entry for each of the 1 rows"),
         (lambda: Codes(np.zeros((2, 9), np.uint8), ()), "uint8"),

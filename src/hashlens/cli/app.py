@@ -65,7 +65,9 @@ def run(arguments: Sequence[str]) -> int:
         return _say("stopped", STOPPED)
     except Exception as error:
         if isinstance(error, UsageError):
-            return _say(_usage(error), YOURS)
+            message = _usage(error)
+            # Without a command, the help has been printed, and the error has nothing to add.
+            return _say(message, YOURS) if message else YOURS
         if debug:
             raise
         what = " ".join(f"{type(error).__name__}: {error}".split())
@@ -75,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
 def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
-    return f"{text} (see: {context.command_path} --help)" if context else text
+    return f"{text} (see: {context.command_path} --help)" if context and text else text
 
 
 def _say(message: str, status: int) -> int:

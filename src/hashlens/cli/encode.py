@@ -61,6 +61,8 @@ def encode(
     )
     if export is not None:
         codes.export(export)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"{out}: {len(codes):,} codes of {codes.code_bits:,} bits, {codes.packed.nbytes:,} bytes")
+    if export is not None:
+        console.print(f"{export}: the same as Parquet")
     console.print(f"next: hashlens.Codes.load({str(out)!r})")

@@ -20,7 +20,7 @@ Model = Annotated[
     str, typer.Argument(help="A folder that `hashlens train` wrote, package.module:factory, or a program .pt2.")
 ]
 Weights = Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt without pickles.")]
-Source = "digits#train, parquet:DIR#train[:48000], npz:FILE, folder:DIR, torchvision:NAME:ROOT, hub:OWNER/NAME#train"
+Source = "digits#train, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME"
 Layers = Annotated[
     list[str] | None, typer.Option(help="Glob over layer names; repeat for more; '!glob' leaves layers out.")
 ]

@@ -1,5 +1,6 @@
 """``hashlens train``: one network of the papers' architectures, by their recipes."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,15 +22,19 @@ from hashlens.cli.options import (
 
 
 def train(
-    architecture: Annotated[str, typer.Argument(help="mlp, lenet, vgg16, vgg19, resnet18, resnet20, ...")],
+    architecture: Annotated[
+        str, typer.Argument(help="mlp, lenet, vgg16, vgg19, resnet18, resnet20, resnet32, or resnet56.")
+    ],
     data: Annotated[str, typer.Option(help=f"What to train on: {Source}, ...")],
     out: Annotated[Path, typer.Option(help="Folder for the network; an interrupted training in it goes on.")],
     test: Annotated[str | None, typer.Option(help="Data for the accuracy at the end.")] = None,
-    recipe: Annotated[str, typer.Option(help="figures, scripts, ...: see the documentation.")] = "figures",
+    recipe: Annotated[str, typer.Option(help="figures, scripts, or cifar: see the documentation.")] = "figures",
     epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=0)] = None,
     width: Annotated[int | None, typer.Option(help="Units a hidden layer (mlp).", min=1)] = None,
     depth: Annotated[int | None, typer.Option(help="Hidden layers (mlp).", min=1)] = None,
-    batch_norm: Annotated[bool | None, typer.Option("--batch-norm/--no-batch-norm")] = None,
+    batch_norm: Annotated[
+        bool | None, typer.Option("--batch-norm/--no-batch-norm", help="Default: the recipe's.")
+    ] = None,
     dropout: Annotated[float | None, typer.Option(help="Probability of dropping a unit (mlp).")] = None,
     checkpoint: Annotated[
         list[int] | None, typer.Option(help="Keep the network after this epoch too (0: untrained); repeat for more.")
@@ -68,6 +73,7 @@ def train(
             **arguments,
         )
     write_json(trained.info, json)
-    console = Console()
+    console = Console(highlight=False)
     console.print(trained.info)
-    console.print(f"next: hashlens measure {out} --data '{data}' --test '{test or data}'", soft_wrap=True)
+    told = shlex.join([str(out), "--data", data, "--test", test or "DATA NOT SEEN"])
+    console.print(f"next: hashlens measure {told}", soft_wrap=True, markup=False)

@@ -83,8 +83,9 @@ class Codes:
 
     def __repr__(self) -> str:
         labelled = "labelled" if self.labels is not None else "unlabelled"
+        layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
         return (
-            f"Codes({len(self):,} rows of {self.code_bits:,} bits, {len(self.layers)} layers, {labelled}, "
+            f"Codes({len(self):,} rows of {self.code_bits:,} bits, {layers}, {labelled}, "
             f"{self.packed.nbytes:,} bytes, {self.provenance.model})"
         )
 
@@ -106,6 +107,8 @@ class Codes:
     def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[Any]) -> "Codes":
         """Return the codes of `rows` (a slice is a view)."""
         index = np.arange(len(self))[rows]
+        if index.ndim != 1:
+            raise CodesError(f"rows must be a slice, a list or a mask, received {rows!r}: one row is codes[i : i + 1]")
         chosen = rows if isinstance(rows, slice) else index
         return replace(
             self,

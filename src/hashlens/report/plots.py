@@ -46,6 +46,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
         axes.axhline(figure.mark, color="0.5", linestyle="--", linewidth=1)
     if figure.log_x:
         axes.set_xscale("log", base=2)
+        axes.locator_params(axis="x", numticks=7)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
