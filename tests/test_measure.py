@@ -280,3 +280,17 @@ def test_padded_tokens_of_varying_length_are_measured():
     assert report.redundancy_ratio.train == hl.redundancy_ratio(codes)
     assert report.code_bits == 7 * 6
     assert report.network_accuracy.test is not None
+
+
+def test_a_sample_of_bits_is_said_to_be_one(trained):
+    report = hl.measure(trained, "digits[:300]", "digits[300:400]", bits=20, controls=False)
+    assert any("20 of 64 bits" in note for note in report.notes)
+    assert "20 bits drawn from 64" in str(report)
+
+
+def test_codes_that_nothing_was_learnt_for_are_compared_with(trained):
+    report = hl.measure(trained, "digits#train", "digits#test")
+    own = max(report.categorization.knn, report.categorization.logistic)
+    untrained = report.controls["untrained"]
+    as_good = max(untrained.knn, untrained.logistic) >= own
+    assert as_good == any("codes of the untrained network do as well" in note for note in report.notes)

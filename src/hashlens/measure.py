@@ -102,6 +102,7 @@ def measure(
         advance("floor")
         flips, noise = run.floor(seen.test), run.random_inputs()
         beside = run.controls(seen, untrained, advance) if controls else {}
+        run.compare_with_controls(categories, beside)
     own = Split(seen.train.accuracy, seen.test.accuracy)
     best = max(categories.knn, categories.logistic)
     retention = best / own.test if own.test and same_classes(seen.train) else best

@@ -152,7 +152,9 @@ class Measurement(Result):
             f"{fewest:,} random bits give R <= .01" if fewest is not None else "even all bits leave R > .01 on train"
         )
         kind = "soft codes" if self.soft else "codes"
-        title = f"{self.model}: {kind} of {self.code_bits:,} bits, {self.informative_bits:,} of them informative"
+        whole = self.provenance.train.sampled_from
+        drawn = f" drawn from {whole:,}" if whole is not None and whole > self.code_bits else ""
+        title = f"{self.model}: {kind} of {self.code_bits:,} bits{drawn}, {self.informative_bits:,} of them informative"
         return table(title, ("", "train", "test"), rows, f"{enough}.")
 
     def _accuracy_table(self) -> Table:

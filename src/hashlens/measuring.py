@@ -79,6 +79,12 @@ class Measuring:
                     "number: if it was not trained on these classes, its accuracy says nothing, and the regime "
                     "compares the codes with an accuracy of 1 in its place"
                 )
+            whole = seen.train.fingerprints.provenance.sampled_from
+            if self.reading.bits is not None and whole is not None and whole > self.reading.bits:
+                self.notes.append(
+                    f"everything, R and the regime too, is that of {self.reading.bits:,} of {whole:,} bits, drawn at "
+                    "random as bits= asked"
+                )
         kept, whole = seen.train.codes.code_bits, seen.train.fingerprints.code_bits
         if kept < whole and model is None:
             self.notes.append(
@@ -174,6 +180,19 @@ class Measuring:
             except HashlensError as error:
                 found[name] = Control(name, available=False, reason=str(error))
         return found
+
+    def compare_with_controls(self, own: Categorization, controls: dict[str, Control]) -> None:
+        """Note when codes that nothing was learnt for do as well: the verdict then says little about training."""
+        best = max(own.knn, own.logistic)
+        for name in ("untrained", "random_hyperplanes"):
+            control = controls.get(name)
+            reached = max((control.knn or 0.0), (control.logistic or 0.0)) if control is not None else 0.0
+            if control is not None and control.available and reached >= best:
+                whose = "the untrained network" if name == "untrained" else "random hyperplanes of the same length"
+                self.notes.append(
+                    f"the codes of {whose} do as well ({reached:.3f} against {best:.3f}): on this data the code says "
+                    "little about training"
+                )
 
     def _coded(self, name: str, train: Codes, test: Codes, ratio: Split[float]) -> Control:
         found = self.categorize(Split(train, test))

@@ -20,6 +20,7 @@ from hashlens.cli.options import (
     Threads,
     Weights,
     check_outputs,
+    open_model,
     set_threads,
 )
 
@@ -47,7 +48,7 @@ def encode(
     set_threads(threads)
     check_outputs(out, export, force=force)
     codes = hl.encode(
-        hl.load_model(model, weights),
+        open_model(model, weights),
         data,
         layers=layers,
         granularity=granularity,  # type: ignore[arg-type]

@@ -21,7 +21,9 @@ from hashlens.cli.options import (
     Threads,
     Weights,
     check_outputs,
+    open_model,
     set_threads,
+    tell,
     write_json,
 )
 
@@ -54,7 +56,7 @@ def measure(
     set_threads(threads)
     check_outputs(json, html, force=force)
     measured = hl.measure(
-        hl.load_model(model, weights),
+        open_model(model, weights),
         data,
         test,
         layers=layers,
@@ -73,5 +75,8 @@ def measure(
     if html is not None:
         measured.to_html(html)
     Console().print(measured)
+    for what, written in (("page", html), ("numbers", json)):
+        if written is not None:
+            tell(f"{what}: {written}")
     if html is None:
-        Console(stderr=True, soft_wrap=True).print("[dim]a page to look at: add --html report.html[/dim]")
+        tell("a page to look at: add --html report.html")

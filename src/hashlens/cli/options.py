@@ -1,11 +1,13 @@
 """Options that mean the same in every command."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from rich.console import Console
 
 from hashlens.files import check_writable, written_whole
 from hashlens.result import Result
@@ -45,6 +47,22 @@ def check_outputs(*paths: Path | None, force: bool) -> None:
     for path in paths:
         if path is not None:
             check_writable(path, overwrite=force)
+
+
+def open_model(model: str, weights: Path | None) -> torch.nn.Module:
+    """Load the network that a command names; say so when a factory's own weights are all there is."""
+    from hashlens.nets import load_model
+
+    loaded = load_model(model, weights)
+    if weights is None and ":" in Path(model).name:
+        tell(f"{model}: weights as the factory returned them; give trained ones with --weights")
+    return loaded
+
+
+def tell(message: str) -> None:
+    """Say something beside the result, on standard error, if somebody is there to read it."""
+    if sys.stderr.isatty():
+        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(message, style="dim")
 
 
 def write_json(result: Result, path: Path | None) -> None:

@@ -147,6 +147,10 @@ def categorization(
     )
 
 
+KMEANS_BITS = 4096
+"""K-Means, the slowest of the three by far on wide codes, takes at most so many bits."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     """The informative codes, sampled if need be; with channel values, the scaled values in their place."""
@@ -172,14 +176,15 @@ def _prepare(train: Codes, test: Codes, memory_budget: int, seed: int) -> _Prepa
             f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows apart"
         )
     fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
+    narrowed = (f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}.",) if bits > KMEANS_BITS < fit else ()
     if bits <= fit:
-        return _Prepared(codes, None, bits, bits)
+        return _Prepared(codes, None, bits, bits, notes=narrowed)
     sampled = Split(codes.train.sample_bits(fit, seed), codes.test.sample_bits(fit, seed))
     note = (
         f"Measured on {fit:,} of {bits:,} informative bits, drawn with seed {seed}: all of them would take "
         f"{bits / fit * memory_budget / 2**30:.3g} GiB, more than the memory budget of {memory_budget / 2**30:.3g} GiB."
     )
-    return _Prepared(sampled, None, bits, fit, True, (note,))
+    return _Prepared(sampled, None, bits, fit, True, (note, *narrowed))
 
 
 def _knn(prepared: _Prepared, k: int) -> float:
@@ -200,5 +205,7 @@ def _cluster_accuracies(
     rows: Codes | torch.Tensor, labels: Labels, k: int, restarts: int, seed: int
 ) -> tuple[float, float]:
     """Return purity and Hungarian accuracy of K-Means."""
+    if isinstance(rows, Codes):
+        rows = rows.sample_bits(KMEANS_BITS, seed)
     found = kmeans(rows, k, restarts, seed)
     return purity(found.assignment, labels), hungarian_accuracy(found.assignment, labels)

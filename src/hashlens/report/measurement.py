@@ -70,12 +70,16 @@ def _distances(measured: Measurement) -> Histogram:
     )
 
 
+def _png(figure: Figure) -> str:
+    picture = io.BytesIO()
+    draw([figure]).savefig(picture, format="png", dpi=110)
+    return base64.b64encode(picture.getvalue()).decode()
+
+
 def write_measurement_page(measured: Measurement, path: str | Path) -> Path:
     """Write a measurement as one HTML file that fetches nothing, and return its path."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    picture = io.BytesIO()
-    draw(measurement_figures(measured)).savefig(picture, format="png", dpi=110)
     pages = Environment(loader=PackageLoader("hashlens.report", "html"), autoescape=True, undefined=StrictUndefined)
     origin = measured.provenance.train
     text = pages.get_template("page.html.jinja").render(
@@ -86,8 +90,7 @@ def write_measurement_page(measured: Measurement, path: str | Path) -> Path:
         ),
         verdict=measured.regime.name,
         reason=measured.regime.reason,
-        picture=base64.b64encode(picture.getvalue()).decode(),
-        picture_text="Accuracies and redundancy beside controls, bits to determinism, Hamming distances; tables below.",
+        pictures=[{"title": figure.title, "data": _png(figure)} for figure in measurement_figures(measured)],
         tables=measured.tables(),
         notes=measured.notes,
         version=__version__,
