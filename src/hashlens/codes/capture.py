@@ -8,7 +8,6 @@ copy.
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Any
 
@@ -19,11 +18,11 @@ import torch
 from hashlens.codes.borrow import RunningModule, borrowed, qualified_name
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
-from hashlens.codes.globs import selected
 from hashlens.codes.layers import Layer, lay_out
+from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
-from hashlens.errors import CaptureError, HashlensError, nearest
+from hashlens.errors import CaptureError, HashlensError
 
 Tensor = torch.Tensor
 _ACTIVATION_NAMES = {qualified_name(kind) for kind in ACTIVATION_MODULES}
@@ -67,17 +66,13 @@ class Capture:
         penultimate: bool = False,
     ) -> None:
         self.model = model
-        self.patterns = None if layers is None else list(layers)
+        self.layout = Layout(layers)
         self.channel = granularity == "channel"
         self.every_gate = gates == "all"
         self.hard_only = gates == "hard"
         self.keep_penultimate = penultimate
-        self.layout: list[Layer] | None = None
         self.kept: dict[str, npt.NDArray[np.int64]] | None = None
-        self.reached: dict[str, bool] = {}
-        self.ignored: dict[str, None] = {}
         self.batch_axis: dict[str, int | None] | None = None
-        self.varying = False
         self._scratch = np.empty(0, np.bool_)
         self._probed: dict[str, tuple[int, ...]] | None
         self._start_batch(0, None)
@@ -103,7 +98,7 @@ class Capture:
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers seen, laid out in a row."""
-        return lay_out(self.layout or [])
+        return lay_out(self.layout.layers)
 
     def run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int, mask: Tensor | None = None) -> CapturedBatch:
         """Run ``call(network, inputs)`` on one batch of `size` examples and return its bits.
@@ -136,8 +131,7 @@ class Capture:
         except Exception as error:  # whatever a user's network raises
             if dispatch.fault is not None:
                 raise dispatch.fault from None
-            # A scripted network turns our own refusal into a RuntimeError of its interpreter.
-            raise self._refusal or model_error(error, inputs) from error
+            raise model_error(error, inputs) from error
         self._finish_batch()
         return CapturedBatch(self._row(size), self._value_row(), lay_out(self._seen), output, self._penultimate)
 
@@ -179,7 +173,6 @@ class Capture:
         self._entered: list[int] = []
         self._affine: list[tuple[str, int, bool]] = []
         self._penultimate: Tensor | None = None
-        self._refusal: CaptureError | None = None
 
     # --- what the modules tell -----------------------------------------------------------------------------------
 
@@ -207,7 +200,7 @@ class Capture:
         if axis is None or not self._selected(name):
             return
         if gate.soft and self.hard_only:
-            raise self.refuse(
+            raise CaptureError(
                 f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
                 f"layers='!{name}', or read soft codes with gates='activations'"
             )
@@ -234,11 +227,6 @@ class Capture:
         if self.keep_penultimate and inputs.dim() >= 2 and len(inputs) == self._size:
             self._penultimate = inputs
 
-    def refuse(self, reason: str) -> CaptureError:
-        """Return the error for what cannot be read, and remember it: a scripted network may hide it on its way up."""
-        self._refusal = CaptureError(reason)
-        return self._refusal
-
     def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
         """Return the batch axis of a gate's input (-1: tokens are folded into it); None if it is no activation."""
         if self._probed is not None:
@@ -251,7 +239,7 @@ class Capture:
             known = (self.batch_axis or {}).get(name, 0)  # a gate that the probe did not reach has it in front
             if known is not None and known < x.dim() and x.shape[known] == self._size:
                 return known
-        if self.layout is None and selected(name, self.patterns):
+        if not self.layout.known and self.layout.selected(name):
             self._ignore(operator, x)
         return None
 
@@ -259,12 +247,12 @@ class Capture:
         path, kind = self._running.current
         seen = f"{operator} of {tuple(x.shape)} for {self._size} examples"
         if kind in _ACTIVATION_NAMES and x.is_floating_point() and x.numel() and not isinstance(x, torch.nn.Parameter):
-            raise self.refuse(
+            raise CaptureError(
                 f"activation module {path or 'the model'!r} ran ({seen}), and none of its axes is the batch, so its "
                 f"units belong to no example: give mask= if tokens are folded into the batch, or leave it out with "
                 f"layers='!{path}*'"
             )
-        self.ignored[f"{path or 'root'}: {seen}"] = None
+        self.layout.ignored[f"{path or 'root'}: {seen}"] = None
 
     def _in_front(self, x: Any, axis: int) -> Any:
         """Return a gate's input or output, or a breakpoint of its shape, with the batch in front."""
@@ -286,9 +274,7 @@ class Capture:
         return name
 
     def _selected(self, name: str) -> bool:
-        if name not in self.reached:
-            self.reached[name] = selected(name, self.patterns)
-        return self.reached[name] and (self.kept is None or name in self.kept)
+        return self.layout.selected(name) and (self.kept is None or name in self.kept)
 
     def _check_finite(self, name: str, x: Tensor) -> None:
         total = x.sum(dtype=torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else None)
@@ -297,7 +283,7 @@ class Capture:
         elif not isfinite(float(total)):
             bad = int((~torch.isfinite(x)).sum())
             if bad:
-                raise self.refuse(
+                raise CaptureError(
                     f"layer {name!r}: {bad:,} of {x.numel():,} activations are NaN or infinite; check the inputs "
                     "(NaN, missing normalisation) and the weights"
                 )
@@ -345,7 +331,7 @@ class Capture:
             return x
         axis = 2 if dims == 3 and self._channel_axis(x[..., 0] if planes else x) == 1 else 1
         if x.shape[axis] != mask.shape[1]:
-            raise self.refuse(
+            raise CaptureError(
                 f"layer {name!r}: {tuple(x.shape[1:dims])} activations an example do not have the {mask.shape[1]} "
                 f"positions of the mask where they can be masked; leave it out with layers='!{name}'"
             )
@@ -358,35 +344,13 @@ class Capture:
         positions = None if self.kept is None else self.kept[layer.name]
         if positions is not None:
             bits = bits[:, torch.from_numpy(positions).to(bits.device)]
-        self._expect(replace(layer, bits=bits.shape[1], positions=positions))
+        placed = replace(layer, bits=bits.shape[1], positions=positions)
+        self.layout.expect(placed, len(self._seen), padded=self._mask is not None and positions is None)
+        self._seen.append(placed)
         if bits.device.type == "cpu":
             self._parts.append(pack_bits(bits.numpy()))
         else:
             self._parts.append(pack_bits_torch(bits))
-
-    def _expect(self, layer: Layer) -> None:
-        """Add a layer to those of this batch; it must be the one that stood there in the batches before."""
-        at = len(self._seen)
-        self._seen.append(layer)
-        if self.layout is None:
-            return
-        if at >= len(self.layout) or self.layout[at].name != layer.name:
-            raise self.refuse(
-                f"layer {layer.name!r} ran where the first batch ran "
-                f"{self.layout[at].name if at < len(self.layout) else 'nothing more'!r}: the gates that run depend on "
-                "the data; choose those that always run with layers="
-            )
-        known = self.layout[at]
-        if known.shape == layer.shape:
-            return
-        if self._mask is None or known.shape[1:] != layer.shape[1:] or self.kept is not None:
-            raise self.refuse(
-                f"layer {layer.name!r}: {layer.shape} activations an example, {known.shape} in an earlier batch; "
-                'inputs of varying size need mask= (padded tokens) or granularity="channel"'
-            )
-        self.varying = True
-        if layer.shape[0] > known.shape[0]:
-            self.layout[at] = layer
 
     def _finish_batch(self) -> None:
         if self._sums:
@@ -394,35 +358,7 @@ class Capture:
             bad = [name for (name, _), good in zip(self._sums, finite, strict=True) if not good]
             if bad:
                 raise CaptureError(f"layer {bad[0]!r}: some activations are NaN or infinite; check inputs and weights")
-        if self.layout is None:
-            self._check_selection()
-            self.layout = self._seen
-        elif len(self._seen) < len(self.layout):
-            missing = self.layout[len(self._seen)].name
-            raise CaptureError(
-                f"layer {missing!r} ran in the first batch and not in this one: the gates that run depend on the data; "
-                "choose those that always run with layers="
-            )
-
-    def _check_selection(self) -> None:
-        if not self.reached:
-            seen = "; ".join(list(self.ignored)[:5])
-            raise CaptureError(
-                "the model gives no code: no activation was reached in eval mode"
-                + (f" that has the {self._size} examples in front. Seen: {seen}" if seen else "")
-                + ". hashlens reads ReLU-like gates (hard) and GELU, SiLU, tanh, sigmoid, ... (soft)"
-            )
-        for pattern in self.patterns or []:
-            if not any(fnmatchcase(name, pattern.removeprefix("!")) for name in self.reached):
-                hint = nearest(pattern, self.reached)
-                raise CaptureError(
-                    f"no layer matches {pattern!r}: it is never reached in eval mode; "
-                    + (f"{hint} " if hint.startswith("did you mean") else "")
-                    + f"layers with gates: {_short(list(self.reached))}"
-                )
-        if not self._seen:
-            names = _short(list(self.reached))
-            raise CaptureError(f"layers={self.patterns} leave no layer; layers with gates: {names}")
+        self.layout.finish(self._seen, self._size)
 
     # --- rows ----------------------------------------------------------------------------------------------------
 
@@ -450,7 +386,3 @@ def _moving_axis(few: tuple[int, ...], more: tuple[int, ...]) -> int | None:
 def _plain(x: Tensor, at: Tensor | float) -> bool:
     """Return whether NumPy can compare `x` with the breakpoint where it is."""
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not isinstance(at, Tensor)
-
-
-def _short(names: list[str]) -> str:
-    return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")

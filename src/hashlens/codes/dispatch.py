@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hashlens.codes.gates import FUSED, GATES, MAX_POOLS, Bound, Gate, bind
-from hashlens.errors import CaptureError, HashlensError
+from hashlens.errors import CaptureError
 
 Tensor = torch.Tensor
 POOL = "pool"
@@ -35,9 +35,6 @@ class Watcher(Protocol):
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Take note of an affine map that ran, and of how many channels it gave."""
 
-    def refuse(self, reason: str) -> CaptureError:
-        """Return the error for what cannot be read."""
-
 
 class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Tell a watcher of every gate, pool and affine map that runs, and refuse operators that hide one.
@@ -45,7 +42,7 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes
     ----------
     fault : Exception or None
-        What the watcher raised, refusals apart: a fault of ours, and none of the network that runs.
+        What the watcher raised. A network may hide it on its way up, as scripted ones do.
     """
 
     def __init__(self, watcher: Watcher) -> None:
@@ -70,7 +67,8 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operator, meaning = role
         if isinstance(meaning, str) and meaning is not POOL:
             where = self.watcher.running_path or "the model"
-            raise self.watcher.refuse(f"{where}: the fused operator {operator!r} hides its gates; {meaning}")
+            self.fault = CaptureError(f"{where}: the fused operator {operator!r} hides its gates; {meaning}")
+            raise self.fault
         result = func(*args, **kwargs)
         with self._watching():
             if meaning is POOL:
@@ -97,8 +95,6 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _watching(self) -> Iterator[None]:
         try:
             yield
-        except HashlensError:
-            raise
         except Exception as error:
             self.fault = error
             raise

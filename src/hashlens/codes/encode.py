@@ -136,7 +136,7 @@ class CodeRows:
         provenance = reader.provenance()
         if choice is not None:
             provenance = replace(provenance, sampled_from=sum(layer.bits for layer in reader.capture.layers))
-        rows = [widen(part, own, layers) if reader.capture.varying else part for part, own in self.packed]
+        rows = [widen(part, own, layers) if reader.capture.layout.varying else part for part, own in self.packed]
         self.packed.clear()
         return Codes(
             np.concatenate(rows),
@@ -152,7 +152,7 @@ def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Read
     with CodesWriter(out, overwrite) as writer, Reader(model, data, reading) as reader:
         for batch, captured in reader:
             writer.append(host(captured.packed), batch_labels(batch), batch.ids, captured.values)
-            if reader.capture.varying:
+            if reader.capture.layout.varying:
                 raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
         writer.finish(reader.capture.layers, reader.provenance())
     return Codes.load(out, verify=False)

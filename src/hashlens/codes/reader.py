@@ -133,7 +133,7 @@ class Reader:
         self.sampled_from = sum(layer.bits for layer in layers)
         choice = choose_bits(layers, sample_positions(self.sampled_from, bits, self.reading.seed))
         self.capture.kept = {layer.name: columns for layer, columns in zip(choice.sources, choice.columns, strict=True)}
-        self.capture.layout = None
+        self.capture.layout.forget()
 
     def _run(self, batch: Batch) -> CapturedBatch:
         size, forward, mask = len(batch), self.reading.forward, None
@@ -164,7 +164,7 @@ class Reader:
             threads=torch.get_num_threads(),
             seed=reading.seed,
             sampled_from=self.sampled_from,
-            ignored=tuple(self.capture.ignored),
+            ignored=tuple(self.capture.layout.ignored),
             torch_version=torch.__version__,
         )
 

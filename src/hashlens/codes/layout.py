@@ -1,0 +1,93 @@
+"""Layout: the layers that a network's first batch ran, which every later batch must run in the same order."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from hashlens.codes.globs import selected
+from hashlens.codes.layers import Layer
+from hashlens.errors import CaptureError, nearest
+
+
+class Layout:
+    """The layers of a code, chosen by globs, learnt from the first batch and held to by the others.
+
+    Parameters
+    ----------
+    patterns : sequence of str, optional
+        Globs over layer names; ``!glob`` leaves layers out. None takes all.
+    """
+
+    def __init__(self, patterns: Sequence[str] | None) -> None:
+        self.patterns = None if patterns is None else list(patterns)
+        self.layers: list[Layer] = []
+        self.known = False
+        self.varying = False
+        self.reached: dict[str, bool] = {}
+        self.ignored: dict[str, None] = {}
+
+    def selected(self, name: str) -> bool:
+        """Return whether the layer of this name, which was reached, is wanted."""
+        if name not in self.reached:
+            self.reached[name] = selected(name, self.patterns)
+        return self.reached[name]
+
+    def forget(self) -> None:
+        """Learn the layers anew from the next batch."""
+        self.layers, self.known = [], False
+
+    def expect(self, layer: Layer, at: int, padded: bool) -> None:
+        """Check the layer that a batch ran as its `at`-th; with `padded` positions it may be shorter or longer."""
+        if not self.known:
+            return
+        if at >= len(self.layers) or self.layers[at].name != layer.name:
+            before = self.layers[at].name if at < len(self.layers) else "nothing more"
+            raise CaptureError(
+                f"layer {layer.name!r} ran where the first batch ran {before!r}: the gates that run depend on the "
+                "data; choose those that always run with layers="
+            )
+        known = self.layers[at]
+        if known.shape == layer.shape:
+            return
+        if not padded or known.shape[1:] != layer.shape[1:]:
+            raise CaptureError(
+                f"layer {layer.name!r}: {layer.shape} activations an example, {known.shape} in an earlier batch; "
+                'inputs of varying size need mask= (padded tokens) or granularity="channel"'
+            )
+        self.varying = True
+        if layer.shape[0] > known.shape[0]:
+            self.layers[at] = layer
+
+    def finish(self, seen: list[Layer], size: int) -> None:
+        """Take note of all layers that a batch of `size` examples ran."""
+        if not self.known:
+            self._check_selection(seen, size)
+            self.layers, self.known = seen, True
+        elif len(seen) < len(self.layers):
+            raise CaptureError(
+                f"layer {self.layers[len(seen)].name!r} ran in the first batch and not in this one: the gates that run "
+                "depend on the data; choose those that always run with layers="
+            )
+
+    def _check_selection(self, seen: list[Layer], size: int) -> None:
+        if not self.reached:
+            ignored = "; ".join(list(self.ignored)[:5])
+            raise CaptureError(
+                "the model gives no code: no activation was reached in eval mode"
+                + (f" that has the {size} examples as an axis. Seen: {ignored}" if ignored else "")
+                + ". hashlens reads ReLU-like gates (hard) and GELU, SiLU, tanh, sigmoid, ... (soft)"
+            )
+        names = _short(list(self.reached))
+        for pattern in self.patterns or []:
+            if not any(fnmatchcase(name, pattern.removeprefix("!")) for name in self.reached):
+                hint = nearest(pattern, self.reached)
+                raise CaptureError(
+                    f"no layer matches {pattern!r}: it is never reached in eval mode; "
+                    + (f"{hint} " if hint.startswith("did you mean") else "")
+                    + f"layers with gates: {names}"
+                )
+        if not seen:
+            raise CaptureError(f"layers={self.patterns} leave no layer; layers with gates: {names}")
+
+
+def _short(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
