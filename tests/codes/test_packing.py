@@ -37,3 +37,11 @@ def test_first_bit_is_the_lowest_of_the_first_byte():
     assert packed[1] == 2
     assert packed[8] == 1 << 5
     assert packed.view(np.uint64).tolist() == [1 + (1 << 9), 1 << 5]
+
+
+@given(st.integers(1, 3))
+def test_rows_are_whole_words_whatever_the_order_of_the_bits(words):
+    bits = np.asfortranarray(np.random.default_rng(words).random((5, 64 * words)) < 0.5)
+    packed = pack_bits(bits)
+    assert packed.view(np.uint64).shape == (5, words)
+    assert np.array_equal(unpack_bits(packed, 64 * words), bits)

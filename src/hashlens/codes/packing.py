@@ -41,7 +41,7 @@ def pack_bits(bits: npt.NDArray[np.bool_], out: Packed | None = None) -> Packed:
     """
     packed = np.packbits(bits, axis=1, bitorder="little")
     if out is None:
-        if packed.shape[1] == packed_bytes(bits.shape[1]):
+        if packed.shape[1] == packed_bytes(bits.shape[1]) and packed.flags.c_contiguous:
             return packed
         out = np.zeros((len(bits), packed_bytes(bits.shape[1])), np.uint8)
     out[:, : packed.shape[1]] = packed
