@@ -8,6 +8,7 @@
     │   └── CaptureError     its gates: none, hidden, non-finite, of varying size
     ├── CodesError           codes: mixed models, corrupt or newer folder
     ├── MeasureError         a measure asked for what the codes cannot give
+    ├── StudyError           a study: its spec, its store, its results
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not there
     └── MissingExtraError    an optional dependency that is not installed
@@ -42,6 +43,10 @@ class CodesError(HashlensError):
 
 class MeasureError(HashlensError):
     """A measure was asked for something that the codes or labels cannot give."""
+
+
+class StudyError(HashlensError):
+    """The spec of a study is wrong, or its store is of another study, locked or corrupt."""
 
 
 class OutputError(HashlensError):

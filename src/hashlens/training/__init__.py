@@ -1,5 +1,6 @@
-"""Training one network: recipes, the loop, and what it leaves on disk."""
+"""Training one network or many at once: recipes, the loop, and what it leaves on disk."""
 
+from hashlens.training.ensemble import Member, MemberFitted, fit_ensemble
 from hashlens.training.evaluate import accuracy
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted
@@ -11,12 +12,15 @@ __all__ = [
     "RECIPES",
     "Epoch",
     "Fitted",
+    "Member",
+    "MemberFitted",
     "Recipe",
     "Trained",
     "accuracy",
     "batch_order",
     "find_recipe",
     "fit",
+    "fit_ensemble",
     "split_batches",
     "train",
 ]

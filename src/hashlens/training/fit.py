@@ -17,11 +17,10 @@ from hashlens.nets.digest import parameters_digest
 from hashlens.nets.folder import NetworkInfo
 from hashlens.seeds import torch_seed
 from hashlens.training.evaluate import accuracy, check_examples, network_device
-from hashlens.training.fitted import Epoch, Fitted
+from hashlens.training.fitted import Epoch, Fitted, stalled
 from hashlens.training.journal import Journal
 from hashlens.training.order import batch_order
 from hashlens.training.recipe import Recipe, find_recipe
-from hashlens.training.schedules import SCHEDULES
 from hashlens.training.steps import recipe_optimizer, train_epoch
 
 # Examples up to this size, in bytes, are moved to the device once; larger ones batch by batch.
@@ -123,7 +122,7 @@ def _run(
     labels = torch.from_numpy(examples.labels).to(device)
     if examples.inputs.nbytes <= RESIDENT:
         examples = replace(examples, inputs=examples.inputs.to(device))
-    while len(history) < recipe.epochs and not _stalled(history, recipe.patience):
+    while len(history) < recipe.epochs and not stalled(history, recipe.patience):
         number = len(history) + 1
         rate = _set_learning_rate(optimizer, recipe, number)
         _seed_dropout(device, torch_seed(seed, "dropout", number))
@@ -136,7 +135,7 @@ def _run(
             reason = str(error).split("\n")[0]
             raise ModelError(f"training {type(network).__name__} failed in epoch {number}: {reason}") from error
         seconds = time.perf_counter() - started
-        _check_finite(loss, number, rate)
+        check_finite(loss, number, rate)
         validated = None if validation is None else accuracy(network, validation)
         history.append(Epoch(number, loss, hits, validated, rate, seconds))
         if journal is not None:
@@ -176,16 +175,11 @@ def _journal(
     return Journal(out, frozenset(checkpoints), run, info)
 
 
-def _stalled(history: list[Epoch], patience: int | None) -> bool:
-    losses = [epoch.loss for epoch in history]
-    return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
-
-
 def _set_learning_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: int) -> float:
-    share = SCHEDULES[recipe.schedule](epoch, recipe.epochs, recipe.decay_every, recipe.decay_factor)
+    rate = recipe.rate(epoch)
     for group in optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * share
-    return recipe.learning_rate * share
+        group["lr"] = rate
+    return rate
 
 
 def _seed_dropout(device: torch.device, seed: int) -> None:
@@ -197,7 +191,8 @@ def _seed_dropout(device: torch.device, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
-def _check_finite(loss: float, epoch: int, rate: float) -> None:
+def check_finite(loss: float, epoch: int, rate: float) -> None:
+    """Raise ModelError, with the way out, for a loss that is no longer a number."""
     if not math.isfinite(loss):
         raise ModelError(
             f"the training loss is {loss} in epoch {epoch} at learning rate {rate:g}: "

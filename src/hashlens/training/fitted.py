@@ -1,5 +1,6 @@
 """What a training did, epoch by epoch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -35,6 +36,12 @@ class Epoch:
     validation_accuracy: float | None
     learning_rate: float
     seconds: float
+
+
+def stalled(history: Sequence[Epoch], patience: int | None) -> bool:
+    """Return whether the last `patience` epochs brought no lower training loss than those before; None never stalls."""
+    losses = [epoch.loss for epoch in history]
+    return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 @dataclass(frozen=True)

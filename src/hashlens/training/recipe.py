@@ -71,6 +71,15 @@ class Recipe(Result):
         if not self.learning_rate > 0:
             raise ModelError(f"recipe {self.name!r}: learning_rate must be positive, received {self.learning_rate}")
 
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 1.
+
+        >>> RECIPES["scripts"].rate(20), RECIPES["scripts"].rate(21)
+        (0.01, 0.001)
+        """
+        share = SCHEDULES[self.schedule](epoch, self.epochs, self.decay_every, self.decay_factor)
+        return self.learning_rate * share
+
     def __rich__(self) -> Table:
         table = Table(title=f"recipe {self.name}", show_header=False)
         for key, value in self.to_dict().items():

@@ -1,0 +1,296 @@
+"""One epoch of a perceptron as one compiled loop, which holds no lock, so that threads train networks side by side.
+
+A small network lives in the cache of one core, where a step costs little more than its two large products. Calling
+PyTorch for every operation of every step costs several times as much, and stacking many networks moves them all through
+memory at each step. The formulas are those of ``torch.nn`` and ``torch.optim``; the products are BLAS.
+
+Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+ADAM, SGD = 0, 1
+MOMENTUM = 0.9
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+NORM_MOMENTUM, NORM_EPSILON = 0.1, 1e-5
+
+# Sums may be reordered, as in any BLAS; infinities and NaN keep their meaning.
+FAST = {"contract", "reassoc", "nsz", "arcp"}
+
+
+def _compiled(function: Any) -> Any:
+    return numba.njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)(function)
+
+
+@_compiled
+def _gather(inputs: Any, scale: Any, rows: Any, batch: Any) -> None:
+    for i in range(rows.size):
+        row = inputs[rows[i]]
+        for j in range(row.size):
+            batch[i, j] = np.float32(row[j]) * scale
+
+
+@_compiled
+def _gather_as_is(inputs: Any, rows: Any, batch: Any) -> None:
+    for i in range(rows.size):
+        row = inputs[rows[i]]
+        for j in range(row.size):
+            batch[i, j] = row[j]
+
+
+@_compiled
+def _add_bias(z: Any, bias: Any) -> None:
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            z[i, j] += bias[j]
+
+
+@_compiled
+def _rectify(z: Any) -> None:
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            z[i, j] = max(z[i, j], z.dtype.type(0))
+
+
+@_compiled
+def _multiply(z: Any, factor: Any) -> None:
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            z[i, j] *= factor[i, j]
+
+
+@_compiled
+def _column_sums(z: Any, out: Any) -> None:
+    out[:] = 0
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            out[j] += z[i, j]
+
+
+@_compiled
+def _normalize(z: Any, scaled: Any, gain: Any, shift: Any, running_mean: Any, running_var: Any, spread: Any) -> None:
+    """BatchNorm of `z` in place; `scaled` gets the normalised values and `spread` 1 / standard deviation."""
+    count, width = z.shape
+    one = z.dtype.type(1)
+    mean = np.empty(width, z.dtype)
+    _column_sums(z, mean)
+    for j in range(width):
+        mean[j] /= count
+    spread[:] = 0
+    for i in range(count):
+        for j in range(width):
+            centred = z[i, j] - mean[j]
+            scaled[i, j] = centred
+            spread[j] += centred * centred
+    momentum, epsilon = z.dtype.type(NORM_MOMENTUM), z.dtype.type(NORM_EPSILON)
+    for j in range(width):
+        variance = spread[j] / count
+        running_mean[j] += momentum * (mean[j] - running_mean[j])
+        running_var[j] += momentum * (spread[j] / (count - 1) - running_var[j])
+        spread[j] = one / np.sqrt(variance + epsilon)
+    for i in range(count):
+        for j in range(width):
+            scaled[i, j] *= spread[j]
+            z[i, j] = gain[j] * scaled[i, j] + shift[j]
+
+
+@_compiled
+def _normalize_backward(d: Any, scaled: Any, gain: Any, spread: Any, gain_gradient: Any, shift_gradient: Any) -> None:
+    count, width = d.shape
+    _column_sums(d, shift_gradient)
+    gain_gradient[:] = 0
+    for i in range(count):
+        for j in range(width):
+            gain_gradient[j] += d[i, j] * scaled[i, j]
+    share = d.dtype.type(1) / count
+    for i in range(count):
+        for j in range(width):
+            d[i, j] = gain[j] * spread[j] * (
+                d[i, j] - share * (shift_gradient[j] + scaled[i, j] * gain_gradient[j])
+            )  # fmt: skip
+
+
+@_compiled
+def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
+    """Return the sum of the losses and the hits; `logits` become their gradients."""
+    count, classes = logits.shape
+    loss, hits = 0.0, 0
+    share = logits.dtype.type(1) / count
+    for i in range(count):
+        best = 0
+        for j in range(1, classes):
+            if logits[i, j] > logits[i, best]:
+                best = j
+        hits += best == targets[i]
+        top, right = logits[i, best], logits[i, targets[i]]
+        total = logits.dtype.type(0)
+        for j in range(classes):
+            logits[i, j] = np.exp(logits[i, j] - top)
+            total += logits[i, j]
+        loss += np.log(total) + top - right
+        for j in range(classes):
+            logits[i, j] = logits[i, j] / total * share
+        logits[i, targets[i]] -= share
+    return loss, hits
+
+
+@_compiled
+def _adam(theta: Any, first: Any, second: Any, gradient: Any, rate: float, decay: float, step: int) -> None:
+    kind = theta.dtype.type
+    beta1, beta2 = kind(1 - BETA1), kind(1 - BETA2)
+    keep = kind(BETA2)
+    size = kind(rate / (1 - BETA1**step))
+    root = kind(1 / np.sqrt(1 - BETA2**step))
+    epsilon, penalty = kind(EPSILON), kind(decay)
+    for i in range(theta.size):
+        g = gradient[i] + penalty * theta[i]
+        m = first[i] + beta1 * (g - first[i])
+        v = keep * second[i] + beta2 * g * g
+        first[i] = m
+        second[i] = v
+        theta[i] -= size * m / (np.sqrt(v) * root + epsilon)
+
+
+@_compiled
+def _sgd(theta: Any, first: Any, gradient: Any, rate: float, decay: float, step: int) -> None:
+    kind = theta.dtype.type
+    momentum, speed, penalty = kind(MOMENTUM), kind(rate), kind(decay)
+    for i in range(theta.size):
+        g = gradient[i] + penalty * theta[i]
+        first[i] = g if step == 1 else momentum * first[i] + g
+        theta[i] -= speed * (g + momentum * first[i])
+
+
+@_compiled
+def train_epoch(
+    inputs: Any,
+    scale: Any,
+    scaled_inputs: bool,
+    labels: Any,
+    order: Any,
+    ends: Any,
+    sizes: Any,
+    batch_norm: bool,
+    masks: Any,
+    theta: Any,
+    first: Any,
+    second: Any,
+    running: Any,
+    optimizer: int,
+    rate: float,
+    decay: float,
+    steps_before: int,
+) -> tuple[float, float]:
+    """Train once on all examples and return the sum of the losses (nats) and the hits.
+
+    Parameters
+    ----------
+    inputs : numpy.ndarray
+        ``(n, features)``, uint8 or the network's dtype.
+    scale : numpy.float32
+        What uint8 inputs are multiplied by.
+    scaled_inputs : bool
+        Whether `scale` holds; other inputs are taken as they are.
+    labels : numpy.ndarray
+        int64 ``(n,)``.
+    order : numpy.ndarray
+        int64 ``(m,)``: which row comes when.
+    ends : numpy.ndarray
+        int64: where in `order` each batch ends.
+    sizes : numpy.ndarray
+        int64 ``(depth + 2,)``: features, units of every hidden layer (all equal), classes.
+    batch_norm : bool
+        Whether hidden layers are normalised before their ReLU.
+    masks : numpy.ndarray
+        ``(depth, m, width)`` factors of dropout in the order of the examples, or ``(0, 0, 0)`` without dropout.
+    theta, first, second : numpy.ndarray
+        Parameters in the order of ``network.parameters()``, flat, and their moments; changed in place.
+    running : numpy.ndarray
+        ``(depth, 2, width)`` running means and variances of BatchNorm; changed in place.
+    optimizer : int
+        ``ADAM`` or ``SGD`` (Nesterov).
+    rate, decay : float
+        Learning rate and L2 penalty.
+    steps_before : int
+        Steps that the optimizer has taken.
+    """
+    depth, width, classes = sizes.size - 2, sizes[1], sizes[-1]
+    largest = ends[0]
+    for k in range(1, ends.size):
+        largest = max(largest, ends[k] - ends[k - 1])
+    kind = theta.dtype
+    batch = np.empty((largest, sizes[0]), kind)
+    active = np.empty((depth, largest, width), kind)
+    scaled = np.empty((depth if batch_norm else 0, largest, width), kind)
+    spread = np.empty((depth, width), kind)
+    down, below = np.empty((largest, width), kind), np.empty((largest, width), kind)
+    scores = np.empty((largest, classes), kind)
+    gradient = np.empty_like(theta)
+    # Where each hidden layer's parameters begin; the last entry is the head's.
+    starts = np.zeros(depth + 1, np.int64)
+    for at in range(depth):
+        starts[at + 1] = starts[at] + width * (sizes[at] + (3 if batch_norm else 1))
+    head = starts[depth]
+    loss, hits, begin = 0.0, 0, 0
+    for k in range(ends.size):
+        rows = order[begin : ends[k]]
+        count = rows.size
+        x = batch[:count]
+        if scaled_inputs:
+            _gather(inputs, scale, rows, x)
+        else:
+            _gather_as_is(inputs, rows, x)
+        hidden = x
+        for at in range(depth):
+            a, b = starts[at], starts[at] + width * sizes[at]
+            z = active[at, :count]
+            np.dot(hidden, theta[a:b].reshape((width, sizes[at])).T, z)
+            _add_bias(z, theta[b : b + width])
+            if batch_norm:
+                gain, shift = theta[b + width : b + 2 * width], theta[b + 2 * width : b + 3 * width]
+                _normalize(z, scaled[at, :count], gain, shift, running[at, 0], running[at, 1], spread[at])
+            _rectify(z)
+            if masks.shape[0] > 0:
+                _multiply(z, masks[at, begin : ends[k]])
+            hidden = z
+        weights = theta[head : head + classes * width].reshape((classes, width))
+        logits = scores[:count]
+        np.dot(hidden, weights.T, logits)
+        _add_bias(logits, theta[head + classes * width :])
+        one_loss, one_hits = _cross_entropy(logits, labels[rows])
+        loss += one_loss
+        hits += one_hits
+        np.dot(logits.T, hidden, gradient[head : head + classes * width].reshape((classes, width)))
+        _column_sums(logits, gradient[head + classes * width :])
+        d, spare = down[:count], below[:count]
+        np.dot(logits, weights, d)
+        for at in range(depth - 1, -1, -1):
+            a, b = starts[at], starts[at] + width * sizes[at]
+            if masks.shape[0] > 0:
+                _multiply(d, masks[at, begin : ends[k]])
+            z = active[at, :count]
+            for i in range(count):
+                for j in range(width):
+                    d[i, j] = d[i, j] if z[i, j] > 0 else 0
+            if batch_norm:
+                _normalize_backward(
+                    d, scaled[at, :count], theta[b + width : b + 2 * width], spread[at],
+                    gradient[b + width : b + 2 * width], gradient[b + 2 * width : b + 3 * width],
+                )  # fmt: skip
+            _column_sums(d, gradient[b : b + width])
+            source = gradient[a:b].reshape((width, sizes[at]))
+            if at == 0:
+                np.dot(d.T, x, source)
+            else:
+                np.dot(d.T, active[at - 1, :count], source)
+                np.dot(d, theta[a:b].reshape((width, sizes[at])), spare)
+                d, spare = spare, d
+        if optimizer == ADAM:
+            _adam(theta, first, second, gradient, rate, decay, steps_before + k + 1)
+        else:
+            _sgd(theta, first, gradient, rate, decay, steps_before + k + 1)
+        begin = ends[k]
+    return loss, hits

@@ -1,0 +1,180 @@
+"""Perceptrons trained side by side on the CPU, each by a compiled loop of its own."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.errors import ModelError
+from hashlens.nets.mlp import MLP
+from hashlens.training.compiled_epoch import ADAM, SGD, train_epoch
+from hashlens.training.dropout import dropout_factors
+from hashlens.training.ensemble import Diary
+from hashlens.training.fit import check_finite
+from hashlens.training.fitted import Epoch
+from hashlens.training.order import batch_order, split_batches
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """Examples as the compiled loop takes them."""
+
+    rows: npt.NDArray[np.generic]
+    scale: np.float32
+    scaled: bool
+
+
+def train_side_by_side(
+    diaries: Sequence[Diary], threads: int, on_epoch: Callable[[int, Epoch], None] | None = None
+) -> None:
+    """Train the members of all diaries, `threads` at a time, the largest first.
+
+    BLAS is held to one thread meanwhile, since the threads are these; an exception, Ctrl-C among them, ends all after
+    the epochs that they are in.
+    """
+    prepared: dict[tuple[object, ...], _Inputs] = {}
+    sources = [_prepare(diary.member.train, _dtype(diary.member.network), prepared) for diary in diaries]
+    stop = threading.Event()
+
+    def train(at: int) -> None:
+        try:
+            _train(diaries[at], sources[at], stop, lambda epoch: on_epoch(at, epoch) if on_epoch else None)
+        except BaseException:
+            stop.set()
+            raise
+
+    largest_first = sorted(range(len(diaries)), key=lambda at: -_cost(diaries[at]))
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, threads)) as pool:
+        waiting = [pool.submit(train, at) for at in largest_first]
+        try:
+            for future in waiting:
+                future.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _cost(diary: Diary) -> float:
+    network, recipe = diary.member.network, diary.member.recipe
+    size = sum(parameter.numel() for parameter in network.parameters())
+    return float(size * recipe.epochs * diary.member.examples_per_epoch)
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    return next(network.parameters()).dtype
+
+
+def _prepare(examples: ArrayExamples, dtype: torch.dtype, prepared: dict[tuple[object, ...], _Inputs]) -> _Inputs:
+    """Return the inputs as rows; members with the same inputs share one copy, and bytes are never copied."""
+    inputs = examples.inputs
+    key = (inputs.data_ptr(), tuple(inputs.shape), inputs.dtype, examples.scale, dtype)
+    if key not in prepared:
+        scaled = inputs.dtype == torch.uint8 and examples.scale != 1.0
+        rows = inputs if scaled else examples.tensor().to(dtype)
+        flat = rows.reshape(len(inputs), -1).contiguous().cpu().numpy()
+        prepared[key] = _Inputs(flat, np.float32(examples.scale), scaled)
+    return prepared[key]
+
+
+def _train(diary: Diary, inputs: _Inputs, stop: threading.Event, tell: Callable[[Epoch], None]) -> None:
+    """Train one member to its end."""
+    member, recipe = diary.member, diary.member.recipe
+    network = _Flat.of(member.network)
+    assert member.train.labels is not None
+    labels, n = member.train.labels.astype(np.int64), len(member.train)
+    sizes = [len(batch) for batch in split_batches(torch.arange(member.examples_per_epoch), recipe.batch_size)]
+    if network.batch_norm and min(sizes) < 2:
+        diary.failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
+    ends, steps = np.cumsum(sizes), 0
+    diary.keep()
+    while not diary.over and not stop.is_set():
+        number = len(diary.history) + 1
+        started = time.perf_counter()
+        order = batch_order(member.examples_per_epoch, member.seed, number).numpy() % n
+        masks = network.masks(sizes, member.seed, number)
+        rate = recipe.rate(number)
+        loss, hits = train_epoch(
+            inputs.rows, inputs.scale, inputs.scaled, labels, order, ends, network.sizes, network.batch_norm, masks,
+            network.theta, network.first, network.second, network.running,
+            ADAM if recipe.optimizer == "adam" else SGD, rate, recipe.weight_decay, steps,
+        )  # fmt: skip
+        steps += len(sizes)
+        seconds = time.perf_counter() - started
+        try:
+            check_finite(loss, number, rate)
+        except ModelError as error:
+            diary.failure = str(error)
+            break
+        diary.history.append(Epoch(number, loss / len(order), hits / len(order), None, rate, seconds))
+        if number in member.checkpoints:
+            network.give_back(member.network, steps)
+            diary.keep()
+        tell(diary.history[-1])
+    network.give_back(member.network, steps)
+
+
+@dataclass(frozen=True, eq=False)
+class _Flat:
+    """A perceptron as flat arrays, with the moments of its optimizer."""
+
+    theta: Array
+    first: Array
+    second: Array
+    running: Array
+    sizes: npt.NDArray[np.int64]
+    batch_norm: bool
+    dropout: float
+
+    @classmethod
+    def of(cls, network: MLP) -> "_Flat":
+        """Copy the parameters of `network`, in their order."""
+        theta = torch.cat([parameter.detach().cpu().reshape(-1) for parameter in network.parameters()]).numpy()
+        norms = _norms(network)
+        depth, width = len(network.hidden), network.head.in_features
+        features = next(network.parameters()).shape[1]
+        running = np.zeros((depth, 2, width), theta.dtype)
+        for at, norm in enumerate(norms):
+            running[at] = torch.stack([norm.running_mean, norm.running_var]).cpu().numpy()  # type: ignore[list-item]
+        drops = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
+        sizes = np.array([features, *[width] * depth, network.head.out_features])
+        return cls(
+            theta, np.zeros_like(theta), np.zeros_like(theta), running, sizes, bool(norms), drops[0] if drops else 0.0
+        )
+
+    def masks(self, batches: Sequence[int], seed: int, epoch: int) -> Array:
+        """Return the factors of dropout for one epoch, ``(depth, examples, width)``, or none."""
+        if not self.dropout:
+            return np.empty((0, 0, 0), self.theta.dtype)
+        dtype = torch.from_numpy(self.theta).dtype
+        depth, width = len(self.sizes) - 2, int(self.sizes[1])
+        factors = dropout_factors(self.dropout, batches, depth, width, dtype, seed, epoch)
+        drawn: Array = torch.cat(list(factors), dim=1).numpy()
+        return drawn
+
+    def give_back(self, network: MLP, steps: int) -> None:
+        """Copy the parameters and the statistics of BatchNorm to `network`."""
+        values, begin = torch.from_numpy(self.theta), 0
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.copy_(values[begin : begin + parameter.numel()].view_as(parameter))
+                begin += parameter.numel()
+        for at, norm in enumerate(_norms(network)):
+            mean, var = torch.from_numpy(self.running[at].copy())
+            with torch.no_grad():
+                norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+                norm.running_var.copy_(var)  # type: ignore[union-attr]
+                norm.num_batches_tracked.fill_(steps)  # type: ignore[union-attr]
+
+
+def _norms(network: MLP) -> list[nn.BatchNorm1d]:
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]

@@ -1,0 +1,245 @@
+"""Perceptrons of equal depth stacked into batched products: how a GPU trains many small networks at once."""
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError
+from hashlens.nets.mlp import MLP
+from hashlens.training.dropout import dropout_factors
+from hashlens.training.ensemble import Diary
+from hashlens.training.fit import check_finite
+from hashlens.training.fitted import Epoch
+from hashlens.training.order import batch_order, split_batches
+
+BETAS, EPSILON, MOMENTUM, NORM_MOMENTUM, NORM_EPSILON = (0.9, 0.999), 1e-8, 0.9, 0.1, 1e-5
+
+
+def train_stacked(
+    diaries: Sequence[Diary], device: torch.device, on_epoch: Callable[[int, Epoch], None] | None = None
+) -> None:
+    """Train the members of all diaries on `device`; those that can share products share them.
+
+    Narrower networks are filled up with units whose weights are 0. Such a unit is never on, so its gradients are 0, and
+    it stays what it is. On a GPU dropout draws other factors than :func:`hashlens.training.fit` does there.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for at, diary in enumerate(diaries):
+        groups.setdefault(_kind(diary), []).append(at)
+    for group in groups.values():
+        _train_group(group, diaries, device, on_epoch)
+
+
+def _kind(diary: Diary) -> Hashable:
+    """Return what members must have in common to share a product."""
+    member, network = diary.member, diary.member.network
+    inputs = member.train.inputs
+    drops = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
+    return (
+        len(network.hidden), network.head.out_features, next(network.parameters()).dtype, bool(_norms(network)),
+        bool(drops), member.recipe.optimizer, member.recipe.batch_size, member.examples_per_epoch,
+        inputs.data_ptr(), tuple(inputs.shape[1:]), inputs.dtype, member.train.scale,
+    )  # fmt: skip
+
+
+def _train_group(
+    group: list[int], diaries: Sequence[Diary], device: torch.device, on_epoch: Callable[[int, Epoch], None] | None
+) -> None:
+    longest = max((diaries[at].member.train for at in group), key=len)
+    inputs = longest.inputs.to(device)
+    size, batch_size = diaries[group[0]].member.examples_per_epoch, diaries[group[0]].member.recipe.batch_size
+    batches = [len(batch) for batch in split_batches(torch.arange(size), batch_size)]
+    for at in group:
+        diaries[at].keep()
+        if _norms(diaries[at].member.network) and min(batches) < 2:
+            diaries[at].failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
+    active = [at for at in group if not diaries[at].over]
+    if not active:
+        return
+    stack = _Stack([diaries[at].member.network for at in active], device)
+    while active:
+        _train_epoch(stack, [diaries[at] for at in active], inputs, longest.scale, batches, device)
+        stack.give_back([diaries[at].member.network for at in active])
+        for at in active:
+            diaries[at].keep()
+            if on_epoch is not None and diaries[at].failure is None:
+                on_epoch(at, diaries[at].history[-1])
+        rest = [position for position, at in enumerate(active) if not diaries[at].over]
+        if len(rest) < len(active):
+            active = [active[position] for position in rest]
+            stack.select(rest)
+
+
+def _train_epoch(
+    stack: "_Stack", diaries: Sequence[Diary], inputs: torch.Tensor, scale: float, batches: list[int],
+    device: torch.device,
+) -> None:  # fmt: skip
+    started = time.perf_counter()
+    members, numbers = [diary.member for diary in diaries], [len(diary.history) + 1 for diary in diaries]
+    total, dtype = sum(batches), stack.weights[0].dtype
+    orders = torch.stack([
+        batch_order(total, member.seed, number) % len(member.train)
+        for member, number in zip(members, numbers, strict=True)
+    ])  # fmt: skip
+    targets = torch.stack([
+        torch.from_numpy(member.train.labels)[order]
+        for member, order in zip(members, orders, strict=True)
+    ]).to(device)  # fmt: skip
+    orders = orders.to(device)
+    rates = [member.recipe.rate(number) for member, number in zip(members, numbers, strict=True)]
+    decays = [member.recipe.weight_decay for member in members]
+    factors = stack.dropout_factors(batches, [member.seed for member in members], numbers)
+    losses = torch.zeros(len(members), dtype=torch.float64, device=device)
+    hits = torch.zeros(len(members), dtype=torch.int64, device=device)
+    begin = 0
+    for count, factor in zip(batches, factors, strict=True):
+        rows, target = orders[:, begin : begin + count], targets[:, begin : begin + count]
+        batch = inputs[rows].flatten(2)
+        # As ArrayExamples.tensor scales them: in float32, whatever the network's dtype.
+        batch = (batch if scale == 1.0 else batch.to(torch.float32).mul_(scale)).to(dtype)
+        logits = stack.forward(batch, factor)
+        each = nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none").mean(1)
+        torch.autograd.backward(each.sum())
+        stack.step(rates, decays, members[0].recipe.optimizer)
+        losses += each.detach() * count
+        hits += (logits.detach().argmax(2) == target).sum(1)
+        begin += count
+    seconds = (time.perf_counter() - started) / len(members)
+    rows_of = zip(diaries, numbers, rates, losses.tolist(), hits.tolist(), strict=True)
+    for diary, number, rate, loss, hit in rows_of:
+        try:
+            check_finite(loss, number, rate)
+        except ModelError as error:
+            diary.failure = str(error)
+        else:
+            diary.history.append(Epoch(number, loss / total, hit / total, None, rate, seconds))
+
+
+class _Stack:
+    """Parameters of N perceptrons, ``(N, out, in)`` and ``(N, 1, out)``, with moments and statistics of BatchNorm."""
+
+    def __init__(self, networks: Sequence[MLP], device: torch.device) -> None:
+        self.device = device
+        self.norm = bool(_norms(networks[0]))
+        self.drops = torch.tensor([_drop(network) for network in networks], dtype=torch.float64)
+        self.widths = [network.head.in_features for network in networks]
+        self.steps = 0
+        self.width, self.depth = max(self.widths), len(networks[0].hidden)
+        self.weights = [
+            _filled(tensors).to(device).requires_grad_()
+            for tensors in zip(*(_tensors(network) for network in networks), strict=True)
+        ]
+        self.first = [torch.zeros_like(weight) for weight in self.weights]
+        self.second = [torch.zeros_like(weight) for weight in self.weights]
+        self.running = [
+            _filled([getattr(_norms(network)[k], name) for network in networks]).to(device)
+            for k in range(self.depth if self.norm else 0)
+            for name in ("running_mean", "running_var")
+        ]
+
+    def select(self, rest: list[int]) -> None:
+        """Keep the networks at these positions."""
+        index = torch.tensor(rest, dtype=torch.int64, device=self.device)
+        for tensors in (self.first, self.second, self.running):
+            tensors[:] = [tensor[index] for tensor in tensors]
+        self.weights = [weight.detach()[index].requires_grad_() for weight in self.weights]
+        self.drops, self.widths = self.drops[rest], [self.widths[at] for at in rest]
+
+    def dropout_factors(
+        self, batches: Sequence[int], seeds: Sequence[int], numbers: Sequence[int]
+    ) -> Iterable[torch.Tensor | None]:
+        """Yield, batch by batch, the factors ``(depth, N, batch, width)`` of dropout, or None."""
+        if not self.drops.any():
+            yield from [None] * len(batches)
+            return
+        streams = [
+            dropout_factors(drop, batches, self.depth, own, self.weights[0].dtype, seed, number)
+            for drop, own, seed, number in zip(self.drops.tolist(), self.widths, seeds, numbers, strict=True)
+        ]
+        for drawn in zip(*streams, strict=True):
+            filled = [nn.functional.pad(factor, (0, self.width - factor.shape[-1])) for factor in drawn]
+            yield torch.stack(filled, dim=1).to(self.device)
+
+    def forward(self, batch: torch.Tensor, factors: torch.Tensor | None) -> torch.Tensor:
+        """Return the logits ``(N, b, classes)`` of inputs ``(N, b, features)``."""
+        per = 4 if self.norm else 2
+        hidden = batch
+        for at in range(self.depth):
+            weight, bias, *scaling = self.weights[at * per : (at + 1) * per]
+            hidden = torch.baddbmm(bias, hidden, weight.transpose(1, 2))
+            if scaling:
+                hidden = self._normalized(hidden, at) * scaling[0] + scaling[1]
+            hidden = hidden.relu()
+            if factors is not None:
+                hidden = hidden * factors[at]
+        return torch.baddbmm(self.weights[-1], hidden, self.weights[-2].transpose(1, 2))
+
+    def _normalized(self, values: torch.Tensor, at: int) -> torch.Tensor:
+        var, mean = torch.var_mean(values, dim=1, keepdim=True, correction=0)
+        with torch.no_grad():
+            count = values.shape[1]
+            self.running[2 * at].lerp_(mean, NORM_MOMENTUM)
+            self.running[2 * at + 1].lerp_(var * (count / (count - 1)), NORM_MOMENTUM)
+        return (values - mean) * torch.rsqrt(var + NORM_EPSILON)
+
+    @torch.no_grad()
+    def step(self, rates: Sequence[float], decays: Sequence[float], optimizer: str) -> None:
+        """Take one step of Adam, or of SGD with Nesterov momentum, and forget the gradients."""
+        self.steps += 1
+        dtype = self.weights[0].dtype
+        rate = torch.tensor(rates, dtype=dtype, device=self.device).view(-1, 1, 1)
+        decay = torch.tensor(decays, dtype=dtype, device=self.device).view(-1, 1, 1)
+        for weight, first, second in zip(self.weights, self.first, self.second, strict=True):
+            assert weight.grad is not None
+            gradient = weight.grad.addcmul_(decay.expand_as(weight), weight)
+            if optimizer == "adam":
+                first.lerp_(gradient, 1 - BETAS[0])
+                second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+                root = second.sqrt().div_((1 - BETAS[1] ** self.steps) ** 0.5).add_(EPSILON)
+                weight.sub_(rate / (1 - BETAS[0] ** self.steps) * first / root)
+            else:
+                first.mul_(MOMENTUM if self.steps > 1 else 0.0).add_(gradient)
+                weight.sub_(rate * gradient.add_(first, alpha=MOMENTUM))
+            weight.grad = None
+
+    @torch.no_grad()
+    def give_back(self, networks: Sequence[MLP]) -> None:
+        """Copy every network's own part of the stack to it."""
+        for position, network in enumerate(networks):
+            for own, stacked in zip(_tensors(network), self.weights, strict=True):
+                _copy(own, stacked[position])
+            statistics = [
+                getattr(norm, name) for norm in _norms(network) for name in ("running_mean", "running_var")
+            ]  # fmt: skip
+            for own, stacked in zip(statistics, self.running, strict=True):
+                _copy(own, stacked[position])
+            for norm in _norms(network):
+                norm.num_batches_tracked.fill_(self.steps)
+
+
+def _tensors(network: MLP) -> list[torch.Tensor]:
+    return [parameter.detach() for parameter in network.parameters()]
+
+
+def _norms(network: MLP) -> list[nn.BatchNorm1d]:
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+
+
+def _drop(network: MLP) -> float:
+    return next((module.p for module in network.modules() if isinstance(module, nn.Dropout)), 0.0)
+
+
+def _filled(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack tensors of one parameter, with zeros for the units that narrower networks lack; vectors become rows."""
+    matrices = [tensor.detach().cpu().reshape(-1, tensor.shape[-1]) for tensor in tensors]
+    height, width = (max(matrix.shape[axis] for matrix in matrices) for axis in (0, 1))
+    return torch.stack([
+        nn.functional.pad(matrix, (0, width - matrix.shape[1], 0, height - matrix.shape[0])) for matrix in matrices
+    ])  # fmt: skip
+
+
+def _copy(own: torch.Tensor, stacked: torch.Tensor) -> None:
+    part = stacked[tuple(slice(0, size) for size in own.shape)] if own.ndim == 2 else stacked[0, : len(own)]
+    own.copy_(part)
