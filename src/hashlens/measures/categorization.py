@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
 from rich.console import RenderableType
 
-from hashlens.codes.codes import Codes, require_same_code
-from hashlens.errors import MeasureError
-from hashlens.measures.classes import Classes, Labels, checked_labels
-from hashlens.measures.clustering_accuracy import hungarian_accuracy, purity
-from hashlens.measures.features import FLOAT_BYTES, range_scaled
-from hashlens.measures.kmeans import kmeans
-from hashlens.measures.knn import check_k, knn_accuracy, knn_accuracy_features, knn_accuracy_leave_one_out
+from hashlens.codes.codes import Codes
+from hashlens.measures.classes import Classes, checked_labels
+from hashlens.measures.knn import check_k
 from hashlens.measures.logistic import LogisticMethod, accuracy_tolerance, logistic_regression
+from hashlens.measures.prepared import cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
 
@@ -119,25 +115,24 @@ def categorization(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    require_same_code(train, test)
     train_labels = checked_labels(train.labels, len(train), "categorization of train codes")
     test_labels = checked_labels(test.labels, len(test), "categorization of test codes")
     classes = len(Classes.of(train_labels, "categorization"))
     check_k(k, len(train))
-    prepared = _prepare(train, test, memory_budget, seed)
-    rows = prepared.features if prepared.features is not None else prepared.codes
+    prepared = prepare(train, test, memory_budget, seed)
+    rows = prepared.rows
     model = logistic_regression(rows.train, train_labels, logistic, tolerance=accuracy_tolerance(len(train)))
     clusters = Split(
-        _cluster_accuracies(rows.train, train_labels, classes, restarts, seed),
-        _cluster_accuracies(rows.test, test_labels, classes, restarts, seed),
+        cluster_accuracies(rows.train, train_labels, classes, restarts, seed),
+        cluster_accuracies(rows.test, test_labels, classes, restarts, seed),
     )
     return Categorization(
-        knn=_knn(prepared, k),
+        knn=knn_test_accuracy(prepared, k),
         logistic=model.accuracy(rows.test, test_labels),
         logistic_method=logistic,
         kmeans_purity=Split(clusters.train[0], clusters.test[0]),
         kmeans_hungarian=Split(clusters.train[1], clusters.test[1]),
-        knn_train=_knn_train(prepared, k) if leave_one_out else None,
+        knn_train=knn_train_accuracy(prepared, k) if leave_one_out else None,
         logistic_train=model.accuracy(rows.train, train_labels),
         code_bits=train.code_bits,
         informative_bits=prepared.informative_bits,
@@ -145,67 +140,3 @@ def categorization(
         sampled=prepared.sampled,
         notes=prepared.notes,
     )
-
-
-KMEANS_BITS = 4096
-"""K-Means, the slowest of the three by far on wide codes, takes at most so many bits."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """The informative codes, sampled if need be; with channel values, the scaled values in their place."""
-
-    codes: Split[Codes]
-    features: Split[torch.Tensor] | None
-    informative_bits: int
-    bits_used: int
-    sampled: bool = False
-    notes: tuple[str, ...] = ()
-
-
-def _prepare(train: Codes, test: Codes, memory_budget: int, seed: int) -> _Prepared:
-    codes = Split(train.informative(test), test.informative(train))
-    bits = codes.train.code_bits
-    if train.values is not None and test.values is not None:
-        features = Split(*range_scaled(train.values, test.values))
-        columns = features.train.shape[1]
-        note = f"{columns:,} real-valued channels in place of bits, scaled by their range on train; K-NN is Euclidean."
-        return _Prepared(codes, features, bits, columns, notes=(note,))
-    if bits == 0:
-        raise MeasureError(
-            f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows apart"
-        )
-    fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
-    narrowed = (f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}.",) if bits > KMEANS_BITS < fit else ()
-    if bits <= fit:
-        return _Prepared(codes, None, bits, bits, notes=narrowed)
-    sampled = Split(codes.train.sample_bits(fit, seed), codes.test.sample_bits(fit, seed))
-    note = (
-        f"Measured on {fit:,} of {bits:,} informative bits, drawn with seed {seed}: all of them would take "
-        f"{bits / fit * memory_budget / 2**30:.3g} GiB, more than the memory budget of {memory_budget / 2**30:.3g} GiB."
-    )
-    return _Prepared(sampled, None, bits, fit, True, (note, *narrowed))
-
-
-def _knn(prepared: _Prepared, k: int) -> float:
-    codes, features = prepared.codes, prepared.features
-    if features is None:
-        return knn_accuracy(codes.test, codes.train, k)
-    return knn_accuracy_features(features.test, codes.test.labels, features.train, codes.train.labels, k)
-
-
-def _knn_train(prepared: _Prepared, k: int) -> float:
-    train, features = prepared.codes.train, prepared.features
-    if features is None:
-        return knn_accuracy_leave_one_out(train, k)
-    return knn_accuracy_leave_one_out(features.train, k, train.labels)
-
-
-def _cluster_accuracies(
-    rows: Codes | torch.Tensor, labels: Labels, k: int, restarts: int, seed: int
-) -> tuple[float, float]:
-    """Return purity and Hungarian accuracy of K-Means."""
-    if isinstance(rows, Codes):
-        rows = rows.sample_bits(KMEANS_BITS, seed)
-    found = kmeans(rows, k, restarts, seed)
-    return purity(found.assignment, labels), hungarian_accuracy(found.assignment, labels)

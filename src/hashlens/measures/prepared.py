@@ -1,0 +1,103 @@
+"""Codes as categorization takes them: informative bits only, sampled to the memory budget, or channel values."""
+
+from dataclasses import dataclass
+
+import torch
+
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.errors import MeasureError
+from hashlens.measures.classes import Labels
+from hashlens.measures.clustering_accuracy import hungarian_accuracy, purity
+from hashlens.measures.features import FLOAT_BYTES, range_scaled
+from hashlens.measures.kmeans import kmeans
+from hashlens.measures.knn import knn_accuracy, knn_accuracy_features, knn_accuracy_leave_one_out
+from hashlens.result import Split
+
+KMEANS_BITS = 4096
+"""K-Means, the slowest of the three by far on wide codes, takes at most so many bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The informative codes, sampled if need be; with channel values, the scaled values in their place."""
+
+    codes: Split[Codes]
+    features: Split[torch.Tensor] | None
+    informative_bits: int
+    bits_used: int
+    sampled: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> Split[Codes] | Split[torch.Tensor]:
+        """What methods work on: the values where there are some, else the codes."""
+        return self.codes if self.features is None else self.features
+
+
+def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int = 0) -> Prepared:
+    """Return labelled codes as K-NN, logistic regression and K-Means take them.
+
+    Parameters
+    ----------
+    train, test : Codes
+        n and m rows of the same bits of the same network.
+    memory_budget : int
+        Bytes that the bits of train and test may take as float32.
+    seed : int
+        Seed of the sample of wider ones.
+
+    Raises
+    ------
+    MeasureError
+        If no bit varies over train and test.
+    CodesError
+        If train and test are not the same bits of the same network.
+    """
+    require_same_code(train, test)
+    codes = Split(train.informative(test), test.informative(train))
+    bits = codes.train.code_bits
+    if train.values is not None and test.values is not None:
+        features = Split(*range_scaled(train.values, test.values))
+        columns = features.train.shape[1]
+        note = f"{columns:,} real-valued channels in place of bits, scaled by their range on train; K-NN is Euclidean."
+        return Prepared(codes, features, bits, columns, notes=(note,))
+    if bits == 0:
+        raise MeasureError(
+            f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows apart"
+        )
+    fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
+    narrowed = (f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}.",) if bits > KMEANS_BITS < fit else ()
+    if bits <= fit:
+        return Prepared(codes, None, bits, bits, notes=narrowed)
+    sampled = Split(codes.train.sample_bits(fit, seed), codes.test.sample_bits(fit, seed))
+    note = (
+        f"Measured on {fit:,} of {bits:,} informative bits, drawn with seed {seed}: all of them would take "
+        f"{bits / fit * memory_budget / 2**30:.3g} GiB, more than the memory budget of {memory_budget / 2**30:.3g} GiB."
+    )
+    return Prepared(sampled, None, bits, fit, True, (note, *narrowed))
+
+
+def knn_test_accuracy(prepared: Prepared, k: int) -> float:
+    """Return the accuracy of K-NN on test."""
+    codes, features = prepared.codes, prepared.features
+    if features is None:
+        return knn_accuracy(codes.test, codes.train, k)
+    return knn_accuracy_features(features.test, codes.test.labels, features.train, codes.train.labels, k)
+
+
+def knn_train_accuracy(prepared: Prepared, k: int) -> float:
+    """Return the accuracy of K-NN on train, each example left out."""
+    train, features = prepared.codes.train, prepared.features
+    if features is None:
+        return knn_accuracy_leave_one_out(train, k)
+    return knn_accuracy_leave_one_out(features.train, k, train.labels)
+
+
+def cluster_accuracies(
+    rows: Codes | torch.Tensor, labels: Labels, k: int, restarts: int, seed: int
+) -> tuple[float, float]:
+    """Return purity and Hungarian accuracy of K-Means."""
+    if isinstance(rows, Codes):
+        rows = rows.sample_bits(KMEANS_BITS, seed)
+    found = kmeans(rows, k, restarts, seed)
+    return purity(found.assignment, labels), hungarian_accuracy(found.assignment, labels)

@@ -1,0 +1,1 @@
+"""Studies: many networks trained and measured as a spec says, resumable, ending in a phase chart."""

@@ -1,0 +1,202 @@
+"""Measure one network of a study: the rows of one checkpoint."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.encode import fingerprint
+from hashlens.codes.fingerprint import Fingerprints
+from hashlens.codes.observe import Observation, observe
+from hashlens.codes.reader import Reading
+from hashlens.data.examples import ArrayExamples
+from hashlens.errors import MeasureError
+from hashlens.measures import (
+    LogisticMethod,
+    bits_to_determinism,
+    determinism,
+    logistic_regression,
+    redundancy_ratio,
+    separation,
+)
+from hashlens.measures.logistic import accuracy_tolerance
+from hashlens.measures.prepared import Prepared, cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
+from hashlens.result import Split
+from hashlens.study.schema import Row
+
+Found = Iterator[tuple[str, str, float]]
+CATEGORIES = ("knn", "knn_train", "logistic", "kmeans")
+KMEANS_STARTS = 10
+MEMORY_BUDGET = 2 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What is measured on every network of a cell, and on which examples.
+
+    Attributes
+    ----------
+    data : Split of ArrayExamples
+        The distinct training examples of the cell, with the labels as they are without noise, and the test examples.
+    random_inputs : mapping of str to ArrayExamples
+        Random inputs by kind.
+    measures : sequence of str
+        Names in `hashlens.study.measures.MEASURES`.
+    k : int
+        Neighbours of K-NN.
+    logistic : {"one-vs-one", "multinomial"}
+        How logistic regression tells classes apart.
+    reading : Reading
+        How codes are read.
+    """
+
+    data: Split[ArrayExamples]
+    random_inputs: Mapping[str, ArrayExamples]
+    measures: Sequence[str]
+    k: int = 9
+    logistic: LogisticMethod = "one-vs-one"
+    reading: Reading = field(default_factory=Reading)
+
+
+def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: float | None = None) -> tuple[Row, ...]:
+    """Measure a network after `epochs` epochs.
+
+    K-NN, logistic regression and K-Means see the true labels, whatever noise the network was trained on. Where no bit
+    varies over train and test, they can only name the most frequent class, and their rows say how often that is right.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As it was after so many epochs.
+    epochs : int
+        What the rows are filed under.
+    what : Evaluation
+        Measures and data.
+    loss : float, optional
+        Mean training loss of the last epoch, in nats; there is none before training.
+
+    Returns
+    -------
+    tuple of Row
+        One for each measure, split and layer.
+    """
+    parts = Split(what.data.train, what.data.test)
+    row_budget = max(8, MEMORY_BUDGET // (len(parts.train) + len(parts.test)))
+    seen = Split(*(observe(network, part, what.reading, row_budget) for part in (parts.train, parts.test)))
+    found = list(_whole(seen, what, loss))
+    for kind, examples in what.random_inputs.items():
+        prints = fingerprint(network, examples, batch_size=what.reading.batch_size, device=what.reading.device)
+        found += _determinism(what.measures, kind, prints)
+    rows = [Row(epochs, *one) for one in found]
+    if "redundancy_ratio" in what.measures:
+        rows += [Row(epochs, *one, layer) for layer, one in _layers(seen)]
+    return tuple(rows)
+
+
+def _determinism(measures: Sequence[str], split: str, prints: Fingerprints) -> Found:
+    if "redundancy_ratio" in measures:
+        yield "redundancy_ratio", split, redundancy_ratio(prints)
+    if "collision_probability" in measures:
+        yield "collision_probability", split, determinism(prints).collision_probability
+
+
+def _whole(seen: Split[Observation], what: Evaluation, loss: float | None) -> Found:
+    """Yield measure, split and value of the whole code."""
+    parts = (("train", seen.train), ("test", seen.test))
+    works: dict[str, Callable[[], Found]] = {
+        "bits_to_determinism": lambda: iter([("bits_to_determinism", "train", _enough_bits(seen.train.codes, what))]),
+        "loss": lambda: iter([] if loss is None else [("loss", "train", loss)]),
+        "network_accuracy": lambda: (
+            ("network_accuracy", name, float("nan") if part.accuracy is None else part.accuracy)
+            for name, part in parts
+        ),
+        "separation": lambda: _separation(seen.test.codes, what.reading.seed),
+    }  # fmt: skip
+    for name, part in parts:
+        yield from _determinism(what.measures, name, part.fingerprints)
+    for measure in what.measures:
+        if measure in works:
+            yield from works[measure]()
+    yield from _categories(Split(seen.train.codes, seen.test.codes), what)
+
+
+def _enough_bits(codes: Codes, what: Evaluation) -> float:
+    found = bits_to_determinism(codes, seed=what.reading.seed).bits
+    return float("nan") if found is None else float(found)
+
+
+def _separation(codes: Codes, seed: int) -> Found:
+    apart = separation(codes, seed=seed).overall
+    yield "separation_within", "test", apart.within
+    yield "separation_between", "test", apart.between
+
+
+def _categories(codes: Split[Codes], what: Evaluation) -> Found:
+    wanted = [measure for measure in what.measures if measure in CATEGORIES]
+    if not wanted:
+        return
+    train_labels, test_labels = codes.train.labels, codes.test.labels
+    assert train_labels is not None
+    assert test_labels is not None
+    classes, counts = np.unique(train_labels, return_counts=True)
+    try:
+        prepared = prepare(codes.train, codes.test, seed=what.reading.seed)
+    except MeasureError:
+        yield from _constant(wanted, Split(train_labels, test_labels), classes[counts.argmax()])
+        return
+    for measure in wanted:
+        if measure == "logistic" and len(classes) == 1:
+            # One class among the first few examples: the only one that a classifier can name.
+            yield from _constant([measure], Split(train_labels, test_labels), classes[0])
+        else:
+            yield from _category(measure, prepared, Split(train_labels, test_labels), len(classes), what)
+
+
+def _constant(wanted: Sequence[str], labels: Split[np.ndarray], named: int) -> Found:
+    share = {name: float(np.mean(part == named)) for name, part in (("train", labels.train), ("test", labels.test))}
+    most = {
+        name: float(np.unique(part, return_counts=True)[1].max() / len(part))
+        for name, part in (("train", labels.train), ("test", labels.test))
+    }
+    for measure in wanted:
+        if measure == "kmeans":
+            for name in ("train", "test"):
+                yield "kmeans_purity", name, most[name]
+                yield "kmeans_hungarian", name, most[name]
+        elif measure == "logistic":
+            yield "logistic", "train", share["train"]
+            yield "logistic", "test", share["test"]
+        else:
+            split = "test" if measure == "knn" else "train"
+            yield "knn", split, share[split]
+
+
+def _category(measure: str, prepared: Prepared, labels: Split[np.ndarray], classes: int, what: Evaluation) -> Found:
+    rows = prepared.rows
+    if measure == "knn":
+        yield "knn", "test", knn_test_accuracy(prepared, what.k)
+    elif measure == "knn_train":
+        yield "knn", "train", knn_train_accuracy(prepared, what.k)
+    elif measure == "logistic":
+        model = logistic_regression(
+            rows.train, labels.train, what.logistic, tolerance=accuracy_tolerance(len(labels.train))
+        )
+        yield "logistic", "train", model.accuracy(rows.train, labels.train)
+        yield "logistic", "test", model.accuracy(rows.test, labels.test)
+    else:
+        for name, part, truth in (("train", rows.train, labels.train), ("test", rows.test, labels.test)):
+            clusters = min(classes, len(truth))
+            pure, matched = cluster_accuracies(part, truth, clusters, KMEANS_STARTS, what.reading.seed)
+            yield "kmeans_purity", name, pure
+            yield "kmeans_hungarian", name, matched
+
+
+def _layers(seen: Split[Observation]) -> Iterator[tuple[str, tuple[str, str, float]]]:
+    """Yield R of each layer alone; nothing for a code of one layer, which would say the same again."""
+    if len(seen.train.codes.layers) < 2:
+        return
+    for layer in seen.train.codes.layers:
+        for name, part in (("train", seen.train), ("test", seen.test)):
+            yield layer.name, ("redundancy_ratio", name, redundancy_ratio(part.codes.layer(layer.name)))

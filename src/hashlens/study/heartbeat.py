@@ -1,0 +1,65 @@
+"""A worker's name and the beat that keeps its leases, while its runs are trained."""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hashlens.errors import HashlensError
+from hashlens.study.store import Store
+
+log = logging.getLogger("hashlens")
+BEATS_PER_LEASE = 4
+
+
+def worker_name() -> str:
+    """Return a name that no other worker has: machine, process, and a word of chance."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def is_dead(worker: str) -> bool:
+    """Return whether `worker` was a process of this machine that is no more."""
+    machine, _, rest = worker.rpartition(":")[0].rpartition(":")
+    if machine != socket.gethostname() or not rest.isdecimal() or int(rest) == os.getpid():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def release_the_dead(store: Store) -> None:
+    """Give back at once what killed workers of this machine held; those of others lose it when their lease ends."""
+    for lease in store.status().leases:
+        if is_dead(lease.worker):
+            log.info("worker %s is no more: its %d runs are taken up again", lease.worker, lease.runs)
+            store.release(lease.worker)
+
+
+@contextmanager
+def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
+    """Extend the leases of `worker` from a thread of its own until the body ends, then give back what is left."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(lease / BEATS_PER_LEASE):
+            try:
+                store.beat(worker, lease)
+            except HashlensError as error:
+                # The next beat, or the commit, meets the same fault and reports it where somebody sees it.
+                log.warning("the lease could not be extended: %s", error)
+
+    thread = threading.Thread(target=beat, name="hashlens heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        store.release(worker)

@@ -1,0 +1,121 @@
+"""YAML with the line of every field, so that an error can name it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from hashlens.errors import StudyError
+
+FieldPath = tuple[str | int, ...]
+_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
+
+
+def spelled(path: FieldPath) -> str:
+    """Return a path as people write it.
+
+    >>> spelled(("axes", "width", 1))
+    'axes.width[1]'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where a spec was written, for its errors; any two are equal, since specs are compared by what they say.
+
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    lines : dict of path to int
+        The line of each field, from 1; empty for a spec made in Python.
+    """
+
+    name: str = "study"
+    lines: dict[FieldPath, int] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source)
+
+    def __hash__(self) -> int:
+        return hash(Source)
+
+    def line(self, path: FieldPath) -> int | None:
+        """Return the line of the field, or of the nearest one around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path)
+
+    def error(self, *problems: tuple[FieldPath, str]) -> StudyError:
+        """Return the error for what is wrong: the first of it in the file, and how much more there is."""
+        path, text = min(problems, key=lambda problem: self.line(problem[0]) or 0)
+        line = self.line(path)
+        place = self.name if line is None else f"{self.name} line {line}"
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return StudyError(": ".join(part for part in (place, spelled(path), text) if part) + more)
+
+
+def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
+    """Return the fields of a YAML mapping, and the line of each.
+
+    Numbers such as ``1e-3``, which YAML 1.1 takes for text, are numbers; dates are text.
+
+    Raises
+    ------
+    StudyError
+        If it is not YAML, empty, not a mapping, or gives a field twice.
+    """
+    source = Source(name)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            raise StudyError(f"{name}: the file is empty; expected fields such as axes: {{width: [10, 20]}}")
+        source.lines.update({(): root.start_mark.line + 1})
+        fields = _value(root, (), source)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = name if mark is None else f"{name} line {mark.line + 1}"
+        raise StudyError(f"{place}: not YAML: {_one_line(error.problem or error.context or 'unreadable')}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise StudyError(f"{name}: not YAML: {_one_line(error)}") from error
+    except RecursionError as error:
+        raise StudyError(f"{name}: not a study: it nests too deeply") from error
+    if not isinstance(fields, dict):
+        raise source.error(((), f"a study is a mapping of fields such as 'axes: ...', received {fields!r:.60}"))
+    return fields, source
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
+
+
+def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
+    """Return what a node holds, and note the lines of the fields inside it."""
+    if isinstance(node, yaml.MappingNode):
+        return dict(_fields(node, path, source))
+    if isinstance(node, yaml.SequenceNode):
+        for place, item in enumerate(node.value):
+            source.lines[*path, place] = item.start_mark.line + 1
+        return [_value(item, (*path, place), source) for place, item in enumerate(node.value)]
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return node.value
+    plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    if plain and node.tag == "tag:yaml.org,2002:str" and _EXPONENT.fullmatch(node.value):
+        return float(node.value)
+    return yaml.constructor.SafeConstructor().construct_object(node)
+
+
+def _fields(node: yaml.MappingNode, path: FieldPath, source: Source) -> Iterator[tuple[str, Any]]:
+    for key_node, value_node in node.value:
+        key, line = _value(key_node, path, source), key_node.start_mark.line + 1
+        if not isinstance(key, str):
+            raise StudyError(f"{source.name} line {line}: the name of a field must be text, received {key!r:.60}")
+        inside = (*path, key)
+        if inside in source.lines:
+            first = source.lines[inside]
+            raise StudyError(f"{source.name} line {line}: {spelled(inside)}: given twice, first on line {first}")
+        source.lines[inside] = line
+        yield key, _value(value_node, inside, source)

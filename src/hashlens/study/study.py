@@ -1,0 +1,130 @@
+"""Study: a spec, its data and its store in one object."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.labels import require_same_classes
+from hashlens.data.sources import load_data
+from hashlens.errors import StudyError
+from hashlens.result import Split
+from hashlens.study.cells import runs
+from hashlens.study.results import Results
+from hashlens.study.run import LEASE_SECONDS, Work, work
+from hashlens.study.spec import StudySpec, check_against
+from hashlens.study.status import StudyStatus
+from hashlens.study.store import Store
+
+
+class Study:
+    """Many networks, trained and measured as a spec says, with what they found kept in a store.
+
+    A run that is done is never done again: interrupted at any moment and run again, a study goes on where it was. Any
+    number of processes may run the same study on one store; they share the work.
+
+    Parameters
+    ----------
+    spec : StudySpec
+        What is trained and measured.
+    store : str or Path
+        Path of an SQLite file, or a URL ``postgresql://USER@HOST/NAME``.
+    train, test : what :func:`hashlens.load_data` takes, optional
+        In place of the spec's ``data``.
+
+    Examples
+    --------
+    >>> import hashlens as hl  # doctest: +SKIP
+    >>> study = hl.Study.load("study.yaml").run()  # doctest: +SKIP
+    >>> hl.phase_chart(study.results, x="width", y="epochs").plot()  # doctest: +SKIP
+    """
+
+    def __init__(self, spec: StudySpec, store: str | Path, *, train: Any = None, test: Any = None) -> None:
+        self.spec = spec
+        self._target = store
+        self._given = Split(train, test)
+
+    @classmethod
+    def load(cls, path: str | Path, store: str | Path | None = None, *, train: Any = None, test: Any = None) -> "Study":
+        """Return the study of a YAML file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        store : str or Path, optional
+            Where results are kept; by default beside the file, with the ending ``.db``.
+        train, test : what :func:`hashlens.load_data` takes, optional
+            In place of the spec's ``data``.
+
+        Raises
+        ------
+        StudyError
+            If the file is missing or a field is wrong: with its line.
+        """
+        return cls(StudySpec.load(path), store or Path(path).with_suffix(".db"), train=train, test=test)
+
+    def __repr__(self) -> str:
+        return f"Study({self.spec.name!r}, store={str(self._target)!r})"
+
+    def run(
+        self, *, wait: bool = True, lease: float = LEASE_SECONDS, device: str | torch.device | None = None
+    ) -> "Study":
+        """Train and measure what is not done yet, and return the study.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to stay until the runs that other workers hold are done too.
+        lease : float
+            Seconds after which the runs of a worker that went silent are taken up by others.
+        device : str or torch.device, optional
+            Where networks are trained and read; the CPU by default.
+
+        Raises
+        ------
+        StudyError
+            If the spec does not fit the data, or the store is of another study, locked or corrupt.
+        DataError
+            If the data cannot be read.
+        OutputError
+            If the store cannot be written.
+        """
+        data = self._load()
+        todo = Work(self.spec, data, runs(self.spec, len(data.train)), device)
+        store = Store.open(self._target)
+        store.begin(self.spec.plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
+        work(store, todo, wait=wait, lease=lease)
+        return self
+
+    @property
+    def store(self) -> Store:
+        """The store, which a first :meth:`run` makes."""
+        return Store.open(self._target, create=False)
+
+    @property
+    def results(self) -> Results:
+        """All that was found so far."""
+        return self.store.results()
+
+    def status(self) -> StudyStatus:
+        """Return how far the study is."""
+        return self.store.status()
+
+    def _load(self) -> Split[ArrayExamples]:
+        said = self.spec.data
+        sources = {
+            name: given if given is not None else getattr(said, name, None)
+            for name, given in (("train", self._given.train), ("test", self._given.test))
+        }
+        for name, source in sources.items():
+            if source is None:
+                raise StudyError(
+                    f"study {self.spec.name!r} has no {name} data: write data: {{train: ..., test: ...}} in its spec, "
+                    f"or give {name}="
+                )
+        train, test = (load_data(source).load() for source in sources.values())
+        check_against(self.spec, len(train), train.labels is not None and test.labels is not None)
+        require_same_classes(train, test)
+        return Split(train, test)

@@ -1,0 +1,148 @@
+"""Train the networks of one pack: perceptrons in an ensemble, others one by one."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.noise import shuffle_labels
+from hashlens.data.subset import tile
+from hashlens.errors import ModelError
+from hashlens.nets import build
+from hashlens.nets.mlp import MLP
+from hashlens.seeds import numpy_generator
+from hashlens.study.cells import Cell, Run
+from hashlens.training.ensemble import Member, MemberFitted, Weights, fit_ensemble
+from hashlens.training.fit import fit
+from hashlens.training.fitted import Epoch, Fitted
+from hashlens.training.recipe import Recipe
+
+OnEpoch = Callable[[int, Epoch], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """A run whose network is trained.
+
+    Attributes
+    ----------
+    run : Run
+        Which.
+    network : torch.nn.Module
+        As it is at the end.
+    fitted : Fitted
+        Its epochs.
+    checkpoints : mapping of int to mapping
+        Weights by epoch.
+    failure : str or None
+        Why it did not come to its end.
+    """
+
+    run: Run
+    network: torch.nn.Module
+    fitted: Fitted
+    checkpoints: Mapping[int, Weights]
+    failure: str | None
+
+    def reached(self, epoch: int) -> int:
+        """Return `epoch`, or the last epoch where training stopped before it."""
+        return min(epoch, self.fitted.epochs)
+
+    def loss(self, epoch: int) -> float | None:
+        """Return the mean training loss of the epoch that was reached, in nats; None before training."""
+        reached = self.reached(epoch)
+        return self.fitted.history[reached - 1].loss if reached else None
+
+    @contextmanager
+    def at(self, epoch: int) -> Iterator[torch.nn.Module]:
+        """Give the network the weights that it had after `epoch` epochs, or at its end, and then those it has now."""
+        now = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        try:
+            self.network.load_state_dict(dict(self.checkpoints.get(epoch, now)))
+            yield self.network
+        finally:
+            self.network.load_state_dict(now)
+
+
+def train_pack(
+    runs: Sequence[Run],
+    train: ArrayExamples,
+    classes: int,
+    recipe: Recipe,
+    checkpoints: Collection[int],
+    *,
+    device: str | torch.device | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[TrainedRun]:
+    """Train all networks of a pack.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The pack.
+    train : ArrayExamples
+        All n training examples; a run takes the first ``samples`` of them, over and over to n.
+    classes : int
+        Outputs of the networks.
+    recipe : Recipe
+        How; weight decay and BatchNorm are those of the run's cell.
+    checkpoints : collection of int
+        Epochs that will be measured.
+    device : str or torch.device, optional
+        Where; the CPU by default.
+    on_epoch : callable, optional
+        Called with the position of a run and its `Epoch`.
+    """
+    members = [_member(run, train, classes, recipe, checkpoints) for run in runs]
+    if all(isinstance(member.network, MLP) for member in members):
+        fitted = fit_ensemble(members, device=device, on_epoch=on_epoch)
+    else:
+        fitted = tuple(_alone(at, member, device, on_epoch) for at, member in enumerate(members))
+    return [
+        TrainedRun(run, member.network, found.fitted, found.checkpoints, found.failure)
+        for run, member, found in zip(runs, members, fitted, strict=True)
+    ]
+
+
+def noisy_examples(train: ArrayExamples, cell: Cell, seed: int) -> ArrayExamples:
+    """Return what a run trains on: the first ``samples`` examples, with its share of the labels shuffled."""
+    first = train.narrow(0, cell.samples)
+    if not cell.label_noise:
+        return first
+    return shuffle_labels(first, cell.label_noise, numpy_generator(seed, "label noise"))
+
+
+def _member(run: Run, train: ArrayExamples, classes: int, recipe: Recipe, checkpoints: Collection[int]) -> Member:
+    network = build(
+        run.cell.architecture, input_shape=tuple(train.inputs.shape[1:]), classes=classes, seed=run.seed,
+        init=recipe.init, **run.cell.arguments(),
+    )  # fmt: skip
+    own = replace(recipe, weight_decay=run.cell.weight_decay, batch_norm=run.cell.batch_norm)
+    examples = noisy_examples(train, run.cell, run.seed)
+    # Only an ensemble takes perceptrons; others are trained one by one from the same description.
+    return Member(network, examples, own, run.seed, len(train), tuple(checkpoints))  # type: ignore[arg-type]
+
+
+def _alone(at: int, member: Member, device: str | torch.device | None, on_epoch: OnEpoch | None) -> MemberFitted:
+    kept: dict[int, Weights] = {}
+
+    def keep(epoch: int) -> None:
+        if epoch in member.checkpoints:
+            kept[epoch] = {name: value.detach().cpu().clone() for name, value in member.network.state_dict().items()}
+
+    def over(epoch: Epoch) -> None:
+        keep(epoch.number)
+        if on_epoch is not None:
+            on_epoch(at, epoch)
+
+    keep(0)
+    try:
+        fitted = fit(
+            member.network, tile(member.train, member.examples_per_epoch), recipe=member.recipe, seed=member.seed,
+            device=device, on_epoch=over,
+        )  # fmt: skip
+    except ModelError as error:
+        return MemberFitted(Fitted((), True, 0, ()), kept, str(error))
+    return MemberFitted(fitted, kept, None)
