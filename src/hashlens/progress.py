@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _shown: list["Progress"] = []
+_silenced = False
 PATIENCE_SECONDS = 2.0
 
 
@@ -25,7 +26,7 @@ def bar(description: str, total: int | None = None) -> Iterator[Callable[[str], 
     total : int, optional
         How many steps there are.
     """
-    if not sys.stderr.isatty():
+    if _silenced or not sys.stderr.isatty():
         yield lambda word: None
         return
     started = time.monotonic()
@@ -72,6 +73,17 @@ def _display() -> Iterator["Progress"]:
             yield progress
         finally:
             _shown.clear()
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Show no bars while the body runs: somebody else's training may have one of its own on the terminal."""
+    global _silenced
+    before, _silenced = _silenced, True
+    try:
+        yield
+    finally:
+        _silenced = before
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

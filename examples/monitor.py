@@ -1,0 +1,43 @@
+"""Watch a training: redundancy and K-NN accuracy of a fixed probe, every 45 steps, whatever logger is there."""
+
+import torch
+from torch import nn
+
+import hashlens as hl
+from hashlens.integrations import CodeMonitor
+
+
+def log(metrics, step):
+    """Stand in for ``mlflow.log_metrics`` or ``wandb.log``; a TensorBoard SummaryWriter is given as it is."""
+    shown = "  ".join(f"{name.removeprefix('hashlens/')} {value:.3f}" for name, value in metrics.items())
+    print(f"step {step:4}  {shown}")
+
+
+def main():
+    """Train as always, with one line more."""
+    torch.manual_seed(0)
+    digits = hl.load_data("digits#train").load()
+    images, labels = digits.tensor(), torch.from_numpy(digits.labels)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Dropout(0.2), nn.Linear(24, 10))
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+
+    # budget=None reads at each multiple of 45; by default readings keep to 2 % of the time, which is short here.
+    monitor = CodeMonitor("digits#train", "digits#test", every=45, log=log, budget=None)
+    monitor(network, step=0)
+    for _ in range(6):
+        for rows in torch.randperm(len(images)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(images[rows]), labels[rows]).backward()
+            optimizer.step()
+            monitor.step(network)
+
+    print(f"the monitor took {monitor.cost:.0%} of the time")
+    found = hl.measure(network, monitor.probe.train, monitor.probe.test, controls=False)
+    last = monitor(network)
+    print(monitor.history)
+    same = (last.redundancy_ratio, last.knn) == (found.redundancy_ratio, found.categorization.knn)
+    print("what hl.measure says of the same probe:", "the same" if same else "something else")
+
+
+if __name__ == "__main__":
+    main()

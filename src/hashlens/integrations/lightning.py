@@ -1,0 +1,92 @@
+"""Lightning: a callback that reads the codes of a probe while a Trainer fits."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from hashlens.errors import MissingExtraError, ModelError
+from hashlens.integrations.history import CodeReading
+from hashlens.integrations.monitor import CodeMonitor, as_monitor
+
+
+def _callback_class() -> Any:
+    """Return the base of callbacks, of the package that the caller has imported where both are installed."""
+    names = ["lightning.pytorch", "pytorch_lightning"]
+    if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
+        names.reverse()
+    for name in names:
+        try:
+            return importlib.import_module(name).Callback
+        except ModuleNotFoundError as error:
+            if error.name not in ("lightning", "lightning.pytorch", "pytorch_lightning"):
+                raise
+    raise MissingExtraError("lightning", "lightning", "the callback for Lightning")
+
+
+class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
+    """Read the codes of a fixed probe when the fit starts, and every so many optimiser steps.
+
+    Metrics go to all loggers of the trainer, at the steps that they were read at, and to ``trainer.callback_metrics``,
+    where early stopping and checkpoints find them. Of several processes only the first reads.
+
+    Parameters
+    ----------
+    monitor : CodeMonitor, or train_probe
+        A monitor, or the arguments of one: ``CodeMonitorCallback("digits#train", "digits#test", every=100)``.
+    test_probe, **settings
+        As in :class:`~hashlens.integrations.CodeMonitor`.
+    network : str or callable, optional
+        What to read: the attribute of the LightningModule that holds the network, as ``"net"``, or a function of it. By
+        default the module itself, whose ``forward`` then has to be the network.
+
+    Raises
+    ------
+    MeasureError, HashlensError
+        As :class:`~hashlens.integrations.CodeMonitor` raises.
+    """
+
+    def __init__(
+        self,
+        monitor: Any,
+        test_probe: Any = None,
+        *,
+        network: str | Callable[[Any], torch.nn.Module] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        self.monitor: CodeMonitor = as_monitor(monitor, test_probe, settings)
+        self.network = network
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Read the network as it is before the first step."""
+        if trainer.is_global_zero:
+            self._write(trainer, self.monitor(self._network(pl_module), trainer.global_step))
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Read the network if a reading is due."""
+        if not trainer.is_global_zero:
+            return
+        reading = self.monitor.step(self._network(pl_module), trainer.global_step)
+        if reading is not None:
+            self._write(trainer, reading)
+            metrics = reading.metrics(self.monitor.prefix)
+            pl_module.log_dict(metrics, on_step=True, on_epoch=False, logger=False, batch_size=1, rank_zero_only=True)
+
+    def _network(self, module: Any) -> torch.nn.Module:
+        if self.network is None:
+            return module  # type: ignore[no-any-return]
+        found = getattr(module, self.network, None) if isinstance(self.network, str) else self.network(module)
+        if not isinstance(found, torch.nn.Module):
+            raise ModelError(
+                f"network={self.network!r} gives no torch.nn.Module of {type(module).__name__}, "
+                f"but {type(found).__name__}"
+            )
+        return found
+
+    def _write(self, trainer: Any, reading: CodeReading) -> None:
+        # Not through pl_module.log, which writes at multiples of log_every_n_steps only.
+        for logger in trainer.loggers:
+            logger.log_metrics(reading.metrics(self.monitor.prefix), step=reading.step)

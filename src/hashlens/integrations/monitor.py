@@ -1,0 +1,312 @@
+"""Monitor: redundancy and K-NN accuracy of a fixed probe while a network is trained."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from itertools import chain
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.observe import Observation, observe
+from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.data.examples import Examples
+from hashlens.errors import HashlensError, MeasureError
+from hashlens.integrations.history import CodeHistory, CodeReading
+from hashlens.integrations.probe import load_probe
+from hashlens.measures import knn_accuracy, redundancy_ratio
+from hashlens.measures.features import FLOAT_BYTES
+from hashlens.measures.prepared import knn_test_accuracy, prepare
+from hashlens.progress import silent
+from hashlens.result import Split
+
+Log = Callable[[dict[str, float], int], Any]
+
+_log = logging.getLogger("hashlens")
+
+
+class CodeMonitor:
+    """Read the codes of a fixed probe every so many steps of a training.
+
+    The network is evaluated without gradients and handed back as it came: modes of all modules, gradients, hooks and
+    the global random generators. A reading finds what :func:`hashlens.measure` finds for ``probe``, the same weights
+    and the same arguments.
+
+    Parameters
+    ----------
+    train_probe, test_probe : str, Examples, pair, Dataset or DataLoader
+        Labelled data that :func:`hashlens.load_data` takes: some that the network is trained on, and some that it is
+        not. Read once, now.
+    every : int
+        Optimiser steps from one reading to the next.
+    k : int
+        Neighbours of K-NN.
+    layers, granularity, bits, seed, forward, mask, batch_size, gates
+        As in :func:`hashlens.encode`. `batch_size` is larger than there, since each batch of a small network costs as
+        much as the next; for the same numbers to the last bit, give :func:`hashlens.measure` the same one.
+    probe_size : pair of int, or None
+        How many train and test examples to keep at most, evenly spaced over larger data: of arrays and data sets one
+        by one, of streamed sources in at most 100 runs of consecutive ones. A stream without a length gives its first
+        batches. None keeps all.
+    log : callable or SummaryWriter, optional
+        Called after each reading as ``log(metrics, step)`` with a dict of floats, as ``mlflow.log_metrics`` and
+        ``wandb.log`` are; or anything with ``add_scalar(name, value, step)``.
+    prefix : str
+        Of the names of the metrics: ``hashlens/redundancy_train`` and so on.
+    budget : float or None
+        Share of the time that readings may take: as long as the last one took would be more of the time since then, a
+        reading waits for the next multiple of `every`. None reads at each multiple, whatever it costs.
+    memory_budget : int
+        As in :func:`hashlens.measure`.
+
+    Raises
+    ------
+    MeasureError
+        If an argument is wrong, or the probe has no labels, one class only, or fewer train examples than `k`.
+    HashlensError
+        For data that cannot be read.
+
+    Examples
+    --------
+    >>> from hashlens import load_data, nets
+    >>> monitor = CodeMonitor("digits#train", "digits#test", every=100)
+    >>> network = nets.MLP(64, 10, width=20)
+    >>> monitor.step(network) is None  # after each optimiser step: a reading every 100 of them
+    True
+    >>> monitor(network).step
+    1
+    """
+
+    def __init__(
+        self,
+        train_probe: Any,
+        test_probe: Any,
+        *,
+        every: int,
+        k: int = 9,
+        layers: Sequence[str] | str | None = None,
+        granularity: Granularity = "unit",
+        bits: int | None = None,
+        seed: int = 0,
+        forward: Forward | None = None,
+        mask: Mask | None = None,
+        batch_size: int = 256,
+        gates: Gates = "activations",
+        probe_size: tuple[int, int] | None = (1000, 500),
+        log: Any = None,
+        prefix: str = "hashlens",
+        budget: float | None = 0.02,
+        memory_budget: int = 2 << 30,
+    ) -> None:
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
+            raise MeasureError(f"every is a number of steps, at least 1 and an integer, received {every!r}")
+        if budget is not None and not (isinstance(budget, int | float) and 0 < budget <= 1):
+            raise MeasureError(f"budget is a share of the time, above 0 and at most 1, or None; received {budget!r}")
+        self.every, self.k, self.budget, self.prefix = int(every), k, budget, prefix
+        self.memory_budget = memory_budget
+        self._write = _writer(log)
+        self._reading = Reading(layers, granularity, bits, seed, forward, mask, None, batch_size, gates)
+        self._probe = load_probe(train_probe, test_probe, probe_size, batch_size, k)
+        for needed in ("faiss", "torch._dynamo"):  # a second or so, which the first reading would be charged with
+            import_module(needed)
+        self._readings: list[CodeReading] = []
+        self._step: int | None = None
+        self._started: float | None = None
+        self._now = self._ended = self._spent = 0.0
+        self._postponed = False
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.probe.train):,} train and {len(self.probe.test):,} test examples"
+        return f"CodeMonitor({sizes}, every {self.every:,} steps, {len(self._readings):,} readings)"
+
+    @property
+    def probe(self) -> Split[Examples]:
+        """The examples that are read."""
+        return self._probe.parts
+
+    @property
+    def history(self) -> CodeHistory:
+        """What was read so far."""
+        return CodeHistory(tuple(self._readings))
+
+    @property
+    def cost(self) -> float:
+        """Share of the time from the first step to the last that readings, and logging them, took."""
+        elapsed = self._now - (self._started or 0.0)
+        return self._spent / elapsed if elapsed > 0 else 0.0
+
+    def step(self, model: torch.nn.Module, step: int | None = None) -> CodeReading | None:
+        """Take note of an optimiser step, and read the network if one is due.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The network that is trained.
+        step : int, optional
+            Its number, counted from 1. By default one more than the last; numbers may skip or repeat some.
+
+        Returns
+        -------
+        CodeReading or None
+            None between readings. After the first one, also when the network cannot be read (its activations have
+            become NaN, say), which is logged as a warning and leaves the training alone.
+
+        Raises
+        ------
+        HashlensError
+            If the first reading fails, as :func:`hashlens.encode` does.
+        """
+        before = self._step
+        self._step = int(step) if step is not None else (before or 0) + 1
+        self._tick()
+        due = self._step % self.every == 0 if before is None else self._step // self.every > before // self.every
+        if not due or not self._affordable():
+            return None
+        try:
+            return self(model, self._step)
+        except HashlensError as error:
+            if not self._readings:
+                raise
+            _log.warning("step %d: the codes of the probe cannot be read: %s", self._step, error)
+            return None
+
+    def __call__(self, model: torch.nn.Module, step: int | None = None) -> CodeReading:
+        """Read the network now.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The network that is trained.
+        step : int, optional
+            Optimiser steps taken; by default as many as were noted.
+
+        Raises
+        ------
+        HashlensError
+            As :func:`hashlens.encode` raises.
+        """
+        self._step = step if step is not None else (self._step or 0)
+        self._tick()
+        if (device := _cuda_device(model)) is not None:  # the steps before are not part of the reading
+            torch.cuda.synchronize(device)
+        started = time.perf_counter()
+        try:
+            reading = self._read(model, self._step, started)
+            self._readings.append(reading)
+            if self._write is not None:
+                self._write(reading.metrics(self.prefix), reading.step)
+        finally:
+            self._tick()
+            self._ended = self._now
+            self._spent += self._ended - started
+        return reading
+
+    def _tick(self) -> None:
+        self._now = time.perf_counter()
+        if self._started is None:
+            self._started = self._now
+
+    def _affordable(self) -> bool:
+        """Return whether a reading as long as the last keeps to the budget, and say so once if it does not."""
+        if self.budget is None or not self._readings:
+            return True
+        last = self._readings[-1].seconds
+        # Of the time since the last reading alone, so that a pause makes room for one reading and not for many.
+        if last <= self.budget * (self._now - self._ended):
+            return True
+        if not self._postponed:
+            self._postponed = True
+            _log.warning(
+                "step %d: a reading takes %.3g s, and one every %d steps more than %.3g %% of the time: some are left "
+                "out; a larger every=, a smaller probe_size= or budget=None changes that",
+                self._step, last, self.every, 100 * self.budget,
+            )  # fmt: skip
+        return False
+
+    def _read(self, model: torch.nn.Module, step: int, started: float) -> CodeReading:
+        rows = len(self.probe.train)
+        row_budget = max(8, self.memory_budget // len(self._probe))
+        with silent():
+            seen = observe(model, self._probe, self._reading, row_budget)
+        parts = Split(_part(seen, slice(None, rows)), _part(seen, slice(rows, None)))
+        codes = Split(parts.train.codes, parts.test.codes)
+        informative = int((~codes.train.constant_bits(codes.test)).sum())
+        return CodeReading(
+            step=step,
+            redundancy_ratio=Split(*(redundancy_ratio(part.fingerprints) for part in (parts.train, parts.test))),
+            knn=self._knn(codes) if informative or codes.train.values is not None else None,
+            network_accuracy=Split(parts.train.accuracy, parts.test.accuracy),
+            informative_bits=informative,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _knn(self, codes: Split[Codes]) -> float:
+        """Return what :func:`hashlens.categorization` returns as its K-NN.
+
+        It drops constant bits first. That changes no Hamming distance and can take as long as the network, so that it
+        is left to where bits are sampled or values take their place.
+        """
+        fit = self.memory_budget // (FLOAT_BYTES * len(self._probe))
+        if codes.train.values is None and codes.train.code_bits <= fit:
+            return knn_accuracy(codes.test, codes.train, k=self.k)
+        prepared = prepare(codes.train, codes.test, self.memory_budget, self._reading.seed)
+        return knn_test_accuracy(prepared, self.k)
+
+
+def _part(seen: Observation, rows: slice) -> Observation:
+    """Return what was seen of some of the rows."""
+    codes, prints = seen.codes[rows], seen.fingerprints
+    return Observation(
+        codes,
+        replace(prints, hashes=prints.hashes[rows], labels=codes.labels, ids=codes.ids),
+        None if seen.predictions is None else seen.predictions[rows],
+        None,
+        seen.classes,
+    )
+
+
+def _writer(log: object) -> Log | None:
+    """Return a function ``(metrics, step)`` that logs, whatever form it was given in."""
+    add = getattr(log, "add_scalar", None)
+    if callable(add):
+        return partial(_add_scalars, add)
+    if log is None or callable(log):
+        return cast(Log | None, log)
+    raise MeasureError(
+        f"log is called as log(metrics, step), or has add_scalar(name, value, step); received a {type(log).__name__}"
+    )
+
+
+def _add_scalars(add: Callable[[str, float, int], Any], metrics: dict[str, float], step: int) -> None:
+    for name, value in metrics.items():
+        add(name, value, step)
+
+
+def _cuda_device(model: object) -> torch.device | None:
+    """Return the GPU that a network is on."""
+    if not isinstance(model, torch.nn.Module):
+        return None
+    first = next(chain(model.parameters(), model.buffers()), None)
+    return first.device if first is not None and first.device.type == "cuda" else None
+
+
+def as_monitor(probe: Any, test_probe: Any, settings: dict[str, Any]) -> CodeMonitor:
+    """Return the monitor that a callback was given, or make one of its arguments.
+
+    Raises
+    ------
+    MeasureError
+        If it was given both, or too little.
+    """
+    if isinstance(probe, CodeMonitor):
+        if test_probe is not None or settings:
+            raise MeasureError("give a CodeMonitor, or the arguments of one, and not both")
+        return probe
+    if test_probe is None or "every" not in settings:
+        raise MeasureError("give a CodeMonitor, or a train probe, a test probe and every=, as CodeMonitor takes them")
+    return CodeMonitor(probe, test_probe, **settings)

@@ -1,0 +1,202 @@
+"""Probe: a few labelled examples, fixed and in memory, on which a network is read again and again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import DataLoader, Subset
+
+from hashlens.codes.encode import batch_labels
+from hashlens.data.digest import ExamplesDigest
+from hashlens.data.examples import ArrayExamples, Batch, Examples
+from hashlens.data.loader import DatasetExamples
+from hashlens.data.sources import load_data
+from hashlens.errors import DataError, MeasureError
+from hashlens.measures.classes import Classes
+from hashlens.measures.knn import check_k
+from hashlens.measuring import require_labels
+from hashlens.result import Split
+
+RUNS = 100
+"""A streamed source is read at so many places at most: going to each may mean opening a file."""
+
+DECODED_BYTES = 1 << 26
+"""Images are kept as the numbers that a network takes where these need no more memory than that."""
+
+
+class KeptExamples(Examples):
+    """Batches of a user's own data set or loader, kept as they came."""
+
+    def __init__(self, batches: Sequence[Batch], name: str) -> None:
+        labels = [batch_labels(batch) for batch in batches]
+        known = [part for part in labels if part is not None]
+        self.name, self.class_names = name, None
+        self.labels = np.concatenate(known) if known and len(known) == len(labels) else None
+        self.ids = np.concatenate([batch.ids for batch in batches]) if batches else np.arange(0)
+        self._batches = tuple(batches)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield the batches, of the size that they came in."""
+        yield from self._batches
+
+    def _narrow(self, start: int, stop: int) -> NoReturn:
+        raise DataError(f"{self.name}: rows of kept batches cannot be chosen")
+
+    def load(self) -> ArrayExamples:
+        """Return the same examples in one array, where inputs are tensors of one shape."""
+        inputs = [batch.inputs for batch in self._batches]
+        shapes = {part.shape[1:] if isinstance(part, torch.Tensor) else type(part).__name__ for part in inputs}
+        if len(shapes) != 1 or not isinstance(inputs[0], torch.Tensor):
+            raise DataError(f"{self.name}: its inputs are no tensors of one shape, and cannot be held in one array")
+        return ArrayExamples(torch.cat(inputs), self.labels, self.ids, self.name)
+
+    def digest(self) -> str:
+        """Return 32 hex digits that change when an input or a label changes."""
+        digest = ExamplesDigest()
+        for batch in self._batches:
+            digest.add(batch.inputs)
+        return digest.finish(1.0, self.labels)
+
+
+class Probe(Examples):
+    """Train and test examples one after the other, no batch with some of both; one pass reads all.
+
+    Attributes
+    ----------
+    parts : Split of Examples
+        The examples themselves: :func:`hashlens.measure` takes them, and finds what a reading finds.
+    """
+
+    def __init__(self, parts: Split[Examples]) -> None:
+        self.parts = parts
+        self.name = f"{parts.train.name} and {parts.test.name}"
+        self.labels, self.class_names = None, None
+        self.ids = np.arange(len(parts.train) + len(parts.test))
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield the batches of train, then those of test."""
+        start = 0
+        for batch in chain(self.parts.train.batches(batch_size), self.parts.test.batches(batch_size)):
+            yield replace(batch, ids=self.ids[start : start + len(batch)])
+            start += len(batch)
+
+    def _narrow(self, start: int, stop: int) -> NoReturn:
+        raise DataError(f"{self.name}: take rows of its parts")
+
+    def load(self) -> ArrayExamples:
+        """Return all examples in one array."""
+        return _joined([self.parts.train.load(), self.parts.test.load()])
+
+    def digest(self) -> str:
+        """Return 32 hex digits for each part."""
+        return self.parts.train.digest() + self.parts.test.digest()
+
+
+def load_probe(train: Any, test: Any, probe_size: Any, batch_size: int, k: int) -> Probe:
+    """Return the probe of two sources, in memory.
+
+    Parameters
+    ----------
+    train, test : str, Examples, pair, Dataset or DataLoader
+        What :func:`hashlens.load_data` takes.
+    probe_size : pair of int, or None
+        Most examples to keep of each; None keeps all.
+    batch_size : int
+        Examples a batch, where a data set does not come in batches.
+    k : int
+        Neighbours that K-NN will ask for.
+
+    Raises
+    ------
+    MeasureError
+        If there are no labels, one class only, or fewer train examples than `k`.
+    DataError
+        For what is no data.
+    """
+    sizes = _sizes(probe_size)
+    parts = Split(_few(train, sizes.train, batch_size), _few(test, sizes.test, batch_size))
+    require_labels(parts)
+    check_k(k, len(parts.train))
+    Classes.of(np.asarray(parts.train.labels), f"the train probe ({parts.train.name})")
+    return Probe(parts)
+
+
+def _sizes(probe_size: Any) -> Split[int | None]:
+    if probe_size is None:
+        return Split(None, None)
+    pair = tuple(probe_size) if isinstance(probe_size, (tuple, list)) else ()
+    if len(pair) != 2 or not all(isinstance(size, int | np.integer) and size >= 1 for size in pair):
+        raise MeasureError(
+            f"probe_size is a pair of how many train and test examples to keep, each at least 1, or None for all; "
+            f"received {probe_size!r}"
+        )
+    return Split(*pair)
+
+
+def _few(source: Any, size: int | None, batch_size: int) -> Examples:
+    """Return at most `size` examples, evenly spaced, in memory."""
+    examples = load_data(source)
+    known = examples.known_length
+    if known is None:
+        return _first(examples, size, batch_size)
+    rows = np.arange(known) if size is None or known <= size else np.arange(size) * known // size
+    if isinstance(examples, DatasetExamples):
+        if len(rows) < known and not isinstance(source, Examples):
+            examples = _chosen(source, rows, examples.name)
+        elif len(rows) < known:
+            return KeptExamples([batch for part in _runs(examples, len(rows)) for batch in part.batches(batch_size)],
+                                examples.name)  # fmt: skip
+        return KeptExamples(list(examples.batches(batch_size)), examples.name)
+    if isinstance(examples, ArrayExamples):
+        return _decoded(examples.select(rows) if len(rows) < known else examples)
+    if len(rows) == known:
+        return _decoded(examples.load())
+    return _decoded(_joined([part.load() for part in _runs(examples, len(rows))]))
+
+
+def _chosen(source: Any, rows: npt.NDArray[np.int64], name: str) -> DatasetExamples:
+    """Return some rows of a user's data set, batched as its loader does."""
+    loader = source if isinstance(source, DataLoader) else None
+    chosen = DatasetExamples(Subset(loader.dataset if loader is not None else source, rows.tolist()), loader)
+    chosen.name, chosen.ids = name, rows
+    return chosen
+
+
+def _first(examples: Examples, size: int | None, batch_size: int) -> KeptExamples:
+    """Return the first batches of a stream, until they have `size` examples."""
+    kept, count = list[Batch](), 0
+    for batch in examples.batches(batch_size):
+        kept.append(batch)
+        count += len(batch)
+        if size is not None and count >= size:
+            break
+    return KeptExamples(kept, examples.name)
+
+
+def _runs(examples: Examples, size: int) -> list[Examples]:
+    """Return `size` examples as runs of consecutive ones, evenly spaced."""
+    count, every = min(RUNS, size), len(examples)
+    ends = np.arange(count + 1) * size // count
+    starts = np.arange(count) * every // count
+    return [examples.narrow(int(at), int(at + long)) for at, long in zip(starts, np.diff(ends), strict=True)]
+
+
+def _joined(parts: Sequence[ArrayExamples]) -> ArrayExamples:
+    labels = [part.labels for part in parts if part.labels is not None]
+    return replace(
+        parts[0],
+        inputs=torch.cat([part.inputs for part in parts]),
+        labels=np.concatenate(labels) if labels else None,
+        ids=np.concatenate([part.ids for part in parts]),
+    )
+
+
+def _decoded(examples: ArrayExamples) -> ArrayExamples:
+    """Return images as floats once and for all, unless they are large."""
+    if examples.scale == 1.0 or 4 * examples.inputs.numel() > DECODED_BYTES:
+        return examples
+    return replace(examples, inputs=examples.tensor(), scale=1.0)

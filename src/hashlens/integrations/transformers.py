@@ -1,0 +1,69 @@
+"""Transformers: a callback that reads the codes of a probe while a Hugging Face Trainer trains."""
+
+import importlib
+from typing import Any
+
+from hashlens.errors import MissingExtraError
+from hashlens.integrations.history import CodeReading
+from hashlens.integrations.monitor import CodeMonitor, as_monitor
+
+
+def _callback_class() -> Any:
+    try:
+        return importlib.import_module("transformers").TrainerCallback
+    except ModuleNotFoundError as error:
+        if error.name != "transformers":
+            raise
+    raise MissingExtraError("transformers", "transformers", "the callback for the Hugging Face Trainer")
+
+
+class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
+    """Read the codes of a fixed probe when the training starts, and every so many optimiser steps.
+
+    A Trainer does not tell its callbacks who it is, so metrics reach its loggers (``report_to``) only after
+    ``CodeMonitorCallback(...).attach(trainer)``. Given in ``callbacks=[...]`` instead, it writes to
+    ``trainer.state.log_history``, and to the monitor's own ``log=``. Of several processes only the first reads.
+
+    Parameters
+    ----------
+    monitor : CodeMonitor, or train_probe
+        A monitor, or the arguments of one. Batches that are dicts are given to the network by their keys, without
+        ``label`` and ``labels``; ``forward=`` calls it otherwise, and ``mask="attention_mask"`` leaves padding out.
+    test_probe, **settings
+        As in :class:`~hashlens.integrations.CodeMonitor`.
+
+    Raises
+    ------
+    MeasureError, HashlensError
+        As :class:`~hashlens.integrations.CodeMonitor` raises.
+    """
+
+    def __init__(self, monitor: Any, test_probe: Any = None, **settings: Any) -> None:
+        super().__init__()
+        self.monitor: CodeMonitor = as_monitor(monitor, test_probe, settings)
+        self._trainer: Any = None
+
+    def attach(self, trainer: Any) -> "CodeMonitorCallback":
+        """Add the callback to a Trainer, log through it, and return the callback."""
+        self._trainer = trainer
+        if self not in trainer.callback_handler.callbacks:
+            trainer.add_callback(self)
+        return self
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
+        """Read the network as it is before the first step."""
+        if state.is_world_process_zero:
+            self._write(state, self.monitor(model, state.global_step))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
+        """Read the network if a reading is due."""
+        if state.is_world_process_zero and (reading := self.monitor.step(model, state.global_step)) is not None:
+            self._write(state, reading)
+
+    def _write(self, state: Any, reading: CodeReading) -> None:
+        metrics = reading.metrics(self.monitor.prefix)
+        if self._trainer is not None:
+            self._trainer.log(metrics)
+            return
+        epoch = {} if state.epoch is None else {"epoch": state.epoch}
+        state.log_history.append({**metrics, **epoch, "step": reading.step})
