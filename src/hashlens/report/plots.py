@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hashlens.files import written_whole
-from hashlens.report.figures import COLOURS, Bars, Figure, Histogram, Lines
+from hashlens.report.figures import COLOURS, Bars, Figure, Histogram, Lines, PhaseMap, RegimeShares
+from hashlens.report.maps import draw_map, draw_regime_shares, map_legend, map_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+
+PANEL = (5.2, 3.6)
+LEGEND = 1.3
+"""Inches: width and height of a panel, and the height of a legend below all."""
 
 
 def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
@@ -22,52 +27,145 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    columns = min(columns, len(figures))
-    rows = -(-len(figures) // columns)
-    canvas = Canvas(figsize=(5.2 * columns, 3.6 * rows), layout="constrained")
+    maps = [figure for figure in figures if isinstance(figure, PhaseMap)]
+    canvas = Canvas(layout="constrained")
     FigureCanvasAgg(canvas)
-    for position, figure in enumerate(figures):
-        axes = canvas.add_subplot(rows, columns, position + 1)
+    beside = len(maps) == 1 < len(figures) and figures[0] is maps[0]
+    panels, width = (
+        _beside(canvas, maps[0], len(figures) - 1) if beside else _even(canvas, figures, min(columns, len(figures)))
+    )
+    for axes, figure in zip(panels, figures, strict=True):
+        axes.spines[["top", "right"]].set_visible(False)
         if isinstance(figure, Lines):
             _lines(axes, figure)
         elif isinstance(figure, Bars):
             _bars(axes, figure)
-        else:
+        elif isinstance(figure, Histogram):
             _histogram(axes, figure)
+        elif isinstance(figure, PhaseMap):
+            draw_map(axes, figure, (width - 1.2) / len(figure.columns))
+        else:
+            draw_regime_shares(axes, figure)
         axes.set_title(figure.title, loc="left", fontsize=11)
-        axes.spines[["top", "right"]].set_visible(False)
+    if maps:
+        map_legend(canvas, maps, marked=any(isinstance(figure, RegimeShares) for figure in figures))
     return canvas
 
 
+def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[list["Axes"], float]:
+    """Set panels of one size side by side; return them and the width in inches of the first."""
+    rows = -(-len(figures) // columns)
+    sizes = [map_size(figure) if isinstance(figure, PhaseMap) else PANEL for figure in figures]
+    width, height = (max(side) for side in zip(*sizes, strict=True))
+    below = LEGEND if any(isinstance(figure, PhaseMap) for figure in figures) else 0.0
+    canvas.set_size_inches(width * columns, height * rows + below)
+    return [canvas.add_subplot(rows, columns, position + 1) for position in range(len(figures))], width
+
+
+def _beside(canvas: "Canvas", figure: PhaseMap, others: int) -> tuple[list["Axes"], float]:
+    """Set a map at the left and the others in two columns beside it; return them and the width of the map."""
+    rows = -(-others // 2)
+    width, height = map_size(figure)
+    canvas.set_size_inches(width + 2 * 3.6, max(height, 2.6 * rows) + LEGEND)
+    places = canvas.add_gridspec(rows, 3, width_ratios=(width, 3.6, 3.6))
+    spots = [places[:, 0], *(places[at // 2, 1 + at % 2] for at in range(others))]
+    return [canvas.add_subplot(spot) for spot in spots], width
+
+
 def _lines(axes: "Axes", figure: Lines) -> None:
-    for colour, series in zip(COLOURS, figure.series, strict=False):
+    colours = dict(zip((series.name for series in figure.series), _colours(len(figure.series)), strict=True))
+    for series in figure.series:
+        colour = colours[series.name]
         axes.plot(series.x, series.y, marker="o", markersize=4, color=colour, label=series.name)
+        if series.low:
+            axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, linewidth=0)
+    for series in figure.references:
+        axes.plot(series.x, series.y, "D", markersize=6, markerfacecolor="none", color=colours[series.name])
+    if figure.references:
+        axes.plot([], [], "D", markersize=6, markerfacecolor="none", color="0.3", label=figure.reference_name)
     if figure.mark is not None:
         axes.axhline(figure.mark, color="0.5", linestyle="--", linewidth=1)
-    if figure.log_x:
-        axes.set_xscale("log", base=2)
-        axes.locator_params(axis="x", numticks=7)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _x_scale(axes, figure)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
-    if len(figure.series) > 1:
+    if len(figure.series) > 1 or figure.references:
+        _line_legend(axes, len(figure.series))
+
+
+def _line_legend(axes: "Axes", lines: int) -> None:
+    if lines <= len(COLOURS):
         axes.legend(frameon=False, fontsize=9)
+    else:
+        columns = -(-lines // 16)
+        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns)
+
+
+def _x_scale(axes: "Axes", figure: Lines) -> None:
+    from matplotlib.ticker import NullLocator
+
+    positive = [x for series in (*figure.series, *figure.references) for x in series.x if x > 0]
+    if figure.log_x and positive and len(positive) < sum(len(at.x) for at in (*figure.series, *figure.references)):
+        # A logarithmic axis has no zero: it stands where the axis turns linear, a step before the least positive level.
+        axes.set_xscale("symlog", linthresh=min(positive), linscale=0.4)
+    elif figure.log_x:
+        axes.set_xscale("log", base=2)
+    if figure.ticks:
+        shown = _apart(axes, [place for place, _ in figure.ticks])
+        axes.set_xticks([figure.ticks[at][0] for at in shown], [figure.ticks[at][1] for at in shown])
+        axes.xaxis.set_minor_locator(NullLocator())
+    elif figure.log_x:
+        axes.locator_params(axis="x", numticks=7)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def _apart(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[int]:
+    """Return the positions of places far enough apart on the axis for their names to be read, first and last kept."""
+    on = axes.transData.transform([(place, 0.0) for place in places])[:, 0]
+    gap = least * float(np.ptp(on))
+    last = len(places) - 1
+    shown = [0]
+    for at in range(1, last):
+        if on[at] - on[shown[-1]] >= gap and on[last] - on[at] >= gap:
+            shown.append(at)
+    return [*shown, last] if last else shown
+
+
+def _colours(count: int) -> list[Any]:
+    """Return colours for lines: the palette, or shades in order where it is too short."""
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    from matplotlib import colormaps
+
+    return list(colormaps["viridis"](np.linspace(0, 0.92, count)))
 
 
 def _bars(axes: "Axes", figure: Bars) -> None:
     at = np.arange(len(figure.names))
     height = 0.8 / len(figure.groups)
     for position, (name, values) in enumerate(figure.groups):
+        ends = figure.ends[position] if figure.ends else (None,) * len(values)
         known = [i for i, value in enumerate(values) if value is not None]
         lengths = [float(values[i] or 0.0) for i in known]
-        drawn = axes.barh(at[known] + position * height, lengths, height * 0.92, color=COLOURS[position], label=name)
-        axes.bar_label(drawn, fmt="%.3f", fontsize=8, padding=2)
+        places = at[known] + position * height
+        axes.barh(places, lengths, height * 0.92, color=COLOURS[position], label=name)
+        for place, length, end in zip(places, lengths, (ends[i] for i in known), strict=True):
+            if end is not None:
+                axes.plot(end, (place, place), color="0.2", linewidth=1.2, solid_capstyle="butt")
+            right = max(length, end[1] if end is not None else length, 0.0)
+            axes.annotate(
+                figure.number.format(length),
+                (right, place),
+                (2, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
     axes.set_yticks(at + 0.4 - height / 2, figure.names)
     axes.invert_yaxis()
     axes.set_xlabel(figure.x_label)
-    axes.set_xlim(0, 1.12)
+    axes.set_xlim(min(0.0, *(end[0] for group in figure.ends for end in group if end), 0.0), 1.12)
     if len(figure.groups) > 1:
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(figure.groups))
 

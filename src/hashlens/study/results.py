@@ -21,6 +21,8 @@ FACTORS = ("architecture", "width", "depth", "samples", "label_noise", "weight_d
 """What tells cells apart; with ``epochs``, the checkpoint, these are the axes of charts."""
 COLUMNS = ("cell", *FACTORS, "repeat", "epochs", "measure", "split", "layer", "value")
 
+TEXT = ("cell", "architecture", "measure", "split", "layer")
+
 
 @dataclass(frozen=True, eq=False)
 class Results(Result):
@@ -76,7 +78,10 @@ class Results(Result):
         """Return the table for Arrow, DuckDB and Polars."""
         import pyarrow
 
-        return pyarrow.table({name: pyarrow.array(self.columns[name]) for name in COLUMNS})
+        # Without rows, text would have no type.
+        return pyarrow.table({
+            name: pyarrow.array(self.columns[name], type=pyarrow.string() if name in TEXT else None) for name in COLUMNS
+        })  # fmt: skip
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the table as a data frame; needs pandas."""

@@ -216,7 +216,7 @@ class _Stack:
             for own, stacked in zip(statistics, self.running, strict=True):
                 _copy(own, stacked[position])
             for norm in _norms(network):
-                norm.num_batches_tracked.fill_(self.steps)
+                norm.num_batches_tracked.fill_(self.steps)  # type: ignore[union-attr]
 
 
 def _tensors(network: MLP) -> list[torch.Tensor]:

@@ -1,0 +1,96 @@
+"""The figure data of a study's curves and of its effect table."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from hashlens.errors import StudyError, nearest
+from hashlens.report.figures import Bars, Lines, Series
+from hashlens.study.boundaries import is_numeric
+from hashlens.study.curves import Curve, CurveSeries, Reference
+from hashlens.study.effects import EffectTable, ResponseEffects, Share
+from hashlens.study.grid import axis_label, level_name, measure_label
+
+
+def curve_lines(curve: Curve, reference: Reference | None = None, reference_name: str = "") -> Lines:
+    """Return the figure data of a curve, with others' points beside it.
+
+    Raises
+    ------
+    StudyError
+        If `reference` names no line of the curve, or a level that is no number on an axis of numbers.
+    """
+    names = [series.name for series in curve.series]
+    for name in reference or {}:
+        if name not in names:
+            raise StudyError(f"the curve has no line {name!r} to set a reference beside: {nearest(name, names)}")
+    numeric = is_numeric(curve.levels)
+    measures = dict.fromkeys(series.measure for series in curve.series)
+    points = {name: tuple(points) for name, points in (reference or {}).items()}
+    return Lines(
+        curve.title,
+        axis_label(curve.over),
+        measure_label(next(iter(measures))) if len(measures) == 1 else "share",
+        tuple(_series(curve, series) for series in curve.series),
+        log_x=numeric and _is_spread(curve.levels),
+        references=tuple(
+            Series(name, tuple(_place(curve, x) for x, _ in at), tuple(float(y) for _, y in at))
+            for name, at in points.items()
+        ),
+        reference_name=reference_name,
+        ticks=tuple((_place(curve, level), level_name(level)) for level in curve.levels),
+    )
+
+
+def effect_bars(effects: EffectTable) -> tuple[Bars, ...]:
+    """Return the figure data of an effect table: a panel of bars for each response."""
+    return tuple(_response_bars(effects, response) for response in effects.responses)
+
+
+def _response_bars(effects: EffectTable, response: ResponseEffects) -> Bars:
+    names = (*map(effects.range_text, effects.ranges), "interactions", "repeats (other seeds)")
+    first = (*(at.first for at in response.effects), response.interactions, response.residual)
+    total = (*(at.total for at in response.effects), None, None)
+    scale = ", logit scale" if response.scale == "logit" else ""
+    return Bars(
+        f"Variance of {response.name}{scale}",
+        "share of variance",
+        names,
+        (("alone", tuple(map(_value, first))), ("with interactions", tuple(map(_value, total)))),
+        (tuple(map(_ends, first)), tuple(map(_ends, total))),
+        "{:z.0%}",
+    )
+
+
+def _series(curve: Curve, series: CurveSeries) -> Series:
+    pairs = zip(curve.levels, series.estimates, strict=True)
+    known = [(_place(curve, level), estimate) for level, estimate in pairs if estimate is not None]
+    return Series(
+        series.name,
+        tuple(place for place, _ in known),
+        tuple(estimate.mean for _, estimate in known),
+        tuple(estimate.low for _, estimate in known),
+        tuple(estimate.high for _, estimate in known),
+    )
+
+
+def _place(curve: Curve, level: Any) -> float:
+    if is_numeric(curve.levels):
+        return float(level)
+    if level not in curve.levels:
+        raise StudyError(f"{curve.over} {level!r} is not on the curve: {nearest(str(level), map(str, curve.levels))}")
+    return float(curve.levels.index(level))
+
+
+def _is_spread(levels: Sequence[float]) -> bool:
+    """Whether levels are better told apart on a logarithmic axis; zero may stand before it."""
+    positive = [level for level in levels if level > 0]
+    return min(levels) >= 0 and len(positive) > 1 and max(positive) >= 8 * min(positive)
+
+
+def _value(share: Share | None) -> float | None:
+    return share.value if share is not None and math.isfinite(share.value) else None
+
+
+def _ends(share: Share | None) -> tuple[float, float] | None:
+    return (share.low, share.high) if share is not None and math.isfinite(share.low) else None

@@ -1,0 +1,96 @@
+"""Boundary lines of a chart: where a quantity over two axes crosses a threshold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.result import Result
+
+Polyline = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Boundary(Result):
+    """Where a quantity crosses a threshold, between the cells of a chart.
+
+    Attributes
+    ----------
+    name : str
+        Which threshold, as in :class:`~hashlens.measures.RegimeThresholds`.
+    threshold : float
+        Its value.
+    lines : tuple of polylines
+        Points (x, y) in the units of the axes; none when nothing crosses.
+    low, high : tuple of polylines
+        Where the lower and the upper ends of the cells' intervals cross: the strip that the line may lie in.
+    """
+
+    name: str
+    threshold: float
+    lines: tuple[Polyline, ...]
+    low: tuple[Polyline, ...]
+    high: tuple[Polyline, ...]
+
+
+def is_numeric(levels: Sequence[Any]) -> bool:
+    """Return whether levels are numbers, so that something can be interpolated between them."""
+    return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
+
+
+def level_at(positions: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return the values at fractional positions among levels: geometric between positive neighbours, else linear.
+
+    >>> level_at([0.5, 1.5], [0, 1, 4]).tolist()
+    [0.5, 2.0]
+    """
+    at = np.asarray(positions, np.float64)
+    known = np.asarray(levels, np.float64)
+    left = np.clip(np.floor(at).astype(np.int64), 0, len(known) - 2)
+    part, low, high = at - left, known[left], known[left + 1]
+    positive = low > 0
+    geometric = np.where(positive, low, 1.0) * (high / np.where(positive, low, 1.0)) ** part
+    return np.where(positive, geometric, low + part * (high - low))
+
+
+def position_of(values: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return the fractional positions of values among levels: the inverse of :func:`level_at`.
+
+    >>> position_of([0.5, 2.0], [0, 1, 4]).tolist()
+    [0.5, 1.5]
+    """
+    wanted = np.asarray(values, np.float64)
+    known = np.asarray(levels, np.float64)
+    left = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, len(known) - 2)
+    low, high = known[left], known[left + 1]
+    positive = low > 0
+    base = np.where(positive, low, 1.0)
+    geometric = np.log(np.where(positive, wanted, 1.0) / base) / np.log(np.where(positive, high / base, 2.0))
+    return np.where(positive, geometric, (wanted - low) / (high - low)) + left.astype(np.float64)
+
+
+def crossings(
+    surface: npt.NDArray[np.float64], threshold: float, x_levels: Sequence[float], y_levels: Sequence[float]
+) -> tuple[Polyline, ...]:
+    """Return the polylines along which a surface crosses a threshold.
+
+    Parameters
+    ----------
+    surface : array of float
+        ``(len(x_levels), len(y_levels))``; lines keep away from cells that are not a number.
+    threshold : float
+        Of the surface, which is linear along each axis between neighbouring cells.
+    x_levels, y_levels : sequence of float
+        Increasing. Points between positive levels are interpolated in the logarithm of the axis.
+    """
+    from contourpy import LineType, contour_generator
+
+    z = np.ma.masked_invalid(surface.T)
+    found = contour_generator(z=z, line_type=LineType.Separate, corner_mask=True).lines(threshold)
+    lines = [np.asarray(points, np.float64) for points in found]
+    return tuple(
+        tuple(zip(level_at(at[:, 0], x_levels).tolist(), level_at(at[:, 1], y_levels).tolist(), strict=True))
+        for at in lines
+    )

@@ -1,0 +1,179 @@
+"""The database behind a store: one SQLite file or one PostgreSQL schema, its transactions, and its faults in one line.
+
+One transaction writes at a time, in SQLite by ``BEGIN IMMEDIATE`` and in PostgreSQL by an advisory lock that ends with
+the transaction. Writes are short and rare beside the training between them, and so no two of them can interleave.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from hashlens.errors import HashlensError, MissingExtraError, OutputError, StudyError
+
+_KEPT = "what was done is kept, and the same command resumes"
+
+# Codes of SQLite by name and of PostgreSQL by SQLSTATE; the longest that fits counts.
+_FAULTS: dict[str, tuple[type[HashlensError], str]] = {
+    "SQLITE_BUSY": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
+    "SQLITE_LOCKED": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
+    "SQLITE_FULL": (OutputError, f"cannot be written: the disk is full; {_KEPT} once there is space"),
+    "SQLITE_READONLY": (OutputError, f"is read-only; {_KEPT} once it may be written"),
+    "SQLITE_CANTOPEN": (OutputError, f"cannot be opened: check its folder and your permissions; {_KEPT}"),
+    "SQLITE_IOERR": (OutputError, f"cannot be read or written: the disk refuses; {_KEPT} once it works"),
+    "SQLITE_CORRUPT": (StudyError, "is corrupt: put back a copy of it, or begin the study in another file"),
+    "SQLITE_NOTADB": (StudyError, "is no SQLite file: choose another path for the store"),
+    "55P03": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
+    "57014": (StudyError, f"was told to stop by the server; {_KEPT}"),
+    "53": (OutputError, f"has no resources left ({{reason}}); {_KEPT} once it has"),
+    "25006": (OutputError, f"is read-only; {_KEPT} once it may be written"),
+    "42501": (OutputError, f"does not let you: {{reason}}; {_KEPT} once it does"),
+}
+
+
+class Database:
+    """Where a store lives.
+
+    Parameters
+    ----------
+    target : str or Path
+        Path of an SQLite file, or a URL ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``.
+    timeout : float
+        Seconds to wait for the locks of others.
+
+    Raises
+    ------
+    StudyError
+        If the URL is of no such database.
+    MissingExtraError
+        If the driver of PostgreSQL is not installed.
+    """
+
+    def __init__(self, target: str | Path, timeout: float) -> None:
+        self.url = _url(target)
+        self.timeout = timeout
+        self.path = Path(str(self.url.database)) if self.url.drivername == "sqlite" else None
+        self.name = str(self.path or self.url.render_as_string(hide_password=True))
+        # Without a pool every thread, process and transaction has a connection of its own, and a fork shares none.
+        try:
+            self._engine = create_engine(
+                self.url, poolclass=NullPool, connect_args={"timeout": timeout} if self.path else {}
+            )
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("psycopg", "postgres", "a store in PostgreSQL") from error
+        self._writer = self._engine.execution_options(writing=True)
+        event.listen(self._engine, "connect", _prepare_sqlite if self.path else _nothing)
+        event.listen(self._engine, "begin", self._begin)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection that sees one state of the store."""
+        with self._transaction(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, create: bool = False) -> Iterator[Connection]:
+        """Yield the only connection that writes; what it wrote is kept whole, or not at all when the body raises."""
+        with self._transaction(self._writer, create) as connection:
+            yield connection
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables, none where the file is not there yet."""
+        if self.path and not self._occupied(self.path):
+            return []
+        with self.reading() as connection:
+            return inspect(connection).get_table_names()
+
+    def keep_readers_going(self) -> None:
+        """Let SQLite append what is written to a log, so that readers do not wait, where the file system can."""
+        if self.path:
+            with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=self.timeout)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+
+    def error(self, kind: type[HashlensError], what: str) -> HashlensError:
+        """Return an error of `kind` that names the store first."""
+        return kind(f"{self.name} {what}")
+
+    def _occupied(self, path: Path) -> bool:
+        """Return whether there is an SQLite file; raise if there is anything else, or nowhere to put one."""
+        try:
+            if path.is_dir():
+                raise self.error(OutputError, "is a folder: a store is a file, such as study.db")
+            if not path.parent.is_dir():
+                raise self.error(
+                    OutputError, f"cannot be written: the folder {path.parent} is not there; make it first"
+                )
+            if not path.exists():
+                return False
+            with path.open("rb") as file:
+                head = file.read(16)
+        except OSError as error:
+            raise self.error(OutputError, f"cannot be opened: {error.strerror or error}") from error
+        if head and head != b"SQLite format 3\0":
+            raise self.error(StudyError, "is no SQLite file: choose another path for the store")
+        return bool(head)
+
+    @contextmanager
+    def _transaction(self, engine: Engine, create: bool = False) -> Iterator[Connection]:
+        if self.path and not create and not self.path.exists():
+            raise self.error(StudyError, "is gone: put it back, or begin the study anew")
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise self._explained(error.orig or error) from error
+        except sqlite3.Error as error:  # from the preparation of a connection, which nobody wraps
+            raise self._explained(error) from error
+
+    def _begin(self, connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing", False)
+        if self.path:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+            return
+        # A worker whose machine died must not hold the lock for ever, hence the second limit.
+        milliseconds = round(1000 * self.timeout)
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {max(milliseconds, 60_000)}")
+        if writing:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('hashlens ' || current_schema()))")
+
+    def _explained(self, error: BaseException) -> HashlensError:
+        code = str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "")
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        known = [name for name in _FAULTS if code.startswith(name)]
+        if not known:
+            return self.error(StudyError, f"cannot be used: {reason}; {_KEPT}")
+        kind, what = _FAULTS[max(known, key=len)]
+        return self.error(kind, what.format(timeout=self.timeout, reason=reason))
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _nothing(connection: object, record: object) -> None:
+    pass
+
+
+def _url(target: str | Path) -> URL:
+    allowed = "a store is the path of an SQLite file, or a URL sqlite:///PATH or postgresql://USER@HOST/NAME"
+    if "://" not in str(target):
+        if not str(target) or str(target) == ":memory:" or "\0" in str(target):
+            raise StudyError(f"{allowed}; received {str(target)!r}")
+        return URL.create("sqlite", database=str(target))
+    try:
+        url = make_url(str(target))
+        backend = url.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise StudyError(f"{allowed}; received {str(target)!r}") from error
+    if backend == "sqlite" and url.database and url.database != ":memory:":
+        return URL.create("sqlite", database=url.database)
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    raise StudyError(f"{allowed}; received {url.render_as_string(hide_password=True)!r}")

@@ -1,0 +1,177 @@
+"""The results of a study laid out over chosen axes: levels of each, then repeats."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.errors import StudyError, nearest
+from hashlens.study.results import FACTORS, Results
+
+AXES = (*FACTORS, "epochs")
+"""What charts can be drawn over."""
+
+AXIS_LABELS = {
+    "width": "width (units a layer)",
+    "depth": "depth (hidden layers)",
+    "samples": "training examples",
+    "label_noise": "label noise (share of labels)",
+    "weight_decay": "weight decay",
+    "batch_norm": "batch normalisation",
+    "epochs": "training time (epochs)",
+}
+MEASURE_LABELS = {
+    "redundancy_ratio": "redundancy ratio R",
+    "knn": "K-NN",
+    "logistic": "logistic",
+    "kmeans_purity": "K-Means (purity)",
+    "kmeans_hungarian": "K-Means (Hungarian)",
+    "network_accuracy": "network",
+}
+"""What pictures and tables call axes and measures; others go by their names."""
+
+
+def axis_label(axis: str) -> str:
+    """Return an axis as people read it, with its unit."""
+    return AXIS_LABELS.get(axis, axis.replace("_", " "))
+
+
+def measure_label(measure: str) -> str:
+    """Return a measure as people read it."""
+    return MEASURE_LABELS.get(measure, measure.replace("_", " "))
+
+
+def level_name(level: Any) -> str:
+    """Return a level as people read it.
+
+    >>> level_name(48000), level_name(1e-05), level_name(True), level_name("vgg16")
+    ('48,000', '1e-05', 'yes', 'vgg16')
+    """
+    if isinstance(level, bool):
+        return "yes" if level else "no"
+    if isinstance(level, int):
+        return f"{level:,}"
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def conditions(where: Mapping[str, Any], axes: Collection[str] = ()) -> str:
+    """Return conditions as one phrase, those on the axes themselves left out.
+
+    >>> conditions({"width": 40, "repeat": [1, 2], "epochs": [1, 10]}, axes=("epochs",))
+    'width 40; repeat 1, 2'
+    """
+    parts = []
+    for name, wanted in where.items():
+        if name in axes:
+            continue
+        levels = wanted if isinstance(wanted, list | tuple | set | np.ndarray) else (wanted,)
+        parts.append(f"{name.replace('_', ' ')} {', '.join(level_name(level) for level in levels)}")
+    return "; ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Results over axes: every combination of levels is a cell, whether the study has it or not.
+
+    Attributes
+    ----------
+    results : Results
+        The rows of whole codes that satisfy the conditions.
+    axes : tuple of str
+        Names, of ``AXES``.
+    levels : tuple of tuple
+        The values that each axis takes, in order.
+    repeats : tuple of int
+        The repeats that there are.
+    """
+
+    results: Results
+    axes: tuple[str, ...]
+    levels: tuple[tuple[Any, ...], ...]
+    repeats: tuple[int, ...]
+
+    def values(self, measure: str, split: str) -> npt.NDArray[np.float64]:
+        """Return a measure as an array ``(levels of each axis..., repeats)``, not a number where it is missing.
+
+        Raises
+        ------
+        StudyError
+            If the results do not hold the measure on that split, or hold some cell twice.
+        """
+        rows = self.results.where(measure=measure, split=split)
+        if not len(rows):
+            columns = self.results.columns
+            held = sorted({f"{of} on {on}" for of, on in zip(columns["measure"], columns["split"], strict=True)})
+            raise StudyError(f"results hold no {measure} on {split}; they hold {', '.join(held)}")
+        shape = (*map(len, self.levels), len(self.repeats))
+        places = [
+            np.searchsorted(np.asarray(levels), rows.columns[axis])
+            for axis, levels in zip((*self.axes, "repeat"), (*self.levels, self.repeats), strict=True)
+        ]
+        flat = np.ravel_multi_index(places, shape)
+        if len(np.unique(flat)) < len(flat):
+            raise StudyError(f"results hold {measure} on {split} more than once for a cell, repeat and checkpoint")
+        table = np.full(shape, np.nan)
+        table.flat[flat] = rows.columns["value"]
+        return table
+
+    def cell_name(self, index: Sequence[int]) -> str:
+        """Return a cell as people read it: ``width=40, epochs=3``."""
+        return ", ".join(
+            f"{axis}={levels[at]}" for axis, levels, at in zip(self.axes, self.levels, index, strict=False)
+        )
+
+
+def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | None = None) -> Grid:
+    """Lay out the rows of whole codes over axes; every other factor must take one value.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study.
+    axes : sequence of str
+        Names, of ``AXES``, all different.
+    where : mapping, optional
+        Values of columns, as :meth:`Results.where` takes them; one of the axes too, to restrict it.
+
+    Raises
+    ------
+    StudyError
+        If an axis is unknown, named twice or takes one value, nothing satisfies `where`, or another factor takes
+        several values.
+    """
+    kept = narrowed(results, where)
+    for axis in axes:
+        if axis not in AXES:
+            raise StudyError(f"{axis!r} is no axis of a study: {nearest(str(axis), AXES)}")
+    if len(set(axes)) < len(axes):
+        raise StudyError(f"axes must differ, received {', '.join(axes)}")
+    for factor in AXES:
+        levels = kept.levels(factor)
+        if factor in axes and len(levels) < 2:
+            raise StudyError(f"{factor} takes one value, {levels[0]!r}: an axis needs two or more")
+        if factor not in axes and len(levels) > 1:
+            shown = ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")
+            raise StudyError(
+                f"{factor} takes {len(levels)} values ({shown}): give where={{{factor!r}: {levels[-1]!r}}} or another"
+            )
+    return Grid(kept, tuple(axes), tuple(tuple(kept.levels(axis)) for axis in axes), tuple(kept.levels("repeat")))
+
+
+def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
+    """Return the rows of whole codes that satisfy `where`, at least one; errors as in :func:`lay_out`."""
+    kept = results.where(layer="")
+    if not len(kept):
+        raise StudyError(f"{results.study or 'the study'} has no results yet: nothing was measured")
+    for name, wanted in (where or {}).items():
+        if name not in (*AXES, "repeat"):
+            raise StudyError(f"where takes factors, epochs and repeat, received {name!r}: {nearest(str(name), AXES)}")
+        found = kept.where(**{name: wanted})
+        if not len(found):
+            levels = kept.levels(name)
+            shown = ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")
+            raise StudyError(f"no results where {name} is {wanted!r}: it takes {shown}")
+        kept = found
+    return kept

@@ -1,0 +1,138 @@
+"""Shares of variance in a fully crossed table: exact analysis of variance, corrected for the noise of repeats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.progress import track
+from hashlens.seeds import numpy_generator
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Shares of the total variance, of several responses at once.
+
+    Attributes
+    ----------
+    first : numpy.ndarray
+        ``(factors, responses)``: of the means of each factor's levels.
+    total : numpy.ndarray
+        ``(factors, responses)``: with all its interactions.
+    interactions, residual : numpy.ndarray
+        ``(responses,)``: of all interactions together, and of repeats within cells.
+    variance : numpy.ndarray
+        ``(responses,)``: the total.
+    """
+
+    first: Array
+    total: Array
+    interactions: Array
+    residual: Array
+    variance: Array
+
+
+def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
+    """Decompose the variance of a balanced, fully crossed table over its factors.
+
+    The levels are taken as they are (fixed, equally weighted). The variance of means holds noise of the repeats, which
+    would give a factor that does nothing a share; it is subtracted in expectation, as omega squared does, so that
+    shares are unbiased up to the ratio and may come out below 0. Checkpoints of one run share its noise: as in a
+    split-plot design, effects of the checkpoint and its interactions are corrected by the noise within runs, all others
+    by that between runs. Both hold whatever the correlation of the checkpoints and however the noise differs by cell.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        ``(levels of each factor..., repeats, responses)``, complete, with two repeats or more.
+    checkpoints : int, optional
+        Which factor is measured repeatedly on the same runs.
+
+    Returns
+    -------
+    Shares
+
+    References
+    ----------
+    Hays (1963): Statistics for psychologists, for omega squared. Sobol (1993) and Homma and Saltelli (1996), for
+    first-order and total shares.
+    """
+    factors = values.ndim - 2
+    repeats = values.shape[-2]
+    sizes = values.shape[:factors]
+    e = 1 if checkpoints is None else sizes[checkpoints]
+    cells = int(np.prod(sizes))
+    runs, n = cells // e, cells * repeats
+    means = values.mean(axis=-2)
+    noise = np.square(values - means[..., None, :]).reshape(cells * repeats, -1).sum(axis=0)
+    if checkpoints is None:
+        between, within = noise / (runs * (repeats - 1)), np.zeros_like(noise)
+    else:
+        run_noise = np.square((values - means[..., None, :]).mean(axis=checkpoints))
+        between_sum = e * run_noise.reshape(runs * repeats, -1).sum(axis=0)
+        between = between_sum / (runs * (repeats - 1))
+        within = (noise - between_sum) / (runs * (repeats - 1) * (e - 1))
+    residual = noise / (cells * (repeats - 1))
+    every = tuple(range(factors))
+    explained = means.var(axis=every) - ((runs - 1) * between + runs * (e - 1) * within) / n
+    first, total = [], []
+    for factor, levels in enumerate(sizes):
+        others = tuple(axis for axis in every if axis != factor)
+        raw_first = means.mean(axis=others).var(axis=0)
+        raw_total = means.var(axis=factor).reshape(cells // levels, -1).mean(axis=0)
+        if factor == checkpoints:
+            first.append(raw_first - (e - 1) * within / n)
+            total.append(raw_total - runs * (e - 1) * within / n)
+        else:
+            first.append(raw_first - (levels - 1) * between / n)
+            total.append(raw_total - (levels - 1) * (runs // levels) * (between + (e - 1) * within) / n)
+    variance = explained + residual
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(variance > 0, 1 / variance, np.nan)
+    return Shares(
+        np.array(first) * share,
+        np.array(total) * share,
+        (explained - np.sum(first, axis=0)) * share,
+        residual * share,
+        variance,
+    )
+
+
+def bootstrap_shares(
+    values: Array, checkpoints: int | None, draws: int, confidence: float, seed: int
+) -> tuple[Shares, Shares]:
+    """Return the lower and upper ends of the intervals of :func:`variance_shares`, by resampling repeats within cells.
+
+    A repeat is drawn with all its checkpoints. Its deviation from the cell mean is scaled by sqrt(n / (n - 1)), without
+    which n repeats resampled vary too little; and since resampling adds noise to means that hold it already, the spread
+    of the draws around their own mean is set around the estimate. The intervals are about other seeds, not about other
+    levels. In simulations with 2 to 5 repeats those of 95 % held the true share 86 to 100 % of the time.
+    """
+    factors, repeats = values.ndim - 2, values.shape[-2]
+    rng = numpy_generator(seed, "effects")
+    means = values.mean(axis=-2, keepdims=True)
+    deviations = (values - means) * np.sqrt(repeats / (repeats - 1))
+    shape = list(values.shape[:factors])
+    if checkpoints is not None:
+        shape[checkpoints] = 1
+    drawn = []
+    for _ in track(range(draws), "resampling repeats", draws):
+        chosen = rng.integers(repeats, size=(*shape, repeats, 1))
+        whole = np.broadcast_to(chosen, (*values.shape[:-1], 1))
+        drawn.append(variance_shares(means + np.take_along_axis(deviations, whole, axis=-2), checkpoints))
+    estimate = variance_shares(values, checkpoints)
+    return (
+        _shifted(estimate, drawn, (1 - confidence) / 2),
+        _shifted(estimate, drawn, (1 + confidence) / 2),
+    )
+
+
+def _shifted(estimate: Shares, drawn: Sequence[Shares], quantile: float) -> Shares:
+    ends = {}
+    for name in ("first", "total", "interactions", "residual", "variance"):
+        table = np.array([getattr(one, name) for one in drawn])
+        ends[name] = getattr(estimate, name) + np.quantile(table, quantile, axis=0) - table.mean(axis=0)
+    return Shares(**ends)
