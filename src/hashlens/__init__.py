@@ -1,5 +1,8 @@
 """hashlens: a lens on the hash code inside a neural network."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from hashlens import codes, data, measures, nets, training
 from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
 from hashlens.data import load_data
@@ -19,18 +22,31 @@ from hashlens.nets import load_model
 from hashlens.training import train
 from hashlens.version import __version__
 
+if TYPE_CHECKING:
+    from hashlens.integrations.monitor import CodeMonitor
+    from hashlens.study.curves import curve
+    from hashlens.study.effects import effect_table
+    from hashlens.study.phase import phase_chart, phase_slices
+    from hashlens.study.reproduce import reproduce
+    from hashlens.study.sensitivity import phase_sensitivity
+    from hashlens.study.study import Study
+
 __all__ = [
+    "CodeMonitor",
     "Codes",
     "Fingerprints",
     "HashlensError",
     "Measurement",
+    "Study",
     "__version__",
     "bits_to_determinism",
     "categorization",
     "codes",
     "concatenate",
+    "curve",
     "data",
     "determinism",
+    "effect_table",
     "encode",
     "fingerprint",
     "floor",
@@ -39,9 +55,35 @@ __all__ = [
     "measure",
     "measures",
     "nets",
+    "phase_chart",
+    "phase_sensitivity",
+    "phase_slices",
     "redundancy_ratio",
     "regime",
+    "reproduce",
     "separation",
     "train",
     "training",
 ]
+
+_ON_FIRST_USE = {
+    "CodeMonitor": "hashlens.integrations.monitor",
+    "Study": "hashlens.study.study",
+    "curve": "hashlens.study.curves",
+    "effect_table": "hashlens.study.effects",
+    "phase_chart": "hashlens.study.phase",
+    "phase_sensitivity": "hashlens.study.sensitivity",
+    "phase_slices": "hashlens.study.phase",
+    "reproduce": "hashlens.study.reproduce",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # What studies stand on (pydantic, SQLAlchemy, numba) is not loaded for those who do not make any.
+    if name in _ON_FIRST_USE:
+        return getattr(import_module(_ON_FIRST_USE[name]), name)
+    raise AttributeError(f"module 'hashlens' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,6 +9,9 @@ from rich.console import Console
 from hashlens.cli.demo import demo
 from hashlens.cli.encode import encode
 from hashlens.cli.measure import measure
+from hashlens.cli.options import Stopped
+from hashlens.cli.reproduce import reproduce
+from hashlens.cli.study import study
 from hashlens.cli.train import train
 from hashlens.errors import HashlensError
 from hashlens.version import __version__
@@ -25,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, measure, encode):
+for command in (demo, train, measure, encode, reproduce):
     app.command()(command)
+app.add_typer(study, name="study")
 
 
 def _version(asked: bool) -> None:
@@ -59,8 +63,10 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         return _say(str(error), YOURS)
-    except typer.Exit as stopped:
-        return stopped.exit_code
+    except typer.Exit as over:
+        return over.exit_code
+    except Stopped as stopped:
+        return _say(str(stopped), STOPPED)
     except (KeyboardInterrupt, typer.Abort):
         return _say("stopped", STOPPED)
     except Exception as error:

@@ -33,6 +33,10 @@ GatesName = Annotated[
 BatchSize = Annotated[int, typer.Option(help="Examples a forward pass.", min=1)]
 
 
+class Stopped(Exception):
+    """The user stopped a command, which can say how to go on."""
+
+
 def set_threads(threads: int | None) -> None:
     """Set the threads of torch and FAISS, when asked for."""
     if threads is not None:

@@ -72,7 +72,7 @@ class Work:
         """Return what is measured on networks of so many distinct training examples."""
         data = Split(self.data.train.narrow(0, samples), self.data.test)
         reading = Reading(device=self.device, seed=self.spec.seed)
-        return Evaluation(data, self.noise, self.spec.measures, self.spec.k, self.spec.logistic, reading)
+        return Evaluation(data, self.noise, self.spec.measures, self.spec.k, self.spec.logistic, reading)  # type: ignore[arg-type]
 
 
 def work(
@@ -110,11 +110,13 @@ def work(
             claimed = store.claim(worker, lease=lease)
             if claimed:
                 done += _do_pack(store, worker, todo, claimed, by_key, advance)
-            elif wait and store.status().leases:
-                time.sleep(pause)
-                release_the_dead(store)
-            else:
+                continue
+            status = store.status()
+            # What is pending was given back, or its lease ran out, since nothing was there to be claimed.
+            if not wait or not (status.leases or status.pending):
                 return done
+            time.sleep(pause)
+            release_the_dead(store)
 
 
 def _do_pack(

@@ -8,6 +8,7 @@ import torch
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.labels import require_same_classes
 from hashlens.data.sources import load_data
+from hashlens.device import find_device
 from hashlens.errors import StudyError
 from hashlens.result import Split
 from hashlens.study.cells import runs
@@ -69,7 +70,12 @@ class Study:
         return f"Study({self.spec.name!r}, store={str(self._target)!r})"
 
     def run(
-        self, *, wait: bool = True, lease: float = LEASE_SECONDS, device: str | torch.device | None = None
+        self,
+        *,
+        wait: bool = True,
+        lease: float = LEASE_SECONDS,
+        device: str | torch.device | None = None,
+        retry_failed: bool = False,
     ) -> "Study":
         """Train and measure what is not done yet, and return the study.
 
@@ -81,6 +87,8 @@ class Study:
             Seconds after which the runs of a worker that went silent are taken up by others.
         device : str or torch.device, optional
             Where networks are trained and read; the CPU by default.
+        retry_failed : bool
+            Whether networks that failed before are trained again.
 
         Raises
         ------
@@ -90,11 +98,16 @@ class Study:
             If the data cannot be read.
         OutputError
             If the store cannot be written.
+        DeviceError
+            If there is no such device.
         """
+        home = None if device is None else find_device(device)
         data = self._load()
-        todo = Work(self.spec, data, runs(self.spec, len(data.train)), device)
+        todo = Work(self.spec, data, runs(self.spec, len(data.train)), home)
         store = Store.open(self._target)
         store.begin(self.spec.plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
+        if retry_failed:
+            store.retry_failed()
         work(store, todo, wait=wait, lease=lease)
         return self
 

@@ -1,0 +1,62 @@
+"""``hashlens reproduce``: the paper's studies done again, by name."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import (
+    Debug,
+    Device,
+    Force,
+    Json,
+    Stopped,
+    Threads,
+    check_outputs,
+    set_threads,
+    tell,
+    write_json,
+)
+
+
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="mnist-width, cifar10-time, digits-phase, ...: see --list.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the Parquet files of MNIST or CIFAR-10; not for digits.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="quick (minutes), or paper (the whole of it).")] = "quick",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for everything. Default: hashlens-reproduce/NAME-PRESET.")
+    ] = None,
+    names: Annotated[bool, typer.Option("--list", help="List what there is, and stop.")] = False,
+    device: Device = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Do a study of the paper again, beside the paper's figures; interrupted, it goes on where it was."""
+    from hashlens.errors import StudyError
+    from hashlens.study.listing import preset_table
+    from hashlens.study.reproduce import reproduce as again
+
+    console = Console()
+    if names:
+        console.print(preset_table())
+        return
+    if name is None:
+        raise StudyError(
+            "say what to reproduce, such as: hashlens reproduce digits-width; see hashlens reproduce --list"
+        )
+    set_threads(threads)
+    check_outputs(json, force=force)
+    try:
+        done = again(name, data, preset=preset, out=out, overwrite=force, device=device)
+    except KeyboardInterrupt as stopped:
+        raise Stopped("stopped; the same command without --force goes on from here") from stopped
+    write_json(done, json)
+    console.print(done)
+    tell(f"tables, pictures, rows and the store: {done.folder}")

@@ -1,0 +1,200 @@
+"""``hashlens study``: many networks, trained and measured as a file says, stopped and resumed at will."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import (
+    Debug,
+    Device,
+    Force,
+    Json,
+    Source,
+    Stopped,
+    Threads,
+    check_outputs,
+    set_threads,
+    tell,
+    write_json,
+)
+from hashlens.errors import OutputError, StudyError
+from hashlens.files import written_whole
+
+if TYPE_CHECKING:
+    from hashlens.study.results import Results
+    from hashlens.study.status import StudyStatus
+    from hashlens.study.store import Store
+
+PICTURES = (".png", ".svg", ".pdf")
+Spec = Annotated[Path, typer.Argument(help="The YAML file of a study; `hashlens study init` writes one.")]
+Stored = Annotated[
+    str, typer.Argument(metavar="STORE|SPEC", help="A study's store: a file, a URL, or the YAML file beside it.")
+]
+
+study = typer.Typer(help="Train and measure many networks as a file says.", no_args_is_help=True)
+
+
+@study.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),
+    data: Annotated[str, typer.Option(help=f"What to train on: {Source}, ...")] = "digits#train",
+    test: Annotated[str | None, typer.Option(help="Data that the networks do not see.")] = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Write the file of a small study, with comments, to run as it is and to change."""
+    from hashlens.study.spec import StudySpec
+    from hashlens.study.template import template
+
+    if test is None and data != "digits#train":
+        raise StudyError(f"--data {data} needs --test: accuracies are those of examples that networks have not seen")
+    text = template(data, test or "digits#test", path)
+    StudySpec.from_yaml(text, str(path))
+    with written_whole(path, overwrite=force) as beside:
+        beside.write_text(text, encoding="utf-8")
+    _next("run", path)
+
+
+@study.command()
+def run(
+    spec: Spec,
+    store: Annotated[
+        str | None, typer.Option(help="SQLite file or postgresql://USER@HOST/NAME. Default: beside SPEC, ending .db.")
+    ] = None,
+    worker: Annotated[bool, typer.Option("--worker", help="Leave as soon as nothing is left to take up.")] = False,
+    lease: Annotated[float, typer.Option(help="Seconds until others take up what a silent worker held.", min=1)] = 120,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train again what failed.")] = False,
+    device: Device = None,
+    threads: Threads = None,
+    debug: Debug = False,
+) -> None:
+    """Train and measure what is not done yet; started several times on one store, the processes share the work."""
+    from hashlens.study.study import Study
+    from hashlens.study.summary import summarize
+
+    set_threads(threads)
+    chosen = Study.load(spec, store)
+    try:
+        chosen.run(wait=not worker, lease=lease, device=device, retry_failed=retry_failed)
+    except KeyboardInterrupt as stopped:
+        raise Stopped("stopped; the same command goes on from here") from stopped
+    status, results = chosen.status(), chosen.results
+    console = Console(highlight=False)
+    console.print(status)
+    if len(results):
+        console.print(summarize(results))
+    place = store or str(spec)
+    if status.failures:
+        _next("run", spec, *(() if store is None else ("--store", store)), "--retry-failed")
+    else:
+        _next(*_what_next(status, results, place))
+
+
+@study.command()
+def status(store: Stored, force: Force = False, json: Json = None, debug: Debug = False) -> None:
+    """Show what is done, who is at work, what failed, and the time left."""
+    check_outputs(json, force=force)
+    found = _open(store).status()
+    write_json(found, json)
+    Console(highlight=False).print(found)
+
+
+@study.command()
+def export(
+    store: Stored,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A file .parquet or .csv.")],
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Write all numbers as one long table."""
+    results = _results(store)
+    results.export(out, overwrite=force)
+    Console(highlight=False, soft_wrap=True).print(f"{out}: {len(results):,} rows", markup=False)
+
+
+@study.command()
+def chart(
+    store: Stored,
+    out: Annotated[Path, typer.Option(help="Picture to write: .png, .svg or .pdf.")],
+    x: Annotated[str, typer.Option(help="Factor along the chart: width, depth, samples, ...")] = "width",
+    y: Annotated[str, typer.Option(help="Factor up the chart.")] = "epochs",
+    z: Annotated[str | None, typer.Option(help="A third factor: a chart for each of its levels.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Hold a factor at a level, as in samples=48000; repeat for more.")
+    ] = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Draw the phase chart: the regime of every network over two factors."""
+    from hashlens.report.plots import save
+    from hashlens.study.phase import PhaseChart, PhaseSlices, phase_chart, phase_slices
+
+    if out.suffix not in PICTURES:
+        raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")
+    check_outputs(out, json, force=force)
+    held = dict(_condition(text) for text in where or ())
+    results = _results(store)
+    found: PhaseChart | PhaseSlices
+    found = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)
+    write_json(found, json)
+    save(found.plot(), out)
+    Console(highlight=False).print(found)
+    tell(f"picture: {out}")
+
+
+def _open(place: str) -> "Store":
+    """Return the store that a command names by itself or by the spec beside it."""
+    from hashlens.study.store import Store
+
+    beside = "://" not in place and Path(place).suffix in (".yaml", ".yml")
+    return Store.open(Path(place).with_suffix(".db") if beside else place, create=False)
+
+
+def _results(place: str) -> "Results":
+    results = _open(place).results()
+    if not len(results):
+        raise StudyError(f"{place}: nothing is measured yet; see `hashlens study status {place}`")
+    return results
+
+
+def _condition(text: str) -> tuple[str, Any]:
+    """Return the factor and the level that ``samples=48000`` names."""
+    from hashlens.study.grid import AXES
+    from hashlens.study.schema import FACTOR_TYPES
+
+    name, _, level = text.partition("=")
+    kind = {**FACTOR_TYPES, "epochs": int}.get(name)
+    if kind is None or not level:
+        raise StudyError(f"--where takes FACTOR=LEVEL of {', '.join(AXES)}; received {text!r}")
+    try:
+        return name, {"true": True, "false": False}[level.lower()] if kind is bool else kind(level)
+    except (KeyError, ValueError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise StudyError(f"--where {name}= takes {wanted}; received {level!r}") from None
+
+
+def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[object, ...]:
+    """Return the command that shows most: the chart where two factors vary, else the table."""
+    from hashlens.study.grid import AXES
+
+    if not status.finished:
+        return "status", place
+    name = Path(place).with_suffix("").name if "://" not in place else "study"
+    levels = {factor: results.levels(factor) for factor in AXES}
+    axes = sorted((factor for factor in AXES if len(levels[factor]) > 1), key=lambda factor: -len(levels[factor]))[:2]
+    needed = {"redundancy_ratio", "network_accuracy"} <= set(results.levels("measure"))
+    if len(axes) < 2 or not needed:
+        return "export", place, f"{name}.parquet"
+    x, y = sorted(axes, key=AXES.index)
+    rest = [factor for factor in AXES if factor not in axes and len(levels[factor]) > 1]
+    held = [part for factor in rest for part in ("--where", f"{factor}={levels[factor][-1]}")]
+    return "chart", place, "--x", x, "--y", y, *held, "--out", f"{name}.png"
+
+
+def _next(*arguments: object) -> None:
+    told = shlex.join(["hashlens", "study", *map(str, arguments)])
+    Console(highlight=False).print(f"next: {told}", soft_wrap=True, markup=False)

@@ -1,0 +1,60 @@
+"""The file of a first study, with comments."""
+
+import json
+from pathlib import Path
+
+TEMPLATE = """\
+# A study: which networks are trained, on what, and what is measured on each.
+#
+#   hashlens study run {path}       stopped at any moment, the same command goes on from there
+#   hashlens study status {path}    how far it is, from any terminal
+#
+# Started in several terminals, `run` shares the work between them.
+name: {name}
+
+data: # digits, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME; [:1000] takes the first so many
+  train: {train}
+  test: {test}
+
+network: # wherever no axis says otherwise
+  architecture: mlp
+  depth: 1
+
+training:
+  recipe: figures # or scripts, cifar; any field of a recipe may be changed here
+  epochs: 30
+
+axes: # freely crossed
+  width: [4, 8, 16, 32, 64]
+  epochs: [0, 1, 10, 30] # checkpoints of each training, never trained twice; 0 is the initialisation
+  # samples: [200, 1000] # the first so many examples, in as many steps as all of them would take
+  # label_noise: [0, 0.2] # share of the training labels that are shuffled
+  # weight_decay: [0, 0.0001]
+  # depth: [1, 2, 3]
+  # batch_norm: [false, true]
+  # dropout: [0, 0.5]
+  # architecture: [mlp, resnet20] # without axes that one of them has no choice of
+  # random_inputs: [uniform] # R on random inputs besides the data; nothing is trained for it
+
+repeats: 3 # networks of each cell, from seeds of their own
+seed: 0
+
+measures: [redundancy_ratio, knn, logistic, kmeans, network_accuracy]
+# more: loss, knn_train, collision_probability, bits_to_determinism, separation
+k: 9 # neighbours of knn
+logistic: one-vs-one # or multinomial
+"""
+
+
+def template(train: str, test: str, path: Path) -> str:
+    """Return the YAML text of a small study of `train` and `test`, whose file will be `path`.
+
+    Parameters
+    ----------
+    train, test : str
+        What :func:`hashlens.load_data` takes as text.
+    path : Path
+        Gives the study its name too.
+    """
+    # JSON's strings are YAML's, whatever they hold.
+    return TEMPLATE.format(path=path, name=json.dumps(path.stem), train=json.dumps(train), test=json.dumps(test))

@@ -1,0 +1,173 @@
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import hashlens as hl
+from hashlens.errors import DataError, StudyError
+from hashlens.study.results import COLUMNS
+from hashlens.study.spec import StudySpec
+from hashlens.study.study import Study
+from hashlens.study.summary import summarize
+
+TEXT = """\
+name: small
+data: {train: "digits[:200]", test: "digits[200:300]"}
+axes: {width: [3, 6], epochs: [0, 1]}
+training: {epochs: 1}
+repeats: 2
+measures: [redundancy_ratio, knn, network_accuracy]
+"""
+
+
+def columns(results):
+    return {name: results.columns[name].tolist() for name in COLUMNS}
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "study.yaml").write_text(TEXT)
+    return tmp_path / "study.yaml"
+
+
+def test_a_study_is_its_file_and_the_store_beside_it(path):
+    study = Study.load(path).run()
+    assert study.store.name == str(path.with_suffix(".db"))
+    assert study.status().finished
+    assert study.status().runs == 4
+    assert len(study.results) == 4 * 2 * (2 + 1 + 2)
+    assert columns(Study.load(path).results) == columns(study.results)
+
+
+def test_given_examples_are_those_of_the_spec(path, tmp_path):
+    plain = StudySpec.from_yaml(TEXT.replace(TEXT.splitlines()[1], ""))
+    train, test = hl.load_data("digits[:200]"), hl.load_data("digits[200:300]")
+    given = Study(plain, tmp_path / "given.db", train=train, test=test).run()
+    assert columns(given.results) == columns(Study.load(path).run().results)
+
+
+def test_a_study_without_data_says_which_is_missing(tmp_path):
+    plain = StudySpec.from_yaml(TEXT.replace(TEXT.splitlines()[1], ""))
+    with pytest.raises(StudyError, match=r"'small' has no test data: write data: .* or give test="):
+        Study(plain, tmp_path / "study.db", train="digits").run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_no_store_before_the_first_run(path):
+    study = Study.load(path)
+    for look in (lambda: study.results, study.status):
+        with pytest.raises(StudyError, match=r"study\.db is not there: begin the study with"):
+            look()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ("[3, 6]", "[3, 6, 12]", r"axes.width: \[3, 6\] -> \[3, 6, 12\]"),
+        ("repeats: 2", "repeats: 3", "repeats: 2 -> 3"),
+        ("epochs: 1}", "epochs: 1, learning_rate: 0.01}", "training.learning_rate: null -> 0.01"),
+        ("repeats: 2", "repeats: 2\nseed: 1", "seed: 0 -> 1"),
+    ],
+)
+def test_another_spec_is_refused_with_what_changed(path, old, new, difference):
+    before = columns(Study.load(path).run().results)
+    path.write_text(TEXT.replace(old, new))
+    with pytest.raises(StudyError, match=f"holds a study of another spec: {difference}; go back to it, or choose"):
+        Study.load(path).run()
+    assert columns(Study.load(path).results) == before
+
+
+def test_other_data_are_refused(path):
+    Study.load(path).run()
+    with pytest.raises(StudyError, match="holds a study of other data, by digest: test: "):
+        Study.load(path, test="digits[300:400]").run()
+
+
+def test_the_same_data_from_elsewhere_are_the_same(path):
+    Study.load(path).run()
+    path.write_text(TEXT.replace('"digits[:200]"', '"digits[:250]"'))
+    train = replace(hl.load_data("digits[:200]").load(), name="a copy")
+    assert Study.load(path, train=train).run().status().finished
+
+
+def test_samples_past_the_data_are_refused_before_anything_is_written(path):
+    path.write_text(TEXT.replace("width: [3, 6]", "samples: [100, 201]"))
+    with pytest.raises(StudyError, match=r"line 3.*axes.samples\[1\].*at most 200.*received 201"):
+        Study.load(path).run()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.faults
+def test_data_that_are_gone_when_a_study_is_resumed(tmp_path):
+    digits = hl.load_data("digits[:200]").load()
+    np.savez(tmp_path / "digits.npz", inputs=digits.inputs.numpy(), labels=digits.labels)
+    path = tmp_path / "study.yaml"
+    path.write_text(TEXT.replace("digits[:200]", f"npz:{tmp_path}/digits.npz"))
+    study = Study.load(path).run()
+    expected = columns(study.results)
+    with closing(sqlite3.connect(tmp_path / "study.db")) as connection, connection:
+        connection.execute("DELETE FROM hashlens_row WHERE run = 0")
+        connection.execute("UPDATE hashlens_run SET state = 'pending' WHERE id = 0")
+    (tmp_path / "digits.npz").rename(tmp_path / "elsewhere.npz")
+    with pytest.raises(DataError, match=r"digits\.npz") as caught:
+        study.run()
+    assert "\n" not in str(caught.value)
+    assert study.status().done == 3
+    (tmp_path / "elsewhere.npz").rename(tmp_path / "digits.npz")
+    assert columns(study.run().results) == expected
+
+
+def test_failed_networks_are_trained_again_when_told(path):
+    path.write_text(TEXT.replace("{epochs: 1}", "{epochs: 1, optimizer: sgd, learning_rate: 1.0e+30}"))
+    study = Study.load(path).run()
+    failed = {(failure.cell, failure.repeat) for failure in study.status().failures}
+    assert failed
+
+    def workers():
+        return {run.worker for run in study.store.runs() if (run.cell, run.repeat) in failed}
+
+    first = workers()
+    study.run()
+    assert workers() == first
+    study.run(retry_failed=True)
+    assert not workers() & first
+
+
+def test_the_summary_means_over_repeats(path):
+    results = Study.load(path).run().results
+    found = summarize(results)
+    assert found.factors == ("width", "epochs")
+    assert found.measures == (
+        ("redundancy_ratio", "train"), ("redundancy_ratio", "test"), ("knn", "test"), ("network_accuracy", "test")
+    )  # fmt: skip
+    assert [row.levels for row in found.rows] == [(3, 0), (3, 1), (6, 0), (6, 1)]
+    for row in found.rows:
+        assert row.repeats == 2
+        own = results.where(width=row.levels[0], epochs=row.levels[1])
+        for (measure, split), mean in zip(found.measures, row.means, strict=True):
+            numbers = own.where(measure=measure, split=split).columns["value"]
+            assert len(numbers) == 2
+            assert mean == pytest.approx(numbers.mean())
+    assert "Means over 2 repeats" in str(found)
+
+
+def test_a_summary_leaves_out_what_is_no_number(made):
+    def measure(repeat, width, **_):
+        return {("knn", "test"): float("nan") if repeat or width == 20 else 0.5, ("loss", "train"): 1.0}
+
+    found = summarize(made({"width": [10, 20], "epochs": [1]}, measure))
+    assert found.measures == (("knn", "test"), ("loss", "train"))
+    assert [row.means for row in found.rows] == [(0.5, 1.0), (None, 1.0)]
+
+
+def test_a_long_summary_is_cut_to_the_last_checkpoint(made):
+    def measure(repeat, width, epochs, **_):
+        return {("redundancy_ratio", "train"): epochs / 100}
+
+    text = str(summarize(made({"width": list(range(10, 20)), "epochs": [0, 1, 2, 10, 100]}, measure)))
+    assert "10 of 50 rows, at the last checkpoint" in " ".join(text.split())
+    assert "1.000" in text
+    assert "0.020" not in text
