@@ -25,6 +25,8 @@ docs: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_capture.py
 	$(BIN)/python benchmarks/bench_measure.py --data $(DATA)/mnist
+	$(BIN)/python benchmarks/bench_ensemble.py --data $(DATA)/mnist
+	$(BIN)/python benchmarks/bench_monitor.py --data $(DATA)
 	$(BIN)/python benchmarks/bench_memory.py --data $(DATA)/cifar10
 
 clean:

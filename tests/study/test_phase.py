@@ -35,7 +35,7 @@ def four(made):
 
 
 def test_cells_hold_means_regimes_and_the_shares_of_repeats(four):
-    chart = phase_chart(four)
+    chart = phase_chart(four, against="own")
     assert [(cell.x, cell.y) for cell in chart.cells] == [(10, 1), (10, 100), (40, 1), (40, 100)]
     assert [cell.regime for cell in chart.cells] == [REGIMES[0], REGIMES[1], REGIMES[1], REGIMES[2]]
     mixed = chart.cell(10, 100)
@@ -47,6 +47,19 @@ def test_cells_hold_means_regimes_and_the_shares_of_repeats(four):
     assert chart.cell(40, 1).retention.mean == pytest.approx(0.9)
     assert chart.counts() == {REGIMES[0]: 1, REGIMES[1]: 2, REGIMES[2]: 1}
     assert chart.retained_by == ("knn", "logistic")
+
+
+def test_codes_are_held_against_the_best_network_of_the_study(four):
+    chart = phase_chart(four)
+    assert chart.reference == 1.0
+    # A network that knows half as much as the best, and whose codes keep nine tenths of that half.
+    assert chart.cell(40, 1).retention.mean == pytest.approx(0.45)
+    assert chart.cell(40, 1).regime == REGIMES[0]
+    halved = phase_chart(four, against=0.5)
+    assert halved.cell(40, 1).retention.mean == pytest.approx(0.9)
+    for wrong in (0, 1.5, "mean"):
+        with pytest.raises(StudyError, match="against must be 'best', 'own' or an accuracy"):
+            phase_chart(four, against=wrong)
 
 
 def test_every_cell_agrees_with_regime_of_its_means(mnist):
@@ -119,11 +132,12 @@ def test_slices_are_the_charts_at_each_level(mnist):
 
 
 def test_the_table_reads(mnist, four):
-    text = str(phase_chart(mnist, where=FULL))
+    text = str(phase_chart(mnist, where=FULL, against="own"))
     assert "width (down) by epochs (across) at samples 48000" in text.replace(",", "")
     assert "The thresholds are this project's." in text.replace("\n", " ")
     assert "untrained" in text
-    assert "untrained" not in str(phase_chart(four))
+    assert "untrained" not in str(phase_chart(four, against="own"))
+    assert "on the codes / 0.984" in str(phase_chart(mnist, where=FULL)).replace("\n", " ")
     assert "c? .37" in str(phase_chart(four))
 
 

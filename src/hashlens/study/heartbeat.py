@@ -13,6 +13,8 @@ from hashlens.study.store import Store
 
 log = logging.getLogger("hashlens")
 BEATS_PER_LEASE = 4
+_at_work: set[str] = set()
+"""The workers of this process."""
 
 
 def worker_name() -> str:
@@ -21,10 +23,13 @@ def worker_name() -> str:
 
 
 def is_dead(worker: str) -> bool:
-    """Return whether `worker` was a process of this machine that is no more."""
+    """Return whether `worker` was at work on this machine and is no more."""
     machine, _, rest = worker.rpartition(":")[0].rpartition(":")
-    if machine != socket.gethostname() or not rest.isdecimal() or int(rest) == os.getpid():
+    if machine != socket.gethostname() or not rest.isdecimal():
         return False
+    if int(rest) == os.getpid():
+        # One that could not give back its leases, or that had this number before this process.
+        return worker not in _at_work
     try:
         os.kill(int(rest), 0)
     except ProcessLookupError:
@@ -57,11 +62,13 @@ def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
 
     thread = threading.Thread(target=beat, name="hashlens heartbeat", daemon=True)
     thread.start()
+    _at_work.add(worker)
     try:
         yield
     finally:
         over.set()
         thread.join()
+        _at_work.discard(worker)
         try:
             store.release(worker)
         except HashlensError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REGIMES: tuple[RegimeName, ...] = ("under-expressive", "critically-expressive", "sufficiently-expressive")
 """In order: a network gains by leaving one for the next."""
+Against = Literal["best", "own"] | float
+"""What retention is relative to; see :func:`phase_chart`."""
 CATEGORIZERS = ("knn", "logistic")
 """Of which the better, on the codes of test, says what the codes retain."""
 
@@ -88,6 +90,8 @@ class PhaseChart(Result):
         Level of the intervals.
     retained_by : tuple of str
         The categorizers of which the better counts.
+    reference : float or None
+        The accuracy that codes are held against; None where it is each network's own.
     where : dict
         What was held fixed.
     study : str
@@ -103,6 +107,7 @@ class PhaseChart(Result):
     thresholds: RegimeThresholds
     confidence: float
     retained_by: tuple[str, ...]
+    reference: float | None
     where: dict[str, Any]
     study: str = ""
 
@@ -125,9 +130,13 @@ class PhaseChart(Result):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of some of the cells."""
+        by = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in self.retained_by)
+        if self.reference is not None:
+            return (f"Retention: test accuracy of {by} on the codes / {self.reference:.3f}.",)
         times = {self.x: self.x_levels, self.y: self.y_levels}.get("epochs", (self.where.get("epochs"),))
         untrained = "At 0 epochs networks are untrained: their codes retain what a network near chance has."
-        return (untrained,) if 0 in times else ()
+        own = f"Retention: test accuracy of {by} on the codes / the network's own."
+        return (own, untrained) if 0 in times else (own,)
 
     def counts(self) -> dict[RegimeName, int]:
         """Return how many cells are in each regime, in their order."""
@@ -190,13 +199,16 @@ def phase_chart(
     *,
     thresholds: RegimeThresholds | None = None,
     where: Mapping[str, Any] | None = None,
+    against: Against = "best",
     confidence: float = 0.95,
 ) -> PhaseChart:
     """Name the regime of every cell of a study, over two axes.
 
     A cell's regime is that of its mean R on train and its mean retention: the better of K-NN and logistic regression on
-    the test codes divided by the network's own test accuracy, as :func:`hashlens.measure` has it. Repeats that lack one
-    of these numbers are left out.
+    the test codes, divided by the accuracy that it is held against. That is the best of the whole study, so that codes
+    of a network without training or data retain little, however little that network knows itself;
+    :func:`hashlens.measure`, which sees one network, holds codes against its own. Repeats that lack one of these
+    numbers are left out.
 
     Parameters
     ----------
@@ -209,6 +221,9 @@ def phase_chart(
         This project's by default.
     where : mapping, optional
         Levels at which to hold the other factors: ``{"samples": 48000}``.
+    against : {"best", "own"} or float
+        What retention is relative to: the highest mean test accuracy that networks of any cell and checkpoint in
+        `results` have; each network's own; or an accuracy.
     confidence : float
         Level of the intervals of the means, by Student's t carried to a link that keeps them in range.
 
@@ -224,7 +239,8 @@ def phase_chart(
     """
     limits = thresholds or RegimeThresholds()
     grid = lay_out(results, (x, y), where)
-    ratio, retention, retained_by = _measured(grid)
+    reference = _reference(results, against)
+    ratio, retention, retained_by = _measured(grid, reference)
     train = mean_intervals(ratio.train, "share", confidence)
     test = mean_intervals(ratio.test, "share", confidence)
     kept = mean_intervals(retention, "ratio", confidence)
@@ -251,8 +267,8 @@ def phase_chart(
     boundaries = _boundaries(grid, train, kept, limits)
     x_levels, y_levels = grid.levels
     return PhaseChart(
-        x, y, x_levels, y_levels, tuple(cells), boundaries, limits, confidence, retained_by, dict(where or {}),
-        results.study,
+        x, y, x_levels, y_levels, tuple(cells), boundaries, limits, confidence, retained_by, reference,
+        dict(where or {}), results.study,
     )  # fmt: skip
 
 
@@ -264,6 +280,7 @@ def phase_slices(
     *,
     thresholds: RegimeThresholds | None = None,
     where: Mapping[str, Any] | None = None,
+    against: Against = "best",
     confidence: float = 0.95,
 ) -> PhaseSlices:
     """Slice the chart over three axes: a phase chart of `x` and `y` for each level of `z`.
@@ -272,14 +289,36 @@ def phase_slices(
     """
     levels = lay_out(results, (x, y, z), where).levels[2]
     charts = tuple(
-        phase_chart(results, x, y, thresholds=thresholds, where={**(where or {}), z: level}, confidence=confidence)
+        phase_chart(
+            results, x, y, thresholds=thresholds, where={**(where or {}), z: level}, against=against,
+            confidence=confidence,
+        )
         for level in levels
-    )
+    )  # fmt: skip
     return PhaseSlices(z, levels, charts)
+
+
+def _reference(results: Results, against: Against) -> float | None:
+    """Return the accuracy that codes are held against; None for each network's own."""
+    if against == "own":
+        return None
+    if against != "best":
+        if not isinstance(against, int | float) or not 0 < against <= 1:
+            raise StudyError(f"against must be 'best', 'own' or an accuracy above 0 and up to 1, received {against!r}")
+        return float(against)
+    rows = results.where(measure="network_accuracy", split="test", layer="").columns
+    # The runs of a cell at one checkpoint stand together once sorted by both.
+    order = np.lexsort((rows["epochs"], rows["cell"].astype(str)))
+    values = rows["value"][order]
+    keys = list(zip(rows["cell"][order], rows["epochs"][order], strict=True))
+    starts = [at for at, key in enumerate(keys) if not at or key != keys[at - 1]]
+    means = [float(part.mean()) for part in np.split(values, starts[1:]) if len(part) and np.isfinite(part).all()]
+    return max(means, default=0.0) or None
 
 
 def _measured(
     grid: Grid,
+    reference: float | None,
 ) -> tuple[Split[npt.NDArray[np.float64]], npt.NDArray[np.float64], tuple[str, ...]]:
     """R and retention of every repeat, not a number in all of them where one is missing."""
     train, test = (grid.values("redundancy_ratio", split) for split in ("train", "test"))
@@ -287,7 +326,9 @@ def _measured(
     retained_by = tuple(name for name in CATEGORIZERS if name in rows.columns["measure"])
     own = grid.values("network_accuracy", "test")
     best = np.maximum.reduce([grid.values(name, "test") for name in retained_by or CATEGORIZERS])
-    retention = best / np.where(own == 0, 1.0, own)
+    retention = best / (
+        np.where(own == 0, 1.0, own) if reference is None else np.where(np.isfinite(own), reference, own)
+    )
     whole = np.isfinite(train) & np.isfinite(test) & np.isfinite(retention)
     train, test, retention = (np.where(whole, part, np.nan) for part in (train, test, retention))
     return Split(train, test), retention, retained_by

@@ -10,7 +10,7 @@ from rich.text import Text
 from hashlens.errors import StudyError, nearest
 from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
 from hashlens.result import Result
-from hashlens.study.phase import REGIMES, PhaseCell, PhaseChart, phase_chart
+from hashlens.study.phase import REGIMES, Against, PhaseCell, PhaseChart, phase_chart
 from hashlens.study.results import Results
 from hashlens.tables import table
 
@@ -115,6 +115,7 @@ def phase_sensitivity(
     *,
     thresholds: RegimeThresholds | None = None,
     where: Mapping[str, Any] | None = None,
+    against: Against = "best",
     ranges: Mapping[str, tuple[float, float]] | None = None,
     steps: int = 21,
 ) -> PhaseSensitivity:
@@ -122,7 +123,7 @@ def phase_sensitivity(
 
     Parameters
     ----------
-    results, x, y, thresholds, where
+    results, x, y, thresholds, where, against
         As of :func:`~hashlens.study.phase.phase_chart`.
     ranges : mapping of str to (float, float), optional
         For some of the thresholds, from where to where they move; ``RANGES`` for the others. Ranges of the two
@@ -135,7 +136,7 @@ def phase_sensitivity(
     StudyError
         If a range is unknown, overlaps another or leaves out the threshold as used, and as of ``phase_chart``.
     """
-    chart = phase_chart(results, x, y, thresholds=thresholds, where=where)
+    chart = phase_chart(results, x, y, thresholds=thresholds, where=where, against=against)
     spans = _ranges(ranges or {}, chart.thresholds)
     if steps < 2:
         raise StudyError(f"steps must be 2 or more, received {steps}")
