@@ -244,9 +244,9 @@ def test_ctrl_c_is_one_line_gives_back_what_was_held_and_the_same_command_goes_o
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err == "hashlens: stopped; the same command goes on from here\n"
-    assert out == ""
+    assert (out, err) == ("", "hashlens: stopped; the same command goes on from here\n")
+    # Where Ctrl-C fell into an exec(), Python ends itself by the signal at last; shells call both 130.
+    assert process.returncode in (130, -signal.SIGINT)
     status = Store.open(store).status()
     assert status.leases == ()
     assert status.pending == RUNS - status.done > 0

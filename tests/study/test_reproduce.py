@@ -39,7 +39,7 @@ NETWORKS = {
     "digits-samples": (36, 240),
     "digits-noise": (42, 210),
     "digits-regularization": (72, 360),
-    "digits-phase": (40, 540),
+    "digits-phase": (48, 660),
     "digits-effects": (72, 405),
 }
 MNIST_WIDTH = """

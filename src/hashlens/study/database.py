@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from hashlens.errors import HashlensError, MissingExtraError, OutputError, StudyError
+from hashlens.study.interrupts import uninterrupted
 
 _KEPT = "what was done is kept, and the same command resumes"
 
@@ -123,7 +124,7 @@ class Database:
         if self.path and not create and not self.path.exists():
             raise self.error(StudyError, "is gone: put it back, or begin the study anew")
         try:
-            with engine.begin() as connection:
+            with uninterrupted(), engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
             raise self._explained(error.orig or error) from error
