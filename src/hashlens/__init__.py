@@ -24,11 +24,11 @@ from hashlens.version import __version__
 
 if TYPE_CHECKING:
     from hashlens.integrations.monitor import CodeMonitor
-    from hashlens.study.curves import curve
-    from hashlens.study.effects import effect_table
-    from hashlens.study.phase import phase_chart, phase_slices
-    from hashlens.study.reproduce import reproduce
-    from hashlens.study.sensitivity import phase_sensitivity
+    from hashlens.study.charts.curves import curve
+    from hashlens.study.charts.effects import effect_table
+    from hashlens.study.charts.phase import phase_chart, phase_slices
+    from hashlens.study.charts.sensitivity import phase_sensitivity
+    from hashlens.study.reproduce.reproduce import reproduce
     from hashlens.study.study import Study
 
 __all__ = [
@@ -69,12 +69,12 @@ __all__ = [
 _ON_FIRST_USE = {
     "CodeMonitor": "hashlens.integrations.monitor",
     "Study": "hashlens.study.study",
-    "curve": "hashlens.study.curves",
-    "effect_table": "hashlens.study.effects",
-    "phase_chart": "hashlens.study.phase",
-    "phase_sensitivity": "hashlens.study.sensitivity",
-    "phase_slices": "hashlens.study.phase",
-    "reproduce": "hashlens.study.reproduce",
+    "curve": "hashlens.study.charts.curves",
+    "effect_table": "hashlens.study.charts.effects",
+    "phase_chart": "hashlens.study.charts.phase",
+    "phase_sensitivity": "hashlens.study.charts.sensitivity",
+    "phase_slices": "hashlens.study.charts.phase",
+    "reproduce": "hashlens.study.reproduce.reproduce",
 }
 
 

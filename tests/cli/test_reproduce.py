@@ -2,12 +2,12 @@
 
 import io
 import json
+from importlib import import_module
 
 import pytest
 
 from hashlens.cli.app import run
-from hashlens.study import reproduce as module
-from hashlens.study.preset import find_preset, preset_names
+from hashlens.study.reproduce.preset import find_preset, preset_names
 
 
 def test_the_list_names_every_preset(capsys):
@@ -69,7 +69,7 @@ def test_a_reproduction_from_end_to_end(tmp_path, monkeypatch, capsys):
         for name in where
     }
     shrunk = preset.model_copy(update={"quick": small, "pictures": pictures})
-    monkeypatch.setattr(module, "find_preset", lambda name: shrunk)
+    monkeypatch.setattr(import_module("hashlens.study.reproduce.reproduce"), "find_preset", lambda name: shrunk)
     assert run(["reproduce", "digits-phase", "--json", "found.json"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("Phase chart: ") == 2

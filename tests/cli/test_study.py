@@ -14,8 +14,8 @@ import pytest
 import hashlens as hl
 from hashlens.cli.app import run
 from hashlens.study.results import COLUMNS
-from hashlens.study.sections import Axes
 from hashlens.study.spec import StudySpec
+from hashlens.study.spec.sections import Axes
 from hashlens.study.store import Store
 
 TEXT = """\

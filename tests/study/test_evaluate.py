@@ -9,7 +9,7 @@ from hashlens.nets import build
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
 from hashlens.study.evaluate import KMEANS_STARTS, Evaluation, evaluate
-from hashlens.study.measures import DEFAULT_MEASURES, MEASURES
+from hashlens.study.spec.measures import DEFAULT_MEASURES, MEASURES
 
 DATA = Split(hl.load_data("digits[:500]").load(), hl.load_data("digits[500:800]").load())
 NOISE = random_inputs(DATA.test, 300, numpy_generator(0, "noise"), "bytes")

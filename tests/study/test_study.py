@@ -7,10 +7,10 @@ import pytest
 
 import hashlens as hl
 from hashlens.errors import DataError, StudyError
+from hashlens.study.charts.summary import summarize
 from hashlens.study.results import COLUMNS
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
-from hashlens.study.summary import summarize
 
 TEXT = """\
 name: small

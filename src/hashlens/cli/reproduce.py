@@ -40,8 +40,8 @@ def reproduce(
 ) -> None:
     """Do a study of the paper again, beside the paper's figures; interrupted, it goes on where it was."""
     from hashlens.errors import StudyError
-    from hashlens.study.listing import preset_table
-    from hashlens.study.reproduce import reproduce as again
+    from hashlens.study.reproduce.listing import preset_table
+    from hashlens.study.reproduce.reproduce import reproduce as again
 
     console = Console()
     if names:

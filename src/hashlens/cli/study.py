@@ -25,8 +25,8 @@ from hashlens.files import written_whole
 
 if TYPE_CHECKING:
     from hashlens.study.results import Results
-    from hashlens.study.status import StudyStatus
     from hashlens.study.store import Store
+    from hashlens.study.store.status import StudyStatus
 
 PICTURES = (".png", ".svg", ".pdf")
 Spec = Annotated[Path, typer.Argument(help="The YAML file of a study; `hashlens study init` writes one.")]
@@ -47,7 +47,7 @@ def init(
 ) -> None:
     """Write the file of a small study, with comments, to run as it is and to change."""
     from hashlens.study.spec import StudySpec
-    from hashlens.study.template import template
+    from hashlens.study.spec.template import template
 
     if test is None and data != "digits#train":
         raise StudyError(f"--data {data} needs --test: accuracies are those of examples that networks have not seen")
@@ -72,8 +72,8 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Train and measure what is not done yet; started several times on one store, the processes share the work."""
+    from hashlens.study.charts.summary import summarize
     from hashlens.study.study import Study
-    from hashlens.study.summary import summarize
 
     set_threads(threads)
     chosen = Study.load(spec, store)
@@ -131,7 +131,7 @@ def chart(
 ) -> None:
     """Draw the phase chart: the regime of every network over two factors."""
     from hashlens.report.plots import save
-    from hashlens.study.phase import PhaseChart, PhaseSlices, phase_chart, phase_slices
+    from hashlens.study.charts.phase import PhaseChart, PhaseSlices, phase_chart, phase_slices
 
     if out.suffix not in PICTURES:
         raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")
@@ -163,8 +163,8 @@ def _results(place: str) -> "Results":
 
 def _condition(text: str) -> tuple[str, Any]:
     """Return the factor and the level that ``samples=48000`` names."""
-    from hashlens.study.grid import AXES
-    from hashlens.study.schema import FACTOR_TYPES
+    from hashlens.study.charts.grid import AXES
+    from hashlens.study.store.schema import FACTOR_TYPES
 
     name, _, level = text.partition("=")
     kind = {**FACTOR_TYPES, "epochs": int}.get(name)
@@ -179,7 +179,7 @@ def _condition(text: str) -> tuple[str, Any]:
 
 def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[object, ...]:
     """Return the command that shows most: the chart where two factors vary, else the table."""
-    from hashlens.study.grid import AXES
+    from hashlens.study.charts.grid import AXES
 
     if not status.finished:
         return "status", place

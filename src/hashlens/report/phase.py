@@ -5,10 +5,10 @@ from typing import Any
 
 from hashlens.measures.regime import RegimeThresholds
 from hashlens.report.figures import Contour, Figure, PhaseMap, RegimeShares, Tile
-from hashlens.study.boundaries import Boundary, Polyline, position_of
-from hashlens.study.grid import axis_label, conditions, level_name
-from hashlens.study.phase import REGIMES, PhaseCell, PhaseChart
-from hashlens.study.sensitivity import PhaseSensitivity
+from hashlens.study.charts.boundaries import Boundary, Polyline, position_of
+from hashlens.study.charts.grid import axis_label, conditions, level_name
+from hashlens.study.charts.phase import REGIMES, PhaseCell, PhaseChart
+from hashlens.study.charts.sensitivity import PhaseSensitivity
 
 OWN = "The thresholds are this project's."
 MOVED = {

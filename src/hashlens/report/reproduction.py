@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hashlens.study.reproduction import Listed, Reproduction
+from hashlens.study.reproduce.reproduction import Listed, Reproduction
 from hashlens.tables import Table
 
 

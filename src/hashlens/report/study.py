@@ -6,10 +6,10 @@ from typing import Any
 
 from hashlens.errors import StudyError, nearest
 from hashlens.report.figures import Bars, Lines, Series
-from hashlens.study.boundaries import is_numeric
-from hashlens.study.curves import Curve, CurveSeries, Reference
-from hashlens.study.effects import EffectTable, ResponseEffects, Share
-from hashlens.study.grid import axis_label, level_name, measure_label
+from hashlens.study.charts.boundaries import is_numeric
+from hashlens.study.charts.curves import Curve, CurveSeries, Reference
+from hashlens.study.charts.effects import EffectTable, ResponseEffects, Share
+from hashlens.study.charts.grid import axis_label, level_name, measure_label
 
 
 def curve_lines(curve: Curve, reference: Reference | None = None, reference_name: str = "") -> Lines:

@@ -24,7 +24,7 @@ from hashlens.measures import (
 from hashlens.measures.logistic import accuracy_tolerance
 from hashlens.measures.prepared import Prepared, cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
 from hashlens.result import Split
-from hashlens.study.schema import Row
+from hashlens.study.store.schema import Row
 
 Found = Iterator[tuple[str, str, float]]
 CATEGORIES = ("knn", "knn_train", "logistic", "kmeans")
@@ -43,7 +43,7 @@ class Evaluation:
     random_inputs : mapping of str to ArrayExamples
         Random inputs by kind.
     measures : sequence of str
-        Names in `hashlens.study.measures.MEASURES`.
+        Names in `hashlens.study.spec.measures.MEASURES`.
     k : int
         Neighbours of K-NN.
     logistic : {"one-vs-one", "multinomial"}

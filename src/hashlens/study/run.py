@@ -20,9 +20,9 @@ from hashlens.seeds import numpy_generator
 from hashlens.study.cells import Run
 from hashlens.study.evaluate import Evaluation, evaluate
 from hashlens.study.heartbeat import beating, release_the_dead, worker_name
-from hashlens.study.schema import Claimed, Row
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
+from hashlens.study.store.schema import Claimed, Row
 from hashlens.study.train_pack import TrainedRun, train_pack
 from hashlens.training.fitted import Epoch
 from hashlens.version import __version__

@@ -15,8 +15,8 @@ from hashlens.study.cells import runs
 from hashlens.study.results import Results
 from hashlens.study.run import LEASE_SECONDS, Work, work
 from hashlens.study.spec import StudySpec, check_against
-from hashlens.study.status import StudyStatus
 from hashlens.study.store import Store
+from hashlens.study.store.status import StudyStatus
 
 
 class Study:

@@ -1,0 +1,169 @@
+"""Curves: means of measures along one axis of a study, with intervals over repeats."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hashlens.errors import StudyError
+from hashlens.result import Result
+from hashlens.study.charts.grid import conditions, lay_out, level_name, measure_label
+from hashlens.study.charts.intervals import Estimate, mean_intervals, scale_of
+from hashlens.study.results import Results
+from hashlens.tables import Table, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Reference = Mapping[str, Iterable[tuple[Any, float]]]
+"""Points (level, value) of others, to set beside the curves of the same names."""
+
+
+@dataclass(frozen=True)
+class CurveSeries(Result):
+    """One line of a curve.
+
+    Attributes
+    ----------
+    name : str
+        What tells it from the others: measure, split, level of `by`; empty when there is one line.
+    measure, split : str
+        As in the results.
+    level : int, float, str, bool or None
+        Of the factor that tells lines apart; None without one.
+    estimates : tuple of Estimate or None
+        For each level of the axis the mean and its interval; None where nothing was measured.
+    """
+
+    name: str
+    measure: str
+    split: str
+    level: Any
+    estimates: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True)
+class Curve(Result):
+    """Means along an axis; prints as a table, plots as lines with bands.
+
+    Attributes
+    ----------
+    over : str
+        The axis.
+    levels : tuple
+        Its levels, in order.
+    series : tuple of CurveSeries
+        The lines.
+    by : str or None
+        The factor that tells lines apart.
+    where : dict
+        What was held fixed.
+    confidence : float
+        Level of the intervals.
+    study : str
+        Name of the study.
+    """
+
+    over: str
+    levels: tuple[Any, ...]
+    series: tuple[CurveSeries, ...]
+    by: str | None
+    where: dict[str, Any]
+    confidence: float
+    study: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the lines have in common."""
+        measures = dict.fromkeys(measure_label(series.measure) for series in self.series)
+        splits = dict.fromkeys(series.split for series in self.series)
+        on = f" on {next(iter(splits))}" if len(splits) == 1 else ""
+        held = conditions(self.where, (self.over, self.by or ""))
+        fixed = f" at {held}" if held else ""
+        return f"{', '.join(measures)}{on}{fixed}"
+
+    def __rich__(self) -> Table:
+        columns = (self.over.replace("_", " "), *(series.name or "mean" for series in self.series))
+        rows = [
+            (level_name(level), *(_text(series.estimates[at]) for series in self.series))
+            for at, level in enumerate(self.levels)
+        ]
+        return table(self.title, columns, rows, f"Mean (and {self.confidence:.0%} interval) over repeats.")
+
+    def plot(self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots") -> "Figure":
+        """Draw the curves with their bands; a matplotlib figure.
+
+        Parameters
+        ----------
+        reference : mapping of str to points (level, value), optional
+            Others' values, by name of series, drawn as hollow markers in its colour.
+        reference_name : str
+            Whose they are, for the legend.
+        """
+        from hashlens.report.plots import draw
+        from hashlens.report.study import curve_lines
+
+        return draw([curve_lines(self, reference, reference_name)])
+
+
+def curve(
+    results: Results,
+    measure: str | Sequence[str],
+    over: str,
+    *,
+    split: str | Sequence[str] = "test",
+    by: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    confidence: float = 0.95,
+) -> Curve:
+    """Return means of measures along an axis, one line for each measure, split and level of `by`.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study.
+    measure, split : str or sequence of str
+        What to draw: ``"redundancy_ratio"`` on ``("train", "test")``.
+    over : str
+        The axis: a factor or ``epochs``.
+    by : str, optional
+        Another, each of whose levels gets a line.
+    where : mapping, optional
+        Levels at which to hold the others.
+    confidence : float
+        Level of the intervals; shares get theirs on the logit link, see
+        :func:`~hashlens.study.charts.intervals.mean_intervals`.
+
+    Raises
+    ------
+    StudyError
+        If another factor takes several values, a measure is missing, or an axis takes one value.
+    """
+    measures = (measure,) if isinstance(measure, str) else tuple(measure)
+    splits = (split,) if isinstance(split, str) else tuple(split)
+    if not (measures and splits):
+        raise StudyError("a curve needs a measure and a split")
+    grid = lay_out(results, (over,) if by is None else (over, by), where)
+    lines: Sequence[Any] = (None,) if by is None else grid.levels[1]
+    series = []
+    for one, on in product(measures, splits):
+        values = grid.values(one, on).reshape(len(grid.levels[0]), len(lines), -1)
+        means = mean_intervals(values, scale_of(values), confidence)
+        for column, level in enumerate(lines):
+            parts = [measure_label(one)] * (len(measures) > 1) + [on] * (len(splits) > 1)
+            parts += [f"{by.replace('_', ' ')} {level_name(level)}"] if by else []
+            estimates = tuple(
+                means.at(row, column) if np.isfinite(means.mean[row, column]) else None for row in range(len(values))
+            )
+            series.append(CurveSeries(", ".join(parts), one, on, level, estimates))
+    return Curve(over, grid.levels[0], tuple(series), by, dict(where or {}), confidence, results.study)
+
+
+def _text(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    if not np.isfinite(estimate.low):
+        return f"{estimate.mean:.3f}"
+    return f"{estimate.mean:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"

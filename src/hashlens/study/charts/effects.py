@@ -1,0 +1,331 @@
+"""The effect table: how much of the variance of redundancy and of accuracies each factor of a study explains."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.errors import StudyError
+from hashlens.result import Result
+from hashlens.study.charts.boundaries import is_numeric
+from hashlens.study.charts.grid import AXES, Grid, conditions, lay_out, level_name, measure_label, narrowed
+from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
+from hashlens.study.results import Results
+from hashlens.tables import Table, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ACCURACIES = ("knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy")
+DOMINATES, NEGLIGIBLE = 0.10, 0.05
+"""Total shares from which on a factor is said to dominate, and below which to matter little: this project's words."""
+EXAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Share(Result):
+    """A share of the total variance, with its interval; it may come out below 0, which means none.
+
+    Attributes
+    ----------
+    value, low, high : float
+        1 is all of the variance; not a number where the response does not vary.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __rich__(self) -> str:
+        if not np.isfinite(self.value):
+            return "–"
+        return f"{_percent(self.value)} ({_percent(self.low)}–{_percent(self.high)})"
+
+
+@dataclass(frozen=True)
+class Effect(Result):
+    """What one factor does to one response.
+
+    Attributes
+    ----------
+    factor : str
+        Its name.
+    first : Share
+        Of the means of its levels alone.
+    total : Share
+        With all interactions that it takes part in; the totals of several factors overlap.
+    """
+
+    factor: str
+    first: Share
+    total: Share
+
+
+@dataclass(frozen=True)
+class ResponseEffects(Result):
+    """Where the variance of one response comes from; first-order shares, interactions and residual add up to 1.
+
+    Attributes
+    ----------
+    measure, split : str
+        The response.
+    scale : str
+        ``logit`` or ``plain``.
+    variance : float
+        The total over all cells and repeats, on that scale.
+    effects : tuple of Effect
+        One for each factor.
+    interactions : Share
+        Of all interactions together.
+    residual : Share
+        Of repeats: other seeds in the same cell.
+    """
+
+    measure: str
+    split: str
+    scale: str
+    variance: float
+    effects: tuple[Effect, ...]
+    interactions: Share
+    residual: Share
+
+    @property
+    def name(self) -> str:
+        """The response as people read it."""
+        return f"{'R' if self.measure == 'redundancy_ratio' else measure_label(self.measure)} {self.split}"
+
+    @property
+    def verdict(self) -> str:
+        """Which factors dominate the response and which matter little, by their total shares."""
+        if not np.isfinite(self.residual.value):
+            return f"{self.name} does not vary."
+        ranked = sorted(self.effects, key=lambda effect: -effect.total.value)
+        large = [f"{_read(at)} {at.total.value:.0%}" for at in ranked if at.total.value >= DOMINATES]
+        small = [_read(at) for at in ranked if at.total.value < NEGLIGIBLE]
+        said = f"{', '.join(large)} dominate{'s' * (len(large) == 1)}" if large else "no factor dominates"
+        return f"{self.name}: {said}" + (f"; under {NEGLIGIBLE:.0%}: {', '.join(small)}." if small else ".")
+
+
+@dataclass(frozen=True)
+class EffectTable(Result):
+    """Shares of variance by factor and response; prints as tables, plots as bars.
+
+    Attributes
+    ----------
+    ranges : dict of str to tuple
+        The levels of each factor: shares are over these and no others.
+    responses : tuple of ResponseEffects
+        One for each response.
+    repeats : int
+        Networks a cell.
+    examples : dict of str to int
+        For the continuity correction of R, by split.
+    bootstrap : int
+        Draws.
+    confidence : float
+        Level of the intervals.
+    where : dict
+        What was held fixed.
+    study : str
+        Name of the study.
+    """
+
+    ranges: dict[str, tuple[Any, ...]]
+    responses: tuple[ResponseEffects, ...]
+    repeats: int
+    examples: dict[str, int]
+    bootstrap: int
+    confidence: float
+    where: dict[str, Any]
+    study: str = ""
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """A line for each response."""
+        return tuple(response.verdict for response in self.responses)
+
+    def range_text(self, factor: str) -> str:
+        """Return the levels of a factor as people read them: ``width 10–100 (6 levels)``."""
+        levels = self.ranges[factor]
+        span = (
+            f"{level_name(levels[0])}–{level_name(levels[-1])}"
+            if is_numeric(levels) and len(levels) > 2
+            else ", ".join(map(level_name, levels))
+        )
+        return f"{factor.replace('_', ' ')} {span}" + (f" ({len(levels)} levels)" if len(levels) > 2 else "")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return first-order shares, and total shares."""
+        names = [factor.replace("_", " ") for factor in self.ranges]
+        held = conditions(self.where, self.ranges)
+        fixed = f", at {held}" if held else ""
+        ranges = f"Over {'; '.join(map(self.range_text, self.ranges))}{fixed}; {self.repeats} repeats a cell."
+        how = (
+            f" R on the logit scale. Corrected for the noise of repeats: below 0 means none. {self.confidence:.0%} "
+            "intervals are over other seeds, not over other levels."
+        )
+        first = [
+            (at.name, *(str(effect.first) for effect in at.effects), str(at.interactions), str(at.residual))
+            for at in self.responses
+        ]
+        total = [(at.name, *(str(effect.total) for effect in at.effects)) for at in self.responses]
+        return (
+            table("Percent of the variance that each factor explains alone, all jointly (interactions), and repeats",
+                  ("", *names, "jointly", "repeats"), first),
+            table("With all its interactions (these overlap)", ("", *names), total, ranges + how),
+        )  # fmt: skip
+
+    def __rich__(self) -> RenderableType:
+        return Group(*self.tables(), *map(Text, self.verdicts))
+
+    def plot(self) -> "Figure":
+        """Draw the shares as bars with intervals, a panel for each response; a matplotlib figure."""
+        from hashlens.report.plots import draw
+        from hashlens.report.study import effect_bars
+
+        return draw(effect_bars(self))
+
+
+def effect_table(
+    results: Results,
+    factors: Sequence[str] | None = None,
+    responses: Sequence[str | tuple[str, str]] | None = None,
+    *,
+    where: Mapping[str, Any] | None = None,
+    examples: int | Mapping[str, int] = EXAMPLES,
+    bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> EffectTable:
+    """Say how much of the variance of R and of each accuracy every factor explains, over the levels of a study.
+
+    An exact analysis of variance over the levels present, equally weighted: the table must be fully crossed, with the
+    same number of repeats in every cell. R is taken on the logit scale as logit((R n + 1/2) / (n + 1)), which is finite
+    at 0 and 1. See :func:`~hashlens.study.charts.variance.variance_shares` for the correction for noise and
+    :func:`~hashlens.study.charts.variance.bootstrap_shares` for the intervals.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study with two repeats or more.
+    factors : sequence of str, optional
+        Factors and ``epochs``; by default all that vary.
+    responses : sequence of str or (str, str), optional
+        Measures, or measures and splits. A measure alone is taken on test, ``redundancy_ratio`` on train and test. By
+        default R and every accuracy that the results hold.
+    where : mapping, optional
+        Levels at which to hold other factors, or to which to restrict these.
+    examples : int or mapping of split to int
+        n, on which R was measured; where the study does not say, 10,000, so that R = 0 counts as half an example in
+        ten thousand.
+    bootstrap : int
+        Draws of the intervals.
+    confidence : float
+        Level of the intervals.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    StudyError
+        If cells or repeats are missing, there is one repeat, another factor varies, or a response is not held.
+    """
+    if bootstrap < 2 or not 0 < confidence < 1:
+        raise StudyError(
+            f"bootstrap must be 2 or more and confidence between 0 and 1, received {bootstrap} and {confidence:g}"
+        )
+    if factors is None:
+        kept = narrowed(results, where)
+        factors = [axis for axis in AXES if len(kept.levels(axis)) > 1]
+    if not factors:
+        raise StudyError("no factor varies in these results: there is nothing to compare")
+    grid = lay_out(results, factors, where)
+    wanted = _wanted(grid, responses)
+    sizes = _examples(examples, wanted)
+    table_of = np.stack([_response(grid, measure, split, sizes) for measure, split in wanted], axis=-1)
+    checkpoints = grid.axes.index("epochs") if "epochs" in grid.axes else None
+    shares = variance_shares(table_of, checkpoints)
+    low, high = bootstrap_shares(table_of, checkpoints, bootstrap, confidence, seed)
+    effects = tuple(_effects(grid, pair, at, shares, low, high) for at, pair in enumerate(wanted))
+    ranges = dict(zip(grid.axes, grid.levels, strict=True))
+    return EffectTable(
+        ranges, effects, len(grid.repeats), sizes, bootstrap, confidence, dict(where or {}), results.study
+    )
+
+
+def _wanted(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
+    if responses is None:
+        held = set(zip(grid.results.columns["measure"], grid.results.columns["split"], strict=True))
+        usual = (("redundancy_ratio", "train"), *((name, "test") for name in ("redundancy_ratio", *ACCURACIES)))
+        found = tuple(pair for pair in usual if pair in held)
+        if not found:
+            raise StudyError(
+                f"results hold neither R nor an accuracy; they hold {', '.join(grid.results.levels('measure'))}"
+            )
+        return found
+    pairs: list[tuple[str, str]] = []
+    for response in responses:
+        if not isinstance(response, str):
+            pairs.append((response[0], response[1]))
+        elif response == "redundancy_ratio":
+            pairs += [(response, "train"), (response, "test")]
+        else:
+            pairs.append((response, "test"))
+    if not pairs:
+        raise StudyError("responses is empty: name a measure, such as 'redundancy_ratio'")
+    return tuple(dict.fromkeys(pairs))
+
+
+def _examples(examples: int | Mapping[str, int], wanted: Sequence[tuple[str, str]]) -> dict[str, int]:
+    splits = dict.fromkeys(split for measure, split in wanted if measure == "redundancy_ratio")
+    sizes = {split: examples if isinstance(examples, int) else examples.get(split, EXAMPLES) for split in splits}
+    for split, n in sizes.items():
+        if n < 1:
+            raise StudyError(f"examples on {split} must be 1 or more, received {n}")
+    return sizes
+
+
+def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int]) -> npt.NDArray[np.float64]:
+    """One response of every cell and repeat, complete; R on the logit scale."""
+    values = grid.values(measure, split)
+    counts = np.isfinite(values).sum(axis=-1)
+    short = np.argwhere(counts < len(grid.repeats))
+    if len(short):
+        raise StudyError(
+            f"{measure} on {split} is not fully crossed: {grid.cell_name(short[0].tolist())} has "
+            f"{counts[tuple(short[0])]} of {len(grid.repeats)} repeats, and {len(short)} of {counts.size} cells have "
+            "too few: run the study to its end, or restrict it with where="
+        )
+    if len(grid.repeats) < 2:
+        raise StudyError("an effect table needs two repeats or more, to tell factors from noise; received one")
+    if measure != "redundancy_ratio":
+        return values
+    n = examples[split]
+    share = (values * n + 0.5) / (n + 1)
+    return np.log(share / (1 - share))
+
+
+def _effects(grid: Grid, pair: tuple[str, str], at: int, shares: Shares, low: Shares, high: Shares) -> ResponseEffects:
+    def share(name: str, *index: int) -> Share:
+        return Share(*(float(getattr(part, name)[index]) for part in (shares, low, high)))
+
+    measure, split = pair
+    effects = tuple(
+        Effect(factor, share("first", row, at), share("total", row, at)) for row, factor in enumerate(grid.axes)
+    )
+    scale = "logit" if measure == "redundancy_ratio" else "plain"
+    return ResponseEffects(
+        measure, split, scale, float(shares.variance[at]), effects, share("interactions", at), share("residual", at)
+    )
+
+
+def _read(effect: Effect) -> str:
+    return effect.factor.replace("_", " ")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:z.0f}" if abs(share) >= 0.0995 else f"{100 * share:z.1f}"

@@ -1,0 +1,382 @@
+"""The activation hash phase chart: which regime a network is in, over any two axes of a study."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.errors import StudyError, nearest
+from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
+from hashlens.result import Result, Split
+from hashlens.study.charts.boundaries import Boundary, crossings, is_numeric
+from hashlens.study.charts.grid import Grid, conditions, lay_out, level_name
+from hashlens.study.charts.intervals import Estimate, Estimates, mean_intervals
+from hashlens.study.results import Results
+from hashlens.tables import Table, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REGIMES: tuple[RegimeName, ...] = ("under-expressive", "critically-expressive", "sufficiently-expressive")
+"""In order: a network gains by leaving one for the next."""
+Against = Literal["best", "own"] | float
+"""What retention is relative to; see :func:`phase_chart`."""
+CATEGORIZERS = ("knn", "logistic")
+"""Of which the better, on the codes of test, says what the codes retain."""
+
+
+@dataclass(frozen=True)
+class PhaseCell(Result):
+    """One cell of a phase chart.
+
+    Attributes
+    ----------
+    x, y : int, float, str or bool
+        Levels of the two axes.
+    repeats : int
+        Networks trained.
+    redundancy_ratio : Split of Estimate
+        Mean R over repeats, with its interval.
+    retention : Estimate
+        Mean of what the codes retain of the network's test accuracy.
+    regime : str
+        Of the mean R on train and the mean retention.
+    shares : dict of str to float
+        Share of the repeats in each regime: 1 for one of them where all agree.
+    """
+
+    x: Any
+    y: Any
+    repeats: int
+    redundancy_ratio: Split[Estimate]
+    retention: Estimate
+    regime: RegimeName
+    shares: dict[RegimeName, float]
+
+    @property
+    def agreement(self) -> float:
+        """Share of the repeats that are in the regime of the mean."""
+        return self.shares[self.regime]
+
+    def __rich__(self) -> str:
+        return (
+            f"{self.regime}, as {self.agreement:.0%} of {self.repeats} repeats: "
+            f"R {self.redundancy_ratio.train.mean:.3f} on train, {self.redundancy_ratio.test.mean:.3f} on test, "
+            f"retention {self.retention.mean:.3f}"
+        )
+
+
+@dataclass(frozen=True)
+class PhaseChart(Result):
+    """Regimes over two axes; prints as a table, plots as a picture.
+
+    Attributes
+    ----------
+    x, y : str
+        Names of the axes.
+    x_levels, y_levels : tuple
+        Their levels, in order.
+    cells : tuple of PhaseCell
+        By x, then y; combinations that the study has not (yet) measured are left out.
+    boundaries : tuple of Boundary
+        Where mean R on train and mean retention cross the thresholds; empty when an axis is not of numbers.
+    thresholds : RegimeThresholds
+        This project's, unless given.
+    confidence : float
+        Level of the intervals.
+    retained_by : tuple of str
+        The categorizers of which the better counts.
+    reference : float or None
+        The accuracy that codes are held against; None where it is each network's own.
+    where : dict
+        What was held fixed.
+    study : str
+        Name of the study.
+    """
+
+    x: str
+    y: str
+    x_levels: tuple[Any, ...]
+    y_levels: tuple[Any, ...]
+    cells: tuple[PhaseCell, ...]
+    boundaries: tuple[Boundary, ...]
+    thresholds: RegimeThresholds
+    confidence: float
+    retained_by: tuple[str, ...]
+    reference: float | None
+    where: dict[str, Any]
+    study: str = ""
+
+    def cell(self, x: Any, y: Any) -> PhaseCell:
+        """Return the cell at a level of each axis.
+
+        Raises
+        ------
+        StudyError
+            If the chart has no such level, or the study has not measured it.
+        """
+        for axis, levels, level in ((self.x, self.x_levels, x), (self.y, self.y_levels, y)):
+            if level not in levels:
+                raise StudyError(f"{axis} {level!r} is not on the chart: {nearest(str(level), map(str, levels))}")
+        found = next((cell for cell in self.cells if (cell.x, cell.y) == (x, y)), None)
+        if found is None:
+            raise StudyError(f"{self.x}={x}, {self.y}={y} is not measured yet")
+        return found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of some of the cells."""
+        by = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in self.retained_by)
+        if self.reference is not None:
+            return (f"Retention: test accuracy of {by} on the codes / {self.reference:.3f}.",)
+        times = {self.x: self.x_levels, self.y: self.y_levels}.get("epochs", (self.where.get("epochs"),))
+        untrained = "At 0 epochs networks are untrained: their codes retain what a network near chance has."
+        own = f"Retention: test accuracy of {by} on the codes / the network's own."
+        return (own, untrained) if 0 in times else (own,)
+
+    def counts(self) -> dict[RegimeName, int]:
+        """Return how many cells are in each regime, in their order."""
+        return {name: sum(cell.regime == name for cell in self.cells) for name in REGIMES}
+
+    def __rich__(self) -> RenderableType:
+        counts = ", ".join(f"{name} {count}" for name, count in self.counts().items())
+        return Group(_chart_table(self), Text(f"Cells: {counts}."), *map(Text, self.notes))
+
+    def plot(self) -> "Figure":
+        """Draw the chart; a matplotlib figure."""
+        from hashlens.report.phase import phase_map
+        from hashlens.report.plots import draw
+
+        return draw([phase_map(self)])
+
+
+@dataclass(frozen=True)
+class PhaseSlices(Result):
+    """Slices of the chart over three axes: one chart of x and y for each level of z.
+
+    Attributes
+    ----------
+    z : str
+        The third axis.
+    levels : tuple
+        Its levels, in order.
+    charts : tuple of PhaseChart
+        One for each level.
+    """
+
+    z: str
+    levels: tuple[Any, ...]
+    charts: tuple[PhaseChart, ...]
+
+    def __iter__(self) -> Iterator[PhaseChart]:
+        return iter(self.charts)
+
+    def __len__(self) -> int:
+        return len(self.charts)
+
+    def __getitem__(self, position: int) -> PhaseChart:
+        return self.charts[position]
+
+    def __rich__(self) -> RenderableType:
+        return Group(*(chart.__rich__() for chart in self.charts))
+
+    def plot(self) -> "Figure":
+        """Draw the slices side by side; a matplotlib figure."""
+        from hashlens.report.phase import phase_map
+        from hashlens.report.plots import draw
+
+        return draw([phase_map(chart) for chart in self.charts], columns=3)
+
+
+def phase_chart(
+    results: Results,
+    x: str = "width",
+    y: str = "epochs",
+    *,
+    thresholds: RegimeThresholds | None = None,
+    where: Mapping[str, Any] | None = None,
+    against: Against = "best",
+    confidence: float = 0.95,
+) -> PhaseChart:
+    """Name the regime of every cell of a study, over two axes.
+
+    A cell's regime is that of its mean R on train and its mean retention: the better of K-NN and logistic regression on
+    the test codes, divided by the accuracy that it is held against. That is the best of the whole study, so that codes
+    of a network without training or data retain little, however little that network knows itself;
+    :func:`hashlens.measure`, which sees one network, holds codes against its own. Repeats that lack one of these
+    numbers are left out.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study that measured ``redundancy_ratio``, ``network_accuracy`` and ``knn`` or ``logistic``.
+    x, y : str
+        Two of ``architecture``, ``width``, ``depth``, ``samples``, ``label_noise``, ``weight_decay``, ``batch_norm``,
+        ``dropout``, ``epochs``.
+    thresholds : RegimeThresholds, optional
+        This project's by default.
+    where : mapping, optional
+        Levels at which to hold the other factors: ``{"samples": 48000}``.
+    against : {"best", "own"} or float
+        What retention is relative to: the highest mean test accuracy that networks of any cell and checkpoint in
+        `results` have; each network's own; or an accuracy.
+    confidence : float
+        Level of the intervals of the means, by Student's t carried to a link that keeps them in range.
+
+    Raises
+    ------
+    StudyError
+        If another factor takes several values, a measure is missing, or an axis takes one value.
+
+    References
+    ----------
+    He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490, for the
+    chart; the thresholds are this project's.
+    """
+    limits = thresholds or RegimeThresholds()
+    grid = lay_out(results, (x, y), where)
+    reference = _reference(results, against)
+    ratio, retention, retained_by = _measured(grid, reference)
+    train = mean_intervals(ratio.train, "share", confidence)
+    test = mean_intervals(ratio.test, "share", confidence)
+    kept = mean_intervals(retention, "ratio", confidence)
+    cells = []
+    for at in map(tuple, np.argwhere(train.repeats > 0).tolist()):
+        names = [
+            regime(one, other, thresholds=limits).name
+            for one, other in zip(ratio.train[at], retention[at], strict=True)
+            if np.isfinite(one)
+        ]
+        cells.append(
+            PhaseCell(
+                grid.levels[0][at[0]],
+                grid.levels[1][at[1]],
+                int(train.repeats[at]),
+                Split(train.at(*at), test.at(*at)),
+                kept.at(*at),
+                regime(float(train.mean[at]), float(kept.mean[at]), thresholds=limits).name,
+                {name: names.count(name) / len(names) for name in REGIMES},
+            )
+        )
+    if not cells:
+        raise StudyError("no repeat of any cell has all that a phase chart needs: R on train and test, and retention")
+    boundaries = _boundaries(grid, train, kept, limits)
+    x_levels, y_levels = grid.levels
+    return PhaseChart(
+        x, y, x_levels, y_levels, tuple(cells), boundaries, limits, confidence, retained_by, reference,
+        dict(where or {}), results.study,
+    )  # fmt: skip
+
+
+def phase_slices(
+    results: Results,
+    x: str = "width",
+    y: str = "epochs",
+    z: str = "samples",
+    *,
+    thresholds: RegimeThresholds | None = None,
+    where: Mapping[str, Any] | None = None,
+    against: Against = "best",
+    confidence: float = 0.95,
+) -> PhaseSlices:
+    """Slice the chart over three axes: a phase chart of `x` and `y` for each level of `z`.
+
+    Parameters and errors as of :func:`phase_chart`; a level that `where` gives for `z` restricts the slices.
+    """
+    levels = lay_out(results, (x, y, z), where).levels[2]
+    charts = tuple(
+        phase_chart(
+            results, x, y, thresholds=thresholds, where={**(where or {}), z: level}, against=against,
+            confidence=confidence,
+        )
+        for level in levels
+    )  # fmt: skip
+    return PhaseSlices(z, levels, charts)
+
+
+def _reference(results: Results, against: Against) -> float | None:
+    """Return the accuracy that codes are held against; None for each network's own."""
+    if against == "own":
+        return None
+    if against != "best":
+        if not isinstance(against, int | float) or not 0 < against <= 1:
+            raise StudyError(f"against must be 'best', 'own' or an accuracy above 0 and up to 1, received {against!r}")
+        return float(against)
+    rows = results.where(measure="network_accuracy", split="test", layer="").columns
+    # The runs of a cell at one checkpoint stand together once sorted by both.
+    order = np.lexsort((rows["epochs"], rows["cell"].astype(str)))
+    values = rows["value"][order]
+    keys = list(zip(rows["cell"][order], rows["epochs"][order], strict=True))
+    starts = [at for at, key in enumerate(keys) if not at or key != keys[at - 1]]
+    means = [float(part.mean()) for part in np.split(values, starts[1:]) if len(part) and np.isfinite(part).all()]
+    return max(means, default=0.0) or None
+
+
+def _measured(
+    grid: Grid,
+    reference: float | None,
+) -> tuple[Split[npt.NDArray[np.float64]], npt.NDArray[np.float64], tuple[str, ...]]:
+    """R and retention of every repeat, not a number in all of them where one is missing."""
+    train, test = (grid.values("redundancy_ratio", split) for split in ("train", "test"))
+    rows = grid.results.where(split="test")
+    retained_by = tuple(name for name in CATEGORIZERS if name in rows.columns["measure"])
+    own = grid.values("network_accuracy", "test")
+    best = np.maximum.reduce([grid.values(name, "test") for name in retained_by or CATEGORIZERS])
+    retention = best / (
+        np.where(own == 0, 1.0, own) if reference is None else np.where(np.isfinite(own), reference, own)
+    )
+    whole = np.isfinite(train) & np.isfinite(test) & np.isfinite(retention)
+    train, test, retention = (np.where(whole, part, np.nan) for part in (train, test, retention))
+    return Split(train, test), retention, retained_by
+
+
+def _boundaries(grid: Grid, ratio: Estimates, retention: Estimates, limits: RegimeThresholds) -> tuple[Boundary, ...]:
+    x, y = grid.levels
+    if not (is_numeric(x) and is_numeric(y)):
+        return ()
+    crossed = (("under_redundancy", ratio), ("sufficient_redundancy", ratio), ("under_retention", retention),
+               ("sufficient_retention", retention))  # fmt: skip
+    found = []
+    for name, surface in crossed:
+        level = getattr(limits, name)
+        lines = (crossings(part, level, x, y) for part in (surface.mean, surface.low, surface.high))
+        found.append(Boundary(name, level, *lines))
+    return tuple(found)
+
+
+_LETTERS = dict(zip(REGIMES, "ucS", strict=True))
+
+
+def _chart_table(chart: PhaseChart) -> Table:
+    # The axis with fewer levels goes across, so that a long one does not run off the page.
+    down, across = (chart.x, chart.y) if len(chart.x_levels) >= len(chart.y_levels) else (chart.y, chart.x)
+    levels = {chart.x: chart.x_levels, chart.y: chart.y_levels}
+    short = len(levels[across]) > 9
+    known = {(cell.x, cell.y): cell for cell in chart.cells}
+    rows = []
+    for one in levels[down]:
+        pairs = ((one, other) if down == chart.x else (other, one) for other in levels[across])
+        rows.append((level_name(one), *(_cell_text(known.get(pair), short) for pair in pairs)))
+    limits = chart.thresholds
+    note = (
+        f"u under-, c critically, S sufficiently expressive{'' if short else ', with R on train'}; "
+        "? where repeats disagree. "
+        f"u: R > {limits.under_redundancy:g} or retention < {limits.under_retention:g}; "
+        f"S: R <= {limits.sufficient_redundancy:g} and retention >= {limits.sufficient_retention:g}. "
+        "The thresholds are this project's."
+    )
+    held = conditions(chart.where, (chart.x, chart.y))
+    fixed = f" at {held}" if held else ""
+    title = f"Phase chart: {down.replace('_', ' ')} (down) by {across.replace('_', ' ')} (across){fixed}"
+    return table(title, (down.replace("_", " "), *map(level_name, levels[across])), rows, note)
+
+
+def _cell_text(cell: PhaseCell | None, short: bool) -> str:
+    if cell is None:
+        return "–"
+    letter = _LETTERS[cell.regime] + ("?" if cell.agreement < 1 else "")
+    return letter if short else f"{letter} {f'{cell.redundancy_ratio.train.mean:.2f}'.removeprefix('0')}"

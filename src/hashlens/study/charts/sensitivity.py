@@ -1,0 +1,182 @@
+"""How a phase chart depends on its thresholds: which cells change regime, and which never do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.errors import StudyError, nearest
+from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
+from hashlens.result import Result
+from hashlens.study.charts.phase import REGIMES, Against, PhaseCell, PhaseChart, phase_chart
+from hashlens.study.results import Results
+from hashlens.tables import table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+THRESHOLDS = tuple(field.name for field in fields(RegimeThresholds))
+RANGES: Mapping[str, tuple[float, float]] = {
+    "under_redundancy": (0.3, 0.7),
+    "under_retention": (0.7, 0.9),
+    "sufficient_redundancy": (0.01, 0.1),
+    "sufficient_retention": (0.9, 1.0),
+}
+"""How far each threshold is moved unless told otherwise: about as far as one could argue for."""
+
+
+@dataclass(frozen=True)
+class ThresholdSweep(Result):
+    """What changes when one threshold moves and the others stay.
+
+    Attributes
+    ----------
+    name : str
+        The threshold.
+    used : float
+        Its value on the chart.
+    values : tuple of float
+        Over its range.
+    regimes : tuple of tuple of str
+        For each value, the regime of each cell, in the order of the chart's cells.
+    """
+
+    name: str
+    used: float
+    values: tuple[float, ...]
+    regimes: tuple[tuple[RegimeName, ...], ...]
+
+    def counts(self, name: RegimeName) -> tuple[int, ...]:
+        """Return how many cells are in a regime, for each value."""
+        return tuple(row.count(name) for row in self.regimes)
+
+    @property
+    def changed(self) -> int:
+        """How many cells are in more than one regime over the range."""
+        return sum(len(set(column)) > 1 for column in zip(*self.regimes, strict=True))
+
+
+@dataclass(frozen=True)
+class PhaseSensitivity(Result):
+    """How the regimes of a chart depend on the thresholds.
+
+    Attributes
+    ----------
+    chart : PhaseChart
+        With the thresholds as used.
+    ranges : dict of str to (float, float)
+        How far each threshold moves.
+    sweeps : tuple of ThresholdSweep
+        One threshold moved at a time.
+    lowest, highest : tuple of str
+        For each cell of the chart, the least and the most expressive regime that **any combination** of thresholds in
+        the ranges gives it. A cell never changes where they are the same.
+    """
+
+    chart: PhaseChart
+    ranges: dict[str, tuple[float, float]]
+    sweeps: tuple[ThresholdSweep, ...]
+    lowest: tuple[RegimeName, ...]
+    highest: tuple[RegimeName, ...]
+
+    @property
+    def fixed(self) -> tuple[bool, ...]:
+        """Whether each cell of the chart keeps its regime under any combination of thresholds in the ranges."""
+        return tuple(low == high for low, high in zip(self.lowest, self.highest, strict=True))
+
+    def __rich__(self) -> RenderableType:
+        rows = []
+        for sweep in self.sweeps:
+            counts = (sweep.counts(name) for name in REGIMES)
+            spans = (f"{min(count)}–{max(count)}" if min(count) < max(count) else f"{count[0]}" for count in counts)
+            rows.append((sweep.name.replace("_", " "), f"{sweep.used:g}", f"{sweep.values[0]:g}–{sweep.values[-1]:g}",
+                         *spans, f"{sweep.changed}"))  # fmt: skip
+        columns = ("threshold", "used", "range", "under-", "critically", "sufficiently", "cells that change")
+        cells, fixed = len(self.fixed), sum(self.fixed)
+        return Group(
+            table(f"Cells in each regime as one threshold moves, of {cells}", columns, rows),
+            Text(f"{fixed} of {cells} cells ({fixed / cells:.0%}) never change, whatever thresholds in these ranges."),
+        )
+
+    def plot(self) -> "Figure":
+        """Draw the cells that never change, and the counts as each threshold moves; a matplotlib figure."""
+        from hashlens.report.phase import sensitivity_figures
+        from hashlens.report.plots import draw
+
+        return draw(sensitivity_figures(self), columns=3)
+
+
+def phase_sensitivity(
+    results: Results,
+    x: str = "width",
+    y: str = "epochs",
+    *,
+    thresholds: RegimeThresholds | None = None,
+    where: Mapping[str, Any] | None = None,
+    against: Against = "best",
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    steps: int = 21,
+) -> PhaseSensitivity:
+    """Move the thresholds of a phase chart and see which cells change regime.
+
+    Parameters
+    ----------
+    results, x, y, thresholds, where, against
+        As of :func:`~hashlens.study.charts.phase.phase_chart`.
+    ranges : mapping of str to (float, float), optional
+        For some of the thresholds, from where to where they move; ``RANGES`` for the others. Ranges of the two
+        redundancies, and of the two retentions, may touch and not overlap, and hold the thresholds as used.
+    steps : int
+        Values of each threshold, evenly spaced over its range; the one as used is added.
+
+    Raises
+    ------
+    StudyError
+        If a range is unknown, overlaps another or leaves out the threshold as used, and as of ``phase_chart``.
+    """
+    chart = phase_chart(results, x, y, thresholds=thresholds, where=where, against=against)
+    spans = _ranges(ranges or {}, chart.thresholds)
+    if steps < 2:
+        raise StudyError(f"steps must be 2 or more, received {steps}")
+    sweeps = tuple(_sweep(chart, name, spans[name], steps) for name in THRESHOLDS)
+    # A regime never falls as a redundancy threshold rises or a retention threshold falls, so that two corners of the
+    # box of thresholds bound what any combination in it gives.
+    strict, lenient = (
+        RegimeThresholds(**{name: spans[name][side if "redundancy" in name else 1 - side] for name in THRESHOLDS})
+        for side in (0, 1)
+    )
+    return PhaseSensitivity(chart, spans, sweeps, _regimes(chart.cells, strict), _regimes(chart.cells, lenient))
+
+
+def _ranges(given: Mapping[str, tuple[float, float]], limits: RegimeThresholds) -> dict[str, tuple[float, float]]:
+    for name in given:
+        if name not in THRESHOLDS:
+            raise StudyError(f"ranges has no threshold {name!r}: {nearest(name, THRESHOLDS)}")
+    spans = {name: tuple(map(float, {**RANGES, **given}[name])) for name in THRESHOLDS}
+    for name, (low, high) in spans.items():
+        used = getattr(limits, name)
+        if not low <= used <= high:
+            raise StudyError(f"the range of {name}, {low:g} to {high:g}, must hold the threshold as used, {used:g}")
+    for lower, upper in (("sufficient_redundancy", "under_redundancy"), ("under_retention", "sufficient_retention")):
+        if spans[lower][1] > spans[upper][0]:
+            raise StudyError(
+                f"the ranges of {lower} and {upper} must not overlap, "
+                f"received {spans[lower][0]:g} to {spans[lower][1]:g} and {spans[upper][0]:g} to {spans[upper][1]:g}"
+            )
+    return {name: (low, high) for name, (low, high) in spans.items()}
+
+
+def _sweep(chart: PhaseChart, name: str, span: tuple[float, float], steps: int) -> ThresholdSweep:
+    used = getattr(chart.thresholds, name)
+    even = (round(span[0] + (span[1] - span[0]) * step / (steps - 1), 12) for step in range(steps))
+    values = tuple(sorted({*even, used}))
+    regimes = tuple(_regimes(chart.cells, replace(chart.thresholds, **{name: value})) for value in values)
+    return ThresholdSweep(name, used, values, regimes)
+
+
+def _regimes(cells: Sequence[PhaseCell], limits: RegimeThresholds) -> tuple[RegimeName, ...]:
+    return tuple(
+        regime(cell.redundancy_ratio.train.mean, cell.retention.mean, thresholds=limits).name for cell in cells
+    )

@@ -1,0 +1,117 @@
+"""Ours beside the paper's: each figure of the paper that is known, and the mean of our repeats."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hashlens.result import Result
+from hashlens.study.charts.grid import conditions, measure_label
+from hashlens.study.charts.intervals import Estimate, mean_intervals, scale_of
+from hashlens.study.reproduce.preset import Level, Points, Reference
+from hashlens.study.results import Results
+from hashlens.tables import Table, table
+
+
+@dataclass(frozen=True)
+class Comparison(Result):
+    """One figure of the paper, and ours.
+
+    Attributes
+    ----------
+    measure, split : str
+        What was measured.
+    at : dict
+        Levels of the factors, and of ``epochs``.
+    paper : float
+        The paper's figure, or its upper bound.
+    is_bound : bool
+        Whether it is a bound.
+    ours : Estimate
+        Mean over repeats and its interval; not a number where nothing was measured.
+    band : float or None
+        How far ours may be from the paper's to count as the same, by this project; None where that was not set.
+    """
+
+    measure: str
+    split: str
+    at: dict[str, Any]
+    paper: float
+    is_bound: bool
+    ours: Estimate
+    band: float | None
+
+    @property
+    def difference(self) -> float:
+        """Ours less the paper's; for a bound, by how much ours is above it, or 0."""
+        apart = self.ours.mean - self.paper
+        return max(apart, 0.0) if self.is_bound else apart
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether ours is within the band, or keeps to the bound; None where neither is set."""
+        if self.is_bound:
+            return bool(self.ours.mean <= self.paper)
+        # The paper's figures have two or three digits: 0.06 apart is 0.06, whatever the last bit of a float says.
+        return None if self.band is None else bool(round(abs(self.difference), 6) <= self.band)
+
+    @property
+    def name(self) -> str:
+        """What is compared, as people read it."""
+        return f"{measure_label(self.measure)} on {self.split} at {conditions(self.at)}"
+
+    @property
+    def verdict(self) -> str:
+        """One word."""
+        return {True: "inside", False: "outside", None: "–"}[self.inside]
+
+    @property
+    def sentence(self) -> str:
+        """How ours differs from the paper's, in words."""
+        if not np.isfinite(self.ours.mean):
+            return f"{self.name}: nothing was measured."
+        theirs = f"{'at most ' if self.is_bound else ''}{self.paper:g}"
+        apart = f"{abs(self.difference):.3f} {'below' if self.difference < 0 else 'above'} the paper's {theirs}"
+        band = f", band ± {self.band:g}" if self.band is not None and not self.is_bound else ""
+        return f"{self.name} is {self.ours.mean:.3f}: {apart}{band}."
+
+
+def compare(results: Results, reference: Reference) -> tuple[Comparison, ...]:
+    """Set the results of a study beside all figures of a reference, in its order."""
+    return tuple(one for points in reference.points for one in _compared(results, points, reference))
+
+
+def resolved(results: Results, over: str, level: Level) -> Level:
+    """Return a level of an axis; ``last`` is the last that there is."""
+    return max(results.levels(over)) if level == "last" else level
+
+
+def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
+    """Return a table of comparisons, for people."""
+    rows = [
+        (
+            one.name,
+            f"{'≤ ' if one.is_bound else ''}{one.paper:g}",
+            f"{one.ours.mean:.4f}",
+            f"{one.ours.low:.4f}–{one.ours.high:.4f}" if np.isfinite(one.ours.low) else "–",
+            f"{one.difference:+.4f}",
+            "–" if one.band is None or one.is_bound else f"± {one.band:g}",
+            one.verdict,
+        )
+        for one in comparisons
+    ]
+    columns = ("", "paper", "ours", "95% interval", "difference", "band", "")
+    return table("Beside the paper", columns, rows, f"The paper's: {source}. The bands are this project's.")
+
+
+def _compared(results: Results, points: Points, reference: Reference) -> Iterator[Comparison]:
+    for is_bound, known in ((True, points.at_most), (False, points.values)):
+        for level, value in known:
+            at = {**points.at, points.over: resolved(results, points.over, level)}
+            rows = results.where(measure=points.measure, split=points.split, layer="", **at)
+            found = rows.columns["value"]
+            ours = mean_intervals(found, scale_of(found)).at()
+            yield Comparison(
+                points.measure, points.split, at, value, is_bound, ours, reference.bands.get(points.measure)
+            )

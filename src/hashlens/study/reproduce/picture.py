@@ -1,0 +1,103 @@
+"""Pictures of a reproduction: curves with the paper's points, phase charts, their sensitivity, effects."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hashlens.result import Result
+from hashlens.study.charts.curves import Curve, curve
+from hashlens.study.charts.effects import EffectTable, effect_table
+from hashlens.study.charts.phase import PhaseChart, phase_chart
+from hashlens.study.charts.sensitivity import PhaseSensitivity, phase_sensitivity
+from hashlens.study.reproduce.comparison import resolved
+from hashlens.study.reproduce.preset import Level, Panel, Reference
+from hashlens.study.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from hashlens.report.figures import Figure as FigureData
+
+Part = Curve | PhaseChart | PhaseSensitivity | EffectTable
+
+
+@dataclass(frozen=True)
+class Picture(Result):
+    """Panels that are drawn together.
+
+    Attributes
+    ----------
+    name : str
+        Of its files, without ending.
+    parts : tuple
+        Of which each gives a panel or more.
+    paper : tuple of dict
+        For each part, the paper's points (level, value) by the name of the line that they belong to.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    paper: tuple[dict[str, tuple[tuple[Level, float], ...]], ...]
+
+    def plot(self) -> "Figure":
+        """Draw it; a matplotlib figure."""
+        from hashlens.report.phase import phase_map, sensitivity_figures
+        from hashlens.report.plots import draw
+        from hashlens.report.study import curve_lines, effect_bars
+
+        panels: list[FigureData] = []
+        for part, points in zip(self.parts, self.paper, strict=True):
+            if isinstance(part, Curve):
+                panels.append(curve_lines(part, points, "the paper's, read off plots, ± 0.01"))
+            elif isinstance(part, PhaseChart):
+                panels.append(phase_map(part))
+            elif isinstance(part, PhaseSensitivity):
+                panels += sensitivity_figures(part)
+            else:
+                panels += effect_bars(part)
+        return draw(panels)
+
+
+def picture(
+    name: str, panels: tuple[Panel, ...], results: Results, reference: Reference | None, examples: dict[str, int]
+) -> Picture:
+    """Return the picture that a preset describes.
+
+    Parameters
+    ----------
+    name : str
+        Of its files.
+    panels : tuple of Panel
+        What is on it.
+    results : Results
+        Of the study.
+    reference : Reference, optional
+        The paper's figures.
+    examples : dict of str to int
+        n, on which R was measured, by split, for the effect table.
+    """
+    parts = tuple(_part(panel, results, examples) for panel in panels)
+    return Picture(name, parts, tuple(_points(part, results, reference) for part in parts))
+
+
+def _part(panel: Panel, results: Results, examples: dict[str, int]) -> Part:
+    if panel.kind == "phase":
+        return phase_chart(results, panel.x, panel.y, where=panel.where)
+    if panel.kind == "sensitivity":
+        return phase_sensitivity(results, panel.x, panel.y, where=panel.where)
+    if panel.kind == "effects":
+        return effect_table(results, where=panel.where, examples=examples)
+    return curve(results, panel.measures, panel.x, split=panel.splits, by=panel.by, where=panel.where)
+
+
+def _points(part: Part, results: Results, reference: Reference | None) -> dict[str, tuple[tuple[Level, float], ...]]:
+    """Return the paper's points for the lines of a curve; a bound is no point."""
+    if reference is None or not isinstance(part, Curve):
+        return {}
+    found: dict[str, tuple[tuple[Level, float], ...]] = {}
+    for series in part.series:
+        own = {} if part.by is None else {part.by: series.level}
+        for points in reference.points:
+            if (points.measure, points.split, points.over, points.at) == (series.measure, series.split, part.over, own):
+                known = tuple((resolved(results, points.over, level), value) for level, value in points.values)
+                found[series.name] = found.get(series.name, ()) + known
+    return {name: points for name, points in found.items() if points}

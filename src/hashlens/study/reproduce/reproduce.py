@@ -1,0 +1,208 @@
+"""Reproduce: the paper's studies done again, by name."""
+
+import shlex
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hashlens.data.examples import Examples
+from hashlens.data.sources import load_data
+from hashlens.device import find_device
+from hashlens.errors import DataError, OutputError
+from hashlens.files import check_writable, written_whole
+from hashlens.machine import machine
+from hashlens.result import Split
+from hashlens.study.charts.effects import EffectTable
+from hashlens.study.reproduce.claims import put_to_the_test
+from hashlens.study.reproduce.comparison import compare
+from hashlens.study.reproduce.picture import picture
+from hashlens.study.reproduce.preset import Preset, Size, find_preset, require_size
+from hashlens.study.reproduce.reproduction import Provenance, Reproduction
+from hashlens.study.spec import StudySpec
+from hashlens.study.store.schema import DONE, StoredRun
+from hashlens.study.study import Study
+
+SPEC, STORE, RESULTS, PAGE = "study.yaml", "study.db", "results.parquet", "table.md"
+
+
+def reproduce(
+    name: str,
+    data: str | Path | None = None,
+    *,
+    preset: str = "quick",
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    device: str | torch.device | None = None,
+) -> Reproduction:
+    """Do a study of the paper again, and set it beside the paper's figures where they are known.
+
+    Interrupted at any moment and called again, it goes on where it was. The folder holds the spec (``study.yaml``) and
+    the store (``study.db``), with which :class:`Study` opens it, and at the end ``results.parquet``, ``table.md`` and
+    the pictures as PNG and SVG.
+
+    Parameters
+    ----------
+    name : str
+        ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`).
+    data : str or Path, optional
+        Folder with the Parquet files of MNIST or CIFAR-10, train and test; not for ``digits-...``.
+    preset : {"quick", "paper"}
+        Minutes, or the whole of it.
+    out : str or Path, optional
+        The folder; by default ``hashlens-reproduce/NAME-PRESET``.
+    overwrite : bool
+        Whether to begin afresh in a folder that holds something.
+    device : str or torch.device, optional
+        Where networks are trained and read; the CPU by default.
+
+    Raises
+    ------
+    StudyError
+        If there is nothing of that name, or the folder holds a study of another spec.
+    DataError
+        If the data are missing, or are not those of the study.
+    OutputError
+        If the folder holds something else, or cannot be written.
+
+    References
+    ----------
+    He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
+    """
+    started = time.monotonic()
+    found, size = find_preset(name), require_size(preset)
+    if device is not None:
+        find_device(device)
+    spec = found.spec(name, size, None if data is None else str(data))
+    examples = _open(name, found, spec, data)
+    folder = _prepared(Path(out or Path("hashlens-reproduce") / f"{name}-{size}"), overwrite)
+    study = Study(spec, folder / STORE, train=examples.train, test=examples.test)
+    before = _done(study) if (folder / STORE).exists() else 0
+    if not (folder / SPEC).exists():
+        _write(folder / SPEC, spec.to_yaml())
+    study.run(device=device)
+    _write(folder / SPEC, spec.to_yaml())
+
+    results = study.results
+    sizes = {"train": min(spec.axes.samples or (len(examples.train),)), "test": len(examples.test)}
+    pictures = tuple(picture(file, panels, results, found.reference, sizes) for file, panels in found.pictures.items())
+    effects = next((part for one in pictures for part in one.parts if isinstance(part, EffectTable)), None)
+    done = Reproduction(
+        name=name,
+        size=size,
+        preset=found,
+        study=study,
+        comparisons=compare(results, found.reference) if found.reference else (),
+        findings=tuple(put_to_the_test(results, claim, effects) for claim in found.claims),
+        figures=pictures,
+        seconds=time.monotonic() - started,
+        provenance=_provenance(study, _command(name, data, size, out, device), before),
+        folder=folder,
+    )
+    _write_all(done)
+    return done
+
+
+def _open(name: str, preset: Preset, spec: StudySpec, data: str | Path | None) -> Split[Examples]:
+    """Return train and test, after making sure that they are what the preset is about."""
+    wanted = preset.expects
+    if wanted is None and data is not None:
+        raise DataError(f"{name} takes no data, received {str(data)!r}: its examples come with the library")
+    way_out = ""
+    if wanted is not None:
+        way_out = (
+            f"{name} needs --data DIR, a folder with the Parquet files of {wanted.name}, such as "
+            "train-00000-of-00001.parquet and test-00000-of-00001.parquet, read as parquet:DIR#train and "
+            "parquet:DIR#test"
+        )
+        if data is None:
+            raise DataError(way_out)
+    assert spec.data is not None
+    try:
+        examples = Split(load_data(spec.data.train), load_data(spec.data.test))
+        shape = tuple(next(examples.train.batches(1)).inputs.shape[1:])
+    except DataError as error:
+        raise DataError(f"{error}; {way_out}" if way_out else str(error)) from error
+    if wanted is None:
+        return examples
+    for split, part, expected in (("train", examples.train, wanted.train), ("test", examples.test, wanted.test)):
+        if len(part) != expected or shape != wanted.input_shape:
+            raise DataError(
+                f"{str(data)!r} is not {wanted.name}: expected {expected:,} examples of shape {wanted.input_shape} in "
+                f"{part.name}, received {len(part):,} of shape {shape} on {split}; {way_out}"
+            )
+    return examples
+
+
+def _prepared(folder: Path, overwrite: bool) -> Path:
+    """Return the folder, there and writable; a reproduction in it is gone on with, or with `overwrite` begun afresh."""
+    check_writable(folder / STORE)
+    foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []
+    if foreign and not overwrite:
+        raise OutputError(
+            f"{folder} holds {foreign[0]!r} and no reproduction: choose another folder (--out), or give overwrite=True "
+            "(--force)"
+        )
+    if overwrite:
+        for name in (STORE, f"{STORE}-wal", f"{STORE}-shm", SPEC):
+            with suppress(FileNotFoundError):
+                (folder / name).unlink()
+    return folder
+
+
+def _done(study: Study) -> int:
+    return study.status().done
+
+
+def _command(
+    name: str, data: str | Path | None, size: Size, out: str | Path | None, device: str | torch.device | None
+) -> str:
+    given: Mapping[str, Any] = {"--data": data, "--preset": size, "--out": out, "--device": device}
+    said = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    return shlex.join(["hashlens", "reproduce", name, *said])
+
+
+def _provenance(study: Study, command: str, before: int) -> Provenance:
+    stored, status = study.store.runs(), study.status()
+    done = [run for run in stored if run.state == DONE]
+    return Provenance(
+        command=command,
+        seed=study.spec.seed,
+        machine=machine(),
+        settings=_settings(done),
+        networks=status.done,
+        trained_now=status.done - before,
+        work_seconds=sum(float(run.facts.get("seconds") or 0.0) for run in done),
+        failures=tuple(f"{at.cell} repeat {at.repeat}: {at.reason}" for at in status.failures),
+    )
+
+
+def _settings(done: list[StoredRun]) -> dict[str, str]:
+    """Return what the facts of all runs say, each value once."""
+    said: dict[str, dict[str, None]] = {"versions": {}, "device": {}, "dtype": {}, "threads": {}}
+    for run in done:
+        versions = run.facts.get("versions") or {}
+        said["versions"][", ".join(f"{package} {version}" for package, version in versions.items())] = None
+        for fact in ("device", "dtype", "threads"):
+            said[fact][str(run.facts.get(fact, ""))] = None
+    return {fact: "; ".join(values) for fact, values in said.items()}
+
+
+def _write(path: Path, text: str) -> None:
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def _write_all(done: Reproduction) -> None:
+    from hashlens.report.plots import save
+    from hashlens.report.reproduction import markdown_page
+
+    done.study.results.export(done.folder / RESULTS, overwrite=True)
+    for one in done.figures:
+        canvas = one.plot()
+        for ending in ("png", "svg"):
+            save(canvas, done.folder / f"{one.name}.{ending}")
+    _write(done.folder / PAGE, markdown_page(done))

@@ -1,0 +1,194 @@
+"""What a reproduction found: ours beside the paper's, claims, pictures, and where the numbers come from."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.errors import StudyError, nearest
+from hashlens.result import Result, plain
+from hashlens.study.charts.curves import Curve
+from hashlens.study.reproduce.claims import Finding
+from hashlens.study.reproduce.comparison import Comparison, comparison_table
+from hashlens.study.reproduce.picture import Picture
+from hashlens.study.reproduce.preset import Preset, Size
+from hashlens.study.store.status import duration
+from hashlens.study.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Provenance(Result):
+    """Where the numbers of a reproduction come from.
+
+    Attributes
+    ----------
+    command : str
+        What gives them again.
+    seed : int
+        What all seeds are drawn from.
+    machine : str
+        Processor and cores.
+    settings : dict of str to str
+        Versions, devices, dtypes and threads of the runs; several where they differ.
+    networks, trained_now : int
+        Networks in all, and those that this call trained: the others were in the store.
+    work_seconds : float
+        Training and measuring all networks, over all calls and workers.
+    failures : tuple of str
+        Networks that did not come to their end, and why; they count nowhere.
+    """
+
+    command: str
+    seed: int
+    machine: str
+    settings: dict[str, str]
+    networks: int
+    trained_now: int
+    work_seconds: float
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Reproduction(Result):
+    """A study of the paper done again.
+
+    Attributes
+    ----------
+    name : str
+        As `reproduce` knows it.
+    size : str
+        ``quick`` or ``paper``.
+    preset : Preset
+        What was to be shown, and the paper's figures.
+    study : Study
+        Spec and store; its results are ``study.results``.
+    comparisons : tuple of Comparison
+        Ours beside the paper's; empty where the paper's figures are not known.
+    findings : tuple of Finding
+        Claims that were put to the test.
+    figures : tuple of Picture
+        What is drawn.
+    seconds : float
+        Wall time of this call.
+    provenance : Provenance
+        Where the numbers come from.
+    folder : Path
+        Where everything was written.
+    """
+
+    name: str
+    size: Size
+    preset: Preset
+    study: Study
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+    figures: tuple[Picture, ...]
+    seconds: float
+    provenance: Provenance
+    folder: Path
+
+    @property
+    def inside(self) -> bool:
+        """Whether no figure is outside its band or bound."""
+        return all(one.inside is not False for one in self.comparisons)
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Where ours differ from the paper's by more than the band, and which claims fail, in words."""
+        outside = [one.sentence for one in self.comparisons if one.inside is False]
+        failing = [f"Not so here: {at.says}: {at.shown}." for at in self.findings if not at.holds]
+        return (*outside, *failing)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return comparisons, claims and provenance, with the spec; the rows are in ``results.parquet``."""
+        return {
+            "schema_version": self.schema_version,
+            "name": self.name,
+            "size": self.size,
+            "spec": self.study.spec.plain(),
+            "comparisons": [
+                {**plain(one), "difference": plain(one.difference), "inside": one.inside} for one in self.comparisons
+            ],
+            "findings": [{**plain(at), "holds": at.holds} for at in self.findings],
+            "seconds": self.seconds,
+            "provenance": plain(self.provenance),
+        }
+
+    def plot(self, name: str | None = None) -> "Figure":
+        """Draw one of the figures, the first unless named; a matplotlib figure.
+
+        Raises
+        ------
+        StudyError
+            If there is none of that name.
+        """
+        names = [one.name for one in self.figures]
+        if name is not None and name not in names:
+            raise StudyError(f"{self.name} has no figure {name!r}: {nearest(name, names)}")
+        return self.figures[0 if name is None else names.index(name)].plot()
+
+    def __rich__(self) -> RenderableType:
+        return Group(
+            Text(f"{self.preset.title}: {self.preset.shows}", style="bold"),
+            Text(f"{self.preset.note}\n", style="dim"),
+            *self.parts(everything=not self.comparisons),
+        )
+
+    def parts(self, everything: bool) -> Iterator[RenderableType]:
+        """Yield tables and lines, for a terminal or a page; the tables of curves only if `everything` is asked for."""
+        if self.comparisons and self.preset.reference is not None:
+            yield comparison_table(self.comparisons, self.preset.reference.source)
+        for one in self.figures:
+            yield from (part.__rich__() for part in one.parts if everything or not isinstance(part, Curve))
+        if self.findings:
+            yield listed("Claims, on means over repeats", (at.__rich__() for at in self.findings))
+        yield listed("In words", self._conclusion())
+        yield listed("Where this comes from", provenance_lines(self.provenance, self.seconds))
+
+    def _conclusion(self) -> Iterator[str]:
+        within = [one for one in self.comparisons if one.inside is not None]
+        if within:
+            yield f"{sum(bool(one.inside) for one in within)} of {len(within)} figures are inside their band."
+        elif not self.comparisons:
+            paper = "The paper's figures for this are not known here" if self.preset.expects else "Not in the paper"
+            yield f"{paper}: these are ours alone."
+        yield from (one.sentence for one in self.comparisons if one.inside is False)
+        failing = sum(not at.holds for at in self.findings)
+        if failing:
+            yield f"{failing} of {len(self.findings)} claims do not hold everywhere: see above."
+        if self.provenance.failures:
+            failures = self.provenance.failures
+            yield f"{len(failures)} networks did not come to their end and count nowhere, such as {failures[0]}."
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A heading and lines below it."""
+
+    title: str
+    lines: tuple[str, ...]
+
+    def __rich__(self) -> RenderableType:
+        return Group(Text(self.title, style="bold"), *(Text(f"- {line}") for line in self.lines), "")
+
+
+def listed(title: str, lines: Iterable[str]) -> Listed:
+    """Return a heading and lines, from any iterable."""
+    return Listed(title, tuple(lines))
+
+
+def provenance_lines(provenance: Provenance, seconds: float) -> Iterator[str]:
+    """Yield where numbers come from, for people."""
+    yield f"command: `{provenance.command}`"
+    yield f"seed: {provenance.seed}"
+    yield f"machine: {provenance.machine}"
+    yield from (f"{name}: {value}" for name, value in provenance.settings.items())
+    yield f"networks: {provenance.networks:,}, of which {provenance.trained_now:,} trained in this call"
+    yield f"wall time of this call: {duration(seconds)}"
+    yield f"training and measuring, over all calls and workers: {duration(provenance.work_seconds)}"

@@ -1,0 +1,75 @@
+"""What does not fit in a study though each field alone is right: its fields to each other, and to the data."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hashlens.nets.build import architecture_arguments
+from hashlens.study.spec.fields import shown
+from hashlens.study.spec.lines import FieldPath
+from hashlens.study.spec.measures import MEASURES
+from hashlens.study.spec.sections import NetworkSpec
+
+if TYPE_CHECKING:
+    from hashlens.study.spec import StudySpec
+
+
+def misfits(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
+    """Return the fields that do not fit each other."""
+    axes, last = spec.axes, spec.last_epoch
+    for place, epoch in enumerate(axes.epochs or ()):
+        if epoch > last:
+            yield ("axes", "epochs", place), f"must be at most {last}, the last epoch, received {epoch}"
+    yield from _not_taken(spec)
+    fixed = spec.recipe().batch_norm
+    if axes.batch_norm and None in axes.batch_norm and fixed in axes.batch_norm:
+        same = f"null is what network or recipe say, {shown(fixed)}, which is listed too"
+        yield ("axes", "batch_norm"), f"{same}, received {shown(axes.batch_norm)}: list each value once"
+    if spec.random_inputs and not any(MEASURES[name].random_inputs for name in spec.measures):
+        possible = " or ".join(name for name, measure in MEASURES.items() if measure.random_inputs)
+        yield (
+            ("axes", "random_inputs"),
+            f"random inputs have no labels, and all of the measures need them, received "
+            f"{shown(spec.random_inputs)}: add {possible}",
+        )
+    if spec.measures == ("loss",) and spec.checkpoints == (0,):
+        yield ("measures",), 'there is no loss at initialisation, received ["loss"]: add checkpoints or measures'
+    yield from unmet(spec, None, has_labels=True)
+
+
+def _not_taken(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
+    """Return what the architectures have no choice of: an axis that one of them lacks, a field that all of them lack.
+
+    An axis that changes nothing for an architecture would make its cells twice.
+    """
+    choices = [factor for factor in NetworkSpec.model_fields if factor != "architecture"]
+    for factor in choices:
+        without = [name for name in spec.architectures if factor not in architecture_arguments(name)]
+        axis, fixed = getattr(spec.axes, factor), getattr(spec.network, factor)
+        section, value = ("axes", axis) if axis is not None else ("network", fixed)
+        if value is not None and without and (axis is not None or len(without) == len(spec.architectures)):
+            taken = [other for other in choices if other in architecture_arguments(without[0])]
+            hint = f"it takes {', '.join(taken)}" if taken else f"it takes none of {', '.join(choices)}"
+            yield (section, factor), f"{without[0]} has no {factor}, received {shown(value)}: {hint}"
+
+
+def unmet(spec: "StudySpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
+    """Return the fields that the data do not fit."""
+    samples = spec.axes.samples or ()
+    needing = [name for name in spec.measures if MEASURES[name].labels]
+    if not has_labels and needing:
+        free = ", ".join(name for name, measure in MEASURES.items() if not measure.labels)
+        place = spec.measures.index(needing[0])
+        yield ("measures", place), f"{needing[0]!r} needs labels, and the data have none; those that need none: {free}"
+    elif not has_labels:
+        yield ("data",), "training needs labels, and the data have none"
+    for place, count in enumerate(samples):
+        if n_train is not None and count > n_train:
+            yield (
+                ("axes", "samples", place),
+                f"must be at most {n_train}, the training examples that there are, received {count}",
+            )
+    fewest = min((*samples, *(() if n_train is None else (n_train,))), default=None)
+    # On train an example is not its own neighbour.
+    for name, most in (("knn", fewest), ("knn_train", None if fewest is None else fewest - 1)):
+        if name in spec.measures and most is not None and spec.k > most:
+            yield ("k",), f"must be at most {most} for {name}, with {fewest} training examples, received {spec.k}"

@@ -1,0 +1,53 @@
+"""What changed between two specs, in words."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+NOT_COMPARED = ("name", "description", "data")
+_ABSENT = "(nothing)"
+
+
+def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a spec that numbers depend on: not its name, its description, nor the place of the data."""
+    return {name: value for name, value in spec.items() if name not in NOT_COMPARED}
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return a line for every field that differs, named by its dotted path.
+
+    >>> changes({"axes": {"width": [10, 20]}, "seed": 0}, {"axes": {"width": [10]}, "k": 9, "seed": 0})
+    ['axes.width: [10, 20] -> [10]', 'k: (nothing) -> 9']
+    """
+    before, after = _leaves(old), _leaves(new)
+    return [
+        f"{path}: {_short(before.get(path, _ABSENT))} -> {_short(after.get(path, _ABSENT))}"
+        for path in dict.fromkeys([*before, *after])
+        if before.get(path) != after.get(path)
+    ]
+
+
+def first_few(lines: list[str], few: int = 3) -> str:
+    """Return the first lines in one, and how many more there are.
+
+    >>> first_few(["a", "b", "c"], 2)
+    'a; b; and 1 more'
+    """
+    more = [f"and {len(lines) - few} more"] if len(lines) > few else []
+    return "; ".join([*lines[:few], *more])
+
+
+def _short(text: str) -> str:
+    # Lists differ at their ends as often as at their beginnings.
+    return text if len(text) <= 100 else f"{text[:45]} ... {text[-50:]}"
+
+
+def _leaves(value: Mapping[str, Any], path: str = "") -> dict[str, str]:
+    """Return what `value` holds as JSON, by dotted path; an empty mapping is a leaf too."""
+    leaves: dict[str, str] = {}
+    for name, item in value.items():
+        if isinstance(item, Mapping) and item:
+            leaves |= _leaves(item, f"{path}{name}.")
+        else:
+            leaves[f"{path}{name}"] = json.dumps(item)
+    return leaves

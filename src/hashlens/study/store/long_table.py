@@ -1,0 +1,76 @@
+"""From the rows of a store to the sorted columns of results, millions at a time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.study.store.schema import FACTOR_TYPES
+
+Column = npt.NDArray[Any]
+
+
+class LongTable:
+    """Rows gathered chunk by chunk; texts are kept once and counted by number, and so a row takes 28 bytes."""
+
+    def __init__(self) -> None:
+        self._labels: dict[tuple[str, str, str], int] = {}
+        self._chunks: list[tuple[Column, ...]] = []
+
+    def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows of (run, epochs, measure, split, layer, value)."""
+        labels, n = self._labels, len(rows)
+        self._chunks.append(
+            (
+                np.fromiter((row[0] for row in rows), np.int64, n),
+                np.fromiter((row[1] for row in rows), np.int64, n),
+                np.fromiter((labels.setdefault(row[2:5], len(labels)) for row in rows), np.int32, n),
+                np.fromiter((nan if row[5] is None else row[5] for row in rows), np.float64, n),
+            )
+        )
+
+    def columns(self, cells: Iterable[Mapping[str, Any]], runs: Iterable[Sequence[int]]) -> dict[str, Column]:
+        """Return the sorted columns of results.
+
+        Parameters
+        ----------
+        cells : iterable of mapping
+            Each with ``id``, ``key`` and the factors.
+        runs : iterable of (id, cell, repeat)
+            Numbered from 0 without gaps, in order.
+        """
+        ordered = sorted(cells, key=lambda cell: str(cell["key"]))
+        ranks = {cell["id"]: rank for rank, cell in enumerate(ordered)}
+        of_run = np.array([(ranks[cell], repeat) for _, cell, repeat in runs], np.int64)
+        labels = sorted(self._labels)
+        label_ranks = np.empty(len(labels), np.int64)
+        label_ranks[[self._labels[label] for label in labels]] = np.arange(len(labels))
+
+        run, epochs, number, value = self._joined()
+        cell, repeat = of_run.reshape(-1, 2)[run].T
+        label = label_ranks[number]
+        order = np.lexsort((label, epochs, repeat, cell))
+        cell, repeat, label = cell[order], repeat[order], label[order]
+        factors: dict[str, Column] = {
+            name: np.array([found[name] for found in ordered], object if kind is str else kind)
+            for name, kind in FACTOR_TYPES.items()
+        }
+        # Columns of text hold references: a fixed width would take four bytes for each character of each row.
+        return {
+            "cell": np.array([found["key"] for found in ordered], object)[cell],
+            **{name: column[cell] for name, column in factors.items()},
+            "repeat": repeat,
+            "epochs": epochs[order],
+            **{
+                name: np.array([texts[place] for texts in labels], object)[label]
+                for place, name in enumerate(("measure", "split", "layer"))
+            },
+            "value": value[order],
+        }
+
+    def _joined(self) -> tuple[Column, ...]:
+        if not self._chunks:
+            return tuple(np.empty(0, dtype) for dtype in (np.int64, np.int64, np.int32, np.float64))
+        return tuple(np.concatenate(arrays) for arrays in zip(*self._chunks, strict=True))

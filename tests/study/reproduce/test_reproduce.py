@@ -1,0 +1,304 @@
+"""The presets fit the studies they describe, claims and comparisons judge as they say, and a reproduction resumes."""
+
+import json
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from hashlens.data.digits import TRAIN_ROWS
+from hashlens.errors import DataError, OutputError, StudyError
+from hashlens.report.reproduction import markdown_page
+from hashlens.study.cells import cells
+from hashlens.study.charts.curves import Curve
+from hashlens.study.charts.effects import effect_table
+from hashlens.study.reproduce.claims import put_to_the_test
+from hashlens.study.reproduce.comparison import compare
+from hashlens.study.reproduce.picture import picture
+from hashlens.study.reproduce.preset import SIZES, Check, find_preset, preset_names
+from hashlens.study.reproduce.reproduce import reproduce
+from hashlens.study.spec import StudySpec
+from hashlens.study.spec.measures import MEASURES
+from hashlens.study.store.changes import changes, compared
+from hashlens.study.study import Study
+
+# Networks that each preset trains: quick, paper.
+NETWORKS = {
+    "mnist-width": (18, 230),
+    "mnist-time": (6, 30),
+    "mnist-samples": (30, 420),
+    "mnist-noise": (42, 210),
+    "mnist-regularization": (48, 360),
+    "mnist-random-inputs": (18, 230),
+    "mnist-phase": (40, 280),
+    "mnist-effects": (162, 405),
+    "cifar10-width": (6, 35),
+    "cifar10-time": (6, 30),
+    "cifar10-samples": (30, 420),
+    "digits-width": (15, 110),
+    "digits-time": (9, 30),
+    "digits-samples": (36, 240),
+    "digits-noise": (42, 210),
+    "digits-regularization": (72, 360),
+    "digits-phase": (48, 660),
+    "digits-effects": (72, 405),
+}
+MNIST_WIDTH = """
+network: {architecture: mlp, depth: 1}
+training: {recipe: figures}
+axes:
+  width: [3, 7, 10, 15, 20, 23, 27, 30, 33, 37, 40, 43, 47, 50, 53, 57, 60, 65, 70, 75, 80, 90, 100]
+  random_inputs: [none, uniform]
+repeats: 10
+measures: [redundancy_ratio, collision_probability, knn, logistic, kmeans, network_accuracy, loss]
+"""
+CIFAR_WIDTH = """
+network: {architecture: mlp, depth: 5}
+training: {recipe: scripts}
+axes: {width: [10, 20, 40, 80, 120, 160, 200], random_inputs: [none, uniform]}
+repeats: 5
+measures: [redundancy_ratio, collision_probability, knn, logistic, kmeans, network_accuracy, loss]
+ensemble: 4
+"""
+
+
+def test_the_presets_are_those():
+    assert preset_names() == tuple(NETWORKS)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_preset_fits_its_study(name, size):
+    preset = find_preset(name)
+    spec = preset.spec(name, size, "data/there")
+    n = preset.expects.train if preset.expects else TRAIN_ROWS
+    assert len(cells(spec, n)) * spec.repeats == NETWORKS[name][SIZES.index(size)]
+    assert spec.name == name
+    assert "{data}" not in spec.data.train + spec.data.test
+    assert max(spec.axes.samples or (n,)) == n
+
+    varied = {axis: levels for axis, levels in spec.axes.model_dump().items() if levels and len(levels) > 1}
+    measured = {row: MEASURES[key] for key in spec.measures for row in MEASURES[key].rows}
+    lines = [(panel.measures, panel.splits, panel.x, panel.by) for one in preset.pictures.values() for panel in one]
+    lines += [(check.measures, check.splits, check.over, check.by) for check in preset.claims]
+    for measures, splits, over, by in lines:
+        assert {axis for axis in (over, by) if axis} <= set(varied)
+        for measure in measures:
+            allowed = {*measured[measure].splits, *(spec.random_inputs if measured[measure].random_inputs else ())}
+            assert set(splits) <= allowed
+    if preset.reference is None:
+        return
+    for points in preset.reference.points:
+        assert points.split in measured[points.measure].splits
+        assert points.measure in preset.reference.bands
+        held = {factor: (level,) for factor, level in points.at.items()}
+        along = {points.over: tuple(level for level, _ in (*points.values, *points.at_most) if level != "last")}
+        for factor, levels in {**held, **along}.items():
+            assert set(levels) <= set(varied[factor])
+
+
+@pytest.mark.parametrize(("name", "text"), [("mnist-width", MNIST_WIDTH), ("cifar10-width", CIFAR_WIDTH)])
+def test_the_long_runs_keep_their_specs(name, text):
+    """Stores of runs that took hours stay of use only as long as nothing in these changes."""
+    kept, now = StudySpec.from_yaml(text), find_preset(name).spec(name, "paper", "x")
+    assert changes(compared(kept.plain()), compared(now.plain())) == []
+
+
+def test_only_mnist_has_figures_of_the_paper():
+    known = {name for name in NETWORKS if find_preset(name).reference}
+    assert known == {"mnist-width", "mnist-time", "mnist-samples"}
+
+
+def as_in_the_paper(shift=0.0):
+    """What the facts say of MNIST over width, moved by `shift` on train at width 20."""
+    known = {
+        (points.measure, points.split, level): value
+        for points in find_preset("mnist-width").reference.points
+        for level, value in points.values
+    }
+
+    def measure(repeat, width, **_):
+        names = {(measure, split) for measure, split, _ in known} | {("network_accuracy", "test")}
+        wide = {name: known.get((*name, width), 0.5) for name in names}
+        wide["redundancy_ratio", "train"] += shift * (width == 20) + 0.001 * (repeat - 1)
+        return wide
+
+    return measure
+
+
+WIDTHS = {"width": [10, 20, 27, 40, 53, 100]}
+
+
+def test_the_papers_own_figures_are_inside_every_band(made):
+    reference = find_preset("mnist-width").reference
+    found = compare(made(WIDTHS, as_in_the_paper()), reference)
+    assert len(found) == 6 + 6 + 3 + 3 + 3
+    assert all(one.inside for one in found)
+    assert max(abs(one.difference) for one in found) < 1e-12
+
+
+@pytest.mark.parametrize(("shift", "inside"), [(0.06, True), (-0.06, True), (0.0601, False), (-0.0601, False)])
+def test_a_band_ends_where_it_says(made, shift, inside):
+    found = compare(made(WIDTHS, as_in_the_paper(shift)), find_preset("mnist-width").reference)
+    at = next(one for one in found if (one.split, one.at) == ("train", {"width": 20}))
+    assert at.inside is inside
+    assert sum(not one.inside for one in found) == (not inside)
+    side = "above" if shift > 0 else "below"
+    assert f"is {0.77 + shift:.3f}: 0.060 {side} the paper's 0.77, band ± 0.06" in at.sentence
+
+
+def test_a_figure_that_was_not_measured_is_said(made):
+    found = compare(made({"width": [10, 20]}, as_in_the_paper()), find_preset("mnist-width").reference)
+    missing = next(one for one in found if one.at == {"width": 40})
+    assert missing.inside is False
+    assert missing.sentence.endswith("nothing was measured.")
+
+
+def test_the_papers_points_are_drawn_beside_the_lines_of_their_measure(made):
+    preset = find_preset("mnist-width")
+    drawn = picture("width", preset.pictures["width"], made(WIDTHS, as_in_the_paper()), preset.reference, {})
+    ratio, accuracies = drawn.paper
+    assert dict(ratio["train"])[27] == 0.40
+    assert dict(ratio["test"])[27] == 0.19
+    assert dict(accuracies["logistic"]) == {20: 0.735, 40: 0.855, 100: 0.925}
+    assert set(accuracies) == {"K-NN", "logistic", "K-Means (purity)"}
+    hollow = [line for line in drawn.plot().axes[0].get_lines() if line.get_markerfacecolor() == "none"]
+    assert [len(line.get_xdata()) for line in hollow if len(line.get_xdata())] == [6, 6]
+
+
+def test_the_last_epoch_is_that_of_the_study_and_a_bound_is_no_point(made):
+    def measure(repeat, width, epochs, **_):
+        return {("redundancy_ratio", split): {0: 0.05, 1: 0.6, 100: 0.1}[epochs] for split in ("train", "test")}
+
+    preset = find_preset("mnist-time")
+    results = made({"width": [40, 50, 60], "epochs": [0, 1, 100]}, measure)
+    found = compare(results, preset.reference)
+    first = [one for one in found if one.at == {"width": 40, "epochs": 0}]
+    assert [one.is_bound for one in first] == [True, True]
+    assert not any(one.inside for one in first)
+    assert first[0].difference == pytest.approx(0.005)
+    assert [one.paper for one in found if one.at == {"width": 40, "epochs": 100}] == [0.10, 0.04]
+    points = picture("time", preset.pictures["time"][:1], results, preset.reference, {}).paper[0]
+    assert points["width 40"] == ((1, 0.575), (100, 0.10))
+
+
+CLAIMS = {
+    "falls": (Check(says="", check="falls", measures=("a",), over="width"), [0.9, 0.5, 0.1], True),
+    "falls but for a little": (Check(says="", check="falls", measures=("a",), over="width"), [0.9, 0.909, 0.1], True),
+    "falls but for a step": (Check(says="", check="falls", measures=("a",), over="width"), [0.9, 0.92, 0.1], False),
+    "stays": (Check(says="", check="falls", measures=("a",), over="width"), [0.5, 0.5, 0.5], False),
+    "rises": (Check(says="", check="rises", measures=("a",), over="width"), [0.1, 0.2, 0.9], True),
+    "falls since": (Check(says="", check="falls", measures=("a",), over="width", since=20), [0.1, 0.9, 0.2], True),
+    "peaks": (Check(says="", check="peaks", measures=("a",), over="width", peak=20), [0.1, 0.9, 0.2], True),
+    "peaks elsewhere": (Check(says="", check="peaks", measures=("a",), over="width", peak=10), [0.1, 0.9, 0.2], False),
+    "exceeds": (Check(says="", check="exceeds", measures=("a",), than="b", over="width"), [0.6, 0.7, 0.8], True),
+    "not once": (Check(says="", check="exceeds", measures=("a",), than="b", over="width"), [0.6, 0.4, 1], False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claims_over_one_axis(made, name):
+    check, values, holds = CLAIMS[name]
+    at = dict(zip([10, 20, 40], values, strict=True))
+    results = made({"width": list(at)}, lambda _, width, **__: {("a", "test"): at[width], ("b", "test"): 0.5})
+    found = put_to_the_test(results, check)
+    assert found.holds is holds
+    assert found.evidence
+
+
+@pytest.mark.parametrize(("noise", "holds"), [(0.1, True), (0.5, False)])
+def test_less_compares_the_largest_movements(made, noise, holds):
+    check = Check(says="", check="less", measures=("a",), over="label_noise", than="width")
+    axes = {"width": [10, 20, 40], "label_noise": [0.0, 1.0]}
+    results = made(axes, lambda _, width, label_noise, **__: {("a", "test"): 0.01 * (width - 10) + noise * label_noise})
+    found = put_to_the_test(results, check)
+    assert found.holds is holds
+    assert f"by up to {noise:.3f} over label noise, 0.300 over width" in found.evidence[0]
+
+
+@pytest.mark.parametrize(("factors", "holds"), [(("width",), True), (("epochs",), False)])
+def test_dominate_compares_total_shares(made, factors, holds):
+    def measure(repeat, width, epochs, **_):
+        return {("knn", "test"): 0.01 * width + 0.0001 * epochs + 0.0001 * np.random.default_rng(repeat).random()}
+
+    effects = effect_table(made({"width": [10, 20, 40], "epochs": [0, 1, 10]}, measure), bootstrap=10)
+    found = put_to_the_test(None, Check(says="", check="dominate", factors=factors), effects)
+    assert (found.holds, found.tested) == (holds, 1)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The digits over width, smaller still."""
+    whole = find_preset("digits-width")
+    quick = {"training": {"epochs": 3}, "axes": {"width": [4, 16], "random_inputs": ["none", "uniform"]}, "repeats": 2}
+    small = whole.model_copy(update={"quick": quick})
+    monkeypatch.setattr(import_module("hashlens.study.reproduce.reproduce"), "find_preset", lambda name: small)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_reproduction_is_written_and_resumed(tmp_path):
+    out = tmp_path / "there"
+    first = reproduce("digits-width", out=out)
+    names = {"results.parquet", "study.db", "study.yaml", "table.md", "width.png", "width.svg"}
+    assert names == {path.name for path in out.iterdir() if not path.name.endswith(("-wal", "-shm"))}
+    assert (first.provenance.networks, first.provenance.trained_now) == (4, 4)
+    assert Study.load(out / "study.yaml").status().finished
+
+    page = (out / "table.md").read_text()
+    assert page == markdown_page(first)
+    assert first.provenance.command in page
+    assert "ours alone" in page
+    assert "| width | train | test | uniform |" in page
+    ratio = first.figures[0].parts[0]
+    assert isinstance(ratio, Curve)
+    for series in ratio.series:
+        for level, estimate in zip(ratio.levels, series.estimates, strict=True):
+            rows = first.study.results.where(
+                measure="redundancy_ratio", split=series.split, width=level, layer=""
+            ).columns["value"]
+            assert estimate.mean == pytest.approx(rows.mean(), abs=1e-12)
+    assert json.loads(json.dumps(first.to_dict()))["provenance"]["seed"] == 0
+    with pytest.raises(StudyError, match="did you mean 'width'"):
+        first.plot("widht")
+
+    again = reproduce("digits-width", out=out)
+    assert (again.provenance.networks, again.provenance.trained_now) == (4, 0)
+    assert again.findings == first.findings
+    assert again.study.results.to_arrow().equals(first.study.results.to_arrow())
+    afresh = reproduce("digits-width", out=out, overwrite=True)
+    assert afresh.provenance.trained_now == 4
+    assert afresh.study.results.to_arrow().equals(first.study.results.to_arrow())
+    with pytest.raises(StudyError, match="holds a study of another spec"):
+        reproduce("digits-width", out=out, preset="paper")
+    assert Study.load(out / "study.yaml").spec.repeats == 2
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match=r"holds 'thesis\.tex' and no reproduction"):
+        reproduce("digits-width", out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_machine_names_no_host():
+    import platform
+
+    from hashlens.machine import machine
+
+    said = machine()
+    assert "core" in said
+    assert platform.node() not in said
+
+
+def test_without_data_it_says_what_the_folder_must_hold(tmp_path):
+    with pytest.raises(DataError, match=r"needs --data DIR, a folder with the Parquet files of MNIST"):
+        reproduce("mnist-width", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.shared
+def test_other_data_are_not_taken_for_mnist(shared_data, tmp_path):
+    with pytest.raises(DataError, match=r"is not MNIST: expected 48,000 examples of shape \(1, 28, 28\)"):
+        reproduce("mnist-width", shared_data / "cifar10", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
