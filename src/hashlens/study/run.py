@@ -12,7 +12,7 @@ from hashlens.codes.reader import Reading
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.labels import require_same_classes
 from hashlens.data.noise import random_inputs
-from hashlens.errors import DataError
+from hashlens.errors import DataError, HashlensError
 from hashlens.nets.digest import parameters_digest
 from hashlens.progress import bar
 from hashlens.result import Split
@@ -144,11 +144,11 @@ def _do_pack(
     for one in trained:
         if one.run not in own:
             continue
-        if one.failure is not None:
-            store.fail(own[one.run], worker, one.failure)
+        begun = time.perf_counter()
+        rows = _rows_or_reason(one, todo)
+        if isinstance(rows, str):
+            store.fail(own[one.run], worker, rows)
         else:
-            begun = time.perf_counter()
-            rows = _measured(one, todo)
             facts = _facts(one, todo, seconds + time.perf_counter() - begun)
             committed += store.commit(own[one.run], worker, rows, facts)
         # Early stopping leaves epochs that no one advances.
@@ -161,6 +161,16 @@ def _must_train_again(run: Run, pack: int, todo: Work) -> bool:
     """Return whether a finished run is trained once more with its pack: stacked products are of the pack's size."""
     on_cpu = todo.device is None or torch.device(todo.device).type == "cpu"
     return not on_cpu and run.pack == pack
+
+
+def _rows_or_reason(trained: TrainedRun, todo: Work) -> list[Row] | str:
+    """Return what a run found, or why it found nothing: one network must not end a study of thousands."""
+    if trained.failure is not None:
+        return trained.failure
+    try:
+        return _measured(trained, todo)
+    except HashlensError as error:
+        return str(error)
 
 
 def _measured(trained: TrainedRun, todo: Work) -> list[Row]:
