@@ -13,7 +13,8 @@ from hashlens.errors import DataError, ModelError
 from hashlens.nets import build
 from hashlens.seeds import numpy_generator
 from hashlens.training import RECIPES, fit
-from hashlens.training.ensemble import Diary, Member, fit_ensemble
+from hashlens.training.ensemble import fit_ensemble
+from hashlens.training.member import Diary, Member
 from hashlens.training.stacked import train_stacked
 
 TOTAL = 193

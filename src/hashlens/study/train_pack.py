@@ -14,9 +14,10 @@ from hashlens.nets import build
 from hashlens.nets.mlp import MLP
 from hashlens.seeds import numpy_generator
 from hashlens.study.cells import Cell, Run
-from hashlens.training.ensemble import Member, MemberFitted, Weights, fit_ensemble
+from hashlens.training.ensemble import fit_ensemble
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted
+from hashlens.training.member import Member, MemberFitted, Weights
 from hashlens.training.recipe import Recipe
 
 OnEpoch = Callable[[int, Epoch], None]

@@ -1,9 +1,10 @@
 """Training one network or many at once: recipes, the loop, and what it leaves on disk."""
 
-from hashlens.training.ensemble import Member, MemberFitted, fit_ensemble
+from hashlens.training.ensemble import fit_ensemble
 from hashlens.training.evaluate import accuracy
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted
+from hashlens.training.member import Member, MemberFitted
 from hashlens.training.order import batch_order, split_batches
 from hashlens.training.recipe import RECIPES, Recipe, find_recipe
 from hashlens.training.train import Trained, train

@@ -17,9 +17,9 @@ from hashlens.errors import ModelError
 from hashlens.nets.mlp import MLP
 from hashlens.training.compiled_epoch import ADAM, SGD, train_epoch
 from hashlens.training.dropout import dropout_factors
-from hashlens.training.ensemble import Diary
 from hashlens.training.fit import check_finite
 from hashlens.training.fitted import Epoch
+from hashlens.training.member import Diary
 from hashlens.training.order import batch_order, split_batches
 
 Array = npt.NDArray[np.floating]

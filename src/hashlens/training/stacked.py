@@ -9,9 +9,9 @@ from torch import nn
 from hashlens.errors import ModelError
 from hashlens.nets.mlp import MLP
 from hashlens.training.dropout import dropout_factors
-from hashlens.training.ensemble import Diary
 from hashlens.training.fit import check_finite
 from hashlens.training.fitted import Epoch
+from hashlens.training.member import Diary
 from hashlens.training.order import batch_order, split_batches
 
 BETAS, EPSILON, MOMENTUM, NORM_MOMENTUM, NORM_EPSILON = (0.9, 0.999), 1e-8, 0.9, 0.1, 1e-5

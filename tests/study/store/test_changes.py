@@ -2,24 +2,12 @@ from hashlens.study.spec import StudySpec
 from hashlens.study.store.changes import changes, compared
 
 FULL = """\
-name: mnist-width
 description: how R falls with width
-data: {train: "parquet:data/mnist#train[:48000]", test: "parquet:data/mnist#test"}
-network: {architecture: mlp, depth: 2, dropout: 0.1}
-training: {recipe: scripts, epochs: 120, learning_rate: 1e-3, patience: null}
-axes:
-  width: [10, 20, 40]
-  epochs: [100, 0, 1]
-  samples: [30, 48000]
-  label_noise: [0, 0.5]
-  batch_norm: [null, false]
-  random_inputs: [none, uniform]
-repeats: 3
+name: mnist-width
+training: {recipe: scripts, patience: null}
 seed: 7
-measures: [redundancy_ratio, knn]
-k: 5
-logistic: multinomial
-ensemble: 8
+data: {train: "parquet:data/mnist#train", test: "parquet:data/mnist#test"}
+axes: {width: [10, 20, 40], random_inputs: [none, uniform]}
 """
 
 
