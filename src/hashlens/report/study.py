@@ -30,7 +30,7 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
     return Lines(
         curve.title,
         axis_label(curve.over),
-        measure_label(next(iter(measures))) if len(measures) == 1 else "share",
+        _value_label(list(measures)),
         tuple(_series(curve, series) for series in curve.series),
         log_x=numeric and _is_spread(curve.levels),
         references=tuple(
@@ -40,6 +40,15 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
         reference_name=reference_name,
         ticks=tuple((_place(curve, level), level_name(level)) for level in curve.levels),
     )
+
+
+ACCURACIES = {"knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy"}
+
+
+def _value_label(measures: Sequence[str]) -> str:
+    if len(measures) == 1:
+        return measure_label(measures[0])
+    return "accuracy" if ACCURACIES.issuperset(measures) else "value"
 
 
 def effect_bars(effects: EffectTable) -> tuple[Bars, ...]:
