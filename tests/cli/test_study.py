@@ -94,12 +94,12 @@ def test_a_run_may_have_its_store_elsewhere(spec, tmp_path, capsys):
 def test_failed_networks_come_with_the_way_to_try_again(tmp_path, capsys):
     path = tmp_path / "wild.yaml"
     path.write_text(TEXT.replace("{epochs: 1}", "{epochs: 1, optimizer: sgd, learning_rate: 1.0e+30}"))
-    assert run(["study", "run", str(path)]) == 0
+    assert run(["study", "run", str(path)]) == 1
     printed = capsys.readouterr().out
     assert "the training loss is nan" in " ".join(printed.split())
     assert next_command(printed) == ["study", "run", str(path), "--retry-failed"]
     workers = {one.id: one.worker for one in Store.open(path.with_suffix(".db")).runs() if one.state == "failed"}
-    assert run(["study", "run", str(path), "--retry-failed"]) == 0
+    assert run(["study", "run", str(path), "--retry-failed"]) == 1
     assert all(one.worker != workers.get(one.id) for one in Store.open(path.with_suffix(".db")).runs())
 
 

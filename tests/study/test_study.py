@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hashlens as hl
-from hashlens.errors import DataError, StudyError
+from hashlens.errors import DataError, ModelError, StudyError
 from hashlens.study.charts.summary import summarize
 from hashlens.study.results import COLUMNS
 from hashlens.study.spec import StudySpec
@@ -96,6 +96,20 @@ def test_the_same_data_from_elsewhere_are_the_same(path):
 def test_samples_past_the_data_are_refused_before_anything_is_written(path):
     path.write_text(TEXT.replace("width: [3, 6]", "samples: [100, 201]"))
     with pytest.raises(StudyError, match=r"line 3.*axes.samples\[1\].*at most 200.*received 201"):
+        Study.load(path).run()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("{architecture: lenet}", "lenet needs images of at least 12x12 pixels, received 8x8"),
+        ("{architecture: vgg16}", "vgg16 needs images of at least 32x32 pixels, received 8 on the shorter side"),
+    ],
+)
+def test_networks_that_cannot_be_built_are_refused_before_anything_is_written(path, network, expected):
+    path.write_text(TEXT.replace("{width: [3, 6], epochs: [0, 1]}", f"{{epochs: [0, 1]}}\nnetwork: {network}"))
+    with pytest.raises(ModelError, match=expected):
         Study.load(path).run()
     assert list(path.parent.iterdir()) == [path]
 

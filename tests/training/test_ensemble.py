@@ -165,12 +165,27 @@ def test_inputs_of_other_kinds_are_taken_as_fit_takes_them(few):
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_views_that_begin_at_one_address_are_told_apart(few, engine):
+    halves = [
+        replace(few, inputs=part, labels=few.labels[rows], ids=few.ids[rows])
+        for part, rows in ((few.inputs[:96], slice(96)), (few.inputs[:192:2], slice(0, 192, 2)))
+    ]
+    members = [member(half, recipe=replace(SHORT, epochs=1)) for half in halves]
+    lone = copies(members)
+    engine(members)
+    for one, other in zip(members, lone, strict=True):
+        alone(other)
+        assert torch.allclose(one.network.head.weight, other.network.head.weight, atol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_one_network_that_diverges_leaves_the_others_alone(few, engine):
     wild = member(few, recipe=replace(RECIPES["cifar"], epochs=3, learning_rate=1e200))
     tame = member(few, recipe=replace(RECIPES["cifar"], epochs=3))
     found = engine([wild, tame])
     assert "loss is" in found[0].failure
     assert "lower the learning rate" in found[0].failure
+    assert not found[0].fitted.stopped_early
     assert found[1].failure is None
     assert found[1].fitted.epochs == 3
 

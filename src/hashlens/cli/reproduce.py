@@ -27,7 +27,9 @@ def reproduce(
     data: Annotated[
         Path | None, typer.Option(help="Folder with the Parquet files of MNIST or CIFAR-10; not for digits.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="quick (minutes), or paper (the whole of it).")] = "quick",
+    preset: Annotated[
+        str, typer.Option(help="quick (minutes, most of them), or paper (the whole of it, hours).")
+    ] = "quick",
     out: Annotated[
         Path | None, typer.Option(help="Folder for everything. Default: hashlens-reproduce/NAME-PRESET.")
     ] = None,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hashlens.study.store import Store
     from hashlens.study.store.status import StudyStatus
 
+FAILED = 1
+"""Exit status of a study some of whose networks failed."""
 PICTURES = (".png", ".svg", ".pdf")
 Spec = Annotated[Path, typer.Argument(help="The YAML file of a study; `hashlens study init` writes one.")]
 Stored = Annotated[
@@ -89,8 +91,8 @@ def run(
     place = store or str(spec)
     if status.failures:
         _next("run", spec, *(() if store is None else ("--store", store)), "--retry-failed")
-    else:
-        _next(*_what_next(status, results, place))
+        raise typer.Exit(FAILED)
+    _next(*_what_next(status, results, place))
 
 
 @study.command()

@@ -29,8 +29,9 @@ def _callback_class() -> Any:
 class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
     """Read the codes of a fixed probe when the fit starts, and every so many optimiser steps.
 
-    Metrics go to all loggers of the trainer, at the steps that they were read at, and to ``trainer.callback_metrics``,
-    where early stopping and checkpoints find them. Of several processes only the first reads.
+    Metrics go to all loggers of the trainer, at the steps that they were read at, and from the first step on to
+    ``trainer.callback_metrics``, where early stopping and checkpoints find them. Of several processes only the first
+    reads.
 
     Parameters
     ----------

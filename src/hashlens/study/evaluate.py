@@ -63,8 +63,10 @@ class Evaluation:
 def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: float | None = None) -> tuple[Row, ...]:
     """Measure a network after `epochs` epochs.
 
-    K-NN, logistic regression and K-Means see the true labels, whatever noise the network was trained on. Where no bit
-    varies over train and test, they can only name the most frequent class, and their rows say how often that is right.
+    All accuracies are of the true labels, whatever noise the network was trained on; `loss` is of the noisy ones. Where
+    no bit varies over train and test, K-NN, logistic regression and K-Means can only name the most frequent class, and
+    their rows say how often that is right. K-Means has as many clusters as there are classes in train, on test too:
+    fewer than the data have where a cell's few examples miss some.
 
     Parameters
     ----------

@@ -5,8 +5,11 @@ import os
 import secrets
 import socket
 import threading
+import uuid
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from hashlens.errors import HashlensError
 from hashlens.study.store import Store
@@ -19,13 +22,23 @@ _at_work: set[str] = set()
 
 def worker_name() -> str:
     """Return a name that no other worker has: machine, process, and a word of chance."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _machine() -> str:
+    """Return the name of what process numbers are of: a host, since it was started, or a container on it."""
+    # Cloned machines and containers can share a host's name and have processes of one number.
+    marks = [socket.gethostname(), str(uuid.getnode())]
+    with suppress(OSError):
+        marks += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
+    return f"{marks[0]}-{zlib.crc32(' '.join(marks).encode()):08x}"
 
 
 def is_dead(worker: str) -> bool:
     """Return whether `worker` was at work on this machine and is no more."""
     machine, _, rest = worker.rpartition(":")[0].rpartition(":")
-    if machine != socket.gethostname() or not rest.isdecimal():
+    # On Windows os.kill(pid, 0) is no question but Ctrl-C: there leases end by themselves.
+    if machine != _machine() or not rest.isdecimal() or os.name != "posix":
         return False
     if int(rest) == os.getpid():
         # One that could not give back its leases, or that had this number before this process.

@@ -63,7 +63,8 @@ class Results(Result):
                 raise StudyError(f"results have no column {name!r}: {nearest(name, COLUMNS)}")
             column = self.columns[name]
             if isinstance(wanted, list | tuple | set | np.ndarray):
-                kept &= np.isin(column, np.asarray(list(wanted), dtype=column.dtype))
+                # Not in the column's type: 40.5 is no width, and would become 40.
+                kept &= np.isin(column, np.asarray(list(wanted), dtype=object if column.dtype == object else None))
             else:
                 kept &= column == wanted
         return Results({name: column[kept] for name, column in self.columns.items()}, self.study)

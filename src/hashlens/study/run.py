@@ -171,6 +171,8 @@ def _rows_or_reason(trained: TrainedRun, todo: Work) -> list[Row] | str:
         return _measured(trained, todo)
     except HashlensError as error:
         return str(error)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return f"measuring ran out of memory: {str(error).split(chr(10))[0]}"
 
 
 def _measured(trained: TrainedRun, todo: Work) -> list[Row]:

@@ -1,5 +1,6 @@
 """Study: a spec, its data and its store in one object."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hashlens.data.labels import require_same_classes
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
 from hashlens.errors import StudyError
+from hashlens.nets import build
 from hashlens.result import Split
 from hashlens.study.cells import runs
 from hashlens.study.results import Results
@@ -17,6 +19,8 @@ from hashlens.study.run import LEASE_SECONDS, Work, work
 from hashlens.study.spec import StudySpec, check_against
 from hashlens.study.store import Store
 from hashlens.study.store.status import StudyStatus
+
+log = logging.getLogger("hashlens")
 
 
 class Study:
@@ -96,6 +100,8 @@ class Study:
             If the spec does not fit the data, or the store is of another study, locked or corrupt.
         DataError
             If the data cannot be read.
+        ModelError
+            If the data are not what an architecture takes.
         OutputError
             If the store cannot be written.
         DeviceError
@@ -104,8 +110,10 @@ class Study:
         home = None if device is None else find_device(device)
         data = self._load()
         todo = Work(self.spec, data, runs(self.spec, len(data.train)), home)
+        _require_networks(todo)
         store = Store.open(self._target)
         store.begin(self.spec.plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
+        _warn_of_devices(store, "cpu" if home is None else str(home))
         if retry_failed:
             store.retry_failed()
         work(store, todo, wait=wait, lease=lease)
@@ -141,3 +149,21 @@ class Study:
         check_against(self.spec, len(train), train.labels is not None and test.labels is not None)
         require_same_classes(train, test)
         return Split(train, test)
+
+
+def _require_networks(todo: Work) -> None:
+    """Raise ModelError before there is a store if an architecture cannot be built for the data."""
+    shape = tuple(todo.data.train.inputs.shape[1:])
+    for name, cell in {run.cell.architecture: run.cell for run in reversed(todo.runs)}.items():
+        build(name, input_shape=shape, classes=todo.classes, **cell.arguments())
+
+
+def _warn_of_devices(store: Store, device: str) -> None:
+    """Say so when a study goes on where its numbers will not be the same to the last bit."""
+    others = {run.facts["device"] for run in store.runs() if run.facts} - {device}
+    if others:
+        log.warning(
+            "networks so far were trained on %s, and the rest will be on %s: their numbers agree as those of other "
+            "seeds do, not to the last bit",
+            ", ".join(sorted(others)), device,
+        )  # fmt: skip

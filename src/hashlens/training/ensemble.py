@@ -23,7 +23,8 @@ def fit_ensemble(
 
     Every member is trained exactly as :func:`hashlens.training.fit` would train it alone with the same seed: its own
     order of batches, dropout, early stopping and checkpoints. In float64 the weights agree to rounding; in float32
-    rounding differs and grows from step to step, as it does between any two machines.
+    rounding differs and grows from step to step, as it does between any two machines. Dropout draws what `fit` draws on
+    the CPU, on a GPU too.
 
     On the CPU each network is trained by one compiled loop on one core, whose cache it stays in, several side by side.
     On a GPU networks of equal depth are stacked and trained by batched products.

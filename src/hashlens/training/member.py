@@ -92,5 +92,5 @@ class Diary:
     def finished(self) -> MemberFitted:
         """Return what stands in the diary, and leave the network in evaluation mode."""
         self.member.network.eval()
-        early = len(self.history) < self.member.recipe.epochs
+        early = self.failure is None and len(self.history) < self.member.recipe.epochs
         return MemberFitted(Fitted(tuple(self.history), early, 0, ()), self.kept, self.failure)

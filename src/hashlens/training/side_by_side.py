@@ -77,7 +77,8 @@ def _dtype(network: nn.Module) -> torch.dtype:
 def _prepare(examples: ArrayExamples, dtype: torch.dtype, prepared: dict[tuple[object, ...], _Inputs]) -> _Inputs:
     """Return the inputs as rows; members with the same inputs share one copy, and bytes are never copied."""
     inputs = examples.inputs
-    key = (inputs.data_ptr(), tuple(inputs.shape), inputs.dtype, examples.scale, dtype)
+    # Strides too: every second row and the first half begin at one address and have one shape.
+    key = (inputs.data_ptr(), tuple(inputs.shape), inputs.stride(), inputs.dtype, examples.scale, dtype)
     if key not in prepared:
         scaled = inputs.dtype == torch.uint8 and examples.scale != 1.0
         rows = inputs if scaled else examples.tensor().to(dtype)
@@ -139,16 +140,15 @@ class _Flat:
     def of(cls, network: MLP) -> "_Flat":
         """Copy the parameters of `network`, in their order."""
         theta = torch.cat([parameter.detach().cpu().reshape(-1) for parameter in network.parameters()]).numpy()
-        norms = _norms(network)
+        norms = network.norms
         depth, width = len(network.hidden), network.head.in_features
         features = next(network.parameters()).shape[1]
         running = np.zeros((depth, 2, width), theta.dtype)
         for at, norm in enumerate(norms):
             running[at] = torch.stack([norm.running_mean, norm.running_var]).cpu().numpy()  # type: ignore[list-item]
-        drops = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
         sizes = np.array([features, *[width] * depth, network.head.out_features])
         return cls(
-            theta, np.zeros_like(theta), np.zeros_like(theta), running, sizes, bool(norms), drops[0] if drops else 0.0
+            theta, np.zeros_like(theta), np.zeros_like(theta), running, sizes, bool(norms), network.drop_probability
         )
 
     def masks(self, batches: Sequence[int], seed: int, epoch: int) -> Array:
@@ -168,13 +168,9 @@ class _Flat:
             for parameter in network.parameters():
                 parameter.copy_(values[begin : begin + parameter.numel()].view_as(parameter))
                 begin += parameter.numel()
-        for at, norm in enumerate(_norms(network)):
+        for at, norm in enumerate(network.norms):
             mean, var = torch.from_numpy(self.running[at].copy())
             with torch.no_grad():
                 norm.running_mean.copy_(mean)  # type: ignore[union-attr]
                 norm.running_var.copy_(var)  # type: ignore[union-attr]
                 norm.num_batches_tracked.fill_(steps)  # type: ignore[union-attr]
-
-
-def _norms(network: MLP) -> list[nn.BatchNorm1d]:
-    return [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]

@@ -23,7 +23,7 @@ def train_stacked(
     """Train the members of all diaries on `device`; those that can share products share them.
 
     Narrower networks are filled up with units whose weights are 0. Such a unit is never on, so its gradients are 0, and
-    it stays what it is. On a GPU dropout draws other factors than :func:`hashlens.training.fit` does there.
+    it stays what it is. Dropout draws what :func:`hashlens.training.fit` draws on the CPU, on a GPU too.
     """
     groups: dict[Hashable, list[int]] = {}
     for at, diary in enumerate(diaries):
@@ -36,11 +36,10 @@ def _kind(diary: Diary) -> Hashable:
     """Return what members must have in common to share a product."""
     member, network = diary.member, diary.member.network
     inputs = member.train.inputs
-    drops = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
     return (
-        len(network.hidden), network.head.out_features, next(network.parameters()).dtype, bool(_norms(network)),
-        bool(drops), member.recipe.optimizer, member.recipe.batch_size, member.examples_per_epoch,
-        inputs.data_ptr(), tuple(inputs.shape[1:]), inputs.dtype, member.train.scale,
+        len(network.hidden), network.head.out_features, next(network.parameters()).dtype, bool(network.norms),
+        network.drop_probability > 0, member.recipe.optimizer, member.recipe.batch_size, member.examples_per_epoch,
+        inputs.data_ptr(), tuple(inputs.shape[1:]), inputs.stride(), inputs.dtype, member.train.scale,
     )  # fmt: skip
 
 
@@ -53,7 +52,7 @@ def _train_group(
     batches = [len(batch) for batch in split_batches(torch.arange(size), batch_size)]
     for at in group:
         diaries[at].keep()
-        if _norms(diaries[at].member.network) and min(batches) < 2:
+        if diaries[at].member.network.norms and min(batches) < 2:
             diaries[at].failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
     active = [at for at in group if not diaries[at].over]
     if not active:
@@ -89,7 +88,10 @@ def _train_epoch(
     ]).to(device)  # fmt: skip
     orders = orders.to(device)
     rates = [member.recipe.rate(number) for member, number in zip(members, numbers, strict=True)]
-    decays = [member.recipe.weight_decay for member in members]
+    steps, penalties = (
+        torch.tensor(each, dtype=dtype, device=device).view(-1, 1, 1)
+        for each in (rates, [member.recipe.weight_decay for member in members])
+    )
     factors = stack.dropout_factors(batches, [member.seed for member in members], numbers)
     losses = torch.zeros(len(members), dtype=torch.float64, device=device)
     hits = torch.zeros(len(members), dtype=torch.int64, device=device)
@@ -102,12 +104,14 @@ def _train_epoch(
         logits = stack.forward(batch, factor)
         each = nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none").mean(1)
         torch.autograd.backward(each.sum())
-        stack.step(rates, decays, members[0].recipe.optimizer)
+        stack.step(steps, penalties, members[0].recipe.optimizer)
         losses += each.detach() * count
         hits += (logits.detach().argmax(2) == target).sum(1)
         begin += count
+    # Before the clock: a GPU is done only when its numbers are here.
+    sums = losses.tolist(), hits.tolist()
     seconds = (time.perf_counter() - started) / len(members)
-    rows_of = zip(diaries, numbers, rates, losses.tolist(), hits.tolist(), strict=True)
+    rows_of = zip(diaries, numbers, rates, *sums, strict=True)
     for diary, number, rate, loss, hit in rows_of:
         try:
             check_finite(loss, number, rate)
@@ -122,8 +126,8 @@ class _Stack:
 
     def __init__(self, networks: Sequence[MLP], device: torch.device) -> None:
         self.device = device
-        self.norm = bool(_norms(networks[0]))
-        self.drops = torch.tensor([_drop(network) for network in networks], dtype=torch.float64)
+        self.norm = bool(networks[0].norms)
+        self.drops = torch.tensor([network.drop_probability for network in networks], dtype=torch.float64)
         self.widths = [network.head.in_features for network in networks]
         self.steps = 0
         self.width, self.depth = max(self.widths), len(networks[0].hidden)
@@ -134,7 +138,7 @@ class _Stack:
         self.first = [torch.zeros_like(weight) for weight in self.weights]
         self.second = [torch.zeros_like(weight) for weight in self.weights]
         self.running = [
-            _filled([getattr(_norms(network)[k], name) for network in networks]).to(device)
+            _filled([getattr(network.norms[k], name) for network in networks]).to(device)
             for k in range(self.depth if self.norm else 0)
             for name in ("running_mean", "running_var")
         ]
@@ -185,12 +189,9 @@ class _Stack:
         return (values - mean) * torch.rsqrt(var + NORM_EPSILON)
 
     @torch.no_grad()
-    def step(self, rates: Sequence[float], decays: Sequence[float], optimizer: str) -> None:
-        """Take one step of Adam, or of SGD with Nesterov momentum, and forget the gradients."""
+    def step(self, rate: torch.Tensor, decay: torch.Tensor, optimizer: str) -> None:
+        """Take one step of Adam, or of SGD with Nesterov momentum, at rates ``(N, 1, 1)``, and forget the gradients."""
         self.steps += 1
-        dtype = self.weights[0].dtype
-        rate = torch.tensor(rates, dtype=dtype, device=self.device).view(-1, 1, 1)
-        decay = torch.tensor(decays, dtype=dtype, device=self.device).view(-1, 1, 1)
         for weight, first, second in zip(self.weights, self.first, self.second, strict=True):
             assert weight.grad is not None
             gradient = weight.grad.addcmul_(decay.expand_as(weight), weight)
@@ -211,24 +212,16 @@ class _Stack:
             for own, stacked in zip(_tensors(network), self.weights, strict=True):
                 _copy(own, stacked[position])
             statistics = [
-                getattr(norm, name) for norm in _norms(network) for name in ("running_mean", "running_var")
+                getattr(norm, name) for norm in network.norms for name in ("running_mean", "running_var")
             ]  # fmt: skip
             for own, stacked in zip(statistics, self.running, strict=True):
                 _copy(own, stacked[position])
-            for norm in _norms(network):
+            for norm in network.norms:
                 norm.num_batches_tracked.fill_(self.steps)  # type: ignore[union-attr]
 
 
 def _tensors(network: MLP) -> list[torch.Tensor]:
     return [parameter.detach() for parameter in network.parameters()]
-
-
-def _norms(network: MLP) -> list[nn.BatchNorm1d]:
-    return [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
-
-
-def _drop(network: MLP) -> float:
-    return next((module.p for module in network.modules() if isinstance(module, nn.Dropout)), 0.0)
 
 
 def _filled(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -148,8 +148,9 @@ def test_zero_and_one_are_finite_and_move_with_the_number_of_examples(made):
     assert few.effects[0].first.value == pytest.approx(1)
 
 
-def test_what_does_not_vary_has_no_shares(made):
-    results = made({"width": [10, 40]}, lambda repeat, **_: {("knn", "test"): 0.5})
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.5])
+def test_what_does_not_vary_has_no_shares(made, value):
+    results = made({"width": [10, 40]}, lambda repeat, **_: {("knn", "test"): value})
     found = effect_table(results, bootstrap=2)
     assert found.verdicts == ("K-NN test does not vary.",)
     assert found.to_dict()["responses"][0]["effects"][0]["first"]["value"] is None

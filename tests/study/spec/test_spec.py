@@ -1,4 +1,5 @@
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import pytest
 
@@ -27,6 +28,9 @@ k: 5
 logistic: multinomial
 ensemble: 8
 """
+LAUGHS = "a: &a [1, 2]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{of}'] * 9)}]\n" for of, name in pairwise("abcdefghi")
+)
 
 
 def test_a_file_is_read_as_it_is_written(tmp_path):
@@ -134,6 +138,15 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
         ("seed: -1", "seed: must be a whole number, 0 or more, received -1"),
         ("k: 0", "k: must be a whole number, 1 or more, received 0"),
         ("ensemble: 0", "ensemble: must be a whole number, 1 or more, received 0"),
+        ("axes: {width: [1e400]}", "axes.width[0]: must be a whole number, 1 or more, received Infinity"),
+        ("axes: {weight_decay: [1e400]}", "axes.weight_decay[0]: must be a number, 0 or more, received Infinity"),
+        (f"axes: {{weight_decay: [{10**400}]}}", "axes.weight_decay[0]: must be a number, 0 or more, received 1000"),
+        ("axes: {width: [2147483648]}", "axes.width[0]: must be at most 2147483647, received 2147483648"),
+        ("repeats: 100001", "line 1: repeats: all axes crossed and 100,001 repeats are 100,001 networks, at most"),
+        (
+            f"repeats: 1000\naxes: {{width: {[*range(1, 12)]}, depth: {[*range(1, 12)]}}}",
+            "line 2: axes: all axes crossed and 1,000 repeats are 121,000 networks, at most 100,000: shorten an axis",
+        ),
         # Types
         ('axes: {width: ["ten"]}', "axes.width[0]: must be a whole number, 1 or more, received 'ten'"),
         ("axes: {width: [10.5]}", "axes.width[0]: must be a whole number, 1 or more, received 10.5"),
@@ -143,6 +156,7 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
         ("axes: {dropout: [true]}", "axes.dropout[0]: must be a number, 0 or more and less than 1, received true"),
         ("axes: {batch_norm: [1]}", "axes.batch_norm[0]: must be true, false, or null for the recipe's, received 1"),
         ("name: 3", "name: must be text, received 3"),
+        ('name: "\\ud800"', "name: must be text that UTF-8 can write, received "),
         ("axes: {width: 10}", "axes.width: must be a list, received 10: write [10]"),
         ("measures: knn", "measures: must be a list, received 'knn': write ['knn']"),
         ("axes: {width: {from: 1}}", 'axes.width: must be a list, received {"from": 1}'),
@@ -194,7 +208,11 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
         ("name: a\naxes: [", "line 2: not YAML: expected the node content"),
         ("name: a: b", "line 1: not YAML: mapping values are not allowed here"),
         ("name: !!python/name:os.system x", "line 1: not YAML: could not determine a constructor for the tag"),
-        ("name: !!int ten", "study.yaml: not YAML: invalid literal"),
+        ("name: !!int ten", "line 1: name: cannot be read as int, received 'ten'"),
+        ("seed: 0\nk: !!bool x", "line 2: k: cannot be read as bool, received 'x'"),
+        ("seed: " + "9" * 5000, "line 1: seed: cannot be read as int, received '999"),
+        ("axes:\n  <<: {width: [3]}", "line 2: merge keys are not taken, received '<<': write the fields out"),
+        (LAUGHS, "study.yaml: not a study: it holds more than 100,000 values; look for aliases of aliases"),
         ("name: \x01", "study.yaml: not YAML: unacceptable character"),
         ("axes: &all [*all]", "study.yaml: not a study: it nests too deeply"),
         ("a: 1\n---\nb: 2", "line 2: not YAML: but found another document"),

@@ -150,7 +150,7 @@ def curve(
     series = []
     for one, on in product(measures, splits):
         values = grid.values(one, on).reshape(len(grid.levels[0]), len(lines), -1)
-        means = mean_intervals(values, scale_of(values), confidence)
+        means = mean_intervals(values, scale_of(one, values), confidence)
         for column, level in enumerate(lines):
             parts = [measure_label(one)] * (len(measures) > 1) + [on] * (len(splits) > 1)
             parts += [f"{by.replace('_', ' ')} {level_name(level)}"] if by else []

@@ -220,8 +220,8 @@ def effect_table(
     where : mapping, optional
         Levels at which to hold other factors, or to which to restrict these.
     examples : int or mapping of split to int
-        n, on which R was measured; where the study does not say, 10,000, so that R = 0 counts as half an example in
-        ten thousand.
+        n, on which R was measured: results do not hold it. By default 10,000, so that R = 0 counts as half an example
+        in ten thousand.
     bootstrap : int
         Draws of the intervals.
     confidence : float

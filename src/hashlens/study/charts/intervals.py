@@ -10,6 +10,8 @@ from hashlens.errors import StudyError
 from hashlens.result import Result
 
 Scale = Literal["share", "ratio", "plain"]
+UNBOUNDED = ("bits_to_determinism", "loss")
+"""Measures of a study that are no shares, even where all their values happen to lie in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: fl
     return Estimates(mean, np.where(alone, np.nan, low), np.where(alone, np.nan, high), n)
 
 
-def scale_of(values: npt.NDArray[Any]) -> Scale:
-    """Return ``share`` when every known value lies in [0, 1], else ``plain``."""
+def scale_of(measure: str, values: npt.NDArray[Any]) -> Scale:
+    """Return ``share`` for a measure that has no other values than those in [0, 1], else ``plain``."""
     known = values[np.isfinite(values)]
-    return "share" if ((known >= 0) & (known <= 1)).all() else "plain"
+    inside = ((known >= 0) & (known <= 1)).all()
+    return "share" if inside and measure not in UNBOUNDED else "plain"

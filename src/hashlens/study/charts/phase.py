@@ -42,7 +42,8 @@ class PhaseCell(Result):
     redundancy_ratio : Split of Estimate
         Mean R over repeats, with its interval.
     retention : Estimate
-        Mean of what the codes retain of the network's test accuracy.
+        Mean test accuracy from the codes, divided by the accuracy that they are held against: the chart's `reference`,
+        or the network's own.
     regime : str
         Of the mean R on train and the mean retention.
     shares : dict of str to float
@@ -206,9 +207,11 @@ def phase_chart(
 
     A cell's regime is that of its mean R on train and its mean retention: the better of K-NN and logistic regression on
     the test codes, divided by the accuracy that it is held against. That is the best of the whole study, so that codes
-    of a network without training or data retain little, however little that network knows itself;
-    :func:`hashlens.measure`, which sees one network, holds codes against its own. Repeats that lack one of these
-    numbers are left out.
+    of a network near chance are not said to retain all that it knows, though those of a wide network may tell the
+    classes well before any training. :func:`hashlens.measure`, which sees one network, holds codes against its own.
+    Repeats that lack one of these numbers are left out.
+
+    Over ``samples``, R on train is that of so many examples, and R grows with their number whatever the network.
 
     Parameters
     ----------
@@ -313,7 +316,8 @@ def _reference(results: Results, against: Against) -> float | None:
     keys = list(zip(rows["cell"][order], rows["epochs"][order], strict=True))
     starts = [at for at, key in enumerate(keys) if not at or key != keys[at - 1]]
     means = [float(part.mean()) for part in np.split(values, starts[1:]) if len(part) and np.isfinite(part).all()]
-    return max(means, default=0.0) or None
+    # Where no network is ever right, the accuracy from the codes stands by itself.
+    return max(means, default=0.0) or 1.0
 
 
 def _measured(

@@ -90,8 +90,10 @@ def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
             first.append(raw_first - (levels - 1) * between / n)
             total.append(raw_total - (levels - 1) * (runs // levels) * (between + (e - 1) * within) / n)
     variance = explained + residual
+    # The mean of equal numbers may differ from them in the last bit: that is no variance to share out.
+    rounding = np.square(1e-12 * np.abs(values).max(axis=tuple(range(values.ndim - 1))))
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(variance > 0, 1 / variance, np.nan)
+        share = np.where(variance > rounding, 1 / variance, np.nan)
     return Shares(
         np.array(first) * share,
         np.array(total) * share,

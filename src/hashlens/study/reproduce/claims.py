@@ -149,6 +149,9 @@ def _dominate(effects: EffectTable | None, check: Check) -> Iterator[Line]:
     if effects is None:
         return
     for response in effects.responses:
+        if all(np.isnan(at.total.value) for at in response.effects):
+            yield Line(True, f"{response.name}: does not vary")
+            continue
         totals: Mapping[str, float] = {at.factor: at.total.value for at in response.effects}
         least = min((name for name in totals if name in check.factors), key=lambda name: totals[name])
         most = max((name for name in totals if name not in check.factors), key=lambda name: totals[name])

@@ -111,7 +111,7 @@ def _compared(results: Results, points: Points, reference: Reference) -> Iterato
             at = {**points.at, points.over: resolved(results, points.over, level)}
             rows = results.where(measure=points.measure, split=points.split, layer="", **at)
             found = rows.columns["value"]
-            ours = mean_intervals(found, scale_of(found)).at()
+            ours = mean_intervals(found, scale_of(points.measure, found)).at()
             yield Comparison(
                 points.measure, points.split, at, value, is_bound, ours, reference.bands.get(points.measure)
             )

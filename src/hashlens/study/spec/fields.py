@@ -1,7 +1,7 @@
 """What the fields of a study file may hold; each type says in words what it allows and what it received."""
 
 import json
-import math
+import sys
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,6 +17,8 @@ from hashlens.training.recipe import OPTIMIZERS, RECIPES
 from hashlens.training.schedules import SCHEDULES
 
 T = TypeVar("T")
+MOST = 2**31 - 1
+"""The largest count, which every database of a study holds."""
 
 
 def shown(value: Any) -> str:
@@ -28,10 +30,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _whole(minimum: int) -> BeforeValidator:
+def _whole(minimum: int, most: int | None = MOST) -> BeforeValidator:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
             raise ValueError(f"must be a whole number, {minimum} or more, received {shown(value)}")
+        if most is not None and value > most:
+            raise ValueError(f"must be at most {most}, received {shown(value)}")
         return int(value)
 
     return BeforeValidator(check)
@@ -40,7 +44,8 @@ def _whole(minimum: int) -> BeforeValidator:
 def _number(allowed: str, fits: Callable[[float], bool]) -> BeforeValidator:
     def check(value: Any) -> float:
         known = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        if not known or not math.isfinite(value) or not fits(value):
+        # Compared as it is: a whole number may be too large for a float.
+        if not known or not abs(value) <= sys.float_info.max or not fits(value):
             raise ValueError(f"must be a number, {allowed}, received {shown(value)}")
         # Minus zero becomes zero: they are one value and must not be two cells.
         return float(value) + 0.0
@@ -60,6 +65,8 @@ def _name(kind: str, known: Collection[str]) -> BeforeValidator:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be text, received {shown(value)}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"must be text that UTF-8 can write, received {shown(value)!a}")
     return value
 
 
@@ -98,6 +105,7 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
 Text = Annotated[str, BeforeValidator(_text)]
 Count = Annotated[int, _whole(1)]
 CountFromZero = Annotated[int, _whole(0)]
+Seed = Annotated[int, _whole(0, None)]
 Share = Annotated[float, _number("0 to 1", lambda value: 0 <= value <= 1)]
 Penalty = Annotated[float, _number("0 or more", lambda value: value >= 0)]
 Positive = Annotated[float, _number("more than 0", lambda value: value > 0)]

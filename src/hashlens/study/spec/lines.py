@@ -10,6 +10,9 @@ import yaml
 from hashlens.errors import StudyError
 
 FieldPath = tuple[str | int, ...]
+_AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "value")}
+# Ten lines of aliases to aliases can stand for more than any memory holds.
+_MOST_VALUES = 100_000
 _EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 
 
@@ -94,22 +97,35 @@ def _one_line(message: object) -> str:
 
 def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
     """Return what a node holds, and note the lines of the fields inside it."""
+    if len(source.lines) > _MOST_VALUES:
+        raise StudyError(
+            f"{source.name}: not a study: it holds more than {_MOST_VALUES:,} values; look for aliases of aliases"
+        )
     if isinstance(node, yaml.MappingNode):
         return dict(_fields(node, path, source))
     if isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
             source.lines[*path, place] = item.start_mark.line + 1
         return [_value(item, (*path, place), source) for place, item in enumerate(node.value)]
-    if node.tag == "tag:yaml.org,2002:timestamp":
+    if node.tag in _AS_TEXT:
         return node.value
     plain = isinstance(node, yaml.ScalarNode) and node.style is None
     if plain and node.tag == "tag:yaml.org,2002:str" and _EXPONENT.fullmatch(node.value):
         return float(node.value)
-    return yaml.constructor.SafeConstructor().construct_object(node)
+    try:
+        return yaml.constructor.SafeConstructor().construct_object(node)
+    except (ValueError, KeyError) as error:
+        place, kind = f"{source.name} line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
+        raise StudyError(f"{place}: {spelled(path)}: cannot be read as {kind}, received {node.value!r:.60}") from error
 
 
 def _fields(node: yaml.MappingNode, path: FieldPath, source: Source) -> Iterator[tuple[str, Any]]:
     for key_node, value_node in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            line = key_node.start_mark.line + 1
+            raise StudyError(
+                f"{source.name} line {line}: merge keys are not taken, received '<<': write the fields out"
+            )
         key, line = _value(key_node, path, source), key_node.start_mark.line + 1
         if not isinstance(key, str):
             raise StudyError(f"{source.name} line {line}: the name of a field must be text, received {key!r:.60}")

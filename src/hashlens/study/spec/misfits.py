@@ -1,5 +1,6 @@
 """What does not fit in a study though each field alone is right: its fields to each other, and to the data."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from hashlens.study.spec import StudySpec
 
 
+MOST_NETWORKS = 100_000
+"""More than these are a mistake in an axis, and would fill the memory before the first is trained."""
+
+
 def misfits(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
     """Return the fields that do not fit each other."""
     axes, last = spec.axes, spec.last_epoch
@@ -20,6 +25,13 @@ def misfits(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
         if epoch > last:
             yield ("axes", "epochs", place), f"must be at most {last}, the last epoch, received {epoch}"
     yield from _not_taken(spec)
+    levels = (getattr(axes, name) for name in type(axes).model_fields if name not in ("epochs", "random_inputs"))
+    if (networks := spec.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_NETWORKS:
+        asked = f"all axes crossed and {spec.repeats:,} repeats are {networks:,} networks, at most {MOST_NETWORKS:,}"
+        yield (
+            ("repeats" if spec.repeats > MOST_NETWORKS else "axes",),
+            f"{asked}: shorten an axis, or take fewer repeats",
+        )
     fixed = spec.recipe().batch_norm
     if axes.batch_norm and None in axes.batch_norm and fixed in axes.batch_norm:
         same = f"null is what network or recipe say, {shown(fixed)}, which is listed too"

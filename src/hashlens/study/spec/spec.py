@@ -10,7 +10,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from hashlens.errors import StudyError, nearest
 from hashlens.study.spec import fields
-from hashlens.study.spec.fields import Count, CountFromZero, Listed, Text, shown
+from hashlens.study.spec.fields import Count, Listed, Text, shown
 from hashlens.study.spec.lines import FieldPath, Source, read_yaml
 from hashlens.study.spec.measures import DEFAULT_MEASURES
 from hashlens.study.spec.misfits import misfits, unmet
@@ -64,7 +64,7 @@ class StudySpec(Section):
     training: TrainingSpec = TrainingSpec()
     axes: Axes = Axes()
     repeats: Count = 1
-    seed: CountFromZero = 0
+    seed: fields.Seed = 0
     measures: Listed[fields.MeasureName] = DEFAULT_MEASURES
     k: Count = 9
     logistic: fields.Logistic = "one-vs-one"

@@ -142,6 +142,9 @@ class Database:
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {max(milliseconds, 60_000)}")
         if writing:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('hashlens ' || current_schema()))")
+        else:
+            # By default each statement would see a state of its own, and counts would not add up.
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def _explained(self, error: BaseException) -> HashlensError:
         code = str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "")
