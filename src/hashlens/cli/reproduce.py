@@ -28,7 +28,7 @@ def reproduce(
         Path | None, typer.Option(help="Folder with the Parquet files of MNIST or CIFAR-10; not for digits.")
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="quick (minutes, most of them), or paper (the whole of it, hours).")
+        str, typer.Option(help="quick (minutes), or paper (up to hours).")
     ] = "quick",
     out: Annotated[
         Path | None, typer.Option(help="Folder for everything. Default: hashlens-reproduce/NAME-PRESET.")
