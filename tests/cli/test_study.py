@@ -150,6 +150,11 @@ MISTAKES = {
         "takes one value",
     ),
     "a factor left open": (["chart", "SPEC", "--out", "OUT.png"], "samples takes 2 values"),
+    "a factor left open, in words of the command line": (["chart", "SPEC", "--out", "OUT.png"], "--where samples=200"),
+    "a factor held twice": (
+        ["chart", "SPEC", "--where", "samples=100", "--where", "samples=200", "--out", "OUT.png"],
+        "--where samples is given twice",
+    ),
     "a level that is not there": (["chart", "SPEC", "--where", "samples=7", "--out", "OUT.png"], "100, 200"),
     "a condition without level": (["chart", "SPEC", "--where", "samples", "--out", "OUT.png"], "FACTOR=LEVEL"),
     "a condition on nothing": (["chart", "SPEC", "--where", "size=7", "--out", "OUT.png"], "FACTOR=LEVEL"),
@@ -157,6 +162,15 @@ MISTAKES = {
     "a flag of another kind": (["chart", "SPEC", "--where", "batch_norm=2", "--out", "OUT.png"], "true or false"),
     "a picture of another kind": (["chart", "SPEC", "--where", "samples=200", "--out", "OUT.txt"], ".png"),
     "test without train": (["init", "OUT.yaml", "--data", "digits"], "--test"),
+    "a result over the store": (["status", "SPEC", "--json", "STORE", "--force"], "is the study itself"),
+    "a result over the spec": (["status", "SPEC", "--json", "SPEC", "--force"], "is the study itself"),
+    "two results in one file": (
+        ["chart", "SPEC", "--where", "samples=200", "--out", "OUT.png", "--json", "OUT.png"],
+        "is to be written twice",
+    ),
+    "no store by an empty name": (["run", "SPEC", "--store", ""], "a store is the path of an SQLite file"),
+    "a lease without end": (["run", "SPEC", "--lease", "inf"], "at most 1,000,000 seconds, received inf"),
+    "too many threads": (["run", "SPEC", "--threads", "99999999999"], "--threads"),
     "no seconds of lease": (["run", "SPEC", "--lease", "0"], "--lease"),
     "no device": (["run", "SPEC", "--store", "OUT.db", "--device", "cuda:9"], "CUDA"),
     "unknown command": (["rnu", "SPEC"], "rnu"),
@@ -168,7 +182,7 @@ def test_a_mistake_is_one_line_and_exit_2(name, spec, tmp_path, capsys, monkeypa
     arguments, message = MISTAKES[name]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "picture.png").write_bytes(b"\x89PNG" + bytes(100))
-    places = {"SPEC": str(spec), "PICTURE": "picture.png"}
+    places = {"SPEC": str(spec), "STORE": str(spec.with_suffix(".db")), "PICTURE": "picture.png"}
     given = [places.get(argument, argument.replace("OUT", "out")) for argument in arguments]
     assert run(["study", *given]) == 2
     lines = capsys.readouterr().err.strip().splitlines()

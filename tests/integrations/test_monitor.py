@@ -359,3 +359,12 @@ def test_mistakes_are_named_in_one_line_when_the_monitor_is_made(arguments, sett
         CodeMonitor(train, test, **{"every": 10, **settings})
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("step", [-1, 1.5, float("nan"), "10", True])
+def test_a_step_that_is_no_number_is_named_in_one_line(network, step):
+    monitor = monitor_of()
+    for read in (monitor, monitor.step):
+        with pytest.raises(MeasureError, match="step is a number of optimiser steps, 0 or more and an integer, rec"):
+            read(network, step=step)
+    assert len(monitor.history) == 0

@@ -1,6 +1,5 @@
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from hashlens.nets import build
 from hashlens.result import Split
 from hashlens.study.cells import runs
 from hashlens.study.evaluate import evaluate
+from hashlens.study.heartbeat import worker_name
 from hashlens.study.results import COLUMNS
 from hashlens.study.run import Work, work
 from hashlens.study.spec import StudySpec
@@ -253,7 +253,8 @@ def test_what_the_dead_held_is_free_at_once(who, tmp_path):
     process.wait()
     number = process.pid if who == "another process" else os.getpid()
     store, todo = begun(tmp_path / "study.db")
-    store.claim(f"{socket.gethostname()}:{number}:dead", lease=3600)
+    machine = worker_name().split(":")[0]
+    store.claim(f"{machine}:{number}:dead", lease=3600)
     store.claim(f"another-machine:{process.pid}:perhaps-alive", lease=3600)
     assert 0 < work(store, todo, wait=False) < 8
     assert [lease.worker.split(":")[0] for lease in store.status().leases] == ["another-machine"]

@@ -8,7 +8,7 @@ import pytest
 import hashlens as hl
 from hashlens.errors import DataError, ModelError, StudyError
 from hashlens.study.charts.summary import summarize
-from hashlens.study.results import COLUMNS
+from hashlens.study.results import COLUMNS, Results
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
 
@@ -93,6 +93,13 @@ def test_the_same_data_from_elsewhere_are_the_same(path):
     assert Study.load(path, train=train).run().status().finished
 
 
+@pytest.mark.parametrize("lease", [0, -1, float("nan"), float("inf")])
+def test_a_lease_that_is_no_time_is_refused(path, lease):
+    with pytest.raises(StudyError, match=f"a lease is more than 0 and at most 1,000,000 seconds, received {lease}"):
+        Study.load(path).run(lease=lease)
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_samples_past_the_data_are_refused_before_anything_is_written(path):
     path.write_text(TEXT.replace("width: [3, 6]", "samples: [100, 201]"))
     with pytest.raises(StudyError, match=r"line 3.*axes.samples\[1\].*at most 200.*received 201"):
@@ -111,6 +118,33 @@ def test_networks_that_cannot_be_built_are_refused_before_anything_is_written(pa
     path.write_text(TEXT.replace("{width: [3, 6], epochs: [0, 1]}", f"{{epochs: [0, 1]}}\nnetwork: {network}"))
     with pytest.raises(ModelError, match=expected):
         Study.load(path).run()
+    assert list(path.parent.iterdir()) == [path]
+
+
+ROWS = np.ones((12, 5), np.float32)
+LABELS = np.arange(12) % 3
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "error", "expected"),
+    [
+        (
+            (ROWS, LABELS),
+            (ROWS[:, :4], LABELS),
+            DataError,
+            r"of one shape: arrays has examples of \(5,\), arrays of \(4,\)",
+        ),
+        ((ROWS.astype(int), LABELS), (ROWS.astype(int), LABELS), ModelError, "MLP rejects examples of shape"),
+        ((ROWS[:, 0], LABELS), (ROWS[:, 0], LABELS), ModelError, "MLP rejects examples of shape"),
+        ((ROWS, LABELS * 10**9), (ROWS, LABELS), DataError, "the highest label is 2000000000, .*: number the classes"),
+        ((ROWS, LABELS), (ROWS[:0], LABELS[:0]), DataError, "there are no examples"),
+        (ROWS, ROWS, StudyError, "'knn' needs labels, and the data have none"),
+    ],
+)
+def test_data_that_networks_do_not_take_are_refused_before_anything_is_written(path, train, test, error, expected):
+    with pytest.raises(error, match=expected) as caught:
+        Study.load(path, train=train, test=test).run()
+    assert "\n" not in str(caught.value)
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -185,3 +219,22 @@ def test_a_long_summary_is_cut_to_the_last_checkpoint(made):
     assert "10 of 50 rows, at the last checkpoint" in " ".join(text.split())
     assert "1.000" in text
     assert "0.020" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": np.ones(3)}, "columns of results are arrays of one length: .* for 'cell'"),
+        ({"width": [3]}, "received a list of .* for 'width'"),
+        ({"split": np.ones((3, 2))}, r"received a ndarray of \(3, 2\) for 'split'"),
+    ],
+)
+def test_results_are_columns_of_one_length(made, change, message):
+    results = made({"width": [1, 2]}, lambda repeat, **_: {("knn", "test"): 0.5})
+    with pytest.raises(StudyError, match=message):
+        Results({**results.columns, **change})
+
+
+def test_a_range_of_levels_is_any_of_them(made):
+    results = made({"width": [1, 2, 30]}, lambda repeat, **_: {("knn", "test"): 0.5})
+    assert results.where(width=range(1, 10)).levels("width") == [1, 2]

@@ -225,6 +225,9 @@ def test_labels_the_network_has_no_output_for(few):
     wrong = replace(few, labels=np.full(len(few), 10))
     with pytest.raises(DataError, match="labels must be 0 to 9"):
         fit_ensemble([member(wrong)])
+    one = member(few)
+    with pytest.raises(ModelError, match="members 0 and 2 of the ensemble are one network: give each a network"):
+        fit_ensemble([one, member(few), replace(one, seed=1)])
 
 
 @pytest.mark.cuda

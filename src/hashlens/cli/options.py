@@ -9,12 +9,15 @@ import torch
 import typer
 from rich.console import Console
 
+from hashlens.errors import OutputError
 from hashlens.files import check_writable, written_whole
 from hashlens.result import Result
 
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Default: where the model is.")]
-Threads = Annotated[int | None, typer.Option(help="Threads of torch and of the search. Default: theirs.", min=1)]
+Threads = Annotated[
+    int | None, typer.Option(help="Threads of torch and of the search. Default: theirs.", min=1, max=1024)
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -48,9 +51,11 @@ def set_threads(threads: int | None) -> None:
 
 def check_outputs(*paths: Path | None, force: bool) -> None:
     """Raise OutputError before the work for a file that could not be written after it."""
-    for path in paths:
-        if path is not None:
-            check_writable(path, overwrite=force)
+    given = [path for path in paths if path is not None]
+    for place, path in enumerate(given):
+        if path in given[:place]:
+            raise OutputError(f"{path} is to be written twice: give each result a path of its own")
+        check_writable(path, overwrite=force)
 
 
 def open_model(model: str, weights: Path | None) -> torch.nn.Module:

@@ -27,9 +27,7 @@ def reproduce(
     data: Annotated[
         Path | None, typer.Option(help="Folder with the Parquet files of MNIST or CIFAR-10; not for digits.")
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="quick (minutes), or paper (up to hours).")
-    ] = "quick",
+    preset: Annotated[str, typer.Option(help="quick (minutes), or paper (up to hours).")] = "quick",
     out: Annotated[
         Path | None, typer.Option(help="Folder for everything. Default: hashlens-reproduce/NAME-PRESET.")
     ] = None,

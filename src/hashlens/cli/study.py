@@ -99,6 +99,7 @@ def run(
 def status(store: Stored, force: Force = False, json: Json = None, debug: Debug = False) -> None:
     """Show what is done, who is at work, what failed, and the time left."""
     check_outputs(json, force=force)
+    _spare(store, json)
     found = _open(store).status()
     write_json(found, json)
     Console(highlight=False).print(found)
@@ -112,6 +113,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write all numbers as one long table."""
+    _spare(store, out)
     results = _results(store)
     results.export(out, overwrite=force)
     Console(highlight=False, soft_wrap=True).print(f"{out}: {len(results):,} rows", markup=False)
@@ -138,7 +140,12 @@ def chart(
     if out.suffix not in PICTURES:
         raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")
     check_outputs(out, json, force=force)
-    held = dict(_condition(text) for text in where or ())
+    _spare(store, out, json)
+    held: dict[str, Any] = {}
+    for factor, level in map(_condition, where or ()):
+        if factor in held:
+            raise StudyError(f"--where {factor} is given twice: hold it at one level, or draw it along --x, --y or --z")
+        held[factor] = level
     results = _results(store)
     found: PhaseChart | PhaseSlices
     found = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)
@@ -148,12 +155,24 @@ def chart(
     tell(f"picture: {out}")
 
 
-def _open(place: str) -> "Store":
+def _of(place: str) -> str | Path:
     """Return the store that a command names by itself or by the spec beside it."""
+    beside = "://" not in place and Path(place).suffix in (".yaml", ".yml")
+    return Path(place).with_suffix(".db") if beside else place
+
+
+def _spare(place: str, *outputs: Path | None) -> None:
+    """Raise OutputError for a result that would overwrite the study that it is of."""
+    own = {Path(name).absolute() for name in (place, _of(place), str(place).removeprefix("sqlite:///"))}
+    for path in outputs:
+        if path is not None and path.absolute() in own:
+            raise OutputError(f"{path} is the study itself: choose another path for the result")
+
+
+def _open(place: str) -> "Store":
     from hashlens.study.store import Store
 
-    beside = "://" not in place and Path(place).suffix in (".yaml", ".yml")
-    return Store.open(Path(place).with_suffix(".db") if beside else place, create=False)
+    return Store.open(_of(place), create=False)
 
 
 def _results(place: str) -> "Results":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from itertools import chain
+from operator import index
 from typing import Any, cast
 
 import numpy as np
@@ -162,7 +163,7 @@ class CodeMonitor:
             If the first reading fails, as :func:`hashlens.encode` does.
         """
         before = self._step
-        self._step = int(step) if step is not None else (before or 0) + 1
+        self._step = _number(step) if step is not None else (before or 0) + 1
         self._tick()
         due = self._step % self.every == 0 if before is None else self._step // self.every > before // self.every
         if not due or not self._affordable():
@@ -190,7 +191,7 @@ class CodeMonitor:
         HashlensError
             As :func:`hashlens.encode` raises.
         """
-        self._step = step if step is not None else (self._step or 0)
+        self._step = _number(step) if step is not None else (self._step or 0)
         self._tick()
         if (device := _cuda_device(model)) is not None:  # the steps before are not part of the reading
             torch.cuda.synchronize(device)
@@ -310,3 +311,13 @@ def as_monitor(probe: Any, test_probe: Any, settings: dict[str, Any]) -> CodeMon
     if test_probe is None or "every" not in settings:
         raise MeasureError("give a CodeMonitor, or a train probe, a test probe and every=, as CodeMonitor takes them")
     return CodeMonitor(probe, test_probe, **settings)
+
+
+def _number(step: Any) -> int:
+    try:
+        number = index(step)
+    except TypeError:
+        number = -1
+    if isinstance(step, bool) or number < 0:
+        raise MeasureError(f"step is a number of optimiser steps, 0 or more and an integer, received {step!r}")
+    return number

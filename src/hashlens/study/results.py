@@ -45,6 +45,13 @@ class Results(Result):
         missing = [name for name in COLUMNS if name not in self.columns]
         if missing:
             raise StudyError(f"results of a study need the columns {', '.join(COLUMNS)}; {missing[0]!r} is missing")
+        rows = np.shape(self.columns["value"])
+        for name, column in self.columns.items():
+            if not isinstance(column, np.ndarray) or column.ndim != 1 or column.shape != rows:
+                raise StudyError(
+                    f"columns of results are arrays of one length: expected {rows} as of 'value', received a "
+                    f"{type(column).__name__} of {np.shape(column)} for {name!r}"
+                )
 
     def __len__(self) -> int:
         return len(self.columns["value"])
@@ -62,7 +69,7 @@ class Results(Result):
             if name not in self.columns:
                 raise StudyError(f"results have no column {name!r}: {nearest(name, COLUMNS)}")
             column = self.columns[name]
-            if isinstance(wanted, list | tuple | set | np.ndarray):
+            if isinstance(wanted, list | tuple | set | range | np.ndarray):
                 # Not in the column's type: 40.5 is no width, and would become 40.
                 kept &= np.isin(column, np.asarray(list(wanted), dtype=object if column.dtype == object else None))
             else:

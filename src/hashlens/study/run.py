@@ -28,6 +28,8 @@ from hashlens.training.fitted import Epoch
 from hashlens.version import __version__
 
 LEASE_SECONDS = 120.0
+LONGEST_LEASE = 1_000_000
+MOST_CLASSES = 1_000_000
 WAIT_SECONDS = 2.0
 
 
@@ -66,7 +68,13 @@ class Work:
             return len(names)
         if self.data.train.labels is None:
             raise DataError(f"{self.data.train.name} has no labels: training needs them")
-        return int(self.data.train.labels.max()) + 1
+        highest = int(self.data.train.labels.max())
+        if highest >= MOST_CLASSES:
+            raise DataError(
+                f"{self.data.train.name}: the highest label is {highest}, and a network has an output for each number "
+                f"up to it, at most {MOST_CLASSES:,}: number the classes 0, 1, ..."
+            )
+        return highest + 1
 
     def evaluation(self, samples: int) -> Evaluation:
         """Return what is measured on networks of so many distinct training examples."""

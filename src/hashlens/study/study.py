@@ -10,15 +10,16 @@ from hashlens.data.examples import ArrayExamples
 from hashlens.data.labels import require_same_classes
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
-from hashlens.errors import StudyError
+from hashlens.errors import DataError, StudyError
 from hashlens.nets import build
 from hashlens.result import Split
 from hashlens.study.cells import runs
 from hashlens.study.results import Results
-from hashlens.study.run import LEASE_SECONDS, Work, work
+from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, work
 from hashlens.study.spec import StudySpec, check_against
 from hashlens.study.store import Store
 from hashlens.study.store.status import StudyStatus
+from hashlens.training.evaluate import check_examples
 
 log = logging.getLogger("hashlens")
 
@@ -68,7 +69,9 @@ class Study:
         StudyError
             If the file is missing or a field is wrong: with its line.
         """
-        return cls(StudySpec.load(path), store or Path(path).with_suffix(".db"), train=train, test=test)
+        return cls(
+            StudySpec.load(path), Path(path).with_suffix(".db") if store is None else store, train=train, test=test
+        )
 
     def __repr__(self) -> str:
         return f"Study({self.spec.name!r}, store={str(self._target)!r})"
@@ -107,6 +110,8 @@ class Study:
         DeviceError
             If there is no such device.
         """
+        if not 0 < lease <= LONGEST_LEASE:
+            raise StudyError(f"a lease is more than 0 and at most {LONGEST_LEASE:,} seconds, received {lease}")
         home = None if device is None else find_device(device)
         data = self._load()
         todo = Work(self.spec, data, runs(self.spec, len(data.train)), home)
@@ -152,10 +157,16 @@ class Study:
 
 
 def _require_networks(todo: Work) -> None:
-    """Raise ModelError before there is a store if an architecture cannot be built for the data."""
-    shape = tuple(todo.data.train.inputs.shape[1:])
+    """Raise an error before there is a store if an architecture cannot be built for the data, or does not take them."""
+    train, test = todo.data.train, todo.data.test
+    shape = tuple(train.inputs.shape[1:])
+    if shape != tuple(test.inputs.shape[1:]):
+        raise DataError(
+            f"train and test must be of one shape: {train.name} has examples of {shape}, {test.name} of "
+            f"{tuple(test.inputs.shape[1:])}"
+        )
     for name, cell in {run.cell.architecture: run.cell for run in reversed(todo.runs)}.items():
-        build(name, input_shape=shape, classes=todo.classes, **cell.arguments())
+        check_examples(build(name, input_shape=shape, classes=todo.classes, **cell.arguments()), train)
 
 
 def _warn_of_devices(store: Store, device: str) -> None:

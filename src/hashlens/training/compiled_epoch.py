@@ -126,14 +126,17 @@ def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
                 best = j
         hits += best == targets[i]
         top, right = logits[i, best], logits[i, targets[i]]
-        total = logits.dtype.type(0)
+        rest = logits.dtype.type(0)
         for j in range(classes):
             logits[i, j] = np.exp(logits[i, j] - top)
-            total += logits[i, j]
-        loss += np.log(total) + top - right
+            rest += logits[i, j] if j != best else 0
+        loss += np.log1p(rest) + top - right
+        # As in cross_entropies: never p - 1.
+        others = logits.dtype.type(0)
         for j in range(classes):
-            logits[i, j] = logits[i, j] / total * share
-        logits[i, targets[i]] -= share
+            logits[i, j] = logits[i, j] / (1 + rest) * share
+            others += logits[i, j] if j != targets[i] else 0
+        logits[i, targets[i]] = -others
     return loss, hits
 
 

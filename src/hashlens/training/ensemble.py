@@ -50,10 +50,14 @@ def fit_ensemble(
     DataError
         If a member has no examples, no labels, or labels that its network has no output for.
     ModelError
-        If a network is not an MLP of this library, or a checkpoint lies past the last epoch.
+        If a network is not an MLP of this library, two members share one, or a checkpoint lies past the last epoch.
     """
     for at, member in enumerate(members):
         _check(at, member)
+    first: dict[int, int] = {}
+    for at, member in enumerate(members):
+        if (same := first.setdefault(id(member.network), at)) != at:
+            raise ModelError(f"members {same} and {at} of the ensemble are one network: give each a network of its own")
     home = torch.device("cpu") if device is None else find_device(device)
     diaries = [Diary(member) for member in members]
     if home.type == "cpu":

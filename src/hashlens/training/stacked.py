@@ -8,6 +8,7 @@ from torch import nn
 
 from hashlens.errors import ModelError
 from hashlens.nets.mlp import MLP
+from hashlens.training.cross_entropy import cross_entropies
 from hashlens.training.dropout import dropout_factors
 from hashlens.training.fit import check_finite
 from hashlens.training.fitted import Epoch
@@ -102,7 +103,7 @@ def _train_epoch(
         # As ArrayExamples.tensor scales them: in float32, whatever the network's dtype.
         batch = (batch if scale == 1.0 else batch.to(torch.float32).mul_(scale)).to(dtype)
         logits = stack.forward(batch, factor)
-        each = nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none").mean(1)
+        each = cross_entropies(logits, target).mean(1)
         torch.autograd.backward(each.sum())
         stack.step(steps, penalties, members[0].recipe.optimizer)
         losses += each.detach() * count

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from hashlens.data.examples import ArrayExamples
+from hashlens.training.cross_entropy import cross_entropies
 from hashlens.training.evaluate import as_inputs, network_device, network_dtype
 from hashlens.training.order import split_batches
 from hashlens.training.recipe import Recipe
@@ -54,7 +55,7 @@ def train_epoch(
     for rows, target in zip(batches, targets, strict=True):
         inputs = as_inputs(examples.tensor(rows).to(device), dtype)  # type: ignore[arg-type]
         logits = network(inputs)
-        loss = nn.functional.cross_entropy(logits, target)
+        loss = cross_entropies(logits, target).mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()

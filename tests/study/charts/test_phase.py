@@ -153,6 +153,9 @@ def test_the_table_reads(mnist, four):
         (lambda at: phase_chart(at, where={**FULL, "width": 40}), "width takes one value"),
         (lambda at: phase_chart(at, where=FULL, confidence=95), "confidence must be"),
         (lambda at: phase_chart(at, where=FULL).cell(41, 1), "width 41 is not on the chart"),
+        (lambda at: phase_chart(at.to_dict()), "expected the results of a study, as study.results, received a dict"),
+        (lambda at: phase_chart(at, where=["samples"]), r"where is a mapping such as .*, received \['samples'\]"),
+        (lambda at: phase_chart(at, where={"width": np.ones((2, 2))}), "no results where width is array"),
         (lambda at: phase_slices(at, z="depth"), "depth takes one value"),
     ],
 )  # fmt: skip

@@ -24,7 +24,7 @@ from hashlens.study.study import Study
 
 # Networks that each preset trains: quick, paper.
 NETWORKS = {
-    "mnist-width": (18, 230),
+    "mnist-width": (60, 230),
     "mnist-time": (6, 30),
     "mnist-samples": (30, 420),
     "mnist-noise": (42, 210),

@@ -45,6 +45,28 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path, monkeypatch, given
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("UPDATE hashlens_study SET spec = '{'", "is corrupt: put back a copy"),
+        ("UPDATE hashlens_study SET spec = '[1]'", "is corrupt: put back a copy"),
+        ("UPDATE hashlens_row SET value = 'much'", "is corrupt: put back a copy"),
+        ("DELETE FROM hashlens_study", "holds no study: put back a copy"),
+        ("DROP TABLE hashlens_run", r"is damaged \(no such table: hashlens_run\): put back a copy"),
+    ],
+)
+def test_a_store_that_somebody_changed_is_one_line(tmp_path, damage, message):
+    store = begun(tmp_path / "study.db")
+    run = store.claim("w", lease=60)[0]
+    store.commit(run, "w", some_rows(run), {})
+    with closing(sqlite3.connect(tmp_path / "study.db")) as connection, connection:
+        connection.execute(damage)
+    with pytest.raises(StudyError, match=message) as caught:
+        Store.open(tmp_path / "study.db", create=False).results()
+    assert "\n" not in str(caught.value)
+
+
 def test_nothing_is_written_before_the_study_begins(tmp_path):
     Store.open(tmp_path / "study.db")
     with pytest.raises(StudyError, match="is not there: begin the study with `hashlens study run`"):

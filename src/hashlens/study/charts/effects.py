@@ -241,6 +241,7 @@ def effect_table(
     if factors is None:
         kept = narrowed(results, where)
         factors = [axis for axis in AXES if len(kept.levels(axis)) > 1]
+    factors = (factors,) if isinstance(factors, str) else factors
     if not factors:
         raise StudyError("no factor varies in these results: there is nothing to compare")
     grid = lay_out(results, factors, where)
@@ -268,8 +269,10 @@ def _wanted(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tu
             )
         return found
     pairs: list[tuple[str, str]] = []
-    for response in responses:
+    for response in (responses,) if isinstance(responses, str) else responses:
         if not isinstance(response, str):
+            if not isinstance(response, tuple | list) or len(response) != 2:
+                raise StudyError(f"a response is a measure, or a pair of measure and split, received {response!r}")
             pairs.append((response[0], response[1]))
         elif response == "redundancy_ratio":
             pairs += [(response, "train"), (response, "test")]

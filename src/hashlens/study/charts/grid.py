@@ -155,13 +155,18 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
         if factor not in axes and len(levels) > 1:
             shown = ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")
             raise StudyError(
-                f"{factor} takes {len(levels)} values ({shown}): give where={{{factor!r}: {levels[-1]!r}}} or another"
+                f"{factor} takes {len(levels)} values ({shown}): give where={{{factor!r}: {levels[-1]!r}}} or another "
+                f"(--where {factor}={str(levels[-1]).lower() if isinstance(levels[-1], bool) else levels[-1]})"
             )
     return Grid(kept, tuple(axes), tuple(tuple(kept.levels(axis)) for axis in axes), tuple(kept.levels("repeat")))
 
 
 def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
     """Return the rows of whole codes that satisfy `where`, at least one; errors as in :func:`lay_out`."""
+    if not isinstance(results, Results):
+        raise StudyError(f"expected the results of a study, as study.results, received a {type(results).__name__}")
+    if where is not None and not isinstance(where, Mapping):
+        raise StudyError(f"where is a mapping such as {{'width': 40}}, received {_short(where)}")
     kept = results.where(layer="")
     if not len(kept):
         raise StudyError(f"{results.study or 'the study'} has no results yet: nothing was measured")
@@ -172,6 +177,10 @@ def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
         if not len(found):
             levels = kept.levels(name)
             shown = ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")
-            raise StudyError(f"no results where {name} is {wanted!r}: it takes {shown}")
+            raise StudyError(f"no results where {name} is {_short(wanted)}: it takes {shown}")
         kept = found
     return kept
+
+
+def _short(value: object) -> str:
+    return f"{' '.join(repr(value).split()):.60}"

@@ -115,8 +115,8 @@ def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)
     except (ValueError, KeyError) as error:
-        place, kind = f"{source.name} line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
-        raise StudyError(f"{place}: {spelled(path)}: cannot be read as {kind}, received {node.value!r:.60}") from error
+        where, kind = f"{source.name} line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
+        raise StudyError(f"{where}: {spelled(path)}: cannot be read as {kind}, received {node.value!r:.60}") from error
 
 
 def _fields(node: yaml.MappingNode, path: FieldPath, source: Source) -> Iterator[tuple[str, Any]]:

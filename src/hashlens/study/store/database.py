@@ -18,6 +18,7 @@ from hashlens.errors import HashlensError, MissingExtraError, OutputError, Study
 from hashlens.study.interrupts import uninterrupted
 
 _KEPT = "what was done is kept, and the same command resumes"
+CORRUPT = "is corrupt: put back a copy of it, or begin the study in another file"
 
 # Codes of SQLite by name and of PostgreSQL by SQLSTATE; the longest that fits counts.
 _FAULTS: dict[str, tuple[type[HashlensError], str]] = {
@@ -27,7 +28,8 @@ _FAULTS: dict[str, tuple[type[HashlensError], str]] = {
     "SQLITE_READONLY": (OutputError, f"is read-only; {_KEPT} once it may be written"),
     "SQLITE_CANTOPEN": (OutputError, f"cannot be opened: check its folder and your permissions; {_KEPT}"),
     "SQLITE_IOERR": (OutputError, f"cannot be read or written: the disk refuses; {_KEPT} once it works"),
-    "SQLITE_CORRUPT": (StudyError, "is corrupt: put back a copy of it, or begin the study in another file"),
+    "SQLITE_CORRUPT": (StudyError, CORRUPT),
+    "SQLITE_ERROR": (StudyError, "is damaged ({reason}): put back a copy of it, or begin the study in another file"),
     "SQLITE_NOTADB": (StudyError, "is no SQLite file: choose another path for the store"),
     "55P03": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
     "57014": (StudyError, f"was told to stop by the server; {_KEPT}"),
@@ -59,7 +61,7 @@ class Database:
         self.url = _url(target)
         self.timeout = timeout
         self.path = Path(str(self.url.database)) if self.url.drivername == "sqlite" else None
-        self.name = str(self.path or self.url.render_as_string(hide_password=True))
+        self.name = str(self.path or self.url.set(drivername="postgresql").render_as_string(hide_password=True))
         # Without a pool every thread, process and transaction has a connection of its own, and a fork shares none.
         try:
             self._engine = create_engine(

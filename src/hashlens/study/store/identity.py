@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from hashlens.errors import StudyError
 from hashlens.study.results import FACTORS
 from hashlens.study.store.changes import changes, compared, first_few
-from hashlens.study.store.database import Database
+from hashlens.study.store.database import CORRUPT, Database
 from hashlens.study.store.schema import PENDING, SCHEMA_VERSION, RunLike, cell_table, run_table, study_table
 from hashlens.version import __version__
 
@@ -47,13 +47,19 @@ class Identity:
 def described(database: Database, connection: Connection) -> Identity:
     """Return the study in the store, if it is of a version that we can read."""
     version = connection.scalar(select(study_table.c.schema_version))
-    if version is None or version > SCHEMA_VERSION:
+    if version is None:
+        raise database.error(StudyError, "holds no study: put back a copy of it, or choose another path for the store")
+    if version > SCHEMA_VERSION:
         raise database.error(
             StudyError,
             f"has schema {version}, this hashlens reads up to {SCHEMA_VERSION}: upgrade with `pip install -U hashlens`",
         )
     found = connection.execute(select(study_table)).one()
-    return Identity(json.loads(found.spec), json.loads(found.digests), found.hashlens_version)
+    try:
+        spec, digests = dict(json.loads(found.spec)), dict(json.loads(found.digests))
+    except (TypeError, ValueError) as error:
+        raise database.error(StudyError, CORRUPT) from error
+    return Identity(spec, digests, found.hashlens_version)
 
 
 def put(connection: Connection, study: Identity, runs: Sequence[RunLike], created: float) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, inspect, o
 from hashlens.errors import StudyError
 from hashlens.result import plain
 from hashlens.study.results import Results
-from hashlens.study.store.database import Database
+from hashlens.study.store.database import CORRUPT, Database
 from hashlens.study.store.identity import Identity, check_same, described, put
 from hashlens.study.store.long_table import LongTable
 from hashlens.study.store.schema import (
@@ -317,7 +317,10 @@ class Store:
                 # SQLAlchemy would wrap each of millions of rows.
                 some = row_table.c.run.between(first, first + _RUNS_AT_ONCE - 1)
                 cursor = connection.execute(select(row_table).where(some)).cursor
-                table.add(cursor.fetchall() if cursor else ())
+                try:
+                    table.add(cursor.fetchall() if cursor else ())
+                except (TypeError, ValueError) as error:
+                    raise self._database.error(StudyError, CORRUPT) from error
         return Results(table.columns(cells, runs), study.name)
 
     def _identity(self) -> Identity:
