@@ -79,12 +79,13 @@ def run(
 
     set_threads(threads)
     chosen = Study.load(spec, store)
+    console = Console(highlight=False)
+    console.print(f"{chosen.spec.name}: results are kept in {store or spec.with_suffix('.db')}", soft_wrap=True)
     try:
         chosen.run(wait=not worker, lease=lease, device=device, retry_failed=retry_failed)
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command goes on from here") from stopped
     status, results = chosen.status(), chosen.results
-    console = Console(highlight=False)
     console.print(status)
     if len(results):
         console.print(summarize(results))

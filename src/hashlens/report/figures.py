@@ -23,7 +23,8 @@ class Series:
 class Lines:
     """Lines over one axis, with an optional horizontal mark, reference points and names of places on the axis.
 
-    The points of a series of `references` are drawn hollow, in the colour of the line of its name.
+    The points of a series of `references` are drawn hollow, in the colour of the line of its name. `band_name` says what
+    the bands around lines are.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Lines:
     log_x: bool = False
     references: tuple[Series, ...] = ()
     reference_name: str = ""
+    band_name: str = ""
     ticks: tuple[tuple[float, str], ...] = ()
 
 

@@ -28,7 +28,7 @@ def phase_map(chart: PhaseChart) -> PhaseMap:
             filter(None, (chart.study or "Activation hash phase chart", conditions(chart.where, (chart.x, chart.y))))
         ),
         tuple(_contour(line, chart) for line in chart.boundaries if line.lines),
-        f"paler: share of repeats in another regime (up to {max(cell.repeats for cell in chart.cells)} repeats)",
+        f"paler: repeats disagree (up to {max(cell.repeats for cell in chart.cells)} a cell)",
         " ".join(("Numbers: mean R on train.", OWN, *chart.notes)),
     )
 

@@ -76,13 +76,16 @@ def _lines(axes: "Axes", figure: Lines) -> None:
     colours = dict(zip((series.name for series in figure.series), _colours(len(figure.series)), strict=True))
     for series in figure.series:
         colour = colours[series.name]
-        axes.plot(series.x, series.y, marker="o", markersize=4, color=colour, label=series.name)
+        # Not clipped: a marker at 0 is whole.
+        axes.plot(series.x, series.y, marker="o", markersize=4, color=colour, label=series.name, clip_on=False)
         if series.low:
             axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, linewidth=0)
     for series in figure.references:
         axes.plot(series.x, series.y, "D", markersize=6, markerfacecolor="none", color=colours[series.name])
     if figure.references:
         axes.plot([], [], "D", markersize=6, markerfacecolor="none", color="0.3", label=figure.reference_name)
+    if figure.band_name:
+        axes.fill_between([], [], [], color="0.5", alpha=0.3, linewidth=0, label=figure.band_name)
     if figure.mark is not None:
         axes.axhline(figure.mark, color="0.5", linestyle="--", linewidth=1)
     _x_scale(axes, figure)

@@ -25,19 +25,21 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
         if name not in names:
             raise StudyError(f"the curve has no line {name!r} to set a reference beside: {nearest(name, names)}")
     numeric = is_numeric(curve.levels)
+    lines = tuple(_series(curve, series) for series in curve.series)
     measures = dict.fromkeys(series.measure for series in curve.series)
     points = {name: tuple(points) for name, points in (reference or {}).items()}
     return Lines(
         curve.title,
         axis_label(curve.over),
         _value_label(list(measures)),
-        tuple(_series(curve, series) for series in curve.series),
+        lines,
         log_x=numeric and _is_spread(curve.levels),
         references=tuple(
             Series(name, tuple(_place(curve, x) for x, _ in at), tuple(float(y) for _, y in at))
             for name, at in points.items()
         ),
         reference_name=reference_name,
+        band_name=f"{curve.confidence:.0%} interval of the mean" if any(at.low for at in lines) else "",
         ticks=tuple((_place(curve, level), level_name(level)) for level in curve.levels),
     )
 
