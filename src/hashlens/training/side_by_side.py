@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+# The BLAS that compiled loops call: it must be loaded for its threads to be held to one.
+import scipy.linalg  # noqa: F401
 import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
@@ -54,7 +57,10 @@ def train_side_by_side(
             raise
 
     largest_first = sorted(range(len(diaries)), key=lambda at: -_cost(diaries[at]))
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, threads)) as pool:
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(max(1, threads)) as pool,
+    ):
         waiting = [pool.submit(train, at) for at in largest_first]
         try:
             for future in waiting:
