@@ -2,11 +2,12 @@
 
     python benchmarks/bench_ensemble.py --data ../shared/data/mnist
 
-The networks are the paper's 23 widths, 5 repeats each, one hidden layer, batch 64, Adam, on the first 48,000 images. The
-plain loop trains one ``nn.Sequential`` after the other, with fused Adam, images as float32 in memory and rows drawn by
-``randperm``: first with all threads, then as as many processes of one thread each as there are threads. All take turns;
-medians of the rounds are compared. GFLOP/s count the products of the forward and backward pass, four (three behind the
-first layer) of 2 b i o each; beside them stands what the machine's sgemm reaches on square matrices with as many threads.
+The networks are the paper's 23 widths, 5 repeats each, one hidden layer, batch 64, Adam, on the first 48,000 images.
+The plain loop trains one ``nn.Sequential`` after the other, with fused Adam, images as float32 in memory and rows drawn
+by ``randperm``: first with all threads, then as as many processes of one thread each as there are threads. All take
+turns; medians of the rounds are compared. GFLOP/s count the products of the forward and backward pass, two behind the
+inputs (whose gradient nobody needs) and three elsewhere, of 2 b i o each; beside them stands what the machine's sgemm
+reaches on square matrices with as many threads.
 """
 
 import argparse
@@ -138,8 +139,8 @@ def main():
                 seconds[name].append(way())
         median = {name: statistics.median(each) for name, each in seconds.items()}
         rows = [
-            (name, f"{median[name]:.2f}", f"{median[name] / median['ensemble']:.2f}", f"{work / median[name] / 1e9:.0f}",
-             ", ".join(f"{one:.2f}" for one in seconds[name]))
+            (name, f"{median[name]:.2f}", f"{median[name] / median['ensemble']:.2f}",
+             f"{work / median[name] / 1e9:.0f}", ", ".join(f"{one:.2f}" for one in seconds[name]))
             for name in ways
         ]  # fmt: skip
         title = f"{len(widths)} networks, one epoch of {len(inputs):,}, batch {BATCH}" + ", BatchNorm" * batch_norm

@@ -23,8 +23,8 @@ class Series:
 class Lines:
     """Lines over one axis, with an optional horizontal mark, reference points and names of places on the axis.
 
-    The points of a series of `references` are drawn hollow, in the colour of the line of its name. `band_name` says what
-    the bands around lines are.
+    The points of a series of `references` are drawn hollow, in the colour of the line of its name. `band_name` says
+    what the bands around lines are.
     """
 
     title: str
