@@ -82,17 +82,20 @@ class MLP(nn.Module):
         )
         self.head = nn.Linear(width, classes)
 
-    @property
-    def norms(self) -> list[nn.BatchNorm1d]:
-        """The BatchNorm of each hidden layer, or nothing."""
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm1d)]
-
-    @property
-    def drop_probability(self) -> float:
-        """Of a hidden unit while training."""
-        return next((module.p for module in self.modules() if isinstance(module, nn.Dropout)), 0.0)
-
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the logits ``(b, classes)`` of `inputs` ``(b, ...)``."""
         logits: torch.Tensor = self.head(self.hidden(inputs.flatten(1)))
         return logits
+
+
+# Functions, since TorchScript compiles the properties of a module.
+
+
+def norms(network: MLP) -> list[nn.BatchNorm1d]:
+    """Return the BatchNorm of each hidden layer, or nothing."""
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+
+
+def drop_probability(network: MLP) -> float:
+    """Return the probability of dropping a hidden unit while training."""
+    return next((module.p for module in network.modules() if isinstance(module, nn.Dropout)), 0.0)

@@ -17,7 +17,7 @@ from torch import nn
 
 from hashlens.data.examples import ArrayExamples
 from hashlens.errors import ModelError
-from hashlens.nets.mlp import MLP
+from hashlens.nets.mlp import MLP, drop_probability, norms
 from hashlens.training.compiled_epoch import ADAM, SGD, train_epoch
 from hashlens.training.dropout import dropout_factors
 from hashlens.training.fit import check_finite
@@ -146,15 +146,15 @@ class _Flat:
     def of(cls, network: MLP) -> "_Flat":
         """Copy the parameters of `network`, in their order."""
         theta = torch.cat([parameter.detach().cpu().reshape(-1) for parameter in network.parameters()]).numpy()
-        norms = network.norms
+        normed = norms(network)
         depth, width = len(network.hidden), network.head.in_features
         features = next(network.parameters()).shape[1]
         running = np.zeros((depth, 2, width), theta.dtype)
-        for at, norm in enumerate(norms):
+        for at, norm in enumerate(normed):
             running[at] = torch.stack([norm.running_mean, norm.running_var]).cpu().numpy()  # type: ignore[list-item]
         sizes = np.array([features, *[width] * depth, network.head.out_features])
         return cls(
-            theta, np.zeros_like(theta), np.zeros_like(theta), running, sizes, bool(norms), network.drop_probability
+            theta, np.zeros_like(theta), np.zeros_like(theta), running, sizes, bool(normed), drop_probability(network)
         )
 
     def masks(self, batches: Sequence[int], seed: int, epoch: int) -> Array:
@@ -174,7 +174,7 @@ class _Flat:
             for parameter in network.parameters():
                 parameter.copy_(values[begin : begin + parameter.numel()].view_as(parameter))
                 begin += parameter.numel()
-        for at, norm in enumerate(network.norms):
+        for at, norm in enumerate(norms(network)):
             mean, var = torch.from_numpy(self.running[at].copy())
             with torch.no_grad():
                 norm.running_mean.copy_(mean)  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hashlens.errors import ModelError
-from hashlens.nets.mlp import MLP
+from hashlens.nets.mlp import MLP, drop_probability, norms
 from hashlens.training.cross_entropy import cross_entropies
 from hashlens.training.dropout import dropout_factors
 from hashlens.training.fit import check_finite
@@ -38,8 +38,8 @@ def _kind(diary: Diary) -> Hashable:
     member, network = diary.member, diary.member.network
     inputs = member.train.inputs
     return (
-        len(network.hidden), network.head.out_features, next(network.parameters()).dtype, bool(network.norms),
-        network.drop_probability > 0, member.recipe.optimizer, member.recipe.batch_size, member.examples_per_epoch,
+        len(network.hidden), network.head.out_features, next(network.parameters()).dtype, bool(norms(network)),
+        drop_probability(network) > 0, member.recipe.optimizer, member.recipe.batch_size, member.examples_per_epoch,
         inputs.data_ptr(), tuple(inputs.shape[1:]), inputs.stride(), inputs.dtype, member.train.scale,
     )  # fmt: skip
 
@@ -53,7 +53,7 @@ def _train_group(
     batches = [len(batch) for batch in split_batches(torch.arange(size), batch_size)]
     for at in group:
         diaries[at].keep()
-        if diaries[at].member.network.norms and min(batches) < 2:
+        if norms(diaries[at].member.network) and min(batches) < 2:
             diaries[at].failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
     active = [at for at in group if not diaries[at].over]
     if not active:
@@ -127,8 +127,8 @@ class _Stack:
 
     def __init__(self, networks: Sequence[MLP], device: torch.device) -> None:
         self.device = device
-        self.norm = bool(networks[0].norms)
-        self.drops = torch.tensor([network.drop_probability for network in networks], dtype=torch.float64)
+        self.norm = bool(norms(networks[0]))
+        self.drops = torch.tensor([drop_probability(network) for network in networks], dtype=torch.float64)
         self.widths = [network.head.in_features for network in networks]
         self.steps = 0
         self.width, self.depth = max(self.widths), len(networks[0].hidden)
@@ -139,7 +139,7 @@ class _Stack:
         self.first = [torch.zeros_like(weight) for weight in self.weights]
         self.second = [torch.zeros_like(weight) for weight in self.weights]
         self.running = [
-            _filled([getattr(network.norms[k], name) for network in networks]).to(device)
+            _filled([getattr(norms(network)[k], name) for network in networks]).to(device)
             for k in range(self.depth if self.norm else 0)
             for name in ("running_mean", "running_var")
         ]
@@ -213,11 +213,11 @@ class _Stack:
             for own, stacked in zip(_tensors(network), self.weights, strict=True):
                 _copy(own, stacked[position])
             statistics = [
-                getattr(norm, name) for norm in network.norms for name in ("running_mean", "running_var")
+                getattr(norm, name) for norm in norms(network) for name in ("running_mean", "running_var")
             ]  # fmt: skip
             for own, stacked in zip(statistics, self.running, strict=True):
                 _copy(own, stacked[position])
-            for norm in network.norms:
+            for norm in norms(network):
                 norm.num_batches_tracked.fill_(self.steps)  # type: ignore[union-attr]
 
 
