@@ -1,0 +1,129 @@
+"""The affine map of a region, without writing the matrix down."""
+
+from dataclasses import dataclass, field
+from math import prod
+
+import torch
+
+from hashlens.errors import DataError
+from hashlens.regions.program import Program, pushed
+
+Tensor = torch.Tensor
+LARGEST_MATRIX = 1 << 28
+"""Numbers that a dense matrix may have (2 GiB in float64)."""
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """What the network computes in the region of each example: ``y -> J y + bias``.
+
+    Attributes
+    ----------
+    program : Program
+        The network.
+    x, output : torch.Tensor
+        The examples ``(n, *input)`` and the network's output at them ``(n, *output)``.
+    states : list of torch.Tensor
+        The pieces that each gate is on.
+    """
+
+    program: Program = field(repr=False)
+    x: Tensor = field(repr=False)
+    output: Tensor = field(repr=False)
+    states: list[Tensor] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __call__(self, y: Tensor) -> Tensor:
+        """Return ``J y + bias`` at `y` ``(n, *input)``: the network's output wherever `y` is in the region."""
+        return self.output + self.matvec(self._like(y) - self.x)
+
+    def matvec(self, v: Tensor) -> Tensor:
+        """Return ``J v``, forward through the steps of the network.
+
+        Parameters
+        ----------
+        v : torch.Tensor
+            ``(n, *input)``, or several for each example: ``(k, n, *input)``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``(n, *output)`` or ``(k, n, *output)``.
+        """
+        vectors, single = self._vectors(v, self.program.input_shape, "v")
+        chunks = torch.split(vectors, self.program.chunk(len(self)))
+        products = torch.cat([self._forward(chunk) for chunk in chunks])
+        return products[0] if single else products
+
+    def rmatvec(self, u: Tensor) -> Tensor:
+        """Return the transpose of J times `u`, backward through the same steps.
+
+        Parameters
+        ----------
+        u : torch.Tensor
+            ``(n, *output)``, or several for each example: ``(k, n, *output)``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``(n, *input)`` or ``(k, n, *input)``.
+        """
+        vectors, single = self._vectors(u, self.program.output_shape, "u")
+        products = []
+        for chunk in torch.split(vectors, self.program.chunk(len(self))):
+            zero = self.x.new_zeros(len(chunk), len(self), *self.program.input_shape)
+            backward = torch.func.vjp(self._forward, zero)[1]
+            products.append(backward(chunk)[0])
+        joined = torch.cat(products)
+        return joined[0] if single else joined
+
+    def dense(self) -> Tensor:
+        """Return J of each example as a matrix, ``(n, outputs, inputs)``.
+
+        Raises
+        ------
+        DataError
+            If it would have too many numbers; `matvec` and `rmatvec` need none of them.
+        """
+        inputs, outputs = prod(self.program.input_shape), prod(self.program.output_shape)
+        if len(self) * inputs * outputs > LARGEST_MATRIX:
+            raise DataError(
+                f"{len(self):,} dense matrices of {outputs:,} x {inputs:,} are too large; use matvec and rmatvec, or "
+                "fewer examples"
+            )
+        if outputs <= inputs:
+            unit = torch.eye(outputs, dtype=self.x.dtype, device=self.x.device)
+            u = unit.reshape(outputs, 1, *self.program.output_shape)
+            return self.rmatvec(u.expand(-1, len(self), *self.program.output_shape)).flatten(2).movedim(0, 1)
+        unit = torch.eye(inputs, dtype=self.x.dtype, device=self.x.device)
+        v = unit.reshape(inputs, 1, *self.program.input_shape)
+        return self.matvec(v.expand(-1, len(self), *self.program.input_shape)).flatten(2).permute(1, 2, 0)
+
+    @property
+    def bias(self) -> Tensor:
+        """What is added: ``f(x) - J x``, ``(n, *output)``."""
+        return self.output - self.matvec(self.x)
+
+    def _forward(self, v: Tensor) -> Tensor:
+        rows = v.reshape(len(v), len(self), *self.program.shapes[0])
+        tangent = pushed(self.program, self.states, rows).expand(
+            -1, len(self), *self.program.shapes[self.program.output]
+        )
+        return tangent.reshape(len(v), len(self), *self.program.output_shape)
+
+    def _like(self, v: Tensor) -> Tensor:
+        return torch.as_tensor(v).to(dtype=self.x.dtype, device=self.x.device)
+
+    def _vectors(self, v: Tensor, shape: tuple[int, ...], name: str) -> tuple[Tensor, bool]:
+        """Return vectors as ``(k, n, *shape)``, and whether only one was given for each example."""
+        vectors = self._like(v)
+        single = vectors.dim() == len(shape) + 1
+        vectors = vectors[None] if single else vectors
+        if tuple(vectors.shape[1:]) != (len(self), *shape):
+            expected = ", ".join(map(str, (len(self), *shape)))
+            raise DataError(
+                f"{name} must be ({expected}) or (k, {expected}), received {tuple(torch.as_tensor(v).shape)}"
+            )
+        return vectors, single

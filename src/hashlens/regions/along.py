@@ -1,0 +1,213 @@
+"""Along: the pieces that a network cuts a segment into, all of them and exactly.
+
+All pieces go through the network together, as rows that carry the value and the slope of every number along the
+segment. In front of each gate every piece is divided where a unit flips on it, so that on the parts the gate is one
+straight piece. One pass over the network finds all breakpoints, however close; nothing is searched for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.packing import Packed, pack_bits
+from hashlens.errors import DataError
+from hashlens.regions.border import fitting, program_of
+from hashlens.regions.program import Flow, Program
+from hashlens.regions.units import Unit, Units
+
+Tensor = torch.Tensor
+RESOLUTION = 1e-12
+"""Pieces shorter than this share of the segment are not told apart: rounding makes them up."""
+NOISE = 1e-14
+"""A pre-activation within this share of the largest of its layer is zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Along:
+    """The pieces of n segments from a to b, in order: first those of segment 0, from a to b, then those of segment 1.
+
+    Attributes
+    ----------
+    a, b : torch.Tensor
+        Ends of the segments, ``(n, *input)``.
+    segment : numpy.ndarray
+        int64 ``(pieces,)``: which segment each piece is of.
+    start, end : numpy.ndarray
+        float64 ``(pieces,)``: where each piece is, from 0 at a to 1 at b.
+    codes : Codes
+        The code of each piece.
+    value, slope : torch.Tensor
+        ``(pieces, *output)``: on a piece the output at ``a + t (b - a)`` is ``value + t * slope``.
+    program : Program
+        The network; ``at(program, pieces.middles())`` has the whole affine map of every piece.
+    """
+
+    a: Tensor = field(repr=False)
+    b: Tensor = field(repr=False)
+    segment: npt.NDArray[np.int64]
+    start: npt.NDArray[np.float64]
+    end: npt.NDArray[np.float64]
+    codes: Codes
+    value: Tensor = field(repr=False)
+    slope: Tensor = field(repr=False)
+    program: Program = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.segment)
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Pieces of each segment, int64 ``(n,)``."""
+        return np.bincount(self.segment, minlength=len(self.a))
+
+    @property
+    def lengths(self) -> npt.NDArray[np.float64]:
+        """Euclidean length of each piece, in units of the input, float64 ``(pieces,)``."""
+        whole = torch.linalg.vector_norm((self.b - self.a).flatten(1), dim=1).cpu().numpy()
+        lengths: npt.NDArray[np.float64] = (self.end - self.start) * whole[self.segment]
+        return lengths
+
+    @property
+    def after(self) -> npt.NDArray[np.int64]:
+        """The pieces that begin at a breakpoint, int64 ``(breakpoints,)``: all but the first of each segment."""
+        return np.flatnonzero(self.segment[1:] == self.segment[:-1]) + 1
+
+    @property
+    def breakpoints(self) -> npt.NDArray[np.float64]:
+        """Where pieces meet, from 0 to 1, float64 ``(breakpoints,)``; ``segment[after]`` says of which segment."""
+        return self.start[self.after]
+
+    @property
+    def units(self) -> Units:
+        """The unit that flips at each breakpoint: the first, in order of execution, where several do."""
+        first = []
+        for before, behind in self._code_pairs():
+            differ = before != behind
+            first.append(np.where(differ.any(axis=1), differ.argmax(axis=1), -1))
+        return Units(self.codes.layers, np.concatenate([np.zeros(0, np.int64), *first]))
+
+    def flips(self, breakpoint: int) -> tuple[Unit, ...]:
+        """Return every unit that flips at one breakpoint (of a max-pool: the elements that lose and win)."""
+        piece = int(self.after[breakpoint])
+        before, behind = self.codes.unpack(slice(piece - 1, piece + 1))
+        return tuple(unit for unit in Units(self.codes.layers, np.flatnonzero(before != behind)) if unit is not None)
+
+    def points(self, t: npt.ArrayLike | Tensor) -> Tensor:
+        """Return the input at `t` ``(pieces,)`` of the segment that each piece is of, ``(pieces, *input)``."""
+        rows = torch.as_tensor(self.segment, device=self.a.device)
+        share = torch.as_tensor(t, dtype=self.a.dtype, device=self.a.device).reshape(-1, *[1] * (self.a.dim() - 1))
+        return self.a[rows] + share * (self.b - self.a)[rows]
+
+    def middles(self) -> Tensor:
+        """Return the middle of each piece, ``(pieces, *input)``."""
+        return self.points((self.start + self.end) / 2)
+
+    def _code_pairs(self) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
+        """Yield the codes before and behind some breakpoints at a time."""
+        step = max(1, (1 << 25) // max(1, self.codes.code_bits))
+        for chunk in np.split(self.after, range(step, len(self.after), step)):
+            yield self.codes[chunk - 1].unpack(), self.codes[chunk].unpack()
+
+
+def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype = torch.float64) -> Along:
+    """Return the pieces that a network cuts segments into.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or Program
+        A piecewise linear network, or one already traced (:func:`hashlens.regions.trace`).
+    a, b : torch.Tensor or numpy.ndarray
+        Where the segments begin and end, ``(n, *input)``, floating point.
+    dtype : torch.dtype
+        What to compute in.
+
+    Raises
+    ------
+    ModelError
+        If the network is not piecewise linear, or rejects the examples.
+    DataError
+        If `a` or `b` are unfit, or a segment has no length.
+
+    Examples
+    --------
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False), torch.nn.ReLU())
+    >>> _ = torch.nn.init.constant_(net[0].weight, 1.0)
+    >>> pieces = along(net, torch.tensor([[-1.0, 0.0]]), torch.tensor([[3.0, 0.0]]))
+    >>> pieces.breakpoints.tolist(), str(pieces.units[0])
+    ([0.25], '1[0]')
+    """
+    with torch.no_grad():
+        program, start = program_of(model, a, dtype, "a")
+        end = fitting(program, b, "b", like=start)
+        same = (start == end).flatten(1).all(dim=1)
+        if bool(same.any()):
+            raise DataError(f"a and b are the same in row {int(same.nonzero()[0])}, so that the segment has no length")
+        step = program.chunk(64)
+        parts = [_cut(program, start[at : at + step], end[at : at + step]) for at in range(0, len(start), step)]
+    owners = [owner + position * step for position, (owner, *_) in enumerate(parts)]
+    _, spans, packed, values, slopes = zip(*parts, strict=True)
+    segment = torch.cat(owners).cpu().numpy()
+    left, right = torch.cat(spans, dim=1).cpu().numpy().astype(np.float64)
+    rows = [np.concatenate(of) for of in zip(*packed, strict=True)]
+    codes = program.codes(rows, len(segment))
+    shape = (len(segment), *program.output_shape)
+    value, slope = torch.cat(values).reshape(shape), torch.cat(slopes).reshape(shape)
+    return Along(start, end, segment, left, right, codes, value, slope, program)
+
+
+def _cut(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, list[Packed], Tensor, Tensor]:
+    """Return the segment of each piece, its span ``(2, pieces)``, packed bits of each gate, values and slopes."""
+    owner = torch.arange(len(a), device=a.device)
+    span = torch.stack([a.new_zeros(len(a)), a.new_ones(len(a))])
+    flow = Flow(program, program.rows(a), program.rows(b - a)[None])
+    bits, lineage = list[Packed](), list[Tensor]()
+    for gate in flow:
+        value, slope = flow.value, flow.tangent[0]
+        noise = NOISE * (value.abs() + slope.abs()).flatten(1).amax(dim=1)
+        row, time = gate.crossings(span, value, slope, noise)
+        parents, span = _divided(span, row, time)
+        if len(parents) > len(owner):
+            flow.take(parents)
+            owner = owner[parents]
+        # A unit is on the piece of its middle, where rounding cannot mistake it: it is zero only at the ends.
+        middle = span.mean(dim=0).reshape(-1, *[1] * (value.dim() - 1))
+        state = gate.state(flow.value + middle * flow.tangent[0])
+        bits.append(pack_bits(gate.bits(state).cpu().numpy()))
+        lineage.append(parents)
+        flow.bend(state)
+    tangent = flow.tangent[0].expand(len(owner), *flow.tangent.shape[2:])
+    return owner, span, _inherited(bits, lineage, len(owner)), flow.value, tangent
+
+
+def _divided(span: Tensor, row: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the parts that crossings divide pieces into: the row that each is a part of, and its span."""
+    inside = (time - span[0, row] > RESOLUTION) & (span[1, row] - time > RESOLUTION)
+    row, time = row[inside], time[inside]
+    order = torch.argsort(time)
+    order = order[torch.argsort(row[order], stable=True)]
+    row, time = row[order], time[order]
+    new = torch.ones_like(row, dtype=torch.bool)
+    new[1:] = (row[1:] != row[:-1]) | (time[1:] - time[:-1] > RESOLUTION)
+    row, time = row[new], time[new]
+    pieces = torch.arange(span.shape[1], device=span.device)
+    parents = torch.cat([pieces, row])
+    order = torch.argsort(parents, stable=True)
+    parents, starts = parents[order], torch.cat([span[0], time])[order]
+    ends = torch.cat([starts[1:], span[1, -1:]])
+    last = torch.ones_like(parents, dtype=torch.bool)
+    last[:-1] = parents[1:] != parents[:-1]
+    return parents, torch.stack([starts, torch.where(last, span[1, parents], ends)])
+
+
+def _inherited(bits: list[Packed], lineage: list[Tensor], pieces: int) -> list[Packed]:
+    """Return the packed bits of every gate for the pieces at the end, which later gates divided further."""
+    rows, inherited = np.arange(pieces), list[Packed]()
+    for packed, parents in zip(reversed(bits), reversed(lineage), strict=True):
+        inherited.append(packed[rows])
+        rows = parents.cpu().numpy()[rows]
+    return inherited[::-1]

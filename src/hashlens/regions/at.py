@@ -1,0 +1,263 @@
+"""At: the linear region that an example lies in."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import RenderableType
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.packing import pack_bits
+from hashlens.errors import DataError
+from hashlens.regions.affine import LARGEST_MATRIX, AffineMap
+from hashlens.regions.border import fitting, program_of
+from hashlens.regions.program import Flow, Program, states
+from hashlens.regions.units import Units, nearest_unit
+from hashlens.result import Result
+from hashlens.seeds import torch_generator
+from hashlens.tables import number, table
+
+Tensor = torch.Tensor
+DUAL = {2: 2.0, inf: 1.0}
+"""The norm of gradients that belongs to a ball's norm."""
+
+
+@dataclass(frozen=True, eq=False)
+class Radius(Result):
+    """The largest ball around each example in which no unit flips.
+
+    Attributes
+    ----------
+    norm : float
+        2 or infinity.
+    distance : numpy.ndarray
+        float64 ``(n,)``: radius in units of the input; infinite where no unit ever flips, 0 on a boundary.
+    units : Units
+        The unit whose boundary is nearest.
+    on_boundary : numpy.ndarray
+        int64 ``(n,)``: on the boundaries of how many units the example lies exactly.
+    """
+
+    norm: float
+    distance: npt.NDArray[np.float64]
+    units: Units
+    on_boundary: npt.NDArray[np.int64]
+
+    def __rich__(self) -> RenderableType:
+        kind = "2" if self.norm == 2 else "infinity"
+        rows = [
+            (str(row), number(float(distance)), str(unit), number(int(ties)))
+            for row, (distance, unit, ties) in enumerate(
+                zip(self.distance[:20], self.units[:20], self.on_boundary[:20], strict=True)
+            )
+        ]
+        on = int((self.on_boundary > 0).sum())
+        note = f"{on:,} of {len(self.distance):,} examples lie on a boundary, where the radius is 0" if on else ""
+        columns = ("example", "radius", "nearest unit", "on boundaries of")
+        return table(f"Distance to the nearest boundary ({kind}-norm)", columns, rows, note)
+
+
+@dataclass(frozen=True, eq=False)
+class Halfspaces:
+    """Regions as intersections of halfspaces: ``y`` is in the closed region where ``A y <= b``.
+
+    Attributes
+    ----------
+    A, b : torch.Tensor
+        ``(n, bits, inputs)`` and ``(n, bits)``: a row for each bit of the code, in its order. Rows of bits that cannot
+        flip (a constant unit, the winner of a window) are zero, with b at least 0.
+    """
+
+    A: Tensor
+    b: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """The linear regions that n examples lie in.
+
+    Attributes
+    ----------
+    program : Program
+        The network.
+    x : torch.Tensor
+        The examples, ``(n, *input)``.
+    output : torch.Tensor
+        The network's output at them, ``(n, *output)``.
+    states : list of torch.Tensor
+        Which piece every gate is on.
+    """
+
+    program: Program
+    x: Tensor = field(repr=False)
+    output: Tensor = field(repr=False)
+    states: list[Tensor] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def code(self) -> Codes:
+        """The codes of the regions: a bit for every breakpoint of every unit, and one-hot winners of max-pools."""
+        bits = [gate.bits(state) for gate, state in zip(self.program.gates, self.states, strict=True)]
+        return self.program.codes([pack_bits(of.cpu().numpy()) for of in bits], len(self))
+
+    @property
+    def affine(self) -> AffineMap:
+        """The affine map that the network is in each region."""
+        return AffineMap(self.program, self.x, self.output, self.states)
+
+    @cached_property
+    def on_boundary(self) -> npt.NDArray[np.int64]:
+        """On the boundaries of how many units each example lies exactly, int64 ``(n,)``.
+
+        There the code, the affine map and the chords are those of one of the regions that meet. A unit that is zero
+        and stays zero nearby (fed by dead units only) is no boundary: whether it moves is tried in one random
+        direction, which a gradient other than zero escapes with probability 0.
+        """
+        direction = torch.randn(self.x.shape[1:], generator=torch_generator(0, "on_boundary"), dtype=torch.float64).to(
+            self.x
+        )
+        found = []
+        for rows in self._chunks(2):
+            tangent = self.program.rows(direction[None])[None]
+            flow = Flow(self.program, self.program.rows(self.x[rows]), tangent)
+            ties = torch.zeros(len(self.x[rows]), dtype=torch.int64, device=self.x.device)
+            for gate, state in zip(flow, [of[rows] for of in self.states], strict=True):
+                zero = gate.slack(state, flow.value) == 0
+                ties += (zero & (gate.slack_tangents(state, flow.tangent)[0] != 0)).sum(dim=1)
+                flow.bend(state)
+            found.append(ties)
+        return torch.cat(found).cpu().numpy()
+
+    def radius(self, norm: float = 2) -> Radius:
+        """Return the distance from each example to the nearest boundary, and the unit that flips there.
+
+        The distance to the boundary of a unit is ``|z| / ||grad z||`` with the dual norm of the gradient. All
+        gradients are pushed forward together, in as many directions as the input has numbers.
+
+        Parameters
+        ----------
+        norm : {2, inf}
+            The norm of the ball.
+
+        Raises
+        ------
+        DataError
+            If the norm is another.
+        """
+        if norm not in DUAL:
+            raise DataError(f"norm must be 2 or inf, received {norm!r}")
+        inputs = prod(self.program.input_shape)
+        directions = min(inputs, self.program.chunk())
+        parts = [self._distances(rows, directions, DUAL[norm]) for rows in self._chunks(directions)]
+        distance, bit = (torch.cat(of).cpu().numpy() for of in zip(*parts, strict=True))
+        return Radius(float(norm), distance, Units(self.program.layers, bit), self.on_boundary)
+
+    def contains(self, y: Any) -> npt.NDArray[np.bool_]:
+        """Return whether each of `y` ``(n, *input)`` lies in the region of the example of its row, bool ``(n,)``."""
+        points = fitting(self.program, y, "y", like=self.x)
+        inside = np.ones(len(self), np.bool_)
+        for rows in self._chunks(1):
+            _, others = states(self.program, self.program.rows(points[rows]))
+            for state, other in zip(self.states, others, strict=True):
+                inside[rows] &= (state[rows] == other).flatten(1).all(dim=1).cpu().numpy()
+        return inside
+
+    def halfspaces(self) -> Halfspaces:
+        """Return the halfspaces whose intersection each region is.
+
+        Raises
+        ------
+        DataError
+            If the network is too wide for them to be written down.
+        """
+        inputs, bits = prod(self.program.input_shape), sum(layer.bits for layer in self.program.layers)
+        if len(self) * inputs * max(bits, self.program.width) > LARGEST_MATRIX:
+            raise DataError(
+                f"{len(self):,} regions of {bits:,} halfspaces in {inputs:,} dimensions are too many numbers; give "
+                "fewer examples or a smaller network, or use radius() and chord(), which need none of them"
+            )
+        flow = Flow(self.program, self.program.rows(self.x), self._axes(0, inputs))
+        normals, slacks = [self.x.new_zeros(inputs, len(self), 0)], [self.x.new_zeros(len(self), 0)]
+        for gate, state in zip(flow, self.states, strict=True):
+            normals.append(-gate.slack_tangents(state, flow.tangent).expand(-1, len(self), -1))
+            slacks.append(gate.slack(state, flow.value))
+            flow.bend(state)
+        matrix = torch.cat(normals, dim=2).permute(1, 2, 0)
+        slack = torch.cat(slacks, dim=1)
+        offset = torch.einsum("nbi,ni->nb", matrix, self.x.flatten(1)) + slack
+        return Halfspaces(matrix, torch.where(slack == inf, 0.0, offset))
+
+    def _chunks(self, each: int) -> list[slice]:
+        step = self.program.chunk(each)
+        return [slice(start, start + step) for start in range(0, len(self), step)]
+
+    def _axes(self, start: int, stop: int) -> Tensor:
+        """Return unit vectors of the input as tangents that all rows share, ``(stop - start, 1, 1, *input)``."""
+        inputs = prod(self.program.input_shape)
+        unit = torch.zeros(stop - start, inputs, dtype=self.x.dtype, device=self.x.device)
+        unit[torch.arange(stop - start), torch.arange(start, stop)] = 1
+        return unit.reshape(stop - start, 1, *self.program.shapes[0])
+
+    def _distances(self, rows: slice, directions: int, order: float) -> tuple[Tensor, Tensor]:
+        """Return the distance to the nearest boundary and its bit for some rows."""
+        inputs = prod(self.program.input_shape)
+        norms: list[Tensor] = []
+        for start in range(0, inputs, directions):
+            stop = min(start + directions, inputs)
+            flow = Flow(self.program, self.program.rows(self.x[rows]), self._axes(start, stop))
+            slacks, parts = [], []
+            for position, (gate, state) in enumerate(zip(flow, [of[rows] for of in self.states], strict=False)):
+                if position == 0 and order == 2 and directions == inputs:
+                    flow.compress()
+                slacks.append(gate.slack(state, flow.value))
+                parts.append(gate.slack_norm(state, flow.tangent, order))
+                if position + 1 == len(self.states):
+                    break
+                flow.bend(state)
+            pairs = zip(norms, parts, strict=True) if norms else ()
+            norms = [torch.linalg.vector_norm(torch.stack(at), order, dim=0) for at in pairs] or parts
+        ratios = [torch.where(norm > 0, slack / norm, inf) for slack, norm in zip(slacks, norms, strict=True)]
+        return nearest_unit(ratios, len(self.x[rows]), self.x)
+
+
+def at(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype = torch.float64) -> Region:
+    """Return the linear regions of examples, exactly.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or Program
+        A piecewise linear network, or one already traced (:func:`hashlens.regions.trace`).
+    x : torch.Tensor or numpy.ndarray
+        Examples ``(n, *input)``, floating point.
+    dtype : torch.dtype
+        What to compute in.
+
+    Raises
+    ------
+    ModelError
+        If the network is not piecewise linear, or rejects the examples.
+    DataError
+        If the examples are unfit.
+
+    Examples
+    --------
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False), torch.nn.ReLU())
+    >>> _ = torch.nn.init.constant_(net[0].weight, 1.0)
+    >>> float(at(net, torch.tensor([[3.0, 1.0]])).radius(norm=inf).distance[0])
+    2.0
+    """
+    with torch.no_grad():
+        program, rows = program_of(model, x, dtype)
+        outputs, found = list[Tensor](), list[list[Tensor]]()
+        for chunk in torch.split(rows, program.chunk()):
+            output, parts = states(program, program.rows(chunk))
+            outputs.append(output.reshape(len(chunk), *program.output_shape))
+            found.append(parts)
+    joined = [torch.cat(of) for of in zip(*found, strict=True)]
+    return Region(program, rows, torch.cat(outputs), joined)

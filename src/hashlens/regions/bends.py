@@ -1,0 +1,215 @@
+"""Bends: elementwise hard gates, each a few straight pieces between breakpoints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import torch
+
+from hashlens.codes.gates import Bound
+from hashlens.codes.layers import Layer
+
+Tensor = torch.Tensor
+Number = Tensor | float
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A piecewise linear function of one number.
+
+    Attributes
+    ----------
+    breakpoints : tuple of float or torch.Tensor
+        Where pieces meet, ascending; the bits of a unit are ``input > breakpoint``.
+    slopes, offsets : tuple of float or torch.Tensor
+        Of the pieces, one more than the breakpoints: ``slope * input + offset``.
+    """
+
+    breakpoints: tuple[Number, ...]
+    slopes: tuple[Number, ...]
+    offsets: tuple[Number, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Bend:
+    """A step of a program: an elementwise gate. Its state is its bits, bool ``(rows, *shape, planes)``.
+
+    Attributes
+    ----------
+    input, output : int
+        Registers.
+    layer : Layer
+        Name, shape and span in the code.
+    pieces : Pieces
+        The function.
+    """
+
+    input: int
+    output: int
+    layer: Layer
+    pieces: Pieces
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Registers of its arguments."""
+        return (self.input,)
+
+    def state(self, values: Tensor) -> Tensor:
+        """Return on which piece each unit is, from its input ``(rows, *shape)``."""
+        if len(self.pieces.breakpoints) == 1:
+            return (values > self.pieces.breakpoints[0]).unsqueeze(-1)
+        return torch.stack([values > at for at in self.pieces.breakpoints], dim=-1)
+
+    def bits(self, state: Tensor) -> Tensor:
+        """Return the bits of the code, bool ``(rows, bits)``."""
+        return state.flatten(1)
+
+    def apply(self, state: Tensor, values: Tensor) -> Tensor:
+        """Return the output ``(rows, *shape)`` of the pieces in `state`, wherever the input is."""
+        bent = self._scaled(state, values)
+        offsets = self.pieces.offsets
+        if _are(offsets, 0.0):
+            return bent
+        return bent + self._chosen(state, offsets, values)
+
+    def push(self, state: Tensor, tangents: Tensor) -> Tensor:
+        """Return the tangents ``(directions, rows, *shape)`` of the output."""
+        return self._scaled(state, tangents)
+
+    def slack(self, state: Tensor, values: Tensor) -> Tensor:
+        """Return how far each bit is from flipping, in units of the gate's input: ``(rows, bits)``, at least 0."""
+        return self._sided(state, [values - at for at in self.pieces.breakpoints])
+
+    def slack_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
+        """Return the derivatives of :meth:`slack`, ``(directions, rows, bits)``."""
+        return self._sided(state, [tangents] * len(self.pieces.breakpoints))
+
+    def slack_norm(self, state: Tensor, tangents: Tensor, order: float) -> Tensor:
+        """Return the norm over directions of :meth:`slack_tangents`, ``(rows or 1, bits)``."""
+        norm: Tensor = torch.linalg.vector_norm(tangents, order, dim=0).flatten(1)
+        return norm.repeat_interleave(self.layer.planes, dim=1) if self.layer.planes > 1 else norm
+
+    def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where on straight lines ``values + t * tangents`` bits flip.
+
+        Parameters
+        ----------
+        span : torch.Tensor
+            ``(2, rows)``: where the stretch of each line begins and ends.
+        values, tangents : torch.Tensor
+            ``(rows, *shape)``.
+        noise : torch.Tensor
+            ``(rows,)``: what counts as zero.
+
+        Returns
+        -------
+        torch.Tensor, torch.Tensor
+            The row of each crossing, int64, and its t.
+        """
+        rows, times = list[Tensor](), list[Tensor]()
+        flat, slope = values.flatten(1), tangents.flatten(1)
+        for breakpoint in self.pieces.breakpoints:
+            shifted = (values - breakpoint).flatten(1) if isinstance(breakpoint, Tensor) else flat - breakpoint
+            first, last = (torch.addcmul(shifted, slope, at[:, None]) for at in span)
+            flips = ((first > 0) != (last > 0)) & (torch.minimum(first.abs(), last.abs()) > noise[:, None])
+            row, unit = flips.nonzero(as_tuple=True)
+            rows.append(row)
+            times.append(-shifted[row, unit] / slope[row, unit])
+        return torch.cat(rows), torch.cat(times)
+
+    def _scaled(self, state: Tensor, rows: Tensor) -> Tensor:
+        """Return rows, or tangents with one more axis in front, times the slopes."""
+        slopes = self.pieces.slopes
+        if _are(slopes, 0.0, 1.0):
+            return rows * state[..., 0]
+        return rows * self._chosen(state, slopes, rows)
+
+    def _chosen(self, state: Tensor, choices: tuple[Number, ...], like: Tensor) -> Tensor:
+        """Return the entry of `choices` that each unit is at, ``(rows, *shape)``."""
+        chosen = torch.as_tensor(choices[0], dtype=like.dtype, device=like.device)
+        for plane, choice in enumerate(choices[1:]):
+            above = torch.as_tensor(choice, dtype=like.dtype, device=like.device)
+            chosen = torch.where(state[..., plane], above, chosen)
+        return chosen
+
+    def _sided(self, state: Tensor, distances: list[Tensor]) -> Tensor:
+        sided = torch.stack(distances, dim=-1)
+        return torch.where(state, sided, -sided).flatten(sided.dim() - state.dim() + 1)
+
+
+def _are(numbers: tuple[Number, ...], *expected: float) -> bool:
+    """Return whether the numbers are the expected ones (a single one stands for all)."""
+    wanted = expected * len(numbers) if len(expected) == 1 else expected
+    return all(isinstance(at, float) for at in numbers) and numbers == wanted
+
+
+def _leaky(slope: Callable[[Bound], Number]) -> Callable[[Bound], Pieces]:
+    return lambda bound: Pieces((0.0,), (slope(bound), 1.0), (0.0, 0.0))
+
+
+def _between(low: str, high: str) -> Callable[[Bound], Pieces]:
+    def pieces(bound: Bound) -> Pieces:
+        return _clamped(bound.get(low), bound.get(high))
+
+    return pieces
+
+
+def _clamped(low: Any, high: Any) -> Pieces:
+    low, high = (float(at) if isinstance(at, (int, float)) and abs(at) < inf else at for at in (low, high))
+    low = None if isinstance(low, float) and low == -inf else low
+    high = None if isinstance(high, float) and high == inf else high
+    if low is not None and high is not None:
+        # torch gives `high` wherever the bounds are crossed.
+        low = min(low, high) if not isinstance(low, Tensor) and not isinstance(high, Tensor) else _minimum(low, high)
+        return Pieces((low, high), (0.0, 1.0, 0.0), (low, 0.0, high))
+    if low is not None:
+        return Pieces((low,), (0.0, 1.0), (low, 0.0))
+    return Pieces((high,), (1.0, 0.0), (0.0, high))
+
+
+def _minimum(low: Number, high: Number) -> Tensor:
+    like = low if isinstance(low, Tensor) else high
+    assert isinstance(like, Tensor)
+    return torch.minimum(*(torch.as_tensor(at, dtype=like.dtype, device=like.device) for at in (low, high)))
+
+
+def _threshold(bound: Bound) -> Pieces:
+    return Pieces((float(bound["threshold"]),), (0.0, 1.0), (float(bound["value"]), 0.0))
+
+
+def _hard_sigmoid(bound: Bound) -> Pieces:
+    return Pieces((-3.0, 3.0), (0.0, 1 / 6, 0.0), (0.0, 0.5, 1.0))
+
+
+def _shrunk(shift: float) -> Callable[[Bound], Pieces]:
+    def pieces(bound: Bound) -> Pieces:
+        at = float(bound["lambd"])
+        return Pieces((-at, at), (1.0, 0.0, 1.0), (shift * at, 0.0, -shift * at))
+
+    return pieces
+
+
+BENDS: dict[str, Callable[[Bound], Pieces]] = {
+    "relu": lambda bound: Pieces((0.0,), (0.0, 1.0), (0.0, 0.0)),
+    "leaky_relu": _leaky(lambda bound: float(bound["negative_slope"])),
+    "_prelu_kernel": _leaky(lambda bound: bound["weight"]),
+    "rrelu_with_noise": _leaky(lambda bound: (float(bound["lower"]) + float(bound["upper"])) / 2),
+    "rrelu_with_noise_functional": _leaky(lambda bound: (float(bound["lower"]) + float(bound["upper"])) / 2),
+    "hardtanh": _between("min_val", "max_val"),
+    "clamp": _between("min", "max"),
+    "clamp_min": _between("min", "max"),
+    "clamp_max": _between("min", "max"),
+    "threshold": _threshold,
+    "hardsigmoid": _hard_sigmoid,
+    "hardshrink": _shrunk(0.0),
+    "softshrink": _shrunk(1.0),
+    "abs": lambda bound: Pieces((0.0,), (-1.0, 1.0), (0.0, 0.0)),
+}
+"""Every elementwise hard gate by ATen operator name, with its pieces from the operator's arguments."""
+
+EXTREMES: dict[str, Pieces] = {
+    "maximum": Pieces((0.0,), (0.0, 1.0), (0.0, 0.0)),
+    "minimum": Pieces((0.0,), (1.0, 0.0), (0.0, 0.0)),
+}
+"""maximum(a, b) = b + max(a - b, 0) and minimum(a, b) = b + min(a - b, 0): the pieces of the second term."""

@@ -1,0 +1,124 @@
+"""Chord: how far a region reaches from an example along a line, exactly, to both sides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.errors import DataError
+from hashlens.regions.at import Region, at
+from hashlens.regions.border import examples
+from hashlens.regions.program import Flow, Program
+from hashlens.regions.units import Units, nearest_unit
+from hashlens.result import Result
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Chord(Result):
+    """The part of each line ``x + t * direction`` that lies in the region of x.
+
+    Attributes
+    ----------
+    start, end : numpy.ndarray
+        float64 ``(n, k)``: the values of t at both ends, at most 0 and at least 0; infinite where the region is
+        unbounded. 0 where x lies on the boundary.
+    length : numpy.ndarray
+        float64 ``(n, k)``: Euclidean length in units of the input.
+    start_units, end_units : Units
+        The units that flip at the ends, for the n * k chords in a row.
+    on_boundary : numpy.ndarray
+        int64 ``(n,)``: on the boundaries of how many units each example lies exactly.
+    """
+
+    start: npt.NDArray[np.float64]
+    end: npt.NDArray[np.float64]
+    length: npt.NDArray[np.float64]
+    start_units: Units
+    end_units: Units
+    on_boundary: npt.NDArray[np.int64]
+
+
+def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torch.dtype = torch.float64) -> Chord:
+    """Return the exact chords of the regions of examples along given directions.
+
+    Each direction takes one tangent pass: it says how fast every unit moves towards its breakpoints.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or Program
+        A piecewise linear network, or one already traced.
+    x : torch.Tensor or numpy.ndarray
+        Examples ``(n, *input)``, floating point.
+    directions : torch.Tensor or numpy.ndarray
+        ``(n, *input)``, one for each example (``y - x`` leads to another example), or ``(n, k, *input)``, several.
+    dtype : torch.dtype
+        What to compute in.
+
+    Returns
+    -------
+    Chord
+        With k = 1 where one direction was given for each.
+
+    Raises
+    ------
+    ModelError
+        If the network is not piecewise linear, or rejects the examples.
+    DataError
+        If examples or directions are unfit, or a direction is zero.
+    """
+    region = at(model, x, dtype)
+    program = region.program
+    lines = _lines(program, directions, region.x)
+    n, k = lines.shape[:2]
+    reach = lines.new_zeros(2, n, k)
+    bits = torch.zeros(2, n, k, dtype=torch.int64, device=program.device)
+    several = min(k, program.chunk())
+    step = program.chunk(several)
+    for row in range(0, n, step):
+        rows = slice(row, row + step)
+        for first in range(0, k, several):
+            some = slice(first, first + several)
+            reach[:, rows, some], bits[:, rows, some] = _reach(region, rows, lines[rows, some])
+    length = reach.sum(dim=0) * torch.linalg.vector_norm(lines.flatten(2), dim=2)
+    backward, forward = (Units(program.layers, of.flatten().cpu().numpy()) for of in bits)
+    start, end = reach.cpu().numpy()
+    return Chord(-start, end, length.cpu().numpy(), backward, forward, region.on_boundary)
+
+
+def _reach(region: Region, rows: slice, lines: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how far t reaches backward and forward, ``(2, rows, directions)``, and the bits that flip there."""
+    n, k = lines.shape[:2]
+    program = region.program
+    tangent = lines.movedim(1, 0).reshape(k, n, *program.shapes[0])
+    flow = Flow(program, program.rows(region.x[rows]), tangent)
+
+    def times() -> Iterator[Tensor]:
+        for gate, state in zip(flow, [of[rows] for of in region.states], strict=True):
+            slack = gate.slack(state, flow.value)
+            speed = gate.slack_tangents(state, flow.tangent)
+            time = slack / speed.abs()
+            yield torch.stack([torch.where(side, time, inf) for side in (speed > 0, speed < 0)]).flatten(0, 2)
+            flow.bend(state)
+
+    reach, bits = nearest_unit(times(), 2 * k * n, lines)
+    return reach.reshape(2, k, n).mT, bits.reshape(2, k, n).mT
+
+
+def _lines(program: Program, directions: Any, x: Tensor) -> Tensor:
+    lines = examples(directions, "directions").to(device=program.device, dtype=program.dtype)
+    shape = program.input_shape
+    lines = lines[:, None] if lines.dim() == len(shape) + 1 else lines
+    if len(lines) != len(x) or tuple(lines.shape[2:]) != shape:
+        one = ", ".join(map(str, shape))
+        raise DataError(
+            f"directions must be ({len(x)}, {one}) or ({len(x)}, k, {one}), received {tuple(directions.shape)}"
+        )
+    if bool((lines == 0).flatten(2).all(dim=2).any()):
+        raise DataError("a direction is zero, so that it leads nowhere")
+    return lines

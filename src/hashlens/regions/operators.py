@@ -1,0 +1,293 @@
+"""Operators: the allow-list of affine ATen operators, and how each acts on rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from hashlens.codes.gates import Bound
+from hashlens.regions.calls import Call, NotAffineError, Rows, Rule, Wire, aligned, filled
+from hashlens.regions.products import multiplied
+
+Tensor = torch.Tensor
+STATISTICS = "normalises by statistics of the input: it needs running statistics, and eval mode"
+
+
+def _zero(value: Any) -> Any:
+    """Return the zero of a constant addend: a scalar that broadcasts, a zero number, or the wire itself."""
+    if isinstance(value, Wire):
+        return value
+    return value.new_zeros(()) if isinstance(value, Tensor) else 0
+
+
+def _axis(axis: int, rank: int) -> int:
+    """Return the axis of rows that is `axis` of one example."""
+    return axis % rank + 1 if rank else 1
+
+
+def _identity(call: Call) -> tuple[Rows, Rows]:
+    def same(rows: Tensor) -> Tensor:
+        return rows
+
+    return same, same
+
+
+def _reshaped(call: Call) -> tuple[Rows, Rows]:
+    def reshape(rows: Tensor) -> Tensor:
+        return rows.reshape(rows.shape[0], *call.shape)
+
+    return reshape, reshape
+
+
+def _expanded(call: Call) -> tuple[Rows, Rows]:
+    def expand(rows: Tensor) -> Tensor:
+        return aligned(rows, len(call.shape)).expand(rows.shape[0], *call.shape)
+
+    return expand, expand
+
+
+def _repeated(call: Call) -> tuple[Rows, Rows]:
+    repeats = list(call.bound["repeats"])
+
+    def repeat(rows: Tensor) -> Tensor:
+        return aligned(rows, len(repeats)).repeat(1, *repeats)
+
+    return repeat, repeat
+
+
+def _copied(call: Call) -> tuple[Rows, Rows]:
+    """``copy(self, src)`` is src in the shape of self."""
+    if "src" not in call.dependent:
+        raise NotAffineError("overwrites a tensor that depends on the input")
+    first = len(call.dependent.get("self", []))
+
+    def copy(*rows: Tensor) -> Tensor:
+        source = rows[first]
+        return aligned(source, len(call.shape)).expand(source.shape[0], *call.shape)
+
+    return copy, copy
+
+
+def _pointwise(*addends: str) -> Callable[[Call], tuple[Rows, Rows]]:
+    """The operator acts on each element for itself, and the named arguments are added."""
+
+    def build(call: Call) -> tuple[Rows, Rows]:
+        homogeneous = {name: _zero(value) if name in addends else value for name, value in call.bound.items()}
+
+        def acting(bound: Bound) -> Rows:
+            def act(*rows: Tensor) -> Tensor:
+                lifted = filled(bound, lambda at, _: aligned(at, len(call.shape)), rows)
+                result: Tensor = call.run(lifted)
+                return result.expand(rows[0].shape[0], *call.shape)
+
+            return act
+
+        return acting(call.bound), acting(homogeneous)
+
+    return build
+
+
+def _divided(call: Call) -> tuple[Rows, Rows]:
+    if call.bound.get("rounding_mode") is not None:
+        raise NotAffineError("rounds")
+    return _pointwise()(call)
+
+
+def _along_axes(*names: str, tensors: tuple[str, ...] = ("self",), new: bool = False) -> Callable[[Call], Any]:
+    """The operator takes axes of one example in the arguments `names`: rows have one more in front."""
+
+    def build(call: Call) -> tuple[Rows, Rows]:
+        first = call.bound[tensors[0]]
+        rank = len((first[0] if isinstance(first, (list, tuple)) else first).shape) + new
+        shifted = dict(call.bound)
+        for name in names:
+            value = call.bound[name]
+            if isinstance(value, (list, tuple)):
+                shifted[name] = [_axis(at, rank) for at in value]
+            else:
+                shifted[name] = _axis(value, rank)
+
+        def acting(keep: bool) -> Rows:
+            def act(*rows: Tensor) -> Tensor:
+                def constant(value: Any) -> Any:
+                    if isinstance(value, (list, tuple)):
+                        return [constant(at) for at in value]
+                    if not isinstance(value, Tensor):
+                        return value
+                    return (value if keep else torch.zeros_like(value)).expand(rows[0].shape[0], *value.shape)
+
+                spread = {name: constant(value) if name in tensors else value for name, value in shifted.items()}
+                result: Tensor = call.run(filled(spread, lambda at, _: at, rows))
+                return result
+
+            return act
+
+        return acting(True), acting(False)
+
+    return build
+
+
+def _permuted(call: Call) -> tuple[Rows, Rows]:
+    rank = len(call.shape)
+    axes = [0, *(_axis(axis, rank) for axis in call.bound["dims"])]
+
+    def permute(rows: Tensor) -> Tensor:
+        return rows.permute(axes)
+
+    return permute, permute
+
+
+def _transposed(call: Call) -> tuple[Rows, Rows]:
+    """``t``: the two axes of a matrix change places."""
+
+    def transpose(rows: Tensor) -> Tensor:
+        return rows.mT if len(call.shape) == 2 else rows
+
+    return transpose, transpose
+
+
+def _reduced(call: Call) -> tuple[Rows, Rows]:
+    """Means and sums over some axes, or over all."""
+    wire = call.bound["self"]
+    axes = call.bound.get("dim")
+    axes = [axes] if isinstance(axes, int) else axes
+    over = [_axis(axis, len(wire.shape)) for axis in (axes or range(len(wire.shape)))]
+    mean = call.func.overloadpacket.__name__ == "mean"
+
+    def reduce(rows: Tensor) -> Tensor:
+        if not over:
+            return rows
+        return (rows.mean(over) if mean else rows.sum(over)).reshape(rows.shape[0], *call.shape)
+
+    return reduce, reduce
+
+
+def _picked(call: Call) -> tuple[Rows, Rows]:
+    """``index`` with one constant index tensor (two and more may move axes)."""
+    indices = list(call.bound["indices"])
+    if sum(at is not None for at in indices) != 1:
+        raise NotAffineError("indexes several axes at once")
+
+    def pick(rows: Tensor) -> Tensor:
+        result: Tensor = call.run({"self": rows, "indices": [None, *indices]})
+        return result
+
+    return pick, pick
+
+
+def _padded(call: Call) -> tuple[Rows, Rows]:
+    def pad(value: Any) -> Rows:
+        return lambda rows: torch.constant_pad_nd(rows, call.bound["pad"], value)
+
+    return pad(call.bound["value"]), pad(0)
+
+
+def _spatial(axes: int, channels: bool = True) -> Callable[[Call], tuple[Rows, Rows]]:
+    """The operator acts on the last `axes` axes (and channels in front of them), alike for all that is before them."""
+
+    def build(call: Call) -> tuple[Rows, Rows]:
+        plane = call.bound["self"].shape[-axes - channels :]
+
+        def act(rows: Tensor) -> Tensor:
+            result: Tensor = call.run({**call.bound, "self": rows.reshape(-1, *plane)})
+            return result.reshape(rows.shape[0], *call.shape)
+
+        return act, act
+
+    return build
+
+
+def _convolved(call: Call) -> tuple[Rows, Rows]:
+    plane = call.bound["input"].shape[1:]
+
+    def acting(bias: Any) -> Rows:
+        def act(rows: Tensor) -> Tensor:
+            result: Tensor = call.run({**call.bound, "input": rows.reshape(-1, *plane), "bias": bias})
+            return result.reshape(rows.shape[0], *call.shape)
+
+        return act
+
+    return acting(call.bound["bias"]), acting(None)
+
+
+def _normalised(call: Call) -> tuple[Rows, Rows]:
+    """BatchNorm in eval mode is a scale and a shift for each channel."""
+    bound = call.bound
+    if bound.get("training") or bound.get("running_mean") is None:
+        raise NotAffineError(STATISTICS)
+    deviation = (bound["running_var"] + bound.get("eps", bound.get("epsilon"))).sqrt()
+    scale = deviation.reciprocal() if bound.get("weight") is None else bound["weight"] / deviation
+    shift = -bound["running_mean"] * scale
+    if bound.get("bias") is not None:
+        shift = shift + bound["bias"]
+    channels = (-1, *(1,) * (len(call.shape) - 2))
+    scale, shift = scale.reshape(channels), shift.reshape(channels)
+    return (lambda rows: torch.addcmul(shift, rows, scale)), (lambda rows: rows * scale)
+
+
+def _rules() -> dict[str, Rule]:
+    reshape = Rule(_reshaped)
+    identity = Rule(_identity)
+    rules = dict.fromkeys(
+        ("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "_reshape_alias"), reshape
+    )
+    rules |= dict.fromkeys(
+        ("alias", "detach", "clone", "contiguous", "lift_fresh", "lift_fresh_copy", "_to_copy", "dropout"), identity
+    )
+    for names, axes in (
+        (("avg_pool2d", "_adaptive_avg_pool2d", "reflection_pad2d", "replication_pad2d", "upsample_nearest2d",
+          "upsample_bilinear2d", "upsample_bicubic2d", "pixel_shuffle", "pixel_unshuffle", "im2col"), 2),
+        (("reflection_pad1d", "replication_pad1d", "upsample_nearest1d", "upsample_linear1d"), 1),
+        (("avg_pool3d", "_adaptive_avg_pool3d", "reflection_pad3d", "replication_pad3d", "upsample_nearest3d",
+          "upsample_trilinear3d"), 3),
+    ):  # fmt: skip
+        rules |= dict.fromkeys(names, Rule(_spatial(axes)))
+    rules |= dict.fromkeys(("tril", "triu"), Rule(_spatial(2, channels=False)))
+    rules |= dict.fromkeys(("select", "slice", "unbind", "split", "split_with_sizes", "chunk", "cumsum",
+                            "index_select"), Rule(_along_axes("dim")))  # fmt: skip
+    rules |= dict.fromkeys(("flip", "roll"), Rule(_along_axes("dims")))
+    rules |= dict.fromkeys(("mean", "sum"), Rule(_reduced))
+    rules |= dict.fromkeys(
+        ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit_no_training",
+         "_batch_norm_no_update"), Rule(_normalised, ("self", "input"))
+    )  # fmt: skip
+    scatter = Rule(_along_axes("dim", tensors=("self", "src")), (), ("self", "src"))
+    return rules | {
+        "expand": Rule(_expanded),
+        "repeat": Rule(_repeated),
+        "copy": Rule(_copied, (), ("self", "src")),
+        "add": Rule(_pointwise("self", "other"), (), ("self", "other")),
+        "sub": Rule(_pointwise("self", "other"), (), ("self", "other")),
+        "rsub": Rule(_pointwise("self", "other"), (), ("self", "other")),
+        "neg": Rule(_pointwise()),
+        "mul": Rule(_pointwise(), ("self", "other")),
+        "div": Rule(_divided),
+        "where": Rule(_pointwise("self", "other"), (), ("self", "other")),
+        "masked_fill": Rule(_pointwise("value"), ("self",), ("value",)),
+        "lerp": Rule(_pointwise("self", "end"), (), ("self", "end")),
+        "cat": Rule(_along_axes("dim", tensors=("tensors",)), (), ("tensors",)),
+        "stack": Rule(_along_axes("dim", tensors=("tensors",), new=True), (), ("tensors",)),
+        "select_scatter": scatter,
+        "slice_scatter": scatter,
+        "transpose": Rule(_along_axes("dim0", "dim1")),
+        "permute": Rule(_permuted),
+        "t": Rule(_transposed),
+        "index": Rule(_picked),
+        "constant_pad_nd": Rule(_padded),
+        "convolution": Rule(_convolved, ("input",)),
+        "mm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
+        "bmm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
+        "mv": Rule(multiplied("self", "vec"), ("self", "vec")),
+        "dot": Rule(multiplied("self", "tensor"), ("self", "tensor")),
+        "addmm": Rule(multiplied("mat1", "mat2", "self"), ("mat1", "mat2"), ("self",)),
+        "addmv": Rule(multiplied("mat", "vec", "self"), ("mat", "vec"), ("self",)),
+        "baddbmm": Rule(multiplied("batch1", "batch2", "self"), ("batch1", "batch2"), ("self",)),
+    }
+
+
+RULES = _rules()
+"""The allow-list: every affine operator by ATen name (functional: traces know no in-place operators)."""
+
+SHAPE_ONLY = ("empty_like", "zeros_like", "ones_like", "full_like", "new_empty", "new_zeros", "new_ones", "new_full",
+              "new_empty_strided", "fill", "zero")  # fmt: skip
+"""Operators that take nothing but the shape of a tensor, so that their result is a constant."""

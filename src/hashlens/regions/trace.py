@@ -1,0 +1,321 @@
+"""Trace: run a network once on one example and write down its program, or refuse it.
+
+Functionalization turns in-place operators and writes into views into plain ones, and a dispatch mode below it sees each
+ATen operator. Whatever depends on the input must be on the allow-list; the rest are constants, computed once.
+"""
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from hashlens.codes.borrow import RunningModule, borrowed, qualified_name, unwrap
+from hashlens.codes.gates import ACTIVATION_MODULES, GATES, MAX_POOLS, Bound, bind
+from hashlens.codes.layers import Layer, lay_out
+from hashlens.codes.model_error import model_error
+from hashlens.codes.observe import first_tensor
+from hashlens.errors import HashlensError, ModelError
+from hashlens.regions.bends import BENDS, EXTREMES, Bend
+from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
+from hashlens.regions.operators import RULES, SHAPE_ONLY, STATISTICS
+from hashlens.regions.program import Program, Step, states
+from hashlens.regions.windows import WindowMax, pool_windows
+
+Tensor = torch.Tensor
+_ACTIVATION_NAMES = {qualified_name(kind) for kind in ACTIVATION_MODULES}
+
+
+def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torch.float64) -> Program:
+    """Return the program of a network; a program is returned as it is.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Piecewise linear. It is evaluated in eval mode, as a copy in `dtype`, and left as it was.
+    x : torch.Tensor
+        Examples ``(n, *shape)``; the first is run.
+    dtype : torch.dtype
+        What to compute in.
+
+    Raises
+    ------
+    ModelError
+        If an operator that depends on the input is neither affine nor a hard gate, the network rejects the example, or
+        mixes the examples of a batch.
+    """
+    if isinstance(model, Program):
+        return model
+    network = _in_dtype(unwrap(model), dtype)
+    device = next((at.device for at in [*network.parameters(), *network.buffers()]), x.device)
+    example = x[:1].to(device=device, dtype=dtype).clone()
+    recorder = _Recorder(example)
+    with borrowed(network), RunningModule(network, recorder.enter, lambda *_: None) as running:
+        runner = running.runner()
+        recorder.running = running
+
+        def called(inputs: Tensor) -> Tensor:
+            output = first_tensor(runner(inputs))
+            if output is None:
+                raise ModelError("the model returns no tensor, so there is nothing that is linear in the input")
+            return output
+
+        try:
+            with recorder:
+                output = torch.func.functionalize(called)(example)
+        except HashlensError:
+            raise
+        except Exception as error:  # whatever a user's network raises
+            if recorder.fault is not None:
+                raise recorder.fault from None
+            raise model_error(error, example) from error
+    wire = recorder.wire(output)
+    if isinstance(wire, _Refused):
+        raise wire.error
+    if not isinstance(wire, Wire):
+        raise ModelError("the output of the model does not depend on its input")
+    program = recorder.program(type(network).__name__, wire, dtype, device)
+    _check_that_examples_stay_apart(network, program, torch.cat([x[:1], x[-1:] if len(x) > 1 else 0.9 * x]))
+    return program
+
+
+def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, pair: Tensor) -> None:
+    """Raise unless the network gives two examples together what the program gives each for itself."""
+    pair = pair.to(device=program.device, dtype=program.dtype)
+    alone, _ = states(program, program.rows(pair))
+    try:
+        with borrowed(network):
+            together = first_tensor(network(pair.clone()))
+    except Exception:  # it takes one example at a time, which is its way of keeping them apart
+        return
+    assert together is not None
+    one, other = (of.flatten().sort().values for of in (alone, together))  # wherever the batch is in the output
+    tolerance = torch.finfo(alone.dtype).eps ** 0.5 * max(1.0, float(one.abs().max()))
+    if one.shape != other.shape or float((one - other).abs().max()) > tolerance:
+        raise ModelError(
+            "the output for one example depends on the others of its batch (or the network is not the same at every "
+            "call), so that an example has no region of its own"
+        )
+
+
+def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    floating = [at for at in [*model.parameters(), *model.buffers()] if at.is_floating_point()]
+    if all(at.dtype == dtype for at in floating):
+        return model
+    try:
+        return copy.deepcopy(model).to(dtype=dtype)
+    except Exception as error:
+        raise ModelError(f"the model cannot be copied to {dtype}: {error}; give it in {dtype}") from error
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """What depends on the indices of a max-pool: no affine function of the input, so the output must not need it."""
+
+    error: ModelError
+
+
+@dataclass
+class _Tape:
+    """Steps as they come, and the shapes of the registers."""
+
+    shapes: list[tuple[int, ...]]
+    steps: list[Step] = field(default_factory=list)
+
+    def register(self, shape: tuple[int, ...]) -> Wire:
+        self.shapes.append(shape)
+        return Wire(len(self.shapes) - 1, shape)
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Write down what a network does with one example.
+
+    Attributes
+    ----------
+    running : RunningModule
+        Which module is running.
+    fault : Exception or None
+        What was refused. A network may hide it on its way up, as scripted ones do.
+    """
+
+    running: RunningModule
+
+    def __init__(self, example: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.fault: Exception | None = None
+        self._tape = _Tape([tuple(example.shape)])
+        # Tensors are known by identity, so they are kept: a freed one's would be given to another.
+        self._known: dict[int, tuple[Wire | _Refused, Tensor]] = {id(example): (Wire(0, tuple(example.shape)), example)}
+        self._example = example
+        self._names: set[str] = set()
+
+    def enter(self, module: torch.nn.Module) -> None:
+        """Refuse, before torch does, a BatchNorm without running statistics, which needs more than one example."""
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
+            raise self._refusal("batch_norm", STATISTICS)
+
+    def wire(self, value: Any) -> Any:
+        """Return what is known of a tensor that depends on the input; anything else as it is."""
+        known = self._known.get(id(value))
+        return value if known is None else known[0]
+
+    def program(self, model: str, output: Wire, dtype: torch.dtype, device: torch.device) -> Program:
+        """Return the program, with the layers of its code laid out."""
+        steps, live = list[Step](), {output.register}
+        for step in reversed(self._tape.steps):  # gates stay: the code holds what the output forgets
+            if step.output in live or not isinstance(step, Affine):
+                live.update(step.inputs)
+                steps.append(step)
+        steps.reverse()
+        placed = iter(lay_out([step.layer for step in steps if not isinstance(step, Affine)]))
+        laid_out = tuple(step if isinstance(step, Affine) else replace(step, layer=next(placed)) for step in steps)
+        return Program(model, laid_out, output.register, tuple(self._tape.shapes), dtype, device)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        wired_args, wired_kwargs = tree_map(self.wire, (args, kwargs))
+        operator = func.overloadpacket.__name__
+        if operator == "copy_" and args[0] is self._example:
+            return func(*args, **kwargs)  # functionalization hands back what the network wrote into its input
+        result = func(*args, **kwargs)
+        used = [at for at in tree_leaves((wired_args, wired_kwargs)) if isinstance(at, (Wire, _Refused))]
+        try:
+            if not used:
+                if torch.Tag.nondeterministic_seeded in func.tags:
+                    raise self._refusal(operator, "draws random numbers, so that the network is no function")
+            elif refused := next((at for at in used if isinstance(at, _Refused)), None):
+                self._spread(refused, result)
+            elif operator not in SHAPE_ONLY or used != [wired_args[0]]:
+                self._record(operator, func, bind(func, wired_args, wired_kwargs), result)
+        except Exception as error:
+            self.fault = error
+            raise
+        return result
+
+    # --- what is written down ------------------------------------------------------------------------------------
+
+    def _record(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
+        bound = {name: value.detach() if isinstance(value, Tensor) else value for name, value in bound.items()}
+        if func.namespace != "aten":
+            raise self._refusal(f"{func.namespace}::{operator}", "is not one of torch's own")
+        if operator in MAX_POOLS:
+            self._pool(operator, bound, result)
+        elif operator in EXTREMES:
+            self._extreme(operator, bound, result)
+        elif operator in BENDS:
+            self._bend(operator, bound, result)
+        elif operator in RULES:
+            self._affine(operator, func, bound, result)
+        elif operator in GATES and GATES[operator].soft:
+            raise self._refusal(operator, "is a soft gate: its pieces are not straight")
+        else:
+            raise self._refusal(operator, "is neither affine in the input nor a hard gate")
+
+    def _affine(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
+        several = isinstance(result, (list, tuple))
+        statistics = several and "batch_norm" in operator
+        for part, tensor in enumerate(result if several else [result]):
+            if statistics and part:
+                return
+            if tensor.dtype != self._tape_dtype:
+                raise self._refusal(operator, f"casts to {str(tensor.dtype).removeprefix('torch.')}")
+            call = Call(func, bound, tuple(tensor.shape), part if several else None)
+            wire = self._tape.register(call.shape)
+            try:
+                self._tape.steps.append(affine_step(RULES[operator], call, wire.register))
+            except NotAffineError as error:
+                raise self._refusal(operator, str(error)) from None
+            self._known[id(tensor)] = (wire, tensor)
+
+    def _bend(self, operator: str, bound: Bound, result: Any) -> None:
+        wire = bound["self"]
+        if not isinstance(wire, Wire) or sum(isinstance(at, Wire) for at in bound.values()) > 1:
+            raise self._refusal(operator, "has breakpoints or slopes that depend on the input")
+        if operator.startswith("rrelu") and bound.get("training"):
+            raise self._refusal(operator, "draws random slopes in training mode")
+        pieces = BENDS[operator](bound)
+        tensor = result[0] if isinstance(result, tuple) else result
+        shape = tuple(tensor.shape)
+        if wire.shape != shape:  # the bounds of a clamp are wider than what they bound
+            expand = torch.ops.aten.expand.default
+            wire = self._derived(expand, {"self": wire, "size": shape}, shape)
+        layer = self._layer(operator, shape, len(pieces.breakpoints))
+        output = self._tape.register(shape)
+        self._tape.steps.append(Bend(wire.register, output.register, layer, pieces))
+        self._known[id(tensor)] = (output, tensor)
+
+    def _extreme(self, operator: str, bound: Bound, result: Tensor) -> None:
+        """maximum(a, b) = b + max(a - b, 0): an affine step, a bend, and an affine step."""
+        shape = tuple(result.shape)
+        difference = self._derived(
+            torch.ops.aten.sub.Tensor, {"self": bound["self"], "other": bound["other"], "alpha": 1}, shape
+        )
+        layer = self._layer(operator, shape, 1)
+        above = self._tape.register(shape)
+        self._tape.steps.append(Bend(difference.register, above.register, layer, EXTREMES[operator]))
+        output = self._derived(torch.ops.aten.add.Tensor, {"self": bound["other"], "other": above, "alpha": 1}, shape)
+        self._known[id(result)] = (output, result)
+
+    def _pool(self, operator: str, bound: Bound, result: Any) -> None:
+        values, indices = result
+        wire = bound["self"]
+        axes = 3 if "3d" in operator else 2
+        out = tuple(values.shape[-axes:])
+        positions, inside = pool_windows(operator, bound, wire.shape[-axes:], out)
+        layer = self._layer(operator, tuple(values.shape), positions.shape[1])
+        output = self._tape.register(tuple(values.shape))
+        device = values.device
+        step = WindowMax(
+            wire.register, output.register, layer, output.shape, axes, positions.to(device), inside.to(device)
+        )
+        self._tape.steps.append(step)
+        self._known[id(values)] = (output, values)
+        reason = "returns indices, on which the output depends"
+        self._spread(_Refused(self._refusal(operator, reason)), indices)
+
+    def _spread(self, refused: _Refused, result: Any) -> None:
+        tensors = [at for at in tree_leaves(result) if isinstance(at, Tensor)]
+        if not tensors:  # a number, by which the network may decide what to do
+            raise refused.error
+        for tensor in tensors:
+            self._known[id(tensor)] = (refused, tensor)
+
+    def _derived(self, func: Any, bound: Bound, shape: tuple[int, ...]) -> Wire:
+        """Write down an affine operator that the network did not run itself, and return its result."""
+        wire = self._tape.register(shape)
+        call = Call(func, bound, shape)
+        self._tape.steps.append(affine_step(RULES[func.overloadpacket.__name__], call, wire.register))
+        return wire
+
+    @property
+    def _tape_dtype(self) -> torch.dtype:
+        return next(iter(self._known.values()))[1].dtype
+
+    # --- names ---------------------------------------------------------------------------------------------------
+
+    def _layer(self, operator: str, shape: tuple[int, ...], planes: int) -> Layer:
+        batch = shape.index(1) if 1 in shape else len(shape)  # the one example; without it, tokens are folded into it
+        units = shape[:batch] + shape[batch + 1 :]
+        layer = Layer(self._name(operator), operator, units, planes)
+        return replace(layer, bits=layer.all_bits)
+
+    def _name(self, operator: str) -> str:
+        """Return the name of a gate, as codes name it."""
+        path, kind = self.running.current
+        base = path if path and kind in _ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
+        name, calls = base, 0
+        while name in self._names:
+            calls += 1
+            name = f"{base}#{calls}"
+        self._names.add(name)
+        return name
+
+    def _refusal(self, operator: str, reason: str) -> ModelError:
+        path, kind = self.running.current
+        where = f"{path or 'the model'} ({kind.rpartition('.')[2]})" if kind else path or "the model"
+        return ModelError(
+            f"{where}: the operator {operator!r} {reason}; regions are exact only for affine operators in eval mode "
+            "and hard gates (ReLU, LeakyReLU, clamp, abs, maximum, max-pool, ...)"
+        )

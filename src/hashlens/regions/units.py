@@ -1,0 +1,88 @@
+"""Units: which bit of which layer a boundary belongs to."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.layers import Layer
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of a network.
+
+    Attributes
+    ----------
+    layer : str
+        Its layer.
+    index : tuple of int
+        Where it is in the activation of one example.
+    plane : int
+        Which of its bits: 0 or 1 for the lower or upper breakpoint of a ReLU6, the element of a max-pool's window.
+    """
+
+    layer: str
+    index: tuple[int, ...]
+    plane: int = 0
+
+    def __str__(self) -> str:
+        where = ", ".join(map(str, self.index))
+        return f"{self.layer}[{where}]" + (f".{self.plane}" if self.plane else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Units(Sequence["Unit | None"]):
+    """A unit for each of n boundaries, or None where there is no boundary.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        The layers of the code.
+    bits : numpy.ndarray
+        int64 ``(n,)``: the bit of the code, padding not counted; -1 for none.
+    """
+
+    layers: tuple[Layer, ...]
+    bits: npt.NDArray[np.int64]
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        return np.cumsum([layer.bits for layer in self.layers])
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def __getitem__(self, at):  # type: ignore[no-untyped-def]
+        """Return the unit at one place, or the units of a slice."""
+        if isinstance(at, slice):
+            return Units(self.layers, self.bits[at])
+        bit = int(self.bits[at])
+        if bit < 0:
+            return None
+        number = int(np.searchsorted(self._ends, bit, side="right"))
+        layer = self.layers[number]
+        unit, plane = divmod(bit - int(self._ends[number]) + layer.bits, layer.planes)
+        return Unit(layer.name, tuple(map(int, np.unravel_index(unit, layer.shape))), plane)
+
+    def __iter__(self) -> Iterator["Unit | None"]:
+        return (self[at] for at in range(len(self)))
+
+
+def nearest_unit(distances: Iterable[Tensor], rows: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smallest of the distances ``(rows, bits)`` of each layer, and its bit; infinity and -1 for none."""
+    nearest = like.new_full((rows,), inf)
+    bit = torch.full((rows,), -1, dtype=torch.int64, device=like.device)
+    start = 0
+    for layer in distances:
+        value, position = layer.expand(rows, -1).min(dim=1)
+        closer = value < nearest
+        nearest, bit = torch.where(closer, value, nearest), torch.where(closer, position + start, bit)
+        start += layer.shape[1]
+    return nearest, bit
