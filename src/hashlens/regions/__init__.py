@@ -1,10 +1,33 @@
-"""Exact geometry of piecewise linear networks: the region of an example, chords, and segments cut into pieces."""
+"""Exact geometry of piecewise linear networks: regions of examples, chords, segments and planes."""
 
 from hashlens.regions.affine import AffineMap
 from hashlens.regions.along import Along, along
-from hashlens.regions.at import Region, at
+from hashlens.regions.at import Halfspaces, Radius, Region, at
+from hashlens.regions.boundary import DecisionBoundary, decision_boundary
 from hashlens.regions.chord import Chord, chord
+from hashlens.regions.plane import Plane, plane
 from hashlens.regions.program import Program
+from hashlens.regions.slices import Slice
 from hashlens.regions.trace import trace
+from hashlens.regions.units import Unit, Units
 
-__all__ = ["AffineMap", "Along", "Chord", "Program", "Region", "along", "at", "chord", "trace"]
+__all__ = [
+    "AffineMap",
+    "Along",
+    "Chord",
+    "DecisionBoundary",
+    "Halfspaces",
+    "Plane",
+    "Program",
+    "Radius",
+    "Region",
+    "Slice",
+    "Unit",
+    "Units",
+    "along",
+    "at",
+    "chord",
+    "decision_boundary",
+    "plane",
+    "trace",
+]

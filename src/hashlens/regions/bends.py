@@ -90,6 +90,25 @@ class Bend:
         norm: Tensor = torch.linalg.vector_norm(tangents, order, dim=0).flatten(1)
         return norm.repeat_interleave(self.layer.planes, dim=1) if self.layer.planes > 1 else norm
 
+    def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the affine functions whose zeros are where bits flip.
+
+        Parameters
+        ----------
+        values, tangents : torch.Tensor
+            ``(rows, *shape)`` and ``(directions, rows, *shape)``.
+
+        Returns
+        -------
+        torch.Tensor, torch.Tensor
+            ``(rows, bits)`` and ``(directions, rows, bits)``, breakpoint after breakpoint.
+        """
+        heights = [(values - at).flatten(1) for at in self.pieces.breakpoints]
+        slopes = tangents.flatten(2)
+        if len(heights) == 1:
+            return heights[0], slopes
+        return torch.cat(heights, dim=1), torch.cat([slopes] * len(heights), dim=2)
+
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return where on straight lines ``values + t * tangents`` bits flip.
 

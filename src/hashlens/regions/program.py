@@ -181,6 +181,14 @@ class Flow:
         self._values = {key: rows.index_select(0, parents) for key, rows in self._values.items()}
         self._tangents = {key: rows.index_select(1, parents) for key, rows in self._tangents.items()}
 
+    def part(self, rows: Tensor) -> "Flow":
+        """Return a flow of its own that goes on from here with some rows, int64."""
+        flow = Flow(self.program)
+        flow._values = {key: at.index_select(0, rows) for key, at in self._values.items()}
+        flow._tangents = {key: at.index_select(1, rows) for key, at in self._tangents.items()}
+        flow._position = self._position
+        return flow
+
     def compress(self) -> None:
         """Replace shared tangents by fewer ones with the same 2-norms: those of all that follows stay as they are.
 

@@ -5,7 +5,7 @@ from math import inf, prod
 
 import torch
 
-from hashlens.codes.gates import Bound, _windows
+from hashlens.codes.gates import Bound, axis_windows
 from hashlens.codes.layers import Layer
 
 Tensor = torch.Tensor
@@ -84,6 +84,12 @@ class WindowMax:
         norm: Tensor = torch.linalg.vector_norm(self.slack_tangents(state, tangents), order, dim=0)
         return norm
 
+    def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the elements of each window, ``(rows, windows, elements)`` and ``(directions, rows, ...)``."""
+        window = self.positions.shape[1]
+        heights = self._elements(values, -inf).reshape(len(values), -1, window)
+        return heights, self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window)
+
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return where on straight lines ``values + t * tangents`` windows change their winner.
 
@@ -141,7 +147,7 @@ def pool_windows(operator: str, bound: Bound, space: tuple[int, ...], out: tuple
     """
     positions, inside = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
     for axis, (size, outputs) in enumerate(zip(space, out, strict=True)):
-        starts, extent, step = _windows(operator, bound, axis, size, outputs)
+        starts, extent, step = axis_windows(operator, bound, axis, size, outputs)
         here = starts[:, None] + step * torch.arange(extent)
         ends = -(-(torch.arange(outputs) + 1) * size // outputs) if operator.startswith("adaptive") else size
         within = (here >= 0) & (here < torch.as_tensor(ends).reshape(-1, 1))

@@ -1,0 +1,176 @@
+"""Mesh: a rectangle divided into convex faces, in half-edges."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+OUTSIDE = -1
+"""The face around the mesh."""
+
+
+@dataclass(eq=False)
+class Mesh:
+    """A planar subdivision that is cut finer and finer.
+
+    Attributes
+    ----------
+    points : numpy.ndarray
+        float64 ``(vertices, 2)``.
+    born : numpy.ndarray
+        int64 ``(vertices, 1)``: the line that made a vertex.
+    half : numpy.ndarray
+        int64 ``(half-edges, 4)``: successor around the face, twin, face, and the vertex that it leaves.
+    first : numpy.ndarray
+        int64 ``(faces, 1)``: a half-edge of each face.
+    counts : numpy.ndarray
+        int64 ``(3,)``: vertices, half-edges, faces; the arrays have room for more.
+    extent : numpy.ndarray
+        float64 ``(2,)``: the largest coordinates in magnitude.
+    """
+
+    points: Floats
+    born: Ints
+    half: Ints
+    first: Ints
+    counts: Ints
+    extent: Floats
+
+    @classmethod
+    def rectangle(cls, left: float, right: float, bottom: float, top: float) -> "Mesh":
+        """Return the mesh with one face."""
+        corners = np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+        inner = [[(at + 1) % 4, 4 + at, 0, at] for at in range(4)]
+        outer = [[4 + (at - 1) % 4, at, OUTSIDE, (at + 1) % 4] for at in range(4)]
+        half, first = np.array(inner + outer, np.int64), np.zeros((1, 1), np.int64)
+        return cls(corners, np.full((4, 1), -1), half, first, np.array([4, 8, 1]), np.abs(corners).max(axis=0))
+
+    def cut(
+        self, faces: Ints, values: torch.Tensor, slopes: torch.Tensor, label: int, noise: float, resolution: float
+    ) -> tuple[Ints, Ints]:
+        """Cut faces where affine functions on them are zero, or where windows of them change their largest.
+
+        Parameters
+        ----------
+        faces : numpy.ndarray
+            int64 ``(rows,)``.
+        values, slopes : torch.Tensor
+            ``(rows, lines)`` or ``(rows, windows, elements)``, and with one axis of two in front: at s, t the functions
+            are ``values + s * slopes[0] + t * slopes[1]``.
+        label : int
+            Names lines, so that faces agree on their vertices: so many numbers from here on are used for this gate.
+        noise : float
+            What is zero, as a share of the largest value of a row.
+        resolution : float
+            What is no distance, as a share of the extent.
+
+        Returns
+        -------
+        numpy.ndarray, numpy.ndarray
+            Of each part the row that it is a part of, and its face: int64 ``(parts,)``, rows in order.
+        """
+        from hashlens.regions.cutting import cut_lines, cut_windows
+
+        arrays = (self.points, self.born, self.half, self.first, self.counts)
+        kernel = cut_lines if values.ndim == 2 else cut_windows
+        lines = (np.ascontiguousarray(of.cpu().numpy(), np.float64) for of in (values, *slopes))
+        parents, parts, found, *arrays = kernel(faces, *lines, label, noise, resolution, self.extent, *arrays)
+        self.points, self.born, self.half, self.first = arrays
+        return parents[:found, 0], parts[:found, 0]
+
+    def copy(self) -> "Mesh":
+        """Return a mesh that may be cut further by itself."""
+        return Mesh(
+            self.points.copy(), self.born.copy(), self.half.copy(), self.first.copy(), self.counts.copy(), self.extent
+        )
+
+    @property
+    def vertices(self) -> Floats:
+        """Corners of faces, float64 ``(vertices, 2)``."""
+        return self.points[: self.counts[0]]
+
+    @property
+    def edges(self) -> tuple[Ints, Ints]:
+        """The faces at both sides ``(edges, 2)``, -1 outside, and the vertices at both ends ``(edges, 2)``."""
+        half = self.half[: self.counts[1]]
+        one = np.flatnonzero(np.arange(len(half)) < half[:, 1])
+        sides = half[np.stack([one, half[one, 1]], axis=1)]
+        return sides[..., 2], sides[..., 3]
+
+    def outlines(self) -> tuple[Ints, Ints]:
+        """Return the corners of all faces, anticlockwise, one face behind the other, and where each begins."""
+        half, faces = self.half[: self.counts[1]], int(self.counts[2])
+        sizes = np.bincount(half[half[:, 2] >= 0, 2], minlength=faces)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        corners = np.empty(starts[-1], np.int64)
+        at, left = self.first[:faces, 0].copy(), np.arange(faces)
+        for turn in range(int(sizes.max())):
+            left = left[sizes[left] > turn]
+            corners[starts[left] + turn] = half[at[left], 3]
+            at[left] = half[at[left], 0]
+        return corners, starts
+
+    def centers(self, faces: Ints) -> Floats:
+        """Return the mean of the corners of faces, float64 ``(faces, 2)``: inside, as they are convex."""
+        from hashlens.regions.cutting import centers
+
+        found: Floats = centers(faces, self.points, self.half, self.first)
+        return found
+
+    def areas(self) -> Floats:
+        """Return the area of each face, float64 ``(faces,)``."""
+        corners, starts = self.outlines()
+        sizes = np.diff(starts)
+        # Seen from their own first corner, small faces keep their digits.
+        here = self.points[corners] - np.repeat(self.points[corners[starts[:-1]]], sizes, axis=0)
+        following = np.arange(1, len(corners) + 1)
+        following[starts[1:] - 1] = starts[:-1]
+        x, y = here.T
+        doubled: Floats = np.add.reduceat(x * y[following] - x[following] * y, starts[:-1])
+        return doubled / 2
+
+    def merged(self, group: Ints) -> "Mesh":
+        """Return the mesh in which faces of one group ``(faces,)``, numbered from 0, are one face.
+
+        What is joined must be convex. Vertices that no edge ends on any more are left out.
+        """
+        half = self.half[: self.counts[1]]
+        owner = np.where(half[:, 2] >= 0, group[half[:, 2]], OUTSIDE)
+        kept = owner != owner[half[:, 1]]
+        if kept.all():
+            return self
+        following = half[:, 0].copy()
+        while (inner := kept & ~kept[following]).any():
+            following[inner] = half[half[following[inner], 1], 0]
+        # A vertex that only two edges meet at is none, but for the corners of the rectangle.
+        meeting = np.bincount(half[kept, 3], minlength=len(self.points))
+        through = (meeting == 2) & (np.arange(len(self.points)) >= 4)
+        stays = kept & ~through[half[:, 3]]
+        while (passed := through[half[following, 3]] & stays).any():
+            following[passed] = following[following[passed]]
+        return _renumbered(half, owner, following, stays, self.points, self.born, self.extent)
+
+
+def _renumbered(
+    half: Ints, owner: Ints, following: Ints, stays: npt.NDArray[np.bool_], points: Floats, born: Ints, extent: Floats
+) -> Mesh:
+    """Return a mesh of the half-edges that stay. The twin of one that leaves u for v is the one that leaves v for u."""
+    number = np.cumsum(stays) - 1
+    tails = half[stays, 3]
+    used, tail = np.unique(tails, return_inverse=True)
+    successor = number[following[stays]]
+    head = tail[successor]
+    # Two convex faces share at most one edge, so the faces at its sides and its ends name it.
+    forward = np.lexsort((head, tail))
+    backward = np.lexsort((tail, head))
+    twin = np.empty(len(tail), np.int64)
+    twin[forward] = backward
+    faces = owner[stays]
+    first = np.zeros((int(faces.max()) + 1, 1), np.int64)
+    first[faces[faces >= 0], 0] = np.flatnonzero(faces >= 0)
+    table = np.stack([successor, twin, faces, tail], axis=1)
+    counts = np.array([len(used), len(table), len(first)])
+    return Mesh(points[used], born[used], table, first, counts, extent)

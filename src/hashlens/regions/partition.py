@@ -1,0 +1,87 @@
+"""Partition: cut a slice into linear regions, gate after gate.
+
+The slice is one face at first. In front of each gate every face is cut along the lines where a unit flips on it, so
+that on the parts the gate is one straight piece; the parts go on as rows that carry the network's affine map on them.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.packing import Packed, pack_bits
+from hashlens.errors import DataError
+from hashlens.regions.mesh import Mesh
+from hashlens.regions.program import Flow, Gate, Program
+from hashlens.regions.slices import Slice
+from hashlens.regions.windows import WindowMax
+
+Tensor = torch.Tensor
+NOISE = 450
+"""Rounding of a pre-activation, in machine epsilons of the largest of its layer: 1e-13 in float64."""
+RESOLUTION = 4500
+"""What is no distance, in machine epsilons of the box: 1e-12 in float64."""
+BUDGET = 1 << 22
+"""Numbers that the widest tensor of the rows in work may take; what waits in front of a gate is as much again."""
+
+
+def _names(gate: Gate) -> int:
+    """Return how many lines a gate may cut along."""
+    window = gate.positions.shape[1] if isinstance(gate, WindowMax) else 1
+    return int(gate.layer.bits) * window
+
+
+def partition(
+    program: Program, flat: Slice, mesh: Mesh, most: int, advance: Callable[[str], None]
+) -> Iterator[tuple[npt.NDArray[np.int64], Packed, Tensor, Tensor]]:
+    """Cut the mesh of a slice into linear regions.
+
+    What is found of some faces goes on to the end before the next are taken up, so that memory is held to a chunk of
+    rows for each gate.
+
+    Yields
+    ------
+    faces, packed, value, slope
+        Some faces that are done, int64 ``(faces,)``; their packed codes, uint8 ``(faces, row_bytes)``; and the output
+        on them, ``value + s * slope[0] + t * slope[1]``: ``(faces, *output)`` and ``(2, faces, *output)``.
+
+    Raises
+    ------
+    DataError
+        If there are more than `most`.
+    """
+    origin, directions = (
+        of.to(device=program.device, dtype=program.dtype) for of in (flat.origin[None], flat.directions)
+    )
+    whole = Flow(program, program.rows(origin), program.rows(directions)[:, None])
+    epsilon = torch.finfo(program.dtype).eps
+    labels = np.concatenate([[0], np.cumsum([_names(gate) for gate in program.gates])])
+    chunk = max(1, BUDGET // (3 * program.width))
+    work = [(whole, 0, np.zeros(1, np.int64), np.zeros((1, 0), np.uint8))]
+    while work:
+        flow, depth, faces, packed = work.pop()
+        gate = next(iter(flow), None)
+        if gate is None:
+            yield faces, packed, flow.value, flow.tangent
+            continue
+        lines = gate.lines(flow.value, flow.tangent)
+        parents, faces = mesh.cut(faces, *lines, int(labels[depth]), NOISE * epsilon, RESOLUTION * epsilon)
+        if mesh.counts[2] > most:
+            raise DataError(f"more than {most:,} regions; give a smaller box, or a larger max_regions=")
+        advance(f"{mesh.counts[2]:,}")
+        for first in range(0, len(faces), chunk):
+            some = slice(first, first + chunk)
+            part = flow.part(torch.as_tensor(parents[some], device=program.device))
+            bits = _passed(part, gate, mesh.centers(faces[some]))
+            work.append((part, depth + 1, faces[some], np.concatenate([packed[parents[some]], bits], axis=1)))
+
+
+def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64]) -> Packed:
+    """Pass the gate in front on the pieces that points inside are on, s and t ``(rows, 2)``; return the bits."""
+    # The mean of the corners is inside, where rounding cannot mistake a unit: it is zero only on the border.
+    where = torch.as_tensor(inside).to(flow.value)
+    s, t = (of.reshape(-1, *[1] * (flow.value.dim() - 1)) for of in where.T)
+    state = gate.state(flow.value + s * flow.tangent[0] + t * flow.tangent[1])
+    flow.bend(state)
+    return pack_bits(gate.bits(state).cpu().numpy())

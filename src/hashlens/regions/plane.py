@@ -1,0 +1,334 @@
+"""Plane: the linear regions of a network on a two-dimensional slice, as polygons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import RenderableType
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.packing import Packed, pack_bits
+from hashlens.errors import DataError, ModelError
+from hashlens.progress import bar
+from hashlens.regions.at import Region, at
+from hashlens.regions.mesh import Mesh
+from hashlens.regions.partition import partition
+from hashlens.regions.program import Program, states
+from hashlens.regions.slices import Box, Slice, checked_box, given_slice, principal_slice, slice_through
+from hashlens.regions.trace import trace
+from hashlens.regions.units import Units
+from hashlens.regions.windows import WindowMax
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+Tensor = torch.Tensor
+MAX_REGIONS = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Plane(Result):
+    """The linear regions of a network on a plane, as polygons.
+
+    Attributes
+    ----------
+    slice : Slice
+        The plane, and the box on it.
+    program : Program
+        The network.
+    mesh : Mesh
+        The polygons as a mesh.
+    codes : Codes
+        The code of each face: a row for each polygon.
+    value, slope : torch.Tensor
+        ``(faces, *output)`` and ``(2, faces, *output)``: at s, t on a face the output is
+        ``value + s * slope[0] + t * slope[1]``.
+    """
+
+    slice: Slice
+    program: Program = field(repr=False)
+    mesh: Mesh = field(repr=False)
+    codes: Codes = field(repr=False)
+    value: Tensor = field(repr=False)
+    slope: Tensor = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def count(self) -> int:
+        """How many regions the plane has in the box."""
+        return len(self)
+
+    @property
+    def box(self) -> Box:
+        """``(left, right, bottom, top)``: bounds of s and of t."""
+        return self.slice.box
+
+    @property
+    def vertices(self) -> npt.NDArray[np.float64]:
+        """Corners of polygons as s, t, float64 ``(vertices, 2)``."""
+        return self.mesh.vertices
+
+    @property
+    def edges(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The faces at both sides of each edge, -1 outside the box, and the vertices at its ends: ``(edges, 2)``."""
+        return self.mesh.edges
+
+    @cached_property
+    def adjacency(self) -> npt.NDArray[np.int64]:
+        """The pairs of faces that share an edge, int64 ``(inner edges, 2)``."""
+        faces = self.edges[0]
+        return faces[(faces >= 0).all(axis=1)]
+
+    @cached_property
+    def units(self) -> Units:
+        """The unit that flips across each pair in `adjacency`: the first, in order of execution, of several."""
+        first = [np.zeros(0, np.int64)]
+        step = max(1, (1 << 25) // max(1, self.codes.code_bits))
+        for pairs in np.split(self.adjacency, range(step, len(self.adjacency), step)):
+            differ = self.codes[pairs[:, 0]].unpack() != self.codes[pairs[:, 1]].unpack()
+            first.append(np.where(differ.any(axis=1), differ.argmax(axis=1), -1))
+        return Units(self.codes.layers, np.concatenate(first))
+
+    @cached_property
+    def outlines(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The vertices around each face, anticlockwise, one face behind the other; and where each face begins."""
+        return self.mesh.outlines()
+
+    def polygon(self, face: int) -> npt.NDArray[np.float64]:
+        """Return the corners of a face as s, t, anticlockwise, float64 ``(corners, 2)``."""
+        corners, starts = self.outlines
+        return self.vertices[corners[starts[face] : starts[face + 1]]]
+
+    @cached_property
+    def areas(self) -> npt.NDArray[np.float64]:
+        """The area of each face in s and t, float64 ``(faces,)``; they add up to the box."""
+        return self.mesh.areas()
+
+    @cached_property
+    def centers(self) -> npt.NDArray[np.float64]:
+        """A point inside each face, float64 ``(faces, 2)``."""
+        return self.mesh.centers(np.arange(len(self)))
+
+    def region(self, faces: Sequence[int] | npt.NDArray[np.int64] | None = None) -> Region:
+        """Return the regions of the whole input space that faces are slices of, with affine map, radius and all."""
+        chosen = self.centers if faces is None else self.centers[np.asarray(faces)]
+        return at(self.program, self.slice.points(chosen))
+
+    def output(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> Tensor:
+        """Return what the affine maps of `faces` ``(n,)`` are at s, t ``(n, 2)``, ``(n, *output)``."""
+        rows = torch.as_tensor(np.asarray(faces, np.int64))
+        where = torch.as_tensor(np.asarray(coordinates, np.float64)).to(self.value)
+        s, t = (of.reshape(-1, *[1] * (self.value.dim() - 1)) for of in where.T)
+        output: Tensor = self.value[rows] + s * self.slope[0, rows] + t * self.slope[1, rows]
+        return output
+
+    @cached_property
+    def gradient_norms(self) -> npt.NDArray[np.float64]:
+        """How steep the output is along the plane: Frobenius norm of its derivative, per unit of the input, (faces,).
+
+        For a network of two inputs and one output this is the norm of its gradient.
+        """
+        metric = np.linalg.inv(np.linalg.cholesky(_gram(self.slice)))
+        slope = self.slope.flatten(2).cpu().numpy().astype(np.float64)
+        norms: npt.NDArray[np.float64] = np.sqrt((np.tensordot(metric, slope, axes=1) ** 2).sum(axis=(0, 2)))
+        return norms
+
+    @cached_property
+    def classes(self) -> npt.NDArray[np.int64]:
+        """The class predicted in the middle of each face: of the largest output; 1 where a single one is positive."""
+        return predicted(self.output(self.centers, np.arange(len(self))))
+
+    def locate(self, coordinates: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return the face that each s, t ``(n, 2)`` lies in, int64 ``(n,)``; -1 outside the box.
+
+        Raises
+        ------
+        DataError
+            If they are not pairs of numbers. For examples, see ``plane.slice.project``.
+        """
+        from hashlens.regions.cutting import locate
+
+        where = np.asarray(coordinates, np.float64)
+        if where.ndim != 2 or where.shape[1] != 2:
+            raise DataError(
+                f"coordinates must be (n, 2), received {where.shape}; slice.project(x) has those of examples"
+            )
+        corners, starts = self.outlines
+        found: npt.NDArray[np.int64] = locate(np.ascontiguousarray(where), self.vertices, corners, starts)
+        return found
+
+    def points_in(self, x: Any, within: float = 1e-6) -> npt.NDArray[np.int64]:
+        """Return the face that each example ``(n, *input)`` lies in, int64 ``(n,)``; -1 off the plane or the box.
+
+        Parameters
+        ----------
+        x : torch.Tensor or numpy.ndarray
+            Examples.
+        within : float
+            How far from the plane an example may be, in units of the input.
+        """
+        coordinates, distance = self.slice.project(x)
+        return np.where(distance <= within, self.locate(coordinates), -1)
+
+    def sampled_count(self, per_side: int = 1001) -> int:
+        """Return how many regions a grid of ``per_side ** 2`` points finds: never more, since it misses small ones."""
+        if per_side < 2:
+            raise DataError(f"a grid has at least 2 points per side, received {per_side}")
+        left, right, bottom, top = self.box
+        seen: set[bytes] = set()
+        s, step = np.linspace(left, right, per_side), self.program.chunk()
+        for t in np.linspace(bottom, top, per_side):
+            row = self.slice.points(np.stack([s, np.full(per_side, t)], axis=1))
+            for chunk in torch.split(row.to(device=self.program.device, dtype=self.program.dtype), step):
+                _, found = states(self.program, self.program.rows(chunk))
+                seen.update(map(bytes, _bits(self.program, found, len(chunk))))
+        return len(seen)
+
+    def __rich__(self) -> RenderableType:
+        left, right, bottom, top = self.box
+        share = np.sort(self.areas)[::-1] / self.areas.sum()
+        half = int(np.searchsorted(np.cumsum(share), 0.5)) + 1
+        rows = [
+            ("regions", number(self.count)),
+            ("edges", number(len(self.edges[0]))),
+            ("vertices", number(len(self.vertices))),
+            ("regions that cover half of the area", number(half)),
+            ("median area / mean area", number(float(np.median(share) * len(share)))),
+        ]
+        return table(f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]", ("", ""), rows)
+
+
+def plane(
+    model: torch.nn.Module | Program,
+    box: Sequence[float] | None = None,
+    *,
+    origin: Any = None,
+    directions: Any = None,
+    through: Any = None,
+    pca: Any = None,
+    dtype: torch.dtype = torch.float64,
+    max_regions: int = MAX_REGIONS,
+) -> Plane:
+    """Return the exact partition of a plane into linear regions.
+
+    The plane is given as ``origin`` and ``directions``, as ``through`` three examples, or as the principal plane
+    (``pca``) of many. A network of two inputs needs none of them.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or Program
+        A piecewise linear network, or one already traced.
+    box : sequence of float, optional
+        ``(left, right, bottom, top)``: bounds of the coordinates s and t on the plane. By default -1 to 1, or what is
+        around the examples given.
+    origin, directions : torch.Tensor or numpy.ndarray, optional
+        ``input`` and ``(2, *input)``, floating point: s and t are in units of the directions.
+    through : torch.Tensor or numpy.ndarray, optional
+        Three examples ``(3, *input)``, floating point: s and t are in units of the input.
+    pca : torch.Tensor or numpy.ndarray, optional
+        Examples ``(n, *input)``, floating point.
+    dtype : torch.dtype
+        What to compute in.
+    max_regions : int
+        Stop with an error where there are more.
+
+    Raises
+    ------
+    ModelError
+        If the network is not piecewise linear, or rejects the examples.
+    DataError
+        If what is given is no plane or no box, or there are more regions than `max_regions`.
+
+    Examples
+    --------
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.ReLU())
+    >>> _ = torch.nn.init.eye_(net[0].weight)
+    >>> plane(net, box=(-1, 1, -1, 1)).count
+    4
+    """
+    flat = _slice(model, box, origin, directions, through, pca)
+    with torch.no_grad():
+        program = trace(model, flat.origin[None], dtype)
+        if program.input_shape != tuple(flat.origin.shape):
+            expected, got = tuple(program.input_shape), tuple(flat.origin.shape)
+            raise DataError(f"the plane is one of inputs {got}, but the network was traced for {expected}")
+        mesh = Mesh.rectangle(*flat.box)
+        with bar("regions") as advance:
+            leaves = list(partition(program, flat, mesh, max_regions, advance))
+    faces, packed, values, slopes = zip(*leaves, strict=True)
+    order = np.argsort(np.concatenate(faces))
+    codes = program.codes([np.concatenate(packed)[order]], len(order))
+    value = torch.cat(values).cpu()[order].reshape(len(order), *program.output_shape)
+    slope = torch.cat(slopes, dim=1).cpu()[:, order].reshape(2, len(order), *program.output_shape)
+    whole = Plane(flat, program, mesh, codes, value, slope)
+    return _joined(whole) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
+
+
+def predicted(output: Tensor) -> npt.NDArray[np.int64]:
+    """Return the class of each output ``(n, *output)``: of the largest; 1 where a single one is positive, else 0."""
+    flat = output.flatten(1)
+    classes: npt.NDArray[np.int64] = (
+        (flat[:, 0] > 0).long() if flat.shape[1] == 1 else flat.argmax(dim=1)
+    ).cpu().numpy()  # fmt: skip
+    return classes
+
+
+def _slice(
+    model: torch.nn.Module | Program, box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any
+) -> Slice:
+    given = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
+    if len(given) > 1 or (origin is None) != (directions is None):
+        raise DataError("give one of origin= with directions=, through= or pca=")
+    if origin is not None:
+        return given_slice(origin, directions, box)
+    if through is not None:
+        return slice_through(through, box)
+    if pca is not None:
+        return principal_slice(pca, box)
+    try:
+        takes_two = trace(model, torch.zeros(1, 2)).input_shape == (2,)
+    except ModelError as error:
+        if error.__cause__ is None:  # it takes two numbers, but is not piecewise linear
+            raise
+        takes_two = False
+    if not takes_two:
+        raise DataError(
+            "the network does not take two numbers; give through= three examples, pca=, or origin= and directions="
+        )
+    return Slice(
+        torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64), checked_box(box or (-1, 1, -1, 1))
+    )
+
+
+def _bits(program: Program, found: list[Tensor], rows: int) -> Packed:
+    packed = [pack_bits(gate.bits(state).cpu().numpy()) for gate, state in zip(program.gates, found, strict=True)]
+    return np.concatenate([np.zeros((rows, 0), np.uint8), *packed], axis=1)
+
+
+def _joined(whole: Plane) -> Plane:
+    """Return the plane with faces of one code joined: max-pools are cut along lines that go on where a third wins."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    one, other = whole.adjacency.T
+    same = (whole.codes.packed[one] == whole.codes.packed[other]).all(axis=1)
+    links = coo_array((np.ones(int(same.sum())), (one[same], other[same])), shape=(len(whole), len(whole)))
+    count, group = connected_components(links, directed=False)
+    if count == len(whole):
+        return whole
+    # The largest part of each group speaks for it: its affine map has rounded least.
+    order = np.lexsort((-whole.areas, group))
+    chosen = order[np.searchsorted(group[order], np.arange(count))]
+    mesh = whole.mesh.merged(group.astype(np.int64))
+    return Plane(whole.slice, whole.program, mesh, whole.codes[chosen], whole.value[chosen], whole.slope[:, chosen])
+
+
+def _gram(flat: Slice) -> npt.NDArray[np.float64]:
+    basis = flat.directions.flatten(1).numpy()
+    gram: npt.NDArray[np.float64] = basis @ basis.T
+    return gram
