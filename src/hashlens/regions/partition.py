@@ -73,15 +73,21 @@ def partition(
         for first in range(0, len(faces), chunk):
             some = slice(first, first + chunk)
             part = flow.part(torch.as_tensor(parents[some], device=program.device))
-            bits = _passed(part, gate, mesh.centers(faces[some]))
+            bits = _passed(part, gate, mesh.centers(faces[some]), mesh.extent)
             work.append((part, depth + 1, faces[some], np.concatenate([packed[parents[some]], bits], axis=1)))
 
 
-def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64]) -> Packed:
+def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt.NDArray[np.float64]) -> Packed:
     """Pass the gate in front on the pieces that points inside are on, s and t ``(rows, 2)``; return the bits."""
-    # The mean of the corners is inside, where rounding cannot mistake a unit: it is zero only on the border.
     where = torch.as_tensor(inside).to(flow.value)
     s, t = (of.reshape(-1, *[1] * (flow.value.dim() - 1)) for of in where.T)
-    state = gate.state(flow.value + s * flow.tangent[0] + t * flow.tangent[1])
+    value = flow.value + s * flow.tangent[0] + t * flow.tangent[1]
+    # The mean of the corners is inside, where rounding cannot mistake a unit: it is zero only on the border. But the
+    # elements of a window may be equal on all of the face, as in the dark of an image.
+    if isinstance(gate, WindowMax):
+        scale = flow.value.abs() + extent[0] * flow.tangent[0].abs() + extent[1] * flow.tangent[1].abs()
+        state = gate.state(value, NOISE * torch.finfo(value.dtype).eps * scale.flatten(1).amax(dim=1))
+    else:
+        state = gate.state(value)
     flow.bend(state)
     return pack_bits(gate.bits(state).cpu().numpy())

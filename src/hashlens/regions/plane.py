@@ -18,7 +18,7 @@ from hashlens.regions.at import Region, at
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.partition import partition
 from hashlens.regions.program import Program, states
-from hashlens.regions.slices import Box, Slice, checked_box, given_slice, principal_slice, slice_through
+from hashlens.regions.slices import Box, Slice, given_slice, principal_slice, slice_through
 from hashlens.regions.trace import trace
 from hashlens.regions.units import Units
 from hashlens.regions.windows import WindowMax
@@ -251,9 +251,11 @@ def plane(
     >>> plane(net, box=(-1, 1, -1, 1)).count
     4
     """
-    flat = _slice(model, box, origin, directions, through, pca)
+    flat = _slice(box, origin, directions, through, pca)
     with torch.no_grad():
-        program = trace(model, flat.origin[None], dtype)
+        program = _program_of_two(model, dtype) if flat is None else trace(model, flat.origin[None], dtype)
+        if flat is None:
+            flat = given_slice(torch.zeros(2), torch.eye(2), box)
         if program.input_shape != tuple(flat.origin.shape):
             expected, got = tuple(program.input_shape), tuple(flat.origin.shape)
             raise DataError(f"the plane is one of inputs {got}, but the network was traced for {expected}")
@@ -278,9 +280,8 @@ def predicted(output: Tensor) -> npt.NDArray[np.int64]:
     return classes
 
 
-def _slice(
-    model: torch.nn.Module | Program, box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any
-) -> Slice:
+def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
+    """Return the slice that was asked for, or None where none was."""
     given = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
     if len(given) > 1 or (origin is None) != (directions is None):
         raise DataError("give one of origin= with directions=, through= or pca=")
@@ -288,21 +289,23 @@ def _slice(
         return given_slice(origin, directions, box)
     if through is not None:
         return slice_through(through, box)
-    if pca is not None:
-        return principal_slice(pca, box)
+    return None if pca is None else principal_slice(pca, box)
+
+
+def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Program:
+    """Return the program of a network whose inputs are two numbers."""
+    needed = DataError(
+        "the network does not take two numbers; give through= three examples, pca=, or origin= and directions="
+    )
     try:
-        takes_two = trace(model, torch.zeros(1, 2)).input_shape == (2,)
+        program = trace(model, torch.zeros(1, 2), dtype)
     except ModelError as error:
         if error.__cause__ is None:  # it takes two numbers, but is not piecewise linear
             raise
-        takes_two = False
-    if not takes_two:
-        raise DataError(
-            "the network does not take two numbers; give through= three examples, pca=, or origin= and directions="
-        )
-    return Slice(
-        torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64), checked_box(box or (-1, 1, -1, 1))
-    )
+        raise needed from error
+    if program.input_shape != (2,):
+        raise needed
+    return program
 
 
 def _bits(program: Program, found: list[Tensor], rows: int) -> Packed:

@@ -44,9 +44,16 @@ class WindowMax:
         """Registers of its arguments."""
         return (self.input,)
 
-    def state(self, values: Tensor) -> Tensor:
-        """Return the winner of each window, the first of equals, from the input ``(rows, *shape)``."""
-        return self._elements(values, -inf).argmax(-1)
+    def state(self, values: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return the winner of each window, the first of equals, from the input ``(rows, *shape)``.
+
+        Elements that differ by no more than `noise` ``(rows,)`` are equal.
+        """
+        elements = self._elements(values, -inf)
+        if noise is None:
+            return elements.argmax(-1)
+        least = elements.amax(-1, keepdim=True) - noise.reshape(-1, *[1] * (elements.dim() - 1))
+        return (elements >= least).byte().argmax(-1)
 
     def bits(self, state: Tensor) -> Tensor:
         """Return the bits of the code, one-hot, bool ``(rows, bits)``."""
