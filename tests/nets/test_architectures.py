@@ -41,6 +41,8 @@ def test_parameter_counts_are_the_published_ones(make, parameters):
         ("mlp", (8, 8), 1),
         ("lenet", (1, 28, 28), 4),
         ("lenet", (3, 32, 32), 4),
+        ("cnn", (3, 32, 32), 7),
+        ("cnn", (1, 8, 8), 7),
         ("vgg16", (3, 32, 32), 14),
         ("vgg19", (1, 32, 48), 17),
         ("resnet18", (3, 32, 32), 17),

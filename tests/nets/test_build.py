@@ -51,7 +51,7 @@ def test_he_weights_have_the_variance_of_the_fan_out():
     ("name", "arguments", "message"),
     [
         ("reset18", {}, "unknown architecture 'reset18': did you mean 'resnet18'"),
-        ("transformer-xl", {}, "known: lenet, mlp, resnet18"),
+        ("transformer-xl", {}, "known: cnn, lenet, mlp, resnet18"),
         ("mlp", {"widht": 3}, "mlp has no argument 'widht': did you mean 'width'"),
         ("mlp", {"zzz": 3}, r"mlp has no argument 'zzz': \(arguments: depth, width, batch_norm, dropout, init\)"),
         ("lenet", {"width": 3}, r"lenet has no argument 'width': \(arguments: init\)"),
@@ -71,4 +71,4 @@ def test_bad_requests_are_refused_in_one_line(name, arguments, message):
 
 
 def test_every_architecture_is_there():
-    assert sorted(ARCHITECTURES) == ["lenet", "mlp", "resnet18", "resnet20", "resnet32", "resnet56", "vgg16", "vgg19"]
+    assert sorted(ARCHITECTURES) == ["cnn", "lenet", "mlp", "resnet18", "resnet20", "resnet32", "resnet56", "vgg16", "vgg19"]

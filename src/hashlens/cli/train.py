@@ -23,14 +23,16 @@ from hashlens.cli.options import (
 
 def train(
     architecture: Annotated[
-        str, typer.Argument(help="mlp, lenet, vgg16, vgg19, resnet18, resnet20, resnet32, or resnet56.")
+        str, typer.Argument(help="mlp, lenet, cnn, vgg16, vgg19, resnet18, resnet20, resnet32, or resnet56.")
     ],
     data: Annotated[str, typer.Option(help=f"What to train on: {Source}, ...")],
     out: Annotated[Path, typer.Option(help="Folder for the network; an interrupted training in it goes on.")],
     test: Annotated[str | None, typer.Option(help="Data for the accuracy at the end.")] = None,
     recipe: Annotated[str, typer.Option(help="figures, scripts, or cifar: see the documentation.")] = "figures",
     epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=0)] = None,
-    width: Annotated[int | None, typer.Option(help="Units a hidden layer (mlp).", min=1)] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Units a hidden layer (mlp), channels of the first block (cnn).", min=1)
+    ] = None,
     depth: Annotated[int | None, typer.Option(help="Hidden layers (mlp).", min=1)] = None,
     batch_norm: Annotated[
         bool | None, typer.Option("--batch-norm/--no-batch-norm", help="Default: the recipe's.")

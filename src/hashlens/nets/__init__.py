@@ -1,6 +1,7 @@
 """The papers' architectures by name, and a user's own model."""
 
 from hashlens.nets.build import ARCHITECTURES, architecture_arguments, build
+from hashlens.nets.cnn import CNN
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.folder import NetworkInfo, load_network, read_info, save_network
 from hashlens.nets.lenet import LeNet
@@ -11,6 +12,7 @@ from hashlens.nets.vgg import VGG
 
 __all__ = [
     "ARCHITECTURES",
+    "CNN",
     "MLP",
     "VGG",
     "LeNet",

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from hashlens.errors import ModelError, nearest
+from hashlens.nets.cnn import CNN
 from hashlens.nets.lenet import LeNet
 from hashlens.nets.mlp import MLP
 from hashlens.nets.resnet import ResNet
@@ -44,6 +45,11 @@ def _lenet(input_shape: Sequence[int], classes: int) -> nn.Module:
     return LeNet(classes, channels, (height, width))
 
 
+def _cnn(input_shape: Sequence[int], classes: int, *, width: int = 32, batch_norm: bool = True) -> nn.Module:
+    channels, height, across = _image_shape("cnn", input_shape)
+    return CNN(classes, channels, width, batch_norm, (height, across))
+
+
 def _vgg(
     layers: int, input_shape: Sequence[int], classes: int, *, batch_norm: bool = True, dropout: float = 0.5
 ) -> nn.Module:
@@ -59,6 +65,7 @@ def _resnet(layers: int, input_shape: Sequence[int], classes: int, *, stem: str 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "mlp": _mlp,
     "lenet": _lenet,
+    "cnn": _cnn,
     "vgg16": partial(_vgg, 16),
     "vgg19": partial(_vgg, 19),
     "resnet18": partial(_resnet, 18),

@@ -1,0 +1,77 @@
+"""A small convolutional network for small images, quick enough to train on a CPU."""
+
+from collections import OrderedDict
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError
+from hashlens.nets.mlp import dense_block
+
+DOUBLINGS = (1, 2, 4)
+
+
+def _convolution_block(inputs: int, outputs: int, batch_norm: bool) -> nn.Sequential:
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, channels in enumerate((inputs, outputs), start=1):
+        # A normalisation behind has a bias of its own.
+        parts[f"conv{number}"] = nn.Conv2d(channels, outputs, kernel_size=3, padding=1, bias=not batch_norm)
+        if batch_norm:
+            parts[f"norm{number}"] = nn.BatchNorm2d(outputs)
+        parts[f"relu{number}"] = nn.ReLU(inplace=True)
+    return nn.Sequential(parts)
+
+
+class CNN(nn.Module):
+    """Three blocks of two 3x3 convolutions, a hidden layer of 128 units, a linear head.
+
+    The blocks have `width`, twice and four times as many channels; the first two end in a max-pool, and the last is
+    average-pooled to 2x2.
+
+    Parameters
+    ----------
+    classes : int
+        Outputs (logits).
+    in_channels : int
+        Channels of an image.
+    width : int
+        Channels of the first block.
+    batch_norm : bool
+        Whether every convolution is normalised before its ReLU.
+    input_size : int or tuple of int
+        Height and width of an image in pixels, at least 8.
+
+    Raises
+    ------
+    ModelError
+        If the images are too small, or the width is.
+    """
+
+    def __init__(
+        self,
+        classes: int = 10,
+        in_channels: int = 3,
+        width: int = 32,
+        batch_norm: bool = True,
+        input_size: int | tuple[int, int] = 32,
+    ) -> None:
+        super().__init__()
+        height, across = (input_size, input_size) if isinstance(input_size, int) else input_size
+        if min(height, across) < 8:
+            raise ModelError(f"cnn needs images of at least 8x8 pixels, received {height}x{across}: use an mlp")
+        if width < 1:
+            raise ModelError(f"cnn: width must be at least 1, received {width}")
+        channels = (in_channels, *(width * doubling for doubling in DOUBLINGS))
+        blocks: OrderedDict[str, nn.Module] = OrderedDict()
+        for number, (inputs, outputs) in enumerate(pairwise(channels), start=1):
+            blocks[f"block{number}"] = _convolution_block(inputs, outputs, batch_norm)
+            blocks[f"pool{number}"] = nn.MaxPool2d(2) if number < len(DOUBLINGS) else nn.AdaptiveAvgPool2d(2)
+        self.features = nn.Sequential(blocks)
+        self.hidden = nn.Sequential(dense_block(4 * channels[-1], 128, batch_norm=False, dropout=0.0))
+        self.head = nn.Linear(128, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits ``(n, classes)`` of images ``(n, in_channels, height, width)``."""
+        logits: torch.Tensor = self.head(self.hidden(self.features(x).flatten(1)))
+        return logits
