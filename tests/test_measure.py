@@ -178,6 +178,18 @@ ONE_CLASS = (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         ("digits[:50]", torch.rand(5, 1, 8, 8, generator=torch.Generator()), {}, MeasureError, "test.*has no labels"),
         (ONE_CLASS, "digits[:50]", {}, MeasureError, "at least two classes"),
         ("digits[:8]", "digits[:50]", {"k": 9}, MeasureError, "k=9"),
+        ("digits[:50]", "digits[:50]", {"k": "9"}, MeasureError, "k must be a whole number, 1 or more, received '9'"),
+        ("digits[:50]", "digits[:50]", {"k": True}, MeasureError, "k must be a whole number, 1 or more, received True"),
+        ("digits[:50]", "digits[:50]", {"memory_budget": "2G"}, MeasureError, "memory_budget must be .* bytes, .*'2G'"),
+        ("digits[:50]", "digits[:50]", {"memory_budget": None}, MeasureError, "memory_budget must be .* bytes, .*None"),
+        (
+            "digits[:50]",
+            "digits[:50]",
+            {"thresholds": 0.5},
+            MeasureError,
+            "thresholds must be RegimeThr.*, received 0.5",
+        ),
+        ("digits[:50]", "digits[:50]", {"logistic": None}, MeasureError, "unknown logistic regression None: known"),
         ("digits[:0]", "digits[:50]", {}, DataError, "digits"),
         ("digits[:50]", "digits[:50]", {"logistic": "ovo"}, MeasureError, "one-vs-one"),
         (NAMED[0], NAMED[1], {}, DataError, "do not have the same classes: class 0 is 'a' in one and 'b'"),
@@ -210,6 +222,16 @@ def test_labels_without_an_output_give_no_network_accuracy(trained):
     report = hl.measure(trained, shifted, shifted, controls=False)
     assert (report.network_accuracy.train, report.network_accuracy.test) == (None, None)
     assert "labels go up to 14, and the network's output tells 10 classes apart" in " ".join(report.notes)
+
+
+def test_classes_that_train_lacks_are_told(trained):
+    train = hl.load_data("digits[:200]").load()
+    report = hl.measure(trained, train.select(np.flatnonzero(train.labels != 3)), "digits[200:300]", controls=False)
+    test = hl.load_data("digits[200:300]").labels
+    told = f"{np.sum(test == 3)} of 100 test examples are of classes that train has no example of (3): "
+    assert sum(note.startswith(told) for note in report.notes) == 1
+    whole = hl.measure(trained, train, "digits[200:300]", controls=False)
+    assert not any("no example of" in note for note in whole.notes)
 
 
 def test_an_undefined_output_is_refused(trained):

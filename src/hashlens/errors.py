@@ -19,6 +19,7 @@ caller can mend: the command line prints the line and exits with status 2.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf
 
 
 class HashlensError(Exception):
@@ -64,14 +65,23 @@ class MissingExtraError(HashlensError):
         super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'hashlens[{extra}]'")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest match, or everything known when nothing is near.
+def nearest(name: object, known: Iterable[object]) -> str:
+    """Return a hint that names the nearest match, or everything known when nothing is near: numbers, then names.
 
     >>> nearest("reset18", ["resnet18", "vgg16"])
     "did you mean 'resnet18'?"
     >>> nearest("zzz", ["resnet18", "vgg16"])
     'known: resnet18, vgg16'
+    >>> nearest(7, [5, 100, 20])
+    'known: 5, 20, 100'
     """
-    names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    names = sorted(map(str, known), key=_in_order)
+    close = get_close_matches(str(name), names, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(names)
+
+
+def _in_order(name: str) -> tuple[float, str]:
+    try:
+        return float(name), name
+    except ValueError:
+        return inf, name

@@ -47,7 +47,7 @@ def output_path(path: str | Path, overwrite: bool = True) -> Path:
         If it can be no such thing (a device, a name too long), or it exists and `overwrite` is false.
     """
     try:
-        target = Path(path).resolve()
+        target = as_path(path).resolve()
         there = target.exists()
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -57,6 +57,20 @@ def output_path(path: str | Path, overwrite: bool = True) -> Path:
     if there and not overwrite:
         raise OutputError(f"{path} exists already: choose another path, or give overwrite=True (--force)")
     return target
+
+
+def as_path(path: str | Path) -> Path:
+    """Return the path that somebody gave to write to.
+
+    Raises
+    ------
+    OutputError
+        If it is none.
+    """
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise OutputError(f"a path is text or a pathlib.Path, received {path!r:.60}") from error
 
 
 def _beside(target: Path, what: str) -> Path:

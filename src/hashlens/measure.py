@@ -5,8 +5,10 @@ from typing import Any
 
 import torch
 
+from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
 from hashlens.data.sources import load_data
+from hashlens.errors import MeasureError
 from hashlens.measurement import Measurement
 from hashlens.measures import (
     LogisticMethod,
@@ -16,6 +18,7 @@ from hashlens.measures import (
     regime,
     separation,
 )
+from hashlens.measures.regime import as_thresholds
 from hashlens.measuring import Measuring, require_labels, same_classes
 from hashlens.progress import bar
 from hashlens.result import Split
@@ -72,7 +75,7 @@ def measure(
     Raises
     ------
     MeasureError
-        If there are no labels, one class only, or fewer train examples than `k`.
+        If there are no labels, one class only, fewer train examples than `k`, or an argument is of another kind.
     HashlensError
         As :func:`hashlens.encode` raises.
 
@@ -80,6 +83,10 @@ def measure(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
+    require_whole(MeasureError, "k", k)
+    if not is_number(memory_budget) or memory_budget <= 0:
+        raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
+    limits = as_thresholds(thresholds)
     reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
     data = Split(load_data(train), load_data(test))
     require_labels(data)
@@ -123,7 +130,7 @@ def measure(
         separation=apart,
         floor=flips,
         layers=alone,
-        regime=regime(found.train.redundancy_ratio, retention, thresholds=thresholds),
+        regime=regime(found.train.redundancy_ratio, retention, thresholds=limits),
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
     )

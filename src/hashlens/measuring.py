@@ -11,7 +11,7 @@ from hashlens.codes.encode import encode, fingerprint
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
-from hashlens.data.labels import require_same_classes
+from hashlens.data.labels import require_same_classes, unseen_classes
 from hashlens.data.noise import random_inputs
 from hashlens.data.subset import subset
 from hashlens.errors import DataError, HashlensError, MeasureError
@@ -73,6 +73,8 @@ class Measuring:
                 for name, part in (("train", seen.train), ("test", seen.test))
                 if part.unknown_labels and part.codes.labels is not None
             ]
+            if unseen := unseen_classes(seen.train.codes.labels, seen.test.codes.labels, self.data.train.class_names):
+                self.notes.append(unseen)
             if not same_classes(seen.train):
                 self.notes.append(
                     f"the network's output tells {seen.train.classes} classes apart and the labels of train another "

@@ -1,10 +1,11 @@
 """Tables: what results show people, the same rows in a terminal, in plain text and in HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -22,7 +23,10 @@ def number(value: float | int | None, digits: int = 4) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table of strings; the first column names the row, the others are right-aligned numbers.
+    """A titled table of strings: the first columns name the row, the others are numbers.
+
+    Lines are broken between words. Where even so not all columns stand side by side, they stand in several tables, one
+    below the other, each with the columns that name the row.
 
     Attributes
     ----------
@@ -34,23 +38,73 @@ class Table:
         Cells.
     note : str
         A line below the table: what its numbers mean.
+    names : int
+        How many of the first columns name the row.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    names: int = 1
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        cells = list(zip(self.columns, *self.rows, strict=True))
+        least = [max(cell_len(word) for cell in column for word in cell.split() or ("",)) for column in cells]
+        wanted = [max(map(cell_len, column)) for column in cells]
+        yield Text(self.title, style="bold")
+        for shown in _parts(least, self.names, options.max_width):
+            yield self._drawn(shown, _widths(shown, least, wanted, options.max_width))
+        if self.note:
+            yield Text(self.note, style="dim")
+        yield ""
+
+    def _drawn(self, shown: Sequence[int], widths: Sequence[int]) -> RichTable:
         table = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_header=any(self.columns))
-        for position, column in enumerate(self.columns):
-            table.add_column(Text(column), justify="right" if position else "left")
+        for at, width in zip(shown, widths, strict=True):
+            heading = Text(self.columns[at], overflow="fold")
+            table.add_column(heading, justify="left" if self._is_words(at) else "right", width=width)
         for row in self.rows:
-            table.add_row(*map(Text, row))
-        note = (Text(self.note, style="dim"),) if self.note else ()
-        return Group(Text(self.title, style="bold"), table, *note, "")
+            table.add_row(*(Text(row[at], overflow="fold") for at in shown))
+        return table
+
+    def _is_words(self, at: int) -> bool:
+        return at == 0 or (at < self.names and not any(row[at][:1].isdigit() for row in self.rows))
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:
+# What the lines of a table take besides its cells: its two edges, and the space between any two columns.
+_EDGES, _BETWEEN = 2, 3
+
+
+def _taken(widths: Iterable[int]) -> int:
+    widths = list(widths)
+    return sum(widths) + _BETWEEN * (len(widths) - 1) + _EDGES
+
+
+def _parts(least: Sequence[int], names: int, room: int) -> list[list[int]]:
+    """Return the positions of the columns of each table: as many as there is room for, one at least."""
+    first = list(range(names))
+    parts = [first]
+    for at in range(names, len(least)):
+        if len(parts[-1]) > names and _taken(least[column] for column in (*parts[-1], at)) > room:
+            parts.append(first)
+        parts[-1] = [*parts[-1], at]
+    return parts
+
+
+def _widths(shown: Sequence[int], least: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
+    """Return the widths of the columns shown: what they want, the widest of them less where there is no room for it."""
+    widths = [wanted[at] for at in shown]
+    while _taken(widths) > room:
+        spare = [width if width > least[at] else 0 for at, width in zip(shown, widths, strict=True)]
+        # Where nothing can be spared, a word longer than the terminal must break.
+        widest = max(range(len(shown)), key=(spare if any(spare) else widths).__getitem__)
+        if widths[widest] == 1:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "", names: int = 1) -> Table:
     """Return a :class:`Table` from any sequences."""
-    return Table(title, tuple(columns), tuple(tuple(row) for row in rows), note)
+    return Table(title, tuple(columns), tuple(tuple(row) for row in rows), note, names)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from importlib import import_module
 
 import pytest
@@ -13,7 +14,11 @@ from hashlens.study.reproduce.preset import find_preset, preset_names
 def test_the_list_names_every_preset(capsys):
     assert run(["reproduce", "--list"]) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed for name in preset_names())
+    rows = {row[0]: row[1:] for line in printed.splitlines() if len(row := re.split(r"\s{2,}", line.strip())) > 2}
+    assert all(len(rows[name]) == 5 for name in preset_names())
+    assert rows["mnist-width"] == ["width, random inputs", "60", "7 min", "230", "1 h"]
+    assert rows["mnist-noise"] == ["width, label noise", "42", "–", "210", "–"]
+    assert "mnist-... and cifar10-... need --data DIR" in " ".join(printed.split())
 
 
 MISTAKES = {

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
@@ -65,11 +66,17 @@ def test_the_first_study_is_ready_to_run(tmp_path, monkeypatch, capsys):
         StudySpec.from_yaml(taken.replace("  width: [4, 8, 16, 32, 64]\n", "") if "resnet20" in line else taken)
 
 
-def test_a_first_study_of_given_data(tmp_path):
+def test_a_first_study_of_given_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('a "b".npz', "c\\d.npz"):
+        np.savez(name, x_train=np.ones((9, 4), np.float32), y_train=np.arange(9) % 3)
     path = tmp_path / "mine.yaml"
-    assert run(["study", "init", str(path), "--data", 'npz:a "b".npz#train', "--test", "npz:c\\d.npz"]) == 0
+    assert run(["study", "init", str(path), "--data", 'npz:a "b".npz#train', "--test", "npz:c\\d.npz#train"]) == 0
     spec = StudySpec.load(path)
-    assert (spec.name, spec.data.train, spec.data.test) == ("mine", 'npz:a "b".npz#train', "npz:c\\d.npz")
+    assert (spec.name, spec.data.train, spec.data.test) == ("mine", 'npz:a "b".npz#train', "npz:c\\d.npz#train")
+    # What is not on this machine is fetched when the study runs.
+    remote = ["--data", "hub:nobody/nothing#train", "--test", "imdb#test"]
+    assert run(["study", "init", str(tmp_path / "far.yaml"), *remote]) == 0
 
 
 def test_a_run_ends_with_status_summary_and_what_is_next(spec, tmp_path, monkeypatch, capsys):
@@ -161,6 +168,14 @@ MISTAKES = {
     "a level of another kind": (["chart", "SPEC", "--where", "samples=all", "--out", "OUT.png"], "a whole number"),
     "a flag of another kind": (["chart", "SPEC", "--where", "batch_norm=2", "--out", "OUT.png"], "true or false"),
     "a picture of another kind": (["chart", "SPEC", "--where", "samples=200", "--out", "OUT.txt"], ".png"),
+    "no such source": (
+        ["init", "OUT.yaml", "--data", "nope", "--test", "digits"],
+        "there is no source 'nope'; did you mean 'npz'?",
+    ),
+    "no such file": (["init", "OUT.yaml", "--data", "npz:no.npz", "--test", "digits"], "no file or folder 'no.npz'"),
+    "no such split": (["init", "OUT.yaml", "--test", "digits#tset"], "no split 'tset'; did you mean 'test'?"),
+    "no such rows": (["init", "OUT.yaml", "--data", "digits[5000:]", "--test", "digits"], "are none of its 1797"),
+    "half a name": (["init", "OUT.yaml", "--data", "hub", "--test", "digits"], "write this source as hub:OWNER/NAME"),
     "test without train": (["init", "OUT.yaml", "--data", "digits"], "--test"),
     "a result over the store": (["status", "SPEC", "--json", "STORE", "--force"], "is the study itself"),
     "a result over the spec": (["status", "SPEC", "--json", "SPEC", "--force"], "is the study itself"),

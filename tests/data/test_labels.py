@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashlens.data.arrays import from_arrays
-from hashlens.data.labels import class_labels, require_same_classes
+from hashlens.data.labels import class_labels, require_same_classes, unseen_classes
 from hashlens.errors import DataError
 
 
@@ -57,18 +57,43 @@ def test_what_is_no_class_is_refused_and_says_where(wrong, message):
         class_labels(wrong, "x")
 
 
+def difference(train, test):
+    """What is said to be apart in the classes of two sets of labels; None where they are taken for the same."""
+    try:
+        require_same_classes(*(from_arrays(np.zeros((len(labels), 2)), labels) for labels in (train, test)))
+    except DataError as error:
+        return str(error).split("same classes: ")[1].split(";")[0]
+    return None
+
+
 @pytest.mark.parametrize(
-    ("train", "test", "message"),
+    ("train", "test", "apart"),
     [
         (["a", "b", "c"], ["b", "c"], "class 0 is 'a' in one and 'b' in the other"),
         (["a", "b"], ["a", "b", "c"], "class 2 is 'no class' in one and 'c' in the other"),
+        (["a", "b"], ["b", "a", "a"], None),
+        ([0, 1], ["a", "b"], None),
+        ([0, 1], [0, 2], None),
     ],
 )
-def test_classes_that_are_numbered_apart_are_refused(train, test, message):
-    with pytest.raises(DataError, match=message):
-        require_same_classes(*(from_arrays(np.zeros((len(names), 2)), names) for names in (train, test)))
+def test_classes_are_the_same_unless_a_number_has_two_names(train, test, apart):
+    assert difference(train, test) == apart
+    assert (difference(test, train) is None) == (apart is None)
 
 
-@pytest.mark.parametrize(("train", "test"), [(["a", "b"], ["b", "a", "a"]), ([0, 1], ["a", "b"]), ([0, 1], [0, 2])])
-def test_the_same_classes_and_numbers_are_taken(train, test):
-    require_same_classes(*(from_arrays(np.zeros((len(labels), 2)), labels) for labels in (train, test)))
+@given(st.lists(st.integers(0, 30), max_size=60), st.lists(st.integers(0, 30), max_size=60))
+def test_unseen_classes_are_those_of_test_alone(train, test):
+    told = unseen_classes(np.array(train, np.int64), np.array(test, np.int64))
+    unseen = [label for label in test if label not in train]
+    assert (told is None) == (not unseen)
+    if unseen:
+        listed = [str(label) for label in sorted(set(unseen))]
+        assert told.startswith(f"{len(unseen)} of {len(test)} test examples are of classes")
+        assert f"({', '.join(listed[:8])}{', ...' if len(listed) > 8 else ''})" in told
+
+
+def test_unseen_classes_go_by_their_names():
+    train, test = np.array([0, 0]), np.array([1, 2, 7])
+    assert "(dog, eel, 7)" in unseen_classes(train, test, ("cat", "dog", "eel"))
+    assert unseen_classes(None, test) is None
+    assert unseen_classes(train, None) is None

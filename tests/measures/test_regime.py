@@ -37,6 +37,14 @@ def test_thresholds_are_parameters_and_are_returned():
     [
         (lambda: regime(1.5, 1), "in \\[0, 1\\], received 1.5"),
         (lambda: regime(0.5, float("nan")), "retention"),
+        (
+            lambda: regime(0.5, 1, thresholds={"under_redundancy": 0.4}),
+            "thresholds must be RegimeThresholds, .* {'under",
+        ),
+        (
+            lambda: RegimeThresholds(under_redundancy="0.4"),
+            "threshold under_redundancy must be a number, received '0.4'",
+        ),
         (lambda: RegimeThresholds(under_redundancy=0.01), "sufficient_redundancy <= under_redundancy"),
         (lambda: RegimeThresholds(under_retention=0.99), "under_retention <= sufficient_retention"),
     ],

@@ -80,7 +80,7 @@ def test_a_single_layer_is_not_said_twice():
 
 def test_rows_are_those_that_the_table_of_measures_promises(rows):
     promised = {(row, split, "") for measure in MEASURES.values() for row in measure.rows for split in measure.splits}
-    promised |= {(name, "bytes", "") for name, measure in MEASURES.items() if measure.random_inputs}
+    promised |= {(row, "bytes", "") for measure in MEASURES.values() if measure.random_inputs for row in measure.rows}
     assert {key for key in rows if key[2] == ""} == promised
 
 
@@ -95,7 +95,9 @@ def test_a_measure_gives_the_same_alone(name, rows, network):
 def test_random_inputs_are_measured_where_no_label_is_needed(rows, network):
     expected = hl.redundancy_ratio(hl.fingerprint(network, NOISE))
     assert rows["redundancy_ratio", "bytes", ""] == expected
-    assert {measure for measure, split, _ in rows if split == "bytes"} == {"redundancy_ratio", "collision_probability"}
+    assert {measure for measure, split, _ in rows if split == "bytes"} == {
+        *("redundancy_ratio", "collision_probability", "local_complexity", "chord_length")
+    }
 
 
 def test_there_is_no_loss_before_training(network):

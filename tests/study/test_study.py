@@ -123,6 +123,7 @@ def test_networks_that_cannot_be_built_are_refused_before_anything_is_written(pa
 
 ROWS = np.ones((12, 5), np.float32)
 LABELS = np.arange(12) % 3
+HOLES = np.where(np.isin(np.arange(12), [3, 5])[:, None], np.float32(np.nan), ROWS)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +140,56 @@ LABELS = np.arange(12) % 3
         ((ROWS, LABELS * 10**9), (ROWS, LABELS), DataError, "the highest label is 2000000000, .*: number the classes"),
         ((ROWS, LABELS), (ROWS[:0], LABELS[:0]), DataError, "there are no examples"),
         (ROWS, ROWS, StudyError, "'knn' needs labels, and the data have none"),
+        (
+            (HOLES, LABELS),
+            (ROWS, LABELS),
+            DataError,
+            "arrays: 2 of 12 train examples hold .* the first in row 3: leave",
+        ),
+        ((ROWS, LABELS), (HOLES, LABELS), DataError, "arrays: 2 of 12 test examples hold .* the first in row 3: leave"),
+        (
+            (ROWS, LABELS),
+            (ROWS, LABELS + 1),
+            DataError,
+            "arrays: labels go up to 3, and networks have outputs for those of arrays, 0 to 2: their accuracy on test",
+        ),
     ],
 )
 def test_data_that_networks_do_not_take_are_refused_before_anything_is_written(path, train, test, error, expected):
     with pytest.raises(error, match=expected) as caught:
         Study.load(path, train=train, test=test).run()
+    assert "\n" not in str(caught.value)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_classes_of_test_alone_are_told_where_their_accuracy_is_not_asked_for(path, caplog):
+    digits = hl.load_data("digits[:200]").load()
+    few = digits.select(np.flatnonzero(digits.labels < 8))
+    path.write_text(TEXT.replace("knn, network_accuracy", "knn"))
+    few, test = ((part.tensor(), part.labels) for part in (few, hl.load_data("digits[200:300]").load()))
+    study = Study.load(path, train=few, test=test).run()
+    assert "test examples are of classes that train has no example of (8, 9): what" in caplog.text
+    assert study.status().finished
+    assert len(study.results.where(measure="knn")) == 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: Study("study.yaml", path), "a study is made of a StudySpec, received 'study.yaml': Study.load"),
+        (lambda path: Study(None, path), "a study is made of a StudySpec, received None: Study.load reads a file"),
+        (lambda path: Study.load(None), "the YAML file of a study is a path, received None"),
+        (lambda path: Study.load(path, store=3).run(), "a store is the path of an SQLite file, .* received 3"),
+        (lambda path: Study(StudySpec.load(path), None).run(), "a store is the path of an SQLite .* received None"),
+        (lambda path: Study.load(path).run(lease="120"), "a lease is more than 0 and .* seconds, received '120'"),
+        (lambda path: Study.load(path).run(lease=None), "a lease is more than 0 and .* seconds, received None"),
+        (lambda path: StudySpec({"axes": {"width": [3]}}), "fields by name, as StudySpec.axes=.*, received {'axes': "),
+    ],
+)
+def test_arguments_of_another_kind_are_one_line(path, monkeypatch, make, message):
+    monkeypatch.chdir(path.parent)
+    with pytest.raises(StudyError, match=message) as caught:
+        make(path)
     assert "\n" not in str(caught.value)
     assert list(path.parent.iterdir()) == [path]
 

@@ -207,8 +207,13 @@ def test_what_on_epoch_raises_ends_the_training(few):
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
-        ({"network": torch.nn.Linear(64, 10)}, ModelError, "member 1 of the ensemble is a Linear: ensembles train"),
+        ({"network": torch.nn.Linear(64, 10)}, ModelError, "ensembles train hashlens.nets.MLP, received a Linear"),
         ({"checkpoints": (4,)}, ModelError, "checkpoints must be epochs from 0 to 3, received 4"),
+        ({"checkpoints": 2}, ModelError, "checkpoints must be a list of epochs, such as [3], received 2"),
+        ({"checkpoints": ["2"]}, ModelError, "checkpoints must be epochs from 0 to 3, received '2'"),
+        ({"recipe": "figures"}, ModelError, "recipe must be a Recipe, as find_recipe('figures'), received 'figures'"),
+        ({"train": "digits"}, DataError, "train must be ArrayExamples, as load_data('digits').load(), received a str"),
+        ({"steps_of": "500"}, ModelError, "steps_of must be a whole number, 1 or more, received '500'"),
         ({"steps_of": 5}, ModelError, "has 193 examples and steps_of=5"),
     ],
 )  # fmt: skip
@@ -217,8 +222,29 @@ def test_bad_members(few, change, kind, message):
     before = members[0].network.head.weight.clone()
     with pytest.raises(kind) as caught:
         fit_ensemble(members)
+    assert str(caught.value).startswith("member 1 of the ensemble: ")
     assert message in str(caught.value)
     assert torch.equal(before, members[0].network.head.weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threads": 0}, "threads must be a whole number, 1 or more, received 0"),
+        ({"threads": -1}, "threads must be a whole number, 1 or more, received -1"),
+        ({"threads": "2"}, "threads must be a whole number, 1 or more, received '2'"),
+        ({"threads": True}, "threads must be a whole number, 1 or more, received True"),
+        ({"members": None}, "members must be a list of Member, received a NoneType"),
+        ({"members": [3]}, "member 0 of the ensemble: expected a Member, received 3"),
+    ],
+)
+def test_bad_ensembles(few, change, message):
+    one = member(few)
+    before = one.network.head.weight.clone()
+    with pytest.raises(ModelError) as caught:
+        fit_ensemble(**{"members": [one], **change})
+    assert str(caught.value) == message
+    assert torch.equal(before, one.network.head.weight)
 
 
 def test_labels_the_network_has_no_output_for(few):

@@ -44,11 +44,15 @@ def test_cosine_falls_from_the_full_rate_towards_zero():
     [
         ({"optimizer": "adm"}, "recipe 'figures': unknown optimizer 'adm': did you mean 'adam'"),
         ({"schedule": "linear"}, "unknown schedule 'linear'"),
-        ({"batch_size": 0}, "batch_size must be at least 1, received 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number, 1 or more, received 0"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, received 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive, received nan"),
-        ({"epochs": -1}, "epochs must be at least 0, received -1"),
-        ({"patience": 0}, "patience must be at least 1 or None, received 0"),
+        ({"epochs": -1}, "epochs must be a whole number, 0 or more, received -1"),
+        ({"epochs": "3"}, "epochs must be a whole number, 0 or more, received '3'"),
+        ({"epochs": 1.5}, "epochs must be a whole number, 0 or more, received 1.5"),
+        ({"learning_rate": "0.1"}, "learning_rate must be a number, received '0.1'"),
+        ({"weight_decay": None}, "weight_decay must be a number, received None"),
+        ({"patience": 0}, "patience, unless None, must be a whole number, 1 or more, received 0"),
     ],
 )
 def test_bad_recipes_are_refused(changes, message):
@@ -56,6 +60,14 @@ def test_bad_recipes_are_refused(changes, message):
         replace(find_recipe("figures"), **changes)
 
 
-def test_an_unknown_recipe_is_refused():
-    with pytest.raises(ModelError, match="unknown recipe 'figure': did you mean 'figures'"):
-        find_recipe("figure")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("figure", "unknown recipe 'figure': did you mean 'figures'"),
+        (None, "unknown recipe None: known: cifar, figures, scripts"),
+        (["figures"], r"unknown recipe \['figures'\]: did you mean 'figures'"),
+    ],
+)
+def test_an_unknown_recipe_is_refused(name, message):
+    with pytest.raises(ModelError, match=message):
+        find_recipe(name)

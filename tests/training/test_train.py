@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -106,15 +107,50 @@ def test_an_interrupted_training_is_no_network_and_goes_on(few, tmp_path):
         ({"labels": None}, DataError, "digits has no labels"),
         ({"test": "digits#tset"}, DataError, "no split 'tset'; did you mean 'test'"),
         ({"test": torch.zeros(5, 64)}, DataError, "arrays has no labels: accuracy needs them"),
+        (
+            {"test": (torch.zeros(5, 64), [0, 9, 10, 3, 3])},
+            DataError,
+            r"arrays \(test\): labels must be 0 to 9 .* 0 to 10",
+        ),
+        ({"test": (torch.full((5, 64), torch.nan), [0] * 5)}, DataError, "arrays: 5 of 5 test examples hold numbers"),
+        ({"inputs": (17, torch.inf)}, DataError, "digits: 1 of 193 train examples hold .* float32 .* in row 17: leave"),
+        ({"architecture": None}, ModelError, "unknown architecture None: known: "),
+        ({"epochs": "3"}, ModelError, "epochs must be a whole number, 0 or more, received '3'"),
+        ({"checkpoints": 1}, ModelError, r"checkpoints must be a list of epochs, such as \[100\], received 1"),
+        ({"checkpoints": None}, ModelError, r"checkpoints must be a list of epochs, such as \[100\], received None"),
+        ({"out": 3}, OutputError, "a path is text or a pathlib.Path, received 3"),
         ({"test": (torch.zeros(5, 3), [0] * 5)}, ModelError, r"MLP rejects examples of shape \(3,\) from arrays"),
     ],
 )
 def test_bad_requests_leave_nothing_behind(few, tmp_path, arguments, error, message):
     data = few.select(arguments.pop("rows", slice(None)))
     data = replace(data, labels=arguments.pop("labels", data.labels))
+    if "inputs" in arguments:
+        row, value = arguments.pop("inputs")
+        data = replace(data, inputs=data.tensor().index_fill(0, torch.tensor(row), value), scale=1.0)
     with pytest.raises(error, match=message):
         train(**{"architecture": "mlp", "data": data, "out": tmp_path / "net", **arguments})
     assert not (tmp_path / "net").exists()
+
+
+def test_classes_of_test_alone_count_as_wrong_and_are_told(few, digits, caplog):
+    train = few.select(np.flatnonzero(few.labels != 3))
+    trained = train_network(train, digits)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{np.sum(digits.labels == 3)} of 1,797 test examples are of classes that train has no example of (3): what "
+        "learns from train gets them wrong"
+    ]
+    with torch.no_grad():
+        right = trained.network(digits.tensor()).argmax(1).numpy() == digits.labels
+    assert trained.info.metrics["test_accuracy"] == right.mean()
+    assert right[digits.labels == 3].mean() < 0.1
+    caplog.clear()
+    train_network(few, digits)
+    assert caplog.records == []
+
+
+def train_network(data, test):
+    return train("mlp", data, recipe=QUICK, epochs=3, width=8, test=test)
 
 
 def test_data_are_named_by_the_strings_that_name_them_everywhere():

@@ -48,12 +48,16 @@ def init(
     debug: Debug = False,
 ) -> None:
     """Write the file of a small study, with comments, to run as it is and to change."""
+    from hashlens.data.sources import check_address
     from hashlens.study.spec import StudySpec
     from hashlens.study.spec.template import template
 
     if test is None and data != "digits#train":
         raise StudyError(f"--data {data} needs --test: accuracies are those of examples that networks have not seen")
-    text = template(data, test or "digits#test", path)
+    test = test or "digits#test"
+    for address in (data, test):
+        check_address(address)
+    text = template(data, test, path)
     StudySpec.from_yaml(text, str(path))
     with written_whole(path, overwrite=force) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -1,5 +1,6 @@
 """Class labels from whatever they are kept in."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -10,11 +11,12 @@ import torch
 from hashlens.data.examples import Examples
 from hashlens.errors import DataError
 
+Labels = npt.NDArray[np.int64]
 _TOO_LARGE = 2**63
 _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example"
 
 
-def class_labels(given: Any, name: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...] | None]:
+def class_labels(given: Any, name: str) -> tuple[Labels, tuple[str, ...] | None]:
     """Return labels as class numbers, with the names of the classes where labels are strings.
 
     Parameters
@@ -72,4 +74,31 @@ def require_same_classes(train: Examples, test: Examples) -> None:
     raise DataError(
         f"{train.name} and {test.name} do not have the same classes: class {number} is {here!r} in one and {there!r} "
         "in the other; give labels as numbers, or both the same classes (an empty sub-folder of images counts)"
+    )
+
+
+def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[str] | None = None) -> str | None:
+    """Return what to know of test examples whose class no train example has; None where there are none.
+
+    Parameters
+    ----------
+    train, test : numpy.ndarray, optional
+        int64 ``(n,)``; None where labels are not known.
+    names : sequence of str, optional
+        Of class 0, 1, ...
+
+    >>> unseen_classes(np.array([0, 1]), np.array([0, 2, 2, 3]))
+    '3 of 4 test examples are of classes that train has no example of (2, 3): what learns from train gets them wrong'
+    """
+    if train is None or test is None:
+        return None
+    unseen = ~np.isin(test, train)
+    if not unseen.any():
+        return None
+    known = names or ()
+    classes = [known[at] if at < len(known) else str(at) for at in np.unique(test[unseen]).tolist()]
+    listed = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
+    return (
+        f"{int(unseen.sum()):,} of {len(test):,} test examples are of classes that train has no example of ({listed}): "
+        "what learns from train gets them wrong"
     )

@@ -25,18 +25,19 @@ from hashlens.errors import DataError, nearest
 
 
 class Scheme(NamedTuple):
-    """How sources of one kind are written, and what opens them."""
+    """How sources of one kind are written, what opens them, and whether that may download them."""
 
     form: str
     open: Callable[[Address], Examples]
+    remote: bool = False
 
 
 SCHEMES = {
-    "adult": Scheme("adult#SPLIT", open_adult),
+    "adult": Scheme("adult#SPLIT", open_adult, remote=True),
     "digits": Scheme("digits#SPLIT", open_digits),
     "folder": Scheme("folder:DIR#SPLIT", open_folder),
-    "hub": Scheme("hub:OWNER/NAME#SPLIT", open_hub),
-    "imdb": Scheme("imdb#SPLIT", open_imdb),
+    "hub": Scheme("hub:OWNER/NAME#SPLIT", open_hub, remote=True),
+    "imdb": Scheme("imdb#SPLIT", open_imdb, remote=True),
     "npz": Scheme("npz:FILE#SPLIT", open_npz),
     "parquet": Scheme("parquet:DIR#SPLIT", open_parquet),
     "torchvision": Scheme("torchvision:NAME:ROOT#SPLIT", open_vision),
@@ -85,6 +86,21 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
     return TransformedExamples(examples, transform) if transform else examples
 
 
+def check_address(text: str) -> None:
+    """Raise the error of :func:`load_data` for a string that it would not take; nothing is downloaded for that.
+
+    Raises
+    ------
+    DataError
+        When the string names no source, or one of this machine that is not there, broken or empty.
+    MissingExtraError
+        When it needs a package that is not installed.
+    """
+    address = parse(text)
+    if not _scheme(address).remote:
+        _open_address(address)
+
+
 def _open(source: Any) -> Examples:
     if isinstance(source, Examples):
         return source
@@ -111,7 +127,7 @@ def _open(source: Any) -> Examples:
     )
 
 
-def _open_address(address: Address) -> Examples:
+def _scheme(address: Address) -> Scheme:
     scheme = SCHEMES.get(address.scheme)
     if scheme is None:
         hint = nearest(address.scheme, SCHEMES)
@@ -120,7 +136,11 @@ def _open_address(address: Address) -> Examples:
         raise DataError(f"{address.text!r}: there is no source {address.scheme!r}; {hint}")
     if (":" in scheme.form) != bool(address.place):
         raise DataError(f"{address.text!r}: write this source as {scheme.form}")
-    examples = scheme.open(address)
+    return scheme
+
+
+def _open_address(address: Address) -> Examples:
+    examples = _scheme(address).open(address)
     if address.start is None and address.stop is None:
         return examples
     return examples.narrow(address.start, address.stop)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hashlens.arguments import is_number, shortly
 from hashlens.errors import MeasureError
 from hashlens.result import Result
 
@@ -31,6 +32,9 @@ class RegimeThresholds(Result):
     sufficient_retention: float = 0.95
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not is_number(value):
+                raise MeasureError(f"regime threshold {name} must be a number, received {shortly(value)}")
         if not 0 <= self.sufficient_redundancy <= self.under_redundancy <= 1:
             raise MeasureError(
                 "regime thresholds must satisfy 0 <= sufficient_redundancy <= under_redundancy <= 1, "
@@ -41,6 +45,17 @@ class RegimeThresholds(Result):
                 "regime thresholds must satisfy 0 <= under_retention <= sufficient_retention, "
                 f"received {self.under_retention:g} and {self.sufficient_retention:g}"
             )
+
+
+def as_thresholds(given: RegimeThresholds | None) -> RegimeThresholds:
+    """Return the thresholds that somebody gave, or this project's; MeasureError if they are something else."""
+    if given is None:
+        return RegimeThresholds()
+    if not isinstance(given, RegimeThresholds):
+        raise MeasureError(
+            f"thresholds must be RegimeThresholds, as RegimeThresholds(under_redundancy=0.4), received {shortly(given)}"
+        )
+    return given
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ def regime(redundancy_ratio: float, retention: float, *, thresholds: RegimeThres
         raise MeasureError(f"the redundancy ratio must be in [0, 1], received {redundancy_ratio}")
     if not retention >= 0:
         raise MeasureError(f"retention must be an accuracy divided by another, received {retention}")
-    limits = thresholds or RegimeThresholds()
+    limits = as_thresholds(thresholds)
     name, reason = _decide(redundancy_ratio, retention, limits)
     return Regime(name, reason, redundancy_ratio, retention, limits)
 

@@ -24,6 +24,7 @@ from hashlens.measures import (
 from hashlens.measures.logistic import accuracy_tolerance
 from hashlens.measures.prepared import Prepared, cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
 from hashlens.result import Split
+from hashlens.study.spec.measures import MEASURES
 from hashlens.study.store.schema import Row
 
 Found = Iterator[tuple[str, str, float]]
@@ -50,6 +51,8 @@ class Evaluation:
         How logistic regression tells classes apart.
     reading : Reading
         How codes are read.
+    radius : float, optional
+        Of the balls of ``local_complexity``; by default what its own training examples say.
     """
 
     data: Split[ArrayExamples]
@@ -58,6 +61,7 @@ class Evaluation:
     k: int = 9
     logistic: LogisticMethod = "one-vs-one"
     reading: Reading = field(default_factory=Reading)
+    radius: float | None = None
 
 
 def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: float | None = None) -> tuple[Row, ...]:
@@ -91,6 +95,10 @@ def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: floa
     for kind, examples in what.random_inputs.items():
         prints = fingerprint(network, examples, batch_size=what.reading.batch_size, device=what.reading.device)
         found += _determinism(what.measures, kind, prints)
+    if any(MEASURES[name].geometry for name in what.measures):
+        from hashlens.study.geometry import geometry
+
+        found += geometry(network, what)
     rows = [Row(epochs, *one) for one in found]
     if "redundancy_ratio" in what.measures:
         rows += [Row(epochs, *one, layer) for layer, one in _layers(seen)]

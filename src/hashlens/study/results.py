@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import OutputError, StudyError, nearest
-from hashlens.files import written_whole
+from hashlens.files import as_path, written_whole
 from hashlens.result import Result
 from hashlens.tables import Table, table
 
@@ -105,7 +105,7 @@ class Results(Result):
         OutputError
             If the name ends otherwise, the file exists and `overwrite` is false, or it cannot be written.
         """
-        path = Path(path)
+        path = as_path(path)
         if path.suffix not in (".parquet", ".csv"):
             raise OutputError(f"{path}: results are written as .parquet or .csv, received {path.suffix or 'no ending'}")
         import pyarrow.csv

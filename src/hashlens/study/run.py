@@ -4,6 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -76,11 +77,21 @@ class Work:
             )
         return highest + 1
 
+    @cached_property
+    def radius(self) -> float | None:
+        """Radius of the balls of ``local_complexity``, the same for all networks; None where it is not measured."""
+        if "local_complexity" not in self.spec.measures:
+            return None
+        from hashlens.study.geometry import ball_radius
+
+        return ball_radius(self.data.train)
+
     def evaluation(self, samples: int) -> Evaluation:
         """Return what is measured on networks of so many distinct training examples."""
         data = Split(self.data.train.narrow(0, samples), self.data.test)
         reading = Reading(device=self.device, seed=self.spec.seed)
-        return Evaluation(data, self.noise, self.spec.measures, self.spec.k, self.spec.logistic, reading)  # type: ignore[arg-type]
+        spec = self.spec
+        return Evaluation(data, self.noise, spec.measures, spec.k, spec.logistic, reading, self.radius)  # type: ignore[arg-type]
 
 
 def work(
@@ -204,6 +215,7 @@ def _facts(trained: TrainedRun, todo: Work, seconds: float) -> dict[str, object]
         "dtype": str(next(trained.network.parameters()).dtype).removeprefix("torch."),
         "device": "cpu" if todo.device is None else str(todo.device),
         "threads": torch.get_num_threads(),
+        **({} if todo.radius is None else {"local_complexity_radius": todo.radius}),
         "machine": f"{platform.machine()}, {platform.system()}",
         "versions": {"hashlens": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }

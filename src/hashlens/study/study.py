@@ -6,17 +6,20 @@ from typing import Any
 
 import torch
 
+from hashlens.arguments import is_number, shortly
 from hashlens.data.examples import ArrayExamples
-from hashlens.data.labels import require_same_classes
+from hashlens.data.finite import require_finite
+from hashlens.data.labels import require_same_classes, unseen_classes
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
-from hashlens.errors import DataError, StudyError
+from hashlens.errors import DataError, HashlensError, StudyError
 from hashlens.nets import build
 from hashlens.result import Split
 from hashlens.study.cells import runs
 from hashlens.study.results import Results
 from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, work
 from hashlens.study.spec import StudySpec, check_against
+from hashlens.study.spec.measures import MEASURES
 from hashlens.study.store import Store
 from hashlens.study.store.status import StudyStatus
 from hashlens.training.evaluate import check_examples
@@ -44,9 +47,16 @@ class Study:
     >>> import hashlens as hl  # doctest: +SKIP
     >>> study = hl.Study.load("study.yaml").run()  # doctest: +SKIP
     >>> hl.phase_chart(study.results, x="width", y="epochs").plot()  # doctest: +SKIP
+
+    Raises
+    ------
+    StudyError
+        If `spec` is no StudySpec.
     """
 
     def __init__(self, spec: StudySpec, store: str | Path, *, train: Any = None, test: Any = None) -> None:
+        if not isinstance(spec, StudySpec):
+            raise StudyError(f"a study is made of a StudySpec, received {shortly(spec)}: Study.load reads a file")
         self.spec = spec
         self._target = store
         self._given = Split(train, test)
@@ -102,7 +112,7 @@ class Study:
         StudyError
             If the spec does not fit the data, or the store is of another study, locked or corrupt.
         DataError
-            If the data cannot be read.
+            If the data cannot be read, or hold numbers that are not finite.
         ModelError
             If the data are not what an architecture takes.
         OutputError
@@ -110,8 +120,8 @@ class Study:
         DeviceError
             If there is no such device.
         """
-        if not 0 < lease <= LONGEST_LEASE:
-            raise StudyError(f"a lease is more than 0 and at most {LONGEST_LEASE:,} seconds, received {lease}")
+        if not is_number(lease) or not 0 < lease <= LONGEST_LEASE:
+            raise StudyError(f"a lease is more than 0 and at most {LONGEST_LEASE:,} seconds, received {lease!r}")
         home = None if device is None else find_device(device)
         data = self._load()
         todo = Work(self.spec, data, runs(self.spec, len(data.train)), home)
@@ -153,6 +163,10 @@ class Study:
         train, test = (load_data(source).load() for source in sources.values())
         check_against(self.spec, len(train), train.labels is not None and test.labels is not None)
         require_same_classes(train, test)
+        for name, part in (("train", train), ("test", test)):
+            require_finite(name, part)
+        if unseen := unseen_classes(train.labels, test.labels, train.class_names):
+            log.warning("%s", unseen)
         return Split(train, test)
 
 
@@ -165,8 +179,29 @@ def _require_networks(todo: Work) -> None:
             f"train and test must be of one shape: {train.name} has examples of {shape}, {test.name} of "
             f"{tuple(test.inputs.shape[1:])}"
         )
+    highest = -1 if test.labels is None else int(test.labels.max())
+    if highest >= todo.classes and "network_accuracy" in todo.spec.measures:
+        raise DataError(
+            f"{test.name}: labels go up to {highest}, and networks have outputs for those of {train.name}, 0 to "
+            f"{todo.classes - 1}: their accuracy on test is not defined; leave such examples out of test, or "
+            "network_accuracy out of measures"
+        )
     for name, cell in {run.cell.architecture: run.cell for run in reversed(todo.runs)}.items():
-        check_examples(build(name, input_shape=shape, classes=todo.classes, **cell.arguments()), train)
+        network = build(name, input_shape=shape, classes=todo.classes, **cell.arguments())
+        check_examples(network, train)
+        _require_geometry(todo, network)
+
+
+def _require_geometry(todo: Work, network: torch.nn.Module) -> None:
+    """Raise StudyError if a measure is of regions that the network or the data have not."""
+    for place, name in enumerate(todo.spec.measures):
+        if MEASURES[name].geometry:
+            from hashlens.study.geometry import require_geometry
+
+            try:
+                require_geometry(name, network, todo.data.train)
+            except HashlensError as error:
+                raise todo.spec.error(("measures", place), f"{name!r} cannot be measured: {error}") from error
 
 
 def _warn_of_devices(store: Store, device: str) -> None:

@@ -4,12 +4,17 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from hashlens.arguments import require_whole, shortly
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.finite import require_finite
 from hashlens.device import find_device
-from hashlens.errors import HashlensError, ModelError
+from hashlens.errors import DataError, HashlensError, ModelError
 from hashlens.nets.mlp import MLP
-from hashlens.training.evaluate import check_examples
+from hashlens.training.evaluate import check_examples, network_dtype
+from hashlens.training.fit import check_checkpoints
 from hashlens.training.fitted import Epoch
-from hashlens.training.member import Diary, Member, MemberFitted
+from hashlens.training.member import Diary, Member, MemberFitted, inputs_key
+from hashlens.training.recipe import Recipe
 
 
 def fit_ensemble(
@@ -48,12 +53,22 @@ def fit_ensemble(
     Raises
     ------
     DataError
-        If a member has no examples, no labels, or labels that its network has no output for.
+        If a member has no examples, no labels, labels that its network has no output for, or inputs that are not
+        finite.
     ModelError
-        If a network is not an MLP of this library, two members share one, or a checkpoint lies past the last epoch.
+        If a network is not an MLP of this library, two members share one, a checkpoint lies past the last epoch, or
+        there are to be no threads.
     """
+    if not isinstance(members, Sequence):
+        raise ModelError(f"members must be a list of Member, received a {type(members).__name__}")
+    if threads is not None:
+        require_whole(ModelError, "threads", threads)
+    checked = set[object]()
     for at, member in enumerate(members):
-        _check(at, member)
+        try:
+            _check(member, checked)
+        except HashlensError as error:
+            raise type(error)(f"member {at} of the ensemble: {error}") from error
     first: dict[int, int] = {}
     for at, member in enumerate(members):
         if (same := first.setdefault(id(member.network), at)) != at:
@@ -71,27 +86,35 @@ def fit_ensemble(
     return tuple(diary.finished() for diary in diaries)
 
 
-def _check(at: int, member: Member) -> None:
-    if not isinstance(member.network, MLP):
+def _check(member: Member, finite: set[object]) -> None:
+    """Raise an error if `member` cannot be trained; `finite` remembers the inputs of others, which it may share."""
+    if not isinstance(member, Member):
+        raise ModelError(f"expected a Member, received {shortly(member)}")
+    network, train, recipe = member.network, member.train, member.recipe
+    if not isinstance(network, MLP):
         raise ModelError(
-            f"member {at} of the ensemble is a {type(member.network).__name__}: ensembles train hashlens.nets.MLP; "
-            "train other networks one by one with hashlens.training.fit"
+            f"ensembles train hashlens.nets.MLP, received a {type(network).__name__}: train other networks one by one "
+            "with hashlens.training.fit"
         )
-    if next(member.network.parameters()).dtype not in (torch.float32, torch.float64):
-        raise ModelError(f"member {at} of the ensemble must be float32 or float64")
-    if member.steps_of is not None and member.steps_of < len(member.train):
-        raise ModelError(
-            f"member {at} of the ensemble has {len(member.train)} examples and steps_of={member.steps_of}: "
-            "an epoch takes every example at least once"
+    dtype = network_dtype(network)
+    if dtype not in (torch.float32, torch.float64):
+        raise ModelError(f"must be float32 or float64, received {dtype}")
+    if not isinstance(recipe, Recipe):
+        raise ModelError(f"recipe must be a Recipe, as find_recipe('figures'), received {shortly(recipe)}")
+    if not isinstance(train, ArrayExamples):
+        raise DataError(
+            f"train must be ArrayExamples, as load_data('digits').load(), received a {type(train).__name__}"
         )
-    past = [epoch for epoch in member.checkpoints if not 0 <= epoch <= member.recipe.epochs]
-    if past:
-        raise ModelError(
-            f"member {at} of the ensemble: checkpoints must be epochs from 0 to {member.recipe.epochs}, "
-            f"received {past[0]}"
-        )
-    try:
-        # One label outside the range would be read past the end of a row.
-        check_examples(member.network, member.train)
-    except HashlensError as error:
-        raise type(error)(f"member {at} of the ensemble: {error}") from error
+    if member.steps_of is not None:
+        require_whole(ModelError, "steps_of", member.steps_of)
+        if member.steps_of < len(train):
+            raise ModelError(
+                f"has {len(train)} examples and steps_of={member.steps_of}: an epoch takes every example at least once"
+            )
+    check_checkpoints(member.checkpoints, recipe.epochs)
+    # One label outside the range would be read past the end of a row.
+    check_examples(network, train)
+    inputs = inputs_key(train), dtype
+    if inputs not in finite:
+        require_finite("train", train, dtype)
+        finite.add(inputs)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -90,12 +92,7 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")
-    low, high = int(examples.labels.min()), int(examples.labels.max())
-    if low < 0 or high >= logits.shape[1]:
-        raise DataError(
-            f"{examples.name}: labels must be 0 to {logits.shape[1] - 1} for a network with {logits.shape[1]} outputs, "
-            f"received {low} to {high}"
-        )
+    _check_labels(examples.name, examples.labels, logits.shape[1])
 
 
 def check_accepted(network: nn.Module, examples: Examples) -> None:
@@ -104,14 +101,24 @@ def check_accepted(network: nn.Module, examples: Examples) -> None:
     Raises
     ------
     DataError
-        If there are no labels.
+        If there are no labels, or one that the network has no output for, where labels are known before a pass.
     ModelError
         If the network rejects an example.
     """
     first = next(examples.batches(1))
     if first.labels is None:
         raise DataError(f"{examples.name} has no labels: accuracy needs them")
-    _logits(network, examples, first.inputs)
+    logits = _logits(network, examples, first.inputs)
+    if examples.labels is not None:
+        _check_labels(f"{examples.name} (test)", examples.labels, logits.shape[1])
+
+
+def _check_labels(name: str, labels: npt.NDArray[np.int64], outputs: int) -> None:
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= outputs:
+        raise DataError(
+            f"{name}: labels must be 0 to {outputs - 1} for a network with {outputs} outputs, received {low} to {high}"
+        )
 
 
 def _logits(network: nn.Module, examples: Examples, inputs: torch.Tensor) -> Any:

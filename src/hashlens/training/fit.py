@@ -10,13 +10,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hashlens.arguments import is_whole, shortly
 from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.data.finite import require_finite
 from hashlens.device import find_device
 from hashlens.errors import ModelError
+from hashlens.files import as_path
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.folder import NetworkInfo
 from hashlens.seeds import torch_seed
-from hashlens.training.evaluate import accuracy, check_examples, network_device
+from hashlens.training.evaluate import accuracy, check_examples, network_device, network_dtype
 from hashlens.training.fitted import Epoch, Fitted, stalled
 from hashlens.training.journal import Journal
 from hashlens.training.order import batch_order
@@ -77,7 +80,7 @@ def fit(
     Raises
     ------
     DataError
-        If there are no examples, no labels, or labels that the network has no output for.
+        If there are no examples, no labels, labels that the network has no output for, or inputs that are not finite.
     ModelError
         If the network rejects the examples, the loss is no longer finite, or the state is of another run.
     OutputError
@@ -85,14 +88,19 @@ def fit(
     """
     recipe = find_recipe(recipe)
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    _check_checkpoints(checkpoints, recipe.epochs, out)
+    if checkpoints and out is None:
+        raise ModelError("checkpoints need a folder to be written to: give out")
+    check_checkpoints(checkpoints, recipe.epochs)
     examples = train.load()
     home = network_device(network)
     away = home if device is None else find_device(device)
     try:
         network.to(away)
         check_examples(network, examples)
-        journal = None if out is None else _journal(network, examples, recipe, seed, checkpoints, Path(out), info)
+        for split, part in (("train", examples), ("validation", validation)):
+            if part is not None:
+                require_finite(split, part, network_dtype(network))
+        journal = None if out is None else _journal(network, examples, recipe, seed, checkpoints, as_path(out), info)
         if journal is not None and not resume:
             journal.clear()
         with torch.random.fork_rng(devices=[away] if away.type == "cuda" else []):
@@ -150,12 +158,13 @@ def _run(
     return Fitted(tuple(history), len(history) < recipe.epochs, resumed_at, written)
 
 
-def _check_checkpoints(checkpoints: Collection[int], epochs: int, out: str | Path | None) -> None:
-    if checkpoints and out is None:
-        raise ModelError("checkpoints need a folder to be written to: give out")
+def check_checkpoints(checkpoints: Collection[int], epochs: int) -> None:
+    """Raise ModelError unless `checkpoints` are epochs of a training of so many."""
+    if not isinstance(checkpoints, Collection):
+        raise ModelError(f"checkpoints must be a list of epochs, such as [{epochs}], received {shortly(checkpoints)}")
     for epoch in checkpoints:
-        if not 0 <= epoch <= epochs:
-            raise ModelError(f"checkpoints must be epochs from 0 to {epochs}, received {epoch}")
+        if not is_whole(epoch) or not 0 <= epoch <= epochs:
+            raise ModelError(f"checkpoints must be epochs from 0 to {epochs}, received {epoch!r}")
 
 
 def _journal(
@@ -196,5 +205,5 @@ def check_finite(loss: float, epoch: int, rate: float) -> None:
     if not math.isfinite(loss):
         raise ModelError(
             f"the training loss is {loss} in epoch {epoch} at learning rate {rate:g}: "
-            "lower the learning rate, and check the inputs for NaN and infinity"
+            "lower the learning rate, or bring the inputs nearer to 0"
         )

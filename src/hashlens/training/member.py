@@ -47,6 +47,13 @@ class Member:
         return len(self.train) if self.steps_of is None else self.steps_of
 
 
+def inputs_key(examples: ArrayExamples) -> tuple[object, ...]:
+    """Return what examples of the same inputs have in common, whatever their labels."""
+    inputs = examples.inputs
+    # Strides too: every second row and the first half begin at one address and have one shape.
+    return inputs.data_ptr(), tuple(inputs.shape), inputs.stride(), inputs.dtype, examples.scale
+
+
 @dataclass(frozen=True, eq=False)
 class MemberFitted:
     """What the training of one member did.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from hashlens.arguments import is_number, require_whole
 from hashlens.errors import ModelError, nearest
 from hashlens.result import Result
 from hashlens.training.schedules import SCHEDULES
@@ -61,13 +62,13 @@ class Recipe(Result):
             value = getattr(self, field)
             if value not in known:
                 raise ModelError(f"recipe {self.name!r}: unknown {field} {value!r}: {nearest(value, known)}")
-        for field in ("batch_size", "decay_every"):
-            if getattr(self, field) < 1:
-                raise ModelError(f"recipe {self.name!r}: {field} must be at least 1, received {getattr(self, field)}")
-        if self.patience is not None and self.patience < 1:
-            raise ModelError(f"recipe {self.name!r}: patience must be at least 1 or None, received {self.patience}")
-        if self.epochs < 0:
-            raise ModelError(f"recipe {self.name!r}: epochs must be at least 0, received {self.epochs}")
+        for field, least in (("epochs", 0), ("batch_size", 1), ("decay_every", 1)):
+            require_whole(ModelError, f"recipe {self.name!r}: {field}", getattr(self, field), least)
+        if self.patience is not None:
+            require_whole(ModelError, f"recipe {self.name!r}: patience, unless None,", self.patience)
+        for field in ("learning_rate", "decay_factor", "weight_decay"):
+            if not is_number(getattr(self, field)):
+                raise ModelError(f"recipe {self.name!r}: {field} must be a number, received {getattr(self, field)!r}")
         if not self.learning_rate > 0:
             raise ModelError(f"recipe {self.name!r}: learning_rate must be positive, received {self.learning_rate}")
 
@@ -137,6 +138,6 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
     """
     if isinstance(recipe, Recipe):
         return recipe
-    if recipe not in RECIPES:
+    if not isinstance(recipe, str) or recipe not in RECIPES:
         raise ModelError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
     return RECIPES[recipe]

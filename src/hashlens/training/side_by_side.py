@@ -22,7 +22,7 @@ from hashlens.training.compiled_epoch import ADAM, SGD, train_epoch
 from hashlens.training.dropout import dropout_factors
 from hashlens.training.fit import check_finite
 from hashlens.training.fitted import Epoch
-from hashlens.training.member import Diary
+from hashlens.training.member import Diary, inputs_key
 from hashlens.training.order import batch_order, split_batches
 
 Array = npt.NDArray[np.floating]
@@ -82,9 +82,7 @@ def _dtype(network: nn.Module) -> torch.dtype:
 
 def _prepare(examples: ArrayExamples, dtype: torch.dtype, prepared: dict[tuple[object, ...], _Inputs]) -> _Inputs:
     """Return the inputs as rows; members with the same inputs share one copy, and bytes are never copied."""
-    inputs = examples.inputs
-    # Strides too: every second row and the first half begin at one address and have one shape.
-    key = (inputs.data_ptr(), tuple(inputs.shape), inputs.stride(), inputs.dtype, examples.scale, dtype)
+    inputs, key = examples.inputs, (inputs_key(examples), dtype)
     if key not in prepared:
         scaled = inputs.dtype == torch.uint8 and examples.scale != 1.0
         rows = inputs if scaled else examples.tensor().to(dtype)

@@ -1,5 +1,6 @@
 """Build a network by name, train it, and save it."""
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,15 +11,19 @@ from rich.console import Group, RenderableType
 from torch import nn
 
 from hashlens.data.examples import ArrayExamples
-from hashlens.data.labels import require_same_classes
+from hashlens.data.finite import require_finite
+from hashlens.data.labels import require_same_classes, unseen_classes
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError
+from hashlens.files import as_path
 from hashlens.nets.build import architecture_arguments, build
 from hashlens.nets.folder import NetworkInfo, check_free, save_network
 from hashlens.training.evaluate import accuracy, check_accepted
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted
 from hashlens.training.recipe import Recipe, find_recipe
+
+log = logging.getLogger("hashlens")
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ def train(
     seed : int
         What the initial weights, the order of the batches and dropout are drawn from.
     test : as `data`, optional
-        What the accuracy is measured on besides the training examples.
+        What the accuracy is measured on besides the training examples. Classes that occur here alone count as wrong,
+        of which a warning tells.
     checkpoints : collection of int
         Epochs after which the network is saved as well; 0 is the initialisation.
     out : str or Path, optional
@@ -98,7 +104,8 @@ def train(
     Raises
     ------
     DataError
-        If there are no examples or no labels.
+        If there are no examples or no labels, inputs that are not finite, or test labels that a network trained on
+        `data` has no output for.
     ModelError
         If the architecture, the recipe or an argument is unknown, or training fails.
     OutputError
@@ -106,7 +113,7 @@ def train(
     """
     recipe = find_recipe(recipe)
     if out is not None and not overwrite:
-        check_free(Path(out))
+        check_free(as_path(out))
     examples = load_data(data).load()
     held_out = None if test is None else load_data(test)
     own: dict[str, Any] = {"init": recipe.init}
@@ -118,7 +125,10 @@ def train(
     if held_out is not None:
         # Before the training, which a mistake here would waste.
         require_same_classes(examples, held_out)
+        require_finite("test", held_out)
         check_accepted(network, held_out)
+        if unseen := unseen_classes(examples.labels, held_out.labels, examples.class_names):
+            log.warning("%s", unseen)
     info = NetworkInfo(architecture, input_shape, classes, arguments, seed, class_names=examples.class_names)
     fitted = fit(
         network,

@@ -38,7 +38,9 @@ def test_levels_without_rows_are_none(made):
     [
         (("knn", "width"), "samples takes 3 values"),
         (("kmeans_purity", "samples"), "width takes 6 values"),
-        (((), "width"), "needs a measure"),
+        (((), "width"), r"measure must be a name or a list of names, received \(\)"),
+        ((None, "width"), "measure must be a name or a list of names, received None"),
+        ((3, "width"), "measure must be a name or a list of names, received 3"),
         (("knn", "weight"), "no axis of a study"),
     ],
 )

@@ -111,7 +111,7 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
             "line 4: axes.architecture[1]: unknown architecture 'vgg17'; did",
         ),
         ("measures: [knn, knm]", "line 1: measures[1]: unknown measure 'knm'; did you mean 'knn'?"),
-        ("measures: [[]]", "measures[0]: unknown measure []; known: bits_to_determinism, collision_probability"),
+        ("measures: [[]]", "measures[0]: unknown measure []; known: bits_to_determinism, chord, collision_probability"),
         ("training: {recipe: figure}", "training.recipe: unknown recipe 'figure'; did you mean 'figures'?"),
         ("training: {optimizer: lion}", "training.optimizer: unknown optimizer 'lion'; known: adam, sgd"),
         ("training: {schedule: steps}", "training.schedule: unknown schedule 'steps'; did you mean 'step'?"),
@@ -291,7 +291,6 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 
 def test_only_measures_without_labels_can_be_taken_on_random_inputs():
     assert {name for name, measure in MEASURES.items() if measure.random_inputs} == {
-        "redundancy_ratio",
-        "collision_probability",
+        *("redundancy_ratio", "collision_probability", "local_complexity", "chord")
     }
     assert not any(measure.labels and measure.random_inputs for measure in MEASURES.values())

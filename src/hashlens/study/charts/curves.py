@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.errors import StudyError
 from hashlens.result import Result
-from hashlens.study.charts.grid import conditions, lay_out, level_name, measure_label
+from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, measure_label
 from hashlens.study.charts.intervals import Estimate, mean_intervals, scale_of
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
@@ -141,10 +140,7 @@ def curve(
     StudyError
         If another factor takes several values, a measure is missing, or an axis takes one value.
     """
-    measures = (measure,) if isinstance(measure, str) else tuple(measure)
-    splits = (split,) if isinstance(split, str) else tuple(split)
-    if not (measures and splits):
-        raise StudyError("a curve needs a measure and a split")
+    measures, splits = as_names("measure", measure), as_names("split", split)
     grid = lay_out(results, (over,) if by is None else (over, by), where)
     lines: Sequence[Any] = (None,) if by is None else grid.levels[1]
     series = []

@@ -9,10 +9,12 @@ import numpy.typing as npt
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hashlens.arguments import require_whole
 from hashlens.errors import StudyError
 from hashlens.result import Result
 from hashlens.study.charts.boundaries import is_numeric
-from hashlens.study.charts.grid import AXES, Grid, conditions, lay_out, level_name, measure_label, narrowed
+from hashlens.study.charts.grid import AXES, Grid, as_names, conditions, lay_out, level_name, measure_label, narrowed
+from hashlens.study.charts.intervals import require_confidence
 from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
@@ -234,16 +236,14 @@ def effect_table(
     StudyError
         If cells or repeats are missing, there is one repeat, another factor varies, or a response is not held.
     """
-    if bootstrap < 2 or not 0 < confidence < 1:
-        raise StudyError(
-            f"bootstrap must be 2 or more and confidence between 0 and 1, received {bootstrap} and {confidence:g}"
-        )
+    require_whole(StudyError, "bootstrap", bootstrap, 2)
+    require_confidence(confidence)
     if factors is None:
         kept = narrowed(results, where)
         factors = [axis for axis in AXES if len(kept.levels(axis)) > 1]
-    factors = (factors,) if isinstance(factors, str) else factors
-    if not factors:
-        raise StudyError("no factor varies in these results: there is nothing to compare")
+        if not factors:
+            raise StudyError("no factor varies in these results: there is nothing to compare")
+    factors = as_names("factors", factors)
     grid = lay_out(results, factors, where)
     wanted = _wanted(grid, responses)
     sizes = _examples(examples, wanted)
@@ -269,7 +269,7 @@ def _wanted(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tu
             )
         return found
     pairs: list[tuple[str, str]] = []
-    for response in (responses,) if isinstance(responses, str) else responses:
+    for response in as_names("responses", responses):
         if not isinstance(response, str):
             if not isinstance(response, tuple | list) or len(response) != 2:
                 raise StudyError(f"a response is a measure, or a pair of measure and split, received {response!r}")
@@ -278,17 +278,14 @@ def _wanted(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tu
             pairs += [(response, "train"), (response, "test")]
         else:
             pairs.append((response, "test"))
-    if not pairs:
-        raise StudyError("responses is empty: name a measure, such as 'redundancy_ratio'")
     return tuple(dict.fromkeys(pairs))
 
 
 def _examples(examples: int | Mapping[str, int], wanted: Sequence[tuple[str, str]]) -> dict[str, int]:
     splits = dict.fromkeys(split for measure, split in wanted if measure == "redundancy_ratio")
-    sizes = {split: examples if isinstance(examples, int) else examples.get(split, EXAMPLES) for split in splits}
+    sizes = {split: examples.get(split, EXAMPLES) if isinstance(examples, Mapping) else examples for split in splits}
     for split, n in sizes.items():
-        if n < 1:
-            raise StudyError(f"examples on {split} must be 1 or more, received {n}")
+        require_whole(StudyError, f"examples on {split}", n)
     return sizes
 
 

@@ -1,12 +1,13 @@
 """The results of a study laid out over chosen axes: levels of each, then repeats."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.arguments import shortly
 from hashlens.errors import StudyError, nearest
 from hashlens.study.results import FACTORS, Results
 
@@ -145,7 +146,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
     kept = narrowed(results, where)
     for axis in axes:
         if axis not in AXES:
-            raise StudyError(f"{axis!r} is no axis of a study: {nearest(str(axis), AXES)}")
+            raise StudyError(f"{axis!r} is no axis of a study: {nearest(axis, AXES)}")
     if len(set(axes)) < len(axes):
         raise StudyError(f"axes must differ, received {', '.join(axes)}")
     for factor in AXES:
@@ -153,10 +154,9 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
         if factor in axes and len(levels) < 2:
             raise StudyError(f"{factor} takes one value, {levels[0]!r}: an axis needs two or more")
         if factor not in axes and len(levels) > 1:
-            shown = ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")
             raise StudyError(
-                f"{factor} takes {len(levels)} values ({shown}): give where={{{factor!r}: {levels[-1]!r}}} or another "
-                f"(--where {factor}={str(levels[-1]).lower() if isinstance(levels[-1], bool) else levels[-1]})"
+                f"{factor} takes {len(levels)} values ({_few(levels)}): give where={{{factor!r}: {levels[-1]!r}}} or "
+                f"another (--where {factor}={str(levels[-1]).lower() if isinstance(levels[-1], bool) else levels[-1]})"
             )
     return Grid(kept, tuple(axes), tuple(tuple(kept.levels(axis)) for axis in axes), tuple(kept.levels("repeat")))
 
@@ -166,21 +166,27 @@ def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
     if not isinstance(results, Results):
         raise StudyError(f"expected the results of a study, as study.results, received a {type(results).__name__}")
     if where is not None and not isinstance(where, Mapping):
-        raise StudyError(f"where is a mapping such as {{'width': 40}}, received {_short(where)}")
+        raise StudyError(f"where is a mapping such as {{'width': 40}}, received {shortly(where)}")
     kept = results.where(layer="")
     if not len(kept):
         raise StudyError(f"{results.study or 'the study'} has no results yet: nothing was measured")
     for name, wanted in (where or {}).items():
         if name not in (*AXES, "repeat"):
-            raise StudyError(f"where takes factors, epochs and repeat, received {name!r}: {nearest(str(name), AXES)}")
+            raise StudyError(f"where takes factors, epochs and repeat, received {name!r}: {nearest(name, AXES)}")
         found = kept.where(**{name: wanted})
         if not len(found):
-            levels = kept.levels(name)
-            shown = ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")
-            raise StudyError(f"no results where {name} is {_short(wanted)}: it takes {shown}")
+            raise StudyError(f"no results where {name} is {shortly(wanted)}: it takes {_few(kept.levels(name))}")
         kept = found
     return kept
 
 
-def _short(value: object) -> str:
-    return f"{' '.join(repr(value).split()):.60}"
+def as_names(what: str, given: Any) -> tuple[Any, ...]:
+    """Return one name, or several, as a tuple; StudyError if there is none."""
+    names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
+    if not names:
+        raise StudyError(f"{what} must be a name or a list of names, received {shortly(given)}")
+    return names
+
+
+def _few(levels: Sequence[Any]) -> str:
+    return ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")

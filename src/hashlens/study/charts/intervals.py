@@ -6,11 +6,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.arguments import is_number
 from hashlens.errors import StudyError
 from hashlens.result import Result
 
 Scale = Literal["share", "ratio", "plain"]
-UNBOUNDED = ("bits_to_determinism", "loss")
+UNBOUNDED = ("bits_to_determinism", "chord_length", "local_complexity", "loss")
 """Measures of a study that are no shares, even where all their values happen to lie in [0, 1]."""
 
 
@@ -86,8 +87,7 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: fl
     """
     from scipy.special import expit, logit, stdtrit
 
-    if not 0 < confidence < 1:
-        raise StudyError(f"confidence must be between 0 and 1, received {confidence:g}")
+    require_confidence(confidence)
     table = np.asarray(values, np.float64)
     known = np.isfinite(table)
     n = known.sum(axis=-1)
@@ -106,6 +106,12 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: fl
     low, high = np.where(agreed, mean, low), np.where(agreed, mean, high)
     alone = n < 2
     return Estimates(mean, np.where(alone, np.nan, low), np.where(alone, np.nan, high), n)
+
+
+def require_confidence(confidence: float) -> None:
+    """Raise StudyError unless a level of confidence is between 0 and 1."""
+    if not is_number(confidence) or not 0 < confidence < 1:
+        raise StudyError(f"confidence must be between 0 and 1, received {confidence!r}")
 
 
 def scale_of(measure: str, values: npt.NDArray[Any]) -> Scale:

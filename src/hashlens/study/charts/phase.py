@@ -9,8 +9,9 @@ import numpy.typing as npt
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hashlens.arguments import is_number
 from hashlens.errors import StudyError, nearest
-from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
+from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
 from hashlens.result import Result, Split
 from hashlens.study.charts.boundaries import Boundary, crossings, is_numeric
 from hashlens.study.charts.grid import Grid, conditions, lay_out, level_name
@@ -122,7 +123,7 @@ class PhaseChart(Result):
         """
         for axis, levels, level in ((self.x, self.x_levels, x), (self.y, self.y_levels, y)):
             if level not in levels:
-                raise StudyError(f"{axis} {level!r} is not on the chart: {nearest(str(level), map(str, levels))}")
+                raise StudyError(f"{axis} {level!r} is not on the chart: {nearest(level, levels)}")
         found = next((cell for cell in self.cells if (cell.x, cell.y) == (x, y)), None)
         if found is None:
             raise StudyError(f"{self.x}={x}, {self.y}={y} is not measured yet")
@@ -240,7 +241,7 @@ def phase_chart(
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490, for the
     chart; the thresholds are this project's.
     """
-    limits = thresholds or RegimeThresholds()
+    limits = as_thresholds(thresholds)
     grid = lay_out(results, (x, y), where)
     reference = _reference(results, against)
     ratio, retention, retained_by = _measured(grid, reference)
@@ -306,7 +307,7 @@ def _reference(results: Results, against: Against) -> float | None:
     if against == "own":
         return None
     if against != "best":
-        if not isinstance(against, int | float) or not 0 < against <= 1:
+        if not is_number(against) or not 0 < against <= 1:
             raise StudyError(f"against must be 'best', 'own' or an accuracy above 0 and up to 1, received {against!r}")
         return float(against)
     rows = results.where(measure="network_accuracy", split="test", layer="").columns

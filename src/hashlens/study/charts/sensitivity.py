@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import StudyError, nearest
 from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
 from hashlens.result import Result
@@ -138,8 +139,7 @@ def phase_sensitivity(
     """
     chart = phase_chart(results, x, y, thresholds=thresholds, where=where, against=against)
     spans = _ranges(ranges or {}, chart.thresholds)
-    if steps < 2:
-        raise StudyError(f"steps must be 2 or more, received {steps}")
+    require_whole(StudyError, "steps", steps, 2)
     sweeps = tuple(_sweep(chart, name, spans[name], steps) for name in THRESHOLDS)
     # A regime never falls as a redundancy threshold rises or a retention threshold falls, so that two corners of the
     # box of thresholds bound what any combination in it gives.
@@ -151,9 +151,13 @@ def phase_sensitivity(
 
 
 def _ranges(given: Mapping[str, tuple[float, float]], limits: RegimeThresholds) -> dict[str, tuple[float, float]]:
-    for name in given:
+    if not isinstance(given, Mapping):
+        raise StudyError(f"ranges is a mapping such as {{'under_redundancy': (0.3, 0.7)}}, received {shortly(given)}")
+    for name, span in given.items():
         if name not in THRESHOLDS:
             raise StudyError(f"ranges has no threshold {name!r}: {nearest(name, THRESHOLDS)}")
+        if not isinstance(span, Sequence) or len(span) != 2 or not all(map(is_number, span)):
+            raise StudyError(f"the range of {name} must be two numbers, received {shortly(span)}")
     spans = {name: tuple(map(float, {**RANGES, **given}[name])) for name in THRESHOLDS}
     for name, (low, high) in spans.items():
         used = getattr(limits, name)

@@ -12,7 +12,7 @@ from hashlens.tables import Table, number, table
 ROWS_SHOWN = 40
 HEADINGS = {"redundancy_ratio": "R", "kmeans_purity": "purity", "kmeans_hungarian": "Hungarian"}
 """Of measures that need a shorter name than elsewhere: there are many columns."""
-_BY_SPLIT = ("redundancy_ratio", "collision_probability")
+_BY_SPLIT = ("redundancy_ratio", "collision_probability", "local_complexity", "chord_length")
 """Measures that differ from split to split by what they say; of others test is shown, or train where that is all."""
 
 
@@ -65,9 +65,9 @@ class Summary(Result):
         lines = [(*map(level_name, row.levels), *(number(mean, 3) for mean in row.means)) for row in shown]
         headings = (*(name.replace("_", " ") for name in self.factors), *map(_heading, self.measures))
         fewest, most = (choose((row.repeats for row in self.rows), default=0) for choose in (min, max))
-        repeats = f"{most} repeats" if fewest == most else f"{fewest} to {most} repeats"
+        repeats = f"{most} repeat{'s' * (most != 1)}" if fewest == most else f"{fewest} to {most} repeats"
         means = f"Means over {repeats}; accuracies on test unless a heading says train."
-        return table(self.study or "study", headings, lines, f"{means} {note}".rstrip())
+        return table(self.study or "study", headings, lines, f"{means} {note}".rstrip(), len(self.factors))
 
 
 def summarize(results: Results) -> Summary:
@@ -81,7 +81,7 @@ def summarize(results: Results) -> Summary:
     Returns
     -------
     Summary
-        Determinism on every split; each other measure on test, or on train if it is taken there alone.
+        Determinism and geometry on every split; each other measure on test, or on train if it is taken there alone.
     """
     import pyarrow
 

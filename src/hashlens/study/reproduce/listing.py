@@ -2,17 +2,31 @@
 
 from hashlens.data.digits import TRAIN_ROWS
 from hashlens.study.cells import cells
-from hashlens.study.reproduce.preset import SIZES, find_preset, preset_names
+from hashlens.study.reproduce.preset import SIZES, Preset, find_preset, preset_names
 from hashlens.tables import Table, number, table
 
 
 def preset_table() -> Table:
-    """Return every preset: its data, and how many networks each size trains."""
+    """Return every preset: what varies, how many networks each size trains, and how long that took."""
+    presets = {name: find_preset(name) for name in preset_names()}
     rows = []
-    for name in preset_names():
-        preset = find_preset(name)
+    for name, preset in presets.items():
         whole = preset.expects.train if preset.expects else TRAIN_ROWS
-        specs = (preset.spec(name, size) for size in SIZES)
-        networks = (number(len(cells(spec, whole)) * spec.repeats) for spec in specs)
-        rows.append((name, *networks, f"--data DIR of {preset.expects.name}" if preset.expects else "none needed"))
-    return table("What there is to reproduce, and networks trained", ("name", *SIZES, "data"), rows)
+        specs = {size: preset.spec(name, size) for size in SIZES}
+        networks = {size: number(len(cells(spec, whole)) * spec.repeats) for size, spec in specs.items()}
+        sizes = (part for size in SIZES for part in (networks[size], preset.took.get(size, "–")))
+        rows.append((name, _varied(preset), *sizes))
+    columns = ("name", "varies", *(part for size in SIZES for part in (size, "took")))
+    needed = {name.partition("-")[0]: preset.expects.name for name, preset in presets.items() if preset.expects}
+    note = (
+        "quick, paper: networks trained, and about how long that took on two CPU cores; – where it was never timed. "
+        f"{' and '.join(f'{data}-...' for data in needed)} need --data DIR, a folder with the Parquet files of "
+        f"{' or '.join(needed.values())}; the others need none."
+    )
+    return table("What there is to reproduce", columns, rows, note, names=2)
+
+
+def _varied(preset: Preset) -> str:
+    """Return the axes of either size that take several values."""
+    axes = [preset.spec("", size).axes.model_dump() for size in SIZES]
+    return ", ".join(name.replace("_", " ") for name in axes[0] if any(len(of[name] or ()) > 1 for of in axes))

@@ -164,6 +164,8 @@ class Preset(Section):
         What is tested besides.
     pictures : dict of str to tuple of Panel
         By name of the file.
+    took : dict of str to str
+        About how long each size took on two CPU cores; sizes that were never timed are left out.
     study : dict
         The spec: what both sizes share.
     quick, paper : dict
@@ -177,6 +179,7 @@ class Preset(Section):
     reference: Reference | None = None
     claims: tuple[Check, ...] = ()
     pictures: dict[str, tuple[Panel, ...]]
+    took: dict[Size, str] = Field(default_factory=dict)
     study: dict[str, Any]
     quick: dict[str, Any]
     paper: dict[str, Any]

@@ -13,7 +13,7 @@ from hashlens.data.examples import Examples
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
 from hashlens.errors import DataError, OutputError
-from hashlens.files import check_writable, written_whole
+from hashlens.files import as_path, check_writable, written_whole
 from hashlens.machine import machine
 from hashlens.result import Split
 from hashlens.study.charts.effects import EffectTable
@@ -78,7 +78,7 @@ def reproduce(
         find_device(device)
     spec = found.spec(name, size, None if data is None else str(data))
     examples = _open(name, found, spec, data)
-    folder = _prepared(Path(out or Path("hashlens-reproduce") / f"{name}-{size}"), overwrite)
+    folder = _prepared(as_path(out or Path("hashlens-reproduce") / f"{name}-{size}"), overwrite)
     study = Study(spec, folder / STORE, train=examples.train, test=examples.test)
     before = _done(study) if (folder / STORE).exists() else 0
     if not (folder / SPEC).exists():

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal, TypeVar
 
-import numpy as np
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
+from hashlens.arguments import is_number, is_whole
 from hashlens.data.noise import KINDS
 from hashlens.errors import nearest
 from hashlens.measures.logistic import METHODS
@@ -32,7 +32,7 @@ def shown(value: Any) -> str:
 
 def _whole(minimum: int, most: int | None = MOST) -> BeforeValidator:
     def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        if not is_whole(value) or value < minimum:
             raise ValueError(f"must be a whole number, {minimum} or more, received {shown(value)}")
         if most is not None and value > most:
             raise ValueError(f"must be at most {most}, received {shown(value)}")
@@ -43,9 +43,8 @@ def _whole(minimum: int, most: int | None = MOST) -> BeforeValidator:
 
 def _number(allowed: str, fits: Callable[[float], bool]) -> BeforeValidator:
     def check(value: Any) -> float:
-        known = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
         # Compared as it is: a whole number may be too large for a float.
-        if not known or not abs(value) <= sys.float_info.max or not fits(value):
+        if not is_number(value) or not abs(value) <= sys.float_info.max or not fits(value):
             raise ValueError(f"must be a number, {allowed}, received {shown(value)}")
         # Minus zero becomes zero: they are one value and must not be two cells.
         return float(value) + 0.0
@@ -56,7 +55,7 @@ def _number(allowed: str, fits: Callable[[float], bool]) -> BeforeValidator:
 def _name(kind: str, known: Collection[str]) -> BeforeValidator:
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in known:
-            raise ValueError(f"unknown {kind} {shown(value)}; {nearest(str(value), known)}")
+            raise ValueError(f"unknown {kind} {shown(value)}; {nearest(value, known)}")
         return value
 
     return BeforeValidator(check)
@@ -79,7 +78,7 @@ def _flag(value: Any) -> bool | None:
 def _patience(value: Any) -> int | str | None:
     if value is None or value == "recipe":
         return value  # type: ignore[no-any-return]
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+    if not is_whole(value) or value < 1:
         raise ValueError(
             "must be 'recipe', null for no early stopping, or a whole number of epochs, 1 or more, "
             f"received {shown(value)}"

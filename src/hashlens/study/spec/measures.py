@@ -20,12 +20,15 @@ class StudyMeasure:
         Whether it needs labels.
     random_inputs : bool
         Whether it can be taken on random inputs too.
+    geometry : bool
+        Whether it is of the network's linear regions, which only a piecewise linear network has.
     """
 
     rows: tuple[str, ...]
     splits: tuple[Split, ...]
     labels: bool = True
     random_inputs: bool = False
+    geometry: bool = False
 
 
 BOTH: tuple[Split, ...] = ("train", "test")
@@ -42,6 +45,8 @@ MEASURES = {
     "logistic": StudyMeasure(("logistic",), BOTH),
     "kmeans": StudyMeasure(("kmeans_purity", "kmeans_hungarian"), BOTH),
     "separation": StudyMeasure(("separation_within", "separation_between"), ("test",)),
+    "local_complexity": StudyMeasure(("local_complexity",), BOTH, labels=False, random_inputs=True, geometry=True),
+    "chord": StudyMeasure(("chord_length",), BOTH, labels=False, random_inputs=True, geometry=True),
 }
 """Every measure of a study by name."""
 

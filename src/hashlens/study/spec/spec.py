@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import PrivateAttr, ValidationError
 
+from hashlens.arguments import shortly
 from hashlens.errors import StudyError, nearest
 from hashlens.study.spec import fields
 from hashlens.study.spec.fields import Count, Listed, Text, shown
@@ -73,6 +74,11 @@ class StudySpec(Section):
     _source: Source = PrivateAttr(default=Source())
 
     def __init__(self, source: Source | None = None, /, **given: Any) -> None:
+        if source is not None and not isinstance(source, Source):
+            raise StudyError(
+                f"a spec is made of fields by name, as StudySpec(axes={{'width': [10, 20]}}), received "
+                f"{shortly(source)}; StudySpec.load reads a file"
+            )
         source = source or Source()
         try:
             super().__init__(**given)
@@ -92,6 +98,8 @@ class StudySpec(Section):
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
+        except TypeError as error:
+            raise StudyError(f"the YAML file of a study is a path, received {shortly(path)}") from error
         except FileNotFoundError as error:
             raise StudyError(f"{path}: there is no such file; expected the YAML file of a study") from error
         except (OSError, UnicodeDecodeError) as error:

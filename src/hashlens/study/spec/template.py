@@ -34,13 +34,13 @@ axes: # freely crossed
   # batch_norm: [false, true]
   # dropout: [0, 0.5]
   # architecture: [mlp, resnet20] # without axes that one of them has no choice of
-  # random_inputs: [uniform] # R on random inputs besides the data; nothing is trained for it
+  # random_inputs: [uniform] # R (and regions) on random inputs besides the data; nothing is trained for it
 
 repeats: 3 # networks of each cell, from seeds of their own
 seed: 0
 
 measures: [redundancy_ratio, knn, logistic, kmeans, network_accuracy]
-# more: loss, knn_train, collision_probability, bits_to_determinism, separation
+# more: loss, knn_train, collision_probability, bits_to_determinism, separation, local_complexity, chord
 k: 9 # neighbours of knn
 logistic: one-vs-one # or multinomial
 """

@@ -169,6 +169,8 @@ def _nothing(connection: object, record: object) -> None:
 
 def _url(target: str | Path) -> URL:
     allowed = "a store is the path of an SQLite file, or a URL sqlite:///PATH or postgresql://USER@HOST/NAME"
+    if not isinstance(target, str | Path):
+        raise StudyError(f"{allowed}; received {target!r}")
     if "://" not in str(target):
         if not str(target) or str(target) == ":memory:" or "\0" in str(target):
             raise StudyError(f"{allowed}; received {str(target)!r}")

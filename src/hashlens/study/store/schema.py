@@ -119,8 +119,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A run that a worker holds.
+class PlannedRun:
+    """A run as the study was begun with.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class Claimed:
     cell : str
         Key of its cell.
     repeat, seed, pack : int
-        As the study was begun with.
+        Which repeat, the seed of its network, and the number of the ensemble it is trained in.
     """
 
     id: int
@@ -140,17 +140,16 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRun:
+class Claimed(PlannedRun):
+    """A run that a worker holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun(PlannedRun):
     """A run as the store knows it.
 
     Attributes
     ----------
-    id : int
-        Its place in the order of the study's runs.
-    cell : str
-        Key of its cell.
-    repeat, seed, pack : int
-        As the study was begun with.
     state : str
         ``pending``, ``leased``, ``done`` or ``failed``.
     worker : str or None
@@ -161,11 +160,6 @@ class StoredRun:
         What was recorded with its numbers: seconds, dtype, device, versions and so on; empty until it is done.
     """
 
-    id: int
-    cell: str
-    repeat: int
-    seed: int
-    pack: int
     state: str
     worker: str | None
     reason: str | None

@@ -104,7 +104,9 @@ class StudyStatus(Result):
         if self.failures:
             failures = [(failure.cell, str(failure.repeat), failure.reason) for failure in self.failures[:20]]
             more = len(self.failures) - len(failures)
-            parts.append(table("failed", ("cell", "repeat", "reason"), failures, f"and {more} more" if more else ""))
+            parts.append(
+                table("failed", ("cell", "repeat", "reason"), failures, f"and {more} more" if more else "", names=3)
+            )
         return Group(*parts)
 
 

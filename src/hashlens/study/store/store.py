@@ -277,7 +277,7 @@ class Store:
         with self._database.reading() as connection:
             study = described(self._database, connection)
             by_state = select(_run.state, func.count()).group_by(_run.state)
-            counts: dict[str, int] = dict(connection.execute(by_state).tuples().all())
+            counts: dict[str, int] = dict(connection.execute(by_state).all())
             leases = connection.execute(
                 select(_run.worker, func.count(), func.min(_run.leased_since))
                 .where(living)
