@@ -27,6 +27,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_measure.py --data $(DATA)/mnist
 	$(BIN)/python benchmarks/bench_ensemble.py --data $(DATA)/mnist
 	$(BIN)/python benchmarks/bench_monitor.py --data $(DATA)
+	$(BIN)/python benchmarks/bench_slice.py
 	$(BIN)/python benchmarks/bench_memory.py --data $(DATA)/cifar10
 
 clean:

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hashlens import codes, data, measures, nets, training
+from hashlens import codes, data, measures, nets, regions, training
 from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
 from hashlens.data import load_data
 from hashlens.errors import HashlensError
@@ -60,6 +60,7 @@ __all__ = [
     "phase_slices",
     "redundancy_ratio",
     "regime",
+    "regions",
     "reproduce",
     "separation",
     "train",

@@ -1,5 +1,7 @@
 """The region of an example: its affine map, ball, halfspaces and ties."""
 
+import subprocess
+import sys
 from math import inf
 
 import numpy as np
@@ -134,8 +136,50 @@ def test_the_radius_is_that_of_a_slow_loop_over_gradients(known):
             assert distance[row] == pytest.approx(float(slow), rel=1e-12)
 
 
-def test_shared_gradients_may_be_compressed_and_chunked(known, monkeypatch):
-    """Inputs wider than the first layer take the QR path; small budgets take the chunked one; both say the same."""
+@pytest.mark.parametrize("norm", [2, inf])
+def test_a_sketch_finds_the_same_boundary_as_a_sweep(network, known, norm, monkeypatch):
+    x = known.normal(40, *network.input_shape)
+    monkeypatch.setattr("hashlens.regions.ball.CANDIDATES", 3)  # so that the nearest is not always in the first lot
+    region = regions.at(network, x)
+    swept = region.radius(norm)
+    monkeypatch.setattr("hashlens.regions.ball.SWEPT", 0)
+    sketched = region.radius(norm)
+    assert np.allclose(sketched.distance, swept.distance, rtol=1e-12)
+    spaces = region.halfspaces()  # windows that overlap share a boundary: either names it
+    rows = torch.arange(len(x))
+    normals, offsets = (of[rows, torch.from_numpy(sketched.units.bits)] for of in (spaces.A, spaces.b))
+    slack = offsets - (normals * x.flatten(1)).sum(dim=1)
+    dual = torch.linalg.vector_norm(normals, 1 if norm == inf else 2, dim=1)
+    assert np.allclose(slack / dual, swept.distance, rtol=1e-9)
+
+
+@pytest.mark.parametrize("norm", [2, inf])
+def test_a_sketch_on_boundaries_and_without_any(known, norm, monkeypatch):
+    monkeypatch.setattr("hashlens.regions.ball.SWEPT", 0)
+    network = known.ready(lambda: nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten()))
+    x = torch.stack([torch.zeros(1, 9, 9, dtype=torch.float64), known.normal(1, 9, 9)])
+    assert (regions.at(network, x).radius(norm).distance == 0).tolist() == [True, False]
+    network[0].weight.data.zero_()
+    radius = regions.at(network, x).radius(norm)
+    assert np.isinf(radius.distance).all()
+    assert list(radius.units) == [None, None]
+    affine = known.ready(lambda: nn.Sequential(nn.Flatten(), nn.Linear(81, 2)))
+    assert np.isinf(regions.at(affine, x).radius(norm).distance).all()
+
+
+def test_a_radius_in_grey_levels(known):
+    radius = regions.at(nn.ReLU(), torch.tensor([[0.5, 2.0]])).radius()
+    steps = radius.in_steps(1 / 255)
+    assert steps.distance == pytest.approx([127.5])
+    assert steps.in_steps(1 / 255).distance == pytest.approx([127.5])
+    assert steps.in_steps(1).distance == pytest.approx(radius.distance)
+    assert "radius in steps of 1/255" in str(steps)
+    assert "radius in steps of 0.7" in str(radius.in_steps(0.7))
+    with pytest.raises(DataError, match="step must be a length above 0, in units of the input, received 0"):
+        radius.in_steps(0)
+
+
+def test_chunked_passes_say_the_same(known, monkeypatch):
     network = known.stack(1, [40, 9, 8, 3])
     x = known.normal(7, 40)
     whole = [regions.at(network, x).radius(norm) for norm in (2, inf)]
@@ -262,3 +306,35 @@ def test_too_wide_for_halfspaces():
         region.halfspaces()
     with pytest.raises(DataError, match="40 dense matrices of 3,000 x 3,000 are too large"):
         region.affine.dense()
+
+
+COMPILING = """
+import sys, warnings
+import torch
+import hashlens as hl
+from hashlens import regions
+warnings.simplefilter("error")
+plain = torch.nn.Sequential(torch.nn.Linear(2000, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+x = torch.randn(3, 2000)
+region = regions.at(plain, x)
+region.radius(), region.affine.dense(), hl.encode(plain, x)
+print("torch._dynamo" in sys.modules)
+
+class Late(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = plain
+
+    def forward(self, x):
+        return torch.compile(self.inner, backend="eager")(x)
+
+codes = hl.encode(Late(), x)
+print("torch._dynamo" in sys.modules, (codes.packed == region.code.packed).all())
+print(torch.equal(regions.at(Late(), x).output, region.output))
+"""
+
+
+def test_the_compiler_is_not_imported_unless_a_network_does():
+    """It takes longer to import than all the rest; a network that compiles itself as it runs is still seen through."""
+    ran = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, text=True, timeout=120)
+    assert ran.stdout.split() == ["False", "True", "True", "True"], ran.stderr

@@ -1,5 +1,6 @@
 """Borrowing a network: evaluated as it should be for reading codes, and handed back as it came."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -89,7 +90,8 @@ def borrowed(model: Module) -> Iterator[None]:
             # The fused recurrent kernel shows no gate; the plain one does.
             stack.callback(torch._C._set_mkldnn_enabled, torch._C._get_mkldnn_enabled())
             torch._C._set_mkldnn_enabled(False)
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if "torch._dynamo" in sys.modules:  # it takes a second to import, and whoever compiled anything has done so
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         # The switch of the transformer fast path does not reach scripted code, which leaves it with gradients on.
         stack.enter_context(torch.enable_grad() if scripted else torch.no_grad())
         for module, training in modes:

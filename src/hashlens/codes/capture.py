@@ -15,17 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.codes.borrow import RunningModule, borrowed, qualified_name
+from hashlens.codes.borrow import RunningModule, borrowed
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
+from hashlens.codes.naming import ACTIVATION_NAMES, layer_name
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
 from hashlens.errors import CaptureError, HashlensError
 
 Tensor = torch.Tensor
-_ACTIVATION_NAMES = {qualified_name(kind) for kind in ACTIVATION_MODULES}
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Capture:
         planes = gate.planes(bound)
         if not planes or not (gate.activation or self.every_gate):
             return
-        name = self._name(gate.name)
+        name = layer_name(self._running, gate.name, self._names)
         axis = self._axis(name, gate.name, planes[0][0])
         if axis is None or not self._selected(name):
             return
@@ -216,7 +216,7 @@ class Capture:
         """Read the one-hot choices of one max-pool."""
         if not self.every_gate or self.channel:
             return
-        name = self._name(operator)
+        name = layer_name(self._running, operator, self._names)
         if self._axis(name, operator, bound["self"]) == 0 and self._selected(name):
             chosen = max_pool_choices(operator, bound, indices)
             self._append(Layer(name, operator, tuple(indices.shape[1:]), chosen.shape[-1]), chosen.flatten(1))
@@ -246,7 +246,7 @@ class Capture:
     def _ignore(self, operator: str, x: Tensor) -> None:
         path, kind = self._running.current
         seen = f"{operator} of {tuple(x.shape)} for {self._size} examples"
-        if kind in _ACTIVATION_NAMES and x.is_floating_point() and x.numel() and not isinstance(x, torch.nn.Parameter):
+        if kind in ACTIVATION_NAMES and x.is_floating_point() and x.numel() and not isinstance(x, torch.nn.Parameter):
             raise CaptureError(
                 f"activation module {path or 'the model'!r} ran ({seen}), and none of its axes is the batch, so its "
                 f"units belong to no example: give mask= if tokens are folded into the batch, or leave it out with "
@@ -262,16 +262,6 @@ class Capture:
             assert self._mask is not None
             return x.reshape(*self._mask.shape, *x.shape[1:]) if x.shape[0] == self._mask.numel() else x
         return x.movedim(axis, 0) if x.dim() > axis and x.shape[axis] == self._size else x
-
-    def _name(self, operator: str) -> str:
-        path, kind = self._running.current
-        base = path if path and kind in _ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
-        name, calls = base, 0
-        while name in self._names:
-            calls += 1
-            name = f"{base}#{calls}"
-        self._names.add(name)
-        return name
 
     def _selected(self, name: str) -> bool:
         return self.layout.selected(name) and (self.kept is None or name in self.kept)

@@ -1,7 +1,10 @@
 """Dispatch: see every ATen operator of a network as it runs, and tell who watches of those that matter for codes."""
 
-from collections.abc import Iterator
+import sys
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -36,7 +39,38 @@ class Watcher(Protocol):
         """Take note of an affine map that ran, and of how many channels it gave."""
 
 
-class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A dispatch mode that the compiler leaves alone.
+
+    torch would see to that itself, but imports the compiler for it, which takes a second: longer than all the rest. As
+    long as nobody else has imported it there is nothing to be left alone by.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        see = self._undisturbed if "torch._dynamo" in sys.modules else type(self).see
+        return see(self, func, args, kwargs or {})
+
+    @cached_property
+    def _undisturbed(self) -> Callable[..., Any]:
+        disabled: Callable[..., Any] = torch.compiler.disable(type(self).see)  # type: ignore[no-untyped-call]
+        return disabled
+
+    @abstractmethod
+    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator and return its result."""
+
+
+class Dispatch(Observer):
     """Tell a watcher of every gate, pool and affine map that runs, and refuse operators that hide one.
 
     Attributes
@@ -46,13 +80,13 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, watcher: Watcher) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.watcher = watcher
         self.fault: Exception | None = None
         self.roles: dict[Any, Any] = {}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator, and tell the watcher of it."""
         if func not in self.roles:
             self.roles[func] = _role(func)
         role = self.roles[func]

@@ -156,7 +156,7 @@ def max_pool_choices(name: str, bound: Bound, indices: torch.Tensor) -> torch.Te
         rest = rest // size
     offset, window = torch.zeros_like(indices), 1
     for axis in range(axes):
-        starts, extent, step = _windows(name, bound, axis, space[axis], indices.shape[2 + axis])
+        starts, extent, step = axis_windows(name, bound, axis, space[axis], indices.shape[2 + axis])
         shape = [1] * indices.dim()
         shape[2 + axis] = -1
         within = (coordinates[axis] - starts.to(indices.device).view(shape)) // step
@@ -165,8 +165,26 @@ def max_pool_choices(name: str, bound: Bound, indices: torch.Tensor) -> torch.Te
     return offset.unsqueeze(-1) == torch.arange(window, device=offset.device)
 
 
-def _windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tuple[torch.Tensor, int, int]:
-    """Return where the windows of one axis start, their largest extent, and the step inside them."""
+def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tuple[torch.Tensor, int, int]:
+    """Return where the windows of a max-pool lie along one of its axes.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`MAX_POOLS`.
+    bound : dict
+        The operator's arguments by name.
+    axis : int
+        Which of the pooled axes, from 0.
+    size, out : int
+        Sizes of that axis before and after.
+
+    Returns
+    -------
+    torch.Tensor, int, int
+        Where the windows start (int64 ``(out,)``, negative in the padding), how many elements the largest has, and the
+        step from one of them to the next.
+    """
     at = torch.arange(out)
     if name.startswith("adaptive"):
         starts, ends = at * size // out, -(-(at + 1) * size // out)

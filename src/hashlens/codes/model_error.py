@@ -9,7 +9,10 @@ from hashlens.errors import ModelError
 Tensor = torch.Tensor
 
 
-def model_error(error: Exception, inputs: Any) -> ModelError:
+FORWARD = "check the shape and dtype it takes, or give forward=fn(model, batch)"
+
+
+def model_error(error: Exception, inputs: Any, way_out: str = FORWARD) -> ModelError:
     """Return the one-line error for a network that raised on its inputs."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     marked = [at for at, line in enumerate(text) if "<--- HERE" in line]
@@ -18,7 +21,4 @@ def model_error(error: Exception, inputs: Any) -> ModelError:
     if isinstance(error, torch.OutOfMemoryError):
         return ModelError(f"out of memory: {text[0]}; use a smaller batch_size")
     shape = f"{tuple(inputs.shape)} {inputs.dtype}" if isinstance(inputs, Tensor) else type(inputs).__name__
-    return ModelError(
-        f"the model rejects inputs of {shape}: {text[0]}; check the shape and dtype it takes, or give "
-        "forward=fn(model, batch)"
-    )
+    return ModelError(f"the model rejects inputs of {shape}: {text[0]}; {way_out}")

@@ -5,6 +5,8 @@ from hashlens.regions.along import Along, along
 from hashlens.regions.at import Halfspaces, Radius, Region, at
 from hashlens.regions.boundary import DecisionBoundary, decision_boundary
 from hashlens.regions.chord import Chord, chord
+from hashlens.regions.directions import random_directions, towards_others
+from hashlens.regions.local_complexity import LocalComplexity, local_complexity
 from hashlens.regions.plane import Plane, plane
 from hashlens.regions.program import Program
 from hashlens.regions.slices import Slice
@@ -17,6 +19,7 @@ __all__ = [
     "Chord",
     "DecisionBoundary",
     "Halfspaces",
+    "LocalComplexity",
     "Plane",
     "Program",
     "Radius",
@@ -28,6 +31,9 @@ __all__ = [
     "at",
     "chord",
     "decision_boundary",
+    "local_complexity",
     "plane",
+    "random_directions",
+    "towards_others",
     "trace",
 ]

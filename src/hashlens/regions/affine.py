@@ -6,7 +6,9 @@ from math import prod
 import torch
 
 from hashlens.errors import DataError
+from hashlens.regions.border import fitting, numbers
 from hashlens.regions.program import Program, pushed
+from hashlens.regions.transpose import pulled_back
 
 Tensor = torch.Tensor
 LARGEST_MATRIX = 1 << 28
@@ -37,7 +39,7 @@ class AffineMap:
 
     def __call__(self, y: Tensor) -> Tensor:
         """Return ``J y + bias`` at `y` ``(n, *input)``: the network's output wherever `y` is in the region."""
-        return self.output + self.matvec(self._like(y) - self.x)
+        return self.output + self.matvec(fitting(self.program, y, "y", like=self.x) - self.x)
 
     def matvec(self, v: Tensor) -> Tensor:
         """Return ``J v``, forward through the steps of the network.
@@ -73,9 +75,7 @@ class AffineMap:
         vectors, single = self._vectors(u, self.program.output_shape, "u")
         products = []
         for chunk in torch.split(vectors, self.program.chunk(len(self))):
-            zero = self.x.new_zeros(len(chunk), len(self), *self.program.input_shape)
-            backward = torch.func.vjp(self._forward, zero)[1]
-            products.append(backward(chunk)[0])
+            products.append(pulled_back(self._forward, chunk, (len(chunk), len(self), *self.program.input_shape)))
         joined = torch.cat(products)
         return joined[0] if single else joined
 
@@ -113,17 +113,13 @@ class AffineMap:
         )
         return tangent.reshape(len(v), len(self), *self.program.output_shape)
 
-    def _like(self, v: Tensor) -> Tensor:
-        return torch.as_tensor(v).to(dtype=self.x.dtype, device=self.x.device)
-
     def _vectors(self, v: Tensor, shape: tuple[int, ...], name: str) -> tuple[Tensor, bool]:
         """Return vectors as ``(k, n, *shape)``, and whether only one was given for each example."""
-        vectors = self._like(v)
+        vectors = numbers(v, name).to(self.x)
         single = vectors.dim() == len(shape) + 1
         vectors = vectors[None] if single else vectors
         if tuple(vectors.shape[1:]) != (len(self), *shape):
             expected = ", ".join(map(str, (len(self), *shape)))
-            raise DataError(
-                f"{name} must be ({expected}) or (k, {expected}), received {tuple(torch.as_tensor(v).shape)}"
-            )
+            received = tuple(vectors.shape[1:] if single else vectors.shape)
+            raise DataError(f"{name} must be ({expected}) or (k, {expected}), received {received}")
         return vectors, single

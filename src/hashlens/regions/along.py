@@ -17,7 +17,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError
 from hashlens.regions.border import fitting, program_of
-from hashlens.regions.program import Flow, Program
+from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.units import Unit, Units
 
 Tensor = torch.Tensor
@@ -25,6 +25,10 @@ RESOLUTION = 1e-12
 """Pieces shorter than this share of the segment are not told apart: rounding makes them up."""
 NOISE = 1e-14
 """A pre-activation within this share of the largest of its layer is zero."""
+CACHE = 16
+"""Pieces are counted with this part of the memory that a pass may have: in a processor's caches it is faster."""
+ROOM = 16
+"""Pieces may become this many times as many before they go on in parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,28 +164,78 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
     return Along(start, end, segment, left, right, codes, value, slope, program)
 
 
+def count_pieces(program: Program, a: Tensor, b: Tensor) -> npt.NDArray[np.int64]:
+    """Return how many pieces a network cuts each segment into, int64 ``(n,)``, and keep none of them.
+
+    Parameters
+    ----------
+    program : Program
+        The network.
+    a, b : torch.Tensor
+        Where the segments begin and end, ``(n, *input_shape)``, where and how the program computes.
+    """
+    with torch.no_grad():
+        counts = torch.zeros(len(a), dtype=torch.int64, device=a.device)
+        for rows in torch.split(torch.arange(len(a), device=a.device), program.chunk(CACHE * ROOM)):
+            owner, span, flow = _begun(program, a[rows], b[rows])
+            counts[rows] = _counted(flow, owner, span, len(rows))
+        return counts.cpu().numpy()
+
+
+def _begun(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Flow]:
+    """Return the segment and the span of the pieces that there are at first, one for each segment, and their flow."""
+    span = torch.stack([a.new_zeros(len(a)), a.new_ones(len(a))])
+    return torch.arange(len(a), device=a.device), span, Flow(program, program.rows(a), program.rows(b - a)[None])
+
+
 def _cut(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, list[Packed], Tensor, Tensor]:
     """Return the segment of each piece, its span ``(2, pieces)``, packed bits of each gate, values and slopes."""
-    owner = torch.arange(len(a), device=a.device)
-    span = torch.stack([a.new_zeros(len(a)), a.new_ones(len(a))])
-    flow = Flow(program, program.rows(a), program.rows(b - a)[None])
+    owner, span, flow = _begun(program, a, b)
     bits, lineage = list[Packed](), list[Tensor]()
     for gate in flow:
-        value, slope = flow.value, flow.tangent[0]
-        noise = NOISE * (value.abs() + slope.abs()).flatten(1).amax(dim=1)
-        row, time = gate.crossings(span, value, slope, noise)
-        parents, span = _divided(span, row, time)
-        if len(parents) > len(owner):
-            flow.take(parents)
-            owner = owner[parents]
-        # A unit is on the piece of its middle, where rounding cannot mistake it: it is zero only at the ends.
-        middle = span.mean(dim=0).reshape(-1, *[1] * (value.dim() - 1))
-        state = gate.state(flow.value + middle * flow.tangent[0])
+        parents, span = _parted(gate, flow, span)
+        owner = owner[parents]
+        state = _state(gate, flow, parents, span)
         bits.append(pack_bits(gate.bits(state).cpu().numpy()))
         lineage.append(parents)
         flow.bend(state)
     tangent = flow.tangent[0].expand(len(owner), *flow.tangent.shape[2:])
     return owner, span, _inherited(bits, lineage, len(owner)), flow.value, tangent
+
+
+def _counted(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
+    """Return how many pieces each segment has at the end, int64 ``(segments,)``.
+
+    Where pieces become many, some go on to the end before the others.
+    """
+    most, few = (flow.program.chunk(CACHE * each) for each in (1, ROOM))
+    for gate in flow:
+        parents, span = _parted(gate, flow, span)
+        owner = owner[parents]
+        if gate is flow.program.gates[-1]:
+            break
+        flow.bend(_state(gate, flow, parents, span))
+        if len(owner) > most:
+            parts = torch.split(torch.arange(len(owner), device=owner.device), few)
+            counts = [_counted(flow.part(rows), owner[rows], span[:, rows], segments) for rows in parts]
+            return torch.stack(counts).sum(dim=0)
+    return torch.bincount(owner, minlength=segments)
+
+
+def _parted(gate: Gate, flow: Flow, span: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the parts that the gate in front divides pieces into: the piece that each is a part of, and its span."""
+    value, slope = flow.value, flow.tangent[0]
+    noise = NOISE * (value.abs() + slope.abs()).flatten(1).amax(dim=1)
+    return _divided(span, *gate.crossings(span, value, slope, noise))
+
+
+def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
+    """Divide the rows of a flow as their pieces are, and return where they are on the gate in front."""
+    if len(parents) > len(flow.value):
+        flow.take(parents)
+    # A unit is on the piece of its middle, where rounding cannot mistake it: it is zero only at the ends.
+    middle = span.mean(dim=0).reshape(-1, *[1] * (flow.value.dim() - 1))
+    return gate.state(flow.value + middle * flow.tangent[0])
 
 
 def _divided(span: Tensor, row: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:

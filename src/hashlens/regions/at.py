@@ -1,6 +1,6 @@
 """At: the linear region that an example lies in."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, prod
 from typing import Any
@@ -14,16 +14,15 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.packing import pack_bits
 from hashlens.errors import DataError
 from hashlens.regions.affine import LARGEST_MATRIX, AffineMap
+from hashlens.regions.ball import DUAL, nearest_boundary, unit_vectors
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Program, states
-from hashlens.regions.units import Units, nearest_unit
+from hashlens.regions.units import Units
 from hashlens.result import Result
 from hashlens.seeds import torch_generator
 from hashlens.tables import number, table
 
 Tensor = torch.Tensor
-DUAL = {2: 2.0, inf: 1.0}
-"""The norm of gradients that belongs to a ball's norm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,24 +39,48 @@ class Radius(Result):
         The unit whose boundary is nearest.
     on_boundary : numpy.ndarray
         int64 ``(n,)``: on the boundaries of how many units the example lies exactly.
+    step : float
+        The length, in units of the input, that `distance` counts (:meth:`in_steps`).
     """
 
     norm: float
     distance: npt.NDArray[np.float64]
     units: Units
     on_boundary: npt.NDArray[np.int64]
+    step: float = 1.0
+
+    def in_steps(self, step: float) -> "Radius":
+        """Return the same balls with their radii counted in steps of an input.
+
+        Parameters
+        ----------
+        step : float
+            In units of the input: 1/255 for the grey levels of pixels from 0 to 1, and 1/255 divided by the standard
+            deviation for pixels that were divided by it.
+
+        Raises
+        ------
+        DataError
+            If a step has no length.
+        """
+        if not 0 < step < inf:
+            raise DataError(f"step must be a length above 0, in units of the input, received {step!r}")
+        return replace(self, distance=self.distance * (self.step / step), step=float(step))
 
     def __rich__(self) -> RenderableType:
         kind = "2" if self.norm == 2 else "infinity"
         rows = [
-            (str(row), number(float(distance)), str(unit), number(int(ties)))
+            (str(row), f"{distance:.4g}", str(unit), number(int(ties)))
             for row, (distance, unit, ties) in enumerate(
                 zip(self.distance[:20], self.units[:20], self.on_boundary[:20], strict=True)
             )
         ]
         on = int((self.on_boundary > 0).sum())
         note = f"{on:,} of {len(self.distance):,} examples lie on a boundary, where the radius is 0" if on else ""
-        columns = ("example", "radius", "nearest unit", "on boundaries of")
+        parts = round(1 / self.step)
+        step = f"1/{parts:,}" if parts and abs(parts * self.step - 1) < 1e-9 else f"{self.step:.4g}"
+        radius = "radius" if self.step == 1 else f"radius in steps of {step}"
+        columns = ("example", radius, "nearest unit", "on boundaries of")
         return table(f"Distance to the nearest boundary ({kind}-norm)", columns, rows, note)
 
 
@@ -137,8 +160,8 @@ class Region:
     def radius(self, norm: float = 2) -> Radius:
         """Return the distance from each example to the nearest boundary, and the unit that flips there.
 
-        The distance to the boundary of a unit is ``|z| / ||grad z||`` with the dual norm of the gradient. All
-        gradients are pushed forward together, in as many directions as the input has numbers.
+        The distance to the boundary of a unit is ``|z| / ||grad z||`` with the dual norm of the gradient
+        (:mod:`hashlens.regions.ball`).
 
         Parameters
         ----------
@@ -150,13 +173,12 @@ class Region:
         DataError
             If the norm is another.
         """
-        if norm not in DUAL:
+        if norm not in tuple(DUAL):
             raise DataError(f"norm must be 2 or inf, received {norm!r}")
-        inputs = prod(self.program.input_shape)
-        directions = min(inputs, self.program.chunk())
-        parts = [self._distances(rows, directions, DUAL[norm]) for rows in self._chunks(directions)]
-        distance, bit = (torch.cat(of).cpu().numpy() for of in zip(*parts, strict=True))
-        return Radius(float(norm), distance, Units(self.program.layers, bit), self.on_boundary)
+        distance, bit = nearest_boundary(self.program, self.x, self.states, norm)
+        return Radius(
+            float(norm), distance.cpu().numpy(), Units(self.program.layers, bit.cpu().numpy()), self.on_boundary
+        )
 
     def contains(self, y: Any) -> npt.NDArray[np.bool_]:
         """Return whether each of `y` ``(n, *input)`` lies in the region of the example of its row, bool ``(n,)``."""
@@ -182,7 +204,7 @@ class Region:
                 f"{len(self):,} regions of {bits:,} halfspaces in {inputs:,} dimensions are too many numbers; give "
                 "fewer examples or a smaller network, or use radius() and chord(), which need none of them"
             )
-        flow = Flow(self.program, self.program.rows(self.x), self._axes(0, inputs))
+        flow = Flow(self.program, self.program.rows(self.x), unit_vectors(self.program, 0, inputs))
         normals, slacks = [self.x.new_zeros(inputs, len(self), 0)], [self.x.new_zeros(len(self), 0)]
         for gate, state in zip(flow, self.states, strict=True):
             normals.append(-gate.slack_tangents(state, flow.tangent).expand(-1, len(self), -1))
@@ -196,34 +218,6 @@ class Region:
     def _chunks(self, each: int) -> list[slice]:
         step = self.program.chunk(each)
         return [slice(start, start + step) for start in range(0, len(self), step)]
-
-    def _axes(self, start: int, stop: int) -> Tensor:
-        """Return unit vectors of the input as tangents that all rows share, ``(stop - start, 1, 1, *input)``."""
-        inputs = prod(self.program.input_shape)
-        unit = torch.zeros(stop - start, inputs, dtype=self.x.dtype, device=self.x.device)
-        unit[torch.arange(stop - start), torch.arange(start, stop)] = 1
-        return unit.reshape(stop - start, 1, *self.program.shapes[0])
-
-    def _distances(self, rows: slice, directions: int, order: float) -> tuple[Tensor, Tensor]:
-        """Return the distance to the nearest boundary and its bit for some rows."""
-        inputs = prod(self.program.input_shape)
-        norms: list[Tensor] = []
-        for start in range(0, inputs, directions):
-            stop = min(start + directions, inputs)
-            flow = Flow(self.program, self.program.rows(self.x[rows]), self._axes(start, stop))
-            slacks, parts = [], []
-            for position, (gate, state) in enumerate(zip(flow, [of[rows] for of in self.states], strict=False)):
-                if position == 0 and order == 2 and directions == inputs:
-                    flow.compress()
-                slacks.append(gate.slack(state, flow.value))
-                parts.append(gate.slack_norm(state, flow.tangent, order))
-                if position + 1 == len(self.states):
-                    break
-                flow.bend(state)
-            pairs = zip(norms, parts, strict=True) if norms else ()
-            norms = [torch.linalg.vector_norm(torch.stack(at), order, dim=0) for at in pairs] or parts
-        ratios = [torch.where(norm > 0, slack / norm, inf) for slack, norm in zip(slacks, norms, strict=True)]
-        return nearest_unit(ratios, len(self.x[rows]), self.x)
 
 
 def at(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype = torch.float64) -> Region:
@@ -252,12 +246,12 @@ def at(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype = torch.floa
     >>> float(at(net, torch.tensor([[3.0, 1.0]])).radius(norm=inf).distance[0])
     2.0
     """
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         program, rows = program_of(model, x, dtype)
         outputs, found = list[Tensor](), list[list[Tensor]]()
         for chunk in torch.split(rows, program.chunk()):
             output, parts = states(program, program.rows(chunk))
             outputs.append(output.reshape(len(chunk), *program.output_shape))
             found.append(parts)
-    joined = [torch.cat(of) for of in zip(*found, strict=True)]
-    return Region(program, rows, torch.cat(outputs), joined)
+        joined = [torch.cat(of) for of in zip(*found, strict=True)]
+        return Region(program, rows, torch.cat(outputs), joined)

@@ -11,13 +11,13 @@ from hashlens.regions.trace import trace
 Tensor = torch.Tensor
 
 
-def examples(x: Any, name: str = "x") -> Tensor:
-    """Return examples as a floating-point tensor ``(n, *shape)``.
+def numbers(x: Any, name: str) -> Tensor:
+    """Return `x` as a tensor of floating-point numbers.
 
     Raises
     ------
     DataError
-        If they are no array of numbers, not floating point, empty, NaN or infinite.
+        If it is no array of them.
     """
     try:
         tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(x)
@@ -26,6 +26,20 @@ def examples(x: Any, name: str = "x") -> Tensor:
     if not tensor.is_floating_point():
         kind = str(tensor.dtype).removeprefix("torch.")
         raise DataError(f"{name} must be floating point, received {kind}: regions lie in a space of real numbers")
+    if tensor.layout != torch.strided:
+        raise DataError(f"{name} must be dense, received {str(tensor.layout).removeprefix('torch.')}: give to_dense()")
+    return tensor
+
+
+def examples(x: Any, name: str = "x") -> Tensor:
+    """Return examples as a floating-point tensor ``(n, *shape)``.
+
+    Raises
+    ------
+    DataError
+        If they are no array of numbers, not floating point, empty, NaN or infinite.
+    """
+    tensor = numbers(x, name)
     if tensor.dim() < 2 or tensor.numel() == 0:
         raise DataError(
             f"{name} must be examples (n, *shape), at least one, received {tuple(tensor.shape)}; for a single one give "

@@ -189,22 +189,6 @@ class Flow:
         flow._position = self._position
         return flow
 
-    def compress(self) -> None:
-        """Replace shared tangents by fewer ones with the same 2-norms: those of all that follows stay as they are.
-
-        The tangents of all that is alive, side by side, are a matrix ``(directions, numbers)``. Where it has more rows
-        than columns, its QR factor R has the same norms, and so has every linear map of the two.
-        """
-        sizes = {key: prod(rows.shape[1:]) for key, rows in self._tangents.items()}
-        directions = len(next(iter(self._tangents.values())))
-        if sum(sizes.values()) >= directions:
-            return
-        joined = torch.cat([rows.reshape(directions, -1) for rows in self._tangents.values()], dim=1)
-        parts = torch.linalg.qr(joined, mode="r").R.split(list(sizes.values()), dim=1)
-        self._tangents = {
-            key: part.reshape(len(part), *self._tangents[key].shape[1:]) for key, part in zip(sizes, parts, strict=True)
-        }
-
     def _run(self, step: Affine) -> None:
         if self._values:
             self._values[step.output] = step.apply(*(self._values[at] for at in step.inputs))

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from hashlens.codes.borrow import RunningModule, borrowed, qualified_name, unwrap
-from hashlens.codes.gates import ACTIVATION_MODULES, GATES, MAX_POOLS, Bound, bind
+from hashlens.codes.dispatch import Observer
+from hashlens.codes.gates import GATES, MAX_POOLS, Bound, bind
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.model_error import model_error
+from hashlens.codes.naming import layer_name
 from hashlens.codes.observe import first_tensor
-from hashlens.errors import HashlensError, ModelError
+from hashlens.errors import DataError, HashlensError, ModelError
 from hashlens.regions.bends import BENDS, EXTREMES, Bend
 from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
 from hashlens.regions.operators import RULES, SHAPE_ONLY, STATISTICS
@@ -25,9 +26,9 @@ from hashlens.regions.program import Program, Step, states
 from hashlens.regions.windows import WindowMax, pool_windows
 
 Tensor = torch.Tensor
-_ACTIVATION_NAMES = {qualified_name(kind) for kind in ACTIVATION_MODULES}
 
 
+@torch.inference_mode(False)  # it hides what composite operators are made of
 def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torch.float64) -> Program:
     """Return the program of a network; a program is returned as it is.
 
@@ -42,17 +43,21 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
 
     Raises
     ------
+    DataError
+        If `dtype` is not one of real numbers.
     ModelError
         If an operator that depends on the input is neither affine nor a hard gate, the network rejects the example, or
         mixes the examples of a batch.
     """
     if isinstance(model, Program):
         return model
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise DataError(f"dtype must be a floating-point torch.dtype, such as torch.float64, received {dtype!r}")
     network = _in_dtype(unwrap(model), dtype)
     device = next((at.device for at in [*network.parameters(), *network.buffers()]), x.device)
     example = x[:1].to(device=device, dtype=dtype).clone()
     recorder = _Recorder(example)
-    with borrowed(network), RunningModule(network, recorder.enter, lambda *_: None) as running:
+    with borrowed(network), RunningModule(network, recorder.enter, recorder.leave) as running:
         runner = running.runner()
         recorder.running = running
 
@@ -70,7 +75,11 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
         except Exception as error:  # whatever a user's network raises
             if recorder.fault is not None:
                 raise recorder.fault from None
-            raise model_error(error, example) from error
+            if "more than 1 value per channel" in str(error):  # torch counts before it runs an operator
+                raise recorder.refusal("batch_norm", STATISTICS, recorder.failed) from error
+            kind = str(dtype).removeprefix("torch.")
+            way_out = f"it runs on one example, as a copy in {kind}: check the shape it takes"
+            raise model_error(error, example, way_out) from error
     wire = recorder.wire(output)
     if isinstance(wire, _Refused):
         raise wire.error
@@ -85,6 +94,10 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
     """Raise unless the network gives two examples together what the program gives each for itself."""
     pair = pair.to(device=program.device, dtype=program.dtype)
     alone, _ = states(program, program.rows(pair))
+    if not bool(torch.isfinite(alone).all()):
+        raise ModelError(
+            "the output of the model is NaN or infinite: look for weights or examples that are, or overflow"
+        )
     try:
         with borrowed(network):
             together = first_tensor(network(pair.clone()))
@@ -102,7 +115,7 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
 
 def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     floating = [at for at in [*model.parameters(), *model.buffers()] if at.is_floating_point()]
-    if all(at.dtype == dtype for at in floating):
+    if all(at.dtype == dtype and not at.is_inference() for at in floating):
         return model
     try:
         return copy.deepcopy(model).to(dtype=dtype)
@@ -129,7 +142,7 @@ class _Tape:
         return Wire(len(self.shapes) - 1, shape)
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(Observer):
     """Write down what a network does with one example.
 
     Attributes
@@ -138,13 +151,16 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         Which module is running.
     fault : Exception or None
         What was refused. A network may hide it on its way up, as scripted ones do.
+    failed : (str, str) or None
+        Path and class of the first module that gave nothing back.
     """
 
     running: RunningModule
 
     def __init__(self, example: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.fault: Exception | None = None
+        self.failed: tuple[str, str] | None = None
         self._tape = _Tape([tuple(example.shape)])
         # Tensors are known by identity, so they are kept: a freed one's would be given to another.
         self._known: dict[int, tuple[Wire | _Refused, Tensor]] = {id(example): (Wire(0, tuple(example.shape)), example)}
@@ -154,7 +170,12 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def enter(self, module: torch.nn.Module) -> None:
         """Refuse, before torch does, a BatchNorm without running statistics, which needs more than one example."""
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
-            raise self._refusal("batch_norm", STATISTICS)
+            raise self.refusal("batch_norm", STATISTICS)
+
+    def leave(self, path: str, module: torch.nn.Module, raised: bool) -> None:
+        """Take note of the module that an exception came from."""
+        if raised and self.failed is None:
+            self.failed = path, qualified_name(type(module))
 
     def wire(self, value: Any) -> Any:
         """Return what is known of a tensor that depends on the input; anything else as it is."""
@@ -173,8 +194,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         laid_out = tuple(step if isinstance(step, Affine) else replace(step, layer=next(placed)) for step in steps)
         return Program(model, laid_out, output.register, tuple(self._tape.shapes), dtype, device)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator, and write it down."""
         wired_args, wired_kwargs = tree_map(self.wire, (args, kwargs))
         operator = func.overloadpacket.__name__
         if operator == "copy_" and args[0] is self._example:
@@ -184,7 +205,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             if not used:
                 if torch.Tag.nondeterministic_seeded in func.tags:
-                    raise self._refusal(operator, "draws random numbers, so that the network is no function")
+                    raise self.refusal(operator, "draws random numbers, so that the network is no function")
             elif refused := next((at for at in used if isinstance(at, _Refused)), None):
                 self._spread(refused, result)
             elif operator not in SHAPE_ONLY or used != [wired_args[0]]:
@@ -199,7 +220,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
         bound = {name: value.detach() if isinstance(value, Tensor) else value for name, value in bound.items()}
         if func.namespace != "aten":
-            raise self._refusal(f"{func.namespace}::{operator}", "is not one of torch's own")
+            raise self.refusal(f"{func.namespace}::{operator}", "is not one of torch's own")
         if operator in MAX_POOLS:
             self._pool(operator, bound, result)
         elif operator in EXTREMES:
@@ -209,9 +230,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif operator in RULES:
             self._affine(operator, func, bound, result)
         elif operator in GATES and GATES[operator].soft:
-            raise self._refusal(operator, "is a soft gate: its pieces are not straight")
+            raise self.refusal(operator, "is a soft gate: its pieces are not straight")
         else:
-            raise self._refusal(operator, "is neither affine in the input nor a hard gate")
+            raise self.refusal(operator, "is neither affine in the input nor a hard gate")
 
     def _affine(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
         several = isinstance(result, (list, tuple))
@@ -220,21 +241,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if statistics and part:
                 return
             if tensor.dtype != self._tape_dtype:
-                raise self._refusal(operator, f"casts to {str(tensor.dtype).removeprefix('torch.')}")
+                raise self.refusal(operator, f"casts to {str(tensor.dtype).removeprefix('torch.')}")
             call = Call(func, bound, tuple(tensor.shape), part if several else None)
             wire = self._tape.register(call.shape)
             try:
                 self._tape.steps.append(affine_step(RULES[operator], call, wire.register))
             except NotAffineError as error:
-                raise self._refusal(operator, str(error)) from None
+                raise self.refusal(operator, str(error)) from None
             self._known[id(tensor)] = (wire, tensor)
 
     def _bend(self, operator: str, bound: Bound, result: Any) -> None:
         wire = bound["self"]
         if not isinstance(wire, Wire) or sum(isinstance(at, Wire) for at in bound.values()) > 1:
-            raise self._refusal(operator, "has breakpoints or slopes that depend on the input")
+            raise self.refusal(operator, "has breakpoints or slopes that depend on the input")
         if operator.startswith("rrelu") and bound.get("training"):
-            raise self._refusal(operator, "draws random slopes in training mode")
+            raise self.refusal(operator, "draws random slopes in training mode")
         pieces = BENDS[operator](bound)
         tensor = result[0] if isinstance(result, tuple) else result
         shape = tuple(tensor.shape)
@@ -273,7 +294,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._tape.steps.append(step)
         self._known[id(values)] = (output, values)
         reason = "returns indices, on which the output depends"
-        self._spread(_Refused(self._refusal(operator, reason)), indices)
+        self._spread(_Refused(self.refusal(operator, reason)), indices)
 
     def _spread(self, refused: _Refused, result: Any) -> None:
         tensors = [at for at in tree_leaves(result) if isinstance(at, Tensor)]
@@ -298,22 +319,12 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _layer(self, operator: str, shape: tuple[int, ...], planes: int) -> Layer:
         batch = shape.index(1) if 1 in shape else len(shape)  # the one example; without it, tokens are folded into it
         units = shape[:batch] + shape[batch + 1 :]
-        layer = Layer(self._name(operator), operator, units, planes)
+        layer = Layer(layer_name(self.running, operator, self._names), operator, units, planes)
         return replace(layer, bits=layer.all_bits)
 
-    def _name(self, operator: str) -> str:
-        """Return the name of a gate, as codes name it."""
-        path, kind = self.running.current
-        base = path if path and kind in _ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
-        name, calls = base, 0
-        while name in self._names:
-            calls += 1
-            name = f"{base}#{calls}"
-        self._names.add(name)
-        return name
-
-    def _refusal(self, operator: str, reason: str) -> ModelError:
-        path, kind = self.running.current
+    def refusal(self, operator: str, reason: str, at: tuple[str, str] | None = None) -> ModelError:
+        """Return the error for an operator of the module that is running, or of another, by path and class."""
+        path, kind = at or self.running.current
         where = f"{path or 'the model'} ({kind.rpartition('.')[2]})" if kind else path or "the model"
         return ModelError(
             f"{where}: the operator {operator!r} {reason}; regions are exact only for affine operators in eval mode "

@@ -1,0 +1,105 @@
+"""Directions: lines on which to leave an example, random ones and those that lead to other examples."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.arguments import require_whole
+from hashlens.errors import DataError
+from hashlens.regions.border import examples
+from hashlens.seeds import numpy_generator
+
+Tensor = torch.Tensor
+
+
+def random_directions(x: Any, k: int = 1, seed: int = 0) -> Tensor:
+    """Return random directions, uniform on the unit sphere, for :func:`hashlens.regions.chord`.
+
+    Parameters
+    ----------
+    x : torch.Tensor or numpy.ndarray
+        Examples ``(n, *input)``, of which only the shape matters.
+    k : int
+        Directions of each.
+    seed : int
+        Draws them: the first examples have the same ones however many follow.
+
+    Returns
+    -------
+    torch.Tensor
+        float64 ``(n, k, *input)``, of Euclidean length 1.
+
+    Raises
+    ------
+    DataError
+        If `x` are no examples, or `k` is no whole number of 1 or more.
+
+    Examples
+    --------
+    >>> random_directions(torch.zeros(5, 3), k=2).shape
+    torch.Size([5, 2, 3])
+    """
+    rows = examples(x)
+    (drawn,) = drawn_directions(rows, k, seed, len(rows))
+    return drawn
+
+
+def drawn_directions(rows: Tensor, k: int, seed: int, step: int) -> Iterator[Tensor]:
+    """Yield the directions of :func:`random_directions` for `step` examples at a time."""
+    require_whole(DataError, "k", k)
+    generator = numpy_generator(seed, "directions")
+    for part in torch.split(rows, step):
+        drawn = torch.from_numpy(generator.standard_normal((len(part), k, *rows.shape[1:]))).to(rows.device)
+        yield drawn / torch.linalg.vector_norm(drawn, dim=tuple(range(2, drawn.dim())), keepdim=True)
+
+
+def towards_others(x: Any, k: int = 1, seed: int = 0) -> Tensor:
+    """Return the directions from each example to others of the same batch, for :func:`hashlens.regions.chord`.
+
+    Along them t = 0 is the example and t = 1 is the other. Examples that are equal to one are none of its others, so
+    that no direction is zero; the k others of an example are all different rows.
+
+    Parameters
+    ----------
+    x : torch.Tensor or numpy.ndarray
+        Examples ``(n, *input)``, floating point.
+    k : int
+        Others of each, chosen at random.
+    seed : int
+        Chooses them.
+
+    Returns
+    -------
+    torch.Tensor
+        float64 ``(n, k, *input)``: the other minus the example.
+
+    Raises
+    ------
+    DataError
+        If `x` are unfit, `k` is no whole number of 1 or more, or an example has fewer than `k` others.
+
+    Examples
+    --------
+    >>> towards_others(torch.tensor([[0.0], [3.0]])).flatten().tolist()
+    [3.0, -3.0]
+    """
+    rows = examples(x).to(torch.float64)
+    require_whole(DataError, "k", k)
+    _, group, sizes = torch.unique(rows.flatten(1), dim=0, return_inverse=True, return_counts=True)
+    group, sizes = group.cpu().numpy(), sizes.cpu().numpy()
+    others = len(rows) - sizes[group]
+    if (others < k).any():
+        row = int(np.argmax(others < k))
+        raise DataError(
+            f"{k} other examples are needed for each, received {len(rows)} examples, of which {others[row]} differ "
+            f"from example {row}: give more, or a smaller k"
+        )
+    # With equal examples side by side, those that differ are the places before and behind them.
+    order, first = np.argsort(group, kind="stable"), np.cumsum(sizes) - sizes
+    generator = numpy_generator(seed, "others")
+    places = np.stack([generator.choice(count, k, replace=False) for count in others])
+    places += np.where(places >= first[group, None], sizes[group, None], 0)
+    chosen = torch.from_numpy(order[places]).to(rows.device)
+    return rows[chosen] - rows[:, None]

@@ -1,0 +1,194 @@
+"""Local complexity: how many linear regions lie around an example, by exact counts on diameters of a ball."""
+
+from dataclasses import dataclass
+from math import inf, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.arguments import is_number, require_whole
+from hashlens.errors import DataError
+from hashlens.progress import track
+from hashlens.regions.along import count_pieces
+from hashlens.regions.border import examples, program_of
+from hashlens.regions.directions import drawn_directions
+from hashlens.regions.program import Program
+from hashlens.result import Result
+from hashlens.tables import Table, number, table
+
+Tensor = torch.Tensor
+SHARE = 0.1
+"""The radius by default, as a share of the typical distance between two examples."""
+
+
+@dataclass(frozen=True, eq=False)
+class LocalComplexity(Result):
+    """How many linear regions the diameters of a ball around each of n examples cross.
+
+    Attributes
+    ----------
+    radius : float
+        Of the balls, in units of the input.
+    typical_distance : float or None
+        The root mean square distance between two examples, a tenth of which the radius is; None where it was given.
+    counts : numpy.ndarray
+        int64 ``(n, directions)``: the linear regions that each diameter crosses, at least 1.
+    """
+
+    radius: float
+    typical_distance: float | None
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def regions(self) -> npt.NDArray[np.float64]:
+        """Mean number of regions that a diameter crosses, float64 ``(n,)``, at least 1."""
+        mean: npt.NDArray[np.float64] = self.counts.mean(axis=1)
+        return mean
+
+    @property
+    def standard_error(self) -> npt.NDArray[np.float64]:
+        """Standard error of :attr:`regions` over directions, float64 ``(n,)``; not a number with one direction."""
+        directions = self.counts.shape[1]
+        if directions == 1:
+            return np.full(len(self.counts), np.nan)
+        error: npt.NDArray[np.float64] = self.counts.std(axis=1, ddof=1) / sqrt(directions)
+        return error
+
+    @property
+    def density(self) -> npt.NDArray[np.float64]:
+        """Boundaries crossed per unit length, float64 ``(n,)``."""
+        return (self.regions - 1) / (2 * self.radius)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, and what follows from them for each example."""
+        derived = {name: getattr(self, name).tolist() for name in ("regions", "density")}
+        errors = [None if np.isnan(error) else error for error in self.standard_error.tolist()]
+        return {**super().to_dict(), **derived, "standard_error": errors}
+
+    def __rich__(self) -> Table:
+        rows = [
+            (name, *(number(float(of(values))) for of in (np.mean, np.min, np.median, np.max)))
+            for name, values in (
+                ("regions crossed by a diameter", self.regions),
+                ("standard error over directions", self.standard_error),
+                ("boundaries per unit length", self.density),
+            )
+        ]
+        of = "" if self.typical_distance is None else f", a tenth of the typical distance {self.typical_distance:.4g}"
+        examples, directions = self.counts.shape
+        title = f"Local complexity around {examples:,} examples"
+        note = f"{directions:,} diameters each, of a ball of radius {self.radius:.4g}{of}."
+        return table(title, ("per example", "mean", "least", "median", "most"), rows, note)
+
+
+def local_complexity(
+    model: torch.nn.Module | Program,
+    x: Any,
+    radius: float | None = None,
+    directions: int = 16,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+) -> LocalComplexity:
+    """Count the linear regions that random diameters of a ball around each example cross, exactly.
+
+    The diameters of an example x go from ``x - radius * d`` to ``x + radius * d``, for each of its
+    :func:`~hashlens.regions.random_directions` d. Every one is cut as by :func:`~hashlens.regions.along`, so that no
+    region is missed. [1]_ counts the units whose hyperplanes cut a small polytope around x, in deep layers only
+    approximately; this counts the regions crossed, in all layers exactly.
+
+    It costs a forward pass for each region that a diameter crosses: little for a perceptron, much for convolutions.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or Program
+        A piecewise linear network, or one already traced.
+    x : torch.Tensor or numpy.ndarray
+        Examples ``(n, *input)``, floating point.
+    radius : float, optional
+        Of the balls, in units of the input; by default a tenth of the :func:`typical_distance` between two examples of
+        `x`. To compare networks or data, give all the same.
+    directions : int
+        Diameters of each ball.
+    seed : int
+        Draws the directions.
+    dtype : torch.dtype
+        What to compute in.
+
+    Raises
+    ------
+    ModelError
+        If the network is not piecewise linear, or rejects the examples.
+    DataError
+        If examples, radius or directions are unfit; without a radius, if `x` is one example, or one over and over.
+
+    References
+    ----------
+    .. [1] Humayun, Balestriero, Baraniuk: "Deep networks always grok and here is why", ICML 2024, arXiv 2402.15555.
+
+    Examples
+    --------
+    >>> net = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU())
+    >>> _ = torch.nn.init.constant_(net[0].weight, 1.0), torch.nn.init.constant_(net[0].bias, 0.0)
+    >>> local_complexity(net, torch.tensor([[0.5], [1.5]]), radius=1.0).regions.tolist()
+    [2.0, 1.0]
+    """
+    require_whole(DataError, "directions", directions)
+    rows = examples(x)
+    typical = typical_distance(rows) if radius is None else None
+    reach = checked_radius(SHARE * typical if typical is not None else radius)
+    with torch.no_grad():
+        program, centers = program_of(model, rows, dtype)
+        step = program.chunk(16 * directions)
+        parts = zip(torch.split(centers, step), drawn_directions(centers, directions, seed, step), strict=True)
+        chunks = track(parts, "counting linear regions", -(-len(centers) // step))
+        counts = [_counts(program, center, reach * drawn.to(dtype)) for center, drawn in chunks]
+    return LocalComplexity(reach, typical, np.concatenate(counts))
+
+
+def typical_distance(x: Any) -> float:
+    """Return the root mean square of the Euclidean distances between two different examples.
+
+    It is ``sqrt(2 * total variance)``, without a look at pairs.
+
+    Parameters
+    ----------
+    x : torch.Tensor or numpy.ndarray
+        Examples ``(n, *input)``, floating point, two or more.
+
+    Raises
+    ------
+    DataError
+        If there is one example, or all are the same.
+    """
+    rows = examples(x).flatten(1)
+    if len(rows) == 1:
+        raise DataError("one example has no typical distance to another, of which the radius would be a tenth: give it")
+    if bool((rows == rows[0]).all()):
+        raise DataError(f"all {len(rows):,} examples are the same, so that no radius follows from them: give it")
+    parts = torch.split(rows, max(1, (1 << 24) // rows.shape[1]))
+    mean = torch.stack([part.sum(dim=0, dtype=torch.float64) for part in parts]).sum(dim=0) / len(rows)
+    squares = sum(float((part - mean).square().sum()) for part in parts)
+    return sqrt(2 * squares / (len(rows) - 1))
+
+
+def checked_radius(radius: Any) -> float:
+    """Return the radius of a ball.
+
+    Raises
+    ------
+    DataError
+        If it is no number above 0.
+    """
+    if not is_number(radius) or not 0 < radius < inf:
+        raise DataError(f"radius must be a number above 0, received {radius!r}")
+    return float(radius)
+
+
+def _counts(program: Program, centers: Tensor, reach: Tensor) -> npt.NDArray[np.int64]:
+    """Return how many regions the diameters ``centers ± reach`` cross, int64 ``(n, directions)``."""
+    start, end = (centers[:, None] - reach).flatten(0, 1), (centers[:, None] + reach).flatten(0, 1)
+    if bool((start == end).flatten(1).all(dim=1).any()):
+        raise DataError("the radius is so small that x - radius * d and x + radius * d are the same numbers")
+    return count_pieces(program, start, end).reshape(reach.shape[:2])
