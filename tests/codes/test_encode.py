@@ -48,6 +48,18 @@ def test_sampled_bits_are_those_of_the_whole_code():
     assert all(x.same_as(y) for x, y in zip(sampled.layers, after.layers, strict=True))
 
 
+def test_as_many_bits_are_sampled_of_every_layer():
+    net = make(Conv)
+    whole = hl.encode(net, images())
+    sampled = hl.encode(net, images(), bits=50, seed=4, per_layer=True, batch_size=7)
+    assert [at.bits for at in sampled.layers] == [50, 50, 7]
+    assert sampled.provenance.sampled_from == whole.code_bits
+    after = whole.sample_bits(50, seed=4, per_layer=True)
+    assert np.array_equal(sampled.packed, after.packed)
+    assert all(x.same_as(y) for x, y in zip(sampled.layers, after.layers, strict=True))
+    assert not np.array_equal(sampled.layers[0].positions, sampled.layers[1].positions)
+
+
 def test_channels_sum_over_space():
     net = make(Conv)
     codes = hl.encode(net, images(), granularity="channel", batch_size=6)
@@ -141,6 +153,7 @@ def test_provenance_says_what_was_read():
         ({"gates": "some"}, CodesError, "gates must be one of"),
         ({"batch_size": 0}, CodesError, "batch_size must be at least 1"),
         ({"bits": 0}, CodesError, "bits must be at least 1"),
+        ({"per_layer": True}, CodesError, "give bits= as well"),
         ({"bits": 2.5}, CodesError, "bits must be at least 1 and an integer"),
         ({"batch_size": "8"}, CodesError, "batch_size must be at least 1 and an integer"),
         ({"layers": []}, CodesError, "layers must be globs"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_positions, widen
+from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_each_layer, sample_positions, widen
 from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
 from hashlens.codes.provenance import Provenance
 from hashlens.errors import CodesError, nearest
@@ -182,13 +182,16 @@ class Codes:
             choice.take(self.packed[rows], out=packed[rows])
         return replace(self, packed=packed, layers=choice.targets, values=None)
 
-    def sample_bits(self, bits: int, seed: int = 0) -> "Codes":
+    def sample_bits(self, bits: int, seed: int = 0, *, per_layer: bool = False) -> "Codes":
         """Return the codes with a fixed random sample of their bits; all of them if there are no more than `bits`.
 
         The sample depends on the layout and the seed only, so train and test get the same one, and it is the one that
-        ``encode(..., bits=bits, seed=seed)`` keeps.
+        ``encode(..., bits=bits, seed=seed, per_layer=per_layer)`` keeps. With `per_layer`, that many of every layer.
         """
-        positions = sample_positions(self.code_bits, bits, seed)
+        if per_layer:
+            positions = sample_each_layer(self.layers, bits, seed)
+        else:
+            positions = sample_positions(self.code_bits, bits, seed)
         if len(positions) == self.code_bits:
             return self
         chosen = np.zeros(self.code_bits, np.bool_)

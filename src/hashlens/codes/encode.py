@@ -43,6 +43,7 @@ def encode(
     batch_size: int = 64,
     *,
     gates: Gates = "activations",
+    per_layer: bool = False,
     out: str | Path | None = None,
     overwrite: bool = False,
 ) -> Codes:
@@ -78,6 +79,8 @@ def encode(
         Examples a forward pass, for data that is not batched already.
     gates : {"activations", "hard", "all"}
         ``hard`` refuses soft activations by layer name; ``all`` adds abs, maximum, minimum and max-pool (one-hot).
+    per_layer : bool
+        Whether `bits` is kept of every layer, rather than of all layers together, where wide layers get most of them.
     out : str or Path, optional
         Write the codes to this folder as they come, and return them memory-mapped.
     overwrite : bool
@@ -101,7 +104,7 @@ def encode(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
+    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, per_layer=per_layer)
     if out is not None:
         return _encode_to(out, model, data, reading, overwrite)
     rows = CodeRows()

@@ -134,10 +134,22 @@ def choose_bits(layers: Sequence[Layer], chosen: Positions) -> BitChoice:
     return BitChoice(tuple(sources), lay_out(targets), tuple(columns))
 
 
-def sample_positions(total: int, bits: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return which of `total` bits a sample of `bits` keeps, sorted, int64 ``(min(bits, total),)``."""
+def sample_positions(total: int, bits: int, seed: int, *keys: str) -> npt.NDArray[np.int64]:
+    """Return which of `total` bits a sample of `bits` keeps, sorted, int64 ``(min(bits, total),)``; one for `keys`."""
     if bits < 1:
         raise CodesError(f"bits must be at least 1, received {bits}")
     if bits >= total:
         return np.arange(total)
-    return np.sort(numpy_generator(seed, "bits").choice(total, bits, replace=False, shuffle=False))
+    return np.sort(numpy_generator(seed, "bits", *keys).choice(total, bits, replace=False, shuffle=False))
+
+
+def sample_each_layer(layers: Sequence[Layer], bits: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return which bits a sample of `bits` of every layer keeps, sorted, counting through all layers; int64.
+
+    The sample of a layer depends on its name, so that two layers of one size do not keep the same places.
+    """
+    kept, before = [np.zeros(0, np.int64)], 0
+    for layer in layers:
+        kept.append(before + sample_positions(layer.bits, bits, seed, layer.name))
+        before += layer.bits
+    return np.concatenate(kept)

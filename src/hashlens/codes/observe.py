@@ -32,6 +32,9 @@ class Observation:
         than the budget.
     classes : int
         Classes that the output tells apart: its scores, or two where there is one.
+    scores : numpy.ndarray or None
+        float32 ``(n, classes)``: the output, one row of scores an example; None when it was not asked for, or is
+        something else.
     """
 
     codes: Codes
@@ -39,6 +42,7 @@ class Observation:
     predictions: npt.NDArray[np.int64] | None
     penultimate: npt.NDArray[np.float32] | None
     classes: int = 0
+    scores: npt.NDArray[np.float32] | None = None
 
     @property
     def unknown_labels(self) -> bool:
@@ -55,7 +59,12 @@ class Observation:
 
 
 def observe(
-    model: torch.nn.Module, data: Any, reading: Reading, row_budget: int, penultimate: bool = False
+    model: torch.nn.Module,
+    data: Any,
+    reading: Reading,
+    row_budget: int,
+    penultimate: bool = False,
+    scores: bool = False,
 ) -> Observation:
     """Run `model` over `data` once.
 
@@ -70,16 +79,18 @@ def observe(
         padded tokens are always kept whole.
     penultimate : bool
         Whether to keep penultimate features, of at most as many bytes.
+    scores : bool
+        Whether to keep the network's output.
     """
     rows, ids = CodeRows(), list[npt.NDArray[Any]]()
     prints = HashRows(padded=reading.mask is not None)
-    scores, features = list[torch.Tensor](), list[npt.NDArray[np.float32]]()
+    outputs, features = list[torch.Tensor](), list[npt.NDArray[np.float32]]()
     choice: BitChoice | None = None
     with Reader(model, data, replace(reading, penultimate=penultimate)) as reader:
         for batch, captured in reader:
             prints.append(captured)
             ids.append(batch.ids)
-            scores.extend(_scores(captured.output, len(batch)))
+            outputs.extend(_scores(captured.output, len(batch)))
             features.extend(_features(captured.penultimate, len(batch), row_budget))
             if choice is None:
                 choice = _affordable(reader, row_budget)
@@ -90,9 +101,10 @@ def observe(
     return Observation(
         codes,
         Fingerprints(hashes, code_bits, codes.labels, codes.ids, reader.provenance(), prints.method),
-        _predictions(scores) if len(scores) == len(ids) else None,
+        _predictions(outputs) if len(outputs) == len(ids) else None,
         np.concatenate(features) if len(features) == len(ids) else None,
-        max(2, scores[0].shape[1]) if scores else 0,
+        max(2, outputs[0].shape[1]) if outputs else 0,
+        torch.cat(outputs).float().numpy() if scores and len(outputs) == len(ids) else None,
     )
 
 

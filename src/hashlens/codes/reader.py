@@ -12,7 +12,7 @@ import torch
 
 from hashlens.codes.borrow import unwrap
 from hashlens.codes.capture import Capture, CapturedBatch
-from hashlens.codes.layers import choose_bits, sample_positions
+from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
 from hashlens.codes.provenance import Provenance
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.sources import load_data
@@ -41,6 +41,7 @@ class Reading:
     batch_size: int = 64
     gates: Gates = "activations"
     penultimate: bool = False
+    per_layer: bool = False
 
     def __post_init__(self) -> None:
         for what, value, allowed in (
@@ -56,6 +57,8 @@ class Reading:
             raise CodesError("bits= samples codes of one length; with mask= use Codes.sample_bits afterwards")
         if self.bits is not None and self.granularity == "channel":
             raise CodesError('bits= samples units; with granularity="channel" use Codes.sample_bits afterwards')
+        if self.per_layer and self.bits is None:
+            raise CodesError("per_layer=True says what bits= counts: give bits= as well")
         if isinstance(self.layers, str):
             object.__setattr__(self, "layers", [self.layers])
         if self.layers is not None and not (
@@ -131,7 +134,11 @@ class Reader:
         self._run(first)
         layers = self.capture.layers
         self.sampled_from = sum(layer.bits for layer in layers)
-        choice = choose_bits(layers, sample_positions(self.sampled_from, bits, self.reading.seed))
+        if self.reading.per_layer:
+            positions = sample_each_layer(layers, bits, self.reading.seed)
+        else:
+            positions = sample_positions(self.sampled_from, bits, self.reading.seed)
+        choice = choose_bits(layers, positions)
         self.capture.kept = {layer.name: columns for layer, columns in zip(choice.sources, choice.columns, strict=True)}
         self.capture.layout.forget()
 

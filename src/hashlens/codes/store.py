@@ -11,7 +11,6 @@
 The bits are one file and not many: a single map is contiguous, so a folder larger than memory is one array to search.
 """
 
-import json
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,11 +25,19 @@ from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
-from hashlens.errors import CodesError, OutputError
-from hashlens.files import file_digest, output_path, written_whole
+from hashlens.errors import CodesError
+from hashlens.files import output_path, written_whole
+from hashlens.manifest import FolderKind
 
-SCHEMA_VERSION = 1
-FORMAT = "hashlens-codes"
+CODES_FOLDER = FolderKind(
+    format="hashlens-codes",
+    schema_version=1,
+    files=("bits.npy", "rows.parquet"),
+    what="a folder of codes",
+    made_with="Codes.save or `hashlens encode`",
+    mend="encode again",
+    error=CodesError,
+)
 
 
 class GrowingArray:
@@ -79,7 +86,7 @@ class CodesWriter:
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
-        _spare_other_things(output_path(path))
+        CODES_FOLDER.spare_other_things(output_path(path))
         self._whole = written_whole(path, overwrite=overwrite)
         self.path = Path(path)
         self._labels: list[npt.NDArray[np.int64]] = []
@@ -134,28 +141,8 @@ class CodesWriter:
         sampled = [layer.positions for layer in layers if layer.positions is not None]
         if sampled:
             np.save(self._folder / "positions.npy", np.concatenate(sampled))
-        files = {
-            file.name: {"bytes": file.stat().st_size, "xxh3_128": file_digest(file)}
-            for file in sorted(self._folder.iterdir())
-        }
-        manifest = {
-            "format": FORMAT,
-            "schema_version": SCHEMA_VERSION,
-            "rows": self._bits.rows,
-            "layers": [_layer_record(layer) for layer in layers],
-            "provenance": asdict(provenance),
-            "files": files,
-        }
-        (self._folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def _spare_other_things(path: Path) -> None:
-    """Raise OutputError if replacing `path` would delete anything but codes."""
-    empty = path.is_dir() and not any(path.iterdir())
-    if path.exists() and not empty and not (path / "manifest.json").is_file():
-        raise OutputError(
-            f"{path} exists already and is no folder of codes, so it is not replaced: choose another path"
-        )
+        body = {"rows": self._bits.rows, "layers": [_layer_record(layer) for layer in layers]}
+        CODES_FOLDER.write(self._folder, {**body, "provenance": asdict(provenance)})
 
 
 def _layer_record(layer: Layer) -> dict[str, Any]:
@@ -189,54 +176,14 @@ def save_codes(codes: Codes, path: str | Path, overwrite: bool = False) -> Path:
 
 def load_codes(path: str | Path, verify: bool = True) -> Codes:
     """Open a folder of codes as memory maps; see :meth:`hashlens.Codes.load`."""
-    folder = Path(path)
-    manifest = _read_manifest(folder)
-    try:
-        for name, record in manifest["files"].items():
-            _check_file(folder / name, record, verify)
-        return _open(folder, manifest)
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-        reason = str(error).split("\n")[0]
-        raise CodesError(f"{folder}: the folder of codes is corrupt ({reason}); encode again") from error
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    file = folder / "manifest.json"
-    if not file.is_file():
-        what = "is not there" if not folder.exists() else "has no manifest.json, so it is no folder of codes"
-        raise CodesError(f"{folder} {what}; make one with Codes.save or `hashlens encode`")
-    try:
-        manifest = json.loads(file.read_text())
-        known, schema = manifest["format"] == FORMAT, int(manifest["schema_version"])
-        complete = isinstance(manifest["files"], dict) and {"bits.npy", "rows.parquet"} <= set(manifest["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise CodesError(f"{file} is corrupt ({error}); encode again") from error
-    if not (known and complete):
-        raise CodesError(f"{file} does not describe a folder of codes; encode again")
-    if schema > SCHEMA_VERSION:
-        raise CodesError(
-            f"{folder} has schema version {schema}, this hashlens reads up to {SCHEMA_VERSION}; upgrade hashlens"
-        )
-    return manifest  # type: ignore[no-any-return]
-
-
-def _check_file(file: Path, record: dict[str, Any], verify: bool) -> None:
-    if not file.is_file():
-        raise CodesError(f"{file} is missing; encode again, or restore it")
-    if file.stat().st_size != record["bytes"]:
-        raise CodesError(
-            f"{file} has {file.stat().st_size:,} bytes where the manifest says {record['bytes']:,}: it is truncated or "
-            "overwritten; encode again"
-        )
-    if verify and file_digest(file) != record["xxh3_128"]:
-        raise CodesError(f"{file} has a wrong checksum: its bytes changed since it was written; encode again")
+    return CODES_FOLDER.open(path, verify, _open)
 
 
 def _open(folder: Path, manifest: dict[str, Any]) -> Codes:
     import pyarrow.parquet as pq
 
     packed: Packed = np.load(folder / "bits.npy", mmap_mode="r" if manifest["rows"] else None)
-    rows = pq.read_table(folder / "rows.parquet")
+    rows = pq.read_table(folder / "rows.parquet", columns=["id", "label"])
     label = rows["label"]
     positions = np.load(folder / "positions.npy") if "positions.npy" in manifest["files"] else np.zeros(0, np.int64)
     layers, used = [], 0
