@@ -1,5 +1,6 @@
 """Planes cut into polygons, against known counts, dense sampling, segments and the regions of their middles."""
 
+import json
 from itertools import product
 
 import numpy as np
@@ -39,6 +40,13 @@ def test_known_counts(known, seed, sizes, count):
     assert (plane.areas > 0).all()
     assert euler(plane) == 1
     assert len(np.unique(plane.codes.packed, axis=0)) == count
+
+
+def test_single_precision_misses_only_what_it_cannot_resolve(known):
+    plane = regions.plane(known.stack(0, [2, 128, 128, 128, 1]), dtype=torch.float32)
+    assert 0.995 * 20714 < plane.count <= 20714
+    assert plane.value.dtype is torch.float32
+    assert euler(plane) == 1
 
 
 @pytest.mark.parametrize(("units", "count"), [(10, 56), (20, 211), (30, 466)])
@@ -309,6 +317,13 @@ def test_the_principal_plane_is_the_one_of_least_distance(known):
     assert (coordinates < (right, top)).all()
     spread = np.linalg.svd((x - x.mean(dim=0)).numpy(), compute_uv=False)
     assert (distance**2).sum() == pytest.approx((spread[2:] ** 2).sum())
+
+
+def test_a_plane_is_plain_numbers_for_json(known):
+    plane = regions.plane(two(known))
+    told = json.loads(json.dumps(plane.to_dict()))
+    assert told["count"] == plane.count == len(told["areas"]) == len(told["classes"])
+    assert told["edges"] == told["vertices"] + told["count"] - 1
 
 
 def two(known):

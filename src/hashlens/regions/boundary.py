@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from hashlens.regions.mesh import Mesh
-from hashlens.regions.partition import NOISE, RESOLUTION
+from hashlens.regions.partition import tolerances
 from hashlens.regions.plane import Plane, predicted
 from hashlens.result import Result
 
@@ -36,10 +35,44 @@ class DecisionBoundary(Result):
         return float(np.linalg.norm(self.segments[:, 1] - self.segments[:, 0], axis=1).sum())
 
 
+@dataclass(frozen=True, eq=False)
+class ClassParts(Result):
+    """The faces of a plane, cut further where the predicted class changes.
+
+    Attributes
+    ----------
+    mesh : Mesh
+        The parts.
+    faces : numpy.ndarray
+        int64 ``(parts,)``: the face of the plane that each is a part of.
+    classes : numpy.ndarray
+        int64 ``(parts,)``: the class predicted on all of it.
+    """
+
+    mesh: Mesh
+    faces: npt.NDArray[np.int64]
+    classes: npt.NDArray[np.int64]
+
+
+def class_parts(plane: Plane) -> ClassParts:
+    """Return the faces of a plane, cut further where the largest output changes; a single output, where its sign does.
+
+    On each face the outputs are affine, so the classes meet on straight lines, found as those of the regions were.
+    """
+    value, slope = plane.value.flatten(1), plane.slope.flatten(2)
+    if value.shape[1] > 1:
+        value, slope = value[:, None], slope[:, :, None]
+    mesh = plane.mesh.copy()
+    mesh.born[:] = -1
+    parents, parts = mesh.cut(np.arange(len(plane)), value, slope, 0, *tolerances(value.dtype))
+    faces = np.empty(len(parts), np.int64)
+    faces[parts] = parents
+    return ClassParts(mesh, faces, predicted(plane.output(mesh.centers(np.arange(len(faces))), faces)))
+
+
 def decision_boundary(plane: Plane) -> DecisionBoundary:
     """Return where on a plane the class of the largest output changes; of a single output, its sign.
 
-    On each face the outputs are affine, so the classes meet on straight lines, found as those of the regions were.
     Where an output jumps between two faces, the edge between them is part of the boundary.
 
     Parameters
@@ -47,21 +80,9 @@ def decision_boundary(plane: Plane) -> DecisionBoundary:
     plane : Plane
         A partition (:func:`hashlens.regions.plane`).
     """
-    value, slope = plane.value.flatten(1), plane.slope.flatten(2)
-    if value.shape[1] > 1:
-        value, slope = value[:, None], slope[:, :, None]
-    mesh = plane.mesh.copy()
-    mesh.born[:] = -1
-    epsilon = torch.finfo(value.dtype).eps
-    parents, faces = mesh.cut(np.arange(len(plane)), value, slope, 0, NOISE * epsilon, RESOLUTION * epsilon)
-    classes = np.empty(len(faces), np.int64)
-    classes[faces] = predicted(plane.output(mesh.centers(faces), parents))
-    return _borders(mesh, classes)
-
-
-def _borders(mesh: Mesh, classes: npt.NDArray[np.int64]) -> DecisionBoundary:
-    sides, ends = mesh.edges
+    parts = class_parts(plane)
+    sides, ends = parts.mesh.edges
     inner = (sides >= 0).all(axis=1)
-    sides, ends = classes[sides[inner]], ends[inner]
-    border = sides[:, 0] != sides[:, 1]
-    return DecisionBoundary(mesh.vertices[ends[border]], np.sort(sides[border], axis=1))
+    classes, ends = parts.classes[sides[inner]], ends[inner]
+    border = classes[:, 0] != classes[:, 1]
+    return DecisionBoundary(parts.mesh.vertices[ends[border]], np.sort(classes[border], axis=1))

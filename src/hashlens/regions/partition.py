@@ -18,10 +18,11 @@ from hashlens.regions.slices import Slice
 from hashlens.regions.windows import WindowMax
 
 Tensor = torch.Tensor
-NOISE = 450
-"""Rounding of a pre-activation, in machine epsilons of the largest of its layer: 1e-13 in float64."""
-RESOLUTION = 4500
-"""What is no distance, in machine epsilons of the box: 1e-12 in float64."""
+NOISE = 64
+"""Rounding of a pre-activation, in machine epsilons of the largest of its layer."""
+RESOLUTION = 1e-12
+"""What is no distance, as a share of the box; in float32, `COARSE` machine epsilons."""
+COARSE = 16
 BUDGET = 1 << 22
 """Numbers that the widest tensor of the rows in work may take; what waits in front of a gate is as much again."""
 
@@ -55,7 +56,6 @@ def partition(
         of.to(device=program.device, dtype=program.dtype) for of in (flat.origin[None], flat.directions)
     )
     whole = Flow(program, program.rows(origin), program.rows(directions)[:, None])
-    epsilon = torch.finfo(program.dtype).eps
     labels = np.concatenate([[0], np.cumsum([_names(gate) for gate in program.gates])])
     chunk = max(1, BUDGET // (3 * program.width))
     work = [(whole, 0, np.zeros(1, np.int64), np.zeros((1, 0), np.uint8))]
@@ -66,7 +66,7 @@ def partition(
             yield faces, packed, flow.value, flow.tangent
             continue
         lines = gate.lines(flow.value, flow.tangent)
-        parents, faces = mesh.cut(faces, *lines, int(labels[depth]), NOISE * epsilon, RESOLUTION * epsilon)
+        parents, faces = mesh.cut(faces, *lines, int(labels[depth]), *tolerances(program.dtype))
         if mesh.counts[2] > most:
             raise DataError(f"more than {most:,} regions; give a smaller box, or a larger max_regions=")
         advance(f"{mesh.counts[2]:,}")
@@ -75,6 +75,12 @@ def partition(
             part = flow.part(torch.as_tensor(parents[some], device=program.device))
             bits = _passed(part, gate, mesh.centers(faces[some]), mesh.extent)
             work.append((part, depth + 1, faces[some], np.concatenate([packed[parents[some]], bits], axis=1)))
+
+
+def tolerances(dtype: torch.dtype) -> tuple[float, float]:
+    """Return the noise and the resolution of cuts (see :meth:`Mesh.cut`) for what was computed in `dtype`."""
+    epsilon = torch.finfo(dtype).eps
+    return NOISE * epsilon, max(RESOLUTION, COARSE * epsilon)
 
 
 def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt.NDArray[np.float64]) -> Packed:
@@ -86,7 +92,7 @@ def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt
     # elements of a window may be equal on all of the face, as in the dark of an image.
     if isinstance(gate, WindowMax):
         scale = flow.value.abs() + extent[0] * flow.tangent[0].abs() + extent[1] * flow.tangent[1].abs()
-        state = gate.state(value, NOISE * torch.finfo(value.dtype).eps * scale.flatten(1).amax(dim=1))
+        state = gate.state(value, tolerances(value.dtype)[0] * scale.flatten(1).amax(dim=1))
     else:
         state = gate.state(value)
     flow.bend(state)

@@ -189,6 +189,13 @@ class Plane(Result):
                 seen.update(map(bytes, _bits(self.program, found, len(chunk))))
         return len(seen)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts, box, and of each face area, class and gradient norm, as plain numbers."""
+        counts = {"count": self.count, "edges": len(self.edges[0]), "vertices": len(self.vertices)}
+        faces = {"areas": self.areas, "classes": self.classes, "gradient_norms": self.gradient_norms}
+        lists = {name: of.tolist() for name, of in faces.items()}
+        return {"schema_version": self.schema_version, **counts, "box": list(self.box), **lists}
+
     def __rich__(self) -> RenderableType:
         left, right, bottom, top = self.box
         share = np.sort(self.areas)[::-1] / self.areas.sum()
