@@ -14,6 +14,7 @@ SAYS = {
     "own_model.py": ("relu#1", "64 random bits", "the same bits: True", "codes.parquet"),
     "transformer_mask.py": ("without mask=: layer 'encoder.layers.0.relu'", "fingerprint in batches of 32 and of 7"),
     "monitor.py": ("step  135", "what hl.measure says of the same probe: the same"),
+    "slice_in_training.py": ("epoch  0: 1,", "regions; a grid of 200 x 200 points finds"),
     "search_codes.py": ("Codes(1,437 rows of 100 bits", "vote right", "from its nearest neighbour"),
 }
 

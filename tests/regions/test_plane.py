@@ -342,7 +342,7 @@ BAD = [
     (two, {"box": (0, 1)}, DataError, "four numbers"),
     (two, {"box": "wide"}, DataError, "four numbers"),
     (two, {"max_regions": 2}, DataError, "more than 2 regions"),
-    (six, {}, DataError, "give through= three examples"),
+    (six, {}, DataError, "through= three examples"),
     (six, {"through": LINE}, DataError, "on one line"),
     (six, {"through": torch.ones(3, 6)}, DataError, "on one line"),
     (six, {"through": torch.ones(4, 6)}, DataError, "received 4; for more give pca="),

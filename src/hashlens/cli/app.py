@@ -10,6 +10,7 @@ from hashlens.cli.demo import demo
 from hashlens.cli.encode import encode
 from hashlens.cli.measure import measure
 from hashlens.cli.options import Stopped
+from hashlens.cli.regions import regions
 from hashlens.cli.reproduce import reproduce
 from hashlens.cli.study import study
 from hashlens.cli.train import train
@@ -31,6 +32,7 @@ app = typer.Typer(
 for command in (demo, train, measure, encode, reproduce):
     app.command()(command)
 app.add_typer(study, name="study")
+app.add_typer(regions, name="regions")
 
 
 def _version(asked: bool) -> None:

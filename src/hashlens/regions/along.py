@@ -7,7 +7,7 @@ straight piece. One pass over the network finds all breakpoints, however close; 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from hashlens.errors import DataError
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.units import Unit, Units
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Tensor = torch.Tensor
 RESOLUTION = 1e-12
@@ -100,6 +103,13 @@ class Along:
         piece = int(self.after[breakpoint])
         before, behind = self.codes.unpack(slice(piece - 1, piece + 1))
         return tuple(unit for unit in Units(self.codes.layers, np.flatnonzero(before != behind)) if unit is not None)
+
+    def plot(self, segment: int = 0) -> "Figure":
+        """Draw the outputs along one segment, straight on each piece; a matplotlib figure."""
+        from hashlens.report.plots import draw
+        from hashlens.report.regions import along_figure
+
+        return draw([along_figure(self, segment)])
 
     def points(self, t: npt.ArrayLike | Tensor) -> Tensor:
         """Return the input at `t` ``(pieces,)`` of the segment that each piece is of, ``(pieces, *input)``."""

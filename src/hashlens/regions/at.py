@@ -18,7 +18,7 @@ from hashlens.regions.ball import DUAL, nearest_boundary, unit_vectors
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Program, states
 from hashlens.regions.units import Units
-from hashlens.result import Result
+from hashlens.result import Result, plain
 from hashlens.seeds import torch_generator
 from hashlens.tables import number, table
 
@@ -66,6 +66,18 @@ class Radius(Result):
         if not 0 < step < inf:
             raise DataError(f"step must be a length above 0, in units of the input, received {step!r}")
         return replace(self, distance=self.distance * (self.step / step), step=float(step))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain numbers and names of units; the norm is "2" or "inf": JSON has no infinity."""
+        units = [None if unit is None else str(unit) for unit in self.units]
+        return {
+            "schema_version": self.schema_version,
+            "norm": f"{self.norm:g}",
+            "distance": plain(self.distance),
+            "units": units,
+            "on_boundary": self.on_boundary.tolist(),
+            "step": self.step,
+        }
 
     def __rich__(self) -> RenderableType:
         kind = "2" if self.norm == 2 else "infinity"

@@ -14,7 +14,7 @@ from hashlens.regions.at import Region, at
 from hashlens.regions.border import examples
 from hashlens.regions.program import Flow, Program
 from hashlens.regions.units import Units, nearest_unit
-from hashlens.result import Result
+from hashlens.result import Result, plain
 
 Tensor = torch.Tensor
 
@@ -42,6 +42,13 @@ class Chord(Result):
     start_units: Units
     end_units: Units
     on_boundary: npt.NDArray[np.int64]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain numbers and names of units, None for infinity and where there is no unit."""
+        ends = {"start_units": self.start_units, "end_units": self.end_units}
+        names = {name: [None if unit is None else str(unit) for unit in units] for name, units in ends.items()}
+        numbers = {name: plain(getattr(self, name)) for name in ("start", "end", "length", "on_boundary")}
+        return {"schema_version": self.schema_version, **numbers, **names}
 
 
 def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torch.dtype = torch.float64) -> Chord:

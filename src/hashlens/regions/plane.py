@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from hashlens.regions.units import Units
 from hashlens.regions.windows import WindowMax
 from hashlens.result import Result
 from hashlens.tables import number, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Tensor = torch.Tensor
 MAX_REGIONS = 1_000_000
@@ -189,6 +192,13 @@ class Plane(Result):
                 seen.update(map(bytes, _bits(self.program, found, len(chunk))))
         return len(seen)
 
+    def plot(self, colour: Literal["gradient", "class", "code"] = "gradient") -> "Figure":
+        """Draw the polygons by gradient norm, predicted class or code; a matplotlib figure."""
+        from hashlens.report.plots import draw
+        from hashlens.report.regions import plane_figure
+
+        return draw([plane_figure(self, colour)])
+
     def to_dict(self) -> dict[str, Any]:
         """Return counts, box, and of each face area, class and gradient norm, as plain numbers."""
         counts = {"count": self.count, "edges": len(self.edges[0]), "vertices": len(self.vertices)}
@@ -302,7 +312,8 @@ def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: A
 def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Program:
     """Return the program of a network whose inputs are two numbers."""
     needed = DataError(
-        "the network does not take two numbers; give through= three examples, pca=, or origin= and directions="
+        "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
+        "or origin= and directions= (--through, --pca)"
     )
     try:
         program = trace(model, torch.zeros(1, 2), dtype)

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's palette, told apart by colour-blind readers too."""
 REGIME_COLOURS = ("#D9793B", "#F2DDA0", "#4A8DBF")
@@ -56,12 +61,14 @@ class Bars:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Shares of several samples in the same bins."""
+    """Shares of several samples in the same bins; `y_label` says what they are shares of."""
 
     title: str
     x_label: str
     edges: tuple[float, ...]
     shares: tuple[tuple[str, tuple[float, ...]], ...]
+    y_label: str = "share of pairs"
+    log_x: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,4 +119,106 @@ class RegimeShares:
     mark: float
 
 
-Figure = Lines | Bars | Histogram | PhaseMap | RegimeShares
+@dataclass(frozen=True)
+class Pieces:
+    """Lines that are straight on each of some pieces of an axis; each piece has a colour of its own in a strip below.
+
+    Every series has two points for each piece, its ends, so that lines may jump where pieces meet.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    ends: tuple[float, ...]
+    colours: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A named place on a map."""
+
+    name: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What the palette of a map stands for where it stands for numbers: from `low` to `high`.
+
+    `under` and `over` say whether there are smaller and larger ones, painted as the ends.
+    """
+
+    name: str
+    low: float
+    high: float
+    under: bool
+    over: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Examples on a map: places ``(k, 2)``, and the colour of each in the palette; -1 for none."""
+
+    name: str
+    places: Floats
+    shade: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneMap:
+    """Convex polygons that fill a rectangle, with edges, a boundary, marks and points on top.
+
+    Attributes
+    ----------
+    box : tuple of float
+        ``(left, right, bottom, top)``.
+    equal : bool
+        Whether a unit is as long across as upward.
+    corners, starts : numpy.ndarray
+        ``(corners, 2)``, anticlockwise, one polygon behind the other, and where each begins, ``(polygons + 1,)``.
+    shade : numpy.ndarray
+        ``(polygons,)``: the colour of each, as a position in the palette.
+    face : numpy.ndarray
+        ``(polygons,)``: the linear region that each is of.
+    palette : tuple of str
+        Colours, ``#rrggbb``.
+    names : tuple of str
+        What each colour of the palette stands for; empty where it stands for a scale, or for nothing but difference.
+    classes : tuple of str
+        Names of the classes.
+    scale : Scale or None
+        The numbers that it stands for.
+    edges, boundary : numpy.ndarray
+        ``(n, 2, 2)``: both ends of lines, thin ones between regions and bold ones between classes.
+    marks : tuple of Mark
+        Named places.
+    points : Points or None
+        Examples.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    box: tuple[float, float, float, float]
+    equal: bool
+    corners: Floats
+    starts: Ints
+    shade: Ints
+    face: Ints
+    palette: tuple[str, ...]
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    scale: Scale | None
+    edges: Floats
+    boundary: Floats
+    boundary_name: str
+    marks: tuple[Mark, ...] = ()
+    points: Points | None = None
+
+    def __len__(self) -> int:
+        return len(self.shade)
+
+
+Figure = Lines | Bars | Histogram | PhaseMap | RegimeShares | Pieces | PlaneMap

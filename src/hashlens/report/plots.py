@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashlens.files import written_whole
-from hashlens.report.figures import COLOURS, Bars, Figure, Histogram, Lines, PhaseMap, RegimeShares
+from hashlens.report.figures import COLOURS, Bars, Figure, Histogram, Lines, PhaseMap, Pieces, PlaneMap, RegimeShares
 from hashlens.report.maps import draw_map, draw_regime_shares, map_legend, map_size
+from hashlens.report.planes import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,12 +29,16 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
     from matplotlib.figure import Figure as Canvas
 
     maps = [figure for figure in figures if isinstance(figure, PhaseMap)]
-    canvas = Canvas(layout="constrained")
+    planes = [figure for figure in figures if isinstance(figure, PlaneMap)]
+    canvas = Canvas(layout=None if len(planes) == len(figures) else "constrained")
     FigureCanvasAgg(canvas)
-    beside = len(maps) == 1 < len(figures) and figures[0] is maps[0]
-    panels, width = (
-        _beside(canvas, maps[0], len(figures) - 1) if beside else _even(canvas, figures, min(columns, len(figures)))
-    )
+    width = 0.0
+    if len(planes) == len(figures):
+        panels = lay_out_planes(canvas, planes, min(columns, len(planes)))
+    elif len(maps) == 1 < len(figures) and figures[0] is maps[0]:
+        panels, width = _beside(canvas, maps[0], len(figures) - 1)
+    else:
+        panels, width = _even(canvas, figures, min(columns, len(figures)))
     for axes, figure in zip(panels, figures, strict=True):
         axes.spines[["top", "right"]].set_visible(False)
         if isinstance(figure, Lines):
@@ -44,9 +49,14 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
             _histogram(axes, figure)
         elif isinstance(figure, PhaseMap):
             draw_map(axes, figure, (width - 1.2) / len(figure.columns))
+        elif isinstance(figure, PlaneMap):
+            draw_plane(axes, figure)
+        elif isinstance(figure, Pieces):
+            draw_pieces(axes, figure)
         else:
             draw_regime_shares(axes, figure)
-        axes.set_title(figure.title, loc="left", fontsize=11)
+        title = plane_title(figure) if isinstance(figure, PlaneMap) else figure.title
+        axes.set_title(title, loc="left", fontsize=11)
     if maps:
         map_legend(canvas, maps, marked=any(isinstance(figure, RegimeShares) for figure in figures))
     return canvas
@@ -55,11 +65,17 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
 def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[list["Axes"], float]:
     """Set panels of one size side by side; return them and the width in inches of the first."""
     rows = -(-len(figures) // columns)
-    sizes = [map_size(figure) if isinstance(figure, PhaseMap) else PANEL for figure in figures]
+    sizes = [_size(figure) for figure in figures]
     width, height = (max(side) for side in zip(*sizes, strict=True))
     below = LEGEND if any(isinstance(figure, PhaseMap) for figure in figures) else 0.0
     canvas.set_size_inches(width * columns, height * rows + below)
     return [canvas.add_subplot(rows, columns, position + 1) for position in range(len(figures))], width
+
+
+def _size(figure: Figure) -> tuple[float, float]:
+    if isinstance(figure, PlaneMap):
+        return panel_size(figure)
+    return map_size(figure) if isinstance(figure, PhaseMap) else PANEL
 
 
 def _beside(canvas: "Canvas", figure: PhaseMap, others: int) -> tuple[list["Axes"], float]:
@@ -177,8 +193,10 @@ def _histogram(axes: "Axes", figure: Histogram) -> None:
     for colour, (name, shares) in zip(COLOURS, figure.shares, strict=False):
         axes.stairs(shares, figure.edges, color=colour, fill=True, alpha=0.35)
         axes.stairs(shares, figure.edges, color=colour, label=name)
+    if figure.log_x:
+        axes.set_xscale("log")
     axes.set_xlabel(figure.x_label)
-    axes.set_ylabel("share of pairs")
+    axes.set_ylabel(figure.y_label)
     axes.legend(frameon=False, fontsize=9)
 
 

@@ -89,7 +89,7 @@ def _place(curve: Curve, level: Any) -> float:
     if is_numeric(curve.levels):
         return float(level)
     if level not in curve.levels:
-        raise StudyError(f"{curve.over} {level!r} is not on the curve: {nearest(str(level), map(str, curve.levels))}")
+        raise StudyError(f"{curve.over} {level!r} is not on the curve: {nearest(level, curve.levels)}")
     return float(curve.levels.index(level))
 
 

@@ -1,0 +1,264 @@
+"""``hashlens regions``: the exact linear regions of a network, around examples, between them and on planes."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from itertools import chain
+from math import ceil, inf
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import (
+    Debug,
+    Force,
+    Json,
+    Model,
+    Source,
+    Threads,
+    Weights,
+    check_outputs,
+    open_model,
+    set_threads,
+    tell,
+    write_json,
+)
+from hashlens.errors import DataError, OutputError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+    from hashlens.data.examples import Batch, Examples
+
+PICTURES = (".png", ".svg", ".pdf")
+PAGE = ".html"
+NORMS = {"2": 2.0, "inf": inf}
+BATCH = 64
+MOST_POINTS = 2000
+"""Examples drawn on the plane of a network of two inputs."""
+Data = Annotated[str, typer.Option(help=f"Where the examples are: {Source}, ...")]
+Picture = Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write: .png, .svg or .pdf.")]
+
+regions = typer.Typer(help="See the exact linear regions of a network.", no_args_is_help=True)
+
+
+@regions.command()
+def at(
+    model: Model,
+    data: Data,
+    row: Annotated[list[str] | None, typer.Option(help="Example by its id; repeat for more. Default: all.")] = None,
+    norm: Annotated[str, typer.Option(help="Norm of the ball: 2, or inf.")] = "2",
+    out: Picture = None,
+    weights: Weights = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Tell how far from each example the network stays affine, and which unit ends it."""
+    from hashlens.data import load_data
+    from hashlens.progress import track
+    from hashlens.regions import at as region_at
+    from hashlens.regions import trace
+    from hashlens.report.region_tables import RadiusTable, radius_rows
+    from hashlens.report.regions import radius_figure
+
+    if norm not in NORMS:
+        raise DataError(f"--norm is 2 or inf, received {norm!r}")
+    _check_picture(out, PICTURES)
+    set_threads(threads)
+    check_outputs(out, json, force=force)
+    network, examples = open_model(model, weights), load_data(data)
+    batches = examples.batches(BATCH) if row is None else _chosen(examples, _positions(examples, row))
+    total = ceil(len(examples) / BATCH) if row is None else len(row)
+    rows, program = [], None
+    for batch in track(batches, "radii", total):
+        inputs = _as_fed(network, batch)
+        program = program or trace(network, inputs)
+        rows += radius_rows(region_at(program, inputs), NORMS[norm], batch.ids, batch.labels)
+    found = RadiusTable(examples.name, NORMS[norm], tuple(rows), examples.class_names)
+    if out is not None:
+        _draw(out, radius_figure({examples.name: [one.radius for one in rows]}, NORMS[norm]))
+    write_json(found, json)
+    Console(highlight=False).print(found)
+
+
+@regions.command()
+def along(
+    model: Model,
+    data: Data,
+    begin: Annotated[str, typer.Option("--from", help="Example where the segment begins, by its id.")],
+    finish: Annotated[str, typer.Option("--to", help="Example where it ends.")],
+    out: Picture = None,
+    weights: Weights = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Cut the straight line between two examples where units flip: every piece, with its length and class."""
+    from hashlens.data import load_data
+    from hashlens.regions import along as pieces_along
+    from hashlens.report.region_tables import piece_table
+    from hashlens.report.regions import along_figure
+
+    _check_picture(out, PICTURES)
+    set_threads(threads)
+    check_outputs(out, json, force=force)
+    network, examples = open_model(model, weights), load_data(data)
+    inputs, names = _inputs(network, examples, (begin, finish))
+    found = pieces_along(network, inputs[:1], inputs[1:])
+    told = piece_table(found, examples.name, *names)
+    write_json(told, json)
+    if out is not None:
+        _draw(out, along_figure(found, ends=(names[0], names[1]), class_names=examples.class_names))
+    Console(highlight=False).print(told)
+    if out is None:
+        tell("a picture: add --out along.png")
+
+
+@regions.command()
+def plane(
+    model: Model,
+    data: Annotated[str | None, typer.Option(help=f"Where the examples are: {Source}, ...")] = None,
+    through: Annotated[
+        tuple[str, str, str] | None, typer.Option(help="Three examples by their ids: the plane through them.")
+    ] = None,
+    pca: Annotated[int | None, typer.Option(help="The principal plane of the first N examples.", min=3)] = None,
+    box: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(help="LEFT RIGHT BOTTOM TOP. Default: around the examples."),
+    ] = None,
+    colour: Annotated[
+        str, typer.Option("--colour", "--color", help="gradient, class, or code (each region its own).")
+    ] = "gradient",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Picture: .png, .svg or .pdf; .html to point at regions.")
+    ] = None,
+    sampled: Annotated[
+        int | None, typer.Option(help="Say too how many regions a grid of N x N points finds.", min=2)
+    ] = None,
+    max_regions: Annotated[int, typer.Option(help="Stop where there are more.", min=1)] = 1_000_000,
+    weights: Weights = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Cut a plane into linear regions, all of them. A network of two inputs needs no data."""
+    from hashlens.data import load_data
+    from hashlens.regions import plane as partition
+    from hashlens.report.plane_page import check_plotly, write_plane_page
+    from hashlens.report.region_tables import PlaneTable
+    from hashlens.report.regions import check_colouring, plane_figure
+
+    check_colouring(colour)
+    _check_picture(out, (*PICTURES, PAGE))
+    if out is not None and out.suffix == PAGE:
+        check_plotly()
+    if through is not None and pca is not None:
+        raise DataError("give --through three examples or --pca a number of them, not both")
+    if data is None and (through is not None or pca is not None):
+        raise DataError("--through and --pca choose examples: say with --data where they are")
+    set_threads(threads)
+    check_outputs(out, json, force=force)
+    network = open_model(model, weights)
+    examples = None if data is None else load_data(data)
+    laid: dict[str, Any] = {}
+    shown: dict[str, Any] = {"class_names": None if examples is None else examples.class_names}
+    if examples is not None and through is not None:
+        laid["through"], shown["marks"] = _inputs(network, examples, through)
+    elif examples is not None:
+        shown["points"], shown["labels"] = _first(network, examples, pca)
+        laid |= {} if pca is None else {"pca": shown["points"]}
+    found = partition(network, box, max_regions=max_regions, **laid)
+    told = PlaneTable(found, None if sampled is None else found.sampled_count(sampled), sampled)
+    write_json(told, json)
+    if out is not None:
+        figure = plane_figure(found, colour, sampled=told.sampled, **shown)  # type: ignore[arg-type]
+        if out.suffix == PAGE:
+            write_plane_page(found, figure, out)
+        else:
+            _draw(out, figure)
+    Console(highlight=False).print(told)
+    if out is None:
+        tell("a picture: add --out plane.png, or --out plane.html to point at regions")
+
+
+def _check_picture(path: Path | None, kinds: Sequence[str]) -> None:
+    if path is not None and path.suffix not in kinds:
+        raise OutputError(f"{path}: pictures are written as {', '.join(kinds)}")
+
+
+def _draw(path: Path, figure: Any) -> None:
+    from hashlens.report.plots import draw, save
+
+    save(draw([figure]), path)
+    tell(f"picture: {path}")
+
+
+def _positions(examples: "Examples", wanted: Sequence[str]) -> list[int]:
+    """Return the positions of the examples with the given ids.
+
+    Raises
+    ------
+    DataError
+        If there is no example of an id.
+    """
+    ids = examples.ids
+    places = {str(one): place for place, one in reversed(list(enumerate(ids.tolist())))}
+    for one in wanted:
+        if one not in places:
+            if ids.dtype.kind in "iu":
+                known = f"ids go from {ids.min()} to {ids.max()}"
+            else:
+                known = nearest(one, get_close_matches(one, places, n=1) or list(places)[:3])
+            raise DataError(f"{examples.name} has no example {one!r}: {known}")
+    return [places[one] for one in wanted]
+
+
+def _chosen(examples: "Examples", positions: Sequence[int]) -> Iterator["Batch"]:
+    """Yield examples one by one, reading no others."""
+    return chain.from_iterable(examples.narrow(at, at + 1).batches(1) for at in positions)
+
+
+def _as_fed(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor":
+    """Return the inputs of a batch as the network is fed with them: rounded as its parameters are."""
+    from hashlens.regions.border import examples
+
+    inputs = examples(batch.inputs, "the examples")
+    floating = (at.dtype for at in chain(network.parameters(), network.buffers()) if at.is_floating_point())
+    return inputs.to(next(floating, inputs.dtype))
+
+
+def _inputs(
+    network: "torch.nn.Module", examples: "Examples", wanted: Sequence[str]
+) -> tuple["torch.Tensor", tuple[str, ...]]:
+    """Return the examples with the given ids, and what to call them: by class where it is known."""
+    import torch
+
+    batches = list(_chosen(examples, _positions(examples, wanted)))
+    names = []
+    for batch in batches:
+        name = f"row {PurePath(str(batch.ids[0])).name}"
+        if batch.labels is not None:
+            label = int(batch.labels[0])
+            name = f"{examples.class_names[label] if examples.class_names else label} ({name})"
+        names.append(name)
+    return torch.cat([_as_fed(network, batch) for batch in batches]), tuple(names)
+
+
+def _first(network: "torch.nn.Module", examples: "Examples", count: int | None) -> tuple["torch.Tensor", Any]:
+    """Return the first examples, and their labels where they are known; without a count, those of two numbers."""
+    import torch
+
+    if count is not None and len(examples) < count:
+        raise DataError(f"--pca {count:,}: {examples.name} has only {len(examples):,} examples")
+    batches = list(examples.narrow(0, count or MOST_POINTS).batches(BATCH))
+    inputs = torch.cat([_as_fed(network, batch) for batch in batches])
+    if count is None and inputs.shape[1:] != (2,):
+        shape = ", ".join(map(str, inputs.shape[1:]))
+        raise DataError(f"examples of shape ({shape}) lie on no plane: choose one with --through or --pca")
+    labels = [batch.labels for batch in batches if batch.labels is not None]
+    return inputs, torch.cat(labels).numpy() if len(labels) == len(batches) else None

@@ -1,0 +1,36 @@
+"""Colours of classes, of codes and of numbers, told apart by colour-blind readers as far as there are few."""
+
+from colorsys import hls_to_rgb
+
+FILLS = (
+    "#77AADD", "#EE8866", "#BBCC33", "#FFAABB", "#44BB99", "#EEDD88", "#99DDFF", "#AAAA00", "#C9A6D6", "#CCCCCC",
+)  # fmt: skip
+"""Paul Tol's light palette, with a purple: pale enough for black lines on top."""
+GOLDEN = 0.618034
+"""Steps of this share of the colour circle stay apart however many there are."""
+HUES, SHADES = 16, (0.58, 0.70, 0.82)
+LEVELS = 128
+
+
+def class_colours(count: int) -> tuple[str, ...]:
+    """Return fills for so many classes; the first ten have the same colour in every picture."""
+    if count <= len(FILLS):
+        return FILLS[:count]
+    return tuple(_hue(at * GOLDEN % 1, SHADES[at % len(SHADES)]) for at in range(count))
+
+
+def code_colours() -> tuple[str, ...]:
+    """Return fills that mean nothing but that two things differ, for a hash to choose from."""
+    return tuple(_hue(hue / HUES, lightness) for hue in range(HUES) for lightness in SHADES)
+
+
+def scale_colours() -> tuple[str, ...]:
+    """Return colours from dark to light for numbers, evenly spaced to every eye."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return tuple(to_hex(colormaps["viridis"]((level + 0.5) / LEVELS)) for level in range(LEVELS))
+
+
+def _hue(hue: float, lightness: float) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in hls_to_rgb(hue, lightness, 0.45))
