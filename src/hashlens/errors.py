@@ -8,6 +8,8 @@
     │   └── CaptureError     its gates: none, hidden, non-finite, of varying size
     ├── CodesError           codes: mixed models, corrupt or newer folder
     ├── MeasureError         a measure asked for what the codes cannot give
+    ├── IndexFault           an index: empty, corrupt, repeated ids, a k or radius that does not fit
+    ├── AuditError           an audit asked for what codes, labels or probabilities cannot give
     ├── StudyError           a study: its spec, its store, its results
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not there
@@ -44,6 +46,14 @@ class CodesError(HashlensError):
 
 class MeasureError(HashlensError):
     """A measure was asked for something that the codes or labels cannot give."""
+
+
+class IndexFault(HashlensError):
+    """An index is empty, corrupt or half-written, or was asked for something that its rows cannot give."""
+
+
+class AuditError(HashlensError):
+    """An audit was asked for something that the codes, labels or probabilities cannot give."""
 
 
 class StudyError(HashlensError):

@@ -3,9 +3,10 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
@@ -106,6 +107,16 @@ def check_writable(path: str | Path, *, overwrite: bool = True) -> None:
         probe.unlink()
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}; choose another path") from error
+
+
+def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bool = True) -> Path:
+    """Write columns of equal length as CSV, whole or not at all, and return the path."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    with written_whole(path, overwrite=overwrite) as beside:
+        pyarrow.csv.write_csv(pa.table(dict(columns)), beside)
+    return Path(path)
 
 
 def file_digest(path: Path) -> str:

@@ -176,10 +176,11 @@ def save_codes(codes: Codes, path: str | Path, overwrite: bool = False) -> Path:
 
 def load_codes(path: str | Path, verify: bool = True) -> Codes:
     """Open a folder of codes as memory maps; see :meth:`hashlens.Codes.load`."""
-    return CODES_FOLDER.open(path, verify, _open)
+    return CODES_FOLDER.open(path, verify, open_codes)
 
 
-def _open(folder: Path, manifest: dict[str, Any]) -> Codes:
+def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
+    """Open a folder of codes whose files were checked."""
     import pyarrow.parquet as pq
 
     packed: Packed = np.load(folder / "bits.npy", mmap_mode="r" if manifest["rows"] else None)

@@ -1,0 +1,137 @@
+"""Folders with a manifest: what is in them, in which schema, and the checksum of every file.
+
+Codes and indexes are such folders. The manifest is written last and says the size and xxh3-128 of every other file, so
+that a folder that is not whole, or that changed since, is told from one that is.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hashlens.errors import HashlensError, OutputError
+from hashlens.files import file_digest
+
+MANIFEST = "manifest.json"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """One kind of folder with a manifest.
+
+    Attributes
+    ----------
+    format : str
+        What the manifest names it.
+    schema_version : int
+        The newest that this hashlens reads.
+    files : tuple of str
+        The files that are never missing.
+    what : str
+        In words, with its article: ``a folder of codes``.
+    made_with : str
+        How to make one.
+    mend : str
+        What to do about a broken one.
+    error : type
+        What is raised.
+    """
+
+    format: str
+    schema_version: int
+    files: tuple[str, ...]
+    what: str
+    made_with: str
+    mend: str
+    error: type[HashlensError]
+
+    @property
+    def bare(self) -> str:
+        """What it is, without the article."""
+        return self.what.partition(" ")[2]
+
+    def write(self, folder: Path, body: dict[str, Any]) -> None:
+        """Write the manifest of a folder that holds everything else already.
+
+        Of a folder inside, which has a manifest of its own, it names that manifest only.
+        """
+        listed = [file for file in (*folder.iterdir(), *folder.glob(f"*/{MANIFEST}")) if file.is_file()]
+        files = {
+            file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "xxh3_128": file_digest(file)}
+            for file in sorted(listed)
+        }
+        head = {"format": self.format, "schema_version": self.schema_version}
+        (folder / MANIFEST).write_text(json.dumps({**head, **body, "files": files}, indent=1) + "\n")
+
+    def open(self, path: str | Path, verify: bool, opened: Callable[[Path, dict[str, Any]], T]) -> T:
+        """Check a folder and return what `opened` makes of it and its manifest; a fault of any part is one line.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        verify : bool
+            Whether to check the checksums, not only the sizes.
+        opened : callable
+            Reads the files.
+        """
+        folder = Path(path)
+        manifest = self._read(folder)
+        try:
+            for name, record in manifest["files"].items():
+                self._check(folder / name, record, verify)
+            return opened(folder, manifest)
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
+            reason = str(error).split("\n")[0]
+            raise self.error(f"{folder}: the {self.bare} is corrupt ({reason}); {self.mend}") from error
+
+    def spare_other_things(self, path: Path) -> None:
+        """Raise OutputError if replacing `path` would delete anything but a folder of this kind."""
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
+        manifest = path / MANIFEST
+        if not manifest.is_file() or _format(manifest) not in (None, self.format):
+            raise OutputError(
+                f"{path} exists already and is no {self.bare}, so it is not replaced: choose another path"
+            )
+
+    def _read(self, folder: Path) -> dict[str, Any]:
+        file = folder / MANIFEST
+        if not file.is_file():
+            what = "is not there" if not folder.exists() else f"has no {MANIFEST}, so it is no {self.bare}"
+            raise self.error(f"{folder} {what}; make one with {self.made_with}")
+        try:
+            manifest = json.loads(file.read_text())
+            known, schema = manifest["format"] == self.format, int(manifest["schema_version"])
+            complete = isinstance(manifest["files"], dict) and set(self.files) <= set(manifest["files"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.error(f"{file} is corrupt ({error}); {self.mend}") from error
+        if not (known and complete):
+            raise self.error(f"{file} does not describe {self.what}; {self.mend}")
+        if schema > self.schema_version:
+            raise self.error(
+                f"{folder} has schema version {schema}, this hashlens reads up to {self.schema_version}; "
+                "upgrade hashlens"
+            )
+        return manifest  # type: ignore[no-any-return]
+
+    def _check(self, file: Path, record: dict[str, Any], verify: bool) -> None:
+        if not file.is_file():
+            raise self.error(f"{file} is missing; {self.mend}, or restore it")
+        if file.stat().st_size != record["bytes"]:
+            raise self.error(
+                f"{file} has {file.stat().st_size:,} bytes where the manifest says {record['bytes']:,}: it is "
+                f"truncated or overwritten; {self.mend}"
+            )
+        if verify and file_digest(file) != record["xxh3_128"]:
+            raise self.error(f"{file} has a wrong checksum: its bytes changed since it was written; {self.mend}")
+
+
+def _format(manifest: Path) -> Any:
+    """Return the format that a manifest names, None where it is broken: what somebody left half-written."""
+    try:
+        return json.loads(manifest.read_text())["format"]
+    except (ValueError, KeyError, TypeError):
+        return None
