@@ -95,8 +95,8 @@ def local_complexity(
 
     The diameters of an example x go from ``x - radius * d`` to ``x + radius * d``, for each of its
     :func:`~hashlens.regions.random_directions` d. Every one is cut as by :func:`~hashlens.regions.along`, so that no
-    region is missed. [1]_ counts the units whose hyperplanes cut a small polytope around x, in deep layers only
-    approximately; this counts the regions crossed, in all layers exactly.
+    region is missed. Humayun et al. (2024) count the units whose hyperplanes cut a small polytope around x, in deep
+    layers only approximately; this counts the regions crossed, in all layers exactly.
 
     It costs a forward pass for each region that a diameter crosses: little for a perceptron, much for convolutions.
 
@@ -125,7 +125,7 @@ def local_complexity(
 
     References
     ----------
-    .. [1] Humayun, Balestriero, Baraniuk: "Deep networks always grok and here is why", ICML 2024, arXiv 2402.15555.
+    Humayun, Balestriero, Baraniuk: "Deep networks always grok and here is why", ICML 2024, arXiv 2402.15555.
 
     Examples
     --------
