@@ -1,6 +1,6 @@
 """Exact geometry: planes beside regioncam, segments beside a sweep of Jacobian-vector products, radii.
 
-    pip install regioncam==0.5.2
+    pip install 'hashlens[bench]'
     python benchmarks/bench_slice.py
 
 Planes: default-initialised perceptrons 2-32x3-1, 2-64x3-1 and 2-128x3-1 on [-1, 1]^2, ours in float64 and regioncam in
@@ -13,6 +13,7 @@ traced and every loop compiled before.
 import argparse
 import statistics
 import time
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
@@ -86,8 +87,14 @@ def timed(rounds, *works):
 
 def planes(rounds):
     rows = []
+    if find_spec("regioncam") is None:
+        print("regioncam is not installed: planes are timed without it")
     for sizes in SIZES:
         network = stack(sizes)
+        if find_spec("regioncam") is None:
+            (plane,), (ours,) = timed(rounds, lambda net=network: regions.plane(net))
+            rows.append((f"2-{sizes[1]}x{len(sizes) - 2}-1", f"{plane.count:,}", "–", f"{ours * 1e3:.1f}", "–", "–"))
+            continue
         (plane, faces), (ours, theirs) = timed(
             rounds, lambda net=network: regions.plane(net), lambda net=network: regioncam_plane(net)
         )
