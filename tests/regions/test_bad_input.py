@@ -95,7 +95,7 @@ def test_unfit_examples(known, asked, x, message):
 @pytest.mark.parametrize("dtype", [torch.int64, torch.complex128, "float64"])
 def test_a_dtype_of_no_real_numbers(known, asked, dtype):
     with pytest.raises(
-        DataError, match=r"dtype must be a floating-point torch\.dtype, such as torch\.float64, received"
+        DataError, match=r"dtype must be torch\.float64 or torch\.float32, which regions are computed in, received"
     ):
         ASKED[asked](known.stack(0, [4, 3, 2]), torch.ones(2, 4), dtype=dtype)
 

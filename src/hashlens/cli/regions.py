@@ -155,7 +155,7 @@ def plane(
 
     check_colouring(colour)
     _check_picture(out, (*PICTURES, PAGE))
-    if out is not None and out.suffix == PAGE:
+    if out is not None and out.suffix.lower() == PAGE:
         check_plotly()
     if through is not None and pca is not None:
         raise DataError("give --through three examples or --pca a number of them, not both")
@@ -177,7 +177,7 @@ def plane(
     write_json(told, json)
     if out is not None:
         figure = plane_figure(found, colour, sampled=told.sampled, **shown)  # type: ignore[arg-type]
-        if out.suffix == PAGE:
+        if out.suffix.lower() == PAGE:
             write_plane_page(found, figure, out)
         else:
             _draw(out, figure)
@@ -187,7 +187,7 @@ def plane(
 
 
 def _check_picture(path: Path | None, kinds: Sequence[str]) -> None:
-    if path is not None and path.suffix not in kinds:
+    if path is not None and path.suffix.lower() not in kinds:
         raise OutputError(f"{path}: pictures are written as {', '.join(kinds)}")
 
 

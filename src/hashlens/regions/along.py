@@ -18,16 +18,13 @@ from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Gate, Program
+from hashlens.regions.rounding import tolerances
 from hashlens.regions.units import Unit, Units
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Tensor = torch.Tensor
-RESOLUTION = 1e-12
-"""Pieces shorter than this share of the segment are not told apart: rounding makes them up."""
-NOISE = 1e-14
-"""A pre-activation within this share of the largest of its layer is zero."""
 CACHE = 16
 """Pieces are counted with this part of the memory that a pass may have: in a processor's caches it is faster."""
 ROOM = 16
@@ -138,7 +135,7 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
     a, b : torch.Tensor or numpy.ndarray
         Where the segments begin and end, ``(n, *input)``, floating point.
     dtype : torch.dtype
-        What to compute in.
+        What to compute in: float64 or float32. A program stays in its own.
 
     Raises
     ------
@@ -234,9 +231,8 @@ def _counted(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
 
 def _parted(gate: Gate, flow: Flow, span: Tensor) -> tuple[Tensor, Tensor]:
     """Return the parts that the gate in front divides pieces into: the piece that each is a part of, and its span."""
-    value, slope = flow.value, flow.tangent[0]
-    noise = NOISE * (value.abs() + slope.abs()).flatten(1).amax(dim=1)
-    return _divided(span, *gate.crossings(span, value, slope, noise))
+    noise, resolution = tolerances(flow.program.dtype)
+    return _divided(span, *gate.crossings(span, flow.value, flow.tangent[0], noise), resolution)
 
 
 def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
@@ -248,15 +244,15 @@ def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
     return gate.state(flow.value + middle * flow.tangent[0])
 
 
-def _divided(span: Tensor, row: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+def _divided(span: Tensor, row: Tensor, time: Tensor, resolution: float) -> tuple[Tensor, Tensor]:
     """Return the parts that crossings divide pieces into: the row that each is a part of, and its span."""
-    inside = (time - span[0, row] > RESOLUTION) & (span[1, row] - time > RESOLUTION)
+    inside = (time - span[0, row] > resolution) & (span[1, row] - time > resolution)
     row, time = row[inside], time[inside]
     order = torch.argsort(time)
     order = order[torch.argsort(row[order], stable=True)]
     row, time = row[order], time[order]
     new = torch.ones_like(row, dtype=torch.bool)
-    new[1:] = (row[1:] != row[:-1]) | (time[1:] - time[:-1] > RESOLUTION)
+    new[1:] = (row[1:] != row[:-1]) | (time[1:] - time[:-1] > resolution)
     row, time = row[new], time[new]
     pieces = torch.arange(span.shape[1], device=span.device)
     parents = torch.cat([pieces, row])

@@ -150,7 +150,7 @@ class Region:
     def on_boundary(self) -> npt.NDArray[np.int64]:
         """On the boundaries of how many units each example lies exactly, int64 ``(n,)``.
 
-        There the code, the affine map and the chords are those of one of the regions that meet. A unit that is zero
+        There a unit that is zero counts as off, in the code, the affine map and the chords. A unit that is zero
         and stays zero nearby (fed by dead units only) is no boundary: whether it moves is tried in one random
         direction, which a gradient other than zero escapes with probability 0.
         """
@@ -242,7 +242,7 @@ def at(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype = torch.floa
     x : torch.Tensor or numpy.ndarray
         Examples ``(n, *input)``, floating point.
     dtype : torch.dtype
-        What to compute in.
+        What to compute in: float64 or float32. A program stays in its own.
 
     Raises
     ------

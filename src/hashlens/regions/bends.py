@@ -9,6 +9,7 @@ import torch
 
 from hashlens.codes.gates import Bound
 from hashlens.codes.layers import Layer
+from hashlens.regions.rounding import median_size
 
 Tensor = torch.Tensor
 Number = Tensor | float
@@ -90,7 +91,7 @@ class Bend:
         norm: Tensor = torch.linalg.vector_norm(tangents, order, dim=0).flatten(1)
         return norm.repeat_interleave(self.layer.planes, dim=1) if self.layer.planes > 1 else norm
 
-    def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the affine functions whose zeros are where bits flip.
 
         Parameters
@@ -100,16 +101,21 @@ class Bend:
 
         Returns
         -------
-        torch.Tensor, torch.Tensor
-            ``(rows, bits)`` and ``(directions, rows, bits)``, breakpoint after breakpoint.
+        torch.Tensor, torch.Tensor, torch.Tensor
+            ``(rows, bits)`` and ``(directions, rows, bits)``, breakpoint after breakpoint, and what was subtracted from
+            the values, ``(bits,)``.
         """
         heights = [(values - at).flatten(1) for at in self.pieces.breakpoints]
         slopes = tangents.flatten(2)
+        breakpoints = [
+            torch.as_tensor(at, dtype=values.dtype, device=values.device).expand(values.shape[1:]).flatten()
+            for at in self.pieces.breakpoints
+        ]
         if len(heights) == 1:
-            return heights[0], slopes
-        return torch.cat(heights, dim=1), torch.cat([slopes] * len(heights), dim=2)
+            return heights[0], slopes, breakpoints[0]
+        return torch.cat(heights, dim=1), torch.cat([slopes] * len(heights), dim=2), torch.cat(breakpoints)
 
-    def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
         """Return where on straight lines ``values + t * tangents`` bits flip.
 
         Parameters
@@ -118,8 +124,8 @@ class Bend:
             ``(2, rows)``: where the stretch of each line begins and ends.
         values, tangents : torch.Tensor
             ``(rows, *shape)``.
-        noise : torch.Tensor
-            ``(rows,)``: what counts as zero.
+        noise : float
+            What counts as zero, as a share of how large a value or the median one of its row gets.
 
         Returns
         -------
@@ -127,14 +133,20 @@ class Bend:
             The row of each crossing, int64, and its t.
         """
         rows, times = list[Tensor](), list[Tensor]()
-        flat, slope = values.flatten(1), tangents.flatten(1)
+        flat, slope = values.flatten(1), tangents.expand_as(values).flatten(1)
+        median = median_size(flat, slope)
         for breakpoint in self.pieces.breakpoints:
             shifted = (values - breakpoint).flatten(1) if isinstance(breakpoint, Tensor) else flat - breakpoint
             first, last = (torch.addcmul(shifted, slope, at[:, None]) for at in span)
-            flips = ((first > 0) != (last > 0)) & (torch.minimum(first.abs(), last.abs()) > noise[:, None])
-            row, unit = flips.nonzero(as_tuple=True)
-            rows.append(row)
-            times.append(-shifted[row, unit] / slope[row, unit])
+            row, unit = ((first > 0) != (last > 0)).nonzero(as_tuple=True)
+            height, speed = shifted[row, unit], slope[row, unit]
+            bound = torch.as_tensor(breakpoint, dtype=values.dtype, device=values.device).abs()
+            at = bound.expand(values.shape[1:]).flatten()[unit] if bound.dim() else bound
+            size = torch.maximum(flat[row, unit].abs() + speed.abs() + at, median[row])
+            real = torch.minimum(first[row, unit].abs(), last[row, unit].abs()) > noise * size
+            real &= torch.isfinite(height)
+            rows.append(row[real])
+            times.append(-height[real] / speed[real])
         return torch.cat(rows), torch.cat(times)
 
     def _scaled(self, state: Tensor, rows: Tensor) -> Tensor:
@@ -227,8 +239,5 @@ BENDS: dict[str, Callable[[Bound], Pieces]] = {
 }
 """Every elementwise hard gate by ATen operator name, with its pieces from the operator's arguments."""
 
-EXTREMES: dict[str, Pieces] = {
-    "maximum": Pieces((0.0,), (0.0, 1.0), (0.0, 0.0)),
-    "minimum": Pieces((0.0,), (1.0, 0.0), (0.0, 0.0)),
-}
-"""maximum(a, b) = b + max(a - b, 0) and minimum(a, b) = b + min(a - b, 0): the pieces of the second term."""
+DIFFERENCE = Pieces((0.0,), (0.0, 1.0), (0.0, 0.0))
+"""What a choice between two tensors flips by."""

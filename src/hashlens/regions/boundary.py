@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.errors import DataError
 from hashlens.regions.mesh import Mesh
-from hashlens.regions.partition import tolerances
-from hashlens.regions.plane import Plane, predicted
+from hashlens.regions.plane import Plane
+from hashlens.regions.rounding import tolerances
 from hashlens.result import Result
 
 
@@ -59,15 +60,19 @@ def class_parts(plane: Plane) -> ClassParts:
 
     On each face the outputs are affine, so the classes meet on straight lines, found as those of the regions were.
     """
-    value, slope = plane.value.flatten(1), plane.slope.flatten(2)
+    value, slope = plane.middle.reshape(len(plane), -1), plane.slope.reshape(2, len(plane), -1)
     if value.shape[1] > 1:
         value, slope = value[:, None], slope[:, :, None]
+    if value[0].numel() == 0:
+        raise DataError("the network has no outputs, so that it predicts no class")
     mesh = plane.mesh.copy()
     mesh.born[:] = -1
-    parents, parts = mesh.cut(np.arange(len(plane)), value, slope, 0, *tolerances(value.dtype))
+    parents, parts = mesh.cut(
+        np.arange(len(plane)), value, slope, value.new_zeros(value[0].numel()), 0, *tolerances(value.dtype)
+    )
     faces = np.empty(len(parts), np.int64)
     faces[parts] = parents
-    return ClassParts(mesh, faces, predicted(plane.output(mesh.centers(np.arange(len(faces))), faces)))
+    return ClassParts(mesh, faces, plane.predicted(mesh.centers(np.arange(len(faces))) + mesh.center, faces))
 
 
 def decision_boundary(plane: Plane) -> DecisionBoundary:

@@ -65,7 +65,7 @@ def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torc
     directions : torch.Tensor or numpy.ndarray
         ``(n, *input)``, one for each example (``y - x`` leads to another example), or ``(n, k, *input)``, several.
     dtype : torch.dtype
-        What to compute in.
+        What to compute in: float64 or float32. A program stays in its own.
 
     Returns
     -------

@@ -20,7 +20,9 @@ NEXT, TWIN, FACE, TAIL = 0, 1, 2, 3
 VERTICES, HALVES, FACES = 0, 1, 2
 """What the counts of a mesh count."""
 TRUST = 1e-9
-"""A vertex is zero on the line that made it, up to this share of the layer: more is a jump of the network."""
+"""A vertex is zero on the line that made it, up to this share of how large the unit gets: more is a jump."""
+SAMPLE = 32
+"""Lines of a row that the median is taken of."""
 
 
 def _compiled(function: Any) -> Any:
@@ -66,9 +68,37 @@ def _crosses(line: Any, corners: Any, count: Any, tolerance: Any) -> Any:
 
 
 @_compiled
-def _tolerance(line: Any, scale: Any, extent: Any, resolution: Any) -> Any:
-    """Return what is zero on a line: rounding, and less than the resolution away from it."""
-    return max(scale, resolution * (abs(line[1]) * extent[0] + abs(line[2]) * extent[1]))
+def _reach(across: Any, upward: Any, extent: Any) -> Any:
+    """Return how far an affine function gets away from what it is in the middle."""
+    return abs(across) * extent[0] + abs(upward) * extent[1]
+
+
+@_compiled
+def _median(sizes: Any, count: Any) -> Any:
+    """Return the median (the lower of two) of some numbers, which are sorted; 0 of none."""
+    if count == 0:
+        return 0.0
+    for i in range(1, count):
+        size, at = sizes[i], i
+        while at > 0 and sizes[at - 1] > size:
+            sizes[at] = sizes[at - 1]
+            at -= 1
+        sizes[at] = size
+    return sizes[(count - 1) // 2]
+
+
+@_compiled
+def _median_size(values: Any, across: Any, upward: Any, breakpoints: Any, extent: Any, sizes: Any) -> Any:
+    """Return how large the median function gets of those that move: less than its share is rounding in any of them."""
+    count = 0
+    for at in range(0, values.size, 1 + values.size // SAMPLE):
+        reach = _reach(across[at], upward[at], extent)
+        # Shifted by a huge breakpoint, or back from it, a small number is lost: the smaller tells how large it is.
+        size = reach + min(abs(values[at]), abs(values[at] + breakpoints[at % breakpoints.size]))
+        if reach > 0 and size < np.inf:
+            sizes[count] = size
+            count += 1
+    return _median(sizes, count)
 
 
 @_compiled
@@ -175,8 +205,8 @@ def _room(points: Any, born: Any, half: Any, first: Any, counts: Any) -> Any:
 
 @_compiled
 def cut_lines(
-    faces: Any, values: Any, across: Any, upward: Any, label: Any, noise: Any, resolution: Any, extent: Any,
-    points: Any, born: Any, half: Any, first: Any, counts: Any,
+    faces: Any, values: Any, across: Any, upward: Any, breakpoints: Any, label: Any, noise: Any, resolution: Any,
+    extent: Any, points: Any, born: Any, half: Any, first: Any, counts: Any,
 ) -> Any:  # fmt: skip
     """Cut faces along lines ``value + s * across + t * upward = 0``, each along its own.
 
@@ -185,11 +215,14 @@ def cut_lines(
     faces : numpy.ndarray
         int64 ``(rows,)``.
     values, across, upward : numpy.ndarray
-        float64 ``(rows, lines)``.
+        float64 ``(rows, lines)``. Lines that are not finite are none.
+    breakpoints : numpy.ndarray
+        float64 ``(lines,)``: what was subtracted from the values, whose rounding they share.
     label : int
         The name of the first line; no other call has used those that follow.
     noise, resolution : float
-        What is zero: a share of the largest value of a row, and a distance as a share of the extent.
+        What is zero: a share of how large a value or the median one of its row gets, and a distance as a share of the
+        extent.
     extent : numpy.ndarray
         float64 ``(2,)``: the largest s and t in magnitude.
     points, born, half, first, counts : numpy.ndarray
@@ -208,14 +241,18 @@ def cut_lines(
         np.empty((64, 2), np.int64),
         np.empty((4 * lines, 1), np.int64),
     )
-    line = np.empty(3)
+    line, sizes, zeros = np.empty(3), np.empty(SAMPLE + 1), np.empty((lines, 2))
     for row in range(faces.size):
-        scale = 0.0
+        floor = _median_size(values[row], across[row], upward[row], breakpoints, extent, sizes)
+        live = 0
         for at in range(lines):
-            size = abs(values[row, at]) + abs(across[row, at]) * extent[0] + abs(upward[row, at]) * extent[1]
-            scale = max(scale, size)
-            pending[at, 0] = at
-        waiting[0, 0], spans[0, 0], spans[0, 1], depth = faces[row], 0, lines, 1
+            reach = _reach(across[row, at], upward[row, at], extent)
+            if abs(values[row, at]) < reach < np.inf:  # else it is beyond the box, or nowhere
+                size = max(abs(values[row, at]) + 2 * abs(breakpoints[at]) + reach, floor)
+                zeros[at, 0], zeros[at, 1] = max(noise * size, resolution * reach), TRUST * size
+                pending[live, 0] = at
+                live += 1
+        waiting[0, 0], spans[0, 0], spans[0, 1], depth = faces[row], 0, live, 1
         while depth > 0:
             face, start, stop = waiting[depth - 1, 0], spans[depth - 1, 0], spans[depth - 1, 1]
             loop, corners, count = _outline(face, half, first, points, loop, corners)
@@ -225,7 +262,7 @@ def cut_lines(
             for at in range(start, stop):
                 which = pending[at, 0]
                 line[0], line[1], line[2] = values[row, which], across[row, which], upward[row, which]
-                if _crosses(line, corners, count, _tolerance(line, noise * scale, extent, resolution)):
+                if _crosses(line, corners, count, zeros[which, 0]):
                     pending[kept, 0] = which
                     kept += 1
             new = np.int64(-1)
@@ -237,7 +274,7 @@ def cut_lines(
                 line[0], line[1], line[2] = values[row, which], across[row, which], upward[row, which]
                 points, born, half, first = _room(points, born, half, first, counts)
                 new = _cut(
-                    face, line, label + which, _tolerance(line, noise * scale, extent, resolution), TRUST * scale,
+                    face, line, label + which, zeros[which, 0], zeros[which, 1],
                     points, born, half, first, counts, loop, corners, count, heights,
                 )  # fmt: skip
             if new < 0:
@@ -259,9 +296,18 @@ def cut_lines(
 
 
 @_compiled
+def _pair_size(one: Any, other: Any, values: Any, across: Any, upward: Any, floor: Any, extent: Any) -> Any:
+    """Return how large two elements of a window get together."""
+    first = abs(values[one]) + _reach(across[one], upward[one], extent)
+    second = abs(values[other]) + _reach(across[other], upward[other], extent)
+    return max(first, floor) + max(second, floor)
+
+
+@_compiled
 def _rivals(
-    window: Any, values: Any, across: Any, upward: Any, corners: Any, count: Any, tolerance: Any, winners: Any
-) -> Any:
+    window: Any, values: Any, across: Any, upward: Any, corners: Any, count: Any, noise: Any, floor: Any, extent: Any,
+    winners: Any,
+) -> Any:  # fmt: skip
     """Return two elements of a window of which each beats the other at some corner of a face; -1 where one wins all.
 
     Elements that win at no corner need no look: where two that share all corners between them meet, they are cut
@@ -284,6 +330,7 @@ def _rivals(
             right, up = across[window, one] - across[window, other], upward[window, one] - upward[window, other]
             here = height + right * corners[i, 0] + up * corners[i, 1]
             there = height + right * corners[j, 0] + up * corners[j, 1]
+            tolerance = noise * _pair_size(one, other, values[window], across[window], upward[window], floor, extent)
             if here > tolerance and there < -tolerance:
                 return one, other
     return -1, -1
@@ -291,8 +338,8 @@ def _rivals(
 
 @_compiled
 def cut_windows(
-    faces: Any, values: Any, across: Any, upward: Any, label: Any, noise: Any, resolution: Any, extent: Any,
-    points: Any, born: Any, half: Any, first: Any, counts: Any,
+    faces: Any, values: Any, across: Any, upward: Any, breakpoints: Any, label: Any, noise: Any, resolution: Any,
+    extent: Any, points: Any, born: Any, half: Any, first: Any, counts: Any,
 ) -> Any:  # fmt: skip
     """Cut faces where windows change their winner: values ``(rows, windows, elements)``, otherwise as `cut_lines`.
 
@@ -304,14 +351,9 @@ def cut_windows(
     loop, corners, heights = np.empty((64, 2), np.int64), np.empty((64, 2)), np.empty((64, 1))
     winners = np.empty((64, 1), np.int64)
     waiting, begun = np.empty((64, 1), np.int64), np.empty((64, 1), np.int64)
-    line = np.empty(3)
+    line, sizes = np.empty(3), np.empty(SAMPLE + 1)
     for row in range(faces.size):
-        scale = 0.0
-        for window in range(windows):
-            for element in range(elements):
-                if values[row, window, element] > -np.inf:
-                    size = abs(values[row, window, element]) + abs(across[row, window, element]) * extent[0]
-                    scale = max(scale, size + abs(upward[row, window, element]) * extent[1])
+        floor = _median_size(values[row].ravel(), across[row].ravel(), upward[row].ravel(), breakpoints, extent, sizes)
         waiting[0, 0], begun[0, 0], depth = faces[row], 0, 1
         while depth > 0:
             face, window = waiting[depth - 1, 0], begun[depth - 1, 0]
@@ -321,16 +363,20 @@ def cut_windows(
             new = np.int64(-1)
             while window < windows:
                 one, other = _rivals(
-                    window, values[row], across[row], upward[row], corners, count, 2 * noise * scale, winners
+                    window, values[row], across[row], upward[row], corners, count, noise, floor, extent, winners
                 )
                 if one >= 0:
                     line[0] = values[row, window, one] - values[row, window, other]
                     line[1] = across[row, window, one] - across[row, window, other]
                     line[2] = upward[row, window, one] - upward[row, window, other]
                     name = label + (window * elements + min(one, other)) * elements + max(one, other)
+                    size = _pair_size(
+                        one, other, values[row, window], across[row, window], upward[row, window], floor, extent
+                    )
+                    zero = max(noise * size, resolution * _reach(line[1], line[2], extent))
                     points, born, half, first = _room(points, born, half, first, counts)
                     new = _cut(
-                        face, line, name, _tolerance(line, 2 * noise * scale, extent, resolution), TRUST * scale,
+                        face, line, name, zero, TRUST * size,
                         points, born, half, first, counts, loop, corners, count, heights,
                     )  # fmt: skip
                     if new >= 0:
@@ -371,10 +417,10 @@ def centers(faces: Any, points: Any, half: Any, first: Any) -> Any:
 
 
 @_compiled
-def locate(where: Any, points: Any, corners: Any, starts: Any) -> Any:
+def locate(where: Any, points: Any, corners: Any, starts: Any, zero: Any) -> Any:
     """Return the face that each point ``(n, 2)`` lies in, int64 ``(n,)``, or -1; of several, where it lies deepest."""
     found = np.full(where.shape[0], -1, np.int64)
-    depths = np.full(where.shape[0], -1e-12)
+    depths = np.full(where.shape[0], -zero)
     for face in range(starts.size - 1):
         loop = corners[starts[face] : starts[face + 1]]
         low, high = points[loop[0]].copy(), points[loop[0]].copy()

@@ -114,7 +114,7 @@ def local_complexity(
     seed : int
         Draws the directions.
     dtype : torch.dtype
-        What to compute in.
+        What to compute in: float64 or float32. A program stays in its own.
 
     Raises
     ------

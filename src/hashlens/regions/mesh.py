@@ -19,7 +19,7 @@ class Mesh:
     Attributes
     ----------
     points : numpy.ndarray
-        float64 ``(vertices, 2)``.
+        float64 ``(vertices, 2)``: seen from `center`, where coordinates keep their digits.
     born : numpy.ndarray
         int64 ``(vertices, 1)``: the line that made a vertex.
     half : numpy.ndarray
@@ -29,7 +29,9 @@ class Mesh:
     counts : numpy.ndarray
         int64 ``(3,)``: vertices, half-edges, faces; the arrays have room for more.
     extent : numpy.ndarray
-        float64 ``(2,)``: the largest coordinates in magnitude.
+        float64 ``(2,)``: half the sides of the rectangle.
+    center : numpy.ndarray
+        float64 ``(2,)``: the middle of the rectangle.
     """
 
     points: Floats
@@ -38,19 +40,23 @@ class Mesh:
     first: Ints
     counts: Ints
     extent: Floats
+    center: Floats
 
     @classmethod
     def rectangle(cls, left: float, right: float, bottom: float, top: float) -> "Mesh":
         """Return the mesh with one face."""
-        corners = np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+        extent = np.array([right / 2 - left / 2, top / 2 - bottom / 2])
+        corners = extent * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+        center = np.array([left / 2 + right / 2, bottom / 2 + top / 2])
         inner = [[(at + 1) % 4, 4 + at, 0, at] for at in range(4)]
         outer = [[4 + (at - 1) % 4, at, OUTSIDE, (at + 1) % 4] for at in range(4)]
         half, first = np.array(inner + outer, np.int64), np.zeros((1, 1), np.int64)
-        return cls(corners, np.full((4, 1), -1), half, first, np.array([4, 8, 1]), np.abs(corners).max(axis=0))
+        return cls(corners, np.full((4, 1), -1), half, first, np.array([4, 8, 1]), extent, center)
 
     def cut(
-        self, faces: Ints, values: torch.Tensor, slopes: torch.Tensor, label: int, noise: float, resolution: float
-    ) -> tuple[Ints, Ints]:
+        self, faces: Ints, values: torch.Tensor, slopes: torch.Tensor, breakpoints: torch.Tensor, label: int,
+        noise: float, resolution: float,
+    ) -> tuple[Ints, Ints]:  # fmt: skip
         """Cut faces where affine functions on them are zero, or where windows of them change their largest.
 
         Parameters
@@ -58,12 +64,14 @@ class Mesh:
         faces : numpy.ndarray
             int64 ``(rows,)``.
         values, slopes : torch.Tensor
-            ``(rows, lines)`` or ``(rows, windows, elements)``, and with one axis of two in front: at s, t the functions
-            are ``values + s * slopes[0] + t * slopes[1]``.
+            ``(rows, lines)`` or ``(rows, windows, elements)``, and with one axis of two in front: at s, t from the
+            center the functions are ``values + s * slopes[0] + t * slopes[1]``.
+        breakpoints : torch.Tensor
+            ``(lines,)``: what was subtracted to get the values.
         label : int
             Names lines, so that faces agree on their vertices: so many numbers from here on are used for this gate.
         noise : float
-            What is zero, as a share of the largest value of a row.
+            What is zero, as a share of how large a value or the median one of its row gets.
         resolution : float
             What is no distance, as a share of the extent.
 
@@ -76,21 +84,20 @@ class Mesh:
 
         arrays = (self.points, self.born, self.half, self.first, self.counts)
         kernel = cut_lines if values.ndim == 2 else cut_windows
-        lines = (np.ascontiguousarray(of.cpu().numpy(), np.float64) for of in (values, *slopes))
+        lines = (np.ascontiguousarray(of.cpu().numpy(), np.float64) for of in (values, *slopes, breakpoints))
         parents, parts, found, *arrays = kernel(faces, *lines, label, noise, resolution, self.extent, *arrays)
         self.points, self.born, self.half, self.first = arrays
         return parents[:found, 0], parts[:found, 0]
 
     def copy(self) -> "Mesh":
         """Return a mesh that may be cut further by itself."""
-        return Mesh(
-            self.points.copy(), self.born.copy(), self.half.copy(), self.first.copy(), self.counts.copy(), self.extent
-        )
+        ints = (self.born.copy(), self.half.copy(), self.first.copy(), self.counts.copy())
+        return Mesh(self.points.copy(), *ints, self.extent, self.center)
 
     @property
     def vertices(self) -> Floats:
         """Corners of faces, float64 ``(vertices, 2)``."""
-        return self.points[: self.counts[0]]
+        return self.points[: self.counts[0]] + self.center
 
     @property
     def edges(self) -> tuple[Ints, Ints]:
@@ -114,7 +121,10 @@ class Mesh:
         return corners, starts
 
     def centers(self, faces: Ints) -> Floats:
-        """Return the mean of the corners of faces, float64 ``(faces, 2)``: inside, as they are convex."""
+        """Return the mean of the corners of faces, float64 ``(faces, 2)``: inside, as they are convex.
+
+        They are seen from `center`, as `points` are.
+        """
         from hashlens.regions.cutting import centers
 
         found: Floats = centers(faces, self.points, self.half, self.first)
@@ -151,12 +161,10 @@ class Mesh:
         stays = kept & ~through[half[:, 3]]
         while (passed := through[half[following, 3]] & stays).any():
             following[passed] = following[following[passed]]
-        return _renumbered(half, owner, following, stays, self.points, self.born, self.extent)
+        return _renumbered(half, owner, following, stays, self)
 
 
-def _renumbered(
-    half: Ints, owner: Ints, following: Ints, stays: npt.NDArray[np.bool_], points: Floats, born: Ints, extent: Floats
-) -> Mesh:
+def _renumbered(half: Ints, owner: Ints, following: Ints, stays: npt.NDArray[np.bool_], old: Mesh) -> Mesh:
     """Return a mesh of the half-edges that stay. The twin of one that leaves u for v is the one that leaves v for u."""
     number = np.cumsum(stays) - 1
     tails = half[stays, 3]
@@ -173,4 +181,4 @@ def _renumbered(
     first[faces[faces >= 0], 0] = np.flatnonzero(faces >= 0)
     table = np.stack([successor, twin, faces, tail], axis=1)
     counts = np.array([len(used), len(table), len(first)])
-    return Mesh(points[used], born[used], table, first, counts, extent)
+    return Mesh(old.points[used], old.born[used], table, first, counts, old.extent, old.center)

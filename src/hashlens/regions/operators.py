@@ -162,6 +162,12 @@ def _reduced(call: Call) -> tuple[Rows, Rows]:
     return reduce, reduce
 
 
+def _rolled(call: Call) -> Any:
+    if not call.bound["dims"]:
+        raise NotAffineError("rolls over all axes, so that examples of a batch mix: say which with dims")
+    return _along_axes("dims")(call)
+
+
 def _picked(call: Call) -> tuple[Rows, Rows]:
     """``index`` with one constant index tensor (two and more may move axes)."""
     indices = list(call.bound["indices"])
@@ -245,7 +251,7 @@ def _rules() -> dict[str, Rule]:
     rules |= dict.fromkeys(("tril", "triu"), Rule(_spatial(2, channels=False)))
     rules |= dict.fromkeys(("select", "slice", "unbind", "split", "split_with_sizes", "chunk", "cumsum",
                             "index_select"), Rule(_along_axes("dim")))  # fmt: skip
-    rules |= dict.fromkeys(("flip", "roll"), Rule(_along_axes("dims")))
+    rules |= {"flip": Rule(_along_axes("dims")), "roll": Rule(_rolled)}
     rules |= dict.fromkeys(("mean", "sum"), Rule(_reduced))
     rules |= dict.fromkeys(
         ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit_no_training",

@@ -14,15 +14,11 @@ from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.program import Flow, Gate, Program
+from hashlens.regions.rounding import noise_of, tolerances
 from hashlens.regions.slices import Slice
 from hashlens.regions.windows import WindowMax
 
 Tensor = torch.Tensor
-NOISE = 64
-"""Rounding of a pre-activation, in machine epsilons of the largest of its layer."""
-RESOLUTION = 1e-12
-"""What is no distance, as a share of the box; in float32, `COARSE` machine epsilons."""
-COARSE = 16
 BUDGET = 1 << 22
 """Numbers that the widest tensor of the rows in work may take; what waits in front of a gate is as much again."""
 
@@ -45,7 +41,8 @@ def partition(
     ------
     faces, packed, value, slope
         Some faces that are done, int64 ``(faces,)``; their packed codes, uint8 ``(faces, row_bytes)``; and the output
-        on them, ``value + s * slope[0] + t * slope[1]``: ``(faces, *output)`` and ``(2, faces, *output)``.
+        on them, ``value + s * slope[0] + t * slope[1]`` at s, t from the center of the mesh: ``(faces, *output)`` and
+        ``(2, faces, *output)``.
 
     Raises
     ------
@@ -53,7 +50,7 @@ def partition(
         If there are more than `most`.
     """
     origin, directions = (
-        of.to(device=program.device, dtype=program.dtype) for of in (flat.origin[None], flat.directions)
+        of.to(device=program.device, dtype=program.dtype) for of in (flat.points(mesh.center[None]), flat.directions)
     )
     whole = Flow(program, program.rows(origin), program.rows(directions)[:, None])
     labels = np.concatenate([[0], np.cumsum([_names(gate) for gate in program.gates])])
@@ -77,12 +74,6 @@ def partition(
             work.append((part, depth + 1, faces[some], np.concatenate([packed[parents[some]], bits], axis=1)))
 
 
-def tolerances(dtype: torch.dtype) -> tuple[float, float]:
-    """Return the noise and the resolution of cuts (see :meth:`Mesh.cut`) for what was computed in `dtype`."""
-    epsilon = torch.finfo(dtype).eps
-    return NOISE * epsilon, max(RESOLUTION, COARSE * epsilon)
-
-
 def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt.NDArray[np.float64]) -> Packed:
     """Pass the gate in front on the pieces that points inside are on, s and t ``(rows, 2)``; return the bits."""
     where = torch.as_tensor(inside).to(flow.value)
@@ -91,8 +82,9 @@ def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt
     # The mean of the corners is inside, where rounding cannot mistake a unit: it is zero only on the border. But the
     # elements of a window may be equal on all of the face, as in the dark of an image.
     if isinstance(gate, WindowMax):
-        scale = flow.value.abs() + extent[0] * flow.tangent[0].abs() + extent[1] * flow.tangent[1].abs()
-        state = gate.state(value, tolerances(value.dtype)[0] * scale.flatten(1).amax(dim=1))
+        reach = extent[0] * flow.tangent[0].abs() + extent[1] * flow.tangent[1].abs()
+        noise = noise_of(flow.value.flatten(1), reach.flatten(1), tolerances(value.dtype)[0])
+        state = gate.state(value, noise.reshape(value.shape))
     else:
         state = gate.state(value)
     flow.bend(state)

@@ -18,6 +18,7 @@ from hashlens.regions.at import Region, at
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.partition import partition
 from hashlens.regions.program import Program, states
+from hashlens.regions.rounding import first_largest, noise_of, tolerances
 from hashlens.regions.slices import Box, Slice, given_slice, principal_slice, slice_through
 from hashlens.regions.trace import trace
 from hashlens.regions.units import Units
@@ -46,16 +47,17 @@ class Plane(Result):
         The polygons as a mesh.
     codes : Codes
         The code of each face: a row for each polygon.
-    value, slope : torch.Tensor
+    middle, slope : torch.Tensor
         ``(faces, *output)`` and ``(2, faces, *output)``: at s, t on a face the output is
-        ``value + s * slope[0] + t * slope[1]``.
+        ``middle + (s - s0) * slope[0] + (t - t0) * slope[1]``, where s0, t0 is the middle of the box: far from 0 the
+        numbers of a small box keep their digits.
     """
 
     slice: Slice
     program: Program = field(repr=False)
     mesh: Mesh = field(repr=False)
     codes: Codes = field(repr=False)
-    value: Tensor = field(repr=False)
+    middle: Tensor = field(repr=False)
     slope: Tensor = field(repr=False)
 
     def __len__(self) -> int:
@@ -70,6 +72,13 @@ class Plane(Result):
     def box(self) -> Box:
         """``(left, right, bottom, top)``: bounds of s and of t."""
         return self.slice.box
+
+    @property
+    def value(self) -> Tensor:
+        """What the affine maps are at s = t = 0, ``(faces, *output)``; add ``s * slope[0] + t * slope[1]``."""
+        s, t = self.mesh.center.tolist()
+        value: Tensor = self.middle - s * self.slope[0] - t * self.slope[1]
+        return value
 
     @property
     def vertices(self) -> npt.NDArray[np.float64]:
@@ -104,8 +113,9 @@ class Plane(Result):
 
     def polygon(self, face: int) -> npt.NDArray[np.float64]:
         """Return the corners of a face as s, t, anticlockwise, float64 ``(corners, 2)``."""
+        at = int(self._faces([face])[0])
         corners, starts = self.outlines
-        return self.vertices[corners[starts[face] : starts[face + 1]]]
+        return self.vertices[corners[starts[at] : starts[at + 1]]]
 
     @cached_property
     def areas(self) -> npt.NDArray[np.float64]:
@@ -115,19 +125,26 @@ class Plane(Result):
     @cached_property
     def centers(self) -> npt.NDArray[np.float64]:
         """A point inside each face, float64 ``(faces, 2)``."""
-        return self.mesh.centers(np.arange(len(self)))
+        return self.mesh.centers(np.arange(len(self))) + self.mesh.center
 
-    def region(self, faces: Sequence[int] | npt.NDArray[np.int64] | None = None) -> Region:
+    def region(self, faces: int | Sequence[int] | npt.NDArray[np.int64] | None = None) -> Region:
         """Return the regions of the whole input space that faces are slices of, with affine map, radius and all."""
-        chosen = self.centers if faces is None else self.centers[np.asarray(faces)]
+        chosen = self.centers if faces is None else self.centers[self._faces(faces)]
         return at(self.program, self.slice.points(chosen))
+
+    def _faces(self, faces: Any) -> npt.NDArray[np.int64]:
+        """Return numbers of faces, or raise DataError where there are no such ones."""
+        given = np.atleast_1d(np.asarray(faces))
+        if given.dtype.kind not in "iu" or given.ndim != 1 or ((given < 0) | (given >= len(self))).any():
+            raise DataError(f"faces are numbered from 0 to {len(self) - 1}, received {faces!r}")
+        return given.astype(np.int64)
 
     def output(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> Tensor:
         """Return what the affine maps of `faces` ``(n,)`` are at s, t ``(n, 2)``, ``(n, *output)``."""
         rows = torch.as_tensor(np.asarray(faces, np.int64))
-        where = torch.as_tensor(np.asarray(coordinates, np.float64)).to(self.value)
-        s, t = (of.reshape(-1, *[1] * (self.value.dim() - 1)) for of in where.T)
-        output: Tensor = self.value[rows] + s * self.slope[0, rows] + t * self.slope[1, rows]
+        where = torch.as_tensor(np.asarray(coordinates, np.float64) - self.mesh.center).to(self.middle)
+        s, t = (of.reshape(-1, *[1] * (self.middle.dim() - 1)) for of in where.T)
+        output: Tensor = self.middle[rows] + s * self.slope[0, rows] + t * self.slope[1, rows]
         return output
 
     @cached_property
@@ -137,14 +154,27 @@ class Plane(Result):
         For a network of two inputs and one output this is the norm of its gradient.
         """
         metric = np.linalg.inv(np.linalg.cholesky(_gram(self.slice)))
-        slope = self.slope.flatten(2).cpu().numpy().astype(np.float64)
+        slope = self.slope.reshape(2, len(self), -1).cpu().numpy().astype(np.float64)
         norms: npt.NDArray[np.float64] = np.sqrt((np.tensordot(metric, slope, axes=1) ** 2).sum(axis=(0, 2)))
         return norms
 
     @cached_property
     def classes(self) -> npt.NDArray[np.int64]:
         """The class predicted in the middle of each face: of the largest output; 1 where a single one is positive."""
-        return predicted(self.output(self.centers, np.arange(len(self))))
+        return self.predicted(self.centers, np.arange(len(self)))
+
+    def predicted(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return the class that the affine maps of `faces` ``(n,)`` predict at s, t ``(n, 2)``, int64 ``(n,)``.
+
+        Of outputs that differ by no more than rounding the first is taken for the largest.
+        """
+        rows = torch.as_tensor(np.asarray(faces, np.int64))
+        if self.middle[:1].numel() == 0:
+            raise DataError("the network has no outputs, so that it predicts no class")
+        output, middle = (of.reshape(len(rows), -1) for of in (self.output(coordinates, faces), self.middle[rows]))
+        across, upward = self.slope.reshape(2, len(self), -1)[:, rows].abs()
+        reach = float(self.mesh.extent[0]) * across + float(self.mesh.extent[1]) * upward
+        return predicted(output, noise_of(middle, reach, tolerances(middle.dtype)[0]))
 
     def locate(self, coordinates: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Return the face that each s, t ``(n, 2)`` lies in, int64 ``(n,)``; -1 outside the box.
@@ -162,7 +192,9 @@ class Plane(Result):
                 f"coordinates must be (n, 2), received {where.shape}; slice.project(x) has those of examples"
             )
         corners, starts = self.outlines
-        found: npt.NDArray[np.int64] = locate(np.ascontiguousarray(where), self.vertices, corners, starts)
+        away = np.ascontiguousarray(where - self.mesh.center)
+        zero = 1e-12 * float(self.mesh.extent.max())
+        found: npt.NDArray[np.int64] = locate(away, self.mesh.points, corners, starts, zero)
         return found
 
     def points_in(self, x: Any, within: float = 1e-6) -> npt.NDArray[np.int64]:
@@ -179,7 +211,10 @@ class Plane(Result):
         return np.where(distance <= within, self.locate(coordinates), -1)
 
     def sampled_count(self, per_side: int = 1001) -> int:
-        """Return how many regions a grid of ``per_side ** 2`` points finds: never more, since it misses small ones."""
+        """Return how many regions a grid of ``per_side ** 2`` points finds: it misses small ones.
+
+        Points of the grid that lie exactly on boundaries may have codes that no region has, and are counted too.
+        """
         if per_side < 2:
             raise DataError(f"a grid has at least 2 points per side, received {per_side}")
         left, right, bottom, top = self.box
@@ -250,7 +285,7 @@ def plane(
     pca : torch.Tensor or numpy.ndarray, optional
         Examples ``(n, *input)``, floating point.
     dtype : torch.dtype
-        What to compute in.
+        What to compute in: float64 or float32. A program stays in its own.
     max_regions : int
         Stop with an error where there are more.
 
@@ -268,9 +303,13 @@ def plane(
     >>> plane(net, box=(-1, 1, -1, 1)).count
     4
     """
+    if not isinstance(max_regions, int) or max_regions < 1:
+        raise DataError(f"max_regions must be a whole number from 1 on, received {max_regions!r}")
     flat = _slice(box, origin, directions, through, pca)
     with torch.no_grad():
-        program = _program_of_two(model, dtype) if flat is None else trace(model, flat.origin[None], dtype)
+        program = (
+            _program_of_two(model, dtype) if flat is None else trace(model, flat.points([_middle(flat.box)]), dtype)
+        )
         if flat is None:
             flat = given_slice(torch.zeros(2), torch.eye(2), box)
         if program.input_shape != tuple(flat.origin.shape):
@@ -282,19 +321,28 @@ def plane(
     faces, packed, values, slopes = zip(*leaves, strict=True)
     order = np.argsort(np.concatenate(faces))
     codes = program.codes([np.concatenate(packed)[order]], len(order))
-    value = torch.cat(values).cpu()[order].reshape(len(order), *program.output_shape)
+    middle = torch.cat(values).cpu()[order].reshape(len(order), *program.output_shape)
     slope = torch.cat(slopes, dim=1).cpu()[:, order].reshape(2, len(order), *program.output_shape)
-    whole = Plane(flat, program, mesh, codes, value, slope)
+    whole = Plane(flat, program, mesh, codes, middle, slope)
     return _joined(whole) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
 
 
-def predicted(output: Tensor) -> npt.NDArray[np.int64]:
-    """Return the class of each output ``(n, *output)``: of the largest; 1 where a single one is positive, else 0."""
-    flat = output.flatten(1)
+def predicted(output: Tensor, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
+    """Return the class of each output ``(n, outputs)``: of the largest; 1 where a single one is positive, else 0.
+
+    What is within the `noise` ``(n, outputs)`` of the largest is as large, and the first of them counts.
+    """
+    flat = output.reshape(len(output), -1)
+    noise = tolerances(flat.dtype)[0] * flat.abs() if noise is None else noise
     classes: npt.NDArray[np.int64] = (
-        (flat[:, 0] > 0).long() if flat.shape[1] == 1 else flat.argmax(dim=1)
+        (flat > noise)[:, 0].long() if flat.shape[1] == 1 else first_largest(flat, noise)
     ).cpu().numpy()  # fmt: skip
     return classes
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    left, right, bottom, top = box
+    return left / 2 + right / 2, bottom / 2 + top / 2
 
 
 def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
@@ -316,7 +364,7 @@ def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Pro
         "or origin= and directions= (--through, --pca)"
     )
     try:
-        program = trace(model, torch.zeros(1, 2), dtype)
+        program = trace(model, torch.tensor([[0.4142135623730951, -0.7320508075688772]]), dtype)
     except ModelError as error:
         if error.__cause__ is None:  # it takes two numbers, but is not piecewise linear
             raise
@@ -346,7 +394,7 @@ def _joined(whole: Plane) -> Plane:
     order = np.lexsort((-whole.areas, group))
     chosen = order[np.searchsorted(group[order], np.arange(count))]
     mesh = whole.mesh.merged(group.astype(np.int64))
-    return Plane(whole.slice, whole.program, mesh, whole.codes[chosen], whole.value[chosen], whole.slope[:, chosen])
+    return Plane(whole.slice, whole.program, mesh, whole.codes[chosen], whole.middle[chosen], whole.slope[:, chosen])
 
 
 def _gram(flat: Slice) -> npt.NDArray[np.float64]:

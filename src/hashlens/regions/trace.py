@@ -6,6 +6,7 @@ ATen operator. Whatever depends on the input must be on the allow-list; the rest
 
 import copy
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import torch
@@ -19,13 +20,16 @@ from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
 from hashlens.codes.observe import first_tensor
 from hashlens.errors import DataError, HashlensError, ModelError
-from hashlens.regions.bends import BENDS, EXTREMES, Bend
+from hashlens.regions.bends import BENDS, DIFFERENCE, Bend
 from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
+from hashlens.regions.choices import Choice
 from hashlens.regions.operators import RULES, SHAPE_ONLY, STATISTICS
 from hashlens.regions.program import Program, Step, states
 from hashlens.regions.windows import WindowMax, pool_windows
+from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
+EXTREMES = ("maximum", "minimum")
 
 
 @torch.inference_mode(False)  # it hides what composite operators are made of
@@ -39,20 +43,22 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
     x : torch.Tensor
         Examples ``(n, *shape)``; the first is run.
     dtype : torch.dtype
-        What to compute in.
+        What to compute in: float64 or float32. A program stays in its own.
 
     Raises
     ------
     DataError
-        If `dtype` is not one of real numbers.
+        If `dtype` is neither float64 nor float32.
     ModelError
         If an operator that depends on the input is neither affine nor a hard gate, the network rejects the example, or
         mixes the examples of a batch.
     """
+    if dtype not in (torch.float64, torch.float32):
+        raise DataError(
+            f"dtype must be torch.float64 or torch.float32, which regions are computed in, received {dtype!r}"
+        )
     if isinstance(model, Program):
         return model
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise DataError(f"dtype must be a floating-point torch.dtype, such as torch.float64, received {dtype!r}")
     network = _in_dtype(unwrap(model), dtype)
     device = next((at.device for at in [*network.parameters(), *network.buffers()]), x.device)
     example = x[:1].to(device=device, dtype=dtype).clone()
@@ -86,14 +92,16 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
     if not isinstance(wire, Wire):
         raise ModelError("the output of the model does not depend on its input")
     program = recorder.program(type(network).__name__, wire, dtype, device)
-    _check_that_examples_stay_apart(network, program, torch.cat([x[:1], x[-1:] if len(x) > 1 else 0.9 * x]))
+    _check_that_examples_stay_apart(network, program, example)
     return program
 
 
-def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, pair: Tensor) -> None:
+def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, example: Tensor) -> None:
     """Raise unless the network gives two examples together what the program gives each for itself."""
-    pair = pair.to(device=program.device, dtype=program.dtype)
-    alone, _ = states(program, program.rows(pair))
+    away = torch.randn(example.shape, generator=torch_generator(0, "trace"), dtype=torch.float64).to(example)
+    size = float(example.abs().max()) or 1.0
+    pair = torch.cat([example, 0.8 * example + 0.02 * size * away])
+    alone = torch.cat([states(program, program.rows(one))[0] for one in torch.split(pair, 1)])
     if not bool(torch.isfinite(alone).all()):
         raise ModelError(
             "the output of the model is NaN or infinite: look for weights or examples that are, or overflow"
@@ -105,8 +113,9 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
         return
     assert together is not None
     one, other = (of.flatten().sort().values for of in (alone, together))  # wherever the batch is in the output
-    tolerance = torch.finfo(alone.dtype).eps ** 0.5 * max(1.0, float(one.abs().max()))
-    if one.shape != other.shape or float((one - other).abs().max()) > tolerance:
+    size = float(torch.linalg.vector_norm(one, inf)) if one.numel() else 0.0
+    tolerance = torch.finfo(alone.dtype).eps ** 0.5 * max(1.0, size)
+    if one.shape != other.shape or not bool(((one - other).abs() <= tolerance).all()):
         raise ModelError(
             "the output for one example depends on the others of its batch (or the network is not the same at every "
             "call), so that an example has no region of its own"
@@ -260,24 +269,30 @@ class _Recorder(Observer):
         tensor = result[0] if isinstance(result, tuple) else result
         shape = tuple(tensor.shape)
         if wire.shape != shape:  # the bounds of a clamp are wider than what they bound
-            expand = torch.ops.aten.expand.default
-            wire = self._derived(expand, {"self": wire, "size": shape}, shape)
+            wire = self._spread_out(wire, shape)
         layer = self._layer(operator, shape, len(pieces.breakpoints))
         output = self._tape.register(shape)
         self._tape.steps.append(Bend(wire.register, output.register, layer, pieces))
         self._known[id(tensor)] = (output, tensor)
 
     def _extreme(self, operator: str, bound: Bound, result: Tensor) -> None:
-        """maximum(a, b) = b + max(a - b, 0): an affine step, a bend, and an affine step."""
+        """Both tensors in one, and a choice between them."""
         shape = tuple(result.shape)
-        difference = self._derived(
-            torch.ops.aten.sub.Tensor, {"self": bound["self"], "other": bound["other"], "alpha": 1}, shape
-        )
+        both = [self._spread_out(bound[name], shape) for name in ("self", "other")]
+        pairs = self._derived(torch.ops.aten.stack.default, {"tensors": both, "dim": -1}, (*shape, 2))
+        output = self._tape.register(shape)
         layer = self._layer(operator, shape, 1)
-        above = self._tape.register(shape)
-        self._tape.steps.append(Bend(difference.register, above.register, layer, EXTREMES[operator]))
-        output = self._derived(torch.ops.aten.add.Tensor, {"self": bound["other"], "other": above, "alpha": 1}, shape)
+        self._tape.steps.append(
+            Choice(pairs.register, output.register, layer, DIFFERENCE, larger=operator == "maximum")
+        )  # fmt: skip
         self._known[id(result)] = (output, result)
+
+    def _spread_out(self, value: Any, shape: tuple[int, ...]) -> Any:
+        """Return a wire or a constant in the shape that it broadcasts to."""
+        if isinstance(value, Wire):
+            wide = {"self": value, "size": shape}
+            return value if value.shape == shape else self._derived(torch.ops.aten.expand.default, wide, shape)
+        return value.to(self._tape_dtype).expand(shape)
 
     def _pool(self, operator: str, bound: Bound, result: Any) -> None:
         values, indices = result

@@ -81,6 +81,8 @@ def nearest_unit(distances: Iterable[Tensor], rows: int, like: Tensor) -> tuple[
     bit = torch.full((rows,), -1, dtype=torch.int64, device=like.device)
     start = 0
     for layer in distances:
+        if layer.shape[1] == 0:
+            continue
         value, position = layer.expand(rows, -1).min(dim=1)
         closer = value < nearest
         nearest, bit = torch.where(closer, value, nearest), torch.where(closer, position + start, bit)

@@ -7,6 +7,7 @@ import torch
 
 from hashlens.codes.gates import Bound, axis_windows
 from hashlens.codes.layers import Layer
+from hashlens.regions.rounding import first_largest, noise_of
 
 Tensor = torch.Tensor
 
@@ -47,13 +48,10 @@ class WindowMax:
     def state(self, values: Tensor, noise: Tensor | None = None) -> Tensor:
         """Return the winner of each window, the first of equals, from the input ``(rows, *shape)``.
 
-        Elements that differ by no more than `noise` ``(rows,)`` are equal.
+        Elements that differ by no more than their `noise` ``(rows, *shape)`` are equal.
         """
         elements = self._elements(values, -inf)
-        if noise is None:
-            return elements.argmax(-1)
-        least = elements.amax(-1, keepdim=True) - noise.reshape(-1, *[1] * (elements.dim() - 1))
-        return (elements >= least).byte().argmax(-1)
+        return elements.argmax(-1) if noise is None else first_largest(elements, self._elements(noise, 0.0))
 
     def bits(self, state: Tensor) -> Tensor:
         """Return the bits of the code, one-hot, bool ``(rows, bits)``."""
@@ -91,13 +89,13 @@ class WindowMax:
         norm: Tensor = torch.linalg.vector_norm(self.slack_tangents(state, tangents), order, dim=0)
         return norm
 
-    def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the elements of each window, ``(rows, windows, elements)`` and ``(directions, rows, ...)``."""
+    def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the elements of each window, ``(rows, windows, elements)`` and ``(directions, rows, ...)``, and 0."""
         window = self.positions.shape[1]
         heights = self._elements(values, -inf).reshape(len(values), -1, window)
-        return heights, self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window)
+        return heights, self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window), values.new_zeros(1)
 
-    def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
         """Return where on straight lines ``values + t * tangents`` windows change their winner.
 
         Each window walks along the upper envelope of its elements: whoever overtakes the present winner first is the
@@ -106,8 +104,10 @@ class WindowMax:
         window = self.positions.shape[1]
         many = prod(self.layer.shape)
         heights = self._elements(values, -inf).reshape(-1, window)
-        slopes = self._elements(tangents, 0.0).reshape(-1, window)
-        at, until, zero = (of.repeat_interleave(many) for of in (*span, noise))
+        slopes = self._elements(tangents.expand_as(values), 0.0).reshape(-1, window)
+        at, until = (of.repeat_interleave(many) for of in span)
+        reach = tangents.abs().expand_as(values).flatten(1)
+        zero = self._elements(noise_of(values.flatten(1), reach, noise).reshape(values.shape), 0.0).reshape(-1, window)
         owner = torch.arange(len(values), device=values.device).repeat_interleave(many)
         winner = (heights + slopes * at[:, None]).argmax(-1, keepdim=True)
         rows, times = [owner[:0]], [at[:0]]
@@ -115,7 +115,7 @@ class WindowMax:
             behind = heights.gather(1, winner) - heights
             faster = slopes - slopes.gather(1, winner)
             gained = faster * until[:, None] - behind  # by how much it has overtaken the winner at the end
-            time = torch.where((faster > 0) & (gained > zero[:, None]), behind / faster, inf)
+            time = torch.where((faster > 0) & (gained > zero + zero.gather(1, winner)), behind / faster, inf)
             soonest, challenger = time.min(dim=1)
             moving = soonest < until
             owner, at, until, zero = owner[moving], at[moving], until[moving], zero[moving]

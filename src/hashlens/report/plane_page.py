@@ -109,8 +109,9 @@ def plotly_plane(figure: PlaneMap) -> Any:
 def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
     """Return what there is to say of each region, a line for each of its properties."""
     hashes = hash_rows(plane.codes.packed)
-    value, slope = (of.cpu().numpy().astype(np.float64) for of in (plane.value.flatten(1), plane.slope.flatten(2)))
-    middle = plane.output(plane.centers, np.arange(plane.count)).flatten(1).cpu().numpy()
+    flat = plane.value.reshape(plane.count, -1), plane.slope.reshape(2, plane.count, -1)
+    value, slope = (of.cpu().numpy().astype(np.float64) for of in flat)
+    middle = plane.output(plane.centers, np.arange(plane.count)).reshape(plane.count, -1).cpu().numpy()
     largest = np.argsort(-middle, axis=1, kind="stable")[:, :MOST_OUTPUTS]
     single = value.shape[1] == 1
     notes = []

@@ -106,7 +106,7 @@ class RadiusTable(Result):
 def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[ExampleRadius]:
     """Return a row for each example of a region."""
     radius = region.radius(norm)
-    outputs = region.output.flatten(1)
+    outputs = region.output.reshape(len(region), -1)
     classes = predicted(outputs) if outputs.shape[1] > 1 else None
     return [
         ExampleRadius(
@@ -182,7 +182,7 @@ class PieceTable(Result):
 
 def piece_table(along: Along, data: str, begin: str, finish: str) -> PieceTable:
     """Return the pieces of the only segment of `along`."""
-    value, slope = (of.flatten(1).cpu() for of in (along.value, along.slope))
+    value, slope = (of.reshape(len(along), -1).cpu() for of in (along.value, along.slope))
     classes: list[int | None] = [None] * len(along)
     if value.shape[1] > 1:
         middle = ((along.start + along.end) / 2)[:, None]

@@ -125,7 +125,9 @@ def along_figure(
         raise DataError(f"there is no segment {segment}: they go from 0 to {len(along.a) - 1}")
     rows = np.flatnonzero(along.segment == segment)
     spans = np.stack([along.start[rows], along.end[rows]], axis=1)
-    value, slope = (of[rows].flatten(1).cpu().numpy().astype(np.float64) for of in (along.value, along.slope))
+    value, slope = (
+        of[rows].reshape(len(rows), -1).cpu().numpy().astype(np.float64) for of in (along.value, along.slope)
+    )
     outputs = (value[:, None] + spans[:, :, None] * slope[:, None]).reshape(2 * len(rows), -1)
     # The outputs that come nearest to being the largest tell most.
     behind = (outputs.max(axis=1, keepdims=True) - outputs).min(axis=0)
