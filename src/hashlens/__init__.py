@@ -3,7 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hashlens import codes, data, measures, nets, regions, training
+from hashlens import codes, data, measures, nets, regions, retrieval, training
+from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
 from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
 from hashlens.data import load_data
 from hashlens.errors import HashlensError
@@ -23,6 +24,7 @@ from hashlens.training import train
 from hashlens.version import __version__
 
 if TYPE_CHECKING:
+    from hashlens.index import Index
     from hashlens.integrations.monitor import CodeMonitor
     from hashlens.study.charts.curves import curve
     from hashlens.study.charts.effects import effect_table
@@ -32,24 +34,33 @@ if TYPE_CHECKING:
     from hashlens.study.study import Study
 
 __all__ = [
+    "Audit",
     "CodeMonitor",
     "Codes",
     "Fingerprints",
     "HashlensError",
+    "Index",
     "Measurement",
+    "Novelty",
     "Study",
     "__version__",
+    "audit",
     "bits_to_determinism",
     "categorization",
     "codes",
+    "compare_models",
     "concatenate",
+    "coverage",
     "curve",
     "data",
     "determinism",
+    "duplicates",
     "effect_table",
     "encode",
     "fingerprint",
     "floor",
+    "label_issues",
+    "leaks",
     "load_data",
     "load_model",
     "measure",
@@ -62,12 +73,14 @@ __all__ = [
     "regime",
     "regions",
     "reproduce",
+    "retrieval",
     "separation",
     "train",
     "training",
 ]
 
 _ON_FIRST_USE = {
+    "Index": "hashlens.index",
     "CodeMonitor": "hashlens.integrations.monitor",
     "Study": "hashlens.study.study",
     "curve": "hashlens.study.charts.curves",

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlens.data import load_data, random_inputs, shuffle_labels, uniform_labels
+from hashlens.data import load_data, random_inputs, shuffle_labels, swap_labels, uniform_labels
 from hashlens.errors import DataError
 from hashlens.seeds import numpy_generator
 
@@ -53,6 +53,22 @@ def test_bad_noise_is_refused(noise):
     for fraction in (-0.1, 1.1, float("nan")):
         with pytest.raises(DataError, match=r"the fraction of noise is .*; expected 0 to 1"):
             noise(examples(), fraction, numpy_generator(0))
+
+
+def test_swapping_changes_that_share_of_the_paired_classes_to_their_partners():
+    clean = examples(1000)
+    noisy = swap_labels(clean, 0.05, [(4, 9), (3, 5)], numpy_generator(0))
+    changed = noisy.labels != clean.labels
+    assert changed.sum() == 20
+    partners = {4: 9, 9: 4, 3: 5, 5: 3}
+    assert [partners[label] for label in clean.labels[changed].tolist()] == noisy.labels[changed].tolist()
+    assert noisy.inputs is clean.inputs
+
+
+@pytest.mark.parametrize("pairs", [[(4, 4)], [(1, 2), (2, 3)], [(3, 10)]])
+def test_pairs_that_cannot_be_swapped_are_refused(pairs):
+    with pytest.raises(DataError, match="pairs must be of different classes that occur, each in one pair"):
+        swap_labels(examples(100), 0.5, pairs, numpy_generator(0))
 
 
 @pytest.mark.parametrize("kind", ["uniform", "bytes"])

@@ -127,6 +127,35 @@ def test_a_module_without_forward_names_its_network(lightning, module_of, networ
         fit(lightning, module_of(network, False), digits, missing)
 
 
+def test_at_the_end_of_a_validation_the_codes_are_logged_with_it(
+    lightning, module_of, network, digits, as_measured, told
+):
+    from hashlens.integrations.lightning import CodeValidationCallback
+
+    module = module_of(network)
+    weights = {}
+
+    def validation_step(batch, batch_idx):
+        weights[module.global_step] = copy.deepcopy(network.state_dict())
+        module.log("loss", torch.nn.functional.cross_entropy(network(batch[0]), batch[1]))
+
+    module.validation_step = validation_step
+    module.val_dataloader = lambda: DataLoader(TensorDataset(*digits), 500)
+    callback = CodeValidationCallback("digits#train", "digits#test", probe_size=(200, 100))
+    trainer, logged = fit(lightning, module, digits, callback, num_sanity_val_steps=1)
+    steps = -(-len(digits[0]) // 64)
+    readings = list(callback.monitor.history)
+    assert [reading.step for reading in readings] == [steps, 2 * steps]
+    assert [metrics["hashlens/knn"] for _, metrics in logged] == pytest.approx([at.knn for at in readings])
+    assert "loss" in logged[0][1]
+    assert trainer.callback_metrics["hashlens/knn"] == pytest.approx(readings[-1].knn)
+    for reading in readings:
+        network.load_state_dict(weights[reading.step])
+        assert told(reading) == as_measured(module, callback.monitor.probe)
+    given = CodeMonitor("digits#train", "digits#test", every=4)
+    assert CodeValidationCallback(given).monitor is given
+
+
 def test_a_network_without_gates_stops_the_fit_before_its_first_step(lightning, module_of, digits):
     from hashlens.integrations.lightning import CodeMonitorCallback
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import typer
 from rich.console import Console
 
+from hashlens.cli.audit import audit
 from hashlens.cli.demo import demo
 from hashlens.cli.encode import encode
+from hashlens.cli.index import index
 from hashlens.cli.measure import measure
 from hashlens.cli.options import Stopped
 from hashlens.cli.regions import regions
@@ -29,10 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, measure, encode, reproduce):
+for command in (demo, train, measure, encode, audit, reproduce):
     app.command()(command)
 app.add_typer(study, name="study")
 app.add_typer(regions, name="regions")
+app.add_typer(index, name="index")
 
 
 def _version(asked: bool) -> None:

@@ -181,10 +181,14 @@ def load_codes(path: str | Path, verify: bool = True) -> Codes:
 
 def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
     """Open a folder of codes whose files were checked."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     packed: Packed = np.load(folder / "bits.npy", mmap_mode="r" if manifest["rows"] else None)
-    rows = pq.read_table(folder / "rows.parquet", columns=["id", "label"])
+    with pq.ParquetFile(folder / "rows.parquet") as file:
+        rows = file.read(columns=["id", "label"], use_threads=False)
+    # Otherwise the pool keeps what decoding took, more than ids and labels take; threads would free theirs too late.
+    pa.default_memory_pool().release_unused()
     label = rows["label"]
     positions = np.load(folder / "positions.npy") if "positions.npy" in manifest["files"] else np.zeros(0, np.int64)
     layers, used = [], 0

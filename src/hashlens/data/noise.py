@@ -1,5 +1,6 @@
 """Labels and inputs made random on purpose, from a generator that the caller gives."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -60,6 +61,42 @@ def uniform_labels(examples: Examples, fraction: float, generator: np.random.Gen
     return replace(whole, labels=labels, name=f"{whole.name} | uniform_labels({fraction:g})")
 
 
+def swap_labels(
+    examples: Examples, fraction: float, pairs: Sequence[tuple[int, int]], generator: np.random.Generator
+) -> ArrayExamples:
+    """Return the examples with a fraction of the labels of some classes changed to the class that each is paired with.
+
+    Mistakes as people make them: between classes that look alike.
+
+    Parameters
+    ----------
+    examples : Examples
+        With labels.
+    fraction : float
+        0 to 1; of the m examples of the paired classes, the labels of ``round(fraction * m)`` are changed.
+    pairs : sequence of pairs of int
+        ``[(4, 9), (3, 5)]``: 4 becomes 9, 9 becomes 4, and so on.
+    generator : numpy.random.Generator
+        Chooses.
+
+    Raises
+    ------
+    DataError
+        When there are no labels, `fraction` is out of range, or a class is in two pairs or has no example.
+    """
+    whole, labels, _ = _chosen(examples, 0.0, generator)
+    _require_fraction(whole, fraction)
+    partners = {one: other for a, b in pairs for one, other in ((a, b), (b, a))}
+    if len(partners) != 2 * len(pairs) or not set(partners) <= set(labels.tolist()):
+        raise DataError(
+            f"{whole.name}: pairs must be of different classes that occur, each in one pair, received {pairs!r}"
+        )
+    rows = np.flatnonzero(np.isin(labels, list(partners)))
+    rows = generator.choice(rows, round(fraction * len(rows)), replace=False)
+    labels[rows] = [partners[label] for label in labels[rows].tolist()]
+    return replace(whole, labels=labels, name=f"{whole.name} | swap_labels({fraction:g})")
+
+
 def random_inputs(
     examples_like: Examples,
     n: int,
@@ -110,7 +147,11 @@ def _chosen(
     whole = examples.load()
     if whole.labels is None:
         raise DataError(f"{whole.name}: there are no labels to make noise of")
-    if not 0 <= fraction <= 1:
-        raise DataError(f"{whole.name}: the fraction of noise is {fraction}; expected 0 to 1")
+    _require_fraction(whole, fraction)
     count = round(fraction * len(whole))
     return whole, whole.labels.copy(), generator.choice(len(whole), count, replace=False)
+
+
+def _require_fraction(examples: Examples, fraction: float) -> None:
+    if not 0 <= fraction <= 1:
+        raise DataError(f"{examples.name}: the fraction of noise is {fraction}; expected 0 to 1")

@@ -64,30 +64,81 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Read the network as it is before the first step."""
         if trainer.is_global_zero:
-            self._write(trainer, self.monitor(self._network(pl_module), trainer.global_step))
+            self._write(trainer, self.monitor(_network_of(pl_module, self.network), trainer.global_step))
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Read the network if a reading is due."""
         if not trainer.is_global_zero:
             return
-        reading = self.monitor.step(self._network(pl_module), trainer.global_step)
+        reading = self.monitor.step(_network_of(pl_module, self.network), trainer.global_step)
         if reading is not None:
             self._write(trainer, reading)
             metrics = reading.metrics(self.monitor.prefix)
             pl_module.log_dict(metrics, on_step=True, on_epoch=False, logger=False, batch_size=1, rank_zero_only=True)
 
-    def _network(self, module: Any) -> torch.nn.Module:
-        if self.network is None:
-            return module  # type: ignore[no-any-return]
-        found = getattr(module, self.network, None) if isinstance(self.network, str) else self.network(module)
-        if not isinstance(found, torch.nn.Module):
-            raise ModelError(
-                f"network={self.network!r} gives no torch.nn.Module of {type(module).__name__}, "
-                f"but {type(found).__name__}"
-            )
-        return found
-
     def _write(self, trainer: Any, reading: CodeReading) -> None:
         # Not through pl_module.log, which writes at multiples of log_every_n_steps only.
         for logger in trainer.loggers:
             logger.log_metrics(reading.metrics(self.monitor.prefix), step=reading.step)
+
+
+class CodeValidationCallback(_callback_class()):  # type: ignore[misc]
+    """Read the codes of a fixed probe at the end of every validation.
+
+    Metrics are logged with those of the validation: to all loggers, and to ``trainer.callback_metrics``, where early
+    stopping and checkpoints find them. Of several processes only the first reads; the sanity check before the fit is
+    left out.
+
+    Parameters
+    ----------
+    monitor : CodeMonitor, or train_probe
+        A monitor, or the arguments of one but for ``every``: ``CodeValidationCallback("digits#train", "digits#test")``.
+    test_probe, **settings
+        As in :class:`~hashlens.integrations.CodeMonitor`.
+    network : str or callable, optional
+        As in :class:`CodeMonitorCallback`.
+
+    Raises
+    ------
+    MeasureError, HashlensError
+        As :class:`~hashlens.integrations.CodeMonitor` raises.
+    """
+
+    def __init__(
+        self,
+        monitor: Any,
+        test_probe: Any = None,
+        *,
+        network: str | Callable[[Any], torch.nn.Module] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        # Readings come with validations, so that the monitor's own rhythm plays no part.
+        rhythm = {} if isinstance(monitor, CodeMonitor) else {"every": 1}
+        self.monitor: CodeMonitor = as_monitor(monitor, test_probe, {**settings, **rhythm})
+        self.network = network
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Read the network as it was validated."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        reading = self.monitor(_network_of(pl_module, self.network), trainer.global_step)
+        pl_module.log_dict(reading.metrics(self.monitor.prefix), batch_size=1, rank_zero_only=True)
+
+
+def _network_of(module: Any, which: str | Callable[[Any], torch.nn.Module] | None) -> torch.nn.Module:
+    """Return the network of a LightningModule.
+
+    Raises
+    ------
+    ModelError
+        If `which` names none.
+    """
+    if which is None:
+        return module  # type: ignore[no-any-return]
+    found = getattr(module, which, None) if isinstance(which, str) else which(module)
+    if not isinstance(found, torch.nn.Module):
+        raise ModelError(
+            f"network={which!r} gives no torch.nn.Module of {type(module).__name__}, but {type(found).__name__}"
+        )
+    return found

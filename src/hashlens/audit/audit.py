@@ -1,0 +1,247 @@
+"""The audit: can this test accuracy be trusted? Leaks, wrong labels, blind spots and novel examples from one pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
+from hashlens.audit.blind_spots import BlindSpots, blind_spots
+from hashlens.audit.label_issues import LabelIssues, label_issues
+from hashlens.audit.leaks import Leaks, leaks
+from hashlens.audit.novel_items import NovelItems
+from hashlens.audit.novelty import Novelty
+from hashlens.audit.predictions import predict
+from hashlens.audit.splits import train_and_test
+from hashlens.codes.codes import Codes
+from hashlens.codes.provenance import Provenance
+from hashlens.codes.reader import Reading
+from hashlens.data.examples import Examples
+from hashlens.data.labels import require_same_classes, unseen_classes
+from hashlens.data.sources import load_data
+from hashlens.errors import AuditError
+from hashlens.files import check_writable
+from hashlens.progress import bar
+from hashlens.result import Result, Split
+
+BITS = 1024
+NEIGHBOURS = 20
+NOVELTY_NEIGHBOUR = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Audit(Result):
+    """What is to be known about a test accuracy before it is believed.
+
+    Attributes
+    ----------
+    model : str
+        Class of the network.
+    accuracy : AuditedAccuracy
+        As reported, and on unleaked, correctly labelled test data.
+    leaks : Leaks or None
+        Test examples that are near-duplicates of training examples; None where no layer tells examples apart.
+    label_issues : Split of LabelIssues
+        Labels of train and of test that are likely wrong.
+    blind_spots : BlindSpots
+        Mistakes that the code is sure of.
+    novel : NovelItems
+        Test examples unlike all training examples of the class that they were taken for.
+    provenance : Split of Provenance
+        Network, data and machine.
+    notes : tuple of str
+        What to know before believing the numbers.
+    """
+
+    model: str
+    accuracy: AuditedAccuracy
+    leaks: Leaks | None
+    label_issues: Split[LabelIssues]
+    blind_spots: BlindSpots
+    novel: NovelItems
+    provenance: Split[Provenance]
+    notes: tuple[str, ...] = ()
+    data: Split[Examples] | None = field(default=None, repr=False)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The ranked tables by name."""
+        found = {} if self.leaks is None else {"leaks": self.leaks}
+        return {
+            **found,
+            "label-issues-test": self.label_issues.test,
+            "label-issues-train": self.label_issues.train,
+            "blind-spots": self.blind_spots,
+            "novel": self.novel,
+        }
+
+    def to_csv(self, folder: str | Path) -> Path:
+        """Write every ranked table as a CSV file into a folder, which is made if it is not there; return the folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in self.parts:
+            check_writable(folder / f"{name}.csv")
+        for name, part in self.parts.items():
+            part.to_csv(folder / f"{name}.csv")
+        return folder
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the audit as one page that fetches nothing; return the path."""
+        from hashlens.report.audit import write_audit_page
+
+        return write_audit_page(self, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the accuracy and the counts as plain numbers; the ranked tables are in :meth:`to_csv`."""
+        return {
+            "schema_version": self.schema_version,
+            "model": self.model,
+            "accuracy": self.accuracy.to_dict(),
+            "leaks": None
+            if self.leaks is None
+            else {
+                "suspected": self.leaks.suspected,
+                "layer": self.leaks.layer,
+                "bits": self.leaks.bits,
+                "threshold": self.leaks.threshold,
+                "expected_false": self.leaks.expected_false,
+            },
+            "label_issues": {
+                name: {"likely": part.likely, "expected": part.expected}
+                for name, part in (("train", self.label_issues.train), ("test", self.label_issues.test))
+            },
+            "blind_spots": {"blind": self.blind_spots.blind, "mistakes": len(self.blind_spots)},
+            "novel": {"novel": self.novel.novel, "threshold": self.novel.threshold},
+            "notes": list(self.notes),
+        }
+
+    def __rich__(self) -> RenderableType:
+        notes = [f"note: {note}" for note in self.notes]
+        issues = self.label_issues
+        leaked = [] if self.leaks is None else [self.leaks]
+        labels = [part for name in ("test", "train") for part in (Text(f"Labels of {name}"), getattr(issues, name))]
+        return Group(self.accuracy, *leaked, *labels, self.blind_spots, self.novel, *notes)
+
+
+def audit(
+    model: torch.nn.Module,
+    train: Any,
+    test: Any,
+    *,
+    layers: str | Sequence[str] | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+    forward: Any = None,
+) -> Audit:
+    """Look for what is wrong with a test accuracy: leaked examples, wrong labels, blind spots, novel examples.
+
+    The network runs once over train and once over test, 1,024 bits of each layer are kept, and everything else is
+    search among the codes.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A classifier.
+    train, test : str, Examples, pair, Dataset or DataLoader
+        What it was trained on and what its accuracy was measured on, both labelled.
+    layers : str or sequence of str, optional
+        Patterns of the layers to look at; all by default.
+    seed : int
+        What bits, calibration rows and resamples are drawn from.
+    device : str or torch.device, optional
+        Where the network runs; by default where it is.
+    batch_size : int
+        Examples a forward pass.
+    forward : callable, optional
+        As in :func:`hashlens.encode`.
+
+    Returns
+    -------
+    Audit
+        Prints as tables; ``to_html(path)``, ``to_csv(folder)``.
+
+    Raises
+    ------
+    AuditError
+        If train and test are the same or swapped, or the network is no classifier of their classes.
+    DataError
+        If there are no labels.
+
+    References
+    ----------
+    Barz, Denzler (2020): Do we train on test data? Purging CIFAR of near-duplicates. Journal of
+    Imaging 6.
+    Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
+    NeurIPS.
+    """
+    data = Split(load_data(train), load_data(test))
+    require_same_classes(data.train, data.test)
+    reading = Reading(
+        layers, bits=BITS, seed=seed, forward=forward, device=device, batch_size=batch_size, per_layer=True
+    )
+    with bar("audit", 6) as advance:
+        seen = Split(predict(model, data.train, reading), predict(model, data.test, reading))
+        advance("leaks")
+        codes = train_and_test(seen.train.codes, seen.test.codes)
+        _require_labels(codes)
+        leaked, notes = _leaks(codes, seed)
+        advance("labels of test")
+        issues = label_issues(codes.test, reference=codes.train, probabilities=seen.test.probabilities, k=NEIGHBOURS)
+        advance("labels of train")
+        learnt = label_issues(codes.train, probabilities=seen.train.probabilities, k=NEIGHBOURS)
+        advance("blind spots")
+        # Of classes, the last layer knows most.
+        last = codes.train.layers[-1].name
+        predicted = seen.test.probabilities.argmax(axis=1)
+        spots = blind_spots(codes.train.layer(last), codes.test.layer(last), predicted, NEIGHBOURS)
+        advance("novelty")
+        novel = _novel(codes, predicted, seed)
+        advance("")
+    correct = predicted == codes.test.labels
+    wrong = np.zeros(len(correct))
+    wrong[issues.rows] = issues.probability
+    suspected = np.zeros(len(correct), np.bool_)
+    if leaked is not None:
+        suspected[leaked.suspected_rows] = True
+    if unseen := unseen_classes(codes.train.labels, codes.test.labels, data.train.class_names):
+        notes.append(unseen)
+    return Audit(
+        model=type(model).__name__,
+        accuracy=audited_accuracy(correct, suspected, wrong, seed),
+        leaks=leaked,
+        label_issues=Split(learnt, issues),
+        blind_spots=spots,
+        novel=novel,
+        provenance=Split(codes.train.provenance, codes.test.provenance),
+        notes=tuple(notes),
+        data=data,
+    )
+
+
+def _require_labels(codes: Split[Codes]) -> None:
+    for name, part in (("train", codes.train), ("test", codes.test)):
+        if part.labels is None:
+            raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
+
+
+def _leaks(codes: Split[Codes], seed: int) -> tuple[Leaks | None, list[str]]:
+    """Return the leaks, or what keeps them from being found in a note."""
+    try:
+        return leaks(codes.train, codes.test, seed=seed), []
+    except AuditError as error:
+        return None, [f"no leaks were looked for: {error}"]
+
+
+def _novel(codes: Split[Codes], predicted: np.ndarray, seed: int) -> NovelItems:
+    known = codes.train
+    assert known.labels is not None
+    counts = np.bincount(known.labels, minlength=int(predicted.max()) + 1)
+    per_class = bool((counts[np.unique(np.concatenate([known.labels, predicted]))] > NOVELTY_NEIGHBOUR).all())
+    novelty = Novelty(known, NOVELTY_NEIGHBOUR, per_class, seed=seed)
+    return novelty.novel(codes.test, predicted if per_class else None)

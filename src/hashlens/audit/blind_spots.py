@@ -1,0 +1,131 @@
+"""Blind spots: test examples that the network gets wrong in the midst of the class that it takes them for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import require_whole
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.errors import AuditError
+from hashlens.files import write_columns
+from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.knn import nearest_codes
+from hashlens.result import Result
+from hashlens.tables import Table, number, table
+
+SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False)
+class BlindSpots(Result):
+    """m test examples that the network gets wrong, those that their codes tell least from the other class first.
+
+    Attributes
+    ----------
+    ids : numpy.ndarray
+        int64 or str ``(m,)``.
+    rows : numpy.ndarray
+        int64 ``(m,)``: where each stands in the test set.
+    labels, predicted : numpy.ndarray
+        int64 ``(m,)``.
+    agreement : numpy.ndarray
+        float64 ``(m,)``, descending: share of the k nearest training codes with the class that was predicted. 1: the
+        code cannot tell the example from that class.
+    k : int
+        Neighbours.
+    examples : int
+        Test examples in all.
+    """
+
+    ids: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64]
+    labels: Labels
+    predicted: Labels
+    agreement: npt.NDArray[np.float64]
+    k: int
+    examples: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def blind(self) -> int:
+        """How many of them have no neighbour but of the class that was predicted: the first ones."""
+        return int((self.agreement == 1).sum())
+
+    @property
+    def pairs(self) -> list[tuple[int, int, int, int]]:
+        """Label, prediction, mistakes, and how many of them are blind; most mistakes first."""
+        names, which, counts = np.unique(
+            np.stack([self.labels, self.predicted]), axis=1, return_inverse=True, return_counts=True
+        )
+        blind = np.bincount(which.ravel(), self.agreement == 1, minlength=len(counts)).astype(int)
+        order = np.argsort(-counts, kind="stable")
+        return [(int(names[0, at]), int(names[1, at]), int(counts[at]), int(blind[at])) for at in order]
+
+    @property
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """What is known of every mistake, by name, in the order of the ranks."""
+        return {
+            "rank": np.arange(1, len(self) + 1),
+            "id": self.ids,
+            "row": self.rows,
+            "label": self.labels,
+            "predicted": self.predicted,
+            "agreement": self.agreement,
+        }
+
+    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
+        """Write a line for each mistake with `columns`; return the path."""
+        return write_columns(path, self.columns, overwrite=overwrite)
+
+    def __rich__(self) -> Table:
+        rows = [
+            (str(label), str(predicted), number(mistakes), number(blind))
+            for label, predicted, mistakes, blind in self.pairs[:SHOWN]
+        ]
+        note = (
+            f"Blind: all {self.k} nearest training codes are of the class that was predicted, so that nothing in this "
+            "layer says otherwise: a wrong label, or examples that training lacks."
+        )
+        title = f"Blind spots: {self.blind:,} of {len(self):,} mistakes on {self.examples:,} test examples"
+        return table(title, ("label", "predicted", "mistakes", "blind"), rows, note, names=2)
+
+
+def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20) -> BlindSpots:
+    """Rank the mistakes of a network by how sure its code is of them.
+
+    Parameters
+    ----------
+    train, test : Codes
+        n and m labelled rows of the same bits.
+    predicted : array of int
+        ``(m,)``: the classes that the network gives the test examples.
+    k : int
+        Training codes that are looked at, at most n.
+
+    Raises
+    ------
+    AuditError
+        If k does not fit.
+    MeasureError
+        If there are no labels.
+    CodesError
+        If the two are not the same bits of the same network.
+    """
+    require_same_code(train, test)
+    require_whole(AuditError, "k", k)
+    if k > len(train):
+        raise AuditError(f"k={k} neighbours are more than the {len(train):,} training codes: lower k")
+    labels = checked_labels(test.labels, len(test), "blind spots")
+    known = checked_labels(train.labels, len(train), "blind spots")
+    given = checked_labels(predicted, len(test), "blind spots")
+    rows = np.flatnonzero(given != labels)
+    _, neighbours = nearest_codes(test[rows], train, k)
+    agreement = (known[neighbours] == given[rows, None]).mean(axis=1)
+    order = np.argsort(-agreement, kind="stable")
+    rows = rows[order]
+    return BlindSpots(test.ids[rows], rows, labels[rows], given[rows], agreement[order], k, len(test))

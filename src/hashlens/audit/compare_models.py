@@ -1,0 +1,274 @@
+"""Comparing two models: per layer, how alike their codes see the same examples, and which examples moved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Group, RenderableType
+
+from hashlens.arguments import require_whole
+from hashlens.audit.linear_cka import LEAST_ROWS, linear_cka
+from hashlens.audit.local_ratio import nearest_others
+from hashlens.codes.codes import Codes
+from hashlens.codes.observe import Observation, observe
+from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.data.sources import load_data
+from hashlens.errors import AuditError
+from hashlens.files import write_columns
+from hashlens.measures.classes import Labels
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+Shares = npt.NDArray[np.float64]
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class LayerAgreement(Result):
+    """How alike two models see n examples at one layer.
+
+    Attributes
+    ----------
+    name : str
+        The layer.
+    bits : tuple of int
+        Bits that were compared, of the first and of the second model.
+    cka : float
+        Debiased linear CKA of the codes: 1 alike, 0 unrelated; NaN where a code hardly varies.
+    overlap : float
+        Share of the k nearest other examples that the two have in common, on average.
+    jaccard : float
+        The common ones as a share of those that either has, on average.
+    """
+
+    name: str
+    bits: tuple[int, int]
+    cka: float
+    overlap: float
+    jaccard: float
+
+
+@dataclass(frozen=True, eq=False)
+class ModelComparison(Result):
+    """What changed between two models, on n examples; those whose neighbourhoods moved most come first.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Names of the two, with the first digits of the digest of their parameters.
+    k : int
+        Neighbours of a neighbourhood.
+    chance : float
+        Overlap of two neighbourhoods drawn at random.
+    layers : tuple of LayerAgreement
+        The layers that both have, in the order of the first.
+    same_predictions : float or None
+        Share of the examples that both give the same class; None where one gives no classes.
+    accuracy : tuple of float or None
+        Of each.
+    ids : numpy.ndarray
+        int64 or str ``(n,)``.
+    rows : numpy.ndarray
+        int64 ``(n,)``: where each stands in the data.
+    overlap : numpy.ndarray
+        float64 ``(n,)``, ascending: share of the neighbours that stayed, on average over the layers.
+    labels, predicted_a, predicted_b : numpy.ndarray or None
+        int64 ``(n,)``.
+    notes : tuple of str
+        What was left out.
+    """
+
+    models: tuple[str, str]
+    k: int
+    chance: float
+    layers: tuple[LayerAgreement, ...]
+    same_predictions: float | None
+    accuracy: tuple[float | None, float | None]
+    ids: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64]
+    overlap: Shares
+    labels: Labels | None
+    predicted_a: Labels | None
+    predicted_b: Labels | None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """What is known of every example, by name, in the order of the ranks."""
+        known = {
+            "rank": np.arange(1, len(self) + 1),
+            "id": self.ids,
+            "row": self.rows,
+            "overlap": self.overlap,
+            "label": self.labels,
+            "predicted_a": self.predicted_a,
+            "predicted_b": self.predicted_b,
+        }
+        return {name: column for name, column in known.items() if column is not None}
+
+    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
+        """Write a line for each example, most moved first, with `columns`; return the path."""
+        return write_columns(path, self.columns, overwrite=overwrite)
+
+    def __rich__(self) -> RenderableType:
+        layers = table(
+            f"{self.models[0]} and {self.models[1]} on {len(self):,} examples",
+            ("layer", "bits", "CKA", "overlap", "Jaccard"),
+            [(at.name, number(at.bits[0]), number(at.cka), number(at.overlap), number(at.jaccard))
+             for at in self.layers],
+            f"Overlap of the {self.k} nearest; by chance {self.chance:.4f}. " + " ".join(self.notes),
+        )  # fmt: skip
+        rows = [("accuracy of the first", number(self.accuracy[0])), ("of the second", number(self.accuracy[1])),
+                ("same predictions", number(self.same_predictions))]  # fmt: skip
+        columns = {name: column[:SHOWN] for name, column in self.columns.items() if name != "row"}
+        moved = [
+            tuple(number(cell.item()) if isinstance(cell, np.floating) else str(cell) for cell in cells)
+            for cells in zip(*columns.values(), strict=True)
+        ]
+        return Group(layers, table("Predictions", ("", ""), rows), table("Moved most", tuple(columns), moved, names=2))
+
+
+def compare_models(
+    a: torch.nn.Module,
+    b: torch.nn.Module,
+    data: Any,
+    *,
+    layers: Sequence[str] | str | None = None,
+    k: int = 10,
+    bits: int = 1024,
+    granularity: Granularity = "unit",
+    seed: int = 0,
+    forward: Forward | None = None,
+    mask: Mask | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+    gates: Gates = "activations",
+    memory_budget: int = 2 << 30,
+) -> ModelComparison:
+    """Compare how two models, as two checkpoints or two seeds, see the same examples.
+
+    Units of two trainings do not correspond, so that what is compared is geometry: which examples are near each other.
+    Layers are matched by name, and may differ in width. Neighbours take time that grows with the square of the number
+    of examples, and no more memory than the codes.
+
+    Parameters
+    ----------
+    a, b : torch.nn.Module
+        The two models.
+    data : str, Examples, pair, Dataset or DataLoader
+        n examples, what :func:`hashlens.load_data` takes; more than `k`.
+    k : int
+        Neighbours.
+    bits : int
+        Bits of a layer that are compared at most, a sample drawn with `seed`.
+    layers, granularity, seed, forward, mask, device, batch_size, gates
+        As in :func:`hashlens.encode`.
+    memory_budget : int
+        Bytes that the codes of a model may take; of wider ones a sample of the bits is read.
+
+    Returns
+    -------
+    ModelComparison
+        Prints as tables; ``to_csv(path)``.
+
+    Raises
+    ------
+    AuditError
+        If the models have no layer in common, or there are too few examples.
+    HashlensError
+        As :func:`hashlens.encode` raises.
+
+    References
+    ----------
+    Kornblith, Norouzi, Lee, Hinton (2019): Similarity of neural network representations revisited. ICML.
+    """
+    require_whole(AuditError, "k", k)
+    require_whole(AuditError, "bits", bits)
+    examples = load_data(data)
+    reading = Reading(layers, granularity, None, seed, forward, mask, device, batch_size, gates)
+    first, second = (observe(model, examples, reading, max(8, memory_budget // len(examples))) for model in (a, b))
+    n = len(first.codes)
+    if n <= k or n < LEAST_ROWS:
+        raise AuditError(f"k={k} neighbours need more than {max(k, LEAST_ROWS - 1)} examples, received {n}")
+    if not np.array_equal(first.codes.ids, second.codes.ids):
+        raise AuditError(f"{examples.name}: the two models were given the examples in different orders: fix the order")
+    names = [at.name for at in first.codes.layers if at.name in {other.name for other in second.codes.layers}]
+    if not names:
+        known = [", ".join(at.name for at in seen.codes.layers[:4]) for seen in (first, second)]
+        raise AuditError(f"the two models have no layer of the same name: {known[0]}, ... and {known[1]}, ...")
+    agreements, shared = list[LayerAgreement](), np.zeros(n)
+    for name in names:
+        pair = [seen.codes.layer(name).sample_bits(bits, seed) for seen in (first, second)]
+        common = common_neighbours(pair[0], pair[1], k)
+        shared += common / (k * len(names))
+        agreements.append(
+            LayerAgreement(
+                name=name,
+                bits=(pair[0].code_bits, pair[1].code_bits),
+                cka=linear_cka(pair[0], pair[1]),
+                overlap=float((common / k).mean()),
+                jaccard=float((common / (2 * k - common)).mean()),
+            )
+        )
+    return _comparison(first, second, agreements, shared, k)
+
+
+def common_neighbours(a: Codes, b: Codes, k: int) -> npt.NDArray[np.int64]:
+    """Return how many of its k nearest other examples each example has in both codes, int64 ``(n,)``.
+
+    Of equally near examples those of lower row come first, in both.
+
+    Parameters
+    ----------
+    a, b : Codes
+        n rows each of the same examples in the same order, k < n.
+
+    >>> codes = Codes.from_bits([[0, 0], [0, 0], [1, 1], [1, 1]])
+    >>> common_neighbours(codes, Codes.from_bits([[0, 0], [1, 1], [1, 1], [0, 0]]), 1).tolist()
+    [0, 0, 0, 0]
+    """
+    rows = np.arange(len(a))
+    both = np.concatenate([nearest_others(codes, rows, k)[1] for codes in (a, b)], axis=1)
+    both.sort(axis=1)
+    return np.asarray((both[:, 1:] == both[:, :-1]).sum(axis=1), np.int64)
+
+
+def _comparison(
+    first: Observation, second: Observation, agreements: Sequence[LayerAgreement], shared: Shares, k: int
+) -> ModelComparison:
+    n, order = len(shared), np.argsort(shared, kind="stable")
+    digests = [seen.codes.provenance.parameters_digest for seen in (first, second)]
+    predicted = [seen.predictions for seen in (first, second)]
+    labels = first.codes.labels
+    names = [{at.name: None for at in seen.codes.layers} for seen in (first, second)]
+    alone = [name for name in names[0] | names[1] if name not in names[0] or name not in names[1]]
+    notes = [f"In one of the models only, and left out: {', '.join(alone)}."] if alone else []
+    if digests[0] == digests[1]:
+        notes.append("The two models have the same parameters.")
+    return ModelComparison(
+        models=(
+            f"{first.codes.provenance.model} ({digests[0][:8]})",
+            f"{second.codes.provenance.model} ({digests[1][:8]})",
+        ),
+        k=k,
+        chance=k / (n - 1),
+        layers=tuple(agreements),
+        same_predictions=(
+            None if predicted[0] is None or predicted[1] is None else float((predicted[0] == predicted[1]).mean())
+        ),
+        accuracy=(first.accuracy, second.accuracy),
+        ids=first.codes.ids[order],
+        rows=order,
+        overlap=shared[order],
+        labels=None if labels is None else labels[order],
+        predicted_a=None if predicted[0] is None else predicted[0][order],
+        predicted_b=None if predicted[1] is None else predicted[1][order],
+        notes=tuple(notes),
+    )

@@ -1,0 +1,212 @@
+"""Duplicates: near-identical examples within one set."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Group, RenderableType
+
+from hashlens.audit.layer_choice import ORDINARY_ROWS, LayerScore, LayerSearch, Search, sample_rows, scores_table
+from hashlens.audit.leaks import SHOWN, near_pairs
+from hashlens.audit.linked_rows import linked
+from hashlens.audit.local_ratio import Ratios, Rows
+from hashlens.audit.ranked import write_ranked
+from hashlens.codes.codes import Codes
+from hashlens.errors import AuditError
+from hashlens.measures.determinism import CollisionGroup
+from hashlens.measures.grouping import group_rows
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicateGroup(CollisionGroup):
+    """Near-identical examples; ``conflicting`` where their labels differ.
+
+    Attributes
+    ----------
+    ratio : float
+        The lowest local ratio among them, 0 where two have one code in the layer searched.
+    identical : bool
+        Whether all of them have one code, in all bits given.
+    """
+
+    ratio: float
+    identical: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicates(Result):
+    """Groups of near-identical examples, those with the lowest ratio first.
+
+    Attributes
+    ----------
+    n : int
+        Examples.
+    layer : str
+        The layer searched.
+    bits : int
+        Bits searched for each example.
+    k : int
+        The ratio is that of the distances to the nearest and the k-th nearest other example.
+    threshold : float
+        Examples are joined where their distance, over that of the k-th nearest, is no more.
+    expected_false : float
+        How many of n examples would be joined to another if none had a duplicate.
+    ratios : numpy.ndarray
+        float64 ``(n,)``: the local ratio of each example, by row.
+    nearest : numpy.ndarray
+        int64 ``(n,)``: the nearest other row.
+    groups : tuple of DuplicateGroup
+        Ranked by ratio, then by size.
+    layers : tuple of LayerScore
+        The scores of all layers considered, on a sample of the examples.
+    """
+
+    n: int
+    layer: str
+    bits: int
+    k: int
+    threshold: float
+    expected_false: float
+    ratios: Ratios
+    nearest: Rows
+    groups: tuple[DuplicateGroup, ...]
+    layers: tuple[LayerScore, ...]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @property
+    def extra_rows(self) -> Rows:
+        """Rows to remove so that one of each group stays, its first; ascending, int64."""
+        return np.sort(np.concatenate([np.zeros(0, np.int64), *(group.rows[1:] for group in self.groups)]))
+
+    @property
+    def conflicts(self) -> tuple[DuplicateGroup, ...]:
+        """The groups whose examples have different labels."""
+        return tuple(group for group in self.groups if group.conflicting)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the examples of all groups as a CSV file, a line each, and return its path."""
+        labelled = bool(self.groups) and self.groups[0].labels is not None
+        columns: dict[str, list[Any]] = {name: [] for name in ("rank", "id", "ratio", "group_ratio", "identical")}
+        if labelled:
+            columns["label"] = []
+        for rank, group in enumerate(self.groups, start=1):
+            size = len(group)
+            columns["rank"] += [rank] * size
+            columns["id"] += group.ids.tolist()
+            columns["ratio"] += self.ratios[group.rows].tolist()
+            columns["group_ratio"] += [group.ratio] * size
+            columns["identical"] += [group.identical] * size
+            if group.labels is not None:
+                columns["label"] += group.labels.tolist()
+        return write_ranked(path, columns)
+
+    def __rich__(self) -> RenderableType:
+        rows = [
+            (
+                str(rank),
+                number(len(group)),
+                ", ".join(map(str, group.ids[:6])) + (", ..." if len(group) > 6 else ""),
+                "–" if group.labels is None else ", ".join(map(str, np.unique(group.labels))),
+                number(group.ratio, 3),
+            )
+            for rank, group in enumerate(self.groups[:SHOWN], start=1)
+        ]
+        note = (
+            f"Joined where the distance over that of the {self.k}th nearest is at most {self.threshold:.3f} in "
+            f"{self.bits:,} bits of {self.layer}: {len(self.extra_rows):,} of {self.n:,} examples repeat another, "
+            f"where {self.expected_false:g} would be joined by chance; groups with several labels: "
+            f"{len(self.conflicts):,}."
+        )
+        title = f"Duplicates: {len(self):,} groups"
+        columns = ("rank", "examples", "ids", "labels", "ratio")
+        return Group(table(title, columns, rows, note), scores_table(self.layers, self.layer))
+
+
+def duplicates(
+    codes: Codes,
+    *,
+    k: int = 10,
+    layer: str | None = None,
+    bits: int = 1024,
+    expected_false: float = 1.0,
+    seed: int = 0,
+) -> Duplicates:
+    """Group near-identical examples of one set.
+
+    As :func:`leaks`, with the other examples of the set in place of train: each example's distances are compared with
+    that to its k-th nearest other one. More than about k copies of one example are then ordinary to one another, unless
+    their codes are equal: raise k for those.
+
+    Parameters
+    ----------
+    codes : Codes
+        n rows, of as many layers as there are: ``encode(model, data, bits=1024, per_layer=True)``.
+    k : int
+        The neighbour to compare with, 3 <= k < n.
+    layer : str, optional
+        The layer to search; chosen without labels, on a sample of the examples, by default.
+    bits : int
+        Most bits of a row to search, drawn from those that vary.
+    expected_false : float
+        Examples to expect joined to another if there is no duplicate; an order of magnitude.
+    seed : int
+        Seed of the bits searched, and of the examples by which the layer is chosen.
+
+    Returns
+    -------
+    Duplicates
+        Groups of two examples and more, ranked.
+
+    Raises
+    ------
+    AuditError
+        If k does not fit, or no layer tells ordinary examples apart.
+    """
+    if not isinstance(codes, Codes):
+        raise AuditError(f"codes must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
+    search = Search(k, layer, bits, expected_false, seed)
+    search.check(codes)
+    every, few = np.arange(len(codes)), sample_rows(len(codes), ORDINARY_ROWS, seed)
+    found, scores = search.best(codes, few)
+    if len(few) < len(codes):
+        found, _ = replace(search, layer=found.score.name).best(codes, every)
+    ratios = found.ratios
+    return Duplicates(
+        n=len(codes),
+        layer=found.score.name,
+        bits=found.score.bits,
+        k=k,
+        threshold=found.score.threshold,
+        expected_false=expected_false,
+        ratios=ratios,
+        nearest=found.neighbours[:, 0],
+        groups=_groups(codes, found, ratios),
+        layers=scores,
+    )
+
+
+def _groups(codes: Codes, found: LayerSearch, ratios: Ratios) -> tuple[DuplicateGroup, ...]:
+    pairs = [np.stack(near_pairs(found)), _equal_pairs(found.known)]
+    exact = group_rows(codes).of_rows()
+    groups = [_group(codes, rows, ratios, exact) for rows in linked(np.concatenate(pairs, axis=1), len(codes))]
+    return tuple(sorted(groups, key=lambda group: (group.ratio, -len(group), int(group.rows[0]))))
+
+
+def _group(codes: Codes, rows: Rows, ratios: Ratios, exact: Rows) -> DuplicateGroup:
+    labels: npt.NDArray[np.int64] | None = None if codes.labels is None else codes.labels[rows]
+    identical = bool((exact[rows] == exact[rows[0]]).all())
+    return DuplicateGroup(rows, codes.ids[rows], labels, float(ratios[rows].min()), identical)
+
+
+def _equal_pairs(codes: Codes) -> Rows:
+    """Return each row that repeats another with the first of them, however many there are; int64 ``(2, p)``."""
+    equal = group_rows(codes)
+    firsts = np.repeat(equal.firsts, equal.sizes)
+    repeats = equal.order != firsts
+    return np.stack([firsts[repeats], equal.order[repeats]])

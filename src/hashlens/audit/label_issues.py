@@ -1,0 +1,331 @@
+"""Label issues: which labels are likely wrong, by the neighbours of each code and the network's own confidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.audit.label_noise import (
+    fitted_temperature,
+    geometric_mean,
+    joint,
+    label_noise,
+    probability_wrong,
+    with_temperature,
+)
+from hashlens.audit.neighbour_votes import Votes, neighbour_votes
+from hashlens.audit.out_of_sample import OutOfSample
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.errors import AuditError, nearest
+from hashlens.files import write_columns
+from hashlens.measures.classes import Labels, checked_labels
+from hashlens.result import Result
+from hashlens.tables import Table, number, table
+
+Evidence = Literal["both", "codes", "confidence"]
+EVIDENCE = ("both", "codes", "confidence")
+SHOWN = 10
+Column = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelIssues(Result):
+    """n labels, the likeliest to be wrong first.
+
+    Attributes
+    ----------
+    ids : numpy.ndarray
+        int64 or str ``(n,)``.
+    rows : numpy.ndarray
+        int64 ``(n,)``: where each stands in what was audited.
+    given : numpy.ndarray
+        int64 ``(n,)``: its label.
+    suggested : numpy.ndarray
+        int64 ``(n,)``: the likeliest other label.
+    probability : numpy.ndarray
+        float64 ``(n,)``, descending: that the label is wrong. They add up to `expected`.
+    agreement : numpy.ndarray or None
+        float64 ``(n,)``: weighted share of the nearest codes whose label is the given one.
+    confidence : numpy.ndarray or None
+        float64 ``(n,)``: what the network, calibrated, gives the label.
+    collisions : numpy.ndarray or None
+        int64 ``(n,)``: rows with the very same code and another label.
+    expected : float
+        Wrong labels that are expected in all, judged by the examples whose class is clearest: too few where mistakes
+        are made on unclear ones, too many where the network is sure of mistakes of its own.
+    evidence : str
+        ``both``, ``codes`` or ``confidence``.
+    temperature : float or None
+        That calibrated the network: above 1 it was too sure of itself.
+    notes : tuple of str
+        What to know before believing the numbers.
+    """
+
+    ids: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64]
+    given: Labels
+    suggested: Labels
+    probability: Column
+    agreement: Column | None
+    confidence: Column | None
+    collisions: npt.NDArray[np.int64] | None
+    expected: float
+    evidence: str
+    temperature: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"LabelIssues({self.likely:,} of {len(self):,} labels likely wrong, by {self.evidence})"
+
+    @property
+    def likely(self) -> int:
+        """How many labels are rather wrong than right: the first ones."""
+        return int((self.probability > 0.5).sum())
+
+    @property
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """What is known of every label, by name, in the order of the ranks."""
+        known = {
+            "rank": np.arange(1, len(self) + 1),
+            "id": self.ids,
+            "row": self.rows,
+            "given": self.given,
+            "suggested": self.suggested,
+            "probability": self.probability,
+            "agreement": self.agreement,
+            "confidence": self.confidence,
+            "collisions": self.collisions,
+        }
+        return {name: column for name, column in known.items() if column is not None}
+
+    def __rich__(self) -> Table:
+        columns = {name: column for name, column in self.columns.items() if name != "row"}
+        rows = [
+            [
+                number(cell.item()) if column.dtype.kind == "f" else str(cell)
+                for column, cell in zip(columns.values(), cells, strict=True)
+            ]
+            for cells in zip(*(column[:SHOWN] for column in columns.values()), strict=True)
+        ]
+        title = f"{self.likely:,} of {len(self):,} labels are rather wrong than right; {self.expected:,.0f} expected"
+        more = [f"The first {SHOWN}; to_csv writes all of them."] if len(self) > SHOWN else []
+        return table(title, tuple(columns), rows, " ".join([*more, *self.notes]), names=2)
+
+    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
+        """Write a line for each label, likeliest wrong first, with `columns`; return the path."""
+        return write_columns(path, self.columns, overwrite=overwrite)
+
+
+def label_issues(
+    codes: Codes | OutOfSample,
+    labels: npt.ArrayLike | None = None,
+    *,
+    reference: Codes | None = None,
+    reference_labels: npt.ArrayLike | None = None,
+    probabilities: npt.ArrayLike | None = None,
+    k: int = 20,
+    evidence: Evidence | None = None,
+) -> LabelIssues:
+    """Rank labels by the probability that they are wrong.
+
+    The nearest codes vote on the class of each row, and the network gives its own probabilities, calibrated by one
+    temperature. Their geometric mean says which class a row has; the rows whose class is clear say which classes are
+    given in place of which; and Bayes' rule then weighs, for each label, that it was given by mistake against that the
+    row is what it says. Nothing is tuned on known mistakes.
+
+    Parameters
+    ----------
+    codes : Codes or OutOfSample
+        n rows to audit. Where the labels audited are those the network was trained on, an
+        :func:`~hashlens.audit.out_of_sample.out_of_sample`: it brings labels, probabilities and, fold by fold,
+        references.
+    labels : array of int, optional
+        ``(n,)``, from 0 where there are probabilities; those of the codes by default.
+    reference : Codes, optional
+        m rows that vote, as the training codes when test labels are audited; by default the other rows of `codes`.
+    reference_labels : array of int, optional
+        ``(m,)``; those of the reference by default.
+    probabilities : array, optional
+        ``(n, c)``, the network's, of rows that it was not trained on.
+    k : int
+        Neighbours that vote.
+    evidence : {"both", "codes", "confidence"}, optional
+        What to judge by; by default all that is there.
+
+    Returns
+    -------
+    LabelIssues
+        Prints as a table; ``to_csv(path)``.
+
+    Raises
+    ------
+    AuditError
+        If an argument does not fit the others.
+    CodesError
+        If codes and reference are not the same bits of the same network.
+
+    References
+    ----------
+    Northcutt, Jiang, Chuang (2021): Confident learning: estimating uncertainty in dataset labels. JAIR 70.
+
+    Examples
+    --------
+    >>> codes = Codes.from_bits([[0, 0, 0]] * 3 + [[0, 0, 1]] + [[1, 1, 1]] * 4, labels=[0, 0, 0, 1, 1, 1, 1, 1])
+    >>> int(label_issues(codes, k=3).ids[0])
+    3
+    """
+    require_whole(AuditError, "k", k)
+    if evidence is not None and evidence not in EVIDENCE:
+        raise AuditError(f"unknown evidence {shortly(evidence)}: {nearest(evidence, EVIDENCE)}")
+    if isinstance(codes, OutOfSample):
+        if any(given is not None for given in (labels, reference, reference_labels, probabilities)):
+            raise AuditError("out-of-sample predictions bring labels, reference and probabilities: give none beside")
+        return _ranked(_of_folds(codes, k, evidence or "both"), codes.ids, evidence or "both", ())
+    if not isinstance(codes, Codes):
+        raise AuditError(
+            f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits) or OutOfSample, not {shortly(codes)}"
+        )
+    given = checked_labels(codes.labels if labels is None else labels, len(codes), "an audit of labels")
+    evidence = evidence or ("codes" if probabilities is None else "both")
+    if evidence != "codes" and probabilities is None:
+        raise AuditError(f"evidence {evidence!r} needs the network's probabilities= (n, classes), and there are none")
+    judged = _of_codes(codes, given, reference, reference_labels, probabilities, k, evidence)
+    return _ranked(judged, codes.ids, evidence, _notes(reference, evidence))
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Labels as class numbers 0 to c - 1, and what speaks for each class."""
+
+    labels: Labels
+    names: Labels
+    votes: Votes | None
+    probabilities: Column | None
+
+
+def _notes(reference: Codes | None, evidence: Evidence) -> tuple[str, ...]:
+    if reference is not None:
+        return ()
+    learnt = "a network" if evidence == "codes" else "a network, and its probabilities,"
+    return (
+        f"Rows were judged among themselves: {learnt} that saw these labels in training agrees with them, wrong ones "
+        "too; for training labels give out_of_sample(...).",
+    )
+
+
+def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judged:
+    """Judge each fold by its own network and the codes of that network alone."""
+    classes = sample.probabilities.shape[1]
+    votes: Votes | None = None
+    if evidence != "confidence":
+        shares, smoothed = np.empty_like(sample.probabilities), np.empty_like(sample.probabilities)
+        collisions = np.empty(len(sample), np.int64)
+        for fold in sample.folds:
+            _check_k(k, len(fold.reference))
+            given, known = sample.labels[fold.rows], sample.labels[fold.others]
+            found = neighbour_votes(fold.codes, given, fold.reference, known, classes, k)
+            shares[fold.rows], smoothed[fold.rows] = found.shares, found.probabilities
+            collisions[fold.rows] = found.collisions
+        votes = Votes(shares, smoothed, collisions)
+    own = None if evidence == "codes" else sample.probabilities
+    return _Judged(sample.labels, np.arange(classes), votes, own)
+
+
+def _of_codes(
+    codes: Codes,
+    labels: Labels,
+    reference: Codes | None,
+    reference_labels: npt.ArrayLike | None,
+    probabilities: npt.ArrayLike | None,
+    k: int,
+    evidence: Evidence,
+) -> _Judged:
+    """Judge rows by a reference, or by each other."""
+    known = labels
+    if reference is not None:
+        known = _reference_labels(codes, reference, reference_labels)
+    elif reference_labels is not None:
+        raise AuditError("reference_labels are the labels of a reference, and there is none: give reference=")
+    if evidence == "codes" or probabilities is None:
+        names, numbered = np.unique(np.concatenate([labels, known]), return_inverse=True)
+        labels, known, own = numbered[: len(labels)], numbered[len(labels) :], None
+    else:
+        own = _checked_probabilities(probabilities, labels, known)
+        names = np.arange(own.shape[1])
+    if len(names) < 2:
+        raise AuditError(f"all labels are of class {names[0]}: among labels of one class none can be found wrong")
+    votes = None
+    if evidence != "confidence":
+        _check_k(k, len(known) - (reference is None))
+        votes = neighbour_votes(codes, labels, reference, known, len(names), k)
+    return _Judged(labels, names, votes, own)
+
+
+def _check_k(k: int, rows: int) -> None:
+    if k > rows:
+        raise AuditError(f"k={k} neighbours are more than the {rows:,} rows that could vote: lower k or give more rows")
+
+
+def _reference_labels(codes: Codes, reference: Codes, labels: npt.ArrayLike | None) -> Labels:
+    require_same_code(codes, reference)
+    if len(codes) == len(reference) and np.array_equal(codes.packed, reference.packed):
+        raise AuditError(
+            "codes and reference are the same rows, each its own nearest: leave reference out to compare them with "
+            "each other"
+        )
+    return checked_labels(reference.labels if labels is None else labels, len(reference), "a reference")
+
+
+def _checked_probabilities(probabilities: npt.ArrayLike, labels: Labels, known: Labels) -> Column:
+    own = np.asarray(probabilities, dtype=np.float64)
+    if own.ndim != 2 or len(own) != len(labels) or own.shape[1] < 2:
+        raise AuditError(f"probabilities must be ({len(labels)}, classes), 2 classes or more, received {own.shape}")
+    if not (own >= 0).all() or not (np.abs(own.sum(axis=1) - 1) < 1e-3).all():
+        raise AuditError("probabilities must be 0 or more and add up to 1 in each row: take the softmax of scores")
+    low, high = min(labels.min(), known.min()), max(labels.max(), known.max())
+    if low < 0 or high >= own.shape[1]:
+        raise AuditError(
+            f"labels must be 0 to {own.shape[1] - 1} for probabilities of {own.shape[1]} classes, "
+            f"received {low} to {high}"
+        )
+    return own
+
+
+def _ranked(judged: _Judged, ids: npt.NDArray[Any], evidence: str, notes: Sequence[str]) -> LabelIssues:
+    labels, rows = judged.labels, np.arange(len(judged.labels))
+    sources, temperature, confidence = [], None, None
+    if judged.probabilities is not None:
+        temperature = fitted_temperature(judged.probabilities, labels)
+        sources.append(with_temperature(judged.probabilities, temperature))
+        confidence = sources[0][rows, labels]
+    votes = judged.votes
+    if votes is not None:
+        sources.append(votes.probabilities)
+    classes = geometric_mean(sources)
+    noise = label_noise(classes, labels)
+    together = joint(classes, labels, noise)
+    odds, probability = probability_wrong(together, labels, noise.rate)
+    together[rows, labels] = -1.0
+    suggested = judged.names[together.argmax(axis=1)]
+    order = np.argsort(-odds, kind="stable")
+    return LabelIssues(
+        ids=ids[order],
+        rows=order,
+        given=judged.names[labels[order]],
+        suggested=suggested[order],
+        probability=probability[order],
+        agreement=None if votes is None else votes.shares[order, labels[order]],
+        confidence=None if confidence is None else confidence[order],
+        collisions=None if votes is None else votes.collisions[order],
+        expected=noise.rate * len(labels),
+        evidence=evidence,
+        temperature=temperature,
+        notes=tuple(notes),
+    )

@@ -1,0 +1,124 @@
+"""The local ratio: the distance to the nearest code over that to the k-th, and how low it gets among ordinary rows."""
+
+from dataclasses import dataclass
+from math import expm1, log, log1p
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.codes import Codes
+from hashlens.errors import AuditError
+from hashlens.measures.knn import nearest_codes
+from hashlens.result import Result
+
+Ratios = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+
+def local_ratio(distances: npt.NDArray[np.int32]) -> Ratios:
+    """Return the distance to the nearest code over that to the k-th, float64 ``(m,)``, between 0 and 1.
+
+    An identical code has the ratio 0, also where the k-th is identical too.
+
+    Parameters
+    ----------
+    distances : numpy.ndarray
+        ``(m, k)``, ascending, in bits.
+
+    >>> local_ratio(np.array([[2, 4, 8], [0, 3, 3], [0, 0, 0]])).tolist()
+    [0.25, 0.0, 0.0]
+    """
+    nearest, last = distances[:, 0], distances[:, -1]
+    return np.divide(nearest, last, out=np.zeros(len(distances)), where=last > 0)
+
+
+def nearest_others(codes: Codes, rows: Rows, k: int) -> tuple[npt.NDArray[np.int32], Rows]:
+    """Find the k codes nearest to each of `rows` among all other rows of the same codes.
+
+    Returns
+    -------
+    distances : numpy.ndarray
+        int32 ``(len(rows), k)``, ascending, in bits.
+    neighbours : numpy.ndarray
+        int64 ``(len(rows), k)``, rows of `codes`.
+    """
+    distances, neighbours = nearest_codes(codes[rows], codes, k + 1)
+    others = neighbours != rows[:, None]
+    # A row with k + 1 equals of lower row number is not among its own neighbours: then the last of them goes.
+    others[others.all(axis=1), k] = False
+    return distances[others].reshape(-1, k), neighbours[others].reshape(-1, k)
+
+
+@dataclass(frozen=True)
+class OrdinaryRatios(Result):
+    """How the local ratio is distributed among ordinary rows: P(ratio <= t) = 1 - (1 - t**a)**b.
+
+    Where rows lie evenly in a space of m dimensions, the number of neighbours within a distance d is a Poisson process
+    in d**m, so the ratio to the power m is the least of k - 1 uniform numbers: a = m and b = k - 1, exactly. Real
+    rows lie in places of different dimension, which widens the distribution. So both numbers are fitted, to the lower
+    and the upper quartile, which a minority of duplicates hardly moves (an empirical null).
+
+    Attributes
+    ----------
+    dimension : float
+        a: the dimension of the neighbourhoods.
+    neighbours : float
+        b: at most about k - 1, lower the more the dimension varies.
+
+    References
+    ----------
+    Efron (2004): Large-scale simultaneous hypothesis testing: the choice of a null hypothesis. JASA 99.
+    Facco, d'Errico, Rodriguez, Laio (2017): Estimating the intrinsic dimension of datasets by a minimal neighborhood
+    information. Scientific Reports 7 (for the Poisson process and ratios of distances).
+    """
+
+    dimension: float
+    neighbours: float
+
+    @classmethod
+    def fit(cls, ratios: Ratios) -> "OrdinaryRatios":
+        """Fit the distribution to the quartiles of ratios, float ``(n,)``.
+
+        Raises
+        ------
+        AuditError
+            If the quartiles are 0, 1 or equal: then too few bits tell these rows apart.
+        """
+        low, high = (float(quartile) for quartile in np.quantile(ratios, (0.25, 0.75)))
+        if low == 0:
+            raise AuditError("a quarter of the rows or more share their code with another row")
+        if high >= 1 or low == high:
+            raise AuditError("most rows have neighbours at one and the same distance")
+        # By quartiles, log(1 - high**a) / log(1 - low**a) = log(1/4) / log(3/4), which grows with a from 1.
+        wanted = log(log(1 / 4) / log(3 / 4))
+
+        def missing(dimension: float) -> float:
+            return _log_hazard(high, dimension) - _log_hazard(low, dimension) - wanted
+
+        from scipy.optimize import brentq
+
+        most = 1.0
+        while missing(most) < 0:
+            most *= 2
+        dimension = float(brentq(missing, 0.0, most)) if missing(0.0) < 0 else 0.0
+        return cls(dimension, log(4 / 3) / float(np.exp(_log_hazard(low, dimension))))
+
+    def probability(self, ratios: npt.ArrayLike) -> Ratios:
+        """Return the probability that an ordinary row has such a ratio or a lower one."""
+        with np.errstate(divide="ignore"):
+            hazard = np.log1p(-np.power(np.asarray(ratios, np.float64), self.dimension))
+        return np.asarray(-np.expm1(self.neighbours * hazard))
+
+    def ratio(self, probability: float) -> float:
+        """Return the ratio that an ordinary row stays below with this probability."""
+        if probability >= 1:
+            return 1.0
+        return float((-expm1(log1p(-probability) / self.neighbours)) ** (1 / self.dimension))
+
+
+def _log_hazard(ratio: float, dimension: float) -> float:
+    """Return log(-log(1 - ratio**dimension)), also where the power is too small for the subtraction."""
+    power = dimension * log(ratio)
+    if power < -30:
+        return power
+    return log(-log1p(-min(np.exp(power), 1 - 1e-15)))

@@ -1,0 +1,63 @@
+"""``hashlens audit``: whether a test accuracy can be trusted."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import (
+    BatchSize,
+    Debug,
+    Device,
+    Force,
+    Json,
+    Layers,
+    Model,
+    Seed,
+    Source,
+    Threads,
+    Weights,
+    check_outputs,
+    open_model,
+    set_threads,
+    tell,
+    write_json,
+)
+
+
+def audit(
+    model: Model,
+    data: Annotated[str, typer.Option(help=f"What it was trained on: {Source}, ...")],
+    test: Annotated[str, typer.Option(help="What its accuracy was measured on.")],
+    layers: Layers = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the examples to look at to this file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every ranked table as CSV to this folder.")] = None,
+    weights: Weights = None,
+    batch_size: BatchSize = 64,
+    seed: Seed = 0,
+    device: Device = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Look for leaked test examples, wrong labels, blind spots and novel examples behind a test accuracy."""
+    import hashlens as hl
+
+    set_threads(threads)
+    check_outputs(json, html, csv, force=force)
+    found = hl.audit(
+        open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size
+    )
+    write_json(found, json)
+    if html is not None:
+        found.to_html(html)
+    if csv is not None:
+        found.to_csv(csv)
+    Console(highlight=False).print(found)
+    for what, written in (("page", html), ("tables", csv), ("numbers", json)):
+        if written is not None:
+            tell(f"{what}: {written}")
+    if html is None:
+        tell("a page with the examples to look at: add --html audit.html")

@@ -1,0 +1,92 @@
+"""``hashlens index``: an index of codes on disk, and searches in it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import Debug, Force, Json, Layers, Seed, Threads, check_outputs, set_threads, tell, write_json
+from hashlens.errors import IndexFault
+
+index = typer.Typer(no_args_is_help=True, help="Search in codes by Hamming distance.")
+
+
+@index.command()
+def build(
+    codes: Annotated[Path, typer.Argument(help="A folder of codes, of `hashlens encode`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the index.")],
+    kind: Annotated[str, typer.Option(help="exact, ivf (lists around centres), or hnsw (a graph).")] = "exact",
+    layers: Layers = None,
+    lists: Annotated[
+        int | None, typer.Option(help="ivf: how many lists. Default: the root of the rows.", min=1)
+    ] = None,
+    links: Annotated[int | None, typer.Option(help="hnsw: links of a row. Default: 32.", min=2)] = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Make an index of codes, block by block: the folder of codes may be larger than memory."""
+    from hashlens.codes import Codes
+    from hashlens.index import Index
+
+    set_threads(threads)
+    check_outputs(out, force=force)
+    given = {"lists": lists, "links": links, "seed": None if kind == "exact" else seed}
+    options = {name: value for name, value in given.items() if value is not None}
+    made = Index.build(Codes.load(codes), kind, layers, out=out, overwrite=force, **options)
+    Console(highlight=False).print(made)
+    tell(f"next: hashlens index search {out} QUERIES -k 10")
+
+
+@index.command()
+def search(
+    where: Annotated[Path, typer.Argument(metavar="INDEX", help="A folder of `hashlens index build`.")],
+    queries: Annotated[Path, typer.Argument(help="A folder of codes of the same network.")],
+    k: Annotated[int, typer.Option("-k", help="Neighbours of each query.", min=1)] = 10,
+    radius: Annotated[
+        int | None, typer.Option(help="All rows within so many bits, in place of the k nearest.", min=0)
+    ] = None,
+    effort: Annotated[
+        int | None, typer.Option(help="ivf: lists to look into; hnsw: candidates to keep. Default: the index's.", min=1)
+    ] = None,
+    layers: Layers = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="LAYER=NUMBER: rank again with this weight; repeat for more layers.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV: query, rank, id, distance.")] = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Find the nearest codes of each query."""
+    from hashlens.codes import Codes
+    from hashlens.index import Index, Neighbours, WithinRadius
+
+    if radius is not None and (effort is not None or weight):
+        raise IndexFault("a search within --radius is exact and unweighted: leave out --effort and --weight")
+    set_threads(threads)
+    check_outputs(out, json, force=force)
+    opened, asked = Index.load(where), Codes.load(queries)
+    found: Neighbours | WithinRadius
+    if radius is None:
+        weights = dict(map(_weight, weight)) if weight else None
+        found = opened.search(asked, k, effort=effort, layers=layers, weights=weights)
+    else:
+        found = opened.range_search(asked, radius, layers=layers)
+    write_json(found, json)
+    if out is not None:
+        found.to_csv(out, overwrite=force)
+        tell(f"all of it: {out}")
+    Console(highlight=False).print(found)
+
+
+def _weight(text: str) -> tuple[str, float]:
+    """Return the layer and the number of ``LAYER=NUMBER``."""
+    name, _, number = text.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError as error:
+        raise IndexFault(f"a weight is LAYER=NUMBER, received {text!r}") from error

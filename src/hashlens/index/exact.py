@@ -1,0 +1,102 @@
+"""Exact search: every row is compared, block by block, straight on the memory map."""
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.packing import Packed
+from hashlens.errors import IndexFault
+from hashlens.index.library import load_faiss
+from hashlens.index.rows import Rows
+
+Distances = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.int64]
+MOST_PAIRS = 1 << 27
+"""A range search that finds more is refused: the radius says nothing, and memory ends."""
+
+
+def nearest_rows(rows: Rows, queries: Packed, k: int) -> tuple[Distances, Numbers]:
+    """Find the k rows nearest to each query; of rows at one distance, those of lower number come first.
+
+    Whole rows in one part are one search on the packed bits as they lie. Otherwise blocks are searched one after the
+    other and the k best of all kept, so that memory holds one block.
+
+    Parameters
+    ----------
+    rows : Rows
+        n rows.
+    queries : numpy.ndarray
+        uint8 ``(m, row_bytes)``.
+    k : int
+        1 <= k <= n.
+
+    Returns
+    -------
+    distances : numpy.ndarray
+        int32 ``(m, k)``, ascending, in bits.
+    numbers : numpy.ndarray
+        int64 ``(m, k)``, row numbers.
+    """
+    faiss = load_faiss()
+
+    best: tuple[Distances, Numbers] = np.empty((len(queries), 0), np.int32), np.empty((len(queries), 0), np.int64)
+    if len(queries) == 0:
+        return np.empty((0, k), np.int32), np.empty((0, k), np.int64)
+    for first, block in rows.blocks(whole=True):
+        distances, numbers = faiss.knn_hamming(queries, block, min(k, len(block)), variant="hc")
+        if first:
+            numbers += first
+        best = (distances, numbers) if best[0].shape[1] == 0 else _merged(best, (distances, numbers), k)
+    return best
+
+
+def _merged(best: tuple[Distances, Numbers], found: tuple[Distances, Numbers], k: int) -> tuple[Distances, Numbers]:
+    """Return the k nearest of both; those found later have higher row numbers, so that a stable sort breaks ties."""
+    distances = np.concatenate([best[0], found[0]], axis=1)
+    numbers = np.concatenate([best[1], found[1]], axis=1)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(numbers, order, axis=1)
+
+
+def rows_within(rows: Rows, queries: Packed, radius: int) -> tuple[Numbers, Distances, Numbers]:
+    """Find all rows within `radius` bits of each query.
+
+    Returns
+    -------
+    limits : numpy.ndarray
+        int64 ``(m + 1,)``: what was found for query i is at ``limits[i]:limits[i + 1]``.
+    distances : numpy.ndarray
+        int32, ascending for each query.
+    numbers : numpy.ndarray
+        int64, row numbers, ascending where distances tie.
+
+    References
+    ----------
+    FAISS, ``hamming_range_search``, which finds what is nearer than a radius, strictly.
+    """
+    faiss = load_faiss()
+
+    found: list[tuple[Numbers, Distances, Numbers]] = []
+    total = 0
+    for first, block in rows.blocks(whole=True):
+        result = faiss.RangeSearchResult(len(queries))
+        faiss.hamming_range_search(
+            faiss.swig_ptr(queries), faiss.swig_ptr(block), len(queries), len(block), radius + 1, rows.row_bytes, result
+        )
+        limits = faiss.rev_swig_ptr(result.lims, len(queries) + 1).astype(np.int64)
+        count = int(limits[-1])
+        total += count
+        if total > MOST_PAIRS:
+            raise IndexFault(
+                f"more than {MOST_PAIRS:,} pairs lie within a radius of {radius:,} bits: give a smaller radius or "
+                "fewer queries"
+            )
+        if count:
+            asked = np.repeat(np.arange(len(queries)), np.diff(limits))
+            distances = faiss.rev_swig_ptr(result.distances, count).astype(np.int32)
+            found.append((asked, distances, faiss.rev_swig_ptr(result.labels, count) + first))
+    if not found:
+        return np.zeros(len(queries) + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
+    asked, distances, numbers = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.lexsort((numbers, distances, asked))
+    limits = np.concatenate([[0], np.cumsum(np.bincount(asked, minlength=len(queries)))])
+    return limits, distances[order], numbers[order]

@@ -1,0 +1,105 @@
+"""HNSW: rows in a graph of neighbours; a search walks towards the query."""
+
+from pathlib import Path
+from typing import Any
+
+from hashlens.codes.packing import Packed
+from hashlens.index.exact import Distances, Numbers
+from hashlens.index.library import load_faiss
+from hashlens.index.rows import Rows
+from hashlens.index.searcher import checked_options
+
+FILE = "graph.faiss"
+LINKS, BUILD_EFFORT, EFFORT = 32, 80, 64
+
+
+class Graph:
+    """Rows in a hierarchical navigable small-world graph, a ``faiss.IndexBinaryHNSW``.
+
+    Parameters
+    ----------
+    index : faiss.IndexBinaryHNSW
+        The graph, with a copy of the rows.
+    effort : int
+        Candidates that a search keeps while it walks.
+    seed : int
+        That of the levels.
+
+    References
+    ----------
+    Malkov, Yashunin, "Efficient and robust approximate nearest neighbor search using hierarchical navigable small world
+    graphs", 2018.
+    """
+
+    def __init__(self, index: Any, effort: int, seed: int) -> None:
+        self.index, self.effort, self.seed = index, effort, seed
+
+    @classmethod
+    def empty(cls, rows: Rows, **given: Any) -> "Graph":
+        """Return a graph for rows of this width.
+
+        Parameters
+        ----------
+        rows : Rows
+            They are not added yet.
+        links : int, optional
+            Neighbours of a row in the graph, 32 by default, twice as many on the lowest level.
+        build_effort : int, optional
+            Candidates kept while a row is linked, 80 by default.
+        effort : int, optional
+            Candidates kept in a search, 64 by default.
+        seed : int, optional
+            Of the levels that rows are on.
+        """
+        faiss = load_faiss()
+
+        options = checked_options("hnsw", given, {"links": 2, "build_effort": 1, "effort": 1, "seed": 0})
+        index = faiss.IndexBinaryHNSW(rows.row_bytes * 8, options["links"] or LINKS)
+        index.hnsw.efConstruction = options["build_effort"] or BUILD_EFFORT
+        seed = options["seed"] or 0
+        index.hnsw.rng = faiss.RandomGenerator(seed)
+        return cls(index, options["effort"] or EFFORT, seed)
+
+    @property
+    def most(self) -> int:
+        """As many candidates as there are rows."""
+        return max(1, int(self.index.ntotal))
+
+    def add(self, packed: Packed) -> None:
+        """Link rows into the graph."""
+        self.index.add(packed)
+
+    def search(self, queries: Packed, k: int, effort: int) -> tuple[Distances, Numbers]:
+        """Walk the graph; see :class:`~hashlens.index.searcher.Searcher`."""
+        self.index.hnsw.efSearch = max(effort, k)
+        distances, numbers = self.index.search(queries, k)
+        return distances, numbers
+
+    def options(self) -> dict[str, int]:
+        """Return links, efforts and the seed."""
+        graph = self.index.hnsw
+        return {
+            "links": graph.nb_neighbors(1),
+            "build_effort": graph.efConstruction,
+            "effort": self.effort,
+            "seed": self.seed,
+        }
+
+    def write(self, folder: Path, rows: Rows) -> None:
+        """Write the graph as FAISS does; one that holds nothing yet is given all rows first."""
+        faiss = load_faiss()
+
+        if self.index.ntotal == 0:
+            for _, block in rows.blocks():
+                self.add(block)
+        faiss.write_index_binary(self.index, str(folder / FILE))
+
+    @classmethod
+    def read(cls, folder: Path, rows: Rows, effort: int, seed: int, **_: int) -> "Graph":
+        """Read the graph of a folder into memory."""
+        faiss = load_faiss()
+
+        index = faiss.read_index_binary(str(folder / FILE))
+        if (index.ntotal, index.d) != (len(rows), rows.row_bytes * 8):
+            raise ValueError("its graph and its rows contradict each other")
+        return cls(index, effort, seed)

@@ -1,0 +1,72 @@
+"""How many of the nearest rows an approximate index finds, and the least effort that finds enough."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.codes.packing import Packed
+from hashlens.errors import IndexFault
+from hashlens.index.exact import Distances, nearest_rows
+from hashlens.index.rows import Rows
+from hashlens.seeds import numpy_generator
+
+
+def sampled_queries(packed: Packed, sample: int, seed: int) -> Packed:
+    """Return at most `sample` of the queries, in their order."""
+    require_whole(IndexFault, "sample", sample)
+    if len(packed) == 0:
+        raise IndexFault("recall is measured on one query or more, received none")
+    if len(packed) <= sample:
+        return packed
+    chosen = numpy_generator(seed, "index", "recall").choice(len(packed), sample, replace=False)
+    return packed[np.sort(chosen)]
+
+
+def recall_of(found: Callable[[int], Distances], rows: Rows, queries: Packed, k: int) -> Callable[[int], float]:
+    """Return the function effort -> recall of a search on some queries, which are searched exactly once.
+
+    Parameters
+    ----------
+    found : callable
+        effort -> distances ``(m, k)``.
+    rows : Rows
+        What is searched.
+    queries : numpy.ndarray
+        uint8 ``(m, row_bytes)``.
+    k : int
+        Neighbours.
+    """
+    farthest = nearest_rows(rows, queries, k)[0][:, -1:]
+    return lambda effort: float(np.mean(found(effort) <= farthest))
+
+
+def least_effort(measured: Callable[[int], float], most: int, recall: float) -> int:
+    """Return the least effort, of 1, 2, 3, 4, 6, 8, 12, ... and `most`, that reaches a recall.
+
+    Raises
+    ------
+    IndexFault
+        If none does.
+    """
+    if not is_number(recall) or not 0 < recall <= 1:
+        raise IndexFault(f"recall must be above 0 and up to 1, received {shortly(recall)}")
+    effort = 1
+    while (reached := measured(effort)) < recall:
+        if effort >= most:
+            raise IndexFault(
+                f"the index reaches a recall of {reached:.4f} at most on these queries, {recall} was asked for: build "
+                "it with more links and build_effort, or as 'ivf'"
+            )
+        effort = min(next_effort(effort), most)
+    return effort
+
+
+def next_effort(effort: int) -> int:
+    """Return the next of 1, 2, 3, 4, 6, 8, 12, 16, ...: powers of two, and half-way between them.
+
+    >>> [next_effort(effort) for effort in (1, 2, 3, 4, 6, 8)]
+    [2, 3, 4, 6, 8, 12]
+    """
+    power = 1 << (effort.bit_length() - 1)
+    return max(effort + 1, 2 * power if effort > power else power + power // 2)

@@ -1,0 +1,228 @@
+"""The rows that an index holds: packed codes in one or several parts, some of their layers, ids that never repeat."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import shortly
+from hashlens.codes.codes import Codes, concatenate, require_same_code
+from hashlens.codes.globs import selected
+from hashlens.codes.layers import Layer, lay_out
+from hashlens.codes.packing import Packed, packed_bytes
+from hashlens.errors import IndexFault, nearest
+
+BLOCK_BYTES = 1 << 24
+Ids = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of codes, read where they lie.
+
+    Nothing is copied: a part may be a memory map larger than memory, and a choice of layers is one of columns.
+
+    Attributes
+    ----------
+    parts : tuple of Codes
+        One below the other; each has the chosen layers, maybe among others.
+    layers : tuple of Layer
+        The layers chosen, laid out one after the other.
+    ids : numpy.ndarray
+        int64 or str ``(n,)``, no two alike.
+    """
+
+    parts: tuple[Codes, ...]
+    layers: tuple[Layer, ...]
+    ids: Ids
+
+    @classmethod
+    def of(cls, codes: Codes, layers: Sequence[str] | None = None, ids: npt.ArrayLike | None = None) -> "Rows":
+        """Return the rows of some codes, of the layers that match some glob."""
+        if not isinstance(codes, Codes):
+            raise IndexFault(
+                f"an index is made of Codes (hl.encode, Codes.load or Codes.from_bits), not of {_kind(codes)}"
+            )
+        rows = cls((codes,), codes.layers, checked_ids(codes, ids)).narrowed(layers)
+        if rows.code_bits == 0:
+            raise IndexFault("an index needs codes of at least one bit, received none: no unit tells rows apart")
+        return rows
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of a row, padding not counted."""
+        return sum(layer.bits for layer in self.layers)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a packed row."""
+        return sum(packed_bytes(layer.bits) for layer in self.layers)
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """The first row of each part."""
+        return [0, *np.cumsum([len(part) for part in self.parts])[:-1].tolist()]
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64] | None:
+        """int64 ``(n,)``, None unless every part has labels."""
+        known = [part.labels for part in self.parts if part.labels is not None]
+        return np.concatenate(known) if len(known) == len(self.parts) else None
+
+    @property
+    def layout(self) -> Codes:
+        """No rows in the layout of these: what others are compared with."""
+        none = np.zeros((0, self.row_bytes), np.uint8)
+        return Codes(none, self.layers, provenance=self.parts[0].provenance)
+
+    def narrowed(self, layers: Sequence[str] | None) -> "Rows":
+        """Return the same rows with only the layers that match some glob and no ``!glob``; all of them for None."""
+        if layers is None:
+            return self
+        if isinstance(layers, str) or not all(isinstance(glob, str) for glob in layers):
+            raise IndexFault(f"layers must be a list of names or globs, received {shortly(layers)}")
+        chosen = [layer for layer in self.layers if selected(layer.name, layers)]
+        if not chosen:
+            hint = nearest(layers[0] if layers else "", [layer.name for layer in self.layers])
+            raise IndexFault(f"no layer of the index matches {shortly(list(layers))}: {hint}")
+        return self if len(chosen) == len(self.layers) else replace(self, layers=lay_out(chosen))
+
+    def matching(self, codes: Codes) -> Packed:
+        """Return the packed rows of `codes`, which may have more layers, in the layout of these rows.
+
+        Raises
+        ------
+        CodesError
+            If they are not the same bits of the same network.
+        """
+        columns = self.restricted(codes)._columns(codes)
+        return np.ascontiguousarray(codes.packed) if columns is None else _gathered(codes.packed, columns)
+
+    def restricted(self, codes: Codes) -> "Rows":
+        """Return the rows of `codes` with the layers of these rows only."""
+        if not isinstance(codes, Codes):
+            raise IndexFault(
+                f"what is searched for or added must be Codes (hl.encode, Codes.load or Codes.from_bits), "
+                f"not {_kind(codes)}"
+            )
+        own = {layer.name for layer in self.layers}
+        layers = lay_out([layer for layer in codes.layers if layer.name in own])
+        rows = Rows((codes,), layers or codes.layers, codes.ids)
+        require_same_code(self.layout, rows.layout)
+        return rows
+
+    def extended(self, codes: Codes, ids: npt.ArrayLike | None = None) -> "Rows":
+        """Return these rows with those of `codes` below them.
+
+        Raises
+        ------
+        CodesError
+            If they are not the same bits of the same network.
+        IndexFault
+            If an id is there already.
+        """
+        self.restricted(codes)
+        added = checked_ids(codes, ids)
+        kinds = [of.dtype.kind in "iu" for of in (self.ids, added)]
+        if len(self) and len(added) and kinds[0] != kinds[1]:
+            words = ["numbers" if number else "strings" for number in kinds]
+            raise IndexFault(
+                f"the ids of the index are {words[0]}, those added are {words[1]}: give the same with ids="
+            )
+        both = np.concatenate([self.ids, added]) if len(self) else added
+        refuse_repeated(both, "the index and what is added")
+        *before, last = self.parts
+        joined = [concatenate([last, codes])] if _small(last, codes) else [last, codes]
+        return replace(self, parts=(*before, *joined), ids=both)
+
+    def blocks(self, whole: bool = False, size: int = BLOCK_BYTES) -> Iterator[tuple[int, Packed]]:
+        """Yield the first row and the packed rows, contiguous, of one block after the other.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether a part that can be read as it lies, without a copy, is one block.
+        size : int
+            Bytes of the blocks otherwise.
+        """
+        step = max(1, size // self.row_bytes)
+        for first, part in zip(self.starts, self.parts, strict=True):
+            columns = self._columns(part)
+            if whole and columns is None and part.packed.flags.c_contiguous:
+                if len(part):
+                    yield first, part.packed
+                continue
+            for start in range(0, len(part), step):
+                rows = part.packed[start : start + step]
+                yield first + start, np.ascontiguousarray(rows) if columns is None else _gathered(rows, columns)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Packed:
+        """Return the packed rows numbered `rows`, uint8 ``(k, row_bytes)``."""
+        out = np.empty((len(rows), self.row_bytes), np.uint8)
+        for first, part in zip(self.starts, self.parts, strict=True):
+            inside = np.flatnonzero((rows >= first) & (rows < first + len(part)))
+            if len(inside):
+                taken = part.packed[rows[inside] - first]
+                columns = self._columns(part)
+                out[inside] = taken if columns is None else _gathered(taken, columns)
+        return out
+
+    def _columns(self, part: Codes) -> list[slice] | None:
+        """Return where the chosen layers lie in the rows of a part; None for whole rows as they are."""
+        if [layer.name for layer in part.layers] == [layer.name for layer in self.layers]:
+            return None
+        places = {layer.name: layer.columns for layer in part.layers}
+        return [places[layer.name] for layer in self.layers]
+
+
+def _gathered(packed: Packed, columns: Sequence[slice]) -> Packed:
+    return np.concatenate([packed[:, place] for place in columns], axis=1)
+
+
+def _small(*parts: Codes) -> bool:
+    """Return whether parts are so small, and so alike, that one is better than many."""
+    mapped = any(isinstance(part.packed, np.memmap) for part in parts)
+    layouts = {tuple(layer.name for layer in part.layers) for part in parts}
+    return not mapped and len(layouts) == 1 and sum(part.packed.nbytes for part in parts) <= BLOCK_BYTES
+
+
+def _kind(thing: object) -> str:
+    return f"a {type(thing).__name__}"
+
+
+def checked_ids(codes: Codes, ids: npt.ArrayLike | None) -> Ids:
+    """Return the ids given, those of `codes` by default, as int64 or str.
+
+    Raises
+    ------
+    IndexFault
+        If they are neither, repeat, or are not one for each row.
+    """
+    given = np.asarray(codes.ids if ids is None else ids)
+    if given.shape != (len(codes),):
+        raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {given.shape}")
+    if given.dtype.kind in "iu":
+        given = given.astype(np.int64, copy=False)
+    elif given.dtype.kind != "U" and not (given.dtype == object and all(isinstance(one, str) for one in given)):
+        raise IndexFault(f"ids must be whole numbers or strings, received {given.dtype}")
+    refuse_repeated(given, "the codes")
+    return given
+
+
+def refuse_repeated(ids: Ids, where: str) -> None:
+    """Raise IndexFault if two ids are alike."""
+    if len(ids) < 2 or (ids.dtype == np.int64 and (ids[1:] > ids[:-1]).all()):
+        return
+    ordered = np.sort(ids)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(again):
+        raise IndexFault(
+            f"ids must differ: {shortly(again[0].item() if isinstance(again[0], np.generic) else again[0])} is in "
+            f"{where} more than once ({len(np.unique(again)):,} such ids); give others with ids="
+        )

@@ -1,0 +1,200 @@
+"""scikit-learn: a network as a transformer, which turns examples into the bits of their neural code."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hashlens.arguments import shortly
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.codes.encode import encode
+from hashlens.codes.reader import Forward, Gates, Granularity
+from hashlens.errors import CodesError
+from hashlens.nets.load import load_model
+
+LAYOUT_ROWS = 3
+"""A fit looks at no more rows than tell which axis of a gate is the batch."""
+
+
+class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """The neural code of a trained network as features: a bit for each unit, on or off.
+
+    The network is not trained. A fit runs it on three rows, to learn the layout of its code; what follows in a
+    pipeline is fitted on the bits. Bits of a sample (``bits=``) depend on the seed and the layout alone.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or str
+        A trained network, or what :func:`hashlens.load_model` takes. ``clone`` copies a network, and a string costs
+        nothing: give the string where a pipeline is cloned many times.
+    layers, granularity, bits, seed, forward, device, batch_size, gates
+        As in :func:`hashlens.encode`.
+    output : {"bits", "packed"}
+        ``bits``: uint8 0 and 1, a column for each unit. ``packed``: uint8 bytes, eight units each, little bit order,
+        every layer padded with zeros to whole 8-byte words, as FAISS takes them.
+    input_shape : tuple of int, optional
+        Shape that the network takes one example in; rows of X are reshaped to it. Other steps of a pipeline give
+        matrices, and convolutions take images. By default rows keep their shape.
+    dtype : str or dtype
+        What X is converted to: ``float32``, and ``int64`` for token numbers. Nothing is scaled.
+
+    Attributes
+    ----------
+    layers_ : tuple of hashlens.codes.Layer
+        Names and spans of the code.
+    n_bits_ : int
+        Bits of a code.
+    n_features_in_ : int
+        Columns of X.
+    input_shape_ : tuple of int
+        Shape of an example as the network takes it.
+
+    Examples
+    --------
+    >>> import hashlens as hl
+    >>> from sklearn.naive_bayes import BernoulliNB
+    >>> from sklearn.pipeline import make_pipeline
+    >>> examples = hl.load_data("digits#train").load()
+    >>> network = hl.train("mlp", examples, epochs=2, width=30).network
+    >>> pipeline = make_pipeline(NeuralCoder(network), BernoulliNB())
+    >>> pipeline.fit(examples.tensor().numpy(), examples.labels)[0].n_bits_
+    30
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module | str | Path,
+        layers: Sequence[str] | str | None = None,
+        bits: int | None = None,
+        *,
+        granularity: Granularity = "unit",
+        seed: int = 0,
+        forward: Forward | None = None,
+        device: str | torch.device | None = None,
+        batch_size: int = 64,
+        gates: Gates = "activations",
+        output: Literal["bits", "packed"] = "bits",
+        input_shape: tuple[int, ...] | None = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        self.model = model
+        self.layers = layers
+        self.bits = bits
+        self.granularity = granularity
+        self.seed = seed
+        self.forward = forward
+        self.device = device
+        self.batch_size = batch_size
+        self.gates = gates
+        self.output = output
+        self.input_shape = input_shape
+        self.dtype = dtype
+
+    def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:
+        """Learn the layout of the code from the first rows.
+
+        Parameters
+        ----------
+        X : array
+            ``(n, d)``, or ``(n, ...)`` as the network takes it.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If X is no numeric array, or holds NaN or infinity.
+        HashlensError
+            As :func:`hashlens.encode` and :func:`hashlens.load_model` raise.
+        """
+        if self.output not in ("bits", "packed"):
+            raise CodesError(f"output must be 'bits' or 'packed', received {shortly(self.output)}")
+        rows = self._rows(X, reset=True)
+        # Loaded once, and not at each transform; the module that was given is used as it is.
+        self.network_ = load_model(self.model)
+        seen = self._encode(rows[:LAYOUT_ROWS])
+        self.input_shape_ = rows.shape[1:]
+        self.layers_ = seen.layers
+        self.n_bits_ = seen.code_bits
+        self._layout = seen[:0]
+        return self
+
+    def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Return the codes of the rows of X, uint8 ``(n, n_bits_)``, or the packed bytes ``(n, row_bytes)``.
+
+        Parameters
+        ----------
+        X : array
+            Rows as in :meth:`fit`.
+
+        Raises
+        ------
+        NotFittedError
+            Before a fit.
+        ValueError
+            If X does not fit.
+        CodesError
+            If the weights of the network, or the arguments, have changed since the fit.
+        """
+        check_is_fitted(self)
+        rows = self._rows(X, reset=False)
+        if rows.shape[1:] != self.input_shape_:
+            raise ValueError(f"rows of X have shape {rows.shape[1:]}, and the fit saw {self.input_shape_}")
+        codes = self._encode(rows)
+        require_same_code(self._layout, codes)
+        return codes.packed if self.output == "packed" else codes.unpack().view(np.uint8)
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return the names of the columns: ``layer[unit]``, or ``layer.byte0`` and so on where they are packed.
+
+        A unit is numbered as in the flattened activation; of a gate with two bits a unit, bits are.
+        """
+        check_is_fitted(self)
+        if self.output == "packed":
+            named = [f"{at.name}.byte{i}" for at in self.layers_ for i in range(at.columns.stop - at.columns.start)]
+        else:
+            named = [
+                f"{at.name}[{unit}]"
+                for at in self.layers_
+                for unit in (range(at.bits) if at.positions is None else at.positions.tolist())
+            ]
+        return np.asarray(named, dtype=object)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.get_feature_names_out())
+
+    def _rows(self, X: npt.ArrayLike, reset: bool) -> npt.NDArray[Any]:
+        rows: npt.NDArray[Any] = validate_data(self, X, reset=reset, dtype=self.dtype, allow_nd=True)
+        if self.input_shape is None:
+            return rows
+        try:
+            return rows.reshape(len(rows), *self.input_shape)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"rows of X have shape {rows.shape[1:]}, which cannot be reshaped to input_shape={self.input_shape!r}"
+            ) from error
+
+    def _encode(self, rows: npt.NDArray[Any]) -> Codes:
+        return encode(
+            self.network_,
+            rows,
+            layers=self.layers,
+            granularity=self.granularity,
+            bits=self.bits,
+            seed=self.seed,
+            forward=self.forward,
+            device=self.device,
+            batch_size=self.batch_size,
+            gates=self.gates,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # codes are bits, whatever the inputs
+        return tags

@@ -1,0 +1,100 @@
+"""Tracking: numbers and rows of a result, logged to MLflow or Weights & Biases where a run is active."""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.errors import MeasureError
+from hashlens.result import Result
+
+Columns = Mapping[str, Any]
+
+
+def log_rows(result: Result, name: str | None = None, *, step: int | None = None, limit: int = 10_000) -> list[str]:
+    """Log a result to every tracker that has an active run; where none has, do nothing.
+
+    Its numbers become metrics, ``name.number`` in MLflow and ``name/number`` in Weights & Biases, and its ranked rows,
+    where it has some (``result.columns``), a table: ``name.csv`` among the artifacts of the MLflow run, ``name/rows``
+    in Weights & Biases. Neither package is imported: a run is active only where somebody has done so.
+
+    Parameters
+    ----------
+    result : Result
+        Of an audit, :func:`hashlens.measure`, ...
+    name : str, optional
+        What the metrics start with; by default the kind of the result, as ``label_issues``.
+    step : int, optional
+        Step of the run that the numbers belong to.
+    limit : int
+        Rows of the table at most, the first ones.
+
+    Returns
+    -------
+    list of str
+        Where it was logged: ``mlflow``, ``wandb``, both or neither.
+
+    Raises
+    ------
+    MeasureError
+        If it is no result of hashlens.
+    """
+    if not isinstance(result, Result):
+        raise MeasureError(f"log_rows takes a result of hashlens, as of hl.measure(...); received {shortly(result)}")
+    require_whole(MeasureError, "limit", limit)
+    name = _snake_case(type(result).__name__) if name is None else name
+    numbers, columns = dict(numbers_of(result.to_dict())), _first(getattr(result, "columns", {}), limit)
+    logged = []
+    mlflow, wandb = sys.modules.get("mlflow"), sys.modules.get("wandb")
+    if mlflow is not None and mlflow.active_run() is not None:
+        _to_mlflow(mlflow, name, numbers, columns, step)
+        logged.append("mlflow")
+    if wandb is not None and wandb.run is not None:
+        _to_wandb(wandb, name, numbers, columns, step)
+        logged.append("wandb")
+    return logged
+
+
+def numbers_of(body: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the single numbers of a result, named by where they stand: ``redundancy_ratio.train``."""
+    for key, value in body.items():
+        if isinstance(value, Mapping):
+            yield from numbers_of(value, f"{before}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool) and key != "schema_version":
+            yield f"{before}{key}", float(value)
+
+
+def _first(columns: Columns, limit: int) -> dict[str, list[Any]]:
+    return {heading: np.asarray(column)[:limit].tolist() for heading, column in columns.items()}
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _to_mlflow(mlflow: Any, name: str, numbers: Mapping[str, float], columns: Columns, step: int | None) -> None:
+    mlflow.log_metrics({f"{name}.{_allowed(key)}": value for key, value in numbers.items()}, step=step)
+    if columns:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        mlflow.log_text(text.getvalue(), f"{name}.csv")
+
+
+def _allowed(key: str) -> str:
+    """Return a name as MLflow takes it: letters, digits and a few signs."""
+    return re.sub(r"[^\w\-. :/]", "_", key)
+
+
+def _to_wandb(wandb: Any, name: str, numbers: Mapping[str, float], columns: Columns, step: int | None) -> None:
+    entries: dict[str, Any] = {f"{name}/{key}": value for key, value in numbers.items()}
+    if columns:
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        entries[f"{name}/rows"] = wandb.Table(columns=list(columns), data=rows)
+    wandb.log(entries, step=step)

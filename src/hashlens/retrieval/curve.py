@@ -1,0 +1,305 @@
+"""The curve of retrieval quality against bits: codes cut short, beside controls of the same length."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from rich.console import Group, RenderableType
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.errors import MeasureError, nearest
+from hashlens.measures.controls import MOST_HYPERPLANES, hyperplane_codes
+from hashlens.measures.features import FLOAT_BYTES, Features
+from hashlens.progress import bar
+from hashlens.result import Result, Split
+from hashlens.retrieval.bit_selection import SUPERVISED, Selection, preferred_bits
+from hashlens.retrieval.itq import itq_codes, principal_components
+from hashlens.retrieval.quality import Distance, RetrievalQuality, retrieval_quality, retrieval_quality_features
+from hashlens.tables import number, table
+
+LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+METHODS: tuple[Selection, ...] = get_args(Selection)
+NETWORK, INPUTS, PENULTIMATE = "neural code", "raw inputs", "penultimate features"
+HYPERPLANES, ITQ = "random hyperplanes", "ITQ"
+
+
+@dataclass(frozen=True)
+class QualityPoint(Result):
+    """What one way to make codes of one length finds.
+
+    Attributes
+    ----------
+    source : str
+        What is coded: ``neural code``, ``raw inputs`` or ``penultimate features``.
+    coding : str
+        How: the method of bit selection, ``random hyperplanes``, ``ITQ``, or ``float, cosine`` and ``float, euclidean``
+        for no code at all.
+    bits : int
+        Length of the code; of floats, 32 for each column.
+    labels_seen : str
+        ``none``; ``network``, which was trained on them; ``network, selection``.
+    quality : RetrievalQuality or None
+        None where there is no such code.
+    reason : str
+        Why not.
+    """
+
+    source: str
+    coding: str
+    bits: int
+    labels_seen: str
+    quality: RetrievalQuality | None
+    reason: str = ""
+
+    @property
+    def is_float(self) -> bool:
+        """Whether rows are compared as they are, in place of codes."""
+        return self.coding.startswith("float")
+
+
+@dataclass(frozen=True)
+class QualityCurve(Result):
+    """Retrieval quality against bits, test examples searching among the training examples.
+
+    Attributes
+    ----------
+    points : tuple of QualityPoint
+        One for each way to make a code and each length, then the float features.
+    rows : Split of int
+        Codes that are ranked (train), and queries (test).
+    """
+
+    points: tuple[QualityPoint, ...]
+    rows: Split[int]
+
+    def of(self, source: str, coding: str) -> dict[int, RetrievalQuality]:
+        """Return the quality of one way to make codes, by length; lengths that it does not reach are left out.
+
+        Raises
+        ------
+        MeasureError
+            If there is no such way; the message gives the nearest.
+        """
+        found = [point for point in self.points if (point.source, point.coding) == (source, coding)]
+        if not found:
+            known = dict.fromkeys(f"{point.source}, {point.coding}" for point in self.points)
+            raise MeasureError(f"no curve of {source!r}, {coding!r}: {nearest(f'{source}, {coding}', known)}")
+        return {point.bits: point.quality for point in found if point.quality is not None}
+
+    def best(self, bits: int, source: str) -> QualityPoint | None:
+        """Return the point of the highest mAP at a length, of the codes of a source; None without one."""
+        found = [
+            (point.quality.mean_average_precision, point)
+            for point in self.points
+            if point.bits == bits and point.source == source and point.quality is not None and not point.is_float
+        ]
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+    def __rich__(self) -> RenderableType:
+        coded = [point for point in self.points if not point.is_float]
+        lengths = sorted({point.bits for point in coded})
+        at = {(point.source, point.coding, point.bits): point.quality for point in coded}
+        series = dict.fromkeys((point.source, point.coding, point.labels_seen) for point in coded)
+        lines = [
+            (source, coding, seen, *(_average(at.get((source, coding, bits))) for bits in lengths))
+            for source, coding, seen in series
+        ]
+        reasons = dict.fromkeys(point.reason for point in coded if point.reason)
+        note = "".join(f"\n{reason}" for reason in reasons)
+        rows = f"{self.rows.test:,} queries of test, {self.rows.train:,} rows of train. Ties averaged.{note}"
+        head = ("source", "coding", "labels seen")
+        tables = [table("mAP against bits", (*head, *map(number, lengths)), lines, rows, names=3)]
+        floats = [
+            (point.source, point.coding, point.labels_seen, number(point.bits), _average(point.quality))
+            for point in self.points
+            if point.is_float
+        ]
+        if floats:
+            tables.append(table("Ceiling: no code", (*head, "bits", "mAP"), floats, names=3))
+        return Group(*tables)
+
+
+def _average(quality: RetrievalQuality | None) -> str:
+    return number(None if quality is None else quality.mean_average_precision, 3)
+
+
+def quality_curve(
+    codes: Split[Codes],
+    bits: Sequence[int] = LENGTHS,
+    *,
+    inputs: Split[Features] | None = None,
+    penultimate: Split[Features] | None = None,
+    methods: Sequence[Selection] = METHODS,
+    k: Sequence[int] | int = (1, 10, 100),
+    seed: int = 0,
+) -> QualityCurve:
+    """Measure retrieval of train rows by test rows at several lengths of code, beside controls of equal length.
+
+    Whatever is fitted (the choice of bits, ITQ) is fitted on train.
+
+    Parameters
+    ----------
+    codes : Split of Codes
+        Labelled, n rows of train and m of test.
+    bits : sequence of int
+        Lengths.
+    inputs : Split of array, optional
+        ``(n, d)`` and ``(m, d)``: the inputs, for controls that nobody taught labels.
+    penultimate : Split of array, optional
+        ``(n, h)`` and ``(m, h)``: features of the same network, for controls that had the same labels.
+    methods : sequence of str
+        How bits are chosen, see :func:`select_bits`; ``mutual_information`` is supervised.
+    k : int or sequence of int
+        Cuts of the rankings.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    QualityCurve
+        Where a code cannot have a length (ITQ gives no more bits than there are columns), its point is empty and says
+        why.
+
+    Raises
+    ------
+    MeasureError
+        If there are no labels, a length is no whole number above 0, or a method is not known.
+    CodesError
+        If train and test are not the same bits of the same network.
+    """
+    require_same_code(codes.train, codes.test)
+    lengths = checked_lengths(bits)
+    for method in methods:
+        if method not in METHODS:
+            raise MeasureError(f"no method {shortly(method)} of bit selection: {nearest(method, METHODS)}")
+    for part in (codes.train, codes.test):
+        if part.labels is None:
+            raise MeasureError("the curve of retrieval quality needs labels, and these codes have none")
+    works = list(_works(codes, lengths, methods, inputs, penultimate, k, seed))
+    points: list[QualityPoint] = []
+    with bar("quality against bits", len(works)) as advance:
+        for word, work in works:
+            advance(word)
+            points.extend(work())
+    order = sorted(points, key=lambda point: point.is_float)
+    return QualityCurve(tuple(order), Split(len(codes.train), len(codes.test)))
+
+
+Work = tuple[str, Callable[[], Sequence[QualityPoint]]]
+
+
+def _works(
+    codes: Split[Codes],
+    lengths: tuple[int, ...],
+    methods: Sequence[Selection],
+    inputs: Split[Features] | None,
+    penultimate: Split[Features] | None,
+    k: Sequence[int] | int,
+    seed: int,
+) -> Iterator[Work]:
+    for method in methods:
+        yield method, lambda method=method: _selected(codes, lengths, method, k, seed)  # type: ignore[misc]
+    for source, seen, features in ((INPUTS, "none", inputs), (PENULTIMATE, "network", penultimate)):
+        if features is not None:
+            control = _Control(source, seen, features, codes, lengths, k, seed)
+            yield f"hyperplanes, {source}", control.hyperplanes
+            yield f"ITQ, {source}", control.itq
+            for distance in get_args(Distance):
+                yield (
+                    f"{distance}, {source}",
+                    lambda control=control, distance=distance: [  # type: ignore[misc]
+                        control.floats(distance)
+                    ],
+                )
+
+
+def _selected(
+    codes: Split[Codes], lengths: tuple[int, ...], method: Selection, k: Sequence[int] | int, seed: int
+) -> list[QualityPoint]:
+    within = [bits for bits in lengths if bits <= codes.train.code_bits]
+    order = preferred_bits(codes.train, max(within), method, seed=seed) if within else np.zeros(0, np.int64)
+    seen = "network, selection" if method in SUPERVISED else "network"
+    points = []
+    for bits in lengths:
+        quality, reason = None, ""
+        if bits in within:
+            quality = retrieval_quality(_kept(codes.test, order[:bits]), _kept(codes.train, order[:bits]), k)
+        else:
+            reason = f"{NETWORK}: these codes have {codes.train.code_bits:,} bits."
+        points.append(QualityPoint(NETWORK, method, bits, seen, quality, reason))
+    return points
+
+
+def _kept(codes: Codes, positions: Any) -> Codes:
+    mask = np.zeros(codes.code_bits, np.bool_)
+    mask[positions] = True
+    return codes.keep(mask)
+
+
+@dataclass(frozen=True)
+class _Control:
+    """Codes of the same length of some features."""
+
+    source: str
+    seen: str
+    features: Split[Features]
+    codes: Split[Codes]
+    lengths: tuple[int, ...]
+    k: Sequence[int] | int
+    seed: int
+
+    @property
+    def labels(self) -> tuple[Any, Any]:
+        return self.codes.train.labels, self.codes.test.labels
+
+    def hyperplanes(self) -> list[QualityPoint]:
+        most = min(max(self.lengths), MOST_HYPERPLANES)
+        train, test = hyperplane_codes(*self._pair(), most, self.seed, *self.labels)
+        points = []
+        for bits in self.lengths:
+            quality, reason = None, ""
+            if bits <= most:
+                quality = retrieval_quality(_kept(test, np.arange(bits)), _kept(train, np.arange(bits)), self.k)
+            else:
+                reason = f"{HYPERPLANES} take at most {most:,} bits."
+            points.append(self._point(HYPERPLANES, bits, quality, reason))
+        return points
+
+    def itq(self) -> list[QualityPoint]:
+        pair = self._pair()
+        most = min(len(pair[0]), pair[0].shape[1])
+        within = [bits for bits in self.lengths if bits <= most]
+        # Done once: the leading columns of these are their own principal components.
+        train, test = principal_components(*pair, max(within)) if within else pair
+        points = []
+        for bits in self.lengths:
+            quality, reason = None, ""
+            if bits in within:
+                coded = itq_codes(train[:, :bits], test[:, :bits], bits, self.seed, *self.labels)
+                quality = retrieval_quality(coded[1], coded[0], self.k)
+            else:
+                reason = f"{ITQ} of {self.source} gives at most {most:,} bits, one for each of their dimensions."
+            points.append(self._point(ITQ, bits, quality, reason))
+        return points
+
+    def floats(self, distance: Distance) -> QualityPoint:
+        train, test = self._pair()
+        quality = retrieval_quality_features(test, train, self.labels[1], self.labels[0], self.k, distance)
+        return self._point(f"float, {distance}", 8 * FLOAT_BYTES * train.shape[1], quality)
+
+    def _pair(self) -> tuple[Features, Features]:
+        return self.features.train, self.features.test
+
+    def _point(self, coding: str, bits: int, quality: RetrievalQuality | None, reason: str = "") -> QualityPoint:
+        return QualityPoint(self.source, coding, bits, self.seen, quality, reason)
+
+
+def checked_lengths(bits: Any) -> tuple[int, ...]:
+    """Return the lengths in ascending order, or raise MeasureError."""
+    if not isinstance(bits, (list, tuple, range, np.ndarray)) or len(bits) == 0:
+        raise MeasureError(f"bits must be lengths of codes, as (16, 64, 256), received {shortly(bits)}")
+    for length in bits:
+        require_whole(MeasureError, "each length in bits", length)
+    return tuple(sorted({int(length) for length in bits}))

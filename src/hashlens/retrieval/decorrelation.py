@@ -1,0 +1,53 @@
+"""Decorrelation: bits chosen one after the other, each of high variance and unlike all those chosen before.
+
+Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from hashlens.retrieval.popcount import compiled, popcount
+
+
+@compiled
+def decorrelated(columns: Any, rows: int, chosen: Any) -> None:
+    """Choose bits by variance times 1 - the largest squared correlation with a bit chosen before.
+
+    Co-occurrences are counted on packed words, so that a step over d candidates reads d / 8 bytes for each row.
+
+    Parameters
+    ----------
+    columns : numpy.ndarray
+        uint64 ``(d, w)``: each candidate bit over all rows, 64 rows to a word, padded with zeros.
+    rows : int
+        Rows, at least one.
+    chosen : numpy.ndarray
+        int64 ``(b,)``, b <= d: receives the positions of the bits chosen, in order. Of equals, the lowest comes first.
+    """
+    candidates = columns.shape[0]
+    mean = np.empty(candidates)
+    for j in range(candidates):
+        ones = np.uint64(0)
+        for w in range(columns.shape[1]):
+            ones += popcount(columns[j, w])
+        mean[j] = ones / rows
+    variance = mean * (1 - mean)
+    alike = np.zeros(candidates)
+    free = np.ones(candidates, np.bool_)
+    for step in range(chosen.size):
+        best = -1
+        for j in range(candidates):
+            if free[j] and (best < 0 or variance[j] * (1 - alike[j]) > variance[best] * (1 - alike[best]) + 1e-12):
+                best = j
+        chosen[step] = best
+        free[best] = False
+        if variance[best] == 0:  # so are all that are left
+            continue
+        for j in range(candidates):
+            if free[j] and variance[j] > 0:
+                both = np.uint64(0)
+                for w in range(columns.shape[1]):
+                    both += popcount(columns[j, w] & columns[best, w])
+                covariance = both / rows - mean[j] * mean[best]
+                alike[j] = max(alike[j], covariance * covariance / (variance[j] * variance[best]))

@@ -1,0 +1,125 @@
+"""ITQ, iterative quantisation: real-valued rows as bits, by principal components turned to suit their signs."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.arguments import is_whole, require_whole, shortly
+from hashlens.codes.codes import Codes
+from hashlens.codes.layers import Layer
+from hashlens.codes.packing import pack_bits
+from hashlens.codes.provenance import Provenance
+from hashlens.errors import MeasureError
+from hashlens.measures.features import Features, as_features, full_precision
+from hashlens.seeds import numpy_generator, torch_generator
+
+ROTATION_ROWS = 10_000
+"""The rotation is fitted on at most so many rows, drawn at random."""
+FLIPPED = 1e-4
+"""Share of the signs that an iteration must change for another one to follow."""
+
+
+@full_precision()
+def itq_codes(
+    train_features: Features,
+    test_features: Features,
+    bits: int,
+    seed: int = 0,
+    train_labels: npt.ArrayLike | None = None,
+    test_labels: npt.ArrayLike | None = None,
+    iterations: int = 50,
+) -> tuple[Codes, Codes]:
+    """Encode rows by iterative quantisation, fitted on train: unsupervised, and no longer than the rows are wide.
+
+    Rows are projected to their first `bits` principal components, and those are rotated so that they lie close to the
+    corners of a cube: signs B of the rotated rows V R, then the rotation that takes V closest to B (orthogonal
+    Procrustes), in turn.
+
+    Parameters
+    ----------
+    train_features, test_features : array
+        ``(n, d)`` and ``(m, d)``.
+    bits : int
+        Length of the code, at most d and n.
+    seed : int
+        Seed of the first rotation, and of the sample of 10,000 rows that it is fitted on where there are more.
+    train_labels, test_labels : array of int, optional
+        ``(n,)`` and ``(m,)``, kept with the codes; the method does not look at them.
+    iterations : int
+        The most to make; the paper's 50. It ends when fewer than one sign in 10,000 changes.
+
+    Raises
+    ------
+    MeasureError
+        If `bits` is more than the columns or rows of train, or the columns differ.
+
+    References
+    ----------
+    Gong, Lazebnik (2011): Iterative quantization: a Procrustean approach to learning binary codes. CVPR.
+    """
+    require_whole(MeasureError, "iterations", iterations)
+    train, test = principal_components(train_features, test_features, bits)
+    rotation = _rotation(train, iterations, seed)
+    layer = Layer("itq", "sign", (bits,), bits=bits)
+    made = Provenance(model="iterative quantisation", seed=seed)
+    return tuple(  # type: ignore[return-value]
+        Codes(
+            pack_bits((rows @ rotation > 0).numpy()),
+            (layer,),
+            None if labels is None else np.asarray(labels, dtype=np.int64),
+            provenance=made,
+        )
+        for rows, labels in ((train, train_labels), (test, test_labels))
+    )
+
+
+@full_precision()
+def principal_components(
+    train_features: Features, test_features: Features, components: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Project rows, centred by the mean of train, to the first principal components of train.
+
+    Parameters
+    ----------
+    train_features, test_features : array
+        ``(n, d)`` and ``(m, d)``.
+    components : int
+        How many, at most n and d.
+
+    Returns
+    -------
+    train, test : torch.Tensor
+        float32 ``(n, components)`` and ``(m, components)``, the component of the largest variance first.
+    """
+    train, test = as_features(train_features), as_features(test_features)
+    if train.shape[1] != test.shape[1]:
+        raise MeasureError(f"train and test must have the same columns, not {train.shape[1]} and {test.shape[1]}")
+    most = min(train.shape)
+    if not is_whole(components) or not 1 <= components <= most:
+        raise MeasureError(
+            f"principal components, and ITQ bits, are from 1 to {most:,} for {len(train):,} rows of "
+            f"{train.shape[1]:,} columns, received {shortly(components)}: lower the bits, or use hyperplane_codes"
+        )
+    centre = train.mean(dim=0)
+    train, test = train - centre, test - centre
+    axes = torch.linalg.eigh((train.T @ train).double()).eigenvectors.flip(1)[:, :components].float()
+    return train @ axes, test @ axes
+
+
+def _rotation(projected: torch.Tensor, iterations: int, seed: int) -> torch.Tensor:
+    """Return the rotation ``(bits, bits)`` that takes rows closest to their signs."""
+    rows = projected
+    if len(rows) > ROTATION_ROWS:
+        drawn = numpy_generator(seed, "itq rows").choice(len(rows), ROTATION_ROWS, replace=False, shuffle=False)
+        rows = rows[torch.from_numpy(np.sort(drawn))]
+    bits = rows.shape[1]
+    rotation: torch.Tensor = torch.linalg.qr(torch.randn(bits, bits, generator=torch_generator(seed, "itq"))).Q
+    before = torch.zeros(len(rows), bits, dtype=torch.bool)
+    for _ in range(iterations):
+        positive = rows @ rotation > 0
+        if (positive != before).float().mean() < FLIPPED:
+            break
+        before = positive
+        left, _, right = torch.linalg.svd(rows.T @ (2 * positive.float() - 1))
+        rotation = left @ right
+    return rotation

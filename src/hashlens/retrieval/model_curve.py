@@ -1,0 +1,88 @@
+"""The curve of retrieval quality of a network: its codes, inputs and penultimate features in one pass."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hashlens.arguments import require_whole
+from hashlens.codes.observe import observe
+from hashlens.codes.reader import Gates, Reading
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.sources import load_data
+from hashlens.errors import HashlensError, MeasureError
+from hashlens.measures.features import FLOAT_BYTES, Features
+from hashlens.measuring import require_labels
+from hashlens.result import Split
+from hashlens.retrieval.bit_selection import Selection
+from hashlens.retrieval.curve import LENGTHS, METHODS, QualityCurve, checked_lengths, quality_curve
+
+
+def model_quality_curve(
+    model: torch.nn.Module,
+    train: Any,
+    test: Any,
+    bits: Sequence[int] = LENGTHS,
+    *,
+    layers: Sequence[str] | str | None = None,
+    methods: Sequence[Selection] = METHODS,
+    k: Sequence[int] | int = (1, 10, 100),
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+    gates: Gates = "activations",
+    memory_budget: int = 2 << 30,
+) -> QualityCurve:
+    """Measure the curve of a network: its codes, and controls on its raw inputs and penultimate features.
+
+    Parameters
+    ----------
+    model, layers, device, batch_size, gates
+        As in :func:`hashlens.encode`.
+    train, test : str, Examples, pair, Dataset or DataLoader
+        Labelled data: what is ranked, and the queries.
+    bits, methods, k, seed
+        As in :func:`quality_curve`.
+    memory_budget : int
+        Bytes that codes may take; of more, a seeded sample of the bits is kept. Controls on features that would take
+        more are left out.
+
+    Raises
+    ------
+    HashlensError
+        As :func:`hashlens.encode` and :func:`quality_curve` raise.
+    """
+    checked_lengths(bits)
+    require_whole(MeasureError, "memory_budget", memory_budget)
+    data = Split(load_data(train).load(), load_data(test).load())
+    require_labels(Split(data.train, data.test))
+    budget = max(8, memory_budget // (len(data.train) + len(data.test)))
+    reading = Reading(
+        None if layers is None else [layers] if isinstance(layers, str) else layers,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        gates=gates,
+    )
+    seen = Split(*(observe(model, part, reading, budget, penultimate=True) for part in (data.train, data.test)))
+    trained, tested = seen.train.penultimate, seen.test.penultimate
+    return quality_curve(
+        Split(seen.train.codes, seen.test.codes),
+        bits,
+        inputs=_vectors(data, budget),
+        penultimate=None if trained is None or tested is None else Split(trained, tested),
+        methods=methods,
+        k=k,
+        seed=seed,
+    )
+
+
+def _vectors(data: Split[ArrayExamples], row_budget: int) -> Split[Features] | None:
+    """Return the inputs as vectors, or None where they are no such thing or too many."""
+    try:
+        first = data.train.tensor(slice(0, 1))
+    except HashlensError:
+        return None
+    if not first.is_floating_point() or FLOAT_BYTES * first.numel() > row_budget:
+        return None
+    return Split(*(part.tensor().float().flatten(1) for part in (data.train, data.test)))

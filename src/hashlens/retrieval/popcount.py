@@ -1,0 +1,27 @@
+"""Popcount: the ones of a 64-bit word in one instruction, for compiled loops.
+
+Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+"""
+
+from typing import Any
+
+import numba
+from numba import types
+from numba.extending import intrinsic
+
+
+def compiled(function: Any) -> Any:
+    """Compile a loop so that it holds no lock."""
+    return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+
+
+def _popcount(typing: Any, word: Any) -> Any:
+    """Return how many bits of a uint64 are 1."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+popcount: Any = intrinsic(_popcount)

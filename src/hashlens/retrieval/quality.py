@@ -1,0 +1,314 @@
+"""Retrieval quality: how far up the rows of a query's own class stand, when all are ranked by distance."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import RenderableType
+
+from hashlens.arguments import is_whole, shortly
+from hashlens.codes.codes import Codes, require_same_code
+from hashlens.errors import MeasureError, nearest
+from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.features import Features, as_features, full_precision
+from hashlens.progress import bar
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+Distance = Literal["cosine", "euclidean"]
+Scores = npt.NDArray[np.float64]
+QUERIES_A_TASK = 128
+KEYS_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class RetrievalQuality(Result):
+    """What retrieval finds; where distances tie, its expected value over all orders of the ties.
+
+    Attributes
+    ----------
+    mean_average_precision : float
+        Mean over the queries of the average precision of the whole ranking.
+    standard_error : float
+        Of that mean, the queries taken as a sample.
+    k : tuple of int
+        Cuts of the ranking.
+    precision : tuple of float
+        For each cut: the share of the first k that is relevant.
+    recall : tuple of float
+        For each cut: the share of what is relevant that is among the first k.
+    mean_average_precision_at : tuple of float
+        For each cut: the precisions at the relevant rows among the first k, summed and divided by min(k, relevant
+        rows), which is 1 for a perfect ranking.
+    queries : int
+        Queries with something relevant to find: the means are over these.
+    without_relevant : int
+        Queries of a class that no row has: left out.
+    rows : int
+        Rows that each query ranks.
+    """
+
+    mean_average_precision: float
+    standard_error: float
+    k: tuple[int, ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    mean_average_precision_at: tuple[float, ...]
+    queries: int
+    without_relevant: int
+    rows: int
+
+    def __rich__(self) -> RenderableType:
+        lines = [
+            (number(k), number(precision), number(recall), number(average))
+            for k, precision, recall, average in zip(
+                self.k, self.precision, self.recall, self.mean_average_precision_at, strict=True
+            )
+        ]
+        left_out = f", {self.without_relevant:,} with nothing to find left out" if self.without_relevant else ""
+        return table(
+            f"Retrieval: mAP {self.mean_average_precision:.4f} ± {self.standard_error:.4f}",
+            ("first k", "precision", "recall", "mAP at k"),
+            lines,
+            f"{self.queries:,} queries{left_out}; {self.rows:,} rows each. Relevant: the same label. Ties averaged.",
+        )
+
+
+def retrieval_quality(
+    queries: Codes,
+    codes: Codes | None = None,
+    k: Sequence[int] | int = (1, 10, 100),
+    query_labels: npt.ArrayLike | None = None,
+    labels: npt.ArrayLike | None = None,
+) -> RetrievalQuality:
+    """Rank the codes for each query by Hamming distance, and say how far up those of its label stand.
+
+    Memory is that of a histogram of distances for each query at work; no matrix of distances is made.
+
+    Parameters
+    ----------
+    queries : Codes
+        m rows.
+    codes : Codes, optional
+        n rows of the same bits. Default: the queries themselves, each left out of its own ranking.
+    k : int or sequence of int
+        Cuts of the ranking, ``1 <= k <= n``.
+    query_labels, labels : array of int, optional
+        ``(m,)`` and ``(n,)``; by default those of the codes.
+
+    Raises
+    ------
+    MeasureError
+        If labels are missing, a cut does not fit, there is no bit, or no query has anything relevant to find.
+    CodesError
+        If the two are not the same bits of the same network.
+
+    References
+    ----------
+    McSherry, Najork (2008): Computing information retrieval performance measures efficiently in the presence of tied
+    scores. ECIR.
+
+    Examples
+    --------
+    Two codes tie with the query, and one of them is relevant: its average precision is 1 or 1/2.
+
+    >>> retrieval_quality(
+    ...     Codes.from_bits([[1, 1]], labels=[0]), Codes.from_bits([[1, 0], [0, 1]], labels=[0, 1]), k=1
+    ... ).mean_average_precision
+    0.75
+    """
+    from hashlens.retrieval.tied_ranking import rank_codes
+
+    known = queries if codes is None else codes
+    require_same_code(queries, known)
+    if known.code_bits == 0:
+        raise MeasureError("retrieval needs codes of at least one bit, received none: no unit tells rows apart")
+    task = _Task.of(
+        queries.labels if query_labels is None else query_labels,
+        len(queries),
+        known.labels if labels is None else labels,
+        len(known),
+        k,
+        codes is None,
+    )
+    asked, rows = _words(queries), _words(known)
+
+    def rank(part: slice, found: Scores, precisions: Scores) -> None:
+        rank_codes(
+            asked[part], rows, task.query_classes[part], task.classes, known.code_bits + 1, task.itself,
+            task.cuts, task.harmonic, found, precisions,
+        )  # fmt: skip
+
+    return task.run(rank, QUERIES_A_TASK)
+
+
+@full_precision()
+def retrieval_quality_features(
+    queries: Features,
+    features: Features | None,
+    query_labels: npt.ArrayLike | None,
+    labels: npt.ArrayLike | None = None,
+    k: Sequence[int] | int = (1, 10, 100),
+    distance: Distance = "cosine",
+) -> RetrievalQuality:
+    """Rank real-valued rows for each query by cosine or Euclidean distance; see :func:`retrieval_quality`.
+
+    Only distances that are equal to the last bit of float32 tie.
+
+    Parameters
+    ----------
+    queries : array
+        ``(m, d)``.
+    features : array or None
+        ``(n, d)``; None for the queries themselves, each left out of its own ranking.
+    query_labels, labels : array of int
+        ``(m,)`` and ``(n,)``; `labels` is not needed where `features` is None.
+    k : int or sequence of int
+        Cuts of the ranking.
+    distance : {"cosine", "euclidean"}
+        What ranks. A row of zeros has cosine 0 with every other.
+
+    Raises
+    ------
+    MeasureError
+        As :func:`retrieval_quality`, and if the columns differ or hold NaN.
+    """
+    from hashlens.retrieval.tied_ranking import rank_keys
+
+    if distance not in get_args(Distance):
+        raise MeasureError(f"no distance {shortly(distance)}: {nearest(distance, get_args(Distance))}")
+    asked = as_features(queries)
+    rows = asked if features is None else as_features(features)
+    if asked.shape[1] != rows.shape[1]:
+        raise MeasureError(f"queries of {asked.shape[1]} columns cannot be compared with rows of {rows.shape[1]}")
+    same = features is None
+    task = _Task.of(query_labels, len(asked), query_labels if same and labels is None else labels, len(rows), k, same)
+    if distance == "cosine":
+        asked, rows = (torch.nn.functional.normalize(part, dim=1) for part in (asked, rows))
+        lengths = torch.zeros(len(rows))
+    else:
+        # Distances do not change, and fewer digits cancel in |f|^2 - 2 q f.
+        centre = rows.mean(dim=0)
+        asked, rows = asked - centre, rows - centre
+        lengths = rows.square().sum(dim=1)
+
+    def rank(part: slice, found: Scores, precisions: Scores) -> None:
+        # |q|^2 is the same for all rows, and cosine is -2 q f up to a factor.
+        ranked = torch.addmm(lengths, asked[part], rows.T, alpha=-2).numpy()
+        keys = _sortable(ranked, task.query_classes[part, None] == task.classes)
+        if task.itself:
+            keys[np.arange(len(keys)), np.arange(part.start, part.start + len(keys))] = np.iinfo(np.uint64).max
+        keys.sort(axis=1)
+        rank_keys(keys[:, : task.ranked], task.cuts, task.harmonic, found, precisions)
+
+    return task.run(rank, max(1, KEYS_BYTES // (8 * len(rows))))
+
+
+def _words(codes: Codes) -> npt.NDArray[np.uint64]:
+    return np.asarray(np.ascontiguousarray(codes.packed)).view(np.uint64)
+
+
+def _sortable(values: npt.NDArray[np.float32], relevant: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """Return integers in the order of `values`, twice, plus 1 where `relevant`."""
+    values += np.float32(0)  # -0 is 0
+    raw = values.view(np.uint32)
+    # The bits of floats are in order once the negative ones are turned round.
+    ordered = np.where(raw >> 31, ~raw, raw | np.uint32(1 << 31)).astype(np.uint64)
+    return (ordered << np.uint64(1)) | relevant
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """Checked queries and rows, and how to average over the queries."""
+
+    query_classes: Labels
+    classes: Labels
+    relevant: npt.NDArray[np.int64]
+    k: tuple[int, ...]
+    cuts: npt.NDArray[np.int64]
+    harmonic: Scores
+    itself: bool
+
+    @classmethod
+    def of(
+        cls,
+        query_labels: npt.ArrayLike | None,
+        queries: int,
+        labels: npt.ArrayLike | None,
+        rows: int,
+        k: Sequence[int] | int,
+        itself: bool,
+    ) -> "_Task":
+        query_classes = checked_labels(query_labels, queries, "retrieval quality of queries")
+        classes = checked_labels(labels, rows, "retrieval quality")
+        names, counts = np.unique(classes, return_counts=True)
+        at = np.minimum(np.searchsorted(names, query_classes), len(names) - 1)
+        relevant = np.where(names[at] == query_classes, counts[at], 0) - itself
+        if not relevant.any():
+            raise MeasureError(
+                f"none of the {queries:,} queries has a row of its label to find: the labels of queries and rows differ"
+            )
+        ranked = rows - itself
+        cuts = checked_cuts(k, ranked)
+        harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, ranked + 1))])
+        return cls(query_classes, classes, relevant, cuts, np.array([*cuts, ranked]), harmonic, itself)
+
+    @property
+    def ranked(self) -> int:
+        """Rows that each query ranks."""
+        return len(self.classes) - self.itself
+
+    def run(self, rank: Callable[[slice, Scores, Scores], None], step: int) -> RetrievalQuality:
+        """Rank `step` queries at a time, on as many threads as torch uses, and average."""
+        found, precisions = np.zeros((2, len(self.query_classes), len(self.cuts)))
+        parts = [slice(start, start + step) for start in range(0, len(found), step)]
+        with (
+            bar("ranking", len(parts)) as advance,
+            ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="rank") as pool,
+        ):
+            for _ in pool.map(lambda part: rank(part, found[part], precisions[part]), parts):
+                advance("")
+        return self._average(found, precisions)
+
+    def _average(self, found: Scores, precisions: Scores) -> RetrievalQuality:
+        kept = self.relevant > 0
+        relevant = self.relevant[kept, None]
+        averages = precisions[kept] / np.minimum(self.cuts, relevant)
+        means = averages.mean(axis=0)
+
+        def heads(values: Any) -> tuple[float, ...]:
+            return tuple(float(value) for value in values[: len(self.k)])
+
+        answered = int(kept.sum())
+        return RetrievalQuality(
+            mean_average_precision=float(means[-1]),
+            standard_error=float(averages[:, -1].std() / np.sqrt(answered)),
+            k=self.k,
+            precision=heads((found[kept] / self.cuts).mean(axis=0)),
+            recall=heads((found[kept] / relevant).mean(axis=0)),
+            mean_average_precision_at=heads(means),
+            queries=answered,
+            without_relevant=len(kept) - answered,
+            rows=self.ranked,
+        )
+
+
+def checked_cuts(k: Any, rows: int) -> tuple[int, ...]:
+    """Return the cuts in ascending order.
+
+    Raises
+    ------
+    MeasureError
+        If one is no whole number from 1 to `rows`.
+    """
+    given = [k] if is_whole(k) else list(k) if isinstance(k, (list, tuple, range, np.ndarray)) else None
+    if given is None or not all(is_whole(cut) and 1 <= cut <= rows for cut in given):
+        raise MeasureError(
+            f"k must be whole numbers from 1 to the {rows:,} rows that are ranked, received {shortly(k)}: lower k or "
+            "give more rows"
+        )
+    return tuple(sorted({int(cut) for cut in given}))

@@ -1,0 +1,122 @@
+"""Tied rankings: what a ranking with ties is worth on average over all orders of its ties, in closed form.
+
+Let a group of c codes at one distance, r of them relevant, stand behind C others, R of them relevant. In a random order
+the i-th of the group is relevant with probability r/c, and then R + 1 + (i - 1)(r - 1)/(c - 1) relevant codes are among
+the first C + i. So the group adds to the sum of precisions, with a = R + 1, b = (r - 1)/(c - 1) and harmonic numbers H,
+
+    r/c * sum_i (a + b (i - 1)) / (C + i) = r/c * (b t + (a - b (C + 1)) (H[C + t] - H[C]))
+
+where i runs to t = c, or to what is left in front of a cut. Hamming distances are small integers: a histogram of them,
+of relevant and other codes, is all that a query needs.
+
+References
+----------
+McSherry, Najork (2008): Computing information retrieval performance measures efficiently in the presence of tied
+scores. ECIR.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from hashlens.retrieval.popcount import compiled, popcount
+
+QUERIES_AT_ONCE = 16
+"""Queries that share one pass over the codes, so that a code is fetched from memory once for all of them."""
+
+
+@compiled
+def _add_group(
+    size: int, hits: int, ahead: int, ahead_hits: int, cuts: Any, harmonic: Any, found: Any, precisions: Any
+) -> None:
+    """Add a group of ties to what is found in front of each cut, and to the sums of precisions there."""
+    share = hits / size
+    slope = (hits - 1) / (size - 1) if size > 1 else 0.0
+    level = ahead_hits + 1 - slope * (ahead + 1)
+    for at in range(cuts.size):
+        taken = min(size, cuts[at] - ahead)
+        if taken > 0:
+            found[at] += share * taken
+            precisions[at] += share * (slope * taken + level * (harmonic[ahead + taken] - harmonic[ahead]))
+
+
+@compiled
+def rank_codes(
+    queries: Any,
+    codes: Any,
+    query_classes: Any,
+    classes: Any,
+    distances: int,
+    itself: bool,
+    cuts: Any,
+    harmonic: Any,
+    found: Any,
+    precisions: Any,
+) -> None:
+    """Rank all codes for each query by Hamming distance.
+
+    Parameters
+    ----------
+    queries, codes : numpy.ndarray
+        uint64 ``(m, w)`` and ``(n, w)``.
+    query_classes, classes : numpy.ndarray
+        int64 ``(m,)`` and ``(n,)``: a code is relevant if its class is that of the query.
+    distances : int
+        Distances that can occur: bits + 1.
+    itself : bool
+        Whether each query is among the codes, at distance 0, and left out.
+    cuts : numpy.ndarray
+        int64 ``(k,)``: lengths of the ranking's head.
+    harmonic : numpy.ndarray
+        float64 ``(n + 1,)``: harmonic numbers from H[0] = 0.
+    found, precisions : numpy.ndarray
+        float64 ``(m, k)``, zeros: receive the relevant codes in front of each cut, and the sums of the precisions at
+        them.
+    """
+    histogram = np.empty((QUERIES_AT_ONCE, 2, distances), np.int64)
+    for start in range(0, queries.shape[0], QUERIES_AT_ONCE):
+        several = min(QUERIES_AT_ONCE, queries.shape[0] - start)
+        histogram[:] = 0
+        for j in range(codes.shape[0]):
+            for q in range(several):
+                differing = np.uint64(0)
+                for w in range(codes.shape[1]):
+                    differing += popcount(queries[start + q, w] ^ codes[j, w])
+                histogram[q, np.int64(query_classes[start + q] == classes[j]), differing] += 1
+        for q in range(several):
+            histogram[q, 1, 0] -= itself
+            ahead, ahead_hits = 0, 0
+            for distance in range(distances):
+                hits = histogram[q, 1, distance]
+                size = histogram[q, 0, distance] + hits
+                if hits > 0:
+                    _add_group(size, hits, ahead, ahead_hits, cuts, harmonic, found[start + q], precisions[start + q])
+                ahead += size
+                ahead_hits += hits
+
+
+@compiled
+def rank_keys(keys: Any, cuts: Any, harmonic: Any, found: Any, precisions: Any) -> None:
+    """Walk rankings that are sorted already.
+
+    Parameters
+    ----------
+    keys : numpy.ndarray
+        uint64 ``(m, n)``, each row ascending: twice the key of a code, plus 1 where it is relevant. Equal keys
+        are ties.
+    cuts, harmonic, found, precisions
+        As in :func:`rank_codes`.
+    """
+    one = np.uint64(1)
+    for q in range(keys.shape[0]):
+        row = keys[q]
+        ahead, ahead_hits = 0, 0
+        while ahead < row.size:
+            end, hits = ahead, 0
+            while end < row.size and row[end] >> one == row[ahead] >> one:
+                hits += int(row[end] & one)
+                end += 1
+            if hits > 0:
+                _add_group(end - ahead, hits, ahead, ahead_hits, cuts, harmonic, found[q], precisions[q])
+            ahead = end
+            ahead_hits += hits

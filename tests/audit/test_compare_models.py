@@ -1,0 +1,119 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hashlens as hl
+from hashlens.audit.compare_models import common_neighbours, compare_models
+from hashlens.errors import AuditError
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return [hl.train("mlp", "digits#train", epochs=3, width=40, depth=2, seed=seed).network for seed in (0, 1)]
+
+
+def plain_neighbours(bits, k):
+    """The k nearest others of each row, of equally near ones those of lower row, all pairs written out."""
+    distances = (bits[:, None] != bits[None]).sum(axis=2).astype(float)
+    np.fill_diagonal(distances, np.inf)
+    return [set(np.argsort(row, kind="stable")[:k].tolist()) for row in distances]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), rows=st.integers(3, 40), bits=st.integers(1, 20), k=st.integers(1, 9))
+def test_common_neighbours_are_those_of_plain_sets(seed, rows, bits, k):
+    k = min(k, rows - 1)
+    random = np.random.default_rng(seed)
+    a, b = (random.random((rows, bits)) < 0.5 for _ in range(2))
+    expected = [len(x & y) for x, y in zip(plain_neighbours(a, k), plain_neighbours(b, k), strict=True)]
+    assert common_neighbours(hl.Codes.from_bits(a), hl.Codes.from_bits(b), k).tolist() == expected
+
+
+def test_two_seeds_agree_more_than_chance_and_less_than_one_network_with_itself(trained):
+    same = compare_models(trained[0], trained[0], "digits#test", k=5)
+    assert all(at.cka == pytest.approx(1) and at.overlap == at.jaccard == 1 for at in same.layers)
+    assert (same.overlap == 1).all()
+    assert same.same_predictions == 1
+    assert same.notes == ("The two models have the same parameters.",)
+    other = compare_models(*trained, "digits#test", k=5)
+    assert [at.name for at in other.layers] == ["hidden.0.relu", "hidden.1.relu"]
+    for at in other.layers:
+        assert 3 * other.chance < at.overlap < 0.9
+        assert at.jaccard < at.overlap
+        assert 0.2 < at.cka < 0.99
+
+
+def test_numbers_are_those_of_the_codes(trained):
+    found = compare_models(*trained, "digits#test", layers="hidden.1*", bits=30, seed=2)
+    codes = [hl.encode(net, "digits#test", layers="hidden.1*").sample_bits(30, 2) for net in trained]
+    common = common_neighbours(*codes, 10)
+    assert found.layers[0].bits == (30, 30)
+    assert found.layers[0].overlap == pytest.approx(common.mean() / 10)
+    assert found.overlap == pytest.approx(np.sort(common) / 10)
+    assert found.overlap == pytest.approx(common[found.rows] / 10)
+    assert (found.labels == codes[0].labels[found.rows]).all()
+    accuracy = [(predicted == found.labels).mean() for predicted in (found.predicted_a, found.predicted_b)]
+    assert found.accuracy == pytest.approx(accuracy)
+
+
+def test_the_examples_that_a_change_moves_come_first():
+    """Where only some inputs reach the part of a network that was changed, those are the ones that move."""
+    rows = torch.zeros(60, 21)
+    rows[:, :20] = (torch.rand(60, 20, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    rows[:8, 20] = 1.0
+
+    def network(weights):
+        net = torch.nn.Sequential(torch.nn.utils.skip_init(torch.nn.Linear, 21, 20), torch.nn.ReLU())
+        with torch.no_grad():
+            net[0].weight[:, :20] = torch.eye(20)
+            net[0].weight[:, 20] = weights
+            net[0].bias.fill_(-0.5)
+        return net
+
+    moved = torch.where(torch.arange(20) % 2 == 0, 1.0, -1.0)
+    found = compare_models(network(torch.zeros(20)), network(moved), rows, k=4)
+    assert set(range(8)) >= set(found.ids[:5].tolist())
+    assert found.overlap[found.ids < 8].mean() < 0.5 * found.overlap[found.ids >= 8].mean()
+
+
+def test_layers_of_one_model_are_said_to_be_left_out(trained):
+    with torch.random.fork_rng():
+        deeper = hl.nets.MLP(64, 10, width=25, depth=3)
+    found = compare_models(trained[0], deeper, "digits#test")
+    assert [at.bits for at in found.layers] == [(40, 25), (40, 25)]
+    assert found.notes == ("In one of the models only, and left out: hidden.2.relu.",)
+
+
+def test_it_prints_and_is_written(trained, tmp_path):
+    found = compare_models(*trained, "digits#test")
+    assert "Moved most" in str(found)
+    assert "Overlap of the 10 nearest; by chance" in str(found)
+    with found.to_csv(tmp_path / "moved.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["id"]) for line in lines] == found.ids.tolist()
+    assert set(lines[0]) == {"rank", "id", "row", "overlap", "label", "predicted_a", "predicted_b"}
+    assert found.to_dict()["layers"][0]["name"] == "hidden.0.relu"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"k": 0}, "k must be a whole number, 1 or more, received 0"),
+        ({"bits": 0}, "bits must be a whole number, 1 or more, received 0"),
+        ({"k": 500}, "k=500 neighbours need more than 500 examples"),
+    ],
+)
+def test_wrong_arguments(trained, settings, says):
+    with pytest.raises(AuditError, match=says):
+        compare_models(*trained, "digits#test", **settings)
+
+
+def test_models_without_a_common_layer_are_refused(trained):
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.utils.skip_init(torch.nn.Linear, 64, 5), torch.nn.ReLU())
+    torch.nn.init.zeros_(other[1].weight), torch.nn.init.zeros_(other[1].bias)
+    with pytest.raises(AuditError, match=r"no layer of the same name: hidden.0.relu, hidden.1.relu, ... and 2, ..."):
+        compare_models(trained[0], other, "digits#test")

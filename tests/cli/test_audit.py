@@ -1,0 +1,48 @@
+"""``hashlens audit``, from a network on disk to a page and tables."""
+
+import json
+
+import pytest
+
+import hashlens as hl
+from hashlens.cli.app import run
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audited") / "cnn"
+    hl.train("cnn", "digits#train", recipe="figures", epochs=3, width=8, out=folder)
+    return str(folder)
+
+
+def test_page_tables_and_numbers(network, tmp_path, capsys):
+    page, tables, numbers = tmp_path / "audit.html", tmp_path / "tables", tmp_path / "audit.json"
+    line = ["audit", network, "--data", "digits#train", "--test", "digits#test"]
+    assert run([*line, "--html", str(page), "--csv", str(tables), "--json", str(numbers)]) == 0
+    printed = capsys.readouterr().out
+    told = json.loads(numbers.read_text())
+    assert f"Reported accuracy {told['accuracy']['steps'][0]['accuracy']:.2%}" in printed
+    assert "audited" in page.read_text()
+    assert {file.name for file in tables.iterdir()} >= {"label-issues-test.csv", "novel.csv", "blind-spots.csv"}
+
+
+@pytest.mark.parametrize(
+    ("data", "test", "says"),
+    [
+        ("digits#train", "digits#train", "same examples"),
+        ("digits#test", "digits#train", "swapped"),
+        ("digits#train", "digits#tset", "tset"),
+    ],
+)
+def test_mistakes_are_one_line(network, data, test, says, capsys):
+    assert run(["audit", network, "--data", data, "--test", test]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_nothing_is_overwritten_without_force(network, tmp_path, capsys):
+    page = tmp_path / "audit.html"
+    page.write_text("mine")
+    assert run(["audit", network, "--data", "digits#train", "--test", "digits#test", "--html", str(page)]) == 2
+    assert page.read_text() == "mine"
