@@ -124,7 +124,7 @@ def test_the_file_holds_the_ranking(found, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == result.ids.tolist()
     assert [float(row["ratio"]) for row in rows] == result.ratios.tolist()
-    assert sum(row["suspected"] == "True" for row in rows) == result.suspected
+    assert sum(row["suspected"] == "true" for row in rows) == result.suspected
     with result.to_csv(tmp_path / "few.csv", suspected_only=True).open() as file:
         assert len(file.readlines()) == result.suspected + 1
 

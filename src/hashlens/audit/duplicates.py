@@ -12,9 +12,9 @@ from hashlens.audit.layer_choice import ORDINARY_ROWS, LayerScore, LayerSearch, 
 from hashlens.audit.leaks import SHOWN, near_pairs
 from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
-from hashlens.audit.ranked import write_ranked
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
+from hashlens.files import write_columns
 from hashlens.measures.determinism import CollisionGroup
 from hashlens.measures.grouping import group_rows
 from hashlens.result import Result
@@ -104,7 +104,7 @@ class Duplicates(Result):
             columns["identical"] += [group.identical] * size
             if group.labels is not None:
                 columns["label"] += group.labels.tolist()
-        return write_ranked(path, columns)
+        return write_columns(path, columns)
 
     def __rich__(self) -> RenderableType:
         rows = [

@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from hashlens.audit.layer_choice import LayerScore, LayerSearch, Search, scores_table
 from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
-from hashlens.audit.ranked import write_ranked
 from hashlens.audit.splits import train_and_test
 from hashlens.codes.codes import Codes
+from hashlens.files import write_columns
 from hashlens.measures.classes import Labels
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
@@ -124,7 +124,7 @@ class Leaks(Result):
         }
         if self.labels is not None and self.train_labels is not None:
             columns |= {"label": self.labels[:rows], "train_label": self.train_labels[:rows]}
-        return write_ranked(path, columns)
+        return write_columns(path, columns)
 
     def __rich__(self) -> RenderableType:
         note = (
