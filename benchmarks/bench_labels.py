@@ -1,6 +1,7 @@
 """Finding wrong labels: codes, confidence, both, feature K-NN and cleanlab, on published and planted mistakes.
 
-    python benchmarks/bench_labels.py --data ../shared/data [--seeds 3] [--folds 5] [--cifar MODEL ...]
+    pip install cleanlab==2.9.0   # optional
+    python benchmarks/bench_labels.py --data ../shared/data [--seeds 0 1 2] [--folds 5] [--cifar MODEL ...]
 
 Planted: 48,000 MNIST training labels, 5 % of all drawn anew, or 5 % of 4, 9, 3 and 5 swapped (4<->9, 3<->5), judged by
 cross-validated perceptrons; every method gets the same networks, and so the same probabilities, codes and features.
@@ -196,7 +197,7 @@ def ranks(scores, wrong):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with mnist, cifar10 and truth")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--width", type=int, default=256)
@@ -211,22 +212,20 @@ def main():
         first, _ = split(train, 0.8)
         for kind in () if arguments.reviewed_only else ("uniform", "pairs"):
             started = time.perf_counter()
-            runs = [planted(first, kind, seed, arguments) for seed in range(arguments.seeds)]
+            runs = [planted(first, kind, seed, arguments) for seed in arguments.seeds]
             counts = ", ".join(f"{expected:,.0f} expected of {wrong.sum():,}" for _, wrong, expected in runs)
             note = f"Wrong labels: {counts}. {time.perf_counter() - started:.0f} s."
             show(f"48,000 MNIST training labels, {kind} noise", [(scores, wrong) for scores, wrong, _ in runs], note)
         recipe = {"depth": 2, "width": arguments.width, "epochs": 2 * arguments.epochs}
-        models = [hl.train("mlp", train, seed=seed, **recipe).network for seed in range(arguments.seeds)]
+        models = [hl.train("mlp", train, seed=seed, **recipe).network for seed in arguments.seeds]
     else:
         models = [hl.load_model(folder) for folder in arguments.cifar]
     runs = [reviewed(model, train, test, truth / f"{name}_test_label_reviews.csv", 1024) for model in models]
     show(f"{name}: reviewed test labels", [(scores, wrong) for scores, wrong, _ in runs])
-    for seed, (scores, wrong, found) in enumerate(runs):
-        print(
-            f"seed {seed}: {found.likely} likely wrong, {found.expected:.0f} expected, {wrong.sum()} reviewed as wrong"
-        )
-        for method in ("codes", "confidence", OURS, "features + confidence"):
-            print(f"  ranks by {method}: {ranks(scores[method], wrong)}")
+    for seed, (scores, wrong, found) in zip(arguments.cifar or arguments.seeds, runs, strict=True):
+        print(f"{seed}: {found.likely} likely wrong, {found.expected:.0f} expected, {wrong.sum()} reviewed as wrong")
+        for method, own in scores.items():
+            print(f"  ranks by {method}: {ranks(own, wrong)}")
 
 
 if __name__ == "__main__":

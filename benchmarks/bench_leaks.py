@@ -1,6 +1,6 @@
 """Leaked test images of CIFAR-10: how well each representation ranks the 249 published near-duplicates.
 
-    pip install imagededup==0.3.3.post2   # optional, with torchvision: its hashes as a peer
+    pip install imagehash==4.3.2   # optional: perceptual hashes as a peer
     python benchmarks/bench_leaks.py --data ../shared/data --model MODEL [--model MODEL ...]
 
 Every test image is ranked by its distance d1 to the nearest training image, and by the local ratio d1 / d10. Ours is
@@ -104,21 +104,27 @@ def activations(network, examples, name):
 
 
 def perceptual_hashes(train, test, leaked):
-    """Yield a row of each perceptual hash of imagededup, 64 bits; none where it is not installed."""
+    """Yield a row of each perceptual hash; none where imagehash is not installed."""
     try:
-        from imagededup.methods import DHash, PHash
+        import imagehash
     except ImportError:
         return
-    for name, method in (("PHash", PHash()), ("DHash", DHash())):
+    from PIL import Image
 
-        def coded(examples, method=method):
+    for name, method, side in (
+        ("dHash", imagehash.dhash, 8),
+        ("pHash", imagehash.phash, 8),
+        ("pHash", imagehash.phash, 16),
+    ):
+
+        def coded(examples, method=method, side=side):
             images = (examples.tensor().permute(0, 2, 3, 1) * 255).round().byte().numpy()
-            hashes = [bytes.fromhex(method.encode_image(image_array=image)) for image in images]
-            return hl.Codes.from_bits(np.unpackbits(np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 8), axis=1))
+            return hl.Codes.from_bits(np.stack([method(Image.fromarray(one), side).hash.ravel() for one in images]))
 
         codes, making = timed(lambda coded=coded: [coded(part) for part in (train, test)])
         (distances, _), seconds = timed(lambda codes=codes: nearest_codes(codes[1], codes[0], K))
-        yield f"imagededup {name}", 8, by_both(distances, leaked), making + seconds
+        bits = side * side
+        yield f"imagehash {name}, {bits} bits", bits // 8, by_both(distances, leaked), making + seconds
 
 
 def ours(network, train, test, leaked):
@@ -173,10 +179,12 @@ def main():
         found_rows, found = of_model(hl.load_model(name), train, test, leaked)
         runs.append(found_rows)
         on_list = int(leaked[found.suspected_rows].sum())
-        notes.append(f"{found.layer}, {found.suspected:,} suspected ({on_list:,} of them published)")
+        precision, recall = found_rows[-1][2][1]
+        suspected = f"{found.suspected:,} suspected, {on_list:,} of them published"
+        notes.append(f"{found.layer} ({precision:.3f} / {recall:.3f}), {suspected}")
     rows += [medians(same) for same in zip(*runs, strict=True)]
     cells = [
-        (name, f"{size:,}", *(f"{value:.3f}" for part in both for value in part), f"{taken:.1f}")
+        (name, f"{size:,}", *(f"{value:.3f}" for part in both for value in part), f"{taken:.0f}")
         for name, size, both, taken in rows
     ]
     columns = ("representation", "bytes", "AP by d1", f"recall@{FIRST}", "AP by ratio", f"recall@{FIRST}", "seconds")

@@ -72,6 +72,14 @@ def test_it_prints_and_turns_into_plain_data(measured):
     assert body["controls"]["raw_inputs"]["available"] is True
 
 
+def test_the_call_that_made_it_is_kept(trained, measured):
+    assert measured.command == "hashlens.measure(model, 'digits#train', 'digits#test', logistic='one-vs-one')"
+    given = hl.load_data("digits[:60]")
+    found = hl.measure(trained, given, given, controls=False, seed=3, untrained=trained)
+    assert found.command == "hashlens.measure(model, train, test, seed=3, controls=False, untrained=untrained)"
+    assert found.data.train is found.data.test is given
+
+
 def test_a_control_that_a_model_does_not_allow_says_why():
     class Scaled(nn.Module):
         def __init__(self):
@@ -191,6 +199,13 @@ ONE_CLASS = (torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         ),
         ("digits[:50]", "digits[:50]", {"logistic": None}, MeasureError, "unknown logistic regression None: known"),
         ("digits[:0]", "digits[:50]", {}, DataError, "digits"),
+        (
+            "digits[:50]",
+            "digits[:50]",
+            {"projection": "tsne"},
+            MeasureError,
+            "must be 'pca' or 'umap', received 'tsne'",
+        ),
         ("digits[:50]", "digits[:50]", {"logistic": "ovo"}, MeasureError, "one-vs-one"),
         (NAMED[0], NAMED[1], {}, DataError, "do not have the same classes: class 0 is 'a' in one and 'b'"),
         ("digits[:50]", "digits[:50]", {"layers": "hiden.*"}, CaptureError, "no layer matches 'hiden"),

@@ -1,5 +1,7 @@
 """Arguments: what a wrong one meets at the border, one line in place of a traceback from the inside."""
 
+import inspect
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -31,3 +33,27 @@ def require_whole(error: type[HashlensError], name: str, value: Any, least: int 
 def shortly(value: object) -> str:
     """Return what was received as one short line."""
     return f"{' '.join(repr(value).split()):.60}"
+
+
+def as_called(function: Callable[..., Any], **given: Any) -> str:
+    """Return a call as it is written in Python, for a record: without the arguments that have their default value.
+
+    Values that no short literal names, such as networks and arrays, are written as the name of their argument.
+
+    >>> as_called(require_whole, error=HashlensError, name="k", value=3, least=1)
+    "hashlens.require_whole(error, 'k', 3)"
+    """
+    written = []
+    for name, argument in inspect.signature(function).parameters.items():
+        value = given[name]
+        if value is argument.default or (_is_literal(value) and value == argument.default):
+            continue
+        shown = repr(value) if _is_literal(value) else name
+        written.append(shown if argument.kind is not argument.KEYWORD_ONLY else f"{name}={shown}")
+    return f"hashlens.{function.__name__}({', '.join(written)})"
+
+
+def _is_literal(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_literal, value))
+    return value is None or isinstance(value, str | int | float)

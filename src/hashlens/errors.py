@@ -10,7 +10,9 @@
     ├── MeasureError         a measure asked for what the codes cannot give
     ├── IndexFault           an index: empty, corrupt, repeated ids, a k or radius that does not fit
     ├── AuditError           an audit asked for what codes, labels or probabilities cannot give
+    ├── ExplainError         an explanation asked for what the model, the input or the method cannot give
     ├── StudyError           a study: its spec, its store, its results
+    ├── ReportError          a file or folder that no report can be made of
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not there
     └── MissingExtraError    an optional dependency that is not installed
@@ -56,8 +58,16 @@ class AuditError(HashlensError):
     """An audit was asked for something that the codes, labels or probabilities cannot give."""
 
 
+class ExplainError(HashlensError):
+    """An explanation was asked for something that the model, the input or the method cannot give."""
+
+
 class StudyError(HashlensError):
     """The spec of a study is wrong, or its store is of another study, locked or corrupt."""
+
+
+class ReportError(HashlensError):
+    """A file or folder is nothing that a report can be made of."""
 
 
 class OutputError(HashlensError):

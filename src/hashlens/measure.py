@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import as_called, is_number, require_whole, shortly
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
 from hashlens.data.sources import load_data
 from hashlens.errors import MeasureError
@@ -18,6 +18,7 @@ from hashlens.measures import (
     regime,
     separation,
 )
+from hashlens.measures.projection import ProjectionMethod, check_projection
 from hashlens.measures.regime import as_thresholds
 from hashlens.measuring import Measuring, require_labels, same_classes
 from hashlens.progress import bar
@@ -44,6 +45,7 @@ def measure(
     untrained: torch.nn.Module | None = None,
     thresholds: RegimeThresholds | None = None,
     memory_budget: int = 2 << 30,
+    projection: ProjectionMethod = "pca",
 ) -> Measurement:
     """Measure how a network encodes: determinism and categorization of its codes, beside controls, and the regime.
 
@@ -66,6 +68,8 @@ def measure(
     memory_budget : int
         Bytes that codes and features may take. Determinism is always that of whole codes; what would need more memory
         is measured on a seeded sample of the bits, and ``notes`` say so.
+    projection : {"pca", "umap"}
+        How the map of the codes on the page is drawn; ``"umap"`` takes longer and needs the package umap-learn.
 
     Returns
     -------
@@ -83,7 +87,9 @@ def measure(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
+    asked = dict(locals())
     require_whole(MeasureError, "k", k)
+    check_projection(projection)
     if not is_number(memory_budget) or memory_budget <= 0:
         raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
     limits = as_thresholds(thresholds)
@@ -102,7 +108,7 @@ def measure(
         )
         enough = bits_to_determinism(codes.train, seed=seed)
         advance("categorization")
-        categories = run.categorize(codes)
+        categories, shown = run.look(codes, found, projection)
         advance("separation")
         apart = separation(codes.test, seed=seed)
         alone = run.layers(codes, apart)
@@ -133,4 +139,7 @@ def measure(
         regime=regime(found.train.redundancy_ratio, retention, thresholds=limits),
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
+        exhibits=shown,
+        command=as_called(measure, **asked),
+        data=data,
     )

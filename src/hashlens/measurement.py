@@ -1,13 +1,14 @@
 """Measurement: the result of :func:`hashlens.measure`, and how it reads."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.codes.provenance import Provenance
+from hashlens.data.examples import Examples
+from hashlens.exhibits import Exhibits
 from hashlens.measures import (
     BitsToDeterminism,
     Categorization,
@@ -22,7 +23,7 @@ from hashlens.result import Result, Split
 from hashlens.tables import Table, number, table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,12 @@ class Measurement(Result):
         What was sampled or left out, and why.
     provenance : Split of Provenance
         Network, data and machine.
+    exhibits : Exhibits or None
+        Examples worth a look: a map of the codes, collisions, labels to check, novel examples.
+    command : str
+        The call, or the command line, that made it.
+    data : Split of Examples or None
+        What was measured, for the thumbnails of a page; not part of :meth:`to_dict`.
     """
 
     schema_version: ClassVar[int] = 1
@@ -120,10 +127,14 @@ class Measurement(Result):
     regime: Regime
     notes: tuple[str, ...]
     provenance: Split[Provenance]
+    exhibits: Exhibits | None = None
+    command: str = ""
+    data: Split[Examples] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; of collision groups those with conflicting labels only, since all may be every row."""
-        body = super().to_dict()
+        body = Result.to_dict(replace(self, data=None))
+        del body["data"]
         for split in body["determinism"].values():
             del split["groups"]
         return body
@@ -210,15 +221,8 @@ class Measurement(Result):
         notes = [Text(f"note: {note}", style="dim") for note in self.notes]
         return Group(*self.tables(), verdict, *notes)
 
-    def plot(self) -> "Figure":
-        """Draw accuracies beside controls, bits to determinism, and Hamming distances; a matplotlib figure."""
-        from hashlens.report.measurement import measurement_figures
-        from hashlens.report.plots import draw
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return accuracies and redundancy beside controls, layers, distances, bits to determinism, and the map."""
+        from hashlens.report.measurement_figures import measurement_figures
 
-        return draw(measurement_figures(self))
-
-    def to_html(self, path: str | Path) -> Path:
-        """Write one page that opens anywhere, with nothing to fetch, and return its path."""
-        from hashlens.report.measurement import write_measurement_page
-
-        return write_measurement_page(self, path)
+        return measurement_figures(self)

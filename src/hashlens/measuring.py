@@ -15,10 +15,12 @@ from hashlens.data.labels import require_same_classes, unseen_classes
 from hashlens.data.noise import random_inputs
 from hashlens.data.subset import subset
 from hashlens.errors import DataError, HashlensError, MeasureError
+from hashlens.exhibits import Exhibits, exhibits
 from hashlens.measurement import LayerMeasurement
 from hashlens.measures import (
     Categorization,
     Control,
+    Determinism,
     Floor,
     LogisticMethod,
     Separation,
@@ -29,6 +31,9 @@ from hashlens.measures import (
     knn_accuracy,
     redundancy_ratio,
 )
+from hashlens.measures.categorization import categorize, require_labelled_classes
+from hashlens.measures.prepared import nearest_train, prepare
+from hashlens.measures.projection import ProjectionMethod
 from hashlens.nets.untrained import untrained_copy
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
@@ -95,8 +100,22 @@ class Measuring:
             )
         return seen
 
+    def look(
+        self, codes: Split[Codes], found: Split[Determinism], projection: ProjectionMethod
+    ) -> tuple[Categorization, Exhibits]:
+        """Return how well the codes tell the classes apart, and the examples worth a look: one search for both."""
+        require_labelled_classes(codes.train, codes.test, self.k)
+        seed = self.reading.seed
+        prepared = prepare(codes.train, codes.test, self.memory_budget, seed)
+        near = nearest_train(prepared, self.k)
+        names = self.data.train.class_names or self.data.test.class_names
+        return (
+            categorize(prepared, *near, self.logistic, seed),
+            exhibits(prepared, *near, found, names, projection, seed),
+        )
+
     def categorize(self, codes: Split[Codes]) -> Categorization:
-        """Return how well the codes alone tell the classes apart."""
+        """Return how well the codes of a control tell the classes apart."""
         return categorization(
             codes.train,
             codes.test,

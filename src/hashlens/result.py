@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from rich.console import Console, RenderableType
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+    from hashlens.report.figures import Figure
 
 T = TypeVar("T")
 
@@ -42,15 +47,17 @@ def plain(value: Any) -> Any:
 class Result:
     """Base of the frozen dataclasses that functions return.
 
-    A subclass is a frozen dataclass; it may define ``__rich__`` for people, which also gives ``str()``.
+    A subclass is a frozen dataclass. It may define ``__rich__`` for people, which also gives ``str()`` and what a
+    notebook shows, and ``figures`` for what is better seen than read. Both make its page and its picture; the report
+    machinery is imported when asked for, not before.
     """
 
     schema_version: ClassVar[int] = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain dicts, lists, strings and numbers, with its ``schema_version``."""
+        """Return the result as plain dicts, lists, strings and numbers, with its ``kind`` and ``schema_version``."""
         body = {field.name: plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
-        return {"schema_version": self.schema_version, **body}
+        return {"kind": type(self).__name__, "schema_version": self.schema_version, **body}
 
     def __rich__(self) -> RenderableType:
         return repr(self)
@@ -61,7 +68,30 @@ class Result:
             console.print(self.__rich__())
         return capture.get().rstrip("\n")
 
-    def _repr_html_(self) -> str:
-        import html
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the figure data of the result, for any backend; none where tables say it all."""
+        return ()
 
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def plot(self) -> "Canvas":
+        """Draw the result as a matplotlib figure: its figures, or its tables where it has none."""
+        from hashlens.report.plots import draw, draw_tables
+
+        figures = self.figures()
+        return draw(figures) if figures else draw_tables(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the result as one HTML page that opens anywhere and fetches nothing; return its path.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        from hashlens.report.pages import write_result
+
+        return write_result(self, path)
+
+    def _repr_html_(self) -> str:
+        from hashlens.report.blocks import notebook_html
+
+        return notebook_html(self.__rich__())

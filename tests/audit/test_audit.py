@@ -3,14 +3,16 @@
 import csv
 import json
 import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 
 import hashlens as hl
-from hashlens.audit.audit import audit
-from hashlens.errors import HashlensError
+from hashlens.audit.audit import Audit, audit
+from hashlens.errors import AuditError, HashlensError
+from hashlens.result import Split
 
 LEAKED, WRONG = np.arange(0, 40, 2), np.arange(100, 130, 3)
 
@@ -62,7 +64,7 @@ def test_the_accuracy_is_the_networks_own_and_corrected_upwards_for_wrong_labels
 def test_every_table_is_written_with_the_ids(found, tmp_path):
     folder = found.to_csv(tmp_path / "tables")
     assert sorted(file.name for file in folder.iterdir()) == [
-        "blind-spots.csv", "label-issues-test.csv", "label-issues-train.csv", "leaks.csv", "novel.csv",
+        "audit.json", "blind-spots.csv", "label-issues-test.csv", "label-issues-train.csv", "leaks.csv", "novel.csv",
     ]  # fmt: skip
     lines = list(csv.DictReader((folder / "leaks.csv").read_text().splitlines()))
     assert len(lines) == len(found.leaks)
@@ -71,9 +73,72 @@ def test_every_table_is_written_with_the_ids(found, tmp_path):
 
 def test_the_page_fetches_nothing_and_shows_images(found, tmp_path):
     text = found.to_html(tmp_path / "audit.html").read_text()
-    assert not re.search(r"(src|href)=[\"']?https?:", text)
-    assert text.count("data:image/png;base64,") >= 2
+    written = re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    assert not re.search(r"(src|href|url)[=(][\"']?https?:", written)
+    assert "default-src 'none'" in written
+    assert written.count("data:image/png;base64,") == 1
     assert str(found.accuracy).split(";")[0] in text
+
+
+def test_a_folder_brings_all_of_an_audit_back(found, tmp_path):
+    loaded = Audit.load(found.to_csv(tmp_path / "tables"))
+    assert loaded.to_dict() == found.to_dict()
+    assert str(loaded) == str(found)
+    for name, part in found.parts.items():
+        for field in fields(part):
+            expected, value = getattr(part, field.name), getattr(loaded.parts[name], field.name)
+            if isinstance(expected, np.ndarray):
+                assert value.dtype == expected.dtype, (name, field.name)
+                assert np.array_equal(value, expected), (name, field.name)
+    expected, groups = found.leaks.groups, loaded.leaks.groups
+    assert [group.ids.test.tolist() for group in groups] == [group.ids.test.tolist() for group in expected]
+
+
+def test_what_is_loaded_takes_its_data_back_and_no_other(found, planted, tmp_path):
+    loaded = Audit.load(found.to_csv(tmp_path / "tables"))
+    assert loaded.data is None
+    assert "url(data:image" not in loaded.to_html(tmp_path / "bare.html").read_text()
+    again = loaded.with_data(*planted)
+    assert "url(data:image/png" in again.to_html(tmp_path / "whole.html").read_text()
+    with pytest.raises(AuditError, match="test has 100 examples, and 360 were audited"):
+        loaded.with_data(planted[0], "digits#test[:100]")
+
+
+def test_ids_that_look_like_numbers_stay_text(found, tmp_path):
+    named = np.array([f"{row:05d}" for row in range(len(found.label_issues.test))])
+    parts = {
+        name: replace(part, ids=named[part.rows])
+        for name, part in (("leaks", found.leaks), ("blind_spots", found.blind_spots), ("novel", found.novel))
+    }
+    issues = Split(found.label_issues.train, replace(found.label_issues.test, ids=named[found.label_issues.test.rows]))
+    loaded = Audit.load(replace(found, label_issues=issues, **parts).to_csv(tmp_path / "tables"))
+    assert loaded.leaks.ids[0] == f"{loaded.leaks.rows[0]:05d}"
+    assert loaded.leaks.train_ids.dtype == np.int64
+    assert np.array_equal(loaded.leaks.rows, found.leaks.rows)
+
+
+def test_a_threshold_that_nothing_reaches_is_kept(found, tmp_path):
+    unreached = replace(found, novel=replace(found.novel, threshold=float("inf")))
+    assert Audit.load(unreached.to_csv(tmp_path / "tables")).novel.threshold == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: (folder / "audit.json").unlink(), "holds no audit"),
+        (lambda folder: (folder / "audit.json").write_text("{"), "is broken"),
+        (lambda folder: (folder / "audit.json").write_text('{"kind": "Measurement"}'), "is of no audit"),
+        (lambda folder: (folder / "audit.json").write_text('{"kind": "Audit", "schema_version": 9}'), "version 9"),
+        (lambda folder: (folder / "novel.csv").unlink(), "novel.csv"),
+        (lambda folder: (folder / "leaks.csv").write_text("rank\n1\n"), "is broken"),
+    ],
+)
+def test_a_folder_that_is_no_whole_audit_is_refused_in_one_line(found, tmp_path, change, says):
+    folder = found.to_csv(tmp_path / "tables")
+    change(folder)
+    with pytest.raises(AuditError, match=says) as caught:
+        Audit.load(folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_numbers_are_plain(found):

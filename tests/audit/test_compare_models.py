@@ -104,6 +104,7 @@ def test_it_prints_and_is_written(trained, tmp_path):
     [
         ({"k": 0}, "k must be a whole number, 1 or more, received 0"),
         ({"bits": 0}, "bits must be a whole number, 1 or more, received 0"),
+        ({"memory_budget": "2 GB"}, "memory_budget must be a whole number, 1 or more, received '2 GB'"),
         ({"k": 500}, "k=500 neighbours need more than 500 examples"),
     ],
 )

@@ -178,6 +178,8 @@ def test_no_row_is_its_own_neighbour_even_among_many_equals():
         (lambda a, b: leaks(a, b, bits=0), AuditError, "bits must be a whole number"),
         (lambda a, b: leaks(a, b, seed=-1), AuditError, "seed must be a whole number, 0 or more"),
         (lambda a, b: leaks(a, b, expected_false=0), AuditError, "expected_false must be more than 0"),
+        (lambda a, b: leaks(a, b, expected_false="1"), AuditError, "expected_false must be more than 0 rows, received"),
+        (lambda a, b: leaks(a, b, expected_false=np.inf), AuditError, "expected_false must be more than 0 rows"),
         (
             lambda a, b: leaks(a, b, layer="sharpe"),
             AuditError,

@@ -144,6 +144,8 @@ OTHER = hl.Codes.from_bits(random_bits(12, 11, 0))
         (lambda: Novelty(KNOWN, 1).score(KNOWN, [7] * 12), AuditError, "class 7 is predicted.*labels are 0, 1, 2"),
         (lambda: Novelty(KNOWN, 1, False).score(KNOWN, [0] * 12), AuditError, "not used with per_class=False"),
         (lambda: Novelty(KNOWN, 1).threshold(1.0), AuditError, "must lie between 0 and 1, received 1.0"),
+        (lambda: Novelty(KNOWN, 1).p_values("high"), AuditError, "scores must be numbers, received 'high'"),
+        (lambda: Novelty(KNOWN, 1).p_values([1.0, np.nan]), AuditError, "received NaN among them"),
         (lambda: Novelty(KNOWN, 1, held_out=KNOWN).threshold(), AuditError, "give held_out_predicted="),
     ],
 )

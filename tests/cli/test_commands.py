@@ -1,6 +1,9 @@
 """The command line from end to end, in a process of its own where exit statuses matter."""
 
+import html
 import json
+import re
+import shlex
 
 import pytest
 
@@ -35,8 +38,12 @@ def test_measure_writes_json_and_a_page(network, tmp_path, capsys):
     assert found["regime"]["name"] in ("under-expressive", "critically-expressive", "sufficiently-expressive")
     assert found["provenance"]["train"]["data"] == "digits#train"
     text = page.read_text()
-    assert found["regime"]["name"] in text
-    assert "http" not in text.replace("http-equiv", "")
+    assert found["regime"]["name"].capitalize() in text
+    markup = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(["']?http""", markup)
+    typed = ["hashlens", *arguments, "--json", str(target), "--html", str(page), "--logistic", "one-vs-one"]
+    assert shlex.split(found["command"]) == typed
+    assert html.escape(found["command"]).replace("&#x27;", "&#39;") in text
 
 
 def test_encode_writes_codes_and_parquet(network, tmp_path, capsys):

@@ -137,8 +137,6 @@ def test_pieces_are_those_of_the_library(digits, tmp_path, capsys):
 @pytest.mark.parametrize("colour", ["gradient", "class", "code"])
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".svg", ".pdf", ".html"])
 def test_a_plane_is_drawn_in_every_way(digits, tmp_path, suffix, colour):
-    if suffix == ".html":
-        pytest.importorskip("plotly")
     picture = tmp_path / f"plane{suffix}"
     arguments = ["regions", "plane", str(digits), "--data", "digits", "--through", "3", "8", "15"]
     assert run([*arguments, "--colour", colour, "--out", str(picture)]) == 0

@@ -246,6 +246,11 @@ MISTAKES = {
     "repeated ids": (lambda: Index(CODES, ids=[*range(39), 7]), "7 is in the codes more than once (1 such ids)"),
     "ids too few": (lambda: Index(CODES, ids=[1, 2]), "one for each of the 40 rows"),
     "ids of floats": (lambda: Index(CODES, ids=np.zeros(40)), "whole numbers or strings, received float64"),
+    "ids of several lengths": (lambda: Index(CODES, ids=[[1], [2, 3]]), "one for each of the 40 rows"),
+    "ids beyond int64": (lambda: Index(CODES, ids=np.arange(40, dtype=np.uint64) + 2**63), "numbers below 2**63"),
+    "layers as a number": (lambda: Index(CODES, layers=5), "a list of names or globs, received 5"),
+    "links for nothing": (lambda: Index(CODES, "hnsw", links=10_000), "links must be at most 1,024, received 10,000"),
+    "weight beyond float": (lambda: Index(CODES).search(OTHER, 1, weights={"layer0": 10**400}), "a finite number"),
     "empty index": (lambda: Index(EMPTY).search(OTHER, 1), "the index is empty: add codes"),
     "empty index, radius": (lambda: Index(EMPTY).range_search(OTHER, 1), "the index is empty: add codes"),
     "k above n": (lambda: Index(CODES).search(OTHER, 41), "k must be at most the 40 rows of the index, received 41"),
@@ -273,6 +278,21 @@ MISTAKES = {
     "exact tuned": (lambda: Index(CODES).tune(OTHER, 1), "nothing to tune"),
     "recall above one": (lambda: Index(CODES, "ivf").tune(OTHER, 1, recall=2), "above 0 and up to 1, received 2"),
 }
+
+
+def test_more_candidates_than_rows_are_all_rows():
+    index = Index(CODES, "hnsw")
+    found = index.search(OTHER, 3, effort=10**9)  # memory for so many would not be there
+    assert found.distances.tolist() == index.search(OTHER, 3, effort=40).distances.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_numbers_of_numpy_are_taken(kind):
+    options = {"exact": {}, "ivf": {"lists": np.int64(4)}, "hnsw": {"links": np.int64(8), "seed": np.int64(3)}}[kind]
+    index = Index(CODES, kind, **options)
+    effort = None if kind == "exact" else np.int64(4)
+    found = index.search(OTHER, np.int64(3), effort=effort)
+    assert found.ids.tolist() == index.search(OTHER, 3, effort=None if effort is None else 4).ids.tolist()
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -32,12 +32,23 @@ def test_means_are_those_over_all_pairs():
 
 def test_sampled_pairs_have_the_means_of_all_pairs():
     codes = two_layers(1, 60)
-    found = separation(codes, bins=75, pairs=200_000)
+    found = separation(codes, bins=76, pairs=200_000)
     centres = (found.edges[:-1] + found.edges[1:]) / 2
     assert found.within_histogram.sum() == pytest.approx(1)
-    # A distance of b bits of 75 falls in bin b, half a bin below its centre; distance 75 does not occur here.
-    assert (found.within_histogram * centres).sum() - 0.5 / 75 == pytest.approx(found.overall.within, abs=2e-3)
-    assert (found.between_histogram * centres).sum() - 0.5 / 75 == pytest.approx(found.overall.between, abs=2e-3)
+    assert (found.within_histogram * centres).sum() == pytest.approx(found.overall.within, abs=2e-3)
+    assert (found.between_histogram * centres).sum() == pytest.approx(found.overall.between, abs=2e-3)
+
+
+@pytest.mark.parametrize(("bits", "bins"), [(40, 50), (40, 7), (300, 50), (3, 1)])
+def test_bins_hold_equally_many_possible_distances(make_codes, bits, bins):
+    found = separation(make_codes(0, 100, bits, 3), bins=bins, pairs=5000)
+    edges = found.edges * bits
+    held = [np.sum((low < np.arange(2 * bits)) & (np.arange(2 * bits) < high)) for low, high in pairwise(edges)]
+    assert len(held) <= bins
+    assert len(set(held)) == 1
+    assert held[0] >= 1
+    assert found.within_histogram.sum() == pytest.approx(1)
+    assert found.between_histogram.sum() == pytest.approx(1)
 
 
 def test_separability_is_one_for_classes_apart_and_half_for_labels_at_random(make_codes):

@@ -1,5 +1,7 @@
 """Segments cut into pieces, against known counts, dense sampling and Jacobians; and chords."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,21 @@ def test_the_tent_map_of_depth_10_has_1024_pieces(known):
     assert len(pieces) == 1024
     assert np.allclose(pieces.breakpoints, np.arange(1, 1024) / 1024, rtol=0, atol=1e-12)
     assert np.allclose(pieces.slope.abs(), 1024)
+
+
+def test_pieces_tell_where_they_are_and_what_flips(known):
+    network = known.ready(lambda: nn.Sequential(nn.Linear(2, 1, bias=False), nn.ReLU()))
+    nn.init.constant_(network[0].weight, 1.0)
+    a, b = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), torch.tensor([[3.0, 0.0], [2.0, 0.0]])
+    pieces = regions.along(network, a, b)
+    told = pieces.to_dict()
+    assert told["segments"] == 2
+    assert told["segment"] == [0, 0, 1]
+    assert (told["start"], told["end"]) == ([0.0, 0.25, 0.0], [0.25, 1.0, 1.0])
+    assert told["units"] == [None, "1[0]", None]
+    assert json.loads(json.dumps(told)) == told
+    assert str(pieces).startswith("3 linear pieces of 2 segments")
+    assert "1[0]" in str(pieces)
 
 
 def test_sampling_finds_no_piece_more(network, known):

@@ -204,6 +204,7 @@ def test_a_black_image_lies_on_boundaries_and_says_so(known):
     assert region.on_boundary.tolist() == [4 * 7 * 7, 0]
     radius = region.radius()
     assert radius.distance[0] == 0 < radius.distance[1]
+    assert not np.signbit(radius.distance[0])
     assert "1 of 2 examples lie on a boundary" in str(radius)
     assert radius.to_dict()["on_boundary"] == [196, 0]
 

@@ -11,6 +11,7 @@ from hashlens.audit.leaks import Leaks, leaks
 from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.out_of_sample import OutOfSample, out_of_sample
+from hashlens.audit.weighed_energy import weighed_energy
 
 __all__ = [
     "Audit",
@@ -33,4 +34,5 @@ __all__ = [
     "label_issues",
     "leaks",
     "out_of_sample",
+    "weighed_energy",
 ]

@@ -1,9 +1,9 @@
 """The audit: can this test accuracy be trusted? Leaks, wrong labels, blind spots and novel examples from one pass."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,9 +25,11 @@ from hashlens.data.examples import Examples
 from hashlens.data.labels import require_same_classes, unseen_classes
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError
-from hashlens.files import check_writable
 from hashlens.progress import bar
 from hashlens.result import Result, Split
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 BITS = 1024
 NEIGHBOURS = 20
@@ -56,6 +58,12 @@ class Audit(Result):
         Network, data and machine.
     notes : tuple of str
         What to know before believing the numbers.
+    class_names : tuple of str
+        Of class 0, 1, ...; empty where they are not known.
+    command : str
+        What made it.
+    data : Split of Examples or None
+        What was audited, for the images of a page; None in what :meth:`load` returns.
     """
 
     model: str
@@ -66,6 +74,8 @@ class Audit(Result):
     novel: NovelItems
     provenance: Split[Provenance]
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    command: str = ""
     data: Split[Examples] | None = field(default=None, repr=False)
 
     @property
@@ -81,44 +91,65 @@ class Audit(Result):
         }
 
     def to_csv(self, folder: str | Path) -> Path:
-        """Write every ranked table as a CSV file into a folder, which is made if it is not there; return the folder."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in self.parts:
-            check_writable(folder / f"{name}.csv")
-        for name, part in self.parts.items():
-            part.to_csv(folder / f"{name}.csv")
-        return folder
+        """Write every ranked table as CSV, and ``audit.json`` with all else, into a folder; return the folder.
 
-    def to_html(self, path: str | Path) -> Path:
-        """Write the audit as one page that fetches nothing; return the path."""
-        from hashlens.report.audit import write_audit_page
+        The folder is made if it is not there. :meth:`load` reads it.
+        """
+        from hashlens.audit.audit_folder import save_audit
 
-        return write_audit_page(self, path)
+        return save_audit(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Audit":
+        """Return the audit that :meth:`to_csv` wrote, without its data; :meth:`with_data` brings them back.
+
+        Raises
+        ------
+        AuditError
+            If the folder holds none, or a broken one.
+        """
+        from hashlens.audit.audit_folder import load_audit
+
+        return load_audit(folder)
+
+    def with_data(self, train: Any = None, test: Any = None) -> "Audit":
+        """Return the audit with the examples that it is of, for the images of its page.
+
+        Parameters
+        ----------
+        train, test : str, Examples, pair, Dataset or DataLoader, optional
+            By default they are loaded from where they were.
+
+        Raises
+        ------
+        AuditError
+            If they are not as many as were audited.
+        DataError
+            If they are not there any more.
+        """
+        sources = (self.provenance.train.data, self.provenance.test.data)
+        data = Split(*(load_data(source if given is None else given)
+                       for given, source in zip((train, test), sources, strict=True)))  # fmt: skip
+        issues = self.label_issues
+        for name, examples, audited in (
+            ("train", data.train, len(issues.train)),
+            ("test", data.test, len(issues.test)),
+        ):
+            if len(examples) != audited:
+                raise AuditError(f"{name} has {len(examples):,} examples, and {audited:,} were audited: give the same")
+        return replace(self, data=data)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the accuracy and the counts as plain numbers; the ranked tables are in :meth:`to_csv`."""
-        return {
-            "schema_version": self.schema_version,
-            "model": self.model,
-            "accuracy": self.accuracy.to_dict(),
-            "leaks": None
-            if self.leaks is None
-            else {
-                "suspected": self.leaks.suspected,
-                "layer": self.leaks.layer,
-                "bits": self.leaks.bits,
-                "threshold": self.leaks.threshold,
-                "expected_false": self.leaks.expected_false,
-            },
-            "label_issues": {
-                name: {"likely": part.likely, "expected": part.expected}
-                for name, part in (("train", self.label_issues.train), ("test", self.label_issues.test))
-            },
-            "blind_spots": {"blind": self.blind_spots.blind, "mistakes": len(self.blind_spots)},
-            "novel": {"novel": self.novel.novel, "threshold": self.novel.threshold},
-            "notes": list(self.notes),
-        }
+        """Return the accuracy, the counts and the thresholds as plain values; :meth:`to_csv` writes the rankings."""
+        from hashlens.audit.audit_folder import told
+
+        return told(self)
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the accuracy step by step, and the distribution of what each ranking goes by."""
+        from hashlens.report.audit_figures import audit_figures
+
+        return audit_figures(self)
 
     def __rich__(self) -> RenderableType:
         notes = [f"note: {note}" for note in self.notes]
@@ -220,8 +251,17 @@ def audit(
         novel=novel,
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
+        class_names=data.train.class_names or (),
+        command=_call(train, test, layers, seed, batch_size),
         data=data,
     )
+
+
+def _call(train: Any, test: Any, layers: str | Sequence[str] | None, seed: int, batch_size: int) -> str:
+    """Return the call as a line to type again; what is no text goes by the name of its argument."""
+    sources = [repr(source) if isinstance(source, str) else name for name, source in (("train", train), ("test", test))]
+    chosen = "" if layers is None else f", layers={layers!r}"
+    return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size})"
 
 
 def _require_labels(codes: Split[Codes]) -> None:

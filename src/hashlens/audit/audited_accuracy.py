@@ -1,6 +1,7 @@
 """Audited accuracy: what is left of a test accuracy without leaked examples and wrong labels."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,9 @@ import numpy.typing as npt
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
 from hashlens.tables import Table, number, table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -95,6 +99,12 @@ class AuditedAccuracy(Result):
         )
         columns = ("test examples", "how many", "accuracy", "interval", "change", "interval of the change")
         return table(str(self), columns, rows, note)
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the accuracy after each step with its interval."""
+        from hashlens.report.audit_figures import accuracy_figures
+
+        return accuracy_figures(self)
 
 
 def audited_accuracy(

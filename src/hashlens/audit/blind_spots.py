@@ -1,26 +1,25 @@
 """Blind spots: test examples that the network gets wrong in the midst of the class that it takes them for."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import require_whole
+from hashlens.audit.ranked import SHOWN, Column, Ranked
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError
-from hashlens.files import write_columns
 from hashlens.measures.classes import Labels, checked_labels
 from hashlens.measures.knn import nearest_codes
-from hashlens.result import Result
 from hashlens.tables import Table, number, table
 
-SHOWN = 10
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True, eq=False)
-class BlindSpots(Result):
+class BlindSpots(Ranked):
     """m test examples that the network gets wrong, those that their codes tell least from the other class first.
 
     Attributes
@@ -48,9 +47,6 @@ class BlindSpots(Result):
     k: int
     examples: int
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     @property
     def blind(self) -> int:
         """How many of them have no neighbour but of the class that was predicted: the first ones."""
@@ -66,21 +62,8 @@ class BlindSpots(Result):
         order = np.argsort(-counts, kind="stable")
         return [(int(names[0, at]), int(names[1, at]), int(counts[at]), int(blind[at])) for at in order]
 
-    @property
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """What is known of every mistake, by name, in the order of the ranks."""
-        return {
-            "rank": np.arange(1, len(self) + 1),
-            "id": self.ids,
-            "row": self.rows,
-            "label": self.labels,
-            "predicted": self.predicted,
-            "agreement": self.agreement,
-        }
-
-    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
-        """Write a line for each mistake with `columns`; return the path."""
-        return write_columns(path, self.columns, overwrite=overwrite)
+    def _known(self) -> dict[str, Column | None]:
+        return {"label": self.labels, "predicted": self.predicted, "agreement": self.agreement}
 
     def __rich__(self) -> Table:
         rows = [
@@ -93,6 +76,12 @@ class BlindSpots(Result):
         )
         title = f"Blind spots: {self.blind:,} of {len(self):,} mistakes on {self.examples:,} test examples"
         return table(title, ("label", "predicted", "mistakes", "blind"), rows, note, names=2)
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return which classes are taken for which most often."""
+        from hashlens.report.audit_figures import blind_figures
+
+        return blind_figures(self)
 
 
 def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20) -> BlindSpots:

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +12,20 @@ from rich.console import Group, RenderableType
 from hashlens.arguments import require_whole
 from hashlens.audit.linear_cka import LEAST_ROWS, linear_cka
 from hashlens.audit.local_ratio import nearest_others
+from hashlens.audit.ranked import Column, Ranked
 from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError
-from hashlens.files import write_columns
 from hashlens.measures.classes import Labels
 from hashlens.result import Result
 from hashlens.tables import number, table
 
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
+
 Shares = npt.NDArray[np.float64]
-SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class LayerAgreement(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class ModelComparison(Result):
+class ModelComparison(Ranked):
     """What changed between two models, on n examples; those whose neighbourhoods moved most come first.
 
     Attributes
@@ -96,26 +97,13 @@ class ModelComparison(Result):
     predicted_b: Labels | None
     notes: tuple[str, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """What is known of every example, by name, in the order of the ranks."""
-        known = {
-            "rank": np.arange(1, len(self) + 1),
-            "id": self.ids,
-            "row": self.rows,
+    def _known(self) -> dict[str, Column | None]:
+        return {
             "overlap": self.overlap,
             "label": self.labels,
             "predicted_a": self.predicted_a,
             "predicted_b": self.predicted_b,
         }
-        return {name: column for name, column in known.items() if column is not None}
-
-    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
-        """Write a line for each example, most moved first, with `columns`; return the path."""
-        return write_columns(path, self.columns, overwrite=overwrite)
 
     def __rich__(self) -> RenderableType:
         layers = table(
@@ -127,12 +115,14 @@ class ModelComparison(Result):
         )  # fmt: skip
         rows = [("accuracy of the first", number(self.accuracy[0])), ("of the second", number(self.accuracy[1])),
                 ("same predictions", number(self.same_predictions))]  # fmt: skip
-        columns = {name: column[:SHOWN] for name, column in self.columns.items() if name != "row"}
-        moved = [
-            tuple(number(cell.item()) if isinstance(cell, np.floating) else str(cell) for cell in cells)
-            for cells in zip(*columns.values(), strict=True)
-        ]
-        return Group(layers, table("Predictions", ("", ""), rows), table("Moved most", tuple(columns), moved, names=2))
+        names, moved = self._first()
+        return Group(layers, table("Predictions", ("", ""), rows), table("Moved most", names, moved, names=2))
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the agreement layer by layer, and what examples keep of their neighbourhoods."""
+        from hashlens.report.audit_figures import comparison_figures
+
+        return comparison_figures(self)
 
 
 def compare_models(
@@ -191,6 +181,7 @@ def compare_models(
     """
     require_whole(AuditError, "k", k)
     require_whole(AuditError, "bits", bits)
+    require_whole(AuditError, "memory_budget", memory_budget)
     examples = load_data(data)
     reading = Reading(layers, granularity, None, seed, forward, mask, device, batch_size, gates)
     first, second = (observe(model, examples, reading, max(8, memory_budget // len(examples))) for model in (a, b))

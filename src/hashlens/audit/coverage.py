@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,23 +9,20 @@ import numpy.typing as npt
 from rich.console import Group, RenderableType
 
 from hashlens.arguments import require_whole, shortly
+from hashlens.audit.ranked import Column, Ranked
 from hashlens.codes.codes import Codes, concatenate, require_same_code
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed, unpack_bits
 from hashlens.errors import AuditError
-from hashlens.files import write_columns
 from hashlens.measures.determinism import rarefied
 from hashlens.measures.grouping import group_rows
 from hashlens.result import Result
 from hashlens.tables import number, table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
     from hashlens.report.figures import Figure
 
 Rows = npt.NDArray[np.int64]
-SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +56,7 @@ class LayerCoverage(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class NewReach(Result):
+class NewReach(Ranked):
     """m new examples, the one that reaches farthest beyond the known ones first.
 
     Attributes
@@ -80,29 +76,13 @@ class NewReach(Result):
     new_bits: Rows
     new_layers: Rows
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """What is known of every example, by name, in the order of the ranks."""
-        return {
-            "rank": np.arange(1, len(self) + 1),
-            "id": self.ids,
-            "row": self.rows,
-            "new_bits": self.new_bits,
-            "new_layers": self.new_layers,
-        }
-
-    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
-        """Write a line for each new example, farthest first, with `columns`; return the path."""
-        return write_columns(path, self.columns, overwrite=overwrite)
+    def _known(self) -> dict[str, Column | None]:
+        return {"new_bits": self.new_bits, "new_layers": self.new_layers}
 
     def __rich__(self) -> RenderableType:
-        shown = [column[:SHOWN] for name, column in self.columns.items() if name != "row"]
-        rows = [tuple(map(str, cells)) for cells in zip(*shown, strict=True)]
+        names, rows = self._first()
         title = f"{int((self.new_bits > 0).sum()):,} of {len(self):,} new examples reach a unit anew"
-        return table(title, ("rank", "id", "new bits", "new layers"), rows, names=2)
+        return table(title, [name.replace("_", " ") for name in names], rows, names=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,18 +134,10 @@ class Coverage(Result):
         return shown if self.new is None else Group(shown, self.new)
 
     def figures(self) -> "tuple[Figure, ...]":
-        """Return the saturation curve: distinct codes over examples."""
-        from hashlens.report.figures import Lines, Series
+        """Return the saturation curve, and layer by layer what is never reached."""
+        from hashlens.report.audit_figures import coverage_figures
 
-        x, y = self.sample_sizes.astype(float).tolist(), self.expected_distinct.tolist()
-        series = (Series("codes", tuple(x), tuple(y)), Series("a code each", tuple(x), tuple(x)))
-        return (Lines("Saturation", "examples", "distinct codes", series),)
-
-    def plot(self) -> "Canvas":
-        """Draw the saturation curve; a matplotlib figure."""
-        from hashlens.report.plots import draw
-
-        return draw(self.figures())
+        return coverage_figures(self)
 
 
 def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> Coverage:

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Group, RenderableType
 
 from hashlens.audit.layer_choice import ORDINARY_ROWS, LayerScore, LayerSearch, Search, sample_rows, scores_table
-from hashlens.audit.leaks import SHOWN, near_pairs
+from hashlens.audit.leaks import near_pairs
 from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
+from hashlens.audit.ranked import SHOWN
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
 from hashlens.files import write_columns
@@ -19,6 +20,9 @@ from hashlens.measures.determinism import CollisionGroup
 from hashlens.measures.grouping import group_rows
 from hashlens.result import Result
 from hashlens.tables import number, table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +130,12 @@ class Duplicates(Result):
         title = f"Duplicates: {len(self):,} groups"
         columns = ("rank", "examples", "ids", "labels", "ratio")
         return Group(table(title, columns, rows, note), scores_table(self.layers, self.layer))
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return how the ratios lie beside those of ordinary examples."""
+        from hashlens.report.audit_figures import duplicate_figures
+
+        return duplicate_figures(self)
 
 
 def duplicates(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from hashlens.files import write_columns
 from hashlens.measures.classes import Labels, checked_labels
 from hashlens.result import Result
 from hashlens.tables import Table, number, table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 Evidence = Literal["both", "codes", "confidence"]
 EVIDENCE = ("both", "codes", "confidence")
@@ -121,6 +124,12 @@ class LabelIssues(Result):
     def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
         """Write a line for each label, likeliest wrong first, with `columns`; return the path."""
         return write_columns(path, self.columns, overwrite=overwrite)
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the probability that labels are wrong, by rank."""
+        from hashlens.report.audit_figures import label_figures
+
+        return label_figures(self)
 
 
 def label_issues(

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import require_whole
+from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio, nearest_others
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import sample_positions
@@ -111,8 +111,8 @@ class Search:
                 f"k={self.k} neighbours of a row need at least {self.k + 1} rows to search, received {len(known):,}: "
                 "lower k or give more rows"
             )
-        if not self.expected_false > 0:
-            raise AuditError(f"expected_false must be more than 0 rows, received {self.expected_false!r}")
+        if not is_number(self.expected_false) or not 0 < self.expected_false < inf:
+            raise AuditError(f"expected_false must be more than 0 rows, received {shortly(self.expected_false)}")
         names = [layer.name for layer in known.layers]
         if self.layer is not None and self.layer not in names:
             raise AuditError(f"no layer {self.layer!r} in these codes: {nearest(self.layer, names)}")

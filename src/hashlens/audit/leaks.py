@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from hashlens.audit.layer_choice import LayerScore, LayerSearch, Search, scores_table
 from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
+from hashlens.audit.ranked import SHOWN
 from hashlens.audit.splits import train_and_test
 from hashlens.codes.codes import Codes
 from hashlens.files import write_columns
@@ -18,7 +19,8 @@ from hashlens.measures.classes import Labels
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
 
-SHOWN = 10
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +152,12 @@ class Leaks(Result):
             table(f"Leaks: {self.suspected:,} suspected of {len(self):,} test examples", columns, rows, note, names=3),
             scores_table(self.layers, self.layer),
         )
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return how the ratios lie beside those of ordinary examples."""
+        from hashlens.report.audit_figures import leak_figures
+
+        return leak_figures(self)
 
 
 def leaks(

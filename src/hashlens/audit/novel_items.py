@@ -1,22 +1,22 @@
 """Novel items: new examples in the order of their novelty."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.files import write_columns
-from hashlens.result import Result
+from hashlens.audit.ranked import SHOWN, Column, Ranked
 from hashlens.tables import Table, number, table
 
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
+
 Scores = npt.NDArray[np.float64]
-SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
-class NovelItems(Result):
+class NovelItems(Ranked):
     """n new examples, the most novel first.
 
     Attributes
@@ -46,29 +46,13 @@ class NovelItems(Result):
     false_alarm_rate: float
     calibration: str
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     @property
     def novel(self) -> int:
         """How many examples are called novel: the first ones."""
         return int((self.scores > self.threshold).sum())
 
-    @property
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """What is known of every example, by name, in the order of the ranks."""
-        return {
-            "rank": np.arange(1, len(self) + 1),
-            "id": self.ids,
-            "row": self.rows,
-            "score": self.scores,
-            "p_value": self.p_values,
-            "novel": self.scores > self.threshold,
-        }
-
-    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
-        """Write a line for each example, most novel first, with `columns`; return the path."""
-        return write_columns(path, self.columns, overwrite=overwrite)
+    def _known(self) -> dict[str, Column | None]:
+        return {"score": self.scores, "p_value": self.p_values, "novel": self.scores > self.threshold}
 
     def __rich__(self) -> Table:
         title = f"{self.novel:,} of {len(self):,} examples novel"
@@ -83,3 +67,9 @@ class NovelItems(Result):
             )
         ]
         return table(title, ("rank", "id", "score", "p", "novel"), rows, note, names=2)
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return how the scores lie, and where novelty begins."""
+        from hashlens.report.audit_figures import novel_figures
+
+        return novel_figures(self)

@@ -170,7 +170,13 @@ class Novelty:
         A score lies above ``threshold(rate)`` exactly where its p-value is `rate` or less.
         """
         known = self._calibration(self.per_class if predicted is None else predicted)
-        reached = len(known) - np.searchsorted(known, np.asarray(scores, np.float64), side="left")
+        try:
+            given = np.asarray(scores, np.float64)
+        except (TypeError, ValueError) as error:
+            raise AuditError(f"scores must be numbers, received {shortly(scores)}") from error
+        if np.isnan(given).any():
+            raise AuditError("scores must be numbers, received NaN among them")
+        reached = len(known) - np.searchsorted(known, given, side="left")
         return (1 + reached) / (len(known) + 1)
 
     def novel(

@@ -13,6 +13,7 @@ from hashlens.cli.index import index
 from hashlens.cli.measure import measure
 from hashlens.cli.options import Stopped
 from hashlens.cli.regions import regions
+from hashlens.cli.report import report
 from hashlens.cli.reproduce import reproduce
 from hashlens.cli.study import study
 from hashlens.cli.train import train
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, measure, encode, audit, reproduce):
+for command in (demo, train, measure, encode, audit, reproduce, report):
     app.command()(command)
 app.add_typer(study, name="study")
 app.add_typer(regions, name="regions")
@@ -61,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     debug = "--debug" in arguments
     try:
-        status = int(app(list(arguments), standalone_mode=False) or 0)
+        status = int(app(list(arguments), standalone_mode=False, obj=list(arguments)) or 0)
         # Some releases of Typer return this in place of raising KeyboardInterrupt.
         return _say("stopped", STOPPED) if status == STOPPED else status
     except HashlensError as error:

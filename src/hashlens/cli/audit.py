@@ -1,5 +1,8 @@
 """``hashlens audit``: whether a test accuracy can be trusted."""
 
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +53,7 @@ def audit(
     found = hl.audit(
         open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size
     )
+    found = replace(found, command=_command(model, weights, data, test, layers, batch_size, seed))
     write_json(found, json)
     if html is not None:
         found.to_html(html)
@@ -61,3 +65,15 @@ def audit(
             tell(f"{what}: {written}")
     if html is None:
         tell("a page with the examples to look at: add --html audit.html")
+
+
+def _command(
+    model: str, weights: Path | None, data: str, test: str, layers: Sequence[str] | None, batch_size: int, seed: int
+) -> str:
+    """Return the command that gives the same numbers."""
+    words = ["hashlens", "audit", model, "--data", data, "--test", test]
+    for layer in layers or ():
+        words += ["--layers", layer]
+    if weights is not None:
+        words += ["--weights", str(weights)]
+    return shlex.join([*words, "--batch-size", str(batch_size), "--seed", str(seed)])

@@ -1,5 +1,6 @@
 """``hashlens measure``: a network's encoding properties, controls and regime."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from hashlens.cli.options import (
     Source,
     Threads,
     Weights,
+    as_typed,
     check_outputs,
     open_model,
     set_threads,
@@ -29,6 +31,7 @@ from hashlens.cli.options import (
 
 
 def measure(
+    context: typer.Context,
     model: Model,
     data: Annotated[str, typer.Option(help=f"What it was trained on: {Source}, ...")],
     test: Annotated[str, typer.Option(help="Data that it has not seen.")],
@@ -40,6 +43,7 @@ def measure(
     logistic: Annotated[str, typer.Option(help="multinomial, or one-vs-one (the paper's).")] = "multinomial",
     controls: Annotated[bool, typer.Option(help="Measure the controls too.")] = True,
     memory: Annotated[float, typer.Option(help="GiB for codes and features; wider ones are sampled.")] = 2.0,
+    projection: Annotated[str, typer.Option(help="How the page maps the codes: pca, or umap.")] = "pca",
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -70,7 +74,9 @@ def measure(
         logistic=logistic,  # type: ignore[arg-type]
         controls=controls,
         memory_budget=int(memory * 2**30),
+        projection=projection,  # type: ignore[arg-type]
     )
+    measured = replace(measured, command=as_typed(context))
     write_json(measured, json)
     if html is not None:
         measured.to_html(html)

@@ -1,6 +1,7 @@
 """Options that mean the same in every command."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +73,12 @@ def tell(message: str) -> None:
     """Say something beside the result, on standard error, if somebody is there to read it."""
     if sys.stderr.isatty():
         Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(message, style="dim")
+
+
+def as_typed(context: typer.Context) -> str:
+    """Return the command line, quoted so that a shell reads it again; empty where the command was not run by one."""
+    arguments = context.find_root().obj
+    return "" if arguments is None else shlex.join(["hashlens", *arguments])
 
 
 def write_json(result: Result, path: Path | None) -> None:

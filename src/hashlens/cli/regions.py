@@ -149,14 +149,12 @@ def plane(
     """Cut a plane into linear regions, all of them. A network of two inputs needs no data."""
     from hashlens.data import load_data
     from hashlens.regions import plane as partition
-    from hashlens.report.plane_page import check_plotly, write_plane_page
+    from hashlens.report.plane_page import write_plane_page
     from hashlens.report.region_tables import PlaneTable
     from hashlens.report.regions import check_colouring, plane_figure
 
     check_colouring(colour)
     _check_picture(out, (*PICTURES, PAGE))
-    if out is not None and out.suffix.lower() == PAGE:
-        check_plotly()
     if through is not None and pca is not None:
         raise DataError("give --through three examples or --pca a number of them, not both")
     if data is None and (through is not None or pca is not None):

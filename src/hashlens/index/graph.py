@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hashlens.codes.packing import Packed
+from hashlens.errors import IndexFault
 from hashlens.index.exact import Distances, Numbers
 from hashlens.index.library import load_faiss
 from hashlens.index.rows import Rows
@@ -11,6 +12,8 @@ from hashlens.index.searcher import checked_options
 
 FILE = "graph.faiss"
 LINKS, BUILD_EFFORT, EFFORT = 32, 80, 64
+MOST_LINKS = 1024
+"""More would take a row 8 KiB and more, for nothing."""
 
 
 class Graph:
@@ -43,7 +46,7 @@ class Graph:
         rows : Rows
             They are not added yet.
         links : int, optional
-            Neighbours of a row in the graph, 32 by default, twice as many on the lowest level.
+            Neighbours of a row in the graph, 32 by default and 1,024 at most, twice as many on the lowest level.
         build_effort : int, optional
             Candidates kept while a row is linked, 80 by default.
         effort : int, optional
@@ -54,10 +57,13 @@ class Graph:
         faiss = load_faiss()
 
         options = checked_options("hnsw", given, {"links": 2, "build_effort": 1, "effort": 1, "seed": 0})
-        index = faiss.IndexBinaryHNSW(rows.row_bytes * 8, options["links"] or LINKS)
+        links = options["links"] or LINKS
+        if links > MOST_LINKS:
+            raise IndexFault(f"links must be at most {MOST_LINKS:,}, received {links:,}")
+        index = faiss.IndexBinaryHNSW(rows.row_bytes * 8, links)
         index.hnsw.efConstruction = options["build_effort"] or BUILD_EFFORT
         seed = options["seed"] or 0
-        index.hnsw.rng = faiss.RandomGenerator(seed)
+        index.hnsw.rng = faiss.RandomGenerator(seed % (1 << 63))
         return cls(index, options["effort"] or EFFORT, seed)
 
     @property
@@ -71,7 +77,8 @@ class Graph:
 
     def search(self, queries: Packed, k: int, effort: int) -> tuple[Distances, Numbers]:
         """Walk the graph; see :class:`~hashlens.index.searcher.Searcher`."""
-        self.index.hnsw.efSearch = max(effort, k)
+        # Room for all candidates is taken at once: more of them than rows would only take memory.
+        self.index.hnsw.efSearch = max(min(effort, self.most), k)
         distances, numbers = self.index.search(queries, k)
         return distances, numbers
 

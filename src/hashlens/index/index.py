@@ -226,8 +226,7 @@ class Index:
         """
         rows, exact = self._rows.narrowed(layers), self._searcher is None or layers is not None
         packed = rows.matching(queries)
-        self._check_k(k)
-        self._check_effort(effort, exact)
+        k, effort = self._checked_k(k), self._checked_effort(effort, exact)
         wanted = k if weights is None else self._candidates(k, candidates)
         if weights is None and candidates is not None:
             raise IndexFault("candidates are ranked again by weights: give weights= too, or no candidates=")
@@ -284,8 +283,7 @@ class Index:
         seed : int
             Of their choice.
         """
-        self._check_k(k)
-        self._check_effort(effort, self._searcher is None)
+        k, effort = self._checked_k(k), self._checked_effort(effort, self._searcher is None)
         packed = sampled_queries(self._rows.matching(queries), sample, seed)
         return 1.0 if self._searcher is None else self._recall(packed, k)(effort or self._searcher.effort)
 
@@ -306,7 +304,7 @@ class Index:
         """
         if self._searcher is None:
             raise IndexFault("an exact index finds everything: there is nothing to tune")
-        self._check_k(k)
+        k = self._checked_k(k)
         packed = sampled_queries(self._rows.matching(queries), sample, seed)
         self._searcher.effort = least_effort(self._recall(packed, k), self._searcher.most, recall)
         return self._searcher.effort
@@ -360,17 +358,20 @@ class Index:
         if len(self) == 0:
             raise IndexFault("the index is empty: add codes before searching")
 
-    def _check_k(self, k: int) -> None:
+    def _checked_k(self, k: int) -> int:
         self._check_rows()
         require_whole(IndexFault, "k", k)
         if k > len(self):
             raise IndexFault(f"k must be at most the {len(self):,} rows of the index, received {k:,}")
+        return int(k)
 
-    def _check_effort(self, effort: int | None, exact: bool) -> None:
-        if effort is not None:
-            if exact:
-                raise IndexFault("exact search looks at every row and takes no effort=: leave it out")
-            require_whole(IndexFault, "effort", effort)
+    def _checked_effort(self, effort: int | None, exact: bool) -> int | None:
+        if effort is None:
+            return None
+        if exact:
+            raise IndexFault("exact search looks at every row and takes no effort=: leave it out")
+        require_whole(IndexFault, "effort", effort)
+        return int(effort)
 
 
 def _searcher(kind: str, rows: Rows, options: dict[str, Any]) -> Searcher | None:

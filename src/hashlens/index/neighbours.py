@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from hashlens.files import write_columns
 from hashlens.result import Result
 from hashlens.tables import Table, table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 SHOWN_QUERIES, SHOWN_NEIGHBOURS = 10, 5
 
@@ -70,6 +73,12 @@ class Neighbours(Result):
             },
             overwrite=overwrite,
         )
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return how far the nearest and the last of the rows found lie."""
+        from hashlens.report.search_figures import neighbour_figures
+
+        return neighbour_figures(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ class Rows:
         """Return the rows of some codes, of the layers that match some glob."""
         if not isinstance(codes, Codes):
             raise IndexFault(
-                f"an index is made of Codes (hl.encode, Codes.load or Codes.from_bits), not of {_kind(codes)}"
+                f"an index is made of Codes (hl.encode, Codes.load or Codes.from_bits), received {type(codes).__name__}"
             )
         rows = cls((codes,), codes.layers, checked_ids(codes, ids)).narrowed(layers)
         if rows.code_bits == 0:
@@ -85,7 +85,7 @@ class Rows:
         """Return the same rows with only the layers that match some glob and no ``!glob``; all of them for None."""
         if layers is None:
             return self
-        if isinstance(layers, str) or not all(isinstance(glob, str) for glob in layers):
+        if not _are_names(layers):
             raise IndexFault(f"layers must be a list of names or globs, received {shortly(layers)}")
         chosen = [layer for layer in self.layers if selected(layer.name, layers)]
         if not chosen:
@@ -108,8 +108,8 @@ class Rows:
         """Return the rows of `codes` with the layers of these rows only."""
         if not isinstance(codes, Codes):
             raise IndexFault(
-                f"what is searched for or added must be Codes (hl.encode, Codes.load or Codes.from_bits), "
-                f"not {_kind(codes)}"
+                "what is searched for or added must be Codes (hl.encode, Codes.load or Codes.from_bits), received "
+                f"{type(codes).__name__}"
             )
         own = {layer.name for layer in self.layers}
         layers = lay_out([layer for layer in codes.layers if layer.name in own])
@@ -185,15 +185,15 @@ def _gathered(packed: Packed, columns: Sequence[slice]) -> Packed:
     return np.concatenate([packed[:, place] for place in columns], axis=1)
 
 
+def _are_names(layers: object) -> bool:
+    return isinstance(layers, (list, tuple)) and all(isinstance(glob, str) for glob in layers)
+
+
 def _small(*parts: Codes) -> bool:
     """Return whether parts are so small, and so alike, that one is better than many."""
     mapped = any(isinstance(part.packed, np.memmap) for part in parts)
     layouts = {tuple(layer.name for layer in part.layers) for part in parts}
     return not mapped and len(layouts) == 1 and sum(part.packed.nbytes for part in parts) <= BLOCK_BYTES
-
-
-def _kind(thing: object) -> str:
-    return f"a {type(thing).__name__}"
 
 
 def checked_ids(codes: Codes, ids: npt.ArrayLike | None) -> Ids:
@@ -204,10 +204,15 @@ def checked_ids(codes: Codes, ids: npt.ArrayLike | None) -> Ids:
     IndexFault
         If they are neither, repeat, or are not one for each row.
     """
-    given = np.asarray(codes.ids if ids is None else ids)
+    try:
+        given = np.asarray(codes.ids if ids is None else ids)
+    except ValueError as error:  # lists of several lengths
+        raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {shortly(ids)}") from error
     if given.shape != (len(codes),):
         raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {given.shape}")
     if given.dtype.kind in "iu":
+        if len(given) and int(given.max()) > np.iinfo(np.int64).max:
+            raise IndexFault(f"ids must be numbers below 2**63, received {given.max()}: give them as strings")
         given = given.astype(np.int64, copy=False)
     elif given.dtype.kind != "U" and not (given.dtype == object and all(isinstance(one, str) for one in given)):
         raise IndexFault(f"ids must be whole numbers or strings, received {given.dtype}")

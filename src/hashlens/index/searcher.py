@@ -43,7 +43,7 @@ class Searcher(Protocol):
         ...
 
 
-def checked_options(kind: str, given: dict[str, Any], known: dict[str, int]) -> dict[str, Any]:
+def checked_options(kind: str, given: dict[str, Any], known: dict[str, int]) -> dict[str, int | None]:
     """Return the options of a kind of index with those given, None for what depends on the rows.
 
     Parameters
@@ -61,4 +61,4 @@ def checked_options(kind: str, given: dict[str, Any], known: dict[str, int]) -> 
             raise IndexFault(f"an index of kind {kind!r} has no option {name!r}: {hint}")
         if value is not None:
             require_whole(IndexFault, name, value, known[name])
-    return {name: given.get(name) for name in known}
+    return {name: None if given.get(name) is None else int(given[name]) for name in known}

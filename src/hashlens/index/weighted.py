@@ -1,5 +1,6 @@
 """Weighted layers: candidates of the plain search, ranked again by the weighted Hamming distance."""
 
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,7 @@ from hashlens.index.exact import Numbers
 from hashlens.index.rows import BLOCK_BYTES, Rows
 
 Weights = npt.NDArray[np.float64]
+LARGEST = sys.float_info.max
 
 
 def layer_weights(rows: Rows, weights: Mapping[str, float]) -> Weights:
@@ -28,7 +30,7 @@ def layer_weights(rows: Rows, weights: Mapping[str, float]) -> Weights:
     for name, weight in weights.items():
         if name not in names:
             raise IndexFault(f"weights name a layer {shortly(name)} that is not searched: {nearest(name, names)}")
-        if not is_number(weight) or not 0 <= weight < np.inf:
+        if not is_number(weight) or not 0 <= weight <= LARGEST:
             raise IndexFault(
                 f"the weight of layer {name!r} must be a finite number, 0 or more, received {shortly(weight)}"
             )

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from itertools import chain
 from operator import index
 from typing import Any, cast
@@ -18,6 +17,7 @@ from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
 from hashlens.data.examples import Examples
 from hashlens.errors import HashlensError, MeasureError
+from hashlens.index.library import load_faiss
 from hashlens.integrations.history import CodeHistory, CodeReading
 from hashlens.integrations.probe import load_probe
 from hashlens.measures import knn_accuracy, redundancy_ratio
@@ -113,8 +113,7 @@ class CodeMonitor:
         self._write = _writer(log)
         self._reading = Reading(layers, granularity, bits, seed, forward, mask, None, batch_size, gates)
         self._probe = load_probe(train_probe, test_probe, probe_size, batch_size, k)
-        for needed in ("faiss", "torch._dynamo"):  # a second or so, which the first reading would be charged with
-            import_module(needed)
+        load_faiss()  # now: the first reading would be charged with it
         self._readings: list[CodeReading] = []
         self._step: int | None = None
         self._started: float | None = None

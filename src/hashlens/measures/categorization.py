@@ -6,9 +6,16 @@ from rich.console import RenderableType
 
 from hashlens.codes.codes import Codes
 from hashlens.measures.classes import Classes, checked_labels
-from hashlens.measures.knn import check_k
+from hashlens.measures.knn import Distances, Rows, check_k
 from hashlens.measures.logistic import LogisticMethod, accuracy_tolerance, logistic_regression
-from hashlens.measures.prepared import cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
+from hashlens.measures.prepared import (
+    Prepared,
+    cluster_accuracies,
+    knn_train_accuracy,
+    nearest_train,
+    prepare,
+    voted_accuracy,
+)
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
 
@@ -115,26 +122,59 @@ def categorization(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    train_labels = checked_labels(train.labels, len(train), "categorization of train codes")
-    test_labels = checked_labels(test.labels, len(test), "categorization of test codes")
-    classes = len(Classes.of(train_labels, "categorization"))
-    check_k(k, len(train))
+    require_labelled_classes(train, test, k)
     prepared = prepare(train, test, memory_budget, seed)
+    near = nearest_train(prepared, k)
+    return categorize(prepared, *near, logistic, seed, restarts, leave_one_out)
+
+
+def require_labelled_classes(train: Codes, test: Codes, k: int) -> None:
+    """Raise MeasureError unless both have labels, train has two classes or more, and `k` neighbours."""
+    train_labels = checked_labels(train.labels, len(train), "categorization of train codes")
+    checked_labels(test.labels, len(test), "categorization of test codes")
+    Classes.of(train_labels, "categorization")
+    check_k(k, len(train))
+
+
+def categorize(
+    prepared: Prepared,
+    distances: Distances,
+    neighbours: Rows,
+    logistic: LogisticMethod = "multinomial",
+    seed: int = 0,
+    restarts: int = 64,
+    leave_one_out: bool = False,
+) -> Categorization:
+    """Measure how well prepared codes tell classes apart, where the nearest neighbours are known already.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Labelled codes of n train and m test examples.
+    distances, neighbours : numpy.ndarray
+        ``(m, k)``: of the k nearest train examples of each test example.
+    logistic, seed, restarts, leave_one_out
+        As in :func:`categorization`.
+    """
+    train_labels, test_labels = prepared.codes.train.labels, prepared.codes.test.labels
+    assert train_labels is not None
+    assert test_labels is not None
+    classes = len(Classes.of(train_labels, "categorization"))
     rows = prepared.rows
-    model = logistic_regression(rows.train, train_labels, logistic, tolerance=accuracy_tolerance(len(train)))
+    model = logistic_regression(rows.train, train_labels, logistic, tolerance=accuracy_tolerance(len(train_labels)))
     clusters = Split(
         cluster_accuracies(rows.train, train_labels, classes, restarts, seed),
         cluster_accuracies(rows.test, test_labels, classes, restarts, seed),
     )
     return Categorization(
-        knn=knn_test_accuracy(prepared, k),
+        knn=voted_accuracy(prepared, distances, neighbours),
         logistic=model.accuracy(rows.test, test_labels),
         logistic_method=logistic,
         kmeans_purity=Split(clusters.train[0], clusters.test[0]),
         kmeans_hungarian=Split(clusters.train[1], clusters.test[1]),
-        knn_train=knn_train_accuracy(prepared, k) if leave_one_out else None,
+        knn_train=knn_train_accuracy(prepared, distances.shape[1]) if leave_one_out else None,
         logistic_train=model.accuracy(rows.train, train_labels),
-        code_bits=train.code_bits,
+        code_bits=prepared.code_bits,
         informative_bits=prepared.informative_bits,
         bits_used=prepared.bits_used,
         sampled=prepared.sampled,

@@ -6,11 +6,18 @@ import torch
 
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError
-from hashlens.measures.classes import Labels
+from hashlens.measures.classes import Labels, checked_labels
 from hashlens.measures.clustering_accuracy import hungarian_accuracy, purity
 from hashlens.measures.features import FLOAT_BYTES, range_scaled
 from hashlens.measures.kmeans import kmeans
-from hashlens.measures.knn import knn_accuracy, knn_accuracy_features, knn_accuracy_leave_one_out
+from hashlens.measures.knn import (
+    Distances,
+    Rows,
+    knn_accuracy_leave_one_out,
+    nearest_codes,
+    nearest_features,
+    vote,
+)
 from hashlens.result import Split
 
 KMEANS_BITS = 4096
@@ -23,6 +30,7 @@ class Prepared:
 
     codes: Split[Codes]
     features: Split[torch.Tensor] | None
+    code_bits: int
     informative_bits: int
     bits_used: int
     sampled: bool = False
@@ -60,7 +68,7 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
         features = Split(*range_scaled(train.values, test.values))
         columns = features.train.shape[1]
         note = f"{columns:,} real-valued channels in place of bits, scaled by their range on train; K-NN is Euclidean."
-        return Prepared(codes, features, bits, columns, notes=(note,))
+        return Prepared(codes, features, train.code_bits, bits, columns, notes=(note,))
     if bits == 0:
         raise MeasureError(
             f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows apart"
@@ -68,21 +76,32 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
     fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
     narrowed = (f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}.",) if bits > KMEANS_BITS < fit else ()
     if bits <= fit:
-        return Prepared(codes, None, bits, bits, notes=narrowed)
+        return Prepared(codes, None, train.code_bits, bits, bits, notes=narrowed)
     sampled = Split(codes.train.sample_bits(fit, seed), codes.test.sample_bits(fit, seed))
     note = (
         f"Measured on {fit:,} of {bits:,} informative bits, drawn with seed {seed}: all of them would take "
         f"{bits / fit * memory_budget / 2**30:.3g} GiB, more than the memory budget of {memory_budget / 2**30:.3g} GiB."
     )
-    return Prepared(sampled, None, bits, fit, True, (note, *narrowed))
+    return Prepared(sampled, None, train.code_bits, bits, fit, True, (note, *narrowed))
+
+
+def nearest_train(prepared: Prepared, k: int) -> tuple[Distances, Rows]:
+    """Return distances to, and rows of, the k train rows nearest to each test row, ``(m, k)`` each."""
+    if prepared.features is None:
+        return nearest_codes(prepared.codes.test, prepared.codes.train, k)
+    return nearest_features(prepared.features.test, prepared.features.train, k)
 
 
 def knn_test_accuracy(prepared: Prepared, k: int) -> float:
     """Return the accuracy of K-NN on test."""
-    codes, features = prepared.codes, prepared.features
-    if features is None:
-        return knn_accuracy(codes.test, codes.train, k)
-    return knn_accuracy_features(features.test, codes.test.labels, features.train, codes.train.labels, k)
+    return voted_accuracy(prepared, *nearest_train(prepared, k))
+
+
+def voted_accuracy(prepared: Prepared, distances: Distances, neighbours: Rows) -> float:
+    """Return the share of test rows whose nearest train rows, found already, vote for their label."""
+    expected = checked_labels(prepared.codes.test.labels, len(prepared.codes.test), "K-NN")
+    known = checked_labels(prepared.codes.train.labels, len(prepared.codes.train), "K-NN")
+    return float((vote(distances, known[neighbours]) == expected).mean())
 
 
 def knn_train_accuracy(prepared: Prepared, k: int) -> float:

@@ -48,7 +48,7 @@ class Separation(Result):
     layers : tuple of LayerSeparation
         Of each layer.
     edges : numpy.ndarray
-        float64 ``(bins + 1,)``: edges of the histograms, as shares of the bits.
+        float64 ``(bins + 1,)``: edges of the histograms, as shares of the bits, halfway between possible distances.
     within_histogram, between_histogram : numpy.ndarray
         float64 ``(bins,)``: share of the sampled pairs in each bin.
     separability : float
@@ -88,7 +88,7 @@ def separation(
     labels : array of int, optional
         ``(n,)``; those of the codes by default.
     bins : int
-        Bins of the histograms, over the distances from 0 to all bits.
+        Bins of the histograms at most, over the distances that occur; each holds equally many possible distances.
     pairs : int
         Pairs of each kind to sample for the histograms.
     seed : int
@@ -116,12 +116,13 @@ def separation(
     )
     overall = LayerSeparation("all", codes.code_bits, float(within_bits.mean()), float(between_bits.mean()))
     near, far = sampled_distances(codes, classes, pairs, numpy_generator(seed, "separation"))
+    edges = _edges(min(near.min(), far.min()), max(near.max(), far.max()), bins)
     return Separation(
         overall=overall,
         layers=layers,
-        edges=np.linspace(0, 1, bins + 1),
-        within_histogram=_histogram(near, codes.code_bits, bins),
-        between_histogram=_histogram(far, codes.code_bits, bins),
+        edges=edges / codes.code_bits,
+        within_histogram=np.histogram(near, edges)[0] / pairs,
+        between_histogram=np.histogram(far, edges)[0] / pairs,
         separability=_separability(near, far),
         pairs=pairs,
     )
@@ -176,10 +177,10 @@ def _distances(codes: Codes, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64])
     return np.concatenate(parts)
 
 
-def _histogram(distances: npt.NDArray[np.int64], bits: int, bins: int) -> npt.NDArray[np.float64]:
-    # In integers, so that a distance on an edge falls in the bin above it whatever the rounding of the edge.
-    binned = np.minimum(distances * bins // bits, bins - 1)
-    return np.bincount(binned, minlength=bins) / len(distances)
+def _edges(least: int, most: int, bins: int) -> npt.NDArray[np.float64]:
+    """Return edges of bins that hold equally many whole distances each, from the least to the most that occur."""
+    step = -(-(most - least + 1) // bins)
+    return np.arange(least, most + step + 1, step, dtype=np.float64) - 0.5
 
 
 def _separability(near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]) -> float:

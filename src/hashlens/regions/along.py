@@ -20,6 +20,8 @@ from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.rounding import tolerances
 from hashlens.regions.units import Unit, Units
+from hashlens.result import Result, plain
+from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,10 +31,12 @@ CACHE = 16
 """Pieces are counted with this part of the memory that a pass may have: in a processor's caches it is faster."""
 ROOM = 16
 """Pieces may become this many times as many before they go on in parts."""
+SHOWN = 20
+"""Rows of a table on the screen."""
 
 
 @dataclass(frozen=True, eq=False)
-class Along:
+class Along(Result):
     """The pieces of n segments from a to b, in order: first those of segment 0, from a to b, then those of segment 1.
 
     Attributes
@@ -100,6 +104,33 @@ class Along:
         piece = int(self.after[breakpoint])
         before, behind = self.codes.unpack(slice(piece - 1, piece + 1))
         return tuple(unit for unit in Units(self.codes.layers, np.flatnonzero(before != behind)) if unit is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return of each piece its segment, where it is, and the unit that flips where it begins, as plain values."""
+        names = {"segments": len(self.a), "segment": self.segment, "start": self.start, "end": self.end}
+        return {"kind": type(self).__name__, "schema_version": self.schema_version, **plain(names),
+                "units": self._unit_names()}  # fmt: skip
+
+    def __rich__(self) -> Table:
+        columns = (self.segment.tolist(), self.start.tolist(), self.end.tolist(), self.lengths.tolist(),
+                   self._unit_names())  # fmt: skip
+        rows = [
+            (str(segment), f"{start:.6f}", f"{end:.6f}", f"{length:.4g}", unit or "")
+            for segment, start, end, length, unit in zip(*(column[:SHOWN] for column in columns), strict=True)
+        ]
+        segments = "1 segment" if len(self.a) == 1 else f"{len(self.a):,} segments"
+        pieces = "1 linear piece" if len(self) == 1 else f"{len(self):,} linear pieces"
+        return table(
+            f"{pieces} of {segments}", ("segment", "from", "to", "length", "unit that flips at its start"), rows,
+            f"The first {SHOWN} pieces." if len(self) > SHOWN else "",
+        )  # fmt: skip
+
+    def _unit_names(self) -> list[str | None]:
+        """Return the unit that flips where each piece begins; None for the first of a segment."""
+        names: list[str | None] = [None] * len(self)
+        for piece, unit in zip(self.after.tolist(), self.units, strict=True):
+            names[piece] = None if unit is None else str(unit)
+        return names
 
     def plot(self, segment: int = 0) -> "Figure":
         """Draw the outputs along one segment, straight on each piece; a matplotlib figure."""

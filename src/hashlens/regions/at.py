@@ -71,6 +71,7 @@ class Radius(Result):
         """Return the fields as plain numbers and names of units; the norm is "2" or "inf": JSON has no infinity."""
         units = [None if unit is None else str(unit) for unit in self.units]
         return {
+            "kind": type(self).__name__,
             "schema_version": self.schema_version,
             "norm": f"{self.norm:g}",
             "distance": plain(self.distance),

@@ -68,7 +68,7 @@ def nearest_boundary(program: Program, x: Tensor, states: list[Tensor], norm: fl
             rows = slice(start, start + step)
             parts.append(distances(program, x[rows], [of[rows] for of in states], DUAL[norm]))
         distance, bit = (torch.cat(of) for of in zip(*parts, strict=True))
-    return distance, bit
+    return distance.abs(), bit  # no -0 of a unit that is zero and off
 
 
 def unit_vectors(program: Program, start: int, stop: int) -> Tensor:

@@ -48,7 +48,7 @@ class Chord(Result):
         ends = {"start_units": self.start_units, "end_units": self.end_units}
         names = {name: [None if unit is None else str(unit) for unit in units] for name, units in ends.items()}
         numbers = {name: plain(getattr(self, name)) for name in ("start", "end", "length", "on_boundary")}
-        return {"schema_version": self.schema_version, **numbers, **names}
+        return {"kind": type(self).__name__, "schema_version": self.schema_version, **numbers, **names}
 
 
 def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torch.dtype = torch.float64) -> Chord:

@@ -239,7 +239,13 @@ class Plane(Result):
         counts = {"count": self.count, "edges": len(self.edges[0]), "vertices": len(self.vertices)}
         faces = {"areas": self.areas, "classes": self.classes, "gradient_norms": self.gradient_norms}
         lists = {name: of.tolist() for name, of in faces.items()}
-        return {"schema_version": self.schema_version, **counts, "box": list(self.box), **lists}
+        return {
+            "kind": type(self).__name__,
+            "schema_version": self.schema_version,
+            **counts,
+            "box": list(self.box),
+            **lists,
+        }
 
     def __rich__(self) -> RenderableType:
         left, right, bottom, top = self.box
@@ -305,6 +311,8 @@ def plane(
     """
     if not isinstance(max_regions, int) or max_regions < 1:
         raise DataError(f"max_regions must be a whole number from 1 on, received {max_regions!r}")
+    from hashlens.regions.compiling import compiling
+
     flat = _slice(box, origin, directions, through, pca)
     with torch.no_grad():
         program = (
@@ -316,7 +324,7 @@ def plane(
             expected, got = tuple(program.input_shape), tuple(flat.origin.shape)
             raise DataError(f"the plane is one of inputs {got}, but the network was traced for {expected}")
         mesh = Mesh.rectangle(*flat.box)
-        with bar("regions") as advance:
+        with bar("regions") as advance, compiling():
             leaves = list(partition(program, flat, mesh, max_regions, advance))
     faces, packed, values, slopes = zip(*leaves, strict=True)
     order = np.argsort(np.concatenate(faces))

@@ -60,8 +60,24 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """Values with the intervals around them, top to bottom, on an axis that shows their differences, not zero."""
+
+    title: str
+    x_label: str
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+    ends: tuple[tuple[float, float], ...]
+    number: str = "{:.3f}"
+
+
+@dataclass(frozen=True)
 class Histogram:
-    """Shares of several samples in the same bins; `y_label` says what they are shares of."""
+    """Shares of several samples in the same bins; `y_label` says what they are shares of.
+
+    `mark` is a place on the axis, as a threshold, and `mark_name` what it is. Where `least` is given, shares are on a
+    logarithmic axis that begins there.
+    """
 
     title: str
     x_label: str
@@ -69,6 +85,9 @@ class Histogram:
     shares: tuple[tuple[str, tuple[float, ...]], ...]
     y_label: str = "share of pairs"
     log_x: bool = False
+    mark: float | None = None
+    mark_name: str = ""
+    least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -221,4 +240,63 @@ class PlaneMap:
         return len(self.shade)
 
 
-Figure = Lines | Bars | Histogram | PhaseMap | RegimeShares | Pieces | PlaneMap
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """Examples as points, coloured by group.
+
+    Attributes
+    ----------
+    x, y : numpy.ndarray
+        ``(n,)``.
+    group : numpy.ndarray
+        ``(n,)``: the position of each point's group in `groups`, -1 for none.
+    groups : tuple of str
+        Names of the groups.
+    texts : tuple of str
+        What is said of each point.
+    images : tuple of int
+        Places of the points' images in the sprite of a page; empty where there are none.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    x: Floats
+    y: Floats
+    group: Ints
+    groups: tuple[str, ...]
+    texts: tuple[str, ...]
+    images: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images side by side, each under its name.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What each panel shows.
+    panels : tuple of numpy.ndarray
+        ``(h, w, 3)`` from 0 to 1, or ``(h, w)`` for grey ones.
+    low, high : str
+        What the ends of the colours stand for; empty where they stand for nothing.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    panels: tuple[Floats, ...]
+    low: str = ""
+    high: str = ""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text, each word on the colour of what it counts for, from -1 to 1."""
+
+    title: str
+    words: tuple[str, ...]
+    weights: tuple[float, ...]
+
+
+Figure = Lines | Bars | Intervals | Histogram | PhaseMap | RegimeShares | Pieces | PlaneMap | Scatter | Pixels | Words

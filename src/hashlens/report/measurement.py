@@ -1,100 +1,215 @@
-"""The figures and the page of a measurement."""
+"""The page of a measurement: the verdict first, then the numbers, then the examples to look at."""
 
-import base64
-import io
-from pathlib import Path
+import numpy as np
 
-from hashlens.files import written_whole
+from hashlens.codes.provenance import Provenance
+from hashlens.exhibits import COLLISIONS, SHOWN, Collision, Exhibits
 from hashlens.measurement import Measurement
-from hashlens.report.figures import Bars, Figure, Histogram, Lines, Series
-from hashlens.report.plots import draw
-from hashlens.version import __version__
+from hashlens.measures.knn import Rows
+from hashlens.report.measurement_figures import (
+    accuracies,
+    bits,
+    class_name,
+    code_map,
+    distance_table,
+    distances,
+    layer_figures,
+    redundancy,
+)
+from hashlens.report.page import Block, Chart, Gallery, Item, Page, Section, charts
+from hashlens.report.sprite import Sprite
+from hashlens.result import Split
+from hashlens.tables import Table, table
+
+Pictures = dict[int, int]
+"""The place in the sprite of each row."""
+MEANING = {
+    "under-expressive": "the code is too coarse for this data",
+    "critically-expressive": "the code is nearly enough for this data",
+    "sufficiently-expressive": "nearly every example has a code to itself, which tells its class",
+}
 
 
-def measurement_figures(measured: Measurement) -> tuple[Figure, ...]:
-    """Return the figure data of a measurement: accuracies, redundancy, bits to determinism, distances."""
-    return (
-        _accuracies(measured),
-        _redundancy(measured),
-        _bits(measured),
-        _distances(measured),
+def measurement_page(measured: Measurement) -> Page:
+    """Return the page of a measurement."""
+    train, test = measured.provenance.train, measured.provenance.test
+    kind = "soft code" if measured.soft else "code"
+    sprite = Sprite()
+    return Page(
+        f"{measured.model}: its neural code, measured",
+        f"{measured.examples.train:,} examples of {train.data} and {measured.examples.test:,} of {test.data}; "
+        f"a {kind} of {measured.code_bits:,} bits",
+        f"{measured.regime.name.capitalize()}: {MEANING[measured.regime.name]}",
+        _reason(measured),
+        (*_numbers(measured), *_examples(measured, sprite), _origin(measured)),
+        measured.notes,
+        measured.command,
+        sprite,
     )
 
 
-def _accuracies(measured: Measurement) -> Bars:
-    own = measured.categorization
-    rows: list[tuple[str, float | None, float | None]] = [("codes", own.knn, own.logistic)]
-    rows += [(at.name.replace("_", " "), at.knn, at.logistic) for at in measured.controls.values()]
-    return Bars(
-        "Classes from the codes, beside controls",
-        "accuracy on test",
-        tuple(name for name, _, _ in rows),
-        (("K-NN", tuple(knn for _, knn, _ in rows)), ("logistic", tuple(logistic for _, _, logistic in rows))),
-    )
+def _reason(measured: Measurement) -> str:
+    """Return why, what would change it, whose the thresholds are, and the control that does as well, if one does."""
+    reason = measured.regime.reason
+    said = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
+    own = max(measured.categorization.knn, measured.categorization.logistic)
+    for name, what in (("untrained", "untrained"), ("random_hyperplanes", "of random hyperplanes")):
+        control = measured.controls.get(name)
+        if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= own:
+            return f"{said} Mind the controls: a code {what} does as well here, so this says little about training."
+    return said
 
 
-def _redundancy(measured: Measurement) -> Bars:
-    rows: list[tuple[str, float | None, float | None]] = [
-        ("codes", measured.redundancy_ratio.train, measured.redundancy_ratio.test)
-    ]
-    for control in (*measured.controls.values(), measured.random_inputs):
-        if control.redundancy_ratio is not None:
-            rows.append((control.name.replace("_", " "), control.redundancy_ratio.train, control.redundancy_ratio.test))
-    return Bars(
-        "Examples that share a code",
-        "redundancy ratio R",
-        tuple(name for name, _, _ in rows),
-        (("train", tuple(train for _, train, _ in rows)), ("test", tuple(test for _, _, test in rows))),
-    )
-
-
-def _bits(measured: Measurement) -> Lines:
-    curve = measured.bits_to_determinism.curve
-    x, y = tuple(float(bits) for bits, _ in curve), tuple(ratio for _, ratio in curve)
-    return Lines(
-        "How few bits tell examples apart", "randomly chosen bits", "R on train", (Series("R", x, y),),
-        mark=measured.bits_to_determinism.threshold, log_x=True,
-    )  # fmt: skip
-
-
-def _distances(measured: Measurement) -> Histogram:
+def _numbers(measured: Measurement) -> tuple[Section, ...]:
+    """Return the sections of numbers: beside controls, of each layer, of distances."""
+    codes, beside, *others = measured.tables()
+    layers = layer_figures(measured)
     apart = measured.separation
-    return Histogram(
-        "Distance between codes on test",
-        "Hamming distance / bits",
-        tuple(apart.edges.tolist()),
-        (
-            ("same class", tuple(apart.within_histogram.tolist())),
-            ("different classes", tuple(apart.between_histogram.tolist())),
+    return (
+        Section(
+            "Redundancy and categorization", (*charts((accuracies(measured), redundancy(measured))), codes, beside)
+        ),
+        Section(
+            "Layer by layer",
+            (*charts(layers), others[0]) if layers else (),
+        ),
+        Section(
+            "Distances",
+            (Chart(distances(measured), distance_table(measured)), Chart(bits(measured))),
+            f"A pair of different classes is farther apart than a pair of one class in {apart.separability:.1%} of "
+            "draws; 50% would say that distance tells nothing of the class.",
         ),
     )
 
 
-def _png(figure: Figure) -> str:
-    picture = io.BytesIO()
-    draw([figure]).savefig(picture, format="png", dpi=110)
-    return base64.b64encode(picture.getvalue()).decode()
-
-
-def write_measurement_page(measured: Measurement, path: str | Path) -> Path:
-    """Write a measurement as one HTML file that fetches nothing, and return its path."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    pages = Environment(loader=PackageLoader("hashlens.report", "html"), autoescape=True, undefined=StrictUndefined)
-    origin = measured.provenance.train
-    text = pages.get_template("page.html.jinja").render(
-        title=f"{measured.model}: its neural code, measured",
-        subtitle=(
-            f"train {origin.data}, test {measured.provenance.test.data}; parameters {origin.parameters_digest[:12]}, "
-            f"{origin.dtype} on {origin.device}, batch {origin.batch_size}, seed {origin.seed}"
+def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
+    """Return the sections of examples to look at and to act on; none where none were chosen."""
+    shown = measured.exhibits
+    if shown is None:
+        return ()
+    pictures = _pictures(measured, shown, sprite)
+    return (
+        _map_section(shown, pictures.test),
+        Section(
+            "What the network cannot tell apart",
+            tuple(
+                _collisions(shown, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
+                for split in ("train", "test")
+            ),
+            "Examples in one box share one code: to every layer that was read, they are the same.",
         ),
-        verdict=measured.regime.name,
-        reason=measured.regime.reason,
-        pictures=[{"title": figure.title, "data": _png(figure)} for figure in measurement_figures(measured)],
-        tables=measured.tables(),
-        notes=measured.notes,
-        version=__version__,
+        Section("Labels to check", (_labels(shown, pictures.test),)),
+        Section("Novel examples", (_novel(shown, pictures.test),)),
     )
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
-    return Path(path)
+
+
+def _pictures(measured: Measurement, shown: Exhibits, sprite: Sprite) -> Split[Pictures]:
+    """Take a thumbnail of every example that is shown, each once, in one pass over each split."""
+
+    def taken(split: str, *rows: Rows) -> Pictures:
+        wanted = np.unique(np.concatenate([*rows, *(at.rows for at in getattr(shown.collisions, split))]))
+        places = sprite.add_rows(None if measured.data is None else getattr(measured.data, split), wanted)
+        return dict(zip(wanted.tolist(), places, strict=False))
+
+    none = np.empty(0, np.int64)
+    return Split(taken("train", none), taken("test", shown.map.rows, shown.labels.rows, shown.novel.rows))
+
+
+def _map_section(shown: Exhibits, pictures: Pictures) -> Section:
+    found = shown.map
+    drawn = "" if len(found.rows) == found.drawn_from else f", drawn at random from {found.drawn_from:,}"
+    how = (
+        "Two principal components: examples of one code lie on one point, and far points differ in many bits; near "
+        "ones may too, in what two axes do not show."
+        if found.variance is not None
+        else "UMAP keeps neighbours together; distances between groups, and their sizes, mean nothing."
+    )
+    chart = code_map(shown, _shown(pictures, found.rows))
+    note = f"Each point is a test example{drawn}, coloured by its label. {how}"
+    return Section("Map of the codes", (Chart(chart),), note)
+
+
+def _collisions(shown: Exhibits, split: str, conflicts: int, pictures: Pictures) -> Gallery:
+    groups: tuple[Collision, ...] = getattr(shown.collisions, split)
+    items = []
+    for group in groups:
+        names = [class_name(shown, int(label)) for label in group.labels]
+        told = ", ".join(dict.fromkeys(names))
+        head = "different labels" if group.conflicting else "one label"
+        items.append(
+            Item(
+                _shown(pictures, group.rows),
+                f"{group.size:,} examples, {head}: {told}",
+                (split, ";".join(map(str, group.ids)), ";".join(names), str(group.size)),
+            )
+        )
+    return Gallery(
+        f"{split.capitalize()}: {conflicts:,} codes shared by several classes",
+        ("split", "ids", "labels", "examples"),
+        tuple(items),
+        f"Different labels first, then the most examples; at most {COLLISIONS} codes, and {SHOWN} examples of each."
+        if groups
+        else "",
+    )
+
+
+def _labels(shown: Exhibits, pictures: Pictures) -> Gallery:
+    found = shown.labels
+    items = []
+    for at in range(len(found.rows)):
+        given, suggested = class_name(shown, int(found.given[at])), class_name(shown, int(found.suggested[at]))
+        items.append(
+            Item(
+                _shown(pictures, found.rows[at : at + 1]),
+                f"{found.ids[at]}: {given}, or {suggested}? {found.share[at]:.0%} say {suggested}",
+                (str(found.ids[at]), given, suggested, f"{found.share[at]:.4g}"),
+            )
+        )
+    listed = f" The first {len(items)} of {found.found:,}." if found.found > len(items) else ""
+    return Gallery(
+        f"Test labels that the {shown.k} nearest training codes doubt: {found.found:,}",
+        ("id", "label", "suggested", "share"),
+        tuple(items),
+        "Most of the neighbours agree on another class: a wrong label, or an example that the network takes for "
+        f"another. An audit estimates which.{listed}",
+    )
+
+
+def _novel(shown: Exhibits, pictures: Pictures) -> Gallery:
+    found = shown.novel
+    items = [
+        Item(
+            _shown(pictures, found.rows[at : at + 1]),
+            f"{found.ids[at]}: {class_name(shown, int(found.labels[at]))}; {found.distances[at]:.4g} away",
+            (str(found.ids[at]), class_name(shown, int(found.labels[at])), f"{found.distances[at]:.6g}"),
+        )
+        for at in range(len(found.rows))
+    ]
+    return Gallery(
+        "Test examples farthest from all training codes",
+        ("id", "label", "distance"),
+        tuple(items),
+        f"Distance to the k-th nearest training code, k = {shown.k}, in {shown.bits:,} bits; the median of test is "
+        f"{found.ordinary:.4g}. They need not be wrong: they are what train says least about.",
+    )
+
+
+def _shown(pictures: Pictures, rows: Rows) -> tuple[int, ...]:
+    """Return the places of the thumbnails of some rows; none where the examples are no images."""
+    return tuple(pictures[row] for row in rows.tolist()) if pictures else ()
+
+
+def _origin(measured: Measurement) -> Section:
+    """Return where the numbers come from, and how far rounding moves them."""
+    found: Split[Provenance] = measured.provenance
+    pairs = [(name, getattr(found.train, name), getattr(found.test, name)) for name in vars(found.train)]
+    rows = [(name.replace("_", " "), _said(train), _said(test)) for name, train, test in pairs]
+    origin = table("Provenance", ("", "train", "test"), rows, names=3)
+    floors: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]
+    return Section("Where it comes from", tuple[Block, ...]((origin, *floors)))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None or value == "" else str(value)

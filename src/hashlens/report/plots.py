@@ -1,15 +1,33 @@
 """Figures drawn with matplotlib."""
 
+import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.files import written_whole
-from hashlens.report.figures import COLOURS, Bars, Figure, Histogram, Lines, PhaseMap, Pieces, PlaneMap, RegimeShares
+from hashlens.report.figures import (
+    COLOURS,
+    Bars,
+    Figure,
+    Histogram,
+    Intervals,
+    Lines,
+    PhaseMap,
+    Pieces,
+    Pixels,
+    PlaneMap,
+    RegimeShares,
+    Scatter,
+    Words,
+)
+from hashlens.report.images import draw_pixels, draw_words, pixels_size
 from hashlens.report.maps import draw_map, draw_regime_shares, map_legend, map_size
 from hashlens.report.planes import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
+from hashlens.report.style import paper_style
+from hashlens.report.style import save as save
+from hashlens.report.traces import colours
+from hashlens.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,10 +38,11 @@ LEGEND = 1.3
 """Inches: width and height of a panel, and the height of a legend below all."""
 
 
+@paper_style()
 def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
     """Return a matplotlib figure with one panel for each of `figures`, `columns` side by side.
 
-    The figure belongs to no window and no global state; save it with ``savefig``.
+    The figure belongs to no window and no global state; save it with :func:`hashlens.report.style.save`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -45,6 +64,8 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
             _lines(axes, figure)
         elif isinstance(figure, Bars):
             _bars(axes, figure)
+        elif isinstance(figure, Intervals):
+            _intervals(axes, figure)
         elif isinstance(figure, Histogram):
             _histogram(axes, figure)
         elif isinstance(figure, PhaseMap):
@@ -53,12 +74,32 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
             draw_plane(axes, figure)
         elif isinstance(figure, Pieces):
             draw_pieces(axes, figure)
+        elif isinstance(figure, Scatter):
+            _scatter(axes, figure)
+        elif isinstance(figure, Pixels):
+            draw_pixels(axes, figure)
+        elif isinstance(figure, Words):
+            draw_words(axes, figure)
         else:
             draw_regime_shares(axes, figure)
         title = plane_title(figure) if isinstance(figure, PlaneMap) else figure.title
         axes.set_title(title, loc="left", fontsize=11)
     if maps:
         map_legend(canvas, maps, marked=any(isinstance(figure, RegimeShares) for figure in figures))
+    return canvas
+
+
+@paper_style()
+def draw_tables(result: Result) -> "Canvas":
+    """Return a matplotlib figure of what a result says in a terminal: for results that have no picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    text = str(result)
+    lines = text.splitlines() or [""]
+    canvas = Canvas(figsize=(0.4 + 0.075 * max(map(len, lines)), 0.4 + 0.17 * len(lines)))
+    FigureCanvasAgg(canvas)
+    canvas.text(0.2 / canvas.get_figwidth(), 0.5, text, family="monospace", fontsize=9, va="center", parse_math=False)
     return canvas
 
 
@@ -75,6 +116,8 @@ def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[li
 def _size(figure: Figure) -> tuple[float, float]:
     if isinstance(figure, PlaneMap):
         return panel_size(figure)
+    if isinstance(figure, Pixels):
+        return pixels_size(figure)
     return map_size(figure) if isinstance(figure, PhaseMap) else PANEL
 
 
@@ -133,6 +176,8 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
     if figure.ticks:
         shown = _apart(axes, [place for place, _ in figure.ticks])
         axes.set_xticks([figure.ticks[at][0] for at in shown], [figure.ticks[at][1] for at in shown])
+        if sum(len(figure.ticks[at][1]) for at in shown) > 60:  # more than stand side by side
+            axes.set_xticks(axes.get_xticks(), [figure.ticks[at][1] for at in shown], rotation=30, ha="right")
         axes.xaxis.set_minor_locator(NullLocator())
     elif figure.log_x:
         axes.locator_params(axis="x", numticks=7)
@@ -184,7 +229,9 @@ def _bars(axes: "Axes", figure: Bars) -> None:
     axes.set_yticks(at + 0.4 - height / 2, figure.names)
     axes.invert_yaxis()
     axes.set_xlabel(figure.x_label)
-    axes.set_xlim(min(0.0, *(end[0] for group in figure.ends for end in group if end), 0.0), 1.12)
+    lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
+    reached = [end for group in figure.ends for ends in group if ends is not None for end in ends]
+    axes.set_xlim(min([0.0, *reached]), 1.12 * max([1.0, *lengths, *reached]))
     if len(figure.groups) > 1:
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(figure.groups))
 
@@ -195,14 +242,37 @@ def _histogram(axes: "Axes", figure: Histogram) -> None:
         axes.stairs(shares, figure.edges, color=colour, label=name)
     if figure.log_x:
         axes.set_xscale("log")
+    if figure.least is not None:
+        axes.set_yscale("log")
+        axes.set_ylim(figure.least, 2 * max(figure.least, *(share for _, shares in figure.shares for share in shares)))
+    if figure.mark is not None:
+        axes.axvline(figure.mark, color="0.4", linestyle="--", linewidth=1.2, label=figure.mark_name)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
     axes.legend(frameon=False, fontsize=9)
 
 
-def save(canvas: "Canvas", path: str | Path) -> Path:
-    """Write a figure as PNG, SVG or PDF, by the name of the file."""
-    path = Path(path)
-    with written_whole(path) as beside:
-        canvas.savefig(beside, format=path.suffix.lstrip(".") or "png", dpi=150)
-    return path
+def _intervals(axes: "Axes", figure: Intervals) -> None:
+    places = np.arange(len(figure.names))
+    for place, value, ends in zip(places, figure.values, figure.ends, strict=True):
+        axes.plot(ends, (place, place), color=COLOURS[0], linewidth=2)
+        axes.plot([value], [place], "o", color=COLOURS[0], markersize=7)
+        axes.annotate(figure.number.format(value), (value, place), (0, 7), textcoords="offset points", ha="center")
+    axes.set_yticks(places, [textwrap.fill(name, 28) for name in figure.names])
+    axes.set_ylim(len(places) - 0.5, -0.6)
+    axes.set_xlabel(figure.x_label)
+    axes.grid(axis="x", alpha=0.25)
+
+
+def _scatter(axes: "Axes", figure: Scatter) -> None:
+    others = figure.group < 0
+    axes.scatter(figure.x[others], figure.y[others], s=6, color="0.6", linewidths=0)
+    for group, (name, paint) in enumerate(zip(figure.groups, colours(len(figure.groups)), strict=True)):
+        rows = figure.group == group
+        axes.scatter(figure.x[rows], figure.y[rows], s=6, color=paint, label=name, alpha=0.8, linewidths=0)
+    axes.set_xlabel(figure.x_label)
+    axes.set_ylabel(figure.y_label)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if 0 < len(figure.groups) <= 20:
+        axes.legend(frameon=False, fontsize=8, markerscale=2, loc="upper left", bbox_to_anchor=(1.0, 1.02))

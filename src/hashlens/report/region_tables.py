@@ -119,7 +119,7 @@ def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[Exam
             None if (unit := radius.units[row]) is None else str(unit),
             int(radius.on_boundary[row]),
         )
-        for row, distance in enumerate(np.abs(radius.distance).tolist())
+        for row, distance in enumerate(radius.distance.tolist())
     ]
 
 
@@ -218,6 +218,7 @@ class PlaneTable(Result):
             [of.tolist() for of in around],
         )
         return {
+            "kind": type(self).__name__,
             "schema_version": self.schema_version,
             "count": plane.count,
             "sampled": self.sampled,

@@ -205,11 +205,15 @@ def _by_face(plane: Plane, colour: str) -> _Painted:
     if colour == "code":
         palette = code_colours()
         return _Painted(*polygons, _hashed(plane.codes.packed, len(palette)), palette)
-    scale = _scale("norm of the gradient along the plane", plane.gradient_norms, plane.areas)
-    share = (plane.gradient_norms - scale.low) / (scale.high - scale.low)
-    return _Painted(
-        *polygons, np.clip(share * LEVELS, 0, LEVELS - 1).astype(np.int64), scale_colours(), scale=scale
-    )  # fmt: skip
+    shade, palette, scale = painted_by_gradient(plane.gradient_norms, plane.areas)
+    return _Painted(*polygons, shade, palette, scale=scale)
+
+
+def painted_by_gradient(norms: Floats, areas: Floats) -> tuple[Ints, tuple[str, ...], Scale]:
+    """Return the colours of faces by how steep the output is, as positions in a palette, with the palette's scale."""
+    scale = _scale("norm of the gradient along the plane", norms, areas)
+    share = (norms - scale.low) / (scale.high - scale.low)
+    return np.clip(share * LEVELS, 0, LEVELS - 1).astype(np.int64), scale_colours(), scale
 
 
 def _by_class(plane: Plane, classes: tuple[str, ...]) -> _Painted:

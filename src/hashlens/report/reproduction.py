@@ -10,7 +10,7 @@ from hashlens.tables import Table
 def markdown_page(done: Reproduction) -> str:
     """Return a page with all tables, the pictures, and where the numbers come from."""
     preset = done.preset
-    pictures = (f"![{preset.title}: {one.name.replace('-', ' ')}]({one.name}.png)" for one in done.figures)
+    pictures = (f"![{preset.title}: {one.name.replace('-', ' ')}]({one.name}.png)" for one in done.pictures)
     tables = (markdown(part) for part in done.parts(everything=True))
     head = (f"# {preset.title} ({done.size})", preset.shows, preset.note)
     return "\n\n".join(filter(None, (part.strip() for part in (*head, *pictures, *tables)))) + "\n"

@@ -1,15 +1,19 @@
 """The figure data of a study's curves and of its effect table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from hashlens.errors import StudyError, nearest
 from hashlens.report.figures import Bars, Lines, Series
+from hashlens.report.traces import zero_place
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.curves import Curve, CurveSeries, Reference
 from hashlens.study.charts.effects import EffectTable, ResponseEffects, Share
 from hashlens.study.charts.grid import axis_label, level_name, measure_label
+from hashlens.study.results import Results
 
 
 def curve_lines(curve: Curve, reference: Reference | None = None, reference_name: str = "") -> Lines:
@@ -44,13 +48,64 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
     )
 
 
-ACCURACIES = {"knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy"}
+ACCURACIES = ("network_accuracy", "knn", "logistic", "kmeans_purity", "kmeans_hungarian")
+SPLITS = ("train", "test", "uniform", "bytes")
+LEAST = ("architecture", "label_noise", "weight_decay", "batch_norm", "dropout")
+"""Axes that stand at their first level where they are not looked at: no noise, no regularization."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Measures of a study that are drawn together, each on every one of some splits."""
+
+    title: str
+    measures: tuple[str, ...]
+    splits: tuple[str, ...]
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield measure and split of each line."""
+        yield from product(self.measures, self.splits)
+
+    def name(self, measure: str, split: str) -> str:
+        """Return what tells a line from the others; empty when it is alone."""
+        parts = [measure_label(measure)] * (len(self.measures) > 1) + [split] * (len(self.splits) > 1)
+        return ", ".join(parts)
+
+
+def panels(results: Results) -> tuple[Panel, ...]:
+    """Return everything that a study measured on whole codes: R, the accuracies on test, then the rest."""
+    whole = results.where(layer="")
+    held = set(zip(whole.columns["measure"].tolist(), whole.columns["split"].tolist(), strict=True))
+    on = {measure: tuple(split for split in SPLITS if (measure, split) in held) for measure in whole.levels("measure")}
+    found = []
+    for split in ("test", "train"):
+        right = tuple(measure for measure in ACCURACIES if split in on.get(measure, ()))
+        if right:
+            found.append(Panel(f"accuracy on {split}", right, (split,)))
+    others = sorted(set(on) - set(ACCURACIES), key=lambda measure: (measure != "redundancy_ratio", measure))
+    alone = [Panel(measure_label(measure), (measure,), on[measure]) for measure in others]
+    first = 1 if "redundancy_ratio" in on else 0
+    return (*alone[:first], *found, *alone[first:])
+
+
+def settled(axis: str, levels: Sequence[Any]) -> Any:
+    """Return the level at which an axis is held while others are looked at: the last, or none of what disturbs."""
+    return levels[0 if axis in LEAST else -1]
+
+
+def axis_places(levels: Sequence[Any]) -> dict[str, Any]:
+    """Return where levels stand on an axis, and whether it is logarithmic; zero stands a little before the rest."""
+    if not is_numeric(levels):
+        return {"places": list(range(len(levels))), "log": False}
+    log = _is_spread(levels)
+    before = zero_place(levels) if log else 0.0
+    return {"places": [float(level) or before for level in levels], "log": log}
 
 
 def _value_label(measures: Sequence[str]) -> str:
     if len(measures) == 1:
         return measure_label(measures[0])
-    return "accuracy" if ACCURACIES.issuperset(measures) else "value"
+    return "accuracy" if set(ACCURACIES).issuperset(measures) else "value"
 
 
 def effect_bars(effects: EffectTable) -> tuple[Bars, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -18,6 +18,9 @@ from hashlens.retrieval.bit_selection import SUPERVISED, Selection, preferred_bi
 from hashlens.retrieval.itq import itq_codes, principal_components
 from hashlens.retrieval.quality import Distance, RetrievalQuality, retrieval_quality, retrieval_quality_features
 from hashlens.tables import number, table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 METHODS: tuple[Selection, ...] = get_args(Selection)
@@ -119,6 +122,12 @@ class QualityCurve(Result):
         if floats:
             tables.append(table("Ceiling: no code", (*head, "bits", "mAP"), floats, names=3))
         return Group(*tables)
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return mAP against bits, one line for each way to make codes."""
+        from hashlens.report.search_figures import curve_figures
+
+        return curve_figures(self)
 
 
 def _average(quality: RetrievalQuality | None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.progress import bar
 from hashlens.result import Result
 from hashlens.tables import number, table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
 
 Distance = Literal["cosine", "euclidean"]
 Scores = npt.NDArray[np.float64]
@@ -76,6 +79,12 @@ class RetrievalQuality(Result):
             lines,
             f"{self.queries:,} queries{left_out}; {self.rows:,} rows each. Relevant: the same label. Ties averaged.",
         )
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return precision, recall and mAP at every cut."""
+        from hashlens.report.search_figures import quality_figures
+
+        return quality_figures(self)
 
 
 def retrieval_quality(

@@ -119,6 +119,7 @@ class Results(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return the columns as lists."""
         return {
+            "kind": type(self).__name__,
             "schema_version": self.schema_version,
             "study": self.study,
             **{name: self.columns[name].tolist() for name in COLUMNS},

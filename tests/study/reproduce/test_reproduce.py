@@ -9,6 +9,7 @@ import pytest
 from hashlens.data.digits import TRAIN_ROWS
 from hashlens.errors import DataError, OutputError, StudyError
 from hashlens.report.reproduction import markdown_page
+from hashlens.report.reproduction_page import reproduction_page
 from hashlens.study.cells import cells
 from hashlens.study.charts.curves import Curve
 from hashlens.study.charts.effects import effect_table
@@ -249,7 +250,7 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     assert first.provenance.command in page
     assert "ours alone" in page
     assert "| width | train | test | uniform |" in page
-    ratio = first.figures[0].parts[0]
+    ratio = first.pictures[0].parts[0]
     assert isinstance(ratio, Curve)
     for series in ratio.series:
         for level, estimate in zip(ratio.levels, series.estimates, strict=True):
@@ -260,6 +261,12 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     assert json.loads(json.dumps(first.to_dict()))["provenance"]["seed"] == 0
     with pytest.raises(StudyError, match="did you mean 'width'"):
         first.plot("widht")
+    shown = reproduction_page(first)
+    titles = [section.title for section in shown.sections if section.blocks]
+    assert titles[:3] == ["What was drawn", "Regimes", "Claims"]
+    assert shown.verdict == "Not in the paper: these are ours alone."
+    assert shown.command == first.provenance.command
+    assert len(first.figures()) == 2
 
     again = reproduce("digits-width", out=out)
     assert (again.provenance.networks, again.provenance.trained_now) == (4, 0)

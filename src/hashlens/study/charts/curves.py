@@ -14,7 +14,9 @@ from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
+
+    from hashlens.report.figures import Figure
 
 Reference = Mapping[str, Iterable[tuple[Any, float]]]
 """Points (level, value) of others, to set beside the curves of the same names."""
@@ -91,7 +93,13 @@ class Curve(Result):
         ]
         return table(self.title, columns, rows, f"Mean (and {self.confidence:.0%} interval) over repeats.")
 
-    def plot(self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots") -> "Figure":
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the curves with their bands as figure data."""
+        from hashlens.report.study import curve_lines
+
+        return (curve_lines(self),)
+
+    def plot(self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots") -> "Canvas":
         """Draw the curves with their bands; a matplotlib figure.
 
         Parameters

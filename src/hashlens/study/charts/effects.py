@@ -20,7 +20,7 @@ from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from hashlens.report.figures import Figure
 
 ACCURACIES = ("knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy")
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
@@ -184,12 +184,11 @@ class EffectTable(Result):
     def __rich__(self) -> RenderableType:
         return Group(*self.tables(), *map(Text, self.verdicts))
 
-    def plot(self) -> "Figure":
-        """Draw the shares as bars with intervals, a panel for each response; a matplotlib figure."""
-        from hashlens.report.plots import draw
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the shares as bars with intervals, a figure for each response."""
         from hashlens.report.study import effect_bars
 
-        return draw(effect_bars(self))
+        return effect_bars(self)
 
 
 def effect_table(

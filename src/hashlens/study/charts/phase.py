@@ -1,6 +1,6 @@
 """The activation hash phase chart: which regime a network is in, over any two axes of a study."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +20,9 @@ from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
+
+    from hashlens.report.figures import Figure
 
 REGIMES: tuple[RegimeName, ...] = ("under-expressive", "critically-expressive", "sufficiently-expressive")
 """In order: a network gains by leaving one for the next."""
@@ -132,13 +134,12 @@ class PhaseChart(Result):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of some of the cells."""
-        by = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in self.retained_by)
+        told = retention_note(self.retained_by, self.reference)
         if self.reference is not None:
-            return (f"Retention: test accuracy of {by} on the codes / {self.reference:.3f}.",)
+            return (told,)
         times = {self.x: self.x_levels, self.y: self.y_levels}.get("epochs", (self.where.get("epochs"),))
         untrained = "At 0 epochs networks are untrained: their codes retain what a network near chance has."
-        own = f"Retention: test accuracy of {by} on the codes / the network's own."
-        return (own, untrained) if 0 in times else (own,)
+        return (told, untrained) if 0 in times else (told,)
 
     def counts(self) -> dict[RegimeName, int]:
         """Return how many cells are in each regime, in their order."""
@@ -148,12 +149,11 @@ class PhaseChart(Result):
         counts = ", ".join(f"{name} {count}" for name, count in self.counts().items())
         return Group(_chart_table(self), Text(f"Cells: {counts}."), *map(Text, self.notes))
 
-    def plot(self) -> "Figure":
-        """Draw the chart; a matplotlib figure."""
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the chart as figure data."""
         from hashlens.report.phase import phase_map
-        from hashlens.report.plots import draw
 
-        return draw([phase_map(self)])
+        return (phase_map(self),)
 
 
 @dataclass(frozen=True)
@@ -186,12 +186,22 @@ class PhaseSlices(Result):
     def __rich__(self) -> RenderableType:
         return Group(*(chart.__rich__() for chart in self.charts))
 
-    def plot(self) -> "Figure":
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the slices as figure data, a map each."""
+        return tuple(figure for chart in self.charts for figure in chart.figures())
+
+    def plot(self) -> "Canvas":
         """Draw the slices side by side; a matplotlib figure."""
-        from hashlens.report.phase import phase_map
         from hashlens.report.plots import draw
 
-        return draw([phase_map(chart) for chart in self.charts], columns=3)
+        return draw(self.figures(), columns=3)
+
+
+def retention_note(retained_by: Sequence[str], reference: float | None) -> str:
+    """Return what retention is, in words; the arguments as in :class:`PhaseChart`."""
+    by = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in retained_by)
+    against = "the network's own" if reference is None else f"{reference:.3f}"
+    return f"Retention: test accuracy of {by} on the codes / {against}."
 
 
 def phase_chart(
@@ -243,8 +253,8 @@ def phase_chart(
     """
     limits = as_thresholds(thresholds)
     grid = lay_out(results, (x, y), where)
-    reference = _reference(results, against)
-    ratio, retention, retained_by = _measured(grid, reference)
+    reference = reference_accuracy(results, against)
+    ratio, retention, retained_by = ratio_and_retention(grid, reference)
     train = mean_intervals(ratio.train, "share", confidence)
     test = mean_intervals(ratio.test, "share", confidence)
     kept = mean_intervals(retention, "ratio", confidence)
@@ -302,7 +312,7 @@ def phase_slices(
     return PhaseSlices(z, levels, charts)
 
 
-def _reference(results: Results, against: Against) -> float | None:
+def reference_accuracy(results: Results, against: Against = "best") -> float | None:
     """Return the accuracy that codes are held against; None for each network's own."""
     if against == "own":
         return None
@@ -321,7 +331,7 @@ def _reference(results: Results, against: Against) -> float | None:
     return max(means, default=0.0) or 1.0
 
 
-def _measured(
+def ratio_and_retention(
     grid: Grid,
     reference: float | None,
 ) -> tuple[Split[npt.NDArray[np.float64]], npt.NDArray[np.float64], tuple[str, ...]]:

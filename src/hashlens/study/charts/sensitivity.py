@@ -16,7 +16,9 @@ from hashlens.study.results import Results
 from hashlens.tables import table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
+
+    from hashlens.report.figures import Figure
 
 THRESHOLDS = tuple(field.name for field in fields(RegimeThresholds))
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -101,12 +103,17 @@ class PhaseSensitivity(Result):
             Text(f"{fixed} of {cells} cells ({fixed / cells:.0%}) never change, whatever thresholds in these ranges."),
         )
 
-    def plot(self) -> "Figure":
-        """Draw the cells that never change, and the counts as each threshold moves; a matplotlib figure."""
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the cells that never change, and the counts as each threshold moves, as figure data."""
         from hashlens.report.phase import sensitivity_figures
+
+        return sensitivity_figures(self)
+
+    def plot(self) -> "Canvas":
+        """Draw the cells that never change, and the counts as each threshold moves; a matplotlib figure."""
         from hashlens.report.plots import draw
 
-        return draw(sensitivity_figures(self), columns=3)
+        return draw(self.figures(), columns=3)
 
 
 def phase_sensitivity(

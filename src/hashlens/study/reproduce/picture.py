@@ -13,9 +13,7 @@ from hashlens.study.reproduce.preset import Level, Panel, Reference
 from hashlens.study.results import Results
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from hashlens.report.figures import Figure as FigureData
+    from hashlens.report.figures import Figure
 
 Part = Curve | PhaseChart | PhaseSensitivity | EffectTable
 
@@ -38,23 +36,17 @@ class Picture(Result):
     parts: tuple[Part, ...]
     paper: tuple[dict[str, tuple[tuple[Level, float], ...]], ...]
 
-    def plot(self) -> "Figure":
-        """Draw it; a matplotlib figure."""
-        from hashlens.report.phase import phase_map, sensitivity_figures
-        from hashlens.report.plots import draw
-        from hashlens.report.study import curve_lines, effect_bars
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return its panels as figure data, curves with the paper's points beside them."""
+        from hashlens.report.study import curve_lines
 
-        panels: list[FigureData] = []
+        panels: list[Figure] = []
         for part, points in zip(self.parts, self.paper, strict=True):
             if isinstance(part, Curve):
                 panels.append(curve_lines(part, points, "the paper's, read off plots, ± 0.01"))
-            elif isinstance(part, PhaseChart):
-                panels.append(phase_map(part))
-            elif isinstance(part, PhaseSensitivity):
-                panels += sensitivity_figures(part)
             else:
-                panels += effect_bars(part)
-        return draw(panels)
+                panels += part.figures()
+        return tuple(panels)
 
 
 def picture(

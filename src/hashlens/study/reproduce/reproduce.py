@@ -23,7 +23,7 @@ from hashlens.study.reproduce.picture import picture
 from hashlens.study.reproduce.preset import Preset, Size, find_preset, require_size
 from hashlens.study.reproduce.reproduction import Provenance, Reproduction
 from hashlens.study.spec import StudySpec
-from hashlens.study.store.schema import DONE, StoredRun
+from hashlens.study.store.schema import DONE, run_settings
 from hashlens.study.study import Study
 
 SPEC, STORE, RESULTS, PAGE = "study.yaml", "study.db", "results.parquet", "table.md"
@@ -97,7 +97,7 @@ def reproduce(
         study=study,
         comparisons=compare(results, found.reference) if found.reference else (),
         findings=tuple(put_to_the_test(results, claim, effects) for claim in found.claims),
-        figures=pictures,
+        pictures=pictures,
         seconds=time.monotonic() - started,
         provenance=_provenance(study, _command(name, data, size, out, device), before),
         folder=folder,
@@ -172,23 +172,12 @@ def _provenance(study: Study, command: str, before: int) -> Provenance:
         command=command,
         seed=study.spec.seed,
         machine=machine(),
-        settings=_settings(done),
+        settings=run_settings(done),
         networks=status.done,
         trained_now=status.done - before,
         work_seconds=sum(float(run.facts.get("seconds") or 0.0) for run in done),
         failures=tuple(f"{at.cell} repeat {at.repeat}: {at.reason}" for at in status.failures),
     )
-
-
-def _settings(done: list[StoredRun]) -> dict[str, str]:
-    """Return what the facts of all runs say, each value once."""
-    said: dict[str, dict[str, None]] = {"versions": {}, "device": {}, "dtype": {}, "threads": {}}
-    for run in done:
-        versions = run.facts.get("versions") or {}
-        said["versions"][", ".join(f"{package} {version}" for package, version in versions.items())] = None
-        for fact in ("device", "dtype", "threads"):
-            said[fact][str(run.facts.get(fact, ""))] = None
-    return {fact: "; ".join(values) for fact, values in said.items()}
 
 
 def _write(path: Path, text: str) -> None:
@@ -201,7 +190,7 @@ def _write_all(done: Reproduction) -> None:
     from hashlens.report.reproduction import markdown_page
 
     done.study.results.export(done.folder / RESULTS, overwrite=True)
-    for one in done.figures:
+    for one in done.pictures:
         canvas = one.plot()
         for ending in ("png", "svg"):
             save(canvas, done.folder / f"{one.name}.{ending}")

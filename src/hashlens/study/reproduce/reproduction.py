@@ -19,7 +19,9 @@ from hashlens.study.store.status import duration
 from hashlens.study.study import Study
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
+
+    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Reproduction(Result):
         Ours beside the paper's; empty where the paper's figures are not known.
     findings : tuple of Finding
         Claims that were put to the test.
-    figures : tuple of Picture
+    pictures : tuple of Picture
         What is drawn.
     seconds : float
         Wall time of this call.
@@ -88,7 +90,7 @@ class Reproduction(Result):
     study: Study
     comparisons: tuple[Comparison, ...]
     findings: tuple[Finding, ...]
-    figures: tuple[Picture, ...]
+    pictures: tuple[Picture, ...]
     seconds: float
     provenance: Provenance
     folder: Path
@@ -108,6 +110,7 @@ class Reproduction(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return comparisons, claims and provenance, with the spec; the rows are in ``results.parquet``."""
         return {
+            "kind": type(self).__name__,
             "schema_version": self.schema_version,
             "name": self.name,
             "size": self.size,
@@ -120,18 +123,22 @@ class Reproduction(Result):
             "provenance": plain(self.provenance),
         }
 
-    def plot(self, name: str | None = None) -> "Figure":
-        """Draw one of the figures, the first unless named; a matplotlib figure.
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return all panels of all pictures as figure data."""
+        return tuple(figure for one in self.pictures for figure in one.figures())
+
+    def plot(self, name: str | None = None) -> "Canvas":
+        """Draw one of the pictures, the first unless named; a matplotlib figure.
 
         Raises
         ------
         StudyError
             If there is none of that name.
         """
-        names = [one.name for one in self.figures]
+        names = [one.name for one in self.pictures]
         if name is not None and name not in names:
-            raise StudyError(f"{self.name} has no figure {name!r}: {nearest(name, names)}")
-        return self.figures[0 if name is None else names.index(name)].plot()
+            raise StudyError(f"{self.name} has no picture {name!r}: {nearest(name, names)}")
+        return self.pictures[0 if name is None else names.index(name)].plot()
 
     def __rich__(self) -> RenderableType:
         return Group(
@@ -144,14 +151,15 @@ class Reproduction(Result):
         """Yield tables and lines, for a terminal or a page; the tables of curves only if `everything` is asked for."""
         if self.comparisons and self.preset.reference is not None:
             yield comparison_table(self.comparisons, self.preset.reference.source)
-        for one in self.figures:
+        for one in self.pictures:
             yield from (part.__rich__() for part in one.parts if everything or not isinstance(part, Curve))
         if self.findings:
             yield listed("Claims, on means over repeats", (at.__rich__() for at in self.findings))
-        yield listed("In words", self._conclusion())
+        yield listed("In words", self.conclusion())
         yield listed("Where this comes from", provenance_lines(self.provenance, self.seconds))
 
-    def _conclusion(self) -> Iterator[str]:
+    def conclusion(self) -> Iterator[str]:
+        """Yield what came out, in words."""
         within = [one for one in self.comparisons if one.inside is not None]
         if within:
             yield f"{sum(bool(one.inside) for one in within)} of {len(within)} figures are inside their band."

@@ -1,6 +1,6 @@
 """The tables of a study's store, and the records that go into and come out of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -164,6 +164,17 @@ class StoredRun(PlannedRun):
     worker: str | None
     reason: str | None
     facts: Mapping[str, Any]
+
+
+def run_settings(runs: Iterable[StoredRun]) -> dict[str, str]:
+    """Return what the facts of runs say, each value once."""
+    said: dict[str, dict[str, None]] = {"versions": {}, "device": {}, "dtype": {}, "threads": {}}
+    for run in runs:
+        versions = run.facts.get("versions") or {}
+        said["versions"][", ".join(f"{package} {version}" for package, version in versions.items())] = None
+        for fact in ("device", "dtype", "threads"):
+            said[fact][str(run.facts.get(fact, ""))] = None
+    return {fact: "; ".join(values) for fact, values in said.items()}
 
 
 class CellLike(Protocol):

@@ -1,0 +1,228 @@
+"""Audits on disk: a folder of ranked tables, and one JSON file with everything else.
+
+::
+
+    audit.json              accuracy, counts, thresholds, provenance, notes; "kind": "Audit"
+    leaks.csv               these and the others: one line an example, in the order of the ranking
+    label-issues-test.csv
+    label-issues-train.csv
+    blind-spots.csv
+    novel.csv
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.audit.audit import Audit
+from hashlens.audit.audited_accuracy import AuditedAccuracy, Step
+from hashlens.audit.blind_spots import BlindSpots
+from hashlens.audit.label_issues import LabelIssues
+from hashlens.audit.layer_choice import LayerScore
+from hashlens.audit.leaks import LeakGroup, Leaks
+from hashlens.audit.local_ratio import OrdinaryRatios
+from hashlens.audit.novel_items import NovelItems
+from hashlens.codes.provenance import Provenance
+from hashlens.errors import AuditError
+from hashlens.files import check_writable, written_whole
+from hashlens.result import Result, Split, plain
+
+SUMMARY = "audit.json"
+HEADINGS = {
+    "ids": "id", "rows": "row", "train_ids": "train_id", "train_rows": "train_row", "distances": "distance",
+    "ratios": "ratio", "labels": "label", "train_labels": "train_label", "scores": "score", "p_values": "p_value",
+}  # fmt: skip
+"""What a table calls an attribute, where it does not call it by its name."""
+Columns = dict[str, npt.NDArray[Any]]
+R = TypeVar("R", bound=Result)
+
+
+def save_audit(audit: Audit, folder: str | Path) -> Path:
+    """Write an audit as a folder; see :meth:`Audit.to_csv`."""
+    folder = Path(folder)
+    for name in (*(f"{name}.csv" for name in audit.parts), SUMMARY):
+        check_writable(folder / name)
+    # Until all tables are there, the folder is none of an audit.
+    (folder / SUMMARY).unlink(missing_ok=True)
+    for name, part in audit.parts.items():
+        part.to_csv(folder / f"{name}.csv")
+    with written_whole(folder / SUMMARY) as beside:
+        beside.write_text(json.dumps(told(audit), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return folder
+
+
+def told(audit: Audit) -> dict[str, Any]:
+    """Return all of an audit but its rankings as JSON takes it."""
+    leaked, issues, spots, novel = audit.leaks, audit.label_issues, audit.blind_spots, audit.novel
+    return {
+        "kind": "Audit",
+        "schema_version": audit.schema_version,
+        "model": audit.model,
+        "accuracy": audit.accuracy.to_dict(),
+        "leaks": None
+        if leaked is None
+        else {
+            "suspected": leaked.suspected,
+            **_unranked(leaked),
+            "groups": [plain({"train": group.rows.train, "test": group.rows.test}) for group in leaked.groups],
+        },
+        "label_issues": {
+            name: {"likely": part.likely, **_unranked(part)}
+            for name, part in (("train", issues.train), ("test", issues.test))
+        },
+        "blind_spots": {"blind": spots.blind, "mistakes": len(spots), **_unranked(spots)},
+        "novel": {"novel": novel.novel, **_unranked(novel)},
+        "provenance": plain({"train": audit.provenance.train, "test": audit.provenance.test}),
+        "notes": list(audit.notes),
+        "class_names": list(audit.class_names),
+        "command": audit.command,
+        "text_ids": {
+            name: part.ids.dtype.kind not in "iu" for name, part in (("train", issues.train), ("test", issues.test))
+        },
+    }
+
+
+def _unranked(part: Result) -> dict[str, Any]:
+    """Return what a part knows besides its columns."""
+    named = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+    return {
+        name: plain(value)
+        for name, value in named.items()
+        if not isinstance(value, np.ndarray) and name != "groups" and value is not None
+    }
+
+
+def load_audit(folder: str | Path) -> Audit:
+    """Read an audit; see :meth:`Audit.load`."""
+    folder = Path(folder)
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise AuditError(
+            f"{folder} holds no audit: {SUMMARY}: {reason}; write one with Audit.to_csv or `hashlens audit --csv`"
+        ) from error
+    except ValueError as error:
+        raise AuditError(f"{folder / SUMMARY} is broken ({error}): write the audit again") from error
+    if not isinstance(summary, dict) or summary.get("kind") != "Audit":
+        raise AuditError(f"{folder / SUMMARY} is of no audit: write one with Audit.to_csv or `hashlens audit --csv`")
+    if summary.get("schema_version") != Audit.schema_version:
+        raise AuditError(
+            f"{folder / SUMMARY} has schema version {summary.get('schema_version')!r}, and {Audit.schema_version} is "
+            "known: write the audit again"
+        )
+    try:
+        return _audit(folder, summary)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        detail = " ".join(str(error).split())
+        raise AuditError(
+            f"{folder} is broken ({type(error).__name__}: {detail:.120}): write the audit again"
+        ) from error
+
+
+def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
+    text = summary["text_ids"]
+    learnt, issues = (
+        _part(LabelIssues, _columns(folder / f"label-issues-{name}.csv", text), summary["label_issues"][name])
+        for name in ("train", "test")
+    )
+    origins = summary["provenance"]
+    # JSON has no infinity, which is the threshold that no score reaches.
+    unreached = {} if summary["novel"]["threshold"] is not None else {"threshold": float("inf")}
+    return Audit(
+        model=summary["model"],
+        accuracy=_accuracy(summary["accuracy"]),
+        leaks=None if summary["leaks"] is None else _leaks(folder, summary, learnt, issues),
+        label_issues=Split(learnt, issues),
+        blind_spots=_part(BlindSpots, _columns(folder / "blind-spots.csv", text), summary["blind_spots"]),
+        novel=_part(NovelItems, _columns(folder / "novel.csv", text), {**summary["novel"], **unreached}),
+        provenance=Split(_provenance(origins["train"]), _provenance(origins["test"])),
+        notes=tuple(summary["notes"]),
+        class_names=tuple(summary["class_names"]),
+        command=summary["command"],
+    )
+
+
+def _columns(path: Path, text: Mapping[str, bool]) -> Columns:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    # Ids that are text stay text where they look like numbers.
+    named = {"id": text["train" if path.stem.endswith("train") else "test"], "train_id": text["train"]}
+    types = {name: pa.string() for name, is_text in named.items() if is_text}
+    read = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
+    return {
+        name: np.asarray(column.to_pylist() if name in types else column.to_numpy())
+        for name, column in zip(read.column_names, read.columns, strict=True)
+    }
+
+
+def _part(kind: type[R], columns: Columns, known: dict[str, Any]) -> R:
+    """Return a ranked part from its columns and from what is known besides."""
+    given: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        heading = HEADINGS.get(field.name, field.name)
+        if field.name in known:
+            value = known[field.name]
+            given[field.name] = tuple(value) if isinstance(value, list) else value
+        elif heading in columns:
+            column = columns[heading]
+            # A number of which no row has a fraction is read as a whole one.
+            given[field.name] = column.astype(np.float64) if heading in _FRACTIONS else column
+        elif field.name in _MAYBE:
+            given[field.name] = None
+    return kind(**given)
+
+
+_FRACTIONS = {"ratio", "expected", "probability", "agreement", "confidence", "score", "p_value"}
+_MAYBE = {"agreement", "confidence", "collisions", "labels", "train_labels", "temperature"}
+
+
+def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: LabelIssues) -> Leaks:
+    known = dict(summary["leaks"])
+    ids = {"train": _by_row(learnt), "test": _by_row(issues)}
+    groups = [Split(*(np.array(group[name], np.int64) for name in ("train", "test"))) for group in known.pop("groups")]
+    known["layers"] = [_layer(score) for score in known["layers"]]
+    known["groups"] = [LeakGroup(rows, Split(ids["train"][rows.train], ids["test"][rows.test])) for rows in groups]
+    columns = _columns(folder / "leaks.csv", summary["text_ids"])
+    for row, name, split in (("row", "id", "test"), ("train_row", "train_id", "train")):
+        if row not in columns:
+            places = {identity: place for place, identity in enumerate(ids[split].tolist())}
+            columns[row] = np.array([places[identity] for identity in columns[name].tolist()], np.int64)
+    return _part(Leaks, {**columns, "distance": columns["distance"].astype(np.int32)}, known)
+
+
+def _by_row(issues: LabelIssues) -> npt.NDArray[Any]:
+    """Return the ids in the order of the data."""
+    return issues.ids[np.argsort(issues.rows)]
+
+
+def _layer(score: dict[str, Any]) -> LayerScore:
+    ordinary = score["ordinary"]
+    return LayerScore(
+        name=score["name"],
+        bits=score["bits"],
+        suspected=score["suspected"],
+        threshold=float("nan") if score["threshold"] is None else score["threshold"],
+        ordinary=None if ordinary is None else OrdinaryRatios(ordinary["dimension"], ordinary["neighbours"]),
+        reason=score["reason"],
+    )
+
+
+def _accuracy(known: dict[str, Any]) -> AuditedAccuracy:
+    names = [field.name for field in fields(Step)]
+    steps = []
+    for step in known["steps"]:
+        given: dict[str, Any] = {name: step[name] for name in names}
+        intervals = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+        steps.append(Step(**(given | intervals)))
+    return AuditedAccuracy(tuple(steps), known["level"])
+
+
+def _provenance(known: dict[str, Any]) -> Provenance:
+    return Provenance(**{**known, "ignored": tuple(known["ignored"])})

@@ -1,0 +1,32 @@
+"""``hashlens report``: a page to look at of whatever was saved."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import Debug, Force, check_outputs
+
+
+def report(
+    path: Annotated[
+        str, typer.Argument(help="A result's JSON; an audit, codes, index or network folder; a study's YAML or store.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Find the data again for thumbnails.")] = True,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Write one page, which opens anywhere and fetches nothing, of whatever was saved."""
+    from hashlens.report.page import write_page
+    from hashlens.report.recognise import report_page
+
+    check_outputs(out, force=force)
+    page = report_page(path, images)
+    write_page(page, out)
+    Console(highlight=False, soft_wrap=True, markup=False).print(f"{page.title}: {out}")
+    if show:
+        webbrowser.open(out.resolve().as_uri())

@@ -1,0 +1,239 @@
+"""Exhibits: examples worth a look, found while a network is measured: a map, collisions, odd labels, novel ones."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.measures import CollisionGroup, Determinism
+from hashlens.measures.knn import Distances, Rows
+from hashlens.measures.prepared import Prepared
+from hashlens.measures.projection import ProjectionMethod, project
+from hashlens.result import Result, Split
+from hashlens.seeds import numpy_generator
+
+MAP_ROWS = 2000
+LISTED = 120
+"""Examples of each list at most."""
+COLLISIONS, SHOWN = 60, 6
+"""Codes listed of each split, and examples shown of each, at most."""
+SURE = 2 / 3
+"""A label is in doubt when at least this share of the neighbours agree on another."""
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CodeMap(Result):
+    """Test examples laid out on a plane by their codes.
+
+    Attributes
+    ----------
+    method : {"pca", "umap"}
+        As in :class:`~hashlens.measures.projection.Projection`.
+    rows, ids, labels : numpy.ndarray
+        ``(m,)``: rows of the test examples, all or a seeded sample, in order.
+    x, y : numpy.ndarray
+        float64 ``(m,)``.
+    variance : tuple of float or None
+        Share of the variance along x and y; PCA only.
+    drawn_from : int
+        Test examples that there are.
+    """
+
+    method: ProjectionMethod
+    rows: Rows
+    ids: Ids
+    labels: Rows
+    x: Floats
+    y: Floats
+    variance: tuple[float, float] | None
+    drawn_from: int
+
+
+@dataclass(frozen=True, eq=False)
+class Collision(Result):
+    """Examples that share one code.
+
+    Attributes
+    ----------
+    size : int
+        How many share it.
+    conflicting : bool
+        Whether they have different labels.
+    rows, ids, labels : numpy.ndarray
+        ``(c,)``: some of them, of as many classes as there are room for.
+    """
+
+    size: int
+    conflicting: bool
+    rows: Rows
+    ids: Ids
+    labels: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class DoubtfulLabels(Result):
+    """Test examples whose nearest training codes agree on another class, most agreed first.
+
+    Attributes
+    ----------
+    rows, ids : numpy.ndarray
+        ``(m,)``: of the test examples.
+    given, suggested : numpy.ndarray
+        int64 ``(m,)``: the label, and the class of most neighbours.
+    share : numpy.ndarray
+        float64 ``(m,)``: share of the neighbours that have it.
+    found : int
+        How many there are; the first are listed.
+    """
+
+    rows: Rows
+    ids: Ids
+    given: Rows
+    suggested: Rows
+    share: Floats
+    found: int
+
+
+@dataclass(frozen=True, eq=False)
+class NovelExamples(Result):
+    """Test examples farther from the training codes than is ordinary, farthest first.
+
+    Attributes
+    ----------
+    rows, ids, labels : numpy.ndarray
+        ``(m,)``: of the test examples.
+    distances : numpy.ndarray
+        float64 ``(m,)``: distance to the k-th nearest training code, in bits; of channel values, Euclidean.
+    ordinary : float
+        The median of that distance over all test examples.
+    """
+
+    rows: Rows
+    ids: Ids
+    labels: Rows
+    distances: Floats
+    ordinary: float
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibits(Result):
+    """Examples worth a look: rows, ids and numbers, no inputs.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        Name of class 0, 1, ...; empty where they have none.
+    k : int
+        Neighbours that were asked.
+    bits : int
+        Informative bits compared; of channel values, channels.
+    map : CodeMap
+        Test examples on a plane.
+    collisions : Split of tuple of Collision
+        Codes that several examples share: different labels first, then the most examples.
+    labels : DoubtfulLabels
+        Labels to check.
+    novel : NovelExamples
+        Examples unlike those of train.
+    """
+
+    class_names: tuple[str, ...]
+    k: int
+    bits: int
+    map: CodeMap
+    collisions: Split[tuple[Collision, ...]]
+    labels: DoubtfulLabels
+    novel: NovelExamples
+
+
+def exhibits(
+    prepared: Prepared,
+    distances: Distances,
+    neighbours: Rows,
+    determinism: Split[Determinism],
+    class_names: tuple[str, ...] | None = None,
+    projection: ProjectionMethod = "pca",
+    seed: int = 0,
+) -> Exhibits:
+    """Choose the examples worth a look, from what a measurement has found already.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Codes of n train and m test examples, labelled.
+    distances, neighbours : numpy.ndarray
+        ``(m, k)``: the k nearest train examples of each test example, nearest first.
+    determinism : Split of Determinism
+        With groups of colliding rows.
+    class_names : tuple of str, optional
+        Name of class 0, 1, ...
+    projection : {"pca", "umap"}
+        How the map is drawn.
+    seed : int
+        Seed of the sample on the map.
+    """
+    return Exhibits(
+        class_names=class_names or (),
+        k=distances.shape[1],
+        bits=prepared.bits_used,
+        map=_map(prepared, projection, seed),
+        collisions=Split(_collisions(determinism.train), _collisions(determinism.test)),
+        labels=_doubtful(prepared, distances, neighbours),
+        novel=_novel(prepared, distances),
+    )
+
+
+def _map(prepared: Prepared, projection: ProjectionMethod, seed: int) -> CodeMap:
+    test = prepared.codes.test
+    assert test.labels is not None
+    rows = np.arange(len(test))
+    if len(rows) > MAP_ROWS:
+        rows = np.sort(numpy_generator(seed, "map").choice(len(rows), MAP_ROWS, replace=False))
+    shown = project(test[rows] if prepared.features is None else prepared.features.test[rows], projection, seed)
+    x, y = shown.places.T
+    return CodeMap(shown.method, rows, test.ids[rows], test.labels[rows], x, y, shown.variance, len(test))
+
+
+def _collisions(found: Determinism) -> tuple[Collision, ...]:
+    ranked = [*found.conflicts, *(group for group in found.groups if not group.conflicting)]
+    return tuple(_some(group) for group in ranked[:COLLISIONS])
+
+
+def _some(group: CollisionGroup) -> Collision:
+    """Return a few examples of a group, one of each class before a second of any."""
+    assert group.labels is not None
+    order = np.argsort(group.labels, kind="stable")
+    ordered = group.labels[order]
+    turn = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    shown = np.sort(order[np.lexsort([order, turn])][:SHOWN])
+    return Collision(len(group), group.conflicting, group.rows[shown], group.ids[shown], group.labels[shown])
+
+
+def _doubtful(prepared: Prepared, distances: Distances, neighbours: Rows) -> DoubtfulLabels:
+    train, test = prepared.codes.train, prepared.codes.test
+    assert train.labels is not None
+    assert test.labels is not None
+    votes = np.sort(train.labels[neighbours], axis=1)
+    # A class with more than half of the votes, the only kind of interest, holds the middle.
+    suggested = votes[:, votes.shape[1] // 2]
+    share = (votes == suggested[:, None]).mean(axis=1)
+    doubtful = np.flatnonzero((suggested != test.labels) & (share >= SURE))
+    # Of equal agreement, those whose neighbours are nearer say more.
+    ranked = doubtful[np.lexsort([distances[doubtful].sum(axis=1), -share[doubtful]])]
+    listed = ranked[:LISTED]
+    return DoubtfulLabels(
+        listed, test.ids[listed], test.labels[listed], suggested[listed], share[listed], found=len(ranked)
+    )
+
+
+def _novel(prepared: Prepared, distances: Distances) -> NovelExamples:
+    test = prepared.codes.test
+    assert test.labels is not None
+    last = distances[:, -1].astype(np.float64)
+    ordinary = float(np.median(last))
+    ranked = np.argsort(-last, kind="stable")
+    listed = ranked[last[ranked] > ordinary][:LISTED]
+    return NovelExamples(listed, test.ids[listed], test.labels[listed], last[listed], ordinary)

@@ -1,0 +1,287 @@
+"""Anchors: a rule under which the network hardly ever says anything else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.errors import ExplainError
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.conditions import Space, space_of
+from hashlens.explanations.explanation import Explanation, Rule
+from hashlens.explanations.perturbed import Perturbed, explained_parts, perturbed_one
+from hashlens.seeds import numpy_generator
+
+Array = npt.NDArray[Any]
+Conditions = tuple[int, ...]
+CONFIDENCE = 0.95
+COUNTER_EXAMPLES = 5
+BATCH = 50
+# Examples of a rule from which the next conditions are judged, and at most to tell whether it reaches the threshold.
+LEAST_TRIED, MOST_TRIED = 400, 2000
+# Of KL-LUCB for one length: rows are left for longer rules.
+ROUNDS = 10
+# Of the search for the best rules of a length: how close to the best is good enough, and how often it may err.
+TOLERANCE, ERROR = 0.1, 0.05
+
+
+@dataclass(eq=False)
+class Search:
+    """What is known of rules so far.
+
+    Attributes
+    ----------
+    example, space, threshold, budget
+        What is explained, where examples come from, the precision wanted, and rows that may still be drawn.
+    seen : dict
+        For each rule drawn for: which conditions its examples hold, and which keep the prediction.
+    """
+
+    example: Perturbed
+    space: Space
+    threshold: float
+    budget: int
+    generator: np.random.Generator
+    seen: dict[Conditions, tuple[Array, Array]] = field(default_factory=dict)
+
+    def pull(self, rule: Conditions, count: int = BATCH) -> tuple[int, int]:
+        """Draw examples for a rule; return how many keep the prediction, and how many there are."""
+        drawn = self.space.draw(rule, count, self.generator)
+        kept = self.example.of(drawn.inputs).argmax(axis=1) == self.example.target
+        self.budget -= count
+        held, known = self.seen.get(rule, (drawn.held[:0], kept[:0]))
+        self.seen[rule] = np.concatenate([held, drawn.held]), np.concatenate([known, kept])
+        return int(kept.sum()), count
+
+    def top_up(self, rule: Conditions) -> None:
+        """Draw examples for a rule until there are enough to judge longer ones from."""
+        while self.budget > 0 and (rule not in self.seen or len(self.seen[rule][1]) < LEAST_TRIED):
+            self.pull(rule)
+
+    def inherited(self, parent: Conditions, condition: int) -> tuple[int, int]:
+        """Return the counts of the parent's examples that hold one more condition."""
+        held, kept = self.seen[parent]
+        with_it = kept[held[:, condition]]
+        return int(with_it.sum()), len(with_it)
+
+
+def anchor(
+    asked: Asked,
+    threshold: float = 0.95,
+    beam: int = 4,
+    samples: int = 20_000,
+    held_out: int = 1000,
+    segments: int | None = None,
+    categorical: Sequence[int | str] | None = None,
+) -> Explanation:
+    """Explain by the shortest rule under which the prediction stays in a share of at least `threshold` of examples.
+
+    Rules are grown condition by condition, the best few of each length kept, by KL-LUCB (Ribeiro, Singh, Guestrin,
+    2018). A condition is that a superpixel or word is there, that a category is the row's own, or that another column
+    is on the row's side of a quartile of the background. Examples of a rule are the input with every other part
+    there or replaced, one as often as the other; in tables background rows, values that break the rule replaced by
+    others of the column. Of rules of one length the one that covers most is taken.
+
+    The precision told is that on fresh examples which the search did not see, with its Clopper-Pearson interval at 95
+    percent. Values are 1 for parts of the rule and 0 for others. ``diagnostics["counter_examples"]`` holds a few fresh
+    examples under the rule that get another class: segments that are there, the text or the row.
+
+    Parameters
+    ----------
+    threshold : float
+        Precision wanted, above 0 and below 1.
+    beam : int
+        Rules of each length that are grown further.
+    samples : int
+        Rows that the search may draw.
+    held_out : int
+        Fresh examples.
+    segments : int, optional
+        Superpixels of an image; by default 50, or one for four pixels where those are fewer.
+    categorical : sequence of int or str, optional
+        Columns of a table that are categories; by default those of at most ten distinct values in the background.
+    """
+    for name, value in (("beam", beam), ("samples", samples), ("held_out", held_out)):
+        require_whole(ExplainError, name, value)
+    if not (is_number(threshold) and 0 < threshold < 1):
+        raise ExplainError(f"threshold must be a number above 0 and below 1, received {shortly(threshold)}")
+    example = perturbed_one(asked, "anchor", "probability", segments, categorical)
+    _check_class(example)
+    space = space_of(example.parts)
+    search = Search(example, space, float(threshold), samples, numpy_generator(asked.seed, "anchor"))
+    rule, found = _searched(search, beam)
+    kept, counter = _tested(search, rule, held_out)
+    interval = clopper_pearson(kept, held_out, CONFIDENCE)
+    found = found or interval[0] >= threshold
+    conditions = [space.conditions[at] for at in sorted(rule)]
+    values = np.zeros(len(example.parts.names))
+    values[[condition.feature for condition in conditions]] = 1
+    notes = asked.notes + _notes(search, found, rule, kept / held_out)
+    diagnostics = {"threshold": float(threshold), "held_out": held_out, "search_rows": samples - search.budget,
+                   "reached": found, "counter_examples": counter}  # fmt: skip
+    explanation = explained_parts(asked, "anchor", [example], [values], diagnostics=diagnostics, notes=notes)
+    return replace(explanation, rule=Rule(
+        tuple(condition.text for condition in conditions), tuple(condition.feature for condition in conditions),
+        kept / held_out, space.coverage(rule), interval, CONFIDENCE,
+    ))  # fmt: skip
+
+
+def clopper_pearson(hits: int, trials: int, confidence: float) -> tuple[float, float]:
+    """Return the exact interval of a share.
+
+    >>> low, high = clopper_pearson(10, 10, 0.95)
+    >>> round(low, 4), high
+    (0.6915, 1.0)
+    """
+    from scipy.stats import beta
+
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, trials - hits)) if hits < trials else 1.0
+    return low, high
+
+
+def _check_class(example: Perturbed) -> None:
+    parts = example.parts
+    said = example.of(parts.inputs(np.ones((1, len(parts.names)), dtype=bool), np.zeros(1, dtype=np.int64)))[0]
+    if len(said) < 2:
+        raise ExplainError(
+            "an anchor holds a class, the model gives one score: give a function of two, such as "
+            "lambda x: torch.cat([-model(x), model(x)], 1)"
+        )
+    if int(said.argmax()) != example.target:
+        raise ExplainError(
+            f"an anchor holds what is predicted, class {int(said.argmax())}: leave target out, received "
+            f"{example.target}"
+        )
+
+
+def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many of fresh examples under the rule keep the prediction, and a few that do not."""
+    example, generator = search.example, numpy_generator(search.example.asked.seed, "anchor", "held out")
+    counter: list[dict[str, Any]] = []
+    kept = 0
+    for at in range(0, held_out, BATCH):
+        drawn = search.space.draw(rule, min(BATCH, held_out - at), generator)
+        classes = example.of(drawn.inputs).argmax(axis=1)
+        kept += int((classes == example.target).sum())
+        for other in np.flatnonzero(classes != example.target)[: COUNTER_EXAMPLES - len(counter)]:
+            counter.append({"class": int(classes[other]), "example": search.space.shown(drawn, int(other))})
+    return kept, counter
+
+
+def _notes(search: Search, found: bool, rule: Conditions, precision: float) -> tuple[str, ...]:
+    notes = []
+    if not found:
+        spent = "the rows allowed are used up, raise samples" if search.budget <= 0 else "no conditions are left"
+        notes.append(f"no rule was shown to reach {search.threshold:.0%}: this is the most precise found ({spent})")
+    elif not rule:
+        notes.append(f"the prediction stays in {precision:.1%} of cases whatever is replaced: no condition is needed")
+    return tuple(notes)
+
+
+def _searched(search: Search, beam: int) -> tuple[Conditions, bool]:
+    """Return the rule found and whether it reaches the threshold."""
+    if _reaches(search, (), 1):
+        return (), True
+    parents: list[Conditions] = [()]
+    search.top_up(())
+    best: Conditions = ()
+    while search.budget > 0:
+        arms = _grown(search, parents)
+        if not arms:
+            break
+        rules, hits, pulls = [*arms], *(np.array(each, dtype=float) for each in zip(*arms.values(), strict=True))
+        parents = [rules[at] for at in _best_arms(search, rules, hits, pulls, beam)]
+        arrived = [rule for rule in parents if _reaches(search, rule, len(rules))]
+        if arrived:
+            return max(arrived, key=lambda rule: (search.space.coverage(rule), _mean(search, rule))), True
+        for rule in parents:
+            search.top_up(rule)
+        parents = [rule for rule in parents if rule in search.seen]
+        best = max([best, *parents], key=lambda rule: _mean(search, rule))
+    return best, False
+
+
+def _mean(search: Search, rule: Conditions) -> float:
+    return float(search.seen[rule][1].mean())
+
+
+def _grown(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tuple[int, int]]:
+    """Return rules with one more condition, and the counts of those examples that are known already."""
+    grown: dict[Conditions, tuple[int, int]] = {}
+    for parent in parents:
+        held = search.seen[parent][0]
+        for condition in range(len(search.space.conditions)):
+            # A condition that the rule implies adds nothing.
+            if condition in parent or held[:, condition].all():
+                continue
+            wider = {at for at in parent if search.space.conditions[condition].implies(search.space.conditions[at])}
+            rule = tuple(sorted({*parent, condition} - wider))
+            hits, pulls = search.inherited(parent, condition)
+            if rule not in grown or pulls > grown[rule][1]:
+                grown[rule] = hits, pulls
+    return grown
+
+
+def _best_arms(search: Search, rules: list[Conditions], hits: Array, pulls: Array, beam: int) -> list[int]:
+    """Return the rules of highest precision by KL-LUCB, best first; examples are drawn for those in doubt."""
+    count = min(beam, len(rules))
+    for rounds in range(1, ROUNDS + 1):
+        order = np.argsort(-hits / np.maximum(pulls, 1), kind="stable")
+        top, others = order[:count], order[count:]
+        low, high = _bounds(hits, pulls, rounds)
+        if not len(others):
+            break
+        weakest, strongest = top[low[top].argmin()], others[high[others].argmax()]
+        if high[strongest] - low[weakest] <= TOLERANCE or search.budget <= 0:
+            break
+        for at in (weakest, strongest):
+            kept, drawn = search.pull(rules[at])
+            hits[at] += kept
+            pulls[at] += drawn
+    return [int(at) for at in np.argsort(-hits / np.maximum(pulls, 1), kind="stable")[:count]]
+
+
+def _bounds(hits: Array, pulls: Array, rounds: int) -> tuple[Array, Array]:
+    """Return the lower and upper bound of each rule's precision in a round of KL-LUCB."""
+    level = np.log(405.5 * len(hits) * rounds**1.1 / ERROR)
+    levels, means = (level + np.log(level)) / np.maximum(pulls, 1), hits / np.maximum(pulls, 1)
+    return np.where(pulls > 0, bound(means, levels, -1), 0), np.where(pulls > 0, bound(means, levels, 1), 1)
+
+
+def _reaches(search: Search, rule: Conditions, rivals: int) -> bool:
+    """Return whether examples drawn for the rule itself show that its precision is at least the threshold."""
+    level = np.log(max(rivals, 1) / ERROR)
+    while True:
+        kept = search.seen[rule][1] if rule in search.seen else np.zeros(0, dtype=bool)
+        if len(kept):
+            mean = np.array([kept.mean()])
+            if bound(mean, np.array([level / len(kept)]), -1)[0] >= search.threshold:
+                return True
+            if bound(mean, np.array([level / len(kept)]), 1)[0] < search.threshold or len(kept) >= MOST_TRIED:
+                return False
+        if search.budget <= 0:
+            return False
+        search.pull(rule)
+
+
+def bound(means: Array, levels: Array, side: int) -> Array:
+    """Return the share furthest from each mean, below (-1) or above (1), with a divergence of at most the level."""
+    near, far = means.astype(np.float64).copy(), np.full(len(means), 0.0 if side < 0 else 1.0)
+    for _ in range(30):
+        middle = (near + far) / 2
+        inside = _divergence(means, middle) <= levels
+        near, far = np.where(inside, middle, near), np.where(inside, far, middle)
+    return near if side < 0 else far
+
+
+def _divergence(p: Array, q: Array) -> Array:
+    """Return the Kullback-Leibler divergence of Bernoulli shares, in nats."""
+    from scipy.special import rel_entr
+
+    found: Array = rel_entr(p, q) + rel_entr(1 - p, 1 - q)
+    return found

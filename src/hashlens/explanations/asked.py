@@ -1,0 +1,159 @@
+"""What is asked of a method: the network, the inputs and the class, checked once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.errors import ExplainError, nearest
+
+Tensor = torch.Tensor
+SUMS_TO_ONE = 1e-3
+
+
+@dataclass(eq=False)
+class Subject:
+    """A network or function to explain, counted each time that it is called.
+
+    Attributes
+    ----------
+    function : callable
+        Inputs to scores ``(n, K)``.
+    module : torch.nn.Module or None
+        The network; None for a plain function.
+    batch_size : int
+        Rows at a time.
+    takes_text : bool
+        Whether the function takes a list of strings.
+    """
+
+    function: Callable[[Any], Any]
+    module: torch.nn.Module | None
+    batch_size: int
+    takes_text: bool = False
+    calls: int = 0
+    rows: int = 0
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the network's dtype and device."""
+        if self.module is not None:
+            for tensor in (*self.module.parameters(), *self.module.buffers()):
+                if tensor.is_floating_point():
+                    return tensor
+        return torch.zeros((), dtype=torch.float32)
+
+    def run(self, inputs: Any) -> Tensor:
+        """Return scores ``(n, K)`` of one batch, gradients and all."""
+        self.calls += 1
+        self.rows += len(inputs)
+        output = self.function(inputs)
+        if isinstance(output, (tuple, list)) and output:
+            output = output[0]
+        output = getattr(output, "logits", output)
+        scores = output if isinstance(output, Tensor) else torch.as_tensor(np.asarray(output))
+        if scores.dim() == 1 and len(scores) == len(inputs):
+            scores = scores[:, None]
+        if scores.dim() != 2 or len(scores) != len(inputs):
+            raise ExplainError(
+                f"the model must give a row of scores for each of {len(inputs)} inputs, (n, K), received "
+                f"{tuple(scores.shape)}"
+            )
+        return scores
+
+    def scores(self, inputs: Any) -> Tensor:
+        """Return scores ``(n, K)`` of any number of inputs, without gradients, in batches, on the CPU in float64."""
+        with torch.no_grad():
+            parts = [self.run(inputs[at : at + self.batch_size]).detach().cpu().double()
+                     for at in range(0, len(inputs), self.batch_size)]  # fmt: skip
+        return torch.cat(parts)
+
+    def probabilities(self, inputs: Any) -> Tensor:
+        """Return scores as probabilities: as they are where they add up to one, otherwise by softmax."""
+        scores = self.scores(inputs)
+        if scores.shape[1] == 1 or _are_probabilities(scores):
+            return scores
+        return scores.softmax(dim=1)
+
+
+def _are_probabilities(scores: Tensor) -> bool:
+    return bool((scores >= 0).all()) and bool(((scores.sum(dim=1) - 1).abs() < SUMS_TO_ONE).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is asked of a method.
+
+    Attributes
+    ----------
+    subject : Subject
+        The network or function.
+    kind : str
+        ``image``, ``table`` or ``text``.
+    x : torch.Tensor or None
+        ``(n, ...)`` inputs on the network's device and in its dtype; None for text and where there is none.
+    texts : tuple of str
+        The inputs, of text.
+    target : torch.Tensor
+        ``(n,)`` int64 on the CPU: the class of each.
+    prediction : torch.Tensor
+        ``(n,)`` float64: its score.
+    layer : str or None
+        A layer by name.
+    background : torch.Tensor or None
+        ``(m, ...)``: examples to draw replacements from, or a baseline of one row.
+    features : numpy.ndarray or None
+        Segments of images ``(h, w)``, where given.
+    feature_names, class_names : tuple of str
+        Names, where given.
+    tokenizer : callable or None
+        Text to words.
+    reshape : callable or None
+        Activations to ``(n, c, h, w)``.
+    seed : int
+        Of everything that is drawn.
+    """
+
+    subject: Subject
+    kind: str
+    x: Tensor | None
+    texts: tuple[str, ...]
+    target: Tensor
+    prediction: Tensor
+    layer: str | None = None
+    background: Tensor | None = None
+    features: Any = None
+    feature_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    tokenizer: Callable[[str], Sequence[str]] | None = None
+    reshape: Callable[[Tensor], Tensor] | None = None
+    seed: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def inputs(self) -> Tensor:
+        """The inputs; ExplainError where there are none."""
+        if self.x is None:
+            raise ExplainError("this method explains examples: give x, (n, ...)")
+        return self.x
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The network; ExplainError for a plain function."""
+        if self.subject.module is None:
+            raise ExplainError(
+                "this method needs a torch.nn.Module; for a plain function use lime, kernel_shap or anchor"
+            )
+        return self.subject.module
+
+    def layer_module(self, fallback: str | None = None) -> torch.nn.Module:
+        """Return the submodule that `layer` names; ExplainError with the nearest name."""
+        name = self.layer or fallback
+        modules = dict(self.module.named_modules())
+        if name is None or name not in modules or name == "":
+            known = [at for at in modules if at]
+            raise ExplainError(f"no layer {name!r}: {nearest(name, known)}")
+        module: torch.nn.Module = modules[name]
+        return module

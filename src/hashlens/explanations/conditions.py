@@ -1,0 +1,150 @@
+"""Conditions that a rule is made of, and examples drawn so that they hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.explanations.parts import QUARTERS, Columns, Parts, Superpixels
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A part is there; or a column's value is above `low` and at most `high`, or equals `equals`."""
+
+    feature: int
+    text: str
+    low: float = -np.inf
+    high: float = np.inf
+    equals: float | None = None
+
+    def holds(self, values: Array) -> Array:
+        """Return where it holds, of a column's values."""
+        return values == self.equals if self.equals is not None else (values > self.low) & (values <= self.high)
+
+    def implies(self, other: "Condition") -> bool:
+        """Return whether the other, of a column's value above or up to something, holds wherever this one does."""
+        if self.feature != other.feature or None not in (self.equals, other.equals):
+            return False
+        return self.low >= other.low and self.high <= other.high
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Examples drawn for a rule.
+
+    Attributes
+    ----------
+    inputs
+        As the model takes them.
+    held : numpy.ndarray
+        ``(n, conditions)`` bool: which of all conditions each satisfies.
+    """
+
+    inputs: Any
+    held: Array
+
+
+class Space(Protocol):
+    """Where examples are drawn from."""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All that hold for the example."""
+
+    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> Drawn:
+        """Draw examples that satisfy the conditions of those numbers."""
+
+    def coverage(self, rule: Sequence[int]) -> float:
+        """Return the share of examples, drawn without a rule, that satisfy it."""
+
+    def shown(self, drawn: Drawn, at: int) -> Any:
+        """Return an example as it can be kept: a row, a text, or the numbers of the segments that are there."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskSpace:
+    """Examples with each part there or replaced, one as often as the other."""
+
+    parts: Parts
+    conditions: tuple[Condition, ...]
+
+    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> Drawn:
+        """Draw examples; the parts that the rule names stay."""
+        present = generator.random((count, len(self.conditions))) < 0.5
+        present[:, list(rule)] = True
+        replaced_by = generator.integers(self.parts.replacements, size=count)
+        return Drawn(self.parts.inputs(present, replaced_by), present)
+
+    def coverage(self, rule: Sequence[int]) -> float:
+        """Return one half for each part."""
+        return float(0.5 ** len(rule))
+
+    def shown(self, drawn: Drawn, at: int) -> Any:
+        """Return the text, or the segments that are there."""
+        return drawn.inputs[at] if isinstance(drawn.inputs, list) else np.flatnonzero(drawn.held[at]).tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class RowSpace:
+    """Background rows, values that break the rule replaced by others of the same column that do not."""
+
+    columns: Columns
+    conditions: tuple[Condition, ...]
+
+    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> Drawn:
+        """Draw rows."""
+        row, background = self.columns.values
+        drawn = background[generator.integers(len(background), size=count)]
+        for feature in sorted({self.conditions[at].feature for at in rule}):
+            wanted = [self.conditions[at] for at in rule if self.conditions[at].feature == feature]
+            fits = background[_all_hold(wanted, background[:, feature]), feature]
+            fits = fits if len(fits) else row[[feature]]
+            broken = np.flatnonzero(~_all_hold(wanted, drawn[:, feature]))
+            drawn[broken, feature] = fits[generator.integers(len(fits), size=len(broken))]
+        held = np.column_stack([condition.holds(drawn[:, condition.feature]) for condition in self.conditions])
+        own = self.columns.row
+        return Drawn(torch.as_tensor(drawn, dtype=own.dtype, device=own.device), held)
+
+    def coverage(self, rule: Sequence[int]) -> float:
+        """Return the share of background rows."""
+        background = self.columns.values[1]
+        held = [self.conditions[at].holds(background[:, self.conditions[at].feature]) for at in rule]
+        return float(np.mean(np.all(held, axis=0))) if held else 1.0
+
+    def shown(self, drawn: Drawn, at: int) -> Any:
+        """Return the row."""
+        return drawn.inputs[at].tolist()
+
+
+def space_of(parts: Parts) -> Space:
+    """Return where examples like this one are drawn from."""
+    if isinstance(parts, Columns):
+        return RowSpace(parts, tuple(at for column in range(len(parts.names)) for at in _of_column(parts, column)))
+    ending = "" if isinstance(parts, Superpixels) else " is there"
+    return MaskSpace(parts, tuple(Condition(at, name + ending) for at, name in enumerate(parts.names)))
+
+
+def _of_column(columns: Columns, column: int) -> list[Condition]:
+    """Return equality for a category; for another column each quarter's edge, on the side where the row is."""
+    row, background = columns.values
+    name, value = columns.names[column], float(row[column])
+    if columns.categorical[column]:
+        return [Condition(column, f"{name} = {value:.4g}", equals=value)]
+    found = []
+    for edge in np.unique(np.quantile(background[:, column], QUARTERS)).tolist():
+        if value > edge:
+            found.append(Condition(column, f"{name} > {edge:.4g}", low=edge))
+        elif (background[:, column] > edge).any():
+            found.append(Condition(column, f"{name} <= {edge:.4g}", high=edge))
+    return found
+
+
+def _all_hold(conditions: Sequence[Condition], values: Array) -> Array:
+    held: Array = np.all([condition.holds(values) for condition in conditions], axis=0)
+    return held

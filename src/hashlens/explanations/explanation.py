@@ -1,0 +1,228 @@
+"""Explanation: what every method returns."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.errors import ExplainError
+from hashlens.files import written_whole
+from hashlens.result import Result, plain
+from hashlens.tables import table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
+
+Array = npt.NDArray[Any]
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Features that count together, and what they count for together."""
+
+    features: tuple[int, ...]
+    weight: float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Conditions that hold a prediction.
+
+    Attributes
+    ----------
+    conditions : tuple of str
+        All must hold.
+    features : tuple of int
+        The feature of each condition.
+    precision, coverage : float
+        Share of held-out examples satisfying it that get the same prediction, and share of examples that satisfy it.
+    interval : tuple of float
+        Of the precision, at `confidence`.
+    confidence : float
+        Of the interval.
+    """
+
+    conditions: tuple[str, ...]
+    features: tuple[int, ...]
+    precision: float
+    coverage: float
+    interval: tuple[float, float]
+    confidence: float
+
+    def __str__(self) -> str:
+        return " and ".join(self.conditions) or "always"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation(Result):
+    """Why a network says what it says of n examples; or, of a global method, what it looks for.
+
+    Attributes
+    ----------
+    method, kind : str
+        The method, and what the inputs are: ``image``, ``table`` or ``text``.
+    target : numpy.ndarray
+        ``(n,)`` int64: the class explained; empty for global methods that have none.
+    prediction : numpy.ndarray
+        ``(n,)``: the score of that class, in the unit that `diagnostics["output"]` names.
+    values : numpy.ndarray
+        What each part of the input counts for: of the shape of the inputs, ``(n, h, w)`` for CAMs, or ``(n, d)`` with
+        one value a feature. Positive speaks for the target.
+    features : tuple of str
+        Names of the d features; empty where values lie on the input itself.
+    segments : numpy.ndarray or None
+        Where features are parts of an image: ``(h, w)``, the feature of each pixel.
+    interactions : tuple of Interaction
+        Terms of several features.
+    rule : Rule or None
+        Of an anchor.
+    image : numpy.ndarray or None
+        ``(n, c, h, w)``, of methods that make an input.
+    inputs : numpy.ndarray or None
+        ``(n, ...)``: what was explained. Text is kept in `texts`.
+    texts : tuple of str
+        The texts explained.
+    diagnostics : dict
+        What tells how far it can be trusted: completeness gap, R2, calls of the model, seconds ...
+    notes : tuple of str
+        What to know before believing it.
+    class_names : tuple of str
+        Names of the classes, empty where they have none.
+    """
+
+    method: str
+    kind: str
+    target: Array
+    prediction: Array
+    values: Array
+    features: tuple[str, ...] = ()
+    segments: Array | None = None
+    interactions: tuple[Interaction, ...] = ()
+    rule: Rule | None = None
+    image: Array | None = None
+    inputs: Array | None = None
+    texts: tuple[str, ...] = ()
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, row: int) -> "Explanation":
+        """Return the explanation of one example."""
+        at = range(len(self))[row]
+
+        def part(array: Any) -> Any:
+            return array[at : at + 1] if array is not None and len(array) == len(self) else array
+
+        return replace(
+            self, target=part(self.target), prediction=part(self.prediction), values=part(self.values),
+            image=part(self.image), inputs=part(self.inputs), texts=self.texts[at : at + 1],
+        )  # fmt: skip
+
+    def class_name(self, row: int = 0) -> str:
+        """Return the name of the class explained in a row, or its number."""
+        number = int(self.target[row])
+        return self.class_names[number] if number < len(self.class_names) else f"class {number}"
+
+    def top(self, k: int = SHOWN, row: int = 0) -> tuple[tuple[str, float], ...]:
+        """Return the k parts that count most in a row, by size: names of features, or places in the input."""
+        values = np.asarray(self.values[row], np.float64)
+        order = np.argsort(-np.abs(values), axis=None, kind="stable")[:k]
+        return tuple((self._name(at, values.shape), float(values.flat[at])) for at in order.tolist())
+
+    def _name(self, at: int, shape: Sequence[int]) -> str:
+        if self.features:
+            return self.features[at]
+        places = tuple(int(place) for place in np.unravel_index(at, tuple(shape)))
+        return str(places if len(places) > 1 else places[0])
+
+    def score(self, model: Any, metrics: Any = "standard", **options: Any) -> Any:
+        """Return how good the explanation is; see :func:`hashlens.compare_explanations`."""
+        from hashlens.explanations.quality import score_explanation
+
+        return score_explanation(self, model, metrics, **options)
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return the pictures of the explanation: saliency over the image, bars, highlighted text, or what was made."""
+        from hashlens.report.explanation import explanation_figures
+
+        pictures: tuple[Figure, ...] = explanation_figures(self)
+        return pictures
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        if self.rule is not None:
+            low, high = self.rule.interval
+            parts.append(Text(f"{self.rule}: {self.class_name()} in {self.rule.precision:.1%} of cases "
+                              f"({low:.1%} to {high:.1%}), covers {self.rule.coverage:.1%}"))  # fmt: skip
+        elif self.values.size and self.image is None:
+            rows = [(name, f"{value:.4g}") for name, value in self.top()]
+            of = f"{self.class_name()}, score {float(self.prediction[0]):.4g}" if len(self.target) else "a unit"
+            more = f"; the first of {len(self)} examples" if len(self) > 1 else ""
+            parts.append(table(f"{self.method} for {of}{more}", ("part", "value"), rows))
+        for interaction in self.interactions[:SHOWN]:
+            names = " and ".join(self.features[at] for at in interaction.features)
+            parts.append(Text(f"{names} together: {interaction.weight:.4g}"))
+        numbers = [(name.replace("_", " "), _short(value)) for name, value in self.diagnostics.items()]
+        if numbers:
+            parts.append(table("How far it can be trusted", ("", ""), numbers, names=2))
+        return Group(*parts, *(Text(f"note: {note}", style="dim") for note in self.notes))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the explanation to one file ``.npz``, which :meth:`load` reads; return its path.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        arrays = {part.name: getattr(self, part.name) for part in fields(self)}
+        arrays = {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
+        rest = {"kind": "Explanation", "schema_version": self.schema_version}
+        body = {part.name: plain(getattr(self, part.name)) for part in fields(self) if part.name not in arrays}
+        text = np.frombuffer(json.dumps(rest | {"fields": body}).encode(), np.uint8)
+        with written_whole(path) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, explanation=text, **arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Explanation":
+        """Read an explanation that :meth:`save` wrote.
+
+        Raises
+        ------
+        ExplainError
+            If the file is none, or of a newer schema.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                told = json.loads(bytes(held["explanation"]))
+                arrays = {name: held[name] for name in held.files if name != "explanation"}
+        except FileNotFoundError as error:
+            raise ExplainError(f"{path}: no such file") from error
+        except Exception as error:
+            raise ExplainError(f"{path} is no saved explanation: {type(error).__name__}") from error
+        if told["schema_version"] > cls.schema_version:
+            raise ExplainError(f"{path} was written by a newer hashlens: install that")
+        body = told["fields"]
+        body["interactions"] = tuple(Interaction(tuple(at["features"]), at["weight"]) for at in body["interactions"])
+        if body["rule"] is not None:
+            told_rule: dict[str, Any] = body["rule"]
+            rule: dict[str, Any] = {name: tuple(at) if isinstance(at, list) else at for name, at in told_rule.items()}
+            body["rule"] = Rule(**rule)
+        for name in ("features", "texts", "notes", "class_names"):
+            body[name] = tuple(body[name])
+        return cls(**body, **arrays)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(plain(value))

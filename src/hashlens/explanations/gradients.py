@@ -1,0 +1,196 @@
+"""Gradients, integrated gradients and SmoothGrad."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.arguments import is_number, require_whole
+from hashlens.errors import ExplainError
+from hashlens.explanations.asked import Asked, Subject
+from hashlens.explanations.explain import explained
+from hashlens.explanations.explanation import Explanation
+from hashlens.seeds import torch_generator
+
+Tensor = torch.Tensor
+Slopes = Callable[[Subject, Tensor, Tensor], Tensor]
+
+
+def slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+    """Return the gradient of each row's score with respect to its inputs, ``(n, ...)``, in batches."""
+    return torch.cat([_slopes(subject, *rows) for rows in _batches(subject, x, target)])
+
+
+def _batches(subject: Subject, x: Tensor, target: Tensor) -> list[tuple[Tensor, Tensor]]:
+    size = subject.batch_size
+    return [(x[at : at + size], target[at : at + size]) for at in range(0, len(x), size)]
+
+
+def _slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_()
+        # In-place operators may not write on a leaf.
+        score = row_scores(subject.run(leaf * 1), target)
+        return gradient_of(score, leaf)
+
+
+def row_scores(scores: Tensor, target: Tensor) -> Tensor:
+    """Return the sum over rows of the score of each row's class: rows do not touch, so its gradient is theirs."""
+    return scores.gather(1, target.to(scores.device)[:, None]).sum()
+
+
+def gradient_of(score: Tensor, leaf: Tensor) -> Tensor:
+    """Return the gradient, zeros where the score does not depend on the leaf."""
+    if not score.requires_grad:
+        return torch.zeros_like(leaf)
+    (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    return torch.zeros_like(leaf) if found is None else found
+
+
+def gradient(asked: Asked) -> Explanation:
+    """Explain by the slope of the score at the input (Simonyan, Vedaldi, Zisserman, 2014).
+
+    The unit is score per unit of the input. Inside a linear region it is the whole truth; see ``method="region"``.
+    """
+    return explained(asked, "gradient", slopes(asked.subject, asked.inputs, asked.target))
+
+
+def smooth_grad(asked: Asked, samples: int = 50, noise: float = 0.15) -> Explanation:
+    """Explain by the mean slope over noisy copies (Smilkov et al., 2017).
+
+    Parameters
+    ----------
+    samples : int
+        Copies of each example.
+    noise : float
+        Standard deviation of the noise, as a share of the range of the example's values.
+    """
+    return explained(asked, "smooth_grad", smoothed(asked, slopes, samples, noise))
+
+
+def smoothed(asked: Asked, slopes: Slopes, samples: int, noise: float) -> Tensor:
+    """Return mean slopes over noisy copies; each row's noise is its own, whatever the batch."""
+    require_whole(ExplainError, "samples", samples)
+    if not is_number(noise) or not noise >= 0:
+        raise ExplainError(f"noise must be a number, 0 or more, received {noise!r}")
+    found = []
+    for row, (x, target) in enumerate(zip(asked.inputs, asked.target, strict=True)):
+        generator = torch_generator(asked.seed, "smooth", row)
+        drawn = torch.randn((samples, *x.shape), generator=generator).to(x)
+        copies = x + noise * (x.max() - x.min()) * drawn
+        found.append(slopes(asked.subject, copies, target.expand(samples)).mean(dim=0))
+    return torch.stack(found)
+
+
+def integrated_gradients(
+    asked: Asked, steps: int = 64, max_steps: int = 1024, tolerance: float = 0.01, exact: bool = False
+) -> Explanation:
+    """Explain by shares of the change of the score from a baseline (Sundararajan, Taly, Yan, 2017).
+
+    The baseline is ``background``: one row, or several that are averaged over; zeros without. Points on the path are
+    Gauss-Legendre's. As long as the shares miss the change of the score by more than `tolerance` of it, the steps are
+    doubled; what is missing in the end is told in ``diagnostics["completeness_gap"]``.
+
+    Parameters
+    ----------
+    steps, max_steps : int
+        Points on the path to begin with, and at most.
+    tolerance : float
+        Share of the change of the score that may be missing.
+    exact : bool
+        Integrate piece by piece of the piecewise-linear network (:func:`hashlens.regions.along`), in float64: no gap
+        but rounding. Networks that are not piecewise linear are refused.
+    """
+    return explained(asked, "integrated_gradients", **integrated(asked, slopes, steps, max_steps, tolerance, exact))
+
+
+def integrated(
+    asked: Asked, slopes: Slopes, steps: int, max_steps: int, tolerance: float, exact: bool = False
+) -> dict[str, Any]:
+    """Return values and diagnostics of integrated gradients, by any slopes."""
+    for name, value in (("steps", steps), ("max_steps", max_steps)):
+        require_whole(ExplainError, name, value)
+    x, baselines = asked.inputs, baselines_of(asked)
+    values = torch.zeros_like(x, dtype=torch.float64 if exact else x.dtype)
+    gaps, used = [], []
+    for row, target in enumerate(asked.target):
+        for baseline in baselines:
+            found, gap, points = (
+                _by_pieces(asked, x[row], baseline, target)
+                if exact
+                else _adapted(asked.subject, x[row], baseline, target, slopes, steps, max(steps, max_steps), tolerance)
+            )
+            values[row] += (found / len(baselines)).to(values)
+            gaps.append(gap)
+            used.append(points)
+    diagnostics = {"completeness_gap": max(gaps), "steps": max(used), "baselines": len(baselines)}
+    notes = asked.notes
+    if max(gaps) > tolerance:
+        notes += (
+            f"shares miss the change of the score by up to {max(gaps):.1%} of it: raise max_steps, or exact=True",
+        )
+    return {"values": values, "diagnostics": diagnostics, "notes": notes}
+
+
+def baselines_of(asked: Asked) -> Tensor:
+    """Return baselines ``(m, ...)``: the background, or zeros."""
+    x, background = asked.inputs, asked.background
+    if background is None:
+        return torch.zeros_like(x[:1])
+    if background.dim() == x.dim() - 1:
+        background = background[None]
+    if background.shape[1:] != x.shape[1:] or not len(background):
+        raise ExplainError(
+            f"background must be (m, {', '.join(map(str, x.shape[1:]))}), received {tuple(background.shape)}"
+        )
+    return background
+
+
+def _adapted(
+    subject: Subject,
+    x: Tensor,
+    baseline: Tensor,
+    target: Tensor,
+    slopes: Slopes,
+    steps: int,
+    most: int,
+    tolerance: float,
+) -> tuple[Tensor, float, int]:
+    ends = subject.scores(torch.stack([baseline, x]))[:, int(target)]
+    change = float(ends[1] - ends[0])
+    while True:
+        places, weights = np.polynomial.legendre.leggauss(steps)
+        at = torch.as_tensor((places + 1) / 2, dtype=torch.float64).to(x)
+        share = torch.as_tensor(weights / 2, dtype=torch.float64).to(x)
+        across = (-1, *[1] * x.dim())
+        path = baseline + at.reshape(across) * (x - baseline)
+        mean = (share.reshape(across) * slopes(subject, path, target.expand(steps))).sum(dim=0)
+        found = mean * (x - baseline)
+        gap = completeness_gap(float(found.double().sum()), change)
+        if gap <= tolerance or 2 * steps > most:
+            return found, gap, steps
+        steps *= 2
+
+
+def _by_pieces(asked: Asked, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, float, int]:
+    """Integrate over the linear pieces between baseline and input."""
+    from hashlens.regions.along import along
+
+    exactly = copy.deepcopy(asked.module).double()
+    ends = torch.stack([baseline, x]).double()
+    pieces = along(exactly, ends[:1], ends[1:])
+    # On a piece the slope is the same everywhere: its middle is as far from the breakpoints as can be.
+    subject = Subject(exactly, exactly, asked.subject.batch_size)
+    slope = slopes(subject, pieces.middles(), target.expand(len(pieces)))
+    width = torch.as_tensor(pieces.end - pieces.start).to(slope)
+    found = (width.reshape(-1, *[1] * x.dim()) * slope).sum(dim=0) * (ends[1] - ends[0])
+    scores = subject.scores(ends)[:, int(target)]
+    return found, completeness_gap(float(found.sum()), float(scores[1] - scores[0])), len(pieces)
+
+
+def completeness_gap(total: float, change: float) -> float:
+    """Return how much of the change of the score shares miss, relative to the change."""
+    missing = abs(total - change)
+    return missing / abs(change) if change else (0.0 if missing < 1e-12 else float("inf"))

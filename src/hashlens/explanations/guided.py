@@ -1,0 +1,94 @@
+"""Guided backpropagation: at each gate only signals that speak for the class pass back."""
+
+from collections.abc import Iterator
+
+import torch
+from torch.autograd.graph import Node
+
+from hashlens.explanations.asked import Asked, Subject
+from hashlens.explanations.explain import explained
+from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.gradients import gradient_of, integrated, row_scores, smoothed
+
+Tensor = torch.Tensor
+GATES = ("ReluBackward", "ThresholdBackward", "HardtanhBackward", "LeakyReluBackward", "PreluKernelBackward",
+         "EluBackward", "GeluBackward", "SiluBackward", "SoftplusBackward", "HardswishBackward", "MishBackward",
+         "ClampMinBackward", "ClampBackward")  # fmt: skip
+"""How autograd calls the gates that it went through: modules, functions, in place or scripted alike."""
+NO_GATE = "no gate was seen on the way back: these are plain gradients"
+
+
+def guided_slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+    """Return guided gradients ``(n, ...)``, in batches."""
+    size = subject.batch_size
+    return torch.cat([_slopes(subject, x[at : at + size], target[at : at + size]) for at in range(0, len(x), size)])
+
+
+def _slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_()
+        score = row_scores(subject.run(leaf * 1), target)
+        hooks = [node.register_hook(_only_positive) for node in gates_behind(score)]
+        try:
+            return gradient_of(score, leaf)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _only_positive(inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    return (None if inputs[0] is None else inputs[0].clamp(min=0), *inputs[1:])
+
+
+def gates_behind(score: Tensor) -> Iterator[Node]:
+    """Yield the gates that a score was computed through, wherever in the network they were written."""
+    seen: set[Node] = set()
+    waiting = [score.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.name().rstrip("0123456789") in GATES:
+            yield node
+        waiting.extend(following for following, _ in node.next_functions)
+
+
+def _noted(asked: Asked) -> tuple[str, ...]:
+    with torch.enable_grad():
+        x = asked.inputs[:1].detach().clone().requires_grad_()
+        score = row_scores(asked.subject.run(x * 1), asked.target[:1])
+    return asked.notes if any(True for _ in gates_behind(score)) else (*asked.notes, NO_GATE)
+
+
+def guided_backprop(asked: Asked) -> Explanation:
+    """Explain by guided backpropagation (Springenberg et al., 2015).
+
+    Works for modules, functions and in-place gates alike, since it looks at what autograd went through. It is known to
+    show edges of the input rather than what the network decides by (Adebayo et al., 2018): see the MPRT of
+    :func:`hashlens.compare_explanations`.
+    """
+    found = guided_slopes(asked.subject, asked.inputs, asked.target)
+    return explained(asked, "guided_backprop", found, notes=_noted(asked))
+
+
+def guided_integrated_gradients(asked: Asked, steps: int = 64) -> Explanation:
+    """Explain by the mean guided gradient on the path from the baseline, times the way (XDeep, Yang et al., 2019).
+
+    Unlike integrated gradients, its values need not add up to the change of the score.
+    """
+    found = integrated(asked, guided_slopes, steps, steps, float("inf"))
+    found["notes"] = _noted(asked)
+    return explained(asked, "guided_integrated_gradients", **found)
+
+
+def smooth_guided_grad(asked: Asked, samples: int = 50, noise: float = 0.15) -> Explanation:
+    """Explain by the mean guided gradient over noisy copies (XDeep, Yang et al., 2019).
+
+    Parameters
+    ----------
+    samples, noise
+        As :func:`hashlens.explanations.gradients.smooth_grad` takes them.
+    """
+    found = smoothed(asked, guided_slopes, samples, noise)
+    return explained(asked, "smooth_guided_grad", found, notes=_noted(asked))

@@ -1,0 +1,116 @@
+"""The methods of explanation: names, what they take, and where they live."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from hashlens.errors import ExplainError, nearest
+from hashlens.tables import Table, table
+
+if TYPE_CHECKING:
+    from hashlens.explanations.asked import Asked
+    from hashlens.explanations.explanation import Explanation
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes
+    ----------
+    name : str
+        As ``explain(method=...)`` takes it.
+    group : str
+        ``gradient``, ``cam``, ``perturbation``, ``global`` or ``code``.
+    kinds : tuple of str
+        Kinds of input that it explains.
+    says : str
+        What its values are, in a line.
+    source : str
+        Where the formula comes from.
+    place : str
+        ``module:function`` inside this package, imported when first used.
+    needs_module : bool
+        Whether a plain function will not do.
+    aliases : tuple of str
+        Other names, XDeep's among them.
+    """
+
+    name: str
+    group: str
+    kinds: tuple[str, ...]
+    says: str
+    source: str
+    place: str
+    needs_module: bool = True
+    aliases: tuple[str, ...] = ()
+
+    def run(self, asked: "Asked", **options: object) -> "Explanation":
+        """Explain what is asked."""
+        module, name = self.place.split(":")
+        function: Callable[..., Explanation] = getattr(import_module(f"hashlens.explanations.{module}"), name)
+        return function(asked, **options)
+
+
+ALL = ("image", "table", "text")
+NUMERIC = ("image", "table")
+METHODS = (
+    Method("gradient", "gradient", NUMERIC, "slope of the score at the input", "Simonyan et al. (2014)",
+           "gradients:gradient", aliases=("vanilla_backprop", "saliency", "vanilla")),
+    Method("guided_backprop", "gradient", NUMERIC, "slope, negative signals dropped at each gate",
+           "Springenberg et al. (2015)", "guided:guided_backprop", aliases=("guided",)),
+    Method("integrated_gradients", "gradient", NUMERIC, "shares of the change of the score from a baseline",
+           "Sundararajan et al. (2017)", "gradients:integrated_gradients", aliases=("integrate_grad", "ig")),
+    Method("guided_integrated_gradients", "gradient", NUMERIC, "the same path, guided at each gate", "XDeep (2019)",
+           "guided:guided_integrated_gradients", aliases=("integrate_guided_grad",)),
+    Method("smooth_grad", "gradient", NUMERIC, "mean slope of noisy copies", "Smilkov et al. (2017)",
+           "gradients:smooth_grad", aliases=("smoothgrad",)),
+    Method("smooth_guided_grad", "gradient", NUMERIC, "mean guided slope of noisy copies", "XDeep (2019)",
+           "guided:smooth_guided_grad", aliases=("smooth_guided_backprop",)),
+    Method("grad_cam", "cam", ("image",), "where a layer's channels speak for the class", "Selvaraju et al. (2017)",
+           "cam:grad_cam", aliases=("gradcam",)),
+    Method("grad_cam_plus_plus", "cam", ("image",), "the same, each place weighed by its own slope",
+           "Chattopadhay et al. (2018)", "cam:grad_cam_plus_plus", aliases=("gradcampp", "gradcam++", "grad_cam++")),
+    Method("score_cam", "cam", ("image",), "the same, channels weighed by what they leave of the score",
+           "Wang et al. (2020)", "cam:score_cam", aliases=("scorecam",)),
+    Method("lime", "perturbation", ALL, "weights of a linear model of the network nearby", "Ribeiro et al. (2016)",
+           "lime:lime", needs_module=False),
+    Method("cle", "perturbation", ALL, "the same, with terms that join features", "XDeep (2019)", "lime:cle",
+           needs_module=False),
+    Method("kernel_shap", "perturbation", ALL, "Shapley values: shares that add up to the prediction",
+           "Lundberg, Lee (2017)", "shap:kernel_shap", needs_module=False, aliases=("shap", "kernelshap")),
+    Method("anchor", "perturbation", ALL, "a rule that holds the prediction almost always", "Ribeiro et al. (2018)",
+           "anchors:anchor", needs_module=False, aliases=("anchors",)),
+    Method("activation_maximization", "global", ("image",), "an image that a unit, channel, layer or class likes",
+           "Erhan et al. (2009)", "maximize:activation_maximization",
+           aliases=("maximize", "activation_maximisation", "filter", "layer", "logit")),
+    Method("deep_dream", "global", ("image",), "an image, with more of what a layer sees in it",
+           "Mordvintsev et al. (2015)", "maximize:deep_dream", aliases=("deepdream",)),
+    Method("inversion", "global", ("image",), "an image that a layer takes for this one",
+           "Mahendran, Vedaldi (2015)", "inversion:inversion", aliases=("inverted_representation", "inverted")),
+    Method("code_inversion", "global", NUMERIC, "an input whose neural code is a given one", "this project",
+           "inversion:code_inversion"),
+    Method("region", "code", NUMERIC, "the network itself where it is affine, and how far that holds", "this project",
+           "region:region"),
+    Method("contrast", "code", NUMERIC, "what separates it from the nearest example of another class", "this project",
+           "contrast:contrast"),
+)  # fmt: skip
+NAMES = {name: method for method in METHODS for name in (method.name, *method.aliases)}
+
+
+def find_method(name: object) -> Method:
+    """Return a method by its name or an alias; ExplainError with the nearest name otherwise."""
+    if not isinstance(name, str) or name not in NAMES:
+        raise ExplainError(f"no method {name!r}: {nearest(name, [method.name for method in METHODS])}")
+    return NAMES[name]
+
+
+def explain_methods() -> Table:
+    """Return the table of methods: names, other names, kinds of input, what the values are, sources."""
+    rows = [
+        (method.name, method.group, ", ".join(method.kinds), method.says, method.source, ", ".join(method.aliases))
+        for method in METHODS
+    ]
+    columns = ("method", "group", "kinds", "values", "source", "other names")
+    return table("Methods of explanation", columns, rows, "hl.explain(model, x, method=...)", names=6)

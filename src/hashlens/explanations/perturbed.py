@@ -1,0 +1,236 @@
+"""What a network says of an example when parts of it are replaced."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.arguments import is_whole, shortly
+from hashlens.errors import ExplainError, nearest
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.explain import explained
+from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.parts import Columns, Parts, Superpixels, Words
+from hashlens.explanations.superpixels import checked, superpixels
+
+Array = npt.NDArray[Any]
+Tensor = torch.Tensor
+SEGMENTS = 50
+MOST_CATEGORIES = 10
+WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+
+@dataclass(frozen=True, eq=False)
+class Perturbed:
+    """One example, its parts, and what the network says when some are replaced."""
+
+    asked: Asked
+    row: int
+    parts: Parts
+    probability: bool
+
+    @property
+    def target(self) -> int:
+        """The class explained."""
+        return int(self.asked.target[self.row])
+
+    def outputs(self, present: Array, replaced_by: Array) -> Array:
+        """Return ``(n,)`` float64: the target's probability or score of each perturbed input."""
+        size = self.asked.subject.batch_size
+        found = [
+            self.of(self.parts.inputs(present[at : at + size], replaced_by[at : at + size]))[:, self.target]
+            for at in range(0, len(present), size)
+        ]
+        return np.concatenate(found)
+
+    def of(self, inputs: Any) -> Array:
+        """Return probabilities or scores ``(n, K)`` of inputs; ExplainError where they are not finite."""
+        subject = self.asked.subject
+        scores = (subject.probabilities(inputs) if self.probability else subject.scores(inputs)).numpy()
+        if not np.isfinite(scores).all():
+            mend = "it must take texts without words" if self.asked.kind == "text" else "give a background= it can take"
+            raise ExplainError(f"the model gives NaN or infinite scores for inputs with replaced parts: {mend}")
+        return scores
+
+    def own(self) -> float:
+        """Return what the network says of the example itself."""
+        return float(self.outputs(np.ones((1, len(self.parts.names)), dtype=bool), np.zeros(1, dtype=np.int64))[0])
+
+
+def perturbed(
+    asked: Asked,
+    output: str = "probability",
+    segments: int | None = None,
+    categorical: Sequence[int | str] | None = None,
+) -> list[Perturbed]:
+    """Return each example with its parts.
+
+    Parameters
+    ----------
+    output : str
+        ``probability`` or ``score``.
+    segments : int, optional
+        Superpixels of an image, where `asked.features` gives none; by default 50, or one for four pixels.
+    categorical : sequence of int or str, optional
+        Columns of a table that are categories; by default told from the background.
+    """
+    if output not in ("probability", "score"):
+        raise ExplainError(f"output must be 'probability' or 'score', received {shortly(output)}")
+    if asked.features is not None and asked.kind != "image":
+        raise ExplainError(f"features are segments of an image: a {asked.kind} takes none")
+    parts: list[Parts]
+    if asked.kind == "image":
+        parts = [*_superpixels(asked, segments)]
+    elif asked.kind == "table":
+        parts = [*_columns(asked, categorical)]
+    else:
+        parts = [_words(asked)]
+    return [Perturbed(asked, row, each, output == "probability") for row, each in enumerate(parts)]
+
+
+def perturbed_one(
+    asked: Asked, method: str, output: str, segments: int | None, categorical: Sequence[int | str] | None
+) -> Perturbed:
+    """Return the one example with its parts; ExplainError if there are several."""
+    n = len(asked.target)
+    if n > 1:
+        raise ExplainError(
+            f"{method} explains one example at a time, received {n}: call it for each, x[0:1], x[1:2] ..."
+        )
+    return perturbed(asked, output, segments, categorical)[0]
+
+
+def explained_parts(
+    asked: Asked, method: str, examples: Sequence[Perturbed], values: Sequence[Array], **more: Any
+) -> Explanation:
+    """Return the explanation of examples by their parts: ``(n, d)``, or one a pixel where images differ."""
+    first, own = examples[0], torch.tensor([example.own() for example in examples], dtype=torch.float64)
+    asked = replace(asked, prediction=own)
+    is_probability = first.probability and first.of(first.parts.inputs(*_whole(first))).shape[1] > 1
+    diagnostics = {"output": "probability" if is_probability else "score", **more.pop("diagnostics")}
+    if len(examples) > 1 and isinstance(first.parts, Superpixels) and asked.features is None:
+        painted = [value[example.parts.segments] for value, example in zip(values, examples, strict=True)]  # type: ignore[attr-defined]
+        notes = (
+            *more.pop("notes", asked.notes),
+            "each image has its own superpixels: a pixel has the value of its own",
+        )
+        return explained(asked, method, np.stack(painted), diagnostics=diagnostics, notes=notes, **more)
+    segments = first.parts.segments if isinstance(first.parts, Superpixels) else None
+    return explained(
+        asked, method, np.stack(values), features=first.parts.names, segments=segments, diagnostics=diagnostics, **more
+    )
+
+
+def one_or_each(numbers: Sequence[float]) -> float | list[float]:
+    """Return a diagnostic as a number, or as one for each example where there are several."""
+    return float(numbers[0]) if len(numbers) == 1 else [float(number) for number in numbers]
+
+
+def _whole(example: Perturbed) -> tuple[Array, Array]:
+    return np.ones((1, len(example.parts.names)), dtype=bool), np.zeros(1, dtype=np.int64)
+
+
+def _superpixels(asked: Asked, count: int | None) -> list[Superpixels]:
+    x = asked.inputs
+    if x.dim() != 4:
+        raise ExplainError(f"superpixels need images (n, c, h, w), received {tuple(x.shape)}")
+    default = max(min(SEGMENTS, x.shape[2] * x.shape[3] // 4), 1)
+    found = []
+    for image in x:
+        if asked.features is not None:
+            segments = checked(asked.features, *image.shape[1:])
+        else:
+            segments = superpixels(image.detach().cpu().double().numpy(), default if count is None else count)
+        names = tuple(f"segment {number}" for number in range(int(segments.max()) + 1))
+        found.append(Superpixels(image, segments, _backgrounds(asked, image, segments), names))
+    return found
+
+
+def _backgrounds(asked: Asked, image: Tensor, segments: Array) -> Tensor:
+    if asked.background is not None:
+        return _fitting(asked.background, image)
+    flat = torch.as_tensor(segments.reshape(-1), device=image.device)
+    sums = torch.zeros(len(image), int(flat.max()) + 1, dtype=image.dtype, device=image.device)
+    sums.index_add_(1, flat, image.reshape(len(image), -1))
+    return (sums / flat.bincount())[:, flat].reshape(1, *image.shape)
+
+
+def _fitting(background: Tensor, example: Tensor) -> Tensor:
+    found = background[None] if background.dim() == example.dim() else background
+    if found.shape[1:] != example.shape or not len(found):
+        wanted = ", ".join(map(str, example.shape))
+        raise ExplainError(f"background must be (m, {wanted}), received {tuple(background.shape)}")
+    return found
+
+
+def _columns(asked: Asked, categorical: Sequence[int | str] | None) -> list[Columns]:
+    x = asked.inputs
+    if x.dim() != 2:
+        raise ExplainError(f"a table has rows (n, d), received {tuple(x.shape)}")
+    d = x.shape[1]
+    if asked.background is None:
+        raise ExplainError(
+            f"values of a table are replaced by others: give background=, rows (m, {d}) of training data"
+        )
+    background = _fitting(asked.background, x[0])
+    names = asked.feature_names or tuple(f"column {number}" for number in range(d))
+    if len(names) != d:
+        raise ExplainError(f"feature_names must be {d}, one for each column, received {len(names)}")
+    categories = _told(background) if categorical is None else _named(categorical, names)
+    return [Columns(row, background, names, categories) for row in x]
+
+
+def _told(background: Tensor) -> Array:
+    distinct = np.array([len(column.unique()) for column in background.T])
+    told: Array = (distinct == 1) | (distinct <= min(MOST_CATEGORIES, len(background) // 2))
+    return told
+
+
+def _named(categorical: Sequence[int | str], names: tuple[str, ...]) -> Array:
+    found = np.zeros(len(names), dtype=bool)
+    for column in categorical:
+        number = names.index(column) if column in names else column
+        if not is_whole(number) or not 0 <= int(number) < len(names):
+            raise ExplainError(f"categorical: no column {column!r}: {nearest(column, names)}")
+        found[int(number)] = True
+    return found
+
+
+def _words(asked: Asked) -> Words:
+    if len(asked.texts) > 1:
+        raise ExplainError(f"words are explained one text at a time, received {len(asked.texts)}: call it for each")
+    if asked.background is not None:
+        raise ExplainError("words are left out, not replaced: a text takes no background")
+    text = asked.texts[0]
+    places = _found(text, asked.tokenizer)
+    if not places:
+        raise ExplainError(
+            f"the tokenizer gives no words for {shortly(text)}: give tokenizer=fn, text to a list of words"
+        )
+    names = tuple(dict.fromkeys(word for _, _, word in places))
+    numbers = {name: number for number, name in enumerate(names)}
+    return Words(text, names, tuple((start, end, numbers[word]) for start, end, word in places))
+
+
+def _found(text: str, tokenizer: Callable[[str], Sequence[str]] | None) -> list[tuple[int, int, str]]:
+    """Return where each word stands, and the word."""
+    if tokenizer is None:
+        return [(*match.span(), match[0]) for match in WORD.finditer(text)]
+    places, at = [], 0
+    for word in tokenizer(text):
+        # As a word of its own first: a tokenizer that skips words may mean a later one than the letters come in.
+        here = re.escape(word) if isinstance(word, str) and word else None
+        ways = (rf"(?<!\w){here}(?!\w)", here) if here else ()
+        match = next(filter(None, (re.compile(way, re.IGNORECASE).search(text, at) for way in ways)), None)
+        if match is None:
+            raise ExplainError(
+                f"the tokenizer gives {shortly(word)}, which the text does not hold after the word before it: give "
+                "tokenizer=fn that cuts the text into words as they stand"
+            )
+        places.append((*match.span(), word))
+        at = match.end()
+    return places

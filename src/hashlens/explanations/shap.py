@@ -1,0 +1,162 @@
+"""KernelSHAP: shares of the prediction that add up to it."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from math import comb
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import require_whole
+from hashlens.errors import ExplainError
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.gradients import completeness_gap
+from hashlens.explanations.perturbed import Perturbed, explained_parts, one_or_each, perturbed
+from hashlens.seeds import numpy_generator
+
+Array = npt.NDArray[Any]
+ALWAYS_EXACT = 12
+MOST_BACKGROUND = 100
+
+
+def kernel_shap(
+    asked: Asked, samples: int = 2048, output: str = "probability", segments: int | None = None
+) -> Explanation:
+    """Explain by Shapley values of the parts, found by weighted least squares (Lundberg, Lee, 2017).
+
+    The value of a coalition of parts is what the network says when the others are replaced, the mean over the
+    background. Values add up to the prediction less ``diagnostics["base_value"]``, what it says when all are replaced.
+    With up to 12 parts, or where all coalitions are no more than `samples`, they are exact for that background;
+    otherwise coalitions are drawn in pairs with their complements, the sizes that weigh most taken whole, and
+    ``diagnostics["standard_error"]`` is the largest of a value.
+
+    Parameters
+    ----------
+    samples : int
+        Coalitions of each example, where not all are taken.
+    output : str
+        ``probability`` or ``score``.
+    segments : int, optional
+        Superpixels of an image; by default 50, or one for four pixels where those are fewer.
+    """
+    require_whole(ExplainError, "samples", samples)
+    examples = perturbed(asked, output, segments)
+    values, bases, gaps, errors, exact, used = [], [], [], [], True, 0
+    for example in examples:
+        d, drawn = len(example.parts.names), _background(example)
+        coalitions, weights, pairs = _coalitions(d, samples, numpy_generator(asked.seed, "shap", example.row))
+        ends = np.array([[False] * d, [True] * d])
+        worths = _worths(example, np.concatenate([ends, coalitions]), drawn)
+        shares, error = _shares(coalitions, worths[2:], weights, pairs, worths[0], worths[1])
+        values.append(shares)
+        bases.append(worths[0])
+        gaps.append(completeness_gap(float(shares.sum()), example.own() - worths[0]))
+        errors.append(error)
+        exact, used = exact and not pairs.any(), max(used, len(worths))
+    diagnostics = {
+        "base_value": one_or_each(bases), "completeness_gap": max(gaps), "exact": exact,
+        "standard_error": max(errors), "coalitions": used,
+    }  # fmt: skip
+    notes = asked.notes + _notes(len(drawn), examples[0].parts.replacements, samples, exact, d)
+    return explained_parts(asked, "kernel_shap", examples, values, diagnostics=diagnostics, notes=notes)
+
+
+def _notes(drawn: int, rows: int, samples: int, exact: bool, d: int) -> tuple[str, ...]:
+    notes = []
+    if drawn < rows:
+        notes.append(f"replacements are {drawn} of the {rows:,} background rows, drawn")
+    if not exact and samples < 2 * d:
+        notes.append(f"{samples} coalitions do not settle {d} parts: raise samples")
+    return tuple(notes)
+
+
+def _background(example: Perturbed) -> Array:
+    """Return which background rows are averaged over: all, or a hundred of them, the same for every example."""
+    rows = np.arange(example.parts.replacements)
+    if len(rows) <= MOST_BACKGROUND:
+        return rows
+    return np.sort(numpy_generator(example.asked.seed, "background").choice(rows, MOST_BACKGROUND, replace=False))
+
+
+def _worths(example: Perturbed, coalitions: Array, drawn: Array) -> Array:
+    """Return the mean over the background of what the network says of each coalition."""
+    present = np.repeat(coalitions, len(drawn), axis=0)
+    found = example.outputs(present, np.tile(drawn, len(coalitions)))
+    worths: Array = found.reshape(len(coalitions), len(drawn)).mean(axis=1)
+    return worths
+
+
+def _coalitions(d: int, samples: int, generator: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Return coalitions ``(n, d)`` that are neither empty nor full, their weights, and the drawn pair of each.
+
+    The pair is 0 for coalitions that were taken because all of their size were, and counts from 1 for drawn ones.
+    """
+    sizes = np.arange(1, d // 2 + 1)
+    # Of all coalitions of a size and its complement together, in the Shapley kernel.
+    masses = np.array([(d - 1) / (size * (d - size)) * (1 if 2 * size == d else 2) for size in sizes])
+    counts = [comb(d, int(size)) * (1 if 2 * size == d else 2) for size in sizes]
+    everything = d <= ALWAYS_EXACT or 2**d <= samples
+    found, weights, left, at = [], [], samples, 0
+    while at < len(sizes) and (everything or counts[at] <= left * masses[at] / masses[at:].sum()):
+        whole = np.array([*_all_of_size(d, int(sizes[at]))])
+        found.append(whole)
+        weights.append(np.full(len(whole), masses[at] / len(whole)))
+        left -= counts[at]
+        at += 1
+    taken = sum(map(len, found))
+    if at < len(sizes):
+        drawn = _drawn(d, sizes[at:], masses[at:], max(left // 2, 1), generator)
+        found.append(drawn)
+        weights.append(np.full(len(drawn), masses[at:].sum() / len(drawn)))
+    coalitions = np.concatenate([np.zeros((0, d), dtype=bool), *found])
+    pairs = np.zeros(len(coalitions), dtype=np.int64)
+    pairs[taken:] = np.arange(len(coalitions) - taken) // 2 + 1
+    return coalitions, np.concatenate([np.zeros(0), *weights]), pairs
+
+
+def _all_of_size(d: int, size: int) -> Iterator[Array]:
+    for members in combinations(range(d), size):
+        coalition = np.zeros(d, dtype=bool)
+        coalition[list(members)] = True
+        yield coalition
+        if 2 * size != d:
+            yield ~coalition
+
+
+def _drawn(d: int, sizes: Array, masses: Array, pairs: int, generator: np.random.Generator) -> Array:
+    """Draw coalitions, each followed by its complement."""
+    drawn = generator.choice(sizes, size=pairs, p=masses / masses.sum())
+    # A uniformly drawn coalition of a size: the parts of the lowest ranks in a random order.
+    ranks = generator.permuted(np.tile(np.arange(d), (pairs, 1)), axis=1)
+    half = ranks < drawn[:, None]
+    return np.stack([half, ~half], axis=1).reshape(2 * pairs, d)
+
+
+def _shares(
+    coalitions: Array, worths: Array, weights: Array, pairs: Array, base: float, full: float
+) -> tuple[Array, float]:
+    """Return shares that add up to ``full - base`` and fit the worths best, and the largest standard error.
+
+    The constraint is put in by writing the last share as what the others leave.
+    """
+    total = float(full - base)
+    last = coalitions[:, -1:].astype(np.float64)
+    design = coalitions[:, :-1] - last
+    wanted = worths - base - last[:, 0] * total
+    if design.shape[1] == 0:
+        return np.array([total]), 0.0
+    root = np.sqrt(weights)
+    others = np.linalg.lstsq(design * root[:, None], wanted * root)[0]
+    shares = np.append(others, total - others.sum())
+    if not pairs.any():
+        return shares, 0.0
+    # The sandwich estimate: only drawn pairs vary, each with its own residual.
+    pulls = design * (weights * (wanted - design @ others))[:, None]
+    by_pair = pulls[pairs > 0].reshape(-1, 2, design.shape[1]).sum(axis=1)
+    by_pair -= by_pair.mean(axis=0)
+    bread = np.linalg.pinv(design.T @ (design * weights[:, None]))
+    spread = bread @ (by_pair.T @ by_pair) @ bread
+    variances = np.append(np.diag(spread), spread.sum())
+    return shares, float(np.sqrt(max(variances.max(), 0.0)))

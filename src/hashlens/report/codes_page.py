@@ -1,0 +1,158 @@
+"""The page of a folder of codes, and of an index: layers, what they reach, which rows share a code, and a map."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from hashlens.audit.coverage import coverage
+from hashlens.codes.codes import Codes
+from hashlens.codes.layers import Layer
+from hashlens.codes.provenance import Provenance
+from hashlens.data.examples import Examples
+from hashlens.index.index import Index
+from hashlens.measures.determinism import Determinism, determinism
+from hashlens.measures.projection import project
+from hashlens.report.blocks import blocks
+from hashlens.report.colours import FILLS
+from hashlens.report.figures import Ints, Scatter
+from hashlens.report.page import Block, Chart, Gallery, Item, Page, Section, charts
+from hashlens.report.sprite import Sprite
+from hashlens.seeds import numpy_generator
+from hashlens.tables import Table, number, table
+
+MAP_ROWS = 2000
+LISTED, SHOWN = 60, 6
+"""Codes that several rows share, and rows shown of each, at most."""
+MOST_CLASSES = len(FILLS)
+
+
+def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str, ...] = ()) -> Page:
+    """Return the page of codes; with the examples that they are of, images stand beside rows.
+
+    Parameters
+    ----------
+    codes : Codes
+        n rows.
+    examples : Examples, optional
+        The same n.
+    notes : tuple of str
+        What to know before believing it.
+    """
+    origin = codes.provenance
+    title = f"{origin.model}: {len(codes):,} codes of {codes.code_bits:,} bits"
+    if len(codes) == 0:
+        return Page(title, _subtitle(origin), "No rows.", "", (_layers(codes), _origin(origin)), notes)
+    sprite = Sprite()
+    found = determinism(codes)
+    sections = (
+        _layers(codes),
+        _reach(codes),
+        _shared(codes, found, examples, sprite),
+        _map(codes, examples, sprite),
+        _origin(origin),
+    )
+    shared = len(codes) - found.distinct
+    verdict = f"Redundancy ratio {number(found.redundancy_ratio)}"
+    reason = f"{found.distinct:,} of {len(codes):,} codes are distinct; {shared:,} repeat one that was there before."
+    return Page(title, _subtitle(origin), verdict, reason, sections, notes, sprite=sprite)
+
+
+def index_page(index: Index) -> Page:
+    """Return the page of an index: what it holds, and how it searches."""
+    kinds = {"exact": "compares every row", "ivf": "looks into the nearest lists", "hnsw": "walks a graph"}
+    labels = index.labels
+    held: list[Block] = list(blocks(index.__rich__()))
+    if labels is not None:
+        classes, counts = np.unique(labels, return_counts=True)
+        rows = [(str(label), number(count)) for label, count in zip(classes.tolist(), counts.tolist(), strict=True)]
+        held.append(table("Labels of the rows", ("label", "rows"), rows))
+    title = f"An index of {len(index):,} codes"
+    layers = _layer_table(index.layers)
+    return Page(
+        title, _subtitle(index.provenance), f"A search {kinds[index.kind]}", "",
+        (Section("The index", tuple(held)), Section("What is compared", (layers,)), _origin(index.provenance)),
+    )  # fmt: skip
+
+
+def _subtitle(origin: Provenance) -> str:
+    return f"of {origin.data}; parameters {origin.parameters_digest[:12]}" if origin.parameters_digest else origin.data
+
+
+def _layer_table(layers: tuple[Layer, ...]) -> Table:
+    rows = [
+        (at.name, at.gate + (" (soft)" if at.soft else ""), " x ".join(map(str, at.shape)), number(at.bits),
+         number(at.all_bits))
+        for at in layers
+    ]  # fmt: skip
+    return table("Layers", ("layer", "gate", "shape", "bits kept", "bits in all"), rows, names=3)
+
+
+def _layers(codes: Codes) -> Section:
+    return Section("What was read", (_layer_table(codes.layers),))
+
+
+def _reach(codes: Codes) -> Section:
+    reached = coverage(codes)
+    return Section("What the examples reach", (*charts(reached.figures()), *blocks(reached.__rich__())))
+
+
+def _shared(codes: Codes, found: Determinism, examples: Examples | None, sprite: Sprite) -> Section:
+    rows = [("rows", number(found.n)), ("distinct codes", number(found.distinct)),
+            ("redundancy ratio R", number(found.redundancy_ratio)),
+            ("collision probability", f"{found.collision_probability:.3g}")]  # fmt: skip
+    if found.conflicting_groups is not None and found.conflicting_rows is not None:
+        rows += [("codes shared by several classes", number(found.conflicting_groups)),
+                 ("rows that have one of them", number(found.conflicting_rows))]  # fmt: skip
+    ordered = sorted(found.groups, key=lambda group: not group.conflicting)[:LISTED]
+    items = []
+    for group in ordered:
+        ids = ", ".join(str(codes.ids[row]) for row in group.rows[:SHOWN])
+        more = ", ..." if len(group.rows) > SHOWN else ""
+        labels = "" if codes.labels is None else ";".join(map(str, np.unique(codes.labels[list(group.rows)]).tolist()))
+        told = f"{len(group.rows):,} rows: {ids}{more}" + (f"; labels {labels.replace(';', ', ')}" if labels else "")
+        images = sprite.add_rows(examples, np.array(group.rows[:SHOWN], np.int64))
+        items.append(Item(images, told, (";".join(str(codes.ids[row]) for row in group.rows), labels)))
+    note = f"{len(found.groups):,} in all; different labels first, then the most rows." if items else ""
+    gallery = Gallery("Rows that share a code", ("ids", "labels"), tuple(items), note)
+    return Section("Redundancy", (table("Distinct codes", ("", ""), rows), gallery))
+
+
+def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
+    rows = np.arange(len(codes))
+    if len(rows) > MAP_ROWS:
+        rows = np.sort(numpy_generator(0, "map").choice(len(rows), MAP_ROWS, replace=False))
+    found = project(codes[rows])
+    first, second = found.variance or (0.0, 0.0)
+    group, names = _groups(None if codes.labels is None else codes.labels[rows], len(rows))
+    texts = tuple(
+        str(name) if codes.labels is None else f"{name}: label {codes.labels[row]}"
+        for name, row in zip(codes.ids[rows], rows, strict=True)
+    )
+    x, y = found.places.T
+    figure = Scatter(
+        f"Principal components of {len(rows):,} codes", f"component 1 ({first:.0%} of the variance)",
+        f"component 2 ({second:.0%} of the variance)", x, y, group, names, texts, sprite.add_rows(examples, rows),
+    )  # fmt: skip
+    drawn = "" if len(rows) == len(codes) else f" {len(rows):,} of {len(codes):,}, drawn at random."
+    note = f"Far points differ in many bits; near ones may differ too, in what two axes do not show.{drawn}"
+    return Section("Map of the codes", (Chart(figure),), note)
+
+
+def _groups(labels: Ints | None, rows: int) -> tuple[Ints, tuple[str, ...]]:
+    """Return the group of each row and the groups' names: its label, unless that is one of the rarest of very many."""
+    if labels is None:
+        return np.full(rows, -1), ()
+    present, counts = np.unique(labels, return_counts=True)
+    chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
+    place = np.minimum(np.searchsorted(chosen, labels), len(chosen) - 1)
+    group = np.where(chosen[place] == labels, place, -1)
+    return group.astype(np.int64), tuple(map(str, chosen.tolist()))
+
+
+def _origin(origin: Provenance) -> Section:
+    rows = [
+        (name.replace("_", " "), ", ".join(value) if isinstance(value, tuple) else str(value))
+        for name, value in asdict(origin).items()
+        if value not in (None, "", (), 0, False)
+    ]
+    return Section("Where they come from", (table("Network, data and machine", ("", ""), rows, names=2),))

@@ -1,0 +1,147 @@
+"""The figure data of explanations: saliency over images, signed bars, coloured words, and what was made."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.report.figures import Bars, Figure, Pixels, Words
+from hashlens.report.images import signed_colours
+
+if TYPE_CHECKING:
+    from hashlens.explanations.explanation import Explanation
+    from hashlens.explanations.quality import ExplanationComparison
+
+Floats = npt.NDArray[np.float64]
+SHOWN = 4
+"""Examples that are drawn."""
+PARTS = 12
+"""Features that are drawn."""
+CLIPPED = 99.0
+"""Colours end at this percentile of the sizes, so that one pixel does not leave all others white."""
+
+
+def explanation_figures(explanation: "Explanation") -> tuple[Figure, ...]:
+    """Return the pictures of an explanation, one for each of its first examples."""
+    shown = [_pictures(explanation, row) for row in range(min(SHOWN, len(explanation)))]
+    return tuple(figure for figures in shown for figure in figures)
+
+
+def _pictures(explanation: "Explanation", row: int) -> tuple[Figure, ...]:
+    if explanation.image is not None:
+        return (_made(explanation, row),)
+    title = _title(explanation, row)
+    if explanation.kind == "image" and explanation.inputs is not None:
+        pictures: tuple[Figure, ...] = (_over_image(explanation, row, title),)
+        return (*pictures, _bars(explanation, row, title)) if explanation.features else pictures
+    if explanation.kind == "text" and explanation.features and explanation.rule is None:
+        return _words(explanation, row, title), _bars(explanation, row, title)
+    return (_bars(explanation, row, title),)
+
+
+def _title(explanation: "Explanation", row: int) -> str:
+    method = explanation.method.replace("_", " ")
+    return f"{method}: {explanation.class_name(row)}" if row < len(explanation.target) else method
+
+
+def as_pixels(image: Floats) -> Floats:
+    """Return an input ``(c, h, w)`` as an image from 0 to 1: grey ``(h, w)``, or ``(h, w, 3)`` of three channels."""
+    array = np.asarray(image, np.float64)
+    array = array.transpose(1, 2, 0) if len(array) == 3 else array.mean(axis=0)
+    low, high = float(array.min()), float(array.max())
+    return np.asarray((array - low) / (high - low if high > low else 1.0))
+
+
+def _over_image(explanation: "Explanation", row: int, title: str) -> Pixels:
+    assert explanation.inputs is not None
+    image = as_pixels(explanation.inputs[row])
+    weights = saliency(explanation, row)
+    colours = signed_colours(weights)
+    grey = image if image.ndim == 2 else image.mean(axis=2)
+    overlay = (0.35 + 0.65 * grey[:, :, None]) * colours
+    panels = [image, colours, overlay]
+    names = ["input", "values", "values over input"]
+    if explanation.segments is not None:
+        panels.append(_outlined(image, explanation.segments))
+        names.append("parts")
+    return Pixels(title, tuple(names), tuple(panels), "blue: against", "red: for the class")
+
+
+def saliency(explanation: "Explanation", row: int) -> Floats:
+    """Return values of an image by place ``(h, w)``, summed over channels, scaled to -1 to 1."""
+    values = np.asarray(explanation.values[row], np.float64)
+    if explanation.segments is not None:
+        values = values[explanation.segments]
+    if values.ndim == 3:
+        values = values.sum(axis=0)
+    size = np.abs(values)
+    end = float(np.percentile(size, CLIPPED)) or float(size.max())
+    return np.asarray(np.clip(values / end, -1, 1) if end else values)
+
+
+def _outlined(image: Floats, segments: npt.NDArray[np.int64]) -> Floats:
+    """Return an image with the boundaries of its parts."""
+    found = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image.copy()
+    edge = np.zeros(segments.shape, np.bool_)
+    edge[:-1] |= segments[:-1] != segments[1:]
+    edge[:, :-1] |= segments[:, :-1] != segments[:, 1:]
+    found[edge] = (0.90, 0.62, 0.0)
+    return found
+
+
+def _made(explanation: "Explanation", row: int) -> Pixels:
+    assert explanation.image is not None
+    made = as_pixels(explanation.image[row])
+    if explanation.inputs is None or explanation.inputs[row].shape != explanation.image[row].shape:
+        return Pixels(_title(explanation, row), ("what it looks for",), (made,))
+    panels = [as_pixels(explanation.inputs[row]), made]
+    names = ["input", "made"]
+    if explanation.method == "contrast":
+        panels.append(signed_colours(saliency(explanation, row)))
+        names[1:] = ["after the change", "change"]
+    return Pixels(_title(explanation, row), tuple(names), tuple(panels))
+
+
+def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
+    parts = explanation.top(PARTS, row)
+    joined = [
+        (" and ".join(explanation.features[at] for at in term.features), term.weight)
+        for term in explanation.interactions
+    ]
+    ranked = sorted((*parts, *joined), key=lambda part: -abs(part[1]))[:PARTS]
+    names, values = zip(*ranked, strict=True) if ranked else ((), ())
+    return Bars(title, "value", tuple(names), (("value", tuple(values)),), number="{:.3g}")
+
+
+def _words(explanation: "Explanation", row: int, title: str) -> Words:
+    weights = dict(zip(explanation.features, np.asarray(explanation.values[row], np.float64).tolist(), strict=True))
+    largest = max(map(abs, weights.values()), default=0.0) or 1.0
+    words = tuple(explanation.texts[row].split())
+    shares = [weights.get(word, weights.get(_bare(word), 0.0)) / largest for word in words]
+    return Words(title, words, tuple(shares))
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:!?\"'()[]").lower()
+
+
+def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:
+    """Return a panel for each metric: means with one standard error to each side."""
+    from hashlens.explanations.quality import METRICS
+
+    figures = []
+    for metric in compared.metrics:
+        means = [compared.mean(method, metric) for method in compared.methods]
+        if np.isnan(means).all():
+            continue
+        errors = [compared.standard_error(method, metric) for method in compared.methods]
+        ends = tuple(
+            None if np.isnan(mean) or np.isnan(error) else (mean - error, mean + error)
+            for mean, error in zip(means, errors, strict=True)
+        )
+        values = tuple(None if np.isnan(mean) else mean for mean in means)
+        label = f"{METRICS[metric]} is better"
+        figures.append(
+            Bars(metric.replace("_", " "), label, compared.methods, (("mean", values),), (ends,), number="{:.3g}")
+        )
+    return tuple(figures)

@@ -1,0 +1,503 @@
+// The phase chart: cells coloured by regime on a canvas, redrawn at once as thresholds, axes and slices change.
+(function () {
+  'use strict';
+  const REGIMES = ['under', 'critically', 'sufficiently'];
+  const WORDS = {
+    under_redundancy: 'Under: R above', under_retention: 'Under: retention below',
+    sufficient_redundancy: 'Sufficient: R up to', sufficient_retention: 'Sufficient: retention from',
+  };
+  // Each threshold, the one that bounds it, and whether that one is above.
+  const PARTNER = {
+    under_redundancy: ['sufficient_redundancy', false], sufficient_redundancy: ['under_redundancy', true],
+    under_retention: ['sufficient_retention', true], sufficient_retention: ['under_retention', false],
+  };
+  const FONT = '13px system-ui, sans-serif', DARK = '#1b1f24', SMALLEST = 7, STEP = 0.005;
+
+  function unpack(text, kind) {
+    return new kind(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
+  }
+
+  function regime(ratio, retention, limits) {
+    if (ratio > limits.under_redundancy || retention < limits.under_retention) return 0;
+    return ratio <= limits.sufficient_redundancy && retention >= limits.sufficient_retention ? 2 : 1;
+  }
+
+  function element(name, properties, ...children) {
+    const made = Object.assign(document.createElement(name), properties);
+    made.append(...children);
+    return made;
+  }
+
+  function paler(colour, sure) {
+    const part = at => Math.round(255 + (parseInt(colour.slice(at, at + 2), 16) - 255) * (0.35 + 0.65 * sure));
+    return 'rgb(' + [1, 3, 5].map(part).join() + ')';
+  }
+
+  const told = value => value.toFixed(3);
+  const escaped = text => text.replace(/[&<>]/g, sign => '&#' + sign.charCodeAt(0) + ';'); // For Plotly, which reads tags.
+
+  // The cells: numbers by place, where a place is one level of each axis.
+  function cellsOf(data) {
+    const sizes = data.axes.map(axis => axis.levels.length);
+    const strides = sizes.map((_, at) => sizes.slice(at + 1).reduce((product, size) => product * size, 1));
+    const count = sizes.reduce((product, size) => product * size, 1);
+    const lines = data.lines.map(line => ({
+      panel: line.panel, name: line.name, said: line.said,
+      mean: unpack(line.mean, line.exact ? Float64Array : Float32Array),
+      low: unpack(line.low, Float32Array), high: unpack(line.high, Float32Array),
+    }));
+    const ratio = lines[0].mean, retention = lines[2].mean;
+    const each = data.each && data.each.map(part => unpack(part, Float64Array));
+    const sure = data.sure && unpack(data.sure, Float64Array);
+    const repeats = unpack(data.repeats, Float64Array);
+
+    return {
+      lines, ratio, retention, repeats, count,
+      index: at => at.reduce((sum, level, axis) => sum + level * strides[axis], 0),
+      regime: (cell, limits) => regime(ratio[cell], retention[cell], limits),
+      // How many of a cell's repeats are in its regime; 1 where that is not known.
+      agreement(cell, limits) {
+        const own = regime(ratio[cell], retention[cell], limits);
+        if (each) {
+          const most = each[0].length / count;
+          let same = 0, all = 0;
+          for (let at = cell * most; at < (cell + 1) * most; at++) {
+            if (Number.isNaN(each[0][at])) continue;
+            all += 1;
+            same += regime(each[0][at], each[1][at], limits) === own;
+          }
+          return same / all;
+        }
+        const asUsed = Object.keys(data.thresholds).every(name => data.thresholds[name] === limits[name]);
+        return sure && asUsed ? sure[cell] : 1;
+      },
+      text(cell, line) {
+        const { mean, low, high } = lines[line];
+        return told(mean[cell]) + (Number.isNaN(low[cell]) ? '' : ' (' + told(low[cell]) + '–' + told(high[cell]) + ')');
+      },
+    };
+  }
+
+  // Where a surface crosses a level: segments in fractional columns and rows, straight across each square of four cells.
+  function crossings(value, columns, rows, level) {
+    const found = [];
+    for (let column = 0; column < columns - 1; column++) for (let row = 0; row < rows - 1; row++) {
+      const corners = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([x, y]) => [column + x, row + y, value(column + x, row + y)]);
+      if (corners.some(corner => Number.isNaN(corner[2]))) continue;
+      const ends = [];
+      corners.forEach(([x, y, here], at) => {
+        const [nextX, nextY, there] = corners[(at + 1) % 4];
+        if ((here >= level) === (there >= level)) return;
+        const part = (level - here) / (there - here);
+        ends.push([x + part * (nextX - x), y + part * (nextY - y)]);
+      });
+      for (let at = 0; at + 1 < ends.length; at += 2) found.push([ends[at], ends[at + 1]]);
+    }
+    return found;
+  }
+
+  function chart(root, data) {
+    const cells = cellsOf(data), find = name => root.querySelector(name);
+    const canvas = find('canvas'), pen = canvas.getContext('2d'), map = find('.map');
+    const limits = { ...data.thresholds };
+    const at = data.axes.map(axis => axis.start);
+    let [x, y] = data.shown, cursor = null, chosen = null, frame = null;
+
+    const columns = () => data.axes[x].levels.length;
+    const rows = () => y === undefined ? 1 : data.axes[y].levels.length;
+    function cellAt(column, row) {
+      const place = [...at];
+      place[x] = column;
+      if (y !== undefined) place[y] = row;
+      return cells.index(place);
+    }
+    const isMeasured = (column, row) => !Number.isNaN(cells.ratio[cellAt(column, row)]);
+    const named = (axis, level) => data.axes[axis].word + ' ' + data.axes[axis].levels[level];
+
+    function count(all) {
+      const counts = [0, 0, 0];
+      if (all) {
+        for (let cell = 0; cell < cells.count; cell++) if (!Number.isNaN(cells.ratio[cell])) counts[cells.regime(cell, limits)]++;
+      } else {
+        for (let column = 0; column < columns(); column++) for (let row = 0; row < rows(); row++)
+          if (isMeasured(column, row)) counts[cells.regime(cellAt(column, row), limits)]++;
+      }
+      return REGIMES.map((name, regime) => name + ' ' + counts[regime].toLocaleString('en')).join(' · ');
+    }
+
+    function tell() {
+      const others = data.axes.length > (y === undefined ? 1 : 2);
+      find('.counts').textContent = count(false) + (others ? ' (all slices: ' + count(true) + ')' : '');
+      const said = [
+        'under-expressive: R > ' + limits.under_redundancy + ' or retention < ' + limits.under_retention,
+        'critically-expressive: between the two',
+        'sufficiently-expressive: R ≤ ' + limits.sufficient_redundancy + ' and retention ≥ ' + limits.sufficient_retention,
+      ];
+      find('.key').replaceChildren(...said.map((text, regime) => {
+        const swatch = element('span', { className: 'swatch' });
+        swatch.style.background = data.regimes[regime];
+        return element('li', {}, swatch, text);
+      }));
+    }
+
+    // Sizes in CSS pixels.
+    function layOut() {
+      pen.font = FONT;
+      const names = y === undefined ? [''] : data.axes[y].levels;
+      const left = 10 + Math.max(...names.map(name => pen.measureText(name).width));
+      const top = y === undefined ? 6 : 24, bottom = 46, right = 14;
+      const wide = Math.min(190, Math.max(SMALLEST, (map.clientWidth - left - right) / columns()));
+      const high = y === undefined ? 46 : Math.min(40, Math.max(SMALLEST, 560 / rows()));
+      return { left, top, wide, high, width: left + wide * columns() + right, height: top + high * rows() + bottom };
+    }
+    const corner = (view, column, row) => [view.left + column * view.wide, view.top + (rows() - 1 - row) * view.high];
+
+    function paint() {
+      frame = null;
+      const view = layOut(), ratio = window.devicePixelRatio || 1;
+      canvas.width = Math.round(view.width * ratio);
+      canvas.height = Math.round(view.height * ratio);
+      canvas.style.width = view.width + 'px';
+      canvas.style.height = view.height + 'px';
+      pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+      pen.clearRect(0, 0, view.width, view.height);
+      pen.font = FONT;
+      const unsure = paintCells(view);
+      if (y !== undefined && data.axes[x].numeric && data.axes[y].numeric) paintLines(view);
+      if (view.wide >= 30 && view.high >= 16) paintNumbers(view);
+      paintAxes(view);
+      for (const [place, width] of [[chosen, 3], [document.activeElement === canvas ? cursor : null, 2]]) {
+        if (!place) continue;
+        const [left, top] = corner(view, ...place);
+        for (const [colour, extra] of [['#ffffff', 3], ['#000000', 0]]) {
+          pen.strokeStyle = colour;
+          pen.lineWidth = width + extra;
+          pen.strokeRect(left, top, view.wide, view.high);
+        }
+      }
+      find('.unsure').hidden = !unsure;
+      find('.bounds').hidden = !(y !== undefined && data.axes[x].numeric && data.axes[y].numeric);
+    }
+
+    function paintCells(view) {
+      const gap = Math.min(view.wide, view.high) > 9 ? 1 : 0, whole = Math.round;
+      let unsure = false;
+      for (let column = 0; column < columns(); column++) for (let row = 0; row < rows(); row++) {
+        if (!isMeasured(column, row)) continue;
+        const cell = cellAt(column, row), [left, top] = corner(view, column, row), sure = cells.agreement(cell, limits);
+        pen.fillStyle = paler(data.regimes[cells.regime(cell, limits)], sure);
+        // Whole pixels: no seams between cells.
+        pen.fillRect(whole(left), whole(top), whole(left + view.wide) - whole(left) - gap, whole(top + view.high) - whole(top) - gap);
+        if (sure < 1) {
+          unsure = true;
+          pen.strokeStyle = '#1b1f2455';
+          pen.lineWidth = 1;
+          pen.beginPath();
+          pen.moveTo(left, top + view.high - gap);
+          pen.lineTo(left + view.wide - gap, top);
+          pen.stroke();
+        }
+      }
+      return unsure;
+    }
+
+    // On top of the lines, with a rim in the colour of the cell.
+    function paintNumbers(view) {
+      pen.textAlign = 'center';
+      pen.textBaseline = 'middle';
+      pen.lineWidth = 4;
+      pen.lineJoin = 'round';
+      for (let column = 0; column < columns(); column++) for (let row = 0; row < rows(); row++) {
+        if (!isMeasured(column, row)) continue;
+        const cell = cellAt(column, row), [left, top] = corner(view, column, row);
+        const place = [cells.ratio[cell].toFixed(2).replace(/^0/, ''), left + view.wide / 2, top + view.high / 2];
+        pen.strokeStyle = paler(data.regimes[cells.regime(cell, limits)], cells.agreement(cell, limits));
+        pen.strokeText(...place);
+        pen.fillStyle = DARK;
+        pen.fillText(...place);
+      }
+    }
+
+    function paintLines(view) {
+      pen.strokeStyle = DARK;
+      for (const name of Object.keys(PARTNER)) {
+        const surface = name.endsWith('redundancy') ? cells.ratio : cells.retention;
+        pen.lineWidth = name.startsWith('under') ? 2.4 : 1.2;
+        pen.setLineDash(name.endsWith('redundancy') ? [] : [5, 4]);
+        pen.beginPath();
+        for (const ends of crossings((column, row) => surface[cellAt(column, row)], columns(), rows(), limits[name])) {
+          ends.forEach(([column, row], end) => {
+            const [left, top] = corner(view, column, row);
+            pen[end ? 'lineTo' : 'moveTo'](left + view.wide / 2, top + view.high / 2);
+          });
+        }
+        pen.stroke();
+      }
+      pen.setLineDash([]);
+    }
+
+    function paintAxes(view) {
+      const below = view.top + view.high * rows();
+      pen.fillStyle = hashlens.css('--ink');
+      const widest = Math.max(...data.axes[x].levels.map(name => pen.measureText(name).width)) + 8;
+      const every = Math.ceil(widest / view.wide);
+      pen.textBaseline = 'top';
+      pen.textAlign = 'center';
+      data.axes[x].levels.forEach((name, column) => {
+        if (column % every === 0) pen.fillText(name, Math.max(view.left + (column + 0.5) * view.wide, pen.measureText(name).width / 2), below + 6);
+      });
+      pen.textAlign = 'right';
+      pen.textBaseline = 'middle';
+      const skip = Math.ceil(14 / view.high);
+      if (y !== undefined) data.axes[y].levels.forEach((name, row) => {
+        if (row % skip === 0) pen.fillText(name, view.left - 5, corner(view, 0, row)[1] + view.high / 2);
+      });
+      pen.fillStyle = hashlens.css('--soft');
+      pen.textAlign = 'left';
+      pen.fillText(data.axes[x].label + ' →', view.left, below + 33);
+      if (y !== undefined) pen.fillText('↑ ' + data.axes[y].label, 2, 10);
+    }
+
+    const repaint = () => { frame ??= requestAnimationFrame(paint); };
+    function refresh() {
+      tell();
+      repaint();
+    }
+
+    function describe(column, row) {
+      const cell = cellAt(column, row), kind = cells.regime(cell, limits);
+      const name = [named(x, column), ...(y === undefined ? [] : [named(y, row)])].join(', ');
+      const repeats = cells.repeats[cell], share = cells.agreement(cell, limits);
+      const agree = repeats + ' repeat' + (repeats === 1 ? '' : 's') +
+        (repeats > 1 && data.each ? ', ' + Math.round(100 * share) + '% of them in this regime' : '');
+      const lines = [name, REGIMES[kind] + (kind === 0 ? '-' : ' ') + 'expressive; ' + agree];
+      cells.lines.forEach((line, at) => {
+        if (!Number.isNaN(line.mean[cell]) && (at < 3 || line.panel === 'accuracy on test')) lines.push(line.said + ' ' + cells.text(cell, at));
+      });
+      return element('div', {}, ...lines.flatMap((line, at) => at ? [element('br', {}), line] : [element('strong', {}, line)]));
+    }
+
+    function under(event) {
+      const box = canvas.getBoundingClientRect(), view = layOut();
+      const column = Math.floor((event.clientX - box.left - view.left) / view.wide);
+      const row = rows() - 1 - Math.floor((event.clientY - box.top - view.top) / view.high);
+      const inside = column >= 0 && column < columns() && row >= 0 && row < rows();
+      return inside && isMeasured(column, row) ? [column, row] : null;
+    }
+
+    function point(place) {
+      cursor = place;
+      const box = canvas.getBoundingClientRect(), view = layOut(), [left, top] = corner(view, ...place);
+      if (left < map.scrollLeft || left + view.wide > map.scrollLeft + map.clientWidth) map.scrollLeft = left - map.clientWidth / 2;
+      hashlens.show(describe(...place), null, box.left + left + view.wide, box.top + top + view.high);
+      repaint();
+    }
+
+    function move(dx, dy) {
+      if (!cursor) return point(first());
+      let [column, row] = cursor;
+      for (;;) {
+        column += dx;
+        row += dy;
+        if (column < 0 || column >= columns() || row < 0 || row >= rows()) return;
+        if (isMeasured(column, row)) return point([column, row]);
+      }
+    }
+
+    function first() {
+      for (let row = 0; row < rows(); row++) for (let column = 0; column < columns(); column++)
+        if (isMeasured(column, row)) return [column, row];
+      return [0, 0];
+    }
+
+    function choose(place) {
+      if (!place) return;
+      chosen = place;
+      repaint();
+      curves();
+      find('.of-cell h4').scrollIntoView({ block: 'nearest' });
+    }
+
+    // The curves through the chosen cell, over an axis of choice: all other axes stand where the cell is.
+    function curves() {
+      const part = find('.of-cell');
+      part.hidden = !chosen;
+      if (!chosen) return;
+      const place = [...at];
+      place[x] = chosen[0];
+      if (y !== undefined) place[y] = chosen[1];
+      const over = Number(part.querySelector('select').value), axis = data.axes[over];
+      const along = axis.levels.map((_, level) => cells.index(Object.assign([...place], { [over]: level })));
+      const heading = place.map((level, one) => named(one, level)).join(', ');
+      if (part.querySelector('h4').textContent !== heading) part.querySelector('h4').textContent = heading;
+      const titles = [...new Set(cells.lines.map(line => line.panel))];
+      const plots = part.querySelector('.plots');
+      if (plots.children.length !== titles.length) plots.replaceChildren(...titles.map(title => {
+        const plot = element('div', { className: 'plot' });
+        plot.setAttribute('role', 'img');
+        return element('figure', {}, element('figcaption', {}, title), plot);
+      }));
+      titles.forEach((title, one) => {
+        const plot = plots.children[one].querySelector('.plot');
+        plot.setAttribute('aria-label', title + ' over ' + axis.word + ' at ' + heading + '; the numbers are in the table below');
+        drawCurves(plot, cells.lines.filter(line => line.panel === title), along, axis, place[over]);
+      });
+    }
+
+    function drawCurves(plot, lines, along, axis, here) {
+      const traces = lines.flatMap((line, at) => {
+        const colour = data.colours[at % data.colours.length], known = along.map((cell, level) => [cell, level]).filter(([cell]) => !Number.isNaN(line.mean[cell]));
+        const places = known.map(([, level]) => axis.places[level]), name = escaped(line.name || line.said);
+        const banded = known.filter(([cell]) => !Number.isNaN(line.low[cell]));
+        const band = {
+          type: 'scatter', mode: 'lines', line: { width: 0 }, fill: 'toself', fillcolor: colour + '2e', hoverinfo: 'skip', showlegend: false,
+          x: [...banded, ...[...banded].reverse()].map(([, level]) => axis.places[level]),
+          y: [...banded.map(([cell]) => line.high[cell]), ...banded.map(([cell]) => line.low[cell]).reverse()],
+        };
+        const curve = {
+          type: 'scatter', mode: 'lines+markers', name, x: places, y: known.map(([cell]) => line.mean[cell]),
+          line: { color: colour, width: 2 }, marker: { color: colour, size: 6 },
+          hovertext: known.map(([cell, level]) => escaped(axis.word + ' ' + axis.levels[level]) + ': ' + cells.text(cell, cells.lines.indexOf(line))),
+          hovertemplate: '%{hovertext}<extra>' + name + '</extra>',
+        };
+        return banded.length ? [band, curve] : [curve];
+      });
+      const shown = apart(axis);
+      const mark = { type: 'line', yref: 'paper', y0: 0, y1: 1, x0: axis.places[here], x1: axis.places[here], line: { dash: 'dot', width: 1.5, color: '#888888' } };
+      Plotly.react(plot, traces, hashlens.theme({
+        height: 260, showlegend: lines.length > 1, shapes: [mark], yaxis: { rangemode: 'tozero' },
+        xaxis: {
+          type: axis.log ? 'log' : 'linear', title: { text: escaped(axis.label) },
+          tickvals: shown.map(level => axis.places[level]), ticktext: shown.map(level => escaped(axis.levels[level])),
+        },
+      }), { displayModeBar: false, responsive: true });
+    }
+
+    // Levels far enough from each other to name them on an axis.
+    function apart(axis) {
+      const at = axis.places.map(place => axis.log ? Math.log(place) : place), least = (at[at.length - 1] - at[0]) / 10, kept = [];
+      at.forEach((place, level) => { if (!kept.length || place - at[kept[kept.length - 1]] >= least) kept.push(level); });
+      return kept;
+    }
+
+    function pickers() {
+      const box = find('.axes');
+      const names = element('select', {}), others = element('select', {});
+      const part = element('div', { className: 'held' });
+      part.style.display = 'contents';
+      function options(select, but, value) {
+        select.replaceChildren(...data.axes.flatMap((axis, one) => one === but ? [] : [element('option', { value: one, textContent: axis.word })]));
+        select.value = value;
+      }
+      function held() {
+        options(names, y, x);
+        if (y !== undefined) options(others, x, y);
+        part.replaceChildren(...data.axes.flatMap((axis, one) => one === x || one === y ? [] : [slice(axis, one)]));
+        options(find('.over select'), -1, Math.max(0, data.axes.findIndex(axis => axis.word === 'epochs')));
+        if (!data.axes.some(axis => axis.word === 'epochs')) find('.over select').value = x;
+      }
+      function changed() {
+        x = Number(names.value);
+        if (y !== undefined) y = Number(others.value);
+        cursor = chosen = null;
+        held();
+        refresh();
+        curves();
+      }
+      names.addEventListener('change', changed);
+      others.addEventListener('change', changed);
+      if (data.axes.length > 2) box.append(element('label', {}, 'Across ', names), element('label', {}, 'Up ', others));
+      box.append(part);
+      held();
+      box.hidden = data.axes.length < 3;
+      find('.over').hidden = data.axes.length < 2;
+      find('.over select').addEventListener('change', curves);
+    }
+
+    function slice(axis, one) {
+      function stand(level) {
+        at[one] = level;
+        refresh();
+        curves();
+      }
+      if (!axis.numeric) {
+        const select = element('select', {}, ...axis.levels.map((name, level) => element('option', { value: level, textContent: name })));
+        select.value = at[one];
+        select.addEventListener('change', () => stand(Number(select.value)));
+        return element('label', {}, axis.word + ' ', select);
+      }
+      const told = element('output', { textContent: axis.levels[at[one]] });
+      const slider = element('input', { type: 'range', min: 0, max: axis.levels.length - 1, step: 1, value: at[one] });
+      slider.setAttribute('aria-valuetext', axis.levels[at[one]]);
+      slider.addEventListener('input', () => {
+        told.textContent = axis.levels[slider.value];
+        slider.setAttribute('aria-valuetext', axis.levels[slider.value]);
+        stand(Number(slider.value));
+      });
+      return element('label', {}, axis.word, told, slider);
+    }
+
+    function thresholds() {
+      const box = find('.limits'), sliders = {};
+      function set(name, value) {
+        limits[name] = value;
+        const [slider, told] = sliders[name];
+        if (Number(slider.value) !== value) slider.value = value;
+        told.textContent = String(value);
+      }
+      for (const name of Object.keys(WORDS)) {
+        const most = name.endsWith('redundancy') ? 1 : data.top;
+        const slider = element('input', { type: 'range', min: 0, max: most, step: STEP, name }), told = element('output', {});
+        sliders[name] = [slider, told];
+        slider.addEventListener('input', () => {
+          const value = Number(slider.value), [partner, above] = PARTNER[name];
+          set(name, value);
+          if (above ? limits[partner] < value : limits[partner] > value) set(partner, value);
+          refresh();
+        });
+        box.append(element('label', {}, WORDS[name], told, slider));
+        set(name, limits[name]);
+      }
+      const reset = element('button', { type: 'button', className: 'reset', textContent: 'Reset the thresholds' });
+      reset.addEventListener('click', () => {
+        for (const name of Object.keys(WORDS)) set(name, data.thresholds[name]);
+        refresh();
+      });
+      box.append(reset);
+    }
+
+    canvas.addEventListener('pointermove', event => {
+      const place = under(event);
+      if (place) hashlens.show(describe(...place), null, event.clientX, event.clientY);
+      else hashlens.hide();
+    });
+    canvas.addEventListener('pointerleave', hashlens.hide);
+    canvas.addEventListener('click', event => {
+      const place = under(event);
+      if (!place) return;
+      cursor = place;
+      choose(place);
+    });
+    canvas.addEventListener('keydown', event => {
+      const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      if (step) move(...step);
+      else if (event.key === 'Enter' || event.key === ' ') choose(cursor || first());
+      else if (event.key === 'Escape') hashlens.hide();
+      else return;
+      event.preventDefault();
+    });
+    canvas.addEventListener('focus', repaint);
+    canvas.addEventListener('blur', () => { hashlens.hide(); repaint(); });
+    canvas.setAttribute('aria-label', root.closest('.part').querySelector('h3').textContent + ': cells by regime');
+    find('.live').hidden = false;
+    pickers();
+    thresholds();
+    tell();
+    paint();
+    new ResizeObserver(repaint).observe(map);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { repaint(); curves(); });
+  }
+
+  document.querySelectorAll('.part.widget .phase').forEach(root =>
+    chart(root, hashlens.told.parts[root.closest('.part').dataset.part].widget));
+})();

@@ -1,0 +1,79 @@
+"""Drawing of images side by side, and of texts with coloured words."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.report.figures import Pixels, Words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = npt.NDArray[np.float64]
+SIDE = 2.1
+"""Inches of a panel."""
+AGAINST, FOR = (0.13, 0.40, 0.67), (0.70, 0.09, 0.17)
+"""Blue speaks against, red for: told apart by colour-blind readers."""
+CHARACTERS = 60
+"""Of a line of text."""
+
+
+def signed_colours(values: Floats) -> Floats:
+    """Return colours ``(..., 3)`` of values from -1 to 1: blue, white at 0, red."""
+    size = np.abs(np.clip(values, -1, 1))[..., None]
+    ends = np.where((values >= 0)[..., None], np.array(FOR), np.array(AGAINST))
+    found: Floats = 1 - size * (1 - ends)
+    return found
+
+
+def pixels_size(figure: Pixels) -> tuple[float, float]:
+    """Return the width and height in inches that images want."""
+    shapes = [panel.shape for panel in figure.panels]
+    return sum(SIDE * width / height for height, width, *_ in shapes) + 0.2, SIDE + 0.75
+
+
+def draw_pixels(axes: "Axes", figure: Pixels) -> None:
+    """Draw images side by side, each scaled to one height."""
+    axes.set_axis_off()
+    left, gap = 0.0, 0.04
+    for name, panel in zip(figure.names, figure.panels, strict=True):
+        width = panel.shape[1] / panel.shape[0]
+        axes.imshow(panel, cmap="gray", vmin=0, vmax=1, extent=(left, left + width, 0, 1), interpolation="nearest")
+        axes.text(left, -0.03, name, va="top", ha="left", fontsize=8)
+        left += width + gap
+    axes.set_xlim(0, left - gap)
+    axes.set_ylim(-0.22 if figure.low else -0.12, 1)
+    axes.set_aspect("equal")
+    if figure.low:
+        ramp = signed_colours(np.linspace(-1, 1, 64))[None]
+        axes.imshow(ramp, extent=(0.0, 0.5, -0.2, -0.155), aspect="auto")
+        axes.text(0.53, -0.1775, f"{figure.low} to {figure.high}", va="center", fontsize=7)
+        axes.set_aspect("equal")
+        axes.set_xlim(0, left - gap)
+        axes.set_ylim(-0.22, 1)
+
+
+def draw_words(axes: "Axes", figure: Words) -> None:
+    """Draw a text, line by line, each word on its colour."""
+    axes.set_axis_off()
+    lines: list[list[int]] = [[]]
+    length = 0
+    for at, word in enumerate(figure.words):
+        if length and length + len(word) > CHARACTERS:
+            lines.append([])
+            length = 0
+        lines[-1].append(at)
+        length += len(word) + 1
+    step = 1 / max(len(lines), 6)
+    for row, line in enumerate(lines):
+        place = 0.0
+        for at in line:
+            colour = tuple(signed_colours(np.array(figure.weights[at])))
+            box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
+            ink = "white" if abs(figure.weights[at]) > 0.6 else "black"
+            axes.text(place, 1 - (row + 0.5) * step, figure.words[at], family="monospace", fontsize=8, color=ink,
+                      bbox=box, va="center", parse_math=False)  # fmt: skip
+            place += (len(figure.words[at]) + 1) / CHARACTERS
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)

@@ -1,0 +1,83 @@
+"""The page of a network that `hashlens train` wrote: what it is, how it was trained, and how it did."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hashlens.nets.folder import INFO_FILE, NetworkInfo, read_info
+from hashlens.report.figures import Lines, Series
+from hashlens.report.page import Chart, Page, Section
+from hashlens.tables import Table, number, table
+from hashlens.training.journal import CHECKPOINTS
+
+
+def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -> Page:
+    """Return the page of a network.
+
+    Parameters
+    ----------
+    info : NetworkInfo
+        What is known about it.
+    checkpoints : tuple of NetworkInfo
+        The same network after fewer epochs, in order.
+    """
+    data = info.data or {}
+    shape = " x ".join(map(str, info.input_shape))
+    size = f"{data['n']:,} examples of " if isinstance(data.get("n"), int) else ""
+    rows = {
+        "architecture": info.architecture, **{spoken(name): value for name, value in info.arguments.items()},
+        "input": shape, "classes": info.classes, "class names": ", ".join(info.class_names or ()), "seed": info.seed,
+        "digest of the weights": info.parameters,
+    }  # fmt: skip
+    names = {"name": "data", "digest": "digest of the data", "n": "examples"}
+    origin = {**{names.get(name, spoken(name)): value for name, value in data.items()}, **info.versions}
+    accuracy = info.metrics.get("test_accuracy")
+    named = info.architecture or "A network of its own"
+    return Page(
+        f"{named}, trained for {info.epochs:,} epochs" if info.epochs else f"{named}, untrained",
+        f"on {size}{data.get('name', 'data that are not known')}",
+        "" if accuracy is None else f"{accuracy:.2%} of the test examples are right",
+        "",
+        (
+            Section("How it does", (_metrics(info), *_history(info, checkpoints))),
+            Section("What it is", (_facts("Network", rows),)),
+            Section("How it was trained", (_facts("Recipe", _spoken(info.recipe or {})),) if info.recipe else ()),
+            Section("Where it comes from", (_facts("Data and versions", origin),)),
+        ),
+    )
+
+
+def checkpoints_of(folder: Path) -> tuple[NetworkInfo, ...]:
+    """Return what is known about the checkpoints in the folder of a network, in the order of their epochs."""
+    found = [read_info(file.parent) for file in sorted((folder / CHECKPOINTS).glob(f"*/{INFO_FILE}"))]
+    return tuple(sorted(found, key=lambda info: info.epochs))
+
+
+def spoken(name: str) -> str:
+    """Return the name of a field as words."""
+    return name.replace("_", " ")
+
+
+def _metrics(info: NetworkInfo) -> Table:
+    rows = [(spoken(name) + (" (nats)" if "loss" in name else ""), number(value)) for name, value in
+            info.metrics.items()]  # fmt: skip
+    return table("At the end", ("", ""), rows or [("no numbers were kept", "")])
+
+
+def _history(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...]) -> tuple[Chart, ...]:
+    """Return the training loss over checkpoints and the end; nothing where there are fewer than two points."""
+    known = {at.epochs: at.metrics["train_loss"] for at in (*checkpoints, info) if "train_loss" in at.metrics}
+    if len(known) < 2:
+        return ()
+    x, y = zip(*sorted(known.items()), strict=True)
+    series = Series("training loss", tuple(map(float, x)), y)
+    return (Chart(Lines("Training loss at its checkpoints", "epochs", "cross-entropy (nats)", (series,))),)
+
+
+def _spoken(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {spoken(name): value for name, value in values.items()}
+
+
+def _facts(title: str, rows: Mapping[str, Any]) -> Table:
+    told = [(name, str(value)) for name, value in rows.items() if value not in (None, "", {}, ())]
+    return table(title, ("", ""), told, names=2)

@@ -1,0 +1,203 @@
+"""A page: what a report says, apart from how it looks; written as one HTML file that fetches nothing."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hashlens.files import written_whole
+from hashlens.report.figures import Figure
+from hashlens.report.sprite import Sprite
+from hashlens.report.traces import can_trace, figure_table, plotly
+from hashlens.tables import Table
+from hashlens.version import __version__
+
+SHOWN_ROWS = 200
+"""Rows of a table that are written out; its file holds them all."""
+SHOWN_ITEMS = 24
+"""Items of a gallery that are seen before asking for more."""
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure to point at, and the same as a table, by default its numbers."""
+
+    figure: Figure
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing of a gallery: places in the sprite, a line to read, and its row in the file of what was ticked."""
+
+    images: tuple[int, ...]
+    caption: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Examples to look at and to act on; `columns` name the cells of each item.
+
+    `name` is what the list is called in the file of what was ticked, by default its title.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    items: tuple[Item, ...]
+    note: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Widget:
+    """A part with a script of its own: `template` and `script` are files beside this one, in ``html``."""
+
+    title: str
+    template: str
+    script: str
+    data: dict[str, Any]
+    table: Table | None = None
+
+
+Block = Prose | Table | Chart | Gallery | Widget
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page that its contents name."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report.
+
+    Attributes
+    ----------
+    title, subtitle : str
+        What it is of, and where that came from.
+    verdict, reason : str
+        The answer, in words; both may be empty.
+    sections : tuple of Section
+        What is shown, in order; sections without blocks are left out.
+    notes : tuple of str
+        What to know before believing it.
+    command : str
+        What made it.
+    sprite : Sprite
+        All thumbnails of the page.
+    """
+
+    title: str
+    subtitle: str
+    verdict: str
+    reason: str
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...] = ()
+    command: str = ""
+    sprite: Sprite = field(default_factory=Sprite)
+
+
+def write_page(page: Page, path: str | Path) -> Path:
+    """Write a page as one HTML file that fetches nothing, and return its path.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    text = page_html(page)
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def page_html(page: Page) -> str:
+    """Return a page as HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    pages = Environment(loader=PackageLoader("hashlens.report", "html"), autoescape=True, undefined=StrictUndefined)
+    sections = [section for section in page.sections if section.blocks]
+    parts = [(section, [_part(block) for block in section.blocks]) for section in sections]
+    drawn = [part for _, blocks in parts for part in blocks]
+    charts = [part["chart"] for part in drawn if part["chart"] is not None]
+    scripts = dict.fromkeys(part["block"].script for part in drawn if part["kind"] == "Widget")
+    uses_plotly = bool(charts or scripts)
+    return pages.get_template("page.html.jinja").render(
+        page=page,
+        sections=[{"title": section.title, "note": section.note, "parts": blocks} for section, blocks in parts],
+        shown=SHOWN_ITEMS,
+        sprite=page.sprite.encoded(),
+        style=_file("page.css"),
+        data=_json({"title": page.title, "parts": [_data(part) for part in drawn]}),
+        scripts=[*([_file("vendor/plotly-basic.min.js")] if uses_plotly else []), *map(_file, ("page.js", *scripts))],
+        ticks=any(part["kind"] == "Gallery" for part in drawn),
+        version=__version__,
+    )
+
+
+def _part(block: Block) -> dict[str, Any]:
+    """Return what the template needs of a block."""
+    kind = type(block).__name__
+    table = block if isinstance(block, Table) else getattr(block, "table", None)
+    chart = picture = None
+    if isinstance(block, Chart):
+        table = table or figure_table(block.figure)
+        if can_trace(block.figure):
+            chart = plotly(block.figure)
+        else:
+            picture = _picture(block.figure)
+    shown = None if table is None else table.rows[:SHOWN_ROWS]
+    return {"kind": kind, "block": block, "table": table, "rows": shown, "chart": chart, "picture": picture}
+
+
+def _data(part: dict[str, Any]) -> dict[str, Any]:
+    """Return what the script needs of a block."""
+    block, table = part["block"], part["table"]
+    whole = None
+    if table is not None and len(table.rows) > SHOWN_ROWS:
+        whole = {"columns": table.columns, "rows": table.rows}
+    if isinstance(block, Gallery):
+        rows = [item.cells for item in block.items]
+        return {"gallery": block.name or block.title, "columns": block.columns, "rows": rows}
+    return {"chart": part["chart"], "table": whole, "widget": block.data if isinstance(block, Widget) else None}
+
+
+def _picture(figure: Figure) -> str:
+    import base64
+    import io
+
+    from hashlens.report.plots import draw
+
+    picture = io.BytesIO()
+    draw([figure]).savefig(picture, format="png", dpi=130)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+
+
+def _file(name: str) -> str:
+    text = files("hashlens.report").joinpath("html", *name.split("/")).read_text(encoding="utf-8")
+    # A script ends where these letters stand, even inside a string.
+    return text.replace("</script", "<\\/script")
+
+
+def _json(value: Any) -> str:
+    """Return JSON that can stand inside a page."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def charts(figures: Iterable[Figure]) -> tuple[Chart, ...]:
+    """Return a chart for each figure."""
+    return tuple(map(Chart, figures))

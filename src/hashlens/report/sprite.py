@@ -1,0 +1,115 @@
+"""Thumbnails of a page, all in one picture."""
+
+import base64
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.data.examples import Examples
+from hashlens.errors import DataError
+
+Image = npt.NDArray[np.uint8]
+SIDE = 64
+"""Thumbnails are at most so many pixels wide and high."""
+QUALITY = 88
+BATCH = 64
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One picture with all thumbnails: its source, columns, and the width and height of each in pixels."""
+
+    source: str
+    columns: int
+    rows: int
+    width: int
+    height: int
+
+
+@dataclass
+class Sprite:
+    """Collects thumbnails; each is known by its position."""
+
+    images: list[Image] = field(default_factory=list)
+
+    def add(self, image: Image) -> int:
+        """Take an image ``(h, w)`` or ``(h, w, 3)`` from 0 to 255 and return its position."""
+        self.images.append(fitted(image))
+        return len(self.images) - 1
+
+    def add_rows(self, examples: Examples | None, rows: Rows) -> tuple[int, ...]:
+        """Take some rows of a data set and return their positions; none where the examples are no images."""
+        found = {} if examples is None else images_of(examples, rows)
+        return tuple(self.add(found[int(row)]) for row in rows) if found else ()
+
+    def encoded(self) -> Encoded | None:
+        """Return all thumbnails as one picture: PNG where all are grey, JPEG otherwise; None where there are none."""
+        if not self.images:
+            return None
+        from PIL import Image as Pillow
+
+        height, width = (max(image.shape[axis] for image in self.images) for axis in (0, 1))
+        columns = int(np.ceil(np.sqrt(len(self.images) * height / width)))
+        rows = -(-len(self.images) // columns)
+        grey = all(image.ndim == 2 for image in self.images)
+        sheet = np.zeros((rows * height, columns * width) if grey else (rows * height, columns * width, 3), np.uint8)
+        for position, image in enumerate(self.images):
+            top, left = position // columns * height, position % columns * width
+            top, left = top + (height - image.shape[0]) // 2, left + (width - image.shape[1]) // 2
+            pixels = image if grey or image.ndim == 3 else image[:, :, None]
+            sheet[top : top + image.shape[0], left : left + image.shape[1]] = pixels
+        picture = io.BytesIO()
+        if grey:
+            Pillow.fromarray(sheet).save(picture, format="PNG", optimize=True)
+        else:
+            Pillow.fromarray(sheet).save(picture, format="JPEG", quality=QUALITY, subsampling=0)
+        kind = "png" if grey else "jpeg"
+        source = f"data:image/{kind};base64,{base64.b64encode(picture.getvalue()).decode()}"
+        return Encoded(source, columns, rows, width, height)
+
+
+def images_of(examples: Examples, rows: Rows) -> dict[int, Image]:
+    """Return some rows as images by row, in one pass; none where the examples are no images or cannot be read again."""
+    wanted = np.unique(rows)
+    found: dict[int, Image] = {}
+    if len(wanted) == 0:
+        return found
+    first = start = int(wanted[0])
+    try:
+        for batch in examples.narrow(first, int(wanted[-1]) + 1).batches(BATCH):
+            for row in wanted[(wanted >= start) & (wanted < start + len(batch))].tolist():
+                image = as_image(batch.inputs[row - start]) if isinstance(batch.inputs, torch.Tensor) else None
+                if image is None:
+                    return {}
+                found[row] = fitted(image)
+            start += len(batch)
+    except DataError:
+        return {}
+    return found
+
+
+def as_image(example: torch.Tensor) -> Image | None:
+    """Return an example as an image ``(h, w)`` or ``(h, w, 3)``, spread from 0 to 255; None if it is none."""
+    pixels = np.asarray(example.detach().cpu().float())
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3):
+        pixels = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    if pixels.ndim not in (2, 3) or min(pixels.shape[:2]) < 2 or pixels.shape[2:] not in ((), (3,)):
+        return None
+    low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
+    spread = high - low if high > low else 1.0
+    return np.nan_to_num((pixels - low) / spread * 255).round().astype(np.uint8)
+
+
+def fitted(image: Image) -> Image:
+    """Return an image no larger than a thumbnail."""
+    if max(image.shape[:2]) <= SIDE:
+        return image
+    from PIL import Image as Pillow
+
+    scale = SIDE / max(image.shape[:2])
+    size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
+    return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.LANCZOS))

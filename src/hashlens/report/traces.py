@@ -1,0 +1,381 @@
+"""Figures as Plotly takes them, and as tables: the same data that matplotlib draws."""
+
+import html
+from collections.abc import Iterable
+from math import log10
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+from hashlens.report.colours import class_colours
+from hashlens.report.figures import (
+    COLOURS,
+    REGIME_COLOURS,
+    Bars,
+    Figure,
+    Histogram,
+    Intervals,
+    Lines,
+    PhaseMap,
+    RegimeShares,
+    Scatter,
+    Series,
+)
+from hashlens.tables import Table, number, table
+
+STRONG = (
+    "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#888888", "#EE7733", "#009988", "#BB5566",
+)  # fmt: skip
+"""Marks on light and on dark: Paul Tol's bright palette, and three more of his."""
+DIGITS = 5
+REGIME_NAMES = ("under-expressive", "critically-expressive", "sufficiently-expressive")
+MOST_TICKS = 12
+"""Names of places on one axis; of more, some are left out."""
+BAR_HEIGHT, LEAST_HEIGHT = 26, 300
+"""Pixels."""
+
+
+def can_trace(figure: Figure) -> bool:
+    """Whether :func:`plotly` knows a figure; others are pictures."""
+    return isinstance(figure, Lines | Bars | Intervals | Histogram | PhaseMap | RegimeShares | Scatter)
+
+
+def plotly(figure: Figure) -> dict[str, Any]:
+    """Return ``{"data": traces, "layout": layout}`` of a figure, without the colours that depend on light and dark."""
+    if isinstance(figure, Lines):
+        return _lines(figure)
+    if isinstance(figure, Bars):
+        return _bars(figure)
+    if isinstance(figure, Intervals):
+        return _intervals(figure)
+    if isinstance(figure, Histogram):
+        return _histogram(figure)
+    if isinstance(figure, Scatter):
+        return _scatter(figure)
+    if isinstance(figure, RegimeShares):
+        return _regime_shares(figure)
+    assert isinstance(figure, PhaseMap), type(figure)
+    return _phase_map(figure)
+
+
+def colours(count: int) -> tuple[str, ...]:
+    """Return colours for so many lines or groups, told apart by colour-blind readers as far as there are few."""
+    if count <= len(COLOURS):
+        return COLOURS[:count]
+    return STRONG[:count] if count <= len(STRONG) else class_colours(count)
+
+
+def as_text(text: str) -> str:
+    """Return text as Plotly shows it letter by letter. It knows no entity for a quote."""
+    return html.escape(text, quote=False)
+
+
+def _axis(label: str, **more: Any) -> dict[str, Any]:
+    return {"title": {"text": as_text(label)}, **more}
+
+
+def _rounded(values: Any) -> list[float | None]:
+    """Return numbers with the digits that show."""
+    return [None if value is None or not np.isfinite(value) else float(f"{value:.{DIGITS}g}") for value in values]
+
+
+def _lines(figure: Lines) -> dict[str, Any]:
+    traces: list[dict[str, Any]] = []
+    paints = dict(zip((series.name for series in figure.series), colours(len(figure.series)), strict=True))
+    known = [x for series in (*figure.series, *figure.references) for x in series.x]
+    log = figure.log_x and (bool(figure.ticks) or min(known, default=0.0) > 0)
+    before = zero_place(known) if log else 0.0
+    for series in figure.series:
+        paint, x = paints[series.name], tuple(at or before for at in series.x)
+        if np.isfinite(series.low).any():
+            traces.append(_band(series, x, paint))
+        traces.append(
+            {"type": "scatter", "mode": "lines+markers", "name": as_text(series.name), "x": _rounded(x),
+             "y": _rounded(series.y), "line": {"color": paint, "width": 2}, "marker": {"color": paint, "size": 6},
+             "cliponaxis": False}
+        )  # fmt: skip
+    for series in figure.references:
+        # The legend says once whose they are: whom they belong to shows in their colour.
+        is_first = series is figure.references[0]
+        traces.append(
+            {"type": "scatter", "mode": "markers", "name": as_text(figure.reference_name or series.name),
+             "x": _rounded(at or before for at in series.x), "y": _rounded(series.y), "cliponaxis": False,
+             "marker": {"color": paints[series.name], "size": 9, "symbol": "diamond-open"},
+             "showlegend": is_first or not figure.reference_name}
+        )  # fmt: skip
+    x_axis = _axis(figure.x_label, **({"type": "log", "dtick": "D2"} if log else {}))
+    if figure.ticks:
+        places = _rounded(place or before for place, _ in figure.ticks)
+        told = zip(places, figure.ticks, strict=True)
+        names = {place: as_text(name) for place, (_, name) in told if place is not None}
+        shown = _apart(names, log)
+        x_axis |= {"tickvals": shown, "ticktext": [names[place] for place in shown]}
+        if sum(len(names[place]) for place in shown) > 60:  # more than stand side by side
+            x_axis |= {"tickangle": -35, "ticklabeloverflow": "allow"}
+        for trace in traces:
+            if trace.get("hoverinfo") != "skip":
+                trace["hovertext"] = [names.get(place, "") for place in trace["x"]]
+                trace["hovertemplate"] = "%{hovertext}: %{y}<extra>" + trace["name"] + "</extra>"
+    several = len(figure.series) + len(figure.references) > 1
+    layout = {"xaxis": x_axis, "yaxis": _axis(figure.y_label, rangemode="tozero"), "showlegend": several}
+    if figure.mark is not None:
+        line = {"dash": "dash", "width": 1, "color": "#888888"}
+        layout["shapes"] = [
+            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": figure.mark, "y1": figure.mark, "line": line}
+        ]
+    return {"data": traces, "layout": layout}
+
+
+def _apart(places: Iterable[float], log: bool) -> list[float]:
+    """Return the places, in order, that are far enough from each other to be named."""
+    ordered = sorted(places)
+    at = np.log(ordered) if log else np.asarray(ordered)
+    kept = [0]
+    for position in range(1, len(ordered)):
+        if at[position] - at[kept[-1]] >= (at[-1] - at[0]) / MOST_TICKS:
+            kept.append(position)
+    return [ordered[position] for position in kept]
+
+
+def zero_place(values: Iterable[float]) -> float:
+    """Return where zero stands on a logarithmic axis of some values: before the least of them, by a third.
+
+    >>> zero_place([0, 3, 10])
+    1.0
+    """
+    return min((value for value in values if value > 0), default=1.0) / 3
+
+
+def _band(series: Series, x: tuple[float, ...], paint: str) -> dict[str, Any]:
+    red, green, blue = (int(paint[at : at + 2], 16) for at in (1, 3, 5))
+    return {
+        "type": "scatter", "mode": "lines", "x": _rounded((*x, *x[::-1])),
+        "y": _rounded((*series.low, *series.high[::-1])), "fill": "toself", "hoverinfo": "skip", "showlegend": False,
+        "line": {"width": 0}, "fillcolor": f"rgba({red},{green},{blue},0.18)",
+    }  # fmt: skip
+
+
+def _bars(figure: Bars) -> dict[str, Any]:
+    traces = []
+    for position, ((name, values), paint) in enumerate(zip(figure.groups, colours(len(figure.groups)), strict=True)):
+        trace: dict[str, Any] = {
+            "type": "bar", "orientation": "h", "name": as_text(name), "y": list(map(as_text, figure.names)),
+            "x": _rounded(values), "marker": {"color": paint}, "textposition": "outside", "cliponaxis": False,
+            "text": ["" if value is None else figure.number.format(value) for value in values],
+            "hovertemplate": "%{y}: %{text}<extra>" + as_text(name) + "</extra>",
+        }  # fmt: skip
+        ends = figure.ends[position] if figure.ends else ()
+        if any(end is not None for end in ends):
+            pairs = [(0.0, 0.0) if end is None or value is None else (end[1] - value, value - end[0])
+                     for value, end in zip(values, ends, strict=True)]  # fmt: skip
+            above, below = zip(*pairs, strict=True)
+            trace["error_x"] = {"array": _rounded(above), "arrayminus": _rounded(below), "thickness": 1.5, "width": 4,
+                                "color": "#888888"}  # fmt: skip
+            # A number beside the bar would stand on its interval: it is in the label, with the interval.
+            trace["hovertext"] = [_interval_text(value, end, figure.number)
+                                  for value, end in zip(values, ends, strict=True)]  # fmt: skip
+            trace |= {"textposition": "none", "hovertemplate": trace["hovertemplate"].replace("text", "hovertext")}
+        traces.append(trace)
+    known = [value for _, values in figure.groups for value in values if value is not None]
+    known += [end for group in figure.ends for ends in group if ends is not None for end in ends]
+    least, most = min([0.0, *known]), max([0.0, *known]) or 1.0
+    height = max(LEAST_HEIGHT, BAR_HEIGHT * len(figure.names) * len(figure.groups) + 110)
+    layout = {
+        "xaxis": _axis(figure.x_label, range=[1.15 * least, 1.15 * most]), "barmode": "group",
+        "yaxis": {"autorange": "reversed", "automargin": True},
+        "bargap": 0.25, "height": height, "showlegend": len(traces) > 1,
+    }  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def _interval_text(value: float | None, ends: tuple[float, float] | None, how: str) -> str:
+    between = "" if ends is None else f" ({how.format(ends[0])} to {how.format(ends[1])})"
+    return "" if value is None else how.format(value) + between
+
+
+def _histogram(figure: Histogram) -> dict[str, Any]:
+    traces = []
+    for (name, shares), paint in zip(figure.shares, colours(len(figure.shares)), strict=True):
+        red, green, blue = (int(paint[at : at + 2], 16) for at in (1, 3, 5))
+        traces.append(
+            {"type": "scatter", "mode": "lines", "name": as_text(name), "x": _rounded(figure.edges),
+             "y": _rounded((*shares, shares[-1])), "line": {"color": paint, "width": 2, "shape": "hv"},
+             "fill": "tozeroy", "fillcolor": f"rgba({red},{green},{blue},0.25)"}
+        )  # fmt: skip
+        if figure.least is not None:
+            # A logarithm of nothing is none: what is below the axis is drawn there, and told as it is.
+            drawn = [max(share, figure.least / 2) for share in (*shares, shares[-1])]
+            told = [f"{share:.3g}" for share in (*shares, shares[-1])]
+            traces[-1] |= {"y": _rounded(drawn), "text": told, "hovertemplate": "%{x}: %{text}"}
+    x = _axis(figure.x_label, **({"type": "log"} if figure.log_x else {}))
+    y = _axis(figure.y_label, rangemode="tozero")
+    if figure.least is not None:
+        most = max(share for _, shares in figure.shares for share in shares)
+        y |= {"type": "log", "range": [log10(figure.least), log10(2 * max(most, figure.least))], "dtick": 1,
+              "tickformat": "~p"}  # fmt: skip
+    layout = {"xaxis": x, "yaxis": y, "showlegend": True}
+    if figure.mark is not None:
+        line = {"dash": "dash", "width": 1.5, "color": "#888888"}
+        layout["shapes"] = [
+            {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": figure.mark, "x1": figure.mark, "line": line}
+        ]
+        # A line in the legend names the mark where no text can cover the shares.
+        traces.append({"type": "scatter", "mode": "lines", "name": as_text(figure.mark_name), "x": [None],
+                       "y": [None], "line": line, "hoverinfo": "skip"})  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def _intervals(figure: Intervals) -> dict[str, Any]:
+    above = [end[1] - value for value, end in zip(figure.values, figure.ends, strict=True)]
+    below = [value - end[0] for value, end in zip(figure.values, figure.ends, strict=True)]
+    told = [
+        f"{figure.number.format(value)} ({figure.number.format(low)} to {figure.number.format(high)})"
+        for value, (low, high) in zip(figure.values, figure.ends, strict=True)
+    ]
+    trace = {
+        "type": "scatter", "mode": "markers+text", "x": _rounded(figure.values),
+        "y": ["<br>".join(map(as_text, wrap(name, 28))) for name in figure.names],
+        "marker": {"size": 11, "color": COLOURS[0]},
+        "error_x": {"array": _rounded(above), "arrayminus": _rounded(below), "thickness": 2, "width": 6,
+                    "color": COLOURS[0]},
+        "text": list(map(figure.number.format, figure.values)), "textposition": "top center",
+        "hovertext": told, "hovertemplate": "%{y}: %{hovertext}<extra></extra>",
+    }  # fmt: skip
+    layout = {
+        "xaxis": _axis(figure.x_label), "showlegend": False, "height": 110 + 52 * len(figure.names),
+        "yaxis": {"range": [len(figure.names) - 0.5, -0.8], "automargin": True, "type": "category", "ticklen": 8},
+    }  # fmt: skip
+    return {"data": [trace], "layout": layout}
+
+
+def _scatter(figure: Scatter) -> dict[str, Any]:
+    paints = colours(len(figure.groups))
+    traces = []
+    places = [*range(len(figure.groups)), *([-1] if (figure.group < 0).any() else [])]
+    for group in places:
+        rows = np.flatnonzero(figure.group == group)
+        if len(rows) == 0:
+            continue
+        name = "none" if group < 0 else figure.groups[group]
+        trace: dict[str, Any] = {
+            "type": "scatter", "mode": "markers", "name": as_text(name), "x": _rounded(figure.x[rows]),
+            "y": _rounded(figure.y[rows]), "text": [as_text(figure.texts[row]) for row in rows],
+            "marker": {"color": "#888888" if group < 0 else paints[group], "size": 6, "opacity": 0.8},
+            "hovertemplate": "%{text}<extra></extra>",
+        }  # fmt: skip
+        if figure.images:
+            # The page's own label shows the image and the text together.
+            trace |= {"customdata": [figure.images[row] for row in rows], "hoverinfo": "none", "hovertemplate": None}
+        traces.append(trace)
+    hidden = {"showgrid": False, "zeroline": False, "showticklabels": False}
+    layout = {
+        "xaxis": _axis(figure.x_label, **hidden), "yaxis": _axis(figure.y_label, **hidden), "height": 560,
+        "hovermode": "closest", "showlegend": True, "dragmode": "pan",
+    }  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def _regime_shares(figure: RegimeShares) -> dict[str, Any]:
+    traces = [
+        {"type": "scatter", "mode": "lines", "stackgroup": "cells", "x": _rounded(figure.x), "y": _rounded(shares),
+         "line": {"width": 0.5, "shape": "hv", "color": paint}, "fillcolor": paint, "name": name}
+        for name, shares, paint in zip(REGIME_NAMES, figure.shares, REGIME_COLOURS, strict=True)
+    ]  # fmt: skip
+    line = {"dash": "dash", "width": 1.5, "color": "#777777"}
+    mark = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": figure.mark, "x1": figure.mark, "line": line}
+    layout = {"xaxis": _axis(figure.x_label), "yaxis": _axis("share of cells", range=[0, 1]), "shapes": [mark]}
+    return {"data": traces, "layout": layout}
+
+
+def _phase_map(figure: PhaseMap) -> dict[str, Any]:
+    """Return the cells as bars one high, which the small build of Plotly draws too."""
+    traces: list[dict[str, Any]] = []
+    for regime, (name, paint) in enumerate(zip(figure.regimes, REGIME_COLOURS, strict=True)):
+        tiles = [tile for tile in figure.tiles if tile.regime == regime]
+        said = [
+            f"{figure.x_label} {figure.columns[tile.column]}, {figure.y_label} {figure.rows[tile.row]}: R {tile.text}"
+            for tile in tiles
+        ]
+        traces.append(
+            {"type": "bar", "name": as_text(name), "x": [tile.column for tile in tiles], "width": 1,
+             "base": [tile.row - 0.5 for tile in tiles], "y": [1] * len(tiles),
+             "marker": {"color": [_paler(paint, tile.sure) for tile in tiles],
+                        "line": {"width": 1, "color": "#ffffff"}},
+             "text": [tile.text for tile in tiles], "textposition": "inside", "insidetextanchor": "middle",
+             "textangle": 0, "textfont": {"color": "#1b1f24"}, "hovertext": list(map(as_text, said)),
+             "hovertemplate": "%{hovertext}<extra></extra>"}
+        )  # fmt: skip
+    for contour in figure.contours:
+        line = {
+            "color": "#1b1f24",
+            "width": 2.2 if contour.strong else 1.1,
+            "dash": "dash" if contour.dashed else "solid",
+        }
+        for points in contour.lines:
+            x, y = zip(*points, strict=True)
+            traces.append({"type": "scatter", "mode": "lines", "x": _rounded(x), "y": _rounded(y), "line": line,
+                           "showlegend": False, "hoverinfo": "skip"})  # fmt: skip
+        # On tiles a line is dark; in the legend it is seen on a dark page too.
+        traces.append({"type": "scatter", "mode": "lines", "x": [None], "y": [None], "line": line | {"color": "#888888"},
+                       "name": as_text(contour.name), "hoverinfo": "skip"})  # fmt: skip
+    plain = {"showgrid": False, "zeroline": False}
+    columns, rows = len(figure.columns), len(figure.rows)
+    layout = {
+        "barmode": "overlay", "bargap": 0, "height": min(720, 190 + 34 * rows), "hovermode": "closest",
+        "xaxis": _axis(figure.x_label, tickvals=list(range(columns)), ticktext=list(map(as_text, figure.columns)),
+                       range=[-0.5, columns - 0.5], **plain),
+        "yaxis": _axis(figure.y_label, tickvals=list(range(rows)), ticktext=list(map(as_text, figure.rows)),
+                       range=[-0.5, rows - 0.5], **plain),
+    }  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def _paler(paint: str, sure: float) -> str:
+    """Return a colour nearer to white the less sure: not see-through, so that dark numbers are read on a dark page."""
+    parts = (255 + (int(paint[at : at + 2], 16) - 255) * (0.35 + 0.65 * sure) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(part):02x}" for part in parts)
+
+
+def figure_table(figure: Figure) -> Table | None:
+    """Return the numbers of a figure as a table; None where they are too many to read."""
+    if isinstance(figure, Lines):
+        return _lines_table(figure)
+    if isinstance(figure, Bars):
+        rows = [(name, *(_told(values[at], figure.number) for _, values in figure.groups))
+                for at, name in enumerate(figure.names)]  # fmt: skip
+        return table(f"{figure.title}: {figure.x_label}", ("", *(name for name, _ in figure.groups)), rows)
+    if isinstance(figure, Intervals):
+        rows = [(name, *map(figure.number.format, (value, *ends)))
+                for name, value, ends in zip(figure.names, figure.values, figure.ends, strict=True)]  # fmt: skip
+        return table(figure.title, ("", figure.x_label, "from", "to"), rows)
+    if isinstance(figure, Histogram):
+        columns = (figure.x_label, *(name for name, _ in figure.shares))
+        edges = zip(figure.edges, figure.edges[1:], strict=False)
+        rows = [(f"{low:.3g} to {high:.3g}", *(number(shares[at]) for _, shares in figure.shares))
+                for at, (low, high) in enumerate(edges)]  # fmt: skip
+        return table(f"{figure.title}: {figure.y_label}", columns, rows)
+    if isinstance(figure, Scatter):
+        rows = [(text, f"{x:.4g}", f"{y:.4g}") for text, x, y in zip(figure.texts, figure.x, figure.y, strict=True)]
+        return table(figure.title, ("example", figure.x_label, figure.y_label), rows)
+    if isinstance(figure, PhaseMap):
+        rows = [(figure.columns[at.column], figure.rows[at.row], figure.regimes[at.regime].partition(":")[0], at.text,
+                 f"{at.sure:.0%}") for at in figure.tiles]  # fmt: skip
+        return table(figure.title, (figure.x_label, figure.y_label, "regime", "R", "sure"), rows, figure.note, names=3)
+    if isinstance(figure, RegimeShares):
+        shares = zip(figure.x, zip(*figure.shares, strict=True), strict=True)
+        rows = [(f"{at:g}", *(f"{share:.1%}" for share in parts)) for at, parts in shares]
+        return table(f"{figure.title}: shares of cells", (figure.x_label, *REGIME_NAMES), rows)
+    return None
+
+
+def _lines_table(figure: Lines) -> Table:
+    places = dict(figure.ticks)
+    levels = sorted({x for series in figure.series for x in series.x})
+    known = [dict(zip(series.x, series.y, strict=True)) for series in figure.series]
+    rows = [(places.get(x, f"{x:,g}"), *(_told(values.get(x), "{:.4g}") for values in known)) for x in levels]
+    return table(figure.title, (figure.x_label, *(series.name for series in figure.series)), rows, figure.y_label)
+
+
+def _told(value: float | None, how: str) -> str:
+    return "–" if value is None or not np.isfinite(value) else how.format(value)

@@ -1,0 +1,183 @@
+"""Every kind of result: it is drawn, has a page, shows in a notebook, and comes back from its JSON."""
+
+import ast
+import json
+from dataclasses import fields, is_dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import hashlens as hl
+from hashlens import regions
+from hashlens.audit import compare_models, coverage, duplicates
+from hashlens.data.sources import load_data
+from hashlens.errors import ReportError
+from hashlens.index import Index
+from hashlens.integrations.history import CodeHistory, CodeReading
+from hashlens.measures.features import as_features
+from hashlens.measures.kmeans import kmeans
+from hashlens.measures.projection import project
+from hashlens.regions.boundary import class_parts
+from hashlens.report.load import MODULES, READ_AS, result_class, result_of
+from hashlens.report.region_tables import PlaneTable, RadiusTable, piece_table, radius_rows
+from hashlens.result import Result, Split
+from hashlens.retrieval import quality_curve
+from hashlens.study.charts.curves import curve
+from hashlens.study.charts.effects import effect_table
+from hashlens.study.charts.phase import phase_chart, phase_slices
+from hashlens.study.charts.sensitivity import phase_sensitivity
+from hashlens.study.charts.summary import summarize
+from hashlens.study.results import COLUMNS, Results
+from hashlens.training.recipe import Recipe
+
+SOURCE = Path(hl.__file__).parent
+ELSEWHERE = {
+    "Explanation", "ExplanationComparison", "ExplanationQuality",  # tests/explanations
+    "Reproduction", "Provenance", "Finding", "Comparison", "Picture", "StudyStatus",  # tests/study
+}  # fmt: skip
+"""Results that are made by long runs, in the tests of their own rooms."""
+NUMBERS_ONLY = {"Plane", "Along", "Radius", "Chord", "Audit", "PlaneTable"}
+"""Results that hold networks, codes or examples, of which their JSON tells the numbers."""
+
+
+def declared():
+    """Return the names of all classes of the package that are made from Result."""
+    bases = {}
+    for file in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and node.decorator_list:
+                bases[node.name] = [ast.unparse(base).partition("[")[0] for base in node.bases]
+    return {name for name, of in bases.items() if {"Result", "Ranked"} & set(of)}
+
+
+def study_results():
+    rows = []
+    for width, epochs, noise, repeat in product((4, 16, 64), (1, 10), (0.0, 0.5), range(2)):
+        ratio = 1 / (1 + width * epochs / 40) + 0.01 * repeat
+        numbers = {("redundancy_ratio", "train"): ratio, ("redundancy_ratio", "test"): ratio / 2,
+                   ("knn", "test"): 0.9 - ratio / 4 - noise / 5,
+                   ("network_accuracy", "test"): 0.95 - noise / 5}  # fmt: skip
+        for (measure, split), value in numbers.items():
+            rows.append((f"{width}-{noise}", "mlp", width, 1, 1000, noise, 0.0, False, 0.0, repeat, epochs, measure,
+                         split, "", value))  # fmt: skip
+    columns = zip(COLUMNS, zip(*rows, strict=True), strict=True)
+    return Results({name: np.array(column) for name, column in columns}, "made")
+
+
+def region_results():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+        x = torch.randn(5, 4, dtype=torch.float64)
+    region, flat = regions.at(network, x), regions.plane(network, through=x[:3])
+    along = regions.along(network, x[:1], x[1:2])
+    return [
+        flat, along, region.radius(), regions.decision_boundary(flat), class_parts(flat),
+        regions.chord(network, x, x.flip(0)), regions.local_complexity(network, x, 0.5, 4),
+        PlaneTable(flat, flat.sampled_count(30), 30), piece_table(along, "made", "a", "b"),
+        RadiusTable("made", np.inf, tuple(radius_rows(region, np.inf, list("abcde"), None)), ("x", "y", "z")),
+    ]  # fmt: skip
+
+
+def results_of_a_network():
+    train, test = load_data("digits#train").narrow(0, 400).load(), load_data("digits#test").narrow(0, 120).load()
+    trained = hl.train("mlp", train, epochs=2, seed=0, width=30, depth=2)
+    network = trained.network
+    codes = Split(*(hl.encode(network, of) for of in (train, test)))
+    index = Index(codes.train)
+    reading = CodeReading(10, Split(0.5, 0.25), None, Split(0.5, 0.5), 30, 0.1)
+    return [
+        hl.measure(network, train, test), hl.audit(network, train, test), trained.info, trained.fitted,
+        Recipe("figures", 2, 128, 0.001), coverage(codes.train, codes.test), duplicates(codes.train, k=5),
+        compare_models(network, hl.train("mlp", train, epochs=1, seed=1, width=30, depth=2).network, test, bits=30),
+        index.search(codes.test, 3), index.range_search(codes.test, 2), project(codes.test),
+        quality_curve(codes, (8, 16), k=5), CodeHistory((reading,)),
+        kmeans(as_features(codes.test), 3),
+    ]  # fmt: skip
+
+
+def results_of_a_study():
+    found = study_results()
+    one = {"where": {"label_noise": 0.0}}
+    return [
+        found, phase_chart(found, **one), phase_slices(found, z="label_noise"),
+        phase_sensitivity(found, steps=3, **one), curve(found, "knn", "width", by="epochs", **one),
+        effect_table(found, bootstrap=20, examples=1000), summarize(found),
+    ]  # fmt: skip
+
+
+def inside(value):
+    """Yield the results that a value holds, itself first."""
+    if isinstance(value, Result):
+        yield value
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from inside(getattr(value, field.name))
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from inside(item)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """One result of each kind, by the name of its class."""
+    found = {}
+    for outer in (*region_results(), *results_of_a_network(), *results_of_a_study()):
+        for one in inside(outer):
+            found.setdefault(type(one).__name__, one)
+    saved = found["PlaneTable"]
+    found["SavedPlane"] = result_of(json.loads(json.dumps(saved.to_dict())), "plane.json")
+    return found
+
+
+def test_one_of_each_kind_is_tried(made):
+    assert declared() - ELSEWHERE <= made.keys()
+
+
+def test_every_result_is_drawn_has_a_page_and_shows_in_a_notebook(made, tmp_path):
+    for kind, result in made.items():
+        canvas = result.plot()
+        assert canvas.get_figwidth() > 0.5, kind
+        page = result.to_html(tmp_path / f"{kind}.html").read_text(encoding="utf-8")
+        assert "<h1>" in page, kind
+        assert "http-equiv" in page, kind
+        assert " object at 0x" not in page, kind
+        shown = result._repr_html_()
+        assert shown.startswith(("<table", "<p")), kind
+
+
+def test_every_result_says_its_kind_and_is_plain_json(made):
+    for kind, result in made.items():
+        told = result.to_dict()
+        assert told["kind"] == kind
+        assert told["schema_version"] == result.schema_version
+        assert json.loads(json.dumps(told, allow_nan=False)) == told, kind
+
+
+def test_results_come_back_from_their_json(made):
+    for kind, result in made.items():
+        if kind in NUMBERS_ONLY:
+            continue
+        told = result.to_dict()
+        back = result_of(json.loads(json.dumps(told)), "a.json")
+        assert type(back) is type(result), kind
+        assert back.to_dict() == told, kind
+        assert str(back).split() == str(result).split(), kind
+
+
+@pytest.mark.parametrize("kind", sorted(NUMBERS_ONLY - {"Audit", "PlaneTable"}))
+def test_what_json_keeps_too_little_of_is_refused(made, kind):
+    with pytest.raises(ReportError, match=f"^a.json holds a {kind} that cannot be read back: "):
+        result_of(json.loads(json.dumps(made[kind].to_dict())), "a.json")
+
+
+def test_every_kind_can_be_found_by_its_name():
+    assert len(set(MODULES)) == len(MODULES)
+    for kind in declared() | set(READ_AS.values()):
+        found = result_class(kind)
+        assert found is not None, kind
+        assert found.__name__ == kind
