@@ -1,7 +1,14 @@
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +25,16 @@ def _global_generators_untouched():
     before = torch.random.get_rng_state()
     yield
     assert torch.equal(before, torch.random.get_rng_state()), "the global generator of torch was used"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Return chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield started
+        started.close()

@@ -11,6 +11,12 @@ REACHED = (
     ".skip, nav a, .plot, .table[tabindex], canvas, select, input, summary, button:not(.modebar-btn), pre[tabindex]"
 )
 VISIBLE = "one => one.checkVisibility({ visibilityProperty: true })"
+FOCUSED = """() => {
+  const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
+  const seen = box.bottom > 0 && box.top < innerHeight;
+  return [one === document.body ? null : one.dataset.at || '', `${style.outlineStyle} ${style.outlineWidth}`, seen];
+}"""
+WORDS = "() => document.body.innerText + [...document.querySelectorAll('svg text')].map(one => one.textContent)"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,7 +1,6 @@
 """The interactive phase chart: its numbers are those of `phase_chart`, in Python and in a browser."""
 
 import base64
-import shutil
 import time
 from dataclasses import replace
 from itertools import product
@@ -81,25 +80,10 @@ def test_a_study_without_axes_has_no_chart_and_one_without_measures_says_so(stud
         results_cells(study.where(measure=["redundancy_ratio", "knn"]))
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """A browser, told to fetch nothing."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync", "--no-first-run"]  # fmt: skip
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=flags)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(chromium, tmp_path):
+def opened(browser, tmp_path):
     """Open pages with networking off; no page may complain."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, offline=True)
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, offline=True)
     complaints = []
 
     def load(results):
@@ -212,9 +196,9 @@ def test_names_are_shown_as_text(opened):
 
 
 @pytest.mark.browser
-def test_without_scripts_the_numbers_are_a_table(chromium, study, tmp_path):
+def test_without_scripts_the_numbers_are_a_table(browser, study, tmp_path):
     path = write_page(study_page(study), tmp_path / "study.html")
-    context = chromium.new_context(java_script_enabled=False, offline=True)
+    context = browser.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()
     page.goto(path.as_uri())
     assert "needs JavaScript" in page.locator(".phase").inner_text()

@@ -81,7 +81,7 @@ class ExplanationComparison(Result):
         return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
     def leaders(self, metric: str) -> tuple[str, ...]:
-        """Return the best methods by a metric: the best mean, and all less than a standard error of the difference from it.
+        """Return the best methods by a metric: the best mean, and all less than a standard error of the gap below it.
 
         Differences are paired by example. Controls are left out; none where nothing is known.
         """

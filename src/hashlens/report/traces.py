@@ -317,7 +317,8 @@ def _phase_map(figure: PhaseMap) -> dict[str, Any]:
             traces.append({"type": "scatter", "mode": "lines", "x": _rounded(x), "y": _rounded(y), "line": line,
                            "showlegend": False, "hoverinfo": "skip"})  # fmt: skip
         # On tiles a line is dark; in the legend it is seen on a dark page too.
-        traces.append({"type": "scatter", "mode": "lines", "x": [None], "y": [None], "line": line | {"color": "#888888"},
+        key = line | {"color": "#888888"}
+        traces.append({"type": "scatter", "mode": "lines", "x": [None], "y": [None], "line": key,
                        "name": as_text(contour.name), "hoverinfo": "skip"})  # fmt: skip
     plain = {"showgrid": False, "zeroline": False}
     columns, rows = len(figure.columns), len(figure.rows)
