@@ -7,9 +7,11 @@ that a folder that is not whole, or that changed since, is told from one that is
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hashlens.arguments import shortly
 from hashlens.errors import HashlensError, OutputError
 from hashlens.files import file_digest
 
@@ -77,6 +79,8 @@ class FolderKind:
         opened : callable
             Reads the files.
         """
+        if not isinstance(path, str | PathLike):
+            raise self.error(f"a folder is named by its path, received {shortly(path)}; make one with {self.made_with}")
         folder = Path(path)
         manifest = self._read(folder)
         try:

@@ -201,6 +201,7 @@ HALVES = np.full((12, 2), 0.5)
         ({"k": 12}, "k=12 neighbours are more than the 11 rows that could vote"),
         ({"reference": OTHERS, "k": 11}, "k=11 neighbours are more than the 10 rows that could vote"),
         ({"codes": Codes.from_bits(np.zeros((0, 4)))}, "needs labels and these rows have none"),
+        ({"labels": [[0], [0, 1]]}, "one label for each of 12 rows, received a ragged list"),
         ({"labels": [0, 1]}, "needs one label for each of 12 rows, received shape \\(2,\\)"),
         ({"labels": [3] * 12}, "all labels are of class 3"),
         ({"reference": CODES}, "codes and reference are the same rows"),

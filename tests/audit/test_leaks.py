@@ -123,6 +123,7 @@ def test_the_file_holds_the_ranking(found, tmp_path):
     with result.to_csv(tmp_path / "leaks.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == result.ids.tolist()
+    assert [int(row["train_row"]) for row in rows] == result.train_rows.tolist()
     assert [float(row["ratio"]) for row in rows] == result.ratios.tolist()
     assert sum(row["suspected"] == "true" for row in rows) == result.suspected
     with result.to_csv(tmp_path / "few.csv", suspected_only=True).open() as file:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import hashlens.data
+from hashlens.codes import Codes
 from hashlens.data import ArrayExamples, load_data
 from hashlens.data.sources import SCHEMES
 from hashlens.errors import DataError
@@ -47,6 +48,7 @@ def test_every_scheme_is_in_the_documentation_of_load_data():
         (7, "int is not a source"),
         ({"x": 1}, "dict is not a source"),
         ((1, 2, 3), "a tuple of 3 is not a source; expected a pair"),
+        (Codes.from_bits([[0, 1]]), "these are codes, not the examples"),
         (([1, 2], [3, 4]), "a tuple of 2 is not a source; expected a pair"),
         (torch.ones(()), r"there are no examples: inputs have shape \(\)"),
         (np.ones((0, 3)), r"there are no examples: inputs have shape \(0, 3\)"),

@@ -230,3 +230,8 @@ def test_memory_stays_near_the_packed_size_and_building_needs_less(tmp_path):
     *searching, building_lists, building_rows = map(float, found.split())
     assert 0.9 < min(searching) <= max(searching) < 1.5
     assert max(building_lists, building_rows) < 0.8
+
+
+def test_a_folder_is_named_by_a_path():
+    with pytest.raises(IndexFault, match="a folder is named by its path, received None"):
+        Index.load(None)

@@ -190,10 +190,6 @@ def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: L
     known["layers"] = [_layer(score) for score in known["layers"]]
     known["groups"] = [LeakGroup(rows, Split(ids["train"][rows.train], ids["test"][rows.test])) for rows in groups]
     columns = _columns(folder / "leaks.csv", summary["text_ids"])
-    for row, name, split in (("row", "id", "test"), ("train_row", "train_id", "train")):
-        if row not in columns:
-            places = {identity: place for place, identity in enumerate(ids[split].tolist())}
-            columns[row] = np.array([places[identity] for identity in columns[name].tolist()], np.int64)
     return _part(Leaks, {**columns, "distance": columns["distance"].astype(np.int32)}, known)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,24 +18,22 @@ from hashlens.audit.label_noise import (
 )
 from hashlens.audit.neighbour_votes import Votes, neighbour_votes
 from hashlens.audit.out_of_sample import OutOfSample
+from hashlens.audit.ranked import SHOWN, Ranked
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError, nearest
-from hashlens.files import write_columns
 from hashlens.measures.classes import Labels, checked_labels
-from hashlens.result import Result
-from hashlens.tables import Table, number, table
+from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
     from hashlens.report.figures import Figure
 
 Evidence = Literal["both", "codes", "confidence"]
 EVIDENCE = ("both", "codes", "confidence")
-SHOWN = 10
 Column = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class LabelIssues(Result):
+class LabelIssues(Ranked):
     """n labels, the likeliest to be wrong first.
 
     Attributes
@@ -81,9 +78,6 @@ class LabelIssues(Result):
     temperature: float | None = None
     notes: tuple[str, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     def __repr__(self) -> str:
         return f"LabelIssues({self.likely:,} of {len(self):,} labels likely wrong, by {self.evidence})"
 
@@ -92,13 +86,8 @@ class LabelIssues(Result):
         """How many labels are rather wrong than right: the first ones."""
         return int((self.probability > 0.5).sum())
 
-    @property
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """What is known of every label, by name, in the order of the ranks."""
-        known = {
-            "rank": np.arange(1, len(self) + 1),
-            "id": self.ids,
-            "row": self.rows,
+    def _known(self) -> dict[str, npt.NDArray[Any] | None]:
+        return {
             "given": self.given,
             "suggested": self.suggested,
             "probability": self.probability,
@@ -106,24 +95,12 @@ class LabelIssues(Result):
             "confidence": self.confidence,
             "collisions": self.collisions,
         }
-        return {name: column for name, column in known.items() if column is not None}
 
     def __rich__(self) -> Table:
-        columns = {name: column for name, column in self.columns.items() if name != "row"}
-        rows = [
-            [
-                number(cell.item()) if column.dtype.kind == "f" else str(cell)
-                for column, cell in zip(columns.values(), cells, strict=True)
-            ]
-            for cells in zip(*(column[:SHOWN] for column in columns.values()), strict=True)
-        ]
+        columns, rows = self._first()
         title = f"{self.likely:,} of {len(self):,} labels are rather wrong than right; {self.expected:,.0f} expected"
         more = [f"The first {SHOWN}; to_csv writes all of them."] if len(self) > SHOWN else []
-        return table(title, tuple(columns), rows, " ".join([*more, *self.notes]), names=2)
-
-    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
-        """Write a line for each label, likeliest wrong first, with `columns`; return the path."""
-        return write_columns(path, self.columns, overwrite=overwrite)
+        return table(title, columns, rows, " ".join([*more, *self.notes]), names=2)
 
     def figures(self) -> "tuple[Figure, ...]":
         """Return the probability that labels are wrong, by rank."""

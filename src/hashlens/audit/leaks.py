@@ -117,7 +117,9 @@ class Leaks(Result):
         columns: dict[str, Any] = {
             "rank": np.arange(1, rows + 1),
             "id": self.ids[:rows],
+            "row": self.rows[:rows],
             "train_id": self.train_ids[:rows],
+            "train_row": self.train_rows[:rows],
             "ratio": self.ratios[:rows],
             "distance": self.distances[:rows],
             "expected": self.expected[:rows],

@@ -80,6 +80,8 @@ def search(
     if out is not None:
         found.to_csv(out, overwrite=force)
         tell(f"all of it: {out}")
+    else:
+        tell("--out FILE.csv writes all of it")
     Console(highlight=False).print(found)
 
 

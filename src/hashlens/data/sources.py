@@ -118,6 +118,8 @@ def _open(source: Any) -> Examples:
         )
     if _is_array(source):
         return from_arrays(source)
+    if hasattr(source, "packed"):
+        raise DataError("these are codes, not the examples that they are of: give the data that was encoded")
     # Other libraries' data sets, as those of Hugging Face, are no subclasses of torch's and serve a loader as well.
     if hasattr(source, "__getitem__") and isinstance(source, Sized) and not isinstance(source, Mapping | bytes):
         return DatasetExamples(source)

@@ -21,7 +21,10 @@ def checked_labels(labels: npt.ArrayLike | None, rows: int, purpose: str) -> Lab
     """
     if labels is None:
         raise MeasureError(f"{purpose} needs labels and these rows have none: give labels= or encode labelled data")
-    checked = np.asarray(labels)
+    try:
+        checked = np.asarray(labels)
+    except ValueError as error:
+        raise MeasureError(f"{purpose} needs one label for each of {rows:,} rows, received a ragged list") from error
     if checked.shape != (rows,):
         raise MeasureError(f"{purpose} needs one label for each of {rows:,} rows, received shape {checked.shape}")
     if rows == 0:

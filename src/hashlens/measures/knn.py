@@ -51,7 +51,7 @@ def nearest_codes(queries: Codes, codes: Codes, k: int) -> tuple[npt.NDArray[np.
         return np.empty((0, k), np.int32), np.empty((0, k), np.int64)
     # Its counters keep, and its heaps return, the k smallest (distance, row) in ascending order.
     distances, rows = faiss.knn_hamming(
-        np.ascontiguousarray(queries.packed), np.ascontiguousarray(codes.packed), k, variant="hc"
+        np.ascontiguousarray(queries.packed), np.ascontiguousarray(codes.packed), int(k), variant="hc"
     )
     return distances, rows
 
