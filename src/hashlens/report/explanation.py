@@ -1,10 +1,12 @@
 """The figure data of explanations: saliency over images, signed bars, coloured words, and what was made."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.errors import ExplainError
 from hashlens.report.figures import Bars, Figure, Pixels, Words
 from hashlens.report.images import signed_colours
 
@@ -145,3 +147,21 @@ def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:
             Bars(metric.replace("_", " "), label, compared.methods, (("mean", values),), (ends,), number="{:.3g}")
         )
     return tuple(figures)
+
+
+def side_by_side(explanations: Sequence["Explanation"], row: int = 0) -> Pixels:
+    """Return one image beside what several methods say of it, for one picture of them all.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        Of the same images.
+    row : int
+        Which image.
+    """
+    first = explanations[0]
+    if first.inputs is None or any(at.kind != "image" for at in explanations):
+        raise ExplainError("side_by_side draws explanations of images")
+    panels = [as_pixels(first.inputs[row]), *(signed_colours(saliency(at, row)) for at in explanations)]
+    names = ("input", *(at.method.replace("_", " ") for at in explanations))
+    return Pixels(first.class_name(row), names, tuple(panels), "blue: against", "red: for the class")
