@@ -2,6 +2,17 @@
 
 from hashlens.explanations.explain import explain
 from hashlens.explanations.explanation import Explanation, Interaction, Rule
-from hashlens.explanations.methods import explain_methods
+from hashlens.explanations.methods import Method, explain_methods
+from hashlens.explanations.quality import ExplanationComparison, compare_explanations, score_explanation
 
-__all__ = ["Explanation", "Interaction", "Rule", "explain", "explain_methods"]
+__all__ = [
+    "Explanation",
+    "ExplanationComparison",
+    "Interaction",
+    "Method",
+    "Rule",
+    "compare_explanations",
+    "explain",
+    "explain_methods",
+    "score_explanation",
+]

@@ -126,6 +126,8 @@ def explain(
 def explained(asked: Asked, method: str, values: Tensor | np.ndarray[Any, Any], **more: Any) -> Explanation:
     """Return an explanation of what was asked, with what all methods share filled in."""
     array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    # One value for each column of a table has the name of the column.
+    named = asked.kind == "table" and array.ndim == 2 and array.shape[1] == len(asked.feature_names)
     return Explanation(
         method=method,
         kind=asked.kind,
@@ -135,6 +137,7 @@ def explained(asked: Asked, method: str, values: Tensor | np.ndarray[Any, Any], 
             "prediction": asked.prediction.numpy(),
             "inputs": None if asked.x is None else asked.x.detach().cpu().numpy(),
             "texts": asked.texts,
+            "features": asked.feature_names if named else (),
             "class_names": asked.class_names,
             "notes": asked.notes,
             **more,

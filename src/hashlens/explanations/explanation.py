@@ -225,4 +225,6 @@ class Explanation(Result):
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_short, value))
     return f"{value:.4g}" if isinstance(value, float) else str(plain(value))

@@ -247,7 +247,7 @@ class _Comparing:
 
     def __init__(self, model: Any, x: Any, target: Any, batch_size: int, seed: int, shared: dict[str, Any]) -> None:
         first = (
-            explain(model, x, "gradient", target=target, batch_size=batch_size, **_only(shared, "kind"))
+            explain(model, x, "gradient", target=target, batch_size=batch_size, **_only(shared, "kind", "class_names"))
             if isinstance(model, torch.nn.Module)
             else explain(model, x, "kernel_shap", target=target, batch_size=batch_size, **shared)
         )
