@@ -202,6 +202,10 @@ def compare_explanations(
             for column, metric in enumerate(wanted):
                 values[row, column] = found[metric]
             advance(name)
+    if isinstance(metrics, str):
+        # Rows of a table have no blurred image: what cannot be said of any is left out where nobody asked for it.
+        said = ~np.isnan(values).all(axis=(0, 2))
+        wanted, values = tuple(np.array(wanted)[said].tolist()), values[:, said]
     return ExplanationComparison(names, wanted, values, len(comparing.x), tuple(dict.fromkeys(notes)))
 
 
