@@ -1,6 +1,7 @@
 """The figure data of explanations: saliency over images, signed bars, coloured words, and what was made."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from hashlens.report.figures import Bars, Figure, Pixels, Words
 from hashlens.report.images import signed_colours
 
 if TYPE_CHECKING:
-    from hashlens.explanations.explanation import Explanation
+    from hashlens.explanations.explanation import Explanation, Rule
     from hashlens.explanations.quality import ExplanationComparison
 
 Floats = npt.NDArray[np.float64]
@@ -35,10 +36,13 @@ def _pictures(explanation: "Explanation", row: int) -> tuple[Figure, ...]:
     title = _title(explanation, row)
     if explanation.kind == "image" and explanation.inputs is not None:
         pictures: tuple[Figure, ...] = (_over_image(explanation, row, title),)
+        if explanation.rule is not None:
+            return (*pictures, _rule(explanation.rule, title))
         return (*pictures, _bars(explanation, row, title)) if explanation.features else pictures
-    if explanation.kind == "text" and explanation.features and explanation.rule is None:
-        return _words(explanation, row, title), _bars(explanation, row, title)
-    return (_bars(explanation, row, title),)
+    counts = _bars(explanation, row, title) if explanation.rule is None else _rule(explanation.rule, title)
+    if explanation.kind == "text" and explanation.features:
+        return _words(explanation, row, title), counts
+    return (counts,)
 
 
 def _title(explanation: "Explanation", row: int) -> str:
@@ -104,6 +108,14 @@ def _made(explanation: "Explanation", row: int) -> Pixels:
     return Pixels(_title(explanation, row), tuple(names), tuple(panels))
 
 
+def _rule(rule: "Rule", title: str) -> Bars:
+    """Return how often a rule holds the prediction, with the interval, and how often it applies."""
+    said = "\n".join(wrap(f"if {rule}", 60))
+    values = (("share", (rule.precision, rule.coverage)),)
+    return Bars(f"{title}\n{said}", f"share; {rule.confidence:.0%} interval", ("precision", "coverage"), values,
+                ((rule.interval, None),), number="{:.1%}")  # fmt: skip
+
+
 def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     parts = explanation.top(PARTS, row)
     joined = [
@@ -112,7 +124,8 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     ]
     ranked = sorted((*parts, *joined), key=lambda part: -abs(part[1]))[:PARTS]
     names, values = zip(*ranked, strict=True) if ranked else ((), ())
-    return Bars(title, "value", tuple(names), (("value", tuple(values)),), number="{:.3g}")
+    return Bars(title, "value", tuple(names), (("value", tuple(values)),), number="{:.3g}", reach=0.0,
+                signed=True)  # fmt: skip
 
 
 def _words(explanation: "Explanation", row: int, title: str) -> Words:
@@ -144,7 +157,15 @@ def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:
         values = tuple(None if np.isnan(mean) else mean for mean in means)
         label = f"{METRICS[metric]} is better"
         figures.append(
-            Bars(metric.replace("_", " "), label, compared.methods, (("mean", values),), (ends,), number="{:.3g}")
+            Bars(
+                metric.replace("_", " "),
+                label,
+                compared.methods,
+                (("mean", values),),
+                (ends,),
+                number="{:,.0f}" if metric == "model_calls" else "{:.3g}",
+                reach=0.0,
+            )
         )
     return tuple(figures)
 

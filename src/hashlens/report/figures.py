@@ -49,6 +49,7 @@ class Bars:
     """Horizontal bars, top to bottom, in groups of one name a colour; values that are not known are left out.
 
     `ends` holds the intervals of the bars, group by group, where they are known; `number` is how values are printed.
+    The axis reaches `reach` at least. Where bars are `signed`, those above and below 0 have colours of their own.
     """
 
     title: str
@@ -57,6 +58,8 @@ class Bars:
     groups: tuple[tuple[str, tuple[float | None, ...]], ...]
     ends: tuple[tuple[tuple[float, float] | None, ...], ...] = ()
     number: str = "{:.3f}"
+    reach: float = 1.0
+    signed: bool = False
 
 
 @dataclass(frozen=True)

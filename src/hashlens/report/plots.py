@@ -21,7 +21,7 @@ from hashlens.report.figures import (
     Scatter,
     Words,
 )
-from hashlens.report.images import draw_pixels, draw_words, pixels_size
+from hashlens.report.images import AGAINST, FOR, draw_pixels, draw_words, pixels_size
 from hashlens.report.maps import draw_map, draw_regime_shares, map_legend, map_size
 from hashlens.report.planes import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
 from hashlens.report.style import paper_style
@@ -213,25 +213,29 @@ def _bars(axes: "Axes", figure: Bars) -> None:
         known = [i for i, value in enumerate(values) if value is not None]
         lengths = [float(values[i] or 0.0) for i in known]
         places = at[known] + position * height
-        axes.barh(places, lengths, height * 0.92, color=COLOURS[position], label=name)
+        paint = [FOR if length >= 0 else AGAINST for length in lengths] if figure.signed else COLOURS[position]
+        axes.barh(places, lengths, height * 0.92, color=paint, label=name)
         for place, length, end in zip(places, lengths, (ends[i] for i in known), strict=True):
             if end is not None:
                 axes.plot(end, (place, place), color="0.2", linewidth=1.2, solid_capstyle="butt")
-            right = max(length, end[1] if end is not None else length, 0.0)
+            left = figure.signed and length < 0
+            beside = length if left else max(length, end[1] if end is not None else length, 0.0)
             axes.annotate(
-                figure.number.format(length),
-                (right, place),
-                (2, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-            )
+                figure.number.format(length), (beside, place), (-2 if left else 2, 0), textcoords="offset points",
+                va="center", ha="right" if left else "left", fontsize=8,
+            )  # fmt: skip
     axes.set_yticks(at + 0.4 - height / 2, figure.names)
     axes.invert_yaxis()
     axes.set_xlabel(figure.x_label)
     lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
     reached = [end for group in figure.ends for ends in group if ends is not None for end in ends]
-    axes.set_xlim(min([0.0, *reached]), 1.12 * max([1.0, *lengths, *reached]))
+    # Bars that end left of 0 have their numbers there.
+    least = min([0.0, *reached, *(lengths if figure.signed else ())])
+    most = 1.12 * max([figure.reach, *lengths, *reached])
+    least -= 0.16 * (most - least) if figure.signed and least < 0 else 0.0
+    axes.set_xlim(least, most if most > least else 1.0)
+    if least < 0:
+        axes.axvline(0, color="0.2", linewidth=0.8)
     if len(figure.groups) > 1:
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(figure.groups))
 

@@ -1,7 +1,7 @@
 """Figures as Plotly takes them, and as tables: the same data that matplotlib draws."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import log10
 from textwrap import wrap
 from typing import Any
@@ -22,6 +22,7 @@ from hashlens.report.figures import (
     Scatter,
     Series,
 )
+from hashlens.report.images import AGAINST, FOR
 from hashlens.tables import Table, number, table
 
 STRONG = (
@@ -161,7 +162,8 @@ def _bars(figure: Bars) -> dict[str, Any]:
     for position, ((name, values), paint) in enumerate(zip(figure.groups, colours(len(figure.groups)), strict=True)):
         trace: dict[str, Any] = {
             "type": "bar", "orientation": "h", "name": as_text(name), "y": list(map(as_text, figure.names)),
-            "x": _rounded(values), "marker": {"color": paint}, "textposition": "outside", "cliponaxis": False,
+            "x": _rounded(values), "marker": {"color": _signs(values) if figure.signed else paint},
+            "textposition": "outside", "cliponaxis": False,
             "text": ["" if value is None else figure.number.format(value) for value in values],
             "hovertemplate": "%{y}: %{text}<extra>" + as_text(name) + "</extra>",
         }  # fmt: skip
@@ -187,6 +189,12 @@ def _bars(figure: Bars) -> dict[str, Any]:
         "bargap": 0.25, "height": height, "showlegend": len(traces) > 1,
     }  # fmt: skip
     return {"data": traces, "layout": layout}
+
+
+def _signs(values: Sequence[float | None]) -> list[str]:
+    """Return a colour for each bar: above 0 or below."""
+    above, below = (f"rgb({', '.join(str(round(255 * part)) for part in colour)})" for colour in (FOR, AGAINST))
+    return [above if (value or 0.0) >= 0 else below for value in values]
 
 
 def _interval_text(value: float | None, ends: tuple[float, float] | None, how: str) -> str:
