@@ -3,16 +3,25 @@ PYTHON ?= python3
 VENV ?= .venv
 # Where MNIST and CIFAR-10 lie as Parquet, for the benchmarks.
 DATA ?= data
+AXE = 4.14.1
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test browser check docs bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/hashlens demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	HASHLENS_AXE=$${HASHLENS_AXE:-$(VENV)/axe.min.js} $(BIN)/python -m pytest -q
+
+# What the tests of pages need besides: Debian's chromium and axe-core. Without them those tests are skipped, and say so.
+browser: | $(BIN)/pip
+	command -v chromium || test "$$(id -u)" != 0 || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } >/dev/null || true
+	test -f $(VENV)/axe.min.js || ! command -v npm || { there=$$(mktemp -d) && \
+	  npm pack --silent --fetch-retries=1 --pack-destination $$there axe-core@$(AXE) && \
+	  tar -xzf $$there/axe-core-$(AXE).tgz -O package/axe.min.js >$$there/axe.min.js && mv $$there/axe.min.js $(VENV); } || true
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,46 +1,28 @@
-"""A browser with networking off, and pages written once."""
+"""A browser with networking off, and pages written once, each when a test first asks for it."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.browser.opening import opened
 from tests.browser.sample import HOSTILE, QUOTED, sample_page
+from tests.report.planted_study import planted_results
 
 import hashlens as hl
+from hashlens.cli.demo import demo
 from hashlens.report.page import write_page
+from hashlens.report.recognise import report_page
+from hashlens.study.reproduce.reproduction import Reproduction
+from hashlens.study.spec import StudySpec
 
 
 @pytest.fixture
 def visit(browser) -> Iterator[Callable]:
     """Return a function that opens a file with networking off; whatever a page says or asks for fails the test."""
-    contexts, wrong = [], []
-
-    def refuse(dialog):
-        wrong.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def asked(request):
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            wrong.append(f"asked for {request.url}")
-
-    def opened(path: Path, scheme: str = "light", width: int = 1280):
-        viewport = {"width": width, "height": 900}
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True, accept_downloads=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("dialog", refuse)
-        page.on("request", asked)
-        page.goto(path.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    with ExitStack() as stack:
+        yield lambda path, scheme="light", width=1280: stack.enter_context(opened(browser, path, scheme, width))
 
 
 @pytest.fixture(scope="session")
@@ -57,46 +39,91 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("pages")
 
 
-@pytest.fixture(scope="session")
-def digits() -> tuple:
-    """Return a network of digits with its train and test."""
-    train, test = hl.load_data("digits#train").load(), hl.load_data("digits#test").load()
-    return hl.train("mlp", train, epochs=10, seed=0, width=40).network, train, test
+class Pages:
+    """The pages by name: each is what the fixture ``NAME_page`` returns."""
+
+    def __init__(self, request) -> None:
+        self.request = request
+
+    def __getitem__(self, name: str) -> Path:
+        return self.request.getfixturevalue(f"{name}_page")
+
+
+@pytest.fixture
+def pages(request) -> Pages:
+    return Pages(request)
+
+
+@pytest.fixture(scope="session", name="sample_page")
+def _sample(folder) -> Path:
+    """Return a page with one of every part."""
+    return write_page(sample_page(), folder / "sample.html")
+
+
+@pytest.fixture(scope="session", name="hostile_page")
+def _hostile(folder) -> Path:
+    return write_page(sample_page(HOSTILE), folder / "hostile.html")
+
+
+@pytest.fixture(scope="session", name="quoted_page")
+def _quoted(folder) -> Path:
+    return write_page(sample_page(QUOTED), folder / "quoted.html")
+
+
+@pytest.fixture(scope="session", name="demo_page")
+def _demo(folder) -> Path:
+    """Return the page that ``hashlens demo`` writes: a measurement with all controls."""
+    demo(out=folder / "demo")
+    return folder / "demo" / "report.html"
+
+
+@pytest.fixture(scope="session", name="audit_page")
+def _audit(folder) -> Path:
+    train, test = "digits#train", "digits#test"
+    network = hl.train("mlp", train, epochs=10, seed=0, width=40).network
+    return hl.audit(network, train, test).to_html(folder / "audit.html")
+
+
+@pytest.fixture(scope="session", name="study_page")
+def _study(folder) -> Path:
+    """Return a page whose phase chart has slices; nobody ran the study."""
+    axes = {"width": [8, 16, 32, 64, 128], "samples": [100, 1000], "epochs": [0, 1, 10, 100]}
+    return planted_results(axes).to_html(folder / "study.html")
 
 
 @pytest.fixture(scope="session")
-def pages(folder, digits) -> dict[str, Path]:
-    """Return pages by name: one of every part, the same of hostile strings, a measurement's and an audit's."""
-    return {
-        "sample": write_page(sample_page(), folder / "sample.html"),
-        "hostile": write_page(sample_page(HOSTILE), folder / "hostile.html"),
-        "quoted": write_page(sample_page(QUOTED), folder / "quoted.html"),
-        "measurement": hl.measure(*digits).to_html(folder / "measurement.html"),
-        "audit": hl.audit(*digits).to_html(folder / "audit.html"),
-    }
+def reproduction(folder) -> Reproduction:
+    return hl.reproduce("digits-width", out=folder / "digits-width")
+
+
+@pytest.fixture(scope="session", name="reproduction_page")
+def _reproduction(folder, reproduction) -> Path:
+    return reproduction.to_html(folder / "reproduction.html")
+
+
+@pytest.fixture(scope="session", name="mnist_page")
+def _mnist(folder, shared_data) -> Path:
+    """Return the page of a network's measurement on all of MNIST, with thumbnails."""
+    source = f"parquet:{shared_data}/mnist"
+    train, test = hl.load_data(f"{source}#train").load(), hl.load_data(f"{source}#test").load()
+    network = hl.train("mlp", train, epochs=1, seed=0, width=40).network
+    return hl.measure(network, train, test, controls=False).to_html(folder / "mnist.html")
 
 
 @pytest.fixture(scope="session")
-def seen_all() -> Callable:
-    """Return a function that scrolls through a page, so that every chart is drawn."""
+def mnist_study(folder, shared_data) -> hl.Study:
+    """Return a study of MNIST over width, in small."""
+    source = f"parquet:{shared_data}/mnist"
+    spec = StudySpec(
+        name="mnist-width",
+        data={"train": f"{source}#train[:2000]", "test": f"{source}#test[:500]"},
+        training={"recipe": "figures", "epochs": 5},
+        axes={"width": [10, 27, 100]},
+        repeats=2,
+    )
+    return hl.Study(spec, folder / "mnist-width.db").run()
 
-    def through(page) -> None:
-        for place in page.locator(".plot").all():
-            place.scroll_into_view_if_needed()
-            place.locator(".main-svg").first.wait_for()
-        page.evaluate("window.scrollTo(0, 0)")
 
-    return through
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable:
-    """Return a function that waits for a page to become as told; Playwright's own breaks the pages' policy."""
-
-    def waited(page, condition: str, seconds: float = 10) -> None:
-        end = time.monotonic() + seconds
-        while not page.evaluate(condition):
-            assert time.monotonic() < end, f"never came true: {condition}"
-            page.wait_for_timeout(30)
-
-    return waited
+@pytest.fixture(scope="session", name="mnist_study_page")
+def _mnist_study(folder, mnist_study) -> Path:
+    return write_page(report_page(folder / "mnist-width.db"), folder / "mnist-width.html")

@@ -1,23 +1,11 @@
 import numpy as np
 import pytest
+from tests.browser.opening import pixels, until
 from tests.browser.sample import POINTS, scatter, stripes
 
 pytestmark = pytest.mark.browser
 
-# The pixels that a thumbnail shows, one a bit: from the page's picture, at the place that its style says.
-SHOWN = """async () => {
-  const thumb = document.querySelector('.hover .thumb'), style = getComputedStyle(thumb);
-  const picture = new Image();
-  picture.src = style.backgroundImage.slice(5, -2);
-  await picture.decode();
-  const canvas = document.createElement('canvas');
-  [canvas.width, canvas.height] = [picture.width, picture.height];
-  canvas.getContext('2d').drawImage(picture, 0, 0);
-  const zoom = parseFloat(style.backgroundSize) / picture.width;
-  const [left, top] = style.backgroundPosition.split(' ').map(at => Math.round(-parseFloat(at) / zoom));
-  const row = canvas.getContext('2d').getImageData(left, top, 8, 1).data;
-  return [...Array(8).keys()].map(at => row[4 * at]);
-}"""
+FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture
@@ -27,15 +15,15 @@ def shown(visit, pages):
     return page
 
 
-def test_pointing_at_an_example_shows_its_image(shown, until):
+def test_pointing_at_an_example_shows_its_image(shown):
     figure, images = scatter("a class", list(range(POINTS))), stripes(POINTS)
     for group, nth in [(0, 3), (2, 7)]:
         example = np.flatnonzero(figure.group == group)[nth]
         box = shown.locator(".plot .trace").nth(group).locator(".points path").nth(nth).bounding_box()
-        shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+        shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         shown.locator(".hover .thumb").wait_for()
-        assert shown.locator(".hover").inner_text() == figure.texts[example]
-        assert shown.evaluate(SHOWN) == images[example][0].tolist()
+        shown.locator(".hover", has_text=figure.texts[example]).wait_for()
+        assert pixels(shown.locator(".hover .thumb")) == images[example].tolist()
     shown.mouse.move(5, 5)
     until(shown, "document.querySelector('.hover').hidden")
 
@@ -47,7 +35,7 @@ def test_arrow_keys_walk_from_example_to_example(shown):
     for example in order[:3]:
         shown.keyboard.press("ArrowRight")
         assert shown.locator(".hover").inner_text() == figure.texts[example] == shown.locator(".said").inner_text()
-        assert shown.evaluate(SHOWN) == images[example][0].tolist()
+        assert pixels(shown.locator(".hover .thumb")) == images[example].tolist()
     shown.keyboard.press("ArrowLeft")
     assert shown.locator(".hover").inner_text() == figure.texts[order[1]]
     shown.keyboard.press("Escape")
@@ -65,8 +53,24 @@ def test_arrow_keys_tell_the_points_of_every_chart(shown):
     lines.locator(".hoverlayer .hovertext, .hoverlayer .axistext").first.wait_for()
 
 
+def test_a_label_outlives_the_scrolling_before_it_and_none_after_it(shown):
+    # All in one go: the page has scrolled to the chart, but is told so only later.
+    shown.evaluate(
+        """() => {
+            window.scrollTo(0, 60);
+            const plot = document.querySelector('.plot');
+            plot.focus({ preventScroll: true });
+            plot.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
+        }"""
+    )
+    shown.evaluate(FRAMES)
+    assert shown.locator(".hover").is_visible()
+    shown.evaluate("window.scrollTo(0, 90)")
+    until(shown, "document.querySelector('.hover').hidden")
+
+
 def test_the_label_stays_inside_the_window(visit, pages):
-    page = visit(pages["sample"], width=400)
+    page = visit(pages["sample"], "light", 400)
     page.locator(".plot .points path").first.wait_for()
     page.locator(".plot").first.focus()
     for _ in range(POINTS):

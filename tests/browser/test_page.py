@@ -1,15 +1,13 @@
-import time
-
 import pytest
+from tests.browser.opening import opening_seconds, see_all, until
 from tests.browser.sample import HOSTILE, PAIRS, QUOTED
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("sample", "measurement", "audit")
+PAGES = ("sample", "demo", "audit", "study", "reproduction")
+MNIST = [pytest.param(name, marks=pytest.mark.shared) for name in ("mnist", "mnist_study")]
 # What the keyboard must reach, in the order of the page; charts' own buttons come on top.
-REACHED = (
-    ".skip, nav a, .plot, .table[tabindex], canvas, select, input, summary, button:not(.modebar-btn), pre[tabindex]"
-)
+REACHED = ".skip, nav a, .plot, .table[tabindex], canvas, select, input, summary, button:not(.modebar-btn)"
 VISIBLE = "one => one.checkVisibility({ visibilityProperty: true })"
 FOCUSED = """() => {
   const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
@@ -19,29 +17,17 @@ FOCUSED = """() => {
 WORDS = "() => document.body.innerText + [...document.querySelectorAll('svg text')].map(one => one.textContent)"
 
 
+@pytest.mark.parametrize("name", [*PAGES, *MNIST])
+def test_opens_from_disk_with_networking_off(browser, pages, name):
+    path = pages[name]
+    assert path.stat().st_size < 8_000_000
+    assert opening_seconds(browser, path, enough=2) < 2
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_opens_from_disk_with_networking_off(visit, pages, seen_all, name):
-    begun = time.perf_counter()
+def test_the_keyboard_reaches_everything_in_order(visit, pages, name):
     page = visit(pages[name])
-    page.locator("h1").wait_for()
-    if page.locator(".plot").count():
-        page.locator(".plot .main-svg").first.wait_for()
-    assert time.perf_counter() - begun < 2
-    seen_all(page)
-
-
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("width", [1280, 400])
-def test_nothing_overflows_sideways(visit, pages, seen_all, name, width):
-    page = visit(pages[name], width=width)
-    seen_all(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_keyboard_reaches_everything_in_order(visit, pages, seen_all, name):
-    page = visit(pages[name])
-    seen_all(page)
+    see_all(page)
     wanted = page.evaluate(
         f"""() => [...document.querySelectorAll('{REACHED}')].filter({VISIBLE})
             .filter(one => !one.closest('details:not([open])') || one.matches('summary'))
@@ -59,12 +45,11 @@ def test_the_keyboard_reaches_everything_in_order(visit, pages, seen_all, name):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_paper_shows_tables_in_ink_on_white(visit, pages, scheme, until):
+def test_paper_shows_tables_in_ink_on_white(visit, pages, scheme):
     page = visit(pages["sample"], scheme)
     page.emulate_media(media="print")
-    until(page, "document.querySelectorAll('.plot .main-svg').length >= document.querySelectorAll('.plot').length")
-    hidden = f"() => [...document.querySelectorAll('tbody')].filter(one => !({VISIBLE})(one)).length"
-    assert page.evaluate(hidden) == 0
+    until(page, f"[...document.querySelectorAll('tbody')].every({VISIBLE})")
+    until(page, "[...document.querySelectorAll('.plot')].every(one => one.querySelector('.main-svg'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("tbody").count() > 5
     assert not page.locator("nav").is_visible()
@@ -75,9 +60,9 @@ def test_paper_shows_tables_in_ink_on_white(visit, pages, scheme, until):
 
 
 @pytest.mark.parametrize(("name", "said"), [("hostile", HOSTILE), ("quoted", QUOTED)])
-def test_strings_of_users_are_text(visit, pages, seen_all, name, said):
+def test_strings_of_users_are_text(visit, pages, name, said):
     page = visit(pages[name])
-    seen_all(page)
+    see_all(page)
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     # A dialog or an error, of a policy broken too, fails the test when it ends.
     assert page.evaluate("document.querySelectorAll('img:not([src^=\"data:\"]), script[src]').length") == 0
@@ -89,7 +74,7 @@ def test_strings_of_users_are_text(visit, pages, seen_all, name, said):
     assert said in page.evaluate("[...document.querySelectorAll('svg .legendtext')].map(t => t.textContent).join()")
 
 
-def test_a_tall_page_has_a_way_back(visit, pages, until):
+def test_a_tall_page_has_a_way_back(visit, pages):
     page = visit(pages["sample"], width=400)
     assert not page.locator(".up").is_visible()
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")

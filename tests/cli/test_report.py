@@ -65,12 +65,12 @@ def test_what_was_saved_has_its_page(saved, tmp_path, name, title, said, thumbna
     found, text = page([saved / name], tmp_path / "page.html")
     assert found == title or not title
     assert said in text
-    assert ("--sprite: url(" in text) == thumbnails
+    assert ("background-image: url(" in text) == thumbnails
 
 
 @pytest.mark.parametrize("name", ["codes", "audit", "measurement.json"])
 def test_images_can_be_left_out(saved, tmp_path, name):
-    assert "--sprite: url(" not in page([saved / name, "--no-images"], tmp_path / "page.html")[1]
+    assert "background-image: url(" not in page([saved / name, "--no-images"], tmp_path / "page.html")[1]
 
 
 @pytest.mark.parametrize("source", ["npz:gone.npz", "digits"])
@@ -80,7 +80,7 @@ def test_data_that_are_gone_or_others_are_told(saved, tmp_path, source):
     (tmp_path / "a.json").write_text(json.dumps(told))
     _, text = page([tmp_path / "a.json"], tmp_path / "page.html")
     assert "There are no images, since the data are not there any more: " in text
-    assert "--sprite: url(" not in text
+    assert "background-image: url(" not in text
 
 
 def test_a_plane_that_was_saved_can_be_pointed_at(saved, tmp_path):

@@ -80,7 +80,7 @@ def test_a_reproduction_from_end_to_end(tmp_path, monkeypatch, capsys):
     assert printed.count("Phase chart: ") == 2
     assert "Not in the paper: these are ours alone." in printed
     out = tmp_path / "hashlens-reproduce/digits-phase-quick"
-    for file in ("width-epochs.png", "width-samples.svg", "table.md", "results.parquet"):
+    for file in ("width-epochs.png", "width-samples.svg", "table.md", "results.parquet", "report.html"):
         assert (out / file).stat().st_size > 0
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["name"] == "digits-phase"

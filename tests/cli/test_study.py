@@ -89,6 +89,9 @@ def test_a_run_ends_with_status_summary_and_what_is_next(spec, tmp_path, monkeyp
     assert follow[:3] == ["study", "chart", str(spec)]
     assert run(follow) == 0
     assert (tmp_path / "study.png").read_bytes().startswith(b"\x89PNG")
+    (line,) = (line for line in printed.splitlines() if line.startswith("page: hashlens "))
+    assert run(shlex.split(line.removeprefix("page: hashlens "))) == 0
+    assert "12 networks" in (tmp_path / "report.html").read_text()
 
 
 def test_a_run_may_have_its_store_elsewhere(spec, tmp_path, capsys):

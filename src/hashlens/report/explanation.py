@@ -12,8 +12,8 @@ from hashlens.report.figures import Bars, Figure, Pixels, Words
 from hashlens.report.images import signed_colours
 
 if TYPE_CHECKING:
+    from hashlens.explanations.comparison import ExplanationComparison
     from hashlens.explanations.explanation import Explanation, Rule
-    from hashlens.explanations.quality import ExplanationComparison
 
 Floats = npt.NDArray[np.float64]
 SHOWN = 4
@@ -142,7 +142,7 @@ def _bare(word: str) -> str:
 
 def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:
     """Return a panel for each metric: means with one standard error to each side."""
-    from hashlens.explanations.quality import METRICS
+    from hashlens.explanations.metrics import METRICS
 
     figures = []
     for metric in compared.metrics:
@@ -155,7 +155,7 @@ def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:
             for mean, error in zip(means, errors, strict=True)
         )
         values = tuple(None if np.isnan(mean) else mean for mean in means)
-        label = f"{METRICS[metric]} is better"
+        label = f"{METRICS[metric].better} is better"
         figures.append(
             Bars(
                 metric.replace("_", " "),

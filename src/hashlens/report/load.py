@@ -17,7 +17,7 @@ MODULES = (
     "hashlens.measurement", "hashlens.nets.folder", "hashlens.training", "hashlens.measures",
     "hashlens.measures.projection", "hashlens.exhibits", "hashlens.report.region_tables",
     "hashlens.report.saved_plane", "hashlens.audit", "hashlens.audit.layer_choice", "hashlens.index",
-    "hashlens.retrieval", "hashlens.regions", "hashlens.explanations.explanation", "hashlens.explanations.quality",
+    "hashlens.retrieval", "hashlens.regions", "hashlens.explanations.explanation", "hashlens.explanations.comparison",
     "hashlens.integrations.history", "hashlens.study", "hashlens.study.reproduce",
 )  # fmt: skip
 """Where results are defined; imported one after the other until a kind is found, the lightest and most asked first."""
@@ -115,5 +115,13 @@ def _accuracy(body: dict[str, Any]) -> Result:
     return rebuilt(AuditedAccuracy, body.get("accuracy"), "accuracy")  # type: ignore[no-any-return]
 
 
-OWN: dict[str, Callable[[dict[str, Any]], Result]] = {"Results": _results, "Audit": _accuracy}
+def _explanation(body: dict[str, Any]) -> Result:
+    from hashlens.explanations.explanation import Explanation
+
+    return Explanation.from_dict(body)
+
+
+OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
+    "Results": _results, "Audit": _accuracy, "Explanation": _explanation,
+}  # fmt: skip
 """Kinds that are not read field by field."""

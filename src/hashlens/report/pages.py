@@ -12,6 +12,7 @@ OWN = {
     "Measurement": "hashlens.report.measurement:measurement_page",
     "Audit": "hashlens.report.audit:audit_page",
     "Results": "hashlens.report.study_page:study_page",
+    "Explanation": "hashlens.report.explanation_page:explanation_page",
     "PhaseChart": "hashlens.report.study_page:chart_page",
     "PhaseSlices": "hashlens.report.study_page:slices_page",
     "PhaseSensitivity": "hashlens.report.study_page:sensitivity_page",

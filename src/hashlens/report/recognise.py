@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 from hashlens.codes.store import CODES_FOLDER
 from hashlens.data.examples import Examples
@@ -51,7 +52,8 @@ def report_page(path: str | Path, images: bool = True) -> Page:
     Parameters
     ----------
     path : str or Path
-        A result's JSON, the folder of an audit, codes, an index or a network, a study's YAML file or its store.
+        A result's JSON, a saved explanation, the folder of an audit, codes, an index or a network, a study's YAML file
+        or its store.
     images : bool
         Whether to load the data that it is of, where they are still there, for thumbnails.
 
@@ -126,6 +128,21 @@ def _audit_page(path: Path, images: bool) -> Page:
     return _noted(page_of(found), told)
 
 
+def _is_explanation(path: Path) -> bool:
+    from hashlens.explanations.explanation import MEMBER
+
+    if not is_zipfile(path):
+        return False
+    with ZipFile(path) as held:
+        return f"{MEMBER}.npy" in held.namelist()
+
+
+def _explanation_page(path: Path, images: bool) -> Page:
+    from hashlens.explanations.explanation import Explanation
+
+    return page_of(Explanation.load(path))
+
+
 def _study_page(path: Path, images: bool) -> Page:
     from hashlens.study.study import Study
 
@@ -164,6 +181,7 @@ def _network_page(path: Path, images: bool) -> Page:
 KINDS = (
     Reportable("a result's JSON", "--json of most commands", lambda path: path.suffix == ".json", _result_page),
     Reportable("the folder of an audit", "`hashlens audit --csv`", _is_audit, _audit_page),
+    Reportable("a saved explanation", "`hashlens explain -o explanation.npz`", _is_explanation, _explanation_page),
     Reportable("a study's YAML file", "`hashlens study init`, then `run`",
                lambda path: path.suffix.lower() in (".yaml", ".yml"), _study_page),
     Reportable("a study's store", "`hashlens study run`", _is_store, lambda path, _: _store_page(path)),

@@ -12,8 +12,10 @@ from hashlens.data.examples import Examples
 from hashlens.errors import DataError
 
 Image = npt.NDArray[np.uint8]
-SIDE = 64
-"""Thumbnails are at most so many pixels wide and high."""
+SIDES = (64, 48, 32, 24)
+"""Thumbnails are at most so many pixels wide and high: the first at which all of them are no more than `LETTERS`."""
+LETTERS = 5_500_000
+"""What all thumbnails may take of a page that is to stay below 8 MB."""
 QUALITY = 88
 BATCH = 64
 Rows = npt.NDArray[np.int64]
@@ -50,26 +52,34 @@ class Sprite:
         """Return all thumbnails as one picture: PNG where all are grey, JPEG otherwise; None where there are none."""
         if not self.images:
             return None
-        from PIL import Image as Pillow
+        for side in SIDES:
+            found = _encoded([fitted(image, side) for image in self.images])
+            if len(found.source) <= LETTERS:
+                break
+        return found
 
-        height, width = (max(image.shape[axis] for image in self.images) for axis in (0, 1))
-        columns = int(np.ceil(np.sqrt(len(self.images) * height / width)))
-        rows = -(-len(self.images) // columns)
-        grey = all(image.ndim == 2 for image in self.images)
-        sheet = np.zeros((rows * height, columns * width) if grey else (rows * height, columns * width, 3), np.uint8)
-        for position, image in enumerate(self.images):
-            top, left = position // columns * height, position % columns * width
-            top, left = top + (height - image.shape[0]) // 2, left + (width - image.shape[1]) // 2
-            pixels = image if grey or image.ndim == 3 else image[:, :, None]
-            sheet[top : top + image.shape[0], left : left + image.shape[1]] = pixels
-        picture = io.BytesIO()
-        if grey:
-            Pillow.fromarray(sheet).save(picture, format="PNG", optimize=True)
-        else:
-            Pillow.fromarray(sheet).save(picture, format="JPEG", quality=QUALITY, subsampling=0)
-        kind = "png" if grey else "jpeg"
-        source = f"data:image/{kind};base64,{base64.b64encode(picture.getvalue()).decode()}"
-        return Encoded(source, columns, rows, width, height)
+
+def _encoded(images: list[Image]) -> Encoded:
+    from PIL import Image as Pillow
+
+    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
+    columns = int(np.ceil(np.sqrt(len(images) * height / width)))
+    rows = -(-len(images) // columns)
+    grey = all(image.ndim == 2 for image in images)
+    sheet = np.zeros((rows * height, columns * width) if grey else (rows * height, columns * width, 3), np.uint8)
+    for position, image in enumerate(images):
+        top, left = position // columns * height, position % columns * width
+        top, left = top + (height - image.shape[0]) // 2, left + (width - image.shape[1]) // 2
+        pixels = image if grey or image.ndim == 3 else image[:, :, None]
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = pixels
+    picture = io.BytesIO()
+    if grey:
+        Pillow.fromarray(sheet).save(picture, format="PNG", optimize=True)
+    else:
+        Pillow.fromarray(sheet).save(picture, format="JPEG", quality=QUALITY, subsampling=0)
+    kind = "png" if grey else "jpeg"
+    source = f"data:image/{kind};base64,{base64.b64encode(picture.getvalue()).decode()}"
+    return Encoded(source, columns, rows, width, height)
 
 
 def images_of(examples: Examples, rows: Rows) -> dict[int, Image]:
@@ -104,12 +114,12 @@ def as_image(example: torch.Tensor) -> Image | None:
     return np.nan_to_num((pixels - low) / spread * 255).round().astype(np.uint8)
 
 
-def fitted(image: Image) -> Image:
+def fitted(image: Image, side: int = SIDES[0]) -> Image:
     """Return an image no larger than a thumbnail."""
-    if max(image.shape[:2]) <= SIDE:
+    if max(image.shape[:2]) <= side:
         return image
     from PIL import Image as Pillow
 
-    scale = SIDE / max(image.shape[:2])
-    size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
+    scale = side / max(image.shape[:2])
+    size = tuple(max(1, round(length * scale)) for length in image.shape[1::-1])
     return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.LANCZOS))

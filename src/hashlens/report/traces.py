@@ -33,6 +33,8 @@ DIGITS = 5
 REGIME_NAMES = ("under-expressive", "critically-expressive", "sufficiently-expressive")
 MOST_TICKS = 12
 """Names of places on one axis; of more, some are left out."""
+MOST_DECADES = 3.5
+"""Powers of ten on one axis between which 2 and 5 have ticks too."""
 BAR_HEIGHT, LEAST_HEIGHT = 26, 300
 """Pixels."""
 
@@ -105,7 +107,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
              "marker": {"color": paints[series.name], "size": 9, "symbol": "diamond-open"},
              "showlegend": is_first or not figure.reference_name}
         )  # fmt: skip
-    x_axis = _axis(figure.x_label, **({"type": "log", "dtick": "D2"} if log else {}))
+    x_axis = _axis(figure.x_label, **(_logarithmic(known) if log else {}))
     if figure.ticks:
         places = _rounded(place or before for place, _ in figure.ticks)
         told = zip(places, figure.ticks, strict=True)
@@ -126,6 +128,13 @@ def _lines(figure: Lines) -> dict[str, Any]:
             {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": figure.mark, "y1": figure.mark, "line": line}
         ]
     return {"data": traces, "layout": layout}
+
+
+def _logarithmic(values: Iterable[float]) -> dict[str, Any]:
+    """Return an axis with ticks at 1, 2, 5, 10, ... that say the whole number; at powers of ten where they are many."""
+    positive = [value for value in values if value > 0]
+    decades = log10(max(positive) / min(positive)) if positive else 0.0
+    return {"type": "log", "dtick": "D2" if decades < MOST_DECADES else 1, "tickformat": ",~r"}
 
 
 def _apart(places: Iterable[float], log: bool) -> list[float]:
@@ -216,7 +225,7 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
             drawn = [max(share, figure.least / 2) for share in (*shares, shares[-1])]
             told = [f"{share:.3g}" for share in (*shares, shares[-1])]
             traces[-1] |= {"y": _rounded(drawn), "text": told, "hovertemplate": "%{x}: %{text}"}
-    x = _axis(figure.x_label, **({"type": "log"} if figure.log_x else {}))
+    x = _axis(figure.x_label, **(_logarithmic(figure.edges) if figure.log_x else {}))
     y = _axis(figure.y_label, rangemode="tozero")
     if figure.least is not None:
         most = max(share for _, shares in figure.shares for share in shares)

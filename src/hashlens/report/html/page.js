@@ -9,7 +9,8 @@ const hashlens = (function () {
 
   function theme(layout) {
     const ink = css('--ink'), line = css('--line');
-    const axis = own => Object.assign({ gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true }, own);
+    // The page's colours go last: a chart that is painted anew has those of before as its own.
+    const axis = own => Object.assign({ automargin: true }, own, { gridcolor: line, zerolinecolor: line, linecolor: line });
     const narrow = window.innerWidth < 640;
     // A finger on a chart scrolls the page.
     const touched = matchMedia('(pointer: coarse)').matches ? { dragmode: false } : {};
@@ -24,6 +25,8 @@ const hashlens = (function () {
 
   const config = { displaylogo: false, responsive: true, modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']] };
 
+  let scrolled = 0;
+
   function hide() { hover.hidden = true; }
 
   // Beside the place where the pointer is, or where the keyboard has got to, and inside the window.
@@ -32,6 +35,7 @@ const hashlens = (function () {
     if (image !== undefined && image !== null) hover.append(thumb(image));
     hover.append(text);
     hover.hidden = false;
+    scrolled = window.scrollY;
     said.textContent = hover.textContent;
     const beyond = x + 16 + hover.offsetWidth > window.innerWidth;
     hover.style.left = Math.max(4, beyond ? x - 12 - hover.offsetWidth : x + 14) + 'px';
@@ -184,7 +188,8 @@ const hashlens = (function () {
 
   const up = document.querySelector('.up');
   addEventListener('scroll', () => {
-    hide();
+    // A page says late that it has scrolled: a label may have been put in its place since.
+    if (window.scrollY !== scrolled) hide();
     up.hidden = window.scrollY < 2 * window.innerHeight;
   }, { passive: true });
 

@@ -1,0 +1,30 @@
+"""The page of an explanation."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hashlens.report.page import Page
+from hashlens.report.pages import plain_page
+
+if TYPE_CHECKING:
+    from hashlens.explanations.explanation import Explanation
+
+KINDS = {"image": ("image", "images"), "table": ("row of a table", "rows of a table"), "text": ("text", "texts")}
+
+
+def explanation_page(explanation: "Explanation") -> Page:
+    """Return the page of an explanation, which its method and the class explained name; a rule is its verdict."""
+    page = plain_page(replace(explanation, notes=()))
+    told = [text for text in (page.verdict, page.reason, *page.notes) if text]
+    verdict = told.pop(0) if explanation.rule else ""
+    n, method = len(explanation), explanation.method.replace("_", " ").capitalize()
+    classes = {explanation.class_name(row) for row in range(len(explanation.target))}
+    one, many = KINDS[explanation.kind]
+    return replace(
+        page,
+        title=f"{method}: {classes.pop()}" if len(classes) == 1 else method,
+        subtitle=f"1 {one}" if n == 1 else f"{n:,} {many}",
+        verdict=verdict,
+        reason="; ".join(told),
+        notes=explanation.notes,
+    )

@@ -1,0 +1,70 @@
+"""Pages opened in chromium with networking off, and what is waited for there."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HEIGHT = 900
+THUMBNAIL = Path(__file__).with_name("thumbnail.js").read_text(encoding="utf-8")
+
+
+@contextmanager
+def opened(browser, path: Path, scheme: str = "light", width: int = 1280) -> Iterator:
+    """Open a file with networking off; whatever the page says or asks for is an error in the end."""
+    wrong: list[str] = []
+
+    def refuse(dialog):
+        wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def asked(request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            wrong.append(f"asked for {request.url}")
+
+    viewport = {"width": width, "height": HEIGHT}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True, accept_downloads=True)
+    try:
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("dialog", refuse)
+        page.on("request", asked)
+        page.goto(path.as_uri())
+        yield page
+    finally:
+        context.close()
+    assert wrong == []
+
+
+def see_all(page) -> None:
+    """Scroll through a page, so that every chart is drawn."""
+    for place in page.locator(".plot:visible").all():
+        place.scroll_into_view_if_needed()
+        place.locator(".main-svg").first.wait_for()
+    page.evaluate("window.scrollTo(0, 0)")
+
+
+def until(page, condition: str, seconds: float = 10) -> None:
+    """Wait for a page to become as told; Playwright's own wait breaks the pages' policy."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"never came true: {condition}"
+        page.wait_for_timeout(30)
+
+
+def opening_seconds(browser, path: Path, enough: float, tries: int = 3) -> float:
+    """Return how long a page takes until its first chart is drawn: the best of a few tries, as machines get busy."""
+    best = float("inf")
+    for _ in range(tries):
+        with opened(browser, path) as page:
+            page.locator(".main-svg, .counts:not(:empty)").first.wait_for()
+            best = min(best, page.evaluate("performance.now()") / 1000)
+        if best < enough:
+            break
+    return best
+
+
+def pixels(thumbnail) -> list[list[int]]:
+    """Return what a thumbnail shows, row by row; of colours, the red."""
+    return thumbnail.evaluate(THUMBNAIL)

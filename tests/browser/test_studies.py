@@ -1,0 +1,52 @@
+"""Pages of studies that were run: thresholds are moved, and the regimes follow."""
+
+import pytest
+from tests.browser.opening import see_all
+
+from hashlens.measures.regime import RegimeThresholds
+from hashlens.report.phase_widget import counts_text, results_cells
+
+pytestmark = pytest.mark.browser
+
+
+def counts(page) -> str:
+    return page.locator(".counts").inner_text()
+
+
+def check_thresholds(page, results) -> None:
+    """Move thresholds with the keyboard and at once, and compare what the page says with what Python says."""
+    before = counts_text(results_cells(results).counts())
+    assert counts(page) == before
+    page.locator("input[name=under_redundancy]").focus()
+    page.keyboard.press("Home")
+    none_below = RegimeThresholds(under_redundancy=0, sufficient_redundancy=0)
+    assert counts(page) == counts_text(results_cells(results, none_below).counts()) != before
+    page.locator("button.reset").press("Enter")
+    assert counts(page) == before
+    page.locator("input[name=sufficient_retention]").fill("0.985")
+    stricter = RegimeThresholds(sufficient_retention=0.985)
+    assert counts(page) == counts_text(results_cells(results, stricter).counts())
+
+
+def check_cell(page) -> None:
+    """Go to a cell with the keyboard and ask for its curves."""
+    page.locator("canvas").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".hover").inner_text().startswith("width ")
+    page.keyboard.press("Enter")
+    assert page.locator(".of-cell h4").inner_text().startswith("width ")
+    see_all(page)
+    assert page.locator(".of-cell .plot .main-svg").count() > 2
+
+
+def test_a_reproduction_follows_its_thresholds(visit, pages, reproduction):
+    page = visit(pages["reproduction"])
+    check_thresholds(page, reproduction.study.results)
+    check_cell(page)
+
+
+@pytest.mark.shared
+def test_a_study_of_mnist_follows_its_thresholds(visit, pages, mnist_study):
+    page = visit(pages["mnist_study"])
+    check_thresholds(page, mnist_study.results)
+    check_cell(page)
