@@ -7,7 +7,10 @@ import pytest
 
 import hashlens
 
-ROOMS = ("codes", "data", "explanations", "index", "integrations", "measures", "nets", "regions", "retrieval", "training")
+ROOMS = (
+    *("codes", "data", "explanations", "index", "integrations", "measures", "nets", "regions", "retrieval"),
+    "training",
+)
 PACKAGES = ["hashlens", *(f"hashlens.{room}" for room in ROOMS)]
 
 

@@ -24,6 +24,7 @@ from hashlens.training import train
 from hashlens.version import __version__
 
 if TYPE_CHECKING:
+    from hashlens.explanations import Explanation, compare_explanations, explain, explain_methods
     from hashlens.index import Index
     from hashlens.integrations.monitor import CodeMonitor
     from hashlens.study.charts.curves import curve

@@ -36,7 +36,6 @@ from hashlens.training.recipe import Recipe
 
 SOURCE = Path(hl.__file__).parent
 ELSEWHERE = {
-    "Explanation", "ExplanationComparison", "ExplanationQuality",  # tests/explanations
     "Reproduction", "Provenance", "Finding", "Comparison", "Picture", "StudyStatus",  # tests/study
 }  # fmt: skip
 """Results that are made by long runs, in the tests of their own rooms."""
@@ -96,7 +95,8 @@ def results_of_a_network():
         compare_models(network, hl.train("mlp", train, epochs=1, seed=1, width=30, depth=2).network, test, bits=30),
         index.search(codes.test, 3), index.range_search(codes.test, 2), project(codes.test),
         quality_curve(codes, (8, 16), k=5), CodeHistory((reading,)),
-        kmeans(as_features(codes.test), 3),
+        kmeans(as_features(codes.test), 3), hl.explain(network, test.tensor()[:3], "region"),
+        hl.compare_explanations(network, test.tensor()[:3], ["gradient"]),
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from hashlens.cli.audit import audit
 from hashlens.cli.demo import demo
 from hashlens.cli.encode import encode
+from hashlens.cli.explain import explain
 from hashlens.cli.index import index
 from hashlens.cli.measure import measure
 from hashlens.cli.options import Stopped
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, measure, encode, audit, reproduce, report):
+for command in (demo, train, measure, encode, audit, explain, reproduce, report):
     app.command()(command)
 app.add_typer(study, name="study")
 app.add_typer(regions, name="regions")

@@ -1,7 +1,6 @@
 """``hashlens regions``: the exact linear regions of a network, around examples, between them and on planes."""
 
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from itertools import chain
 from math import ceil, inf
 from pathlib import Path, PurePath
@@ -24,7 +23,8 @@ from hashlens.cli.options import (
     tell,
     write_json,
 )
-from hashlens.errors import DataError, OutputError, nearest
+from hashlens.cli.rows import chosen
+from hashlens.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ def at(
     set_threads(threads)
     check_outputs(out, json, force=force)
     network, examples = open_model(model, weights), load_data(data)
-    batches = examples.batches(BATCH) if row is None else _chosen(examples, _positions(examples, row))
+    batches = examples.batches(BATCH) if row is None else chosen(examples, row)
     total = ceil(len(examples) / BATCH) if row is None else len(row)
     rows, program = [], None
     for batch in track(batches, "radii", total):
@@ -196,31 +196,6 @@ def _draw(path: Path, figure: Any) -> None:
     tell(f"picture: {path}")
 
 
-def _positions(examples: "Examples", wanted: Sequence[str]) -> list[int]:
-    """Return the positions of the examples with the given ids.
-
-    Raises
-    ------
-    DataError
-        If there is no example of an id.
-    """
-    ids = examples.ids
-    places = {str(one): place for place, one in reversed(list(enumerate(ids.tolist())))}
-    for one in wanted:
-        if one not in places:
-            if ids.dtype.kind in "iu":
-                known = f"ids go from {ids.min()} to {ids.max()}"
-            else:
-                known = nearest(one, get_close_matches(one, places, n=1) or list(places)[:3])
-            raise DataError(f"{examples.name} has no example {one!r}: {known}")
-    return [places[one] for one in wanted]
-
-
-def _chosen(examples: "Examples", positions: Sequence[int]) -> Iterator["Batch"]:
-    """Yield examples one by one, reading no others."""
-    return chain.from_iterable(examples.narrow(at, at + 1).batches(1) for at in positions)
-
-
 def _as_fed(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor":
     """Return the inputs of a batch as the network is fed with them: rounded as its parameters are."""
     from hashlens.regions.border import examples
@@ -236,7 +211,7 @@ def _inputs(
     """Return the examples with the given ids, and what to call them: by class where it is known."""
     import torch
 
-    batches = list(_chosen(examples, _positions(examples, wanted)))
+    batches = list(chosen(examples, wanted))
     names = []
     for batch in batches:
         name = f"row {PurePath(str(batch.ids[0])).name}"

@@ -12,7 +12,10 @@ from hashlens.cli.options import Debug, Force, check_outputs
 
 def report(
     path: Annotated[
-        str, typer.Argument(help="A result's JSON; an audit, codes, index or network folder; a study's YAML or store.")
+        str,
+        typer.Argument(
+            help="A result's JSON; an explanation; an audit, codes, index or network folder; a study's YAML or store."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
     images: Annotated[bool, typer.Option("--images/--no-images", help="Find the data again for thumbnails.")] = True,

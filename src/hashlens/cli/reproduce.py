@@ -59,4 +59,4 @@ def reproduce(
         raise Stopped("stopped; the same command without --force goes on from here") from stopped
     write_json(done, json)
     console.print(done)
-    tell(f"tables, pictures, rows and the store: {done.folder}")
+    tell(f"report.html, tables, pictures, rows and the store: {done.folder}")

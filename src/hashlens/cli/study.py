@@ -97,6 +97,8 @@ def run(
     if status.failures:
         _next("run", spec, *(() if store is None else ("--store", store)), "--retry-failed")
         raise typer.Exit(FAILED)
+    if status.finished:
+        console.print(f"page: {shlex.join(['hashlens', 'report', place])}", soft_wrap=True, markup=False)
     _next(*_what_next(status, results, place))
 
 

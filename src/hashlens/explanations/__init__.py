@@ -1,9 +1,10 @@
 """Explanations: why this answer, by every common method, and how far the reason holds."""
 
+from hashlens.explanations.comparison import ExplanationComparison
 from hashlens.explanations.explain import explain
 from hashlens.explanations.explanation import Explanation, Interaction, Rule
 from hashlens.explanations.methods import Method, explain_methods
-from hashlens.explanations.quality import ExplanationComparison, compare_explanations, score_explanation
+from hashlens.explanations.quality import compare_explanations, score_explanation
 
 __all__ = [
     "Explanation",

@@ -1,13 +1,16 @@
 """What is asked of a method: the network, the inputs and the class, checked once."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from hashlens.errors import ExplainError, nearest
+from hashlens.codes.borrow import borrowed
+from hashlens.codes.model_error import model_error
+from hashlens.errors import ExplainError, HashlensError, nearest
 
 Tensor = torch.Tensor
 SUMS_TO_ONE = 1e-3
@@ -25,14 +28,11 @@ class Subject:
         The network; None for a plain function.
     batch_size : int
         Rows at a time.
-    takes_text : bool
-        Whether the function takes a list of strings.
     """
 
     function: Callable[[Any], Any]
     module: torch.nn.Module | None
     batch_size: int
-    takes_text: bool = False
     calls: int = 0
     rows: int = 0
 
@@ -45,11 +45,20 @@ class Subject:
                     return tensor
         return torch.zeros((), dtype=torch.float32)
 
+    def borrowed(self) -> AbstractContextManager[None]:
+        """Return the context in which it may be run: the network is handed back as it came."""
+        return nullcontext() if self.module is None else borrowed(self.module)
+
     def run(self, inputs: Any) -> Tensor:
         """Return scores ``(n, K)`` of one batch, gradients and all."""
         self.calls += 1
         self.rows += len(inputs)
-        output = self.function(inputs)
+        try:
+            output = self.function(inputs)
+        except HashlensError:
+            raise
+        except Exception as error:
+            raise model_error(error, inputs, "check the shape that it takes") from error
         if isinstance(output, (tuple, list)) and output:
             output = output[0]
         output = getattr(output, "logits", output)
@@ -150,8 +159,8 @@ class Asked:
 
     def layer_module(self, fallback: str | None = None) -> torch.nn.Module:
         """Return the submodule that `layer` names; ExplainError with the nearest name."""
-        name = self.layer or fallback
-        modules = dict(self.module.named_modules())
+        name = fallback if self.layer is None else self.layer
+        modules = dict(self.module.named_modules(remove_duplicate=False))
         if name is None or name not in modules or name == "":
             known = [at for at in modules if at]
             raise ExplainError(f"no layer {name!r}: {nearest(name, known)}")

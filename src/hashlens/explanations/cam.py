@@ -13,7 +13,7 @@ from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import gradient_of, row_scores
 
 Tensor = torch.Tensor
-ALL_ZERO = "the map is zero everywhere: no channel of the layer speaks for the class"
+ALL_ZERO = "zero everywhere: no channel of the layer speaks for the class"
 TINY = 1e-8
 
 
@@ -65,17 +65,18 @@ def score_cam(asked: Asked, relu: bool = True, upsample: bool = True) -> Explana
         As :func:`grad_cam` takes them.
     """
     name, found, _ = _activations(asked)
-    x = asked.inputs
     weights = []
-    for image, channels, target in zip(x, found, asked.target, strict=True):
-        masks = F.interpolate(_unit(channels)[:, None], image.shape[-2:], mode="bilinear", align_corners=False)
-        scores = asked.subject.scores(image * masks.to(image))[:, int(target)]
-        weights.append(scores.softmax(dim=0))
+    for image, channels, target in zip(asked.inputs, found, asked.target, strict=True):
+        scores = [
+            asked.subject.scores(image * F.interpolate(masks, image.shape[-2:], mode="bilinear", align_corners=False))
+            for masks in torch.split(_unit(channels)[:, None].to(image), asked.subject.batch_size)
+        ]
+        weights.append(torch.cat(scores)[:, int(target)].softmax(dim=0))
     return _explained(asked, "score_cam", name, found, torch.stack(weights).to(found), relu, upsample)
 
 
 def _unit(maps: Tensor) -> Tensor:
-    """Return maps ``(c, h, w)`` scaled from 0 to 1 each."""
+    """Return maps ``(c, h, w)`` scaled from 0 to 1 each; constant ones are 0."""
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     return (maps - low) / (high - low + TINY)
 
@@ -85,7 +86,9 @@ def _explained(
 ) -> Explanation:
     cam = (weights[:, :, None, None] * found).sum(dim=1)
     cam = cam.relu() if relu else cam
-    notes = asked.notes if bool(cam.any()) else (*asked.notes, ALL_ZERO)
+    empty = int((~cam.flatten(1).any(dim=1)).sum())
+    which = "the map is" if len(cam) == 1 else f"{empty:,} of {len(cam):,} maps are"
+    notes = (*asked.notes, f"{which} {ALL_ZERO}") if empty else asked.notes
     if upsample:
         cam = F.interpolate(cam[:, None], asked.inputs.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return explained(asked, method, cam, diagnostics={"layer": layer}, notes=notes)
@@ -93,7 +96,7 @@ def _explained(
 
 def _activations(asked: Asked) -> tuple[str, Tensor, Tensor]:
     """Return the layer's name, its activations ``(n, c, h, w)``, and the slope of the score with respect to them."""
-    name = asked.layer or last_spatial_layer(asked)
+    name = last_spatial_layer(asked) if asked.layer is None else asked.layer
     layer = asked.layer_module(name)
     size, parts = asked.subject.batch_size, []
     for at in range(0, len(asked.inputs), size):
@@ -124,10 +127,12 @@ def seen(layer: torch.nn.Module) -> Iterator[list[Tensor]]:
     kept: list[Tensor] = []
 
     def keep(module: torch.nn.Module, given: object, output: object) -> object:
-        if not isinstance(output, Tensor):
-            raise ExplainError(f"the layer gives {type(output).__name__}, no tensor: name another")
-        kept.append(output)
-        return output.clone()
+        # The layers of transformers give a tuple, with what they are after in front.
+        first, *others = output if isinstance(output, tuple) and output else (output,)
+        if not isinstance(first, Tensor):
+            raise ExplainError(f"the layer gives {type(first).__name__}, no tensor: name another")
+        kept.append(first)
+        return (first.clone(), *others) if isinstance(output, tuple) else first.clone()
 
     hook = layer.register_forward_hook(keep)
     try:

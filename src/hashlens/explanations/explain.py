@@ -3,7 +3,6 @@
 import inspect
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -11,18 +10,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import is_whole, require_whole, shortly
-from hashlens.codes.borrow import borrowed, unwrap
+from hashlens.arguments import require_whole
 from hashlens.errors import ExplainError, nearest
-from hashlens.explanations.asked import Asked, Subject
+from hashlens.explanations.asked import Asked
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.given import (
+    Model,
+    background_of,
+    classes_of,
+    inputs_of,
+    kind_of,
+    names_of,
+    subject_of,
+    texts_of,
+)
 from hashlens.explanations.methods import Method, find_method
 
 Tensor = torch.Tensor
 
 
 def explain(
-    model: torch.nn.Module | Callable[[Any], Any],
+    model: Model,
     x: Any = None,
     method: str = "integrated_gradients",
     *,
@@ -85,47 +93,54 @@ def explain(
         If the method, layer, class or option is not known, or does not fit the input.
     """
     chosen = find_method(method)
-    require_whole(ExplainError, "batch_size", batch_size)
     require_whole(ExplainError, "seed", seed, least=0)
     _check_options(chosen, options)
-    network = unwrap(model) if isinstance(model, torch.nn.Module) else None
-    if network is None and not callable(model):
-        raise ExplainError(f"model must be a torch.nn.Module or a function, received {type(model).__name__}")
-    if network is None and chosen.needs_module:
+    subject = subject_of(model, batch_size)
+    if subject.module is None and chosen.needs_module:
         raise ExplainError(
             f"{chosen.name} needs the gradients of a torch.nn.Module, received a plain function: use lime, cle, "
             "kernel_shap or anchor"
         )
-    kind = _kind(kind, x, chosen)
-    subject = Subject(model if network is None else network, network, batch_size, takes_text=kind == "text")
+    kind = kind_of(kind, x, chosen.kinds[0])
+    if kind not in chosen.kinds:
+        raise ExplainError(f"{chosen.name} does not explain a {kind}, only: {', '.join(chosen.kinds)}")
+    if x is None and chosen.group != "global":
+        raise ExplainError(f"{chosen.name} explains examples: give x, images (n, c, h, w), rows (n, d) or texts")
+    names = names_of(class_names, "class_names")
     started = time.perf_counter()
-    with borrowed(network) if network is not None else nullcontext():
-        inputs, texts = _inputs(x, kind, subject, chosen)
-        numbers, prediction = _target(target, subject, inputs, texts, tuple(class_names or ()))
+    with subject.borrowed():
+        texts = texts_of(x) if kind == "text" and x is not None else ()
+        inputs = None if x is None or texts else inputs_of(x, kind, subject)
+        classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
         asked = Asked(
             subject=subject,
             kind=kind,
             x=inputs,
             texts=texts,
-            target=numbers,
+            target=classes,
             prediction=prediction,
             layer=layer,
-            background=None if background is None else _numbers(background, "background", subject),
+            background=background_of(background, inputs, subject),
             features=features,
-            feature_names=tuple(feature_names or ()),
-            class_names=tuple(class_names or ()),
+            feature_names=names_of(feature_names, "feature_names"),
+            class_names=names,
             tokenizer=tokenizer,
             reshape=reshape,
             seed=int(seed),
         )
         found = chosen.run(asked, **options)
+    if bad := int((~np.isfinite(found.values)).sum()):
+        raise ExplainError(
+            f"{chosen.name}: {bad:,} of {found.values.size:,} values are NaN or infinite, as slopes are where the "
+            "model has none: move x a little, or use kernel_shap"
+        )
     spent = {"model_calls": subject.calls, "rows_run": subject.rows, "seconds": time.perf_counter() - started}
     return replace(found, diagnostics=found.diagnostics | spent)
 
 
 def explained(asked: Asked, method: str, values: Tensor | np.ndarray[Any, Any], **more: Any) -> Explanation:
     """Return an explanation of what was asked, with what all methods share filled in."""
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    array = as_array(values) if isinstance(values, Tensor) else np.asarray(values)
     # One value for each column of a table has the name of the column.
     named = asked.kind == "table" and array.ndim == 2 and array.shape[1] == len(asked.feature_names)
     return Explanation(
@@ -135,7 +150,7 @@ def explained(asked: Asked, method: str, values: Tensor | np.ndarray[Any, Any], 
         values=array,
         **{
             "prediction": asked.prediction.numpy(),
-            "inputs": None if asked.x is None else asked.x.detach().cpu().numpy(),
+            "inputs": None if asked.x is None else as_array(asked.x),
             "texts": asked.texts,
             "features": asked.feature_names if named else (),
             "class_names": asked.class_names,
@@ -145,96 +160,22 @@ def explained(asked: Asked, method: str, values: Tensor | np.ndarray[Any, Any], 
     )
 
 
+def as_array(values: Tensor) -> np.ndarray[Any, Any]:
+    """Return a tensor as an array; NumPy has no bfloat16."""
+    found = values.detach().cpu()
+    return (found.float() if found.dtype is torch.bfloat16 else found).numpy()
+
+
+def each_or_only(each: Sequence[Any]) -> Any:
+    """Return a diagnostic of several examples as a list, and of one as it is."""
+    return each[0] if len(each) == 1 else list(each)
+
+
 def _check_options(method: Method, options: dict[str, Any]) -> None:
     module, name = method.place.split(":")
     function = getattr(import_module(f"hashlens.explanations.{module}"), name)
     known = [option for option in inspect.signature(function).parameters if option != "asked"]
+    shared = [name for name, of in inspect.signature(explain).parameters.items() if of.kind is of.KEYWORD_ONLY]
     for option in options:
         if option not in known:
-            raise ExplainError(
-                f"{method.name} has no option {option!r}: {nearest(option, known) if known else 'it has none'}"
-            )
-
-
-def _kind(kind: str | None, x: Any, method: Method) -> str:
-    if kind is not None and kind not in ("image", "table", "text"):
-        raise ExplainError(f"no kind {kind!r}: use image, table or text")
-    if kind is None:
-        if isinstance(x, str) or (isinstance(x, (list, tuple)) and len(x) and all(isinstance(at, str) for at in x)):
-            kind = "text"
-        elif x is None:
-            kind = method.kinds[0]
-        else:
-            kind = "image" if np.ndim(x) >= 3 else "table"
-    if kind not in method.kinds:
-        raise ExplainError(f"{method.name} does not explain a {kind}, only: {', '.join(method.kinds)}")
-    return kind
-
-
-def _inputs(x: Any, kind: str, subject: Subject, method: Method) -> tuple[Tensor | None, tuple[str, ...]]:
-    if x is None:
-        if method.group != "global":
-            raise ExplainError(f"{method.name} explains examples: give x, images (n, c, h, w), rows (n, d) or texts")
-        return None, ()
-    if kind == "text":
-        texts = (x,) if isinstance(x, str) else tuple(x)
-        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise ExplainError("x must be texts, at least one, none of them empty")
-        return None, texts
-    inputs = _numbers(x, "x", subject)
-    if inputs.dim() == (3 if kind == "image" else 1):
-        inputs = inputs[None]
-    if inputs.dim() < 2 or inputs.numel() == 0:
-        raise ExplainError(f"x must hold at least one example (n, ...), received {tuple(inputs.shape)}")
-    return inputs, ()
-
-
-def _numbers(x: Any, name: str, subject: Subject) -> Tensor:
-    try:
-        tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
-        tensor = tensor.to(subject.like)
-    except Exception as error:
-        raise ExplainError(f"{name} must be an array of numbers, received {shortly(x)}") from error
-    if bad := int((~torch.isfinite(tensor)).sum()):
-        raise ExplainError(f"{name}: {bad:,} of {tensor.numel():,} numbers are NaN or infinite")
-    return tensor
-
-
-def _target(
-    target: Any, subject: Subject, inputs: Tensor | None, texts: tuple[str, ...], names: tuple[str, ...]
-) -> tuple[Tensor, Tensor]:
-    """Return the class of each example, and its score."""
-    given = None if target is None else [_class(at, names) for at in (target if _is_many(target) else [target])]
-    if inputs is None and not texts:
-        found = torch.tensor([] if given is None else given, dtype=torch.int64)
-        return found, torch.zeros(0, dtype=torch.float64)
-    scores = subject.scores(list(texts) if texts else inputs)
-    if not bool(torch.isfinite(scores).all()):
-        raise ExplainError("the model gives NaN or infinite scores for x: nothing can be explained")
-    n, classes = scores.shape
-    if given is None:
-        numbers = scores.argmax(dim=1)
-    else:
-        if len(given) not in (1, n):
-            raise ExplainError(f"target must be one class or {n}, one for each example, received {len(given)}")
-        numbers = torch.tensor(given * (n if len(given) == 1 else 1), dtype=torch.int64)
-    if bool((numbers < 0).any()) or bool((numbers >= classes).any()):
-        wrong = int(numbers[(numbers < 0) | (numbers >= classes)][0])
-        raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores, 0 to {classes - 1}")
-    return numbers, scores[torch.arange(n), numbers]
-
-
-def _is_many(target: Any) -> bool:
-    return not isinstance(target, str) and np.ndim(target) > 0
-
-
-def _class(target: Any, names: tuple[str, ...]) -> int:
-    if isinstance(target, str):
-        if target not in names:
-            known = nearest(target, names) if names else "class_names were not given"
-            raise ExplainError(f"no class {target!r}: {known}")
-        return names.index(target)
-    value = target.item() if isinstance(target, (Tensor, np.generic)) else target
-    if not is_whole(value):
-        raise ExplainError(f"target must be a class by number or name, received {shortly(target)}")
-    return int(value)
+            raise ExplainError(f"{method.name} has no option {option!r}: {nearest(option, [*known, *shared])}")

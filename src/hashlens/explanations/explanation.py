@@ -1,7 +1,7 @@
 """Explanation: what every method returns."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ import numpy.typing as npt
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hashlens.errors import ExplainError
+from hashlens.arguments import require_whole
+from hashlens.errors import ExplainError, ReportError
 from hashlens.files import written_whole
 from hashlens.result import Result, plain
 from hashlens.tables import table
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 SHOWN = 10
+MEMBER = "explanation"
+"""What a saved explanation holds besides its arrays, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,16 @@ class Explanation(Result):
         return replace(
             self, target=part(self.target), prediction=part(self.prediction), values=part(self.values),
             image=part(self.image), inputs=part(self.inputs), texts=self.texts[at : at + 1],
+            diagnostics=self._diagnostics(at),
         )  # fmt: skip
+
+    def _diagnostics(self, row: int) -> dict[str, Any]:
+        """Return the diagnostics of one row: those with an entry for each of several examples become its own."""
+        n = len(self)
+        return {
+            name: value[row] if n > 1 and isinstance(value, list) and len(value) == n else value
+            for name, value in self.diagnostics.items()
+        }
 
     def class_name(self, row: int = 0) -> str:
         """Return the name of the class explained in a row, or its number."""
@@ -135,6 +147,7 @@ class Explanation(Result):
 
     def top(self, k: int = SHOWN, row: int = 0) -> tuple[tuple[str, float], ...]:
         """Return the k parts that count most in a row, by size: names of features, or places in the input."""
+        require_whole(ExplainError, "k", k)
         values = np.asarray(self.values[row], np.float64)
         order = np.argsort(-np.abs(values), axis=None, kind="stable")[:k]
         return tuple((self._name(at, values.shape), float(values.flat[at])) for at in order.tolist())
@@ -145,8 +158,8 @@ class Explanation(Result):
         places = tuple(int(place) for place in np.unravel_index(at, tuple(shape)))
         return str(places if len(places) > 1 else places[0])
 
-    def score(self, model: Any, metrics: Any = "standard", **options: Any) -> Any:
-        """Return how good the explanation is; see :func:`hashlens.compare_explanations`."""
+    def score(self, model: Any, metrics: str | Sequence[str] = "standard", **options: Any) -> dict[str, float]:
+        """Return how good the explanation is; see :func:`hashlens.explanations.score_explanation`."""
         from hashlens.explanations.quality import score_explanation
 
         return score_explanation(self, model, metrics, **options)
@@ -172,10 +185,28 @@ class Explanation(Result):
         for interaction in self.interactions[:SHOWN]:
             names = " and ".join(self.features[at] for at in interaction.features)
             parts.append(Text(f"{names} together: {interaction.weight:.4g}"))
-        numbers = [(name.replace("_", " "), _short(value)) for name, value in self.diagnostics.items()]
+        shown = self._diagnostics(0) if len(self) else self.diagnostics
+        numbers = [(name.replace("_", " "), _short(value)) for name, value in shown.items()]
         if numbers:
             parts.append(table("How far it can be trusted", ("", ""), numbers, names=2))
         return Group(*parts, *(Text(f"note: {note}", style="dim") for note in self.notes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values; ``kind`` says what the dict is, so the kind of the inputs is ``of``."""
+        return self._told()
+
+    def _told(self, without: Collection[str] = ()) -> dict[str, Any]:
+        names = [part.name for part in fields(self) if part.name not in ("kind", *without)]
+        body = {name: plain(getattr(self, name)) for name in names}
+        return {"kind": type(self).__name__, "schema_version": self.schema_version, "of": self.kind, **body}
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "Explanation":
+        """Return the explanation that :meth:`to_dict` told; arrays that it lacks are empty."""
+        from hashlens.report.rebuild import rebuilt
+
+        found: Explanation = rebuilt(cls, {**body, "kind": body.get("of")})
+        return found
 
     def save(self, path: str | Path) -> Path:
         """Write the explanation to one file ``.npz``, which :meth:`load` reads; return its path.
@@ -187,11 +218,9 @@ class Explanation(Result):
         """
         arrays = {part.name: getattr(self, part.name) for part in fields(self)}
         arrays = {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
-        rest = {"kind": "Explanation", "schema_version": self.schema_version}
-        body = {part.name: plain(getattr(self, part.name)) for part in fields(self) if part.name not in arrays}
-        text = np.frombuffer(json.dumps(rest | {"fields": body}).encode(), np.uint8)
+        arrays[MEMBER] = np.frombuffer(json.dumps(self._told(arrays)).encode(), np.uint8)
         with written_whole(path) as beside, beside.open("wb") as file:
-            np.savez_compressed(file, explanation=text, **arrays)
+            np.savez_compressed(file, **arrays)
         return Path(path)
 
     @classmethod
@@ -205,26 +234,25 @@ class Explanation(Result):
         """
         try:
             with np.load(path, allow_pickle=False) as held:
-                told = json.loads(bytes(held["explanation"]))
-                arrays = {name: held[name] for name in held.files if name != "explanation"}
+                told = json.loads(bytes(held[MEMBER]))
+                arrays = {name: held[name] for name in held.files if name != MEMBER}
+                version = int(told["schema_version"])
         except FileNotFoundError as error:
             raise ExplainError(f"{path}: no such file") from error
         except Exception as error:
             raise ExplainError(f"{path} is no saved explanation: {type(error).__name__}") from error
-        if told["schema_version"] > cls.schema_version:
+        if version > cls.schema_version:
             raise ExplainError(f"{path} was written by a newer hashlens: install that")
-        body = told["fields"]
-        body["interactions"] = tuple(Interaction(tuple(at["features"]), at["weight"]) for at in body["interactions"])
-        if body["rule"] is not None:
-            told_rule: dict[str, Any] = body["rule"]
-            rule: dict[str, Any] = {name: tuple(at) if isinstance(at, list) else at for name, at in told_rule.items()}
-            body["rule"] = Rule(**rule)
-        for name in ("features", "texts", "notes", "class_names"):
-            body[name] = tuple(body[name])
-        return cls(**body, **arrays)
+        try:
+            return replace(cls.from_dict(told), **arrays)
+        except (ReportError, TypeError) as error:
+            raise ExplainError(f"{path} is no saved explanation: {error}") from error
 
 
 def _short(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(_short, value))
+        more = f" and {len(value) - SHOWN:,} more" if len(value) > SHOWN else ""
+        return ", ".join(map(_short, value[:SHOWN])) + more
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_short(of)}" for name, of in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(plain(value))

@@ -1,16 +1,17 @@
 """Gradients, integrated gradients and SmoothGrad."""
 
-import copy
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hashlens.arguments import is_number, require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.asked import Asked, Subject
-from hashlens.explanations.explain import explained
+from hashlens.explanations.explain import each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.seeds import torch_generator
 
@@ -112,6 +113,8 @@ def integrated(
     """Return values and diagnostics of integrated gradients, by any slopes."""
     for name, value in (("steps", steps), ("max_steps", max_steps)):
         require_whole(ExplainError, name, value)
+    if not is_number(tolerance) or not tolerance >= 0:
+        raise ExplainError(f"tolerance must be a number, 0 or more, received {tolerance!r}")
     x, baselines = asked.inputs, baselines_of(asked)
     values = torch.zeros_like(x, dtype=torch.float64 if exact else x.dtype)
     gaps, used = [], []
@@ -131,11 +134,12 @@ def integrated(
             total += float(found.double().sum()) / len(baselines)
             used.append(points)
         gaps.append(completeness_gap(total, mean))
-    diagnostics = {"completeness_gap": max(gaps), "steps": max(used), "baselines": len(baselines)}
+    diagnostics = {"completeness_gap": each_or_only(gaps), "steps": max(used), "baselines": len(baselines)}
     notes = asked.notes
     if max(gaps) > tolerance:
         notes += (
-            f"shares miss the change of the score by up to {max(gaps):.1%} of it: raise max_steps, or exact=True",
+            f"shares miss the change of the score by up to {max(gaps):.1%} of it: raise max_steps, lower tolerance, or "
+            "give exact=True",
         )
     return {"values": values, "diagnostics": diagnostics, "notes": notes}
 
@@ -165,9 +169,7 @@ def _adapted(
 ) -> tuple[Tensor, int]:
     (baseline, x), (points, most) = ends, steps
     while True:
-        places, weights = np.polynomial.legendre.leggauss(points)
-        at = torch.as_tensor((places + 1) / 2, dtype=torch.float64).to(x)
-        share = torch.as_tensor(weights / 2, dtype=torch.float64).to(x)
+        at, share = (torch.as_tensor(of).to(x) for of in _gauss_legendre(points))
         across = (-1, *[1] * x.dim())
         path = baseline + at.reshape(across) * (x - baseline)
         mean = (share.reshape(across) * slopes(subject, path, target.expand(points))).sum(dim=0)
@@ -177,18 +179,26 @@ def _adapted(
         points *= 2
 
 
+@cache
+def _gauss_legendre(points: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return places between 0 and 1, and their weights; many take seconds to find."""
+    places, weights = np.polynomial.legendre.leggauss(points)
+    return (places + 1) / 2, weights / 2
+
+
 def _by_pieces(asked: Asked, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, int]:
     """Integrate over the linear pieces between baseline and input."""
+    from hashlens.explanations.region import region_slopes
     from hashlens.regions.along import along
+    from hashlens.regions.at import at
 
-    exactly = copy.deepcopy(asked.module).double()
-    ends = torch.stack([baseline, x]).double()
-    pieces = along(exactly, ends[:1], ends[1:])
+    if torch.equal(x, baseline):
+        return torch.zeros_like(x, dtype=torch.float64), 1
+    pieces = along(asked.module, baseline[None], x[None])
     # On a piece the slope is the same everywhere: its middle is as far from the breakpoints as can be.
-    subject = Subject(exactly, exactly, asked.subject.batch_size)
-    slope = slopes(subject, pieces.middles(), target.expand(len(pieces)))
+    slope = region_slopes(at(pieces.program, pieces.middles()), target.expand(len(pieces)))
     width = torch.as_tensor(pieces.end - pieces.start).to(slope)
-    found = (width.reshape(-1, *[1] * x.dim()) * slope).sum(dim=0) * (ends[1] - ends[0])
+    found = (width.reshape(-1, *[1] * x.dim()) * slope).sum(dim=0) * (pieces.b - pieces.a)[0]
     return found, len(pieces)
 
 

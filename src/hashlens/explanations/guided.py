@@ -79,6 +79,7 @@ def guided_integrated_gradients(asked: Asked, steps: int = 64) -> Explanation:
     """
     found = integrated(asked, guided_slopes, steps, steps, float("inf"))
     found["notes"] = _noted(asked)
+    del found["diagnostics"]["completeness_gap"]
     return explained(asked, "guided_integrated_gradients", **found)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 SHOWN = 4
 """Examples that are drawn."""
+GRID, COLUMNS = 64, 8
+"""Images of a grid that are drawn, and how many of them in a row."""
 PARTS = 12
 """Features that are drawn."""
 CLIPPED = 99.0
@@ -25,7 +27,9 @@ CLIPPED = 99.0
 
 
 def explanation_figures(explanation: "Explanation") -> tuple[Figure, ...]:
-    """Return the pictures of an explanation, one for each of its first examples."""
+    """Return the pictures of an explanation, one for each of its first examples; of images made of noise, a grid."""
+    if explanation.image is not None and explanation.inputs is None and len(explanation) > 1:
+        return (_grid(explanation),)
     shown = [_pictures(explanation, row) for row in range(min(SHOWN, len(explanation)))]
     return tuple(figure for figures in shown for figure in figures)
 
@@ -46,8 +50,31 @@ def _pictures(explanation: "Explanation", row: int) -> tuple[Figure, ...]:
 
 
 def _title(explanation: "Explanation", row: int) -> str:
+    if "maximised" in explanation.diagnostics:
+        return f"{_of_layer(explanation)}: {_maximised(explanation, row)}"
+    if explanation.image is not None and "layer" in explanation.diagnostics:
+        return _of_layer(explanation)
     method = explanation.method.replace("_", " ")
     return f"{method}: {explanation.class_name(row)}" if row < len(explanation.target) else method
+
+
+def _maximised(explanation: "Explanation", row: int) -> str:
+    names = explanation.diagnostics.get("maximised", str(row))
+    return str(names[row] if isinstance(names, list) else names)
+
+
+def _of_layer(explanation: "Explanation") -> str:
+    layer = explanation.diagnostics.get("layer")
+    return explanation.method.replace("_", " ") + (f" of {layer}" if layer else "")
+
+
+def _grid(explanation: "Explanation") -> Pixels:
+    """Return images that were made of noise, as the filters of a layer, side by side."""
+    assert explanation.image is not None
+    rows = range(min(GRID, len(explanation)))
+    panels = tuple(as_pixels(explanation.image[row]) for row in rows)
+    names = tuple(_maximised(explanation, row) for row in rows)
+    return Pixels(_of_layer(explanation), names, panels, columns=COLUMNS if len(rows) > COLUMNS else len(rows))
 
 
 def as_pixels(image: Floats) -> Floats:

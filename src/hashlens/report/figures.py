@@ -274,7 +274,7 @@ class Scatter:
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Images side by side, each under its name.
+    """Images side by side, or in a grid, each above its name.
 
     Attributes
     ----------
@@ -284,6 +284,8 @@ class Pixels:
         ``(h, w, 3)`` from 0 to 1, or ``(h, w)`` for grey ones.
     low, high : str
         What the ends of the colours stand for; empty where they stand for nothing.
+    columns : int
+        Panels in a row of a grid; 0 for one row of all.
     """
 
     title: str
@@ -291,6 +293,7 @@ class Pixels:
     panels: tuple[Floats, ...]
     low: str = ""
     high: str = ""
+    columns: int = 0
 
 
 @dataclass(frozen=True)

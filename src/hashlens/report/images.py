@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = npt.NDArray[np.float64]
-SIDE = 2.1
-"""Inches of a panel."""
+SIDE, SMALL = 2.1, 1.2
+"""Inches of a panel, and of one in a grid."""
+GAP, PITCH = 0.04, 1.2
+"""Between panels, and from one row to the next, in heights of a panel."""
 AGAINST, FOR = (0.13, 0.40, 0.67), (0.70, 0.09, 0.17)
 """Blue speaks against, red for: told apart by colour-blind readers."""
+LETTER = 0.09
+"""Inches of a letter of a title."""
 CHARACTERS = 60
 """Of a line of text."""
 
@@ -29,29 +33,41 @@ def signed_colours(values: Floats) -> Floats:
 
 def pixels_size(figure: Pixels) -> tuple[float, float]:
     """Return the width and height in inches that images want."""
-    shapes = [panel.shape for panel in figure.panels]
-    return sum(SIDE * width / height for height, width, *_ in shapes) + 0.2, SIDE + 0.75
+    side = SMALL if figure.columns else SIDE
+    rows = _rows(figure)
+    widths = [sum(figure.panels[at].shape[1] / figure.panels[at].shape[0] for at in row) for row in rows]
+    title = LETTER * max(map(len, figure.title.splitlines()), default=0)
+    return max(side * max(widths) + 0.2, title), side * (1 + (len(rows) - 1) * PITCH) + 0.75
 
 
 def draw_pixels(axes: "Axes", figure: Pixels) -> None:
-    """Draw images side by side, each scaled to one height."""
+    """Draw images side by side, each scaled to one height, row under row."""
     axes.set_axis_off()
-    left, gap = 0.0, 0.04
-    for name, panel in zip(figure.names, figure.panels, strict=True):
-        width = panel.shape[1] / panel.shape[0]
-        axes.imshow(panel, cmap="gray", vmin=0, vmax=1, extent=(left, left + width, 0, 1), interpolation="nearest")
-        axes.text(left, -0.03, name, va="top", ha="left", fontsize=8)
-        left += width + gap
-    axes.set_xlim(0, left - gap)
-    axes.set_ylim(-0.22 if figure.low else -0.12, 1)
-    axes.set_aspect("equal")
+    right, base = 0.0, 0.0
+    for number, row in enumerate(_rows(figure)):
+        left, base = 0.0, -number * PITCH
+        for at in row:
+            panel = figure.panels[at]
+            width = panel.shape[1] / panel.shape[0]
+            extent = (left, left + width, base, base + 1)
+            axes.imshow(panel, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+            axes.text(left, base - 0.03, figure.names[at], va="top", ha="left", fontsize=8, parse_math=False)
+            left += width + GAP
+        right = max(right, left - GAP)
     if figure.low:
         ramp = signed_colours(np.linspace(-1, 1, 64))[None]
-        axes.imshow(ramp, extent=(0.0, 0.5, -0.2, -0.155), aspect="auto")
-        axes.text(0.53, -0.1775, f"{figure.low} to {figure.high}", va="center", fontsize=7)
-        axes.set_aspect("equal")
-        axes.set_xlim(0, left - gap)
-        axes.set_ylim(-0.22, 1)
+        axes.imshow(ramp, extent=(0.0, 0.5, base - 0.2, base - 0.155), aspect="auto")
+        axes.text(0.53, base - 0.1775, f"{figure.low} to {figure.high}", va="center", fontsize=7)
+    axes.set_aspect("equal", anchor="W")
+    axes.set_xlim(0, right)
+    axes.set_ylim(base - (0.22 if figure.low else 0.12), 1)
+
+
+def _rows(figure: Pixels) -> list[range]:
+    """Return which panels are in each row."""
+    n = len(figure.panels)
+    step = figure.columns or n
+    return [range(at, min(at + step, n)) for at in range(0, n, step)]
 
 
 def draw_words(axes: "Axes", figure: Words) -> None:

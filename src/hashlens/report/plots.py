@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 PANEL = (5.2, 3.6)
-LEGEND = 1.3
-"""Inches: width and height of a panel, and the height of a legend below all."""
+LEGEND, BESIDE = 1.3, 2.6
+"""Inches: width and height of a panel, the height of a legend below all, and the width of one beside many lines."""
 
 
 @paper_style()
@@ -84,6 +84,8 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
             draw_regime_shares(axes, figure)
         title = plane_title(figure) if isinstance(figure, PlaneMap) else figure.title
         axes.set_title(title, loc="left", fontsize=11)
+    if not planes:
+        _keep_titles_inside(canvas, panels)
     if maps:
         map_legend(canvas, maps, marked=any(isinstance(figure, RegimeShares) for figure in figures))
     return canvas
@@ -103,6 +105,19 @@ def draw_tables(result: Result) -> "Canvas":
     return canvas
 
 
+def _keep_titles_inside(canvas: "Canvas", panels: Sequence["Axes"]) -> None:
+    """Move titles that would be cut off to the left, as far as their panel goes; the layout takes no note of them."""
+    canvas.draw_without_rendering()
+    for axes in panels:
+        title, place = axes._left_title, axes.get_subplotspec()  # type: ignore[attr-defined]
+        assert place is not None
+        cell, frame, said = place.get_position(canvas), axes.get_window_extent(), title.get_window_extent()
+        beyond = said.x1 - cell.x1 * canvas.bbox.width
+        if beyond > 0:
+            free = max(0.0, frame.x0 - cell.x0 * canvas.bbox.width)
+            title.set_x(-min(beyond, free) / frame.width)
+
+
 def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[list["Axes"], float]:
     """Set panels of one size side by side; return them and the width in inches of the first."""
     rows = -(-len(figures) // columns)
@@ -116,6 +131,8 @@ def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[li
 def _size(figure: Figure) -> tuple[float, float]:
     if isinstance(figure, PlaneMap):
         return panel_size(figure)
+    if isinstance(figure, Lines) and len(figure.series) > len(COLOURS):
+        return PANEL[0] + BESIDE, PANEL[1]
     if isinstance(figure, Pixels):
         return pixels_size(figure)
     return map_size(figure) if isinstance(figure, PhaseMap) else PANEL
@@ -158,7 +175,8 @@ def _lines(axes: "Axes", figure: Lines) -> None:
 
 def _line_legend(axes: "Axes", lines: int) -> None:
     if lines <= len(COLOURS):
-        axes.legend(frameon=False, fontsize=9)
+        # Where it must lie on a line, it can still be read.
+        axes.legend(facecolor="white", edgecolor="none", framealpha=0.8, fontsize=9)
     else:
         columns = -(-lines // 16)
         axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns)

@@ -8,6 +8,7 @@ import pytest
 
 from hashlens.data.digits import TRAIN_ROWS
 from hashlens.errors import DataError, OutputError, StudyError
+from hashlens.report.page import page_html
 from hashlens.report.reproduction import markdown_page
 from hashlens.report.reproduction_page import reproduction_page
 from hashlens.study.cells import cells
@@ -240,13 +241,14 @@ def tiny(monkeypatch):
 def test_a_reproduction_is_written_and_resumed(tmp_path):
     out = tmp_path / "there"
     first = reproduce("digits-width", out=out)
-    names = {"results.parquet", "study.db", "study.yaml", "table.md", "width.png", "width.svg"}
+    names = {"report.html", "results.parquet", "study.db", "study.yaml", "table.md", "width.png", "width.svg"}
     assert names == {path.name for path in out.iterdir() if not path.name.endswith(("-wal", "-shm"))}
     assert (first.provenance.networks, first.provenance.trained_now) == (4, 4)
     assert Study.load(out / "study.yaml").status().finished
 
     page = (out / "table.md").read_text()
     assert page == markdown_page(first)
+    assert (out / "report.html").read_text() == page_html(reproduction_page(first))
     assert first.provenance.command in page
     assert "ours alone" in page
     assert "| width | train | test | uniform |" in page

@@ -26,7 +26,8 @@ from hashlens.study.spec import StudySpec
 from hashlens.study.store.schema import DONE, run_settings
 from hashlens.study.study import Study
 
-SPEC, STORE, RESULTS, PAGE = "study.yaml", "study.db", "results.parquet", "table.md"
+SPEC, STORE, RESULTS = "study.yaml", "study.db", "results.parquet"
+TABLE, PAGE = "table.md", "report.html"
 
 
 def reproduce(
@@ -41,8 +42,8 @@ def reproduce(
     """Do a study of the paper again, and set it beside the paper's figures where they are known.
 
     Interrupted at any moment and called again, it goes on where it was. The folder holds the spec (``study.yaml``) and
-    the store (``study.db``), with which :class:`Study` opens it, and at the end ``results.parquet``, ``table.md`` and
-    the pictures as PNG and SVG.
+    the store (``study.db``), with which :class:`Study` opens it, and at the end ``results.parquet``, ``table.md``, the
+    pictures as PNG and SVG, and ``report.html``, the page with all of it.
 
     Parameters
     ----------
@@ -194,4 +195,5 @@ def _write_all(done: Reproduction) -> None:
         canvas = one.plot()
         for ending in ("png", "svg"):
             save(canvas, done.folder / f"{one.name}.{ending}")
-    _write(done.folder / PAGE, markdown_page(done))
+    _write(done.folder / TABLE, markdown_page(done))
+    done.to_html(done.folder / PAGE)

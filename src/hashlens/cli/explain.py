@@ -1,0 +1,114 @@
+"""``hashlens explain``: why a network says what it says of some examples."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hashlens.cli.options import (
+    BatchSize,
+    Debug,
+    Force,
+    Json,
+    Model,
+    Seed,
+    Source,
+    Threads,
+    Weights,
+    check_outputs,
+    open_model,
+    set_threads,
+    tell,
+    write_json,
+)
+from hashlens.cli.rows import chosen
+from hashlens.errors import OutputError
+
+if TYPE_CHECKING:
+    from hashlens.explanations import Explanation
+
+KINDS = (".html", ".png", ".svg", ".pdf", ".npz")
+MOST_BACKGROUND = 100
+
+
+def explain(
+    model: Model,
+    data: Annotated[str, typer.Option(help=f"Where the examples are: {Source}, ...")],
+    row: Annotated[list[str], typer.Option(help="Example by its id; repeat for more.")],
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="gradient, grad_cam, lime, kernel_shap, anchor, region, contrast, ...")
+    ] = "integrated_gradients",
+    target: Annotated[
+        str | None, typer.Option(help="The class to explain, by name or number. Default: the one predicted.")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="For class activation maps. Default: the last one.")] = None,
+    background: Annotated[
+        str | None, typer.Option(help=f"Examples that replace parts, or to set it against; {MOST_BACKGROUND} are used.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Page .html, picture .png, .svg or .pdf, or .npz to keep it.")
+    ] = None,
+    weights: Weights = None,
+    batch_size: BatchSize = 64,
+    seed: Seed = 0,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Say why a network says what it says of some examples, and how far that can be trusted."""
+    import torch
+
+    import hashlens as hl
+    from hashlens.explanations.methods import find_method
+
+    if out is not None and out.suffix.lower() not in KINDS:
+        raise OutputError(f"{out}: explanations are written as {', '.join(KINDS)}")
+    find_method(method)
+    set_threads(threads)
+    check_outputs(out, json, force=force)
+    network, examples = open_model(model, weights), hl.load_data(data)
+    names = examples.class_names or ()
+    found = hl.explain(
+        network,
+        torch.cat([batch.inputs for batch in chosen(examples, row)]),
+        method,
+        target=int(target) if target and target.isdecimal() and target not in names else target,
+        layer=layer,
+        background=None if background is None else _some(background),
+        class_names=names,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    write_json(found, json)
+    if out is not None:
+        _write(found, out)
+    Console(highlight=False).print(found)
+    if out is None:
+        tell("a picture: add --out explanation.html")
+
+
+def _some(source: str) -> Any:
+    """Return some examples of a source, spread over it: as files are often sorted, the first would be of one class."""
+    import torch
+
+    from hashlens.data import load_data
+
+    examples = load_data(source)
+    step = max(1, len(examples) // MOST_BACKGROUND)
+    places = range(0, len(examples), step)[:MOST_BACKGROUND]
+    return torch.cat([batch.inputs for at in places for batch in examples.narrow(at, at + 1).batches(1)])
+
+
+def _write(found: "Explanation", out: Path) -> None:
+    from hashlens.report.plots import save
+
+    kind = out.suffix.lower()
+    if kind == ".html":
+        found.to_html(out)
+    elif kind == ".npz":
+        found.save(out)
+    else:
+        save(found.plot(), out)
+    tell(f"explanation: {out}")

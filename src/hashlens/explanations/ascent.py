@@ -1,0 +1,252 @@
+"""Ascent: inputs that are made, step by step, of noise or of an example, and kept smooth, small and in range."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import torch
+
+from hashlens.arguments import is_number, is_whole, shortly
+from hashlens.errors import ExplainError, HashlensError
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.cam import seen
+from hashlens.explanations.gradients import gradient_of
+from hashlens.seeds import numpy_generator, torch_generator
+
+Tensor = torch.Tensor
+QUIET = 0.1
+"""Noise that inputs are made of, as a share of their range."""
+SMOOTH = 1e-2
+"""Neighbours that differ by less, as a share of the range, count as equal."""
+INERTIA = 0.9
+SETTLING = 0.25
+"""The last steps, as a share, are made without jitter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Where the numbers of an input may be.
+
+    Attributes
+    ----------
+    low, high : float
+        Ends, infinite where nothing is known.
+    centre, scale : torch.Tensor or float
+        What is neither much nor little, and how far from it a number may be.
+    """
+
+    low: float = -inf
+    high: float = inf
+    centre: Tensor | float = 0.0
+    scale: Tensor | float = 1.0
+
+    def clamp(self, x: Tensor) -> Tensor:
+        """Return the nearest input in range."""
+        return x.clamp(self.low, self.high)
+
+    def shares(self, x: Tensor) -> Tensor:
+        """Return how far inputs are from the centre, as a share of how far they may be."""
+        return (x - self.centre) / self.scale
+
+
+def room_of(asked: Asked, bounds: Sequence[float] | None = None) -> Room:
+    """Return the range of inputs: as given, or that of the examples at hand, ``background`` before ``x``."""
+    ends = tuple(bounds) if isinstance(bounds, (list, tuple)) else () if bounds is not None else (-inf, inf)
+    if len(ends) != 2 or not all(map(is_number, ends)) or ends[0] >= ends[1]:
+        raise ExplainError(f"bounds must be two numbers, (low, high), received {shortly(bounds)}")
+    low, high = float(ends[0]), float(ends[1])
+    return _image_room(asked, low, high) if asked.kind == "image" else _table_room(asked, low, high)
+
+
+def _image_room(asked: Asked, low: float, high: float) -> Room:
+    """Images have one range, and a mean for each channel; without examples the numbers are taken for standardised."""
+    background = examples_of(asked)
+    held = asked.x if background is None else background
+    if held is None or float(held.min()) == float(held.max()):
+        held, centre = None, torch.zeros(())
+    else:
+        centre = held.mean(dim=(0, 2, 3)).reshape(-1, 1, 1)
+    if held is not None and low == -inf and high == inf:
+        low, high = float(held.min()), float(held.max())
+    centre = centre.clamp(low, high)
+    middle = float(centre.mean())
+    farthest = max(abs(low - middle), abs(high - middle))
+    return Room(low, high, centre.to(asked.subject.like), farthest if farthest < inf else 1.0)
+
+
+def _table_room(asked: Asked, low: float, high: float) -> Room:
+    """Columns of a table are of units of their own, which the background tells."""
+    background = examples_of(asked)
+    if background is not None and len(background) > 1:
+        spread = background.std(dim=0)
+        return Room(low, high, background.mean(dim=0), torch.where(spread > 0, spread, 1.0))
+    return Room(low, high, 0.0, 1.0 if asked.x is None else asked.x.abs().amax(dim=0).clamp(min=1.0))
+
+
+def examples_of(asked: Asked) -> Tensor | None:
+    """Return the background as examples ``(m, ...)``, if there is one; ExplainError where it is not that."""
+    background = asked.background
+    if background is None:
+        return None
+    axes = asked.x.dim() if asked.x is not None else 4 if asked.kind == "image" else 2
+    background = background[None] if background.dim() == axes - 1 else background
+    fits = background.dim() == axes and (asked.x is None or background.shape[1:] == asked.x.shape[1:])
+    if not fits or background.numel() == 0:
+        shape = (
+            ("channels, height, width" if axes == 4 else "columns") if asked.x is None else _listed(asked.x.shape[1:])
+        )
+        raise ExplainError(f"background must be examples (m, {shape}), received {tuple(background.shape)}")
+    return background
+
+
+def shape_of(asked: Asked, shape: Any) -> tuple[int, ...]:
+    """Return the shape of one input: as given, or that of the examples at hand."""
+    held = examples_of(asked) if asked.x is None else asked.x
+    if shape is None:
+        if held is None:
+            example = "(1, 28, 28)" if asked.kind == "image" else "(10,)"
+            raise ExplainError(f"without x the shape of an input must be given: shape=, as {example}")
+        return tuple(held.shape[1:])
+    sizes = tuple(shape) if isinstance(shape, (list, tuple)) else ()
+    axes = 3 if asked.kind == "image" else 1
+    if len(sizes) != axes or not all(is_whole(size) and size > 0 for size in sizes):
+        expected = '(channels, height, width), or a table needs kind="table"' if axes == 3 else "(columns,)"
+        raise ExplainError(f"shape must be that of one input, {expected}, received {shortly(shape)}")
+    if held is not None and sizes != tuple(held.shape[1:]):
+        of = "the background" if asked.x is None else "x"
+        raise ExplainError(f"shape {sizes} is not that of {of}, {tuple(held.shape[1:])}: leave it out")
+    return tuple(map(int, sizes))
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(map(str, sizes))
+
+
+def require_amounts(**amounts: Any) -> None:
+    """Raise ExplainError unless every argument is a number, 0 or more."""
+    for name, value in amounts.items():
+        if not is_number(value) or not 0 <= value < inf:
+            raise ExplainError(f"{name} must be a number, 0 or more, received {shortly(value)}")
+
+
+def noise(asked: Asked, rows: int, shape: tuple[int, ...], room: Room, size: float = QUIET) -> Tensor:
+    """Return rows of noise around the centre, each its own whatever the number of rows."""
+    drawn = [torch.randn(shape, generator=torch_generator(asked.seed, "noise", row), dtype=torch.float64)
+             for row in range(rows)]  # fmt: skip
+    return room.clamp(room.centre + size * room.scale * torch.stack(drawn).to(asked.subject.like))
+
+
+def layer_output(asked: Asked, name: str, x: Tensor) -> Tensor:
+    """Return what a layer gives for inputs; what comes behind it does not matter, not even whether it fits them."""
+    layer = asked.layer_module(name)
+    with seen(layer) as kept:
+        try:
+            asked.subject.run(x)
+        except HashlensError:
+            if not kept:
+                raise
+    if not kept:
+        raise ExplainError(f"layer {name!r} is never reached")
+    found = kept[-1] if asked.reshape is None else asked.reshape(kept[-1])
+    if found.dim() < 2 or len(found) != len(x):
+        raise ExplainError(
+            f"layer {name!r} gives {tuple(found.shape)} for {len(x)} inputs, a row for each is needed: give reshape=, "
+            "or another layer"
+        )
+    return found
+
+
+def total_variation(x: Tensor) -> Tensor:
+    """Return the sum of the differences of neighbours along all axes but the first two."""
+    steps = [x.diff(dim=axis) for axis in range(2, x.dim())]
+    return torch.stack([(at.square() + SMOOTH**2).sqrt().sum() for at in steps]).sum()
+
+
+def slope_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return the gradient of a function of inputs, which gives one number; ExplainError where it is not finite."""
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_()
+        found = gradient_of(function(leaf * 1), leaf)  # in-place operators may not write on a leaf
+    if not bool(torch.isfinite(found).all()):
+        raise ExplainError("the slope is NaN or infinite on the way: look at the weights of the network")
+    return found
+
+
+def unit_rows(x: Tensor) -> Tensor:
+    """Return rows scaled to a root mean square of 1; rows of zeros stay."""
+    size = x.flatten(1).square().mean(dim=1).sqrt().reshape(-1, *[1] * (x.dim() - 1))
+    return torch.where(size > 0, x / torch.where(size > 0, size, 1.0), 0.0)
+
+
+def ascend(
+    value: Callable[[Tensor], Tensor],
+    start: Tensor,
+    room: Room,
+    *,
+    steps: int,
+    step_size: float,
+    smoothness: float,
+    smallness: float,
+    shifts: Sequence[Sequence[int]],
+) -> Tensor:
+    """Return inputs after steps uphill.
+
+    The slope of each row is scaled to a root mean square of 1, so that the weights of smoothness and smallness mean the
+    same for every layer.
+
+    Parameters
+    ----------
+    value : callable
+        Inputs to one number: the sum of what rows are to have more of.
+    start : torch.Tensor
+        ``(n, ...)``.
+    room : Room
+        Where inputs stay; its scale is the unit of `step_size`.
+    steps : int
+        How many, shorter and shorter.
+    step_size : float
+        Of the first step, root mean square.
+    smoothness, smallness : float
+        What total variation and the mean square from the centre count for beside the slope.
+    shifts : sequence
+        By how many pixels, down and right, the inputs are rolled at each step.
+    """
+    x, pace = start, torch.zeros_like(start)
+    axes = tuple(range(2, start.dim()))
+    for step in range(steps):
+        shift = [*shifts[step]][: len(axes)]
+        back = [-at for at in shift]
+        slope = slope_of(value, x.roll(shift, axes)).roll(back, axes) if any(shift) else slope_of(value, x)
+        wanted = unit_rows(slope)
+        if smoothness:
+            wanted = wanted - smoothness * slope_of(total_variation, room.shares(x))
+        wanted = wanted - smallness * room.shares(x)
+        pace = INERTIA * pace + (1 - INERTIA) * wanted
+        x = room.clamp(x + step_size * room.scale * (1 - step / steps) * pace)
+    return x
+
+
+def shifts_of(asked: Asked, steps: int, jitter: int) -> list[list[int]]:
+    """Return the shifts of each step: random up to `jitter` pixels both ways, and none at last."""
+    drawn = numpy_generator(asked.seed, "jitter").integers(-jitter, jitter + 1, (steps, 2))
+    drawn[steps - int(SETTLING * steps) :] = 0
+    return [list(map(int, pair)) for pair in drawn]
+
+
+class Adam:
+    """Steps downhill, each number at its own pace (Kingma, Ba, 2015).
+
+    torch has it too, but imports its compiler for it, which takes longer than all the rest.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self.mean, self.square, self.steps = torch.zeros_like(like), torch.zeros_like(like), 0
+
+    def step(self, slope: Tensor) -> Tensor:
+        """Return the next step, of about 1 in each number that knows where to go."""
+        self.steps += 1
+        self.mean = 0.9 * self.mean + 0.1 * slope
+        self.square = 0.999 * self.square + 0.001 * slope.square()
+        mean, square = self.mean / (1 - 0.9**self.steps), self.square / (1 - 0.999**self.steps)
+        return -mean / (square.sqrt() + 1e-12)

@@ -1,0 +1,296 @@
+"""Inversion of a neural code: an input whose code is a given one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.codes.codes import Codes
+from hashlens.codes.encode import encode
+from hashlens.codes.packing import pack_bits
+from hashlens.codes.reader import Gates
+from hashlens.errors import ExplainError, HashlensError, ModelError
+from hashlens.explanations.ascent import Adam, Room, noise, require_amounts, room_of, shape_of
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.given import numbers
+from hashlens.explanations.margins import Forced, Free, Wanted
+from hashlens.explanations.maximize import batches
+from hashlens.regions.trace import trace
+
+Tensor = torch.Tensor
+Bits = npt.NDArray[np.bool_]
+FIRST, LAST = 0.1, 1e-4
+"""Margins that bits are to have at the first and at the last step, as a share of their layer's mean."""
+NOT_REACHED = (
+    "{count} of {n} codes were not reached, up to {bits} of {total} bits are off, and maybe no input has them all: "
+    "raise steps, or give fewer layers="
+)
+SLOPES = "the network is not piecewise linear, so its gates cannot be held: sought by slopes through it as it is"
+
+
+def code_inversion(
+    asked: Asked,
+    code: Any = None,
+    example: Any = None,
+    layers: str | Sequence[str] | None = None,
+    shape: Sequence[int] | None = None,
+    steps: int = 1000,
+    step_size: float = 0.1,
+    bounds: Sequence[float] | None = None,
+) -> Explanation:
+    """Make inputs that switch on the very units that a given code says.
+
+    The code is that of ``x``, sought from noise; or that of another `example`, or a given `code`, sought from ``x`` (or
+    from noise, without it). In a piecewise linear network all gates are held where the code wants them, which makes the
+    network affine, and the input moves until every unit is on its side by itself: the bits that are not are a convex
+    loss (hinge) of the input. Max-pools are free, unless the code holds them. Other networks are run as they are.
+
+    ``values`` are what was added to ``x``, or the input itself where there is no ``x``; ``image`` is the input, of an
+    image. ``diagnostics`` give the bits, how many of them differ at the start and at the end (Hamming distance, read as
+    :func:`hashlens.encode` does), by layer too, and the distance from ``x`` in units of the input.
+
+    Parameters
+    ----------
+    code : Codes or array of bool
+        One code or more, ``(bits,)`` or ``(n, bits)``, of the same layers.
+    example : array
+        An input or more whose code is wanted.
+    layers : str or sequence of str
+        Globs over layer names, as :func:`hashlens.encode` takes them; by default ``layer``, or all.
+    shape : sequence of int
+        Of one input, where neither ``x`` nor ``background`` tells; for a table with ``kind="table"``.
+    steps : int
+        Steps of descent at most.
+    step_size : float
+        Of the first step, as a share of the range.
+    bounds : (float, float)
+        Range of inputs; by default of images that of ``background`` or ``x``. For tables ``background`` says how much
+        columns vary.
+    """
+    require_whole(ExplainError, "steps", steps)
+    require_amounts(step_size=step_size)
+    if code is not None and example is not None:
+        raise ExplainError("code= and example= say both what is wanted: give one of them")
+    size, room = shape_of(asked, shape), room_of(asked, bounds)
+    reading = _reading(asked, code, layers)
+    codes = _wanted(reading, code, example, noise(asked, 1, size, room))
+    own = code is None and example is None
+    start = noise(asked, len(codes), size, room) if own or asked.x is None else asked.x
+    start, codes = _paired(start, codes)
+    search = _search(reading, codes, start)
+    made = torch.cat([search.run(start[rows], rows, room, steps, step_size) for rows in batches(asked, len(start))])
+    return _explained(reading, codes, start, made, search)
+
+
+# --- the code that is wanted -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How codes of inputs are read: by which layers and gates, as :func:`hashlens.encode` does."""
+
+    asked: Asked
+    layers: list[str] | None
+    gates: Gates = "activations"
+
+    def codes(self, x: Tensor) -> Codes:
+        """Return the codes of inputs."""
+        size = self.asked.subject.batch_size
+        return encode(self.asked.module, x, self.layers, batch_size=size, gates=self.gates)
+
+    def differing(self, x: Tensor, codes: Codes) -> Bits:
+        """Return which bits of inputs are not those of the codes, bool ``(n, bits)``."""
+        own = self.codes(x)
+        parts = [own.layer(layer.name).unpack() for layer in codes.layers]
+        kept = [part if layer.positions is None else part[:, layer.positions]
+                for part, layer in zip(parts, codes.layers, strict=True)]  # fmt: skip
+        differing: Bits = np.concatenate(kept, axis=1) != codes.unpack()
+        return differing
+
+
+def _reading(asked: Asked, code: Any, layers: str | Sequence[str] | None) -> Reading:
+    if isinstance(code, Codes):
+        if layers is not None or asked.layer is not None:
+            raise ExplainError("the code says which layers it is of: leave out layers= and layer=")
+        gates: Gates = "all" if code.provenance.gates == "all" else "activations"
+        return Reading(asked, [layer.name for layer in code.layers], gates)
+    chosen = asked.layer if layers is None else layers
+    return Reading(asked, None if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen))
+
+
+def _wanted(reading: Reading, code: Any, example: Any, probe: Tensor) -> Codes:
+    """Return the codes that inputs are to have; ExplainError if they are none of this network."""
+    try:
+        if code is None:
+            return reading.codes(reading.asked.inputs if example is None else _example(reading.asked, example, probe))
+        own = reading.codes(probe)
+    except HashlensError as error:
+        raise ExplainError(str(error)) from error
+    return _checked(code, own) if isinstance(code, Codes) else _from_bits(code, own)
+
+
+def _example(asked: Asked, example: Any, probe: Tensor) -> Tensor:
+    found = numbers(example, "example", asked.subject)
+    found = found[None] if found.dim() == probe.dim() - 1 else found
+    if found.shape[1:] != probe.shape[1:] or not len(found):
+        expected = ", ".join(map(str, probe.shape[1:]))
+        raise ExplainError(f"example must be inputs (n, {expected}), received {tuple(found.shape)}")
+    return found
+
+
+def _checked(code: Codes, own: Codes) -> Codes:
+    if code.values is not None or code.provenance.granularity != "unit":
+        raise ExplainError('the code has a bit for each channel: read it with granularity="unit"')
+    if code.provenance.parameters_digest not in ("", own.provenance.parameters_digest):
+        raise ExplainError(f"the code is of another network, {code.provenance.model}: encode with this one")
+    sizes = {layer.name: (layer.shape, layer.planes) for layer in own.layers}
+    for layer in code.layers:
+        if sizes[layer.name] != (layer.shape, layer.planes):
+            raise ExplainError(
+                f"layer {layer.name!r} of the code has units {layer.shape}, of the network {sizes[layer.name][0]}"
+            )
+    if not len(code):
+        raise ExplainError("the code must be one row or more, received none")
+    return code
+
+
+def _from_bits(code: Any, own: Codes) -> Codes:
+    bits = np.asarray(code.cpu() if isinstance(code, Tensor) else code)
+    bits = bits[None] if bits.ndim == 1 else bits
+    if bits.ndim != 2 or bits.shape[1] != own.code_bits or not len(bits) or not np.isin(bits, (0, 1)).all():
+        names = ", ".join(layer.name for layer in own.layers[:6]) + (", ..." if len(own.layers) > 6 else "")
+        raise ExplainError(
+            f"code must be bits, bool (n, {own.code_bits}), of layers {names}, received {shortly(np.shape(code))}: "
+            "choose others with layers="
+        )
+    parts = np.split(bits.astype(np.bool_), np.cumsum([layer.bits for layer in own.layers])[:-1], axis=1)
+    return replace(own, packed=np.concatenate([pack_bits(part) for part in parts], axis=1), ids=np.arange(len(bits)))
+
+
+def _paired(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
+    """Return starts and codes, one of each for an input."""
+    n, k = len(start), len(codes)
+    if 1 not in (n, k) and n != k:
+        raise ExplainError(f"there must be one x or {k}, one for each code, received {n}")
+    return start.expand(max(n, k), *start.shape[1:]), codes[[0] * n] if k == 1 else codes
+
+
+# --- the search ------------------------------------------------------------------------------------------------------
+
+
+def _search(reading: Reading, codes: Codes, start: Tensor) -> "Search":
+    asked = reading.asked
+    try:
+        program = trace(asked.module, start)
+        known = {layer.name: layer.bits for layer in program.layers}
+        held = all(known.get(layer.name) == layer.all_bits for layer in codes.layers)
+    except ModelError:
+        held = False
+    return Search(reading, codes, Forced(program) if held else Free(asked.module, start.dtype, reading.gates == "all"))
+
+
+@dataclass(eq=False)
+class Search:
+    """The search for inputs that have codes."""
+
+    reading: Reading
+    codes: Codes
+    margins: Forced | Free
+    steps: int = 0
+
+    def run(self, start: Tensor, rows: slice, room: Room, steps: int, step_size: float) -> Tensor:
+        """Return inputs after steps downhill: of each row, the one with the fewest bits that are not as wanted."""
+        codes = self.codes[rows]
+        hinge = Hinge(self._wanted(codes, start.device))
+        x = start.to(self.margins.dtype)
+        best, fewest, way = x.clone(), torch.full((len(x),), codes.code_bits + 1, device=x.device), Adam(x)
+        reached = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        for step in range(steps):
+            hinge.least = FIRST * (LAST / FIRST) ** (step / steps)
+            slope = self.margins.slope(x, hinge.wanted, hinge)
+            self._count(step, x)
+            closer = (hinge.missed <= fewest) & ~reached
+            best[closer], fewest[closer] = x[closer], hinge.missed[closer]
+            reached |= self._reached(x.to(start.dtype), codes, (hinge.missed == 0) & ~reached)
+            if bool(reached.all()):
+                break
+            pace = step_size * room.scale * (1 - step / steps)
+            x = room.clamp(x + pace * way.step(slope))
+        return best.to(start.dtype)
+
+    def _reached(self, x: Tensor, codes: Codes, likely: Tensor) -> Tensor:
+        """Return which of the likely rows have their code as the network computes, which may round over a margin."""
+        found = likely.clone()
+        if bool(likely.any()):
+            wrong = self.reading.differing(x[likely], codes[likely.cpu().numpy()]).any(axis=1)
+            found[likely] = torch.from_numpy(~wrong).to(found.device)
+        return found
+
+    def _count(self, step: int, x: Tensor) -> None:
+        subject = self.reading.asked.subject
+        self.steps, subject.calls, subject.rows = max(self.steps, step + 1), subject.calls + 1, subject.rows + len(x)
+
+    def _wanted(self, codes: Codes, device: torch.device) -> dict[str, Wanted]:
+        wanted = {}
+        for layer in codes.layers:
+            places = None if layer.positions is None else torch.from_numpy(layer.positions).to(device)
+            wanted[layer.name] = Wanted(torch.from_numpy(codes.layer(layer.name).unpack()).to(device), places)
+        return wanted
+
+
+class Hinge:
+    """By how much margins fall short of the least wanted, as shares of their layer's mean; and how many are missed."""
+
+    def __init__(self, wanted: dict[str, Wanted]) -> None:
+        self.wanted, self.least = wanted, FIRST
+        self.missed: Tensor
+
+    def __call__(self, margins: dict[str, Tensor]) -> Tensor:
+        """Return the sum of what falls short."""
+        loss, self.missed = [], torch.zeros((), dtype=torch.int64)
+        for name, margin in margins.items():
+            size = margin.detach().abs()
+            size = torch.where(torch.isfinite(size), size, 0.0).mean(dim=1, keepdim=True)
+            loss.append((self.least - margin / torch.where(size > 0, size, 1.0)).clamp(min=0).sum())
+            wrong = torch.where(self.wanted[name].bits, margin <= 0, margin < 0)
+            self.missed = self.missed.to(wrong.device) + wrong.sum(dim=1)
+        return torch.stack(loss).sum()
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def _explained(reading: Reading, codes: Codes, start: Tensor, made: Tensor, search: Search) -> Explanation:
+    asked, n = reading.asked, len(made)
+    before, after = (reading.differing(x, codes) for x in (start, made))
+    distance = after.sum(axis=1).tolist()
+    each: dict[str, list[Any]] = {
+        "hamming_distance": distance,
+        "hamming_distance_at_start": before.sum(axis=1).tolist(),
+        "bits_by_layer": [_by_layer(codes, row) for row in after],
+        "predicted": asked.subject.scores(made).argmax(dim=1).tolist(),
+    }
+    x = None if asked.x is None else asked.x.expand(n, *asked.x.shape[1:])
+    if x is not None:
+        each["distance_from_x"] = (made - x).double().flatten(1).norm(dim=1).tolist()
+    missed = sum(at > 0 for at in distance)
+    notes = [NOT_REACHED.format(count=missed, n=n, bits=max(distance), total=codes.code_bits)] if missed else []
+    notes += [] if isinstance(search.margins, Forced) else [SLOPES]
+    told = {"bits": codes.code_bits, "steps": search.steps} | {name: each_or_only(of) for name, of in each.items()}
+    found = explained(
+        asked, "code_inversion", made if x is None else made - x, diagnostics=told, notes=(*asked.notes, *notes),
+        inputs=None if x is None else as_array(x), image=as_array(made) if asked.kind == "image" else None,
+    )  # fmt: skip
+    rows = np.zeros(n, np.int64) if len(found.target) == 1 else np.arange(len(found.target))
+    return replace(found, target=found.target[rows], prediction=found.prediction[rows])
+
+
+def _by_layer(codes: Codes, differing: Bits) -> dict[str, int]:
+    parts = np.split(differing, np.cumsum([layer.bits for layer in codes.layers])[:-1])
+    return {layer.name: int(part.sum()) for layer, part in zip(codes.layers, parts, strict=True)}

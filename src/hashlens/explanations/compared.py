@@ -1,0 +1,131 @@
+"""What explanations are compared on, and how one method does there."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.explanations.asked import Subject
+from hashlens.explanations.controls import CONTROLS, control
+from hashlens.explanations.explain import explain
+from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.faithfulness import spread
+from hashlens.explanations.methods import find_method
+
+Tensor = torch.Tensor
+Floats = npt.NDArray[np.float64]
+Explainer = Callable[[Any, Tensor, Tensor, int], Explanation]
+"""Model, inputs, classes and seed to an explanation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The network, the examples and their classes, the same for every method.
+
+    Attributes
+    ----------
+    subject : Subject
+        The network or function.
+    x : torch.Tensor
+        ``(n, ...)``.
+    target : torch.Tensor
+        ``(n,)`` int64.
+    background : torch.Tensor or None
+        ``(m, ...)``: examples that say what removed values of a table become.
+    seed : int
+        Of everything that is drawn.
+    notes : list of str
+        What could not be measured, and why.
+    """
+
+    subject: Subject
+    x: Tensor
+    target: Tensor
+    background: Tensor | None = None
+    seed: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def unknown(self) -> Floats:
+        """What is said of each example where nothing can be measured."""
+        return np.full(len(self.x), np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One method, and its explanation of the examples compared.
+
+    Attributes
+    ----------
+    name : str
+        Of the method or control.
+    compared : Compared
+        The examples.
+    make : callable
+        Explains anew.
+    explanation : Explanation
+        Of the examples.
+    seconds : float
+        That it took, for each example.
+    """
+
+    name: str
+    compared: Compared
+    make: Explainer
+    explanation: Explanation
+    seconds: float = float("nan")
+
+    @classmethod
+    def made(cls, name: str, compared: Compared, make: Explainer) -> "Candidate":
+        """Explain, and keep the time that it takes."""
+        started = time.perf_counter()
+        found = make(compared.subject.function, compared.x, compared.target, compared.seed)
+        return cls(name, compared, make, found, (time.perf_counter() - started) / len(compared.x))
+
+    @cached_property
+    def values(self) -> Tensor:
+        """The values on the input, ``(n, ...)`` float64."""
+        return spread(self.explanation, tuple(self.compared.x.shape[1:]))
+
+    def anew(
+        self, model: Any = None, x: Tensor | None = None, target: Tensor | None = None, seed: int | None = None
+    ) -> Tensor:
+        """Return the values of another network, of other inputs or classes, or with another seed."""
+        compared = self.compared
+        found = self.make(
+            compared.subject.function if model is None else model,
+            compared.x if x is None else x,
+            compared.target if target is None else target,
+            compared.seed if seed is None else seed,
+        )
+        return spread(found, tuple(compared.x.shape[1:]))
+
+
+def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
+    """Return the function that explains by a method, or by a control."""
+    if name in CONTROLS:
+        return lambda model, x, target, seed: control(name, x, target, seed)
+
+    def together(model: Any, x: Tensor, target: Tensor, seed: int) -> Explanation:
+        return explain(model, x, name, target=target, seed=seed, **options)
+
+    def one_by_one(model: Any, x: Tensor, target: Tensor, seed: int) -> Explanation:
+        """Each image has parts of its own."""
+        rows = [together(model, x[at : at + 1], target[at : at + 1], seed) for at in range(len(x))]
+        values = torch.cat([spread(row, tuple(x.shape[1:])) for row in rows])
+        told: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}
+        if "completeness_gap" in rows[0].diagnostics:
+            told["completeness_gap"] = [row.diagnostics["completeness_gap"] for row in rows]
+        return replace(
+            rows[0], values=values.numpy(), segments=None, features=(), target=target.numpy(), diagnostics=told
+        )
+
+    is_perturbation = find_method(name).group == "perturbation"
+    return lambda model, x, target, seed: (one_by_one if is_perturbation and x.dim() == 4 else together)(
+        model, x, target, seed
+    )

@@ -1,0 +1,114 @@
+"""ExplanationComparison: how good explanations are, in numbers."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import RenderableType
+
+from hashlens.errors import ExplainError, nearest
+from hashlens.explanations.controls import CONTROLS
+from hashlens.explanations.metrics import LOWER, METRICS
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+if TYPE_CHECKING:
+    from hashlens.report.figures import Figure
+
+Floats = npt.NDArray[np.float64]
+SMALL = 5e-4
+"""Numbers below are told as powers of ten: three digits would make them nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExplanationComparison(Result):
+    """How good explanations of n examples are.
+
+    Attributes
+    ----------
+    methods : tuple of str
+        As asked for, then the controls: a random order, the size of the input, its edges.
+    metrics : tuple of str
+        What was measured.
+    values : numpy.ndarray
+        float64 ``(methods, metrics, n)``; NaN where a method claims nothing, or nothing can be measured.
+    n : int
+        Examples.
+    notes : tuple of str
+        What was left out, and why.
+    """
+
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    values: Floats
+    n: int
+    notes: tuple[str, ...] = ()
+
+    def mean(self, method: str, metric: str) -> float:
+        """Return the mean over examples."""
+        return float(means(self.values[self._at(method, metric)][None])[0])
+
+    def standard_error(self, method: str, metric: str) -> float:
+        """Return the standard error of the mean over examples; NaN for one example."""
+        values = self.values[self._at(method, metric)]
+        return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+    def leaders(self, metric: str) -> tuple[str, ...]:
+        """Return the best methods by a metric: the best mean, and all less than a standard error of the gap below it.
+
+        Differences are paired by example. Controls are left out; none where nothing is known.
+        """
+        _, at = self._at(self.methods[0], metric)
+        rows = [row for row, name in enumerate(self.methods) if name not in CONTROLS]
+        found = means(self.values[rows, at])
+        if np.isnan(found).all():
+            return ()
+        best = int(np.nanargmin(found) if METRICS[metric].better == LOWER else np.nanargmax(found))
+        with np.errstate(invalid="ignore"):  # infinite less infinite
+            ahead = self.values[rows, at] - self.values[rows[best], at]
+            spread = ahead.std(axis=1, ddof=1) / np.sqrt(self.n) if self.n > 1 else np.full(len(rows), np.inf)
+        close = ~np.isnan(found) & ((np.abs(means(ahead)) <= spread) | (np.arange(len(rows)) == best))
+        return tuple(self.methods[row] for row, kept in zip(rows, close, strict=True) if kept)
+
+    def _at(self, method: str, metric: str) -> tuple[int, int]:
+        for name, known in ((method, self.methods), (metric, self.metrics)):
+            if name not in known:
+                raise ExplainError(f"{name!r} was not compared: {nearest(name, known)}")
+        return self.methods.index(method), self.metrics.index(metric)
+
+    def __rich__(self) -> RenderableType:
+        led = {metric: self.leaders(metric) for metric in self.metrics}
+        rows = []
+        for method in self.methods:
+            cells = []
+            for metric in self.metrics:
+                value = self.mean(method, metric)
+                cells.append(_shown(value) + ("*" if method in led[metric] else ""))
+            rows.append((method, *cells))
+        arrows = {metric: "↓" if METRICS[metric].better == LOWER else "↑" for metric in self.metrics}
+        columns = ("", *(f"{metric.replace('_', ' ')} {arrow}" for metric, arrow in arrows.items()))
+        note = f"Means over {self.n} examples; * the best, and all within one standard error of it."
+        return table("Explanations compared", columns, rows, " ".join((note, *self.notes)))
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return bars for each metric, with one standard error to each side."""
+        from hashlens.report.explanation import comparison_figures
+
+        pictures: tuple[Figure, ...] = comparison_figures(self)
+        return pictures
+
+
+def _shown(value: float) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{value:.1e}" if 0 < abs(value) < SMALL else number(value, 3)
+
+
+def means(values: Floats) -> Floats:
+    """Return means over the last axis of what is known; NaN where nothing is."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=-1)
+    sums = np.where(known, values, 0).sum(axis=-1)
+    found: Floats = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return found

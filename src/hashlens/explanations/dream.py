@@ -1,0 +1,112 @@
+"""Deep dream: an image, with more of what a layer sees in it."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.errors import ExplainError
+from hashlens.explanations.ascent import ascend, layer_output, require_amounts, room_of, shifts_of
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.cam import last_spatial_layer
+from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.maximize import batches, channels_of
+
+Tensor = torch.Tensor
+SMALLEST = 8
+"""Pixels of the shorter side of an octave, at least."""
+
+
+def deep_dream(
+    asked: Asked,
+    channels: int | Sequence[int] | None = None,
+    octaves: int = 3,
+    octave_scale: float = 1.4,
+    steps: int = 20,
+    step_size: float = 0.04,
+    total_variation: float = 0.1,
+    jitter: int | None = None,
+    bounds: Sequence[float] | None = None,
+) -> Explanation:
+    """Put more of what a layer sees into images (Mordvintsev, Olah, Tyka, 2015).
+
+    The mean square of what ``layer`` gives, by default the last that gives maps, is climbed first on small copies of
+    the image, then on larger ones, up to its size: what is added to one is carried over to the next.
+
+    ``image`` holds what was made, ``values`` what was added to ``x``. ``diagnostics`` give the mean square before and
+    after.
+
+    Parameters
+    ----------
+    channels : int or sequence of int
+        Channels of the layer; by default all.
+    octaves : int
+        Sizes to go through. A network that takes one size only up to the layer takes one octave.
+    octave_scale : float
+        Ratio of one size to the one before.
+    steps : int
+        Steps at each size.
+    step_size : float
+        Of the first step, as a share of the range.
+    total_variation : float
+        Weight of smoothness beside the slope.
+    jitter : int
+        Pixels by which images are rolled at random between steps; by default an eighth of the shorter side.
+    bounds : (float, float)
+        Range of the images; by default that of ``background`` or ``x``.
+    """
+    for name, value in (("octaves", octaves), ("steps", steps)):
+        require_whole(ExplainError, name, value)
+    require_amounts(step_size=step_size, total_variation=total_variation)
+    if not is_number(octave_scale) or not 1 < octave_scale <= 8:
+        raise ExplainError(f"octave_scale must be a number above 1, up to 8, received {shortly(octave_scale)}")
+    x, room = asked.inputs, room_of(asked, bounds)
+    jitter = min(x.shape[2:]) // 8 if jitter is None else jitter
+    require_whole(ExplainError, "jitter", jitter, least=0)
+    name = asked.layer or last_spatial_layer(asked)
+    chosen = _channels(asked, name, channels)
+    shifts = shifts_of(asked, steps, jitter)
+
+    def seen(images: Tensor) -> Tensor:
+        found = layer_output(asked, name, images)
+        return (found if chosen is None else found[:, chosen]).flatten(1).square().mean(dim=1)
+
+    def climbed(images: Tensor) -> Tensor:
+        return torch.cat([
+            ascend(lambda at: seen(at).sum(), images[rows], room, steps=steps, step_size=step_size,
+                   smoothness=total_variation, smallness=0.0, shifts=shifts) for rows in batches(asked, len(images))
+        ])  # fmt: skip
+
+    sizes = _sizes(tuple(x.shape[2:]), octaves, octave_scale)
+    added = torch.zeros_like(x)
+    for size in sizes:
+        small = _resized(x, size)
+        added = climbed(room.clamp(small + _resized(added, size))) - small
+    made = x + added
+    with torch.no_grad():
+        before, after = (torch.cat([seen(of[rows]) for rows in batches(asked, len(of))]).tolist() for of in (x, made))
+    told = {"layer": name, "octaves": len(sizes), "mean_square": each_or_only(after),
+            "mean_square_at_start": each_or_only(before)}  # fmt: skip
+    return explained(asked, "deep_dream", added, image=as_array(made), diagnostics=told)
+
+
+def _channels(asked: Asked, layer: str, channels: int | Sequence[int] | None) -> list[int] | None:
+    if channels is None:
+        return None
+    with torch.no_grad():
+        found = layer_output(asked, layer, asked.inputs[:1])
+    return channels_of(channels, layer, found.shape[1])
+
+
+def _sizes(size: tuple[int, ...], octaves: int, scale: float) -> list[tuple[int, ...]]:
+    """Return sizes from the smallest octave to the image's own; those that are too small are left out."""
+    sizes = [tuple(round(side / scale**octave) for side in size) for octave in range(octaves)]
+    return [at for at in reversed(sizes) if min(at) >= min(SMALLEST, *size)]
+
+
+def _resized(images: Tensor, size: tuple[int, ...]) -> Tensor:
+    if tuple(images.shape[2:]) == size:
+        return images
+    return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)

@@ -1,0 +1,147 @@
+"""What is given to an explanation, checked at the border: the model, the inputs, their kind and their classes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.arguments import is_whole, require_whole, shortly
+from hashlens.codes.borrow import unwrap
+from hashlens.errors import ExplainError, nearest
+from hashlens.explanations.asked import Subject
+from hashlens.explanations.methods import ALL
+
+Tensor = torch.Tensor
+
+
+def subject_of(model: Any, batch_size: int) -> Subject:
+    """Return what is explained: a network as it is, or any function."""
+    require_whole(ExplainError, "batch_size", batch_size)
+    if isinstance(model, torch.nn.Module):
+        network = unwrap(model)
+        return Subject(network, network, batch_size)
+    if not callable(model):
+        raise ExplainError(f"model must be a torch.nn.Module or a function, received {type(model).__name__}")
+    return Subject(model, None, batch_size)
+
+
+def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
+    """Return the kind of the inputs: as said, or told from them; `default` where there are none."""
+    if kind is not None and kind not in ALL:
+        raise ExplainError(f"no kind {kind!r}: use image, table or text")
+    if kind is not None:
+        return kind
+    if isinstance(x, str) or (isinstance(x, (list, tuple)) and len(x) and all(isinstance(at, str) for at in x)):
+        return "text"
+    if x is None:
+        return default
+    try:
+        return "image" if np.ndim(x) >= 3 else "table"
+    except ValueError as error:
+        raise ExplainError(f"x must be an array of numbers, received {shortly(x)}") from error
+
+
+def texts_of(x: Any) -> tuple[str, ...]:
+    """Return texts, of one or several."""
+    texts = (x,) if isinstance(x, str) else tuple(x)
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ExplainError("x must be texts, at least one, none of them empty")
+    return texts
+
+
+def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
+    """Return inputs ``(n, ...)`` of the network's dtype and device; one example gets its first axis."""
+    inputs = numbers(x, "x", subject)
+    if inputs.dim() == (3 if kind == "image" else 1):
+        inputs = inputs[None]
+    if inputs.dim() < 2 or inputs.numel() == 0:
+        raise ExplainError(f"x must hold at least one example (n, ...), received {tuple(inputs.shape)}")
+    if kind == "image" and inputs.dim() != 4:
+        raise ExplainError(
+            f"images are (n, c, h, w), received {tuple(inputs.shape)}: give kind='table' for examples of another shape"
+        )
+    return inputs
+
+
+def numbers(x: Any, name: str, subject: Subject) -> Tensor:
+    """Return an array as a tensor of the network's dtype and device; ExplainError if it is none, or not finite.
+
+    What a plain function takes nobody knows: floating-point numbers stay as they are.
+    """
+    try:
+        tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+        tensor = tensor if subject.module is None and tensor.is_floating_point() else tensor.to(subject.like)
+    except Exception as error:
+        raise ExplainError(f"{name} must be an array of numbers, received {shortly(x)}") from error
+    if bad := int((~torch.isfinite(tensor)).sum()):
+        raise ExplainError(f"{name}: {bad:,} of {tensor.numel():,} numbers are NaN or infinite")
+    return tensor
+
+
+def background_of(background: Any, inputs: Tensor | None, subject: Subject) -> Tensor | None:
+    """Return the background as the inputs are."""
+    if background is None:
+        return None
+    found = numbers(background, "background", subject)
+    return found if inputs is None else found.to(inputs)
+
+
+def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
+    """Return the class of each example, int64 ``(n,)``, and its score: as said, or the one predicted.
+
+    Parameters
+    ----------
+    target : int, str, sequence or None
+        As :func:`hashlens.explain` takes it.
+    subject : Subject
+        What is explained.
+    inputs : torch.Tensor, list of str or None
+        None where there are no examples: classes are then taken as they are.
+    names : sequence of str
+        Of the classes.
+    """
+    given = None if target is None else [_class(at, names) for at in (target if _is_many(target) else [target])]
+    if inputs is None:
+        return torch.tensor(given or [], dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
+    scores = subject.scores(inputs)
+    if not bool(torch.isfinite(scores).all()):
+        raise ExplainError("the model gives NaN or infinite scores for x: nothing can be explained")
+    n, classes = scores.shape
+    if given is None:
+        wanted = scores.argmax(dim=1)
+    elif len(given) in (1, n):
+        wanted = torch.tensor(given * (n if len(given) == 1 else 1), dtype=torch.int64)
+    else:
+        raise ExplainError(f"target must be one class or {n}, one for each example, received {len(given)}")
+    if bool((wanted < 0).any()) or bool((wanted >= classes).any()):
+        wrong = int(wanted[(wanted < 0) | (wanted >= classes)][0])
+        raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores, 0 to {classes - 1}")
+    return wanted, scores[torch.arange(n), wanted]
+
+
+def _is_many(target: Any) -> bool:
+    return not isinstance(target, str) and np.ndim(target) > 0
+
+
+def _class(target: Any, names: Sequence[str]) -> int:
+    if isinstance(target, str):
+        if target not in names:
+            known = nearest(target, names) if names else "class_names were not given"
+            raise ExplainError(f"no class {target!r}: {known}")
+        return list(names).index(target)
+    value = target.item() if isinstance(target, (Tensor, np.generic)) else target
+    if not is_whole(value):
+        raise ExplainError(f"target must be a class by number or name, received {shortly(target)}")
+    return int(value)
+
+
+def names_of(names: Any, what: str) -> tuple[str, ...]:
+    """Return names as text; ExplainError where one text was given in place of several."""
+    if isinstance(names, str) or (names is not None and not np.iterable(names)):
+        raise ExplainError(f"{what} must be a list of names, received {shortly(names)}")
+    return () if names is None else tuple(map(str, names))
+
+
+Model = torch.nn.Module | Callable[[Any], Any]
+"""What can be explained."""

@@ -1,0 +1,108 @@
+"""Inversion: an image that a layer takes for this one."""
+
+from collections.abc import Sequence
+
+import torch
+
+from hashlens.arguments import require_whole
+from hashlens.errors import ExplainError
+from hashlens.explanations.ascent import Adam, Room, layer_output, noise, require_amounts, room_of, slope_of
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.cam import last_spatial_layer
+from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.maximize import batches
+
+Tensor = torch.Tensor
+ANNEALED = 0.01
+"""To this part of what they are at the start do the weights of smoothness and smallness fall."""
+ALPHA = 6
+"""Power of the norm that holds numbers in range."""
+SILENT = "the layer gives only zeros for x: any image that silences it will do"
+
+
+def inversion(
+    asked: Asked,
+    steps: int = 400,
+    step_size: float = 0.1,
+    total_variation: float = 2.0,
+    alpha_norm: float = 0.1,
+    bounds: Sequence[float] | None = None,
+) -> Explanation:
+    """Make images that a layer cannot tell from the given ones (Mahendran, Vedaldi, 2015).
+
+    From noise, the squared distance between what ``layer`` gives for the image and for ``x``, relative to the square of
+    the latter, is made small, together with the image's total variation and the mean of its 6th power. What differs
+    from ``x`` is what the layer does not keep.
+
+    ``image`` holds what was made, ``values`` how it differs from ``x``. ``diagnostics`` give the relative distance
+    (not squared) at the start and at the end, and the class that the network now predicts.
+
+    Parameters
+    ----------
+    steps : int
+        Steps of descent.
+    step_size : float
+        Of the first step, as a share of the range.
+    total_variation, alpha_norm : float
+        Weights beside the squared relative distance, which fall to a hundredth on the way; 0 for none.
+    bounds : (float, float)
+        Range of the images; by default that of ``background`` or ``x``.
+    """
+    require_whole(ExplainError, "steps", steps)
+    require_amounts(step_size=step_size, total_variation=total_variation, alpha_norm=alpha_norm)
+    x, room = asked.inputs, room_of(asked, bounds)
+    name = asked.layer or last_spatial_layer(asked)
+    start = noise(asked, len(x), tuple(x.shape[1:]), room)
+    made, before, after = [], [], []
+    silent = False
+    for rows in batches(asked, len(x)):
+        with torch.no_grad():
+            wanted = layer_output(asked, name, x[rows]).detach().clone()
+        silent |= bool((wanted.flatten(1) == 0).all(dim=1).any())
+        loss = Loss(asked, name, wanted, room, total_variation, alpha_norm)
+        found = loss.descend(start[rows], steps, step_size)
+        made.append(found)
+        with torch.no_grad():
+            before += loss.distance(start[rows]).sqrt().tolist()
+            after += loss.distance(found).sqrt().tolist()
+    image = torch.cat(made)
+    now = asked.subject.scores(image).argmax(dim=1).tolist()
+    told = {"layer": name, "error": each_or_only(after), "error_at_start": each_or_only(before),
+            "predicted": each_or_only(now)}  # fmt: skip
+    notes = (*asked.notes, SILENT) if silent else asked.notes
+    return explained(asked, "inversion", image - x, image=as_array(image), diagnostics=told, notes=notes)
+
+
+class Loss:
+    """How far images are from giving what is wanted of a layer, and from being smooth and small."""
+
+    def __init__(
+        self, asked: Asked, layer: str, wanted: Tensor, room: Room, total_variation: float, alpha_norm: float
+    ) -> None:
+        self.asked, self.layer, self.wanted, self.room = asked, layer, wanted, room
+        self.total_variation, self.alpha_norm = total_variation, alpha_norm
+        size = wanted.flatten(1).square().sum(dim=1)
+        self.weight = 1.0
+        self.size = torch.where(size > 0, size, 1.0)
+
+    def distance(self, x: Tensor) -> Tensor:
+        """Return squared distances, relative to the square of what is wanted, ``(n,)``."""
+        found = layer_output(self.asked, self.layer, x)
+        return (found - self.wanted).flatten(1).square().sum(dim=1) / self.size
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the sum over images of distance, roughness and size."""
+        shares = self.room.shares(x)
+        rough = sum((shares.diff(dim=axis).square().flatten(1).mean(dim=1) for axis in (2, 3)), start=0.0)
+        large = shares.pow(ALPHA).flatten(1).mean(dim=1)
+        return (self.distance(x) + self.weight * (self.total_variation * rough + self.alpha_norm * large)).sum()
+
+    def descend(self, start: Tensor, steps: int, step_size: float) -> Tensor:
+        """Return images after steps downhill, shorter and shorter; what is smooth is found first, and details last."""
+        x, way = start, Adam(start)
+        for step in range(steps):
+            self.weight = ANNEALED ** (step / steps)
+            pace = step_size * self.room.scale * (1 - step / steps)
+            x = self.room.clamp(x + pace * way.step(slope_of(self, x)))
+        return x

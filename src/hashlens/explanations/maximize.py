@@ -1,0 +1,260 @@
+"""Activation maximisation: images that a class, a unit, a channel or a layer likes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.arguments import is_whole, require_whole, shortly
+from hashlens.errors import ExplainError, nearest
+from hashlens.explanations.ascent import (
+    Room,
+    ascend,
+    examples_of,
+    layer_output,
+    noise,
+    require_amounts,
+    room_of,
+    shape_of,
+    shifts_of,
+    slope_of,
+    unit_rows,
+)
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.explanation import Explanation
+from hashlens.seeds import torch_generator
+
+Tensor = torch.Tensor
+JITTER = 14
+"""Images are rolled by up to this part of their shorter side."""
+LOUDER = 32
+"""Noise images that are tried where the first has no slope."""
+NO_SLOPE = "no image was found that {names} likes more than the start: give x= or background= with examples it likes"
+NO_BETTER = "random images of the same norm do as well for {names}: raise steps, or lower total_variation and l2"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an image is to have more of: a class, or a part of a layer.
+
+    Attributes
+    ----------
+    name : str
+        For titles.
+    layer : str or None
+        None for the scores of the network.
+    place : tuple of int
+        Where in what the layer gives for one image; of what has more axes the mean is taken. Empty for the whole layer,
+        of which the mean square is taken.
+    """
+
+    name: str
+    layer: str | None
+    place: tuple[int, ...]
+
+    def of(self, found: Tensor) -> Tensor:
+        """Return how much of it there is in what the layer gives for one image."""
+        return found[self.place].mean() if self.place else found.square().mean()
+
+
+def activation_maximization(
+    asked: Asked,
+    shape: Sequence[int] | None = None,
+    channels: int | Sequence[int] | str | None = None,
+    unit: int | Sequence[Any] | None = None,
+    bounds: Sequence[float] | None = None,
+    steps: int = 200,
+    step_size: float = 0.1,
+    total_variation: float = 0.3,
+    l2: float = 1.0,
+    jitter: int | None = None,
+    controls: int = 100,
+) -> Explanation:
+    """Make images that a part of the network likes most (Erhan et al., 2009; Simonyan et al., 2014).
+
+    Maximised is the score of ``target`` (several make an image each); or with ``layer`` the mean of each of its
+    `channels`, a `unit` of it, or the mean square of all of it. From noise, or from ``x``, images climb the slope,
+    scaled to a root mean square of 1, against their total variation and their distance from the mean of the examples
+    at hand (zero without any).
+
+    ``image`` holds what was made, ``values`` what was added to ``x`` (without ``x``, the image), ``prediction`` the
+    activation reached. ``diagnostics`` set it against that of `controls` random images of the same norm.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        ``(channels, height, width)`` of an image, where neither ``x`` nor ``background`` tells.
+    channels : int, sequence of int or "all"
+        Channels of the layer, an image each.
+    unit : int, tuple of int or list of tuples
+        Units of the layer: ``(channel, row, column)`` of a convolution.
+    bounds : (float, float)
+        Range of the images; by default that of ``background`` or ``x``, otherwise none.
+    steps : int
+        Steps of the ascent.
+    step_size : float
+        Of the first step, as a share of the range.
+    total_variation, l2 : float
+        Weights of smoothness and smallness beside the slope; 0 for none.
+    jitter : int
+        Pixels by which images are rolled at random between steps; by default a fourteenth of the shorter side.
+    controls : int
+        Random images that each image is set against.
+    """
+    require_whole(ExplainError, "steps", steps)
+    require_whole(ExplainError, "controls", controls, least=0)
+    require_amounts(step_size=step_size, total_variation=total_variation, l2=l2)
+    size, room = shape_of(asked, shape), room_of(asked, bounds)
+    jitter = min(size[1:]) // JITTER if jitter is None else jitter
+    require_whole(ExplainError, "jitter", jitter, least=0)
+    goals = goals_of(asked, channels, unit, noise(asked, 1, size, room))
+    goals, start = _paired(asked, goals, size, room)
+    awake = _woken(asked, goals, start, room) if asked.x is None else start
+    shifts = shifts_of(asked, steps, jitter)
+    made = torch.cat([
+        ascend(partial(_total, asked, goals[rows]), awake[rows], room, steps=steps, step_size=step_size,
+               smoothness=total_variation, smallness=l2, shifts=shifts)
+        for rows in batches(asked, len(goals))
+    ])  # fmt: skip
+    return _explained(asked, goals, start, made, room, controls)
+
+
+def batches(asked: Asked, rows: int) -> list[slice]:
+    """Return rows in batches."""
+    size = asked.subject.batch_size
+    return [slice(at, at + size) for at in range(0, rows, size)]
+
+
+def liking(asked: Asked, goals: Sequence[Goal], x: Tensor) -> Tensor:
+    """Return how much each image has of its goal, ``(n,)``, with gradients."""
+    layer = goals[0].layer
+    found = asked.subject.run(x) if layer is None else layer_output(asked, layer, x)
+    return torch.stack([goal.of(row) for goal, row in zip(goals, found, strict=True)])
+
+
+def _total(asked: Asked, goals: Sequence[Goal], x: Tensor) -> Tensor:
+    return liking(asked, goals, x).sum()
+
+
+# --- what is asked for -----------------------------------------------------------------------------------------------
+
+
+def goals_of(asked: Asked, channels: Any, unit: Any, image: Tensor) -> list[Goal]:
+    """Return what is to be maximised; ExplainError where the network has no such thing."""
+    if asked.layer is None:
+        if channels is not None or unit is not None:
+            known = nearest("", [name for name, _ in asked.module.named_modules() if name])
+            raise ExplainError(f"channels= and unit= are of a layer: give layer=; {known}")
+        if not len(asked.target):
+            raise ExplainError("say what to maximise: target=, or layer= with channels= or unit=")
+        classes = asked.subject.run(image).shape[1]
+        targets = [_below("target", at, classes, f"the model gives {classes} scores") for at in asked.target.tolist()]
+        return [Goal(asked.class_names[at] if at < len(asked.class_names) else f"class {at}", None, (at,))
+                for at in targets]  # fmt: skip
+    if asked.x is None and len(asked.target):
+        raise ExplainError("target= is a class and layer= is a layer: give one of them")
+    if channels is not None and unit is not None:
+        raise ExplainError("channels= and unit= say both what to maximise: give one of them")
+    layer, sizes = asked.layer, tuple(layer_output(asked, asked.layer, image).shape[1:])
+    if channels is not None:
+        return [Goal(f"channel {at}", layer, (at,)) for at in channels_of(channels, layer, sizes[0])]
+    if unit is not None:
+        places = units_of(unit, layer, sizes)
+        return [Goal(f"unit {place[0] if len(place) == 1 else place}", layer, place) for place in places]
+    return [Goal("the whole layer", layer, ())]
+
+
+def channels_of(given: Any, layer: str, count: int) -> list[int]:
+    """Return the channels asked for: a number, several, or "all"; ExplainError where the layer has no such."""
+    if isinstance(given, str) and given == "all":
+        return list(range(count))
+    many = [given] if is_whole(given) else list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else []
+    if not many or not all(map(is_whole, many)):
+        raise ExplainError(f'channels must be whole numbers, or "all", received {shortly(given)}')
+    return [_below("channel", int(at), count, f"layer {layer!r} gives {count} channels") for at in many]
+
+
+def units_of(given: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the units asked for: the place of one as a tuple, or a list of places."""
+    many = given if isinstance(given, list) else [given]
+    places = [(at,) if is_whole(at) else at for at in many]
+    if not places or not all(isinstance(place, tuple) and all(map(is_whole, place)) for place in places):
+        raise ExplainError(f"unit must be a tuple of whole numbers, or a list of them, received {shortly(given)}")
+    for place in places:
+        if len(place) != len(sizes) or not all(0 <= at < size for at, size in zip(place, sizes, strict=True)):
+            raise ExplainError(f"unit {shortly(place)} is not in layer {layer!r}: it gives {sizes}, counted from 0")
+    return [tuple(map(int, place)) for place in places]
+
+
+def _below(name: str, at: int, count: int, gives: str) -> int:
+    if not 0 <= at < count:
+        raise ExplainError(f"{name} {at} is out of range: {gives}, 0 to {count - 1}")
+    return at
+
+
+def _paired(asked: Asked, goals: list[Goal], size: tuple[int, ...], room: Room) -> tuple[list[Goal], Tensor]:
+    """Return goals and starts, one of each for an image."""
+    if asked.x is None:
+        return goals, noise(asked, len(goals), size, room)
+    n = len(asked.x)
+    if 1 not in (n, len(goals)) and n != len(goals):
+        raise ExplainError(f"x must be one image or {len(goals)}, one for each thing to maximise, received {n}")
+    return goals * (n if len(goals) == 1 else 1), asked.x if n > 1 else asked.x.repeat(len(goals), 1, 1, 1)
+
+
+def _woken(asked: Asked, goals: list[Goal], start: Tensor, room: Room) -> Tensor:
+    """Return starts; where a goal has no slope, as of a unit that is off, the louder start or example it likes most."""
+    start, tried = start.clone(), examples_of(asked)
+    tried = noise(asked, LOUDER, tuple(start.shape[1:]), room, size=1.0) if tried is None else tried
+    for rows in batches(asked, len(goals)):
+        slope = slope_of(partial(_total, asked, goals[rows]), start[rows])
+        asleep = (slope.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
+        for row in asleep.tolist():
+            with torch.no_grad():
+                likings = _likings(asked, [goals[row]] * len(tried), tried)
+            start[row] = tried[int(np.argmax(likings))]
+    return start
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def _explained(asked: Asked, goals: list[Goal], start: Tensor, made: Tensor, room: Room, controls: int) -> Explanation:
+    with torch.no_grad():
+        reached, before = (_likings(asked, goals, x) for x in (made, start))
+        random = [_best_of_random(asked, goal, image, row, room, controls)
+                  for row, (goal, image) in enumerate(zip(goals, made, strict=True))]  # fmt: skip
+    names = [goal.name for goal in goals]
+    still = [name for name, a, b in zip(names, reached, before, strict=True) if a <= b]
+    beaten = [name for name, a, b in zip(names, reached, random, strict=True) if a <= b and name not in still]
+    notes = [text.format(names=", ".join(some)) for text, some in ((NO_SLOPE, still), (NO_BETTER, beaten)) if some]
+    each: dict[str, list[Any]] = {"maximised": names, "activation": reached, "activation_at_start": before}
+    each |= {"best_of_random": random} if controls else {}
+    told = {"layer": asked.layer} if asked.layer else {}
+    found = explained(
+        asked, "activation_maximization", made if asked.x is None else made - start, image=as_array(made),
+        inputs=None if asked.x is None else as_array(start), prediction=np.array(reached),
+        diagnostics=told | {name: each_or_only(of) for name, of in each.items()}, notes=(*asked.notes, *notes),
+    )  # fmt: skip
+    classes = [] if asked.layer else [goal.place[0] for goal in goals]
+    return replace(found, target=np.array(classes, np.int64))
+
+
+def _likings(asked: Asked, goals: list[Goal], x: Tensor) -> list[float]:
+    found = [liking(asked, goals[rows], x[rows]).double().cpu() for rows in batches(asked, len(x))]
+    return [float(at) for at in torch.cat(found)]
+
+
+def _best_of_random(asked: Asked, goal: Goal, image: Tensor, row: int, room: Room, controls: int) -> float:
+    """Return the most that random images of the image's norm have of a goal."""
+    if not controls:
+        return -inf
+    generator = torch_generator(asked.seed, "controls", row)
+    drawn = torch.randn((controls, *image.shape), generator=generator, dtype=torch.float64).to(image)
+    drawn = room.clamp(room.centre + drawn * (image - room.centre).square().mean().sqrt())
+    return max(_likings(asked, [goal] * controls, unit_rows(drawn) * image.square().mean().sqrt()))

@@ -1,0 +1,101 @@
+"""The metrics that explanations are compared by: which way is better, and what each measures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.errors import ExplainError, nearest
+from hashlens.explanations.compared import Candidate, Compared
+from hashlens.explanations.faithfulness import area, baseline_inputs, infidelity, removal_curve
+from hashlens.explanations.stability import mprt, random_logit, rank_stability, region_stability, sensitivity
+
+Floats = npt.NDArray[np.float64]
+LOWER, HIGHER = "lower", "higher"
+NO_BASELINE = "One row does not say what removed values become: give background, rows of training data."
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes
+    ----------
+    better : str
+        ``lower`` or ``higher``.
+    measure : callable
+        The examples and a method to a value of each example, float64 ``(n,)``; NaN where there is none.
+    again : bool
+        Whether the method is run again for it.
+    standard : bool
+        Whether ``metrics="standard"`` has it.
+    """
+
+    better: str
+    measure: Callable[[Compared, Candidate], Floats]
+    again: bool = False
+    standard: bool = True
+
+
+def _removal(baseline: str, insertion: bool) -> Callable[[Compared, Candidate], Floats]:
+    def measure(compared: Compared, candidate: Candidate) -> Floats:
+        x, values = compared.x, candidate.values
+        gone = baseline_inputs(x, baseline, compared.background)
+        if gone is None:
+            if baseline == "mean":
+                compared.notes.append(NO_BASELINE)
+            return compared.unknown
+        return area(removal_curve(compared.subject, x, compared.target, values, gone, insertion))
+
+    return measure
+
+
+def _infidelity(compared: Compared, candidate: Candidate) -> Floats:
+    return infidelity(compared.subject, compared.x, compared.target, candidate.values, compared.seed)
+
+
+def _completeness_gap(compared: Compared, candidate: Candidate) -> Floats:
+    gap = candidate.explanation.diagnostics.get("completeness_gap", np.nan)
+    return np.broadcast_to(np.asarray(gap, np.float64), (len(compared.x),)).copy()
+
+
+def _seconds(compared: Compared, candidate: Candidate) -> Floats:
+    return np.full(len(compared.x), candidate.seconds)
+
+
+def _model_calls(compared: Compared, candidate: Candidate) -> Floats:
+    """Return how many inputs the network ran on for each example."""
+    return np.full(len(compared.x), candidate.explanation.diagnostics.get("rows_run", np.nan) / len(compared.x))
+
+
+METRICS = {
+    "deletion_mean": Metric(LOWER, _removal("mean", False)),
+    "insertion_mean": Metric(HIGHER, _removal("mean", True)),
+    "deletion_blur": Metric(LOWER, _removal("blur", False)),
+    "insertion_blur": Metric(HIGHER, _removal("blur", True)),
+    "infidelity": Metric(LOWER, _infidelity),
+    "sensitivity_max": Metric(LOWER, sensitivity, again=True),
+    "mprt": Metric(LOWER, mprt, again=True),
+    "random_logit": Metric(LOWER, random_logit, again=True),
+    "region_stability": Metric(LOWER, region_stability, again=True, standard=False),
+    "completeness_gap": Metric(LOWER, _completeness_gap),
+    "rank_stability": Metric(HIGHER, rank_stability, again=True, standard=False),
+    "seconds": Metric(LOWER, _seconds, again=True),
+    "model_calls": Metric(LOWER, _model_calls, again=True),
+}
+
+
+def find_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of metrics: ``standard``, ``all``, or those named; ExplainError with the nearest name otherwise."""
+    if metrics == "all":
+        return tuple(METRICS)
+    if metrics == "standard":
+        return tuple(name for name, metric in METRICS.items() if metric.standard)
+    wanted = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    for name in wanted:
+        if name not in METRICS:
+            raise ExplainError(f"no metric {name!r}: {nearest(name, [*METRICS, 'standard', 'all'])}")
+    if not wanted:
+        raise ExplainError("metrics must be names, at least one, or 'standard' or 'all'")
+    return wanted

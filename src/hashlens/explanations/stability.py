@@ -1,0 +1,120 @@
+"""Whether values hold nearby, for other seeds and inside a linear region, and change with the network and the class."""
+
+import copy
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.errors import HashlensError
+from hashlens.explanations.compared import Candidate, Compared
+from hashlens.seeds import numpy_generator, torch_generator, torch_seed
+
+Tensor = torch.Tensor
+Floats = npt.NDArray[np.float64]
+NEARBY = 0.02
+"""How far inputs are moved for sensitivity, as a share of an example's range."""
+MOVED = 5
+SEEDS = 5
+DRAWN = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anchor", "random")
+"""Methods that draw random numbers; all others are the same for every seed."""
+
+
+def sensitivity(compared: Compared, candidate: Candidate) -> Floats:
+    """Return the largest relative change of the values among inputs nearby (Yeh et al., 2019)."""
+    flat = compared.x.flatten(1)
+    return _moved(compared, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
+
+
+def region_stability(compared: Compared, candidate: Candidate) -> Floats:
+    """Return the largest relative change of the values inside the linear region, where the network is one affine map.
+
+    NaN, and a note, where the network has no linear regions.
+    """
+    from hashlens.regions.at import at
+
+    if compared.subject.module is None:
+        return compared.unknown
+    try:
+        radius = at(compared.subject.module, compared.x).radius(np.inf).distance
+    except HashlensError as error:
+        compared.notes.append(f"No region stability: {error}.")
+        return compared.unknown
+    # Half the way to the nearest boundary: rounding must not step over it.
+    return _moved(compared, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
+
+
+def _moved(compared: Compared, candidate: Candidate, reach: Tensor) -> Floats:
+    """Return the largest relative change of values over moves of each example by at most `reach` ``(n,)``."""
+    x, values = compared.x, candidate.values
+    across = reach.to(x).reshape(-1, *[1] * (x.dim() - 1))
+    size = values.flatten(1).norm(dim=1)
+    worst = torch.zeros(len(x), dtype=torch.float64)
+    for step in range(MOVED):
+        drawn = torch.rand(x.shape, generator=torch_generator(compared.seed, "moved", step)).to(x) * 2 - 1
+        change = (candidate.anew(x=x + across * drawn) - values).flatten(1).norm(dim=1)
+        worst = torch.maximum(worst, torch.where(size > 0, change / size.clamp(min=1e-300), (change > 0).double()))
+    return worst.numpy()
+
+
+def rank_stability(compared: Compared, candidate: Candidate) -> Floats:
+    """Return the mean rank correlation of the sizes of the values between seeds."""
+    if candidate.name not in DRAWN:
+        return np.ones(len(compared.x))
+    runs = [candidate.anew(seed=compared.seed + at) for at in range(SEEDS)]
+    pairs = [(runs[one], runs[other]) for one in range(SEEDS) for other in range(one)]
+    agreement: Floats = np.mean([_agreement(one, other) for one, other in pairs], axis=0)
+    return agreement
+
+
+def mprt(compared: Compared, candidate: Candidate) -> Floats:
+    """Return the rank correlation with the values of the same network, all of its weights drawn anew.
+
+    The end of the cascade of Adebayo et al. (2018): 1 means that the network plays no part.
+    """
+    if compared.subject.module is None:
+        return compared.unknown
+    other = randomised(compared.subject.module, compared.seed)
+    return _agreement(candidate.values, candidate.anew(model=other))
+
+
+def random_logit(compared: Compared, candidate: Candidate) -> Floats:
+    """Return the rank correlation with the values for another class, drawn (Sixt, Granz, Landgraf, 2020)."""
+    classes = compared.subject.scores(compared.x[:1]).shape[1]
+    if classes < 2:
+        return compared.unknown
+    steps = numpy_generator(compared.seed, "random_logit").integers(1, classes, len(compared.x))
+    other = (compared.target + torch.as_tensor(steps)) % classes
+    return _agreement(candidate.values, candidate.anew(target=other))
+
+
+def _agreement(one: Tensor, other: Tensor) -> Floats:
+    return np.array([spearman(mine.numpy(), theirs.numpy()) for mine, theirs in zip(one, other, strict=True)])
+
+
+def spearman(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """Return Spearman's rank correlation of the sizes in two arrays; 1 where both are constant, 0 where one is."""
+    from scipy.stats import rankdata
+
+    first, second = (rankdata(np.abs(np.asarray(of, np.float64)).ravel()) for of in (one, other))
+    first, second = first - first.mean(), second - second.mean()
+    size = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    if size == 0:
+        return 1.0 if not first.any() and not second.any() else 0.0
+    return float((first * second).sum() / size)
+
+
+def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """Return a copy of a network with every weight drawn anew, as its layers draw theirs; others normal, as spread."""
+    other = copy.deepcopy(module)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "randomised"))
+        for part in reversed(list(other.modules())):
+            reset = getattr(part, "reset_parameters", None)
+            if callable(reset):
+                reset()
+                continue
+            for parameter in part.parameters(recurse=False):
+                with torch.no_grad():
+                    parameter.normal_(0, float(parameter.std()) if parameter.numel() > 1 else 1.0)
+    return other
