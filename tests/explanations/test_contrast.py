@@ -94,3 +94,16 @@ def test_what_cannot_be_contrasted_is_told_in_one_line(options, message):
     with pytest.raises(ExplainError, match=message) as caught:
         explain(NETWORK, ROWS[:1], "contrast", **options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_way_in_steps_turns_at_the_same_place_and_tells_units_to_a_step(found):
+    stepped = explain(NETWORK, ROWS, "contrast", background=BACKGROUND, steps=128)
+    assert stepped.values == pytest.approx(found.values, abs=1e-12)
+    for row in range(len(ROWS)):
+        one, other = stepped[row].diagnostics, found[row].diagnostics
+        assert one["turns_to_class"] == other["turns_to_class"]
+        assert one["hamming_distance"] == other["hamming_distance"]
+        after = np.array(other["flipped_after"])
+        assert ((np.array(one["flipped_after"]) >= after - 1e-12) & (one["flipped_after"] <= after + 2 / 128)).all()
+    assert set(stepped.diagnostics["steps"]) == {128}
+    assert set(found.diagnostics["steps"]) == {1}

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hashlens.arguments import require_whole
+from hashlens.codes.codes import Codes, concatenate
 from hashlens.codes.packing import hamming
 from hashlens.errors import ExplainError
 from hashlens.explanations.asked import Asked
@@ -16,11 +18,14 @@ from hashlens.explanations.gradients import baselines_of
 from hashlens.explanations.region import region_scores
 from hashlens.regions.along import Along, along
 from hashlens.regions.at import Region, at
+from hashlens.regions.program import Program
 from hashlens.regions.units import Units
 
 Tensor = torch.Tensor
 TOLD = 20
 """Units that are named, the first to flip."""
+FEW_UNITS, STEPS = 4096, 256
+TIES = "the answer does not change on the way to the other example: x ties with it"
 Floats = npt.NDArray[np.float64]
 
 
@@ -32,7 +37,26 @@ class Turn:
     following: int
 
 
-def contrast(asked: Asked) -> Explanation:
+@dataclass(frozen=True)
+class Walk:
+    """What is known of the way to the other example.
+
+    Attributes
+    ----------
+    turn : Turn
+        Exact in either case.
+    codes : Codes
+        Of the places looked at, first to last.
+    end : numpy.ndarray
+        Share of the way until which each of those codes stands for it.
+    """
+
+    turn: Turn
+    codes: Codes
+    end: Floats
+
+
+def contrast(asked: Asked, steps: int | None = None) -> Explanation:
     """Explain by the nearest example of another class, in the code of the network.
 
     Among the ``background``, the example of another predicted class whose code differs in the fewest bits is sought
@@ -40,7 +64,18 @@ def contrast(asked: Asked) -> Explanation:
     are the smallest change of the input on that way after which the answer is another, ``(n, ...)`` in units of the
     input; ``image`` is the input after it. ``diagnostics`` name the units whose bits separate the two, in the order in
     which they flip and after which share of the way, and the length of the change.
+
+    A large network cuts the way into tens of thousands of pieces. It is then looked at in 256 equal steps, and only the
+    step in which the answer turns is cut exactly: a turn and return within one step before is not seen, and units are
+    told to a step.
+
+    Parameters
+    ----------
+    steps : int, optional
+        So many equal steps; 1 cuts the whole way exactly. By default 1 below 4,096 units, otherwise 256.
     """
+    if steps is not None:
+        require_whole(ExplainError, "steps", steps)
     if asked.background is None:
         raise ExplainError(
             "contrast needs examples to set x against: give background=, (m, ...), some of another class"
@@ -61,10 +96,11 @@ def contrast(asked: Asked) -> Explanation:
                 f"all {len(held)} background examples are predicted as class {mine}, as x is: give others"
             )
         nearest = int(others[np.argmin(hamming(here.code.packed[row], held.code.packed[others]))])
-        way = along(held.program, here.x[row : row + 1], held.x[nearest : nearest + 1])
-        turn = turning_point(way, mine)
-        values[row] = turn.share * (held.x[nearest] - here.x[row])
-        told.append({"neighbour": nearest, **_told(way, turn), "length_of_change": float(values[row].norm())})
+        chosen = steps or (1 if here.code.code_bits < FEW_UNITS else STEPS)
+        walk = _walk(held.program, here.x[row], held.x[nearest], mine, chosen)
+        values[row] = walk.turn.share * (held.x[nearest] - here.x[row])
+        told.append({"neighbour": nearest, **_told(walk), "length_of_change": float(values[row].norm()),
+                     "steps": chosen})  # fmt: skip
     changed = as_array(here.x + values) if asked.kind == "image" else None
     diagnostics = {name: each_or_only([each[name] for each in told]) for name in told[0]}
     score = region_scores(here, asked.target).cpu().numpy()
@@ -73,6 +109,25 @@ def contrast(asked: Asked) -> Explanation:
 
 def _classes(found: Region) -> npt.NDArray[np.int64]:
     return found.output.reshape(len(found), -1).argmax(dim=1).cpu().numpy()
+
+
+def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int) -> Walk:
+    """Go from one example to another, cut exactly where the answer turns."""
+    if steps == 1:
+        way = along(program, x[None], other[None])
+        return Walk(turning_point(way, own), way.codes, way.end)
+    shares = torch.linspace(0, 1, steps + 1, dtype=x.dtype, device=x.device)
+    points = x + shares.reshape(-1, *[1] * x.dim()) * (other - x)
+    parts = [at(program, part) for part in torch.split(points, program.chunk(64))]
+    classes, codes = np.concatenate([_classes(part) for part in parts]), concatenate([part.code for part in parts])
+    turned = np.flatnonzero(classes != own)
+    if len(turned) == 0:
+        raise ExplainError(TIES)
+    first = int(turned[0])
+    inside = turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own)
+    turn = Turn((first - 1 + inside.share) / steps, inside.following)
+    # A bit that differs at one place and no more at the next has flipped between them.
+    return Walk(turn, codes, np.minimum(np.arange(1, steps + 2) / steps, 1.0))
 
 
 def turning_point(way: Along, own: int) -> Turn:
@@ -87,7 +142,7 @@ def turning_point(way: Along, own: int) -> Turn:
         meets = [(_zero(way, piece, begin[piece, at], end[piece, at]), int(at)) for at in falling.tolist()]
         if meets:
             return Turn(*min(meets))
-    raise ExplainError("the answer does not change on the way to the other example: x ties with it")
+    raise ExplainError(TIES)
 
 
 def _zero(way: Along, piece: int, begin: float, end: float) -> float:
@@ -97,9 +152,9 @@ def _zero(way: Along, piece: int, begin: float, end: float) -> float:
     return float(start + (stop - start) * begin / (begin - end))
 
 
-def _told(way: Along, turn: Turn) -> dict[str, Any]:
+def _told(way: Walk) -> dict[str, Any]:
     """Return what separates the two ends."""
-    first, last = way.codes[[0, len(way) - 1]].unpack()
+    first, last = way.codes[[0, len(way.codes) - 1]].unpack()
     differ = np.flatnonzero(first != last)
     layers = np.searchsorted(np.cumsum([layer.bits for layer in way.codes.layers]), differ, side="right")
     shares = _settled(way, differ, last[differ])
@@ -110,13 +165,13 @@ def _told(way: Along, turn: Turn) -> dict[str, Any]:
         "units_that_separate": [str(unit) for unit in Units(way.codes.layers, differ[order])],
         "flipped_after": shares[order].tolist(),
         "all_flipped_after": float(shares.max(initial=0.0)),
-        "flipped_before_the_turn": int((shares <= turn.share).sum()),
-        "share_of_the_way": turn.share,
-        "turns_to_class": turn.following,
+        "flipped_before_the_turn": int((shares <= way.turn.share).sum()),
+        "share_of_the_way": way.turn.share,
+        "turns_to_class": way.turn.following,
     }
 
 
-def _settled(way: Along, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
+def _settled(way: Walk, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
     """Return after which share of the way each bit is what it is at the end."""
     found = np.zeros(len(bits))
     for rows in way.codes.chunks():
