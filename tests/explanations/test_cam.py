@@ -279,3 +279,17 @@ def test_a_constant_layer_gives_numbers(method):
         network.one.weight.zero_()
         network.two.weight.zero_()
     assert np.isfinite(explain(network, IMAGES, method, layer="two").values).all()
+
+
+def test_the_layer_is_the_last_as_fine_as_the_last_convolution():
+    def block(channels):
+        return nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU()
+
+    network = seeded(
+        lambda: nn.Sequential(
+            *block(1), nn.MaxPool2d(2), *block(4), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)
+        )
+    )
+    found = explain(network, drawn(2, 1, 12, 12, seed=0), "grad_cam", upsample=False)
+    assert found.diagnostics["layer"] == "4"
+    assert found.values.shape == (2, 6, 6)

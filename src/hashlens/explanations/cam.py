@@ -142,13 +142,19 @@ def seen(layer: torch.nn.Module) -> Iterator[list[Tensor]]:
 
 
 def last_spatial_layer(asked: Asked) -> str:
-    """Return the last layer that gives maps ``(n, c, h, w)`` of more than one place."""
-    found: list[str] = []
+    """Return the last layer that gives maps ``(n, c, h, w)`` as fine as those of the last convolution.
+
+    Pools behind it are left out: a map of four places says little. Without a convolution, the last with maps.
+    """
+    found: list[tuple[str, int]] = []
+    finest = 0
 
     def look(name: str) -> object:
         def hook(module: torch.nn.Module, given: object, output: object) -> None:
-            if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
-                found.append(name)
+            nonlocal finest
+            if isinstance(output, Tensor) and output.dim() == 4 and (places := output.shape[2] * output.shape[3]) > 1:
+                found.append((name, places))
+                finest = places if isinstance(module, torch.nn.Conv2d) else finest
 
         return hook
 
@@ -167,4 +173,4 @@ def last_spatial_layer(asked: Asked) -> str:
         raise ExplainError(
             "no layer gives maps (n, c, h, w): name one with layer=, and for a transformer give reshape= too"
         )
-    return found[-1]
+    return next((name for name, places in reversed(found) if places >= finest), found[-1][0])
