@@ -142,7 +142,10 @@ class Explanation(Result):
 
     def class_name(self, row: int = 0) -> str:
         """Return the name of the class explained in a row, or its number."""
-        number = int(self.target[row])
+        return self.name_of(int(self.target[row]))
+
+    def name_of(self, number: int) -> str:
+        """Return the name of a class by its number."""
         return self.class_names[number] if number < len(self.class_names) else f"class {number}"
 
     def top(self, k: int = SHOWN, row: int = 0) -> tuple[tuple[str, float], ...]:

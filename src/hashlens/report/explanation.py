@@ -55,6 +55,9 @@ def _title(explanation: "Explanation", row: int) -> str:
     if explanation.image is not None and "layer" in explanation.diagnostics:
         return _of_layer(explanation)
     method = explanation.method.replace("_", " ")
+    if method == "contrast":
+        turned = np.atleast_1d(explanation.diagnostics["turns_to_class"])
+        return f"{method}: {explanation.class_name(row)}, then {explanation.name_of(int(turned[row]))}"
     return f"{method}: {explanation.class_name(row)}" if row < len(explanation.target) else method
 
 
