@@ -79,9 +79,12 @@ def mprt(compared: Compared, candidate: Candidate) -> Floats:
 
 
 def random_logit(compared: Compared, candidate: Candidate) -> Floats:
-    """Return the rank correlation with the values for another class, drawn (Sixt, Granz, Landgraf, 2020)."""
+    """Return the rank correlation with the values for another class, drawn (Sixt, Granz, Landgraf, 2020).
+
+    Not known of fewer than three classes: what speaks for one of two speaks against the other.
+    """
     classes = compared.subject.scores(compared.x[:1]).shape[1]
-    if classes < 2:
+    if classes < 3:
         return compared.unknown
     steps = numpy_generator(compared.seed, "random_logit").integers(1, classes, len(compared.x))
     other = (compared.target + torch.as_tensor(steps)) % classes
