@@ -15,6 +15,9 @@ SAYS = {
     "transformer_mask.py": ("without mask=: layer 'encoder.layers.0.relu'", "fingerprint in batches of 32 and of 7"),
     "monitor.py": ("step  135", "what hl.measure says of the same probe: the same"),
     "slice_in_training.py": ("epoch  0: 1,", "regions; a grid of 200 x 200 points finds"),
+    "explain_images.py": ("contrast: turns after", "* the best, and all within one standard error of it"),
+    "explain_table.py": ("; rating and salary", "anchor: organization = 1 and rating = 3"),
+    "explain_text.py": ("right on held-out texts: 0.9", "anchor: determine is there"),
     "search_codes.py": ("Codes(1,437 rows of 100 bits", "vote right", "from its nearest neighbour"),
 }
 

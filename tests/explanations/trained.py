@@ -8,5 +8,5 @@ import hashlens as hl
 @cache
 def digits():
     """The network, and test images from 0 to 1."""
-    network = hl.train("cnn", "digits#train", epochs=6, seed=0, width=8).network
+    network = hl.train("cnn", "digits#train", epochs=12, seed=0, width=8).network
     return network.eval(), hl.load_data("digits#test").load().tensor()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -125,6 +126,17 @@ def test_more_lines_than_colours_are_all_drawn_and_all_different():
     axes = draw([lines(23)]).axes[0]
     assert len(axes.get_lines()) == 23
     assert len({hexed(line.get_color()) for line in axes.get_lines()}) == 23
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_long_title_is_not_cut_off(columns):
+    title = "Probability that training labels are wrong, by rank"
+    canvas = draw([replace(lines(), title=title)] * 3, columns)
+    canvas.draw_without_rendering()
+    for position, axes in enumerate(canvas.axes):
+        said, panel = axes._left_title.get_window_extent(), canvas.bbox.width / columns
+        assert said.x0 > position % columns * panel
+        assert said.x1 <= (position % columns + 1) * panel + 1
 
 
 def test_bars_show_intervals_and_values():

@@ -84,12 +84,12 @@ def deep_dream(
     for size in sizes:
         small = _resized(x, size)
         added = climbed(room.clamp(small + _resized(added, size))) - small
-    made = x + added
+    made = room.clamp(x + added)
     with torch.no_grad():
         before, after = (torch.cat([seen(of[rows]) for rows in batches(asked, len(of))]).tolist() for of in (x, made))
     told = {"layer": name, "octaves": len(sizes), "mean_square": each_or_only(after),
             "mean_square_at_start": each_or_only(before)}  # fmt: skip
-    return explained(asked, "deep_dream", added, image=as_array(made), diagnostics=told)
+    return explained(asked, "deep_dream", made - x, image=as_array(made), diagnostics=told)
 
 
 def _channels(asked: Asked, layer: str, channels: int | Sequence[int] | None) -> list[int] | None:

@@ -14,7 +14,7 @@ from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.maximize import batches
 
 Tensor = torch.Tensor
-ANNEALED = 0.01
+ANNEALED = 1e-3
 """To this part of what they are at the start do the weights of smoothness and smallness fall."""
 ALPHA = 6
 """Power of the norm that holds numbers in range."""
@@ -24,8 +24,8 @@ SILENT = "the layer gives only zeros for x: any image that silences it will do"
 def inversion(
     asked: Asked,
     steps: int = 400,
-    step_size: float = 0.1,
-    total_variation: float = 2.0,
+    step_size: float = 0.2,
+    total_variation: float = 1.0,
     alpha_norm: float = 0.1,
     bounds: Sequence[float] | None = None,
 ) -> Explanation:
@@ -45,7 +45,7 @@ def inversion(
     step_size : float
         Of the first step, as a share of the range.
     total_variation, alpha_norm : float
-        Weights beside the squared relative distance, which fall to a hundredth on the way; 0 for none.
+        Weights beside the squared relative distance, which fall to a thousandth on the way; 0 for none.
     bounds : (float, float)
         Range of the images; by default that of ``background`` or ``x``.
     """

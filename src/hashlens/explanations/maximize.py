@@ -22,7 +22,6 @@ from hashlens.explanations.ascent import (
     shape_of,
     shifts_of,
     slope_of,
-    unit_rows,
 )
 from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import as_array, each_or_only, explained
@@ -35,7 +34,7 @@ JITTER = 14
 LOUDER = 32
 """Noise images that are tried where the first has no slope."""
 NO_SLOPE = "no image was found that {names} likes more than the start: give x= or background= with examples it likes"
-NO_BETTER = "random images of the same norm do as well for {names}: raise steps, or lower total_variation and l2"
+NO_BETTER = "its own pixels in random places do as well for {names}: raise steps, or lower total_variation and l2"
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ def activation_maximization(
     bounds: Sequence[float] | None = None,
     steps: int = 200,
     step_size: float = 0.1,
-    total_variation: float = 0.3,
-    l2: float = 1.0,
+    total_variation: float = 0.1,
+    l2: float = 0.5,
     jitter: int | None = None,
     controls: int = 100,
 ) -> Explanation:
@@ -83,7 +82,8 @@ def activation_maximization(
     at hand (zero without any).
 
     ``image`` holds what was made, ``values`` what was added to ``x`` (without ``x``, the image), ``prediction`` the
-    activation reached. ``diagnostics`` set it against that of `controls` random images of the same norm.
+    activation reached. ``diagnostics`` set it against that of `controls` random images of the same norm: its
+    own pixels in other places.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def activation_maximization(
                smoothness=total_variation, smallness=l2, shifts=shifts)
         for rows in batches(asked, len(goals))
     ])  # fmt: skip
-    return _explained(asked, goals, start, made, room, controls)
+    return _explained(asked, goals, start, made, controls)
 
 
 def batches(asked: Asked, rows: int) -> list[slice]:
@@ -224,17 +224,17 @@ def _woken(asked: Asked, goals: list[Goal], start: Tensor, room: Room) -> Tensor
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 
-def _explained(asked: Asked, goals: list[Goal], start: Tensor, made: Tensor, room: Room, controls: int) -> Explanation:
+def _explained(asked: Asked, goals: list[Goal], start: Tensor, made: Tensor, controls: int) -> Explanation:
     with torch.no_grad():
         reached, before = (_likings(asked, goals, x) for x in (made, start))
-        random = [_best_of_random(asked, goal, image, row, room, controls)
-                  for row, (goal, image) in enumerate(zip(goals, made, strict=True))]  # fmt: skip
+        shuffled = [_best_of_shuffled(asked, goal, image, row, controls)
+                    for row, (goal, image) in enumerate(zip(goals, made, strict=True))]  # fmt: skip
     names = [goal.name for goal in goals]
     still = [name for name, a, b in zip(names, reached, before, strict=True) if a <= b]
-    beaten = [name for name, a, b in zip(names, reached, random, strict=True) if a <= b and name not in still]
+    beaten = [name for name, a, b in zip(names, reached, shuffled, strict=True) if a <= b and name not in still]
     notes = [text.format(names=", ".join(some)) for text, some in ((NO_SLOPE, still), (NO_BETTER, beaten)) if some]
     each: dict[str, list[Any]] = {"maximised": names, "activation": reached, "activation_at_start": before}
-    each |= {"best_of_random": random} if controls else {}
+    each |= {"best_of_shuffled": shuffled} if controls else {}
     told = {"layer": asked.layer} if asked.layer else {}
     found = explained(
         asked, "activation_maximization", made if asked.x is None else made - start, image=as_array(made),
@@ -250,11 +250,12 @@ def _likings(asked: Asked, goals: list[Goal], x: Tensor) -> list[float]:
     return [float(at) for at in torch.cat(found)]
 
 
-def _best_of_random(asked: Asked, goal: Goal, image: Tensor, row: int, room: Room, controls: int) -> float:
-    """Return the most that random images of the image's norm have of a goal."""
+def _best_of_shuffled(asked: Asked, goal: Goal, image: Tensor, row: int, controls: int) -> float:
+    """Return the most that images have of a goal whose pixels are those of the image in random places."""
     if not controls:
         return -inf
     generator = torch_generator(asked.seed, "controls", row)
-    drawn = torch.randn((controls, *image.shape), generator=generator, dtype=torch.float64).to(image)
-    drawn = room.clamp(room.centre + drawn * (image - room.centre).square().mean().sqrt())
-    return max(_likings(asked, [goal] * controls, unit_rows(drawn) * image.square().mean().sqrt()))
+    channels, pixels = len(image), image[0].numel()
+    places = torch.rand((controls, channels, pixels), generator=generator).argsort(dim=2).to(image.device)
+    shuffled = image.flatten(1).expand(controls, -1, -1).gather(2, places)
+    return max(_likings(asked, [goal] * controls, shuffled.reshape(controls, *image.shape)))

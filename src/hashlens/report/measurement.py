@@ -96,7 +96,7 @@ def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
                 _collisions(shown, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
                 for split in ("train", "test")
             ),
-            "Examples in one box share one code: to every layer that was read, they are the same.",
+            "Examples in one box share one code: every unit that was read is on for all of them, or off for all.",
         ),
         Section("Labels to check", (_labels(shown, pictures.test),)),
         Section("Novel examples", (_novel(shown, pictures.test),)),

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PANEL = (5.2, 3.6)
 LEGEND, BESIDE = 1.3, 2.6
 """Inches: width and height of a panel, the height of a legend below all, and the width of one beside many lines."""
+READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8, "fontsize": 9}
+"""A legend that can be read where it must lie on what is drawn."""
 
 
 @paper_style()
@@ -111,11 +113,12 @@ def _keep_titles_inside(canvas: "Canvas", panels: Sequence["Axes"]) -> None:
     for axes in panels:
         title, place = axes._left_title, axes.get_subplotspec()  # type: ignore[attr-defined]
         assert place is not None
-        cell, frame, said = place.get_position(canvas), axes.get_window_extent(), title.get_window_extent()
-        beyond = said.x1 - cell.x1 * canvas.bbox.width
+        ratios = np.asarray(place.get_gridspec().get_width_ratios(), np.float64)
+        ends = np.append(0.0, ratios.cumsum() / ratios.sum()) * canvas.bbox.width
+        frame = axes.get_window_extent()
+        beyond = title.get_window_extent().x1 - ends[place.colspan.stop]
         if beyond > 0:
-            free = max(0.0, frame.x0 - cell.x0 * canvas.bbox.width)
-            title.set_x(-min(beyond, free) / frame.width)
+            title.set_x(-min(beyond, frame.x0 - ends[place.colspan.start]) / frame.width)
 
 
 def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[list["Axes"], float]:
@@ -175,8 +178,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
 
 def _line_legend(axes: "Axes", lines: int) -> None:
     if lines <= len(COLOURS):
-        # Where it must lie on a line, it can still be read.
-        axes.legend(facecolor="white", edgecolor="none", framealpha=0.8, fontsize=9)
+        axes.legend(**READABLE)
     else:
         columns = -(-lines // 16)
         axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns)
@@ -271,7 +273,7 @@ def _histogram(axes: "Axes", figure: Histogram) -> None:
         axes.axvline(figure.mark, color="0.4", linestyle="--", linewidth=1.2, label=figure.mark_name)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(**READABLE)
 
 
 def _intervals(axes: "Axes", figure: Intervals) -> None:

@@ -1,4 +1,4 @@
-"""The page of a reproduction: ours beside the paper's first, then all that the study found."""
+"""The page of a reproduction: ours beside the paper's first, where it is known, then all that the study found."""
 
 from collections.abc import Iterator
 
@@ -17,6 +17,8 @@ def reproduction_page(done: Reproduction) -> Page:
     found = store_page(done.study.store)
     regimes = tuple(section for section in found.sections if section.title == "Regimes")
     rest = tuple(section for section in found.sections if section.title != "Regimes")
+    drawn = Section("Beside the paper" if done.comparisons else "What was drawn", tuple(_beside(done)))
+    first = (drawn, *regimes)
     verdict, *reasons = _verdict(done)
     return Page(
         f"{done.preset.title} ({done.size})",
@@ -24,8 +26,7 @@ def reproduction_page(done: Reproduction) -> Page:
         verdict,
         " ".join(reasons),
         (
-            Section("Beside the paper" if done.comparisons else "What was drawn", tuple(_beside(done))),
-            *regimes,
+            *(first if done.comparisons else first[::-1]),
             Section("Claims", _claims(done)),
             *rest,
             Section("This call", (_call(done),)),

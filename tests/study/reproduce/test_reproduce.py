@@ -265,7 +265,7 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
         first.plot("widht")
     shown = reproduction_page(first)
     titles = [section.title for section in shown.sections if section.blocks]
-    assert titles[:3] == ["What was drawn", "Regimes", "Claims"]
+    assert titles[:3] == ["Regimes", "What was drawn", "Claims"]
     assert shown.verdict == "Not in the paper: these are ours alone."
     assert shown.command == first.provenance.command
     assert len(first.figures()) == 2

@@ -169,7 +169,7 @@ class Reproduction(Result):
         yield from (one.sentence for one in self.comparisons if one.inside is False)
         failing = sum(not at.holds for at in self.findings)
         if failing:
-            yield f"{failing} of {len(self.findings)} claims do not hold everywhere: see above."
+            yield f"{failing} of {len(self.findings)} claims do not hold everywhere: see the claims."
         if self.provenance.failures:
             failures = self.provenance.failures
             yield f"{len(failures)} networks did not come to their end and count nowhere, such as {failures[0]}."

@@ -1,0 +1,56 @@
+"""Why does this employee leave? Five methods on a table whose rules are known.
+
+    python examples/explain_table.py [FOLDER]
+
+With a folder, pictures are written into it.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+import hashlens as hl
+from hashlens.data.retention import FEATURES, RULES, retention_table
+from hashlens.report.plots import save
+
+table = retention_table(10_000, seed=0)
+rows, leaves = torch.from_numpy(table.rows), torch.from_numpy(table.leaves)
+mean, scale = rows[:8000].mean(0), rows[:8000].std(0)
+network = hl.train("mlp", ((rows[:8000] - mean) / scale, leaves[:8000]), epochs=60, seed=0, width=64).network
+# What is explained takes the table as it is: months and levels, not standard scores.
+standardise = torch.nn.Linear(8, 8)
+standardise.load_state_dict({"weight": torch.diag(1 / scale), "bias": -mean / scale})
+model = torch.nn.Sequential(standardise, network).eval()
+with torch.no_grad():
+    right = (model(rows[8000:]).argmax(1) == leaves[8000:]).float().mean().item()
+print(f"right on held-out rows: {right:.3f}")
+
+# Someone of the held-out rows who leaves by the first rule: organization 1, rating high, salary low.
+chosen = 8000 + int((table.reasons[8000:] == 0).nonzero()[0][0])
+print("reason planted:", {name: RULES[0][name] for name in RULES[0]})
+asked = {
+    "feature_names": FEATURES,
+    "class_names": ("stays", "leaves"),
+    "target": "leaves",
+    "background": rows[:100],
+    "batch_size": 4096,
+}
+found = {
+    method: hl.explain(model, rows[chosen], method, **asked)
+    for method in ("kernel_shap", "lime", "cle", "integrated_gradients", "region")
+}
+found["anchor"] = hl.explain(model, rows[chosen], "anchor", **{**asked, "target": None, "background": rows[:4000]})
+for method, explanation in found.items():
+    parts = explanation.rule or ", ".join(f"{name} {value:+.3g}" for name, value in explanation.top(3))
+    joined = [" and ".join(explanation.features[at] for at in term.features) for term in explanation.interactions[:2]]
+    print(f"{method}: {parts}", *joined, sep="; ")
+
+several = rows[8000:][table.reasons[8000:] < len(RULES)][:12]
+compared = hl.compare_explanations(model, several, ("kernel_shap", "lime", "integrated_gradients", "gradient"), **asked)
+print(compared)
+for folder in map(Path, sys.argv[1:2]):
+    folder.mkdir(parents=True, exist_ok=True)
+    for method in ("kernel_shap", "cle", "anchor"):
+        save(found[method].plot(), folder / f"explain-table-{method}.png")
+    save(compared.plot(), folder / "explain-table-compared.png")
