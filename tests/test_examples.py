@@ -1,6 +1,7 @@
 """Every example runs as it is, and prints what it is about."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ SAYS = {
     "explain_images.py": ("contrast: turns after", "* the best, and all within one standard error of it"),
     "explain_table.py": ("; rating and salary", "anchor: organization = 1 and rating = 3"),
     "explain_text.py": ("right on held-out texts: 0.9", "anchor: determine is there"),
+    "gallery.py": ("measurement: 10.4 x 14.4 inches", "phase_chart: "),
     "search_codes.py": ("Codes(1,437 rows of 100 bits", "vote right", "from its nearest neighbour"),
 }
 
@@ -43,3 +45,13 @@ def test_example_runs(name: str, tmp_path: Path):
     for words in SAYS[name]:
         assert words in done.stdout
     assert list(tmp_path.iterdir()) == []  # nothing is left where it was run
+
+
+def test_the_gallery_shows_every_picture_of_its_script_beside_its_code():
+    page, script = (EXAMPLES.parent / "docs/gallery.md").read_text(), (EXAMPLES / "gallery.py").read_text()
+    drawn = re.findall(r"(\w+)[,)]", "".join(re.findall(r"^OF_\w+ = (.*)$", script, re.MULTILINE)))
+    code = r"```\{literalinclude\} \.\./examples/gallery\.py\n:pyobject: (\w+)\n"
+    shown = re.findall(rf"\((images/[\w/-]+\.png)\)\n\n(?:{code})?", page)
+    assert len(drawn) > 12
+    assert {f"images/gallery/{name}.png": name for name in drawn} == {image: name for image, name in shown if name}
+    assert [image for image, _ in shown if (EXAMPLES.parent / "docs" / image).stat().st_size > 150_000] == []

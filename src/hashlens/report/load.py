@@ -121,7 +121,11 @@ def _explanation(body: dict[str, Any]) -> Result:
     return Explanation.from_dict(body)
 
 
+def _reproduction(body: dict[str, Any]) -> Result:
+    raise ReportError("its page is report.html in the folder that it left")
+
+
 OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
-    "Results": _results, "Audit": _accuracy, "Explanation": _explanation,
+    "Results": _results, "Audit": _accuracy, "Explanation": _explanation, "Reproduction": _reproduction,
 }  # fmt: skip
 """Kinds that are not read field by field."""
