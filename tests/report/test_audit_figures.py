@@ -11,9 +11,10 @@ from hashlens.audit.audited_accuracy import audited_accuracy
 from hashlens.audit.novel_items import NovelItems
 from hashlens.codes.codes import Codes
 from hashlens.index.neighbours import Neighbours
+from hashlens.report.figure_tables import figure_table
 from hashlens.report.figures import Bars, Histogram, Intervals, Lines
 from hashlens.report.plots import draw
-from hashlens.report.traces import figure_table, plotly
+from hashlens.report.traces import plotly
 from hashlens.result import Split
 from hashlens.retrieval.curve import quality_curve
 from hashlens.retrieval.quality import retrieval_quality

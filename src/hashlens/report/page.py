@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hashlens.files import written_whole
+from hashlens.report.figure_tables import figure_table
 from hashlens.report.figures import Figure
 from hashlens.report.sprite import Sprite
-from hashlens.report.traces import can_trace, figure_table, plotly
+from hashlens.report.traces import can_trace, plotly
 from hashlens.tables import Table
 from hashlens.version import __version__
 

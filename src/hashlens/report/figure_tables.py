@@ -1,0 +1,60 @@
+"""Figures as tables, for those who do not look at pictures: the same data that is drawn."""
+
+import numpy as np
+
+from hashlens.report.figures import (
+    Bars,
+    Figure,
+    Histogram,
+    Intervals,
+    Lines,
+    PhaseMap,
+    RegimeShares,
+    Scatter,
+)
+from hashlens.report.traces import REGIME_NAMES
+from hashlens.tables import Table, number, table
+
+
+def figure_table(figure: Figure) -> Table | None:
+    """Return the numbers of a figure as a table; None where they are too many to read."""
+    if isinstance(figure, Lines):
+        return _lines_table(figure)
+    if isinstance(figure, Bars):
+        rows = [(name, *(_told(values[at], figure.number) for _, values in figure.groups))
+                for at, name in enumerate(figure.names)]  # fmt: skip
+        return table(f"{figure.title}: {figure.x_label}", ("", *(name for name, _ in figure.groups)), rows)
+    if isinstance(figure, Intervals):
+        rows = [(name, *map(figure.number.format, (value, *ends)))
+                for name, value, ends in zip(figure.names, figure.values, figure.ends, strict=True)]  # fmt: skip
+        return table(figure.title, ("", figure.x_label, "from", "to"), rows)
+    if isinstance(figure, Histogram):
+        columns = (figure.x_label, *(name for name, _ in figure.shares))
+        edges = zip(figure.edges, figure.edges[1:], strict=False)
+        rows = [(f"{low:.3g} to {high:.3g}", *(number(shares[at]) for _, shares in figure.shares))
+                for at, (low, high) in enumerate(edges)]  # fmt: skip
+        return table(f"{figure.title}: {figure.y_label}", columns, rows)
+    if isinstance(figure, Scatter):
+        rows = [(text, f"{x:.4g}", f"{y:.4g}") for text, x, y in zip(figure.texts, figure.x, figure.y, strict=True)]
+        return table(figure.title, ("example", figure.x_label, figure.y_label), rows)
+    if isinstance(figure, PhaseMap):
+        rows = [(figure.columns[at.column], figure.rows[at.row], figure.regimes[at.regime].partition(":")[0], at.text,
+                 f"{at.sure:.0%}") for at in figure.tiles]  # fmt: skip
+        return table(figure.title, (figure.x_label, figure.y_label, "regime", "R", "sure"), rows, figure.note, names=3)
+    if isinstance(figure, RegimeShares):
+        shares = zip(figure.x, zip(*figure.shares, strict=True), strict=True)
+        rows = [(f"{at:g}", *(f"{share:.1%}" for share in parts)) for at, parts in shares]
+        return table(f"{figure.title}: shares of cells", (figure.x_label, *REGIME_NAMES), rows)
+    return None
+
+
+def _lines_table(figure: Lines) -> Table:
+    places = dict(figure.ticks)
+    levels = sorted({x for series in figure.series for x in series.x})
+    known = [dict(zip(series.x, series.y, strict=True)) for series in figure.series]
+    rows = [(places.get(x, f"{x:,g}"), *(_told(values.get(x), "{:.4g}") for values in known)) for x in levels]
+    return table(figure.title, (figure.x_label, *(series.name for series in figure.series)), rows, figure.y_label)
+
+
+def _told(value: float | None, how: str) -> str:
+    return "–" if value is None or not np.isfinite(value) else how.format(value)
