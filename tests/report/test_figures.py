@@ -16,6 +16,7 @@ from hashlens.report.figures import (
 )
 from hashlens.report.maps import pale
 from hashlens.report.plots import draw
+from hashlens.report.traces import plotly
 
 
 def hexed(colour):
@@ -145,3 +146,15 @@ def test_bars_show_intervals_and_values():
     assert [list(line.get_xdata()) for line in axes.get_lines()] == [[0.6, 0.8]]
     assert [text.get_text() for text in axes.texts] == ["70%", "0%"]
     assert axes.get_xlim()[0] == 0.0
+
+
+def test_bars_of_shares_begin_where_others_end():
+    bars = Bars("b", "p", ("one", "two", "three"), (("share", (0.3, -0.1, 0.2)),), signed=True, start=0.4)
+    axes = draw([bars]).axes[0]
+    assert [bar.get_x() for bar in axes.patches] == pytest.approx([0.4, 0.7, 0.6])
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.3, -0.1, 0.2])
+    low, high = axes.get_xlim()
+    assert low < 0.4 < 0.8 < high
+    traced = plotly(bars)
+    assert traced["data"][0]["base"] == pytest.approx([0.4, 0.7, 0.6])
+    assert traced["layout"]["xaxis"]["range"] == pytest.approx([low, high])

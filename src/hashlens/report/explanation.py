@@ -153,9 +153,24 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
         for term in explanation.interactions
     ]
     ranked = sorted((*parts, *joined), key=lambda part: -abs(part[1]))[:PARTS]
+    base = explanation.diagnostics.get("base_value")
+    if base is not None:
+        return _shares(explanation, row, ranked, float(np.atleast_1d(base)[row if np.size(base) > 1 else 0]), title)
     names, values = zip(*ranked, strict=True) if ranked else ((), ())
     return Bars(title, "value", tuple(names), (("value", tuple(values)),), number="{:.3g}", reach=0.0,
                 signed=True)  # fmt: skip
+
+
+def _shares(explanation: "Explanation", row: int, ranked: list[tuple[str, float]], base: float, title: str) -> Bars:
+    """Return shares laid end to end, from what the network says of nothing to what it says of the example."""
+    total = float(np.asarray(explanation.values[row], np.float64).sum())
+    left = len(explanation.features) - len(ranked)
+    if left > 0:
+        ranked = [*ranked, (f"{left} others", total - sum(value for _, value in ranked))]
+    names, values = zip(*ranked, strict=True)
+    output = str(explanation.diagnostics.get("output", "value"))
+    return Bars(title, f"{output}: {base:.3g} with all replaced, {base + total:.3g} with all there", tuple(names),
+                (("share", tuple(values)),), number="{:+.3g}", signed=True, start=base)  # fmt: skip
 
 
 def _words(explanation: "Explanation", row: int, title: str) -> Words:

@@ -1,6 +1,8 @@
 """Figure data, apart from drawing: the same numbers serve every backend."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +51,8 @@ class Bars:
     """Horizontal bars, top to bottom, in groups of one name a colour; values that are not known are left out.
 
     `ends` holds the intervals of the bars, group by group, where they are known; `number` is how values are printed.
-    The axis reaches `reach` at least. Where bars are `signed`, those above and below 0 have colours of their own.
+    The axis reaches `reach` at least. Where bars are `signed`, those above and below 0 have colours of their own. With
+    `start` each bar of a group begins there where the one above it ends (a waterfall): shares of a sum.
     """
 
     title: str
@@ -60,6 +63,20 @@ class Bars:
     number: str = "{:.3f}"
     reach: float = 1.0
     signed: bool = False
+    start: float | None = None
+
+    def begins(self, values: Sequence[float | None]) -> list[float]:
+        """Return where each bar of a group begins."""
+        if self.start is None:
+            return [0.0] * len(values)
+        return list(accumulate((value or 0.0 for value in values[:-1]), initial=self.start))
+
+    def span(self) -> tuple[float, float]:
+        """Return the ends of an axis for bars that begin where others end."""
+        ends = [end for _, values in self.groups for end in (*self.begins(values), sum(v or 0.0 for v in values)
+                + (self.start or 0.0))]  # fmt: skip
+        margin = 0.16 * ((max(ends) - min(ends)) or 1.0)
+        return min(ends) - margin, max(ends) + margin
 
 
 @dataclass(frozen=True)

@@ -233,13 +233,14 @@ def _bars(axes: "Axes", figure: Bars) -> None:
         known = [i for i, value in enumerate(values) if value is not None]
         lengths = [float(values[i] or 0.0) for i in known]
         places = at[known] + position * height
+        begins = [figure.begins(values)[i] for i in known]
         paint = [FOR if length >= 0 else AGAINST for length in lengths] if figure.signed else COLOURS[position]
-        axes.barh(places, lengths, height * 0.92, color=paint, label=name)
-        for place, length, end in zip(places, lengths, (ends[i] for i in known), strict=True):
+        axes.barh(places, lengths, height * 0.92, left=begins, color=paint, label=name)
+        for place, length, begin, end in zip(places, lengths, begins, (ends[i] for i in known), strict=True):
             if end is not None:
                 axes.plot(end, (place, place), color="0.2", linewidth=1.2, solid_capstyle="butt")
             left = figure.signed and length < 0
-            beside = length if left else max(length, end[1] if end is not None else length, 0.0)
+            beside = begin + length if left else max(begin + length, end[1] if end is not None else begin + length, 0.0)
             axes.annotate(
                 figure.number.format(length), (beside, place), (-2 if left else 2, 0), textcoords="offset points",
                 va="center", ha="right" if left else "left", fontsize=8,
@@ -249,6 +250,9 @@ def _bars(axes: "Axes", figure: Bars) -> None:
     axes.set_xlabel(figure.x_label)
     lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
     reached = [end for group in figure.ends for ends in group if ends is not None for end in ends]
+    if figure.start is not None:
+        _waterfall_axis(axes, figure)
+        return
     # Bars that end left of 0 have their numbers there.
     least = min([0.0, *reached, *(lengths if figure.signed else ())])
     most = 1.12 * max([figure.reach, *lengths, *reached])
@@ -258,6 +262,16 @@ def _bars(axes: "Axes", figure: Bars) -> None:
         axes.axvline(0, color="0.2", linewidth=0.8)
     if len(figure.groups) > 1:
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(figure.groups))
+
+
+def _waterfall_axis(axes: "Axes", figure: Bars) -> None:
+    """Show where bars that begin where others end began and ended, and nothing else."""
+    low, high = figure.span()
+    axes.set_xlim(low, high)
+    for _, values in figure.groups:
+        ends = (*figure.begins(values)[:1], sum(value or 0.0 for value in values) + (figure.start or 0.0))
+        for place in ends:
+            axes.axvline(place, color="0.2", linewidth=0.8, linestyle=":")
 
 
 def _histogram(axes: "Axes", figure: Histogram) -> None:

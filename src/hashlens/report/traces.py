@@ -175,6 +175,8 @@ def _bars(figure: Bars) -> dict[str, Any]:
             "text": ["" if value is None else figure.number.format(value) for value in values],
             "hovertemplate": "%{y}: %{text}<extra>" + as_text(name) + "</extra>",
         }  # fmt: skip
+        if figure.start is not None:
+            trace["base"] = _rounded(figure.begins(values))
         ends = figure.ends[position] if figure.ends else ()
         if any(end is not None for end in ends):
             pairs = [(0.0, 0.0) if end is None or value is None else (end[1] - value, value - end[0])
@@ -190,9 +192,10 @@ def _bars(figure: Bars) -> dict[str, Any]:
     known = [value for _, values in figure.groups for value in values if value is not None]
     known += [end for group in figure.ends for ends in group if ends is not None for end in ends]
     least, most = min([0.0, *known]), max([0.0, *known]) or 1.0
+    span = [1.15 * least, 1.15 * most] if figure.start is None else list(figure.span())
     height = max(LEAST_HEIGHT, BAR_HEIGHT * len(figure.names) * len(figure.groups) + 110)
     layout = {
-        "xaxis": _axis(figure.x_label, range=[1.15 * least, 1.15 * most]), "barmode": "group",
+        "xaxis": _axis(figure.x_label, range=span), "barmode": "group",
         "yaxis": {"autorange": "reversed", "automargin": True},
         "bargap": 0.25, "height": height, "showlegend": len(traces) > 1,
     }  # fmt: skip
