@@ -158,3 +158,9 @@ def test_bars_of_shares_begin_where_others_end():
     traced = plotly(bars)
     assert traced["data"][0]["base"] == pytest.approx([0.4, 0.7, 0.6])
     assert traced["layout"]["xaxis"]["range"] == pytest.approx([low, high])
+
+
+def test_long_names_leave_room_for_bars():
+    name = "a column that is called by all that it is, from its first word to its last"
+    axes = draw([Bars("b", "p", (name, "short"), (("share", (0.3, 0.1)),))]).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name[:17]} … {name[-16:]}", "short"]

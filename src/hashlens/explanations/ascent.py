@@ -11,6 +11,7 @@ from hashlens.arguments import is_number, is_whole, shortly
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations.asked import Asked
 from hashlens.explanations.cam import seen
+from hashlens.explanations.given import MOST
 from hashlens.explanations.gradients import gradient_of
 from hashlens.seeds import numpy_generator, torch_generator
 
@@ -126,7 +127,7 @@ def _listed(sizes: Sequence[int]) -> str:
 def require_amounts(**amounts: Any) -> None:
     """Raise ExplainError unless every argument is a number, 0 or more."""
     for name, value in amounts.items():
-        if not is_number(value) or not 0 <= value < inf:
+        if not is_number(value) or not 0 <= value < MOST:
             raise ExplainError(f"{name} must be a number, 0 or more, received {shortly(value)}")
 
 
@@ -148,7 +149,7 @@ def layer_output(asked: Asked, name: str, x: Tensor) -> Tensor:
                 raise
     if not kept:
         raise ExplainError(f"layer {name!r} is never reached")
-    found = kept[-1] if asked.reshape is None else asked.reshape(kept[-1])
+    found = asked.reshaped(kept[-1])
     if found.dim() < 2 or len(found) != len(x):
         raise ExplainError(
             f"layer {name!r} gives {tuple(found.shape)} for {len(x)} inputs, a row for each is needed: give reshape=, "
@@ -229,6 +230,7 @@ def ascend(
 
 def shifts_of(asked: Asked, steps: int, jitter: int) -> list[list[int]]:
     """Return the shifts of each step: random up to `jitter` pixels both ways, and none at last."""
+    jitter = min(jitter, MOST)
     drawn = numpy_generator(asked.seed, "jitter").integers(-jitter, jitter + 1, (steps, 2))
     drawn[steps - int(SETTLING * steps) :] = 0
     return [list(map(int, pair)) for pair in drawn]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hashlens.arguments import shortly
 from hashlens.codes.borrow import borrowed
 from hashlens.codes.model_error import model_error
 from hashlens.errors import ExplainError, HashlensError, nearest
@@ -156,6 +157,20 @@ class Asked:
                 "this method needs a torch.nn.Module; for a plain function use lime, kernel_shap or anchor"
             )
         return self.subject.module
+
+    def reshaped(self, found: Tensor) -> Tensor:
+        """Return activations as `reshape` gives them; ExplainError where it gives none."""
+        if self.reshape is None:
+            return found
+        try:
+            shaped = self.reshape(found)
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ExplainError(f"reshape fails on activations {tuple(found.shape)}: {first}") from error
+        if not isinstance(shaped, Tensor) or shaped.dim() == 0 or len(shaped) != len(found):
+            given = tuple(shaped.shape) if isinstance(shaped, Tensor) else shortly(shaped)
+            raise ExplainError(f"reshape must give activations of all {len(found)} inputs, (n, ...), gave {given}")
+        return shaped
 
     def layer_module(self, fallback: str | None = None) -> torch.nn.Module:
         """Return the submodule that `layer` names; ExplainError with the nearest name."""

@@ -112,8 +112,8 @@ def _activations(asked: Asked) -> tuple[str, Tensor, Tensor]:
 
 
 def _spatial(asked: Asked, name: str, found: Tensor) -> Tensor:
-    shaped = found if asked.reshape is None else asked.reshape(found)
-    if shaped.dim() != 4:
+    shaped = asked.reshaped(found)
+    if shaped.dim() != 4 or shaped.numel() == 0:
         raise ExplainError(
             f"layer {name!r} gives activations {tuple(found.shape)}, a map needs (n, c, h, w): give "
             "reshape=fn, for a transformer lambda a: a[:, 1:].transpose(1, 2).unflatten(2, (h, w)), or another layer"

@@ -121,7 +121,10 @@ def _reading(asked: Asked, code: Any, layers: str | Sequence[str] | None) -> Rea
         gates: Gates = "all" if code.provenance.gates == "all" else "activations"
         return Reading(asked, [layer.name for layer in code.layers], gates)
     chosen = asked.layer if layers is None else layers
-    return Reading(asked, None if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen))
+    chosen = [chosen] if isinstance(chosen, str) else chosen
+    if chosen is not None and not (isinstance(chosen, (list, tuple)) and all(isinstance(at, str) for at in chosen)):
+        raise ExplainError(f"layers must be names or patterns of names, received {shortly(chosen)}")
+    return Reading(asked, None if chosen is None else list(chosen))
 
 
 def _wanted(reading: Reading, code: Any, example: Any, probe: Tensor) -> Codes:

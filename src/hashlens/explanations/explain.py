@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import require_whole
+from hashlens.arguments import require_whole, shortly
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.asked import Asked
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.given import (
     Model,
     background_of,
+    check_columns,
+    check_named,
     classes_of,
     inputs_of,
     kind_of,
@@ -95,6 +97,7 @@ def explain(
     chosen = find_method(method)
     require_whole(ExplainError, "seed", seed, least=0)
     _check_options(chosen, options)
+    check_named(layer, tokenizer=tokenizer, reshape=reshape)
     subject = subject_of(model, batch_size)
     if subject.module is None and chosen.needs_module:
         raise ExplainError(
@@ -111,6 +114,7 @@ def explain(
     with subject.borrowed():
         texts = texts_of(x) if kind == "text" and x is not None else ()
         inputs = None if x is None or texts else inputs_of(x, kind, subject)
+        check_columns(columns := names_of(feature_names, "feature_names"), kind, inputs)
         classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
         asked = Asked(
             subject=subject,
@@ -122,7 +126,7 @@ def explain(
             layer=layer,
             background=background_of(background, inputs, subject),
             features=features,
-            feature_names=names_of(feature_names, "feature_names"),
+            feature_names=columns,
             class_names=names,
             tokenizer=tokenizer,
             reshape=reshape,
@@ -174,8 +178,11 @@ def each_or_only(each: Sequence[Any]) -> Any:
 def _check_options(method: Method, options: dict[str, Any]) -> None:
     module, name = method.place.split(":")
     function = getattr(import_module(f"hashlens.explanations.{module}"), name)
-    known = [option for option in inspect.signature(function).parameters if option != "asked"]
+    parameters = inspect.signature(function).parameters
+    known = [option for option in parameters if option != "asked"]
     shared = [name for name, of in inspect.signature(explain).parameters.items() if of.kind is of.KEYWORD_ONLY]
     for option in options:
         if option not in known:
             raise ExplainError(f"{method.name} has no option {option!r}: {nearest(option, [*known, *shared])}")
+        if parameters[option].annotation is bool and not isinstance(options[option], (bool, np.bool_)):
+            raise ExplainError(f"{option} must be True or False, received {shortly(options[option])}")

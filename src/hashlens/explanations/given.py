@@ -13,11 +13,14 @@ from hashlens.explanations.asked import Subject
 from hashlens.explanations.methods import ALL
 
 Tensor = torch.Tensor
+MOST = 2**31
+"""No model has so many classes, and no batch so many rows."""
 
 
 def subject_of(model: Any, batch_size: int) -> Subject:
     """Return what is explained: a network as it is, or any function."""
     require_whole(ExplainError, "batch_size", batch_size)
+    batch_size = min(batch_size, MOST)
     if isinstance(model, torch.nn.Module):
         network = unwrap(model)
         return Subject(network, network, batch_size)
@@ -28,8 +31,8 @@ def subject_of(model: Any, batch_size: int) -> Subject:
 
 def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
     """Return the kind of the inputs: as said, or told from them; `default` where there are none."""
-    if kind is not None and kind not in ALL:
-        raise ExplainError(f"no kind {kind!r}: use image, table or text")
+    if kind is not None and (not isinstance(kind, str) or kind not in ALL):
+        raise ExplainError(f"no kind {shortly(kind)}: use image, table or text")
     if kind is not None:
         return kind
     if isinstance(x, str) or (isinstance(x, (list, tuple)) and len(x) and all(isinstance(at, str) for at in x)):
@@ -71,7 +74,12 @@ def numbers(x: Any, name: str, subject: Subject) -> Tensor:
     """
     try:
         tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+        if tensor.is_complex():
+            raise ExplainError(f"{name} must be real numbers, received complex ones: give x.real, or its two parts")
+        tensor = tensor if tensor.layout is torch.strided else tensor.to_dense()
         tensor = tensor if subject.module is None and tensor.is_floating_point() else tensor.to(subject.like)
+    except ExplainError:
+        raise
     except Exception as error:
         raise ExplainError(f"{name} must be an array of numbers, received {shortly(x)}") from error
     if bad := int((~torch.isfinite(tensor)).sum()):
@@ -130,9 +138,12 @@ def _class(target: Any, names: Sequence[str]) -> int:
             known = nearest(target, names) if names else "class_names were not given"
             raise ExplainError(f"no class {target!r}: {known}")
         return list(names).index(target)
-    value = target.item() if isinstance(target, (Tensor, np.generic)) else target
+    single = isinstance(target, np.generic) or (isinstance(target, Tensor) and target.numel() == 1)
+    value = target.item() if single else target
     if not is_whole(value):
         raise ExplainError(f"target must be a class by number or name, received {shortly(target)}")
+    if abs(value) >= MOST:
+        raise ExplainError(f"target {shortly(value)} is out of range: no model gives so many scores")
     return int(value)
 
 
@@ -141,6 +152,21 @@ def names_of(names: Any, what: str) -> tuple[str, ...]:
     if isinstance(names, str) or (names is not None and not np.iterable(names)):
         raise ExplainError(f"{what} must be a list of names, received {shortly(names)}")
     return () if names is None else tuple(map(str, names))
+
+
+def check_columns(names: Sequence[str], kind: str, inputs: Tensor | None) -> None:
+    """Raise ExplainError unless there are as many names as columns, where there are both."""
+    if names and kind == "table" and inputs is not None and len(names) != (columns := inputs[0].numel()):
+        raise ExplainError(f"feature_names must be {columns}, one for each column, received {len(names)}")
+
+
+def check_named(layer: Any, **functions: Any) -> None:
+    """Raise ExplainError unless a layer is a name, and functions are functions, where they are given."""
+    if layer is not None and not isinstance(layer, str):
+        raise ExplainError(f"layer must be a name, as model.named_modules() has it, received {shortly(layer)}")
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise ExplainError(f"{name} must be a function, received {shortly(function)}")
 
 
 Model = torch.nn.Module | Callable[[Any], Any]

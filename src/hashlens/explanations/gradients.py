@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import cache
+from math import inf
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import is_number, require_whole
+from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
 from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explain import each_or_only, explained
@@ -74,13 +75,13 @@ def smooth_grad(asked: Asked, samples: int = 50, noise: float = 0.15) -> Explana
 def smoothed(asked: Asked, slopes: Slopes, samples: int, noise: float) -> Tensor:
     """Return mean slopes over noisy copies; each row's noise is its own, whatever the batch."""
     require_whole(ExplainError, "samples", samples)
-    if not is_number(noise) or not noise >= 0:
-        raise ExplainError(f"noise must be a number, 0 or more, received {noise!r}")
+    if not is_number(noise) or not 0 <= noise < inf:
+        raise ExplainError(f"noise must be a number, 0 or more, received {shortly(noise)}")
     found = []
     for row, (x, target) in enumerate(zip(asked.inputs, asked.target, strict=True)):
         generator = torch_generator(asked.seed, "smooth", row)
         drawn = torch.randn((samples, *x.shape), generator=generator).to(x)
-        copies = x + noise * (x.max() - x.min()) * drawn
+        copies = x + float(noise) * (x.max() - x.min()) * drawn
         found.append(slopes(asked.subject, copies, target.expand(samples)).mean(dim=0))
     return torch.stack(found)
 
@@ -114,7 +115,7 @@ def integrated(
     for name, value in (("steps", steps), ("max_steps", max_steps)):
         require_whole(ExplainError, name, value)
     if not is_number(tolerance) or not tolerance >= 0:
-        raise ExplainError(f"tolerance must be a number, 0 or more, received {tolerance!r}")
+        raise ExplainError(f"tolerance must be a number, 0 or more, received {shortly(tolerance)}")
     x, baselines = asked.inputs, baselines_of(asked)
     values = torch.zeros_like(x, dtype=torch.float64 if exact else x.dtype)
     gaps, used = [], []

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 PANEL = (5.2, 3.6)
+LONGEST = 36
+"""Characters of a name beside a bar."""
 LEGEND, BESIDE = 1.3, 2.6
 """Inches: width and height of a panel, the height of a legend below all, and the width of one beside many lines."""
 READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8, "fontsize": 9}
@@ -245,7 +247,7 @@ def _bars(axes: "Axes", figure: Bars) -> None:
                 figure.number.format(length), (beside, place), (-2 if left else 2, 0), textcoords="offset points",
                 va="center", ha="right" if left else "left", fontsize=8,
             )  # fmt: skip
-    axes.set_yticks(at + 0.4 - height / 2, figure.names)
+    axes.set_yticks(at + 0.4 - height / 2, list(map(_brief, figure.names)))
     axes.invert_yaxis()
     axes.set_xlabel(figure.x_label)
     lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
@@ -262,6 +264,11 @@ def _bars(axes: "Axes", figure: Bars) -> None:
         axes.axvline(0, color="0.2", linewidth=0.8)
     if len(figure.groups) > 1:
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(figure.groups))
+
+
+def _brief(name: str) -> str:
+    """Return a name that leaves room for the bars: of a long one, its two ends."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]} … {name[2 - LONGEST // 2 :]}"
 
 
 def _waterfall_axis(axes: "Axes", figure: Bars) -> None:
