@@ -116,7 +116,7 @@ def test_the_network_is_handed_back_and_nothing_is_printed(capsys):
      ({"alpha_norm": "small"}, "alpha_norm must be a number, 0 or more, received 'small'"),
      ({"bounds": (0, 0)}, "bounds must be two numbers, (low, high), received (0, 0)"),
      ({"bounds": 1}, "bounds must be two numbers, (low, high), received 1"),
-     ({"background": drawn(3, 2, 8, 8)}, "background must be examples (m, 2, 12, 12), received (3, 2, 8, 8)"),
+     ({"background": drawn(3, 2, 8, 8)}, "background must be (m, 2, 12, 12), received (3, 2, 8, 8)"),
      ({"x": None}, "this method explains examples: give x")],
 )  # fmt: skip
 def test_bad_input_is_one_line_with_the_way_out(options, said):

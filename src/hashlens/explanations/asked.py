@@ -1,6 +1,6 @@
 """What is asked of a method: the network, the inputs and the class, checked once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,18 +60,7 @@ class Subject:
             raise
         except Exception as error:
             raise model_error(error, inputs, "check the shape that it takes") from error
-        if isinstance(output, (tuple, list)) and output:
-            output = output[0]
-        output = getattr(output, "logits", output)
-        scores = output if isinstance(output, Tensor) else torch.as_tensor(np.asarray(output))
-        if scores.dim() == 1 and len(scores) == len(inputs):
-            scores = scores[:, None]
-        if scores.dim() != 2 or len(scores) != len(inputs):
-            raise ExplainError(
-                f"the model must give a row of scores for each of {len(inputs)} inputs, (n, K), received "
-                f"{tuple(scores.shape)}"
-            )
-        return scores
+        return _scores_in(output, len(inputs))
 
     def scores(self, inputs: Any) -> Tensor:
         """Return scores ``(n, K)`` of any number of inputs, without gradients, in batches, on the CPU in float64."""
@@ -86,6 +75,28 @@ class Subject:
         if scores.shape[1] == 1 or _are_probabilities(scores):
             return scores
         return scores.softmax(dim=1)
+
+
+def _scores_in(output: Any, n: int) -> Tensor:
+    """Return the scores ``(n, K)`` in what a model gave: alone, first of several, or named logits."""
+    if isinstance(output, Mapping):
+        output = output.get("logits", output)
+    output = getattr(output, "logits", output)
+    first = output[0] if isinstance(output, (tuple, list)) and output else None
+    # A list of arrays of one axis has a row for each input; whatever else holds an array holds the scores first.
+    if isinstance(first, (Tensor, np.ndarray)) and (first.ndim > 1 or isinstance(output, tuple)):
+        output = first
+    expected = f"the model must give a row of scores for each of {n} inputs, (n, K)"
+    try:
+        scores = output if isinstance(output, Tensor) else torch.as_tensor(np.asarray(output))
+    except Exception as error:
+        raise ExplainError(f"{expected}, received {shortly(output)}: wrap it to return the scores") from error
+    scores = scores[:, None] if scores.dim() == 1 and len(scores) == n else scores
+    if scores.dim() != 2 or len(scores) != n or scores.shape[1] == 0:
+        raise ExplainError(f"{expected}, received {tuple(scores.shape)}")
+    if scores.is_complex():
+        raise ExplainError(f"{expected}, received complex ones: wrap it to return real scores")
+    return scores
 
 
 def _are_probabilities(scores: Tensor) -> bool:

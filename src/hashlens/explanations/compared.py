@@ -19,6 +19,7 @@ from hashlens.explanations.methods import find_method
 
 Tensor = torch.Tensor
 Floats = npt.NDArray[np.float64]
+SINGLE = ("cle", "anchor")
 Explainer = Callable[[Any, Tensor, Tensor, int], Explanation]
 """Model, inputs, classes and seed to an explanation."""
 
@@ -115,7 +116,7 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
         return explain(model, x, name, target=target, seed=seed, **options)
 
     def one_by_one(model: Any, x: Tensor, target: Tensor, seed: int) -> Explanation:
-        """Each image has parts of its own."""
+        """Each image has parts of its own, and some methods explain one example at a time."""
         rows = [together(model, x[at : at + 1], target[at : at + 1], seed) for at in range(len(x))]
         values = torch.cat([spread(row, tuple(x.shape[1:])) for row in rows])
         told: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}
@@ -126,6 +127,6 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
         )
 
     is_perturbation = find_method(name).group == "perturbation"
-    return lambda model, x, target, seed: (one_by_one if is_perturbation and x.dim() == 4 else together)(
-        model, x, target, seed
-    )
+    return lambda model, x, target, seed: (
+        one_by_one if is_perturbation and (x.dim() == 4 or name in SINGLE) else together
+    )(model, x, target, seed)

@@ -82,6 +82,8 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
         )
     held = at(asked.module, baselines_of(asked))
     here = at(held.program, asked.inputs)
+    if here.output.reshape(len(here), -1).shape[1] < 2:
+        raise ExplainError("contrast is of two classes, the model gives one score: use region or integrated_gradients")
     own, theirs = _classes(here), _classes(held)
     if wrong := [row for row, target in enumerate(asked.target.tolist()) if target != own[row]]:
         raise ExplainError(

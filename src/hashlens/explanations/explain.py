@@ -29,6 +29,7 @@ from hashlens.explanations.given import (
 from hashlens.explanations.methods import Method, find_method
 
 Tensor = torch.Tensor
+NO_SLOPE = "all values are 0: the score does not change with x, or the model detaches or rounds what it gives"
 
 
 def explain(
@@ -138,6 +139,8 @@ def explain(
             f"{chosen.name}: {bad:,} of {found.values.size:,} values are NaN or infinite, as slopes are where the "
             "model has none: move x a little, or use kernel_shap"
         )
+    if chosen.group == "gradient" and not found.values.any():
+        found = replace(found, notes=(*found.notes, NO_SLOPE))
     spent = {"model_calls": subject.calls, "rows_run": subject.rows, "seconds": time.perf_counter() - started}
     return replace(found, diagnostics=found.diagnostics | spent)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hashlens.arguments import require_whole
+from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.errors import ExplainError, ReportError
 from hashlens.files import written_whole
 from hashlens.result import Result, plain
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 SHOWN = 10
+KINDS = ("image", "table", "text")
+ARRAYS = ("target", "prediction", "values", "segments", "image", "inputs")
 MEMBER = "explanation"
 """What a saved explanation holds besides its arrays, as JSON."""
 
@@ -121,6 +123,8 @@ class Explanation(Result):
 
     def __getitem__(self, row: int) -> "Explanation":
         """Return the explanation of one example."""
+        if not is_whole(row):
+            raise ExplainError(f"examples are taken one by one, by number, received {shortly(row)}")
         at = range(len(self))[row]
 
         def part(array: Any) -> Any:
@@ -142,18 +146,25 @@ class Explanation(Result):
 
     def class_name(self, row: int = 0) -> str:
         """Return the name of the class explained in a row, or its number."""
-        return self.name_of(int(self.target[row]))
+        if not len(self.target):
+            raise ExplainError(f"{self.method} explains no class here")
+        return self.name_of(int(self.target[self._row(row)]))
 
     def name_of(self, number: int) -> str:
         """Return the name of a class by its number."""
-        return self.class_names[number] if number < len(self.class_names) else f"class {number}"
+        return self.class_names[number] if 0 <= number < len(self.class_names) else f"class {number}"
 
     def top(self, k: int = SHOWN, row: int = 0) -> tuple[tuple[str, float], ...]:
         """Return the k parts that count most in a row, by size: names of features, or places in the input."""
         require_whole(ExplainError, "k", k)
-        values = np.asarray(self.values[row], np.float64)
+        values = np.asarray(self.values[self._row(row)], np.float64)
         order = np.argsort(-np.abs(values), axis=None, kind="stable")[:k]
         return tuple((self._name(at, values.shape), float(values.flat[at])) for at in order.tolist())
+
+    def _row(self, row: int) -> int:
+        if not is_whole(row) or not -len(self) <= row < len(self):
+            raise ExplainError(f"row must be a whole number, 0 to {len(self) - 1}, received {shortly(row)}")
+        return int(row)
 
     def _name(self, at: int, shape: Sequence[int]) -> str:
         if self.features:
@@ -247,9 +258,32 @@ class Explanation(Result):
         if version > cls.schema_version:
             raise ExplainError(f"{path} was written by a newer hashlens: install that")
         try:
-            return replace(cls.from_dict(told), **arrays)
+            found = replace(cls.from_dict(told), **arrays)
         except (ReportError, TypeError) as error:
             raise ExplainError(f"{path} is no saved explanation: {error}") from error
+        if wrong := found._unfitting():
+            raise ExplainError(f"{path} is no saved explanation: {wrong}")
+        return found
+
+    def _unfitting(self) -> str:
+        """Return what of a file does not fit together; nothing where all does."""
+        if self.kind not in KINDS:
+            return f"no kind {shortly(self.kind)}"
+        held = {part.name: getattr(self, part.name) for part in fields(self)}
+        arrays = {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
+        if wrong := [name for name, value in arrays.items() if name not in ARRAYS or value.dtype.kind not in "fiub"]:
+            return f"{wrong[0]} is no array of numbers"
+        if self.values.ndim < 2:
+            return "values must be (n, ...)"
+        lengths = {
+            name: len(value) for name, value in arrays.items() if name != "segments" and value.ndim and len(value)
+        }
+        lengths |= {"texts": len(self.texts)} if self.texts else {}
+        if wrong := [name for name, length in lengths.items() if length != len(self)]:
+            return f"{wrong[0]} are {lengths[wrong[0]]}, values {len(self)}"
+        if self.features and self.values[0].size != len(self.features):
+            return f"features are {len(self.features)}, values of each {self.values[0].size}"
+        return ""
 
 
 def _short(value: Any) -> str:

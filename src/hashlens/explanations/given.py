@@ -92,7 +92,13 @@ def background_of(background: Any, inputs: Tensor | None, subject: Subject) -> T
     if background is None:
         return None
     found = numbers(background, "background", subject)
-    return found if inputs is None else found.to(inputs)
+    if inputs is None:
+        return found
+    if tuple(found.shape) != tuple(inputs.shape[1:]) and (found.shape[1:] != inputs.shape[1:] or not len(found)):
+        raise ExplainError(
+            f"background must be (m, {', '.join(map(str, inputs.shape[1:]))}), received {tuple(found.shape)}"
+        )
+    return found.to(inputs)
 
 
 def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
@@ -135,7 +141,7 @@ def _is_many(target: Any) -> bool:
 def _class(target: Any, names: Sequence[str]) -> int:
     if isinstance(target, str):
         if target not in names:
-            known = nearest(target, names) if names else "class_names were not given"
+            known = nearest(target, names) if names else "class_names were not given: give them, or its number"
             raise ExplainError(f"no class {target!r}: {known}")
         return list(names).index(target)
     single = isinstance(target, np.generic) or (isinstance(target, Tensor) and target.numel() == 1)

@@ -17,6 +17,8 @@ from hashlens.explanations.explanation import Explanation
 from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
+ROUNDING = 16
+"""Scores are known to so many units in the last place."""
 Slopes = Callable[[Subject, Tensor, Tensor], Tensor]
 
 
@@ -134,7 +136,8 @@ def integrated(
             values[row] += (found / len(baselines)).to(values)
             total += float(found.double().sum()) / len(baselines)
             used.append(points)
-        gaps.append(completeness_gap(total, mean))
+        size = max(float(own[row, int(target)].abs()), float(theirs[:, int(target)].abs().max()))
+        gaps.append(completeness_gap(total, mean, ROUNDING * torch.finfo(x.dtype).eps * size))
     diagnostics = {"completeness_gap": each_or_only(gaps), "steps": max(used), "baselines": len(baselines)}
     notes = asked.notes
     if max(gaps) > tolerance:
@@ -203,7 +206,9 @@ def _by_pieces(asked: Asked, x: Tensor, baseline: Tensor, target: Tensor) -> tup
     return found, len(pieces)
 
 
-def completeness_gap(total: float, change: float) -> float:
-    """Return how much of the change of the score shares miss, relative to the change."""
+def completeness_gap(total: float, change: float, rounding: float = 1e-12) -> float:
+    """Return how much of the change of the score shares miss, relative to the change; 0 where that is rounding."""
     missing = abs(total - change)
-    return missing / abs(change) if change else (0.0 if missing < 1e-12 else float("inf"))
+    if missing <= rounding:
+        return 0.0
+    return missing / abs(change) if change else inf

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.arguments import shortly
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.compared import Candidate, Compared
 from hashlens.explanations.faithfulness import area, baseline_inputs, infidelity, removal_curve
@@ -88,14 +89,14 @@ METRICS = {
 
 def find_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:
     """Return names of metrics: ``standard``, ``all``, or those named; ExplainError with the nearest name otherwise."""
-    if metrics == "all":
+    if isinstance(metrics, str) and metrics == "all":
         return tuple(METRICS)
-    if metrics == "standard":
+    if isinstance(metrics, str) and metrics == "standard":
         return tuple(name for name, metric in METRICS.items() if metric.standard)
-    wanted = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    wanted = (metrics,) if isinstance(metrics, str) or not np.iterable(metrics) else tuple(metrics)
     for name in wanted:
-        if name not in METRICS:
-            raise ExplainError(f"no metric {name!r}: {nearest(name, [*METRICS, 'standard', 'all'])}")
+        if not isinstance(name, str) or name not in METRICS:
+            raise ExplainError(f"no metric {shortly(name)}: {nearest(name, [*METRICS, 'standard', 'all'])}")
     if not wanted:
         raise ExplainError("metrics must be names, at least one, or 'standard' or 'all'")
     return wanted

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import require_whole
+from hashlens.arguments import require_whole, shortly
 from hashlens.errors import ExplainError
 from hashlens.explanations.compared import Candidate, Compared, explainer
 from hashlens.explanations.comparison import ExplanationComparison, means
@@ -128,6 +128,7 @@ def score_explanation(
     if explanation.inputs is None or explanation.image is not None:
         raise ExplainError(f"an explanation by {explanation.method} cannot be scored: it names no parts of an input")
     shared = {"kind": explanation.kind, "background": background}
+    require_whole(ExplainError, "seed", seed, least=0)
     compared = _compared(model, explanation.inputs, explanation.target, batch_size, seed, shared)
     candidate = Candidate(explanation.method, compared, lambda *_: explanation, explanation)
     found = _measured(compared, candidate, wanted)
@@ -136,12 +137,14 @@ def score_explanation(
 
 def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Return the options of each method, by the name that it has in the table."""
-    if isinstance(methods, str) or not methods:
+    if isinstance(methods, str) or not isinstance(methods, (Sequence, Mapping)) or not methods:
         raise ExplainError("methods must be names, at least one, as ['gradient', 'integrated_gradients']")
     options = methods if isinstance(methods, Mapping) else {name: {} for name in methods}
     found: dict[str, Mapping[str, Any]] = {}
     for name, given in options.items():
         method = find_method(name)
+        if not isinstance(given, Mapping):
+            raise ExplainError(f"options of {method.name} must be a dict, received {shortly(given)}")
         if method.group == "global" or method.name == "contrast":
             raise ExplainError(f"{method.name} makes an input, and does not say what counts: it cannot be compared")
         if method.name in found:
@@ -164,4 +167,15 @@ def _compared(model: Model, x: Any, target: Any, batch_size: int, seed: int, sha
 def _measured(compared: Compared, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":
     """Return each metric of each example, ``(metrics, n)``."""
     with compared.subject.borrowed(), torch.no_grad():
-        return np.stack([METRICS[name].measure(compared, candidate) for name in wanted])
+        return np.stack([_metric(compared, candidate, name) for name in wanted])
+
+
+def _metric(compared: Compared, candidate: Candidate, name: str) -> "np.ndarray[Any, Any]":
+    """Return a metric of each example; NaN, and a note, where the method cannot be run again as it asks."""
+    try:
+        return METRICS[name].measure(compared, candidate)
+    except ExplainError as error:
+        if not METRICS[name].again:
+            raise
+        compared.notes.append(f"No {name.replace('_', ' ')} of {candidate.name}: {error}.")
+        return compared.unknown
