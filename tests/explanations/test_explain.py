@@ -126,11 +126,39 @@ class Named:
         self.logits = logits
 
 
-@pytest.mark.parametrize("how", [lambda at: (at, None), lambda at: [at], Named], ids=["tuple", "list", "logits"])
+@pytest.mark.parametrize(
+    "how",
+    [lambda at: (at, None), lambda at: [at], Named, lambda at: {"loss": None, "logits": at}],
+    ids=["tuple", "list", "logits", "dict"],
+)
 def test_scores_are_found_in_what_a_network_returns(how):
     network = convolutional()
     found, plain = (explain(of, IMAGES, "gradient") for of in (Wrapped(network, how), network))
     assert np.array_equal(found.values, plain.values)
+
+
+@pytest.mark.parametrize("how", [np.asarray, list, np.ndarray.tolist], ids=["array", "list of rows", "lists"])
+def test_a_function_may_give_its_rows_as_a_list(how):
+    weights = drawn(2, 3).numpy()
+
+    def function(texts):
+        return how(np.array([[text.count("good"), text.count("bad")] for text in texts]) @ weights)
+
+    found = explain(function, "good bad", "kernel_shap", output="score")
+    assert found.prediction == pytest.approx([weights.sum(axis=0).max()])
+    assert found.values[0] == pytest.approx(weights[:, found.target[0]])
+
+
+def test_sparse_inputs_are_explained_as_dense_ones():
+    x = drawn(3, 5)
+    found, dense = (explain(stack(5, 8, 3), of, "gradient") for of in (x.to_sparse(), x))
+    assert np.array_equal(found.values, dense.values)
+
+
+def test_a_network_that_gives_no_slopes_is_told():
+    found = explain(Wrapped(stack(5, 8, 3), torch.Tensor.detach), drawn(3, 5), "gradient")
+    assert not found.values.any()
+    assert found.notes[0].startswith("all values are 0: the score does not change with x, or the model detaches")
 
 
 def test_a_network_of_one_number_is_explained():
@@ -295,6 +323,13 @@ def test_one_row_has_its_own_diagnostics():
     assert np.array_equal(found[-1].target, found.target[2:])
     with pytest.raises(IndexError):
         found[3]
+    for wrong in ("1", slice(0, 1), None, 1.0):
+        with pytest.raises(ExplainError, match="examples are taken one by one, by number, received "):
+            found[wrong]
+    for call in (found.class_name, lambda row: found.top(2, row)):
+        for wrong in (3, -4, "1", None):
+            with pytest.raises(ExplainError, match="row must be a whole number, 0 to 2, received "):
+                call(wrong)
 
 
 def test_it_is_told_in_words():
@@ -367,6 +402,29 @@ def test_a_rule_is_the_verdict_of_its_page(tmp_path):
     assert page.verdict.startswith("age > 3 and pay <= 2: class 1 in 97.0% of cases (90.0% to 99.0%)")
     assert page.notes == ("drawn",)
     assert page.subtitle == "2 rows of a table"
+
+
+@pytest.mark.parametrize(
+    ("told", "arrays", "message"),
+    [
+        ({"of": "video"}, {}, "no kind 'video'"),
+        ({}, {"values": np.zeros(3)}, "values must be (n, ...)"),
+        ({}, {"values": np.array([["a", "b"]])}, "values is no array of numbers"),
+        ({}, {"inputs": np.zeros((3, 4))}, "inputs are 3, values 2"),
+        ({"features": ["a"]}, {}, "features are 1, values of each 4"),
+        ({}, {"method": np.zeros(3)}, "method is no array of numbers"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_told_in_one_line(told, arrays, message, tmp_path):
+    with np.load(planted().save(tmp_path / "sound.npz")) as held:
+        parts = dict(held)
+    body = json.loads(bytes(parts.pop("explanation"))) | told
+    np.savez(
+        tmp_path / "broken.npz", explanation=np.frombuffer(json.dumps(body).encode(), np.uint8), **(parts | arrays)
+    )
+    with pytest.raises(ExplainError) as caught:
+        Explanation.load(tmp_path / "broken.npz")
+    assert str(caught.value) == f"{tmp_path / 'broken.npz'} is no saved explanation: {message}"
 
 
 def broken(path, how):

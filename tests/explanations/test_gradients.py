@@ -156,3 +156,10 @@ def test_a_network_of_half_precision_is_explained():
     assert found.values.dtype == found.inputs.dtype == np.float32
     exact = explain(stack(10, 8, 3), drawn(4, 10), "gradient", target=found.target)
     assert found.values == pytest.approx(exact.values, abs=0.02)
+
+
+def test_what_is_rounding_is_no_gap():
+    network, x = convolutional().float(), IMAGES.float()
+    found = explain(network, x, "ig", background=x[2])
+    assert found.diagnostics["completeness_gap"][2] == 0
+    assert not any("shares miss" in note for note in explain(network, x[:3], "ig", background=x[2]).notes)

@@ -291,6 +291,17 @@ def test_the_same_seed_gives_the_same_numbers():
     assert not np.array_equal(values[0], values[2], equal_nan=True)
 
 
+def test_what_explains_one_example_and_one_class_is_compared_as_far_as_it_goes():
+    compared = compare_explanations(TABLE, ROWS, ["cle", "anchor"], ["deletion_mean", "random_logit"],
+                                    background=BACKGROUND)  # fmt: skip
+    anchor = compared.methods.index("anchor")
+    assert np.isfinite(compared.values[:, 0]).all()
+    assert np.isnan(compared.values[anchor, 1]).all()
+    assert any(
+        note.startswith("No random logit of anchor: an anchor holds what is predicted") for note in compared.notes
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -308,6 +319,13 @@ def test_the_same_seed_gives_the_same_numbers():
         (lambda: compare_explanations(TABLE, ROWS, ["gradient"], target=3), "target 3 is out of range"),
         (lambda: compare_explanations(TABLE, ROWS, {"gradient": {"noise": 1}}), "gradient has no option 'noise'"),
         (lambda: explain(TABLE, ROWS, "gradient").score(TABLE, "mprt"), "mprt needs the method to be run again"),
+        (lambda: compare_explanations(TABLE, ROWS, 3), "methods must be names, at least one, as "),
+        (lambda: compare_explanations(TABLE, ROWS, {"gradient": 3}), "options of gradient must be a dict, received 3"),
+        (lambda: compare_explanations(TABLE, ROWS, ["gradient"], None), "no metric None: known: "),
+        (lambda: compare_explanations(TABLE, ROWS, ["gradient"], [[]]), "no metric []: known: "),
+        (lambda: compare_explanations(TABLE, ROWS, ["gradient"], background=ROWS[:, :1]), "background must be (m, "),
+        (lambda: explain(TABLE, ROWS, "gradient").score(TABLE, background=ROWS[:, :1]), "background must be (m, "),
+        (lambda: explain(TABLE, ROWS, "gradient").score(TABLE, seed=-1), "seed must be a whole number, 0 or more"),
         (lambda: made(a=[1, 2]).mean("b", "deletion_mean"), "'b' was not compared: known: a"),
         (lambda: made(a=[1, 2]).leaders("deletion_blur"),
          "'deletion_blur' was not compared: did you mean 'deletion_mean'?"),

@@ -1,6 +1,6 @@
 """The figure data of explanations: saliency over images, signed bars, coloured words, and what was made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ GRID, COLUMNS = 64, 8
 """Images of a grid that are drawn, and how many of them in a row."""
 PARTS = 12
 """Features that are drawn."""
+LONGEST, TITLE = 40, 52
+"""Characters of the names of features that count together, and of a line above a picture."""
 CLIPPED = 99.0
 """Colours end at this percentile of the sizes, so that one pixel does not leave all others white."""
 
@@ -37,7 +39,7 @@ def explanation_figures(explanation: "Explanation") -> tuple[Figure, ...]:
 def _pictures(explanation: "Explanation", row: int) -> tuple[Figure, ...]:
     if explanation.image is not None:
         return (_made(explanation, row),)
-    title = _title(explanation, row)
+    title = "\n".join(wrap(_title(explanation, row), TITLE))
     if explanation.kind == "image" and explanation.inputs is not None:
         pictures: tuple[Figure, ...] = (_over_image(explanation, row, title),)
         if explanation.rule is not None:
@@ -140,7 +142,7 @@ def _made(explanation: "Explanation", row: int) -> Pixels:
 
 def _rule(rule: "Rule", title: str) -> Bars:
     """Return how often a rule holds the prediction, with the interval, and how often it applies."""
-    said = "\n".join(wrap(f"if {rule}", 60))
+    said = "\n".join(wrap(f"if {rule}", TITLE))
     values = (("share", (rule.precision, rule.coverage)),)
     return Bars(f"{title}\n{said}", f"share; {rule.confidence:.0%} interval", ("precision", "coverage"), values,
                 ((rule.interval, None),), number="{:.1%}")  # fmt: skip
@@ -149,10 +151,12 @@ def _rule(rule: "Rule", title: str) -> Bars:
 def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     parts = explanation.top(PARTS, row)
     joined = [
-        (" and ".join(explanation.features[at] for at in term.features), term.weight)
+        (_together([explanation.features[at] for at in term.features]), term.weight)
         for term in explanation.interactions
     ]
     ranked = sorted((*parts, *joined), key=lambda part: -abs(part[1]))[:PARTS]
+    # Of what was chosen, what was not says nothing.
+    ranked = [part for part in ranked if part[1]] or ranked
     base = explanation.diagnostics.get("base_value")
     if base is not None:
         return _shares(explanation, row, ranked, float(np.atleast_1d(base)[row if np.size(base) > 1 else 0]), title)
@@ -161,12 +165,18 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
                 signed=True)  # fmt: skip
 
 
+def _together(names: Sequence[str]) -> str:
+    """Return the name of features that count together; of long names two ends each, so that both are told."""
+    most = LONGEST // len(names) - len(" and ")
+    return " and ".join(name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}" for name in names)
+
+
 def _shares(explanation: "Explanation", row: int, ranked: list[tuple[str, float]], base: float, title: str) -> Bars:
     """Return shares laid end to end, from what the network says of nothing to what it says of the example."""
     total = float(np.asarray(explanation.values[row], np.float64).sum())
     left = len(explanation.features) - len(ranked)
     if left > 0:
-        ranked = [*ranked, (f"{left} others", total - sum(value for _, value in ranked))]
+        ranked = [*ranked, (f"{left} other{'s' * (left > 1)}", total - sum(value for _, value in ranked))]
     names, values = zip(*ranked, strict=True)
     output = str(explanation.diagnostics.get("output", "value"))
     return Bars(title, f"{output}: {base:.3g} with all replaced, {base + total:.3g} with all there", tuple(names),
@@ -177,12 +187,16 @@ def _words(explanation: "Explanation", row: int, title: str) -> Words:
     weights = dict(zip(explanation.features, np.asarray(explanation.values[row], np.float64).tolist(), strict=True))
     largest = max(map(abs, weights.values()), default=0.0) or 1.0
     words = tuple(explanation.texts[row].split())
-    shares = [weights.get(word, weights.get(_bare(word), 0.0)) / largest for word in words]
+    shares = [_weight(word, weights) / largest for word in words]
     return Words(title, words, tuple(shares))
 
 
-def _bare(word: str) -> str:
-    return word.strip(".,;:!?\"'()[]").lower()
+def _weight(word: str, weights: Mapping[str, float]) -> float:
+    """Return the weight of what stands between two spaces: its own, or the largest of the words in it."""
+    from hashlens.explanations.perturbed import WORD
+
+    inside = [weights.get(part, weights.get(part.lower(), 0.0)) for part in WORD.findall(word)]
+    return weights[word] if word in weights else max(inside, key=abs, default=0.0)
 
 
 def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:

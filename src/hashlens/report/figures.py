@@ -71,11 +71,11 @@ class Bars:
             return [0.0] * len(values)
         return list(accumulate((value or 0.0 for value in values[:-1]), initial=self.start))
 
-    def span(self) -> tuple[float, float]:
-        """Return the ends of an axis for bars that begin where others end."""
+    def span(self, room: float = 0.16) -> tuple[float, float]:
+        """Return the ends of an axis for bars that begin where others end, a share left free at each."""
         ends = [end for _, values in self.groups for end in (*self.begins(values), sum(v or 0.0 for v in values)
                 + (self.start or 0.0))]  # fmt: skip
-        margin = 0.16 * ((max(ends) - min(ends)) or 1.0)
+        margin = room * ((max(ends) - min(ends)) or 1.0)
         return min(ends) - margin, max(ends) + margin
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PANEL = (5.2, 3.6)
 LONGEST = 36
 """Characters of a name beside a bar."""
+ROOM, WIDER = 0.16, 0.3
+"""Share of an axis left for the numbers at bars that go left, and where long names make it short."""
 LEGEND, BESIDE = 1.3, 2.6
 """Inches: width and height of a panel, the height of a legend below all, and the width of one beside many lines."""
 READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8, "fontsize": 9}
@@ -87,7 +89,7 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
         else:
             draw_regime_shares(axes, figure)
         title = plane_title(figure) if isinstance(figure, PlaneMap) else figure.title
-        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     if not planes:
         _keep_titles_inside(canvas, panels)
     if maps:
@@ -247,18 +249,20 @@ def _bars(axes: "Axes", figure: Bars) -> None:
                 figure.number.format(length), (beside, place), (-2 if left else 2, 0), textcoords="offset points",
                 va="center", ha="right" if left else "left", fontsize=8,
             )  # fmt: skip
-    axes.set_yticks(at + 0.4 - height / 2, list(map(_brief, figure.names)))
+    axes.set_yticks(at + 0.4 - height / 2, list(map(_brief, figure.names)), parse_math=False)
     axes.invert_yaxis()
-    axes.set_xlabel(figure.x_label)
+    # A long label goes on under the names.
+    axes.set_xlabel(figure.x_label, loc="center" if figure.start is None else "right")
+    room = ROOM if max(map(len, figure.names), default=0) <= LONGEST // 2 else WIDER
     lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
     reached = [end for group in figure.ends for ends in group if ends is not None for end in ends]
     if figure.start is not None:
-        _waterfall_axis(axes, figure)
+        _waterfall_axis(axes, figure, room)
         return
     # Bars that end left of 0 have their numbers there.
     least = min([0.0, *reached, *(lengths if figure.signed else ())])
     most = 1.12 * max([figure.reach, *lengths, *reached])
-    least -= 0.16 * (most - least) if figure.signed and least < 0 else 0.0
+    least -= room * (most - least) if figure.signed and least < 0 else 0.0
     axes.set_xlim(least, most if most > least else 1.0)
     if least < 0:
         axes.axvline(0, color="0.2", linewidth=0.8)
@@ -271,9 +275,9 @@ def _brief(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]} … {name[2 - LONGEST // 2 :]}"
 
 
-def _waterfall_axis(axes: "Axes", figure: Bars) -> None:
+def _waterfall_axis(axes: "Axes", figure: Bars, room: float) -> None:
     """Show where bars that begin where others end began and ended, and nothing else."""
-    low, high = figure.span()
+    low, high = figure.span(room)
     axes.set_xlim(low, high)
     for _, values in figure.groups:
         ends = (*figure.begins(values)[:1], sum(value or 0.0 for value in values) + (figure.start or 0.0))
