@@ -12,6 +12,7 @@ import torch
 import hashlens as hl
 from hashlens.audit.audit import Audit, audit
 from hashlens.errors import AuditError, HashlensError
+from hashlens.report.audit import audit_page
 from hashlens.result import Split
 
 LEAKED, WRONG = np.arange(0, 40, 2), np.arange(100, 130, 3)
@@ -57,7 +58,7 @@ def test_the_accuracy_is_the_networks_own_and_corrected_upwards_for_wrong_labels
     with torch.no_grad():
         right = (network(inputs).argmax(dim=1).numpy() == labels).mean()
     assert found.accuracy.reported.accuracy == pytest.approx(right)
-    assert found.accuracy.corrected.accuracy > right
+    assert found.accuracy.estimate.accuracy > right
     assert "Reported accuracy" in str(found)
 
 
@@ -154,6 +155,22 @@ def test_a_network_too_narrow_for_leaks_is_audited_without(planted):
     assert "no leaks were looked for" in found.notes[0]
     assert "leaks" not in found.parts
     assert "note: no leaks" in str(found)
+    assert "no search for leaks was possible" in found.headline
+    assert "without" not in found.headline
+    assert "Leaks could not be looked for" in found.findings
+
+
+def test_terminal_and_page_begin_with_one_headline_and_say_what_to_expect(found):
+    page = audit_page(found)
+    printed = " ".join(str(found).split())
+    assert page.verdict == found.headline == str(found.accuracy)
+    assert found.headline in printed
+    assert found.findings in printed
+    assert page.reason.startswith(found.findings)
+    novel = found.novel
+    said = f"{novel.novel} of 360 test examples are novel (at least 18 expected if all are of the known kind)"
+    assert said in found.findings
+    assert f"{novel.novel} of 360 examples novel; at least 18 expected" in printed
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Accuracy with and without what is wrong with a test set."""
 
+import json
+
 import numpy as np
 import pytest
 
-from hashlens.audit.audited_accuracy import audited_accuracy
+from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 
 
 def made(seed=0, n=4000):
@@ -18,27 +20,29 @@ def test_what_is_planted_is_taken_out():
     found = audited_accuracy(*made())
     assert found.reported.accuracy == pytest.approx(0.95 * (0.2 + 0.8 * 0.8), abs=0.02)
     assert found.steps[1].accuracy == pytest.approx(0.95 * 0.8, abs=0.02)
-    assert found.corrected.accuracy == pytest.approx(0.8, abs=0.02)
-    assert found.corrected.examples == pytest.approx(4000 * 0.8 * 0.95, rel=0.05)
+    assert found.estimate.accuracy == pytest.approx(0.8, abs=0.02)
+    assert found.estimate.examples == pytest.approx(4000 * 0.8 * 0.95, rel=0.05)
 
 
 def test_changes_add_up():
     found = audited_accuracy(*made(1))
-    assert sum(step.change for step in found.steps) == pytest.approx(found.corrected.accuracy - found.reported.accuracy)
+    assert sum(step.change for step in (*found.steps, found.estimate)) == pytest.approx(
+        found.estimate.accuracy - found.reported.accuracy
+    )
     assert found.reported.change == 0
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
     held = [
         low <= 0.8 <= high
-        for low, high in (audited_accuracy(*made(seed, 500), seed=seed).corrected.interval for seed in range(100))
+        for low, high in (audited_accuracy(*made(seed, 500), seed=seed).estimate.interval for seed in range(100))
     ]
     assert 0.86 <= np.mean(held) <= 1
 
 
 def test_the_interval_is_the_binomial_one_where_nothing_is_wrong():
     correct = np.arange(2000) < 1600
-    low, high = audited_accuracy(correct, np.zeros(2000, bool), np.zeros(2000)).corrected.interval
+    low, high = audited_accuracy(correct, np.zeros(2000, bool), np.zeros(2000)).estimate.interval
     width = 2 * 1.96 * np.sqrt(0.8 * 0.2 / 2000)
     assert high - low == pytest.approx(width, rel=0.1)
 
@@ -53,3 +57,39 @@ def test_a_change_is_surer_than_the_two_accuracies():
 def test_the_same_seed_gives_the_same_intervals():
     one, other = (audited_accuracy(*made(), seed=3).to_dict() for _ in range(2))
     assert one == other
+
+
+def test_the_headline_names_what_was_measured_and_what_was_not_done():
+    correct, leaked, wrong = made()
+    whole = audited_accuracy(correct, leaked, wrong)
+    unleaked, (low, high) = whole.steps[1].accuracy, whole.steps[1].interval
+    assert str(whole) == (
+        f"Reported accuracy {correct.mean():.2%}; without test data suspected as leaked {unleaked:.2%} "
+        f"({low:.2%} to {high:.2%}), labels taken as given"
+    )
+    bare = audited_accuracy(correct, None, wrong)
+    low, high = bare.reported.interval
+    assert str(bare) == (
+        f"Reported accuracy {correct.mean():.2%} ({low:.2%} to {high:.2%}); no search for leaks was possible, and "
+        "labels are taken as given"
+    )
+    assert bare.unleaked is None
+    assert [step.name for step in bare.steps] == ["all"]
+
+
+def test_that_no_leak_was_found_is_another_thing_than_that_none_was_looked_for():
+    correct, _, _ = made()
+    none = audited_accuracy(correct, np.zeros(len(correct), bool))
+    assert none.unleaked.accuracy == none.reported.accuracy
+    assert "without test data suspected as leaked" in str(none)
+    assert "no search" in str(audited_accuracy(correct))
+
+
+@pytest.mark.parametrize("searched", [True, False])
+def test_an_older_file_keeps_the_steps_that_ran_and_no_label_weighed_one(searched):
+    found = audited_accuracy(*made())
+    old = {"steps": [step.to_dict() for step in (*found.steps, found.estimate)], "level": 0.95}
+    read = AuditedAccuracy.from_dict(json.loads(json.dumps(old)), searched)
+    assert read.steps == found.steps[: 1 + searched]
+    assert read.estimate is None
+    assert AuditedAccuracy.from_dict(json.loads(json.dumps(found.to_dict())), True) == found

@@ -45,7 +45,7 @@ def test_accuracy_is_drawn_with_its_intervals():
     found = audited_accuracy(right, leaked, np.array([0.0, 0.0, 1.0, 0.0]))
     (figure,) = found.figures()
     assert isinstance(figure, Intervals)
-    assert figure.values == tuple(step.accuracy for step in found.steps)
+    assert figure.values == tuple(step.accuracy for step in (*found.steps, found.estimate))
     assert plotly(figure)["data"][0]["error_x"]["array"][0] == pytest.approx(found.steps[0].interval[1] - 0.75)
     in_both((figure,))
 

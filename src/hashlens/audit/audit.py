@@ -12,6 +12,7 @@ from rich.text import Text
 
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 from hashlens.audit.blind_spots import BlindSpots, blind_spots
+from hashlens.audit.headline import findings, headline, searched
 from hashlens.audit.label_issues import LabelIssues, label_issues
 from hashlens.audit.leaks import Leaks, leaks
 from hashlens.audit.novel_items import NovelItems
@@ -45,7 +46,8 @@ class Audit(Result):
     model : str
         Class of the network.
     accuracy : AuditedAccuracy
-        As reported, and on unleaked, correctly labelled test data.
+        As reported, on test data not suspected as leaked where leaks could be looked for, and an estimate of what it is
+        by right labels.
     leaks : Leaks or None
         Test examples that are near-duplicates of training examples; None where no layer tells examples apart.
     label_issues : Split of LabelIssues
@@ -151,12 +153,22 @@ class Audit(Result):
 
         return audit_figures(self)
 
+    @property
+    def headline(self) -> str:
+        """The accuracy that was measured, and what was not done: the first line of the page and of the terminal."""
+        return headline(self)
+
+    @property
+    def findings(self) -> str:
+        """What was found, each count beside how many were to be expected."""
+        return findings(self)
+
     def __rich__(self) -> RenderableType:
         notes = [f"note: {note}" for note in self.notes]
         issues = self.label_issues
         leaked = [] if self.leaks is None else [self.leaks]
         labels = [part for name in ("test", "train") for part in (Text(f"Labels of {name}"), getattr(issues, name))]
-        return Group(self.accuracy, *leaked, *labels, self.blind_spots, self.novel, *notes)
+        return Group(self.accuracy, Text(f"{self.findings}."), *leaked, *labels, self.blind_spots, self.novel, *notes)
 
 
 def audit(
@@ -237,8 +249,9 @@ def audit(
     correct = predicted == codes.test.labels
     wrong = np.zeros(len(correct))
     wrong[issues.rows] = issues.probability
-    suspected = np.zeros(len(correct), np.bool_)
-    if leaked is not None:
+    suspected = None
+    if leaked is not None and searched(leaked):
+        suspected = np.zeros(len(correct), np.bool_)
         suspected[leaked.suspected_rows] = True
     if unseen := unseen_classes(codes.train.labels, codes.test.labels, data.train.class_names):
         notes.append(unseen)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.audit.audit import Audit
-from hashlens.audit.audited_accuracy import AuditedAccuracy, Step
+from hashlens.audit.audited_accuracy import AuditedAccuracy
 from hashlens.audit.blind_spots import BlindSpots
 from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.layer_choice import LayerScore
@@ -136,7 +136,7 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
     unreached = {} if summary["novel"]["threshold"] is not None else {"threshold": float("inf")}
     return Audit(
         model=summary["model"],
-        accuracy=_accuracy(summary["accuracy"]),
+        accuracy=AuditedAccuracy.from_dict(summary["accuracy"], summary["leaks"] is not None),
         leaks=None if summary["leaks"] is None else _leaks(folder, summary, learnt, issues),
         label_issues=Split(learnt, issues),
         blind_spots=_part(BlindSpots, _columns(folder / "blind-spots.csv", text), summary["blind_spots"]),
@@ -208,16 +208,6 @@ def _layer(score: dict[str, Any]) -> LayerScore:
         ordinary=None if ordinary is None else OrdinaryRatios(ordinary["dimension"], ordinary["neighbours"]),
         reason=score["reason"],
     )
-
-
-def _accuracy(known: dict[str, Any]) -> AuditedAccuracy:
-    names = [field.name for field in fields(Step)]
-    steps = []
-    for step in known["steps"]:
-        given: dict[str, Any] = {name: step[name] for name in names}
-        intervals = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-        steps.append(Step(**(given | intervals)))
-    return AuditedAccuracy(tuple(steps), known["level"])
 
 
 def _provenance(known: dict[str, Any]) -> Provenance:

@@ -1,7 +1,7 @@
-"""Audited accuracy: what is left of a test accuracy without leaked examples and wrong labels."""
+"""Audited accuracy: what is left of a test accuracy without leaked examples, and with right labels by estimate."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,18 +50,22 @@ class Step(Result):
 
 @dataclass(frozen=True)
 class AuditedAccuracy(Result):
-    """Test accuracy as reported, without leaked examples, and with each label weighed by how likely it is right.
+    """Test accuracy as reported, without leaked examples where those were looked for, and an estimate beside it.
 
     Attributes
     ----------
     steps : tuple of Step
-        All test examples; those not suspected of being leaked; the same, weighed.
+        All test examples; and, where a search for leaks was possible, those not suspected of being leaked. Both by the
+        labels as given.
     level : float
         Of the intervals: bootstrap percentiles over the test examples, all steps on the same resamples.
+    estimate : Step or None
+        Of the last step, if all labels were right; None where it was not made.
     """
 
     steps: tuple[Step, ...]
     level: float = LEVEL
+    estimate: Step | None = None
 
     @property
     def reported(self) -> Step:
@@ -69,36 +73,56 @@ class AuditedAccuracy(Result):
         return self.steps[0]
 
     @property
-    def corrected(self) -> Step:
-        """On unleaked examples, with each label weighed."""
-        return self.steps[-1]
+    def unleaked(self) -> Step | None:
+        """On those that are not suspected of being leaked; None where leaks could not be looked for."""
+        return self.steps[1] if len(self.steps) > 1 else None
+
+    @property
+    def headline(self) -> str:
+        """What was measured, and on what; what was not done is in it too."""
+        reported, unleaked = self.reported, self.unleaked
+        if unleaked is None:
+            return (
+                f"Reported accuracy {_with_interval(reported)}; no search for leaks was possible, and labels are "
+                "taken as given"
+            )
+        return (
+            f"Reported accuracy {reported.accuracy:.2%}; without test data suspected as leaked "
+            f"{_with_interval(unleaked)}, labels taken as given"
+        )
 
     def __str__(self) -> str:
-        low, high = self.corrected.interval
-        return (
-            f"Reported accuracy {self.reported.accuracy:.2%}; on unleaked, correctly labelled test data "
-            f"{self.corrected.accuracy:.2%} ({low:.2%} to {high:.2%})"
-        )
+        return self.headline
+
+    @classmethod
+    def from_dict(cls, known: dict[str, Any], searched: bool) -> "AuditedAccuracy":
+        """Return the accuracy that :meth:`to_dict` wrote.
+
+        Parameters
+        ----------
+        known : dict
+            As JSON returns it. Older files hold three steps whatever was done, the last by labels weighed in a way that
+            is not used any more: it is left out, and the second with it if leaks were not looked for.
+        searched : bool
+            Whether leaks were looked for.
+        """
+        steps = tuple(_step(step) for step in known["steps"])
+        if "estimate" not in known:
+            return cls(steps[: 1 + searched], known["level"])
+        estimate = known["estimate"]
+        return cls(steps, known["level"], None if estimate is None else _step(estimate))
 
     def __rich__(self) -> Table:
-        rows = [
-            (
-                step.name,
-                f"{step.examples:,.0f}",
-                number(step.accuracy),
-                f"{step.interval[0]:.4f} to {step.interval[1]:.4f}",
-                "" if position == 0 else f"{step.change:+.4f}",
-                "" if position == 0 else f"{step.change_interval[0]:+.4f} to {step.change_interval[1]:+.4f}",
+        rows = [_row(step, first=at == 0) for at, step in enumerate(self.steps)]
+        note = f"Intervals: {self.level:.0%} of {RESAMPLES:,} resamples of the test examples."
+        if self.estimate is not None:
+            rows.append(_row(self.estimate))
+            note += (
+                " The last row is an estimate. Labels are judged with the help of the network, which calls more of its "
+                "own mistakes wrong labels than of its successes: it is rather too large than too small."
             )
-            for position, step in enumerate(self.steps)
-        ]
-        note = (
-            f"Intervals: {self.level:.0%} of {RESAMPLES:,} resamples of the test examples. Labels are judged with the "
-            "help of the network, which calls more of its own mistakes wrong labels than of its successes: the last "
-            "change is rather too large than too small."
-        )
         columns = ("test examples", "how many", "accuracy", "interval", "change", "interval of the change")
-        return table(str(self), columns, rows, note)
+        return table(self.headline, columns, rows, note)
 
     def figures(self) -> "tuple[Figure, ...]":
         """Return the accuracy after each step with its interval."""
@@ -108,7 +132,10 @@ class AuditedAccuracy(Result):
 
 
 def audited_accuracy(
-    correct: npt.NDArray[np.bool_], leaked: npt.NDArray[np.bool_], wrong: npt.NDArray[np.float64], seed: int = 0
+    correct: npt.NDArray[np.bool_],
+    leaked: npt.NDArray[np.bool_] | None = None,
+    wrong: npt.NDArray[np.float64] | None = None,
+    seed: int = 0,
 ) -> AuditedAccuracy:
     """Return the accuracy with and without what is wrong with a test set.
 
@@ -116,9 +143,10 @@ def audited_accuracy(
     ----------
     correct : numpy.ndarray
         bool ``(n,)``: whether the network gives the label.
-    leaked : numpy.ndarray
-        bool ``(n,)``: whether the example is suspected of being leaked; not all of them.
-    wrong : numpy.ndarray
+    leaked : numpy.ndarray, optional
+        bool ``(n,)``: whether the example is suspected of being leaked; not all of them. Leave it out where leaks could
+        not be looked for, which is another thing than that none were found.
+    wrong : numpy.ndarray, optional
         float64 ``(n,)``: probability that the label is wrong.
     seed : int
         Draws the resamples.
@@ -126,12 +154,19 @@ def audited_accuracy(
     Examples
     --------
     >>> right, leaked = np.array([True, True, False, True]), np.array([True, False, False, False])
-    >>> found = audited_accuracy(right, leaked, np.array([0.0, 0.0, 1.0, 0.0]))
+    >>> found = audited_accuracy(right, leaked)
     >>> [round(step.accuracy, 3) for step in found.steps]
-    [0.75, 0.667, 1.0]
+    [0.75, 0.667]
     """
-    weights = np.stack([np.ones(len(correct)), ~leaked, ~leaked * (1 - wrong)])
-    names = ("all", "not suspected as leaked", "the same, labels weighed by how likely they are right")
+    kept: list[npt.NDArray[Any]] = [np.ones(len(correct))]
+    names = ["all"]
+    if leaked is not None:
+        kept.append(~leaked)
+        names.append("not suspected as leaked")
+    if wrong is not None:
+        kept.append(kept[-1] * (1 - wrong))
+        names.append("the same, if all labels were right (an estimate)")
+    weights = np.stack(kept)
     table = np.concatenate([weights, weights * correct]).T
     generator = numpy_generator(seed, "audited_accuracy")
     even = np.full(len(correct), 1 / len(correct))
@@ -142,12 +177,12 @@ def audited_accuracy(
     resampled = _accuracies(np.concatenate(draws))
     found = _accuracies(table.sum(axis=0)[None])[0]
     changes, moved = np.diff(found, prepend=found[:1]), np.diff(resampled, prepend=resampled[:, :1], axis=1)
-    steps = [
+    steps = tuple(
         Step(name, float(weights[at].sum()), float(found[at]), _interval(resampled[:, at]), float(changes[at]),
              _interval(moved[:, at]))
         for at, name in enumerate(names)
-    ]  # fmt: skip
-    return AuditedAccuracy(tuple(steps))
+    )  # fmt: skip
+    return AuditedAccuracy(steps) if wrong is None else AuditedAccuracy(steps[:-1], estimate=steps[-1])
 
 
 def _accuracies(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -160,3 +195,27 @@ def _accuracies(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _interval(values: npt.NDArray[np.float64]) -> Interval:
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def _with_interval(step: Step) -> str:
+    low, high = step.interval
+    return f"{step.accuracy:.2%} ({low:.2%} to {high:.2%})"
+
+
+def _row(step: Step, first: bool = False) -> tuple[str, ...]:
+    """Return the row of a step, with no change where it is the first."""
+    change, (low, high) = step.change, step.change_interval
+    return (
+        step.name,
+        f"{step.examples:,.0f}",
+        number(step.accuracy),
+        f"{step.interval[0]:.4f} to {step.interval[1]:.4f}",
+        "" if first else f"{change:+.4f}",
+        "" if first else f"{low:+.4f} to {high:+.4f}",
+    )
+
+
+def _step(known: dict[str, Any]) -> Step:
+    values: dict[str, Any] = {field.name: known[field.name] for field in fields(Step)}
+    intervals = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Step(**(values | intervals))

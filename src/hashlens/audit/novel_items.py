@@ -51,11 +51,22 @@ class NovelItems(Ranked):
         """How many examples are called novel: the first ones."""
         return int((self.scores > self.threshold).sum())
 
+    @property
+    def expected(self) -> float:
+        """How many would be called novel if all of them were of the known kind."""
+        return len(self) * self.false_alarm_rate if np.isfinite(self.threshold) else 0.0
+
+    @property
+    def chance(self) -> str:
+        """How many to expect if none is of another kind, in words."""
+        held_out = "held-out" in self.calibration
+        return f"{'about' if held_out else 'at least'} {self.expected:,.0f} expected if all are of the known kind"
+
     def _known(self) -> dict[str, Column | None]:
         return {"score": self.scores, "p_value": self.p_values, "novel": self.scores > self.threshold}
 
     def __rich__(self) -> Table:
-        title = f"{self.novel:,} of {len(self):,} examples novel"
+        title = f"{self.novel:,} of {len(self):,} examples novel; {self.chance}"
         note = (
             f"Novel: a score above {self.threshold:.4g}, which at most {self.false_alarm_rate:.3g} of known examples "
             f"reach; set on {self.calibration}."

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from hashlens.audit.audit import Audit
+from hashlens.audit.headline import findings, headline
 from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.layer_choice import scores_table
 from hashlens.audit.leaks import Leaks
@@ -32,8 +33,8 @@ def audit_page(audit: Audit) -> Page:
     return Page(
         f"{audit.model}: its test accuracy, audited",
         f"train {train.data}, test {test.data}",
-        str(audit.accuracy),
-        _reason(audit),
+        headline(audit),
+        f"{findings(audit)}. Tick what you have looked at: the bar at the foot exports it as CSV, with rows and ids.",
         (
             Section("Accuracy", (*charts(accuracy_figures(audit.accuracy)), by_cause)),
             _leak_section(audit, sprite),
@@ -46,22 +47,6 @@ def audit_page(audit: Audit) -> Page:
         (*audit.label_issues.test.notes, *audit.label_issues.train.notes, *audit.notes),
         audit.command,
         sprite,
-    )
-
-
-def _reason(audit: Audit) -> str:
-    found, issues = audit.leaks, audit.label_issues.test
-    leaked = (
-        "Leaks could not be looked for (see the notes)"
-        if found is None
-        else f"{found.suspected:,} test examples are suspected near-duplicates of training examples "
-        f"({found.expected_false:g} expected by chance)"
-    )
-    return (
-        f"{leaked}; {issues.likely:,} of {len(issues):,} test labels are rather wrong than right; "
-        f"{audit.blind_spots.blind:,} of {len(audit.blind_spots):,} mistakes are blind spots; "
-        f"{audit.novel.novel:,} test examples are novel. Tick what you have looked at: the bar at the foot exports it "
-        "as CSV, with rows and ids."
     )
 
 
@@ -127,8 +112,8 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
     return Section(
         "Novel examples",
         (novel_gallery(novel, audit, sprite), *charts(novel_figures(novel)), ranked),
-        f"Test examples unlike all training examples of the class that they were taken for; "
-        f"{novel.false_alarm_rate:.0%} of ordinary ones would be called novel too.",
+        f"Test examples unlike all training examples of the class that they were taken for: {novel.novel:,} of "
+        f"{len(novel):,}, and {novel.chance}.",
     )
 
 

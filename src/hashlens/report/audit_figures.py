@@ -41,7 +41,7 @@ def audit_figures(audit: Audit) -> tuple[Figure, ...]:
 
 def accuracy_figures(accuracy: AuditedAccuracy) -> tuple[Figure, ...]:
     """Return the accuracy after each step with its interval."""
-    steps = accuracy.steps
+    steps = (*accuracy.steps, *([] if accuracy.estimate is None else [accuracy.estimate]))
     return (
         Intervals(
             f"Accuracy, with {accuracy.level:.0%} intervals",

@@ -112,7 +112,8 @@ def _accuracy(body: dict[str, Any]) -> Result:
     """Return the accuracy, which is all that the JSON of an audit tells without the rankings."""
     from hashlens.audit.audited_accuracy import AuditedAccuracy
 
-    return rebuilt(AuditedAccuracy, body.get("accuracy"), "accuracy")  # type: ignore[no-any-return]
+    rebuilt(AuditedAccuracy, body.get("accuracy"), "accuracy")  # says what is wrong, if something is
+    return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
 
 
 def _explanation(body: dict[str, Any]) -> Result:
