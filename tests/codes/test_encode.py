@@ -8,6 +8,7 @@ from torch import nn
 
 import hashlens as hl
 from hashlens.codes.fingerprint import hash_rows, hash_rows_torch
+from hashlens.data.examples import ArrayExamples
 from hashlens.errors import CodesError, DataError, DeviceError, HashlensError, ModelError, OutputError
 
 from .test_capture import Net, examples, make
@@ -21,6 +22,11 @@ class Conv(nn.Module):
 
     def forward(self, x):
         return self.head(self.body(x))
+
+
+class Small(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 1), nn.ReLU())
 
 
 def images(n=20):
@@ -233,3 +239,43 @@ def test_an_existing_folder_is_refused_before_the_work(tmp_path):
     (tmp_path / "codes").mkdir()
     with pytest.raises(OutputError, match="exists already"):
         hl.encode(Net(), examples(), out=tmp_path / "codes")
+
+
+def test_equal_inputs_have_equal_digests_whatever_the_network():
+    given = images()
+    given[7] = given[2]
+    codes = hl.encode(make(Conv), given, batch_size=3)
+    other = hl.encode(make(Small), given.double())
+    assert codes.input_digests.shape == (20, 16)
+    assert np.array_equal(codes.input_digests, other.input_digests)
+    groups = np.unique(codes.input_digests, axis=0, return_inverse=True)[1]
+    assert groups[7] == groups[2]
+    assert len(set(groups.tolist())) == 19
+    assert codes.provenance.images
+
+
+def test_digests_go_with_the_rows(tmp_path):
+    codes = hl.encode(make(Conv), images(), batch_size=6, out=tmp_path / "codes")
+    whole = hl.encode(make(Conv), images()).input_digests
+    assert np.array_equal(codes.input_digests, whole)
+    assert np.array_equal(codes[[3, 1]].input_digests, whole[[3, 1]])
+    assert np.array_equal(codes.layer("body.1").sample_bits(9).input_digests, whole)
+    assert np.array_equal(hl.concatenate([codes[:4], codes[9:]]).input_digests, np.delete(whole, slice(4, 9), 0))
+    assert np.array_equal(hl.Codes.load(codes[5:].save(tmp_path / "few")).input_digests, whole[5:])
+    index = hl.Index(codes)
+    index.save(tmp_path / "index")
+    assert np.array_equal(hl.Codes.load(tmp_path / "index" / "codes").input_digests, whole)
+
+
+def test_scaled_images_are_digested_as_the_network_gets_them():
+    pixels = (images() * 255).to(torch.uint8)
+    scaled = hl.encode(make(Conv), ArrayExamples(pixels, None, np.arange(20), scale=1 / 255))
+    assert np.array_equal(scaled.input_digests, hl.encode(make(Conv), pixels.float().mul(1 / 255)).input_digests)
+
+
+def test_where_inputs_cannot_be_told_from_other_things_there_are_no_digests():
+    loader = torch.utils.data.DataLoader(
+        [(image, label, name) for image, label, name in zip(images(), LABELS, range(20), strict=True)], 5
+    )
+    assert hl.encode(make(Conv), loader).input_digests is not None
+    assert hl.encode(make(Conv), loader, forward=lambda net, batch: net(batch[0])).input_digests is None

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -168,3 +169,20 @@ def test_an_unwritable_place(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         two_layers()[0].save(tmp_path / "file" / "codes")
+
+
+def test_folders_from_before_digests_open_without(tmp_path):
+    codes, _ = two_layers()
+    digests = np.random.default_rng(0).integers(256, size=(len(codes), 16), dtype=np.uint8)
+    folder = replace(codes, input_digests=digests).save(tmp_path / "new")
+    assert np.array_equal(Codes.load(folder).input_digests, digests)
+    assert pd.read_parquet(folder / "rows.parquet")["input_digest"][3] == digests[3].tobytes()
+    old = codes.save(tmp_path / "old")
+    assert list(pd.read_parquet(old / "rows.parquet")) == ["id", "label", "fingerprint"]
+    assert Codes.load(old).input_digests is None
+
+
+@pytest.mark.parametrize("digests", [np.zeros((3, 16), np.uint8), np.zeros((20, 16)), np.zeros((20, 8), np.uint8)])
+def test_digests_that_do_not_fit_are_refused(digests):
+    with pytest.raises(CodesError, match="input_digests must"):
+        replace(two_layers()[0][:20], input_digests=digests)

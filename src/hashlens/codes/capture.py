@@ -23,6 +23,7 @@ from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import ACTIVATION_NAMES, layer_name
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
+from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
 
 Tensor = torch.Tensor
@@ -30,13 +31,14 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class CapturedBatch:
-    """What one batch gave: packed rows (a tensor on an accelerator) laid out as `layers`, channel values, output."""
+    """What one batch gave: packed rows (a tensor on an accelerator) laid out as `layers`, values, output, digests."""
 
     packed: Packed | Tensor
     values: npt.NDArray[np.float32] | None
     layers: tuple[Layer, ...]
     output: Any
     penultimate: Tensor | None
+    digests: Digests | None = None
 
 
 class Capture:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_each_layer, sample_positions, widen
 from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
 from hashlens.codes.provenance import Provenance
+from hashlens.data.input_digests import DIGEST_BYTES, Digests
 from hashlens.errors import CodesError, nearest
 
 CHUNK_BYTES = 1 << 26
@@ -37,6 +38,9 @@ class Codes:
     values : numpy.ndarray or None
         float32 ``(n, channels)``, with ``granularity="channel"`` only: each channel's activation summed over space,
         layers in order.
+    input_digests : numpy.ndarray or None
+        uint8 ``(n, 16)``: xxh3-128 of each input as the network received it, so that equal inputs are found whatever
+        the network (:func:`hashlens.data.input_digests.input_digests`). None where they are not known.
     """
 
     packed: Packed
@@ -45,6 +49,7 @@ class Codes:
     ids: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.int64))
     provenance: Provenance = field(default_factory=Provenance)
     values: npt.NDArray[np.float32] | None = None
+    input_digests: Digests | None = None
 
     def __post_init__(self) -> None:
         if len(self.ids) == 0:
@@ -55,7 +60,13 @@ class Codes:
                 f"packed codes must be uint8 (n, {width}) for these layers, "
                 f"received {self.packed.dtype} {self.packed.shape}"
             )
-        for what, got in (("labels", self.labels), ("ids", self.ids), ("values", self.values)):
+        digests = self.input_digests
+        if digests is not None and (digests.dtype != np.uint8 or digests.shape[1:] != (DIGEST_BYTES,)):
+            raise CodesError(
+                f"input_digests must be uint8 (n, {DIGEST_BYTES}), received {digests.dtype} {digests.shape}"
+            )
+        rows = (("labels", self.labels), ("ids", self.ids), ("values", self.values), ("input_digests", digests))
+        for what, got in rows:
             if got is not None and len(got) != len(self.packed):
                 raise CodesError(f"{what} must have one entry for each of the {len(self.packed)} rows, got {len(got)}")
 
@@ -116,6 +127,7 @@ class Codes:
             labels=None if self.labels is None else self.labels[chosen],
             ids=self.ids[chosen],
             values=None if self.values is None else self.values[chosen],
+            input_digests=None if self.input_digests is None else self.input_digests[chosen],
         )
 
     def layer(self, name: str) -> "Codes":
@@ -292,10 +304,12 @@ def concatenate(codes: Sequence[Codes]) -> Codes:
     first = codes[0]
     labelled = [part.labels for part in codes if part.labels is not None]
     valued = [part.values for part in codes if part.values is not None]
+    digests = [part.input_digests for part in codes if part.input_digests is not None]
     return replace(
         first,
         packed=np.concatenate([part.packed for part in codes]),
         labels=np.concatenate(labelled) if len(labelled) == len(codes) else None,
         ids=np.concatenate([part.ids for part in codes]),
         values=np.concatenate(valued) if len(valued) == len(codes) else None,
+        input_digests=np.concatenate(digests) if len(digests) == len(codes) else None,
     )

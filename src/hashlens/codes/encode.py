@@ -17,6 +17,7 @@ from hashlens.codes.packing import Packed
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reader, Reading
 from hashlens.codes.store import CodesWriter
 from hashlens.data.examples import Batch
+from hashlens.data.input_digests import Digests
 from hashlens.errors import CodesError
 
 
@@ -89,7 +90,7 @@ def encode(
     Returns
     -------
     Codes
-        uint8 rows of packed bits with layers, labels, ids and provenance.
+        uint8 rows of packed bits with layers, labels, ids, provenance, and a digest of each input.
 
     Raises
     ------
@@ -122,6 +123,7 @@ class CodeRows:
         self.labels: list[npt.NDArray[np.int64]] = []
         self.ids: list[npt.NDArray[Any]] = []
         self.values: list[npt.NDArray[np.float32]] = []
+        self.digests: list[Digests] = []
 
     def append(self, batch: Batch, captured: CapturedBatch, choice: BitChoice | None = None) -> None:
         """Take the rows of one batch, or the bits of them that are chosen."""
@@ -132,6 +134,8 @@ class CodeRows:
             self.labels.append(labels)
         if captured.values is not None:
             self.values.append(captured.values)
+        if captured.digests is not None:
+            self.digests.append(captured.digests)
 
     def codes(self, reader: Reader, choice: BitChoice | None = None) -> Codes:
         """Return all rows as codes."""
@@ -148,13 +152,15 @@ class CodeRows:
             ids=np.concatenate(self.ids),
             provenance=provenance,
             values=np.concatenate(self.values) if self.values else None,
+            input_digests=np.concatenate(self.digests) if len(self.digests) == len(rows) else None,
         )
 
 
 def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Reading, overwrite: bool) -> Codes:
     with CodesWriter(out, overwrite) as writer, Reader(model, data, reading) as reader:
         for batch, captured in reader:
-            writer.append(host(captured.packed), batch_labels(batch), batch.ids, captured.values)
+            labels = batch_labels(batch)
+            writer.append(host(captured.packed), labels, batch.ids, captured.values, captured.digests)
             if reader.capture.layout.varying:
                 raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
         writer.finish(reader.capture.layers, reader.provenance())
@@ -209,7 +215,7 @@ def fingerprint(
     Fingerprints
         uint64 ``(n, 2)`` with labels, ids and provenance.
     """
-    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
+    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, digests=False)
     rows, ids, labels = HashRows(padded=mask is not None), [], []
     with Reader(model, data, reading) as reader:
         for batch, captured in reader:

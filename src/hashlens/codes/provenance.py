@@ -10,6 +10,7 @@ class Provenance:
     """The network, data and machine that codes were read from.
 
     Floating point is not the same in every batch, dtype and device, so all of them are part of a code's origin.
+    `images` says whether inputs came as images: ``(channels, height, width)`` with 1, 3 or 4 channels.
     """
 
     model: str = "bits"
@@ -24,6 +25,7 @@ class Provenance:
     batch_size: int = 0
     threads: int = 0
     seed: int = 0
+    images: bool = False
     sampled_from: int | None = None
     ignored: tuple[str, ...] = ()
     torch_version: str = ""

@@ -15,6 +15,7 @@ from hashlens.codes.capture import Capture, CapturedBatch
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
 from hashlens.codes.provenance import Provenance
 from hashlens.data.examples import Batch, Examples
+from hashlens.data.input_digests import Digests, are_images, input_digests
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
 from hashlens.errors import CodesError, DataError
@@ -42,6 +43,7 @@ class Reading:
     gates: Gates = "activations"
     penultimate: bool = False
     per_layer: bool = False
+    digests: bool = True
 
     def __post_init__(self) -> None:
         for what, value, allowed in (
@@ -75,6 +77,7 @@ class Reader:
         self.examples: Examples = load_data(data)
         self.sampled_from: int | None = None
         self.largest_batch = 0
+        self.images = False
         model = unwrap(model)
         parameter = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
         self.dtype = None if parameter is None else parameter.dtype
@@ -106,6 +109,7 @@ class Reader:
         first = next(batches, None)
         if first is None or len(first) == 0:
             raise DataError(f"{self.examples.name}: no examples to encode; the data set is empty")
+        self.images = are_images(first.inputs)
         self._probe(first)
         if reading.bits is not None:
             self._choose_bits(first, reading.bits)
@@ -148,11 +152,20 @@ class Reader:
         if self.reading.mask is not None:
             mask = _mask(self.reading.mask, batch.given)
         inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
+        digests = self._digests(batch, mask) if self.reading.digests else None
         padding = (self.static_batch or size) - size
         if padding > 0:
             inputs = _padded(inputs, size, padding)
         captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
-        return captured if padding <= 0 else _first_rows(captured, size)
+        captured = captured if padding <= 0 else _first_rows(captured, size)
+        return replace(captured, digests=digests)
+
+    def _digests(self, batch: Batch, mask: torch.Tensor | None) -> Digests | None:
+        """Return the digest of each input in the dtype that the network receives."""
+        given, forward = batch.given, self.reading.forward
+        if forward and isinstance(given, (tuple, list)) and len(given) > 2:
+            return None  # What stands behind inputs and labels may be inputs too, or names and numbers of rows.
+        return input_digests(batch.inputs, len(batch), mask, None if forward else self.dtype)
 
     def provenance(self) -> Provenance:
         """Return where the codes read so far come from."""
@@ -170,6 +183,7 @@ class Reader:
             batch_size=self.largest_batch,
             threads=torch.get_num_threads(),
             seed=reading.seed,
+            images=self.images,
             sampled_from=self.sampled_from,
             ignored=tuple(self.capture.layout.ignored),
             torch_version=torch.__version__,

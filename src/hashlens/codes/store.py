@@ -4,7 +4,7 @@
 
     manifest.json     schema version, layers, provenance, size and xxh3-128 of every other file
     bits.npy          uint8 (n, row_bytes): one memory map, which FAISS searches without a copy
-    rows.parquet      id, label, fingerprint (16 bytes)
+    rows.parquet      id, label, fingerprint (16 bytes); input_digest (16 bytes) where inputs are known
     positions.npy     int64, the bits kept of each sampled layer, one layer after the other (sampled codes only)
     values.npy        float32 (n, channels) (channel granularity only)
 
@@ -25,6 +25,7 @@ from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
+from hashlens.data.input_digests import DIGEST_BYTES, Digests
 from hashlens.errors import CodesError
 from hashlens.files import output_path, written_whole
 from hashlens.manifest import FolderKind
@@ -92,6 +93,7 @@ class CodesWriter:
         self._labels: list[npt.NDArray[np.int64]] = []
         self._ids: list[npt.NDArray[Any]] = []
         self._fingerprints: list[npt.NDArray[np.uint64]] = []
+        self._digests: list[Digests] = []
 
     def __enter__(self) -> "CodesWriter":
         self._folder = self._whole.__enter__()
@@ -118,6 +120,7 @@ class CodesWriter:
         labels: npt.NDArray[np.int64] | None,
         ids: npt.NDArray[Any],
         values: npt.NDArray[np.float32] | None = None,
+        digests: Digests | None = None,
     ) -> None:
         """Write some rows, in the layout of :class:`~hashlens.Codes`."""
         self._bits.append(packed)
@@ -125,6 +128,8 @@ class CodesWriter:
         self._ids.append(ids)
         if labels is not None:
             self._labels.append(labels)
+        if digests is not None:
+            self._digests.append(digests)
         if values is not None:
             if self._values is None:
                 self._values = GrowingArray(self._folder / "values.npy")
@@ -137,7 +142,8 @@ class CodesWriter:
             self._values.close()
         ids = np.concatenate(self._ids)
         labels = np.concatenate(self._labels) if self._labels else None
-        _write_rows(self._folder / "rows.parquet", ids, labels, np.concatenate(self._fingerprints))
+        digests = np.concatenate(self._digests) if len(self._digests) == len(self._ids) else None
+        _write_rows(self._folder / "rows.parquet", ids, labels, np.concatenate(self._fingerprints), digests)
         sampled = [layer.positions for layer in layers if layer.positions is not None]
         if sampled:
             np.save(self._folder / "positions.npy", np.concatenate(sampled))
@@ -151,16 +157,27 @@ def _layer_record(layer: Layer) -> dict[str, Any]:
 
 
 def _write_rows(
-    path: Path, ids: npt.NDArray[Any], labels: npt.NDArray[np.int64] | None, fingerprints: npt.NDArray[np.uint64]
+    path: Path,
+    ids: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64] | None,
+    fingerprints: npt.NDArray[np.uint64],
+    digests: Digests | None,
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    column = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(16), len(fingerprints), [None, pa.py_buffer(np.ascontiguousarray(fingerprints))]
-    )
     none = pa.nulls(len(ids), pa.int64())
-    pq.write_table(pa.table({"id": ids, "label": none if labels is None else labels, "fingerprint": column}), path)
+    columns = {"id": ids, "label": none if labels is None else labels, "fingerprint": _of_16_bytes(fingerprints)}
+    if digests is not None:
+        columns["input_digest"] = _of_16_bytes(digests)
+    pq.write_table(pa.table(columns), path)
+
+
+def _of_16_bytes(rows: npt.NDArray[Any]) -> Any:
+    import pyarrow as pa
+
+    buffer = pa.py_buffer(np.ascontiguousarray(rows))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(DIGEST_BYTES), len(rows), [None, buffer])
 
 
 def save_codes(codes: Codes, path: str | Path, overwrite: bool = False) -> Path:
@@ -169,7 +186,7 @@ def save_codes(codes: Codes, path: str | Path, overwrite: bool = False) -> Path:
     with CodesWriter(path, overwrite) as writer:
         for start in range(0, max(1, len(codes)), step):
             part = codes[start : start + step]
-            writer.append(part.packed, part.labels, part.ids, part.values)
+            writer.append(part.packed, part.labels, part.ids, part.values, part.input_digests)
         writer.finish(codes.layers, codes.provenance)
     return Path(path)
 
@@ -186,7 +203,9 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
 
     packed: Packed = np.load(folder / "bits.npy", mmap_mode="r" if manifest["rows"] else None)
     with pq.ParquetFile(folder / "rows.parquet") as file:
-        rows = file.read(columns=["id", "label"], use_threads=False)
+        columns = [name for name in ("id", "label", "input_digest") if name in file.schema_arrow.names]
+        rows = file.read(columns=columns, use_threads=False)
+        digests = _digests(rows["input_digest"]) if "input_digest" in columns else None
     # Otherwise the pool keeps what decoding took, more than ids and labels take; threads would free theirs too late.
     pa.default_memory_pool().release_unused()
     label = rows["label"]
@@ -215,7 +234,15 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
         ids=rows["id"].to_numpy(),
         provenance=Provenance(**provenance),
         values=values,
+        input_digests=digests,
     )
+
+
+def _digests(column: Any) -> Digests:
+    joined = b"".join(
+        part.buffers()[1][DIGEST_BYTES * part.offset :][: DIGEST_BYTES * len(part)] for part in column.chunks
+    )
+    return np.frombuffer(joined, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def export_codes(codes: Codes, path: str | Path, packed: bool = True) -> Path:

@@ -13,6 +13,7 @@ from hashlens.codes.codes import Codes, concatenate, require_same_code
 from hashlens.codes.globs import selected
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import Packed, packed_bytes
+from hashlens.data.input_digests import Digests
 from hashlens.errors import IndexFault, nearest
 
 BLOCK_BYTES = 1 << 24
@@ -73,6 +74,12 @@ class Rows:
     def labels(self) -> npt.NDArray[np.int64] | None:
         """int64 ``(n,)``, None unless every part has labels."""
         known = [part.labels for part in self.parts if part.labels is not None]
+        return np.concatenate(known) if len(known) == len(self.parts) else None
+
+    @cached_property
+    def input_digests(self) -> Digests | None:
+        """uint8 ``(n, 16)``, None unless every part has them."""
+        known = [part.input_digests for part in self.parts if part.input_digests is not None]
         return np.concatenate(known) if len(known) == len(self.parts) else None
 
     @property

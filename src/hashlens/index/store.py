@@ -64,11 +64,16 @@ def load_index(path: str | Path, verify: bool = True) -> tuple[Rows, str, Search
 
 
 def _write_rows(rows: Rows, folder: Path) -> None:
-    labels, ids = rows.labels, rows.ids
+    labels, ids, digests = rows.labels, rows.ids, rows.input_digests
     with CodesWriter(folder) as writer:
         if len(rows) == 0:
-            writer.append(rows.layout.packed, labels, ids)
+            writer.append(rows.layout.packed, labels, ids, digests=digests)
         for first, block in rows.blocks():
             place = slice(first, first + len(block))
-            writer.append(block, None if labels is None else labels[place], ids[place])
+            writer.append(
+                block,
+                None if labels is None else labels[place],
+                ids[place],
+                digests=None if digests is None else digests[place],
+            )
         writer.finish(rows.layers, rows.parts[0].provenance)
