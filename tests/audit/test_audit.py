@@ -11,6 +11,7 @@ import torch
 
 import hashlens as hl
 from hashlens.audit.audit import Audit, audit
+from hashlens.audit.headline import findings
 from hashlens.errors import AuditError, HashlensError
 from hashlens.report.audit import audit_page
 from hashlens.result import Split
@@ -196,3 +197,25 @@ def test_what_cannot_be_audited_is_one_line(network, planted, case, says):
     with pytest.raises(HashlensError, match=says) as caught:
         audit(model, train, test)
     assert "\n" not in str(caught.value)
+
+
+def test_exact_copies_of_a_table_stand_beside_the_rate_and_leave_the_headline_on_request(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = generator.integers(9, size=(900, 4)).astype(np.float32)
+    labels = (rows.sum(axis=1) > 16).astype(np.int64)
+    data = (rows[:600], labels[:600]), (rows[600:], labels[600:])
+    network = hl.train("mlp", data[0], recipe="figures", epochs=5, width=128, seed=0).network
+    known = set(map(tuple, rows[:600].tolist()))
+    copies = [at for at, row in enumerate(rows[600:].tolist()) if tuple(row) in known]
+    counted = audit(network, *data)
+    assert counted.leaks.copies.rows.tolist() == copies
+    assert not set(copies) & set(counted.leaks.suspected_rows.tolist())
+    assert f"{len(copies)} test examples equal a training example exactly, where" in findings(counted)
+    without = audit(network, *data, suspect_copies=True)
+    assert set(copies) <= set(without.leaks.suspected_rows.tolist())
+    assert f"{len(copies)} of them equal a training example exactly" in findings(without)
+    assert without.accuracy.steps[1].examples <= 300 - len(copies)
+    assert without.command.endswith("suspect_copies=True)")
+    loaded = Audit.load(counted.to_csv(tmp_path / "tables"))
+    assert str(loaded.leaks.copies) == str(counted.leaks.copies)
+    assert np.array_equal(loaded.leaks.suspected_rows, counted.leaks.suspected_rows)

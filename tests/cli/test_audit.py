@@ -46,3 +46,12 @@ def test_nothing_is_overwritten_without_force(network, tmp_path, capsys):
     page.write_text("mine")
     assert run(["audit", network, "--data", "digits#train", "--test", "digits#test", "--html", str(page)]) == 2
     assert page.read_text() == "mine"
+
+
+def test_exact_copies_are_suspected_or_kept_as_wished(network, tmp_path):
+    numbers = tmp_path / "audit.json"
+    line = ["audit", network, "--data", "digits#train", "--test", "digits#test", "--json", str(numbers)]
+    assert run([*line, "--keep-copies"]) == 0
+    told = json.loads(numbers.read_text())
+    assert told["leaks"]["copies"]["suspected"] is False
+    assert "--keep-copies" in told["command"]

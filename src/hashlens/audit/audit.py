@@ -181,6 +181,7 @@ def audit(
     device: str | torch.device | None = None,
     batch_size: int = 64,
     forward: Any = None,
+    suspect_copies: bool | None = None,
 ) -> Audit:
     """Look for what is wrong with a test accuracy: leaked examples, wrong labels, blind spots, novel examples.
 
@@ -203,6 +204,9 @@ def audit(
         Examples a forward pass.
     forward : callable, optional
         As in :func:`hashlens.encode`.
+    suspect_copies : bool, optional
+        Whether test inputs that equal a training input are suspected, as in :func:`hashlens.leaks`: by default always
+        for images, and for tables and texts where equal rows are no ordinary thing.
 
     Returns
     -------
@@ -233,7 +237,7 @@ def audit(
         advance("leaks")
         codes = train_and_test(seen.train.codes, seen.test.codes)
         _require_labels(codes)
-        leaked, notes = _leaks(codes, seed)
+        leaked, notes = _leaks(codes, seed, suspect_copies)
         advance("labels of test")
         issues = label_issues(codes.test, reference=codes.train, probabilities=seen.test.probabilities, k=NEIGHBOURS)
         advance("labels of train")
@@ -253,6 +257,11 @@ def audit(
     if leaked is not None and searched(leaked):
         suspected = np.zeros(len(correct), np.bool_)
         suspected[leaked.suspected_rows] = True
+        if suspected.all():
+            raise AuditError(
+                f"all {len(suspected):,} test examples are suspected as leaked, which leaves none to measure on: "
+                "give a test set that is not in train, or suspect_copies=False"
+            )
     if unseen := unseen_classes(codes.train.labels, codes.test.labels, data.train.class_names):
         notes.append(unseen)
     return Audit(
@@ -265,16 +274,24 @@ def audit(
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
         class_names=data.train.class_names or (),
-        command=_call(train, test, layers, seed, batch_size),
+        command=_call(train, test, layers, seed, batch_size, suspect_copies),
         data=data,
     )
 
 
-def _call(train: Any, test: Any, layers: str | Sequence[str] | None, seed: int, batch_size: int) -> str:
+def _call(
+    train: Any,
+    test: Any,
+    layers: str | Sequence[str] | None,
+    seed: int,
+    batch_size: int,
+    suspect_copies: bool | None,
+) -> str:
     """Return the call as a line to type again; what is no text goes by the name of its argument."""
     sources = [repr(source) if isinstance(source, str) else name for name, source in (("train", train), ("test", test))]
     chosen = "" if layers is None else f", layers={layers!r}"
-    return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size})"
+    copies = "" if suspect_copies is None else f", suspect_copies={suspect_copies}"
+    return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size}{copies})"
 
 
 def _require_labels(codes: Split[Codes]) -> None:
@@ -283,10 +300,10 @@ def _require_labels(codes: Split[Codes]) -> None:
             raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
 
 
-def _leaks(codes: Split[Codes], seed: int) -> tuple[Leaks | None, list[str]]:
+def _leaks(codes: Split[Codes], seed: int, suspect_copies: bool | None) -> tuple[Leaks | None, list[str]]:
     """Return the leaks, or what keeps them from being found in a note."""
     try:
-        return leaks(codes.train, codes.test, seed=seed), []
+        return leaks(codes.train, codes.test, seed=seed, suspect_copies=suspect_copies), []
     except AuditError as error:
         return None, [f"no leaks were looked for: {error}"]
 

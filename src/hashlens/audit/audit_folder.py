@@ -22,6 +22,7 @@ import numpy.typing as npt
 from hashlens.audit.audit import Audit
 from hashlens.audit.audited_accuracy import AuditedAccuracy
 from hashlens.audit.blind_spots import BlindSpots
+from hashlens.audit.exact_copies import ExactCopies
 from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.layer_choice import LayerScore
 from hashlens.audit.leaks import LeakGroup, Leaks
@@ -188,6 +189,10 @@ def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: L
     ids = {"train": _by_row(learnt), "test": _by_row(issues)}
     groups = [Split(*(np.array(group[name], np.int64) for name in ("train", "test"))) for group in known.pop("groups")]
     known["layers"] = [_layer(score) for score in known["layers"]]
+    if copies := known.pop("copies", None):
+        held = {field.name: copies[field.name] for field in fields(ExactCopies)}
+        rows = {name: np.array(held[name], np.int64) for name in ("rows", "train_rows")}
+        known["copies"] = ExactCopies(**{**held, **rows})
     known["groups"] = [LeakGroup(rows, Split(ids["train"][rows.train], ids["test"][rows.test])) for rows in groups]
     columns = _columns(folder / "leaks.csv", summary["text_ids"])
     return _part(Leaks, {**columns, "distance": columns["distance"].astype(np.int32)}, known)

@@ -15,14 +15,8 @@ def headline(audit: "Audit") -> str:
 def findings(audit: "Audit") -> str:
     """Return what was found, each count beside how many were to be expected, in one line."""
     leaks, issues, spots, novel = audit.leaks, audit.label_issues.test, audit.blind_spots, audit.novel
-    leaked = (
-        "Leaks could not be looked for (see the notes)"
-        if leaks is None or not searched(leaks)
-        else f"{leaks.suspected:,} test examples are suspected near-duplicates of training examples "
-        f"({leaks.expected_false:g} expected by chance)"
-    )
     return (
-        f"{leaked}; {issues.likely:,} of {len(issues):,} test labels are rather wrong than right "
+        f"{_leaked(leaks)}; {issues.likely:,} of {len(issues):,} test labels are rather wrong than right "
         f"({issues.expected:,.0f} wrong ones expected); "
         f"{spots.blind:,} of {len(spots):,} mistakes are blind spots; "
         f"{novel.novel:,} of {len(novel):,} test examples are novel ({novel.chance})"
@@ -30,5 +24,26 @@ def findings(audit: "Audit") -> str:
 
 
 def searched(leaks: "Leaks | None") -> bool:
-    """Return whether some layer could be searched for leaks."""
-    return leaks is not None and any(not layer.reason for layer in leaks.layers)
+    """Return whether leaks could be looked for: in some layer, or among the inputs that count as leaked."""
+    return leaks is not None and (_by_code(leaks) or (leaks.copies is not None and leaks.copies.suspected))
+
+
+def _by_code(leaks: "Leaks") -> bool:
+    return any(not layer.reason for layer in leaks.layers)
+
+
+def _leaked(leaks: "Leaks | None") -> str:
+    if leaks is None or not (_by_code(leaks) or leaks.copies is not None):
+        return "Leaks could not be looked for (see the notes)"
+    near = (
+        f"{leaks.suspected:,} test examples are suspected near-duplicates of training examples "
+        f"({leaks.expected_false:g} expected by chance)"
+        if _by_code(leaks)
+        else "Near-duplicates could not be looked for (see the notes)"
+    )
+    copies = leaks.copies
+    if copies is None or not len(copies):
+        return near
+    which = "of them" if copies.suspected and _by_code(leaks) else "test examples"
+    counted = "" if copies.suspected else f", where {copies.expected:,.1f} were to be expected, and are not counted"
+    return f"{near}, {len(copies):,} {which} equal a training example exactly{counted}"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Group, RenderableType
 
+from hashlens.audit.exact_copies import ExactCopies, exact_copies
 from hashlens.audit.layer_choice import LayerScore, LayerSearch, Search, scores_table
 from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
@@ -78,6 +79,8 @@ class Leaks(Result):
         Suspected examples with all training examples as near, joined where they share one; largest first.
     layers : tuple of LayerScore
         The scores of all layers considered.
+    copies : ExactCopies or None
+        The test rows whose very input is a training input, which come first; None where the codes carry no digests.
     """
 
     layer: str
@@ -97,6 +100,7 @@ class Leaks(Result):
     train_labels: Labels | None = None
     groups: tuple[LeakGroup, ...] = ()
     layers: tuple[LayerScore, ...] = field(default=())
+    copies: ExactCopies | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -104,7 +108,16 @@ class Leaks(Result):
     @property
     def suspected(self) -> int:
         """How many test examples are suspected: the first so many of the ranking."""
-        return int(np.count_nonzero(self.ratios <= self.threshold))
+        return int(np.count_nonzero(self._flags))
+
+    @property
+    def exact(self) -> npt.NDArray[np.bool_]:
+        """Of each example, in ranked order, whether its input is that of its training example; bool ``(m,)``."""
+        return np.isin(self.rows, [] if self.copies is None else self.copies.rows)
+
+    @property
+    def _flags(self) -> npt.NDArray[np.bool_]:
+        return _flagged(self.rows, self.ratios, self.threshold, self.copies)
 
     @property
     def suspected_rows(self) -> Rows:
@@ -124,7 +137,8 @@ class Leaks(Result):
             "distance": self.distances[:rows],
             "expected": self.expected[:rows],
             "identical": self.identical[:rows],
-            "suspected": self.ratios[:rows] <= self.threshold,
+            "exact": self.exact[:rows],
+            "suspected": self._flags[:rows],
         }
         if self.labels is not None and self.train_labels is not None:
             columns |= {"label": self.labels[:rows], "train_label": self.train_labels[:rows]}
@@ -134,16 +148,16 @@ class Leaks(Result):
         note = (
             f"Ratio of the distances to the nearest and the {self.k}th nearest training example in {self.bits:,} bits "
             f"of {self.layer}. At or below {self.threshold:.3f}, where {self.expected_false:g} of {len(self):,} "
-            f"ordinary test examples would lie, there are {self.suspected:,}, {int(self.identical.sum()):,} of them "
-            "with the very code of a training example."
+            f"ordinary test examples would lie, there are {int((self.ratios <= self.threshold).sum()):,}, "
+            f"{int(self.identical.sum()):,} of them with the very code of a training example. {self.told_copies}"
         )
-        shown = range(min(SHOWN, max(self.suspected, 1), len(self)))
+        exact, shown = self.exact, range(min(SHOWN, max(self.suspected, 1), len(self)))
         rows = [
             (
                 str(at + 1),
                 str(self.ids[at]),
                 str(self.train_ids[at]),
-                number(float(self.ratios[at]), 3),
+                "exact copy" if exact[at] else number(float(self.ratios[at]), 3),
                 number(int(self.distances[at])),
                 f"{self.expected[at]:.2g}",
             )
@@ -154,6 +168,13 @@ class Leaks(Result):
             table(f"Leaks: {self.suspected:,} suspected of {len(self):,} test examples", columns, rows, note, names=3),
             scores_table(self.layers, self.layer),
         )
+
+    @property
+    def told_copies(self) -> str:
+        """What is known of exact copies, in one sentence."""
+        if self.copies is None:
+            return "Exact copies were not looked for: these codes carry no digests of inputs (encode again)."
+        return f"{self.copies}."
 
     def figures(self) -> "tuple[Figure, ...]":
         """Return how the ratios lie beside those of ordinary examples."""
@@ -171,6 +192,7 @@ def leaks(
     bits: int = 1024,
     expected_false: float = 1.0,
     seed: int = 0,
+    suspect_copies: bool | None = None,
 ) -> Leaks:
     """Rank test examples by how suspiciously near a training example is.
 
@@ -196,6 +218,10 @@ def leaks(
         ratio, so take it as an order of magnitude.
     seed : int
         Seed of the bits searched, and of the training examples that say what is ordinary.
+    suspect_copies : bool, optional
+        Whether test rows with the very input of a training row are suspected. By default they are where inputs are
+        images; and in tables and texts where so few training rows equal one another that at most `expected_false` of
+        the test rows would. They are counted in any case, where codes carry the digests of their inputs.
 
     Returns
     -------
@@ -223,12 +249,21 @@ def leaks(
     codes = train_and_test(train, test)
     search.check(codes.train)
     found, scores = search.best(codes.train, codes.test)
-    return _ranked(codes, found, scores, search)
+    return _ranked(codes, found, scores, search, exact_copies(codes, expected_false, suspect_copies))
 
 
-def _ranked(codes: Split[Codes], found: LayerSearch, scores: tuple[LayerScore, ...], search: Search) -> Leaks:
-    ratios, nearest = found.ratios, found.neighbours[:, 0]
-    order = np.lexsort((found.distances[:, 0], ratios))
+def _ranked(
+    codes: Split[Codes],
+    found: LayerSearch,
+    scores: tuple[LayerScore, ...],
+    search: Search,
+    copies: ExactCopies | None,
+) -> Leaks:
+    ratios, nearest, exact = found.ratios, found.neighbours[:, 0].copy(), np.zeros(len(found.ratios), np.bool_)
+    if copies is not None:
+        nearest[copies.rows], exact[copies.rows] = copies.train_rows, True
+    flags = _flagged(np.arange(len(ratios)), ratios, found.score.threshold, copies)
+    order = np.lexsort((found.distances[:, 0], ratios, ~exact, ~flags))
     partners, labels, train_labels = nearest[order], codes.test.labels, codes.train.labels
     ordinary = found.score.ordinary
     assert ordinary is not None  # of a layer that can be used
@@ -248,8 +283,9 @@ def _ranked(codes: Split[Codes], found: LayerSearch, scores: tuple[LayerScore, .
         identical=_identical(codes, found)[order],
         labels=None if labels is None else labels[order],
         train_labels=None if train_labels is None else train_labels[partners],
-        groups=_groups(codes, found),
+        groups=_groups(codes, found, flags, copies),
         layers=scores,
+        copies=copies,
     )
 
 
@@ -262,9 +298,22 @@ def _identical(codes: Split[Codes], found: LayerSearch) -> npt.NDArray[np.bool_]
     return equal
 
 
-def _groups(codes: Split[Codes], found: LayerSearch) -> tuple[LeakGroup, ...]:
+def _flagged(rows: Rows, ratios: Ratios, threshold: float, copies: ExactCopies | None) -> npt.NDArray[np.bool_]:
+    """Return of each test row whether it is suspected: by its ratio or, where it is an exact copy, as these are."""
+    flags: npt.NDArray[np.bool_] = ratios <= threshold
+    if copies is not None:
+        flags[np.isin(rows, copies.rows)] = copies.suspected
+    return flags
+
+
+def _groups(
+    codes: Split[Codes], found: LayerSearch, flags: npt.NDArray[np.bool_], copies: ExactCopies | None
+) -> tuple[LeakGroup, ...]:
     """Return the connected parts of the graph of suspected test rows and the training rows as near to them."""
     asked, partners = near_pairs(found)
+    if copies is not None:
+        asked, partners = np.append(asked, copies.rows), np.append(partners, copies.train_rows)
+    asked, partners = asked[flags[asked]], partners[flags[asked]]
     groups = []
     # Test rows are numbered behind the training rows.
     for rows in linked(np.stack([partners, asked + len(codes.train)]), len(codes.train) + len(codes.test)):

@@ -36,6 +36,13 @@ def audit(
     layers: Layers = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the examples to look at to this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every ranked table as CSV to this folder.")] = None,
+    suspect_copies: Annotated[
+        bool | None,
+        typer.Option(
+            "--suspect-copies/--keep-copies",
+            help="Whether test inputs that equal a training input count as leaked; by default as the inputs suggest.",
+        ),
+    ] = None,
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -51,9 +58,10 @@ def audit(
     set_threads(threads)
     check_outputs(json, html, csv, force=force)
     found = hl.audit(
-        open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size
-    )
-    found = replace(found, command=_command(model, weights, data, test, layers, batch_size, seed))
+        open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
+        suspect_copies=suspect_copies,
+    )  # fmt: skip
+    found = replace(found, command=_command(model, weights, data, test, layers, batch_size, seed, suspect_copies))
     write_json(found, json)
     if html is not None:
         found.to_html(html)
@@ -68,7 +76,14 @@ def audit(
 
 
 def _command(
-    model: str, weights: Path | None, data: str, test: str, layers: Sequence[str] | None, batch_size: int, seed: int
+    model: str,
+    weights: Path | None,
+    data: str,
+    test: str,
+    layers: Sequence[str] | None,
+    batch_size: int,
+    seed: int,
+    suspect_copies: bool | None,
 ) -> str:
     """Return the command that gives the same numbers."""
     words = ["hashlens", "audit", model, "--data", data, "--test", test]
@@ -76,4 +91,6 @@ def _command(
         words += ["--layers", layer]
     if weights is not None:
         words += ["--weights", str(weights)]
+    if suspect_copies is not None:
+        words.append("--suspect-copies" if suspect_copies else "--keep-copies")
     return shlex.join([*words, "--batch-size", str(batch_size), "--seed", str(seed)])
