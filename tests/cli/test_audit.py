@@ -55,3 +55,15 @@ def test_exact_copies_are_suspected_or_kept_as_wished(network, tmp_path):
     told = json.loads(numbers.read_text())
     assert told["leaks"]["copies"]["suspected"] is False
     assert "--keep-copies" in told["command"]
+
+
+def test_views_are_searched_where_they_are_asked_for(network, tmp_path, capsys):
+    numbers = tmp_path / "audit.json"
+    line = ["audit", network, "--data", "digits#train", "--test", "digits#test", "--json", str(numbers)]
+    assert run([*line, "--views", "darker, mirrored"]) == 0
+    told = json.loads(numbers.read_text())
+    assert told["leaks"]["views"].startswith("test images were also encoded darker, mirrored: 3,594 images more in")
+    assert "--views 'darker, mirrored'" in told["command"]
+    assert "test images were also encoded darker, mirrored" in " ".join(capsys.readouterr().out.split())
+    assert run([*line, "--force", "--views", "upside-down"]) == 2
+    assert "no view 'upside-down'" in capsys.readouterr().err

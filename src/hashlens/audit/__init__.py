@@ -11,6 +11,7 @@ from hashlens.audit.leaks import Leaks, leaks
 from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.out_of_sample import OutOfSample, out_of_sample
+from hashlens.audit.views import Views, encode_views
 from hashlens.audit.weighed_energy import weighed_energy
 
 __all__ = [
@@ -25,12 +26,14 @@ __all__ = [
     "NovelItems",
     "Novelty",
     "OutOfSample",
+    "Views",
     "audit",
     "audited_accuracy",
     "blind_spots",
     "compare_models",
     "coverage",
     "duplicates",
+    "encode_views",
     "label_issues",
     "leaks",
     "out_of_sample",

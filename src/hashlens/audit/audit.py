@@ -19,12 +19,14 @@ from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.predictions import predict
 from hashlens.audit.splits import train_and_test
+from hashlens.audit.views import Views, views_by
 from hashlens.codes.codes import Codes
 from hashlens.codes.provenance import Provenance
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
 from hashlens.data.labels import require_same_classes, unseen_classes
 from hashlens.data.sources import load_data
+from hashlens.data.views import view_names
 from hashlens.errors import AuditError
 from hashlens.progress import bar
 from hashlens.result import Result, Split
@@ -182,6 +184,7 @@ def audit(
     batch_size: int = 64,
     forward: Any = None,
     suspect_copies: bool | None = None,
+    views: bool | str | Sequence[str] = False,
 ) -> Audit:
     """Look for what is wrong with a test accuracy: leaked examples, wrong labels, blind spots, novel examples.
 
@@ -207,6 +210,10 @@ def audit(
     suspect_copies : bool, optional
         Whether test inputs that equal a training input are suspected, as in :func:`hashlens.leaks`: by default always
         for images, and for tables and texts where equal rows are no ordinary thing.
+    views : bool, str or sequence of str
+        Of images: other views to search for leaks in, by the names of :func:`~hashlens.audit.views.encode_views`; True
+        for all seven. Each is one more pass over test and over at most 5,000 training images; the result says how long
+        they took.
 
     Returns
     -------
@@ -229,15 +236,19 @@ def audit(
     """
     data = Split(load_data(train), load_data(test))
     require_same_classes(data.train, data.test)
+    names = view_names(views)
     reading = Reading(
         layers, bits=BITS, seed=seed, forward=forward, device=device, batch_size=batch_size, per_layer=True
     )
-    with bar("audit", 6) as advance:
+    with bar("audit", 7 if names else 6) as advance:
         seen = Split(predict(model, data.train, reading), predict(model, data.test, reading))
-        advance("leaks")
         codes = train_and_test(seen.train.codes, seen.test.codes)
         _require_labels(codes)
-        leaked, notes = _leaks(codes, seed, suspect_copies)
+        if names:
+            advance("views")
+        seen_views = views_by(model, data, names, reading) if names else None
+        advance("leaks")
+        leaked, notes = _leaks(codes, seed, suspect_copies, seen_views)
         advance("labels of test")
         issues = label_issues(codes.test, reference=codes.train, probabilities=seen.test.probabilities, k=NEIGHBOURS)
         advance("labels of train")
@@ -274,7 +285,7 @@ def audit(
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
         class_names=data.train.class_names or (),
-        command=_call(train, test, layers, seed, batch_size, suspect_copies),
+        command=_call(train, test, layers, seed, batch_size, suspect_copies, names),
         data=data,
     )
 
@@ -286,12 +297,14 @@ def _call(
     seed: int,
     batch_size: int,
     suspect_copies: bool | None,
+    views: tuple[str, ...],
 ) -> str:
     """Return the call as a line to type again; what is no text goes by the name of its argument."""
     sources = [repr(source) if isinstance(source, str) else name for name, source in (("train", train), ("test", test))]
     chosen = "" if layers is None else f", layers={layers!r}"
-    copies = "" if suspect_copies is None else f", suspect_copies={suspect_copies}"
-    return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size}{copies})"
+    more = "" if suspect_copies is None else f", suspect_copies={suspect_copies}"
+    more += f", views={views}" if views else ""
+    return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size}{more})"
 
 
 def _require_labels(codes: Split[Codes]) -> None:
@@ -300,10 +313,12 @@ def _require_labels(codes: Split[Codes]) -> None:
             raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
 
 
-def _leaks(codes: Split[Codes], seed: int, suspect_copies: bool | None) -> tuple[Leaks | None, list[str]]:
+def _leaks(
+    codes: Split[Codes], seed: int, suspect_copies: bool | None, views: Views | None
+) -> tuple[Leaks | None, list[str]]:
     """Return the leaks, or what keeps them from being found in a note."""
     try:
-        return leaks(codes.train, codes.test, seed=seed, suspect_copies=suspect_copies), []
+        return leaks(codes.train, codes.test, seed=seed, suspect_copies=suspect_copies, views=views), []
     except AuditError as error:
         return None, [f"no leaks were looked for: {error}"]
 

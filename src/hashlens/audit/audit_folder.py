@@ -155,7 +155,7 @@ def _columns(path: Path, text: Mapping[str, bool]) -> Columns:
 
     # Ids that are text stay text where they look like numbers.
     named = {"id": text["train" if path.stem.endswith("train") else "test"], "train_id": text["train"]}
-    types = {name: pa.string() for name, is_text in named.items() if is_text}
+    types = {name: pa.string() for name, is_text in named.items() if is_text} | {"view": pa.string()}
     read = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
     return {
         name: np.asarray(column.to_pylist() if name in types else column.to_numpy())
@@ -181,7 +181,7 @@ def _part(kind: type[R], columns: Columns, known: dict[str, Any]) -> R:
 
 
 _FRACTIONS = {"ratio", "expected", "probability", "agreement", "confidence", "score", "p_value"}
-_MAYBE = {"agreement", "confidence", "collisions", "labels", "train_labels", "temperature"}
+_MAYBE = {"agreement", "confidence", "collisions", "labels", "train_labels", "temperature", "view"}
 
 
 def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: LabelIssues) -> Leaks:

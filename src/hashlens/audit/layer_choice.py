@@ -3,20 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio, nearest_others
+from hashlens.audit.nearest_view import nearest_view
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import sample_positions
 from hashlens.errors import AuditError, nearest
-from hashlens.measures.knn import nearest_codes
 from hashlens.progress import track
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
 from hashlens.tables import Table, number, table
+
+if TYPE_CHECKING:
+    from hashlens.audit.views import Views
 
 ORDINARY_ROWS = 5000
 """Training rows whose ratios say what is ordinary; quartiles need no more."""
@@ -70,6 +74,7 @@ class LayerSearch:
     known: Codes
     distances: npt.NDArray[np.int32]
     neighbours: Rows
+    view: Rows | None = None
 
     @property
     def ratios(self) -> Ratios:
@@ -93,6 +98,8 @@ class Search:
         Ordinary rows to expect below the threshold.
     seed : int
         Seed of the samples.
+    views : Views or None
+        Other codes in other views, and of the rows that say what is ordinary; of each row the nearest view is taken.
     """
 
     k: int
@@ -100,6 +107,7 @@ class Search:
     bits: int
     expected_false: float
     seed: int
+    views: "Views | None" = None
 
     def check(self, known: Codes) -> None:
         """Raise AuditError if an argument is wrong, or does not fit the codes to be searched."""
@@ -134,11 +142,15 @@ class Search:
             return _unusable(LayerScore(name, 0, reason="no bit varies"), known)
         ordinary_rows = sample_rows(len(known), ORDINARY_ROWS, self.seed)
         if isinstance(queries, Codes):
-            asked = queries.layer(name).keep(chosen)
-            distances, neighbours = nearest_codes(asked, known, self.k)
-            usual = local_ratio(nearest_others(known, ordinary_rows, self.k)[0])
+            asked, seen = [queries.layer(name).keep(chosen)], [known[ordinary_rows]]
+            if self.views is not None:
+                others, ordinary_rows = self.views.layer(name), self.views.rows
+                asked += [part.keep(chosen) for part in others.test]
+                seen = [known[ordinary_rows], *(part.keep(chosen) for part in others.train)]
+            distances, neighbours, view = nearest_view(asked, known, self.k)
+            usual = local_ratio(nearest_view(seen, known, self.k, ordinary_rows)[0])
         else:
-            distances, neighbours = nearest_others(known, queries, self.k)
+            (distances, neighbours), view = nearest_others(known, queries, self.k), None
             usual = local_ratio(distances)
         try:
             ordinary = OrdinaryRatios.fit(usual)
@@ -147,7 +159,7 @@ class Search:
         threshold = ordinary.ratio(self.expected_false / len(distances))
         suspected = int(np.count_nonzero(local_ratio(distances) <= threshold))
         score = LayerScore(name, known.code_bits, suspected, threshold, ordinary)
-        return LayerSearch(score, known, distances, neighbours)
+        return LayerSearch(score, known, distances, neighbours, view)
 
     def best(self, known: Codes, queries: Codes | Rows) -> tuple[LayerSearch, tuple[LayerScore, ...]]:
         """Return the search in the layer chosen, and the scores of all.

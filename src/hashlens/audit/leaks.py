@@ -14,6 +14,7 @@ from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
 from hashlens.audit.ranked import SHOWN
 from hashlens.audit.splits import train_and_test
+from hashlens.audit.views import AS_IT_IS, Views
 from hashlens.codes.codes import Codes
 from hashlens.files import write_columns
 from hashlens.measures.classes import Labels
@@ -81,6 +82,10 @@ class Leaks(Result):
         The scores of all layers considered.
     copies : ExactCopies or None
         The test rows whose very input is a training input, which come first; None where the codes carry no digests.
+    view : numpy.ndarray or None
+        str: the view of the test image that came so near, ``as it is`` or the name of another; None without views.
+    views : str
+        The views searched and what they cost; empty without any.
     """
 
     layer: str
@@ -101,6 +106,8 @@ class Leaks(Result):
     groups: tuple[LeakGroup, ...] = ()
     layers: tuple[LayerScore, ...] = field(default=())
     copies: ExactCopies | None = None
+    view: npt.NDArray[np.str_] | None = None
+    views: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -142,6 +149,8 @@ class Leaks(Result):
         }
         if self.labels is not None and self.train_labels is not None:
             columns |= {"label": self.labels[:rows], "train_label": self.train_labels[:rows]}
+        if self.view is not None:
+            columns["view"] = self.view[:rows]
         return write_columns(path, columns)
 
     def __rich__(self) -> RenderableType:
@@ -149,15 +158,16 @@ class Leaks(Result):
             f"Ratio of the distances to the nearest and the {self.k}th nearest training example in {self.bits:,} bits "
             f"of {self.layer}. At or below {self.threshold:.3f}, where {self.expected_false:g} of {len(self):,} "
             f"ordinary test examples would lie, there are {int((self.ratios <= self.threshold).sum()):,}, "
-            f"{int(self.identical.sum()):,} of them with the very code of a training example. {self.told_copies}"
+            f"{int(self.identical.sum()):,} of them with the very code of a training example. "
+            f"{self.told_copies}{self.told_views}"
         )
-        exact, shown = self.exact, range(min(SHOWN, max(self.suspected, 1), len(self)))
+        shown = range(min(SHOWN, max(self.suspected, 1), len(self)))
         rows = [
             (
                 str(at + 1),
                 str(self.ids[at]),
                 str(self.train_ids[at]),
-                "exact copy" if exact[at] else number(float(self.ratios[at]), 3),
+                self.near(at),
                 number(int(self.distances[at])),
                 f"{self.expected[at]:.2g}",
             )
@@ -176,6 +186,18 @@ class Leaks(Result):
             return "Exact copies were not looked for: these codes carry no digests of inputs (encode again)."
         return f"{self.copies}."
 
+    def near(self, rank: int) -> str:
+        """Return in words how near the example of a rank, from 0, is: an exact copy, or the ratio and the view."""
+        if self.copies is not None and self.rows[rank] in self.copies.rows:
+            return "exact copy"
+        ratio = number(float(self.ratios[rank]), 3)
+        return ratio if self.view is None or self.view[rank] == AS_IT_IS else f"{ratio} {self.view[rank]}"
+
+    @property
+    def told_views(self) -> str:
+        """Which views were searched, and what they cost, in a sentence behind another; empty without views."""
+        return f" Of each image the nearest view counts: {self.views}." if self.views else ""
+
     def figures(self) -> "tuple[Figure, ...]":
         """Return how the ratios lie beside those of ordinary examples."""
         from hashlens.report.audit_figures import leak_figures
@@ -193,6 +215,7 @@ def leaks(
     expected_false: float = 1.0,
     seed: int = 0,
     suspect_copies: bool | None = None,
+    views: Views | None = None,
 ) -> Leaks:
     """Rank test examples by how suspiciously near a training example is.
 
@@ -222,6 +245,10 @@ def leaks(
         Whether test rows with the very input of a training row are suspected. By default they are where inputs are
         images; and in tables and texts where so few training rows equal one another that at most `expected_false` of
         the test rows would. They are counted in any case, where codes carry the digests of their inputs.
+    views : Views, optional
+        Of images: the test rows, and some training rows, encoded in other views
+        (:func:`~hashlens.audit.views.encode_views`), for copies that were mirrored, brightened, turned or cropped. Each
+        row counts in the view that brings it nearest, and what is ordinary is measured in as many views.
 
     Returns
     -------
@@ -245,9 +272,11 @@ def leaks(
     layers agree on the nearest example (no gain); the bits of two layers side by side, half of each (.62 to .65); the
     mean log ratio of four layers, at four times the bits (.654).
     """
-    search = Search(k, layer, bits, expected_false, seed)
+    search = Search(k, layer, bits, expected_false, seed, views)
     codes = train_and_test(train, test)
     search.check(codes.train)
+    if views is not None:
+        views.check(codes)
     found, scores = search.best(codes.train, codes.test)
     return _ranked(codes, found, scores, search, exact_copies(codes, expected_false, suspect_copies))
 
@@ -267,6 +296,7 @@ def _ranked(
     partners, labels, train_labels = nearest[order], codes.test.labels, codes.train.labels
     ordinary = found.score.ordinary
     assert ordinary is not None  # of a layer that can be used
+    views = search.views
     return Leaks(
         layer=found.score.name,
         bits=found.score.bits,
@@ -286,6 +316,8 @@ def _ranked(
         groups=_groups(codes, found, flags, copies),
         layers=scores,
         copies=copies,
+        view=None if views is None or found.view is None else views.seen_in(found.view)[order],
+        views="" if views is None else views.told,
     )
 
 

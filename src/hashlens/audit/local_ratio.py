@@ -32,8 +32,10 @@ def local_ratio(distances: npt.NDArray[np.int32]) -> Ratios:
     return np.divide(nearest, last, out=np.zeros(len(distances)), where=last > 0)
 
 
-def nearest_others(codes: Codes, rows: Rows, k: int) -> tuple[npt.NDArray[np.int32], Rows]:
+def nearest_others(codes: Codes, rows: Rows, k: int, seen: Codes | None = None) -> tuple[npt.NDArray[np.int32], Rows]:
     """Find the k codes nearest to each of `rows` among all other rows of the same codes.
+
+    `seen` are codes of the rows in another view of them, to ask for in their place.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def nearest_others(codes: Codes, rows: Rows, k: int) -> tuple[npt.NDArray[np.int
     neighbours : numpy.ndarray
         int64 ``(len(rows), k)``, rows of `codes`.
     """
-    distances, neighbours = nearest_codes(codes[rows], codes, k + 1)
+    distances, neighbours = nearest_codes(codes[rows] if seen is None else seen, codes, k + 1)
     others = neighbours != rows[:, None]
     # A row with k + 1 equals of lower row number is not among its own neighbours: then the last of them goes.
     others[others.all(axis=1), k] = False

@@ -36,6 +36,13 @@ def audit(
     layers: Layers = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the examples to look at to this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every ranked table as CSV to this folder.")] = None,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            help="Of images: search leaks in other views of the test images as well: 'all', or some by commas "
+            "(mirrored, brighter, darker, turned left, turned right, nearer, farther)."
+        ),
+    ] = None,
     suspect_copies: Annotated[
         bool | None,
         typer.Option(
@@ -57,11 +64,14 @@ def audit(
 
     set_threads(threads)
     check_outputs(json, html, csv, force=force)
+    wanted = views_wanted(views)
     found = hl.audit(
         open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
-        suspect_copies=suspect_copies,
+        suspect_copies=suspect_copies, views=wanted,
     )  # fmt: skip
-    found = replace(found, command=_command(model, weights, data, test, layers, batch_size, seed, suspect_copies))
+    found = replace(
+        found, command=_command(model, weights, data, test, layers, batch_size, seed, suspect_copies, views)
+    )
     write_json(found, json)
     if html is not None:
         found.to_html(html)
@@ -75,6 +85,13 @@ def audit(
         tell("a page with the examples to look at: add --html audit.html")
 
 
+def views_wanted(views: str | None) -> bool | list[str]:
+    """Return the views that a command names."""
+    if views is None or views.strip() == "all":
+        return views is not None
+    return [name.strip() for name in views.split(",")]
+
+
 def _command(
     model: str,
     weights: Path | None,
@@ -84,6 +101,7 @@ def _command(
     batch_size: int,
     seed: int,
     suspect_copies: bool | None,
+    views: str | None,
 ) -> str:
     """Return the command that gives the same numbers."""
     words = ["hashlens", "audit", model, "--data", data, "--test", test]
@@ -93,4 +111,6 @@ def _command(
         words += ["--weights", str(weights)]
     if suspect_copies is not None:
         words.append("--suspect-copies" if suspect_copies else "--keep-copies")
+    if views is not None:
+        words += ["--views", views]
     return shlex.join([*words, "--batch-size", str(batch_size), "--seed", str(seed)])

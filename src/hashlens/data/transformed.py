@@ -32,6 +32,15 @@ class TransformedExamples(StreamedExamples):
         self._transform = transform
 
     @property
+    def inner(self) -> Examples:
+        """The examples before the transform."""
+        return self._examples
+
+    def around(self, examples: Examples) -> Self:
+        """Return the transform of other examples."""
+        return type(self)(examples, self._transform)
+
+    @property
     def ids(self) -> Any:  # type: ignore[override]
         """Ids of the examples that are transformed."""
         return self._examples.ids

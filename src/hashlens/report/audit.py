@@ -118,17 +118,16 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
 
 
 def _leak_table(found: Leaks, names: tuple[str, ...]) -> Table:
-    exact, rows = found.exact, []
+    rows = []
     for at in range(min(SHOWN, len(found))):
         pair = (found.labels, found.train_labels)
         labels = ["–" if of is None else class_name(names, of[at]) for of in pair]
-        ratio = "exact copy" if exact[at] else number(float(found.ratios[at]), 3)
-        told = (ratio, number(int(found.distances[at])), f"{found.expected[at]:.2g}")
+        told = (found.near(at), number(int(found.distances[at])), f"{found.expected[at]:.2g}")
         rows.append((str(at + 1), str(found.ids[at]), str(found.train_ids[at]), *labels, *told))
     note = (
         f"The local ratio: distance to the nearest training example over that to the {found.k}th nearest, in "
         f"{found.bits:,} bits of {found.layer}. Suspected: {found.threshold:.3f} or less. Expected: how many of "
-        f"{len(found):,} ordinary examples would have such a ratio. {found.told_copies}"
+        f"{len(found):,} ordinary examples would have such a ratio. {found.told_copies}{found.told_views}"
     )
     columns = ("rank", "test id", "train id", "label", "train label", "ratio", "distance", "expected")
     return table("Most suspicious", columns, rows, note, names=5)

@@ -30,8 +30,8 @@ def leak_gallery(found: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
     images = _pairs(sprite, (test, found.rows[:count]), (train, found.train_rows[:count]))
     exact, items = found.exact, []
     for at in range(count):
-        labels, ratio = _labels(found, at, audit.class_names), f"ratio {found.ratios[at]:.3f}"
-        same = "the same input" if exact[at] else "the same code" if found.identical[at] else ratio
+        labels = _labels(found, at, audit.class_names)
+        same = "the same input" if exact[at] else "the same code" if found.identical[at] else f"ratio {found.near(at)}"
         given = labels[0] if labels[0] == labels[1] else " | ".join(labels)
         caption = _lines(f"{at + 1}. test {found.ids[at]}", f"train {found.train_ids[at]}", given, same)
         cells = (at + 1, found.ids[at], found.rows[at], found.train_ids[at], found.train_rows[at], *labels,

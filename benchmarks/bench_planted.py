@@ -1,0 +1,173 @@
+"""Copies that somebody changed: how many of those planted among test images of CIFAR-10 are found, kind by kind.
+
+    python benchmarks/bench_planted.py --data ../shared/data --model MODEL
+
+The network was trained on all 50,000 training images. Test are the first 2,062 test images; in each of five seeds, 30
+of them, drawn at random, make place for changed copies of training images, 5 of each kind: JPEG of quality 30, half
+size and back, the middle 90 % at full size, 1.3 times as bright, turned by 5 degrees, mirrored. A copy is found where
+its row is suspected and the training image named is its original. Beside the copies stand those of the other rows
+that are suspected and are no published near-duplicates: ordinary images taken for copies, and near-duplicates that
+the list lacks.
+
+The perceptual hash is pHash (64 bits: the signs, against their median, of the lowest 8 x 8 of the DCT of the grey
+image), as imagehash computes it for images of 32 x 32. It is given the largest distance at which no more than one of
+the other test images, published near-duplicates aside, would be suspected: it is tuned on the very test images, which
+favours it.
+"""
+
+import argparse
+import csv
+import io
+import time
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance
+
+import hashlens as hl
+from hashlens.audit.views import Views, encode_views
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.views import view_of
+from hashlens.measures.knn import nearest_codes
+from hashlens.seeds import numpy_generator
+from hashlens.tables import table
+
+ROWS = 2062
+OF_EACH = 5
+TRUTH = "truth/cifar10_test_train_duplicates.csv"
+BITS = {"bits": 1024, "per_layer": True}
+
+
+def jpeg(image):
+    written = io.BytesIO()
+    image.save(written, "JPEG", quality=30)
+    return Image.open(written).convert("RGB")
+
+
+def half(image):
+    width, height = image.size
+    return image.resize((width // 2, height // 2), Image.BICUBIC).resize((width, height), Image.BICUBIC)
+
+
+def crop(image):
+    width, height = image.size
+    box = (0.05 * width, 0.05 * height, 0.95 * width, 0.95 * height)
+    return image.resize(image.size, Image.BICUBIC, box=box)
+
+
+KINDS = {
+    "JPEG, quality 30": jpeg,
+    "half size and back": half,
+    "middle 90 %": crop,
+    "brightness 1.3": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
+    "turned 5 degrees": lambda image: image.rotate(5, Image.BICUBIC),
+    "mirrored": lambda image: image.transpose(Image.FLIP_LEFT_RIGHT),
+}
+
+
+def changed(pixels, kind):
+    """Return one image, uint8 ``(c, h, w)``, as a copy of that kind."""
+    image = KINDS[kind](Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())))
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def planted(train, seed):
+    """Return the kinds, the test rows that make place, the training rows copied, and the copies."""
+    generator = numpy_generator(seed, "planted")
+    rows = generator.choice(ROWS, OF_EACH * len(KINDS), replace=False)
+    originals = generator.choice(len(train), len(rows), replace=False)
+    kinds = np.repeat(list(KINDS), OF_EACH)
+    copies = torch.stack([changed(train.inputs[at], kind) for at, kind in zip(originals, kinds, strict=True)])
+    return kinds, rows, originals, ArrayExamples(copies, None, np.arange(len(rows)), "copies", scale=1 / 255)
+
+
+def put(codes, rows, others):
+    """Return codes with the rows listed replaced."""
+    order = np.arange(len(codes))
+    order[rows] = len(codes) + np.arange(len(rows))
+    return hl.concatenate([codes, others])[order]
+
+
+def published(folder):
+    """Return which test rows have a published near-duplicate or very similar image, bool ``(ROWS,)``."""
+    known = np.zeros(ROWS, bool)
+    with open(f"{folder}/{TRUTH}") as file:
+        for row in csv.DictReader(file):
+            if int(row["test_index"]) < ROWS:
+                known[int(row["test_index"])] = True
+    return known
+
+
+def phash(examples):
+    """Return pHash codes."""
+    from scipy.fft import dctn
+
+    grey = np.stack([np.asarray(Image.fromarray(one.permute(1, 2, 0).numpy()).convert("L")) for one in examples.inputs])
+    low = dctn(grey.astype(np.float64), axes=(1, 2))[:, :8, :8].reshape(len(grey), -1)
+    return hl.Codes.from_bits(low > np.median(low, axis=1, keepdims=True))
+
+
+def by_phash(train, test, copies, rows, originals, known):
+    """Return which copies the perceptual hash finds, and at which distance."""
+    distances, _ = nearest_codes(test, train, 1)
+    ordinary = np.sort(np.delete(distances[:, 0], np.union1d(rows, np.flatnonzero(known))))
+    reach = int(ordinary[1]) - 1
+    away = np.bitwise_count(copies.packed ^ train.packed[originals]).sum(axis=1)
+    return away <= reach, reach
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", default="../shared/data")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    network = hl.load_model(given.model)
+    train, test = (hl.load_data(f"parquet:{given.data}/cifar10#{part}").load() for part in ("train", "test"))
+    test, known = test.narrow(0, ROWS), published(given.data)
+    started = time.perf_counter()
+    codes = [hl.encode(network, part, **BITS) for part in (train, test)]
+    print(f"codes of {len(train):,} + {ROWS:,} images: {time.perf_counter() - started:,.0f} seconds", flush=True)
+    views = encode_views(network, train, test)
+    print(views.told, flush=True)
+    hashes = [phash(part) for part in (train, test)]
+    counts = {name: dict.fromkeys(KINDS, 0) for name in ("codes", "codes, views", "pHash")}
+    others = {name: [] for name in counts}
+    for seed in range(given.seeds):
+        kinds, rows, originals, copies = planted(train, seed)
+        with_copies = put(codes[1], rows, hl.encode(network, copies, **BITS))
+        seen = [hl.encode(network, view_of(copies, name), **BITS) for name in views.names]
+        per_view = tuple(put(of, rows, here) for of, here in zip(views.test, seen, strict=True))
+        for name, these in (
+            ("codes", None),
+            ("codes, views", Views(views.names, per_view, views.train, views.rows, views.seconds)),
+        ):
+            started = time.perf_counter()
+            found = hl.leaks(codes[0], with_copies, views=these)
+            partner = dict(zip(found.rows[: found.suspected].tolist(), found.train_rows.tolist(), strict=False))
+            hits = np.array([partner.get(row) == at for row, at in zip(rows.tolist(), originals.tolist(), strict=True)])
+            extra = np.setdiff1d(found.suspected_rows, np.union1d(rows, np.flatnonzero(known)))
+            others[name].append(len(extra))
+            for kind in kinds[hits]:
+                counts[name][kind] += 1
+            seconds = time.perf_counter() - started
+            print(
+                f"seed {seed}, {name}: {hits.sum()} of {len(rows)}, {len(extra)} others unpublished, threshold "
+                f"{found.threshold:.3f} in {found.layer}, {seconds:.0f} seconds",
+                flush=True,
+            )
+        hits, reach = by_phash(*hashes, phash(copies), rows, originals, known)
+        others["pHash"].append(1)
+        for kind in kinds[hits]:
+            counts["pHash"][kind] += 1
+        print(f"seed {seed}, pHash: {hits.sum()} of {len(rows)} within {reach} bits", flush=True)
+    of = OF_EACH * given.seeds
+    body = [(kind, *(f"{counts[name][kind]} of {of}" for name in counts)) for kind in KINDS]
+    total = of * len(KINDS)
+    body.append(("all", *(f"{sum(found.values())} of {total}" for found in counts.values())))
+    body.append(("other rows, unpublished, a seed", *(", ".join(map(str, count)) for count in others.values())))
+    print(table("Changed copies found", ("kind", *counts), body))
+
+
+if __name__ == "__main__":
+    main()

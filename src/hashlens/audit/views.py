@@ -1,0 +1,181 @@
+"""Views in an audit: test images encoded mirrored, brighter, turned and so on, for copies that somebody changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.audit.layer_choice import ORDINARY_ROWS, sample_rows
+from hashlens.audit.local_ratio import Rows
+from hashlens.codes.codes import Codes, aligned
+from hashlens.codes.encode import CodeRows
+from hashlens.codes.reader import Forward, Reader, Reading
+from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.data.sources import load_data
+from hashlens.data.transformed import TransformedExamples
+from hashlens.data.views import require_images, view_names, view_of
+from hashlens.errors import AuditError
+from hashlens.result import Split
+
+AS_IT_IS = "as it is"
+BATCH = 256
+"""Images read at a time for the sample."""
+HELD_BYTES = 1 << 30
+"""Training images are held in memory while they are seen in one view after the other: no more than these bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Codes of changed images: of all test rows, and of training rows that say what is ordinary.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The views.
+    test : tuple of Codes
+        Of each view, m rows in the order of the test set.
+    train : tuple of Codes
+        Of each view, the training rows listed.
+    rows : numpy.ndarray
+        int64, ascending: which training rows.
+    seconds : float
+        What encoding them took.
+    """
+
+    names: tuple[str, ...]
+    test: tuple[Codes, ...]
+    train: tuple[Codes, ...]
+    rows: Rows
+    seconds: float = 0.0
+
+    @property
+    def passes(self) -> int:
+        """Images that were encoded for the views."""
+        return sum(map(len, (*self.test, *self.train)))
+
+    @property
+    def told(self) -> str:
+        """The views and what they cost, in one sentence."""
+        return (
+            f"test images were also encoded {', '.join(self.names)}: {self.passes:,} images more in "
+            f"{self.seconds:,.0f} seconds, {len(self.rows):,} of them of train in each view"
+        )
+
+    def seen_in(self, view: Rows) -> npt.NDArray[np.str_]:
+        """Return the names of views by their places, the image as it is being the first."""
+        return np.array([AS_IT_IS, *self.names])[view]
+
+    def layer(self, name: str) -> "Views":
+        """Return the codes of one layer."""
+        test, train = (tuple(part.layer(name) for part in of) for of in (self.test, self.train))
+        return Views(self.names, test, train, self.rows, self.seconds)
+
+    def check(self, codes: Split[Codes]) -> None:
+        """Raise AuditError or CodesError unless the views are of these codes."""
+        for part in (*self.test, *self.train):
+            aligned([codes.train, part])
+        rows = [len(part) for part in self.test]
+        if any(count != len(codes.test) for count in rows) or (len(self.rows) and self.rows[-1] >= len(codes.train)):
+            raise AuditError(
+                f"the views are of {rows[0] if rows else 0:,} test rows and of training rows up to "
+                f"{self.rows.max(initial=0):,}, and there are {len(codes.test):,} and {len(codes.train):,}: encode the "
+                "views of the same examples, in the same order"
+            )
+
+
+def encode_views(
+    model: torch.nn.Module,
+    train: Any,
+    test: Any,
+    views: bool | str | Sequence[str] = True,
+    *,
+    layers: str | Sequence[str] | None = None,
+    bits: int = 1024,
+    seed: int = 0,
+    forward: Forward | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+) -> Views:
+    """Encode test images in other views, and a sample of the training images with them, for :func:`hashlens.leaks`.
+
+    Each view is one more pass over the test set, and over at most 5,000 training images: how near an ordinary image
+    comes to another one in the best of as many views is measured among these.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The network.
+    train, test : str, Examples, pair, Dataset or DataLoader
+        Images, the same as were encoded, in the same order.
+    views : bool, str or sequence of str
+        Names of :data:`hashlens.data.views.VIEWS`: ``mirrored``, ``brighter``, ``darker``, ``turned left``,
+        ``turned right``, ``nearer``, ``farther``; True for all of them.
+    layers, bits, seed, forward, device, batch_size
+        As train and test were encoded: ``encode(model, data, bits=1024, per_layer=True)`` by default.
+
+    Returns
+    -------
+    Views
+        What ``leaks(train_codes, test_codes, views=...)`` takes.
+
+    Raises
+    ------
+    DataError
+        If a view is not known, or inputs are no images.
+    AuditError
+        If no view is asked for.
+    """
+    reading = Reading(layers, bits=bits, seed=seed, forward=forward, device=device, batch_size=batch_size,
+                      per_layer=True, digests=False)  # fmt: skip
+    return views_by(model, Split(load_data(train), load_data(test)), views, reading)
+
+
+def views_by(
+    model: torch.nn.Module, data: Split[Examples], views: bool | str | Sequence[str], reading: Reading
+) -> Views:
+    """Encode views as :func:`encode_views` does, by a reading."""
+    names = view_names(views)
+    if not names:
+        raise AuditError("no view was asked for: give views=True, or the names of some")
+    if reading.forward is not None:
+        for part in (data.train, data.test):
+            first = next(iter(part.batches(1)))
+            if first.given is not first.inputs:
+                raise AuditError(
+                    f"{part.name}: with forward= batches must be the images themselves to be seen in other views, "
+                    f"received {type(first.given).__name__}: leave views= or forward= out"
+                )
+    start = perf_counter()
+    held, rows = _sample(data.train, reading.seed)
+    test, train = ([_encoded(model, view_of(part, name), reading) for name in names] for part in (data.test, held))
+    return Views(names, tuple(test), tuple(train), rows, perf_counter() - start)
+
+
+def _encoded(model: torch.nn.Module, examples: Examples, reading: Reading) -> Codes:
+    rows = CodeRows()
+    with Reader(model, examples, reading) as reader:
+        for batch, captured in reader:
+            rows.append(batch, captured)
+    return rows.codes(reader)
+
+
+def _sample(examples: Examples, seed: int) -> tuple[Examples, Rows]:
+    """Return a sample of the examples in memory, before a normalisation, and which rows they are."""
+    if isinstance(examples, TransformedExamples):
+        inner, rows = _sample(examples.inner, seed)
+        return examples.around(inner), rows
+    kept: list[torch.Tensor] = []
+    rows, start = np.zeros(0, np.int64), 0
+    for batch in examples.batches(BATCH):
+        images = require_images(batch.inputs, examples.name)
+        if not kept:
+            most = HELD_BYTES // (images[0].numel() * images.element_size())
+            rows = sample_rows(len(examples), max(1, min(ORDINARY_ROWS, most)), seed)
+        inside = rows[(rows >= start) & (rows < start + len(batch))] - start
+        kept.append(images[torch.from_numpy(inside)])
+        start += len(batch)
+    return ArrayExamples(torch.cat(kept), None, np.asarray(examples.ids)[rows], examples.name), rows

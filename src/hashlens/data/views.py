@@ -1,0 +1,153 @@
+"""Views of images: what people do to a copy, undone: mirrored, brighter or darker, turned, nearer or farther."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import cos, radians, sin
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from hashlens.data.examples import Batch, Examples
+from hashlens.data.input_digests import are_images
+from hashlens.data.streamed import StreamedExamples
+from hashlens.data.transformed import TransformedExamples
+from hashlens.errors import DataError, nearest
+
+BRIGHTNESS = 1.3
+DEGREES = 5.0
+ZOOM = 0.9
+"""The share of width and height that is left where a view is nearer."""
+Bounds = tuple[Tensor, Tensor]
+"""What black and white are, each ``(1, c, 1, 1)``."""
+
+
+def mirrored(images: Tensor, bounds: Bounds) -> Tensor:
+    """Return the images with left and right exchanged."""
+    return images.flip(-1)
+
+
+def brightened(images: Tensor, bounds: Bounds, factor: float) -> Tensor:
+    """Return the images with their distance from black multiplied, no brighter than white."""
+    black, white = bounds
+    return torch.minimum(black + (images - black) * factor, white)
+
+
+def turned(images: Tensor, bounds: Bounds, degrees: float) -> Tensor:
+    """Return the images turned clockwise about their middle; what comes in at the corners is a reflection."""
+    height, width = images.shape[2:]
+    c, s = cos(radians(degrees)), sin(radians(degrees))
+    # Sampling places are in units of half a side, which differ where images are not square.
+    return _sampled(images, [[c, s * height / width, 0.0], [-s * width / height, c, 0.0]])
+
+
+def zoomed(images: Tensor, bounds: Bounds, share: float) -> Tensor:
+    """Return the middle of the images, that share of either side, at the old size; above 1, with reflected borders."""
+    return _sampled(images, [[share, 0.0, 0.0], [0.0, share, 0.0]])
+
+
+VIEWS: dict[str, Callable[[Tensor, Bounds], Tensor]] = {
+    "mirrored": mirrored,
+    "brighter": lambda images, bounds: brightened(images, bounds, BRIGHTNESS),
+    "darker": lambda images, bounds: brightened(images, bounds, 1 / BRIGHTNESS),
+    "turned left": lambda images, bounds: turned(images, bounds, -DEGREES),
+    "turned right": lambda images, bounds: turned(images, bounds, DEGREES),
+    "nearer": lambda images, bounds: zoomed(images, bounds, ZOOM),
+    "farther": lambda images, bounds: zoomed(images, bounds, 1 / ZOOM),
+}
+"""By name: 1.3 times as bright or dark, turned by 5 degrees, the middle nine tenths, and a tenth more around."""
+
+
+def view_names(views: bool | str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the views asked for: all for True, none for False.
+
+    Raises
+    ------
+    DataError
+        If there is no view of such a name.
+    """
+    if isinstance(views, bool):
+        return tuple(VIEWS) if views else ()
+    names = (views,) if isinstance(views, str) else tuple(views)
+    for name in names:
+        if name not in VIEWS:
+            raise DataError(f"no view {name!r} of an image: {nearest(str(name), VIEWS)}")
+    return tuple(dict.fromkeys(names))
+
+
+def view_of(examples: Examples, name: str) -> Examples:
+    """Return the same images, each as it looks in another view.
+
+    A normalisation that :func:`hashlens.load_data` applies comes after the view. Black and white are 0 and 1 where no
+    number is outside; where numbers are, as in a data set that normalises by itself, they are the least and the largest
+    number of each channel in the first batch.
+
+    Raises
+    ------
+    DataError
+        When a batch is read, if its inputs are no images: a tensor ``(b, c, h, w)`` with 1, 3 or 4 channels.
+    """
+    if isinstance(examples, TransformedExamples):
+        return examples.around(view_of(examples.inner, name))
+    return ViewedExamples(examples, name)
+
+
+class ViewedExamples(StreamedExamples):
+    """Images seen in one of :data:`VIEWS`."""
+
+    def __init__(self, examples: Examples, view: str) -> None:
+        self.name = f"{examples.name} | {view}"
+        self.labels = examples.labels
+        self.class_names = examples.class_names
+        self._examples, self._view = examples, view
+
+    @property
+    def ids(self) -> Any:  # type: ignore[override]
+        """Ids of the examples."""
+        return self._examples.ids
+
+    @property
+    def known_length(self) -> int | None:
+        """That of the examples."""
+        return self._examples.known_length
+
+    def _narrow(self, start: int, stop: int) -> Self:
+        return type(self)(self._examples.narrow(start, stop), self._view)
+
+    def _pieces(self, batch_size: int) -> Iterator[Batch]:
+        bounds: Bounds | None = None
+        for batch in self._examples.batches(batch_size):
+            inputs = require_images(batch.inputs, self._examples.name)
+            bounds = _bounds(inputs) if bounds is None else bounds
+            seen = VIEWS[self._view](inputs.to(torch.float32), bounds)
+            seen = seen.to(inputs.dtype) if inputs.is_floating_point() else seen.round().to(inputs.dtype)
+            yield replace(batch, inputs=seen, given=seen)
+
+
+def require_images(inputs: Any, name: str) -> Tensor:
+    """Return the inputs of a batch, or raise DataError if they are no images."""
+    if not are_images(inputs):
+        what = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+        raise DataError(
+            f"{name}: views are of images (b, c, h, w) with 1, 3 or 4 channels of 8 pixels and more a side, received "
+            f"{what}: leave views= out"
+        )
+    images: Tensor = inputs
+    return images
+
+
+def _bounds(images: Tensor) -> Bounds:
+    axes, floating = (0, 2, 3), images.is_floating_point()
+    least, most = images.amin(axes, keepdim=True).float(), images.amax(axes, keepdim=True).float()
+    if bool((least >= 0).all()) and bool((most <= (1 if floating else 255)).all()):
+        return torch.zeros_like(least), torch.full_like(most, 1.0 if floating else 255.0)
+    return least, most
+
+
+def _sampled(images: Tensor, places: list[list[float]]) -> Tensor:
+    grid = torch.nn.functional.affine_grid(
+        torch.tensor([places], dtype=images.dtype, device=images.device).expand(len(images), 2, 3),
+        list(images.shape),
+        align_corners=False,
+    )
+    return torch.nn.functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
