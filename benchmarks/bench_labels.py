@@ -26,16 +26,10 @@ import torch
 
 import hashlens as hl
 from hashlens.audit.label_issues import label_issues
-from hashlens.audit.label_noise import (
-    fitted_temperature,
-    geometric_mean,
-    joint,
-    label_noise,
-    probability_wrong,
-    with_temperature,
-)
+from hashlens.audit.label_noise import joint, label_noise, probability_wrong
 from hashlens.audit.out_of_sample import out_of_sample
 from hashlens.audit.predictions import predict
+from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_temperature
 from hashlens.codes.reader import Reader, Reading
 from hashlens.data import split, swap_labels, uniform_labels
 from hashlens.measures.knn import nearest_features

@@ -42,7 +42,8 @@ def in_both(figures) -> None:
 
 def test_accuracy_is_drawn_with_its_intervals():
     right, leaked = np.array([True, True, False, True]), np.array([True, False, False, False])
-    found = audited_accuracy(right, leaked, np.array([0.0, 0.0, 1.0, 0.0]))
+    labels = np.array([0, 1, 0, 1])
+    found = audited_accuracy(right, leaked, np.eye(2)[np.where(right, labels, 1 - labels)], labels)
     (figure,) = found.figures()
     assert isinstance(figure, Intervals)
     assert figure.values == tuple(step.accuracy for step in (*found.steps, found.estimate))

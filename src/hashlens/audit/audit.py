@@ -262,8 +262,6 @@ def audit(
         novel = _novel(codes, predicted, seed)
         advance("")
     correct = predicted == codes.test.labels
-    wrong = np.zeros(len(correct))
-    wrong[issues.rows] = issues.probability
     suspected = None
     if leaked is not None and searched(leaked):
         suspected = np.zeros(len(correct), np.bool_)
@@ -277,7 +275,7 @@ def audit(
         notes.append(unseen)
     return Audit(
         model=type(model).__name__,
-        accuracy=audited_accuracy(correct, suspected, wrong, seed),
+        accuracy=audited_accuracy(correct, suspected, seen.test.probabilities, codes.test.labels, seed),
         leaks=leaked,
         label_issues=Split(learnt, issues),
         blind_spots=spots,

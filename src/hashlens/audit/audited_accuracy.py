@@ -1,11 +1,15 @@
 """Audited accuracy: what is left of a test accuracy without leaked examples, and with right labels by estimate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.audit.noise_rate import accuracy_by_right_labels, noise_grid
+from hashlens.audit.temperature import Probabilities
+from hashlens.measures.classes import Labels
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
 from hashlens.tables import Table, number, table
@@ -17,7 +21,10 @@ RESAMPLES = 1000
 LEVEL = 0.95
 CHUNK = 50
 """Resamples drawn at a time."""
+GROUPS = 5000
+"""Of more examples, so many groups of them are resampled."""
 Interval = tuple[float, float]
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -118,8 +125,8 @@ class AuditedAccuracy(Result):
         if self.estimate is not None:
             rows.append(_row(self.estimate))
             note += (
-                " The last row is an estimate. Labels are judged with the help of the network, which calls more of its "
-                "own mistakes wrong labels than of its successes: it is rather too large than too small."
+                " The last row is an estimate: wrong labels are taken to be what the network's own doubt, calibrated, "
+                "does not explain, and to be spread evenly over the other classes."
             )
         columns = ("test examples", "how many", "accuracy", "interval", "change", "interval of the change")
         return table(self.headline, columns, rows, note)
@@ -134,7 +141,8 @@ class AuditedAccuracy(Result):
 def audited_accuracy(
     correct: npt.NDArray[np.bool_],
     leaked: npt.NDArray[np.bool_] | None = None,
-    wrong: npt.NDArray[np.float64] | None = None,
+    probabilities: Probabilities | None = None,
+    labels: Labels | None = None,
     seed: int = 0,
 ) -> AuditedAccuracy:
     """Return the accuracy with and without what is wrong with a test set.
@@ -146,10 +154,18 @@ def audited_accuracy(
     leaked : numpy.ndarray, optional
         bool ``(n,)``: whether the example is suspected of being leaked; not all of them. Leave it out where leaks could
         not be looked for, which is another thing than that none were found.
-    wrong : numpy.ndarray, optional
-        float64 ``(n,)``: probability that the label is wrong.
+    probabilities : numpy.ndarray, optional
+        float64 ``(n, c)``, the network's: for the estimate.
+    labels : numpy.ndarray, optional
+        int64 ``(n,)``, given, from 0 to c - 1: for the estimate.
     seed : int
         Draws the resamples.
+
+    Notes
+    -----
+    The estimate takes wrong labels to be spread evenly over the other classes, and fits their share together with a
+    temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each resample. Of more than 5,000
+    examples, 5,000 groups drawn at random are resampled in their place.
 
     Examples
     --------
@@ -163,26 +179,51 @@ def audited_accuracy(
     if leaked is not None:
         kept.append(~leaked)
         names.append("not suspected as leaked")
-    if wrong is not None:
-        kept.append(kept[-1] * (1 - wrong))
-        names.append("the same, if all labels were right (an estimate)")
-    weights = np.stack(kept)
-    table = np.concatenate([weights, weights * correct]).T
+    weights = np.stack(kept).astype(np.float64)
+    rows = np.concatenate([weights, weights * correct]).T
     generator = numpy_generator(seed, "audited_accuracy")
-    even = np.full(len(correct), 1 / len(correct))
+    if probabilities is None or labels is None:
+        found, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
+        return AuditedAccuracy(_steps(names, weights, found, resampled))
+    last = weights[-1].astype(np.bool_)
+    grid = noise_grid(probabilities[last], labels[last])
+    likelihood = np.zeros((len(correct), grid.total.size))
+    likelihood[last] = grid.log_likelihood(probabilities[last], labels[last])
+    both = [np.split(sums, [rows.shape[1]], axis=1) for sums in _sums(np.hstack([rows, likelihood]), generator)]
+    found, resampled = (_with_estimate(_accuracies(sums), grid.rates_of(totals), grid.classes) for sums, totals in both)
+    steps = _steps(
+        [*names, "the same, if all labels were right (an estimate)"],
+        np.vstack([weights, weights[-1:]]),
+        found,
+        resampled,
+    )
+    return AuditedAccuracy(steps[:-1], estimate=steps[-1])
+
+
+def _with_estimate(accuracies: Values, rates: Values, classes: int) -> Values:
+    return np.column_stack([accuracies, accuracy_by_right_labels(accuracies[:, -1], rates, classes)])
+
+
+def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]:
+    """Return the sum of all rows, ``(1, columns)``, and that of each resample, ``(m, columns)``."""
+    if len(rows) > GROUPS:
+        order = generator.permutation(len(rows))
+        rows = np.add.reduceat(rows[order], np.linspace(0, len(rows), GROUPS, endpoint=False).astype(np.int64))
+    even = np.full(len(rows), 1 / len(rows))
     draws = [
-        generator.multinomial(len(correct), even, size=CHUNK).astype(np.float64) @ table
-        for _ in range(RESAMPLES // CHUNK)
+        generator.multinomial(len(rows), even, size=CHUNK).astype(np.float64) @ rows for _ in range(RESAMPLES // CHUNK)
     ]
-    resampled = _accuracies(np.concatenate(draws))
-    found = _accuracies(table.sum(axis=0)[None])[0]
-    changes, moved = np.diff(found, prepend=found[:1]), np.diff(resampled, prepend=resampled[:, :1], axis=1)
-    steps = tuple(
-        Step(name, float(weights[at].sum()), float(found[at]), _interval(resampled[:, at]), float(changes[at]),
+    return rows.sum(axis=0)[None], np.concatenate(draws)
+
+
+def _steps(names: Sequence[str], weights: Values, found: Values, resampled: Values) -> tuple[Step, ...]:
+    """Return the steps from their accuracies, ``(1, steps)``, and those of resamples, ``(m, steps)``."""
+    changes, moved = (np.diff(of, prepend=of[:, :1], axis=1) for of in (found, resampled))
+    return tuple(
+        Step(name, float(weights[at].sum()), float(found[0, at]), _interval(resampled[:, at]), float(changes[0, at]),
              _interval(moved[:, at]))
         for at, name in enumerate(names)
     )  # fmt: skip
-    return AuditedAccuracy(steps) if wrong is None else AuditedAccuracy(steps[:-1], estimate=steps[-1])
 
 
 def _accuracies(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

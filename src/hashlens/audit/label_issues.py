@@ -8,17 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import require_whole, shortly
-from hashlens.audit.label_noise import (
-    fitted_temperature,
-    geometric_mean,
-    joint,
-    label_noise,
-    probability_wrong,
-    with_temperature,
-)
+from hashlens.audit.label_noise import joint, label_noise, probability_wrong
 from hashlens.audit.neighbour_votes import Votes, neighbour_votes
 from hashlens.audit.out_of_sample import OutOfSample
 from hashlens.audit.ranked import SHOWN, Ranked
+from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_temperature
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError, nearest
 from hashlens.measures.classes import Labels, checked_labels
@@ -55,8 +49,8 @@ class LabelIssues(Ranked):
     collisions : numpy.ndarray or None
         int64 ``(n,)``: rows with the very same code and another label.
     expected : float
-        Wrong labels that are expected in all, judged by the examples whose class is clearest: too few where mistakes
-        are made on unclear ones, too many where the network is sure of mistakes of its own.
+        Wrong labels that are expected in all: what the evidence, calibrated, does not doubt itself. Too few where wrong
+        labels are those that it doubts anyway, too many where it is sure of mistakes of its own.
     evidence : str
         ``both``, ``codes`` or ``confidence``.
     temperature : float or None

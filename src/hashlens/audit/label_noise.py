@@ -1,19 +1,15 @@
 """Label noise: which classes are given in place of which, and how likely a given label so is wrong."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hashlens.audit.noise_rate import noise_grid
+from hashlens.audit.temperature import LEAST, Probabilities
 from hashlens.measures.classes import Labels
 
-Probabilities = npt.NDArray[np.float64]
-
-# Below this a probability says no more than that a class was never seen.
-LEAST = 1e-12
-CLEAREST_SHARE = 0.1
-CLEAREST_ROWS = 1000
+CLEARER = 0.5
+"""Share of the examples predicted alike that says which classes are given in place of which."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +29,13 @@ class LabelNoise:
 
 
 def label_noise(probabilities: Probabilities, labels: Labels) -> LabelNoise:
-    """Estimate the noise of labels from the examples whose class is clear.
+    """Estimate the noise of labels: how much from all examples, of which kinds from those whose class is clear.
 
     An example is clear when its class is more probable than that of most examples predicted like it. What labels say
     there against the prediction is noise rather than doubt. The clearer half tells which classes are given in place of
     which; each kind of mistake counts as seen once more than it was, at the overall rate, so that kinds that were
-    hardly seen are judged alike. How many labels are wrong is read off the clearest tenth (of fewer than 10,000
-    examples, off 1,000, though never more than half): a network has its own mistakes among the clearer half.
+    hardly seen are judged alike. How many labels are wrong in all is what the probabilities, calibrated, do not doubt
+    themselves (:mod:`hashlens.audit.noise_rate`).
 
     Parameters
     ----------
@@ -53,9 +49,10 @@ def label_noise(probabilities: Probabilities, labels: Labels) -> LabelNoise:
     Patrini, Rozza, Menon, Nock, Qu (2017): Making deep neural networks robust to label noise: a loss correction
     approach. CVPR (anchor points).
     """
-    half = _counts(probabilities, labels, 0.5)
-    share = min(0.5, max(CLEAREST_SHARE, CLEAREST_ROWS / len(labels)))
-    return LabelNoise(_shrunk(half, _mistakes(half)), _mistakes(_counts(probabilities, labels, share)))
+    counts = _counts(probabilities, labels, CLEARER)
+    # No rate is quite 0: odds are shifted until probabilities add up to it.
+    rate = max(noise_grid(probabilities, labels).rate, LEAST)
+    return LabelNoise(_shrunk(counts, _mistakes(counts)), rate)
 
 
 def _counts(probabilities: Probabilities, labels: Labels, share: float) -> Probabilities:
@@ -124,43 +121,3 @@ def probability_wrong(together: Probabilities, labels: Labels, rate: float) -> t
     reach = float(np.abs(odds).max()) + 50.0
     shift = brentq(lambda at: float(expit(odds + at).mean()) - rate, -reach, reach)
     return odds + shift, expit(odds + shift)
-
-
-def geometric_mean(parts: Sequence[Probabilities]) -> Probabilities:
-    """Return the normalised geometric mean of several probabilities ``(n, c)`` of the same rows.
-
-    What one source rules out stays unlikely, however sure another is; and there is no weight to choose.
-    """
-    logs = sum(np.log(np.maximum(part, LEAST)) for part in parts) / len(parts)
-    return _normalised(np.asarray(logs))
-
-
-def with_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Return ``softmax(log p / T)``: flatter for a temperature above 1, sharper below."""
-    return _normalised(np.log(np.maximum(probabilities, LEAST)) / temperature)
-
-
-def fitted_temperature(probabilities: Probabilities, labels: Labels) -> float:
-    """Return the temperature, from 1/20 to 20, at which the probabilities give the labels the highest likelihood.
-
-    References
-    ----------
-    Guo, Pleiss, Sun, Weinberger (2017): On calibration of modern neural networks. ICML.
-    """
-    from scipy.optimize import minimize_scalar
-
-    rows = np.arange(len(labels))
-
-    def loss(log_temperature: float) -> float:
-        own = with_temperature(probabilities, float(np.exp(log_temperature)))[rows, labels]
-        return -float(np.log(np.maximum(own, LEAST)).mean())
-
-    found = minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(found.x))
-
-
-def _normalised(logs: Probabilities) -> Probabilities:
-    """Return ``softmax`` of rows."""
-    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-    shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return shares

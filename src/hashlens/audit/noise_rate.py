@@ -1,0 +1,128 @@
+"""Noise rate: how many labels are wrong beyond what a network itself doubts, and the accuracy if none were.
+
+A network that doubts rightly disagrees with ``sum(1 - p)`` labels, none of which need be wrong. Evidence of wrong
+labels is what its doubt, calibrated, does not explain. Probabilities p of a row give its label g the likelihood
+
+    (1 - e) p_T(g) + e (1 - p_T(g)) / (c - 1),
+
+where p_T is p at temperature T, and a share e of the labels is replaced by one of the c - 1 others, each alike. T and e
+are fitted together. A network that is right in a share A of the rows agrees with ``A (1 - e) + (1 - A) e / (c - 1)`` of
+the labels, which gives A.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.audit.temperature import LEAST, Probabilities, with_temperature
+from hashlens.measures.classes import Labels
+
+Values = npt.NDArray[np.float64]
+TEMPERATURES, RATES = 12, 32
+"""Of the grid on which the likelihood is laid out."""
+WIDEST = 20.0
+"""The highest temperature, and one over the lowest."""
+HIGHEST = 0.9
+"""The highest rate, as a share of the one at which labels say nothing."""
+DROP = 8.0
+"""The grid reaches to where the log-likelihood has dropped so far: four standard errors."""
+ZOOMS = 8
+ROWS = 20_000
+"""Rows laid out at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseGrid:
+    """The log-likelihood of labels around its maximum.
+
+    Attributes
+    ----------
+    temperatures : numpy.ndarray
+        float64 ``(t,)``, ascending.
+    rates : numpy.ndarray
+        float64 ``(r,)``, ascending, from 0 to 1: shares of labels that are wrong.
+    total : numpy.ndarray
+        float64 ``(t, r)``, in nats, of all rows.
+    classes : int
+        How many there are.
+    """
+
+    temperatures: Values
+    rates: Values
+    total: Values
+    classes: int
+
+    @property
+    def temperature(self) -> float:
+        """The likeliest."""
+        return float(self.temperatures[self.total.max(axis=1).argmax()])
+
+    @property
+    def rate(self) -> float:
+        """The likeliest."""
+        return float(self.rates[self.total.max(axis=0).argmax()])
+
+    def log_likelihood(self, probabilities: Probabilities, labels: Labels) -> Values:
+        """Return the log-likelihood of each label, ``(n, t * r)``, in nats."""
+        return np.concatenate([
+            _log_likelihood(probabilities[at : at + ROWS], labels[at : at + ROWS], self.temperatures, self.rates)
+            for at in range(0, len(labels), ROWS)
+        ])  # fmt: skip
+
+    def rates_of(self, totals: Values) -> Values:
+        """Return the likeliest rate of each of several samples, whose log-likelihoods are ``(m, t * r)``."""
+        found: Values = self.rates[totals.argmax(axis=1) % len(self.rates)]
+        return found
+
+
+def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
+    """Lay out the likelihood of a temperature and a share of wrong labels, around its maximum.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray
+        float64 ``(n, c)``, of the class of each example, from a source that has not seen its label.
+    labels : numpy.ndarray
+        int64 ``(n,)``, given, from 0 to c - 1.
+    """
+    classes = probabilities.shape[1]
+    most = HIGHEST * (classes - 1) / classes
+    temperatures = np.geomspace(1 / WIDEST, WIDEST, 2 * RATES)
+    rates = np.concatenate([[0.0], np.geomspace(1e-4, most, RATES)])
+    for _ in range(ZOOMS):
+        total = sum(
+            _log_likelihood(probabilities[at : at + ROWS], labels[at : at + ROWS], temperatures, rates).sum(axis=0)
+            for at in range(0, len(labels), ROWS)
+        )
+        grid = NoiseGrid(temperatures, rates, np.reshape(total, (len(temperatures), -1)), classes)
+        near = grid.total > grid.total.max() - DROP
+        shares = [near.any(axis=1).mean(), near.any(axis=0).mean()]
+        if len(temperatures) == TEMPERATURES and min(shares) > 0.5:
+            break
+        low, high = _reach(temperatures, near.any(axis=1))
+        temperatures = np.geomspace(low, high, TEMPERATURES)
+        rates = np.linspace(*_reach(rates, near.any(axis=0)), RATES)
+    return grid
+
+
+def accuracy_by_right_labels(agreement: Values, rates: Values, classes: int) -> Values:
+    """Return the accuracy if all labels were right, from the share of labels that a network gives; see the module."""
+    other = rates / (classes - 1)
+    accuracy: Values = np.clip((agreement - other) / (1 - classes * other), 0.0, 1.0)
+    return accuracy
+
+
+def _log_likelihood(probabilities: Probabilities, labels: Labels, temperatures: Values, rates: Values) -> Values:
+    """Return the log-likelihood of each label, by temperature, then rate: ``(n, t * r)``."""
+    rows, classes = np.arange(len(labels)), probabilities.shape[1]
+    own = np.stack([with_temperature(probabilities, at)[rows, labels] for at in temperatures.tolist()], axis=1)
+    other = rates / (classes - 1)
+    mixed = own[:, :, None] * (1 - classes * other) + other
+    return np.asarray(np.log(np.maximum(mixed, LEAST))).reshape(len(labels), -1)
+
+
+def _reach(values: Values, near: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the values just outside of those that are near."""
+    inside = np.flatnonzero(near)
+    return float(values[max(0, inside[0] - 1)]), float(values[min(len(values) - 1, inside[-1] + 1)])

@@ -1,0 +1,53 @@
+"""Temperature: probabilities made flatter or sharper, fitted to labels, and pooled."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.measures.classes import Labels
+
+Probabilities = npt.NDArray[np.float64]
+
+# Below this a probability says no more than that a class was never seen.
+LEAST = 1e-12
+
+
+def geometric_mean(parts: Sequence[Probabilities]) -> Probabilities:
+    """Return the normalised geometric mean of several probabilities ``(n, c)`` of the same rows.
+
+    What one source rules out stays unlikely, however sure another is; and there is no weight to choose.
+    """
+    logs = sum(np.log(np.maximum(part, LEAST)) for part in parts) / len(parts)
+    return _normalised(np.asarray(logs))
+
+
+def with_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Return ``softmax(log p / T)``: flatter for a temperature above 1, sharper below."""
+    return _normalised(np.log(np.maximum(probabilities, LEAST)) / temperature)
+
+
+def fitted_temperature(probabilities: Probabilities, labels: Labels) -> float:
+    """Return the temperature, from 1/20 to 20, at which the probabilities give the labels the highest likelihood.
+
+    References
+    ----------
+    Guo, Pleiss, Sun, Weinberger (2017): On calibration of modern neural networks. ICML.
+    """
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        own = with_temperature(probabilities, float(np.exp(log_temperature)))[rows, labels]
+        return -float(np.log(np.maximum(own, LEAST)).mean())
+
+    found = minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(found.x))
+
+
+def _normalised(logs: Probabilities) -> Probabilities:
+    """Return ``softmax`` of rows."""
+    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+    shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return shares
