@@ -1,6 +1,6 @@
 """Predictions: the codes of a network on examples, and the probabilities of its classes, from one pass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,10 @@ import torch
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.encode import CodeRows
-from hashlens.codes.observe import first_tensor
+from hashlens.codes.output_evidence import require_scores
 from hashlens.codes.reader import Reader, Reading
 from hashlens.errors import AuditError
-
-SUMS_TO_ONE = 1e-3
+from hashlens.nets.output import Output
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +24,17 @@ class Predictions:
     codes : Codes
         n rows.
     probabilities : numpy.ndarray
-        float64 ``(n, c)``.
+        float64 ``(n, c)``, rows that add up to 1.
+    output : Output
+        How the network's output is read.
+    unsteady : tuple of str
+        What makes codes and scores depend on chance, or on the batch.
     """
 
     codes: Codes
     probabilities: npt.NDArray[np.float64]
+    output: Output
+    unsteady: tuple[str, ...] = ()
 
 
 def predict(model: torch.nn.Module, data: Any, reading: Reading | None = None) -> Predictions:
@@ -40,57 +45,65 @@ def predict(model: torch.nn.Module, data: Any, reading: Reading | None = None) -
     model, data
         As :func:`hashlens.encode` takes them.
     reading : Reading, optional
-        How codes are read.
+        How codes and the output are read.
 
     Raises
     ------
     AuditError
-        If the output of the network is not one row of finite scores for each example.
+        If the output of the network is not one row of finite scores of classes for each example.
     """
     rows, scores = CodeRows(), list[torch.Tensor]()
     with Reader(model, data, reading or Reading(batch_size=256)) as reader:
         for batch, captured in reader:
             rows.append(batch, captured)
-            scores.append(_scores(captured.output, len(batch), reader))
-    return Predictions(rows.codes(reader), class_probabilities(torch.cat(scores)))
+            own = captured.scores
+            own = own if own is not None and own.is_floating_point() else None
+            scores.append(require_scores(own, captured.output, len(batch), AuditError).detach().double().cpu())
+    output = reader.output
+    return Predictions(
+        rows.codes(reader), class_probabilities(torch.cat(scores), output), output, reader.evidence.unsteady
+    )
 
 
-def _scores(output: Any, size: int, reader: Reader) -> torch.Tensor:
-    found = first_tensor(output)
-    if found is None or found.dim() not in (1, 2) or len(found) != size or not found.is_floating_point():
-        what = type(output).__name__ if found is None else tuple(found.shape)
-        raise AuditError(
-            f"{type(reader.model).__name__} must give one row of scores for each example, received {what} for a batch "
-            f"of {size}: audit a classifier, or give forward= that returns its scores"
-        )
-    return found.reshape(size, -1).double().cpu()
+def predict_both(
+    model: torch.nn.Module, train: Any, test: Any, reading: Reading
+) -> tuple[Predictions, Predictions]:
+    """Run a network over train and over test, its output read the same way: as the rows of train decide."""
+    first = predict(model, train, reading)
+    return first, predict(model, test, replace(reading, output=first.output))
 
 
-def class_probabilities(scores: torch.Tensor) -> npt.NDArray[np.float64]:
-    """Return scores as probabilities, float64 ``(n, c)``.
-
-    Rows that are probabilities already stay as they are; of others the softmax is taken. One score a row tells two
-    classes apart: it is the probability or the logit of the second.
+def class_probabilities(scores: torch.Tensor, output: Output) -> npt.NDArray[np.float64]:
+    """Return scores as probabilities of classes that exclude each other, float64 ``(n, c)``, each row adding up to 1.
 
     Parameters
     ----------
     scores : torch.Tensor
-        ``(n, c)``.
+        ``(n, K)``, what the network gave.
+    output : Output
+        How they are read.
 
     Raises
     ------
     AuditError
-        If a score is not finite.
+        If a score is not finite, or the output names no classes that exclude each other.
     """
+    if output.regression or output.multilabel:
+        what = "values" if output.regression else "classes of which an example may have several"
+        raise AuditError(
+            f"the output is read as {output}, {what}, and an audit is of one class an example: if it is a classifier, "
+            "give output='logits', 'probabilities' or a function that returns such scores"
+        )
     values = scores.double()
     if undefined := int((~values.isfinite()).any(dim=1).sum()):
         raise AuditError(
             f"the scores of {undefined:,} of {len(values):,} examples are not finite: check the weights of the network"
         )
-    within = bool(((values >= 0) & (values <= 1)).all())
-    if values.shape[1] == 1:
-        second = values if within else values.sigmoid()
-        return torch.cat([1 - second, second], dim=1).numpy()
-    if within and bool(((values.sum(dim=1) - 1).abs() <= SUMS_TO_ONE).all()):
-        return values.numpy()
-    return values.softmax(dim=1).numpy()
+    found = output.probabilities(values)
+    if output.kind in ("logits", "binary_logit"):
+        return found.numpy()
+    total = found.sum(dim=1, keepdim=True)
+    if bool((found < 0).any()) or bool((found > 1).any()) or bool((total <= 0).any()):
+        raise AuditError(f"the output is read as {output}, and some rows are no probabilities: give output='logits'")
+    # Rounded numbers add up to 1 but for their rounding.
+    return (found / total).numpy()

@@ -31,7 +31,10 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class CapturedBatch:
-    """What one batch gave: packed rows (a tensor on an accelerator) laid out as `layers`, values, output, digests."""
+    """What one batch gave: packed rows (a tensor on an accelerator) laid out as `layers`, values, output, digests.
+
+    The reader adds the scores ``(n, K)`` in the output, where it has some.
+    """
 
     packed: Packed | Tensor
     values: npt.NDArray[np.float32] | None
@@ -39,6 +42,7 @@ class CapturedBatch:
     output: Any
     penultimate: Tensor | None
     digests: Digests | None = None
+    scores: Tensor | None = None
 
 
 class Capture:
@@ -150,18 +154,28 @@ class Capture:
         few, more : Any
             Inputs of fewer and of more examples.
         """
-        shapes = []
-        for inputs in (few, more):
-            self._start_batch(0, None)
-            shapes.append(dict[str, tuple[int, ...]]())
-            self._probed = shapes[-1]
-            try:
-                with Dispatch(self):
-                    call(self.runner, inputs)
-            except Exception:  # a network that cannot take small batches says so again, and better, in run()
-                return
-        before, after = shapes
+        before, after = (self._shapes(call, inputs) for inputs in (few, more))
+        if before is None or after is None:  # a network that cannot take small batches says so again, better, in run()
+            return
         self.batch_axis = {name: _moving_axis(before[name], after[name]) for name in after if name in before}
+
+    def drops_batch_of_one(self, call: Callable[[Any, Any], Any], one: Any, two: Any) -> bool:
+        """Return whether a batch of one example fails or loses its axis, where the same example twice does not."""
+        alone, twice = (self._shapes(call, inputs) for inputs in (one, two))
+        if alone is None or twice is None:
+            return twice is not None
+        return alone.keys() != twice.keys() or any(len(alone[name]) != len(twice[name]) for name in alone)
+
+    def _shapes(self, call: Callable[[Any, Any], Any], inputs: Any) -> dict[str, tuple[int, ...]] | None:
+        """Return the shape of each gate's input; None if the network fails."""
+        self._start_batch(0, None)
+        self._probed = found = {}
+        try:
+            with Dispatch(self):
+                call(self.runner, inputs)
+        except Exception:  # whatever a user's network raises
+            return None
+        return found
 
     def _start_batch(self, size: int, mask: Tensor | None) -> None:
         self._size, self._mask = size, mask

@@ -13,6 +13,7 @@ from hashlens.codes.fingerprint import Fingerprints
 from hashlens.codes.layers import BitChoice, choose_bits, sample_positions
 from hashlens.codes.reader import Reader, Reading
 from hashlens.errors import ModelError
+from hashlens.nets.output import Output
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Observation:
     fingerprints : Fingerprints
         Of all bits.
     predictions : numpy.ndarray or None
-        int64 ``(n,)``: the class with the largest output; None when the output is not one row of scores an example.
+        int64 ``(n,)``: the class of each; None when the output is not one row of scores an example, or of a regression.
     penultimate : numpy.ndarray or None
         float32 ``(n, d)``: the input of the last affine map; None when it was not asked for, or takes more bytes a row
         than the budget.
@@ -35,6 +36,10 @@ class Observation:
     scores : numpy.ndarray or None
         float32 ``(n, classes)``: the output, one row of scores an example; None when it was not asked for, or is
         something else.
+    output : Output or None
+        How the output is read; None when it is not one row of scores an example.
+    unsteady : tuple of str
+        What makes codes and scores depend on chance, or on the batch.
     """
 
     codes: Codes
@@ -43,6 +48,8 @@ class Observation:
     penultimate: npt.NDArray[np.float32] | None
     classes: int = 0
     scores: npt.NDArray[np.float32] | None = None
+    output: Output | None = None
+    unsteady: tuple[str, ...] = ()
 
     @property
     def unknown_labels(self) -> bool:
@@ -90,7 +97,7 @@ def observe(
         for batch, captured in reader:
             prints.append(captured)
             ids.append(batch.ids)
-            outputs.extend(_scores(captured.output, len(batch)))
+            outputs.extend(_scores(captured.scores))
             features.extend(_features(captured.penultimate, len(batch), row_budget))
             if choice is None:
                 choice = _affordable(reader, row_budget)
@@ -98,13 +105,17 @@ def observe(
     codes = rows.codes(reader, choice)
     code_bits = sum(layer.bits for layer in reader.capture.layers)
     hashes = np.concatenate(prints.hashes)
+    whole = len(outputs) == len(ids)
+    predictions = _predictions(outputs, reader.output) if whole else None
     return Observation(
         codes,
         Fingerprints(hashes, code_bits, codes.labels, codes.ids, reader.provenance(), prints.method),
-        _predictions(outputs) if len(outputs) == len(ids) else None,
+        predictions,
         np.concatenate(features) if len(features) == len(ids) else None,
-        max(2, outputs[0].shape[1]) if outputs else 0,
-        torch.cat(outputs).float().numpy() if scores and len(outputs) == len(ids) else None,
+        0 if predictions is None else max(2, outputs[0].shape[1]),
+        torch.cat(outputs).float().numpy() if scores and whole else None,
+        reader.output if whole else None,
+        reader.evidence.unsteady,
     )
 
 
@@ -117,42 +128,23 @@ def _affordable(reader: Reader, row_budget: int) -> BitChoice | None:
     return choose_bits(layers, sample_positions(total, max(64, row_budget * 8), reader.reading.seed))
 
 
-def _scores(output: Any, size: int) -> list[torch.Tensor]:
-    """Return the scores of a batch, ``(size, classes)``, in a list; an empty one when the output is something else."""
-    scores = first_tensor(output)
-    if scores is None or scores.dim() not in (1, 2) or len(scores) != size or not scores.is_floating_point():
-        return []
-    return [scores.reshape(size, -1).cpu()]
+def _scores(scores: torch.Tensor | None) -> list[torch.Tensor]:
+    """Return the scores of a batch in a list; an empty one when the output is something else."""
+    return [] if scores is None or not scores.is_floating_point() else [scores.detach().cpu()]
 
 
-def _predictions(scores: list[torch.Tensor]) -> npt.NDArray[np.int64]:
+def _predictions(scores: list[torch.Tensor], output: Output) -> npt.NDArray[np.int64] | None:
     every = torch.cat(scores)
     if undefined := int(every.isnan().any(dim=1).sum()):
         raise ModelError(
             f"the output of the model is NaN for {undefined:,} of {len(every):,} examples; check the weights after its "
             "last activation"
         )
-    if every.shape[1] > 1:
-        return every.argmax(dim=1).numpy()
-    # One score an example tells two classes apart: a probability by one half, a logit by its sign.
-    half = 0.5 if bool(((every >= 0) & (every <= 1)).all()) else 0.0
-    return (every[:, 0] > half).numpy().astype(np.int64)
+    found = output.classes(every.double())
+    return None if found is None else found.numpy()
 
 
 def _features(penultimate: torch.Tensor | None, size: int, row_budget: int) -> list[npt.NDArray[np.float32]]:
     if penultimate is None or len(penultimate) != size or 4 * penultimate[0].numel() > row_budget:
         return []
     return [penultimate.detach().flatten(1).float().cpu().numpy().copy()]
-
-
-def first_tensor(output: Any) -> torch.Tensor | None:
-    """Return the scores in what a network returned: the tensor, ``.logits``, or the first tensor of a tuple or dict."""
-    if isinstance(output, torch.Tensor):
-        return output.detach()
-    if hasattr(output, "logits"):
-        return first_tensor(output.logits)
-    if isinstance(output, dict):
-        output = [output["logits"]] if "logits" in output else list(output.values())
-    if isinstance(output, (list, tuple)):
-        return next((part.detach() for part in output if isinstance(part, torch.Tensor)), None)
-    return None

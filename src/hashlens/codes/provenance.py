@@ -11,6 +11,8 @@ class Provenance:
 
     Floating point is not the same in every batch, dtype and device, so all of them are part of a code's origin.
     `images` says whether inputs came as images: ``(channels, height, width)`` with 1, 3 or 4 channels.
+    ``output`` says how the network's output was read and from what that was decided; ``unsteady`` what makes its codes
+    depend on chance or on the batch, where something does.
     """
 
     model: str = "bits"
@@ -28,6 +30,8 @@ class Provenance:
     images: bool = False
     sampled_from: int | None = None
     ignored: tuple[str, ...] = ()
+    output: str = ""
+    unsteady: str = ""
     torch_version: str = ""
     hashlens_version: str = __version__
 

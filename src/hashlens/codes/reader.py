@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil
@@ -13,6 +14,7 @@ import torch
 from hashlens.codes.borrow import unwrap
 from hashlens.codes.capture import Capture, CapturedBatch
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
+from hashlens.codes.output_evidence import OutputEvidence
 from hashlens.codes.provenance import Provenance
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests, are_images, input_digests
@@ -20,6 +22,7 @@ from hashlens.data.sources import load_data
 from hashlens.device import find_device
 from hashlens.errors import CodesError, DataError
 from hashlens.nets.digest import parameters_digest
+from hashlens.nets.output import Output, OutputLike, check_output
 from hashlens.progress import track
 
 Forward = Callable[[torch.nn.Module, Any], Any]
@@ -44,8 +47,10 @@ class Reading:
     penultimate: bool = False
     per_layer: bool = False
     digests: bool = True
+    output: OutputLike = None
 
     def __post_init__(self) -> None:
+        check_output(self.output)
         for what, value, allowed in (
             ("granularity", self.granularity, ("unit", "channel")),
             ("gates", self.gates, ("activations", "hard", "all")),
@@ -78,6 +83,7 @@ class Reader:
         self.sampled_from: int | None = None
         self.largest_batch = 0
         self.images = False
+        self._loses_axis: bool | None = None
         model = unwrap(model)
         parameter = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
         self.dtype = None if parameter is None else parameter.dtype
@@ -88,6 +94,8 @@ class Reader:
         self.model = model
         self.static_batch = _static_batch(model)
         self.digest = parameters_digest(model)
+        self.evidence = OutputEvidence(reading.output, model)
+        self._watched = False
         self.capture = Capture(
             model,
             layers=reading.layers,
@@ -154,9 +162,16 @@ class Reader:
         inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
         digests = self._digests(batch, mask) if self.reading.digests else None
         padding = (self.static_batch or size) - size
+        if size == 1 and not padding and self._drops_batch_of_one(inputs):
+            padding = 1
         if padding > 0:
             inputs = _padded(inputs, size, padding)
-        captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
+            mask = None if mask is None else torch.cat([mask, mask[-1:].expand(padding, -1)])
+        # Which operator comes last is the same in every batch: the first one tells.
+        with nullcontext() if self._watched else self.evidence.operators:
+            captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
+        self._watched = True
+        captured = replace(captured, scores=self.evidence.see(captured.output, size + padding))
         captured = captured if padding <= 0 else _first_rows(captured, size)
         return replace(captured, digests=digests)
 
@@ -166,6 +181,20 @@ class Reader:
         if forward and isinstance(given, (tuple, list)) and len(given) > 2:
             return None  # What stands behind inputs and labels may be inputs too, or names and numbers of rows.
         return input_digests(batch.inputs, len(batch), mask, None if forward else self.dtype)
+
+    def _drops_batch_of_one(self, inputs: Any) -> bool:
+        """Return whether the network squeezes the batch axis of one example away, seen by running it on one and two."""
+        if self._loses_axis is None:
+            call = self.reading.forward or _forward
+            self._loses_axis = self.capture.drops_batch_of_one(
+                call, _first_examples(inputs, 1, 1), _padded(_first_examples(inputs, 1, 1), 1, 1)
+            )
+        return self._loses_axis
+
+    @property
+    def output(self) -> Output:
+        """How the network's output is read, by what was seen so far."""
+        return self.evidence.decide()
 
     def provenance(self) -> Provenance:
         """Return where the codes read so far come from."""
@@ -186,6 +215,8 @@ class Reader:
             images=self.images,
             sampled_from=self.sampled_from,
             ignored=tuple(self.capture.layout.ignored),
+            output=str(self.output) if self.evidence.gives_scores else "",
+            unsteady="; ".join(self.evidence.unsteady),
             torch_version=torch.__version__,
         )
 
@@ -262,5 +293,6 @@ def _first_rows(captured: CapturedBatch, size: int) -> CapturedBatch:
         packed=captured.packed[:size],
         values=None if captured.values is None else captured.values[:size],
         output=output[:size] if isinstance(output, torch.Tensor) else output,
+        scores=None if captured.scores is None else captured.scores[:size],
         penultimate=None if captured.penultimate is None else captured.penultimate[:size],
     )

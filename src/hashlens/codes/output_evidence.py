@@ -1,0 +1,199 @@
+"""What a network's last operator and its first rows say of how its output is to be read."""
+
+from typing import Any
+
+import torch
+
+from hashlens.codes.last_operator import AFFINE, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Made
+from hashlens.errors import ModelError
+from hashlens.nets.output import Output, OutputLike, as_scores, check_output, declared_output, parts_of, selected
+
+Tensor = torch.Tensor
+LEAST_ROWS = 64
+"""Rows from which the values themselves say how they are to be read."""
+LOOSEST = 0.5
+NAMES = ("logits", "scores", "probabilities", "probs", "predictions", "prediction", "preds", "pred", "outputs", "output")
+"""What scores are called, where a model gives several things by name."""
+POSITIVE = ("relu", "softplus", "exp", "square", "abs", "pow")
+
+
+class OutputEvidence:
+    """What is known of a network's output; decides once, and says from what.
+
+    Parameters
+    ----------
+    given : str, callable, Output or None
+        What the user says.
+    model : object
+        What it is the output of: a loaded network brings a decision along.
+    """
+
+    def __init__(self, given: OutputLike, model: Any = None) -> None:
+        check_output(given)
+        self.given = declared_output(model) if given is None else given
+        self.operators = LastOperators()
+        self._decided = self.given if isinstance(self.given, Output) else None
+        self._seen = self._scored = False
+        self._place = Output("logits", "")
+        self._made: Made | None = None
+        self._rows: list[Tensor] = []
+
+    @property
+    def unsteady(self) -> tuple[str, ...]:
+        """What makes codes and scores depend on chance, or on the batch."""
+        return tuple(self.operators.unsteady)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were seen, of those that count."""
+        return sum(map(len, self._rows))
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether some batch gave a row of scores for each example."""
+        return self._scored
+
+    @property
+    def settled(self) -> bool:
+        """Whether more rows would change nothing."""
+        operator = self._made.operator if self._made else ""
+        known = operator in (SOFTMAX, SIGMOID, LOG_SOFTMAX)
+        return self._decided is not None or isinstance(self.given, str) or known or self.rows >= LEAST_ROWS
+
+    def see(self, raw: Any, n: int) -> Tensor | None:
+        """Take note of what the network gave for n examples, and return their scores ``(n, K)``; None without any."""
+        if not self._seen and (self._decided is None or self._decided.why == ""):
+            self._place = self._find(raw, n)
+        self._seen = True
+        scores = (self._decided or self._place).scores(raw, n)
+        self._scored |= scores is not None
+        if scores is not None and self._decided is None and self.rows < LEAST_ROWS:
+            self._rows.append(scores.detach()[: LEAST_ROWS - self.rows].cpu())
+        return scores
+
+    def _find(self, raw: Any, n: int) -> Output:
+        """Return where the scores are; it keeps what made them."""
+        if callable(self.given) and not isinstance(self.given, Output):
+            with self.operators:
+                taken = as_scores(selected(self.given, raw), n)
+            self._made = None if taken is None else self.operators.of(taken)
+            return Output("logits", "", select=self.given)
+        parts = parts_of(raw, n)
+        if not parts:
+            return Output("logits", "")
+        path, note = self._chosen(parts)
+        self._made = self.operators.of(parts[path])
+        return Output("logits", "", part=path, notes=(note,) if note else ())
+
+    def _chosen(self, parts: dict[tuple[str | int, ...], Tensor]) -> tuple[tuple[str | int, ...], str]:
+        """Return which part holds the scores, and what to say of the choice."""
+        if len(parts) == 1:
+            return next(iter(parts)), ""
+        for name in NAMES:
+            if named := [path for path in parts if path[-1] == name]:
+                return named[0], ""
+        made = {path: found for path, part in parts.items() if (found := self.operators.of(part)) and found.is_scores}
+        path = max(made, key=lambda at: made[at].when) if made else next(iter(parts))
+        if len(made) == 1:
+            return path, ""
+        shown = "".join(f"[{at!r}]" for at in path)
+        which = f"the one that {made[path].operator} gave last" if made else "the first"
+        return path, (
+            f"the model gives {len(parts)} things that may be scores: output{shown} was taken, {which}; to choose, give "
+            f"output=lambda output: output[...]"
+        )
+
+    def decide(self) -> Output:
+        """Return how the output is read, by all that was seen so far; the first answer stands."""
+        if self._decided is None:
+            place = self._place
+            if isinstance(self.given, str):
+                kind, why, sure = self.given, "as declared", True
+            else:
+                kind, why, sure = self._judged()
+            self._decided = Output(kind, why, sure, place.part, place.select, place.notes)
+            self._rows.clear()
+        return self._decided
+
+    def _judged(self) -> tuple[str, str, bool]:
+        operator = self._made.operator if self._made else ""
+        if not self._rows:
+            return "logits", "it gives no scores to tell from", False
+        rows = torch.cat(self._rows).double()
+        seen, k = len(rows), rows.shape[1]
+        within = bool(((rows >= 0) & (rows <= 1)).all())
+        because = f"{operator} is its last operator"
+        if operator == SOFTMAX and k > 1:
+            if within and adds_up(torch.cat(self._rows), loose=True):
+                return "probabilities", because, True
+            return "logits", "softmax is its last operator, but not over the scores of an example", False
+        if operator == SIGMOID:
+            return ("binary_probability" if k == 1 else "multilabel_probabilities"), because, True
+        if operator == LOG_SOFTMAX:
+            return "logits", f"{because}, and the softmax of logarithms of probabilities is these", True
+        if k > 1 and seen >= LEAST_ROWS and within and adds_up(torch.cat(self._rows), loose=operator != AFFINE):
+            return "probabilities", f"{seen} rows add up to 1", True
+        if operator == AFFINE:
+            return ("logits", because, True) if k > 1 else ("binary_logit", f"one score, and {because}", True)
+        if k == 1 and operator in POSITIVE:
+            return "regression", f"one score, and {because}, which no logit has", True
+        return self._by_rows(rows, within, operator)
+
+    @staticmethod
+    def _by_rows(rows: Tensor, within: bool, operator: str) -> tuple[str, str, bool]:
+        seen, k = rows.shape
+        kind = "logits" if k > 1 else "binary_logit"
+        if seen < LEAST_ROWS:
+            last = f"its last operator ({operator})" if operator else "no operator was seen that does"
+            said = f"{last} does not tell" if operator else last
+            return kind, f"taken for want of evidence: {said}, nor do {seen} rows, below {LEAST_ROWS}", False
+        if not within:
+            return kind, f"{seen} rows do not all lie in [0, 1]", True
+        if k == 1 and bool((rows > 0.5).any()) and bool((rows < 0.5).any()):
+            return "binary_probability", f"{seen} scores all lie in [0, 1], on both sides of 1/2", True
+        return kind, f"taken for want of evidence: {seen} rows lie in [0, 1]" + (
+            " and do not add up to 1" if k > 1 else ", all on one side of 1/2"
+        ), False
+
+
+def adds_up(scores: Tensor, loose: bool) -> bool:
+    """Return whether rows add up to 1, up to the rounding of their numbers: of their dtype, of half precision, decimals.
+
+    Parameters
+    ----------
+    scores : torch.Tensor
+        ``(n, K)``.
+    loose : bool
+        Whether half precision in a wider dtype, and decimals, are looked for: numbers that were rounded add up to 1 a
+        little less well.
+    """
+    values, k = scores.double(), scores.shape[1]
+    epsilon = torch.finfo(scores.dtype).eps if scores.is_floating_point() else 0.0
+    step = 0.0
+    if loose:
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            if bool((values.to(dtype).double() == values).all()):
+                epsilon = max(epsilon, torch.finfo(dtype).eps)
+        for decimals in range(1, 7):
+            if bool(((values - values.round(decimals=decimals)).abs() <= 4 * epsilon_of(scores)).all()):
+                step = 10.0**-decimals
+                break
+    # Rounding errors of K numbers are independent of each other: theirs is a random walk.
+    tolerance = epsilon * (4 + k**0.5) + step * 1.5 * k**0.5
+    return bool(((values.sum(dim=1) - 1).abs() <= min(tolerance, LOOSEST)).all())
+
+
+def epsilon_of(scores: Tensor) -> float:
+    """Return the relative rounding of a tensor's dtype."""
+    return torch.finfo(scores.dtype).eps if scores.is_floating_point() else 0.0
+
+
+def require_scores(scores: Tensor | None, raw: Any, n: int, error: type[Exception] = ModelError) -> Tensor:
+    """Return scores, or raise `error` in a line that says what the model gave instead."""
+    if scores is not None:
+        return scores
+    what = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
+    raise error(
+        f"the model must give a row of scores for each of {n} inputs, (n, K), received {what}: give output=, a function "
+        "from what it gives to its scores"
+    )
