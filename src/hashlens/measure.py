@@ -21,6 +21,7 @@ from hashlens.measures import (
 from hashlens.measures.projection import ProjectionMethod, check_projection
 from hashlens.measures.regime import as_thresholds
 from hashlens.measuring import Measuring, require_labels, same_classes
+from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 from hashlens.result import Split
 
@@ -39,6 +40,7 @@ def measure(
     device: str | torch.device | None = None,
     batch_size: int = 64,
     gates: Gates = "activations",
+    output: OutputLike = None,
     k: int = 9,
     logistic: LogisticMethod = "multinomial",
     controls: bool = True,
@@ -53,6 +55,10 @@ def measure(
     ----------
     model, layers, granularity, bits, seed, forward, mask, device, batch_size, gates
         As in :func:`hashlens.encode`. `seed` also draws the untrained network, hyperplanes, random inputs and samples.
+    output : str or callable, optional
+        How the network's output is read: ``logits``, ``probabilities``, ``binary_logit``, ``binary_probability``,
+        ``multilabel_logits``, ``multilabel_probabilities``, ``regression``, or a function from what the network gives
+        to its scores. By default its last operator or its first 64 rows tell; the notes say which.
     train, test : str, Examples, pair, Dataset or DataLoader
         Labelled data that :func:`hashlens.load_data` takes; what the network was trained on, and what it was not.
     k : int
@@ -93,7 +99,7 @@ def measure(
     if not is_number(memory_budget) or memory_budget <= 0:
         raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
     limits = as_thresholds(thresholds)
-    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates)
+    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, output=output)
     data = Split(load_data(train), load_data(test))
     require_labels(data)
     run = Measuring(model, data, reading, k, logistic, memory_budget)

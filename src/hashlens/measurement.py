@@ -166,7 +166,8 @@ class Measurement(Result):
         whole = self.provenance.train.sampled_from
         drawn = f" drawn from {whole:,}" if whole is not None and whole > self.code_bits else ""
         title = f"{self.model}: {kind} of {self.code_bits:,} bits{drawn}, {self.informative_bits:,} of them informative"
-        return table(title, ("", "train", "test"), rows, f"{enough}.")
+        read = f" Output read as {self.provenance.train.output}." if self.provenance.train.output else ""
+        return table(title, ("", "train", "test"), rows, f"{enough}.{read}")
 
     def _accuracy_table(self) -> Table:
         own = self.categorization

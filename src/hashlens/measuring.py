@@ -34,6 +34,7 @@ from hashlens.measures import (
 from hashlens.measures.categorization import categorize, require_labelled_classes
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.measures.projection import ProjectionMethod
+from hashlens.nets.output import output_notes
 from hashlens.nets.untrained import untrained_copy
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
@@ -66,12 +67,15 @@ class Measuring:
         """Run the network (another one than its own: `model`) over train and test, once each."""
         row_budget = max(8, self.memory_budget // self.rows)
         network = self.model if model is None else model
-        train, test = (
-            observe(network, data, self.reading, row_budget, penultimate) for data in (self.data.train, self.data.test)
-        )
+        # What the rows of train say of the output holds for test, and for the network before its training.
+        train = observe(network, self.data.train, self.reading, row_budget, penultimate)
+        if model is None and train.output is not None:
+            self.reading = replace(self.reading, output=train.output)
+        test = observe(network, self.data.test, self.reading, row_budget, penultimate)
         codes = aligned([train.codes, test.codes])
         seen = Split(replace(train, codes=codes[0]), replace(test, codes=codes[1]))
         if model is None:
+            self.notes += output_notes(train.output, train.unsteady)
             self.notes += [
                 f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, and the network's "
                 f"output tells {part.classes} classes apart; number the classes as it was trained on them"

@@ -219,3 +219,68 @@ def test_exact_copies_of_a_table_stand_beside_the_rate_and_leave_the_headline_on
     loaded = Audit.load(counted.to_csv(tmp_path / "tables"))
     assert str(loaded.leaks.copies) == str(counted.leaks.copies)
     assert np.array_equal(loaded.leaks.suspected_rows, counted.leaks.suspected_rows)
+
+
+class Headed(torch.nn.Module):
+    def __init__(self, network, head):
+        super().__init__()
+        self.network, self.head = network, head
+
+    def forward(self, x):
+        return self.head(self.network(x))
+
+
+@pytest.fixture(scope="module")
+def small():
+    train, test = hl.load_data("digits#train").load(), hl.load_data("digits#test").load()
+    return hl.train("mlp", train, epochs=5, seed=0, width=64).network, train, test
+
+
+def test_an_audit_is_of_the_network_and_not_of_how_its_scores_are_written(small):
+    network, train, test = small
+    first = hl.audit(network, train, test)
+    heads = {
+        "softmax": (lambda z: z.softmax(1), "softmax is its last operator"),
+        "half precision": (lambda z: z.double().softmax(1).half().float(), "softmax is its last operator"),
+        "features beside": (lambda z: (z.relu(), z.softmax(1)), "softmax is its last operator"),
+    }
+    for head, why in heads.values():
+        found = hl.audit(Headed(network, head), train, test)
+        assert found.accuracy.steps[0].accuracy == first.accuracy.steps[0].accuracy
+        confidences = [issues.confidence[np.argsort(issues.rows)] for issues in
+                       (first.label_issues.test, found.label_issues.test)]  # fmt: skip
+        assert confidences[1] == pytest.approx(confidences[0], abs=2e-3)
+        assert found.provenance.test.output == f"probabilities ({why})"
+        assert f"Output read as probabilities ({why})." in " ".join(str(found).split())
+
+
+def test_labels_that_are_not_the_outputs_are_no_accuracy_of_nothing(small):
+    network, train, test = small
+    moved = [replace(part, labels=part.labels + 100, class_names=None) for part in (train, test)]
+    with pytest.raises(
+        AuditError, match="labels of train go up to 109, and the network's output tells 10 classes apart"
+    ):
+        hl.audit(network, *moved)
+    wider = Headed(network, lambda z: torch.nn.functional.pad(z, (0, 5), value=-50.0))
+    assert any(
+        "tells 15 classes apart and the labels of train 10" in note for note in hl.audit(wider, train, test).notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "output", "what"),
+    [
+        (
+            torch.sigmoid,
+            None,
+            r"multilabel_probabilities \(sigmoid is its last operator\), classes of which an",
+        ),
+        (lambda z: z, "regression", r"regression \(as declared\), values"),
+    ],
+)
+def test_what_names_no_classes_that_exclude_each_other_is_told_in_one_line(small, head, output, what):
+    network, train, test = small
+    with pytest.raises(AuditError, match=what) as caught:
+        hl.audit(Headed(network, head), train, test, output=output)
+    assert "\n" not in str(caught.value)
+    assert hl.audit(Headed(network, torch.sigmoid), train, test, output="logits").accuracy.steps[0].accuracy > 0.5

@@ -11,6 +11,7 @@ from hashlens.audit.predictions import class_probabilities, predict
 from hashlens.data import load_data, subset, uniform_labels
 from hashlens.errors import HashlensError
 from hashlens.nets import build
+from hashlens.nets.output import Output
 from hashlens.seeds import numpy_generator
 from hashlens.training import Recipe
 
@@ -105,14 +106,19 @@ def test_a_network_that_learnt_wrong_labels_by_heart_counts_too_few_and_those_th
 
 
 def test_scores_become_probabilities():
-    logits = torch.tensor([[0.0, np.log(3)], [-20.0, 20.0]])
-    assert class_probabilities(logits)[0] == pytest.approx([0.25, 0.75])
-    already = torch.tensor([[0.1, 0.9], [1.0, 0.0]])
-    assert class_probabilities(already) == pytest.approx(already.numpy())
-    assert class_probabilities(torch.tensor([[0.25], [1.0]])) == pytest.approx(np.array([[0.75, 0.25], [0, 1]]))
-    assert class_probabilities(torch.tensor([[0.0], [50.0]])) == pytest.approx(np.array([[0.5, 0.5], [0, 1]]))
+    def found(scores, kind):
+        return class_probabilities(torch.tensor(scores), Output(kind, "as declared"))
+
+    assert found([[0.0, np.log(3)], [-20.0, 20.0]], "logits")[0] == pytest.approx([0.25, 0.75])
+    assert found([[0.1, 0.9], [1.0, 0.0]], "probabilities") == pytest.approx(np.array([[0.1, 0.9], [1, 0]]))
+    assert found([[0.25], [1.0]], "binary_probability") == pytest.approx(np.array([[0.75, 0.25], [0, 1]]))
+    assert found([[0.0], [50.0]], "binary_logit") == pytest.approx(np.array([[0.5, 0.5], [0, 1]]))
+    # Two decimals: the row adds up to 1 again, and the odds stay.
+    assert found([[0.33, 0.33, 0.33]], "probabilities") == pytest.approx(np.full((1, 3), 1 / 3))
     with pytest.raises(HashlensError, match="scores of 1 of 2 examples are not finite"):
-        class_probabilities(torch.tensor([[0.0, 1.0], [np.nan, 0.0]]))
+        found([[0.0, 1.0], [np.nan, 0.0]], "logits")
+    with pytest.raises(HashlensError, match="some rows are no probabilities: give output='logits'"):
+        found([[-0.5, 1.5]], "probabilities")
 
 
 @pytest.mark.parametrize(

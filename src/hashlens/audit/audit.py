@@ -17,7 +17,7 @@ from hashlens.audit.label_issues import LabelIssues, label_issues
 from hashlens.audit.leaks import Leaks, leaks
 from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
-from hashlens.audit.predictions import predict
+from hashlens.audit.predictions import predict_both
 from hashlens.audit.splits import train_and_test
 from hashlens.audit.views import Views, views_by
 from hashlens.codes.codes import Codes
@@ -28,6 +28,7 @@ from hashlens.data.labels import require_same_classes, unseen_classes
 from hashlens.data.sources import load_data
 from hashlens.data.views import view_names
 from hashlens.errors import AuditError
+from hashlens.nets.output import OutputLike, output_notes
 from hashlens.progress import bar
 from hashlens.result import Result, Split
 
@@ -170,7 +171,10 @@ class Audit(Result):
         issues = self.label_issues
         leaked = [] if self.leaks is None else [self.leaks]
         labels = [part for name in ("test", "train") for part in (Text(f"Labels of {name}"), getattr(issues, name))]
-        return Group(self.accuracy, Text(f"{self.findings}."), *leaked, *labels, self.blind_spots, self.novel, *notes)
+        read = [Text(f"Output read as {self.provenance.train.output}.")] if self.provenance.train.output else []
+        return Group(
+            self.accuracy, Text(f"{self.findings}."), *read, *leaked, *labels, self.blind_spots, self.novel, *notes
+        )
 
 
 def audit(
@@ -185,6 +189,7 @@ def audit(
     forward: Any = None,
     suspect_copies: bool | None = None,
     views: bool | str | Sequence[str] = False,
+    output: OutputLike = None,
 ) -> Audit:
     """Look for what is wrong with a test accuracy: leaked examples, wrong labels, blind spots, novel examples.
 
@@ -215,6 +220,9 @@ def audit(
         for all seven. Each is one more pass over test and over at most 5,000 training images; the result says how long
         they took.
 
+    output : str or callable, optional
+        How the network's output is read, as :func:`hashlens.measure` takes it.
+
     Returns
     -------
     Audit
@@ -238,12 +246,19 @@ def audit(
     require_same_classes(data.train, data.test)
     names = view_names(views)
     reading = Reading(
-        layers, bits=BITS, seed=seed, forward=forward, device=device, batch_size=batch_size, per_layer=True
+        layers,
+        bits=BITS,
+        seed=seed,
+        forward=forward,
+        device=device,
+        batch_size=batch_size,
+        per_layer=True,
+        output=output,
     )
     with bar("audit", 7 if names else 6) as advance:
-        seen = Split(predict(model, data.train, reading), predict(model, data.test, reading))
+        seen = Split(*predict_both(model, data.train, data.test, reading))
         codes = train_and_test(seen.train.codes, seen.test.codes)
-        _require_labels(codes)
+        _require_labels(codes, seen.test.probabilities.shape[1])
         if names:
             advance("views")
         seen_views = views_by(model, data, names, reading) if names else None
@@ -273,6 +288,9 @@ def audit(
             )
     if unseen := unseen_classes(codes.train.labels, codes.test.labels, data.train.class_names):
         notes.append(unseen)
+    notes[:0] = output_notes(seen.train.output, seen.train.unsteady)
+    if differing := _differing_classes(codes, seen.test.probabilities.shape[1]):
+        notes.append(differing)
     return Audit(
         model=type(model).__name__,
         accuracy=audited_accuracy(correct, suspected, seen.test.probabilities, codes.test.labels, seed),
@@ -283,7 +301,7 @@ def audit(
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
         class_names=data.train.class_names or (),
-        command=_call(train, test, layers, seed, batch_size, suspect_copies, names),
+        command=_call(train, test, layers, seed, batch_size, suspect_copies, names, output),
         data=data,
     )
 
@@ -296,19 +314,38 @@ def _call(
     batch_size: int,
     suspect_copies: bool | None,
     views: tuple[str, ...],
+    output: OutputLike,
 ) -> str:
     """Return the call as a line to type again; what is no text goes by the name of its argument."""
     sources = [repr(source) if isinstance(source, str) else name for name, source in (("train", train), ("test", test))]
     chosen = "" if layers is None else f", layers={layers!r}"
     more = "" if suspect_copies is None else f", suspect_copies={suspect_copies}"
     more += f", views={views}" if views else ""
+    more += "" if output is None else f", output={output!r}" if isinstance(output, str) else ", output=output"
     return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size}{more})"
 
 
-def _require_labels(codes: Split[Codes]) -> None:
+def _differing_classes(codes: Split[Codes], classes: int) -> str:
+    """Return what to say where the network tells another number of classes apart than the labels; else nothing."""
+    assert codes.train.labels is not None
+    named = len(set(codes.train.labels.tolist()))
+    if named == classes:
+        return ""
+    return (
+        f"the network's output tells {classes} classes apart and the labels of train {named}: if it was not trained on "
+        "these classes, its accuracy says nothing"
+    )
+
+
+def _require_labels(codes: Split[Codes], classes: int) -> None:
     for name, part in (("train", codes.train), ("test", codes.test)):
         if part.labels is None:
             raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
+        if (highest := int(part.labels.max())) >= classes:
+            raise AuditError(
+                f"labels of {name} go up to {highest}, and the network's output tells {classes} classes apart: number "
+                "the classes as it was trained on them"
+            )
 
 
 def _leaks(

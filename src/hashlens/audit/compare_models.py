@@ -19,6 +19,7 @@ from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
+from hashlens.nets.output import OutputLike, output_notes
 from hashlens.result import Result
 from hashlens.tables import number, table
 
@@ -81,6 +82,8 @@ class ModelComparison(Ranked):
         int64 ``(n,)``.
     notes : tuple of str
         What was left out.
+    outputs : tuple of str
+        How the output of each was read; empty where it gives no scores.
     """
 
     models: tuple[str, str]
@@ -96,6 +99,7 @@ class ModelComparison(Ranked):
     predicted_a: Labels | None
     predicted_b: Labels | None
     notes: tuple[str, ...] = ()
+    outputs: tuple[str, str] = ("", "")
 
     def _known(self) -> dict[str, Column | None]:
         return {
@@ -116,7 +120,11 @@ class ModelComparison(Ranked):
         rows = [("accuracy of the first", number(self.accuracy[0])), ("of the second", number(self.accuracy[1])),
                 ("same predictions", number(self.same_predictions))]  # fmt: skip
         names, moved = self._first()
-        return Group(layers, table("Predictions", ("", ""), rows), table("Moved most", names, moved, names=2))
+        read = [f"The output of the {which} was read as {of}." for which, of in
+                zip(("first", "second"), self.outputs, strict=True) if of]  # fmt: skip
+        return Group(
+            layers, table("Predictions", ("", ""), rows, " ".join(read)), table("Moved most", names, moved, names=2)
+        )
 
     def figures(self) -> "tuple[Figure, ...]":
         """Return the agreement layer by layer, and what examples keep of their neighbourhoods."""
@@ -140,6 +148,7 @@ def compare_models(
     device: str | torch.device | None = None,
     batch_size: int = 64,
     gates: Gates = "activations",
+    output: OutputLike = None,
     memory_budget: int = 2 << 30,
 ) -> ModelComparison:
     """Compare how two models, as two checkpoints or two seeds, see the same examples.
@@ -160,6 +169,8 @@ def compare_models(
         Bits of a layer that are compared at most, a sample drawn with `seed`.
     layers, granularity, seed, forward, mask, device, batch_size, gates
         As in :func:`hashlens.encode`.
+    output : str or callable, optional
+        How the output of both is read, as :func:`hashlens.measure` takes it.
     memory_budget : int
         Bytes that the codes of a model may take; of wider ones a sample of the bits is read.
 
@@ -183,7 +194,7 @@ def compare_models(
     require_whole(AuditError, "bits", bits)
     require_whole(AuditError, "memory_budget", memory_budget)
     examples = load_data(data)
-    reading = Reading(layers, granularity, None, seed, forward, mask, device, batch_size, gates)
+    reading = Reading(layers, granularity, None, seed, forward, mask, device, batch_size, gates, output=output)
     first, second = (observe(model, examples, reading, max(8, memory_budget // len(examples))) for model in (a, b))
     n = len(first.codes)
     if n <= k or n < LEAST_ROWS:
@@ -241,6 +252,10 @@ def _comparison(
     names = [{at.name: None for at in seen.codes.layers} for seen in (first, second)]
     alone = [name for name in names[0] | names[1] if name not in names[0] or name not in names[1]]
     notes = [f"In one of the models only, and left out: {', '.join(alone)}."] if alone else []
+    for which, seen in (("first", first), ("second", second)):
+        notes += [f"The {which}: {note}." for note in output_notes(seen.output, seen.unsteady)]
+        if seen.unknown_labels:
+            notes.append(f"The {which} tells {seen.classes} classes apart, fewer than the labels: it has no accuracy.")
     if digests[0] == digests[1]:
         notes.append("The two models have the same parameters.")
     return ModelComparison(
@@ -262,4 +277,5 @@ def _comparison(
         predicted_a=None if predicted[0] is None else predicted[0][order],
         predicted_b=None if predicted[1] is None else predicted[1][order],
         notes=tuple(notes),
+        outputs=(first.codes.provenance.output, second.codes.provenance.output),
     )

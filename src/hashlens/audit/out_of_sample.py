@@ -17,6 +17,7 @@ from hashlens.data.sources import load_data
 from hashlens.errors import AuditError, ModelError
 from hashlens.measures.classes import Labels
 from hashlens.nets.build import architecture_arguments, build
+from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 from hashlens.seeds import numpy_generator, torch_seed
 from hashlens.training.ensemble import fit_ensemble
@@ -97,6 +98,7 @@ def out_of_sample(
     batch_size: int = 256,
     recipe: str | Recipe = "figures",
     epochs: int | None = None,
+    output: OutputLike = None,
     **arguments: Any,
 ) -> OutOfSample:
     """Predict and encode every example by a network that was trained on the others, fold by fold.
@@ -120,6 +122,8 @@ def out_of_sample(
         As in :func:`hashlens.encode`; `device` is also where an architecture is trained.
     recipe, epochs, **arguments
         As in :func:`hashlens.train`, for an architecture.
+    output : str or callable, optional
+        How the output of the networks is read, as :func:`hashlens.measure` takes it.
 
     Returns
     -------
@@ -148,7 +152,7 @@ def out_of_sample(
         networks = (_network(train_network(part, seed=own)) for part, own in zip(parts, seeds, strict=True))
     else:
         networks = _trained(train_network, parts, seeds, find_recipe(recipe), epochs, device, arguments)
-    reading = Reading(layers, bits=bits, seed=seed, device=device, batch_size=batch_size)
+    reading = Reading(layers, bits=bits, seed=seed, device=device, batch_size=batch_size, output=output)
     probabilities = np.empty((len(labels), classes))
     found = []
     with bar("out of sample", folds) as advance:

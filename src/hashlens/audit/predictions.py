@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hashlens.codes.capture import CapturedBatch
 from hashlens.codes.codes import Codes
 from hashlens.codes.encode import CodeRows
-from hashlens.codes.output_evidence import require_scores
 from hashlens.codes.reader import Reader, Reading
 from hashlens.errors import AuditError
 from hashlens.nets.output import Output
@@ -56,18 +56,25 @@ def predict(model: torch.nn.Module, data: Any, reading: Reading | None = None) -
     with Reader(model, data, reading or Reading(batch_size=256)) as reader:
         for batch, captured in reader:
             rows.append(batch, captured)
-            own = captured.scores
-            own = own if own is not None and own.is_floating_point() else None
-            scores.append(require_scores(own, captured.output, len(batch), AuditError).detach().double().cpu())
+            scores.append(_scores(captured, len(batch), reader))
     output = reader.output
     return Predictions(
         rows.codes(reader), class_probabilities(torch.cat(scores), output), output, reader.evidence.unsteady
     )
 
 
-def predict_both(
-    model: torch.nn.Module, train: Any, test: Any, reading: Reading
-) -> tuple[Predictions, Predictions]:
+def _scores(captured: CapturedBatch, size: int, reader: Reader) -> torch.Tensor:
+    found, raw = captured.scores, captured.output
+    if found is None or not found.is_floating_point():
+        what = tuple(raw.shape) if isinstance(raw, torch.Tensor) else type(raw).__name__
+        raise AuditError(
+            f"{type(reader.model).__name__} must give one row of scores for each example, received {what} for a batch "
+            f"of {size}: audit a classifier, or give output=, a function from what it gives to its scores"
+        )
+    return found.detach().double().cpu()
+
+
+def predict_both(model: torch.nn.Module, train: Any, test: Any, reading: Reading) -> tuple[Predictions, Predictions]:
     """Run a network over train and over test, its output read the same way: as the rows of train decide."""
     first = predict(model, train, reading)
     return first, predict(model, test, replace(reading, output=first.output))

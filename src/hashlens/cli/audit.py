@@ -17,6 +17,7 @@ from hashlens.cli.options import (
     Json,
     Layers,
     Model,
+    OutputName,
     Seed,
     Source,
     Threads,
@@ -50,6 +51,7 @@ def audit(
             help="Whether test inputs that equal a training input count as leaked; by default as the inputs suggest.",
         ),
     ] = None,
+    output: OutputName = None,
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -67,11 +69,10 @@ def audit(
     wanted = views_wanted(views)
     found = hl.audit(
         open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
-        suspect_copies=suspect_copies, views=wanted,
+        suspect_copies=suspect_copies, views=wanted, output=output,
     )  # fmt: skip
-    found = replace(
-        found, command=_command(model, weights, data, test, layers, batch_size, seed, suspect_copies, views)
-    )
+    command = _command(model, weights, data, test, layers, batch_size, seed, suspect_copies, views, output)
+    found = replace(found, command=command)
     write_json(found, json)
     if html is not None:
         found.to_html(html)
@@ -102,6 +103,7 @@ def _command(
     seed: int,
     suspect_copies: bool | None,
     views: str | None,
+    output: str | None,
 ) -> str:
     """Return the command that gives the same numbers."""
     words = ["hashlens", "audit", model, "--data", data, "--test", test]
@@ -109,6 +111,8 @@ def _command(
         words += ["--layers", layer]
     if weights is not None:
         words += ["--weights", str(weights)]
+    if output is not None:
+        words += ["--output", output]
     if suspect_copies is not None:
         words.append("--suspect-copies" if suspect_copies else "--keep-copies")
     if views is not None:

@@ -17,6 +17,7 @@ from hashlens.cli.options import (
     Json,
     Layers,
     Model,
+    OutputName,
     Seed,
     Source,
     Threads,
@@ -44,6 +45,7 @@ def measure(
     controls: Annotated[bool, typer.Option(help="Measure the controls too.")] = True,
     memory: Annotated[float, typer.Option(help="GiB for codes and features; wider ones are sampled.")] = 2.0,
     projection: Annotated[str, typer.Option(help="How the page maps the codes: pca, or umap.")] = "pca",
+    output: OutputName = None,
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -70,6 +72,7 @@ def measure(
         device=device,
         batch_size=batch_size,
         gates=gates,  # type: ignore[arg-type]
+        output=output,
         k=neighbours,
         logistic=logistic,  # type: ignore[arg-type]
         controls=controls,

@@ -34,6 +34,14 @@ GranularityName = Annotated[str, typer.Option("--granularity", help="unit, or ch
 GatesName = Annotated[
     str, typer.Option("--gates", help="activations, hard (soft ones are refused), or all (abs, max-pool too).")
 ]
+OutputName = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        help="How the network's output is read: logits, probabilities, binary_logit, binary_probability, "
+        "multilabel_logits, multilabel_probabilities, regression. Default: as its last operator or 64 rows tell.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(help="Examples a forward pass.", min=1)]
 
 

@@ -169,7 +169,8 @@ class Capture:
     def _shapes(self, call: Callable[[Any, Any], Any], inputs: Any) -> dict[str, tuple[int, ...]] | None:
         """Return the shape of each gate's input; None if the network fails."""
         self._start_batch(0, None)
-        self._probed = found = {}
+        found: dict[str, tuple[int, ...]] = {}
+        self._probed = found
         try:
             with Dispatch(self):
                 call(self.runner, inputs)

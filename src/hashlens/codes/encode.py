@@ -1,5 +1,6 @@
 """Encode: from a network and examples to codes or fingerprints, streamed batch by batch."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from hashlens.codes.store import CodesWriter
 from hashlens.data.examples import Batch
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CodesError
+
+_log = logging.getLogger("hashlens")
 
 
 def host(packed: Packed | torch.Tensor) -> Packed:
@@ -112,7 +115,14 @@ def encode(
     with Reader(model, data, reading) as reader:
         for batch, captured in reader:
             rows.append(batch, captured)
+    warn_unsteady(reader)
     return rows.codes(reader)
+
+
+def warn_unsteady(reader: Reader) -> None:
+    """Say what makes the codes that were read depend on chance, or on the batch."""
+    for reason in reader.evidence.unsteady:
+        _log.warning("%s: %s", type(reader.model).__name__, reason)
 
 
 class CodeRows:
@@ -163,6 +173,7 @@ def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Read
             writer.append(host(captured.packed), labels, batch.ids, captured.values, captured.digests)
             if reader.capture.layout.varying:
                 raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
+        warn_unsteady(reader)
         writer.finish(reader.capture.layers, reader.provenance())
     return Codes.load(out, verify=False)
 
@@ -223,6 +234,7 @@ def fingerprint(
             ids.append(batch.ids)
             if (found := batch_labels(batch)) is not None:
                 labels.append(found)
+    warn_unsteady(reader)
     return Fingerprints(
         np.concatenate(rows.hashes),
         sum(layer.bits for layer in reader.capture.layers),

@@ -101,10 +101,9 @@ class LastOperators(Observer):
             bound = bind(func, args, kwargs)
             if bound.get("train") or (bound.get("dropout_p") or 0) > 0:
                 self.unsteady[DROPOUT] = None
-        elif base in NORMS:
-            # Instance normalisation is batch normalisation of one row, every channel of every example one of its own.
-            if bind(func, args, kwargs).get("training") and args[0].shape[0] > 1:
-                self.unsteady[STATISTICS] = None
+        # Instance normalisation is batch normalisation of one row, every channel of every example one of its own.
+        elif base in NORMS and bind(func, args, kwargs).get("training") and args[0].shape[0] > 1:
+            self.unsteady[STATISTICS] = None
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -5,14 +5,24 @@ from typing import Any
 import torch
 
 from hashlens.codes.last_operator import AFFINE, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Made
-from hashlens.errors import ModelError
 from hashlens.nets.output import Output, OutputLike, as_scores, check_output, declared_output, parts_of, selected
 
 Tensor = torch.Tensor
 LEAST_ROWS = 64
 """Rows from which the values themselves say how they are to be read."""
 LOOSEST = 0.5
-NAMES = ("logits", "scores", "probabilities", "probs", "predictions", "prediction", "preds", "pred", "outputs", "output")
+NAMES = (
+    "logits",
+    "scores",
+    "probabilities",
+    "probs",
+    "predictions",
+    "prediction",
+    "preds",
+    "pred",
+    "outputs",
+    "output",
+)
 """What scores are called, where a model gives several things by name."""
 POSITIVE = ("relu", "softplus", "exp", "square", "abs", "pow")
 
@@ -99,8 +109,8 @@ class OutputEvidence:
         shown = "".join(f"[{at!r}]" for at in path)
         which = f"the one that {made[path].operator} gave last" if made else "the first"
         return path, (
-            f"the model gives {len(parts)} things that may be scores: output{shown} was taken, {which}; to choose, give "
-            f"output=lambda output: output[...]"
+            f"the model gives {len(parts)} things that may be scores: output{shown} was taken, {which}; to choose, "
+            "give output=lambda output: output[...]"
         )
 
     def decide(self) -> Output:
@@ -151,13 +161,16 @@ class OutputEvidence:
             return kind, f"{seen} rows do not all lie in [0, 1]", True
         if k == 1 and bool((rows > 0.5).any()) and bool((rows < 0.5).any()):
             return "binary_probability", f"{seen} scores all lie in [0, 1], on both sides of 1/2", True
-        return kind, f"taken for want of evidence: {seen} rows lie in [0, 1]" + (
-            " and do not add up to 1" if k > 1 else ", all on one side of 1/2"
-        ), False
+        return (
+            kind,
+            f"taken for want of evidence: {seen} rows lie in [0, 1]"
+            + (" and do not add up to 1" if k > 1 else ", all on one side of 1/2"),
+            False,
+        )
 
 
 def adds_up(scores: Tensor, loose: bool) -> bool:
-    """Return whether rows add up to 1, up to the rounding of their numbers: of their dtype, of half precision, decimals.
+    """Return whether rows add up to 1, up to the rounding of their numbers: by dtype, half precision, decimals.
 
     Parameters
     ----------
@@ -186,14 +199,3 @@ def adds_up(scores: Tensor, loose: bool) -> bool:
 def epsilon_of(scores: Tensor) -> float:
     """Return the relative rounding of a tensor's dtype."""
     return torch.finfo(scores.dtype).eps if scores.is_floating_point() else 0.0
-
-
-def require_scores(scores: Tensor | None, raw: Any, n: int, error: type[Exception] = ModelError) -> Tensor:
-    """Return scores, or raise `error` in a line that says what the model gave instead."""
-    if scores is not None:
-        return scores
-    what = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
-    raise error(
-        f"the model must give a row of scores for each of {n} inputs, (n, K), received {what}: give output=, a function "
-        "from what it gives to its scores"
-    )

@@ -34,6 +34,8 @@ class CodeReading(Result):
         Bits that are not constant over the probe.
     seconds : float
         What the reading took.
+    output : str
+        How the network's output was read; empty where it gives no scores.
     """
 
     step: int
@@ -42,6 +44,7 @@ class CodeReading(Result):
     network_accuracy: Split[float | None]
     informative_bits: int
     seconds: float
+    output: str = ""
 
     def metrics(self, prefix: str = "hashlens") -> dict[str, float]:
         """Return what loggers take: name to number, without what is not known."""
@@ -62,7 +65,12 @@ class CodeReading(Result):
                 number(self.informative_bits), f"{1000 * self.seconds:.1f}")  # fmt: skip
 
     def __rich__(self) -> RenderableType:
-        return table("Codes of the probe", COLUMNS, [self.cells()])
+        return table("Codes of the probe", COLUMNS, [self.cells()], read_as(self.output))
+
+
+def read_as(output: str) -> str:
+    """Return the line that says how outputs were read."""
+    return f"Output read as {output}." if output else ""
 
 
 COLUMNS = ("step", "R train", "R test", "K-NN", "own train", "own test", "informative bits", "ms")
@@ -90,7 +98,8 @@ class CodeHistory(Result):
         return self.readings[position]
 
     def __rich__(self) -> RenderableType:
-        return table("Codes of the probe", COLUMNS, [reading.cells() for reading in self.readings])
+        return table("Codes of the probe", COLUMNS, [reading.cells() for reading in self.readings],
+                     read_as(self.readings[-1].output if self.readings else ""))  # fmt: skip
 
     def figures(self) -> tuple[Figure, ...]:
         """Return redundancy ratio and accuracies over steps."""

@@ -23,6 +23,7 @@ from hashlens.integrations.probe import load_probe
 from hashlens.measures import knn_accuracy, redundancy_ratio
 from hashlens.measures.features import FLOAT_BYTES
 from hashlens.measures.prepared import knn_test_accuracy, prepare
+from hashlens.nets.output import OutputLike
 from hashlens.progress import silent
 from hashlens.result import Split
 
@@ -50,6 +51,8 @@ class CodeMonitor:
     layers, granularity, bits, seed, forward, mask, batch_size, gates
         As in :func:`hashlens.encode`. `batch_size` is larger than there, since each batch of a small network costs as
         much as the next; for the same numbers to the last bit, give :func:`hashlens.measure` the same one.
+    output : str or callable, optional
+        How the network's output is read, as :func:`hashlens.measure` takes it.
     probe_size : pair of int, or None
         How many train and test examples to keep at most, evenly spaced over larger data: of arrays and data sets one
         by one, of streamed sources in at most 100 runs of consecutive ones. A stream without a length gives its first
@@ -98,6 +101,7 @@ class CodeMonitor:
         mask: Mask | None = None,
         batch_size: int = 256,
         gates: Gates = "activations",
+        output: OutputLike = None,
         probe_size: tuple[int, int] | None = (1000, 500),
         log: Any = None,
         prefix: str = "hashlens",
@@ -111,7 +115,7 @@ class CodeMonitor:
         self.every, self.k, self.budget, self.prefix = int(every), k, budget, prefix
         self.memory_budget = memory_budget
         self._write = _writer(log)
-        self._reading = Reading(layers, granularity, bits, seed, forward, mask, None, batch_size, gates)
+        self._reading = Reading(layers, granularity, bits, seed, forward, mask, None, batch_size, gates, output=output)
         self._probe = load_probe(train_probe, test_probe, probe_size, batch_size, k)
         load_faiss()  # now: the first reading would be charged with it
         self._readings: list[CodeReading] = []
@@ -243,6 +247,7 @@ class CodeMonitor:
             network_accuracy=Split(parts.train.accuracy, parts.test.accuracy),
             informative_bits=informative,
             seconds=time.perf_counter() - started,
+            output="" if seen.output is None else str(seen.output),
         )
 
     def _knn(self, codes: Split[Codes]) -> float:

@@ -14,6 +14,7 @@ from hashlens.errors import ModelError, OutputError
 from hashlens.files import written_whole
 from hashlens.nets.build import build
 from hashlens.nets.digest import parameters_digest
+from hashlens.nets.output import Output, declare_output
 from hashlens.nets.weights import load_weights
 from hashlens.result import Result
 from hashlens.version import __version__
@@ -52,6 +53,8 @@ class NetworkInfo(Result):
         Digest of the weights (see `parameters_digest`), filled in when the network is saved.
     versions : dict
         hashlens and torch.
+    output : str
+        How the network's output is read, a kind of :mod:`hashlens.nets.output`; empty where its last operator tells.
     """
 
     schema_version: ClassVar[int] = 1
@@ -70,6 +73,7 @@ class NetworkInfo(Result):
     versions: Mapping[str, str] = field(
         default_factory=lambda: {"hashlens": __version__, "torch": str(torch.__version__)}
     )
+    output: str = ""
 
     def __rich__(self) -> Table:
         table = Table(title=f"{self.architecture or 'network'}, {self.epochs} epochs, seed {self.seed}")
@@ -159,7 +163,9 @@ def read_info(folder: str | Path) -> NetworkInfo:
             "update hashlens"
         )
     try:
-        known = {entry.name: document[entry.name] for entry in fields(NetworkInfo)}
+        # Folders of earlier versions say nothing of the output.
+        known = {entry.name: document[entry.name] for entry in fields(NetworkInfo) if entry.name != "output"}
+        known["output"] = document.get("output", "")
     except KeyError as error:
         raise ModelError(f"{path} is damaged (no entry {error}): train the network again") from error
     known["input_shape"] = tuple(known["input_shape"])
@@ -193,4 +199,6 @@ def load_network(folder: str | Path) -> tuple[nn.Module, NetworkInfo]:
     load_weights(network, folder / WEIGHTS_FILE)
     if parameters_digest(network) != info.parameters:
         raise ModelError(f"{folder / WEIGHTS_FILE} is not what {INFO_FILE} says it is: train or copy the network again")
+    if info.output:
+        declare_output(network, Output(info.output, f"as {INFO_FILE} says"))
     return network.eval(), info

@@ -148,6 +148,11 @@ def check_output(output: OutputLike) -> None:
         )
 
 
+def declare_output(model: torch.nn.Module, output: Output) -> None:
+    """Let a loaded network say how its output is read."""
+    model.hashlens_output = output  # type: ignore[assignment]
+
+
 def declared_output(model: Any) -> Output | None:
     """Return what a loaded model was saved with, if it was."""
     found = getattr(model, "hashlens_output", None)
@@ -160,7 +165,9 @@ def selected(select: Select, raw: Any) -> Any:
         return select(raw)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"the function output= fails on what the model gives: {type(error).__name__}: {first}") from error
+        raise ModelError(
+            f"the function output= fails on what the model gives: {type(error).__name__}: {first}"
+        ) from error
 
 
 def as_scores(value: Any, n: int) -> Tensor | None:
@@ -224,3 +231,30 @@ def _names(value: Any) -> tuple[str, ...]:
     if hasattr(value, "_fields"):
         return tuple(value._fields)
     return ("logits",) if hasattr(value, "logits") else ()
+
+
+def first_tensor(output: Any) -> Tensor | None:
+    """Return the tensor in what a network gave, of whatever shape: it itself, ``.logits``, or the first of several."""
+    if isinstance(output, Tensor):
+        return output.detach()
+    if hasattr(output, "logits"):
+        return first_tensor(output.logits)
+    if isinstance(output, Mapping):
+        output = [output["logits"]] if "logits" in output else list(output.values())
+    if isinstance(output, (list, tuple)):
+        return next((part.detach() for part in output if isinstance(part, Tensor)), None)
+    return None
+
+
+def output_notes(output: Output | None, unsteady: tuple[str, ...] = ()) -> list[str]:
+    """Return what to know of a network's output before believing numbers; nothing where it was seen what it is."""
+    if output is None:
+        return list(unsteady)
+    line = []
+    if output.regression:
+        line = [f"{output.line}: it names no classes, so that there is no accuracy"]
+    elif not output.sure:
+        line = [f"{output.line}; output= says otherwise"]
+    elif output.multilabel:
+        line = [f"{output.line}: the class of an example is the likeliest, whatever else it has"]
+    return [*line, *output.notes, *unsteady]

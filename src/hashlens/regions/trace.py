@@ -18,8 +18,8 @@ from hashlens.codes.gates import GATES, MAX_POOLS, Bound, bind
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
-from hashlens.codes.observe import first_tensor
 from hashlens.errors import DataError, HashlensError, ModelError
+from hashlens.nets.output import first_tensor
 from hashlens.regions.bends import BENDS, DIFFERENCE, Bend
 from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
 from hashlens.regions.choices import Choice

@@ -161,6 +161,7 @@ def provenance_table(train: Provenance, test: Provenance) -> Table:
         ("network", "model"), ("parameters", "parameters_digest"), ("granularity", "granularity"), ("gates", "gates"),
         ("dtype", "dtype"), ("autocast", "autocast"), ("device", "device"), ("batch size", "batch_size"),
         ("threads", "threads"), ("seed", "seed"), ("torch", "torch_version"), ("hashlens", "hashlens_version"),
+        ("output read as", "output"), ("depends on", "unsteady"),
     ):  # fmt: skip
         first, second = (str(getattr(origin, value)) for origin in (train, test))
         if first or second:

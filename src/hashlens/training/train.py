@@ -129,7 +129,9 @@ def train(
         check_accepted(network, held_out)
         if unseen := unseen_classes(examples.labels, held_out.labels, examples.class_names):
             log.warning("%s", unseen)
-    info = NetworkInfo(architecture, input_shape, classes, arguments, seed, class_names=examples.class_names)
+    info = NetworkInfo(
+        architecture, input_shape, classes, arguments, seed, class_names=examples.class_names, output="logits"
+    )
     fitted = fit(
         network,
         examples,
