@@ -1,12 +1,12 @@
 """Novelty: how far the code of a new example lies from the codes of the examples that a network was trained on."""
 
 from functools import cached_property
-from math import floor, inf
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.audit.calibration import Calibration
 from hashlens.audit.local_ratio import nearest_others
 from hashlens.audit.novel_items import NovelItems, Scores
 from hashlens.codes.codes import Codes, require_same_code
@@ -36,7 +36,8 @@ class Novelty:
     k : int
         Which neighbour. 1 is the nearest, which a single odd training example can bring near.
     per_class : bool
-        Whether predictions are used; then the codes have labels, and more than `k` of each class.
+        Whether predictions are used; then the codes have labels. An example taken for a class of `k` training codes or
+        fewer, which are too few to say what is ordinary there, is scored among the codes of all classes.
     held_out : Codes, optional
         m codes of known examples that the network was not trained on, to set thresholds on. By default training
         codes, each left out, of which the guarantee of :meth:`threshold` is not quite true: see there.
@@ -98,14 +99,17 @@ class Novelty:
         )
         whole = self._layers(codes)
         self._all = _Known(whole, k, LEFT_OUT, seed)
-        groups = _rows_by_class(codes, k) if per_class else {}
+        groups = _rows_by_class(codes) if per_class else {}
+        self._few = {name: rows for name, rows in groups.items() if len(rows) <= k}
         share = max(1, LEFT_OUT // max(1, len(groups)))
         self._classes = {
-            name: _Known([layer[rows] for layer in whole], k, share, seed) for name, rows in groups.items()
+            name: _Known([layer[rows] for layer in whole], k, max(share, LEFT_OUT * len(rows) // len(codes)), seed)
+            for name, rows in groups.items()
+            if name not in self._few
         }
 
     def __repr__(self) -> str:
-        kind = f"{len(self._classes)} classes" if self.per_class else "all classes together"
+        kind = f"{len(self._classes) + len(self._few)} classes" if self.per_class else "all classes together"
         return f"Novelty({len(self.codes):,} codes of {self.codes.code_bits:,} bits, k={self.k}, {kind})"
 
     def score(self, new_codes: Codes, predicted: npt.ArrayLike | None = None) -> Scores:
@@ -135,12 +139,16 @@ class Novelty:
             rows = np.flatnonzero(classes == name)
             if len(rows):
                 scores[rows] = known.score([layer[rows] for layer in layers])
+        rows = np.flatnonzero(np.isin(classes, list(self._few)))
+        if len(rows):
+            scores[rows] = self._all.score([layer[rows] for layer in layers])
         return scores
 
     def threshold(self, false_alarm_rate: float = 0.05, predicted: bool | None = None) -> float:
         """Return the score that an example of the known kind exceeds with at most this probability.
 
         It is the ``ceil((m + 1)(1 - rate))``-th smallest of m calibration scores, infinite where that is more than m.
+        Where only some training codes of a class are left out in turn, each stands for as many as there are for one.
         For a known example that is drawn as the held-out ones were, in any order, the probability holds exactly, over
         the draw of all of them. Without held-out codes, training codes are left out in turn instead: a network knows
         those better than new ones, so that false alarms are more than `false_alarm_rate`, the more it overfits.
@@ -159,13 +167,10 @@ class Novelty:
         """
         if not is_number(false_alarm_rate) or not 0 < false_alarm_rate < 1:
             raise AuditError(f"false_alarm_rate must lie between 0 and 1, received {shortly(false_alarm_rate)}")
-        known = self._calibration(self.per_class if predicted is None else predicted)
-        # So many may lie above; a rate such as 0.07 is not quite what it says in floating point.
-        above = floor(false_alarm_rate * (len(known) + 1) + 1e-9)
-        return float(known[len(known) - above]) if above else inf
+        return self._calibration(self.per_class if predicted is None else predicted).threshold(false_alarm_rate)
 
     def p_values(self, scores: npt.ArrayLike, predicted: bool | None = None) -> Scores:
-        """Return how likely a known example scores as high: (1 + calibration scores that do) / (m + 1).
+        """Return how likely a known example scores as high: (1 + calibration scores that do) / (m + 1), weighted.
 
         A score lies above ``threshold(rate)`` exactly where its p-value is `rate` or less.
         """
@@ -176,8 +181,7 @@ class Novelty:
             raise AuditError(f"scores must be numbers, received {shortly(scores)}") from error
         if np.isnan(given).any():
             raise AuditError("scores must be numbers, received NaN among them")
-        reached = len(known) - np.searchsorted(known, given, side="left")
-        return (1 + reached) / (len(known) + 1)
+        return known.p_values(given)
 
     def novel(
         self, new_codes: Codes, predicted: npt.ArrayLike | None = None, false_alarm_rate: float = 0.05
@@ -209,25 +213,29 @@ class Novelty:
             ),
         )
 
-    def _calibration(self, predicted: bool) -> Scores:
+    def _calibration(self, predicted: bool) -> Calibration:
         if not predicted:
             return self._known
         self._require_classes()
         return self._known_per_class
 
     @cached_property
-    def _known(self) -> Scores:
-        return np.sort(self._all.ordinary if self._held_out is None else self.score(self._held_out))
+    def _known(self) -> Calibration:
+        return Calibration.of([self._all.ordinary if self._held_out is None else self.score(self._held_out)])
 
     @cached_property
-    def _known_per_class(self) -> Scores:
+    def _known_per_class(self) -> Calibration:
         if self._held_out is None:
-            return np.sort(np.concatenate([known.ordinary for known in self._classes.values()]))
+            parts = [(known.ordinary, len(known)) for known in self._classes.values()]
+            if self._few:
+                few = np.concatenate(list(self._few.values()))
+                parts.append((self._all.left_out(few), len(few)))
+            return Calibration.of([scores for scores, _ in parts], [rows for _, rows in parts])
         if self._held_out_predicted is None:
             raise AuditError(
                 "thresholds for scores that take predictions need those of the held-out codes: give held_out_predicted="
             )
-        return np.sort(self.score(self._held_out, self._held_out_predicted))
+        return Calibration.of([self.score(self._held_out, self._held_out_predicted)])
 
     def _layers(self, codes: Codes) -> list[Codes]:
         return [codes.layer(at.name).sample_bits(self.bits, self.seed) for at in codes.layers]
@@ -239,11 +247,11 @@ class Novelty:
     def _checked(self, predicted: npt.ArrayLike, rows: int) -> Labels:
         self._require_classes()
         classes = checked_labels(predicted, rows, "novelty")
-        unknown = np.setdiff1d(classes, list(self._classes))
+        unknown = np.setdiff1d(classes, [*self._classes, *self._few])
         if len(unknown):
             raise AuditError(
                 f"class {unknown[0]} is predicted, and no training code has that label: labels are "
-                f"{', '.join(map(str, self._classes))}"
+                f"{', '.join(map(str, sorted([*self._classes, *self._few])))}"
             )
         return classes
 
@@ -259,37 +267,40 @@ class _Known:
         found = [nearest_codes(new, known, self.k)[0][:, -1] for new, known in zip(layers, self.layers, strict=True)]
         return self._in_units(np.stack(found))
 
+    def __len__(self) -> int:
+        return len(self.layers[0])
+
     @cached_property
     def ordinary(self) -> Scores:
         """Scores of training codes, each left out."""
-        return self._in_units(self._left_out)
+        return self._in_units(self._sample)
+
+    def left_out(self, rows: npt.NDArray[np.int64]) -> Scores:
+        """Return the scores of some training codes, each left out."""
+        return self._in_units(self._distances(rows))
 
     @cached_property
-    def _left_out(self) -> npt.NDArray[np.int32]:
-        rows = np.arange(len(self.layers[0]))
+    def _sample(self) -> npt.NDArray[np.int32]:
+        rows = np.arange(len(self))
         if len(rows) > self._most:
             generator = numpy_generator(self._seed, "novelty")
             rows = np.sort(generator.choice(rows, self._most, replace=False, shuffle=False))
+        return self._distances(rows)
+
+    def _distances(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         return np.stack([nearest_others(known, rows, self.k)[0][:, -1] for known in self.layers])
 
     def _in_units(self, distances: npt.NDArray[np.int32]) -> Scores:
         # One bit is the smallest distance there is: where most codes are equal, the median is 0.
-        typical = np.maximum(1.0, np.median(self._left_out, axis=1))
+        typical = np.maximum(1.0, np.median(self._sample, axis=1))
         return np.asarray((distances / typical[:, None]).mean(axis=0))
 
 
-def _rows_by_class(codes: Codes, k: int) -> dict[int, npt.NDArray[np.int64]]:
+def _rows_by_class(codes: Codes) -> dict[int, npt.NDArray[np.int64]]:
     if codes.labels is None:
         raise AuditError("per_class=True needs labelled training codes: encode labelled data, or set per_class=False")
     labels = checked_labels(codes.labels, len(codes), "novelty")
-    names, counts = np.unique(labels, return_counts=True)
-    if counts.min() <= k:
-        few = counts.argmin()
-        raise AuditError(
-            f"k={k} needs more than {k:,} training codes of each class, and class {names[few]} has {counts[few]:,}: "
-            "lower k, or set per_class=False"
-        )
-    return {int(name): np.flatnonzero(labels == name) for name in names}
+    return {int(name): np.flatnonzero(labels == name) for name in np.unique(labels)}
 
 
 def _require_rows(codes: Codes, others: Codes, name: str) -> None:
