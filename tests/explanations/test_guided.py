@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from torch import nn
 
 from hashlens.explanations import explain
 
-from .networks import GATES, convolutional, drawn, stack
+from .networks import GATES, convolutional, drawn, seeded, stack
 
 IMAGES = drawn(5, 2, 12, 12)
 
@@ -77,3 +79,29 @@ def test_a_second_call_says_the_same():
     )
     assert np.array_equal(first, second)
     assert np.array_equal(plain, explain(convolutional(), IMAGES, "gradient").values)
+
+
+def loaded(network):
+    """A network as TorchScript, saved and loaded."""
+    kept = io.BytesIO()
+    torch.jit.save(torch.jit.script(network), kept)
+    kept.seek(0)
+    return torch.jit.load(kept)
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "smooth_guided_grad", "gradient"])
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_network_is_guided_alike_before_and_after_it_was_used(method):
+    network = convolutional().float().eval()
+    last = seeded(lambda: nn.Linear(8 * 144, 3))
+    network = nn.Sequential(network.one, nn.ReLU(), network.two, nn.ReLU(), nn.Flatten(), last)
+    x = IMAGES.float()
+    wanted, scripted = explain(network, x, method), loaded(network)
+    for _ in range(2):
+        found = explain(scripted, x, method)
+        assert found.notes == wanted.notes == ()
+        assert np.abs(found.values - wanted.values).max() <= 1e-6
+        for _ in range(3):  # the code is optimised for what it was seen to do
+            scripted(x.clone().requires_grad_()).sum().backward()
+        with torch.no_grad():
+            scripted(x)

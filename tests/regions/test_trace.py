@@ -246,3 +246,28 @@ def test_a_residual_network_on_images(known):
             error = (region.affine.matvec(step) - moved).norm() / moved.norm()
             assert region.contains(x + step).all()
             assert error < 1e-6
+
+
+class Forgets(nn.Module):
+    """A soft gate whose result nobody uses, beside what is used; or used."""
+
+    def __init__(self, used):
+        super().__init__()
+        self.first, self.last, self.used = nn.Linear(4, 6), nn.Linear(6, 2), used
+
+    def forward(self, x):
+        hidden = self.first(x)
+        soft = F.softmax(torch.sigmoid(hidden), dim=1)
+        hidden = torch.relu(hidden)
+        return self.last(hidden + soft if self.used else hidden)
+
+
+def test_an_operator_whose_result_does_not_reach_the_output_is_not_refused():
+    with torch.random.fork_rng():
+        network, used = Forgets(False).double(), Forgets(True).double()
+        x = torch.randn(3, 4, dtype=torch.float64)
+    found = regions.at(network, x)
+    assert torch.allclose(found.output.reshape(3, 2), network(x), atol=1e-12)
+    assert [layer.gate for layer in found.code.layers] == ["relu"]
+    with pytest.raises(ModelError, match="'sigmoid' is a soft gate"):
+        regions.at(used, x)

@@ -92,12 +92,37 @@ def borrowed(model: Module) -> Iterator[None]:
             torch._C._set_mkldnn_enabled(False)
         if "torch._dynamo" in sys.modules:  # it takes a second to import, and whoever compiled anything has done so
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if scripted:
+            stack.enter_context(_unoptimised(model))
         # The switch of the transformer fast path does not reach scripted code, which leaves it with gradients on.
         stack.enter_context(torch.enable_grad() if scripted else torch.no_grad())
         for module, training in modes:
             if training:
                 _set_mode(module, False)
         yield
+
+
+@contextmanager
+def _unoptimised(model: Module) -> Iterator[None]:
+    """Run scripted code operator by operator, as it was written.
+
+    After a few passes TorchScript joins operators into blocks with a gradient of their own, so that autograd shows
+    other gates than before. Plans made are forgotten on both sides; the code makes them anew when it needs them.
+    """
+    _forget_plans(model)
+    with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            _forget_plans(model)
+
+
+def _forget_plans(model: Module) -> None:
+    for module in model.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            flush = getattr(getattr(module, "forward", None), "_debug_flush_compilation_cache", None)
+            if flush is not None:
+                flush()
 
 
 def _set_mode(module: Module, training: bool) -> None:

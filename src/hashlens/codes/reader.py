@@ -1,6 +1,5 @@
 """Reader: a network on examples, batch by batch, as codes are read from it."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from hashlens.data.input_digests import Digests, are_images, input_digests
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
 from hashlens.errors import CodesError, DataError
+from hashlens.nets.copying import copied
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.output import Output, OutputLike, check_output
 from hashlens.progress import track
@@ -90,7 +90,7 @@ class Reader:
         own = torch.device("cpu") if parameter is None else parameter.device
         self.device = own if reading.device is None else find_device(reading.device)
         if self.device.type != own.type or (self.device.index or 0) != (own.index or 0):
-            model = copy.deepcopy(model).to(self.device)
+            model = copied(model).to(self.device)
         self.model = model
         self.static_batch = _static_batch(model)
         self.digest = parameters_digest(model)

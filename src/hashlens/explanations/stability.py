@@ -1,13 +1,12 @@
 """Whether values hold nearby, for other seeds and inside a linear region, and change with the network and the class."""
 
-import copy
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from hashlens.errors import HashlensError
 from hashlens.explanations.compared import Candidate, Compared
+from hashlens.nets.copying import copied
 from hashlens.seeds import numpy_generator, torch_generator, torch_seed
 
 Tensor = torch.Tensor
@@ -109,7 +108,7 @@ def spearman(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
 
 def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Return a copy of a network with every weight drawn anew, as its layers draw theirs; others normal, as spread."""
-    other = copy.deepcopy(module)
+    other = copied(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "randomised"))
         for part in reversed(list(other.modules())):

@@ -15,6 +15,7 @@ from hashlens.codes.codes import Codes, require_same_code
 from hashlens.codes.encode import encode
 from hashlens.codes.reader import Forward, Gates, Granularity
 from hashlens.errors import CodesError
+from hashlens.nets.copying import Copying
 from hashlens.nets.load import load_model
 
 LAYOUT_ROWS = 3
@@ -192,6 +193,11 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             batch_size=self.batch_size,
             gates=self.gates,
         )
+
+    def __sklearn_clone__(self) -> Self:
+        with Copying():
+            fresh: Self = super().__sklearn_clone__()
+            return fresh
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

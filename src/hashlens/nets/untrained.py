@@ -1,12 +1,12 @@
 """The same network before training: the control that every measure of a trained one needs beside it."""
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from hashlens.errors import ModelError
+from hashlens.nets.copying import copied
 from hashlens.seeds import torch_seed
 
 
@@ -33,7 +33,7 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
                 "untrained state is not known; give the untrained network itself"
             )
     try:
-        fresh = copy.deepcopy(model)
+        fresh = copied(model)
     except (RuntimeError, TypeError) as error:
         what = type(model).__name__
         raise ModelError(f"{what} cannot be copied ({error}); give the untrained network itself") from error

@@ -4,7 +4,6 @@ Functionalization turns in-place operators and writes into views into plain ones
 ATen operator. Whatever depends on the input must be on the allow-list; the rest are constants, computed once.
 """
 
-import copy
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
@@ -19,6 +18,7 @@ from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
 from hashlens.errors import DataError, HashlensError, ModelError
+from hashlens.nets.copying import copied
 from hashlens.nets.output import first_tensor
 from hashlens.regions.bends import BENDS, DIFFERENCE, Bend
 from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
@@ -127,14 +127,14 @@ def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     if all(at.dtype == dtype and not at.is_inference() for at in floating):
         return model
     try:
-        return copy.deepcopy(model).to(dtype=dtype)
+        return copied(model).to(dtype=dtype)
     except Exception as error:
         raise ModelError(f"the model cannot be copied to {dtype}: {error}; give it in {dtype}") from error
 
 
 @dataclass(frozen=True)
 class _Refused:
-    """What depends on the indices of a max-pool: no affine function of the input, so the output must not need it."""
+    """What no affine map or hard gate of the input gives: the output must not need it."""
 
     error: ModelError
 
@@ -218,13 +218,20 @@ class _Recorder(Observer):
             elif refused := next((at for at in used if isinstance(at, _Refused)), None):
                 self._spread(refused, result)
             elif operator not in SHAPE_ONLY or used != [wired_args[0]]:
-                self._record(operator, func, bind(func, wired_args, wired_kwargs), result)
+                self._record_or_refuse(operator, func, bind(func, wired_args, wired_kwargs), result)
         except Exception as error:
             self.fault = error
             raise
         return result
 
     # --- what is written down ------------------------------------------------------------------------------------
+
+    def _record_or_refuse(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
+        """Write an operator down. One that is refused matters only if the output depends on what it gives."""
+        try:
+            self._record(operator, func, bound, result)
+        except ModelError as error:
+            self._spread(_Refused(error), result)
 
     def _record(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
         bound = {name: value.detach() if isinstance(value, Tensor) else value for name, value in bound.items()}
