@@ -16,11 +16,14 @@
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not there
     └── MissingExtraError    an optional dependency that is not installed
+    CodesWarning         (a warning) codes are read, but not of every gate, or of padding too
 
 Each message says what, where, expected and received, and the way out, in one line. All of them are mistakes that the
 caller can mend: the command line prints the line and exits with status 2.
 """
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf
@@ -44,6 +47,10 @@ class CaptureError(ModelError):
 
 class CodesError(HashlensError):
     """Codes are corrupt, of another schema, or of another model."""
+
+
+class CodesWarning(UserWarning):
+    """Codes are read, but not of every gate, or of padding too."""
 
 
 class MeasureError(HashlensError):
@@ -83,6 +90,14 @@ class MissingExtraError(HashlensError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'hashlens[{extra}]'")
+
+
+def warn(text: str) -> None:
+    """Warn of codes that are not of every gate, at the line of the caller's own that led here."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "hashlens":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, CodesWarning, stacklevel=level - 1)
 
 
 def nearest(name: object, known: Iterable[object]) -> str:

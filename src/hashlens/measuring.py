@@ -90,6 +90,8 @@ class Measuring:
                     "number: if it was not trained on these classes, its accuracy says nothing, and the regime "
                     "compares the codes with an accuracy of 1 in its place"
                 )
+            if left_out := seen.train.codes.provenance.left_out_note:
+                self.notes.append(left_out)
             whole = seen.train.fingerprints.provenance.sampled_from
             if self.reading.bits is not None and whole is not None and whole > self.reading.bits:
                 self.notes.append(

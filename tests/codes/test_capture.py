@@ -1,6 +1,7 @@
 """Every way of writing the same network gives the same bits."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from torch import nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 import hashlens as hl
-from hashlens.errors import CaptureError, ModelError
+from hashlens.codes.provenance import Provenance
+from hashlens.errors import CaptureError, CodesWarning, ModelError
+from hashlens.report.codes_page import codes_page
 
 
 def weights(seed=0, width=24, dtype=torch.float64):
@@ -544,7 +547,9 @@ class Folded(nn.Module):
 def test_folded_tokens_are_unfolded_by_the_mask_and_refused_without():
     model = make(Folded)
     x = torch.randn(6, 4, 8, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(CaptureError, match=r"'act' ran .*none of its axes is the batch.*give mask="):
+    with pytest.raises(
+        CaptureError, match=r"nothing is left to read.*no axis .*is the batch of 6.*Give mask= if tokens"
+    ):
         hl.encode(model, x)
     codes = hl.encode(model, x, mask=lambda batch: torch.ones(batch.shape[:2], dtype=torch.bool), batch_size=4)
     assert np.array_equal(codes.unpack(), (model.fc(x) > 0).flatten(1).numpy())
@@ -562,7 +567,99 @@ class Weighted(nn.Module):
 def test_a_weight_with_as_many_rows_as_the_batch_is_no_activation():
     codes = hl.encode(Weighted(), examples(10), batch_size=5)
     assert [at.gate for at in codes.layers] == ["relu"]
-    assert "softplus" in codes.provenance.ignored[0]
+    assert codes.provenance.left_out == ()
+
+
+class Boxes(nn.Module):
+    """A detector in small: maps of images, and a head on however many boxes the data propose."""
+
+    def __init__(self, act=None):
+        super().__init__()
+        self.backbone = nn.Linear(24, 5, dtype=torch.float64)
+        self.head = nn.Linear(5, 7, dtype=torch.float64)
+        self.act = act
+
+    def forward(self, x):
+        maps = F.relu(self.backbone(x))
+        boxes = self.head(maps[(maps > 0.1).nonzero()[:, 0]])
+        return maps.sum() + (F.relu(boxes) if self.act is None else self.act(boxes)).sum()
+
+
+class OtherReLU(nn.Module):
+    """An activation of no known class, as those of transformers are."""
+
+    def forward(self, x):
+        return F.relu(x)
+
+
+@pytest.mark.parametrize("act", [None, OtherReLU(), nn.ReLU()], ids=["functional", "class of its own", "nn.ReLU"])
+def test_a_gate_off_the_batch_axis_is_left_out_counted_named_and_warned_of(act, tmp_path):
+    name = {type(None): "relu#1", OtherReLU: "act.relu", nn.ReLU: "act"}[type(act)]
+    model = make(Boxes, act)
+    with pytest.warns(CodesWarning, match=rf"Boxes: 1 gate left out \({name}\)"):
+        codes = hl.encode(model, examples(20), batch_size=10)
+    assert np.array_equal(codes.unpack(), (model.backbone(examples(20)) > 0).numpy())
+    assert f"1 layer, 1 gate left out ({name})" in repr(codes)
+    (entry,) = hl.Codes.load(codes.save(tmp_path / "codes")).provenance.left_out
+    assert entry.startswith(f"{name}: relu of (")
+    assert f"1 gate left out ({name})" in repr(hl.Index(codes))
+    assert any(f"1 gate left out ({name})" in note for note in codes_page(codes).notes)
+    assert hl.encode(model, examples(20), layers=f"!{name}").provenance.left_out == ()
+    with pytest.raises(CaptureError, match=rf"layer '{name}' \(relu of .*give mask= .*or leave it out with layers='!"):
+        hl.encode(model, examples(20), layers=["relu", name])
+
+
+class Experts(nn.Module):
+    """Tokens of a batch, each to one of two experts that one loop runs, and a gate that all of them pass."""
+
+    def __init__(self, shared=True):
+        super().__init__()
+        self.router = nn.Linear(6, 2)
+        self.experts = nn.ModuleList([nn.Linear(6, 6) for _ in range(2)])
+        self.shared = shared
+
+    def forward(self, x):
+        x = F.gelu(x) if self.shared else x
+        tokens = x.reshape(-1, 6)
+        best = self.router(tokens).argmax(1)
+        out = torch.zeros_like(tokens)
+        for at, expert in enumerate(self.experts):
+            out[best == at] = F.silu(expert(tokens[best == at]))
+        return out.view_as(x)
+
+
+def test_experts_of_one_loop_count_as_one_gate_and_a_network_of_nothing_else_says_why_it_is_refused():
+    x = torch.randn(12, 5, 6, generator=torch.Generator().manual_seed(0))
+    model = make(Experts)
+    with pytest.warns(CodesWarning, match=r"Experts: 1 gate left out \(silu\)"):
+        codes = hl.encode(model, x)
+    assert [at.name for at in codes.layers] == ["gelu"]
+    assert codes.provenance.left_out[0].endswith("in the first of 2 calls; no axis is the batch")
+    with pytest.raises(
+        CaptureError, match=r"nothing is left to read: .*no single example \(silu: .*no axis is the batch"
+    ) as error:
+        hl.encode(make(Experts, False), x)
+    assert "layers=None" not in str(error.value)
+
+
+def test_an_expert_with_as_many_tokens_as_examples_by_chance_is_left_out():
+    """Three examples more mean three tokens more, and the batch of 4 sends 4: only the sizes of the probe tell."""
+
+    class Chance(nn.Module):
+        def forward(self, x):
+            return F.relu(x), F.relu(x[: len(x) + 1 if len(x) < 4 else 4].repeat(2, 1)[: max(4, len(x) + 2)])
+
+    with pytest.warns(CodesWarning, match=r"1 gate left out \(relu#1\)"):
+        codes = hl.encode(Chance(), torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+    assert [at.name for at in codes.layers] == ["relu"]
+
+
+def test_old_folders_of_codes_open(tmp_path):
+    folder = hl.encode(Net(), examples()).save(tmp_path / "codes")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert "left_out" in manifest["provenance"]
+    old = {key: value for key, value in manifest["provenance"].items() if key != "left_out"}
+    assert Provenance.from_record({**old, "ignored": ["a: relu of (3,)"]}).left_out == ()
 
 
 def test_names_are_unique_whatever_modules_are_called():

@@ -286,6 +286,8 @@ def audit(
                 f"all {len(suspected):,} test examples are suspected as leaked, which leaves none to measure on: "
                 "give a test set that is not in train, or suspect_copies=False"
             )
+    if left_out := codes.train.provenance.left_out_note:
+        notes.append(left_out)
     if unseen := unseen_classes(codes.train.labels, codes.test.labels, data.train.class_names):
         notes.append(unseen)
     notes[:0] = output_notes(seen.train.output, seen.train.unsteady)

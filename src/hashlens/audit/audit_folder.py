@@ -142,7 +142,7 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
         label_issues=Split(learnt, issues),
         blind_spots=_part(BlindSpots, _columns(folder / "blind-spots.csv", text), summary["blind_spots"]),
         novel=_part(NovelItems, _columns(folder / "novel.csv", text), {**summary["novel"], **unreached}),
-        provenance=Split(_provenance(origins["train"]), _provenance(origins["test"])),
+        provenance=Split(*(Provenance.from_record(origins[name]) for name in ("train", "test"))),
         notes=tuple(summary["notes"]),
         class_names=tuple(summary["class_names"]),
         command=summary["command"],
@@ -213,7 +213,3 @@ def _layer(score: dict[str, Any]) -> LayerScore:
         ordinary=None if ordinary is None else OrdinaryRatios(ordinary["dimension"], ordinary["neighbours"]),
         reason=score["reason"],
     )
-
-
-def _provenance(known: dict[str, Any]) -> Provenance:
-    return Provenance(**{**known, "ignored": tuple(known["ignored"])})

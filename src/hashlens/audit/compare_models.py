@@ -256,6 +256,8 @@ def _comparison(
         notes += [f"The {which}: {note}." for note in output_notes(seen.output, seen.unsteady)]
         if seen.unknown_labels:
             notes.append(f"The {which} tells {seen.classes} classes apart, fewer than the labels: it has no accuracy.")
+    origins = [seen.codes.provenance for seen in (first, second)]
+    notes += [f"{at.model}: {at.left_out_note}." for at in origins if at.left_out]
     if digests[0] == digests[1]:
         notes.append("The two models have the same parameters.")
     return ModelComparison(

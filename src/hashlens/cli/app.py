@@ -1,7 +1,9 @@
 """The application: its commands, and what happens to errors."""
 
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -18,7 +20,7 @@ from hashlens.cli.report import report
 from hashlens.cli.reproduce import reproduce
 from hashlens.cli.study import study
 from hashlens.cli.train import train
-from hashlens.errors import HashlensError
+from hashlens.errors import CodesWarning, HashlensError
 from hashlens.version import __version__
 
 OURS, YOURS, STOPPED = 1, 2, 130
@@ -62,6 +64,12 @@ def run(arguments: Sequence[str]) -> int:
         Without the program's name. With ``--debug`` among them, errors are raised with their traceback.
     """
     debug = "--debug" in arguments
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        return _run(arguments, debug)
+
+
+def _run(arguments: Sequence[str], debug: bool) -> int:
     try:
         status = int(app(list(arguments), standalone_mode=False, obj=list(arguments)) or 0)
         # Some releases of Typer return this in place of raising KeyboardInterrupt.
@@ -91,6 +99,14 @@ def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
     return f"{text} (see: {context.command_path} --help)" if context and text else text
+
+
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Print a warning of ours as a line; others say where they come from."""
+    where = "" if issubclass(category, CodesWarning) else f" ({category.__name__}, {filename}:{lineno})"
+    _say(f"{message}{where}", 0)
 
 
 def _say(message: str, status: int) -> int:

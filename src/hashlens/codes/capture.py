@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import xxhash
 
 from hashlens.codes.borrow import RunningModule, borrowed
 from hashlens.codes.dispatch import Dispatch
@@ -21,7 +22,7 @@ from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_poo
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
-from hashlens.codes.naming import ACTIVATION_NAMES, layer_name
+from hashlens.codes.naming import first_call, layer_name
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
@@ -78,9 +79,10 @@ class Capture:
         self.hard_only = gates == "hard"
         self.keep_penultimate = penultimate
         self.kept: dict[str, npt.NDArray[np.int64]] | None = None
-        self.batch_axis: dict[str, int | None] | None = None
+        self.batch_axis: dict[str, int | None] = {}
+        self.fixed: set[str] = set()
         self._scratch = np.empty(0, np.bool_)
-        self._probed: dict[str, tuple[int, ...]] | None
+        self._probed: dict[str, _Probed] | None
         self._start_batch(0, None)
 
     def __enter__(self) -> "Capture":
@@ -141,11 +143,11 @@ class Capture:
         self._finish_batch()
         return CapturedBatch(self._row(size), self._value_row(), lay_out(self._seen), output, self._penultimate)
 
-    def probe(self, call: Callable[[Any, Any], Any], few: Any, more: Any) -> None:
+    def probe(self, call: Callable[[Any, Any], Any], few: Any, more: Any, sizes: tuple[int, int]) -> None:
         """Run two small batches, of other sizes than each other, to see which axis of each gate is the batch.
 
         Without it the batch is taken to be in front wherever the sizes agree, which a weight, or tokens in front of the
-        batch, may do by chance.
+        batch, may do by chance. Gates that get the very same values from both are gates of weights, not of examples.
 
         Parameters
         ----------
@@ -153,23 +155,27 @@ class Capture:
             As in :meth:`run`.
         few, more : Any
             Inputs of fewer and of more examples.
+        sizes : tuple of int
+            How many examples each has.
         """
-        before, after = (self._shapes(call, inputs) for inputs in (few, more))
+        before, after = (self._probe_run(call, inputs) for inputs in (few, more))
         if before is None or after is None:  # a network that cannot take small batches says so again, better, in run()
             return
-        self.batch_axis = {name: _moving_axis(before[name], after[name]) for name in after if name in before}
+        both = [name for name in after if name in before]
+        self.batch_axis = {name: _batch_axis(before[name].shape, after[name].shape, sizes) for name in both}
+        self.fixed = {name for name in both if before[name] == after[name]}
 
     def drops_batch_of_one(self, call: Callable[[Any, Any], Any], one: Any, two: Any) -> bool:
         """Return whether a batch of one example fails or loses its axis, where the same example twice does not."""
-        alone, twice = (self._shapes(call, inputs) for inputs in (one, two))
+        alone, twice = (self._probe_run(call, inputs) for inputs in (one, two))
         if alone is None or twice is None:
             return twice is not None
-        return alone.keys() != twice.keys() or any(len(alone[name]) != len(twice[name]) for name in alone)
+        return alone.keys() != twice.keys() or any(len(alone[name].shape) != len(twice[name].shape) for name in alone)
 
-    def _shapes(self, call: Callable[[Any, Any], Any], inputs: Any) -> dict[str, tuple[int, ...]] | None:
-        """Return the shape of each gate's input; None if the network fails."""
+    def _probe_run(self, call: Callable[[Any, Any], Any], inputs: Any) -> "dict[str, _Probed] | None":
+        """Return what each gate gets; None if the network fails."""
         self._start_batch(0, None)
-        found: dict[str, tuple[int, ...]] = {}
+        found: dict[str, _Probed] = {}
         self._probed = found
         try:
             with Dispatch(self):
@@ -234,9 +240,10 @@ class Capture:
         if not self.every_gate or self.channel:
             return
         name = layer_name(self._running, operator, self._names)
-        if self._axis(name, operator, bound["self"]) == 0 and self._selected(name):
-            chosen = max_pool_choices(operator, bound, indices)
-            self._append(Layer(name, operator, tuple(indices.shape[1:]), chosen.shape[-1]), chosen.flatten(1))
+        axis = self._axis(name, operator, bound["self"])
+        if axis is not None and self._selected(name):
+            chosen = self._in_front(max_pool_choices(operator, bound, indices), axis)
+            self._append(Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1]), chosen.flatten(1))
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Note an affine map: it says where channels are, and the last one's input is the penultimate feature."""
@@ -247,29 +254,22 @@ class Capture:
     def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
         """Return the batch axis of a gate's input (-1: tokens are folded into it); None if it is no activation."""
         if self._probed is not None:
-            self._probed[name] = tuple(x.shape)
+            self._probed[name] = _Probed.of(x)
             return None
-        # A parameter may have as many rows as the batch has examples, and says nothing of them.
-        if x.is_floating_point() and x.dim() and x.numel() and not isinstance(x, torch.nn.Parameter):
+        # A weight may have as many rows as the batch has examples, and says nothing of them.
+        if not x.is_floating_point() or isinstance(x, torch.nn.Parameter) or name in self.fixed:
+            self.layout.no_activation[f"{name}: {operator} of {tuple(x.shape)}"] = None
+            return None
+        if x.dim() and x.numel() and not self.layout.is_left_out(name):
             if self._mask is not None and x.shape[0] == self._mask.numel() and self._mask.shape[1] > 1:
                 return -1
-            known = (self.batch_axis or {}).get(name, 0)  # a gate that the probe did not reach has it in front
+            # A gate that the probe did not reach has it in front, unless the gate's first call has it nowhere.
+            known = self.batch_axis.get(name, self.batch_axis.get(first_call(name), 0))
             if known is not None and known < x.dim() and x.shape[known] == self._size:
                 return known
-        if not self.layout.known and self.layout.selected(name):
-            self._ignore(operator, x)
+        if self.layout.selected(name):
+            self.layout.leave_out(name, f"{operator} of {tuple(x.shape)} for {self._size} examples")
         return None
-
-    def _ignore(self, operator: str, x: Tensor) -> None:
-        path, kind = self._running.current
-        seen = f"{operator} of {tuple(x.shape)} for {self._size} examples"
-        if kind in ACTIVATION_NAMES and x.is_floating_point() and x.numel() and not isinstance(x, torch.nn.Parameter):
-            raise CaptureError(
-                f"activation module {path or 'the model'!r} ran ({seen}), and none of its axes is the batch, so its "
-                f"units belong to no example: give mask= if tokens are folded into the batch, or leave it out with "
-                f"layers='!{path}*'"
-            )
-        self.layout.ignored[f"{path or 'root'}: {seen}"] = None
 
     def _in_front(self, x: Any, axis: int) -> Any:
         """Return a gate's input or output, or a breakpoint of its shape, with the batch in front."""
@@ -379,15 +379,28 @@ class Capture:
         return torch.cat(self._values, dim=1).detach().cpu().numpy() if self._values else None
 
 
-def _moving_axis(few: tuple[int, ...], more: tuple[int, ...]) -> int | None:
-    """Return the first axis whose size follows the number of examples, none if no axis does.
+@dataclass(frozen=True)
+class _Probed:
+    """What a gate got in a probe: its shape, and a digest of its values."""
 
-    >>> _moving_axis((7, 2, 5), (7, 3, 5))
+    shape: tuple[int, ...]
+    digest: bytes
+
+    @classmethod
+    def of(cls, x: Tensor) -> "_Probed":
+        values = x.detach().reshape(-1).contiguous().cpu().view(torch.uint8).numpy()
+        return cls(tuple(x.shape), xxhash.xxh3_128_digest(values.data))
+
+
+def _batch_axis(few: tuple[int, ...], more: tuple[int, ...], sizes: tuple[int, int]) -> int | None:
+    """Return the first axis that has as many entries as there are examples, none if no axis does.
+
+    >>> _batch_axis((7, 2, 5), (7, 3, 5), (2, 3))
     1
     """
     if len(few) != len(more):
         return None
-    return next((axis for axis, (a, b) in enumerate(zip(few, more, strict=True)) if b - a == 1), None)
+    return next((axis for axis, pair in enumerate(zip(few, more, strict=True)) if pair == sizes), None)
 
 
 def _plain(x: Tensor, at: Tensor | float) -> bool:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_each_layer, sample_positions, widen
 from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
-from hashlens.codes.provenance import Provenance
+from hashlens.codes.provenance import Provenance, left_out_gates
 from hashlens.data.input_digests import DIGEST_BYTES, Digests
 from hashlens.errors import CodesError, nearest
 
@@ -95,6 +95,8 @@ class Codes:
     def __repr__(self) -> str:
         labelled = "labelled" if self.labels is not None else "unlabelled"
         layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
+        left_out = self.provenance.left_out
+        layers += f", {left_out_gates(left_out)}" if left_out else ""
         return (
             f"Codes({len(self):,} rows of {self.code_bits:,} bits, {layers}, {labelled}, "
             f"{self.packed.nbytes:,} bytes, {self.provenance.model})"

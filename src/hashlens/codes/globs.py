@@ -15,3 +15,12 @@ def selected(name: str, patterns: Sequence[str] | None) -> bool:
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
     unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     return any(fnmatchcase(name, glob) for glob in wanted) and not any(fnmatchcase(name, glob) for glob in unwanted)
+
+
+def named(name: str, patterns: Sequence[str] | None) -> bool:
+    """Return whether some glob asks for a layer by its name: none of them, and ``*``, ask for whatever there is.
+
+    >>> named("head.relu", None), named("head.relu", ["!hidden.*"]), named("head.relu", ["head.*"])
+    (False, False, True)
+    """
+    return any(pattern.strip("*") and fnmatchcase(name, pattern) for pattern in patterns or ())

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from hashlens.codes.globs import selected
+from hashlens.codes.globs import named, selected
 from hashlens.codes.layers import Layer
+from hashlens.codes.naming import first_call
 from hashlens.errors import CaptureError, nearest
 
 
@@ -23,13 +24,48 @@ class Layout:
         self.known = False
         self.varying = False
         self.reached: dict[str, bool] = {}
-        self.ignored: dict[str, None] = {}
+        self.no_activation: dict[str, None] = {}
+        self._off_batch: dict[str, str] = {}
 
     def selected(self, name: str) -> bool:
         """Return whether the layer of this name, which was reached, is wanted."""
         if name not in self.reached:
             self.reached[name] = selected(name, self.patterns)
         return self.reached[name]
+
+    def leave_out(self, name: str, seen: str) -> None:
+        """Take note of a gate without the batch among the axes of its input; refuse it if it was asked for.
+
+        Parameters
+        ----------
+        name : str
+            Of its layer.
+        seen : str
+            What it got, such as ``silu of (34, 8) for 8 examples``.
+        """
+        if named(name, self.patterns):
+            raise CaptureError(
+                f"layer {name!r} ({seen}): none of the axes of its input is the batch, so its units belong to no "
+                f"single example: give mask= if tokens are folded into the batch, or leave it out with "
+                f"layers='!{first_call(name)}*'"
+            )
+        self._off_batch.setdefault(name, seen)
+
+    def is_left_out(self, name: str) -> bool:
+        """Return whether a gate of this name was left out before: what it gets may have the size of a later batch."""
+        return name in self._off_batch
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The gates left out, ``name: reason`` each; several calls of one gate count as one."""
+        gates = dict[str, list[str]]()
+        for name, seen in self._off_batch.items():
+            first = first_call(name)
+            gates.setdefault(first if first in self._off_batch else name, []).append(seen)
+        return tuple(
+            f"{name}: {seen[0]}{f', in the first of {len(seen)} calls' if len(seen) > 1 else ''}; no axis is the batch"
+            for name, seen in gates.items()
+        )
 
     def forget(self) -> None:
         """Learn the layers anew from the next batch."""
@@ -70,10 +106,10 @@ class Layout:
 
     def _check_selection(self, seen: list[Layer], size: int) -> None:
         if not self.reached:
-            ignored = "; ".join(list(self.ignored)[:5])
+            other = "; ".join(list(self.no_activation)[:5])
             raise CaptureError(
                 "the model gives no code: no activation was reached in eval mode"
-                + (f" that has the {size} examples as an axis. Seen: {ignored}" if ignored else "")
+                + (f" that depends on the examples. Seen: {other}" if other else "")
                 + ". hashlens reads ReLU-like gates (hard) and GELU, SiLU, tanh, sigmoid, ... (soft)"
             )
         names = _short(list(self.reached))
@@ -85,6 +121,13 @@ class Layout:
                     + (f"{hint} " if hint.startswith("did you mean") else "")
                     + f"layers with gates: {names}"
                 )
+        if not seen and self._off_batch:
+            gates = self.left_out
+            raise CaptureError(
+                f"nothing is left to read: no axis of what the gates get is the batch of {size} examples, so their "
+                f"units belong to no single example ({gates[0]}{f'; {len(gates)} in all' if len(gates) > 1 else ''}). "
+                "Give mask= if tokens are folded into the batch; experts and boxes get as many rows as the data decide"
+            )
         if not seen:
             raise CaptureError(f"layers={self.patterns} leave no layer; layers with gates: {names}")
 

@@ -30,3 +30,13 @@ def layer_name(running: RunningModule, operator: str, taken: set[str]) -> str:
         name = f"{base}#{calls}"
     taken.add(name)
     return name
+
+
+def first_call(name: str) -> str:
+    """Return the name that the first call of a layer's gate has.
+
+    >>> first_call("act#2"), first_call("act")
+    ('act', 'act')
+    """
+    base, mark, call = name.rpartition("#")
+    return base if mark and call.isdigit() else name

@@ -19,7 +19,7 @@ from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests, are_images, input_digests
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
-from hashlens.errors import CodesError, DataError
+from hashlens.errors import CodesError, DataError, warn
 from hashlens.nets.copying import copied
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.output import Output, OutputLike, check_output
@@ -125,6 +125,8 @@ class Reader:
         total = None if known is None else ceil(known / len(first))
         for batch in track(chain([first], batches), "encoding", total):
             yield batch, self._run(batch)
+        if note := self.provenance().left_out_note:
+            warn(f"{type(self.model).__name__}: {note}")
 
     def _batches(self) -> Iterator[Batch]:
         try:
@@ -139,7 +141,7 @@ class Reader:
             return
         inputs = _to_device(first.given if forward else first.inputs, self.device, None if forward else self.dtype)
         few, several = (_first_examples(inputs, len(first), count) for count in (more - 1, more))
-        self.capture.probe(forward or _forward, few, several)
+        self.capture.probe(forward or _forward, few, several, (more - 1, more))
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Look at the layout with one batch, then keep a sample of its bits."""
@@ -214,7 +216,7 @@ class Reader:
             seed=reading.seed,
             images=self.images,
             sampled_from=self.sampled_from,
-            ignored=tuple(self.capture.layout.ignored),
+            left_out=self.capture.layout.left_out,
             output=str(self.output) if self.evidence.gives_scores else "",
             unsteady="; ".join(self.evidence.unsteady),
             torch_version=torch.__version__,

@@ -224,15 +224,13 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
         or 0 < label.null_count < len(label)
     ):
         raise ValueError("its parts contradict each other")
-    provenance = manifest["provenance"]
-    provenance["ignored"] = tuple(provenance["ignored"])
     values = np.load(folder / "values.npy", mmap_mode="r") if "values.npy" in manifest["files"] else None
     return Codes(
         packed,
         tuple(layers),
         labels=None if label.null_count == len(label) and len(label) else label.to_numpy(),
         ids=rows["id"].to_numpy(),
-        provenance=Provenance(**provenance),
+        provenance=Provenance.from_record(manifest["provenance"]),
         values=values,
         input_digests=digests,
     )

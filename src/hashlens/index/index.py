@@ -11,7 +11,7 @@ from hashlens.arguments import require_whole, shortly
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed
-from hashlens.codes.provenance import Provenance
+from hashlens.codes.provenance import Provenance, left_out_gates
 from hashlens.errors import IndexFault, nearest
 from hashlens.files import output_path
 from hashlens.index.exact import Distances, Numbers, nearest_rows, rows_within
@@ -113,6 +113,8 @@ class Index:
 
     def __repr__(self) -> str:
         layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
+        if left_out := self.provenance.left_out:
+            layers += f", {left_out_gates(left_out)}"
         size = f"{len(self):,} rows of {self._rows.code_bits:,} bits"
         return f"Index({self.kind}, {size}, {layers}, {self.provenance.model})"
 
@@ -125,7 +127,7 @@ class Index:
             ("layers", ", ".join(layer.name for layer in self.layers)),
             *((name.replace("_", " "), f"{value:,}") for name, value in self.options.items()),
         ]
-        return table(f"Index of {self.provenance.model}", ("", ""), rows, names=2)
+        return table(f"Index of {self.provenance.model}", ("", ""), rows, self.provenance.left_out_note, names=2)
 
     @property
     def kind(self) -> str:

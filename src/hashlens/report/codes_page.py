@@ -44,6 +44,7 @@ def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str,
         return Page(title, _subtitle(origin), "No rows.", "", (_layers(codes), _origin(origin)), notes)
     sprite = Sprite()
     found = determinism(codes)
+    notes = (*notes, origin.left_out_note) if origin.left_out else notes
     sections = (
         _layers(codes),
         _reach(codes),
