@@ -1,4 +1,4 @@
-"""Networks that others wrote: are the bits right, is the network left as it was, and do explanations run?
+"""Networks that others wrote: whether bits are right, networks are left as they were, and explanations run.
 
     python benchmarks/bench_foreign.py                      # every network that is installed
     python benchmarks/bench_foreign.py --only resnet18 --only crepe
@@ -173,7 +173,7 @@ def check(name, make):
     spent = time.perf_counter() - started
     scripted = isinstance(network, torch.jit.ScriptModule)
     wrong = "scripted" if scripted else f"{compare_bits(codes, expected_bits(network, packed)):,}"
-    left = getattr(codes.provenance, "left_out", codes.provenance.ignored)
+    left = codes.provenance.left_out
     images = isinstance(packed, torch.Tensor) and packed.dim() == 4 and packed.shape[1] in (1, 3)
     gradient, cam = explained(network, packed) if images and not scripted else ("", "")
     state = "same" if same_state(before, state_of(network)) else "CHANGED"
