@@ -596,8 +596,9 @@ class OtherReLU(nn.Module):
 def test_a_gate_off_the_batch_axis_is_left_out_counted_named_and_warned_of(act, tmp_path):
     name = {type(None): "relu#1", OtherReLU: "act.relu", nn.ReLU: "act"}[type(act)]
     model = make(Boxes, act)
-    with pytest.warns(CodesWarning, match=rf"Boxes: 1 gate left out \({name}\)"):
+    with pytest.warns(CodesWarning, match=rf"Boxes: 1 gate left out \({name}\)") as warned:
         codes = hl.encode(model, examples(20), batch_size=10)
+    assert [at.filename for at in warned] == [__file__]
     assert np.array_equal(codes.unpack(), (model.backbone(examples(20)) > 0).numpy())
     assert f"1 layer, 1 gate left out ({name})" in repr(codes)
     (entry,) = hl.Codes.load(codes.save(tmp_path / "codes")).provenance.left_out
