@@ -142,7 +142,9 @@ def measure(
         separation=apart,
         floor=flips,
         layers=alone,
-        regime=regime(found.train.redundancy_ratio, retention, thresholds=limits),
+        regime=regime(
+            found.train.redundancy_ratio, retention, thresholds=limits, learning=run.learning(codes, seen, beside)
+        ),
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
         exhibits=shown,

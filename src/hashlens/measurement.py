@@ -218,7 +218,7 @@ class Measurement(Result):
         return table("Floor of floating point", ("", "test"), rows, note)
 
     def __rich__(self) -> RenderableType:
-        verdict = Text.assemble((self.regime.name, "bold"), f": {self.regime.reason}")
+        verdict = Text.assemble((self.regime.verdict, "bold"), f": {self.regime.reason}")
         notes = [Text(f"note: {note}", style="dim") for note in self.notes]
         return Group(*self.tables(), verdict, *notes)
 

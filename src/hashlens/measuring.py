@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from hashlens.codes.codes import Codes, aligned
@@ -32,6 +33,8 @@ from hashlens.measures import (
     redundancy_ratio,
 )
 from hashlens.measures.categorization import categorize, require_labelled_classes
+from hashlens.measures.classes import checked_labels
+from hashlens.measures.learning import Learning, constant_bits
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.measures.projection import ProjectionMethod
 from hashlens.nets.output import output_notes
@@ -207,6 +210,23 @@ class Measuring:
             except HashlensError as error:
                 found[name] = Control(name, available=False, reason=str(error))
         return found
+
+    def learning(self, codes: Split[Codes], seen: Split[Observation], controls: dict[str, Control]) -> Learning:
+        """Return what speaks against the network having learnt."""
+        never_on, always_on = constant_bits(codes.train)
+        labels = checked_labels(codes.test.labels, len(codes.test), "a comparison with chance")
+        raw = controls.get("raw_inputs")
+        reached = [] if raw is None else [value for value in (raw.knn, raw.logistic) if value is not None]
+        return Learning(
+            codes.train.code_bits,
+            never_on,
+            always_on,
+            len(codes.test),
+            # Where the outputs are of other classes than the labels, the accuracy says nothing.
+            seen.test.accuracy if same_classes(seen.train) else None,
+            max(reached, default=None),
+            float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
+        )
 
     def compare_with_controls(self, own: Categorization, controls: dict[str, Control]) -> None:
         """Note when codes that nothing was learnt for do as well: the verdict then says little about training."""

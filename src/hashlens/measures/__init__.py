@@ -16,6 +16,7 @@ from hashlens.measures.knn import (
     nearest_features,
     vote,
 )
+from hashlens.measures.learning import Learning
 from hashlens.measures.logistic import LogisticMethod, LogisticModel, logistic_regression
 from hashlens.measures.regime import Regime, RegimeThresholds, regime
 from hashlens.measures.separation import LayerSeparation, Separation, separation
@@ -29,6 +30,7 @@ __all__ = [
     "Floor",
     "KMeansResult",
     "LayerSeparation",
+    "Learning",
     "LogisticMethod",
     "LogisticModel",
     "Regime",

@@ -71,7 +71,8 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
         return Prepared(codes, features, train.code_bits, bits, columns, notes=(note,))
     if bits == 0:
         raise MeasureError(
-            f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows apart"
+            f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows "
+            "apart; standardise the inputs or lower the learning rate, so that units switch"
         )
     fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
     narrowed = (f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}.",) if bits > KMEANS_BITS < fit else ()

@@ -5,6 +5,7 @@ from typing import Literal
 
 from hashlens.arguments import is_number, shortly
 from hashlens.errors import MeasureError
+from hashlens.measures.learning import Learning
 from hashlens.result import Result
 
 RegimeName = Literal["under-expressive", "critically-expressive", "sufficiently-expressive"]
@@ -74,6 +75,9 @@ class Regime(Result):
         Accuracy of the code alone divided by the accuracy of the network.
     thresholds : RegimeThresholds
         As used.
+    learning : Learning or None
+        Whether the network has learnt at all, where that was looked at. What speaks against it comes first, and the
+        advice follows from it.
     """
 
     name: RegimeName
@@ -81,12 +85,30 @@ class Regime(Result):
     redundancy_ratio: float
     retention: float
     thresholds: RegimeThresholds
+    learning: Learning | None = None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether nothing speaks against the network having learnt."""
+        return self.learning is None or not self.learning.problems
+
+    @property
+    def verdict(self) -> str:
+        """What comes first: what is wrong with the network, then the regime."""
+        problems = () if self.learning is None else self.learning.problems
+        return f"{'; '.join(problems)}; {self.name}" if problems else self.name
 
     def __rich__(self) -> str:
-        return f"{self.name}: {self.reason}"
+        return f"{self.verdict}: {self.reason}"
 
 
-def regime(redundancy_ratio: float, retention: float, *, thresholds: RegimeThresholds | None = None) -> Regime:
+def regime(
+    redundancy_ratio: float,
+    retention: float,
+    *,
+    thresholds: RegimeThresholds | None = None,
+    learning: Learning | None = None,
+) -> Regime:
     """Name the regime of a network from its determinism and categorization.
 
     Parameters
@@ -98,6 +120,8 @@ def regime(redundancy_ratio: float, retention: float, *, thresholds: RegimeThres
         1 where the code alone does better.
     thresholds : RegimeThresholds, optional
         This project's by default.
+    learning : Learning, optional
+        Whether the network has learnt; what speaks against it changes the advice, not the name.
 
     Raises
     ------
@@ -114,11 +138,13 @@ def regime(redundancy_ratio: float, retention: float, *, thresholds: RegimeThres
     if not retention >= 0:
         raise MeasureError(f"retention must be an accuracy divided by another, received {retention}")
     limits = as_thresholds(thresholds)
-    name, reason = _decide(redundancy_ratio, retention, limits)
-    return Regime(name, reason, redundancy_ratio, retention, limits)
+    name, because, change = _decide(redundancy_ratio, retention, limits)
+    advice = learning.advice if learning is not None and learning.problems else f"{change} would change it"
+    return Regime(name, f"{because}; {advice}", redundancy_ratio, retention, limits, learning)
 
 
-def _decide(ratio: float, retention: float, limits: RegimeThresholds) -> tuple[RegimeName, str]:
+def _decide(ratio: float, retention: float, limits: RegimeThresholds) -> tuple[RegimeName, str, str]:
+    """Return the name, what decided, and what would change it if the network has learnt."""
     shared = f"R on train is {ratio:.3f}"
     kept = f"the code alone keeps {retention:.1%} of the network's accuracy"
     crowded, lossy = ratio > limits.under_redundancy, retention < limits.under_retention
@@ -128,18 +154,16 @@ def _decide(ratio: float, retention: float, limits: RegimeThresholds) -> tuple[R
             because.append(f"{shared}, above {limits.under_redundancy:g}, so most examples share a code")
         if lossy:
             because.append(f"{kept}, less than {limits.under_retention:.0%}")
-        return "under-expressive", f"{' and '.join(because)}; more width or longer training would change it"
+        return "under-expressive", " and ".join(because), "more width or longer training"
     deterministic = ratio <= limits.sufficient_redundancy
     retained = retention >= limits.sufficient_retention
     if deterministic and retained:
-        return "sufficiently-expressive", (
-            f"{shared}, at most {limits.sufficient_redundancy:g}, and {kept}, at least "
-            f"{limits.sufficient_retention:.0%}; fewer units, less training or less data would change it"
-        )
+        both = f"at most {limits.sufficient_redundancy:g}, and {kept}, at least {limits.sufficient_retention:.0%}"
+        return "sufficiently-expressive", f"{shared}, {both}", "fewer units, less training or less data"
     missing = []
     if not deterministic:
         missing.append(f"{shared}, and {limits.sufficient_redundancy:g} or less is wanted")
     if not retained:
         missing.append(f"{kept}, and {limits.sufficient_retention:.0%} or more is wanted")
     met = "" if len(missing) == 2 else f" ({shared if deterministic else kept}, which is enough)"
-    return "critically-expressive", f"{'; '.join(missing)}{met}: more width, training or data would change it"
+    return "critically-expressive", f"{'; '.join(missing)}{met}", "more width, training or data"

@@ -39,13 +39,20 @@ def measurement_page(measured: Measurement) -> Page:
         f"{measured.model}: its neural code, measured",
         f"{measured.examples.train:,} examples of {train.data} and {measured.examples.test:,} of {test.data}; "
         f"a {kind} of {measured.code_bits:,} bits",
-        f"{measured.regime.name.capitalize()}: {MEANING[measured.regime.name]}",
+        _verdict(measured),
         _reason(measured),
         (*_numbers(measured), *_examples(measured, sprite), _origin(measured)),
         measured.notes,
         measured.command,
         sprite,
     )
+
+
+def _verdict(measured: Measurement) -> str:
+    """Return the regime in words, after what speaks against the network having learnt."""
+    found = measured.regime
+    verdict = found.verdict if not found.learnt else f"{found.name}: {MEANING[found.name]}"
+    return verdict[:1].upper() + verdict[1:]
 
 
 def _reason(measured: Measurement) -> str:
