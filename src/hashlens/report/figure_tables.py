@@ -39,8 +39,14 @@ def figure_table(figure: Figure) -> Table | None:
         return table(figure.title, ("example", figure.x_label, figure.y_label), rows)
     if isinstance(figure, PhaseMap):
         rows = [(figure.columns[at.column], figure.rows[at.row], figure.regimes[at.regime].partition(":")[0], at.text,
-                 f"{at.sure:.0%}") for at in figure.tiles]  # fmt: skip
-        return table(figure.title, (figure.x_label, figure.y_label, "regime", "R", "sure"), rows, figure.note, names=3)
+                 f"{at.sure:.0%}", "failed" if at.failed else "") for at in figure.tiles]  # fmt: skip
+        return table(
+            figure.title,
+            (figure.x_label, figure.y_label, "regime", "R", "sure", "training"),
+            rows,
+            figure.note,
+            names=3,
+        )
     if isinstance(figure, RegimeShares):
         shares = zip(figure.x, zip(*figure.shares, strict=True), strict=True)
         rows = [(f"{at:g}", *(f"{share:.1%}" for share in parts)) for at, parts in shares]

@@ -112,13 +112,17 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Tile:
-    """One cell of a map: its place, the position of its regime, how sure it is from 0 to 1, and what it says."""
+    """One cell of a map: its place, the position of its regime, how sure it is from 0 to 1, and what it says.
+
+    It is crossed out where training failed.
+    """
 
     column: int
     row: int
     regime: int
     sure: float
     text: str = ""
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,8 @@ class PhaseMap:
     regimes: tuple[str, ...]
     unsure: str
     note: str
+    failed: str = ""
+    """What a tile is called that is crossed out."""
 
 
 @dataclass(frozen=True)

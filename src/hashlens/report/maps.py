@@ -31,7 +31,7 @@ def draw_map(axes: "Axes", figure: PhaseMap, tile: float) -> None:
 
     for at in figure.tiles:
         paint = pale(REGIME_COLOURS[at.regime], at.sure)
-        hatch = "////" if at.sure < 1 else None
+        hatch = "xx" if at.failed else "////" if at.sure < 1 else None
         corner = (at.column - 0.5, at.row - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=paint, edgecolor="white", linewidth=0.8, hatch=hatch))
         if tile > 0.3:
@@ -77,6 +77,8 @@ def map_legend(canvas: "Canvas", maps: Sequence[PhaseMap], marked: bool) -> None
     if any(tile.sure < 1 for figure in maps for tile in figure.tiles):
         paint = pale(REGIME_COLOURS[2], 0.5)
         handles.append(Patch(facecolor=paint, edgecolor="white", hatch="////", label=first.unsure))
+    if any(tile.failed for figure in maps for tile in figure.tiles):
+        handles.append(Patch(facecolor="0.8", edgecolor="white", hatch="xx", label=first.failed))
     contours = {contour.name: contour for figure in maps for contour in figure.contours}
     for contour in contours.values():
         handles.append(Line2D([], [], label=contour.name, **_stroke(contour.dashed, contour.strong)))

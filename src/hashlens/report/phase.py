@@ -7,7 +7,7 @@ from hashlens.measures.regime import RegimeThresholds
 from hashlens.report.figures import Contour, Figure, PhaseMap, RegimeShares, Tile
 from hashlens.study.charts.boundaries import Boundary, Polyline, position_of
 from hashlens.study.charts.grid import axis_label, conditions, level_name
-from hashlens.study.charts.phase import REGIMES, PhaseCell, PhaseChart
+from hashlens.study.charts.phase import FAILED, REGIMES, PhaseCell, PhaseChart
 from hashlens.study.charts.sensitivity import PhaseSensitivity
 
 OWN = "The thresholds are this project's."
@@ -79,6 +79,7 @@ def _map(
         _regime_names(chart.thresholds),
         unsure,
         note,
+        f"{FAILED} training failed: less than {chart.learnt:.0%} of the best accuracy on train",
     )
 
 
@@ -89,7 +90,8 @@ def _tile(chart: PhaseChart, cell: PhaseCell, sure: float) -> Tile:
         chart.y_levels.index(cell.y),
         REGIMES.index(cell.regime),
         sure,
-        text.removeprefix("0"),
+        (f"{FAILED} " if cell.failed else "") + text.removeprefix("0"),
+        cell.failed,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
 from hashlens.report.figures import COLOURS, REGIME_COLOURS, Floats
@@ -14,6 +15,7 @@ from hashlens.report.study import Panel, axis_places, panels, settled
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.grid import AXES, Grid, axis_label, lay_out, level_name, measure_label
 from hashlens.study.charts.intervals import Estimate, Estimates, mean_intervals, scale_of
+from hashlens.study.charts.learnt import LEARNT, failed_cells, failed_note
 from hashlens.study.charts.phase import (
     REGIMES,
     PhaseChart,
@@ -70,6 +72,8 @@ class Cells:
         As used.
     notes : tuple of str
         What a reader should know.
+    failed : array
+        Whether training failed, of each cell.
     """
 
     axes: tuple[str, ...]
@@ -81,6 +85,7 @@ class Cells:
     sure: Floats | None
     thresholds: RegimeThresholds
     notes: tuple[str, ...]
+    failed: npt.NDArray[np.bool_]
 
     @property
     def ratio(self) -> Floats:
@@ -137,10 +142,13 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
     start = tuple(
         levels.index(settled(axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
     )  # fmt: skip
-    notes = (retention_note(retained_by, reference), "The thresholds are this project's.")
+    failed = failed_cells(grid, results)
+    notes = [retention_note(retained_by, reference), "The thresholds are this project's."]
+    if failed.any():
+        notes.append(failed_note(LEARNT))
     return Cells(
         axes, grid.levels, start, _shown(axes, grid.levels), (*first, *others), (ratio.train, retention), None,
-        as_thresholds(thresholds), notes,
+        as_thresholds(thresholds), tuple(notes), failed,
     )  # fmt: skip
 
 
@@ -176,6 +184,7 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
     shape = (len(x_levels), len(y_levels), len(charts))
     numbers = {name: np.full((4, *shape), np.nan) for name in ("train", "test", "retention")}
     sure = np.full(shape, np.nan)
+    failed = np.zeros(shape, np.bool_)
     for slice_at, chart in enumerate(charts):
         for cell in chart.cells:
             at = (x_levels.index(cell.x), y_levels.index(cell.y), slice_at)
@@ -184,6 +193,7 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
             for name, estimate in known.items():
                 numbers[name][(slice(None), *at)] = (estimate.mean, estimate.low, estimate.high, estimate.repeats)
             sure[at] = cell.agreement
+            failed[at] = cell.failed
     lines = tuple(
         CellLine(panel, name, said, _estimates(numbers[key] if z else numbers[key][..., 0]))
         for key, panel, name, said in (
@@ -196,8 +206,15 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
     kept = 3 if z else 2
     return Cells(
         axes[:kept], levels[:kept], (len(x_levels) - 1, len(y_levels) - 1, len(charts) - 1)[:kept], (0, 1), lines,
-        None, sure if z else sure[..., 0], first.thresholds, (*first.notes, "The thresholds are this project's."),
+        None, sure if z else sure[..., 0], first.thresholds, _notes(charts),
+        failed if z else failed[..., 0],
     )  # fmt: skip
+
+
+def _notes(charts: Sequence[PhaseChart]) -> tuple[str, ...]:
+    """Return what is said of any of the charts, once each."""
+    told = (note for chart in charts for note in chart.notes)
+    return (*dict.fromkeys(told), "The thresholds are this project's.")
 
 
 def _estimates(numbers: Floats) -> Estimates:
@@ -219,6 +236,7 @@ def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
         "shown": cells.shown,
         "thresholds": asdict(cells.thresholds),
         "top": max(1.0, float(np.ceil(np.nanmax(cells.retention) * 20) / 20), cells.thresholds.sufficient_retention),
+        "failed": cells.failed.ravel().nonzero()[0].tolist(),
         "repeats": _packed(exact[0].estimates.repeats),
         "each": None if cells.each is None else [_packed(part) for part in cells.each],
         "sure": None if cells.sure is None else _packed(cells.sure),
@@ -248,7 +266,8 @@ def _table(cells: Cells) -> Table:
     for at in cells.measured():
         levels = (level_name(levels[place]) for levels, place in zip(cells.levels, at, strict=True))
         numbers = (_told(line.estimates.at(*at), bounds=place < 3) for place, line in enumerate(cells.lines))
-        rows.append((*levels, cells.regime(at), f"{cells.agreement(at):.0%}", *numbers))
+        failed = ", training failed" if cells.failed[at] else ""
+        rows.append((*levels, f"{cells.regime(at)}{failed}", f"{cells.agreement(at):.0%}", *numbers))
     note = f"Means over repeats, with 95% intervals. {' '.join(cells.notes)}"
     return table("Cells of the phase chart", columns, rows, note, len(cells.axes) + 1)
 

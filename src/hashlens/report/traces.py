@@ -314,6 +314,7 @@ def _phase_map(figure: PhaseMap) -> dict[str, Any]:
         tiles = [tile for tile in figure.tiles if tile.regime == regime]
         said = [
             f"{figure.x_label} {figure.columns[tile.column]}, {figure.y_label} {figure.rows[tile.row]}: R {tile.text}"
+            f"{', ' + figure.failed if tile.failed else ''}"
             for tile in tiles
         ]
         traces.append(

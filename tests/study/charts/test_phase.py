@@ -208,3 +208,61 @@ def test_sweeps_count_cells_and_pass_through_the_chart(mnist):
 def test_bad_ranges(mnist, ranges, message):
     with pytest.raises(StudyError, match=message):
         phase_sensitivity(mnist, where=FULL, ranges=ranges)
+
+
+def trained(train, test):
+    return {**numbers(0.6, 0.5, own=test), ("network_accuracy", "train"): train}
+
+
+@pytest.fixture
+def some_failed(made):
+    """At width 40 and 100 epochs training failed; at width 10 and 1 epoch it has not gone far."""
+    table = {
+        (10, 1): [trained(0.4, 0.4)] * 3,
+        (10, 100): [trained(0.9, 0.45)] * 3,
+        (40, 1): [trained(0.6, 0.6)] * 3,
+        (40, 100): [trained(0.1, 0.1), trained(0.1, 0.1), trained(0.9, 0.9)],
+    }
+    return of_cells(made, table)
+
+
+def test_cells_are_marked_where_networks_have_not_learnt_their_training_examples(some_failed):
+    chart = phase_chart(some_failed)
+    # Low on test alone is no failure of training.
+    assert {(cell.x, cell.y) for cell in chart.cells if cell.failed} == {(10, 1), (40, 100)}
+    printed = " ".join(str(chart).split())
+    assert "u\N{MULTIPLICATION SIGN} .60" in printed
+    assert "less than 50% of the best training accuracy" in printed
+    assert "training failed" in str(chart.cell(40, 100))
+    (figure,) = chart.figures()
+    assert sum(tile.failed for tile in figure.tiles) == 2
+    assert [tile.text for tile in figure.tiles] == [
+        "\N{MULTIPLICATION SIGN} .60",
+        ".60",
+        ".60",
+        "\N{MULTIPLICATION SIGN} .60",
+    ]
+
+
+def test_where_training_counts_as_failed_is_a_parameter(some_failed):
+    assert not any(cell.failed for cell in phase_chart(some_failed, learnt=0).cells)
+    assert sum(cell.failed for cell in phase_chart(some_failed, learnt=0.9).cells) == 3
+    assert "training failed" not in str(phase_chart(some_failed, learnt=0))
+    for wrong in (-0.1, 1.5, "half"):
+        with pytest.raises(StudyError, match="learnt must be a share from 0 to 1"):
+            phase_chart(some_failed, learnt=wrong)
+
+
+def test_the_best_is_that_of_the_whole_study_and_untrained_networks_have_not_failed(made):
+    results = made(
+        {"width": [10, 40], "epochs": [0, 5], "samples": [100, 200]},
+        lambda repeat, width, epochs, samples, **_: trained(*[0.1 if samples == 100 or epochs == 0 else 0.9] * 2),
+        2,
+    )
+    chart = phase_chart(results, where={"samples": 100})
+    assert {(cell.x, cell.y) for cell in chart.cells if cell.failed} == {(10, 5), (40, 5)}
+    assert not any(cell.failed for cell in phase_chart(results, where={"samples": 200}).cells)
+
+
+def test_a_study_without_training_accuracy_is_judged_on_test(four):
+    assert {(cell.x, cell.y) for cell in phase_chart(four, learnt=0.6).cells if cell.failed} == {(40, 1)}

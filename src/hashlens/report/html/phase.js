@@ -49,10 +49,11 @@
     const ratio = lines[0].mean, retention = lines[2].mean;
     const each = data.each && data.each.map(part => unpack(part, Float64Array));
     const sure = data.sure && unpack(data.sure, Float64Array);
-    const repeats = unpack(data.repeats, Float64Array);
+    const repeats = unpack(data.repeats, Float64Array), failed = new Set(data.failed);
 
     return {
       lines, ratio, retention, repeats, count,
+      failed: cell => failed.has(cell),
       index: at => at.reduce((sum, level, axis) => sum + level * strides[axis], 0),
       regime: (cell, limits) => regime(ratio[cell], retention[cell], limits),
       // How many of a cell's repeats are in its regime; 1 where that is not known.
@@ -176,6 +177,7 @@
         }
       }
       find('.unsure').hidden = !unsure;
+      find('.failed').hidden = !data.failed.length;
       find('.bounds').hidden = !(y !== undefined && data.axes[x].numeric && data.axes[y].numeric);
     }
 
@@ -193,6 +195,16 @@
           pen.strokeStyle = '#1b1f2455';
           pen.lineWidth = 1;
           pen.beginPath();
+          pen.moveTo(left, top + view.high - gap);
+          pen.lineTo(left + view.wide - gap, top);
+          pen.stroke();
+        }
+        if (cells.failed(cell)) {
+          pen.strokeStyle = '#1b1f24aa';
+          pen.lineWidth = 1;
+          pen.beginPath();
+          pen.moveTo(left, top);
+          pen.lineTo(left + view.wide - gap, top + view.high - gap);
           pen.moveTo(left, top + view.high - gap);
           pen.lineTo(left + view.wide - gap, top);
           pen.stroke();
@@ -271,6 +283,7 @@
       const agree = repeats + ' repeat' + (repeats === 1 ? '' : 's') +
         (repeats > 1 && data.each ? ', ' + Math.round(100 * share) + '% of them in this regime' : '');
       const lines = [name, REGIMES[kind] + (kind === 0 ? '-' : ' ') + 'expressive; ' + agree];
+      if (cells.failed(cell)) lines.push('training failed here, or has not gone far');
       cells.lines.forEach((line, at) => {
         if (!Number.isNaN(line.mean[cell]) && (at < 3 || line.panel === 'accuracy on test')) lines.push(line.said + ' ' + cells.text(cell, at));
       });

@@ -16,6 +16,7 @@ from hashlens.result import Result, Split
 from hashlens.study.charts.boundaries import Boundary, crossings, is_numeric
 from hashlens.study.charts.grid import Grid, conditions, lay_out, level_name
 from hashlens.study.charts.intervals import Estimate, Estimates, mean_intervals
+from hashlens.study.charts.learnt import LEARNT, best_accuracy, failed_cells, failed_note
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
@@ -51,6 +52,8 @@ class PhaseCell(Result):
         Of the mean R on train and the mean retention.
     shares : dict of str to float
         Share of the repeats in each regime: 1 for one of them where all agree.
+    failed : bool
+        Whether training failed there; see `learnt` of :func:`phase_chart`.
     """
 
     x: Any
@@ -60,6 +63,7 @@ class PhaseCell(Result):
     retention: Estimate
     regime: RegimeName
     shares: dict[RegimeName, float]
+    failed: bool = False
 
     @property
     def agreement(self) -> float:
@@ -68,6 +72,7 @@ class PhaseCell(Result):
 
     def __rich__(self) -> str:
         return (
+            f"{'training failed; ' if self.failed else ''}"
             f"{self.regime}, as {self.agreement:.0%} of {self.repeats} repeats: "
             f"R {self.redundancy_ratio.train.mean:.3f} on train, {self.redundancy_ratio.test.mean:.3f} on test, "
             f"retention {self.retention.mean:.3f}"
@@ -100,6 +105,8 @@ class PhaseChart(Result):
         What was held fixed.
     study : str
         Name of the study.
+    learnt : float
+        Share of the best accuracy below which training failed.
     """
 
     x: str
@@ -114,6 +121,7 @@ class PhaseChart(Result):
     reference: float | None
     where: dict[str, Any]
     study: str = ""
+    learnt: float = LEARNT
 
     def cell(self, x: Any, y: Any) -> PhaseCell:
         """Return the cell at a level of each axis.
@@ -135,11 +143,12 @@ class PhaseChart(Result):
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of some of the cells."""
         told = retention_note(self.retained_by, self.reference)
+        marked = (failed_note(self.learnt),) if any(cell.failed for cell in self.cells) else ()
         if self.reference is not None:
-            return (told,)
+            return (told, *marked)
         times = {self.x: self.x_levels, self.y: self.y_levels}.get("epochs", (self.where.get("epochs"),))
         untrained = "At 0 epochs networks are untrained: their codes retain what a network near chance has."
-        return (told, untrained) if 0 in times else (told,)
+        return (told, untrained, *marked) if 0 in times else (told, *marked)
 
     def counts(self) -> dict[RegimeName, int]:
         """Return how many cells are in each regime, in their order."""
@@ -213,6 +222,7 @@ def phase_chart(
     where: Mapping[str, Any] | None = None,
     against: Against = "best",
     confidence: float = 0.95,
+    learnt: float = LEARNT,
 ) -> PhaseChart:
     """Name the regime of every cell of a study, over two axes.
 
@@ -240,6 +250,9 @@ def phase_chart(
         `results` have; each network's own; or an accuracy.
     confidence : float
         Level of the intervals of the means, by Student's t carried to a link that keeps them in range.
+    learnt : float
+        Cells are marked where training failed: where the mean accuracy of the networks on train is below this share of
+        the best in `results`. 0 marks none.
 
     Raises
     ------
@@ -258,6 +271,7 @@ def phase_chart(
     train = mean_intervals(ratio.train, "share", confidence)
     test = mean_intervals(ratio.test, "share", confidence)
     kept = mean_intervals(retention, "ratio", confidence)
+    failed = failed_cells(grid, results, learnt)
     cells = []
     for at in map(tuple, np.argwhere(train.repeats > 0).tolist()):
         names = [
@@ -274,6 +288,7 @@ def phase_chart(
                 kept.at(*at),
                 regime(float(train.mean[at]), float(kept.mean[at]), thresholds=limits).name,
                 {name: names.count(name) / len(names) for name in REGIMES},
+                bool(failed[at]),
             )
         )
     if not cells:
@@ -282,7 +297,7 @@ def phase_chart(
     x_levels, y_levels = grid.levels
     return PhaseChart(
         x, y, x_levels, y_levels, tuple(cells), boundaries, limits, confidence, retained_by, reference,
-        dict(where or {}), results.study,
+        dict(where or {}), results.study, float(learnt),
     )  # fmt: skip
 
 
@@ -296,6 +311,7 @@ def phase_slices(
     where: Mapping[str, Any] | None = None,
     against: Against = "best",
     confidence: float = 0.95,
+    learnt: float = LEARNT,
 ) -> PhaseSlices:
     """Slice the chart over three axes: a phase chart of `x` and `y` for each level of `z`.
 
@@ -305,7 +321,7 @@ def phase_slices(
     charts = tuple(
         phase_chart(
             results, x, y, thresholds=thresholds, where={**(where or {}), z: level}, against=against,
-            confidence=confidence,
+            confidence=confidence, learnt=learnt,
         )
         for level in levels
     )  # fmt: skip
@@ -320,15 +336,8 @@ def reference_accuracy(results: Results, against: Against = "best") -> float | N
         if not is_number(against) or not 0 < against <= 1:
             raise StudyError(f"against must be 'best', 'own' or an accuracy above 0 and up to 1, received {against!r}")
         return float(against)
-    rows = results.where(measure="network_accuracy", split="test", layer="").columns
-    # The runs of a cell at one checkpoint stand together once sorted by both.
-    order = np.lexsort((rows["epochs"], rows["cell"].astype(str)))
-    values = rows["value"][order]
-    keys = list(zip(rows["cell"][order], rows["epochs"][order], strict=True))
-    starts = [at for at, key in enumerate(keys) if not at or key != keys[at - 1]]
-    means = [float(part.mean()) for part in np.split(values, starts[1:]) if len(part) and np.isfinite(part).all()]
     # Where no network is ever right, the accuracy from the codes stands by itself.
-    return max(means, default=0.0) or 1.0
+    return best_accuracy(results, "test") or 1.0
 
 
 def ratio_and_retention(
@@ -363,6 +372,7 @@ def _boundaries(grid: Grid, ratio: Estimates, retention: Estimates, limits: Regi
     return tuple(found)
 
 
+FAILED = "\N{MULTIPLICATION SIGN}"
 _LETTERS = dict(zip(REGIMES, "ucS", strict=True))
 
 
@@ -393,5 +403,5 @@ def _chart_table(chart: PhaseChart) -> Table:
 def _cell_text(cell: PhaseCell | None, short: bool) -> str:
     if cell is None:
         return "–"
-    letter = _LETTERS[cell.regime] + ("?" if cell.agreement < 1 else "")
+    letter = _LETTERS[cell.regime] + ("?" if cell.agreement < 1 else "") + (FAILED if cell.failed else "")
     return letter if short else f"{letter} {f'{cell.redundancy_ratio.train.mean:.2f}'.removeprefix('0')}"
