@@ -1,4 +1,4 @@
-"""Networks that others wrote: whether bits are right, networks are left as they were, and explanations run.
+"""Networks that others wrote: whether bits are right, the network is left as it was, and explanations run.
 
     python benchmarks/bench_foreign.py                      # every network that is installed
     python benchmarks/bench_foreign.py --only resnet18 --only crepe
