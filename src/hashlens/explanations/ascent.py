@@ -10,9 +10,9 @@ import torch
 from hashlens.arguments import is_number, is_whole, shortly
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations.asked import Asked
-from hashlens.explanations.cam import seen
 from hashlens.explanations.given import MOST
 from hashlens.explanations.gradients import gradient_of
+from hashlens.explanations.places import Place, keeping
 from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
@@ -138,22 +138,22 @@ def noise(asked: Asked, rows: int, shape: tuple[int, ...], room: Room, size: flo
     return room.clamp(room.centre + size * room.scale * torch.stack(drawn).to(asked.subject.like))
 
 
-def layer_output(asked: Asked, name: str, x: Tensor) -> Tensor:
-    """Return what a layer gives for inputs; what comes behind it does not matter, not even whether it fits them."""
-    layer = asked.layer_module(name)
-    with seen(layer) as kept:
+def layer_output(asked: Asked, place: Place, x: Tensor) -> Tensor:
+    """Return what a place gives for inputs; what comes behind it does not matter, not even whether it fits them."""
+    with keeping(asked, place) as kept:
         try:
             asked.subject.run(x)
         except HashlensError:
-            if not kept:
+            if not kept.outputs:
                 raise
-    if not kept:
-        raise ExplainError(f"layer {name!r} is never reached")
-    found = asked.reshaped(kept[-1])
+    if not kept.outputs:
+        raise ExplainError(f"layer {place.name!r} is never reached")
+    found = kept.outputs[-1]
+    found = asked.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
     if found.dim() < 2 or len(found) != len(x):
         raise ExplainError(
-            f"layer {name!r} gives {tuple(found.shape)} for {len(x)} inputs, a row for each is needed: give reshape=, "
-            "or another layer"
+            f"layer {place.name!r} gives {tuple(found.shape)} for {len(x)} inputs, a row for each is needed: "
+            "give reshape=, or another layer"
         )
     return found
 

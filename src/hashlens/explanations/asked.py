@@ -11,7 +11,7 @@ import torch
 from hashlens.arguments import shortly
 from hashlens.codes.borrow import borrowed
 from hashlens.codes.model_error import model_error
-from hashlens.errors import ExplainError, HashlensError, nearest
+from hashlens.errors import ExplainError, HashlensError
 
 Tensor = torch.Tensor
 SUMS_TO_ONE = 1e-3
@@ -182,13 +182,3 @@ class Asked:
             given = tuple(shaped.shape) if isinstance(shaped, Tensor) else shortly(shaped)
             raise ExplainError(f"reshape must give activations of all {len(found)} inputs, (n, ...), gave {given}")
         return shaped
-
-    def layer_module(self, fallback: str | None = None) -> torch.nn.Module:
-        """Return the submodule that `layer` names; ExplainError with the nearest name."""
-        name = fallback if self.layer is None else self.layer
-        modules = dict(self.module.named_modules(remove_duplicate=False))
-        if name is None or name not in modules or name == "":
-            known = [at for at in modules if at]
-            raise ExplainError(f"no layer {name!r}: {nearest(name, known)}")
-        module: torch.nn.Module = modules[name]
-        return module

@@ -9,10 +9,10 @@ from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
 from hashlens.explanations.ascent import ascend, layer_output, require_amounts, room_of, shifts_of
 from hashlens.explanations.asked import Asked
-from hashlens.explanations.cam import last_spatial_layer
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.maximize import batches, channels_of
+from hashlens.explanations.places import Place, place_of
 
 Tensor = torch.Tensor
 SMALLEST = 8
@@ -65,12 +65,12 @@ def deep_dream(
     x, room = asked.inputs, room_of(asked, bounds)
     jitter = min(x.shape[2:]) // 8 if jitter is None else jitter
     require_whole(ExplainError, "jitter", jitter, least=0)
-    name = asked.layer or last_spatial_layer(asked)
-    chosen = _channels(asked, name, channels)
+    place = place_of(asked)
+    chosen = _channels(asked, place, channels)
     shifts = shifts_of(asked, steps, jitter)
 
     def seen(images: Tensor) -> Tensor:
-        found = layer_output(asked, name, images)
+        found = layer_output(asked, place, images)
         return (found if chosen is None else found[:, chosen]).flatten(1).square().mean(dim=1)
 
     def climbed(images: Tensor) -> Tensor:
@@ -87,17 +87,17 @@ def deep_dream(
     made = room.clamp(x + added)
     with torch.no_grad():
         before, after = (torch.cat([seen(of[rows]) for rows in batches(asked, len(of))]).tolist() for of in (x, made))
-    told = {"layer": name, "octaves": len(sizes), "mean_square": each_or_only(after),
+    told = {"layer": place.name, "octaves": len(sizes), "mean_square": each_or_only(after),
             "mean_square_at_start": each_or_only(before)}  # fmt: skip
     return explained(asked, "deep_dream", made - x, image=as_array(made), diagnostics=told)
 
 
-def _channels(asked: Asked, layer: str, channels: int | Sequence[int] | None) -> list[int] | None:
+def _channels(asked: Asked, place: Place, channels: int | Sequence[int] | None) -> list[int] | None:
     if channels is None:
         return None
     with torch.no_grad():
-        found = layer_output(asked, layer, asked.inputs[:1])
-    return channels_of(channels, layer, found.shape[1])
+        found = layer_output(asked, place, asked.inputs[:1])
+    return channels_of(channels, place.name, found.shape[1])
 
 
 def _sizes(size: tuple[int, ...], octaves: int, scale: float) -> list[tuple[int, ...]]:

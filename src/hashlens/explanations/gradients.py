@@ -47,7 +47,7 @@ def row_scores(scores: Tensor, target: Tensor) -> Tensor:
 
 def gradient_of(score: Tensor, leaf: Tensor) -> Tensor:
     """Return the gradient, zeros where the score does not depend on the leaf."""
-    if not score.requires_grad:
+    if not (score.requires_grad and leaf.requires_grad):
         return torch.zeros_like(leaf)
     (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
     return torch.zeros_like(leaf) if found is None else found

@@ -8,10 +8,10 @@ from hashlens.arguments import require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.ascent import Adam, Room, layer_output, noise, require_amounts, room_of, slope_of
 from hashlens.explanations.asked import Asked
-from hashlens.explanations.cam import last_spatial_layer
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.maximize import batches
+from hashlens.explanations.places import Place, place_of
 
 Tensor = torch.Tensor
 ANNEALED = 1e-3
@@ -52,15 +52,15 @@ def inversion(
     require_whole(ExplainError, "steps", steps)
     require_amounts(step_size=step_size, total_variation=total_variation, alpha_norm=alpha_norm)
     x, room = asked.inputs, room_of(asked, bounds)
-    name = asked.layer or last_spatial_layer(asked)
+    place = place_of(asked)
     start = noise(asked, len(x), tuple(x.shape[1:]), room)
     made, before, after = [], [], []
     silent = False
     for rows in batches(asked, len(x)):
         with torch.no_grad():
-            wanted = layer_output(asked, name, x[rows]).detach().clone()
+            wanted = layer_output(asked, place, x[rows]).detach().clone()
         silent |= bool((wanted.flatten(1) == 0).all(dim=1).any())
-        loss = Loss(asked, name, wanted, room, total_variation, alpha_norm)
+        loss = Loss(asked, place, wanted, room, total_variation, alpha_norm)
         found = loss.descend(start[rows], steps, step_size)
         made.append(found)
         with torch.no_grad():
@@ -68,7 +68,7 @@ def inversion(
             after += loss.distance(found).sqrt().tolist()
     image = torch.cat(made)
     now = asked.subject.scores(image).argmax(dim=1).tolist()
-    told = {"layer": name, "error": each_or_only(after), "error_at_start": each_or_only(before),
+    told = {"layer": place.name, "error": each_or_only(after), "error_at_start": each_or_only(before),
             "predicted": each_or_only(now)}  # fmt: skip
     notes = (*asked.notes, SILENT) if silent else asked.notes
     return explained(asked, "inversion", image - x, image=as_array(image), diagnostics=told, notes=notes)
@@ -78,9 +78,9 @@ class Loss:
     """How far images are from giving what is wanted of a layer, and from being smooth and small."""
 
     def __init__(
-        self, asked: Asked, layer: str, wanted: Tensor, room: Room, total_variation: float, alpha_norm: float
+        self, asked: Asked, place: Place, wanted: Tensor, room: Room, total_variation: float, alpha_norm: float
     ) -> None:
-        self.asked, self.layer, self.wanted, self.room = asked, layer, wanted, room
+        self.asked, self.place, self.wanted, self.room = asked, place, wanted, room
         self.total_variation, self.alpha_norm = total_variation, alpha_norm
         size = wanted.flatten(1).square().sum(dim=1)
         self.weight = 1.0
@@ -88,7 +88,7 @@ class Loss:
 
     def distance(self, x: Tensor) -> Tensor:
         """Return squared distances, relative to the square of what is wanted, ``(n,)``."""
-        found = layer_output(self.asked, self.layer, x)
+        found = layer_output(self.asked, self.place, x)
         return (found - self.wanted).flatten(1).square().sum(dim=1) / self.size
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from hashlens.explanations.ascent import (
 from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.places import Place, place_of
 from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
@@ -45,7 +46,7 @@ class Goal:
     ----------
     name : str
         For titles.
-    layer : str or None
+    layer : Place or None
         None for the scores of the network.
     place : tuple of int
         Where in what the layer gives for one image; of what has more axes the mean is taken. Empty for the whole layer,
@@ -53,7 +54,7 @@ class Goal:
     """
 
     name: str
-    layer: str | None
+    layer: Place | None
     place: tuple[int, ...]
 
     def of(self, found: Tensor) -> Tensor:
@@ -160,11 +161,12 @@ def goals_of(asked: Asked, channels: Any, unit: Any, image: Tensor) -> list[Goal
         raise ExplainError("target= is a class and layer= is a layer: give one of them")
     if channels is not None and unit is not None:
         raise ExplainError("channels= and unit= say both what to maximise: give one of them")
-    layer, sizes = asked.layer, tuple(layer_output(asked, asked.layer, image).shape[1:])
+    layer = place_of(asked)
+    sizes = tuple(layer_output(asked, layer, image).shape[1:])
     if channels is not None:
-        return [Goal(f"channel {at}", layer, (at,)) for at in channels_of(channels, layer, sizes[0])]
+        return [Goal(f"channel {at}", layer, (at,)) for at in channels_of(channels, layer.name, sizes[0])]
     if unit is not None:
-        places = units_of(unit, layer, sizes)
+        places = units_of(unit, layer.name, sizes)
         return [Goal(f"unit {place[0] if len(place) == 1 else place}", layer, place) for place in places]
     return [Goal("the whole layer", layer, ())]
 

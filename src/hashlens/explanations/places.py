@@ -1,0 +1,274 @@
+"""Places: one call of a layer or operator, by name; and the last one whose maps hold everything."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch.autograd.graph import Node
+
+from hashlens.codes.borrow import RunningModule
+from hashlens.codes.dispatch import Observer
+from hashlens.codes.gates import GATES
+from hashlens.codes.naming import ACTIVATION_NAMES
+from hashlens.errors import ExplainError, nearest
+from hashlens.explanations.asked import Asked
+from hashlens.explanations.gradients import row_scores
+from hashlens.explanations.passages import Passages, passages
+
+Tensor = torch.Tensor
+Given = tuple[str, Tensor, int]
+"""What a module gave: its path, the tensor, and how often that had been written on by then."""
+Met = Callable[[str, Tensor], None]
+NO_MAPS = (
+    "no layer gives maps (n, c, h, w) that everything goes through: name one with layer=, and for a transformer give "
+    "reshape= too"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one call of a layer, or of an operator, gives.
+
+    Attributes
+    ----------
+    name : str
+        Path of the module, or of the module and the operator in it, as layers of codes are called; ``#1`` behind it is
+        the second call. It can be given as ``layer=``.
+    operator : str or None
+        The operator that gives it, by its name in full; None where the module's own call is watched.
+    channels : int
+        Axis of the channels.
+    """
+
+    name: str
+    operator: str | None = None
+    channels: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What a place gave in one run.
+
+    Attributes
+    ----------
+    outputs : list of torch.Tensor
+        Of each call, with gradients, as it was before anything was written on it; of one call where that is named.
+    versions : list of int
+        Of outputs of operators, which cannot be kept from being written on.
+    """
+
+    outputs: list[Tensor]
+    versions: list[int]
+
+
+def place_of(asked: Asked) -> Place:
+    """Return the place that `layer` names; without one, the last that gives maps and that everything goes through.
+
+    Raises
+    ------
+    ExplainError
+        If there is no such place, or what is behind it takes maps apart into tokens.
+    """
+    if asked.layer is None:
+        return last_maps(asked)
+    modules = dict(asked.module.named_modules(remove_duplicate=False))
+    name = asked.layer if asked.layer in modules else _split(asked.layer)[0]
+    if name in modules and name:
+        if isinstance(modules[name], torch.jit.ScriptModule):
+            raise ExplainError(
+                f"layer {asked.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the "
+                "last maps, or explain the network as it was before torch.jit.script"
+            )
+        return Place(asked.layer)
+    met: list[str] = []
+    if asked.x is not None:
+        with _operators(asked.module, lambda name, _: met.append(name)), torch.no_grad():
+            asked.subject.run(asked.inputs[:2])
+    if asked.layer not in met:
+        raise ExplainError(f"no layer {asked.layer!r}: {nearest(asked.layer, [at for at in modules if at] or met)}")
+    return Place(asked.layer, asked.layer)
+
+
+@contextmanager
+def keeping(asked: Asked, place: Place) -> Iterator[Kept]:
+    """Keep what a place gives while the body runs."""
+    kept = Kept([], [])
+    if place.operator is not None:
+
+        def met(name: str, output: Tensor) -> None:
+            if name == place.operator:
+                kept.outputs.append(output)
+                kept.versions.append(output._version)
+
+        with _operators(asked.module, met):
+            yield kept
+        return
+    modules = dict(asked.module.named_modules(remove_duplicate=False))
+    path, call = (place.name, None) if place.name in modules else _split(place.name)
+    calls = Counter[str]()
+
+    def keep(module: torch.nn.Module, given: object, output: object) -> object:
+        calls[path] += 1
+        if call is not None and calls[path] != call + 1:
+            return None
+        # The layers of transformers give a tuple, with what they are after in front.
+        first, *others = output if isinstance(output, tuple) and output else (output,)
+        if not isinstance(first, Tensor):
+            raise ExplainError(f"the layer gives {type(first).__name__}, no tensor: name another")
+        kept.outputs.append(first)
+        return (first.clone(), *others) if isinstance(output, tuple) else first.clone()
+
+    hook = modules[path].register_forward_hook(keep)
+    try:
+        yield kept
+    finally:
+        hook.remove()
+
+
+def last_maps(asked: Asked) -> Place:
+    """Return the last place that gives maps ``(n, c, h, w)`` and that every way from input to output passes through.
+
+    It is as fine as what the last convolution gives: pools behind it are left out, as a map of four places says little.
+    Branches are taken where they are joined, calls of a module that is called several times one by one.
+    """
+    made: list[tuple[str, Tensor]] = []
+    modules: list[Given] = []
+    with torch.enable_grad():
+        leaf = asked.inputs[:2].detach().clone().requires_grad_()
+        x = leaf * 1
+        with _module_outputs(asked.module, modules), _operators(asked.module, lambda *at: made.append(at)):
+            scores = asked.subject.run(x)
+        score = row_scores(scores, asked.target[: len(leaf)])
+        found = passages(scores, leaf)
+        by_node = {output.grad_fn: (name, output) for name, output in made if output.grad_fn is not None}
+        # Views have their own tensors, which only modules show.
+        by_node |= {output.grad_fn: ("", output) for _, output, _ in modules if output.grad_fn not in by_node}
+        held = [
+            (node, *by_node[node]) for node in found.everything
+            if node in by_node and node in found.axes and found.parts[node] <= {by_node[node][1].output_nr}
+        ]  # fmt: skip
+        return _chosen(asked, found, held, modules, score)
+
+
+def _chosen(
+    asked: Asked,
+    found: Passages,
+    held: list[tuple[Node, str, Tensor]],
+    modules: list[Given],
+    score: Tensor,
+) -> Place:
+    """Return the last place with maps as fine as the last convolution's; ExplainError where tokens follow it."""
+    n, axes = len(asked.inputs[:2]), 4 if asked.kind == "image" or found.finest(4) else asked.inputs.dim()
+    finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
+    for node, name, output in held:
+        channels = found.axes[node]
+        if len(output) != n or output.numel() == 0:
+            continue
+        if output.dim() == axes and "Pool" not in node.name() and finest <= _places(output, channels) > 1:
+            if tokens and found.gated_between(tokens[0][0], node):
+                raise ExplainError(_way_out(asked, tokens, output, channels, modules, score))
+            return Place(_name(name, output, modules), name or None, channels)
+        if output.dim() == 3 and channels == 2 and output.shape[1] > 1:
+            tokens.append((node, name, output))
+    raise ExplainError(_way_out(asked, tokens, None, 1, modules, score) if tokens else NO_MAPS)
+
+
+def _way_out(
+    asked: Asked,
+    tokens: list[tuple[Node, str, Tensor]],
+    maps: Tensor | None,
+    channels: int,
+    modules: list[Given],
+    score: Tensor,
+) -> str:
+    """Return how to explain by tokens: the last of which more than the first matters, put where they are."""
+    named = [(_name(name, output, modules), output) for _, name, output in tokens]
+    last = next(((name, output) for name, output in named if _all_matter(score, output)), named[0])
+    count, reshape = last[1].shape[1], "lambda a: a[:, 1:].transpose(1, 2).unflatten(2, (h, w))"
+    if maps is not None:
+        grid = tuple(size for at, size in enumerate(maps.shape) if at not in (0, channels))
+        first = count - prod(grid)
+        if 0 <= first < prod(grid):
+            cut = f"a[:, {first}:]" if first else "a"
+            reshape = f"lambda a: {cut}.transpose(1, 2).unflatten(2, {grid})"
+    return (
+        f"behind its first maps the model works on {count} tokens, so that no maps hold what it goes by: give "
+        f"layer={last[0]!r}, the last of which all tokens matter, and reshape={reshape}"
+    )
+
+
+def _all_matter(score: Tensor, tokens: Tensor) -> bool:
+    """Return whether the score changes with more than the first token."""
+    (slope,) = torch.autograd.grad(score, tokens, retain_graph=True)
+    return bool(slope[:, 1:].any())
+
+
+def _places(maps: Tensor, channels: int) -> int:
+    return prod(size for at, size in enumerate(maps.shape) if at not in (0, channels))
+
+
+def _name(operator: str, output: Tensor, modules: list[Given]) -> str:
+    """Return the name of the outermost module that gives an output as it stands, or of its operator."""
+    same = [name for name, given, version in modules if given is output and version == output._version]
+    return min(same, key=lambda name: name.count("."), default=operator)
+
+
+@contextmanager
+def _module_outputs(model: torch.nn.Module, into: list[Given]) -> Iterator[None]:
+    """Write down what modules give, by path and number of the call."""
+    calls = Counter[str]()
+
+    def hooked(path: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, given: object, output: object) -> None:
+            first = output[0] if isinstance(output, tuple) and output else output
+            if isinstance(first, Tensor):
+                into.append((_numbered(path, calls), first, first._version))
+
+        return hook
+
+    with ExitStack() as stack:
+        for path, module in model.named_modules():
+            if path and not isinstance(module, torch.jit.ScriptModule):
+                stack.callback(module.register_forward_hook(hooked(path)).remove)
+        yield
+
+
+@contextmanager
+def _operators(model: torch.nn.Module, met: Met) -> Iterator[None]:
+    """Tell what operators give, by the path of the module that runs, the operator and the number of the call."""
+    running = RunningModule(model, lambda module: None, lambda path, module, raised: None)
+    with running, _Operators(running, met):
+        yield
+
+
+class _Operators(Observer):
+    def __init__(self, running: RunningModule, met: Met) -> None:
+        super().__init__()
+        self.running, self.met, self.calls = running, met, Counter[str]()
+
+    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator, and tell what it gave."""
+        result = func(*args, **kwargs)
+        operator = func.overloadpacket.__name__
+        operator = operator if operator.endswith("__") else operator.rstrip("_")
+        first = result[0] if isinstance(result, (tuple, list)) and result else result
+        if isinstance(first, Tensor) and operator not in ("detach", "alias"):
+            path, kind = self.running.current
+            gate = path and kind in ACTIVATION_NAMES and operator in GATES
+            self.met(_numbered(path if gate else f"{path}.{operator}".lstrip("."), self.calls), first)
+        return result
+
+
+def _numbered(name: str, calls: Counter[str]) -> str:
+    """Return a name with the number of its call behind it, from the second on."""
+    calls[name] += 1
+    return name if calls[name] == 1 else f"{name}#{calls[name] - 1}"
+
+
+def _split(name: str) -> tuple[str, int | None]:
+    path, _, call = name.rpartition("#")
+    return (path, int(call)) if path and call.isdigit() else (name, None)
