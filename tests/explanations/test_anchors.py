@@ -161,3 +161,20 @@ def test_bad_options(model, options, said):
 def test_explains_one_example():
     with pytest.raises(ExplainError, match="anchor explains one example at a time, received 2"):
         explain(planted, BACKGROUND[:2], "anchor", background=BACKGROUND)
+
+
+def test_the_rule_says_that_it_misses_the_precision_asked_for():
+    """Three quarters of all rows keep their class at random, whatever is fixed."""
+
+    def noisy(x):
+        share = (np.asarray(x)[:, :4].astype(np.float64) * 1e4).sum(axis=1) % 1
+        return np.stack([share < 0.25, share >= 0.25], axis=1).astype(float)
+
+    row = next(row for row in BACKGROUND if noisy(row[None])[0, 1])
+    found = explain(noisy, row, "anchor", background=BACKGROUND, samples=2000)
+    assert found.rule.precision < 0.95
+    said = " ".join(str(found).split())
+    assert f"covers {found.rule.coverage:.1%}: below the 95% asked for" in said
+    assert "below the 95% asked for" in " ".join(found.figures()[0].title.split())
+    kept = explain(planted, ROW, "anchor", background=BACKGROUND, feature_names=NAMES)
+    assert "asked for" not in str(kept)

@@ -11,10 +11,10 @@ from hashlens.arguments import require_whole
 from hashlens.codes.codes import Codes, concatenate
 from hashlens.codes.packing import hamming
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Asked
+from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.gradients import baselines_of
+from hashlens.explanations.gradients import ROUNDING, baselines_of
 from hashlens.explanations.region import region_scores
 from hashlens.regions.along import Along, along
 from hashlens.regions.at import Region, at
@@ -25,7 +25,10 @@ Tensor = torch.Tensor
 TOLD = 20
 """Units that are named, the first to flip."""
 FEW_UNITS, STEPS = 4096, 256
+SMALLEST, DOUBLINGS = 2.0**-40, 41
+"""How far past the turn is tried: from the smallest share of the way, twice as far each time, up to its end."""
 TIES = "the answer does not change on the way to the other example: x ties with it"
+UNTURNED = "not turned: the network gives its first class for the changed example {rows} too, by rounding"
 Floats = npt.NDArray[np.float64]
 
 
@@ -62,7 +65,10 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
     Among the ``background``, the example of another predicted class whose code differs in the fewest bits is sought
     (Hamming distance), and the straight way there is cut where units flip (:func:`hashlens.regions.along`). The values
     are the smallest change of the input on that way after which the answer is another, ``(n, ...)`` in units of the
-    input; ``image`` is the input after it. ``diagnostics`` name the units whose bits separate the two, in the order in
+    input; ``image`` is the input after it. The turn is exact in float64; from there the change goes on, as little as
+    will do, until the network itself, in its own dtype, gives another class for the image, beyond rounding
+    (``diagnostics["stepped_past"]``, a share of the way). What it does not turn is told in the notes.
+    ``diagnostics`` name the units whose bits separate the two, in the order in
     which they flip and after which share of the way, and the length of the change.
 
     A large network cuts the way into tens of thousands of pieces. It is then looked at in 256 equal steps, and only the
@@ -90,7 +96,7 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
             f"contrast is of the class predicted, {own[wrong[0]]} for example {wrong[0]}: leave target out"
         )
     told: list[dict[str, Any]] = []
-    values = torch.zeros_like(here.x)
+    values, made = torch.zeros_like(here.x), asked.inputs.detach().clone()
     for row, mine in enumerate(own.tolist()):
         others = np.flatnonzero(theirs != mine)
         if len(others) == 0:
@@ -100,17 +106,36 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
         nearest = int(others[np.argmin(hamming(here.code.packed[row], held.code.packed[others]))])
         chosen = steps or (1 if here.code.code_bits < FEW_UNITS else STEPS)
         walk = _walk(held.program, here.x[row], held.x[nearest], mine, chosen)
-        values[row] = walk.turn.share * (held.x[nearest] - here.x[row])
-        told.append({"neighbour": nearest, **_told(walk), "length_of_change": float(values[row].norm()),
-                     "steps": chosen})  # fmt: skip
-    changed = as_array(here.x + values) if asked.kind == "image" else None
+        made[row], past, following = _past(asked.subject, here.x[row], held.x[nearest], walk.turn, mine)
+        values[row] = made[row].to(values) - here.x[row]
+        told.append({"neighbour": nearest, **_told(walk), "turns_to_class": following, "stepped_past": past,
+                     "length_of_change": float(values[row].norm()), "steps": chosen})  # fmt: skip
+    unturned = np.flatnonzero(asked.subject.scores(made).argmax(dim=1).numpy() == own)
+    changed = as_array(made) if asked.kind == "image" else None
     diagnostics = {name: each_or_only([each[name] for each in told]) for name in told[0]}
     score = region_scores(here, asked.target).cpu().numpy()
-    return explained(asked, "contrast", values, image=changed, diagnostics=diagnostics, prediction=score)
+    notes = (*asked.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:TOLD])))) if len(unturned) else asked.notes
+    return explained(asked, "contrast", values, image=changed, diagnostics=diagnostics, prediction=score, notes=notes)
 
 
 def _classes(found: Region) -> npt.NDArray[np.int64]:
     return found.output.reshape(len(found), -1).argmax(dim=1).cpu().numpy()
+
+
+def _past(subject: Subject, x: Tensor, other: Tensor, turn: Turn, own: int) -> tuple[Tensor, float, int]:
+    """Return the first example past the turn that the network gives another class, how far past it is, and the class.
+
+    It is in the network's dtype. The other class leads by more than rounding where any place gives that.
+    """
+    past = torch.tensor([0.0, *(SMALLEST * 2.0**at for at in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
+    shares = (turn.share + past).clamp(max=1.0)
+    tried = (x + shares.reshape(-1, *[1] * x.dim()) * (other - x)).to(subject.like)
+    scores = subject.scores(tried)
+    lead = scores.max(dim=1).values - scores[:, own]
+    rounding = ROUNDING * torch.finfo(tried.dtype).eps * scores.abs().amax(dim=1)
+    turned = torch.nonzero(lead > rounding).flatten().tolist() or torch.nonzero(lead > 0).flatten().tolist()
+    at = turned[0] if turned else len(tried) - 1
+    return tried[at], float(shares[at]) - turn.share, int(scores[at].argmax()) if turned else turn.following
 
 
 def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int) -> Walk:

@@ -185,17 +185,33 @@ class Explanation(Result):
         pictures: tuple[Figure, ...] = explanation_figures(self)
         return pictures
 
+    @property
+    def shortfall(self) -> str:
+        """That the rule misses the precision asked for, if it does, as the end of a sentence."""
+        threshold = self.diagnostics.get("threshold")
+        if self.rule is None or threshold is None:
+            return ""
+        if self.rule.precision < threshold:
+            return f": below the {threshold:.0%} asked for"
+        return "" if self.diagnostics.get("reached", True) else f": the {threshold:.0%} asked for is not shown"
+
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = []
         if self.rule is not None:
             low, high = self.rule.interval
-            parts.append(Text(f"{self.rule}: {self.class_name()} in {self.rule.precision:.1%} of cases "
-                              f"({low:.1%} to {high:.1%}), covers {self.rule.coverage:.1%}"))  # fmt: skip
+            held = f"{self.class_name()} in {self.rule.precision:.1%} of cases ({low:.1%} to {high:.1%})"
+            parts.append(Text(f"{self.rule}: {held}, covers {self.rule.coverage:.1%}{self.shortfall}"))
         elif self.values.size and self.image is None:
             rows = [(name, f"{value:.4g}") for name, value in self.top()]
             of = f"{self.class_name()}, score {float(self.prediction[0]):.4g}" if len(self.target) else "a unit"
             more = f"; the first of {len(self)} examples" if len(self) > 1 else ""
-            parts.append(table(f"{self.method} for {of}{more}", ("part", "value"), rows))
+            parts.append(
+                table(
+                    f"{self.method} for {of}{more}",
+                    ("part", "change to make" if self.method == "contrast" else "value"),
+                    rows,
+                )
+            )
         for interaction in self.interactions[:SHOWN]:
             names = " and ".join(self.features[at] for at in interaction.features)
             parts.append(Text(f"{names} together: {interaction.weight:.4g}"))

@@ -146,7 +146,10 @@ def last_maps(asked: Asked) -> Place:
         found = passages(scores, leaf)
         by_node = {output.grad_fn: (name, output) for name, output in made if output.grad_fn is not None}
         # Views have their own tensors, which only modules show.
-        by_node |= {output.grad_fn: ("", output) for _, output, _ in modules if output.grad_fn not in by_node}
+        by_node |= {
+            output.grad_fn: ("", output) for _, output, _ in modules
+            if output.grad_fn is not None and output.grad_fn not in by_node
+        }  # fmt: skip
         held = [
             (node, *by_node[node]) for node in found.everything
             if node in by_node and node in found.axes and found.parts[node] <= {by_node[node][1].output_nr}

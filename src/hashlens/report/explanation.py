@@ -13,7 +13,7 @@ from hashlens.report.images import signed_colours
 
 if TYPE_CHECKING:
     from hashlens.explanations.comparison import ExplanationComparison
-    from hashlens.explanations.explanation import Explanation, Rule
+    from hashlens.explanations.explanation import Explanation
 
 Floats = npt.NDArray[np.float64]
 SHOWN = 4
@@ -43,9 +43,9 @@ def _pictures(explanation: "Explanation", row: int) -> tuple[Figure, ...]:
     if explanation.kind == "image" and explanation.inputs is not None:
         pictures: tuple[Figure, ...] = (_over_image(explanation, row, title),)
         if explanation.rule is not None:
-            return (*pictures, _rule(explanation.rule, title))
+            return (*pictures, _rule(explanation, title))
         return (*pictures, _bars(explanation, row, title)) if explanation.features else pictures
-    counts = _bars(explanation, row, title) if explanation.rule is None else _rule(explanation.rule, title)
+    counts = _bars(explanation, row, title) if explanation.rule is None else _rule(explanation, title)
     if explanation.kind == "text" and explanation.features:
         return _words(explanation, row, title), counts
     return (counts,)
@@ -140,9 +140,11 @@ def _made(explanation: "Explanation", row: int) -> Pixels:
     return Pixels(_title(explanation, row), tuple(names), tuple(panels))
 
 
-def _rule(rule: "Rule", title: str) -> Bars:
+def _rule(explanation: "Explanation", title: str) -> Bars:
     """Return how often a rule holds the prediction, with the interval, and how often it applies."""
-    said = "\n".join(wrap(f"if {rule}", TITLE))
+    rule = explanation.rule
+    assert rule is not None
+    said = "\n".join(wrap(f"if {rule}{explanation.shortfall}", TITLE))
     values = (("share", (rule.precision, rule.coverage)),)
     return Bars(f"{title}\n{said}", f"share; {rule.confidence:.0%} interval", ("precision", "coverage"), values,
                 ((rule.interval, None),), number="{:.1%}")  # fmt: skip
@@ -161,7 +163,8 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     if base is not None:
         return _shares(explanation, row, ranked, float(np.atleast_1d(base)[row if np.size(base) > 1 else 0]), title)
     names, values = zip(*ranked, strict=True) if ranked else ((), ())
-    return Bars(title, "value", tuple(names), (("value", tuple(values)),), number="{:.3g}", reach=0.0,
+    value = "change to make" if explanation.method == "contrast" else "value"
+    return Bars(title, value, tuple(names), ((value, tuple(values)),), number="{:.3g}", reach=0.0,
                 signed=True)  # fmt: skip
 
 
