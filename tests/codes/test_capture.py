@@ -703,7 +703,7 @@ def test_the_mask_reaches_positions_behind_channels():
     forward = lambda net, batch: net(batch[0])  # noqa: E731
     data = torch.utils.data.TensorDataset(x, rows)
     codes = hl.encode(conv, data, forward=forward, mask=lambda batch: keep[batch[1]], batch_size=2)
-    expected = (conv[0](x) > 0) & keep[:, None]
+    expected = ((conv[0](x) > 0) & keep[:, None]).movedim(2, 1)
     assert np.array_equal(codes.unpack(), expected.flatten(1).numpy())
 
 

@@ -5,9 +5,10 @@ graphs give the same bits. Bits are read from a gate's input before the operator
 copy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Any
 
@@ -24,10 +25,12 @@ from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import first_call, layer_name
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
+from hashlens.codes.positions import Positions
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
 
 Tensor = torch.Tensor
+Masks = Mapping[str, Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Capture:
         """The layers seen, laid out in a row."""
         return lay_out(self.layout.layers)
 
-    def run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int, mask: Tensor | None = None) -> CapturedBatch:
+    def run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int, mask: Masks | None = None) -> CapturedBatch:
         """Run ``call(network, inputs)`` on one batch of `size` examples and return its bits.
 
         Parameters
@@ -119,8 +122,9 @@ class Capture:
             The batch.
         size : int
             Examples in the batch.
-        mask : torch.Tensor, optional
-            bool ``(size, positions)``, true where a position is no padding.
+        mask : mapping, optional
+            From globs over layer names to masks, bool ``(size, positions)``, true where a position is no padding; None
+            for layers without padding. The first glob that fits counts.
 
         Raises
         ------
@@ -184,8 +188,10 @@ class Capture:
             return None
         return found
 
-    def _start_batch(self, size: int, mask: Tensor | None) -> None:
-        self._size, self._mask = size, mask
+    def _start_batch(self, size: int, mask: Masks | None) -> None:
+        self._size = size
+        self.masked = mask is not None
+        self._positions = {glob: None if at is None else Positions(at) for glob, at in (mask or {}).items()}
         self._probed = None
         self._names: set[str] = set()
         self._seen: list[Layer] = []
@@ -243,7 +249,15 @@ class Capture:
         axis = self._axis(name, operator, bound["self"])
         if axis is not None and self._selected(name):
             chosen = self._in_front(max_pool_choices(operator, bound, indices), axis)
-            self._append(Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1]), chosen.flatten(1))
+            chosen, padded = self._in_order(name, chosen, chosen.shape[:-1])
+            layer = Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1])
+            self._append(layer, chosen.flatten(1), padded)
+
+    def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
+        """Follow the padded positions through an operator that may change how many there are."""
+        for positions in self._positions.values():
+            if positions is not None:
+                positions.follow(operator, bound, result)
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Note an affine map: it says where channels are, and the last one's input is the penultimate feature."""
@@ -252,7 +266,7 @@ class Capture:
             self._penultimate = inputs
 
     def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
-        """Return the batch axis of a gate's input (-1: tokens are folded into it); None if it is no activation."""
+        """Return the batch axis of a gate's input (-t: t tokens are folded into it); None if it is no activation."""
         if self._probed is not None:
             self._probed[name] = _Probed.of(x)
             return None
@@ -261,8 +275,9 @@ class Capture:
             self.layout.no_activation[f"{name}: {operator} of {tuple(x.shape)}"] = None
             return None
         if x.dim() and x.numel() and not self.layout.is_left_out(name):
-            if self._mask is not None and x.shape[0] == self._mask.numel() and self._mask.shape[1] > 1:
-                return -1
+            positions = self._positions_of(name)
+            if positions is not None and (tokens := positions.folded(x.shape[0])) is not None:
+                return -tokens
             # A gate that the probe did not reach has it in front, unless the gate's first call has it nowhere.
             known = self.batch_axis.get(name, self.batch_axis.get(first_call(name), 0))
             if known is not None and known < x.dim() and x.shape[known] == self._size:
@@ -275,9 +290,8 @@ class Capture:
         """Return a gate's input or output, or a breakpoint of its shape, with the batch in front."""
         if not isinstance(x, Tensor) or axis == 0 or x.dim() == 0:
             return x
-        if axis == -1:
-            assert self._mask is not None
-            return x.reshape(*self._mask.shape, *x.shape[1:]) if x.shape[0] == self._mask.numel() else x
+        if axis < 0:
+            return x.reshape(self._size, -axis, *x.shape[1:]) if x.shape[0] == -axis * self._size else x
         return x.movedim(axis, 0) if x.dim() > axis and x.shape[axis] == self._size else x
 
     def _selected(self, name: str) -> bool:
@@ -299,7 +313,7 @@ class Capture:
 
     def _take(self, layer: Layer, planes: list[Plane]) -> None:
         x, at = planes[0]
-        if self.kept is None and self._mask is None and _plain(x, at) and layer.planes == 1:
+        if self.kept is None and not self.masked and _plain(x, at) and layer.planes == 1:
             if self._scratch.size < x.numel():
                 self._scratch = np.empty(x.numel(), np.bool_)
             # NumPy compares twice as fast as torch, and into memory that is warm already.
@@ -307,8 +321,9 @@ class Capture:
             np.greater(x.detach().numpy(), at, out=compared)
             self._append(layer, torch.from_numpy(compared.reshape(self._size, -1)))
             return
-        bits = torch.stack([x > at for x, at in planes], dim=-1) if layer.planes > 1 else x > at
-        self._append(layer, self._masked(layer.name, bits, layer.planes > 1).reshape(self._size, -1))
+        bits = torch.stack([x > at for x, at in planes], dim=-1)
+        bits, padded = self._in_order(layer.name, bits, x.shape)
+        self._append(replace(layer, shape=tuple(bits.shape[1:-1])), bits.reshape(self._size, -1), padded)
 
     def _take_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
         out = self._masked(name, output)
@@ -322,37 +337,54 @@ class Capture:
         self._append(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
 
     def _channel_axis(self, x: Tensor) -> int:
-        """Return the axis of channels: 1 after a convolution, the last after a linear map, by the sizes that fit."""
-        last = x.dim() - 1
+        """Return the axis of channels: by the sizes that fit, or 1 where there was a convolution, or the last."""
+        seen = self._seen_channels(x.shape)
+        if seen is not None:
+            return seen
+        return 1 if any("convolution" in operator for operator, _, _ in self._affine) else x.dim() - 1
+
+    def _seen_channels(self, shape: Sequence[int]) -> int | None:
+        """Return axis 1 after a convolution, the last after a linear map, of as many channels; None if none fits."""
+        last = len(shape) - 1
         for per_example in (False, True):  # a gate of squeeze-and-excitation is linear, and lies between convolutions
             for operator, outputs, rows in reversed(self._affine):
                 axis = 1 if "convolution" in operator else last
-                if x.shape[axis] == outputs and (axis == 1 or rows == per_example):
+                if axis <= last and shape[axis] == outputs and (axis == 1 or rows == per_example):
                     return axis
-        return 1 if any("convolution" in operator for operator, _, _ in self._affine) else last
+        return None
 
-    def _masked(self, name: str, x: Tensor, planes: bool = False) -> Tensor:
-        """Return `x` with zeros at padded positions, wherever it has positions: ``(b, t, ...)`` or ``(b, c, t)``."""
-        mask, dims = self._mask, x.dim() - planes
-        if mask is None or dims < 3 or mask.shape[1] not in x.shape[1:dims]:
-            return x
-        axis = 2 if dims == 3 and self._channel_axis(x[..., 0] if planes else x) == 1 else 1
-        if x.shape[axis] != mask.shape[1]:
-            raise CaptureError(
-                f"layer {name!r}: {tuple(x.shape[1:dims])} activations an example do not have the {mask.shape[1]} "
-                f"positions of the mask where they can be masked; leave it out with layers='!{name}'"
-            )
-        shape = [1] * x.dim()
-        shape[0], shape[axis] = mask.shape
-        keep = mask.to(device=x.device, dtype=torch.bool).view(shape)
-        return x & keep if x.dtype == torch.bool else x * keep
+    def _positions_of(self, name: str) -> Positions | None:
+        """Return the positions of a layer, if some of them may be padding."""
+        glob = next((glob for glob in self._positions if fnmatchcase(name, glob)), None)
+        return None if glob is None else self._positions[glob]
 
-    def _append(self, layer: Layer, bits: Tensor) -> None:
+    def _position_axis(self, name: str, shape: Sequence[int]) -> tuple[Positions, int] | None:
+        """Return the positions of a layer and their axis; None if it has none."""
+        positions = self._positions_of(name)
+        if positions is None or len(shape) < 2:
+            return None
+        channels = self._seen_channels(shape)
+        if len(shape) == 2 and (channels is not None or not self._affine):
+            return None  # units, not one value a position
+        axis = positions.axis_of(name, tuple(shape), channels)
+        return None if axis is None else (positions, axis)
+
+    def _masked(self, name: str, x: Tensor) -> Tensor:
+        """Return `x` with zeros at padded positions, wherever it has positions."""
+        found = self._position_axis(name, x.shape)
+        return x if found is None else found[0].masked(x, found[1])
+
+    def _in_order(self, name: str, bits: Tensor, shape: Sequence[int]) -> tuple[Tensor, bool]:
+        """Return bits ``(*shape, planes)``, positions in front and padding last, and whether there are positions."""
+        found = self._position_axis(name, shape)
+        return (bits, False) if found is None else (found[0].in_order(bits, found[1]), True)
+
+    def _append(self, layer: Layer, bits: Tensor, padded: bool = False) -> None:
         positions = None if self.kept is None else self.kept[layer.name]
         if positions is not None:
             bits = bits[:, torch.from_numpy(positions).to(bits.device)]
         placed = replace(layer, bits=bits.shape[1], positions=positions)
-        self.layout.expect(placed, len(self._seen), padded=self._mask is not None and positions is None)
+        self.layout.expect(placed, len(self._seen), padded=padded and positions is None)
         self._seen.append(placed)
         if bits.device.type == "cpu":
             self._parts.append(pack_bits(bits.numpy()))
@@ -366,6 +398,7 @@ class Capture:
             if bad:
                 raise CaptureError(f"layer {bad[0]!r}: some activations are NaN or infinite; check inputs and weights")
         self.layout.finish(self._seen, self._size)
+        self.layout.check_globs(self._positions)
 
     # --- rows ----------------------------------------------------------------------------------------------------
 

@@ -11,11 +11,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hashlens.codes.gates import FUSED, GATES, MAX_POOLS, Bound, Gate, bind
+from hashlens.codes.positions import CHANGES
 from hashlens.errors import CaptureError
 
 Tensor = torch.Tensor
 POOL = "pool"
 COMPOSITE = "composite"
+RESIZE = "resize"
 AFFINE = {"addmm": 1, "mm": 0, "bmm": 0, "convolution": 0, "linear": 0, "_convolution": 0, "mkldnn_linear": 0}
 """Affine maps by operator name, with the position of their input among the arguments."""
 
@@ -24,6 +26,7 @@ class Watcher(Protocol):
     """What a dispatch tells, and to whom."""
 
     channel: bool
+    masked: bool
 
     @property
     def running_path(self) -> str:
@@ -34,6 +37,9 @@ class Watcher(Protocol):
 
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
         """Take note of a max-pool that ran."""
+
+    def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
+        """Take note of an operator that ran and may change the number of positions; told only if `masked`."""
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Take note of an affine map that ran, and of how many channels it gave."""
@@ -99,15 +105,19 @@ class Dispatch(Observer):
         if isinstance(role, Gate):
             return self._gate(role, func, args, kwargs)
         operator, meaning = role
-        if isinstance(meaning, str) and meaning is not POOL:
+        if isinstance(meaning, str) and meaning not in (POOL, RESIZE):
             where = self.watcher.running_path or "the model"
             self.fault = CaptureError(f"{where}: the fused operator {operator!r} hides its gates; {meaning}")
             raise self.fault
         result = func(*args, **kwargs)
+        if meaning is RESIZE and not self.watcher.masked:
+            return result
         with self._watching():
+            if self.watcher.masked and operator in CHANGES:
+                self.watcher.on_resize(operator, bind(func, args, kwargs), result)
             if meaning is POOL:
                 self.watcher.on_pool(operator, bind(func, args, kwargs), result[1])
-            else:
+            elif meaning is not RESIZE:
                 channels = result.shape[1 if "convolution" in operator else -1]
                 self.watcher.on_affine(operator, args[meaning], channels)
         return result
@@ -149,6 +159,8 @@ def _role(func: Any) -> Any:
             return name, FUSED[name]
         if name in AFFINE:
             return name, AFFINE[name]
+        if name in CHANGES:
+            return name, RESIZE
     if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
         return COMPOSITE
     return None

@@ -74,9 +74,11 @@ def encode(
     forward : callable, optional
         ``forward(model, batch)``, for batches that ``model(inputs)`` does not fit: dicts, several inputs. It receives
         the batch as the data gave it, moved to the device.
-    mask : str or callable, optional
+    mask : str, callable or dict, optional
         Key of the batch, or function of it, that gives a bool tensor (examples, positions), true where a token is no
-        padding. Bits of padded positions are 0, and rows of shorter batches are padded with zeros.
+        padding. Bits of padded positions are 0, positions come first in a layer's shape, and rows of shorter batches
+        are padded with zeros. Where strides, pools or slices make fewer positions of them, the mask follows. For
+        layers with positions of their own, a dict of globs over layer names; None for those without padding.
     device : str or torch.device, optional
         Default: where the model is. Another device gets a copy.
     batch_size : int

@@ -190,12 +190,13 @@ def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tup
         starts, ends = at * size // out, -(-(at + 1) * size // out)
         return starts, int((ends - starts).max()), 1
     kernel, stride, padding, dilation = (
-        _axis(bound[key], axis) for key in ("kernel_size", "stride", "padding", "dilation")
+        along_axis(bound[key], axis) for key in ("kernel_size", "stride", "padding", "dilation")
     )
     return at * (stride if stride is not None else kernel) - padding, kernel, dilation
 
 
-def _axis(value: Any, axis: int) -> Any:
+def along_axis(value: Any, axis: int) -> Any:
+    """Return what a number, or a list of one for each axis or for all, says of one axis; None for an empty list."""
     if isinstance(value, (list, tuple)):
         return None if not value else value[axis if len(value) > 1 else 0]
     return value

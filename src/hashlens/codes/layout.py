@@ -1,6 +1,6 @@
 """Layout: the layers that a network's first batch ran, which every later batch must run in the same order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from hashlens.codes.globs import named, selected
@@ -87,7 +87,7 @@ class Layout:
         if not padded or known.shape[1:] != layer.shape[1:]:
             raise CaptureError(
                 f"layer {layer.name!r}: {layer.shape} activations an example, {known.shape} in an earlier batch; "
-                'inputs of varying size need mask= (padded tokens) or granularity="channel"'
+                'inputs of varying size need mask= (padded tokens), of this layer too, or granularity="channel"'
             )
         self.varying = True
         if layer.shape[0] > known.shape[0]:
@@ -103,6 +103,12 @@ class Layout:
                 f"layer {self.layers[len(seen)].name!r} ran in the first batch and not in this one: the gates that run "
                 "depend on the data; choose those that always run with layers="
             )
+
+    def check_globs(self, globs: Iterable[str]) -> None:
+        """Raise CaptureError if a glob over layers with a mask of their own fits none that was reached."""
+        for glob in globs:
+            if not any(fnmatchcase(name, glob) for name in self.reached):
+                raise CaptureError(f"mask= names {glob!r}, which is no layer: {nearest(glob, self.reached)}")
 
     def _check_selection(self, seen: list[Layer], size: int) -> None:
         if not self.reached:

@@ -1,6 +1,6 @@
 """Reader: a network on examples, batch by batch, as codes are read from it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hashlens.codes.borrow import unwrap
-from hashlens.codes.capture import Capture, CapturedBatch
+from hashlens.codes.capture import Capture, CapturedBatch, Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
 from hashlens.codes.output_evidence import OutputEvidence
 from hashlens.codes.provenance import Provenance
@@ -26,7 +26,7 @@ from hashlens.nets.output import Output, OutputLike, check_output
 from hashlens.progress import track
 
 Forward = Callable[[torch.nn.Module, Any], Any]
-Mask = str | Callable[[Any], torch.Tensor]
+Mask = str | Callable[[Any], torch.Tensor] | Mapping[str, str | Callable[[Any], torch.Tensor] | None]
 Granularity = Literal["unit", "channel"]
 Gates = Literal["activations", "hard", "all"]
 
@@ -60,6 +60,9 @@ class Reading:
         for what, number in (("batch_size", self.batch_size), ("bits", 1 if self.bits is None else self.bits)):
             if not isinstance(number, int | np.integer) or number < 1:
                 raise CodesError(f"{what} must be at least 1 and an integer, received {number!r}")
+        masks = self.mask.values() if isinstance(self.mask, Mapping) else [self.mask]
+        if not all(at is None or isinstance(at, str) or callable(at) for at in masks):
+            raise CodesError(f"mask must be a key, a function, or a dict of them by layer, received {self.mask!r}")
         if self.bits is not None and self.mask is not None:
             raise CodesError("bits= samples codes of one length; with mask= use Codes.sample_bits afterwards")
         if self.bits is not None and self.granularity == "channel":
@@ -84,6 +87,7 @@ class Reader:
         self.largest_batch = 0
         self.images = False
         self._loses_axis: bool | None = None
+        self._warned = False
         model = unwrap(model)
         parameter = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
         self.dtype = None if parameter is None else parameter.dtype
@@ -160,7 +164,9 @@ class Reader:
         size, forward, mask = len(batch), self.reading.forward, None
         self.largest_batch = max(self.largest_batch, self.static_batch or size)
         if self.reading.mask is not None:
-            mask = _mask(self.reading.mask, batch.given)
+            mask = _masks(self.reading.mask, batch.given)
+        elif not self._warned:
+            self._warn_of_padding(batch.given)
         inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
         digests = self._digests(batch, mask) if self.reading.digests else None
         padding = (self.static_batch or size) - size
@@ -168,7 +174,7 @@ class Reader:
             padding = 1
         if padding > 0:
             inputs = _padded(inputs, size, padding)
-            mask = None if mask is None else torch.cat([mask, mask[-1:].expand(padding, -1)])
+            mask = None if mask is None else {glob: _padded(at, size, padding) for glob, at in mask.items()}
         # Which operator comes last is the same in every batch: the first one tells.
         with nullcontext() if self._watched else self.evidence.operators:
             captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
@@ -177,9 +183,26 @@ class Reader:
         captured = captured if padding <= 0 else _first_rows(captured, size)
         return replace(captured, digests=digests)
 
-    def _digests(self, batch: Batch, mask: torch.Tensor | None) -> Digests | None:
+    def _warn_of_padding(self, given: Any) -> None:
+        """Warn once of padded tokens whose bits are read as those of others are."""
+        for key in given if isinstance(given, Mapping) else ():
+            found = given[key]
+            if (
+                "attention_mask" in str(key)
+                and isinstance(found, torch.Tensor)
+                and found.dim() == 2
+                and not found.all()
+            ):
+                self._warned = True
+                warn(
+                    f"{self.examples.name}: some positions of its batches are padding by {key!r}, and codes take them "
+                    f"for tokens: give mask={key!r}"
+                )
+
+    def _digests(self, batch: Batch, masks: Masks | None) -> Digests | None:
         """Return the digest of each input in the dtype that the network receives."""
         given, forward = batch.given, self.reading.forward
+        mask = next((at for at in (masks or {}).values() if at is not None), None)
         if forward and isinstance(given, (tuple, list)) and len(given) > 2:
             return None  # What stands behind inputs and labels may be inputs too, or names and numbers of rows.
         return input_digests(batch.inputs, len(batch), mask, None if forward else self.dtype)
@@ -229,7 +252,13 @@ def _forward(network: Any, inputs: Any) -> Any:
     return network(*inputs) if isinstance(inputs, (tuple, list)) else network(inputs)
 
 
-def _mask(mask: Mask, given: Any) -> torch.Tensor:
+def _masks(mask: Mask, given: Any) -> Masks:
+    if isinstance(mask, Mapping):
+        return {glob: None if at is None else _mask(at, given) for glob, at in mask.items()}
+    return {"*": _mask(mask, given)}
+
+
+def _mask(mask: str | Callable[[Any], torch.Tensor], given: Any) -> torch.Tensor:
     try:
         found = given[mask] if isinstance(mask, str) else mask(given)
     except Exception as error:  # a user's function, or a batch that is no dict

@@ -101,7 +101,7 @@ def _winners(gate: WindowMax, bits: Tensor, state: Tensor) -> Tensor:
 class Free:
     """Margins in any network, as it is: what an early gate does wrong moves all that comes behind it."""
 
-    channel = False
+    channel = masked = False
 
     def __init__(self, model: torch.nn.Module, dtype: torch.dtype, every_gate: bool = False) -> None:
         self.model, self.dtype, self.every_gate = model, dtype, every_gate
@@ -150,6 +150,9 @@ class Free:
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Affine maps have no bits."""
+
+    def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
+        """There is no padding to follow."""
 
 
 def _nothing(*_: Any) -> None:
