@@ -1,6 +1,6 @@
 """Duplicates: near-identical examples within one set."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,11 +181,11 @@ def duplicates(
     if not isinstance(codes, Codes):
         raise AuditError(f"codes must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
     search = Search(k, layer, bits, expected_false, seed)
-    search.check(codes)
+    search.check(codes, len(codes), "examples")
     every, few = np.arange(len(codes)), sample_rows(len(codes), ORDINARY_ROWS, seed)
     found, scores = search.best(codes, few)
     if len(few) < len(codes):
-        found, _ = replace(search, layer=found.score.name).best(codes, every)
+        found = search.in_layer(found.score.name, codes, every, few)
     ratios = found.ratios
     return Duplicates(
         n=len(codes),
@@ -202,7 +202,9 @@ def duplicates(
 
 
 def _groups(codes: Codes, found: LayerSearch, ratios: Ratios) -> tuple[DuplicateGroup, ...]:
-    pairs = [np.stack(near_pairs(found)), _equal_pairs(found.known)]
+    pairs = [np.stack(near_pairs(found))]
+    if found.score.threshold >= 0:
+        pairs.append(_equal_pairs(found.known))
     exact = group_rows(codes).of_rows()
     groups = [_group(codes, rows, ratios, exact) for rows in linked(np.concatenate(pairs, axis=1), len(codes))]
     return tuple(sorted(groups, key=lambda group: (group.ratio, -len(group), int(group.rows[0]))))

@@ -1,16 +1,18 @@
 """Which layer tells near-duplicates from ordinary neighbours best, found without labels."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import is_number, require_whole, shortly
-from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio, nearest_others
+from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio
+from hashlens.audit.measured_null import Interval, MeasuredNull
 from hashlens.audit.nearest_view import nearest_view
+from hashlens.audit.surveyed_layer import ALL_LAYERS, SurveyedLayer
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import sample_positions
 from hashlens.errors import AuditError, nearest
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from hashlens.audit.views import Views
 
 ORDINARY_ROWS = 5000
-"""Training rows whose ratios say what is ordinary; quartiles need no more."""
+"""Training rows, at least, whose ratios say what is ordinary; as many as there are test rows if those are more."""
+FEWEST_BITS = 8
+"""Bits between neighbours, at the lower quartile, from which a curve may stand for the null unchecked."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +37,40 @@ class LayerScore(Result):
     Attributes
     ----------
     name : str
-        The layer.
+        The layer, or "all layers": their bits side by side.
     bits : int
         Bits searched: its informative ones, or a sample of them.
     suspected : int
-        Rows with a ratio at or below the threshold; the score.
+        Rows with a ratio at or below the threshold; the score is how many more they are than expected.
     threshold : float
-        The ratio below which a stated number of ordinary rows is expected. NaN where the layer cannot be used.
+        The largest ratio that occurs and keeps the promise. NaN where the layer cannot be used.
     ordinary : OrdinaryRatios or None
-        The distribution of the ratio among ordinary rows.
+        The curve through the quartiles of the ratio among ordinary rows.
     reason : str
         Why the layer cannot be used; empty where it can.
+    expected : float
+        Rows expected at or below the threshold by chance. NaN where the layer cannot be used.
+    interval : tuple of float
+        Its 95 % interval.
+    copies : int
+        Ordinary rows at or below the threshold that were left out of the null, as copies of one another.
     """
 
     name: str
     bits: int
     suspected: int = 0
-    threshold: float = float("nan")
+    threshold: float = nan
     ordinary: OrdinaryRatios | None = None
     reason: str = ""
+    expected: float = nan
+    interval: Interval = (nan, nan)
+    copies: int = 0
+
+    @property
+    def chance(self) -> str:
+        """How many are expected by chance, with the interval, in words."""
+        low, high = self.interval
+        return f"about {self.expected:.2g} expected by chance ({low:.1f} to {high:.1f})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +87,28 @@ class LayerSearch:
         int32 ``(m, k)``, ascending, in bits.
     neighbours : numpy.ndarray
         int64 ``(m, k)``, rows of `known`.
+    null : MeasuredNull
+        How many ordinary rows have so low a ratio.
+    view : numpy.ndarray or None
+        int64 ``(m,)``: of each query the place of the view that came nearest; None for rows of `known`.
     """
 
     score: LayerScore
     known: Codes
     distances: npt.NDArray[np.int32]
     neighbours: Rows
+    null: MeasuredNull
     view: Rows | None = None
 
     @property
     def ratios(self) -> Ratios:
         """The local ratio of each query."""
         return local_ratio(self.distances)
+
+    @property
+    def expected(self) -> Ratios:
+        """How many of the queries would have such a ratio or a lower one by chance, of each query."""
+        return np.asarray(len(self.distances) * self.null.probability(self.ratios))
 
 
 @dataclass(frozen=True)
@@ -91,11 +120,11 @@ class Search:
     k : int
         The neighbour whose distance the nearest one's is compared with, at least 3.
     layer : str or None
-        The layer; None for the one in which suspicious rows stand out most.
+        The layer, or "all layers"; None for the one in which suspicious rows stand out most.
     bits : int
         Most bits of a row to search.
     expected_false : float
-        Ordinary rows to expect below the threshold.
+        Ordinary rows to expect at or below the threshold.
     seed : int
         Seed of the samples.
     views : Views or None
@@ -109,7 +138,7 @@ class Search:
     seed: int
     views: "Views | None" = None
 
-    def check(self, known: Codes) -> None:
+    def check(self, known: Codes, queries: int, what: str) -> None:
         """Raise AuditError if an argument is wrong, or does not fit the codes to be searched."""
         require_whole(AuditError, "k", self.k, least=3)
         require_whole(AuditError, "bits", self.bits)
@@ -121,72 +150,107 @@ class Search:
             )
         if not is_number(self.expected_false) or not 0 < self.expected_false < inf:
             raise AuditError(f"expected_false must be more than 0 rows, received {shortly(self.expected_false)}")
-        names = [layer.name for layer in known.layers]
+        if self.expected_false >= queries:
+            raise AuditError(
+                f"expected_false must be less than the {queries:,} {what}, received {self.expected_false:g}: "
+                "it is how many of them may be suspected by chance"
+            )
+        names = [name for name, _ in _parts(known)]
         if self.layer is not None and self.layer not in names:
             raise AuditError(f"no layer {self.layer!r} in these codes: {nearest(self.layer, names)}")
 
-    def layers(self, known: Codes, queries: Codes | Rows) -> Iterator[LayerSearch]:
-        """Yield the search of `queries` in each layer: other codes, or rows of `known` itself."""
-        names = [layer.name for layer in known.layers] if self.layer is None else [self.layer]
-        for name in track(names, "searching layers", len(names)):
-            yield self._in_layer(name, known.layer(name), queries)
+    def best(self, known: Codes, queries: Codes | Rows) -> tuple[LayerSearch, tuple[LayerScore, ...]]:
+        """Return the search of `queries`, other codes or rows of `known`, in the layer chosen; and all scores.
 
-    def _in_layer(self, name: str, known: Codes, queries: Codes | Rows) -> LayerSearch:
+        The layer is one in which as many rows are suspected **above** what is expected as in the best, up to two
+        standard errors of that count. Of those it is the last in which the promise is used up to half at least: it
+        forgives a crop, a shift or another brightness more than those before. Where no layer can be used, the last
+        that has bits is returned, with a threshold of NaN, and each score says why.
+        """
+        if not isinstance(queries, Codes):
+            asked = queries
+        elif self.views is not None:
+            asked = self.views.rows
+        else:
+            asked = sample_rows(len(known), max(ORDINARY_ROWS, len(queries)), self.seed)
+        parts = _parts(known)
+        layers = [self._survey(name, part, asked) for name, part in track(parts, "searching layers", len(parts))]
+        found = [self._in_layer(at, layers, queries) for at in layers if self.layer in (None, at.name)]
+        return _chosen(found, self.expected_false), tuple(at.score for at in found)
+
+    def in_layer(self, name: str, known: Codes, queries: Codes | Rows, few: Rows) -> LayerSearch:
+        """Return the search of `queries` in one layer, and pairs checked in the others by a survey of `few` rows."""
+        rows = {name: queries} if not isinstance(queries, Codes) else {}
+        layers = [self._survey(at, part, rows.get(at, few)) for at, part in _parts(known)]
+        return next(self._in_layer(at, layers, queries) for at in layers if at.name == name)
+
+    def _survey(self, name: str, known: Codes, rows: Rows) -> SurveyedLayer:
         # A bit that is constant in train tells no training rows apart, and would only take the place of one that does.
         chosen = ~known.constant_bits()
         informative = np.flatnonzero(chosen)
         chosen[:] = False
         chosen[informative[sample_positions(len(informative), self.bits, self.seed)]] = True
-        known = known.keep(chosen)
-        if known.code_bits == 0:
-            return _unusable(LayerScore(name, 0, reason="no bit varies"), known)
-        ordinary_rows = sample_rows(len(known), ORDINARY_ROWS, self.seed)
+        seen = () if self.views is None else self.views.layer(name).train
+        return SurveyedLayer.survey(name, known, chosen, rows, self.k, seen)
+
+    def _in_layer(self, at: SurveyedLayer, layers: Sequence[SurveyedLayer], queries: Codes | Rows) -> LayerSearch:
+        if at.known.code_bits == 0:
+            return _unusable(at, len(queries), self.k)
+        reason, copies = at.reason, at.copies(layers)
         if isinstance(queries, Codes):
-            asked, seen = [queries.layer(name).keep(chosen)], [known[ordinary_rows]]
-            if self.views is not None:
-                others, ordinary_rows = self.views.layer(name), self.views.rows
-                asked += [part.keep(chosen) for part in others.test]
-                seen = [known[ordinary_rows], *(part.keep(chosen) for part in others.train)]
-            distances, neighbours, view = nearest_view(asked, known, self.k)
-            usual = local_ratio(nearest_view(seen, known, self.k, ordinary_rows)[0])
+            asked = [queries if at.name == ALL_LAYERS else queries.layer(at.name)]
+            asked += [] if self.views is None else self.views.layer(at.name).test
+            distances, neighbours, view = nearest_view([part.keep(at.chosen) for part in asked], at.known, self.k)
         else:
-            (distances, neighbours), view = nearest_others(known, queries, self.k), None
-            usual = local_ratio(distances)
-        try:
-            ordinary = OrdinaryRatios.fit(usual)
-        except AuditError as error:
-            return _unusable(LayerScore(name, known.code_bits, reason=str(error)), known)
-        threshold = ordinary.ratio(self.expected_false / len(distances))
-        suspected = int(np.count_nonzero(local_ratio(distances) <= threshold))
-        score = LayerScore(name, known.code_bits, suspected, threshold, ordinary)
-        return LayerSearch(score, known, distances, neighbours, view)
+            distances, neighbours, view = at.distances, at.neighbours, None
+            if copies is None:
+                # The rows in question are the ordinary ones as well, and nothing says which of them are copies.
+                copies = np.ones(len(at.rows), np.bool_)
+                apart = float(np.quantile(distances[:, 0], 0.25))
+                if not reason and apart < FEWEST_BITS:
+                    reason = f"neighbours differ in {apart:g} bits, and no other layer can tell chance from copies"
+        null = MeasuredNull.measure(at.ratios, copies, at.fitted, (at.rows, at.neighbours[:, 0]))
+        ratios = local_ratio(distances)
+        threshold = nan if reason else null.threshold(self.expected_false, ratios)
+        if not reason and threshold != threshold:
+            lowest = min(ratios.min(), null.every[0])
+            expected = len(ratios) * float(null.probability(lowest))
+            reason = f"its lowest ratio, {lowest:.3f}, is expected {expected:.2g} times by chance"
+        if reason:
+            score = LayerScore(at.name, at.known.code_bits, ordinary=at.fitted, reason=reason)
+            return LayerSearch(score, at.known, distances, neighbours, null, view)
+        score = LayerScore(
+            at.name,
+            at.known.code_bits,
+            int(np.count_nonzero(ratios <= threshold)),
+            threshold,
+            at.fitted,
+            expected=len(ratios) * float(null.probability(threshold)),
+            interval=null.interval(threshold, len(ratios)),
+            copies=int(np.count_nonzero(null.every <= threshold) - np.count_nonzero(null.ordinary <= threshold)),
+        )
+        return LayerSearch(score, at.known, distances, neighbours, null, view)
 
-    def best(self, known: Codes, queries: Codes | Rows) -> tuple[LayerSearch, tuple[LayerScore, ...]]:
-        """Return the search in the layer chosen, and the scores of all.
 
-        Of the layers whose suspected rows are as many as the most, up to one standard error of that count, the last:
-        it forgives a crop, a shift or another brightness more than those before, and no fewer rows stand out in it.
+def _parts(known: Codes) -> list[tuple[str, Codes]]:
+    """Return the parts to search by name: all layers side by side where there are several, and each of them."""
+    each = [(layer.name, known.layer(layer.name)) for layer in known.layers]
+    return [(ALL_LAYERS, known), *each] if len(each) > 1 else each
 
-        Raises
-        ------
-        AuditError
-            If no layer can be used.
-        """
-        scores: list[LayerScore] = []
-        held: list[LayerSearch] = []
-        for found in self.layers(known, queries):
-            scores.append(found.score)
-            if not found.score.reason:
-                # A layer that is out now stays out: the most only grows.
-                held = [at for at in (*held, found) if at.score.suspected >= _enough((*held, found))]
-        if not held:
-            which = f"layer {self.layer!r} cannot" if self.layer is not None else "none of the layers can"
-            reasons = "; ".join(f"{at.name}: {at.reason}" for at in scores)
-            raise AuditError(
-                f"{which} tell ordinary rows apart ({reasons}): encode more bits or wider layers, or remove the "
-                "duplicates within train first"
-            )
-        return held[-1], tuple(scores)
+
+def _chosen(found: Sequence[LayerSearch], expected_false: float) -> LayerSearch:
+    usable = [at for at in found if not at.score.reason]
+    if not usable:
+        return next((at for at in reversed(found) if at.score.bits), found[-1])
+    best = max(usable, key=_above)
+    enough = _above(best) - 2 * sqrt(best.score.suspected)
+    level = [at for at in usable if _above(at) >= enough]
+    used = [at for at in level if at.score.expected >= expected_false / 2]
+    return (used or level)[-1]
+
+
+def _above(found: LayerSearch) -> float:
+    return found.score.suspected - found.score.expected
 
 
 def sample_rows(rows: int, most: int, seed: int) -> Rows:
@@ -200,26 +264,26 @@ def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
     """Return the scores of all layers for people to read."""
     rows = [
         (
-            at.name + (" (chosen)" if at.name == chosen else ""),
+            at.name + (" (chosen)" if at.name == chosen and not at.reason else ""),
             number(at.bits),
             at.reason or number(at.suspected),
-            "–" if at.ordinary is None else number(at.threshold, 3),
-            "–" if at.ordinary is None else number(at.ordinary.dimension, 1),
+            "–" if at.reason or at.expected != at.expected else f"{at.expected:.2g}",
+            "–" if at.reason else number(at.threshold, 3),
+            "–" if at.reason else number(at.copies),
         )
         for at in scores
     ]
     note = (
-        "Chosen: of the layers with the most suspected rows, up to one standard error of that number, the last."
+        "Chosen: of the layers with the most suspected rows above chance, up to two standard errors of that number, "
+        "the last."
         if len(scores) > 1
         else ""
     )
-    return table("Layers", ("layer", "bits", "suspected", "threshold", "dimension"), rows, note)
+    return table("Layers", ("layer", "bits", "suspected", "by chance", "threshold", "copies in train"), rows, note)
 
 
-def _enough(searches: tuple[LayerSearch, ...]) -> float:
-    most = max(at.score.suspected for at in searches)
-    return most - sqrt(most)
-
-
-def _unusable(score: LayerScore, known: Codes) -> LayerSearch:
-    return LayerSearch(score, known, np.zeros((0, 1), np.int32), np.zeros((0, 1), np.int64))
+def _unusable(at: SurveyedLayer, queries: int, k: int) -> LayerSearch:
+    # Without a bit, every row is at distance 0 from every other.
+    distances, neighbours = np.zeros((queries, k), np.int32), np.zeros((queries, k), np.int64)
+    null = MeasuredNull.measure(np.zeros(len(at.rows)))
+    return LayerSearch(LayerScore(at.name, 0, reason=at.reason), at.known, distances, neighbours, null)

@@ -274,7 +274,7 @@ def leaks(
     """
     search = Search(k, layer, bits, expected_false, seed, views)
     codes = train_and_test(train, test)
-    search.check(codes.train)
+    search.check(codes.train, len(codes.test), "test examples")
     if views is not None:
         views.check(codes)
     found, scores = search.best(codes.train, codes.test)
@@ -294,8 +294,6 @@ def _ranked(
     flags = _flagged(np.arange(len(ratios)), ratios, found.score.threshold, copies)
     order = np.lexsort((found.distances[:, 0], ratios, ~exact, ~flags))
     partners, labels, train_labels = nearest[order], codes.test.labels, codes.train.labels
-    ordinary = found.score.ordinary
-    assert ordinary is not None  # of a layer that can be used
     views = search.views
     return Leaks(
         layer=found.score.name,
@@ -309,7 +307,7 @@ def _ranked(
         train_ids=codes.train.ids[partners],
         distances=found.distances[order, 0],
         ratios=ratios[order],
-        expected=len(order) * ordinary.probability(ratios[order]),
+        expected=found.expected[order],
         identical=_identical(codes, found)[order],
         labels=None if labels is None else labels[order],
         train_labels=None if train_labels is None else train_labels[partners],
@@ -356,6 +354,7 @@ def _groups(
 
 def near_pairs(found: LayerSearch) -> tuple[Rows, Rows]:
     """Return the pairs of a query and a row whose distance, over that of the k-th, is at most the threshold."""
-    near = found.distances <= found.score.threshold * found.distances[:, -1:]
-    asked, rank = np.nonzero(near)
+    last = found.distances[:, -1:]
+    ratios = np.divide(found.distances, last, out=np.zeros(found.distances.shape), where=last > 0)
+    asked, rank = np.nonzero(ratios <= found.score.threshold)
     return asked, found.neighbours[asked, rank]

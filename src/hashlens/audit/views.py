@@ -11,6 +11,7 @@ import torch
 
 from hashlens.audit.layer_choice import ORDINARY_ROWS, sample_rows
 from hashlens.audit.local_ratio import Rows
+from hashlens.audit.surveyed_layer import ALL_LAYERS
 from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.encode import CodeRows
 from hashlens.codes.reader import Forward, Reader, Reading
@@ -70,7 +71,9 @@ class Views:
         return np.array([AS_IT_IS, *self.names])[view]
 
     def layer(self, name: str) -> "Views":
-        """Return the codes of one layer."""
+        """Return the codes of one layer, or of all of them side by side."""
+        if name == ALL_LAYERS:
+            return self
         test, train = (tuple(part.layer(name) for part in of) for of in (self.test, self.train))
         return Views(self.names, test, train, self.rows, self.seconds)
 
