@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hashlens.audit.duplicates import duplicates
 from hashlens.audit.layer_choice import ORDINARY_ROWS
 from hashlens.audit.linked_rows import linked
 from hashlens.codes.codes import Codes
+from hashlens.codes.packing import pack_bits
 from hashlens.errors import AuditError
 
 from .planted import evenly, flipped, planted
@@ -56,11 +58,43 @@ def test_the_layer_is_chosen_and_all_rows_searched_in_it():
     packed = train.packed.copy()
     packed[-50:] = packed[:50]
     sharp = train.layers[1].columns
-    packed[:50, : sharp.start] = packed[100:150, : sharp.start]
+    # In the other layer the copies are near as well, and less so.
+    packed[:50, : sharp.start] ^= pack_bits(np.random.default_rng(0).random((50, 400)) < 0.08)
     found = duplicates(Codes(packed, train.layers))
     assert found.layer == "sharp"
     pairs = {tuple(group.rows.tolist()) for group in found.groups}
     assert {(row, ORDINARY_ROWS + 650 + row) for row in range(50)} <= pairs
+
+
+def test_pairs_near_in_one_layer_alone_are_no_duplicates():
+    train, _, _ = planted(train=2000, test=10, leaked=1)
+    packed = train.packed.copy()
+    sharp = train.layers[1].columns
+    packed[-100:, sharp.start : sharp.stop] = packed[:100, sharp.start : sharp.stop]
+    found = duplicates(Codes(packed, train.layers))
+    assert len(found.extra_rows) <= 2
+    score = next(at for at in found.layers if at.name == "sharp")
+    assert "rows would share their code with another by chance" in score.reason
+
+
+def test_codes_that_tell_nothing_apart_have_no_duplicates():
+    for bits, reason in (
+        (np.zeros((50, 4)), "no bit varies"),
+        (np.random.default_rng(0).random((900, 14)) < 0.5, "bits, and no other layer can tell chance from copies"),
+    ):
+        found = duplicates(Codes.from_bits(bits))
+        assert len(found) == 0
+        assert reason in found.layers[0].reason
+        assert "No layer tells examples apart well enough" in " ".join(str(found).split())
+
+
+def test_equal_inputs_are_grouped_whatever_the_codes():
+    bits = np.zeros((50, 4), bool)
+    digests = np.random.default_rng(0).integers(256, size=(50, 16), dtype=np.uint8)
+    digests[40] = digests[3]
+    codes = Codes.from_bits(bits)
+    found = duplicates(replace(codes, input_digests=digests))
+    assert [group.rows.tolist() for group in found.groups] == [[3, 40]]
 
 
 def test_the_file_holds_a_line_for_each_example(tmp_path):
@@ -100,7 +134,7 @@ def test_linked_rows_are_those_of_a_search_in_the_graph(rows, pairs):
         (lambda codes: duplicates(codes, k=0), "k must be a whole number, 3 or more"),
         (lambda codes: duplicates(codes, layer="cod"), "did you mean 'code'"),
         (lambda codes: duplicates(codes.packed), "codes must be Codes, .* received ndarray"),
-        (lambda codes: duplicates(Codes.from_bits(np.zeros((50, 4)))), "no bit varies"),
+        (lambda codes: duplicates(codes, expected_false=300), "expected_false must be less than the 300 examples"),
     ],
 )
 def test_bad_input(call, message):

@@ -56,11 +56,24 @@ def test_ratios_lie_beside_what_is_ordinary_with_the_threshold(codes):
         (figure,) = found.figures()
         assert isinstance(figure, Histogram)
         assert figure.mark == found.threshold
-        assert [name for name, _ in figure.shares][1] == "ordinary, as fitted"
+        (_, _), (name, ordinary) = figure.shares
+        assert name == "ordinary, as measured"
+        edge = found.ratios.min() + 0.1
+        below = sum(share for share, end in zip(ordinary, figure.edges[1:], strict=True) if end <= edge)
+        last = max(end for end in figure.edges if end <= edge)
+        expected = found.expected[found.ratios <= last].max() / len(found.ratios)
+        assert below == pytest.approx(expected)
         for _, shares in figure.shares:
             assert sum(shares) == pytest.approx(1)
         assert plotly(figure)["layout"]["shapes"][0]["x0"] == found.threshold
         in_both((figure,))
+
+
+def test_no_threshold_is_drawn_where_no_layer_can_be_used(codes):
+    blank = Codes(np.zeros_like(codes.train.packed), codes.train.layers)
+    (figure,) = duplicates(blank).figures()
+    assert figure.mark is None
+    in_both((figure,))
 
 
 def test_labels_by_rank_begin_with_the_likeliest_and_end_with_the_last(codes):

@@ -355,9 +355,13 @@ def _leaks(
 ) -> tuple[Leaks | None, list[str]]:
     """Return the leaks, or what keeps them from being found in a note."""
     try:
-        return leaks(codes.train, codes.test, seed=seed, suspect_copies=suspect_copies, views=views), []
+        found = leaks(codes.train, codes.test, seed=seed, suspect_copies=suspect_copies, views=views)
     except AuditError as error:
         return None, [f"no leaks were looked for: {error}"]
+    if found.score is not None:
+        return found, []
+    reasons = "; ".join(f"{at.name}: {at.reason}" for at in found.layers)
+    return found, [f"no leaks were looked for by code, as no layer can keep the promise ({reasons})"]
 
 
 def _novel(codes: Split[Codes], predicted: np.ndarray, seed: int) -> NovelItems:

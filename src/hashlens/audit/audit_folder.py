@@ -188,6 +188,7 @@ def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: L
     known = dict(summary["leaks"])
     ids = {"train": _by_row(learnt), "test": _by_row(issues)}
     groups = [Split(*(np.array(group[name], np.int64) for name in ("train", "test"))) for group in known.pop("groups")]
+    known["threshold"] = _number(known["threshold"])
     known["layers"] = [_layer(score) for score in known["layers"]]
     if copies := known.pop("copies", None):
         held = {field.name: copies[field.name] for field in fields(ExactCopies)}
@@ -204,12 +205,21 @@ def _by_row(issues: LabelIssues) -> npt.NDArray[Any]:
 
 
 def _layer(score: dict[str, Any]) -> LayerScore:
-    ordinary = score["ordinary"]
+    ordinary, (low, high) = score["ordinary"], score.get("interval", (None, None))
     return LayerScore(
         name=score["name"],
         bits=score["bits"],
         suspected=score["suspected"],
-        threshold=float("nan") if score["threshold"] is None else score["threshold"],
+        threshold=_number(score["threshold"]),
         ordinary=None if ordinary is None else OrdinaryRatios(ordinary["dimension"], ordinary["neighbours"]),
         reason=score["reason"],
+        # Audits of older versions know neither.
+        expected=_number(score.get("expected")),
+        interval=(_number(low), _number(high)),
+        copies=score.get("copies", 0),
     )
+
+
+def _number(value: float | None) -> float:
+    """Return a number, which JSON writes as null where it is none."""
+    return float("nan") if value is None else value

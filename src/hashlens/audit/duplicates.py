@@ -17,7 +17,7 @@ from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
 from hashlens.files import write_columns
 from hashlens.measures.determinism import CollisionGroup
-from hashlens.measures.grouping import group_rows
+from hashlens.measures.grouping import Groups, group_rows, group_words
 from hashlens.result import Result
 from hashlens.tables import number, table
 
@@ -56,9 +56,10 @@ class Duplicates(Result):
     k : int
         The ratio is that of the distances to the nearest and the k-th nearest other example.
     threshold : float
-        Examples are joined where their distance, over that of the k-th nearest, is no more.
+        Examples are joined where their distance, over that of the k-th nearest, is no more; NaN where no layer can be
+        used.
     expected_false : float
-        How many of n examples would be joined to another if none had a duplicate.
+        How many of n examples may be joined to another by chance.
     ratios : numpy.ndarray
         float64 ``(n,)``: the local ratio of each example, by row.
     nearest : numpy.ndarray
@@ -67,6 +68,10 @@ class Duplicates(Result):
         Ranked by ratio, then by size.
     layers : tuple of LayerScore
         The scores of all layers considered, on a sample of the examples.
+    score : LayerScore or None
+        That of the layer searched, on all examples.
+    expected : numpy.ndarray or None
+        float64 ``(n,)``: how many of n examples would have such a ratio or a lower one by chance.
     """
 
     n: int
@@ -79,6 +84,8 @@ class Duplicates(Result):
     nearest: Rows
     groups: tuple[DuplicateGroup, ...]
     layers: tuple[LayerScore, ...]
+    score: LayerScore | None = None
+    expected: Ratios | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -121,10 +128,14 @@ class Duplicates(Result):
             )
             for rank, group in enumerate(self.groups[:SHOWN], start=1)
         ]
+        joined = (
+            "No layer tells examples apart well enough to join any by its code: the layers say why"
+            if self.score is None or self.score.reason
+            else f"Joined where the distance over that of the {self.k}th nearest is at most {self.threshold:.3f} in "
+            f"{self.bits:,} bits of {self.layer}, {self.score.chance}"
+        )
         note = (
-            f"Joined where the distance over that of the {self.k}th nearest is at most {self.threshold:.3f} in "
-            f"{self.bits:,} bits of {self.layer}: {len(self.extra_rows):,} of {self.n:,} examples repeat another, "
-            f"where {self.expected_false:g} would be joined by chance; groups with several labels: "
+            f"{joined}. {len(self.extra_rows):,} of {self.n:,} examples repeat another; groups with several labels: "
             f"{len(self.conflicts):,}."
         )
         title = f"Duplicates: {len(self):,} groups"
@@ -164,19 +175,19 @@ def duplicates(
     bits : int
         Most bits of a row to search, drawn from those that vary.
     expected_false : float
-        Examples to expect joined to another if there is no duplicate; an order of magnitude.
+        Examples that may be expected joined to another if there is no duplicate, fewer than there are.
     seed : int
         Seed of the bits searched, and of the examples by which the layer is chosen.
 
     Returns
     -------
     Duplicates
-        Groups of two examples and more, ranked.
+        Groups of two examples and more, ranked. Where no layer can be used, they are those of equal inputs alone.
 
     Raises
     ------
     AuditError
-        If k does not fit, or no layer tells ordinary examples apart.
+        If k or `expected_false` does not fit.
     """
     if not isinstance(codes, Codes):
         raise AuditError(f"codes must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
@@ -198,13 +209,18 @@ def duplicates(
         nearest=found.neighbours[:, 0],
         groups=_groups(codes, found, ratios),
         layers=scores,
+        score=found.score,
+        expected=found.expected,
     )
 
 
 def _groups(codes: Codes, found: LayerSearch, ratios: Ratios) -> tuple[DuplicateGroup, ...]:
     pairs = [np.stack(near_pairs(found))]
     if found.score.threshold >= 0:
-        pairs.append(_equal_pairs(found.known))
+        pairs.append(_equal_pairs(group_rows(found.known)))
+    if codes.input_digests is not None:
+        words = np.ascontiguousarray(codes.input_digests).view(np.uint64)
+        pairs.append(_equal_pairs(group_words(words, words[:, 0])))
     exact = group_rows(codes).of_rows()
     groups = [_group(codes, rows, ratios, exact) for rows in linked(np.concatenate(pairs, axis=1), len(codes))]
     return tuple(sorted(groups, key=lambda group: (group.ratio, -len(group), int(group.rows[0]))))
@@ -216,9 +232,8 @@ def _group(codes: Codes, rows: Rows, ratios: Ratios, exact: Rows) -> DuplicateGr
     return DuplicateGroup(rows, codes.ids[rows], labels, float(ratios[rows].min()), identical)
 
 
-def _equal_pairs(codes: Codes) -> Rows:
+def _equal_pairs(equal: Groups) -> Rows:
     """Return each row that repeats another with the first of them, however many there are; int64 ``(2, p)``."""
-    equal = group_rows(codes)
     firsts = np.repeat(equal.firsts, equal.sizes)
     repeats = equal.order != firsts
     return np.stack([firsts[repeats], equal.order[repeats]])

@@ -36,8 +36,7 @@ def _leaked(leaks: "Leaks | None") -> str:
     if leaks is None or not (_by_code(leaks) or leaks.copies is not None):
         return "Leaks could not be looked for (see the notes)"
     near = (
-        f"{leaks.suspected:,} test examples are suspected near-duplicates of training examples "
-        f"({leaks.expected_false:g} expected by chance)"
+        f"{leaks.suspected:,} test examples are suspected near-duplicates of training examples ({leaks.chance})"
         if _by_code(leaks)
         else "Near-duplicates could not be looked for (see the notes)"
     )

@@ -12,12 +12,13 @@ from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio
 from hashlens.audit.measured_null import Interval, MeasuredNull
 from hashlens.audit.nearest_view import nearest_view
+from hashlens.audit.splits import input_keys
 from hashlens.audit.surveyed_layer import ALL_LAYERS, SurveyedLayer
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import sample_positions
 from hashlens.errors import AuditError, nearest
 from hashlens.progress import track
-from hashlens.result import Result
+from hashlens.result import Result, Split
 from hashlens.seeds import numpy_generator
 from hashlens.tables import Table, number, table
 
@@ -173,25 +174,28 @@ class Search:
             asked = self.views.rows
         else:
             asked = sample_rows(len(known), max(ORDINARY_ROWS, len(queries)), self.seed)
-        parts = _parts(known)
-        layers = [self._survey(name, part, asked) for name, part in track(parts, "searching layers", len(parts))]
+        parts, single = _parts(known), _single(known, queries)
+        layers = [
+            self._survey(name, part, asked, single) for name, part in track(parts, "searching layers", len(parts))
+        ]
         found = [self._in_layer(at, layers, queries) for at in layers if self.layer in (None, at.name)]
         return _chosen(found, self.expected_false), tuple(at.score for at in found)
 
     def in_layer(self, name: str, known: Codes, queries: Codes | Rows, few: Rows) -> LayerSearch:
         """Return the search of `queries` in one layer, and pairs checked in the others by a survey of `few` rows."""
         rows = {name: queries} if not isinstance(queries, Codes) else {}
-        layers = [self._survey(at, part, rows.get(at, few)) for at, part in _parts(known)]
+        single = _single(known, queries)
+        layers = [self._survey(at, part, rows.get(at, few), single) for at, part in _parts(known)]
         return next(self._in_layer(at, layers, queries) for at in layers if at.name == name)
 
-    def _survey(self, name: str, known: Codes, rows: Rows) -> SurveyedLayer:
+    def _survey(self, name: str, known: Codes, rows: Rows, single: npt.NDArray[np.bool_]) -> SurveyedLayer:
         # A bit that is constant in train tells no training rows apart, and would only take the place of one that does.
         chosen = ~known.constant_bits()
         informative = np.flatnonzero(chosen)
         chosen[:] = False
         chosen[informative[sample_positions(len(informative), self.bits, self.seed)]] = True
         seen = () if self.views is None else self.views.layer(name).train
-        return SurveyedLayer.survey(name, known, chosen, rows, self.k, seen)
+        return SurveyedLayer.survey(name, known, chosen, rows, single[rows], self.k, seen)
 
     def _in_layer(self, at: SurveyedLayer, layers: Sequence[SurveyedLayer], queries: Codes | Rows) -> LayerSearch:
         if at.known.code_bits == 0:
@@ -203,19 +207,25 @@ class Search:
             distances, neighbours, view = nearest_view([part.keep(at.chosen) for part in asked], at.known, self.k)
         else:
             distances, neighbours, view = at.distances, at.neighbours, None
-            if copies is None:
-                # The rows in question are the ordinary ones as well, and nothing says which of them are copies.
+        if copies is None:
+            apart = float(np.quantile(at.distances[:, 0], 0.25))
+            if apart >= FEWEST_BITS:
+                # No other layer says which rows are copies: any of them may be, and the curve is all there is.
                 copies = np.ones(len(at.rows), np.bool_)
-                apart = float(np.quantile(distances[:, 0], 0.25))
-                if not reason and apart < FEWEST_BITS:
-                    reason = f"neighbours differ in {apart:g} bits, and no other layer can tell chance from copies"
-        null = MeasuredNull.measure(at.ratios, copies, at.fitted, (at.rows, at.neighbours[:, 0]))
+            elif not reason and not isinstance(queries, Codes):
+                reason = f"neighbours differ in {apart:g} bits, and no other layer can tell chance from copies"
+        # Rows with the same input as another are found by that, and say nothing of how near others come by chance.
+        null = MeasuredNull.measure(
+            at.ratios[at.single],
+            None if copies is None else copies[at.single],
+            at.fitted,
+            (at.rows[at.single], at.neighbours[at.single, 0]),
+        )
         ratios = local_ratio(distances)
         threshold = nan if reason else null.threshold(self.expected_false, ratios)
         if not reason and threshold != threshold:
-            lowest = min(ratios.min(), null.every[0])
-            expected = len(ratios) * float(null.probability(lowest))
-            reason = f"its lowest ratio, {lowest:.3f}, is expected {expected:.2g} times by chance"
+            expected = len(ratios) * float(null.probability(0.0))
+            reason = f"about {expected:,.2g} of {len(ratios):,} rows would share their code with another by chance"
         if reason:
             score = LayerScore(at.name, at.known.code_bits, ordinary=at.fitted, reason=reason)
             return LayerSearch(score, at.known, distances, neighbours, null, view)
@@ -236,6 +246,16 @@ def _parts(known: Codes) -> list[tuple[str, Codes]]:
     """Return the parts to search by name: all layers side by side where there are several, and each of them."""
     each = [(layer.name, known.layer(layer.name)) for layer in known.layers]
     return [(ALL_LAYERS, known), *each] if len(each) > 1 else each
+
+
+def _single(known: Codes, queries: Codes | Rows) -> npt.NDArray[np.bool_]:
+    """Return of each known row whether no other has the same input; of all where their digests are not compared."""
+    keys = input_keys(Split(known, queries if isinstance(queries, Codes) else known))
+    if keys is None:
+        return np.ones(len(known), np.bool_)
+    _, at, counts = np.unique(keys.train, return_inverse=True, return_counts=True)
+    single = np.asarray(counts[at] == 1)
+    return single if single.any() else ~single
 
 
 def _chosen(found: Sequence[LayerSearch], expected_false: float) -> LayerSearch:

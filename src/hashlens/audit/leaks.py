@@ -59,9 +59,9 @@ class Leaks(Result):
     k : int
         The ratio is that of the distances to the nearest and the k-th nearest training example.
     threshold : float
-        Examples with this ratio or a lower one are suspected.
+        Examples with this ratio or a lower one are suspected; NaN where no layer can be used, and none is.
     expected_false : float
-        How many of m examples would be suspected if none were leaked.
+        How many of m ordinary examples may be suspected; the score of the layer says how many are expected.
     rows, train_rows : numpy.ndarray
         int64: the test row, and the training row nearest to it.
     ids, train_ids : numpy.ndarray
@@ -156,10 +156,7 @@ class Leaks(Result):
     def __rich__(self) -> RenderableType:
         note = (
             f"Ratio of the distances to the nearest and the {self.k}th nearest training example in {self.bits:,} bits "
-            f"of {self.layer}. At or below {self.threshold:.3f}, where {self.expected_false:g} of {len(self):,} "
-            f"ordinary test examples would lie, there are {int((self.ratios <= self.threshold).sum()):,}, "
-            f"{int(self.identical.sum()):,} of them with the very code of a training example. "
-            f"{self.told_copies}{self.told_views}"
+            f"of {self.layer}. {self.told_threshold} {self.told_copies}{self.told_views}"
         )
         shown = range(min(SHOWN, max(self.suspected, 1), len(self)))
         rows = [
@@ -177,6 +174,28 @@ class Leaks(Result):
         return Group(
             table(f"Leaks: {self.suspected:,} suspected of {len(self):,} test examples", columns, rows, note, names=3),
             scores_table(self.layers, self.layer),
+        )
+
+    @property
+    def score(self) -> LayerScore | None:
+        """That of the layer chosen; None where no layer could be used."""
+        return next((at for at in self.layers if at.name == self.layer and not at.reason), None)
+
+    @property
+    def chance(self) -> str:
+        """How many are expected to be suspected by chance, in words."""
+        return f"about {self.expected_false:g} expected by chance" if self.score is None else self.score.chance
+
+    @property
+    def told_threshold(self) -> str:
+        """What is suspected by code, and how much of that chance would do, in one sentence."""
+        if self.score is None:
+            return "No layer tells examples apart well enough to suspect any by its code: the layers say why."
+        return (
+            f"At or below {self.threshold:.3f}, where {self.chance.removesuffix(')')}; "
+            f"{self.score.copies:,} copies in train left out), there are "
+            f"{int((self.ratios <= self.threshold).sum()):,}, "
+            f"{int(self.identical.sum()):,} of them with the very code of a training example."
         )
 
     @property
@@ -220,9 +239,12 @@ def leaks(
     """Rank test examples by how suspiciously near a training example is.
 
     The score is the local ratio d1 / dk of the Hamming distances to the nearest and the k-th nearest training code,
-    in one layer. How low it gets among ordinary examples is learnt from training examples and the other training
-    examples around them (:class:`~hashlens.audit.local_ratio.OrdinaryRatios`), and gives the threshold. The layer is
-    the one in which most test examples are below it; of those that are equal up to one standard error, the last.
+    in one layer or in all of them side by side. How often it gets so low by chance is measured: training examples are
+    asked for their nearest among the other training examples. Those that are near their nearest in several layers are
+    copies and do not count, and the threshold is the largest ratio at which no more than `expected_false` test examples
+    are expected (:class:`~hashlens.audit.measured_null.MeasuredNull`). A layer in which even equal codes are more
+    common is out. Of the others the one is taken that finds most above what is expected; of those that are equal up to
+    two standard errors, the last.
 
     Parameters
     ----------
@@ -237,8 +259,7 @@ def leaks(
     bits : int
         Most bits of a row to search, drawn from those that vary over train.
     expected_false : float
-        Test examples to expect below the threshold if none is leaked. It is extrapolated from the quartiles of the
-        ratio, so take it as an order of magnitude.
+        Test examples that may be expected at or below the threshold if none is leaked, fewer than there are.
     seed : int
         Seed of the bits searched, and of the training examples that say what is ordinary.
     suspect_copies : bool, optional
@@ -253,12 +274,12 @@ def leaks(
     Returns
     -------
     Leaks
-        All test examples, ranked.
+        All test examples, ranked. Where no layer can be used, none is suspected by its code, and ``layers`` says why.
 
     Raises
     ------
     AuditError
-        If the test examples are training examples, k does not fit, or no layer tells ordinary examples apart.
+        If the test examples are training examples, or k or `expected_false` does not fit.
     CodesError
         If train and test are not the same bits of the same network.
 

@@ -78,7 +78,9 @@ class MeasuredNull:
         return np.clip(self.fitted.probability(asked), least, most)
 
     def threshold(self, expected_false: float, queries: Ratios) -> float:
-        """Return the largest ratio that occurs at which no more of the queries are expected by chance; NaN if none.
+        """Return the largest ratio that occurs at which no more of the queries are expected by chance.
+
+        It is 0, that of an identical code, where none that occurs is rare enough, and NaN where even that is not.
 
         Parameters
         ----------
@@ -87,7 +89,7 @@ class MeasuredNull:
         queries : numpy.ndarray
             float64 ``(m,)``: the ratios of the rows in question.
         """
-        occurring = np.unique(np.concatenate([queries, self.every]))
+        occurring = np.unique(np.concatenate([[0.0], queries, self.every]))
         allowed = occurring[len(queries) * self.probability(occurring) <= expected_false]
         return float(allowed[-1]) if len(allowed) else float("nan")
 

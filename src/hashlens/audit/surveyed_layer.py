@@ -40,8 +40,10 @@ class SurveyedLayer:
         int32 ``(n, k)``, ascending, in bits.
     neighbours : numpy.ndarray
         int64 ``(n, k)``.
+    single : numpy.ndarray
+        bool ``(n,)``: whether no other row has the same input.
     fitted : OrdinaryRatios or None
-        The curve through the quartiles of the ratios.
+        The curve through the quartiles of the ratios of these.
     reason : str
         Why there is no curve.
     seen : tuple of Codes
@@ -56,6 +58,7 @@ class SurveyedLayer:
     rows: Rows
     distances: npt.NDArray[np.int32]
     neighbours: Rows
+    single: npt.NDArray[np.bool_]
     fitted: OrdinaryRatios | None
     reason: str = ""
     seen: tuple[Codes, ...] = ()
@@ -68,6 +71,7 @@ class SurveyedLayer:
         known: Codes,
         chosen: npt.NDArray[np.bool_],
         rows: Rows,
+        single: npt.NDArray[np.bool_],
         k: int,
         seen: Sequence[Codes] = (),
     ) -> "SurveyedLayer":
@@ -75,15 +79,15 @@ class SurveyedLayer:
         kept = known.keep(chosen)
         if kept.code_bits == 0:
             nothing = np.zeros((len(rows), k), np.int32), np.zeros((len(rows), k), np.int64)
-            return cls(name, kept, chosen, rows, *nothing, None, "no bit varies")
+            return cls(name, kept, chosen, rows, *nothing, single, None, "no bit varies")
         views = (kept[rows], *(part.keep(chosen) for part in seen))
         distances, neighbours, view = nearest_view(views, kept, k, rows)
         fitted, reason = None, ""
         try:
-            fitted = OrdinaryRatios.fit(local_ratio(distances))
+            fitted = OrdinaryRatios.fit(local_ratio(distances[single]))
         except AuditError as error:
             reason = str(error)
-        return cls(name, kept, chosen, rows, distances, neighbours, fitted, reason, views, view)
+        return cls(name, kept, chosen, rows, distances, neighbours, single, fitted, reason, views, view)
 
     @property
     def ratios(self) -> Ratios:
@@ -93,7 +97,7 @@ class SurveyedLayer:
     @property
     def votes(self) -> bool:
         """Whether the layer tells rows apart well enough to say of a pair that it is near or not."""
-        return self.fitted is not None and float(np.mean(self.distances[:, 0] == 0)) <= TIED
+        return self.fitted is not None and float(np.mean(self.distances[self.single, 0] == 0)) <= TIED
 
     def near(self, rows: Rows, partners: Rows, view: Rows | None) -> npt.NDArray[np.bool_]:
         """Return of each row and its partner whether they are as near, in this layer, as few ordinary neighbours are.

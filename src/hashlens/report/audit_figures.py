@@ -12,7 +12,6 @@ from hashlens.audit.compare_models import ModelComparison
 from hashlens.audit.coverage import Coverage
 from hashlens.audit.duplicates import Duplicates
 from hashlens.audit.label_issues import LabelIssues
-from hashlens.audit.layer_choice import LayerScore
 from hashlens.audit.leaks import Leaks
 from hashlens.audit.novel_items import NovelItems
 from hashlens.report.figures import Bars, Figure, Histogram, Intervals, Lines, Series
@@ -56,27 +55,29 @@ def accuracy_figures(accuracy: AuditedAccuracy) -> tuple[Figure, ...]:
 
 def leak_figures(found: Leaks) -> tuple[Figure, ...]:
     """Return how the ratios of test examples lie beside those of ordinary ones."""
-    return (_ratios("Local ratio of test examples", "test", found.ratios, found.threshold, found.layers, found.layer),)
+    return (_ratios("Local ratio of test examples", "test", found.ratios, found.threshold, found.expected),)
 
 
 def duplicate_figures(found: Duplicates) -> tuple[Figure, ...]:
     """Return how the ratios of examples lie beside those of ordinary ones."""
-    return (_ratios("Local ratio of examples", "found", found.ratios, found.threshold, found.layers, found.layer),)
+    return (_ratios("Local ratio of examples", "found", found.ratios, found.threshold, found.expected),)
 
 
-def _ratios(
-    title: str, name: str, ratios: Values, threshold: float, layers: Sequence[LayerScore], layer: str
-) -> Histogram:
+def _ratios(title: str, name: str, ratios: Values, threshold: float, expected: Values | None) -> Histogram:
     # What is suspected is a small share, which a logarithmic axis shows beside what is ordinary.
     edges = np.linspace(0, 1, BINS + 1)
     shares = [(name, _shares(ratios, edges))]
-    for score in layers:
-        if score.name == layer and score.ordinary is not None:
-            expected = np.diff(score.ordinary.probability(edges))
-            shares.append(("ordinary, as fitted", tuple(expected.tolist())))
+    if expected is not None and len(ratios):
+        # Of each row it is known how many ordinary ones are as near or nearer; all are at a ratio of 1.
+        order = np.argsort(ratios, kind="stable")
+        below = np.searchsorted(ratios[order], edges, "right") - 1
+        reached = np.where(below < 0, 0.0, expected[order][np.maximum(below, 0)] / len(ratios))
+        reached[0], reached[-1] = 0.0, 1.0
+        shares.append(("ordinary, as measured", tuple(np.diff(reached).tolist())))
+    mark = None if np.isnan(threshold) else threshold
     return Histogram(
         title, "distance to the nearest / to the k-th nearest", tuple(edges.tolist()), tuple(shares),
-        "share of examples", mark=threshold, mark_name="suspected at or below", least=0.5 / max(1, len(ratios)),
+        "share of examples", mark=mark, mark_name="suspected at or below", least=0.5 / max(1, len(ratios)),
     )  # fmt: skip
 
 

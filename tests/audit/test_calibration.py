@@ -1,0 +1,78 @@
+"""No leaks are invented: clean data, trained networks, and what is suspected beside what is promised."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+import hashlens as hl
+from hashlens.audit.duplicates import duplicates
+from hashlens.audit.leaks import leaks
+from hashlens.codes.codes import concatenate
+
+
+def gaussians(seed, train=3000, test=1000):
+    """Return five classes of 32 normal numbers: no row is a copy of another."""
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(size=(5, 32))
+    labels = generator.integers(5, size=train + test)
+    inputs = (centres[labels] + generator.normal(size=(train + test, 32))).astype(np.float32)
+    return (inputs[:train], labels[:train]), (inputs[train:], labels[train:])
+
+
+def by_hand(train, width=128, depth=3, epochs=20):
+    """Return a perceptron trained by a plain loop."""
+    inputs, labels = (torch.from_numpy(part) for part in train)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = [inputs.shape[1], *[width] * depth]
+        layers = [part for ends in pairwise(sizes) for part in (torch.nn.Linear(*ends), torch.nn.ReLU())]
+        network = torch.nn.Sequential(*layers, torch.nn.Linear(width, 5))
+        optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+        for _ in range(epochs):
+            for rows in torch.randperm(len(inputs)).split(64):
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(network(inputs[rows]), labels[rows]).backward()
+                optimizer.step()
+    return network.eval()
+
+
+@pytest.fixture(scope="module", params=["by name", "by hand"])
+def trained(request):
+    train, test = gaussians(0)
+    network = (
+        hl.train("mlp", train, width=100, depth=3, seed=0).network if request.param == "by name" else by_hand(train)
+    )
+    return [hl.encode(network, part, bits=1024, per_layer=True) for part in (train, test)]
+
+
+def test_few_of_clean_gaussians_are_suspected(trained):
+    one, ten = (leaks(*trained, expected_false=number) for number in (1, 10))
+    assert one.suspected <= 5
+    assert ten.suspected <= 20
+    assert ten.score.expected <= 10
+    assert duplicates(trained[0]).extra_rows.size <= 4
+
+
+def test_each_layer_by_itself_keeps_its_promise(trained):
+    for layer in leaks(*trained).layers:
+        if not layer.reason:
+            assert leaks(*trained, layer=layer.name, expected_false=10).suspected <= 22
+
+
+def test_layers_of_which_chance_makes_equals_are_out_and_say_so(trained):
+    last = leaks(*trained).layers[-1]
+    assert "by chance" in last.reason or "share their code with another row" in last.reason
+    assert last.suspected == 0
+
+
+def test_copies_in_train_do_not_hide_those_in_test(trained):
+    # Without digests of the inputs, as near-copies are found.
+    train, test = (replace(part, input_digests=None) for part in trained)
+    train = concatenate([train, test[:30], train[:60]])
+    found = leaks(train, test)
+    assert set(range(30)) <= set(found.suspected_rows.tolist())
+    assert found.score.copies >= 100
+    assert found.suspected <= 36

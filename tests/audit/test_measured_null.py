@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashlens.audit.local_ratio import OrdinaryRatios
+from hashlens.audit.measured_null import MeasuredNull
+
+RATIOS = st.lists(st.sampled_from([0.0, 0.2, 0.25, 1 / 3, 0.5, 0.75, 1.0]), min_size=1, max_size=60).map(np.array)
+
+
+@given(RATIOS, RATIOS, st.floats(0.1, 30))
+def test_the_threshold_is_the_largest_ratio_that_keeps_the_promise(ordinary, queries, expected_false):
+    null = MeasuredNull.measure(ordinary)
+    threshold = null.threshold(expected_false, queries)
+
+    def expected(ratio):
+        return len(queries) * min(1, (sum(ordinary <= ratio) + 1) / (len(ordinary) + 1))
+
+    allowed = [at for at in {0.0, *ordinary, *queries} if expected(at) <= expected_false]
+    assert threshold == max(allowed) if allowed else np.isnan(threshold)
+
+
+@given(RATIOS)
+def test_without_copies_it_is_what_was_measured_whatever_the_curve(ratios):
+    for curve in (OrdinaryRatios(0.1, 0.01), OrdinaryRatios(50.0, 200.0)):
+        null = MeasuredNull.measure(ratios, np.zeros(len(ratios), bool), curve)
+        share = np.array([(ratios <= at).mean() for at in ratios])
+        assert (null.probability(ratios) >= share - 1e-12).all()
+        assert (null.probability(ratios) <= share + 1 / len(ratios)).all()
+
+
+def test_copies_leave_the_curve_to_decide_between_the_rows_with_and_without_them():
+    ratios = np.concatenate([np.full(40, 0.1), np.linspace(0.5, 1, 960)])
+    copies = np.arange(1000) < 30
+    for curve, expected in (
+        (OrdinaryRatios(1e6, 1.0), 0.010),  # Hardly any row: but ten are near that are no copies.
+        (OrdinaryRatios(1e-9, 9.0), 41 / 1001),  # Nearly all rows: but no more than are near were seen.
+        (OrdinaryRatios(1.0, 0.2), 1 - 0.9**0.2),
+    ):
+        assert MeasuredNull.measure(ratios, copies, curve).probability(0.1) == pytest.approx(expected)
+
+
+def test_an_interval_covers_the_rate_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    inside = 0
+    for _ in range(400):
+        null = MeasuredNull.measure(generator.random(2000))
+        low, high = null.interval(0.003, 1000)
+        inside += low <= 3 <= high
+    assert inside >= 372
+
+
+def test_two_views_of_one_pair_widen_the_interval():
+    rows = np.arange(100)
+    ratios = rows / 100 + 0.01
+    each = MeasuredNull.measure(ratios, pairs=(rows, rows + 1000))
+    both = MeasuredNull.measure(ratios, pairs=(rows, rows ^ 1))
+    assert both.mutual == 2
+    assert both.interval(0.1, 50)[1] > each.interval(0.1, 50)[1]
