@@ -20,7 +20,7 @@ from hashlens.measures import (
 )
 from hashlens.measures.projection import ProjectionMethod, check_projection
 from hashlens.measures.regime import as_thresholds
-from hashlens.measuring import Measuring, require_labels, same_classes
+from hashlens.measuring import Measuring, labelled_alike, same_classes
 from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 from hashlens.result import Split
@@ -100,8 +100,7 @@ def measure(
         raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
     limits = as_thresholds(thresholds)
     reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, output=output)
-    data = Split(load_data(train), load_data(test))
-    require_labels(data)
+    data = labelled_alike(Split(load_data(train), load_data(test)))
     run = Measuring(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from hashlens.codes.encode import encode, fingerprint
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
-from hashlens.data.labels import require_same_classes, unseen_classes
+from hashlens.data.labels import unseen_classes
 from hashlens.data.noise import random_inputs
+from hashlens.data.numbering import with_one_numbering
 from hashlens.data.subset import subset
 from hashlens.errors import DataError, HashlensError, MeasureError
 from hashlens.exhibits import Exhibits, exhibits
@@ -43,6 +44,7 @@ from hashlens.result import Split
 from hashlens.seeds import numpy_generator
 
 Labelled = tuple[Any, Any]
+Data = TypeVar("Data", bound=Examples)
 HYPERPLANE_BITS = 4096
 LAYER_KNN_BITS = 1024
 FLOOR_EXAMPLES = 256
@@ -300,9 +302,15 @@ def _lies_in_unit_range(examples: Examples) -> bool:
     return real and bool(inputs.min() >= 0 and inputs.max() <= 1)
 
 
-def require_labels(data: Split[Examples]) -> None:
-    """Raise MeasureError before the work if train or test comes without labels."""
+def labelled_alike(data: Split[Data]) -> Split[Data]:
+    """Return train and test with their classes in one numbering, that of train.
+
+    Raises
+    ------
+    MeasureError
+        Before the work, if train or test comes without labels.
+    """
     for name, examples in (("train", data.train), ("test", data.test)):
         if examples.labels is None and next(iter(examples.batches(1))).labels is None:
             raise MeasureError(f"{name} ({examples.name}) has no labels, and measuring needs them: give labelled data")
-    require_same_classes(data.train, data.test)
+    return Split(*with_one_numbering(data.train, data.test))

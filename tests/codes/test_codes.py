@@ -86,12 +86,32 @@ def test_concatenation_keeps_order_and_refuses_other_models():
         concatenate([])
 
 
+def test_class_names_go_with_rows_and_layers_and_are_joined_by_name():
+    bits = np.eye(4, dtype=np.int64)
+    train = Codes.from_bits(bits, labels=["ant", "bee", "cat", None])
+    test = Codes.from_bits(bits, labels=["cat", "bee", "cat", "dog"])
+    assert (train.labels.tolist(), train.class_names) == ([0, 1, 2, -1], ("ant", "bee", "cat"))
+    assert (test.labels.tolist(), test[1:].layer("code").class_names) == ([1, 0, 1, 2], ("bee", "cat", "dog"))
+    both = concatenate([train, test])
+    assert both.class_names == ("ant", "bee", "cat", "dog")
+    assert both.labels.tolist() == [0, 1, 2, -1, 2, 1, 2, 3]
+
+
+def test_numbers_beside_names_are_joined_by_number_where_they_fit(caplog):
+    named, plain = Codes.from_bits([[0], [1]], ["a", "b"]), Codes.from_bits([[0], [1]], [1, 1])
+    assert concatenate([plain, named]).labels.tolist() == [1, 1, 0, 1]
+    assert "have no class names: they are compared by number" in caplog.text
+    with pytest.raises(CodesError, match="labels without class names, as 2, and arrays has 2 named classes"):
+        concatenate([named, Codes.from_bits([[0], [1]], [0, 2])])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Codes.from_bits([[0, 1], [1, 0]])[0], "one row is codes\\[i : i \\+ 1\\]"),
         (lambda: Codes.from_bits([[0, 2]]), "0 and 1"),
         (lambda: Codes.from_bits([[0, 1]], labels=[1, 2]), "one entry for each of the 1 rows"),
+        (lambda: Codes.from_bits([[0], [1]], [0, 2], class_names=["a", "b"]), "a label is 2, and there are 2 class"),
         (lambda: Codes(np.zeros((2, 9), np.uint8), ()), "uint8"),
         (lambda: two_layers()[0].layer("layer9"), "did you mean 'layer"),
         (lambda: two_layers()[0].sample_bits(0), "at least 1"),

@@ -279,3 +279,21 @@ def test_where_inputs_cannot_be_told_from_other_things_there_are_no_digests():
     )
     assert hl.encode(make(Conv), loader).input_digests is not None
     assert hl.encode(make(Conv), loader, forward=lambda net, batch: net(batch[0])).input_digests is None
+
+
+def test_codes_have_the_class_names_of_their_examples(tmp_path):
+    network = make(hl.nets.MLP, 3, 2, width=5)
+    data = (torch.eye(4, 3), ["cat", "dog", None, "cat"])
+    for codes in (hl.encode(network, data), hl.encode(network, data, out=tmp_path / "codes")):
+        assert (codes.class_names, codes.labels.tolist()) == (("cat", "dog"), [0, 1, -1, 0])
+
+
+def test_minus_one_is_a_class_where_all_batches_have_minus_one_and_one_alone(tmp_path):
+    network = make(hl.nets.MLP, 3, 2, width=5)
+    data = torch.utils.data.TensorDataset(torch.eye(4, 3), torch.tensor([-1, -1, 1, -1]))
+    for codes in (
+        hl.encode(network, data, batch_size=2),
+        hl.encode(network, data, batch_size=2, out=tmp_path / "codes"),
+    ):
+        assert (codes.class_names, codes.labels.tolist()) == (("-1", "1"), [0, 0, 1, 0])
+    assert hl.fingerprint(network, data, batch_size=2).labels.tolist() == [0, 0, 1, 0]

@@ -16,13 +16,14 @@ def same(a, b):
     assert np.array_equal(a.packed, b.packed)
     assert all(x.same_as(y) and x.soft == y.soft for x, y in zip(a.layers, b.layers, strict=True))
     assert a.provenance == b.provenance
+    assert a.class_names == b.class_names
     assert np.array_equal(a.ids, b.ids)
     assert (a.labels is None) == (b.labels is None)
     if a.labels is not None:
         assert np.array_equal(a.labels, b.labels)
 
 
-@pytest.mark.parametrize("change", ["as it is", "sampled", "unlabelled", "named ids", "no rows"])
+@pytest.mark.parametrize("change", ["as it is", "sampled", "unlabelled", "named ids", "no rows", "class names"])
 def test_round_trip(tmp_path, change):
     codes, _ = two_layers()
     if change == "sampled":
@@ -35,6 +36,8 @@ def test_round_trip(tmp_path, change):
         )
     elif change == "no rows":
         codes = codes[:0]
+    elif change == "class names":
+        codes = replace(codes, class_names=tuple(f"[class] {i}" for i in range(30)))
     codes.save(tmp_path / "codes")
     loaded = Codes.load(tmp_path / "codes")
     same(loaded, codes)
@@ -56,6 +59,13 @@ def test_export_is_read_by_others(tmp_path):
     assert b"".join(packed["code:layer0"]) == np.ascontiguousarray(codes.layer("layer0").packed).tobytes()
     loose = pd.read_parquet(codes.export(tmp_path / "loose.parquet", packed=False))
     assert np.array_equal(np.stack(loose["code:layer1"]), bits[:, 70:])
+
+
+def test_export_has_the_names_of_classes_and_nothing_where_a_row_has_no_label(tmp_path):
+    codes = Codes.from_bits([[0, 1], [1, 1], [1, 0]], ["dog", None, "cat"])
+    rows = pd.read_parquet(codes.export(tmp_path / "codes.parquet"))
+    assert rows["class_name"].fillna("").tolist() == ["dog", "", "cat"]
+    assert rows["label"].isna().tolist() == [False, True, False]
 
 
 def spoil(folder, how):

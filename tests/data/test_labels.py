@@ -3,9 +3,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from hashlens.data.arrays import from_arrays
-from hashlens.data.labels import class_labels, require_same_classes, unseen_classes
+from hashlens.data.labels import class_labels, one_numbering, unseen_classes
+from hashlens.data.numbering import with_one_numbering
+from hashlens.data.sources import load_data
 from hashlens.errors import DataError
 
 
@@ -39,9 +42,8 @@ def test_names_are_numbered_in_sorted_order_and_come_back(words):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ([0, -1], "x: the label of row 1 is -1;"),
+        ([0, -2], "x: the label of row 1 is -2;"),
         ([0.0, 1.0, 0.5], "the label of row 2 is 0.5;"),
-        ([0.0, float("nan")], "the label of row 1 is nan;"),
         ([0.0, float("inf")], "the label of row 1 is inf;"),
         ([[0, 1], [1, 0]], r"labels have shape \(2, 2\);"),
         (3, r"labels have shape \(\);"),
@@ -49,7 +51,7 @@ def test_names_are_numbered_in_sorted_order_and_come_back(words):
         ([0.0, 1e300], "the label of row 1 is 1e"),
         ([[1], [2, 3]], "lists of different lengths;"),
         ([1j], "labels have dtype complex128;"),
-        (np.array(["a", None], object), "labels have dtype object;"),
+        (np.array(["a", 1], object), "labels are names and numbers mixed;"),
     ],
 )
 def test_what_is_no_class_is_refused_and_says_where(wrong, message):
@@ -57,28 +59,86 @@ def test_what_is_no_class_is_refused_and_says_where(wrong, message):
         class_labels(wrong, "x")
 
 
-def difference(train, test):
-    """What is said to be apart in the classes of two sets of labels; None where they are taken for the same."""
-    try:
-        require_same_classes(*(from_arrays(np.zeros((len(labels), 2)), labels) for labels in (train, test)))
-    except DataError as error:
-        return str(error).split("same classes: ")[1].split(";")[0]
-    return None
+@pytest.mark.parametrize(
+    ("given_labels", "labels", "names"),
+    [
+        ([0, -1, 2], [0, -1, 2], None),
+        ([0.0, float("nan"), 2.0], [0, -1, 2], None),
+        (np.array([0, None, 2], object), [0, -1, 2], None),
+        ([None, "dog", "cat", float("nan")], [-1, 1, 0, -1], ("cat", "dog")),
+        ([-1, -1], [-1, -1], None),
+        ([-1, 1, 1], [0, 1, 1], ("-1", "1")),
+        ([-1.0, 1.0], [0, 1], ("-1", "1")),
+    ],
+)
+def test_no_label_is_one_number_and_a_class_only_beside_one_alone(given_labels, labels, names):
+    found, named = class_labels(given_labels, "x")
+    assert (found.tolist(), named) == (labels, names)
+
+
+def test_a_batch_does_not_say_that_minus_one_is_a_class():
+    assert class_labels([-1, 1], "x", whole=False)[0].tolist() == [-1, 1]
+    loader = load_data(DataLoader(TensorDataset(torch.zeros(4, 2), torch.tensor([-1, 1, -1, 2])), 2))
+    assert loader.load().labels.tolist() == [-1, 1, -1, 2]
+    loader = load_data(DataLoader(TensorDataset(torch.zeros(4, 2), torch.tensor([-1, 1, -1, 1])), 2))
+    assert (loader.load().labels.tolist(), loader.load().class_names) == ([0, 1, 0, 1], ("-1", "1"))
+
+
+def test_that_minus_one_is_a_class_is_said(caplog):
+    class_labels([-1, 1, 1], "x")
+    assert "x: the labels are -1 and 1 only, so -1 is taken for a class" in caplog.text
+
+
+def numbered(train, test):
+    examples = (from_arrays(np.zeros((len(labels), 2)), labels) for labels in (train, test))
+    return with_one_numbering(*examples)
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "apart"),
+    ("train", "test", "numbers", "names"),
     [
-        (["a", "b", "c"], ["b", "c"], "class 0 is 'a' in one and 'b' in the other"),
-        (["a", "b"], ["a", "b", "c"], "class 2 is 'no class' in one and 'c' in the other"),
-        (["a", "b"], ["b", "a", "a"], None),
-        ([0, 1], ["a", "b"], None),
-        ([0, 1], [0, 2], None),
+        (["a", "b", "c"], ["c", "b"], [2, 1], ("a", "b", "c")),
+        (["b", "c"], ["a", "b", "c"], [2, 0, 1], ("b", "c", "a")),
+        (["a", "b"], ["b", "a", "a"], [1, 0, 0], ("a", "b")),
+        (["a", "b", "c"], ["c", None], [2, -1], ("a", "b", "c")),
+        ([0, 1], [0, 2], [0, 2], None),
     ],
 )
-def test_classes_are_the_same_unless_a_number_has_two_names(train, test, apart):
-    assert difference(train, test) == apart
-    assert (difference(test, train) is None) == (apart is None)
+def test_numbers_are_those_of_train_by_name(train, test, numbers, names):
+    ours, theirs = numbered(train, test)
+    assert theirs.labels.tolist() == numbers
+    assert ours.class_names == theirs.class_names == names
+    if names:
+        assert [names[label] for label in ours.labels] == train
+
+
+def test_numbers_beside_names_are_compared_by_number_where_they_fit_and_it_is_said(caplog):
+    ours, theirs = numbered(["a", "b"], [1, 0])
+    assert (ours.class_names, theirs.labels.tolist()) == (("a", "b"), [1, 0])
+    assert "have no class names: they are compared by number" in caplog.text
+    with pytest.raises(DataError, match="labels without class names, as 2, and arrays has 2 named classes"):
+        numbered(["a", "b"], [1, 2])
+
+
+def test_two_classes_of_one_name_are_refused_where_names_differ():
+    parts = [(np.array([0, 1]), ("crane", "crane")), (np.array([0]), ("crane",))]
+    with pytest.raises(DataError, match="x: two classes are called 'crane'"):
+        one_numbering(parts, ["x", "y"])
+    assert one_numbering([parts[0], parts[0]], ["x", "y"])[1] == ("crane", "crane")
+
+
+def test_streamed_labels_are_renumbered_as_they_come(tmp_path):
+    class Pets(TensorDataset):
+        def __init__(self, labels, classes):
+            super().__init__(torch.zeros(len(labels), 2), torch.tensor(labels))
+            self.classes = classes
+
+    train = load_data(Pets([0, 1, 2], ["ant", "cat", "dog"]))
+    test = load_data(Subset(Pets([1, 0, -1], ["cat", "dog"]), [0, 1, 2]))
+    ours, theirs = with_one_numbering(train, test.narrow(0, 3))
+    assert [batch.labels.tolist() for batch in theirs.narrow(1, 3).batches(2)] == [[1, -1]]
+    assert theirs.load().labels.tolist() == [2, 1, -1]
+    assert theirs.load().class_names == ours.load().class_names == ("ant", "cat", "dog")
 
 
 @given(st.lists(st.integers(0, 30), max_size=60), st.lists(st.integers(0, 30), max_size=60))

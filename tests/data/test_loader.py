@@ -186,7 +186,7 @@ class Broken(Dataset):
         (TensorDataset(INPUTS[:0], LABELS[:0]), "TensorDataset: the data set has no examples"),
         (Stream(), "Stream: the data set has no length"),
         (TensorDataset(INPUTS, INPUTS[:, 0] / 3), "TensorDataset, rows 0 to 3: the label of row 1 is 0.66"),
-        (TensorDataset(INPUTS, LABELS - 1), "the label of row 0 is -1"),
+        (TensorDataset(INPUTS, LABELS - 2), "the label of row 0 is -2"),
         (
             DataLoader([(INPUTS[0], "ant")] * 3),
             "rows 0 to 0: labels are names, as 'ant'; number the classes in the data",

@@ -101,8 +101,7 @@ def names(**columns):
             "column 'image' holds string; expected encoded images",
         ),
         (lambda w, d, x: w(d / "train.parquet", [None]), "", "row 0 has no image bytes"),
-        (lambda w, d, x: w(d / "train.parquet", x[:2], [0, None]), "", "the label of row 1 is missing"),
-        (lambda w, d, x: w(d / "train.parquet", x[:2], [0, -1]), "", "the label of row 1 is -1"),
+        (lambda w, d, x: w(d / "train.parquet", x[:2], [0, -2]), "", "the label of row 1 is -2"),
         (lambda w, d, x: w(d / "train.parquet", x[:2], [[0, 1], [1, 0]]), "", "labels have shape .2, 2."),
         (
             lambda w, d, x: w(d / "train.parquet", x[:2], [0, 2], class_names=["a", "b"]),
@@ -196,3 +195,10 @@ def test_memory_is_that_of_a_few_batches(shared_data):
     assert rows == 48_000
     # The pixels are 38 MB as bytes and 150 MB as floats; the encoded images are 11 MB.
     assert peak - before < 30e6
+
+
+def test_a_row_may_have_no_label(tmp_path, images, write_parquet):
+    write_parquet(tmp_path / "train.parquet", images[:3], [1, None, 0], class_names=["a", "b"])
+    examples = load_data(f"parquet:{tmp_path}")
+    assert examples.labels.tolist() == [1, -1, 0]
+    assert examples.class_names == ("a", "b")

@@ -55,7 +55,7 @@ def test_every_scheme_is_in_the_documentation_of_load_data():
         (torch.eye(3).to_sparse(), "inputs are a sparse tensor; make them dense with .to_dense"),
         (np.array(["a", "b"]), "inputs of dtype <U1 are not numbers"),
         ((np.eye(3), [0, 1]), "labels must have one entry for each of the 3 inputs"),
-        ((np.eye(3), [0, 1, -1]), "the label of row 2 is -1"),
+        ((np.eye(3), [0, 1, -2]), "the label of row 2 is -2"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_the_way_out(source, message):

@@ -321,3 +321,14 @@ def test_queries_may_have_more_layers_than_the_index():
     assert index.search(CODES, 1).distances.max() == 0
     with pytest.raises(CodesError, match="cannot be mixed"):
         index.search(some_codes(4, widths=(70,))[0], 1)
+
+
+def test_rows_that_are_added_are_numbered_by_name(tmp_path):
+    bits = np.eye(3, dtype=np.int64)
+    index = Index(Codes.from_bits(bits, ["ant", "bee", "cat"]))
+    index.add(Codes.from_bits(bits, ["bee", "cat", None], ids=[3, 4, 5]))
+    index.add(Codes.from_bits(bits, ["dog", "ant", "ant"], ids=[6, 7, 8]))
+    index.save(tmp_path / "index")
+    for one in (index, Index.load(tmp_path / "index")):
+        assert one.class_names == ("ant", "bee", "cat", "dog")
+        assert one.labels.tolist() == [0, 1, 2, 1, 2, -1, 3, 0, 0]

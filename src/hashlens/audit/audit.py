@@ -24,7 +24,8 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.provenance import Provenance
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
-from hashlens.data.labels import require_same_classes, unseen_classes
+from hashlens.data.labels import unseen_classes
+from hashlens.data.numbering import with_one_numbering
 from hashlens.data.sources import load_data
 from hashlens.data.views import view_names
 from hashlens.errors import AuditError
@@ -242,8 +243,7 @@ def audit(
     Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
     NeurIPS.
     """
-    data = Split(load_data(train), load_data(test))
-    require_same_classes(data.train, data.test)
+    data = Split(*with_one_numbering(load_data(train), load_data(test)))
     names = view_names(views)
     reading = Reading(
         layers,

@@ -1,5 +1,6 @@
-"""Codes: n rows of packed bits, the layers they come from, labels, ids and provenance."""
+"""Codes: n rows of packed bits, the layers they come from, labels and class names, ids and provenance."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -10,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_each_layer, sample_positions, widen
+from hashlens.codes.numbering import numbered_alike
 from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
 from hashlens.codes.provenance import Provenance, left_out_gates
 from hashlens.data.input_digests import DIGEST_BYTES, Digests
-from hashlens.errors import CodesError, nearest
+from hashlens.data.labels import ClassNames, class_labels
+from hashlens.errors import CodesError, DataError, nearest
 
 CHUNK_BYTES = 1 << 26
+
+_log = logging.getLogger("hashlens")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,7 @@ class Codes:
     layers : tuple of Layer
         In the order of execution.
     labels : numpy.ndarray or None
-        int64 ``(n,)``.
+        int64 ``(n,)``, -1 for a row without a label.
     ids : numpy.ndarray
         int64 or str ``(n,)``.
     provenance : Provenance
@@ -41,6 +46,8 @@ class Codes:
     input_digests : numpy.ndarray or None
         uint8 ``(n, 16)``: xxh3-128 of each input as the network received it, so that equal inputs are found whatever
         the network (:func:`hashlens.data.input_digests.input_digests`). None where they are not known.
+    class_names : tuple of str, or None
+        Name of class 0, 1, ...: labels of codes that have names are compared by name.
     """
 
     packed: Packed
@@ -50,6 +57,7 @@ class Codes:
     provenance: Provenance = field(default_factory=Provenance)
     values: npt.NDArray[np.float32] | None = None
     input_digests: Digests | None = None
+    class_names: ClassNames = None
 
     def __post_init__(self) -> None:
         if len(self.ids) == 0:
@@ -69,12 +77,21 @@ class Codes:
         for what, got in rows:
             if got is not None and len(got) != len(self.packed):
                 raise CodesError(f"{what} must have one entry for each of the {len(self.packed)} rows, got {len(got)}")
+        names, labels = self.class_names, self.labels
+        if names is not None and labels is not None and len(labels) and labels.max() >= len(names):
+            raise CodesError(f"a label is {labels.max()}, and there are {len(names)} class names: give a name to each")
 
     @classmethod
     def from_bits(
-        cls, bits: npt.ArrayLike, labels: npt.ArrayLike | None = None, ids: npt.ArrayLike | None = None
+        cls,
+        bits: npt.ArrayLike,
+        labels: npt.ArrayLike | None = None,
+        ids: npt.ArrayLike | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> "Codes":
         """Make codes from a 0/1 matrix ``(n, d)``, as one layer named ``code``.
+
+        Labels are class numbers, -1, None or NaN where a row has none, or class names.
 
         >>> Codes.from_bits([[0, 1, 1], [1, 0, 0]]).code_bits
         3
@@ -82,11 +99,19 @@ class Codes:
         matrix = np.asarray(bits)
         if matrix.ndim != 2 or not np.isin(matrix, (0, 1)).all():
             raise CodesError(f"bits must be a matrix (n, d) of 0 and 1, received {matrix.dtype} {matrix.shape}")
+        numbers, names = None, None if class_names is None else tuple(class_names)
+        if labels is not None:
+            try:
+                numbers, read = class_labels(labels, "bits", whole=names is None)
+            except DataError as error:
+                raise CodesError(str(error)) from error
+            names = read or names
         return cls(
             pack_bits(matrix.astype(np.bool_)),
             (Layer("code", "bits", (matrix.shape[1],), bits=matrix.shape[1]),),
-            labels=None if labels is None else np.asarray(labels, dtype=np.int64),
+            labels=numbers,
             ids=np.arange(len(matrix)) if ids is None else np.asarray(ids),
+            class_names=names,
         )
 
     def __len__(self) -> int:
@@ -247,8 +272,8 @@ class Codes:
         path : str or Path
             The file.
         packed : bool
-            True: columns ``id``, ``label``, and one binary column a layer, of the packed bytes. False: in place of the
-            bytes, lists of 0 and 1.
+            True: columns ``id``, ``label``, ``class_name`` where classes have names, and one binary column a layer, of
+            the packed bytes. False: in place of the bytes, lists of 0 and 1.
         """
         from hashlens.codes.store import export_codes
 
@@ -293,16 +318,19 @@ def aligned(codes: Sequence[Codes]) -> list[Codes]:
 
 
 def concatenate(codes: Sequence[Codes]) -> Codes:
-    """Return the rows of several codes, in order.
+    """Return the rows of several codes, in order, with the class numbers of the first.
 
     Raises
     ------
     CodesError
-        If there are none, or they are not the same bits of the same network.
+        If there are none, they are not the same bits of the same network, or the labels of some have names and those of
+        others are numbers that do not fit these.
     """
     if not codes:
         raise CodesError("nothing to concatenate: the list of codes is empty")
-    codes = aligned(codes)
+    codes, note = numbered_alike(aligned(codes))
+    if note:
+        _log.warning("%s", note)
     first = codes[0]
     labelled = [part.labels for part in codes if part.labels is not None]
     valued = [part.values for part in codes if part.values is not None]

@@ -17,8 +17,9 @@ from hashlens.codes.layers import BitChoice, Layer, widen
 from hashlens.codes.packing import Packed
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reader, Reading
 from hashlens.codes.store import CodesWriter
-from hashlens.data.examples import Batch
+from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests
+from hashlens.data.labels import ClassNames, Labels, fitting_names, settled
 from hashlens.errors import CodesError
 
 _log = logging.getLogger("hashlens")
@@ -95,7 +96,7 @@ def encode(
     Returns
     -------
     Codes
-        uint8 rows of packed bits with layers, labels, ids, provenance, and a digest of each input.
+        uint8 rows of packed bits with layers, labels and class names, ids, provenance, and a digest of each input.
 
     Raises
     ------
@@ -157,15 +158,24 @@ class CodeRows:
             provenance = replace(provenance, sampled_from=sum(layer.bits for layer in reader.capture.layers))
         rows = [widen(part, own, layers) if reader.capture.layout.varying else part for part, own in self.packed]
         self.packed.clear()
+        labels, class_names = gathered_labels(self.labels, reader.examples)
         return Codes(
             np.concatenate(rows),
             layers,
-            labels=np.concatenate(self.labels) if self.labels else None,
+            labels=labels,
             ids=np.concatenate(self.ids),
             provenance=provenance,
             values=np.concatenate(self.values) if self.values else None,
             input_digests=np.concatenate(self.digests) if len(self.digests) == len(rows) else None,
+            class_names=class_names,
         )
+
+
+def gathered_labels(parts: Sequence[Labels], examples: Examples) -> tuple[Labels | None, ClassNames]:
+    """Return the labels of all batches of some examples, and the names of their classes."""
+    labels = np.concatenate(parts) if parts else None
+    names = fitting_names(labels, examples.class_names)
+    return (None, names) if labels is None else settled(labels, names, examples.name)
 
 
 def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Reading, overwrite: bool) -> Codes:
@@ -176,7 +186,9 @@ def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Read
             if reader.capture.layout.varying:
                 raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
         warn_unsteady(reader)
-        writer.finish(reader.capture.layers, reader.provenance())
+        known, class_names = gathered_labels(writer.labels, reader.examples)
+        writer.labels = [] if known is None else [known]
+        writer.finish(reader.capture.layers, reader.provenance(), class_names)
     return Codes.load(out, verify=False)
 
 
@@ -240,7 +252,7 @@ def fingerprint(
     return Fingerprints(
         np.concatenate(rows.hashes),
         sum(layer.bits for layer in reader.capture.layers),
-        np.concatenate(labels) if labels else None,
+        gathered_labels(labels, reader.examples)[0],
         np.concatenate(ids),
         reader.provenance(),
         rows.method,

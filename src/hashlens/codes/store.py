@@ -2,7 +2,7 @@
 
 ::
 
-    manifest.json     schema version, layers, provenance, size and xxh3-128 of every other file
+    manifest.json     schema version, layers, provenance, class names, size and xxh3-128 of every other file
     bits.npy          uint8 (n, row_bytes): one memory map, which FAISS searches without a copy
     rows.parquet      id, label, fingerprint (16 bytes); input_digest (16 bytes) where inputs are known
     positions.npy     int64, the bits kept of each sampled layer, one layer after the other (sampled codes only)
@@ -26,6 +26,7 @@ from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
 from hashlens.data.input_digests import DIGEST_BYTES, Digests
+from hashlens.data.labels import NO_LABEL, ClassNames, has_label
 from hashlens.errors import CodesError
 from hashlens.files import output_path, written_whole
 from hashlens.manifest import FolderKind
@@ -90,7 +91,7 @@ class CodesWriter:
         CODES_FOLDER.spare_other_things(output_path(path))
         self._whole = written_whole(path, overwrite=overwrite)
         self.path = Path(path)
-        self._labels: list[npt.NDArray[np.int64]] = []
+        self.labels: list[npt.NDArray[np.int64]] = []
         self._ids: list[npt.NDArray[Any]] = []
         self._fingerprints: list[npt.NDArray[np.uint64]] = []
         self._digests: list[Digests] = []
@@ -127,7 +128,7 @@ class CodesWriter:
         self._fingerprints.append(hash_rows(packed))
         self._ids.append(ids)
         if labels is not None:
-            self._labels.append(labels)
+            self.labels.append(labels)
         if digests is not None:
             self._digests.append(digests)
         if values is not None:
@@ -135,19 +136,21 @@ class CodesWriter:
                 self._values = GrowingArray(self._folder / "values.npy")
             self._values.append(values)
 
-    def finish(self, layers: tuple[Layer, ...], provenance: Provenance) -> None:
+    def finish(self, layers: tuple[Layer, ...], provenance: Provenance, class_names: ClassNames = None) -> None:
         """Write rows, positions and manifest, the last of them last."""
         self._bits.close()
         if self._values is not None:
             self._values.close()
         ids = np.concatenate(self._ids)
-        labels = np.concatenate(self._labels) if self._labels else None
+        labels = np.concatenate(self.labels) if self.labels else None
         digests = np.concatenate(self._digests) if len(self._digests) == len(self._ids) else None
         _write_rows(self._folder / "rows.parquet", ids, labels, np.concatenate(self._fingerprints), digests)
         sampled = [layer.positions for layer in layers if layer.positions is not None]
         if sampled:
             np.save(self._folder / "positions.npy", np.concatenate(sampled))
-        body = {"rows": self._bits.rows, "layers": [_layer_record(layer) for layer in layers]}
+        body: dict[str, Any] = {"rows": self._bits.rows, "layers": [_layer_record(layer) for layer in layers]}
+        if class_names is not None:
+            body["class_names"] = list(class_names)
         CODES_FOLDER.write(self._folder, {**body, "provenance": asdict(provenance)})
 
 
@@ -187,7 +190,7 @@ def save_codes(codes: Codes, path: str | Path, overwrite: bool = False) -> Path:
         for start in range(0, max(1, len(codes)), step):
             part = codes[start : start + step]
             writer.append(part.packed, part.labels, part.ids, part.values, part.input_digests)
-        writer.finish(codes.layers, codes.provenance)
+        writer.finish(codes.layers, codes.provenance, codes.class_names)
     return Path(path)
 
 
@@ -233,7 +236,17 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
         provenance=Provenance.from_record(manifest["provenance"]),
         values=values,
         input_digests=digests,
+        class_names=_class_names(manifest),
     )
+
+
+def _class_names(manifest: dict[str, Any]) -> ClassNames:
+    names = manifest.get("class_names")  # absent from folders written before codes had any
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names is no list of names")
+    return tuple(names)
 
 
 def _digests(column: Any) -> Digests:
@@ -254,14 +267,29 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True) -> Path:
         for layer in codes.layers
     ]
     id_type = pa.array(codes.ids[:0]).type
-    schema = pa.schema([("id", id_type), ("label", pa.int64()), *zip(names, types, strict=True)])
+    named = [] if codes.class_names is None else [("class_name", pa.string())]
+    schema = pa.schema([("id", id_type), ("label", pa.int64()), *named, *zip(names, types, strict=True)])
     with written_whole(path) as beside, pq.ParquetWriter(beside, schema) as writer:
         for rows in codes.chunks():
             part = codes[rows]
             columns = [_export_column(part.layer(layer.name), packed) for layer in codes.layers]
-            labels = pa.nulls(len(part), pa.int64()) if part.labels is None else pa.array(part.labels)
-            writer.write_table(pa.Table.from_arrays([pa.array(part.ids), labels, *columns], schema=schema))
+            writer.write_table(
+                pa.Table.from_arrays([pa.array(part.ids), *_export_labels(part), *columns], schema=schema)
+            )
     return Path(path)
+
+
+def _export_labels(codes: Codes) -> list[Any]:
+    """Return the column of labels, null where a row has none, and that of class names where there are some."""
+    import pyarrow as pa
+
+    known = np.zeros(len(codes), np.bool_) if codes.labels is None else has_label(codes.labels, codes.class_names)
+    numbers = np.full(len(codes), NO_LABEL) if codes.labels is None else np.asarray(codes.labels)
+    labels = pa.array(numbers, pa.int64(), mask=~known)
+    if codes.class_names is None:
+        return [labels]
+    names = [codes.class_names[at] if there else None for at, there in zip(numbers, known, strict=True)]
+    return [labels, pa.array(names, pa.string())]
 
 
 def _export_column(codes: Codes, packed: bool) -> Any:

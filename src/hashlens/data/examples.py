@@ -1,5 +1,6 @@
 """Examples: what every source of data becomes, whole in memory or streamed batch by batch."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from hashlens.data.digest import ExamplesDigest
+from hashlens.data.labels import ClassNames, Labels, renumbered
 from hashlens.errors import DataError
 
 Rows = slice | Sequence[int] | npt.NDArray[np.int64]
@@ -48,7 +50,8 @@ class Examples(ABC):
     name : str
         The string that names the source, for provenance.
     labels : numpy.ndarray or None
-        int64 ``(n,)``; None when there are none or when they come with the batches only.
+        int64 ``(n,)``, -1 for an example without a label; None when there are none or when they come with the batches
+        only.
     ids : numpy.ndarray
         int64 or str ``(n,)``: the row in the source, or the file.
     class_names : tuple of str, or None
@@ -85,6 +88,18 @@ class Examples(ABC):
     @abstractmethod
     def _narrow(self, start: int, stop: int) -> Self:
         """Return examples ``0 <= start < stop <= n``."""
+
+    def numbered(self, places: Labels, class_names: ClassNames) -> Self:
+        """Return the same examples with class i called ``class_names[places[i]]``, and numbered ``places[i]``."""
+        other = copy.copy(self)
+        # Some are frozen, and some take their digest along, which labels are part of.
+        for name, value in (
+            ("labels", None if self.labels is None else renumbered(self.labels, places)),
+            ("class_names", class_names),
+            ("_digest", None),
+        ):
+            object.__setattr__(other, name, value)
+        return other
 
     @abstractmethod
     def batches(self, batch_size: int) -> Iterator[Batch]:

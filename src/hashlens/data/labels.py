@@ -1,43 +1,71 @@
-"""Class labels from whatever they are kept in."""
+"""Class labels: what is one, what is none, and one numbering for labels of several sources."""
 
+import logging
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.data.examples import Examples
-from hashlens.errors import DataError
+from hashlens.errors import DataError, HashlensError
 
 Labels = npt.NDArray[np.int64]
+ClassNames = tuple[str, ...] | None
+
+NO_LABEL = -1
+"""What stands in the place of a label that is not known. None and NaN are read as this."""
+SIGNS = (-1, 1)
+"""The one case in which -1 is a class: labels without names that are -1 and 1 and nothing else."""
+
 _TOO_LARGE = 2**63
-_WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example"
+_WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example; -1, None and NaN mean no label"
+_log = logging.getLogger("hashlens")
 
 
-def class_labels(given: Any, name: str) -> tuple[Labels, tuple[str, ...] | None]:
+def class_labels(given: Any, name: str, *, whole: bool = True) -> tuple[Labels, ClassNames]:
     """Return labels as class numbers, with the names of the classes where labels are strings.
 
     Parameters
     ----------
     given : tensor, array or sequence
         ``(n,)`` or ``(n, 1)``: integers, booleans, floats without a fraction, or strings, which are numbered in sorted
-        order.
+        order. -1, None and NaN mean that an example has no label.
     name : str
         The source, for the message.
+    whole : bool
+        Whether these are all labels of the source. Where they are -1 and 1 only, they are two classes.
 
     Returns
     -------
     labels : numpy.ndarray
-        int64 ``(n,)``.
+        int64 ``(n,)``, -1 where there is no label.
     class_names : tuple of str, or None
 
     Raises
     ------
     DataError
-        When they are anything else, or negative.
+        When they are anything else, or below -1.
     """
+    values = _numbers_or_names(given, name)
+    if values.dtype.kind == "U":
+        return _numbered(values)
+    if values.dtype.kind == "b":
+        return values.astype(np.int64), None
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}")
+    with np.errstate(invalid="ignore"):  # infinity has no remainder, which is what we want to hear
+        missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), np.bool_)
+        fractions = values % 1 != 0 if values.dtype.kind == "f" else False
+        wrong = np.flatnonzero(~missing & ((values < NO_LABEL) | (values >= _TOO_LARGE) | fractions))
+    if len(wrong):
+        raise DataError(f"{name}: the label of row {wrong[0]} is {values[wrong[0]]}; {_WAY_OUT}")
+    labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
+    return settled(labels, None, name) if whole else (labels, None)
+
+
+def _numbers_or_names(given: Any, name: str) -> npt.NDArray[Any]:
+    """Return labels as an array of numbers, or of strings in which ``""`` stands for a label that is missing."""
     try:
         values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
     except ValueError as error:
@@ -46,34 +74,157 @@ def class_labels(given: Any, name: str) -> tuple[Labels, tuple[str, ...] | None]
         values = values[:, 0]
     if values.ndim != 1:
         raise DataError(f"{name}: labels have shape {values.shape}; {_WAY_OUT}")
-    if values.dtype.kind in "OUT" and all(isinstance(value, str) for value in values):
-        class_names, codes = np.unique(values.astype(str), return_inverse=True)
-        return codes.astype(np.int64), tuple(class_names.tolist())
-    if values.dtype.kind == "b":
-        return values.astype(np.int64), None
-    if values.dtype.kind not in "iuf":
-        raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}")
-    with np.errstate(invalid="ignore"):  # infinity has no remainder, which is what we want to hear
-        fractions = values % 1 != 0 if values.dtype.kind == "f" else False
-        wrong = np.flatnonzero((values < 0) | (values >= _TOO_LARGE) | fractions)
-    if len(wrong):
-        raise DataError(f"{name}: the label of row {wrong[0]} is {values[wrong[0]]}; {_WAY_OUT}")
-    return values.astype(np.int64), None
+    if values.dtype.kind not in "OUT":
+        return values
+    kept = [None if is_missing(value) else value for value in values.tolist()]
+    if any(isinstance(value, str) for value in kept):
+        if not all(value is None or isinstance(value, str) for value in kept):
+            raise DataError(f"{name}: labels are names and numbers mixed; {_WAY_OUT}")
+        return np.array(["" if value is None else value for value in kept], dtype=np.str_)
+    try:
+        return np.array([NO_LABEL if value is None else value for value in kept])
+    except ValueError as error:
+        raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}") from error
 
 
-def require_same_classes(train: Examples, test: Examples) -> None:
-    """Raise DataError if a class number means one name on train and another on test.
+def is_missing(value: Any) -> bool:
+    """Return whether a label is None, NaN, or what pandas writes for them."""
+    return (
+        value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    )
 
-    Names are numbered source by source, so a class that is missing from one shifts all that follow.
+
+def _numbered(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:
+    known = values != ""
+    labels = np.full(len(values), NO_LABEL, np.int64)
+    class_names, labels[known] = np.unique(values[known], return_inverse=True)
+    return labels, tuple(class_names.tolist())
+
+
+def has_label(labels: Labels, class_names: Sequence[str] | None = None) -> npt.NDArray[np.bool_]:
+    """Return which labels are known, bool ``(n,)``: the one definition of "no label".
+
+    A label is known unless it is -1. Where labels have no names and are -1 and 1 and nothing else, -1 is a class.
+
+    >>> has_label(np.array([0, -1, 1])).tolist(), has_label(np.array([1, -1, 1])).tolist()
+    ([True, False, True], [True, True, True])
     """
-    ours, theirs = train.class_names, test.class_names
-    if ours is None or theirs is None or ours == theirs:
-        return
-    pairs = enumerate(zip_longest(ours, theirs, fillvalue="no class"))
-    number, here, there = next((i, a, b) for i, (a, b) in pairs if a != b)
-    raise DataError(
-        f"{train.name} and {test.name} do not have the same classes: class {number} is {here!r} in one and {there!r} "
-        "in the other; give labels as numbers, or both the same classes (an empty sub-folder of images counts)"
+    return np.ones(len(labels), np.bool_) if are_signs(labels, class_names) else np.asarray(labels != NO_LABEL)
+
+
+def are_signs(labels: Labels, class_names: Sequence[str] | None = None) -> bool:
+    """Return whether labels are the two classes -1 and 1."""
+    if class_names is not None or len(labels) == 0 or labels.min() != SIGNS[0] or labels.max() != SIGNS[1]:
+        return False
+    return bool(np.isin(labels, SIGNS).all())
+
+
+def settled(labels: Labels, class_names: ClassNames, name: str) -> tuple[Labels, ClassNames]:
+    """Return all labels of a source, numbered from 0 where they are the two classes -1 and 1, which are then named."""
+    if not are_signs(labels, class_names):
+        return labels, class_names
+    _log.warning("%s: the labels are -1 and 1 only, so -1 is taken for a class and not for no label", name)
+    return (labels > 0).astype(np.int64), tuple(map(str, SIGNS))
+
+
+def fitting_names(labels: Labels | None, class_names: ClassNames) -> ClassNames:
+    """Return class names that a data set carries, None where a label goes beyond them: they mean something else."""
+    beyond = class_names is not None and labels is not None and len(labels) > 0 and labels.max() >= len(class_names)
+    return None if beyond else class_names
+
+
+def one_numbering(
+    parts: Sequence[tuple[Labels | None, ClassNames]], sources: Sequence[str], error: type[HashlensError] = DataError
+) -> tuple[list[Labels | None], ClassNames, str]:
+    """Return the labels of several sources in one numbering: a number means one class name in all of them.
+
+    The numbering is that of the first source that has names; classes that it lacks follow. So numbers that a network
+    learnt from the first stay what they are.
+
+    Parameters
+    ----------
+    parts : sequence of pairs
+        The labels of each source, int64 ``(n,)`` or None, and its class names or None.
+    sources : sequence of str
+        What each is called, for messages.
+    error : type
+        What is raised.
+
+    Returns
+    -------
+    labels : list of numpy.ndarray or None
+    class_names : tuple of str, or None
+    note : str
+        What to know of the comparison; empty where all sources have names, or none.
+
+    Raises
+    ------
+    HashlensError
+        When a source has numbers only, and one that the names do not reach; or when two classes of one name would have
+        to be told apart.
+    """
+    labels, names = [part[0] for part in parts], [part[1] for part in parts]
+    known = [each for each in names if each is not None]
+    if not known:
+        return labels, None, ""
+    note = _by_number(parts, sources, error)
+    if all(each == known[0] for each in known):
+        return labels, known[0], note
+    for source, each in zip(sources, names, strict=True):
+        if each is not None and len(set(each)) < len(each):
+            twice = next(one for at, one in enumerate(each) if one in each[:at])
+            raise error(
+                f"{source}: two classes are called {twice!r}, so that its classes cannot be compared by name with "
+                "others; give both sets of examples the same class names"
+            )
+    union = tuple(dict.fromkeys(one for each in known for one in each))
+    place = {one: at for at, one in enumerate(union)}
+    numbered = [
+        part if part is None or own is None else renumbered(part, np.array([place[one] for one in own], np.int64))
+        for part, own in zip(labels, names, strict=True)
+    ]
+    return numbered, union, note
+
+
+def renumbered(labels: Labels, places: Labels) -> Labels:
+    """Return labels with class i as ``places[i]``; what has no label has none after it.
+
+    Raises
+    ------
+    DataError
+        When a label is no class that has a place.
+    """
+    if len(labels) and labels.max() >= len(places):
+        raise DataError(f"a label is {labels.max()}, and there are names of {len(places)} classes: give a name to each")
+    numbered = labels.copy()
+    known = labels != NO_LABEL
+    numbered[known] = places[labels[known]]
+    return numbered
+
+
+def _by_number(
+    parts: Sequence[tuple[Labels | None, ClassNames]], sources: Sequence[str], error: type[HashlensError]
+) -> str:
+    """Return a note on the sources that have numbers where others have names; they must fit."""
+    named, names = next((source, part[1]) for source, part in zip(sources, parts, strict=True) if part[1] is not None)
+    assert names is not None
+    plain = [
+        (source, labels)
+        for source, (labels, own) in zip(sources, parts, strict=True)
+        if own is None and labels is not None and (labels != NO_LABEL).any()
+    ]
+    for source, labels in plain:
+        if labels.max() >= len(names) or labels.min() < NO_LABEL or are_signs(labels):
+            odd = int(labels.max() if labels.max() >= len(names) else labels.min())
+            raise error(
+                f"{source} has labels without class names, as {odd}, and {named} has {len(names)} named classes "
+                f"({names[0]!r}, ...): give both class names, or both numbers"
+            )
+    if not plain:
+        return ""
+    return (
+        f"the labels of {', '.join(source for source, _ in plain)} have no class names: they are compared by number "
+        f"with those of {named}, where 0 is {names[0]!r}"
     )
 
 
@@ -92,11 +243,11 @@ def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[st
     """
     if train is None or test is None:
         return None
-    unseen = ~np.isin(test, train)
+    unseen = ~np.isin(test, train) & has_label(test, names)
     if not unseen.any():
         return None
     known = names or ()
-    classes = [known[at] if at < len(known) else str(at) for at in np.unique(test[unseen]).tolist()]
+    classes = [known[at] if 0 <= at < len(known) else str(at) for at in np.unique(test[unseen]).tolist()]
     listed = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     return (
         f"{int(unseen.sum()):,} of {len(test):,} test examples are of classes that train has no example of ({listed}): "

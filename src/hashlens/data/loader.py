@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sized
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self, cast
 
@@ -18,7 +19,7 @@ from torch.utils.data import (
 )
 
 from hashlens.data.examples import Batch
-from hashlens.data.labels import class_labels
+from hashlens.data.labels import ClassNames, Labels, class_labels, renumbered
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
 from hashlens.errors import DataError, HashlensError
 
@@ -48,14 +49,22 @@ class DatasetExamples(StreamedExamples):
         self.name = type(dataset).__name__
         self.labels = None
         self.ids = np.arange(len(dataset))
-        self.class_names = None
+        self.class_names = names_of_classes(dataset)
         self._dataset = dataset
         self._given = loader
+        self._places: Labels | None = None
 
     def _narrow(self, start: int, stop: int) -> Self:
         narrowed = type(self)(Subset(self._dataset, range(start, stop)), self._given)
         narrowed.name, narrowed.ids = self.name, self.ids[start:stop]
+        narrowed.class_names, narrowed._places = self.class_names, self._places
         return narrowed
+
+    def numbered(self, places: Labels, class_names: ClassNames) -> Self:
+        """Return the same examples in another numbering of the classes."""
+        other = super().numbered(places, class_names)
+        other._places = places if self._places is None else places[self._places]
+        return other
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         loader: DataLoader[Any]
@@ -72,7 +81,12 @@ class DatasetExamples(StreamedExamples):
                 multiprocessing_context=self._given.multiprocessing_context,
                 prefetch_factor=self._given.prefetch_factor,
             )
-        yield from _batches(loader, self.ids, self.name)
+        for batch in _batches(loader, self.ids, self.name):
+            if self._places is None or batch.labels is None:
+                yield batch
+            else:
+                numbers = renumbered(batch.labels.numpy(), self._places)
+                yield replace(batch, labels=torch.from_numpy(numbers))
 
 
 class LoaderExamples(StreamedExamples):
@@ -110,6 +124,28 @@ class LoaderExamples(StreamedExamples):
         yield from _batches(self._loader, None, self.name)
 
 
+def names_of_classes(dataset: Any, label: str | None = None) -> ClassNames:
+    """Return the names of classes 0, 1, ... that a data set carries, None where it carries none.
+
+    Data sets of torchvision have them as ``classes``, those of Hugging Face in the ``features`` of their column of
+    labels, called `label`.
+    Nothing is taken where labels pass through a ``target_transform``, since numbers may mean something else after it.
+    """
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    if getattr(dataset, "target_transform", None) is not None:
+        return None
+    features = getattr(dataset, "features", None)
+    if isinstance(features, Mapping):
+        keys = LABEL_KEYS if label is None else (label,)
+        names = getattr(next((features[key] for key in keys if key in features), None), "names", None)
+    else:
+        names = getattr(dataset, "classes", None)
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)
+
+
 def from_loader(loader: DataLoader[Any]) -> StreamedExamples:
     """Return the examples of a loader: in the order of the data set where the sampler is an ordinary one.
 
@@ -144,7 +180,7 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
         stop = start + size
         if labels is not None:
             where = f"{name}, rows {start} to {stop - 1}"
-            codes, class_names = class_labels(labels, where)
+            codes, class_names = class_labels(labels, where, whole=False)
             # Each batch would number its own names.
             if class_names:
                 raise DataError(f"{where}: labels are names, as {class_names[0]!r}; number the classes in the data set")

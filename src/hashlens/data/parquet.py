@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hashlens.data.address import Address
 from hashlens.data.images import Encoded, ImageExamples, checked
-from hashlens.data.labels import class_labels
+from hashlens.data.labels import NO_LABEL, class_labels, is_missing
 from hashlens.data.reading import reading
 from hashlens.errors import DataError
 
@@ -201,10 +201,8 @@ def _read_labels(
 ) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...] | None]:
     values = read_columns(name, files, [column])[column]
     # The Hub's convention for test sets whose labels are kept back.
-    if all(value is None or value == -1 for value in values):
+    if all(is_missing(value) or value == NO_LABEL for value in values):
         return None, None
-    if None in values:
-        raise DataError(f"{name}: the label of row {values.index(None)} is missing, and others are not")
     labels, class_names = class_labels(values, name)
     class_names = class_names or _class_names(schema, column)
     if class_names and labels.max() >= len(class_names):

@@ -5,19 +5,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from hashlens.data.digest import ExamplesDigest
 from hashlens.data.examples import ArrayExamples, Batch, Examples
+from hashlens.data.labels import ClassNames, Labels, fitting_names, settled
 from hashlens.errors import DataError
 
 # For passes that no caller sized: small enough for memory, large enough to be quick.
 PASS_BATCH_SIZE = 256
 
 
-def _joined(labels: Sequence[torch.Tensor | None]) -> npt.NDArray[np.int64] | None:
+def _joined(labels: Sequence[torch.Tensor | None]) -> Labels | None:
     known = [part for part in labels if part is not None]
     return torch.cat(known).numpy() if known and len(known) == len(labels) else None
 
@@ -72,7 +71,14 @@ class StreamedExamples(Examples):
             count += len(inputs)
         if whole is None or count < len(whole):
             raise DataError(f"{self.name}: expected {len(self)} examples, the source gave {count}")
-        return ArrayExamples(whole, _joined(labels), self.ids, self.name, self.class_names, self.scale)
+        known, class_names = self._settled(labels)
+        return ArrayExamples(whole, known, self.ids, self.name, class_names, self.scale)
+
+    def _settled(self, parts: Sequence[torch.Tensor | None]) -> tuple[Labels | None, ClassNames]:
+        """Return the labels of all batches, and the class names if these fit them."""
+        labels = _joined(parts)
+        names = fitting_names(labels, self.class_names)
+        return (None, names) if labels is None else settled(labels, names, self.name)
 
     def _tensor(self, inputs: Any) -> torch.Tensor:
         if isinstance(inputs, torch.Tensor):

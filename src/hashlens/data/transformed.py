@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 
 from hashlens.data.examples import Batch, Examples
+from hashlens.data.labels import ClassNames, Labels
 from hashlens.data.streamed import StreamedExamples
 from hashlens.errors import DataError
 
@@ -52,6 +53,10 @@ class TransformedExamples(StreamedExamples):
 
     def _narrow(self, start: int, stop: int) -> Self:
         return type(self)(self._examples.narrow(start, stop), self._transform)
+
+    def numbered(self, places: Labels, class_names: ClassNames) -> Self:
+        """Return the same examples, transformed, in another numbering of the classes."""
+        return type(self)(self._examples.numbered(places, class_names), self._transform)
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         for batch in self._examples.batches(batch_size):

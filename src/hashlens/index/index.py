@@ -150,6 +150,11 @@ class Index:
         return self._rows.labels
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Name of class 0, 1, ..., where the codes had some; added codes are numbered by name."""
+        return self._rows.class_names
+
+    @property
     def provenance(self) -> Provenance:
         """The network and the data of the first codes."""
         return self._rows.parts[0].provenance

@@ -1,5 +1,6 @@
 """The rows that an index holds: packed codes in one or several parts, some of their layers, ids that never repeat."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,12 +13,16 @@ from hashlens.arguments import shortly
 from hashlens.codes.codes import Codes, concatenate, require_same_code
 from hashlens.codes.globs import selected
 from hashlens.codes.layers import Layer, lay_out
+from hashlens.codes.numbering import numbered_alike
 from hashlens.codes.packing import Packed, packed_bytes
 from hashlens.data.input_digests import Digests
+from hashlens.data.labels import ClassNames
 from hashlens.errors import IndexFault, nearest
 
 BLOCK_BYTES = 1 << 24
 Ids = npt.NDArray[Any]
+
+_log = logging.getLogger("hashlens")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,11 @@ class Rows:
         return np.concatenate(known) if len(known) == len(self.parts) else None
 
     @property
+    def class_names(self) -> ClassNames:
+        """Name of class 0, 1, ...: parts are numbered alike where rows are added."""
+        return self.parts[0].class_names
+
+    @property
     def layout(self) -> Codes:
         """No rows in the layout of these: what others are compared with."""
         none = np.zeros((0, self.row_bytes), np.uint8)
@@ -144,7 +154,9 @@ class Rows:
             )
         both = np.concatenate([self.ids, added]) if len(self) else added
         refuse_repeated(both, "the index and what is added")
-        *before, last = self.parts
+        (*before, last, codes), note = numbered_alike([*self.parts, codes], error=IndexFault)
+        if note:
+            _log.warning("%s", note)
         joined = [concatenate([last, codes])] if _small(last, codes) else [last, codes]
         return replace(self, parts=(*before, *joined), ids=both)
 

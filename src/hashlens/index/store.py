@@ -76,4 +76,4 @@ def _write_rows(rows: Rows, folder: Path) -> None:
                 ids[place],
                 digests=None if digests is None else digests[place],
             )
-        writer.finish(rows.layers, rows.parts[0].provenance)
+        writer.finish(rows.layers, rows.parts[0].provenance, rows.class_names)

@@ -13,6 +13,8 @@ from hashlens.codes.encode import encode
 from hashlens.codes.reader import Forward, Gates, Mask
 from hashlens.data.examples import Batch
 from hashlens.data.images import decode
+from hashlens.data.labels import class_labels, fitting_names
+from hashlens.data.loader import names_of_classes
 from hashlens.errors import CodesError, DataError
 from hashlens.integrations.probe import KeptExamples
 
@@ -62,7 +64,7 @@ class BatchEncoder:
         dataset : datasets.Dataset
             With the column; if another process made it, call the encoder with some rows first.
         labels : str, optional
-            Column of class numbers.
+            Column of class numbers, or of class names.
 
         Raises
         ------
@@ -74,8 +76,11 @@ class BatchEncoder:
         if any(len(row) != self.row_bytes for row in rows):
             raise CodesError(f"column {self.name!r} holds no codes of {self.row_bytes} bytes: encode it again")
         packed = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, self.row_bytes)
-        known = None if labels is None else np.asarray(dataset[labels][:], dtype=np.int64)
-        return Codes(packed, layout.layers, labels=known, provenance=layout.provenance)
+        known, names = None, None
+        if labels is not None:
+            known, names = class_labels(dataset[labels][:], f"column {labels!r}")
+            names = names or fitting_names(known, names_of_classes(dataset, labels))
+        return Codes(packed, layout.layers, labels=known, provenance=layout.provenance, class_names=names)
 
     def _known(self) -> Codes:
         if self._layout is None:

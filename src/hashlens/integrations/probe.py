@@ -13,12 +13,13 @@ from torch.utils.data import DataLoader, Subset
 from hashlens.codes.encode import batch_labels
 from hashlens.data.digest import ExamplesDigest
 from hashlens.data.examples import ArrayExamples, Batch, Examples
+from hashlens.data.labels import ClassNames, Labels, fitting_names, renumbered
 from hashlens.data.loader import DatasetExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError, MeasureError
 from hashlens.measures.classes import Classes
 from hashlens.measures.knn import check_k
-from hashlens.measuring import require_labels
+from hashlens.measuring import labelled_alike
 from hashlens.result import Split
 
 RUNS = 100
@@ -31,17 +32,28 @@ DECODED_BYTES = 1 << 26
 class KeptExamples(Examples):
     """Batches of a user's own data set or loader, kept as they came."""
 
-    def __init__(self, batches: Sequence[Batch], name: str) -> None:
+    def __init__(self, batches: Sequence[Batch], name: str, class_names: ClassNames = None) -> None:
         labels = [batch_labels(batch) for batch in batches]
         known = [part for part in labels if part is not None]
-        self.name, self.class_names = name, None
+        self.name = name
         self.labels = np.concatenate(known) if known and len(known) == len(labels) else None
+        self.class_names = fitting_names(self.labels, class_names)
         self.ids = np.concatenate([batch.ids for batch in batches]) if batches else np.arange(0)
         self._batches = tuple(batches)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield the batches, of the size that they came in."""
         yield from self._batches
+
+    def numbered(self, places: Labels, class_names: ClassNames) -> "KeptExamples":
+        """Return the same batches in another numbering of the classes."""
+        batches = [
+            batch
+            if (labels := batch_labels(batch)) is None
+            else replace(batch, labels=torch.from_numpy(renumbered(labels, places)))
+            for batch in self._batches
+        ]
+        return KeptExamples(batches, self.name, class_names)
 
     def _narrow(self, start: int, stop: int) -> NoReturn:
         raise DataError(f"{self.name}: rows of kept batches cannot be chosen")
@@ -52,7 +64,7 @@ class KeptExamples(Examples):
         shapes = {part.shape[1:] if isinstance(part, torch.Tensor) else type(part).__name__ for part in inputs}
         if len(shapes) != 1 or not isinstance(inputs[0], torch.Tensor):
             raise DataError(f"{self.name}: its inputs are no tensors of one shape, and cannot be held in one array")
-        return ArrayExamples(torch.cat(inputs), self.labels, self.ids, self.name)
+        return ArrayExamples(torch.cat(inputs), self.labels, self.ids, self.name, self.class_names)
 
     def digest(self) -> str:
         """Return 32 hex digits that change when an input or a label changes."""
@@ -74,7 +86,7 @@ class Probe(Examples):
     def __init__(self, parts: Split[Examples]) -> None:
         self.parts = parts
         self.name = f"{parts.train.name} and {parts.test.name}"
-        self.labels, self.class_names = None, None
+        self.labels, self.class_names = None, parts.train.class_names
         self.ids = np.arange(len(parts.train) + len(parts.test))
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
@@ -118,8 +130,7 @@ def load_probe(train: Any, test: Any, probe_size: Any, batch_size: int, k: int) 
         For what is no data.
     """
     sizes = _sizes(probe_size)
-    parts = Split(_few(train, sizes.train, batch_size), _few(test, sizes.test, batch_size))
-    require_labels(parts)
+    parts = labelled_alike(Split(_few(train, sizes.train, batch_size), _few(test, sizes.test, batch_size)))
     check_k(k, len(parts.train))
     Classes.of(np.asarray(parts.train.labels), f"the train probe ({parts.train.name})")
     return Probe(parts)
@@ -149,8 +160,8 @@ def _few(source: Any, size: int | None, batch_size: int) -> Examples:
             examples = _chosen(source, rows, examples.name)
         elif len(rows) < known:
             return KeptExamples([batch for part in _runs(examples, len(rows)) for batch in part.batches(batch_size)],
-                                examples.name)  # fmt: skip
-        return KeptExamples(list(examples.batches(batch_size)), examples.name)
+                                examples.name, examples.class_names)  # fmt: skip
+        return KeptExamples(list(examples.batches(batch_size)), examples.name, examples.class_names)
     if isinstance(examples, ArrayExamples):
         return _decoded(examples.select(rows) if len(rows) < known else examples)
     if len(rows) == known:
@@ -174,7 +185,7 @@ def _first(examples: Examples, size: int | None, batch_size: int) -> KeptExample
         count += len(batch)
         if size is not None and count >= size:
             break
-    return KeptExamples(kept, examples.name)
+    return KeptExamples(kept, examples.name, examples.class_names)
 
 
 def _runs(examples: Examples, size: int) -> list[Examples]:

@@ -12,7 +12,7 @@ from hashlens.data.examples import ArrayExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import HashlensError, MeasureError
 from hashlens.measures.features import FLOAT_BYTES, Features
-from hashlens.measuring import require_labels
+from hashlens.measuring import labelled_alike
 from hashlens.result import Split
 from hashlens.retrieval.bit_selection import Selection
 from hashlens.retrieval.curve import LENGTHS, METHODS, QualityCurve, checked_lengths, quality_curve
@@ -54,8 +54,7 @@ def model_quality_curve(
     """
     checked_lengths(bits)
     require_whole(MeasureError, "memory_budget", memory_budget)
-    data = Split(load_data(train).load(), load_data(test).load())
-    require_labels(Split(data.train, data.test))
+    data = labelled_alike(Split(load_data(train).load(), load_data(test).load()))
     budget = max(8, memory_budget // (len(data.train) + len(data.test)))
     reading = Reading(
         None if layers is None else [layers] if isinstance(layers, str) else layers,

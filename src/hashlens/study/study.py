@@ -9,7 +9,8 @@ import torch
 from hashlens.arguments import is_number, shortly
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.finite import require_finite
-from hashlens.data.labels import require_same_classes, unseen_classes
+from hashlens.data.labels import unseen_classes
+from hashlens.data.numbering import with_one_numbering
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
 from hashlens.errors import DataError, HashlensError, StudyError
@@ -162,7 +163,7 @@ class Study:
                 )
         train, test = (load_data(source).load() for source in sources.values())
         check_against(self.spec, len(train), train.labels is not None and test.labels is not None)
-        require_same_classes(train, test)
+        train, test = with_one_numbering(train, test)
         for name, part in (("train", train), ("test", test)):
             require_finite(name, part)
         if unseen := unseen_classes(train.labels, test.labels, train.class_names):

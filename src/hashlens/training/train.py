@@ -12,7 +12,8 @@ from torch import nn
 
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.finite import require_finite
-from hashlens.data.labels import require_same_classes, unseen_classes
+from hashlens.data.labels import unseen_classes
+from hashlens.data.numbering import with_one_numbering
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError
 from hashlens.files import as_path
@@ -124,7 +125,7 @@ def train(
     network = build(architecture, input_shape=input_shape, classes=classes, seed=seed, **arguments)
     if held_out is not None:
         # Before the training, which a mistake here would waste.
-        require_same_classes(examples, held_out)
+        _, held_out = with_one_numbering(examples, held_out)
         require_finite("test", held_out)
         check_accepted(network, held_out)
         if unseen := unseen_classes(examples.labels, held_out.labels, examples.class_names):

@@ -1,0 +1,41 @@
+"""Train and test examples whose class numbers mean the same names."""
+
+import logging
+from typing import TypeVar
+
+import numpy as np
+
+from hashlens.data.examples import Examples
+from hashlens.data.labels import one_numbering
+
+Train = TypeVar("Train", bound=Examples)
+Test = TypeVar("Test", bound=Examples)
+
+_log = logging.getLogger("hashlens")
+
+
+def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
+    """Return both with the class numbers of train, compared by name.
+
+    Names are numbered source by source, so a class that is missing from one shifts all that follow. Classes that only
+    test has come last. Where one side has numbers and no names, they are taken as the numbers of the other, which is
+    logged.
+
+    Raises
+    ------
+    DataError
+        When numbers without names do not fit the names of the other side.
+    """
+    # Labels may come with the batches only: places stand for them.
+    parts = [
+        (np.arange(len(each.class_names)) if each.class_names is not None else each.labels, each.class_names)
+        for each in (train, test)
+    ]
+    places, names, note = one_numbering(parts, [train.name, test.name])
+    if note:
+        _log.warning("%s", note)
+    ours, theirs = (
+        each if names is None or each.class_names in (None, names) or place is None else each.numbered(place, names)
+        for each, place in zip((train, test), places, strict=True)
+    )
+    return ours, theirs  # type: ignore[return-value]
