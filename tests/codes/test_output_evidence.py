@@ -82,7 +82,6 @@ ROWS = {
     "half precision by hand": (lambda z: ((z.softmax(1) + z.softmax(1)) / 2).half().float(), 3, "probabilities"),
     "sigmoid by hand": (lambda z: 1 / (1 + torch.exp(MEDIAN - z)), 1, "binary_probability"),
     "outside": (lambda z: torch.cat([z, -z], 1), 3, "logits"),
-    "tanh": (torch.tanh, 1, "binary_logit"),
 }
 
 
@@ -95,6 +94,14 @@ def test_where_the_last_operator_does_not_tell_64_rows_do(case):
     few = decided(head, outputs, 63)
     assert (few.kind, few.sure) == ("logits" if outputs == 3 else "binary_logit", False)
     assert "63 rows, below 64" in few.why
+
+
+def test_one_score_that_nothing_tells_is_a_logit_unless_it_is_large():
+    found = decided(torch.tanh, 1)
+    assert (found.kind, found.sure) == ("binary_logit", False)
+    assert "may be a regression too" in found.why
+    prices = decided(lambda z: 1000 * torch.tanh(z) + 5000, 1)
+    assert (prices.kind, prices.sure) == ("binary_logit", True) if "affine" in prices.why else ("regression", False)
 
 
 @pytest.mark.parametrize("case", [*LAST, *ROWS])

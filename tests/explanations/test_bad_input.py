@@ -129,15 +129,16 @@ MISTAKES = {
         (TABLE, ROWS + 1j, "gradient"), {}, "x must be real numbers, received complex ones: give x.real"),
     "no scores": ((Shaped(lambda x: None), ROWS, "gradient"), {},
                   "the model must give a row of scores for each of 3 inputs, (n, K), received None: wrap it"),
-    "scores by another name": ((Shaped(lambda x: {"out": x}), ROWS, "gradient"), {},
-                               "the model must give a row of scores for each of 3 inputs, (n, K), received {'out': "),
+    "scores by no name": ((Shaped(lambda x: {"out": x.sum()}), ROWS, "gradient"), {},
+                          "the model must give a row of scores for each of 3 inputs, (n, K), received {'out': "),
     "scores of no class": ((Shaped(lambda x: x[:, :0]), ROWS, "gradient"), {},
                            "the model must give a row of scores for each of 3 inputs, (n, K), received (3, 0)"),
     "complex scores": (
         (Shaped(lambda x: x + 0j), ROWS, "gradient"), {}, "the model must give a row of scores for each"),
     "labels for scores": ((lambda x: ["cat"] * len(x), IMAGES, "lime"), {}, "the model must give a row of scores for"),
-    "contrast of one score": ((stack(5, 4, 1), ROWS, "contrast"), {"background": ROWS},
-                              "contrast is of two classes, the model gives one score: use region or integrated"),
+    "contrast of one score": ((stack(5, 4, 1), ROWS, "contrast"), {"background": ROWS, "output": "regression"},
+                              "contrast is of two classes that exclude each other, and the output is read as "
+                              "regression (as declared): use region or integrated_gradients"),
     "tolerance in words": ((NETWORK, IMAGES, "ig"), {"tolerance": "small"}, "tolerance must be a number, 0 or more"),
 }  # fmt: skip
 

@@ -163,9 +163,11 @@ def test_a_network_that_gives_no_slopes_is_told():
 
 def test_a_network_of_one_number_is_explained():
     regression = Wrapped(stack(5, 8, 1), lambda at: at[:, 0])
-    found = explain(regression, drawn(3, 5), "gradient")
+    found = explain(regression, drawn(3, 5), "gradient", output="regression")
     assert found.target.tolist() == [0, 0, 0]
-    assert np.array_equal(found.values, explain(stack(5, 8, 1), drawn(3, 5), "gradient").values)
+    assert found.class_name() == "output 0"
+    assert found.prediction == pytest.approx(regression(drawn(3, 5)).detach().numpy())
+    assert np.array_equal(found.values, explain(stack(5, 8, 1), drawn(3, 5), "gradient", target=1).values)
 
 
 def test_columns_keep_their_names():

@@ -94,7 +94,7 @@ def linear(weights):
     network = stack(len(weights), 1)[0].requires_grad_(False)
     network.weight.copy_(torch.as_tensor(weights)[None])
     network.bias.zero_()
-    return Subject(network, network, 64)
+    return Subject(network, network, 64, "regression")
 
 
 def test_a_removal_curve_by_hand():

@@ -12,6 +12,7 @@ from hashlens.cli.options import (
     Force,
     Json,
     Model,
+    OutputName,
     Seed,
     Source,
     Threads,
@@ -49,6 +50,7 @@ def explain(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Page .html, picture .png, .svg or .pdf, or .npz to keep it.")
     ] = None,
+    output: OutputName = None,
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -78,6 +80,7 @@ def explain(
         layer=layer,
         background=None if background is None else _some(background),
         class_names=names,
+        output=output,
         batch_size=batch_size,
         seed=seed,
     )

@@ -5,12 +5,23 @@ from typing import Any
 import torch
 
 from hashlens.codes.last_operator import AFFINE, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Made
-from hashlens.nets.output import Output, OutputLike, as_scores, check_output, declared_output, parts_of, selected
+from hashlens.errors import ModelError
+from hashlens.nets.output import (
+    BINARY,
+    Output,
+    OutputLike,
+    as_scores,
+    check_output,
+    declared_output,
+    parts_of,
+    selected,
+)
 
 Tensor = torch.Tensor
 LEAST_ROWS = 64
 """Rows from which the values themselves say how they are to be read."""
 LOOSEST = 0.5
+STEEP = 30
 NAMES = (
     "logits",
     "scores",
@@ -35,13 +46,15 @@ class OutputEvidence:
     given : str, callable, Output or None
         What the user says.
     model : object
-        What it is the output of: a loaded network brings a decision along.
+        What it is the output of: a loaded network brings a decision along, and a plain function of one number is taken
+        for a regression, where a network's last number is a logit.
     """
 
     def __init__(self, given: OutputLike, model: Any = None) -> None:
         check_output(given)
         self.given = declared_output(model) if given is None else given
         self.operators = LastOperators()
+        self._is_network = model is None or isinstance(model, torch.nn.Module)
         self._decided = self.given if isinstance(self.given, Output) else None
         self._seen = self._scored = False
         self._place = Output("logits", "")
@@ -118,12 +131,21 @@ class OutputEvidence:
         if self._decided is None:
             place = self._place
             if isinstance(self.given, str):
-                kind, why, sure = self.given, "as declared", True
+                kind, why, sure = self._fitting(self.given), "as declared", True
             else:
                 kind, why, sure = self._judged()
             self._decided = Output(kind, why, sure, place.part, place.select, place.notes)
             self._rows.clear()
         return self._decided
+
+    def _fitting(self, kind: str) -> str:
+        """Return the kind that was declared, of one score that of two classes; ModelError where it does not fit."""
+        k = self._rows[0].shape[1] if self._rows else 0
+        if k == 1:
+            return {"logits": "binary_logit", "probabilities": "binary_probability"}.get(kind, kind)
+        if k > 1 and kind in BINARY:
+            raise ModelError(f"output={kind!r} is one score of two classes, and the model gives {k}: declare another")
+        return kind
 
     def _judged(self) -> tuple[str, str, bool]:
         operator = self._made.operator if self._made else ""
@@ -147,7 +169,10 @@ class OutputEvidence:
             return ("logits", because, True) if k > 1 else ("binary_logit", f"one score, and {because}", True)
         if k == 1 and operator in POSITIVE:
             return "regression", f"one score, and {because}, which no logit has", True
-        return self._by_rows(rows, within, operator)
+        kind, why, sure = self._by_rows(rows, within, operator)
+        if kind == "binary_logit" and not (self._is_network and operator):
+            return "regression", "one number of a function, which nothing shows to be a logit or a probability", False
+        return kind, why, sure
 
     @staticmethod
     def _by_rows(rows: Tensor, within: bool, operator: str) -> tuple[str, str, bool]:
@@ -157,6 +182,10 @@ class OutputEvidence:
             last = f"its last operator ({operator})" if operator else "no operator was seen that does"
             said = f"{last} does not tell" if operator else last
             return kind, f"taken for want of evidence: {said}, nor do {seen} rows, below {LEAST_ROWS}", False
+        if not within and k == 1 and float(rows.abs().median()) > STEEP:
+            return "regression", f"half of {seen} values are above {STEEP}, and logits hardly are", False
+        if not within and k == 1:
+            return kind, f"taken for want of evidence: {seen} values, not all in [0, 1], may be a regression too", False
         if not within:
             return kind, f"{seen} rows do not all lie in [0, 1]", True
         if k == 1 and bool((rows > 0.5).any()) and bool((rows < 0.5).any()):

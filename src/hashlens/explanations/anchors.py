@@ -36,6 +36,8 @@ class Search:
     ----------
     example, space, threshold, budget
         What is explained, where examples come from, the precision wanted, and rows that may still be drawn.
+    answer : int
+        What is held: the class, or whether the example has it where it may have several.
     seen : dict
         For each rule drawn for: which conditions its examples hold, and which keep the prediction.
     """
@@ -45,12 +47,13 @@ class Search:
     threshold: float
     budget: int
     generator: np.random.Generator
+    answer: int
     seen: dict[Conditions, tuple[Array, Array]] = field(default_factory=dict)
 
     def pull(self, rule: Conditions, count: int = BATCH) -> tuple[int, int]:
         """Draw examples for a rule; return how many keep the prediction, and how many there are."""
         drawn = self.space.draw(rule, count, self.generator)
-        kept = self.example.of(drawn.inputs).argmax(axis=1) == self.example.target
+        kept = self.example.answers(drawn.inputs) == self.answer
         self.budget -= count
         held, known = self.seen.get(rule, (drawn.held[:0], kept[:0]))
         self.seen[rule] = np.concatenate([held, drawn.held]), np.concatenate([known, kept])
@@ -109,9 +112,9 @@ def anchor(
     if not (is_number(threshold) and 0 < threshold < 1):
         raise ExplainError(f"threshold must be a number above 0 and below 1, received {shortly(threshold)}")
     example = perturbed_one(asked, "anchor", "probability", segments, categorical)
-    _check_class(example)
+    answer = _answer(example)
     space = space_of(example.parts)
-    search = Search(example, space, float(threshold), samples, numpy_generator(asked.seed, "anchor"))
+    search = Search(example, space, float(threshold), samples, numpy_generator(asked.seed, "anchor"), answer)
     rule, found = _searched(search, beam)
     kept, counter = _tested(search, rule, held_out)
     interval = clopper_pearson(kept, held_out, CONFIDENCE)
@@ -144,19 +147,21 @@ def clopper_pearson(hits: int, trials: int, confidence: float) -> tuple[float, f
     return low, high
 
 
-def _check_class(example: Perturbed) -> None:
-    parts = example.parts
-    said = example.of(parts.inputs(np.ones((1, len(parts.names)), dtype=bool), np.zeros(1, dtype=np.int64)))[0]
-    if len(said) < 2:
+def _answer(example: Perturbed) -> int:
+    """Return what the rule is to hold: the class predicted, or whether the example has the class explained."""
+    parts, output = example.parts, example.asked.subject.declared
+    if output is not None and output.regression:
         raise ExplainError(
-            "an anchor holds a class, the model gives one score: give a function of two, such as "
-            "lambda x: torch.cat([-model(x), model(x)], 1)"
+            f"an anchor holds a class, the model gives one score or more, read as {output}: give output='binary_logit' "
+            "if its sign tells two classes apart, or a function of two classes"
         )
-    if int(said.argmax()) != example.target:
+    whole = parts.inputs(np.ones((1, len(parts.names)), dtype=bool), np.zeros(1, dtype=np.int64))
+    found = int(example.answers(whole)[0])
+    if not (output is not None and output.multilabel) and found != example.target:
         raise ExplainError(
-            f"an anchor holds what is predicted, class {int(said.argmax())}: leave target out, received "
-            f"{example.target}"
+            f"an anchor holds what is predicted, class {found}: leave target out, received {example.target}"
         )
+    return found
 
 
 def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
@@ -166,9 +171,9 @@ def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[
     kept = 0
     for at in range(0, held_out, BATCH):
         drawn = search.space.draw(rule, min(BATCH, held_out - at), generator)
-        classes = example.of(drawn.inputs).argmax(axis=1)
-        kept += int((classes == example.target).sum())
-        for other in np.flatnonzero(classes != example.target)[: COUNTER_EXAMPLES - len(counter)]:
+        classes = example.answers(drawn.inputs)
+        kept += int((classes == search.answer).sum())
+        for other in np.flatnonzero(classes != search.answer)[: COUNTER_EXAMPLES - len(counter)]:
             counter.append({"class": int(classes[other]), "example": search.space.shown(drawn, int(other))})
     return kept, counter
 

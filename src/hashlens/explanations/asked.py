@@ -1,7 +1,7 @@
 """What is asked of a method: the network, the inputs and the class, checked once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +11,16 @@ import torch
 from hashlens.arguments import shortly
 from hashlens.codes.borrow import borrowed
 from hashlens.codes.model_error import model_error
+from hashlens.codes.output_evidence import LEAST_ROWS, OutputEvidence
 from hashlens.errors import ExplainError, HashlensError
+from hashlens.nets.output import Output, OutputLike
 
 Tensor = torch.Tensor
-SUMS_TO_ONE = 1e-3
 
 
 @dataclass(eq=False)
 class Subject:
-    """A network or function to explain, counted each time that it is called.
+    """A network or function to explain, counted each time that it is called; its output is read one way throughout.
 
     Attributes
     ----------
@@ -29,13 +30,23 @@ class Subject:
         The network; None for a plain function.
     batch_size : int
         Rows at a time.
+    given : str, callable, Output or None
+        How the output is read, where the user says.
+    more : callable, optional
+        From a number to so many inputs more, for what the first ones do not settle of the output.
     """
 
     function: Callable[[Any], Any]
     module: torch.nn.Module | None
     batch_size: int
+    given: OutputLike = None
+    more: Callable[[int], Any] | None = None
     calls: int = 0
     rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.evidence = OutputEvidence(self.given, self.function if self.module is None else self.module)
+        self._watched = self._doubled = False
 
     @property
     def like(self) -> Tensor:
@@ -46,61 +57,108 @@ class Subject:
                     return tensor
         return torch.zeros((), dtype=torch.float32)
 
+    @property
+    def output(self) -> Output:
+        """How the output is read; decided when first asked for, by inputs like the first ones where they are few."""
+        if not self.evidence.settled and self.evidence.rows and self.more is not None:
+            more = self.more(LEAST_ROWS - self.evidence.rows)
+            with suppress(Exception):  # what it does not take says nothing
+                self.raw(more)
+        return self.evidence.decide()
+
+    @property
+    def declared(self) -> Output | None:
+        """How the output is read, where that is settled without running more."""
+        return self.evidence.decide() if self.evidence.settled else None
+
     def borrowed(self) -> AbstractContextManager[None]:
         """Return the context in which it may be run: the network is handed back as it came."""
         return nullcontext() if self.module is None else borrowed(self.module)
 
     def run(self, inputs: Any) -> Tensor:
-        """Return scores ``(n, K)`` of one batch, gradients and all."""
+        """Return scores of each class, ``(n, K)``, of one batch, gradients and all; of one score both classes."""
+        return self._of_classes(self._raw(inputs))
+
+    def scores(self, inputs: Any) -> Tensor:
+        """Return what :meth:`run` does of any number of inputs, without gradients, on the CPU in float64."""
+        return self._of_classes(self.raw(inputs))
+
+    def probabilities(self, inputs: Any) -> Tensor:
+        """Return the probability of each class as :meth:`scores` does; of a regression the values themselves."""
+        return self.read(self.raw(inputs), probability=True)
+
+    def raw(self, inputs: Any) -> Tensor:
+        """Return what the model gives for any number of inputs, not read yet, float64 ``(n, K)`` on the CPU."""
+        with torch.no_grad():
+            parts = [self._raw(inputs[at : at + self.batch_size]).detach().cpu().double()
+                     for at in range(0, len(inputs), self.batch_size)]  # fmt: skip
+        return torch.cat(parts)
+
+    def read(self, raw: Tensor, probability: bool) -> Tensor:
+        """Return what :meth:`raw` gave as probabilities, or as scores, of each class."""
+        return self.output.probabilities(raw) if probability else self._of_classes(raw)
+
+    def _of_classes(self, raw: Tensor) -> Tensor:
+        return raw if raw.shape[1] > 1 else self.output.class_scores(raw)
+
+    def _raw(self, inputs: Any) -> Tensor:
+        """Return what the model gives for one batch, as rows of scores."""
+        n = len(inputs)
         self.calls += 1
-        self.rows += len(inputs)
+        self.rows += n
         try:
-            output = self.function(inputs)
+            output, given = self._called(inputs)
         except HashlensError:
             raise
         except Exception as error:
             raise model_error(error, inputs, "check the shape that it takes") from error
-        return _scores_in(output, len(inputs))
+        scores = self.evidence.see(output, given)
+        if scores is None or scores.shape[1] == 0:
+            what = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else shortly(output)
+            raise ExplainError(
+                f"the model must give a row of scores for each of {n} inputs, (n, K), received {what}: wrap it to "
+                "return the scores, or give output=, a function from what it gives to them"
+            )
+        return scores[:n]
 
-    def scores(self, inputs: Any) -> Tensor:
-        """Return scores ``(n, K)`` of any number of inputs, without gradients, in batches, on the CPU in float64."""
-        with torch.no_grad():
-            parts = [self.run(inputs[at : at + self.batch_size]).detach().cpu().double()
-                     for at in range(0, len(inputs), self.batch_size)]  # fmt: skip
-        return torch.cat(parts)
-
-    def probabilities(self, inputs: Any) -> Tensor:
-        """Return scores as probabilities: as they are where they add up to one, otherwise by softmax."""
-        scores = self.scores(inputs)
-        if scores.shape[1] == 1 or _are_probabilities(scores):
-            return scores
-        return scores.softmax(dim=1)
-
-
-def _scores_in(output: Any, n: int) -> Tensor:
-    """Return the scores ``(n, K)`` in what a model gave: alone, first of several, or named logits."""
-    if isinstance(output, Mapping):
-        output = output.get("logits", output)
-    output = getattr(output, "logits", output)
-    first = output[0] if isinstance(output, (tuple, list)) and output else None
-    # A list of arrays of one axis has a row for each input; whatever else holds an array holds the scores first.
-    if isinstance(first, (Tensor, np.ndarray)) and (first.ndim > 1 or isinstance(output, tuple)):
-        output = first
-    expected = f"the model must give a row of scores for each of {n} inputs, (n, K)"
-    try:
-        scores = output if isinstance(output, Tensor) else torch.as_tensor(np.asarray(output))
-    except Exception as error:
-        raise ExplainError(f"{expected}, received {shortly(output)}: wrap it to return the scores") from error
-    scores = scores[:, None] if scores.dim() == 1 and len(scores) == n else scores
-    if scores.dim() != 2 or len(scores) != n or scores.shape[1] == 0:
-        raise ExplainError(f"{expected}, received {tuple(scores.shape)}")
-    if scores.is_complex():
-        raise ExplainError(f"{expected}, received complex ones: wrap it to return real scores")
-    return scores
+    def _called(self, inputs: Any) -> tuple[Any, int]:
+        """Return what the model gives, and for how many: one input is given twice to what cannot take one alone."""
+        if len(inputs) == 1 and self._doubled:
+            return self.function(_twice(inputs)), 2
+        # Which operator comes last is the same in every call: the first one tells.
+        with nullcontext() if self._watched else self.evidence.operators:
+            try:
+                output, given = self.function(inputs), len(inputs)
+            except Exception:
+                if len(inputs) != 1:
+                    raise
+                try:
+                    output, given = self.function(_twice(inputs)), 2
+                except Exception:
+                    output = None
+                if output is None:
+                    raise
+                self._doubled = True
+        self._watched = True
+        return output, given
 
 
-def _are_probabilities(scores: Tensor) -> bool:
-    return bool((scores >= 0).all()) and bool(((scores.sum(dim=1) - 1).abs() < SUMS_TO_ONE).all())
+def _twice(inputs: Any) -> Any:
+    return torch.cat([inputs, inputs]) if isinstance(inputs, Tensor) else [*inputs, *inputs]
+
+
+class _Scoring(torch.nn.Module):
+    """A network of whose output only the scores are given."""
+
+    def __init__(self, network: torch.nn.Module, output: Output) -> None:
+        super().__init__()
+        self.network, self.output = network, output
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.output.scores(self.network(x), len(x))
+        if scores is None:
+            raise ExplainError("the model gives no scores for these inputs")
+        return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +219,11 @@ class Asked:
         return self.x
 
     @property
+    def output(self) -> Output:
+        """How the output of the model is read."""
+        return self.subject.output
+
+    @property
     def module(self) -> torch.nn.Module:
         """The network; ExplainError for a plain function."""
         if self.subject.module is None:
@@ -168,6 +231,12 @@ class Asked:
                 "this method needs a torch.nn.Module; for a plain function use lime, kernel_shap or anchor"
             )
         return self.subject.module
+
+    @property
+    def scoring(self) -> torch.nn.Module:
+        """The network, giving nothing but its scores."""
+        output = self.output
+        return self.module if output.select is None and not output.part else _Scoring(self.module, output)
 
     def reshaped(self, found: Tensor) -> Tensor:
         """Return activations as `reshape` gives them; ExplainError where it gives none."""

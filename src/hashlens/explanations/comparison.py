@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hashlens.report.figures import Figure
 
 Floats = npt.NDArray[np.float64]
+COSTS = ("seconds", "model_calls")
 SMALL = 5e-4
 """Numbers below are told as powers of ten: three digits would make them nothing."""
 
@@ -37,6 +38,8 @@ class ExplanationComparison(Result):
         Examples.
     notes : tuple of str
         What was left out, and why.
+    output : str
+        How the model's output was read, and from what that was decided.
     """
 
     methods: tuple[str, ...]
@@ -44,6 +47,7 @@ class ExplanationComparison(Result):
     values: Floats
     n: int
     notes: tuple[str, ...] = ()
+    output: str = ""
 
     def mean(self, method: str, metric: str) -> float:
         """Return the mean over examples."""
@@ -71,6 +75,27 @@ class ExplanationComparison(Result):
         close = ~np.isnan(found) & ((np.abs(means(ahead)) <= spread) | (np.arange(len(rows)) == best))
         return tuple(self.methods[row] for row, kept in zip(rows, close, strict=True) if kept)
 
+    def beaten(self) -> dict[str, tuple[str, ...]]:
+        """Return the controls that do better than every method, by metric; what they cost is no metric here."""
+        found = {}
+        for metric in self.metrics:
+            sign = 1 if METRICS[metric].better == LOWER else -1
+            values = {name: sign * self.mean(name, metric) for name in self.methods}
+            best = [value for name, value in values.items() if name not in CONTROLS and not np.isnan(value)]
+            better = tuple(
+                name for name in self.methods if name in CONTROLS and values[name] < min(best, default=-np.inf)
+            )
+            if better and metric not in COSTS:
+                found[metric] = better
+        return found
+
+    @property
+    def followed(self) -> str:
+        """What deletion and insertion follow."""
+        if self.output.startswith("regression"):
+            return "the value itself, since a regression has no probability"
+        return "the probability of the class"
+
     def _at(self, method: str, metric: str) -> tuple[int, int]:
         for name, known in ((method, self.methods), (metric, self.metrics)):
             if name not in known:
@@ -88,8 +113,11 @@ class ExplanationComparison(Result):
             rows.append((method, *cells))
         arrows = {metric: "↓" if METRICS[metric].better == LOWER else "↑" for metric in self.metrics}
         columns = ("", *(f"{metric.replace('_', ' ')} {arrow}" for metric, arrow in arrows.items()))
-        note = f"Means over {self.n} examples; * the best, and all within one standard error of it."
-        return table("Explanations compared", columns, rows, " ".join((note, *self.notes)))
+        note = f"Means over {self.n} examples; * the best method, and all within one standard error of it."
+        told = [f"By {metric.replace('_', ' ')} a control does better than every method: {', '.join(names)}."
+                for metric, names in self.beaten().items()]  # fmt: skip
+        read = [f"Output read as {self.output}; deletion and insertion follow {self.followed}."] if self.output else []
+        return table("Explanations compared", columns, rows, " ".join((note, *told, *read, *self.notes)))
 
     def figures(self) -> "tuple[Figure, ...]":
         """Return bars for each metric, with one standard error to each side."""

@@ -15,7 +15,8 @@ from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import ROUNDING, baselines_of
-from hashlens.explanations.region import region_scores
+from hashlens.explanations.region import class_columns, region_scores
+from hashlens.nets.output import Output
 from hashlens.regions.along import Along, along
 from hashlens.regions.at import Region, at
 from hashlens.regions.program import Program
@@ -86,11 +87,15 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
         raise ExplainError(
             "contrast needs examples to set x against: give background=, (m, ...), some of another class"
         )
-    held = at(asked.module, baselines_of(asked))
+    output = asked.output
+    if output.regression or output.multilabel:
+        raise ExplainError(
+            f"contrast is of two classes that exclude each other, and the output is read as {output}: use region or "
+            "integrated_gradients, or say with output= what it is"
+        )
+    held = at(asked.scoring, baselines_of(asked))
     here = at(held.program, asked.inputs)
-    if here.output.reshape(len(here), -1).shape[1] < 2:
-        raise ExplainError("contrast is of two classes, the model gives one score: use region or integrated_gradients")
-    own, theirs = _classes(here), _classes(held)
+    own, theirs = _classes(here, output), _classes(held, output)
     if wrong := [row for row, target in enumerate(asked.target.tolist()) if target != own[row]]:
         raise ExplainError(
             f"contrast is of the class predicted, {own[wrong[0]]} for example {wrong[0]}: leave target out"
@@ -105,24 +110,26 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
             )
         nearest = int(others[np.argmin(hamming(here.code.packed[row], held.code.packed[others]))])
         chosen = steps or (1 if here.code.code_bits < FEW_UNITS else STEPS)
-        walk = _walk(held.program, here.x[row], held.x[nearest], mine, chosen)
-        made[row], past, following = _past(asked.subject, here.x[row], held.x[nearest], walk.turn, mine)
+        walk = _walk(held.program, here.x[row], held.x[nearest], mine, chosen, output)
+        made[row], past, following = _past(asked.subject, here.x[row], held.x[nearest], walk.turn, mine, output)
         values[row] = made[row].to(values) - here.x[row]
         told.append({"neighbour": nearest, **_told(walk), "turns_to_class": following, "stepped_past": past,
                      "length_of_change": float(values[row].norm()), "steps": chosen})  # fmt: skip
-    unturned = np.flatnonzero(asked.subject.scores(made).argmax(dim=1).numpy() == own)
+    unturned = np.flatnonzero(class_columns(asked.subject.scores(made), output).argmax(dim=1).numpy() == own)
     changed = as_array(made) if asked.kind == "image" else None
     diagnostics = {name: each_or_only([each[name] for each in told]) for name in told[0]}
-    score = region_scores(here, asked.target).cpu().numpy()
+    score = region_scores(here, asked.target, output).cpu().numpy()
     notes = (*asked.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:TOLD])))) if len(unturned) else asked.notes
     return explained(asked, "contrast", values, image=changed, diagnostics=diagnostics, prediction=score, notes=notes)
 
 
-def _classes(found: Region) -> npt.NDArray[np.int64]:
-    return found.output.reshape(len(found), -1).argmax(dim=1).cpu().numpy()
+def _classes(found: Region, output: Output) -> npt.NDArray[np.int64]:
+    return class_columns(found.output.reshape(len(found), -1), output).argmax(dim=1).cpu().numpy()
 
 
-def _past(subject: Subject, x: Tensor, other: Tensor, turn: Turn, own: int) -> tuple[Tensor, float, int]:
+def _past(
+    subject: Subject, x: Tensor, other: Tensor, turn: Turn, own: int, output: Output
+) -> tuple[Tensor, float, int]:
     """Return the first example past the turn that the network gives another class, how far past it is, and the class.
 
     It is in the network's dtype. The other class leads by more than rounding where any place gives that.
@@ -130,7 +137,7 @@ def _past(subject: Subject, x: Tensor, other: Tensor, turn: Turn, own: int) -> t
     past = torch.tensor([0.0, *(SMALLEST * 2.0**at for at in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
     shares = (turn.share + past).clamp(max=1.0)
     tried = (x + shares.reshape(-1, *[1] * x.dim()) * (other - x)).to(subject.like)
-    scores = subject.scores(tried)
+    scores = class_columns(subject.scores(tried), output)
     lead = scores.max(dim=1).values - scores[:, own]
     rounding = ROUNDING * torch.finfo(tried.dtype).eps * scores.abs().amax(dim=1)
     turned = torch.nonzero(lead > rounding).flatten().tolist() or torch.nonzero(lead > 0).flatten().tolist()
@@ -138,28 +145,30 @@ def _past(subject: Subject, x: Tensor, other: Tensor, turn: Turn, own: int) -> t
     return tried[at], float(shares[at]) - turn.share, int(scores[at].argmax()) if turned else turn.following
 
 
-def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int) -> Walk:
+def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int, output: Output) -> Walk:
     """Go from one example to another, cut exactly where the answer turns."""
     if steps == 1:
         way = along(program, x[None], other[None])
-        return Walk(turning_point(way, own), way.codes, way.end)
+        return Walk(turning_point(way, own, output), way.codes, way.end)
     shares = torch.linspace(0, 1, steps + 1, dtype=x.dtype, device=x.device)
     points = x + shares.reshape(-1, *[1] * x.dim()) * (other - x)
     parts = [at(program, part) for part in torch.split(points, program.chunk(64))]
-    classes, codes = np.concatenate([_classes(part) for part in parts]), concatenate([part.code for part in parts])
+    classes = np.concatenate([_classes(part, output) for part in parts])
+    codes = concatenate([part.code for part in parts])
     turned = np.flatnonzero(classes != own)
     if len(turned) == 0:
         raise ExplainError(TIES)
     first = int(turned[0])
-    inside = turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own)
+    inside = turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own, output)
     turn = Turn((first - 1 + inside.share) / steps, inside.following)
     # A bit that differs at one place and no more at the next has flipped between them.
     return Walk(turn, codes, np.minimum(np.arange(1, steps + 2) / steps, 1.0))
 
 
-def turning_point(way: Along, own: int) -> Turn:
+def turning_point(way: Along, own: int, output: Output) -> Turn:
     """Return the first place on a segment where another class has the largest score."""
-    value, slope = (part.reshape(len(way), -1).cpu().numpy() for part in (way.value, way.slope))
+    parts = (part.reshape(len(way), -1) for part in (way.value, way.slope))
+    value, slope = (class_columns(part, output).cpu().numpy() for part in parts)
     lead, fall = value[:, [own]] - value, slope[:, [own]] - slope
     begin, end = lead + way.start[:, None] * fall, lead + way.end[:, None] * fall
     begin[:, own] = end[:, own] = np.inf

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from hashlens.arguments import require_whole, shortly
-from hashlens.errors import ExplainError, nearest
-from hashlens.explanations.asked import Asked
+from hashlens.errors import ExplainError, ModelError, nearest
+from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.given import (
     Model,
@@ -22,13 +22,18 @@ from hashlens.explanations.given import (
     classes_of,
     inputs_of,
     kind_of,
+    more_inputs,
     names_of,
     subject_of,
     texts_of,
 )
 from hashlens.explanations.methods import Method, find_method
+from hashlens.nets.output import OutputLike, check_output, output_notes
 
 Tensor = torch.Tensor
+UNITS = ("probability", "score")
+DECLARED = ("as declared", "as network.json says")
+ONE_SCORE = "one score is read as the logit of class 1 against class 0: for a regression give output='regression'"
 NO_SLOPE = "all values are 0: the score does not change with x, or the model detaches or rounds what it gives"
 
 
@@ -46,6 +51,7 @@ def explain(
     class_names: Sequence[str] | None = None,
     tokenizer: Callable[[str], Sequence[str]] | None = None,
     reshape: Callable[[Tensor], Tensor] | None = None,
+    output: OutputLike = None,
     batch_size: int = 64,
     seed: int = 0,
     **options: Any,
@@ -79,6 +85,12 @@ def explain(
         Text to a list of words.
     reshape : callable, optional
         For CAMs of transformers: activations to ``(n, c, h, w)``.
+    output : str or callable, optional
+        How the model's output is read: ``logits``, ``probabilities``, ``binary_logit``, ``binary_probability``,
+        ``multilabel_logits``, ``multilabel_probabilities``, ``regression``, or a function from what it gives to its
+        scores. By default its last operator or 64 rows tell; the explanation says which. One score of two classes is
+        explained for class 1 as it is, for class 0 from the other side: minus the logit, 1 less the probability. To
+        perturbation methods ``"score"`` says that scores are explained in place of probabilities.
     batch_size : int
         Rows at a time.
     seed : int
@@ -97,9 +109,12 @@ def explain(
     """
     chosen = find_method(method)
     require_whole(ExplainError, "seed", seed, least=0)
+    if isinstance(output, str) and output in UNITS:
+        options, output = {"unit": output, **options}, None
+    _check_reading(chosen, output)
     _check_options(chosen, options)
     check_named(layer, tokenizer=tokenizer, reshape=reshape)
-    subject = subject_of(model, batch_size)
+    subject = subject_of(model, batch_size, output)
     if subject.module is None and chosen.needs_module:
         raise ExplainError(
             f"{chosen.name} needs the gradients of a torch.nn.Module, received a plain function: use lime, cle, "
@@ -116,6 +131,8 @@ def explain(
         texts = texts_of(x) if kind == "text" and x is not None else ()
         inputs = None if x is None or texts else inputs_of(x, kind, subject)
         check_columns(columns := names_of(feature_names, "feature_names"), kind, inputs)
+        replacing = background_of(background, inputs, subject)
+        subject.more = more_inputs(inputs, replacing, int(seed))
         classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
         asked = Asked(
             subject=subject,
@@ -125,7 +142,7 @@ def explain(
             target=classes,
             prediction=prediction,
             layer=layer,
-            background=background_of(background, inputs, subject),
+            background=replacing,
             features=features,
             feature_names=columns,
             class_names=names,
@@ -141,8 +158,34 @@ def explain(
         )
     if chosen.group == "gradient" and not found.values.any():
         found = replace(found, notes=(*found.notes, NO_SLOPE))
+    read = ""
+    if subject.evidence.gives_scores:
+        read = str(subject.evidence.decide())
+        found = replace(found, notes=(*found.notes, *notes_on(subject)))
     spent = {"model_calls": subject.calls, "rows_run": subject.rows, "seconds": time.perf_counter() - started}
-    return replace(found, diagnostics=found.diagnostics | spent)
+    return replace(found, diagnostics=found.diagnostics | spent, output=read)
+
+
+def _check_reading(method: Method, output: OutputLike) -> None:
+    """Raise ExplainError for what says neither how the output is read nor, to some methods, what is explained."""
+    try:
+        check_output(output)
+    except ModelError as error:
+        units = ""
+        if method.group == "perturbation":
+            units = f"output must be 'probability' or 'score', received {shortly(output)}; or how the output is read: "
+        raise ExplainError(f"{units}{error}") from error
+
+
+def notes_on(subject: Subject) -> list[str]:
+    """Return what to know of the model's output before believing an explanation of it."""
+    output = subject.evidence.decide()
+    if output.regression:
+        return [*output.notes, *subject.evidence.unsteady]
+    notes = output_notes(output, subject.evidence.unsteady)
+    if output.kind == "binary_logit" and output.why not in DECLARED:
+        notes.insert(0, ONE_SCORE)
+    return notes
 
 
 def explained(asked: Asked, method: str, values: Tensor | np.ndarray[Any, Any], **more: Any) -> Explanation:

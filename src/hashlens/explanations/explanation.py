@@ -100,6 +100,8 @@ class Explanation(Result):
         What to know before believing it.
     class_names : tuple of str
         Names of the classes, empty where they have none.
+    output : str
+        How the model's output was read, and from what that was decided.
     """
 
     method: str
@@ -117,6 +119,7 @@ class Explanation(Result):
     diagnostics: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    output: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -152,7 +155,14 @@ class Explanation(Result):
 
     def name_of(self, number: int) -> str:
         """Return the name of a class by its number."""
-        return self.class_names[number] if 0 <= number < len(self.class_names) else f"class {number}"
+        if 0 <= number < len(self.class_names):
+            return self.class_names[number]
+        return f"{'output' if self.output.startswith('regression') else 'class'} {number}"
+
+    @property
+    def unit(self) -> str:
+        """What the prediction is: a score, a probability or a value."""
+        return "value" if self.output.startswith("regression") else str(self.diagnostics.get("output", "score"))
 
     def top(self, k: int = SHOWN, row: int = 0) -> tuple[tuple[str, float], ...]:
         """Return the k parts that count most in a row, by size: names of features, or places in the input."""
@@ -203,7 +213,7 @@ class Explanation(Result):
             parts.append(Text(f"{self.rule}: {held}, covers {self.rule.coverage:.1%}{self.shortfall}"))
         elif self.values.size and self.image is None:
             rows = [(name, f"{value:.4g}") for name, value in self.top()]
-            of = f"{self.class_name()}, score {float(self.prediction[0]):.4g}" if len(self.target) else "a unit"
+            of = f"{self.class_name()}, {self.unit} {float(self.prediction[0]):.4g}" if len(self.target) else "a unit"
             more = f"; the first of {len(self)} examples" if len(self) > 1 else ""
             parts.append(
                 table(
@@ -219,6 +229,8 @@ class Explanation(Result):
         numbers = [(name.replace("_", " "), _short(value)) for name, value in shown.items()]
         if numbers:
             parts.append(table("How far it can be trusted", ("", ""), numbers, names=2))
+        if self.output:
+            parts.append(Text(f"Output read as {self.output}."))
         return Group(*parts, *(Text(f"note: {note}", style="dim") for note in self.notes))
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,22 +11,25 @@ from hashlens.codes.borrow import unwrap
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.asked import Subject
 from hashlens.explanations.methods import ALL
+from hashlens.nets.output import OutputLike
+from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
+More = Callable[[int], Any]
 MOST = 2**31
 """No model has so many classes, and no batch so many rows."""
 
 
-def subject_of(model: Any, batch_size: int) -> Subject:
-    """Return what is explained: a network as it is, or any function."""
+def subject_of(model: Any, batch_size: int, output: OutputLike = None) -> Subject:
+    """Return what is explained, a network as it is or any function, its output read as said."""
     require_whole(ExplainError, "batch_size", batch_size)
     batch_size = min(batch_size, MOST)
     if isinstance(model, torch.nn.Module):
         network = unwrap(model)
-        return Subject(network, network, batch_size)
+        return Subject(network, network, batch_size, output)
     if not callable(model):
         raise ExplainError(f"model must be a torch.nn.Module or a function, received {type(model).__name__}")
-    return Subject(model, None, batch_size)
+    return Subject(model, None, batch_size, output)
 
 
 def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
@@ -122,6 +125,9 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
     if not bool(torch.isfinite(scores).all()):
         raise ExplainError("the model gives NaN or infinite scores for x: nothing can be explained")
     n, classes = scores.shape
+    declared = subject.declared
+    if given is None and classes > 1 and declared is not None and declared.regression:
+        raise ExplainError(f"a regression of {classes} values names no class: say which one, target=0 to {classes - 1}")
     if given is None:
         wanted = scores.argmax(dim=1)
     elif len(given) in (1, n):
@@ -132,6 +138,27 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
         wrong = int(wanted[(wanted < 0) | (wanted >= classes)][0])
         raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores, 0 to {classes - 1}")
     return wanted, scores[torch.arange(n), wanted]
+
+
+def more_inputs(inputs: Tensor | None, background: Tensor | None, seed: int) -> More | None:
+    """Return a function that makes inputs like those given, any number of them; None where there are none, as of texts.
+
+    Columns of a table are drawn from its rows and the background; images get noise of a tenth of their range.
+    """
+    if inputs is None:
+        return None
+    known = inputs if background is None else torch.cat([inputs, background.reshape(-1, *inputs.shape[1:])])
+    numbers = numpy_generator(seed, "more")
+    if inputs.dim() == 2 and len(known) > 1:
+        columns = np.arange(inputs.shape[1])
+        return lambda count: known[numbers.integers(len(known), size=(count, len(columns))), columns]
+
+    def noisy(count: int) -> Tensor:
+        rows = known[np.arange(count) % len(known)]
+        drawn = torch.randn(rows.shape, generator=torch_generator(seed, "more"))
+        return rows + 0.1 * (rows.max() - rows.min()) * drawn.to(rows)
+
+    return noisy
 
 
 def _is_many(target: Any) -> bool:

@@ -64,7 +64,7 @@ def lime(
     samples: int = 1000,
     kernel_width: float | None = None,
     ridge: float = 1.0,
-    output: str = "probability",
+    unit: str = "probability",
     segments: int | None = None,
     categorical: Sequence[int | str] | None = None,
 ) -> Explanation:
@@ -85,7 +85,7 @@ def lime(
         tables standard deviations, width .75 times the square root of the number of columns.
     ridge : float
         Penalty on squared weights.
-    output : str
+    unit : str
         ``probability`` or ``score``.
     segments : int, optional
         Superpixels of an image; by default 50, or one for four pixels where those are fewer.
@@ -94,7 +94,7 @@ def lime(
     """
     _check(samples, kernel_width, ridge)
     values, fits, effective, notes = [], [], [], list(asked.notes)
-    examples = perturbed(asked, output, segments, categorical)
+    examples = perturbed(asked, unit, segments, categorical)
     for example in examples:
         nearby = _nearby(example, samples, kernel_width)
         weights, fit = _fitted(nearby.described, nearby, ridge)
@@ -113,7 +113,7 @@ def cle(
     samples: int = 1000,
     kernel_width: float | None = None,
     ridge: float = 1.0,
-    output: str = "probability",
+    unit: str = "probability",
     segments: int | None = None,
     categorical: Sequence[int | str] | None = None,
 ) -> Explanation:
@@ -129,12 +129,12 @@ def cle(
         Numbers of parts that terms join: ``(2,)`` for pairs, ``(2, 3)`` for pairs and triples.
     terms : int
         Terms chosen at most.
-    samples, kernel_width, ridge, output, segments, categorical
+    samples, kernel_width, ridge, unit, segments, categorical
         As :func:`lime` takes them.
     """
     _check(samples, kernel_width, ridge)
     require_whole(ExplainError, "terms", terms)
-    example = perturbed_one(asked, "cle", output, segments, categorical)
+    example = perturbed_one(asked, "cle", unit, segments, categorical)
     _check_spans(spans, len(example.parts.names))
     nearby = _nearby(example, samples, kernel_width)
     single, fit_of_lime = _fitted(nearby.described, nearby, ridge)

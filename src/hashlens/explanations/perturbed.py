@@ -40,21 +40,29 @@ class Perturbed:
 
     def outputs(self, present: Array, replaced_by: Array) -> Array:
         """Return ``(n,)`` float64: the target's probability or score of each perturbed input."""
-        size = self.asked.subject.batch_size
-        found = [
-            self.of(self.parts.inputs(present[at : at + size], replaced_by[at : at + size]))[:, self.target]
+        subject, size = self.asked.subject, self.asked.subject.batch_size
+        # All are run before any is read: how the output is read follows from the inputs, and from no batch of them.
+        raw = torch.cat([
+            subject.raw(self.parts.inputs(present[at : at + size], replaced_by[at : at + size]))
             for at in range(0, len(present), size)
-        ]
-        return np.concatenate(found)
+        ])  # fmt: skip
+        found = self._finite(subject.read(raw, self.probability))
+        return np.asarray(found[:, self.target])
 
-    def of(self, inputs: Any) -> Array:
-        """Return probabilities or scores ``(n, K)`` of inputs; ExplainError where they are not finite."""
-        subject = self.asked.subject
-        scores = (subject.probabilities(inputs) if self.probability else subject.scores(inputs)).numpy()
-        if not np.isfinite(scores).all():
+    def answers(self, inputs: Any) -> Array:
+        """Return the class of each input, int64 ``(n,)``; where an example may have several, 1 if it has the target."""
+        output = self.asked.subject.declared
+        if output is not None and output.multilabel:
+            found = self._finite(output.probabilities(self.asked.subject.raw(inputs)))
+            return np.asarray(found[:, self.target] > 0.5, np.int64)
+        return np.asarray(self._finite(self.asked.subject.scores(inputs)).argmax(axis=1))
+
+    def _finite(self, found: Tensor) -> Array:
+        """Return scores as an array; ExplainError where they are not finite."""
+        if not bool(torch.isfinite(found).all()):
             mend = "it must take texts without words" if self.asked.kind == "text" else "give a background= it can take"
             raise ExplainError(f"the model gives NaN or infinite scores for inputs with replaced parts: {mend}")
-        return scores
+        return found.numpy()
 
     def own(self) -> float:
         """Return what the network says of the example itself."""
@@ -63,7 +71,7 @@ class Perturbed:
 
 def perturbed(
     asked: Asked,
-    output: str = "probability",
+    unit: str = "probability",
     segments: int | None = None,
     categorical: Sequence[int | str] | None = None,
 ) -> list[Perturbed]:
@@ -71,15 +79,15 @@ def perturbed(
 
     Parameters
     ----------
-    output : str
+    unit : str
         ``probability`` or ``score``.
     segments : int, optional
         Superpixels of an image, where `asked.features` gives none; by default 50, or one for four pixels.
     categorical : sequence of int or str, optional
         Columns of a table that are categories; by default told from the background.
     """
-    if output not in ("probability", "score"):
-        raise ExplainError(f"output must be 'probability' or 'score', received {shortly(output)}")
+    if unit not in ("probability", "score"):
+        raise ExplainError(f"unit must be 'probability' or 'score', received {shortly(unit)}")
     if asked.features is not None and asked.kind != "image":
         raise ExplainError(f"features are segments of an image: a {asked.kind} takes none")
     parts: list[Parts]
@@ -89,11 +97,11 @@ def perturbed(
         parts = [*_columns(asked, categorical)]
     else:
         parts = [_words(asked)]
-    return [Perturbed(asked, row, each, output == "probability") for row, each in enumerate(parts)]
+    return [Perturbed(asked, row, each, unit == "probability") for row, each in enumerate(parts)]
 
 
 def perturbed_one(
-    asked: Asked, method: str, output: str, segments: int | None, categorical: Sequence[int | str] | None
+    asked: Asked, method: str, unit: str, segments: int | None, categorical: Sequence[int | str] | None
 ) -> Perturbed:
     """Return the one example with its parts; ExplainError if there are several."""
     n = len(asked.target)
@@ -101,7 +109,7 @@ def perturbed_one(
         raise ExplainError(
             f"{method} explains one example at a time, received {n}: call it for each, x[0:1], x[1:2] ..."
         )
-    return perturbed(asked, output, segments, categorical)[0]
+    return perturbed(asked, unit, segments, categorical)[0]
 
 
 def explained_parts(
@@ -110,8 +118,12 @@ def explained_parts(
     """Return the explanation of examples by their parts: ``(n, d)``, or one a pixel where images differ."""
     first, own = examples[0], torch.tensor([example.own() for example in examples], dtype=torch.float64)
     asked = replace(asked, prediction=own)
-    is_probability = first.probability and first.of(first.parts.inputs(*_whole(first))).shape[1] > 1
-    diagnostics = {"output": "probability" if is_probability else "score", **more.pop("diagnostics")}
+    output = asked.output if first.probability else asked.subject.declared
+    if output is not None and output.regression:
+        unit = "value" if output.sure else "score"  # one number of which nothing tells may be a score of a class
+    else:
+        unit = "probability" if first.probability else "score"
+    diagnostics = {"output": unit, **more.pop("diagnostics")}
     if len(examples) > 1 and isinstance(first.parts, Superpixels) and asked.features is None:
         painted = [value[example.parts.segments] for value, example in zip(values, examples, strict=True)]  # type: ignore[attr-defined]
         notes = (
@@ -128,10 +140,6 @@ def explained_parts(
 def one_or_each(numbers: Sequence[float]) -> float | list[float]:
     """Return a diagnostic as a number, or as one for each example where there are several."""
     return float(numbers[0]) if len(numbers) == 1 else [float(number) for number in numbers]
-
-
-def _whole(example: Perturbed) -> tuple[Array, Array]:
-    return np.ones((1, len(example.parts.names)), dtype=bool), np.zeros(1, dtype=np.int64)
 
 
 def _superpixels(asked: Asked, count: int | None) -> list[Superpixels]:

@@ -11,10 +11,21 @@ from hashlens.errors import ExplainError
 from hashlens.explanations.compared import Candidate, Compared, explainer
 from hashlens.explanations.comparison import ExplanationComparison, means
 from hashlens.explanations.controls import CONTROLS
+from hashlens.explanations.explain import notes_on
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.given import Model, background_of, classes_of, inputs_of, kind_of, names_of, subject_of
+from hashlens.explanations.given import (
+    Model,
+    background_of,
+    classes_of,
+    inputs_of,
+    kind_of,
+    more_inputs,
+    names_of,
+    subject_of,
+)
 from hashlens.explanations.methods import find_method
 from hashlens.explanations.metrics import METRICS, find_metrics
+from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 
 
@@ -25,18 +36,20 @@ def compare_explanations(
     metrics: str | Sequence[str] = "standard",
     *,
     target: Any = None,
+    output: OutputLike = None,
     batch_size: int = 64,
     seed: int = 0,
     **shared: Any,
 ) -> ExplanationComparison:
     """Compare explanations of the same examples by what they are good for, beside controls that know nothing.
 
-    Deletion and insertion: the probability of the class as places go or come, most important first (Petsiuk et al.,
-    2018), with the mean and with a blurred image in their stead. Infidelity (Yeh et al., 2019), as a share of saying
-    nothing. Sensitivity: the largest relative change of the values nearby. MPRT: rank correlation of the values with
-    those of the same network with all weights drawn anew (Adebayo et al., 2018), and random logit: with those of
-    another class; near 0 is well, 1 means that the network, or the class, plays no part. Region stability: the largest
-    relative change inside the linear region, where the network is one affine map. Completeness gap, where sums are
+    Deletion and insertion: the probability of the class (of one score that tells two classes apart, that of the class
+    explained; of a regression the value itself) as places go or come, most important first (Petsiuk et al., 2018), with
+    the mean and with a blurred image in their stead. Infidelity (Yeh et al., 2019), as a share of saying nothing.
+    Sensitivity: the largest relative change of the values nearby. MPRT: rank correlation of the values with those of
+    the same network with all weights drawn anew (Adebayo et al., 2018), and random logit: with those of another class;
+    near 0 is well, 1 means that the network, or the class, plays no part. Region stability: the largest relative change
+    inside the linear region, where the network is one affine map. Completeness gap, where sums are
     claimed. Rank stability over 5 seeds. Seconds, and inputs that the network ran on, for each example.
 
     Parameters
@@ -51,6 +64,8 @@ def compare_explanations(
         ``standard`` leaves out what takes most explanations anew: rank stability and region stability.
     target : optional
         The class of each; by default as predicted.
+    output : str or callable, optional
+        How the model's output is read, as :func:`hashlens.explain` takes it.
     batch_size, seed : int
         As :func:`hashlens.explain` takes them.
     **shared
@@ -68,9 +83,10 @@ def compare_explanations(
     """
     asked, wanted = _methods(methods), find_metrics(metrics)
     require_whole(ExplainError, "seed", seed, least=0)
-    compared = _compared(model, x, target, batch_size, seed, shared)
+    compared = _compared(model, x, target, batch_size, seed, shared, output)
     controls = [name for name in CONTROLS if name != "edges" or compared.x.dim() == 4]
-    given: dict[str, Any] = {"batch_size": batch_size, **shared}
+    read = compared.subject.output
+    given: dict[str, Any] = {"batch_size": batch_size, "output": read, **shared}
     with bar("comparing", 2 * (len(asked) + len(controls))) as advance:
         candidates = []
         for name in (*asked, *controls):
@@ -85,8 +101,12 @@ def compare_explanations(
         # Rows of a table have no blurred image: what cannot be said of any is left out where nobody asked for it.
         said = ~np.isnan(found).all(axis=(0, 2))
         wanted, found = tuple(np.array(wanted)[said].tolist()), found[:, said]
-    notes = tuple(dict.fromkeys(compared.notes))
-    return ExplanationComparison((*asked, *controls), wanted, found, len(compared.x), notes)
+    notes = tuple(dict.fromkeys((*map(_sentence, notes_on(compared.subject)), *compared.notes)))
+    return ExplanationComparison((*asked, *controls), wanted, found, len(compared.x), notes, str(read))
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
 
 
 def score_explanation(
@@ -95,6 +115,7 @@ def score_explanation(
     metrics: str | Sequence[str] = "standard",
     *,
     background: Any = None,
+    output: OutputLike = None,
     batch_size: int = 64,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -110,6 +131,8 @@ def score_explanation(
         As :func:`hashlens.compare_explanations` has them.
     background, batch_size, seed
         As :func:`hashlens.compare_explanations` takes them.
+    output : str or callable, optional
+        How the model's output is read; by default as it was for the explanation.
 
     Returns
     -------
@@ -129,7 +152,8 @@ def score_explanation(
         raise ExplainError(f"an explanation by {explanation.method} cannot be scored: it names no parts of an input")
     shared = {"kind": explanation.kind, "background": background}
     require_whole(ExplainError, "seed", seed, least=0)
-    compared = _compared(model, explanation.inputs, explanation.target, batch_size, seed, shared)
+    read = output or explanation.output.partition(" ")[0] or None
+    compared = _compared(model, explanation.inputs, explanation.target, batch_size, seed, shared, read)
     candidate = Candidate(explanation.method, compared, lambda *_: explanation, explanation)
     found = _measured(compared, candidate, wanted)
     return {name: float(value) for name, value in zip(wanted, means(found), strict=True)}
@@ -153,15 +177,20 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
     return found
 
 
-def _compared(model: Model, x: Any, target: Any, batch_size: int, seed: int, shared: Mapping[str, Any]) -> Compared:
-    subject = subject_of(model, batch_size)
+def _compared(
+    model: Model, x: Any, target: Any, batch_size: int, seed: int, shared: Mapping[str, Any], output: OutputLike
+) -> Compared:
+    subject = subject_of(model, batch_size, output)
     kind = kind_of(shared.get("kind"), x)
     if kind == "text" or x is None:
         raise ExplainError("texts are explained one by one, not compared: give x, images or rows of a table")
     inputs = inputs_of(x, kind, subject)
+    background = background_of(shared.get("background"), inputs, subject)
+    subject.more = more_inputs(inputs, background, seed)
     with subject.borrowed():
         classes, _ = classes_of(target, subject, inputs, names_of(shared.get("class_names"), "class_names"))
-    return Compared(subject, inputs, classes, background_of(shared.get("background"), inputs, subject), seed)
+        _ = subject.output  # decided here, where the network is in evaluation mode
+    return Compared(subject, inputs, classes, background, seed)
 
 
 def _measured(compared: Compared, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":

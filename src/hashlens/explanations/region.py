@@ -8,6 +8,7 @@ import torch
 from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import each_or_only, explained
 from hashlens.explanations.explanation import Explanation
+from hashlens.nets.output import Output
 
 if TYPE_CHECKING:
     from hashlens.regions.at import Region
@@ -27,9 +28,9 @@ def region(asked: Asked) -> Explanation:
     """
     from hashlens.regions.at import at
 
-    found = at(asked.module, asked.inputs)
-    values = region_slopes(found, asked.target) * found.x
-    score = region_scores(found, asked.target).cpu().numpy()
+    found = at(asked.scoring, asked.inputs)
+    values = region_slopes(found, asked.target, asked.output) * found.x
+    score = region_scores(found, asked.target, asked.output).cpu().numpy()
     bias = score - values.flatten(1).sum(dim=1).cpu().numpy()
     size, rest = values.flatten(1).abs().sum(dim=1).cpu().numpy(), np.abs(bias)
     near, nearest = found.radius(), found.radius(np.inf)
@@ -46,14 +47,22 @@ def region(asked: Asked) -> Explanation:
     return explained(asked, "region", values, diagnostics=kept, notes=(*asked.notes, *told), prediction=score)
 
 
-def region_slopes(found: "Region", target: Tensor) -> Tensor:
+def region_slopes(found: "Region", target: Tensor, output: Output) -> Tensor:
     """Return the slope of each example's score in its region, ``(n, ...)``."""
     chosen = torch.zeros_like(found.output.reshape(len(found), -1))
-    chosen.scatter_(1, target.to(chosen.device)[:, None], 1.0)
+    if output.binary and chosen.shape[1] == 1:
+        chosen[:, 0] = 2.0 * target.to(chosen) - 1  # of class 0 the other way
+    else:
+        chosen.scatter_(1, target.to(chosen.device)[:, None], 1.0)
     return found.affine.rmatvec(chosen.reshape(found.output.shape))
 
 
-def region_scores(found: "Region", target: Tensor) -> Tensor:
+def region_scores(found: "Region", target: Tensor, output: Output) -> Tensor:
     """Return the score of each example's class, ``(n,)``."""
-    scores = found.output.reshape(len(found), -1)
+    scores = class_columns(found.output.reshape(len(found), -1), output)
     return scores.gather(1, target.to(scores.device)[:, None])[:, 0]
+
+
+def class_columns(values: Tensor, output: Output) -> Tensor:
+    """Return scores, or slopes of scores, of each class: of one logit those of class 0 are the other way."""
+    return torch.cat([-values, values], dim=1) if output.binary and values.shape[1] == 1 else values

@@ -22,7 +22,7 @@ MOST_BACKGROUND = 100
 
 
 def kernel_shap(
-    asked: Asked, samples: int = 2048, output: str = "probability", segments: int | None = None
+    asked: Asked, samples: int = 2048, unit: str = "probability", segments: int | None = None
 ) -> Explanation:
     """Explain by Shapley values of the parts, found by weighted least squares (Lundberg, Lee, 2017).
 
@@ -36,13 +36,13 @@ def kernel_shap(
     ----------
     samples : int
         Coalitions of each example, where not all are taken.
-    output : str
+    unit : str
         ``probability`` or ``score``.
     segments : int, optional
         Superpixels of an image; by default 50, or one for four pixels where those are fewer.
     """
     require_whole(ExplainError, "samples", samples)
-    examples = perturbed(asked, output, segments)
+    examples = perturbed(asked, unit, segments)
     values, bases, gaps, errors, exact, used = [], [], [], [], True, 0
     for example in examples:
         d, drawn = len(example.parts.names), _background(example)

@@ -25,6 +25,7 @@ def explanation_page(explanation: "Explanation") -> Page:
         title=f"{method}: {classes.pop()}" if len(classes) == 1 else method,
         subtitle=f"1 {one}" if n == 1 else f"{n:,} {many}",
         verdict=verdict,
-        reason="; ".join(told),
-        notes=explanation.notes,
+        # A page without a verdict has no place for its reason.
+        reason="; ".join(told) if verdict else "",
+        notes=explanation.notes if verdict else (*told, *explanation.notes),
     )
