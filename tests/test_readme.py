@@ -46,3 +46,10 @@ def test_command_lines_parse(line: str):
 def test_links_lead_somewhere(page: str):
     targets = {found["target"] for found in LINK.finditer((ROOT / page).read_text())}
     assert [target for target in sorted(targets) if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_has_the_name_of_one_that_sphinx_writes(page: str):
+    assert Path(page).with_suffix("").relative_to("docs" if page.startswith("docs") else ".").as_posix() not in {
+        "search", "genindex", "modindex", "py-modindex"
+    }  # fmt: skip

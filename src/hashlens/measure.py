@@ -7,7 +7,7 @@ import torch
 
 from hashlens.arguments import as_called, is_number, require_whole, shortly
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
-from hashlens.data.sources import load_data
+from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import MeasureError
 from hashlens.measurement import Measurement
 from hashlens.measures import (
@@ -100,7 +100,7 @@ def measure(
         raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
     limits = as_thresholds(thresholds)
     reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, output=output)
-    data = labelled_alike(Split(load_data(train), load_data(test)))
+    data = labelled_alike(Split(load_training_data(train), load_data(test)))
     run = Measuring(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:

@@ -60,7 +60,7 @@ def _display() -> Iterator["Progress"]:
         yield _shown[0]
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

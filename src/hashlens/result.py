@@ -63,7 +63,7 @@ class Result:
         return repr(self)
 
     def __str__(self) -> str:
-        console = Console(width=100, color_system=None, force_terminal=False)
+        console = Console(width=100, color_system=None, force_terminal=False, markup=False)
         with console.capture() as capture:
             console.print(self.__rich__())
         return capture.get().rstrip("\n")

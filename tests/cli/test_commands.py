@@ -67,19 +67,31 @@ def test_the_same_seed_gives_the_same_network(network, tmp_path):
 MISTAKES = {
     "unknown source": (["measure", "NET", "--data", "digit", "--test", "digits#test"], "did you mean 'digits'"),
     "missing parquet": (["measure", "NET", "--data", "parquet:/nowhere#train", "--test", "digits"], "/nowhere"),
-    "unknown layer": (["encode", "NET", "--data", "digits", "--out", "OUT", "--layers", "hiden*"], "no layer matches"),
-    "unknown architecture": (["train", "resnet19", "--data", "digits", "--out", "OUT"], "did you mean 'resnet18'"),
-    "unknown recipe": (["train", "mlp", "--data", "digits", "--out", "OUT", "--recipe", "figure"], "'figures'"),
-    "no model": (["encode", "nowhere/net", "--data", "digits", "--out", "OUT"], "nowhere/net"),
-    "existing output": (["encode", "NET", "--data", "digits", "--out", "NET"], "exists already"),
-    "no cuda": (["encode", "NET", "--data", "digits", "--out", "OUT", "--device", "cuda:9"], "CUDA"),
+    "unknown layer": (
+        ["encode", "NET", "--data", "digits#train", "--out", "OUT", "--layers", "hiden*"],
+        "no layer matches",
+    ),
+    "unknown architecture": (
+        ["train", "resnet19", "--data", "digits#train", "--out", "OUT"],
+        "did you mean 'resnet18'",
+    ),
+    "unknown recipe": (["train", "mlp", "--data", "digits#train", "--out", "OUT", "--recipe", "figure"], "'figures'"),
+    "no model": (["encode", "nowhere/net", "--data", "digits#train", "--out", "OUT"], "nowhere/net"),
+    "existing output": (["encode", "NET", "--data", "digits#train", "--out", "NET"], "is what is read"),
+    "no cuda": (["encode", "NET", "--data", "digits#train", "--out", "OUT", "--device", "cuda:9"], "CUDA"),
     "k too large": (["measure", "NET", "--data", "digits[:20]", "--test", "digits#test", "-k", "40"], "k=40"),
-    "missing option": (["encode", "NET", "--data", "digits"], "--out"),
+    "missing option": (["encode", "NET", "--data", "digits#train"], "--out"),
     "unknown option": (["encode", "NET", "--dta", "digits"], "--dta"),
     "unknown command": (["mesure"], "mesure"),
-    "wrong type": (["encode", "NET", "--data", "digits", "--out", "OUT", "--bits", "many"], "--bits"),
-    "bad granularity": (["encode", "NET", "--data", "digits", "--out", "OUT", "--granularity", "x"], "granularity"),
-    "bad logistic": (["measure", "NET", "--data", "digits", "--test", "digits", "--logistic", "ovo"], "one-vs-one"),
+    "wrong type": (["encode", "NET", "--data", "digits#train", "--out", "OUT", "--bits", "many"], "--bits"),
+    "bad granularity": (
+        ["encode", "NET", "--data", "digits#train", "--out", "OUT", "--granularity", "x"],
+        "granularity",
+    ),
+    "bad logistic": (
+        ["measure", "NET", "--data", "digits#train", "--test", "digits", "--logistic", "ovo"],
+        "one-vs-one",
+    ),
 }
 
 
@@ -98,7 +110,7 @@ def test_debug_shows_the_traceback():
     from hashlens.errors import HashlensError
 
     with pytest.raises(HashlensError):
-        run(["encode", "nowhere/net", "--data", "digits", "--out", "out", "--debug"])
+        run(["encode", "nowhere/net", "--data", "digits#train", "--out", "out", "--debug"])
 
 
 def test_no_command_prints_the_help_alone(capsys):
@@ -123,13 +135,13 @@ def test_an_interrupted_encoding_says_so_and_leaves_nothing(tmp_path, capsys, mo
         "        raise KeyboardInterrupt",
     ]
     (tmp_path / "stops.py").write_text("\n".join(lines))
-    assert run(["encode", "stops.py:Net", "--data", "digits", "--out", "codes"]) == 130
+    assert run(["encode", "stops.py:Net", "--data", "digits#train", "--out", "codes"]) == 130
     assert capsys.readouterr().err.strip() == "hashlens: stopped"
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["stops.py"]
 
 
 def test_a_result_that_cannot_be_written_is_said_before_the_training(network, tmp_path, capsys):
-    arguments = ["train", "mlp", "--data", "digits", "--epochs", "1", "--out", str(tmp_path / "net")]
+    arguments = ["train", "mlp", "--data", "digits#train", "--epochs", "1", "--out", str(tmp_path / "net")]
     assert run([*arguments, "--json", str(network / "network.json")]) == 2
     assert "exists already" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -49,7 +49,7 @@ MISTAKES = {
     "no codes": (["build", "INDEX", "-o", "OUT"], "does not describe a folder of codes"),
     "unknown kind": (["build", "CODES", "-o", "OUT", "--kind", "hsnw"], "did you mean 'hnsw'"),
     "there already": (["build", "CODES", "-o", "INDEX"], "exists already"),
-    "codes in the way": (["build", "CODES", "-o", "CODES", "--force"], "is no index, so it is not replaced"),
+    "codes in the way": (["build", "CODES", "-o", "CODES", "--force"], "is what is read"),
     "negative radius": (["search", "INDEX", "QUERIES", "--radius", "-1"], "--radius"),
     "radius and effort": (["search", "INDEX", "QUERIES", "--radius", "1", "--effort", "2"], "leave out --effort"),
     "weight of text": (["search", "INDEX", "QUERIES", "--weight", "code=x"], "LAYER=NUMBER"),

@@ -180,8 +180,8 @@ MISTAKES = {
     "no such rows": (["init", "OUT.yaml", "--data", "digits[5000:]", "--test", "digits"], "are none of its 1797"),
     "half a name": (["init", "OUT.yaml", "--data", "hub", "--test", "digits"], "write this source as hub:OWNER/NAME"),
     "test without train": (["init", "OUT.yaml", "--data", "digits"], "--test"),
-    "a result over the store": (["status", "SPEC", "--json", "STORE", "--force"], "is the study itself"),
-    "a result over the spec": (["status", "SPEC", "--json", "SPEC", "--force"], "is the study itself"),
+    "a result over the store": (["status", "SPEC", "--json", "STORE", "--force"], "is what is read"),
+    "a result over the spec": (["status", "SPEC", "--json", "SPEC", "--force"], "is what is read"),
     "two results in one file": (
         ["chart", "SPEC", "--where", "samples=200", "--out", "OUT.png", "--json", "OUT.png"],
         "is to be written twice",

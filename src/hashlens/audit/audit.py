@@ -26,7 +26,7 @@ from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
 from hashlens.data.labels import unseen_classes
 from hashlens.data.numbering import with_one_numbering
-from hashlens.data.sources import load_data
+from hashlens.data.sources import load_data, load_training_data
 from hashlens.data.views import view_names
 from hashlens.errors import AuditError
 from hashlens.nets.output import OutputLike, output_notes
@@ -243,7 +243,7 @@ def audit(
     Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
     NeurIPS.
     """
-    data = Split(*with_one_numbering(load_data(train), load_data(test)))
+    data = Split(*with_one_numbering(load_training_data(train), load_data(test)))
     names = view_names(views)
     reading = Reading(
         layers,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.audit import audit
 from hashlens.cli.demo import demo
@@ -14,13 +13,14 @@ from hashlens.cli.encode import encode
 from hashlens.cli.explain import explain
 from hashlens.cli.index import index
 from hashlens.cli.measure import measure
-from hashlens.cli.options import Stopped
+from hashlens.cli.options import STANDARD_OUTPUT, Stopped, console
 from hashlens.cli.regions import regions
 from hashlens.cli.report import report
 from hashlens.cli.reproduce import reproduce
 from hashlens.cli.study import study
 from hashlens.cli.train import train
 from hashlens.errors import CodesWarning, HashlensError
+from hashlens.passwords import masked
 from hashlens.version import __version__
 
 OURS, YOURS, STOPPED = 1, 2, 130
@@ -110,6 +110,6 @@ def _warn(
 
 
 def _say(message: str, status: int) -> int:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"hashlens: {message}")
+    console(STANDARD_OUTPUT).print(masked(f"hashlens: {message}"), soft_wrap=True)
     sys.stderr.flush()
     return status

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     BatchSize,
@@ -23,6 +22,7 @@ from hashlens.cli.options import (
     Threads,
     Weights,
     check_outputs,
+    console,
     open_model,
     set_threads,
     tell,
@@ -65,7 +65,7 @@ def audit(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(json, html, csv, force=force)
+    check_outputs(json, html, csv, force=force, reads=[model, weights, data, test])
     wanted = views_wanted(views)
     found = hl.audit(
         open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
@@ -78,7 +78,7 @@ def audit(
         found.to_html(html)
     if csv is not None:
         found.to_csv(csv)
-    Console(highlight=False).print(found)
+    console(json).print(found)
     for what, written in (("page", html), ("tables", csv), ("numbers", json)):
         if written is not None:
             tell(f"{what}: {written}")

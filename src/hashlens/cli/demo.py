@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from hashlens.cli.options import Debug, Seed, Threads, set_threads, write_json
+from hashlens.cli.options import Debug, Seed, Threads, console, set_threads, write_json
 from hashlens.files import check_writable
 
 WIDTHS = (8, 16, 32, 64, 128, 256)
@@ -29,7 +28,7 @@ def demo(
 
     set_threads(threads)
     check_writable(out / "widths.png")
-    console = Console()
+    terminal = console()
     train, test = hl.load_data("digits#train"), hl.load_data("digits#test")
     measured = {}
     with bar("training and measuring", len(WIDTHS)) as advance:
@@ -62,11 +61,11 @@ def demo(
     widest = measured[WIDTHS[-1]]
     widest.to_html(out / "report.html")
     write_json(widest, out / "measure.json")
-    console.print(widest)
-    console.print(
+    terminal.print(widest)
+    terminal.print(
         f"\n{out}/widths.png    how the code changes with the width of the network"
         f"\n{out}/report.html   this measurement as a page"
         f"\n{out}/codes         the codes of the test digits: hashlens.Codes.load('{out}/codes')"
         f"\nnext: hashlens measure {out}/width-32 --data 'digits#train' --test 'digits#test'",
-        soft_wrap=True, highlight=False, markup=False,
+        soft_wrap=True,
     )  # fmt: skip

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     BatchSize,
@@ -20,6 +19,7 @@ from hashlens.cli.options import (
     Threads,
     Weights,
     check_outputs,
+    console,
     open_model,
     set_threads,
 )
@@ -46,7 +46,7 @@ def encode(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(out, export, force=force)
+    check_outputs(out, export, force=force, reads=[model, weights, data])
     codes = hl.encode(
         open_model(model, weights),
         data,
@@ -62,8 +62,10 @@ def encode(
     )
     if export is not None:
         codes.export(export)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{out}: {len(codes):,} codes of {codes.code_bits:,} bits, {codes.packed.nbytes:,} bytes")
+    terminal = console()
+    terminal.print(
+        f"{out}: {len(codes):,} codes of {codes.code_bits:,} bits, {codes.packed.nbytes:,} bytes", soft_wrap=True
+    )
     if export is not None:
-        console.print(f"{export}: the same as Parquet")
-    console.print(f"next: hashlens.Codes.load({str(out)!r})")
+        terminal.print(f"{export}: the same as Parquet", soft_wrap=True)
+    terminal.print(f"next: hashlens.Codes.load({str(out)!r})", soft_wrap=True)

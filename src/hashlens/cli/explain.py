@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     BatchSize,
@@ -18,6 +17,7 @@ from hashlens.cli.options import (
     Threads,
     Weights,
     check_outputs,
+    console,
     open_model,
     set_threads,
     tell,
@@ -69,7 +69,7 @@ def explain(
         raise OutputError(f"{out}: explanations are written as {', '.join(KINDS)}")
     find_method(method)
     set_threads(threads)
-    check_outputs(out, json, force=force)
+    check_outputs(out, json, force=force, reads=[model, weights, data, background])
     network, examples = open_model(model, weights), hl.load_data(data)
     names = examples.class_names or ()
     found = hl.explain(
@@ -87,7 +87,7 @@ def explain(
     write_json(found, json)
     if out is not None:
         _write(found, out)
-    Console(highlight=False).print(found)
+    console(json).print(found)
     if out is None:
         tell("a picture: add --out explanation.html")
 

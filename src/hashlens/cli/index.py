@@ -4,9 +4,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from hashlens.cli.options import Debug, Force, Json, Layers, Seed, Threads, check_outputs, set_threads, tell, write_json
+from hashlens.cli.options import (
+    Debug,
+    Force,
+    Json,
+    Layers,
+    Seed,
+    Threads,
+    check_outputs,
+    console,
+    set_threads,
+    tell,
+    write_json,
+)
 from hashlens.errors import IndexFault
 
 index = typer.Typer(no_args_is_help=True, help="Search in codes by Hamming distance.")
@@ -32,11 +43,11 @@ def build(
     from hashlens.index import Index
 
     set_threads(threads)
-    check_outputs(out, force=force)
+    check_outputs(out, force=force, reads=[codes])
     given = {"lists": lists, "links": links, "seed": None if kind == "exact" else seed}
     options = {name: value for name, value in given.items() if value is not None}
     made = Index.build(Codes.load(codes), kind, layers, out=out, overwrite=force, **options)
-    Console(highlight=False).print(made)
+    console().print(made)
     tell(f"next: hashlens index search {out} QUERIES -k 10")
 
 
@@ -68,7 +79,7 @@ def search(
     if radius is not None and (effort is not None or weight):
         raise IndexFault("a search within --radius is exact and unweighted: leave out --effort and --weight")
     set_threads(threads)
-    check_outputs(out, json, force=force)
+    check_outputs(out, json, force=force, reads=[where, queries])
     opened, asked = Index.load(where), Codes.load(queries)
     found: Neighbours | WithinRadius
     if radius is None:
@@ -82,7 +93,7 @@ def search(
         tell(f"all of it: {out}")
     else:
         tell("--out FILE.csv writes all of it")
-    Console(highlight=False).print(found)
+    console(json).print(found)
 
 
 def _weight(text: str) -> tuple[str, float]:

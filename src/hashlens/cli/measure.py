@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     BatchSize,
@@ -24,6 +23,7 @@ from hashlens.cli.options import (
     Weights,
     as_typed,
     check_outputs,
+    console,
     open_model,
     set_threads,
     tell,
@@ -60,7 +60,7 @@ def measure(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(json, html, force=force)
+    check_outputs(json, html, force=force, reads=[model, weights, data, test])
     measured = hl.measure(
         open_model(model, weights),
         data,
@@ -83,7 +83,7 @@ def measure(
     write_json(measured, json)
     if html is not None:
         measured.to_html(html)
-    Console().print(measured)
+    console(json).print(measured)
     for what, written in (("page", html), ("numbers", json)):
         if written is not None:
             tell(f"{what}: {written}")

@@ -1,8 +1,10 @@
 """Options that mean the same in every command."""
 
 import json
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from rich.console import Console
 
 from hashlens.errors import OutputError
 from hashlens.files import check_writable, written_whole
+from hashlens.passwords import masked
 from hashlens.result import Result
 
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
@@ -20,7 +23,9 @@ Threads = Annotated[
     int | None, typer.Option(help="Threads of torch and of the search. Default: theirs.", min=1, max=1024)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file as JSON.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Write the result to this file as JSON; - is standard output.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Model = Annotated[
     str, typer.Argument(help="A folder that `hashlens train` wrote, package.module:factory, or a program .pt2.")
@@ -45,6 +50,10 @@ OutputName = Annotated[
 BatchSize = Annotated[int, typer.Option(help="Examples a forward pass.", min=1)]
 
 
+STANDARD_OUTPUT = Path("-")
+PAGES = (".html", ".htm")
+
+
 class Stopped(Exception):
     """The user stopped a command, which can say how to go on."""
 
@@ -58,13 +67,48 @@ def set_threads(threads: int | None) -> None:
         faiss.omp_set_num_threads(threads)
 
 
-def check_outputs(*paths: Path | None, force: bool) -> None:
-    """Raise OutputError before the work for a file that could not be written after it."""
-    given = [path for path in paths if path is not None]
+def check_outputs(*paths: Path | None, force: bool, reads: Sequence[str | Path | None] = ()) -> None:
+    """Raise OutputError before the work for a file that could not be written after it.
+
+    Parameters
+    ----------
+    *paths : Path or None
+        What is to be written; ``-`` is standard output.
+    force : bool
+        Whether what is there may be written over.
+    reads : sequence of str, Path or None
+        What the command reads: paths, or sources of data. It is never written over, and of a folder no file but pages.
+    """
+    given = [path for path in paths if path not in (None, STANDARD_OUTPUT)]
     for place, path in enumerate(given):
+        assert path is not None
         if path in given[:place]:
             raise OutputError(f"{path} is to be written twice: give each result a path of its own")
+        for read in reads:
+            if read is not None and _is_of(path, str(read)):
+                raise OutputError(f"{path} is what is read ({read}): choose another path for the result")
         check_writable(path, overwrite=force)
+
+
+def _is_of(path: Path, read: str) -> bool:
+    """Return whether a path is what a command reads, or a file of the folder that it reads."""
+    target = path.resolve()
+    for place in _places(read):
+        if target == place or (place.is_file() and target.exists() and target.samefile(place)):
+            return True
+        if place.is_dir() and target.is_file() and place in target.parents and target.suffix.lower() not in PAGES:
+            return True
+    return False
+
+
+def _places(read: str) -> list[Path]:
+    """Return the paths that a command may mean by a word: the word itself, a store's URL, or a source of data."""
+    words = [read, read.removeprefix("sqlite:///")]
+    if (found := re.fullmatch(r"[a-z]+:([^#\[\]]+)(#.*|\[.*)?", read)) and "://" not in read:
+        words.append(found[1])
+    if Path(read).suffix in (".yaml", ".yml"):
+        words.append(str(Path(read).with_suffix(".db")))
+    return [Path(word).expanduser().resolve() for word in words if word and "\0" not in word and "://" not in word]
 
 
 def open_model(model: str, weights: Path | None) -> torch.nn.Module:
@@ -80,17 +124,30 @@ def open_model(model: str, weights: Path | None) -> torch.nn.Module:
 def tell(message: str) -> None:
     """Say something beside the result, on standard error, if somebody is there to read it."""
     if sys.stderr.isatty():
-        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(message, style="dim")
+        console(STANDARD_OUTPUT).print(masked(message), style="dim", soft_wrap=True)
+
+
+def console(json: Path | None = None) -> Console:
+    """Return where a command prints: standard output, or standard error where the JSON goes to standard output.
+
+    Names in what is printed are text, whatever brackets they have.
+    """
+    return Console(stderr=json == STANDARD_OUTPUT, highlight=False, markup=False)
 
 
 def as_typed(context: typer.Context) -> str:
     """Return the command line, quoted so that a shell reads it again; empty where the command was not run by one."""
     arguments = context.find_root().obj
-    return "" if arguments is None else shlex.join(["hashlens", *arguments])
+    return "" if arguments is None else masked(shlex.join(["hashlens", *arguments]))
 
 
 def write_json(result: Result, path: Path | None) -> None:
-    """Write a result as JSON, whole or not at all."""
-    if path is not None:
-        with written_whole(path) as beside:
-            beside.write_text(json.dumps(result.to_dict(), indent=1) + "\n")
+    """Write a result as JSON, whole or not at all; ``-`` is standard output."""
+    if path is None:
+        return
+    text = json.dumps(result.to_dict(), indent=1) + "\n"
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+        return
+    with written_whole(path) as beside:
+        beside.write_text(text)

@@ -7,7 +7,6 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     Debug,
@@ -18,6 +17,7 @@ from hashlens.cli.options import (
     Threads,
     Weights,
     check_outputs,
+    console,
     open_model,
     set_threads,
     tell,
@@ -68,7 +68,7 @@ def at(
         raise DataError(f"--norm is 2 or inf, received {norm!r}")
     _check_picture(out, PICTURES)
     set_threads(threads)
-    check_outputs(out, json, force=force)
+    check_outputs(out, json, force=force, reads=[model, data])
     network, examples = open_model(model, weights), load_data(data)
     batches = examples.batches(BATCH) if row is None else chosen(examples, row)
     total = ceil(len(examples) / BATCH) if row is None else len(row)
@@ -81,7 +81,7 @@ def at(
     if out is not None:
         _draw(out, radius_figure({examples.name: [one.radius for one in rows]}, NORMS[norm]))
     write_json(found, json)
-    Console(highlight=False).print(found)
+    console(json).print(found)
 
 
 @regions.command()
@@ -105,7 +105,7 @@ def along(
 
     _check_picture(out, PICTURES)
     set_threads(threads)
-    check_outputs(out, json, force=force)
+    check_outputs(out, json, force=force, reads=[model, data])
     network, examples = open_model(model, weights), load_data(data)
     inputs, names = _inputs(network, examples, (begin, finish))
     found = pieces_along(network, inputs[:1], inputs[1:])
@@ -113,7 +113,7 @@ def along(
     write_json(told, json)
     if out is not None:
         _draw(out, along_figure(found, ends=(names[0], names[1]), class_names=examples.class_names))
-    Console(highlight=False).print(told)
+    console(json).print(told)
     if out is None:
         tell("a picture: add --out along.png")
 
@@ -160,7 +160,7 @@ def plane(
     if data is None and (through is not None or pca is not None):
         raise DataError("--through and --pca choose examples: say with --data where they are")
     set_threads(threads)
-    check_outputs(out, json, force=force)
+    check_outputs(out, json, force=force, reads=[model, data])
     network = open_model(model, weights)
     examples = None if data is None else load_data(data)
     laid: dict[str, Any] = {}
@@ -179,7 +179,7 @@ def plane(
             write_plane_page(found, figure, out)
         else:
             _draw(out, figure)
-    Console(highlight=False).print(told)
+    console(json).print(told)
     if out is None:
         tell("a picture: add --out plane.png, or --out plane.html to point at regions")
 

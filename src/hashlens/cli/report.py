@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from hashlens.cli.options import Debug, Force, check_outputs
+from hashlens.cli.options import Debug, Force, check_outputs, console
 
 
 def report(
@@ -27,9 +26,9 @@ def report(
     from hashlens.report.page import write_page
     from hashlens.report.recognise import report_page
 
-    check_outputs(out, force=force)
+    check_outputs(out, force=force, reads=[path])
     page = report_page(path, images)
     write_page(page, out)
-    Console(highlight=False, soft_wrap=True, markup=False).print(f"{page.title}: {out}")
+    console().print(f"{page.title}: {out}", soft_wrap=True)
     if show:
         webbrowser.open(out.resolve().as_uri())

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     Debug,
@@ -14,6 +13,7 @@ from hashlens.cli.options import (
     Stopped,
     Threads,
     check_outputs,
+    console,
     set_threads,
     tell,
     write_json,
@@ -43,9 +43,8 @@ def reproduce(
     from hashlens.study.reproduce.listing import preset_table
     from hashlens.study.reproduce.reproduce import reproduce as again
 
-    console = Console()
     if names:
-        console.print(preset_table())
+        console().print(preset_table())
         return
     if name is None:
         raise StudyError(
@@ -58,5 +57,5 @@ def reproduce(
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command without --force goes on from here") from stopped
     write_json(done, json)
-    console.print(done)
+    console(json).print(done)
     tell(f"report.html, tables, pictures, rows and the store: {done.folder}")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     Debug,
@@ -16,12 +15,14 @@ from hashlens.cli.options import (
     Stopped,
     Threads,
     check_outputs,
+    console,
     set_threads,
     tell,
     write_json,
 )
 from hashlens.errors import OutputError, StudyError
 from hashlens.files import written_whole
+from hashlens.passwords import masked
 
 if TYPE_CHECKING:
     from hashlens.study.results import Results
@@ -83,33 +84,34 @@ def run(
 
     set_threads(threads)
     chosen = Study.load(spec, store)
-    console = Console(highlight=False)
-    console.print(f"{chosen.spec.name}: results are kept in {store or spec.with_suffix('.db')}", soft_wrap=True)
+    terminal = console()
+    terminal.print(
+        masked(f"{chosen.spec.name}: results are kept in {store or spec.with_suffix('.db')}"), soft_wrap=True
+    )
     try:
         chosen.run(wait=not worker, lease=lease, device=device, retry_failed=retry_failed)
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command goes on from here") from stopped
     status, results = chosen.status(), chosen.results
-    console.print(status)
+    terminal.print(status)
     if len(results):
-        console.print(summarize(results))
+        terminal.print(summarize(results))
     place = store or str(spec)
     if status.failures:
         _next("run", spec, *(() if store is None else ("--store", store)), "--retry-failed")
         raise typer.Exit(FAILED)
     if status.finished:
-        console.print(f"page: {shlex.join(['hashlens', 'report', place])}", soft_wrap=True, markup=False)
+        terminal.print(masked(f"page: {shlex.join(['hashlens', 'report', place])}"), soft_wrap=True)
     _next(*_what_next(status, results, place))
 
 
 @study.command()
 def status(store: Stored, force: Force = False, json: Json = None, debug: Debug = False) -> None:
     """Show what is done, who is at work, what failed, and the time left."""
-    check_outputs(json, force=force)
-    _spare(store, json)
+    check_outputs(json, force=force, reads=[store])
     found = _open(store).status()
     write_json(found, json)
-    Console(highlight=False).print(found)
+    console(json).print(found)
 
 
 @study.command()
@@ -120,10 +122,10 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write all numbers as one long table."""
-    _spare(store, out)
+    check_outputs(out, force=force, reads=[store])
     results = _results(store)
     results.export(out, overwrite=force)
-    Console(highlight=False, soft_wrap=True).print(f"{out}: {len(results):,} rows", markup=False)
+    console().print(f"{out}: {len(results):,} rows", soft_wrap=True)
 
 
 @study.command()
@@ -146,8 +148,7 @@ def chart(
 
     if out.suffix not in PICTURES:
         raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")
-    check_outputs(out, json, force=force)
-    _spare(store, out, json)
+    check_outputs(out, json, force=force, reads=[store])
     held: dict[str, Any] = {}
     for factor, level in map(_condition, where or ()):
         if factor in held:
@@ -158,7 +159,7 @@ def chart(
     found = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)
     write_json(found, json)
     save(found.plot(), out)
-    Console(highlight=False).print(found)
+    console(json).print(found)
     tell(f"picture: {out}")
 
 
@@ -166,14 +167,6 @@ def _of(place: str) -> str | Path:
     """Return the store that a command names by itself or by the spec beside it."""
     beside = "://" not in place and Path(place).suffix in (".yaml", ".yml")
     return Path(place).with_suffix(".db") if beside else place
-
-
-def _spare(place: str, *outputs: Path | None) -> None:
-    """Raise OutputError for a result that would overwrite the study that it is of."""
-    own = {Path(name).absolute() for name in (place, _of(place), str(place).removeprefix("sqlite:///"))}
-    for path in outputs:
-        if path is not None and path.absolute() in own:
-            raise OutputError(f"{path} is the study itself: choose another path for the result")
 
 
 def _open(place: str) -> "Store":
@@ -225,4 +218,4 @@ def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[o
 
 def _next(*arguments: object) -> None:
     told = shlex.join(["hashlens", "study", *map(str, arguments)])
-    Console(highlight=False).print(f"next: {told}", soft_wrap=True, markup=False)
+    console().print(masked(f"next: {told}"), soft_wrap=True)

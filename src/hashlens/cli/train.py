@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from hashlens.cli.options import (
     Debug,
@@ -16,6 +15,7 @@ from hashlens.cli.options import (
     Source,
     Threads,
     check_outputs,
+    console,
     set_threads,
     write_json,
 )
@@ -49,24 +49,23 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a network and write it to a folder that `measure` and `encode` take."""
-    from hashlens.data import load_data
     from hashlens.progress import bar
     from hashlens.training import find_recipe
     from hashlens.training import train as train_network
 
     set_threads(threads)
-    check_outputs(json, force=force)
+    check_outputs(json, force=force, reads=[data, test])
     given = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
     arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     total = epochs if epochs is not None else find_recipe(recipe).epochs
     with bar("training", total) as advance:
         trained = train_network(
             architecture,
-            load_data(data),
+            data,
             recipe=recipe,
             epochs=epochs,
             seed=seed,
-            test=None if test is None else load_data(test),
+            test=test,
             checkpoints=checkpoint or (),
             out=out,
             overwrite=force,
@@ -75,7 +74,7 @@ def train(
             **arguments,
         )
     write_json(trained.info, json)
-    console = Console(highlight=False)
-    console.print(trained.info)
+    terminal = console(json)
+    terminal.print(trained.info)
     told = shlex.join([str(out), "--data", data, "--test", test or "DATA NOT SEEN"])
-    console.print(f"next: hashlens measure {told}", soft_wrap=True, markup=False)
+    terminal.print(f"next: hashlens measure {told}", soft_wrap=True)

@@ -25,16 +25,17 @@ from hashlens.errors import DataError, nearest
 
 
 class Scheme(NamedTuple):
-    """How sources of one kind are written, what opens them, and whether that may download them."""
+    """How sources of one kind are written, what opens them, whether that downloads, and whether no split means all."""
 
     form: str
     open: Callable[[Address], Examples]
     remote: bool = False
+    splits_joined: bool = False
 
 
 SCHEMES = {
     "adult": Scheme("adult#SPLIT", open_adult, remote=True),
-    "digits": Scheme("digits#SPLIT", open_digits),
+    "digits": Scheme("digits#SPLIT", open_digits, splits_joined=True),
     "folder": Scheme("folder:DIR#SPLIT", open_folder),
     "hub": Scheme("hub:OWNER/NAME#SPLIT", open_hub, remote=True),
     "imdb": Scheme("imdb#SPLIT", open_imdb, remote=True),
@@ -52,7 +53,7 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
     source : str, Examples, Dataset, DataLoader, tensor, array, or a pair of inputs and labels
         A string is one of
 
-        - ``digits``, ``digits#train``, ``digits#test``: the digits that scikit-learn ships;
+        - ``digits#train``, ``digits#test``, or ``digits`` for both: the digits that scikit-learn ships;
         - ``parquet:DIR#SPLIT``, ``parquet:FILE``: the Hub's layout of images, streamed;
         - ``npz:FILE``, ``npz:FILE#SPLIT``: arrays that NumPy saved;
         - ``folder:DIR``, ``folder:DIR#SPLIT``: class sub-folders of images, streamed;
@@ -84,6 +85,25 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
     """
     examples = _open(source)
     return TransformedExamples(examples, transform) if transform else examples
+
+
+def load_training_data(source: Any) -> Examples:
+    """Return examples to train on, or that a network was trained on: as :func:`load_data`, and never test rows unasked.
+
+    Raises
+    ------
+    DataError
+        When the source is a name whose splits are joined where none is named, as ``digits``: its test rows would be
+        among those to train on. Rows that are named, as in ``digits[:1000]``, are taken.
+    """
+    if isinstance(source, str):
+        address = parse(source)
+        scheme = SCHEMES.get(address.scheme)
+        if scheme is not None and scheme.splits_joined and address.text == address.whole:
+            raise DataError(
+                f"{source} holds its test examples too: train on {source}#train, or name the rows, as in {source}[0:]"
+            )
+    return load_data(source)
 
 
 def check_address(text: str) -> None:

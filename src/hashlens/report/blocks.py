@@ -23,7 +23,7 @@ def blocks(shown: RenderableType) -> tuple[Block, ...]:
 
 
 def _printed(shown: RenderableType) -> str:
-    console = Console(width=100, color_system=None, force_terminal=False)
+    console = Console(width=100, color_system=None, force_terminal=False, markup=False)
     with console.capture() as capture:
         console.print(shown)
     return capture.get()

@@ -11,7 +11,7 @@ from hashlens.data.examples import ArrayExamples
 from hashlens.data.finite import require_finite
 from hashlens.data.labels import unseen_classes
 from hashlens.data.numbering import with_one_numbering
-from hashlens.data.sources import load_data
+from hashlens.data.sources import load_data, load_training_data
 from hashlens.device import find_device
 from hashlens.errors import DataError, HashlensError, StudyError
 from hashlens.nets import build
@@ -161,7 +161,7 @@ class Study:
                     f"study {self.spec.name!r} has no {name} data: write data: {{train: ..., test: ...}} in its spec, "
                     f"or give {name}="
                 )
-        train, test = (load_data(source).load() for source in sources.values())
+        train, test = load_training_data(sources["train"]).load(), load_data(sources["test"]).load()
         check_against(self.spec, len(train), train.labels is not None and test.labels is not None)
         train, test = with_one_numbering(train, test)
         for name, part in (("train", train), ("test", test)):

@@ -14,7 +14,7 @@ from hashlens.data.examples import ArrayExamples
 from hashlens.data.finite import require_finite
 from hashlens.data.labels import unseen_classes
 from hashlens.data.numbering import with_one_numbering
-from hashlens.data.sources import load_data
+from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import DataError
 from hashlens.files import as_path
 from hashlens.nets.build import architecture_arguments, build
@@ -115,7 +115,7 @@ def train(
     recipe = find_recipe(recipe)
     if out is not None and not overwrite:
         check_free(as_path(out))
-    examples = load_data(data).load()
+    examples = load_training_data(data).load()
     held_out = None if test is None else load_data(test)
     own: dict[str, Any] = {"init": recipe.init}
     if "batch_norm" in architecture_arguments(architecture):

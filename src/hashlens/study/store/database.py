@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from hashlens.errors import HashlensError, MissingExtraError, OutputError, StudyError
+from hashlens.passwords import masked
 from hashlens.study.interrupts import uninterrupted
 
 _KEPT = "what was done is kept, and the same command resumes"
@@ -179,7 +180,7 @@ def _url(target: str | Path) -> URL:
         url = make_url(str(target))
         backend = url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise StudyError(f"{allowed}; received {str(target)!r}") from error
+        raise StudyError(f"{allowed}; received {masked(str(target))!r}") from error
     if backend == "sqlite" and url.database and url.database != ":memory:":
         return URL.create("sqlite", database=url.database)
     if backend in ("postgresql", "postgres"):
