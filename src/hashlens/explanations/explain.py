@@ -20,6 +20,7 @@ from hashlens.explanations.given import (
     check_columns,
     check_named,
     classes_of,
+    columns_of,
     inputs_of,
     kind_of,
     more_inputs,
@@ -64,9 +65,10 @@ def explain(
     ----------
     model : torch.nn.Module or callable
         A classifier or regressor; or any function from inputs to ``(n, K)`` for methods that need no gradients.
-    x : torch.Tensor, numpy.ndarray, str or list of str, optional
+    x : torch.Tensor, numpy.ndarray, pandas.DataFrame, str or list of str, optional
         Images ``(n, c, h, w)``, rows of a table ``(n, d)``, or texts; one example without its first axis is taken too
-        where that is clear (an image ``(c, h, w)``, a row ``(d,)``, a string). Global methods may do without.
+        where that is clear (an image ``(c, h, w)``, a row ``(d,)``, a string). Global methods may do without. The
+        columns of a data frame have its names.
     method : str
         See :func:`hashlens.explain_methods`.
     target : int, str or sequence, optional
@@ -76,11 +78,12 @@ def explain(
     layer : str, optional
         For CAMs and global methods.
     background : array, optional
-        Examples ``(m, ...)`` that perturbation methods draw from; for integrated gradients and contrast too.
+        Examples ``(m, ...)`` that perturbation methods draw from; for integrated gradients and contrast too. Where it
+        and `x` are data frames, columns are found by name.
     features : array, optional
         Segments of an image, ``(h, w)`` integers.
     feature_names, class_names : sequence of str, optional
-        Names to show.
+        Names to show; of columns by default those of a data frame.
     tokenizer : callable, optional
         Text to a list of words.
     reshape : callable, optional
@@ -129,9 +132,9 @@ def explain(
     started = time.perf_counter()
     with subject.borrowed():
         texts = texts_of(x) if kind == "text" and x is not None else ()
-        inputs = None if x is None or texts else inputs_of(x, kind, subject)
-        check_columns(columns := names_of(feature_names, "feature_names"), kind, inputs)
-        replacing = background_of(background, inputs, subject)
+        inputs, known = None if x is None or texts else inputs_of(x, kind, subject), columns_of(x)
+        check_columns(columns := names_of(feature_names, "feature_names") or known, kind, inputs)
+        replacing = background_of(background, inputs, subject, known)
         subject.more = more_inputs(inputs, replacing, int(seed))
         classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
         asked = Asked(

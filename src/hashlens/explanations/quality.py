@@ -17,6 +17,7 @@ from hashlens.explanations.given import (
     Model,
     background_of,
     classes_of,
+    columns_of,
     inputs_of,
     kind_of,
     more_inputs,
@@ -56,8 +57,8 @@ def compare_explanations(
     ----------
     model : torch.nn.Module or callable
         As :func:`hashlens.explain` takes it.
-    x : array
-        ``(n, ...)``: images or rows of a table.
+    x : array or pandas.DataFrame
+        ``(n, ...)``: images, signals or rows of a table.
     methods : sequence of str, or mapping of str to dict
         Names, or names with options of their own.
     metrics : "standard", "all" or sequence of str
@@ -87,10 +88,13 @@ def compare_explanations(
     controls = [name for name in CONTROLS if name != "edges" or compared.x.dim() == 4]
     read = compared.subject.output
     given: dict[str, Any] = {"batch_size": batch_size, "output": read, **shared}
+    given |= {"feature_names": shared.get("feature_names") or columns_of(x), "background": shared.get("background")}
     with bar("comparing", 2 * (len(asked) + len(controls))) as advance:
         candidates = []
         for name in (*asked, *controls):
-            candidates.append(Candidate.made(name, compared, explainer(name, given | dict(asked.get(name, {})))))
+            options = given | dict(asked.get(name, {}))
+            options["background"] = background_of(options["background"], compared.x, compared.subject, columns_of(x))
+            candidates.append(Candidate.made(name, compared, explainer(name, options)))
             advance(name)
         values = []
         for candidate in candidates:
@@ -185,7 +189,7 @@ def _compared(
     if kind == "text" or x is None:
         raise ExplainError("texts are explained one by one, not compared: give x, images or rows of a table")
     inputs = inputs_of(x, kind, subject)
-    background = background_of(shared.get("background"), inputs, subject)
+    background = background_of(shared.get("background"), inputs, subject, columns_of(x))
     subject.more = more_inputs(inputs, background, seed)
     with subject.borrowed():
         classes, _ = classes_of(target, subject, inputs, names_of(shared.get("class_names"), "class_names"))
