@@ -12,8 +12,9 @@ PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 demo: $(VENV)/.run
 	$(BIN)/hashlens demo
 
+# Two processes of one thread each: threads of two processes would wait for each other.
 test: $(VENV)/.dev
-	HASHLENS_AXE=$${HASHLENS_AXE:-$(VENV)/axe.min.js} $(BIN)/python -m pytest -q
+	HASHLENS_AXE=$${HASHLENS_AXE:-$(VENV)/axe.min.js} OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # What the tests of pages need besides: Debian's chromium and axe-core. Without them those tests are skipped, and say so.
 browser: | $(BIN)/pip

@@ -58,7 +58,7 @@ def audit():
     train, test = hl.load_data("digits#train").load(), hl.load_data("digits#test").load()
     images = torch.cat([test.tensor(), train.tensor()[:10]])
     labels = torch.cat([torch.from_numpy(test.labels), torch.from_numpy(train.labels[:10])])
-    return hl.audit(trained(width=256), train, (images, labels)).plot()
+    return hl.audit(trained(width=256), (train.tensor(), train.labels), (images, labels)).plot()
 
 
 def coverage(network):

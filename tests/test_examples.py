@@ -38,12 +38,13 @@ def test_example_runs(name: str, tmp_path: Path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+    said = " ".join(done.stdout.split())  # a table's note is folded to its width
     for words in SAYS[name]:
-        assert words in done.stdout
+        assert words in said
     assert list(tmp_path.iterdir()) == []  # nothing is left where it was run
 
 
