@@ -28,7 +28,7 @@ def explain(network, *more):
 
 def test_what_is_kept_is_what_the_library_says(network, tmp_path, capsys):
     kept, told = tmp_path / "why.npz", tmp_path / "why.json"
-    assert explain(network, "--row", "17", "--row", "3", "-m", "ig", "-o", str(kept), "--json", str(told)) == 0
+    assert explain(network, "--id", "17", "--id", "3", "-m", "ig", "-o", str(kept), "--json", str(told)) == 0
     ours = hl.explain(hl.load_model(network), rows(17, 3), "integrated_gradients")
     found = hl.Explanation.load(kept)
     assert np.array_equal(found.values, ours.values)
@@ -46,7 +46,7 @@ def test_what_is_kept_is_what_the_library_says(network, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["why.html", "why.png", "why.svg"])
 def test_it_is_seen(network, tmp_path, name):
     out = tmp_path / name
-    assert explain(network, "--row", "17", "--method", "grad_cam", "--target", "3", "-o", str(out)) == 0
+    assert explain(network, "--id", "17", "--method", "grad_cam", "--target", "3", "-o", str(out)) == 0
     if name.endswith("png"):
         with Image.open(out) as image:
             image.verify()
@@ -56,7 +56,7 @@ def test_it_is_seen(network, tmp_path, name):
 
 def test_a_background_is_spread_over_the_data(network, tmp_path):
     kept = tmp_path / "why.npz"
-    assert explain(network, "--row", "17", "-m", "contrast", "--background", "digits#train", "-o", str(kept)) == 0
+    assert explain(network, "--id", "17", "-m", "contrast", "--background", "digits#train", "-o", str(kept)) == 0
     train = hl.load_data("digits#train").load()
     background = train.tensor(list(range(0, len(train), len(train) // 100))[:100])
     ours = hl.explain(hl.load_model(network), rows(17), "contrast", background=background)
@@ -64,14 +64,14 @@ def test_a_background_is_spread_over_the_data(network, tmp_path):
 
 
 MISTAKES = {
-    "unknown method": (["--row", "0", "-m", "grad_cm"], "no method 'grad_cm': did you mean 'grad_cam'?"),
-    "unknown row": (["--row", "9999"], "has no example '9999': ids go from 0 to 1796"),
-    "no row": ([], "Missing option '--row'"),
-    "unknown class": (["--row", "0", "--target", "cat"], "no class 'cat'"),
-    "class out of range": (["--row", "0", "--target", "11"], "target 11 is out of range"),
-    "unknown layer": (["--row", "0", "-m", "gradcam", "--layer", "nowhere"], "no layer 'nowhere'"),
-    "no background": (["--row", "0", "-m", "contrast"], "give background="),
-    "unknown kind of file": (["--row", "0", "-o", "why.txt"], "explanations are written as .html, .png, .svg, .pdf"),
+    "unknown method": (["--id", "0", "-m", "grad_cm"], "no method 'grad_cm': did you mean 'grad_cam'?"),
+    "unknown id": (["--id", "9999"], "has no example '9999': ids go from 0 to 1796"),
+    "no id": ([], "Missing option '--id'"),
+    "unknown class": (["--id", "0", "--target", "cat"], "no class 'cat'"),
+    "class out of range": (["--id", "0", "--target", "11"], "target 11 is out of range"),
+    "unknown layer": (["--id", "0", "-m", "gradcam", "--layer", "nowhere"], "no layer 'nowhere'"),
+    "no background": (["--id", "0", "-m", "contrast"], "give background="),
+    "unknown kind of file": (["--id", "0", "-o", "why.txt"], "explanations are written as .html, .png, .svg, .pdf"),
 }
 
 
@@ -88,6 +88,15 @@ def test_mistakes_are_told_in_one_line(network, mistake, capsys):
 def test_what_is_there_is_not_overwritten(network, tmp_path, capsys):
     out = tmp_path / "why.html"
     out.write_text("mine")
-    assert explain(network, "--row", "0", "-o", str(out)) == 2
+    assert explain(network, "--id", "0", "-o", str(out)) == 2
     assert out.read_text() == "mine"
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["explain", "regions at"])
+def test_examples_are_chosen_by_id_and_not_by_row(command, network, capsys):
+    """The test rows of digits have ids from 1437 on: 0 is a row of them, and no id."""
+    line = [*command.split(), str(network), "--data", "digits#test", "--id"]
+    assert run([*line, "1437"]) == 0
+    assert run([*line, "0"]) == 2
+    assert "digits#test has no example '0': ids go from 1437 to 1796" in capsys.readouterr().err

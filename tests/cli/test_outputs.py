@@ -34,8 +34,8 @@ def commands(made):
     network, data = str(made / "net"), ["--data", "digits#test"]
     return {
         "measure": ["measure", network, "--data", "digits#train", "--test", "digits#test"],
-        "explain": ["explain", network, *data, "--row", "1500", "--method", "gradient"],
-        "regions at": ["regions", "at", network, *data, "--row", "1500"],
+        "explain": ["explain", network, *data, "--id", "1500", "--method", "gradient"],
+        "regions at": ["regions", "at", network, *data, "--id", "1500"],
         "index search": ["index", "search", str(made / "index"), str(made / "codes")],
         "study status": ["study", "status", str(made / "study.yaml")],
         "train": ["train", "mlp", "--data", "digits#train", "--width", "3", "--epochs", "0", "--out", "OUT"],

@@ -67,7 +67,7 @@ def rows(*wanted):
 
 def test_radii_are_those_of_the_library(digits, tmp_path, capsys):
     target, picture = tmp_path / "at.json", tmp_path / "radii.png"
-    arguments = ["regions", "at", str(digits), "--data", "digits", "--row", "17", "--row", "3", "--norm", "inf"]
+    arguments = ["regions", "at", str(digits), "--data", "digits", "--id", "17", "--id", "3", "--norm", "inf"]
     assert run([*arguments, "--json", str(target), "-o", str(picture)]) == 0
     found = json.loads(target.read_text())
     region = regions.at(hl.load_model(digits), rows(17, 3))
@@ -127,7 +127,7 @@ def test_pieces_are_those_of_the_library(digits, tmp_path, capsys):
     assert found["length"] == pytest.approx(float((x[1] - x[0]).double().norm()))
     middle = hl.load_model(digits).double()(pieces.middles())
     assert [one["predicted"] for one in found["pieces"]] == middle.argmax(dim=1).tolist()
-    assert f"{len(pieces):,} linear pieces from 3 (row 3) to 8 (row 8)" in capsys.readouterr().out
+    assert f"{len(pieces):,} linear pieces from 3 (id 3) to 8 (id 8)" in capsys.readouterr().out
     assert picture.read_text().startswith("<?xml")
 
 
@@ -196,8 +196,8 @@ def test_examples_are_fed_as_encode_feeds_them(digits, tmp_path):
 AT = ["regions", "at", "NET", "--data", "digits#test"]
 PLANE = ["regions", "plane", "NET", "--data"]
 MISTAKES = {
-    "row": ([*AT, "--row", "5000"], "digits#test has no example '5000': ids go from 1437 to 1796"),
-    "no number": ([*AT, "--row", "first"], "has no example 'first'"),
+    "id": ([*AT, "--id", "5000"], "digits#test has no example '5000': ids go from 1437 to 1796"),
+    "no number": ([*AT, "--id", "first"], "has no example 'first'"),
     "norm": ([*AT, "--norm", "1"], "--norm is 2 or inf, received '1'"),
     "no data": (["regions", "at", "NET"], "--data"),
     "integers": (["regions", "at", "NET", "--data", "BYTES"], "received int64"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hashlens.cli.ids import chosen
 from hashlens.cli.options import (
     BatchSize,
     Debug,
@@ -23,7 +24,6 @@ from hashlens.cli.options import (
     tell,
     write_json,
 )
-from hashlens.cli.rows import chosen
 from hashlens.errors import OutputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ MOST_BACKGROUND = 100
 def explain(
     model: Model,
     data: Annotated[str, typer.Option(help=f"Where the examples are: {Source}, ...")],
-    row: Annotated[list[str], typer.Option(help="Example by its id; repeat for more.")],
+    ids: Annotated[list[str], typer.Option("--id", help="An example by its id; repeat for more.")],
     method: Annotated[
         str, typer.Option("--method", "-m", help="gradient, grad_cam, lime, kernel_shap, anchor, region, contrast, ...")
     ] = "integrated_gradients",
@@ -74,7 +74,7 @@ def explain(
     names = examples.class_names or ()
     found = hl.explain(
         network,
-        torch.cat([batch.inputs for batch in chosen(examples, row)]),
+        torch.cat([batch.inputs for batch in chosen(examples, ids)]),
         method,
         target=int(target) if target and target.isdecimal() and target not in names else target,
         layer=layer,

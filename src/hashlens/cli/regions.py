@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hashlens.cli.ids import chosen
 from hashlens.cli.options import (
     Debug,
     Force,
@@ -23,7 +24,6 @@ from hashlens.cli.options import (
     tell,
     write_json,
 )
-from hashlens.cli.rows import chosen
 from hashlens.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ regions = typer.Typer(help="See the exact linear regions of a network.", no_args
 def at(
     model: Model,
     data: Data,
-    row: Annotated[list[str] | None, typer.Option(help="Example by its id; repeat for more. Default: all.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", help="An example by its id; repeat for more. Default: all.")
+    ] = None,
     norm: Annotated[str, typer.Option(help="Norm of the ball: 2, or inf.")] = "2",
     out: Picture = None,
     weights: Weights = None,
@@ -70,8 +72,8 @@ def at(
     set_threads(threads)
     check_outputs(out, json, force=force, reads=[model, data])
     network, examples = open_model(model, weights), load_data(data)
-    batches = examples.batches(BATCH) if row is None else chosen(examples, row)
-    total = ceil(len(examples) / BATCH) if row is None else len(row)
+    batches = examples.batches(BATCH) if ids is None else chosen(examples, ids)
+    total = ceil(len(examples) / BATCH) if ids is None else len(ids)
     rows, program = [], None
     for batch in track(batches, "radii", total):
         inputs = _as_fed(network, batch)
@@ -214,7 +216,7 @@ def _inputs(
     batches = list(chosen(examples, wanted))
     names = []
     for batch in batches:
-        name = f"row {PurePath(str(batch.ids[0])).name}"
+        name = f"id {PurePath(str(batch.ids[0])).name}"
         if batch.labels is not None:
             label = int(batch.labels[0])
             name = f"{examples.class_names[label] if examples.class_names else label} ({name})"
