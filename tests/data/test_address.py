@@ -16,6 +16,19 @@ from hashlens.errors import DataError
         ("npz:/x/my#1/a.npz", Address("npz:/x/my#1/a.npz", "npz", "/x/my#1/a.npz")),
         ("folder:C:\\images", Address("folder:C:\\images", "folder", "C:\\images")),
         ("torchvision:MNIST:data#test", Address("torchvision:MNIST:data#test", "torchvision", "MNIST:data", "test")),
+        (
+            "folder:a/b?orientation=ignore&transparency=ignore#train[:5]",
+            Address(
+                "folder:a/b?orientation=ignore&transparency=ignore#train[:5]",
+                "folder",
+                "a/b",
+                "train",
+                None,
+                5,
+                (("orientation", "ignore"), ("transparency", "ignore")),
+            ),
+        ),
+        ("folder:what?/b", Address("folder:what?/b", "folder", "what?/b")),
         ("parquet:a[1]/b", Address("parquet:a[1]/b", "parquet", "a[1]/b")),
     ],
 )
@@ -50,6 +63,11 @@ def test_a_split_may_be_left_out_only_where_there_is_one():
         parse("npz:f").choose(["train", "test"])
     with pytest.raises(DataError, match=r"no split 'trian'; did you mean 'train'"):
         parse("npz:f#trian").choose(["train", "test"])
+
+
+def test_options_stay_in_what_is_offered():
+    with pytest.raises(DataError, match=r"say which split: folder:f\?orientation=ignore#test or folder:f\?orient"):
+        parse("folder:f?orientation=ignore").choose(["train", "test"])
 
 
 def test_a_missing_path_says_how_far_it_exists(tmp_path):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from hashlens.data import load_data
 from hashlens.errors import DataError
@@ -55,3 +56,57 @@ def test_what_is_wrong_is_one_line(tmp_path, images, write_folder):
         load_data(f"folder:{tmp_path}")
     with pytest.raises(DataError, match=r"is a file; expected a folder"):
         load_data(f"folder:{tmp_path}/000.png")
+
+
+def test_hidden_files_at_any_depth_are_not_examples_and_what_is_skipped_is_one_line(
+    tmp_path, images, write_folder, caplog
+):
+    write_folder(tmp_path, images[:2], ["cat", "dog"])
+    shown = load_data(f"folder:{tmp_path}").ids.tolist()
+    junk = ["cat/.ipynb_checkpoints/000-checkpoint.png", "cat/._0.jpg", "__MACOSX/cat/._000.png", ".trash/9.png"]
+    for name in [*junk, "cat/Thumbs.db", "dog/desktop.ini"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b"no image")
+    assert not caplog.messages
+    examples = load_data(f"folder:{tmp_path}")
+    assert examples.ids.tolist() == shown == ["cat/000.png", "dog/001.png"]
+    assert examples.class_names == ("cat", "dog")
+    line = f"folder:{tmp_path}: skipped 6 files that are not examples: 4 hidden, 1 .db, 1 .ini"
+    assert sorted(caplog.messages[0]) == sorted(line)
+    assert len(caplog.messages) == 1
+
+
+def test_hidden_files_beside_splits_or_without_classes(tmp_path, images, write_folder):
+    write_folder(tmp_path, images[:2], ["train/ant", "test/ant"])
+    write_folder(tmp_path, images[:1], ["__MACOSX/train"])
+    assert load_data(f"folder:{tmp_path}#test").ids.tolist() == ["ant/001.png"]
+    flat = write_folder(tmp_path / "flat", images[:2], [None, ".cache"])
+    assert load_data(f"folder:{flat}").ids.tolist() == ["000.png"]
+
+
+def test_grey_among_colour_upper_case_suffixes_and_transparency(tmp_path, images, write_folder, caplog):
+    write_folder(tmp_path, images[:1], ["a"])
+    Image.fromarray(images[1]).convert("L").save(tmp_path / "a/B.PNG")
+    clear = Image.new("RGBA", (5, 4), (0, 0, 0, 0))
+    clear.save(tmp_path / "a/c.Png")
+    examples = load_data(f"folder:{tmp_path}")
+    assert examples.ids.tolist() == ["a/000.png", "a/B.PNG", "a/c.Png"]
+    pixels = examples.load().inputs
+    assert (pixels[1] == pixels[1, :1]).all()
+    assert (pixels[2] == 255).all()
+    assert "of 3 images, 1 are drawn on white where they are transparent" in caplog.text
+    assert (load_data(f"folder:{tmp_path}?transparency=ignore").load().inputs[2] == 0).all()
+
+
+def test_photos_of_both_orientations_name_the_way_out(tmp_path, images, write_folder):
+    write_folder(tmp_path, images[:2], ["a", "a"])
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(images[1]).save(tmp_path / "a/001.png", exif=exif)
+    with pytest.raises(
+        DataError, match=r"001.png is 4x5 pixels, .* is 5x4; .*: orientation=ignore takes them as stored"
+    ):
+        load_data(f"folder:{tmp_path}").load()
+    assert np.array_equal(
+        load_data(f"folder:{tmp_path}?orientation=ignore").load().inputs[1], images[1].transpose(2, 0, 1)
+    )

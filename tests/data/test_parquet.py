@@ -202,3 +202,10 @@ def test_a_row_may_have_no_label(tmp_path, images, write_parquet):
     examples = load_data(f"parquet:{tmp_path}")
     assert examples.labels.tolist() == [1, -1, 0]
     assert examples.class_names == ("a", "b")
+
+
+def test_hidden_files_are_no_splits(tmp_path, images, write_parquet, caplog):
+    write_parquet(tmp_path / "train.parquet", images[:3])
+    (tmp_path / "._train.parquet").write_bytes(b"no table")
+    assert len(load_data(f"parquet:{tmp_path}")) == 3
+    assert "skipped 1 file that is not an example: 1 hidden" in caplog.text

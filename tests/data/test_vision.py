@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from hashlens.data import load_data
 from hashlens.errors import DataError
@@ -62,3 +63,24 @@ def test_what_is_wrong_is_one_line(tmp_path, place, message):
     with pytest.raises(DataError, match=message) as error:
         load_data("torchvision:" + place.format(tmp_path))
     assert "\n" not in str(error.value)
+
+
+def test_image_folder_has_no_hidden_examples_or_classes_and_keeps_its_rows(tmp_path, images, write_folder, caplog):
+    write_folder(tmp_path, images[:4], [".cache", "a", "b", "a"])
+    (tmp_path / "a/._1.png").write_bytes(b"no image")
+    examples = load_data(f"torchvision:ImageFolder:{tmp_path}")
+    assert examples.class_names == ("a", "b")
+    assert examples.labels.tolist() == [0, 0, 1]
+    # Rows of the data set of torchvision, which counts what is hidden.
+    assert examples.ids.tolist() == [2, 3, 4]
+    assert np.array_equal(examples.load().inputs, images[[1, 3, 2]].transpose(0, 3, 1, 2))
+    assert "skipped 2 files that are not examples: 2 hidden" in caplog.text
+
+
+def test_image_folder_draws_on_white_and_takes_grey_as_colour(tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.new("L", (3, 2), 7).save(tmp_path / "a/0.png")
+    Image.new("RGBA", (3, 2), (0, 0, 0, 0)).save(tmp_path / "a/1.png")
+    found = load_data(f"torchvision:ImageFolder:{tmp_path}").load().inputs
+    assert found.shape == (2, 3, 2, 3)
+    assert [found[0].unique().tolist(), found[1].unique().tolist()] == [[7], [255]]

@@ -1,4 +1,4 @@
-"""The string that names a source: ``scheme:place#split[start:stop]``."""
+"""The string that names a source: ``scheme:place?option=value#split[start:stop]``."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,9 @@ from pathlib import Path
 from hashlens.errors import DataError, nearest
 
 _ADDRESS = re.compile(
-    r"(?P<scheme>[^:#\[\]]+)(:(?P<place>.*?))?(#(?P<split>[^#/\[\]]+))?(\[(?P<rows>[^\[\]]*)\])?", re.DOTALL
+    r"(?P<scheme>[^:?#\[\]]+)(:(?P<place>.*?))?(\?(?P<options>\w+=\w*(&\w+=\w*)*))?(#(?P<split>[^#/\[\]]+))?"
+    r"(\[(?P<rows>[^\[\]]*)\])?",
+    re.DOTALL,
 )
 _ROWS = re.compile(r"(?P<start>-?\d+)?:(?P<stop>-?\d+)?")
 
@@ -29,6 +31,8 @@ class Address:
         ``"train"``, ``"test"``, ...
     start, stop : int or None
         The rows asked for, as in a Python slice.
+    options : tuple of pair of str
+        Name and value of each, as they are written.
     """
 
     text: str
@@ -37,11 +41,13 @@ class Address:
     split: str | None = None
     start: int | None = None
     stop: int | None = None
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def whole(self) -> str:
         """The string without split and rows."""
-        return f"{self.scheme}:{self.place}" if self.place else self.scheme
+        options = "&".join(f"{name}={value}" for name, value in self.options)
+        return self.scheme + (f":{self.place}" if self.place else "") + (f"?{options}" if options else "")
 
     def choose(self, splits: Iterable[str]) -> str:
         """Return the split asked for, which may be left out only where there is just one.
@@ -83,13 +89,13 @@ def parse(text: str) -> Address:
     Raises
     ------
     DataError
-        When it does not have the form ``scheme:place#split[start:stop]``.
+        When it does not have the form ``scheme:place?option=value#split[start:stop]``.
 
     Examples
     --------
     >>> parse("parquet:data/mnist#train[:48000]")
     Address(text='parquet:data/mnist#train[:48000]', scheme='parquet', place='data/mnist', split='train', start=None, \
-stop=48000)
+stop=48000, options=())
     """
     found = _ADDRESS.fullmatch(text)
     rows = _ROWS.fullmatch(found["rows"] or ":") if found else None
@@ -98,4 +104,6 @@ stop=48000)
             f"{text!r} does not name a source; expected scheme:place#split[start:stop], as in digits[:1000]"
         )
     start, stop = (None if end is None else int(end) for end in rows.group("start", "stop"))
-    return Address(text, found["scheme"], found["place"] or "", found["split"], start, stop)
+    pairs = (each.partition("=") for each in (found["options"] or "").split("&") if each)
+    options = tuple((name, value) for name, _, value in pairs)
+    return Address(text, found["scheme"], found["place"] or "", found["split"], start, stop, options)

@@ -1,5 +1,6 @@
 """A folder of images, one sub-folder for each class."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from hashlens.data.address import Address
-from hashlens.data.images import Encoded, ImageExamples, checked
+from hashlens.data.decode import Decoding, Encoded
+from hashlens.data.images import ImageExamples, checked
+from hashlens.data.reading import reading
+from hashlens.data.walk import files_under, is_hidden, skipped_line
 from hashlens.errors import DataError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
 
+_log = logging.getLogger("hashlens")
+
 
 def open_folder(address: Address) -> "FolderExamples":
     """Return the images of a folder: class names are the sorted names of its sub-folders, ids the file names.
 
-    ``#train`` is the sub-folder of that name. Images right in the folder, without sub-folders, have no labels.
+    ``#train`` is the sub-folder of that name. Images right in the folder, without sub-folders, have no labels. Hidden
+    files and folders, at any depth, are not examples; a warning counts what was skipped.
 
     Raises
     ------
@@ -33,22 +40,26 @@ def open_folder(address: Address) -> "FolderExamples":
     if address.split or (folders and SPLITS.issuperset(folders)):
         root = root / address.choose(folders)
         folders = _folders(root)
-    files = [(path, -1) for path in _images(root.iterdir())]
-    if files and folders:
+    with reading(address.text, OSError):
+        files, skipped = files_under(root, SUFFIXES)
+    if skipped:
+        _log.warning("%s: %s", address.text, skipped_line(skipped))
+    if folders and any(path.parent == root for path in files):
         raise DataError(f"{address.text}: images both in {str(root)!r} and in its sub-folders; expected one of the two")
-    for code, folder in enumerate(folders):
-        files += [(path, code) for path in _images((root / folder).rglob("*"))]
     if not files:
         raise DataError(
             f"{address.text}: there are no examples: no images ({' '.join(sorted(SUFFIXES))}) in {str(root)!r}"
         )
-    ids = np.array([path.relative_to(root).as_posix() for path, _ in files])
+    decoding = Decoding.of(address)
+    numbers = {name: number for number, name in enumerate(folders)}
+    ids = np.array([path.relative_to(root).as_posix() for path in files])
     return FolderExamples(
         name=address.text,
-        labels=np.array([code for _, code in files], np.int64) if folders else None,
+        labels=np.array([numbers[path.relative_to(root).parts[0]] for path in files], np.int64) if folders else None,
         ids=ids,
         class_names=tuple(folders) or None,
-        shape=checked(files[0][0], None, address.text, ids[0]).shape,
+        shape=checked(files[0], address.text, ids[0], decoding).pixels.shape,
+        decoding=decoding,
         root=root,
     )
 
@@ -65,8 +76,4 @@ class FolderExamples(ImageExamples):
 
 
 def _folders(root: Path) -> list[str]:
-    return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images(paths: Iterator[Path]) -> list[Path]:
-    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path.name for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))

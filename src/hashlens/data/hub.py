@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hashlens.data.address import Address
+from hashlens.data.decode import Decoding
 from hashlens.data.parquet import ParquetExamples, image_table, split_files, split_of
 from hashlens.data.reading import reading
 from hashlens.errors import DataError, MissingExtraError, nearest
@@ -22,7 +23,8 @@ def open_hub(address: Address) -> ParquetExamples:
     DataError
         When the repository or the split is not there, or cannot be reached and is not in the cache.
     """
-    return image_table(address.text, hub_files(address))
+    decoding = Decoding.of(address)
+    return image_table(address.text, hub_files(address), decoding)
 
 
 def hub_files(address: Address) -> tuple[Path, ...]:

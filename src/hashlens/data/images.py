@@ -1,69 +1,25 @@
-"""Images that are decoded as they are needed."""
+"""Sources of images that are decoded as they are needed."""
 
-import io
+import logging
 import os
 from abc import abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
+from hashlens.data.decode import Decoded, Decoding, Encoded, changes_line, decode
 from hashlens.data.examples import Batch
 from hashlens.data.reading import reading
 from hashlens.data.streamed import StreamedExamples
 from hashlens.errors import DataError
 
-# Raster formats only: Pillow hands others, as EPS, to outside interpreters.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-GREY = ("1", "L", "LA")
-COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
-
-Encoded = bytes | Path | Image.Image
-Pixels = npt.NDArray[np.uint8]
-
-
-def decode(encoded: Encoded, channels: int | None = None) -> Pixels:
-    """Return the pixels of one image.
-
-    Parameters
-    ----------
-    encoded : bytes, pathlib.Path or PIL.Image.Image
-        The content of an image file, its path, or an image that is open.
-    channels : int, optional
-        1 or 3, expected; a grey image is taken as colour where 3 are. As in the image by default, transparency dropped.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 ``(c, h, w)``.
-
-    Raises
-    ------
-    ValueError
-        When the image has more than 8 bits for a channel, or colour where grey is expected. What a broken file makes
-        Pillow raise passes through.
-    """
-    if isinstance(encoded, Image.Image):
-        return _pixels(encoded, channels)
-    with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=FORMATS) as image:
-        return _pixels(image, channels)
-
-
-def _pixels(image: Image.Image, channels: int | None) -> Pixels:
-    if image.mode not in GREY + COLOUR:
-        raise ValueError(f"mode {image.mode!r} is not 8-bit grey or colour; convert it first")
-    if channels == 1 and image.mode in COLOUR:
-        raise ValueError("it is in colour, and the first image is grey; convert all to one of them")
-    mode = "RGB" if channels == 3 or image.mode in COLOUR else "L"
-    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-    return pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
+_log = logging.getLogger("hashlens")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -74,6 +30,8 @@ class ImageExamples(StreamedExamples):
     ----------
     shape : tuple of int
         ``(c, h, w)``, as the first image of the source has it.
+    decoding : Decoding
+        How files become pixels.
     """
 
     name: str
@@ -81,7 +39,9 @@ class ImageExamples(StreamedExamples):
     ids: npt.NDArray[Any]
     class_names: tuple[str, ...] | None
     shape: tuple[int, ...]
+    decoding: Decoding
     scale: float = 1 / 255
+    _warned = False
 
     @abstractmethod
     def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
@@ -93,7 +53,14 @@ class ImageExamples(StreamedExamples):
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         workers = min(4, os.cpu_count() or 1)
-        pending: deque[Future[Batch]] = deque()
+        pending: deque[Future[tuple[Batch, Counter[str]]]] = deque()
+        changes: Counter[str] = Counter()
+
+        def done() -> Batch:
+            batch, found = pending.popleft().result()
+            changes.update(found)
+            return batch
+
         with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
             start = 0
             for images in self._encoded(batch_size):
@@ -101,22 +68,34 @@ class ImageExamples(StreamedExamples):
                 start += len(images)
                 # Enough ahead to keep every thread busy, and no more: memory stays that of a few batches.
                 if len(pending) > workers:
-                    yield pending.popleft().result()
+                    yield done()
             while pending:
-                yield pending.popleft().result()
+                yield done()
+        if changes and not self._warned:
+            self._warned = True
+            _log.warning("%s: %s", self.name, changes_line(changes, len(self)))
 
-    def _batch(self, start: int, images: Sequence[Encoded]) -> Batch:
+    def _batch(self, start: int, images: Sequence[Encoded]) -> tuple[Batch, Counter[str]]:
         rows = slice(start, start + len(images))
         pixels = np.empty((len(images), *self.shape), np.uint8)
+        changes: Counter[str] = Counter()
         for row, image in enumerate(images):
-            pixels[row] = checked(image, self.shape, self.name, self.ids[start + row])
+            decoded = checked(image, self.name, self.ids[start + row], self.decoding, self.shape)
+            pixels[row] = decoded.pixels
+            changes.update(decoded.changes)
         inputs = torch.from_numpy(pixels)
-        return Batch(
-            inputs, None if self.labels is None else torch.from_numpy(self.labels[rows]), self.ids[rows], inputs
-        )
+        labels = None if self.labels is None else torch.from_numpy(self.labels[rows])
+        return Batch(inputs, labels, self.ids[rows], inputs), changes
 
 
-def checked(encoded: Encoded, shape: tuple[int, ...] | None, name: str, identity: int | str) -> Pixels:
+def checked(
+    encoded: Encoded,
+    name: str,
+    identity: int | str,
+    decoding: Decoding,
+    shape: tuple[int, ...] | None = None,
+    channels: int | None = None,
+) -> Decoded:
     """Decode one image of the source `name`; the error says which one it is.
 
     Raises
@@ -127,11 +106,13 @@ def checked(encoded: Encoded, shape: tuple[int, ...] | None, name: str, identity
     where = f"{name}: image {identity}" if isinstance(identity, str) else f"{name}: the image of row {identity}"
     # A broken file makes the decoders stumble in ways that no list could name.
     with reading(where, Exception):
-        pixels = decode(encoded, shape[0] if shape else None)
-    if shape and pixels.shape != shape:
-        size, expected = ("x".join(map(str, reversed(each[1:]))) for each in (pixels.shape, shape))
+        decoded = decode(encoded, shape[0] if shape else channels, decoding)
+    if shape and decoded.pixels.shape != shape:
+        size, expected = ("x".join(map(str, reversed(each[1:]))) for each in (decoded.pixels.shape, shape))
+        sideways = decoding.orientation == "apply" and decoded.pixels.shape[:0:-1] == shape[1:]
+        way_out = "orientation=ignore takes them as stored, or " if sideways else ""
         raise DataError(
-            f"{where} is {size} pixels, the first one is {expected}; all must have one size: resize them, or pass a "
-            "DataLoader that does"
+            f"{where} is {size} pixels, the first one is {expected}; all must have one size: {way_out}resize them, or "
+            "pass a DataLoader that does"
         )
-    return pixels
+    return decoded

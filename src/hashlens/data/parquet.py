@@ -1,7 +1,9 @@
 """Parquet files in the Hub's image layout: a column of encoded images and one of labels."""
 
 import json
+import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.data.address import Address
-from hashlens.data.images import Encoded, ImageExamples, checked
+from hashlens.data.decode import Decoding, Encoded
+from hashlens.data.images import ImageExamples, checked
 from hashlens.data.labels import NO_LABEL, class_labels, is_missing
 from hashlens.data.reading import reading
+from hashlens.data.walk import is_hidden, skipped_line
 from hashlens.errors import DataError
 
 IMAGE_COLUMNS = ("image", "img")
@@ -24,6 +28,8 @@ _FILE = re.compile(r"(?P<split>.+?)(-\d+-of-(?P<count>\d+)(-[0-9a-f]+)?)?\.parqu
 # Rows handed over by pyarrow at a time, and bytes that it reads ahead: both bound memory, whatever the row groups are.
 _ROWS = 256
 _BUFFER = 1 << 20
+
+_log = logging.getLogger("hashlens")
 
 
 def open_parquet(address: Address) -> "ParquetExamples":
@@ -38,7 +44,7 @@ def open_parquet(address: Address) -> "ParquetExamples":
     DataError
         When there are no such files, columns or rows, or they are broken.
     """
-    return image_table(address.text, split_files(address))
+    return image_table(address.text, split_files(address), Decoding.of(address))
 
 
 def split_files(address: Address) -> tuple[Path, ...]:
@@ -54,7 +60,7 @@ def split_files(address: Address) -> tuple[Path, ...]:
         if address.split:
             raise DataError(f"{address.text}: one file has no splits; leave out #{address.split}, or name its folder")
         return (place,)
-    files = sorted(place.glob("*.parquet")) or sorted(place.glob("*/*.parquet"))
+    files = _visible(address, place, "*.parquet") or _visible(address, place, "*/*.parquet")
     folders = sorted({str(file.parent) for file in files})
     if len(folders) != 1:
         found = f"they lie in {', '.join(folders)}: name one of these" if folders else "there are none"
@@ -74,6 +80,14 @@ def split_files(address: Address) -> tuple[Path, ...]:
     return tuple(splits[split])
 
 
+def _visible(address: Address, place: Path, pattern: str) -> list[Path]:
+    found = sorted(place.glob(pattern))
+    visible = [path for path in found if not is_hidden(path.relative_to(place))]
+    if hidden := len(found) - len(visible):
+        _log.warning("%s: %s", address.text, skipped_line(Counter({"hidden": hidden})))
+    return visible
+
+
 def split_of(file_name: str) -> str | None:
     """Return the split that the name of a Parquet file says it belongs to.
 
@@ -84,7 +98,7 @@ def split_of(file_name: str) -> str | None:
     return match["split"] if match else None
 
 
-def image_table(name: str, files: Sequence[Path]) -> "ParquetExamples":
+def image_table(name: str, files: Sequence[Path], decoding: Decoding) -> "ParquetExamples":
     """Return the images in Parquet `files`, called `name`.
 
     Raises
@@ -103,13 +117,14 @@ def image_table(name: str, files: Sequence[Path]) -> "ParquetExamples":
     label = next((column for column in LABEL_COLUMNS if column in schema.names), None)
     labels, class_names = _read_labels(name, files, label, schema) if label else (None, None)
     first = next(_encoded_rows(name, files, column, 0, 1))
-    shape = checked(first, None, name, 0).shape
+    shape = checked(first, name, 0, decoding).pixels.shape
     return ParquetExamples(
         name=name,
         labels=labels,
         ids=np.arange(count),
         class_names=class_names,
         shape=shape,
+        decoding=decoding,
         files=tuple(files),
         column=column,
     )

@@ -25,23 +25,28 @@ from hashlens.errors import DataError, nearest
 
 
 class Scheme(NamedTuple):
-    """How sources of one kind are written, what opens them, whether that downloads, and whether no split means all."""
+    """How sources of one kind are written, what opens them, and what else is to know of them.
+
+    That is whether opening downloads, whether no split means all of them, and whether they are of image files, which
+    take the options of :class:`hashlens.data.decode.Decoding`.
+    """
 
     form: str
     open: Callable[[Address], Examples]
     remote: bool = False
     splits_joined: bool = False
+    decoded: bool = False
 
 
 SCHEMES = {
     "adult": Scheme("adult#SPLIT", open_adult, remote=True),
     "digits": Scheme("digits#SPLIT", open_digits, splits_joined=True),
-    "folder": Scheme("folder:DIR#SPLIT", open_folder),
-    "hub": Scheme("hub:OWNER/NAME#SPLIT", open_hub, remote=True),
+    "folder": Scheme("folder:DIR#SPLIT", open_folder, decoded=True),
+    "hub": Scheme("hub:OWNER/NAME#SPLIT", open_hub, remote=True, decoded=True),
     "imdb": Scheme("imdb#SPLIT", open_imdb, remote=True),
     "npz": Scheme("npz:FILE#SPLIT", open_npz),
-    "parquet": Scheme("parquet:DIR#SPLIT", open_parquet),
-    "torchvision": Scheme("torchvision:NAME:ROOT#SPLIT", open_vision),
+    "parquet": Scheme("parquet:DIR#SPLIT", open_parquet, decoded=True),
+    "torchvision": Scheme("torchvision:NAME:ROOT#SPLIT", open_vision, decoded=True),
 }
 
 
@@ -61,7 +66,10 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
         - ``hub:OWNER/NAME#SPLIT``: images on the Hugging Face Hub, streamed;
         - ``adult#SPLIT``, ``imdb#SPLIT``: from OpenML and from the Hub;
 
-        and may end in ``[start:stop]``, the rows to take: ``parquet:data/mnist#train[:48000]``.
+        and may end in ``[start:stop]``, the rows to take: ``parquet:data/mnist#train[:48000]``. Image files are turned
+        upright by their EXIF, and what is transparent is drawn on white; for a network that was fed them as they are
+        stored, ``?orientation=ignore`` and ``?transparency=ignore`` stand before the split:
+        ``folder:photos?orientation=ignore&transparency=ignore#test``.
 
         Tensors and arrays are ``(n, ...)`` and keep their dtype; labels are ``(n,)``, class numbers or class names. A
         map-style data set, or a loader over one, is taken in the order of the data set with no row dropped, and ids are
@@ -158,6 +166,9 @@ def _scheme(address: Address) -> Scheme:
         raise DataError(f"{address.text!r}: there is no source {address.scheme!r}; {hint}")
     if (":" in scheme.form) != bool(address.place):
         raise DataError(f"{address.text!r}: write this source as {scheme.form}")
+    if address.options and not scheme.decoded:
+        takers = ", ".join(name for name, each in SCHEMES.items() if each.decoded)
+        raise DataError(f"{address.text}: {address.scheme} takes no options; those of image files are for {takers}")
     return scheme
 
 

@@ -1,18 +1,25 @@
 """The data sets of torchvision, as they lie on disk."""
 
 import inspect
+import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from hashlens.data.address import Address
-from hashlens.data.images import Encoded, ImageExamples, checked
-from hashlens.data.labels import class_labels
+from hashlens.data.decode import Decoding, Encoded
+from hashlens.data.images import ImageExamples, checked
+from hashlens.data.labels import ClassNames, Labels, class_labels
 from hashlens.data.reading import reading
+from hashlens.data.walk import is_hidden, skipped_line
 from hashlens.errors import DataError, MissingExtraError, nearest
+
+_log = logging.getLogger("hashlens")
 
 
 def open_vision(address: Address) -> "VisionExamples":
@@ -38,23 +45,32 @@ def open_vision(address: Address) -> "VisionExamples":
     known = {each: kind for each in datasets.__all__ if _takes_root(kind := getattr(datasets, each))}
     if name not in known:
         raise DataError(f"{address.text}: torchvision has no data set {name!r}; {nearest(name, known)}")
-    arguments = _arguments(address, known[name])
+    arguments, decoding = _arguments(address, known[name]), Decoding.of(address)
     # Each class of torchvision has its own way to say that files are missing or broken.
     with reading(f"{address.text}: {root!r}", Exception):
         dataset = known[name](root, **arguments)
         labels = _labels(dataset)
     if len(dataset) == 0:
         raise DataError(f"{address.text}: there are no examples in {root!r}")
-    if not isinstance(image := dataset[0][0], Image.Image):
-        raise DataError(f"{address.text}: {name} gives {type(image).__name__}, expected images")
     codes, _ = class_labels(labels, address.text)
-    classes = getattr(dataset, "classes", None)
+    rows, codes, class_names = _visible(dataset, codes)
+    if len(rows) < len(dataset):
+        _log.warning("%s: %s", address.text, skipped_line(Counter({"hidden": len(dataset) - len(rows)})))
+    if not len(rows):
+        raise DataError(f"{address.text}: there are no examples in {root!r} that are not hidden")
+    with reading(f"{address.text}: row {rows[0]}", Exception):
+        image = dataset[int(rows[0])][0]
+    if not isinstance(image, Image.Image | Path):
+        raise DataError(f"{address.text}: {name} gives {type(image).__name__}, expected images")
+    # Where torchvision would open a file itself, it takes every image as colour.
+    channels = 3 if isinstance(image, Path) else None
     return VisionExamples(
         name=address.text,
         labels=codes,
-        ids=np.arange(len(dataset)),
-        class_names=tuple(map(str, classes)) if classes else None,
-        shape=checked(image, None, address.text, 0).shape,
+        ids=rows,
+        class_names=class_names,
+        shape=checked(image, address.text, int(rows[0]), decoding, channels=channels).pixels.shape,
+        decoding=decoding,
         dataset=dataset,
     )
 
@@ -73,6 +89,25 @@ class VisionExamples(ImageExamples):
             yield images
 
 
+def _visible(dataset: Any, codes: Labels) -> tuple[Labels, Labels, ClassNames]:
+    """Return the rows that are not hidden, their labels, and the class names.
+
+    The data sets that walk a folder take hidden ones for examples and classes; the others name their files themselves.
+    """
+    rows, names = np.arange(len(codes)), tuple(map(str, getattr(dataset, "classes", None) or ()))
+    samples = getattr(dataset, "samples", None)
+    if not hasattr(dataset, "find_classes") or not isinstance(samples, list):
+        return rows, codes, names or None
+    shown = np.array([not is_hidden(Path(path).relative_to(dataset.root)) for path, _ in samples], np.bool_)
+    known = np.array([not is_hidden(name) for name in names], np.bool_)
+    rows = rows[shown]
+    return (
+        rows,
+        (np.cumsum(known) - 1)[codes[rows]],
+        tuple(name for name, keep in zip(names, known, strict=True) if keep),
+    )
+
+
 def _takes_root(kind: Any) -> bool:
     return inspect.isclass(kind) and "root" in inspect.signature(kind).parameters
 
@@ -80,6 +115,8 @@ def _takes_root(kind: Any) -> bool:
 def _arguments(address: Address, kind: Any) -> dict[str, Any]:
     parameters = inspect.signature(kind).parameters
     arguments: dict[str, Any] = {"download": False} if "download" in parameters else {}
+    if "loader" in parameters:
+        arguments["loader"] = Path
     if "train" in parameters:
         arguments["train"] = address.choose(["train", "test"]) == "train"
     elif "split" in parameters:

@@ -11,8 +11,8 @@ from PIL import Image
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.codes.encode import encode
 from hashlens.codes.reader import Forward, Gates, Mask
+from hashlens.data.decode import decode
 from hashlens.data.examples import Batch
-from hashlens.data.images import decode
 from hashlens.data.labels import class_labels, fitting_names
 from hashlens.data.loader import names_of_classes
 from hashlens.errors import CodesError, DataError
@@ -161,7 +161,7 @@ def as_inputs(batch: Mapping[str, Sequence[Any]], column: str) -> torch.Tensor:
         raise DataError(f"column {column!r} of the batch has no rows")
     try:
         if isinstance(values[0], Image.Image):
-            images = [decode(image) for image in values]
+            images = [decode(image).pixels for image in values]
             channels = max(len(pixels) for pixels in images)
             stacked = np.stack([np.broadcast_to(pixels, (channels, *pixels.shape[1:])) for pixels in images])
             return torch.from_numpy(stacked).to(torch.float32).mul_(1 / 255)

@@ -1,0 +1,87 @@
+"""One walk of folders of examples: what is hidden is not one, and what is skipped is counted."""
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path, PurePath
+from typing import NoReturn
+
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
+"""What archives, network drives and systems put beside the data, with copies and previews in it."""
+
+
+def is_hidden(path: str | PurePath) -> bool:
+    """Return whether a part of a path, relative to the folder of the data, is hidden or a system's own.
+
+    >>> is_hidden("cat/.ipynb_checkpoints/1-checkpoint.jpg"), is_hidden("cat/._1.jpg"), is_hidden("cat/1.jpg")
+    (True, True, False)
+    """
+    return any(part.startswith(".") or part in SYSTEM_FOLDERS for part in PurePath(path).parts)
+
+
+def files_under(root: Path, suffixes: Collection[str]) -> tuple[list[Path], Counter[str]]:
+    """Return the files in a folder and in all below it that have one of the `suffixes`, and what was skipped.
+
+    Links are followed, but not back into a folder that they lie in.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    suffixes : collection of str
+        In lower case: ``".png"``.
+
+    Returns
+    -------
+    tuple
+        The files, sorted; and how many hidden files with one of the suffixes, broken links, links back, and other files
+        that are not hidden there are.
+
+    Raises
+    ------
+    OSError
+        When a folder cannot be read.
+    """
+    found, skipped = list[Path](), Counter[str]()
+    for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
+        place = Path(folder)
+        back = {name for name in folders if _leads_back(root, place / name)}
+        skipped["links back"] += len(back)
+        folders[:] = [name for name in folders if name not in back]
+        hidden_place = is_hidden(place.relative_to(root))
+        for name in names:
+            kind = os.path.splitext(name)[1].lower()
+            if hidden_place or is_hidden(name):
+                skipped["hidden"] += kind in suffixes
+            elif kind not in suffixes:
+                skipped[kind or "without a suffix"] += 1
+            elif (place / name).is_file():
+                found.append(place / name)
+            else:
+                skipped["broken links"] += 1
+    return sorted(found), +skipped
+
+
+def skipped_line(skipped: Counter[str]) -> str:
+    """Return one line that counts what was skipped.
+
+    >>> skipped_line(Counter({".txt": 1, "hidden": 2}))
+    'skipped 3 files that are not examples: 2 hidden, 1 .txt'
+    """
+    kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.most_common())
+    total = skipped.total()
+    return f"skipped {total} {'file that is not an example' if total == 1 else 'files that are not examples'}: {kinds}"
+
+
+def _leads_back(root: Path, path: Path) -> bool:
+    """Whether a link is to a folder that the walk came through, or to one that holds it: the walk would not end."""
+    if not path.is_symlink():
+        return False
+    target = path.resolve()
+    return any(
+        each.resolve().is_relative_to(target) for each in path.parents if each == root or each.is_relative_to(root)
+    )
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
