@@ -14,7 +14,7 @@ from hashlens.report.page import Widget
 from hashlens.report.study import Panel, axis_places, panels, settled
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.grid import AXES, Grid, axis_label, lay_out, level_name, measure_label
-from hashlens.study.charts.intervals import Estimate, Estimates, mean_intervals, scale_of
+from hashlens.study.charts.intervals import Estimate, Estimates, around_note, scale_of, shown_estimates
 from hashlens.study.charts.learnt import LEARNT, failed_cells, failed_note
 from hashlens.study.charts.phase import (
     REGIMES,
@@ -24,7 +24,7 @@ from hashlens.study.charts.phase import (
     retention_note,
 )
 from hashlens.study.results import Results
-from hashlens.tables import Table, table
+from hashlens.tables import Table, number, table
 
 MOST_CELLS = 200_000
 """Combinations of levels that are laid out; a study whose axes are not crossed may have more, nearly all empty."""
@@ -134,9 +134,9 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
     reference = reference_accuracy(results)
     ratio, retention, retained_by = ratio_and_retention(grid, reference)
     first = (
-        CellLine("redundancy ratio R", "train", "R on train", mean_intervals(ratio.train, "share")),
-        CellLine("redundancy ratio R", "test", "R on test", mean_intervals(ratio.test, "share")),
-        CellLine("retention", "", "retention", mean_intervals(retention, "ratio")),
+        CellLine("redundancy ratio R", "train", "R on train", shown_estimates(ratio.train, "share")),
+        CellLine("redundancy ratio R", "test", "R on test", shown_estimates(ratio.test, "share")),
+        CellLine("retention", "", "retention", shown_estimates(retention, "ratio")),
     )
     others = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
     start = tuple(
@@ -159,7 +159,7 @@ def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
         if measure == "redundancy_ratio" and split in ("train", "test"):
             continue
         values = grid.values(measure, split)
-        estimates = mean_intervals(values, scale_of(measure, values))
+        estimates = shown_estimates(values, scale_of(measure, values))
         if np.isfinite(estimates.mean).any():
             said = f"{measure_label(measure)} on {split}"
             found.append(CellLine(panel.title, panel.name(measure, split), said, estimates))
@@ -182,7 +182,7 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
         for name in ("x_levels", "y_levels")
     )
     shape = (len(x_levels), len(y_levels), len(charts))
-    numbers = {name: np.full((4, *shape), np.nan) for name in ("train", "test", "retention")}
+    numbers = {name: np.full((5, *shape), np.nan) for name in ("train", "test", "retention")}
     sure = np.full(shape, np.nan)
     failed = np.zeros(shape, np.bool_)
     for slice_at, chart in enumerate(charts):
@@ -191,7 +191,9 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
             known = {"train": cell.redundancy_ratio.train, "test": cell.redundancy_ratio.test,
                      "retention": cell.retention}  # fmt: skip
             for name, estimate in known.items():
-                numbers[name][(slice(None), *at)] = (estimate.mean, estimate.low, estimate.high, estimate.repeats)
+                numbers[name][(slice(None), *at)] = (
+                    estimate.mean, estimate.low, estimate.high, estimate.repeats, estimate.around == "range",
+                )  # fmt: skip
             sure[at] = cell.agreement
             failed[at] = cell.failed
     lines = tuple(
@@ -218,8 +220,8 @@ def _notes(charts: Sequence[PhaseChart]) -> tuple[str, ...]:
 
 
 def _estimates(numbers: Floats) -> Estimates:
-    mean, low, high, repeats = numbers
-    return Estimates(mean, low, high, np.nan_to_num(repeats).astype(np.int64))
+    mean, low, high, repeats, is_range = numbers
+    return Estimates(mean, low, high, np.nan_to_num(repeats).astype(np.int64), is_range == 1)
 
 
 def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
@@ -252,7 +254,8 @@ def _line(line: CellLine, exact: bool) -> dict[str, Any]:
     # Regimes are told by comparing: the script must see the very numbers that are compared here.
     mean = _packed(at.mean, "<f8" if exact else "<f4")
     return {"panel": line.panel, "name": line.name, "said": line.said, "exact": exact, "mean": mean,
-            "low": _packed(at.low, "<f4"), "high": _packed(at.high, "<f4")}  # fmt: skip
+            "low": _packed(at.low, "<f4"), "high": _packed(at.high, "<f4"),
+            "isRange": _packed(at.is_range, "u1")}  # fmt: skip
 
 
 def _packed(values: Any, kind: str = "<f8") -> str:
@@ -268,16 +271,13 @@ def _table(cells: Cells) -> Table:
         numbers = (_told(line.estimates.at(*at), bounds=place < 3) for place, line in enumerate(cells.lines))
         failed = ", training failed" if cells.failed[at] else ""
         rows.append((*levels, f"{cells.regime(at)}{failed}", f"{cells.agreement(at):.0%}", *numbers))
-    note = f"Means over repeats, with 95% intervals. {' '.join(cells.notes)}"
+    around = around_note((one for line in cells.lines for one in line.estimates.all()), 0.95)
+    note = f"{f'Means over repeats {around}'.rstrip()}. {' '.join(cells.notes)}"
     return table("Cells of the phase chart", columns, rows, note, len(cells.axes) + 1)
 
 
 def _told(estimate: Estimate, bounds: bool) -> str:
-    if not np.isfinite(estimate.mean):
-        return "–"
-    if not bounds or not np.isfinite(estimate.low):
-        return f"{estimate.mean:.3f}"
-    return f"{estimate.mean:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
+    return estimate.short if bounds or not np.isfinite(estimate.mean) else number(estimate.mean, 3)
 
 
 def counts_text(counts: Mapping[RegimeName, int]) -> str:

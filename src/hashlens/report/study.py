@@ -43,7 +43,7 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
             for name, at in points.items()
         ),
         reference_name=reference_name,
-        band_name=f"{curve.confidence:.0%} interval of the mean" if any(at.low for at in lines) else "",
+        band_name=curve.around.translate(dict.fromkeys(map(ord, "()[]"))) if any(at.low for at in lines) else "",
         ticks=tuple((_place(curve, level), level_name(level)) for level in curve.levels),
     )
 

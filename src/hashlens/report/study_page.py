@@ -116,11 +116,12 @@ def curve_sections(results: Results) -> Iterator[Section]:
     held = {axis: settled(axis, results.levels(axis)) for axis in varying}
     for over in varying:
         where = {axis: level for axis, level in held.items() if axis != over}
-        drawn = charts(_curves(results, over, where))
+        found = list(_curves(results, over, where))
         at = conditions(where)
         others = ": click a cell of the chart above for others" if len(varying) > 1 else ""
-        note = f"Means over repeats with 95% intervals{f', at {at}{others}' if at else ''}."
-        yield Section(f"Curves over {over.replace('_', ' ')}", drawn, note)
+        bands = next((f", with {one.band_name}" for one in found if one.band_name), "")
+        note = f"Means over repeats{bands}{f', at {at}{others}' if at else ''}."
+        yield Section(f"Curves over {over.replace('_', ' ')}", charts(found), note)
 
 
 def _curves(results: Results, over: str, where: dict[str, Any]) -> Iterator[Any]:
@@ -213,7 +214,7 @@ def _cells_page(cells: Cells, title: str, shown: Sequence[Block]) -> Page:
 def curve_page(found: Curve) -> Page:
     """Return the page of a curve."""
     chart = Chart(curve_lines(found), found.__rich__())
-    note = f"Bands are {found.confidence:.0%} intervals of the mean."
+    note = f"Bands: {found.around}." if found.around else ""
     return Page(found.study or "Curve", found.title, "", "", (Section("Curve", (chart,), note),))
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashlens.errors import StudyError
-from hashlens.study.charts.intervals import mean_intervals
+from hashlens.study.charts.intervals import Estimate, around_note, mean_intervals, shown_estimates
 
 WORLDS = {
     "small R": (lambda rng, size: rng.beta(3.9, 191.1, size), 0.02, "share"),
@@ -58,3 +58,36 @@ def test_missing_repeats_are_left_out_and_one_has_no_interval():
 def test_bad_confidence(confidence):
     with pytest.raises(StudyError, match="between 0 and 1, received"):
         mean_intervals([0.1, 0.2], confidence=confidence)
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0004], [0.9993, 1.0, 0.9999], [0.3, 0.7]])
+def test_two_or_three_repeats_show_their_range(values):
+    """Of the first, the t interval goes up to 0.64: it says nothing of two shares below 0.0005."""
+    interval, shown = mean_intervals(values, "share").at(), shown_estimates(values, "share").at()
+    assert interval.high - interval.low > shown.high - shown.low
+    assert (shown.low, shown.high, shown.around) == (min(values), max(values), "range")
+    assert shown.mean == interval.mean
+    assert shown.short == f"{np.mean(values):.3f} [{min(values):.3f}–{max(values):.3f}]"
+
+
+def test_four_repeats_show_the_interval_and_one_nothing():
+    values = [[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, np.nan, np.nan], [0.1, np.nan, np.nan, np.nan], [np.nan] * 4]
+    shown, interval = shown_estimates(values, "share"), mean_intervals(values, "share")
+    assert (shown.low[0], shown.high[0]) == (interval.low[0], interval.high[0])
+    assert [shown.at(row).around for row in range(4)] == ["interval", "range", "interval", "interval"]
+    assert (shown.low[1], shown.high[1]) == (0.1, 0.2)
+    assert np.isnan(shown.low[2:]).all()
+    assert [shown.at(row).short for row in (2, 3)] == ["0.100", "–"]
+    assert len(shown.all()) == 3
+
+
+def test_the_note_says_what_is_around_the_means():
+    interval, spread, alone = (
+        Estimate(0.1, 0.0, 0.2, 5),
+        Estimate(0.1, 0.0, 0.2, 2, "range"),
+        Estimate(0.1, *[np.nan] * 2, 1),
+    )
+    assert around_note([alone, None], 0.95) == ""
+    assert around_note([interval, alone], 0.9) == "(90% interval of the mean)"
+    assert around_note([spread, alone], 0.95) == "[range of the repeats, too few for an interval]"
+    assert around_note([spread, interval], 0.95).endswith("or [range of the repeats] where there are fewer than 4")

@@ -45,6 +45,7 @@
       panel: line.panel, name: line.name, said: line.said,
       mean: unpack(line.mean, line.exact ? Float64Array : Float32Array),
       low: unpack(line.low, Float32Array), high: unpack(line.high, Float32Array),
+      isRange: unpack(line.isRange, Uint8Array),
     }));
     const ratio = lines[0].mean, retention = lines[2].mean;
     const each = data.each && data.each.map(part => unpack(part, Float64Array));
@@ -73,8 +74,8 @@
         return sure && asUsed ? sure[cell] : 1;
       },
       text(cell, line) {
-        const { mean, low, high } = lines[line];
-        return told(mean[cell]) + (Number.isNaN(low[cell]) ? '' : ' (' + told(low[cell]) + '–' + told(high[cell]) + ')');
+        const { mean, low, high, isRange } = lines[line], [first, last] = isRange[cell] ? '[]' : '()';
+        return told(mean[cell]) + (Number.isNaN(low[cell]) ? '' : ' ' + first + told(low[cell]) + '–' + told(high[cell]) + last);
       },
     };
   }

@@ -25,7 +25,8 @@ class Boundary(Result):
     lines : tuple of polylines
         Points (x, y) in the units of the axes; none when nothing crosses.
     low, high : tuple of polylines
-        Where the lower and the upper ends of the cells' intervals cross: the strip that the line may lie in.
+        Where the lower and the upper ends of the cells' intervals (or ranges of repeats) cross: the strip that
+        the line may lie in.
     """
 
     name: str

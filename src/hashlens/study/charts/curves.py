@@ -1,4 +1,4 @@
-"""Curves: means of measures along one axis of a study, with intervals over repeats."""
+"""Curves: means of measures along one axis of a study, with intervals or ranges over repeats."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 from hashlens.result import Result
 from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, measure_label
-from hashlens.study.charts.intervals import Estimate, mean_intervals, scale_of
+from hashlens.study.charts.intervals import Estimate, around_note, scale_of, shown_estimates
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
@@ -85,13 +85,18 @@ class Curve(Result):
         fixed = f" at {held}" if held else ""
         return f"{', '.join(measures)}{on}{fixed}"
 
+    @property
+    def around(self) -> str:
+        """What stands around the means, in words; empty for single repeats."""
+        return around_note((at for series in self.series for at in series.estimates), self.confidence)
+
     def __rich__(self) -> Table:
         columns = (self.over.replace("_", " "), *(series.name or "mean" for series in self.series))
         rows = [
             (level_name(level), *(_text(series.estimates[at]) for series in self.series))
             for at, level in enumerate(self.levels)
         ]
-        return table(self.title, columns, rows, f"Mean (and {self.confidence:.0%} interval) over repeats.")
+        return table(self.title, columns, rows, f"Mean over repeats {self.around}".rstrip() + ".")
 
     def figures(self) -> "tuple[Figure, ...]":
         """Return the curves with their bands as figure data."""
@@ -141,7 +146,7 @@ def curve(
         Levels at which to hold the others.
     confidence : float
         Level of the intervals; shares get theirs on the logit link, see
-        :func:`~hashlens.study.charts.intervals.mean_intervals`.
+        :func:`~hashlens.study.charts.intervals.mean_intervals`. Fewer than four repeats have their range instead.
 
     Raises
     ------
@@ -154,7 +159,7 @@ def curve(
     series = []
     for one, on in product(measures, splits):
         values = grid.values(one, on).reshape(len(grid.levels[0]), len(lines), -1)
-        means = mean_intervals(values, scale_of(one, values), confidence)
+        means = shown_estimates(values, scale_of(one, values), confidence)
         for column, level in enumerate(lines):
             parts = [measure_label(one)] * (len(measures) > 1) + [on] * (len(splits) > 1)
             parts += [f"{by.replace('_', ' ')} {level_name(level)}"] if by else []
@@ -166,8 +171,4 @@ def curve(
 
 
 def _text(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    if not np.isfinite(estimate.low):
-        return f"{estimate.mean:.3f}"
-    return f"{estimate.mean:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
+    return "–" if estimate is None else estimate.short

@@ -1,6 +1,12 @@
-"""Means over a few repeats, with confidence intervals that stay inside the range of the measure."""
+"""Means over a few repeats, with what is shown around them: a confidence interval, or the range of the repeats.
 
-from dataclasses import dataclass
+An interval of two or three repeats says nothing of a share near 0 or 1: two that agree on 0.000 to the third digit may
+have one up to 0.943. So there is one rule for tables, charts and pages: intervals from :data:`FEWEST` repeats on, and
+below that the smallest and the largest repeat, which are called a range.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,31 +17,59 @@ from hashlens.errors import StudyError
 from hashlens.result import Result
 
 Scale = Literal["share", "ratio", "plain"]
+Around = Literal["interval", "range"]
+FEWEST = 4
+"""Repeats from which on intervals are shown: with fewer, Student's t spans most of what a share can be."""
 UNBOUNDED = ("bits_to_determinism", "chord_length", "local_complexity", "loss")
 """Measures of a study that are no shares, even where all their values happen to lie in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Estimate(Result):
-    """A mean over repeats, and its confidence interval.
+    """A mean over repeats, and its confidence interval or the range of the repeats.
 
     Attributes
     ----------
     mean : float
         Arithmetic mean over repeats.
     low, high : float
-        Ends of the interval; not a number when there is one repeat.
+        Ends of the interval, or the smallest and the largest repeat; not a number when there is one repeat.
     repeats : int
         How many there are.
+    around : {"interval", "range"}
+        Which of the two `low` and `high` are.
     """
 
     mean: float
     low: float
     high: float
     repeats: int
+    around: Around = "interval"
+
+    @property
+    def ends(self) -> str:
+        """Low and high for people, four digits: an interval in ( ), a range in [ ]; empty for one repeat.
+
+        >>> Estimate(0.5, 0.25, 0.75, 2, "range").ends, Estimate(0.5, 0.25, 0.75, 5).ends
+        ('[0.2500–0.7500]', '(0.2500–0.7500)')
+        """
+        return self._ends(4)
+
+    @property
+    def short(self) -> str:
+        """Mean and ends for people, three digits; a dash where nothing was measured."""
+        if not np.isfinite(self.mean):
+            return "–"
+        return f"{self.mean:.3f} {self._ends(3)}".rstrip()
+
+    def _ends(self, digits: int) -> str:
+        if not np.isfinite(self.low):
+            return ""
+        first, last = "[]" if self.around == "range" else "()"
+        return f"{first}{self.low:.{digits}f}–{self.high:.{digits}f}{last}"
 
     def __rich__(self) -> str:
-        return f"{self.mean:.4f} ({self.low:.4f} to {self.high:.4f}, {self.repeats} repeats)"
+        return f"{self.mean:.4f} {self.ends} of {self.repeats} repeat{'s' * (self.repeats != 1)}".replace("  ", " ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +80,63 @@ class Estimates:
     low: npt.NDArray[np.float64]
     high: npt.NDArray[np.float64]
     repeats: npt.NDArray[np.int64]
+    is_range: npt.NDArray[np.bool_]
 
     def at(self, *index: int) -> Estimate:
         """Return the estimate of one cell."""
         mean, low, high = (float(part[index]) for part in (self.mean, self.low, self.high))
-        return Estimate(mean, low, high, int(self.repeats[index]))
+        around: Around = "range" if self.is_range[index] else "interval"
+        return Estimate(mean, low, high, int(self.repeats[index]), around)
+
+    def all(self) -> tuple[Estimate, ...]:
+        """Return the estimates of all cells that were measured."""
+        return tuple(self.at(*index) for index in map(tuple, np.argwhere(np.isfinite(self.mean)).tolist()))
+
+
+def shown_estimates(values: npt.ArrayLike, scale: Scale = "plain", confidence: float = 0.95) -> Estimates:
+    """Return means over the last axis, each with what is shown around it.
+
+    Parameters
+    ----------
+    values, scale, confidence
+        As in :func:`mean_intervals`.
+
+    Returns
+    -------
+    Estimates
+        Arrays of shape ``(...)``: `low` and `high` are the interval of the mean where there are :data:`FEWEST` repeats
+        or more, and the smallest and largest repeat where there are two or three.
+
+    Raises
+    ------
+    StudyError
+        If `confidence` is not between 0 and 1.
+
+    >>> shown_estimates([0.0004, 0.0000, 0.0002], "share").at()
+    Estimate(mean=0.0002, low=0.0, high=0.0004, repeats=3, around='range')
+    """
+    found = mean_intervals(values, scale, confidence)
+    table = np.asarray(values, np.float64)
+    few = (found.repeats > 1) & (found.repeats < FEWEST)
+    known = np.isfinite(table)
+    low = np.where(few, np.where(known, table, np.inf).min(axis=-1, initial=np.inf), found.low)
+    high = np.where(few, np.where(known, table, -np.inf).max(axis=-1, initial=-np.inf), found.high)
+    return replace(found, low=low, high=high, is_range=few)
+
+
+def around_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
+    """Return what is around the means of a table or chart, in words.
+
+    >>> around_note([Estimate(0.5, 0.4, 0.6, 5), Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
+    '(95% interval of the mean), or [range of the repeats] where there are fewer than 4'
+    >>> around_note([Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
+    '[range of the repeats, too few for an interval]'
+    """
+    kinds = {one.around for one in estimates if one is not None and np.isfinite(one.low)}
+    interval = f"({confidence:.0%} interval of the mean)"
+    if kinds == {"interval", "range"}:
+        return f"{interval}, or [range of the repeats] where there are fewer than {FEWEST}"
+    return "[range of the repeats, too few for an interval]" if kinds == {"range"} else interval if kinds else ""
 
 
 def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: float = 0.95) -> Estimates:
@@ -83,7 +169,7 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: fl
         If `confidence` is not between 0 and 1.
 
     >>> mean_intervals([0.10, 0.12, 0.11], "share").at()  # doctest: +ELLIPSIS
-    Estimate(mean=0.11, low=0.0875..., high=0.1374..., repeats=3)
+    Estimate(mean=0.11, low=0.0875..., high=0.1374..., repeats=3, around='interval')
     """
     from scipy.special import expit, logit, stdtrit
 
@@ -105,7 +191,7 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: fl
     agreed = (n > 1) & (squares == 0)
     low, high = np.where(agreed, mean, low), np.where(agreed, mean, high)
     alone = n < 2
-    return Estimates(mean, np.where(alone, np.nan, low), np.where(alone, np.nan, high), n)
+    return Estimates(mean, np.where(alone, np.nan, low), np.where(alone, np.nan, high), n, np.zeros_like(alone))
 
 
 def require_confidence(confidence: float) -> None:

@@ -15,7 +15,7 @@ from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds
 from hashlens.result import Result, Split
 from hashlens.study.charts.boundaries import Boundary, crossings, is_numeric
 from hashlens.study.charts.grid import Grid, conditions, lay_out, level_name
-from hashlens.study.charts.intervals import Estimate, Estimates, mean_intervals
+from hashlens.study.charts.intervals import Estimate, Estimates, shown_estimates
 from hashlens.study.charts.learnt import LEARNT, best_accuracy, failed_cells, failed_note
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
@@ -249,7 +249,8 @@ def phase_chart(
         What retention is relative to: the highest mean test accuracy that networks of any cell and checkpoint in
         `results` have; each network's own; or an accuracy.
     confidence : float
-        Level of the intervals of the means, by Student's t carried to a link that keeps them in range.
+        Level of the intervals of the means, by Student's t carried to a link that keeps them in range. Fewer than
+        four repeats have their range instead.
     learnt : float
         Cells are marked where training failed: where the mean accuracy of the networks on train is below this share of
         the best in `results`. 0 marks none.
@@ -268,9 +269,9 @@ def phase_chart(
     grid = lay_out(results, (x, y), where)
     reference = reference_accuracy(results, against)
     ratio, retention, retained_by = ratio_and_retention(grid, reference)
-    train = mean_intervals(ratio.train, "share", confidence)
-    test = mean_intervals(ratio.test, "share", confidence)
-    kept = mean_intervals(retention, "ratio", confidence)
+    train = shown_estimates(ratio.train, "share", confidence)
+    test = shown_estimates(ratio.test, "share", confidence)
+    kept = shown_estimates(retention, "ratio", confidence)
     failed = failed_cells(grid, results, learnt)
     cells = []
     for at in map(tuple, np.argwhere(train.repeats > 0).tolist()):

@@ -8,7 +8,7 @@ import numpy as np
 
 from hashlens.result import Result
 from hashlens.study.charts.grid import conditions, measure_label
-from hashlens.study.charts.intervals import Estimate, mean_intervals, scale_of
+from hashlens.study.charts.intervals import Estimate, around_note, scale_of, shown_estimates
 from hashlens.study.reproduce.preset import Level, Points, Reference
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
@@ -29,7 +29,7 @@ class Comparison(Result):
     is_bound : bool
         Whether it is a bound.
     ours : Estimate
-        Mean over repeats and its interval; not a number where nothing was measured.
+        Mean over repeats, and what is around it; not a number where nothing was measured.
     band : float or None
         How far ours may be from the paper's to count as the same, by this project; None where that was not set.
     """
@@ -94,14 +94,15 @@ def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
             one.name,
             f"{'≤ ' if one.is_bound else ''}{one.paper:g}",
             f"{one.ours.mean:.4f}",
-            f"{one.ours.low:.4f}–{one.ours.high:.4f}" if np.isfinite(one.ours.low) else "–",
+            one.ours.ends or "–",
             f"{one.difference:+.4f}",
             "–" if one.band is None or one.is_bound else f"± {one.band:g}",
             one.verdict,
         )
         for one in comparisons
     ]
-    columns = ("", "paper", "ours", "95% interval", "difference", "band", "")
+    around = around_note((one.ours for one in comparisons), 0.95)
+    columns = ("", "paper", "ours", around, "difference", "band", "")
     return table("Beside the paper", columns, rows, f"The paper's: {source}. The bands are this project's.")
 
 
@@ -111,7 +112,7 @@ def _compared(results: Results, points: Points, reference: Reference) -> Iterato
             at = {**points.at, points.over: resolved(results, points.over, level)}
             rows = results.where(measure=points.measure, split=points.split, layer="", **at)
             found = rows.columns["value"]
-            ours = mean_intervals(found, scale_of(points.measure, found)).at()
+            ours = shown_estimates(found, scale_of(points.measure, found)).at()
             yield Comparison(
                 points.measure, points.split, at, value, is_bound, ours, reference.bands.get(points.measure)
             )
