@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import xxhash
 
+from hashlens.codes.batch_axes import BatchAxes, Probed
 from hashlens.codes.borrow import RunningModule, borrowed
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
-from hashlens.codes.naming import first_call, layer_name
+from hashlens.codes.naming import layer_name
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
 from hashlens.codes.positions import Positions
 from hashlens.data.input_digests import Digests
@@ -82,10 +82,9 @@ class Capture:
         self.hard_only = gates == "hard"
         self.keep_penultimate = penultimate
         self.kept: dict[str, npt.NDArray[np.int64]] | None = None
-        self.batch_axis: dict[str, int | None] = {}
-        self.fixed: set[str] = set()
+        self.axes = BatchAxes()
         self._scratch = np.empty(0, np.bool_)
-        self._probed: dict[str, _Probed] | None
+        self._probed: dict[str, Probed] | None
         self._start_batch(0, None)
 
     def __enter__(self) -> "Capture":
@@ -147,7 +146,9 @@ class Capture:
         self._finish_batch()
         return CapturedBatch(self._row(size), self._value_row(), lay_out(self._seen), output, self._penultimate)
 
-    def probe(self, call: Callable[[Any, Any], Any], few: Any, more: Any, sizes: tuple[int, int]) -> None:
+    def probe(
+        self, call: Callable[[Any, Any], Any], few: Any, more: Any, order: Sequence[int], whole: bool = True
+    ) -> bool:
         """Run two small batches, of other sizes than each other, to see which axis of each gate is the batch.
 
         Without it the batch is taken to be in front wherever the sizes agree, which a weight, or tokens in front of the
@@ -158,28 +159,35 @@ class Capture:
         call : callable
             As in :meth:`run`.
         few, more : Any
-            Inputs of fewer and of more examples.
-        sizes : tuple of int
-            How many examples each has.
+            Inputs of some examples, and of one more.
+        order : sequence of int
+            Which examples of `more` are in `few`.
+        whole : bool
+            Whether all tensors in the inputs are of examples.
+
+        Returns
+        -------
+        bool
+            Whether the network took both. If not, :meth:`run` says again, better, what it does not take.
         """
-        before, after = (self._probe_run(call, inputs) for inputs in (few, more))
-        if before is None or after is None:  # a network that cannot take small batches says so again, better, in run()
-            return
-        both = [name for name in after if name in before]
-        self.batch_axis = {name: _batch_axis(before[name].shape, after[name].shape, sizes) for name in both}
-        self.fixed = {name for name in both if before[name] == after[name]}
+        sizes = len(order), len(order) + 1
+        before, after = (self._probe_run(call, inputs, size) for inputs, size in zip((few, more), sizes, strict=True))
+        if before is None or after is None:
+            return False
+        self.axes.learn(before, after, order, whole)
+        return True
 
     def drops_batch_of_one(self, call: Callable[[Any, Any], Any], one: Any, two: Any) -> bool:
         """Return whether a batch of one example fails or loses its axis, where the same example twice does not."""
-        alone, twice = (self._probe_run(call, inputs) for inputs in (one, two))
+        alone, twice = self._probe_run(call, one, 1), self._probe_run(call, two, 2)
         if alone is None or twice is None:
             return twice is not None
         return alone.keys() != twice.keys() or any(len(alone[name].shape) != len(twice[name].shape) for name in alone)
 
-    def _probe_run(self, call: Callable[[Any, Any], Any], inputs: Any) -> "dict[str, _Probed] | None":
+    def _probe_run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int) -> dict[str, Probed] | None:
         """Return what each gate gets; None if the network fails."""
-        self._start_batch(0, None)
-        found: dict[str, _Probed] = {}
+        self._start_batch(size, None)
+        found: dict[str, Probed] = {}
         self._probed = found
         try:
             with Dispatch(self):
@@ -268,22 +276,24 @@ class Capture:
     def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
         """Return the batch axis of a gate's input (-t: t tokens are folded into it); None if it is no activation."""
         if self._probed is not None:
-            self._probed[name] = _Probed.of(x)
+            self._probed[name] = Probed.of(x, self._size)
             return None
         # A weight may have as many rows as the batch has examples, and says nothing of them.
-        if not x.is_floating_point() or isinstance(x, torch.nn.Parameter) or name in self.fixed:
+        if not x.is_floating_point() or isinstance(x, torch.nn.Parameter) or name in self.axes.fixed:
             self.layout.no_activation[f"{name}: {operator} of {tuple(x.shape)}"] = None
             return None
         if x.dim() and x.numel() and not self.layout.is_left_out(name):
             positions = self._positions_of(name)
-            if positions is not None and (tokens := positions.folded(x.shape[0])) is not None:
+            tokens = None if positions is None else positions.folded(x.shape[0])
+            if tokens is not None and self.axes.folds(name) and self.axes.in_order(name, x):
                 return -tokens
-            # A gate that the probe did not reach has it in front, unless the gate's first call has it nowhere.
-            known = self.batch_axis.get(name, self.batch_axis.get(first_call(name), 0))
-            if known is not None and known < x.dim() and x.shape[known] == self._size:
+            known = self.axes.of(name)
+            found = tokens is None and known is not None and known < x.dim() and x.shape[known] == self._size
+            if found and self.axes.in_order(name, x):
                 return known
         if self.layout.selected(name):
-            self.layout.leave_out(name, f"{operator} of {tuple(x.shape)} for {self._size} examples")
+            seen = f"{operator} of {tuple(x.shape)} for {self._size} examples"
+            self.layout.leave_out(name, seen, self.axes.reason(name))
         return None
 
     def _in_front(self, x: Any, axis: int) -> Any:
@@ -397,6 +407,7 @@ class Capture:
             bad = [name for (name, _), good in zip(self._sums, finite, strict=True) if not good]
             if bad:
                 raise CaptureError(f"layer {bad[0]!r}: some activations are NaN or infinite; check inputs and weights")
+        self.axes.settle()
         self.layout.finish(self._seen, self._size)
         self.layout.check_globs(self._positions)
 
@@ -410,30 +421,6 @@ class Capture:
 
     def _value_row(self) -> npt.NDArray[np.float32] | None:
         return torch.cat(self._values, dim=1).detach().cpu().numpy() if self._values else None
-
-
-@dataclass(frozen=True)
-class _Probed:
-    """What a gate got in a probe: its shape, and a digest of its values."""
-
-    shape: tuple[int, ...]
-    digest: bytes
-
-    @classmethod
-    def of(cls, x: Tensor) -> "_Probed":
-        values = x.detach().reshape(-1).contiguous().cpu().view(torch.uint8).numpy()
-        return cls(tuple(x.shape), xxhash.xxh3_128_digest(values.data))
-
-
-def _batch_axis(few: tuple[int, ...], more: tuple[int, ...], sizes: tuple[int, int]) -> int | None:
-    """Return the first axis that has as many entries as there are examples, none if no axis does.
-
-    >>> _batch_axis((7, 2, 5), (7, 3, 5), (2, 3))
-    1
-    """
-    if len(few) != len(more):
-        return None
-    return next((axis for axis, pair in enumerate(zip(few, more, strict=True)) if pair == sizes), None)
 
 
 def _plain(x: Tensor, at: Tensor | float) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from hashlens.codes.batch_axes import NO_AXIS
 from hashlens.codes.globs import named, selected
 from hashlens.codes.layers import Layer
 from hashlens.codes.naming import first_call
@@ -25,7 +26,7 @@ class Layout:
         self.varying = False
         self.reached: dict[str, bool] = {}
         self.no_activation: dict[str, None] = {}
-        self._off_batch: dict[str, str] = {}
+        self._off_batch: dict[str, tuple[str, str]] = {}
 
     def selected(self, name: str) -> bool:
         """Return whether the layer of this name, which was reached, is wanted."""
@@ -33,8 +34,8 @@ class Layout:
             self.reached[name] = selected(name, self.patterns)
         return self.reached[name]
 
-    def leave_out(self, name: str, seen: str) -> None:
-        """Take note of a gate without the batch among the axes of its input; refuse it if it was asked for.
+    def leave_out(self, name: str, seen: str, reason: str) -> None:
+        """Take note of a gate whose units belong to no single example; refuse it if it was asked for.
 
         Parameters
         ----------
@@ -42,14 +43,15 @@ class Layout:
             Of its layer.
         seen : str
             What it got, such as ``silu of (34, 8) for 8 examples``.
+        reason : str
+            Why they belong to none.
         """
         if named(name, self.patterns):
             raise CaptureError(
-                f"layer {name!r} ({seen}): none of the axes of its input is the batch, so its units belong to no "
-                f"single example: give mask= if tokens are folded into the batch, or leave it out with "
-                f"layers='!{first_call(name)}*'"
+                f"layer {name!r} ({seen}): {reason}, so its units belong to no single example: {_way_out(reason)}leave "
+                f"it out with layers='!{first_call(name)}*'"
             )
-        self._off_batch.setdefault(name, seen)
+        self._off_batch.setdefault(name, (seen, reason))
 
     def is_left_out(self, name: str) -> bool:
         """Return whether a gate of this name was left out before: what it gets may have the size of a later batch."""
@@ -58,13 +60,13 @@ class Layout:
     @property
     def left_out(self) -> tuple[str, ...]:
         """The gates left out, ``name: reason`` each; several calls of one gate count as one."""
-        gates = dict[str, list[str]]()
+        gates = dict[str, list[tuple[str, str]]]()
         for name, seen in self._off_batch.items():
             first = first_call(name)
             gates.setdefault(first if first in self._off_batch else name, []).append(seen)
         return tuple(
-            f"{name}: {seen[0]}{f', in the first of {len(seen)} calls' if len(seen) > 1 else ''}; no axis is the batch"
-            for name, seen in gates.items()
+            f"{name}: {calls[0][0]}{f', in the first of {len(calls)} calls' if len(calls) > 1 else ''}; {calls[0][1]}"
+            for name, calls in gates.items()
         )
 
     def forget(self) -> None:
@@ -130,12 +132,17 @@ class Layout:
         if not seen and self._off_batch:
             gates = self.left_out
             raise CaptureError(
-                f"nothing is left to read: no axis of what the gates get is the batch of {size} examples, so their "
-                f"units belong to no single example ({gates[0]}{f'; {len(gates)} in all' if len(gates) > 1 else ''}). "
-                "Give mask= if tokens are folded into the batch; experts and boxes get as many rows as the data decide"
+                f"nothing is left to read: the units of no gate belong to a single one of {size} examples "
+                f"({gates[0]}{f'; {len(gates)} gates in all' if len(gates) > 1 else ''}). Experts and boxes get as "
+                "many rows as the data decide; tokens folded into the batch, in the order of the examples, can be read "
+                "with mask="
             )
         if not seen:
             raise CaptureError(f"layers={self.patterns} leave no layer; layers with gates: {names}")
+
+
+def _way_out(reason: str) -> str:
+    return "give mask= if tokens are folded into the batch, or " if reason == NO_AXIS else ""
 
 
 def _short(names: list[str]) -> str:

@@ -47,14 +47,10 @@ class Provenance:
     @property
     def left_out_note(self) -> str:
         """How many gates are not in the codes, and which, in a line; empty where all are."""
-        return (
-            ""
-            if not self.left_out
-            else (
-                f"{left_out_gates(self.left_out)}: no axis of what they get is the batch, so their units belong to no "
-                "single example"
-            )
-        )
+        if not self.left_out:
+            return ""
+        reasons = dict.fromkeys(entry.rpartition("; ")[2] for entry in self.left_out)
+        return f"{left_out_gates(self.left_out)}: {' or '.join(reasons)}, so their units belong to no single example"
 
     def same_network(self, other: "Provenance") -> bool:
         """Return whether bits of the two mean the same units of the same network."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from hashlens.codes.batch_parts import each_tensor, padded, some_examples
 from hashlens.codes.borrow import unwrap
 from hashlens.codes.capture import Capture, CapturedBatch, Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
@@ -144,8 +145,13 @@ class Reader:
         if more < 2 or self.static_batch is not None:
             return
         inputs = _to_device(first.given if forward else first.inputs, self.device, None if forward else self.dtype)
-        few, several = (_first_examples(inputs, len(first), count) for count in (more - 1, more))
-        self.capture.probe(forward or _forward, few, several, (more - 1, more))
+        # No example in its own place: what is the same of both is the same of all examples. Backwards at first: a
+        # network that sorts its batch gives itself away. One that must be given it sorted takes it in its order only.
+        several, whole = some_examples(inputs, len(first), range(more))
+        for order in ([2, 0] if more == 3 else [1], [*range(1, more)]):
+            few = some_examples(inputs, len(first), order)[0]
+            if self.capture.probe(forward or _forward, few, several, order, whole):
+                return
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Look at the layout with one batch, then keep a sample of its bits."""
@@ -173,8 +179,8 @@ class Reader:
         if size == 1 and not padding and self._drops_batch_of_one(inputs):
             padding = 1
         if padding > 0:
-            inputs = _padded(inputs, size, padding)
-            mask = None if mask is None else {glob: _padded(at, size, padding) for glob, at in mask.items()}
+            inputs = padded(inputs, size, padding)
+            mask = None if mask is None else {glob: padded(at, size, padding) for glob, at in mask.items()}
         # Which operator comes last is the same in every batch: the first one tells.
         with nullcontext() if self._watched else self.evidence.operators:
             captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
@@ -212,7 +218,7 @@ class Reader:
         if self._loses_axis is None:
             call = self.reading.forward or _forward
             self._loses_axis = self.capture.drops_batch_of_one(
-                call, _first_examples(inputs, 1, 1), _padded(_first_examples(inputs, 1, 1), 1, 1)
+                call, some_examples(inputs, 1, [0])[0], padded(inputs, 1, 1)
             )
         return self._loses_axis
 
@@ -247,7 +253,7 @@ class Reader:
 
 
 def _forward(network: Any, inputs: Any) -> Any:
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         return network(**inputs)
     return network(*inputs) if isinstance(inputs, (tuple, list)) else network(inputs)
 
@@ -274,37 +280,12 @@ def _mask(mask: str | Callable[[Any], torch.Tensor], given: Any) -> torch.Tensor
 
 
 def _to_device(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
-    if isinstance(value, torch.Tensor):
-        moved = value.to(device, dtype if value.is_floating_point() else None)
+    def move(part: torch.Tensor) -> torch.Tensor:
+        moved = part.to(device, dtype if part.is_floating_point() else None)
         # A network may write into its input, which is often a view of the data.
-        return moved.clone() if moved is value else moved
-    if isinstance(value, dict):
-        return {key: _to_device(item, device, dtype) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [_to_device(item, device, dtype) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return value
+        return moved.clone() if moved is part else moved
 
-
-def _first_examples(inputs: Any, size: int, count: int) -> Any:
-    """Return the first `count` examples of a batch of `size`, copied."""
-
-    def cut(value: Any) -> Any:
-        batched = isinstance(value, torch.Tensor) and value.dim() and len(value) == size
-        return value[:count].clone() if batched else value
-
-    return torch.utils._pytree.tree_map(cut, inputs)
-
-
-def _padded(inputs: Any, size: int, padding: int) -> Any:
-    """Return a batch of `size` examples with its last one repeated, for a program that takes one batch size only."""
-
-    def pad(value: Any) -> Any:
-        if isinstance(value, torch.Tensor) and value.dim() and len(value) == size:
-            return torch.cat([value, value[-1:].expand(padding, *value.shape[1:])])
-        return value
-
-    return torch.utils._pytree.tree_map(pad, inputs)
+    return each_tensor(value, move)
 
 
 def _static_batch(model: torch.nn.Module) -> int | None:

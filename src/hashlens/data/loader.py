@@ -187,6 +187,11 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
             labels = torch.from_numpy(codes)
             if len(labels) != size:
                 raise DataError(f"{name}: a batch of {size} inputs has {len(labels)} labels, from row {start} on")
+        if ids is not None and stop > len(ids):
+            raise DataError(
+                f"{name}: batches of {len(ids)} examples have {stop} rows or more, by their first tensor: it must have "
+                "one row for each example, so that nodes of graphs, boxes and the like come behind a tensor that has"
+            )
         yield Batch(inputs, labels, np.arange(start, stop) if ids is None else ids[start:stop], given)
         start = stop
 

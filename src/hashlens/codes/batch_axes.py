@@ -1,0 +1,173 @@
+"""Batch axes: where the examples are in what each gate gets, and whether they stand there in their order.
+
+Two small batches of the first examples show which axis follows the size. The first whole batch then shows whether rows
+stand where they stood there: a network that sorts its batch, packs sequences or groups tokens by expert moves them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+import xxhash
+
+from hashlens.codes.naming import first_call
+
+Tensor = torch.Tensor
+NO_AXIS = "no axis is the batch"
+MANY_AXES = "several axes are the batch"
+MOVED = "rows are in another order than the examples"
+CLOSE = 1e-4
+CLOSE_IN_HALF = 2e-2
+MOST_COMPARED = 64
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a gate got in a probe: its shape, a digest of its values, and marks of its rows by axis."""
+
+    shape: tuple[int, ...]
+    digest: bytes
+    marks: Mapping[int, Tensor]
+
+    @classmethod
+    def of(cls, x: Tensor, size: int) -> "Probed":
+        """Take note of a gate's input in a probe of `size` examples."""
+        values = x.detach().reshape(-1).contiguous().cpu().view(torch.uint8).numpy()
+        axes = [axis for axis, length in enumerate(x.shape) if _follows(length, size, axis)]
+        marked = {axis: row_marks(x, axis) for axis in axes} if x.is_floating_point() else {}
+        return cls(tuple(x.shape), xxhash.xxh3_128_digest(values.data), marked)
+
+
+def _follows(length: int, size: int, axis: int) -> bool:
+    return length == size or (axis == 0 and size > 0 and length > 0 and length % size == 0)
+
+
+class BatchAxes:
+    """The batch axis of each gate.
+
+    Attributes
+    ----------
+    fixed : set of str
+        Gates that get the same from all examples, as those on weights do.
+    """
+
+    def __init__(self) -> None:
+        self.fixed: set[str] = set()
+        self._axis: dict[str, int | None] = {}
+        self._reason: dict[str, str] = {}
+        self._folded: set[str] = set()
+        self._marks: dict[str, tuple[int, Tensor]] = {}
+
+    def learn(self, few: Mapping[str, Probed], more: Mapping[str, Probed], order: Sequence[int], whole: bool) -> None:
+        """Compare two probes: some of the first examples, and one more.
+
+        Parameters
+        ----------
+        few, more : mapping
+            What each gate got.
+        order : sequence of int
+            Which examples of `more` are in `few`.
+        whole : bool
+            Whether all that the network got is of examples, so that what stays the same does not depend on them.
+        """
+        sizes = len(order), len(order) + 1
+        for name in (name for name in more if name in few):
+            first, second = few[name], more[name]
+            if not whole and first.shape == second.shape:
+                continue  # it may be of what could not be cut into examples
+            if (first.shape, first.digest) == (second.shape, second.digest):
+                self.fixed.add(name)
+            axes = batch_axes(first.shape, second.shape, sizes)
+            self._axis[name] = axes[0] if len(axes) == 1 else None
+            if len(axes) > 1:
+                self._reason[name] = MANY_AXES
+            tokens = 0 if axes or len(first.shape) != len(second.shape) else _tokens(first.shape, second.shape, sizes)
+            if tokens:
+                self._folded.add(name)
+            axis = 0 if tokens else self._axis[name]
+            if axis is None or axis not in first.marks or axis not in second.marks:
+                continue
+            marks = second.marks[axis]
+            if moved(marks.view(sizes[1], -1, marks.shape[1])[list(order)].flatten(0, 1), first.marks[axis]):
+                self._move(name)
+            else:
+                self._marks[name] = axis, marks
+
+    def of(self, name: str) -> int | None:
+        """Return the axis; what the probe did not reach has it in front, unless its first call has it nowhere."""
+        return self._axis.get(name, self._axis.get(first_call(name), 0))
+
+    def folds(self, name: str) -> bool:
+        """Return whether tokens may be folded into the first axis: as many for each example, in their order."""
+        known = name if name in self._axis else first_call(name)
+        return known not in self._axis or known in self._folded
+
+    def reason(self, name: str) -> str:
+        """Return why a gate's units belong to no single example."""
+        return self._reason.get(name, self._reason.get(first_call(name), NO_AXIS))
+
+    def in_order(self, name: str, x: Tensor) -> bool:
+        """Return whether the first examples stand where they stood in the probe; asked in the first whole batch."""
+        axis, marks = self._marks.pop(name, (0, None))
+        if marks is not None and x.dim() > axis and x.shape[axis] > len(marks) and moved(marks, row_marks(x, axis)):
+            self._move(name)
+            return False
+        return True
+
+    def settle(self) -> None:
+        """Look no further: the first whole batch is over."""
+        self._marks.clear()
+
+    def _move(self, name: str) -> None:
+        self._axis[name], self._reason[name] = None, MOVED
+        self._folded.discard(name)
+
+
+def batch_axes(few: tuple[int, ...], more: tuple[int, ...], sizes: tuple[int, int]) -> list[int]:
+    """Return the axes that have as many entries as there are examples.
+
+    >>> batch_axes((7, 2, 5), (7, 3, 5), (2, 3))
+    [1]
+    """
+    if len(few) != len(more):
+        return []
+    return [axis for axis, pair in enumerate(zip(few, more, strict=True)) if pair == sizes]
+
+
+def _tokens(few: tuple[int, ...], more: tuple[int, ...], sizes: tuple[int, int]) -> int:
+    """Return how many tokens of each example are folded into the first axis; 0 if none are."""
+    if not few or few[1:] != more[1:] or few[0] % sizes[0] or few[0] // sizes[0] * sizes[1] != more[0]:
+        return 0
+    return few[0] // sizes[0]
+
+
+def row_marks(x: Tensor, axis: int) -> Tensor:
+    """Return sum and length of each entry along an axis, float64 ``(entries, 3)``, with what counts as the same."""
+    rows = x.detach().movedim(axis, 0).reshape(x.shape[axis], prod(x.shape) // max(1, x.shape[axis]))
+    wide = torch.float32 if x.device.type == "mps" else torch.float64
+    length = torch.linalg.vector_norm(rows, dim=1, dtype=wide).cpu().double()
+    close = CLOSE_IN_HALF if x.dtype in (torch.float16, torch.bfloat16) else CLOSE
+    return torch.stack([rows.sum(dim=1, dtype=wide).cpu().double(), length, close * length], dim=1)
+
+
+def moved(first: Tensor, rows: Tensor) -> bool:
+    """Return whether rows that were first stand elsewhere now; rows that are gone altogether have not moved.
+
+    Parameters
+    ----------
+    first, rows : torch.Tensor
+        Marks of the first rows as they were, and of all rows as they are.
+    """
+    first = first[: len(rows)]
+    away = (~_same(first, rows[: len(first)])).nonzero()[:, 0]
+    away = away[:: max(1, len(away) // MOST_COMPARED)]
+    if not len(away):
+        return False
+    found = sum(bool(_same(first[at], rows).any()) for at in away.tolist())
+    return 2 * found >= len(away)
+
+
+def _same(marks: Tensor, others: Tensor) -> Tensor:
+    near: Callable[[int], Tensor] = lambda at: (marks[..., at] - others[..., at]).abs() <= others[..., 2]  # noqa: E731
+    return near(0) & near(1)

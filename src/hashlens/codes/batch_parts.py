@@ -1,0 +1,64 @@
+"""Parts of a batch: the tensors in it, and those of some of its examples, whatever it is a dict or list of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+Tensor = torch.Tensor
+
+
+def each_tensor(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return a batch with every tensor changed; mappings, lists and tuples keep their type."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return _like(value, {key: each_tensor(item, change) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return _like(value, [each_tensor(item, change) for item in value])
+    return value
+
+
+def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool]:
+    """Return some examples of a batch of `size`, copied, and whether all tensors in it were of examples.
+
+    A list of as many entries as examples has one for each of them, unless its entries are tensors of all examples.
+    """
+    if isinstance(value, Tensor):
+        batched = value.dim() > 0 and len(value) == size
+        return (value[list(rows)] if batched else value), batched or value.dim() == 0
+    if isinstance(value, Mapping):
+        parts = {key: some_examples(item, size, rows) for key, item in value.items()}
+        return _like(value, {key: part for key, (part, _) in parts.items()}), all(of for _, of in parts.values())
+    if isinstance(value, (list, tuple)):
+        if _one_each(value, size):
+            return each_tensor(_like(value, [value[row] for row in rows]), torch.clone), True
+        parted = [some_examples(item, size, rows) for item in value]
+        return _like(value, [part for part, _ in parted]), all(of for _, of in parted)
+    return value, True
+
+
+def padded(value: Any, size: int, padding: int) -> Any:
+    """Return a batch of `size` examples with its last one repeated, for a program that takes one batch size only."""
+
+    def pad(part: Tensor) -> Tensor:
+        if part.dim() and len(part) == size:
+            return torch.cat([part, part[-1:].expand(padding, *part.shape[1:])])
+        return part
+
+    return each_tensor(value, pad)
+
+
+def _one_each(value: list[Any] | tuple[Any, ...], size: int) -> bool:
+    whole = all(isinstance(item, Tensor) and item.dim() and len(item) == size for item in value)
+    return len(value) == size and not whole and not hasattr(value, "_fields")
+
+
+def _like(value: Any, parts: Any) -> Any:
+    """Return parts in a container of the type of another; in a plain one where its type takes none."""
+    if type(value) in (dict, list, tuple):
+        return type(value)(parts)
+    try:
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    except TypeError:
+        return parts
