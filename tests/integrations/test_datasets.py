@@ -1,3 +1,4 @@
+import io
 import warnings
 
 import numpy as np
@@ -92,7 +93,12 @@ def test_rows_padded_to_several_lengths_are_refused():
         ({"image": []}, "column 'image' of the batch has no rows"),
         ({"image": [[1.0], [1.0, 2.0]]}, "column 'image' holds no images or numbers of one shape"),
         ({"image": ["a", "b"]}, "column 'image' holds no images or numbers of one shape"),
-        ({"image": [Image.new("L", (8, 8)), Image.new("L", (9, 8))]}, "column 'image' holds no images or numbers of"),
+        (
+            {"image": [Image.new("L", (8, 8)), Image.new("L", (9, 8))]},
+            "one shape: images of 8x8 and 9x8 pixels; resize",
+        ),
+        ({"image": [b"broken"]}, "column 'image': an image cannot be read: cannot identify image file"),
+        ({"image": [Image.new("L", (8, 8)), None]}, "column 'image' holds no images or numbers of one shape"),
     ],
 )
 def test_wrong_columns(network, batch, says):
@@ -100,9 +106,119 @@ def test_wrong_columns(network, batch, says):
         encode_batch(network)(batch)
 
 
+@pytest.fixture
+def colours():
+    """Eight images: in colour, grey, transparent, with a palette and turned on their side, and what they become."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), dtype=np.uint8)
+    made = [Image.fromarray(each) for each in pixels]
+    made[1], made[2] = made[1].convert("L"), made[2].convert("RGBA")
+    made[2].putalpha(Image.fromarray(pixels[2, ..., 0]))
+    inputs = [np.asarray(each.convert("RGB")) for each in made]
+    alpha = pixels[2, ..., :1] / 255
+    inputs[2] = np.round(pixels[2] * alpha + 255 * (1 - alpha))
+    inputs[3] = np.rot90(pixels[3], -1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = [io.BytesIO() for _ in made]
+    for number, (image, file) in enumerate(zip(made, files, strict=True)):
+        image.save(file, "PNG", **({"exif": exif} if number == 3 else {}))
+    table = {"image": [{"bytes": file.getvalue(), "path": None} for file in files], "label": [0, 1] * 4}
+    dataset = datasets.Dataset.from_dict(table, features=datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
+    ))  # fmt: skip
+    return dataset, torch.from_numpy(np.stack(inputs).transpose(0, 3, 1, 2).copy()).float() * (1 / 255)
+
+
+GATES = torch.nn.ReLU()
+
+
+class Taken:
+    """Keeps what a network is called with."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, inputs):
+        self.seen.append(inputs)
+        return inputs.mean((1, 2, 3))[:, None] * torch.ones(4)
+
+
+@pytest.mark.parametrize("form", [None, "torch", "numpy", "pandas", "arrow", "undecoded"])
+def test_images_become_the_same_numbers_in_every_format(colours, form):
+    dataset, expected = colours
+    if form == "undecoded":
+        dataset = dataset.cast_column("image", datasets.Image(decode=False))
+    elif form:
+        dataset = dataset.with_format(form)
+    taken = Taken()
+    encoder = encode_batch(GATES, transform=taken)
+    # In batches of two, so that the second image, which is grey, has one in colour beside it and the others too.
+    dataset.map(encoder, batched=True, batch_size=2)
+    # Composited colours are rounded down or up by Pillow.
+    assert [len(each) for each in taken.seen] == [2] * 4
+    found = torch.cat(taken.seen)
+    assert torch.allclose(found, expected, atol=1.01 / 255)
+    assert (found[[0, 1, 3, 4, 5, 6, 7]] == expected[[0, 1, 3, 4, 5, 6, 7]]).all()
+
+
+def test_a_grey_batch_after_one_in_colour_is_taken_as_colour():
+    taken = Taken()
+    encoder = encode_batch(GATES, transform=taken)
+    encoder({"image": [Image.new("RGB", (4, 4), (9, 99, 200))]})
+    encoder({"image": [Image.new("L", (4, 4), 51)]})
+    assert taken.seen[-1].shape == (1, 3, 4, 4)
+    assert (taken.seen[-1] == 51 * torch.tensor(1 / 255)).all()
+
+
+def test_orientation_and_transparency_can_be_left_as_stored(colours):
+    dataset, _ = colours
+    taken = Taken()
+    dataset.map(encode_batch(GATES, transform=taken, orientation="ignore", transparency="ignore"), batched=True)
+    stored = [np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB"))
+              for row in dataset.cast_column("image", datasets.Image(decode=False))["image"]]  # fmt: skip
+    found = (taken.seen[0] * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    assert (found.numpy() == np.stack(stored)).all()
+    with pytest.raises(DataError, match="orientation is 'apply' or 'ignore', received 'no'"):
+        encode_batch(GATES, orientation="no")
+
+
+@pytest.mark.parametrize("form", ["torch", "numpy", "pandas", "arrow"])
+def test_packed_columns_keep_their_last_zeros_in_every_format(network, images, form):
+    encoder = encode_batch(network)
+    mapped = images[0].map(encoder, batched=True)
+    expected = hl.encode(network, images[1])
+    assert (expected.packed[:, -1] == 0).all()
+    found = encoder.codes(mapped.with_format(form), labels="label")
+    assert (found.packed == expected.packed).all()
+    assert found.labels.tolist() == mapped["label"][:]
+
+
+@pytest.mark.parametrize("processes", [None, 2])
+def test_a_column_from_the_cache_or_from_other_processes_is_read(network, images, tmp_path, processes):
+    images[0].save_to_disk(tmp_path / "data")
+    datasets.enable_caching()
+    expected = hl.encode(network, images[1])
+    files = []
+    for _ in range(2):
+        dataset = datasets.load_from_disk(tmp_path / "data")
+        encoder = encode_batch(network)
+        for _ in range(2):
+            # The second map finds the first one's column, and so does that of another encoder of the same network.
+            mapped = dataset.map(encoder, batched=True, num_proc=processes)
+            files.append(tuple(each["filename"] for each in mapped.cache_files))
+            found = encoder.codes(mapped, labels="label")
+            assert (found.packed == expected.packed).all()
+            assert found.provenance.parameters_digest == expected.provenance.parameters_digest
+    assert len(set(files)) == 1
+    with pytest.raises(CodesError, match="call the encoder with a batch first"):
+        encode_batch(network).codes(mapped.remove_columns("image"))
+
+
 def test_codes_need_an_encoded_batch_and_its_length(network, images):
     encoder = encode_batch(network)
     with pytest.raises(CodesError, match="call the encoder with a batch first"):
+        encoder.row_bytes  # noqa: B018
+    with pytest.raises(CodesError, match="there is no column 'code': map the encoder"):
         encoder.codes(images[0])
     mapped = images[0].map(encode_batch(network, layers="3"), batched=True)
     encoder({"image": images[1].numpy()})

@@ -145,11 +145,17 @@ def as_encoded(value: Any) -> Encoded | None:
         return value
     if isinstance(value, Mapping) and {"bytes", "path"} <= set(value):
         return value["bytes"] if value["bytes"] is not None else Path(value["path"] or "")
-    if getattr(value, "dtype", None) is None or str(value.dtype).removeprefix("torch.") != "uint8" or value.ndim < 2:
+    if (
+        getattr(value, "dtype", None) is None
+        or str(value.dtype).removeprefix("torch.") != "uint8"
+        or value.ndim not in (2, 3)
+    ):
         return None
     pixels = np.asarray(value)
     if pixels.ndim == 3:
         first, last = pixels.shape[0] <= 4, pixels.shape[2] <= 4
+        if not first and not last:
+            return None
         if first and (not last or hasattr(value, "numpy")):
             pixels = pixels.transpose(1, 2, 0)
         pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
