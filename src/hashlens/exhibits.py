@@ -1,6 +1,6 @@
 """Exhibits: examples worth a look, found while a network is measured: a map, collisions, odd labels, novel ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -175,15 +175,22 @@ def exhibits(
     seed : int
         Seed of the sample on the map.
     """
+    drawn, doubtful = _map(prepared, projection, seed), _doubtful(prepared, distances, neighbours)
+    novel = _novel(prepared, distances)
     return Exhibits(
         class_names=class_names or (),
         k=distances.shape[1],
         bits=prepared.bits_used,
-        map=_map(prepared, projection, seed),
+        map=replace(drawn, rows=_rows(prepared, drawn.rows)),
         collisions=Split(_collisions(determinism.train), _collisions(determinism.test)),
-        labels=_doubtful(prepared, distances, neighbours),
-        novel=_novel(prepared, distances),
+        labels=replace(doubtful, rows=_rows(prepared, doubtful.rows)),
+        novel=replace(novel, rows=_rows(prepared, novel.rows)),
     )
+
+
+def _rows(prepared: Prepared, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return which rows of the test examples some of the prepared ones are."""
+    return rows if prepared.test_rows is None else prepared.test_rows[rows]
 
 
 def _map(prepared: Prepared, projection: ProjectionMethod, seed: int) -> CodeMap:

@@ -12,7 +12,7 @@ from hashlens.codes.encode import encode, fingerprint
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
-from hashlens.data.labels import unseen_classes
+from hashlens.data.labels import has_label, unseen_classes
 from hashlens.data.noise import random_inputs
 from hashlens.data.numbering import with_one_numbering
 from hashlens.data.subset import subset
@@ -34,7 +34,7 @@ from hashlens.measures import (
     redundancy_ratio,
 )
 from hashlens.measures.categorization import categorize, require_labelled_classes
-from hashlens.measures.classes import checked_labels
+from hashlens.measures.classes import labelled_codes, without_label
 from hashlens.measures.learning import Learning, constant_bits
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.measures.projection import ProjectionMethod
@@ -87,7 +87,11 @@ class Measuring:
                 for name, part in (("train", seen.train), ("test", seen.test))
                 if part.unknown_labels and part.codes.labels is not None
             ]
-            if unseen := unseen_classes(seen.train.codes.labels, seen.test.codes.labels, self.data.train.class_names):
+            unlabelled = [_unlabelled(part.codes) for part in (seen.train, seen.test)]
+            if any(unlabelled):
+                self.notes.append(f"{without_label(*unlabelled)}, in all that needs labels; R counts them")
+            names = seen.train.codes.class_names
+            if unseen := unseen_classes(seen.train.codes.labels, seen.test.codes.labels, names):
                 self.notes.append(unseen)
             if not same_classes(seen.train):
                 self.notes.append(
@@ -119,7 +123,7 @@ class Measuring:
         seed = self.reading.seed
         prepared = prepare(codes.train, codes.test, self.memory_budget, seed)
         near = nearest_train(prepared, self.k)
-        names = self.data.train.class_names or self.data.test.class_names
+        names = codes.train.class_names or codes.test.class_names
         return (
             categorize(prepared, *near, self.logistic, seed),
             exhibits(prepared, *near, found, names, projection, seed),
@@ -216,7 +220,7 @@ class Measuring:
     def learning(self, codes: Split[Codes], seen: Split[Observation], controls: dict[str, Control]) -> Learning:
         """Return what speaks against the network having learnt."""
         never_on, always_on = constant_bits(codes.train)
-        labels = checked_labels(codes.test.labels, len(codes.test), "a comparison with chance")
+        _, labels, _ = labelled_codes(codes.test, None, "a comparison with chance")
         raw = controls.get("raw_inputs")
         reached = [] if raw is None else [value for value in (raw.knn, raw.logistic) if value is not None]
         return Learning(
@@ -289,10 +293,17 @@ class Measuring:
         return Control(name, knn=knn, logistic=logistic)
 
 
+def _unlabelled(codes: Codes) -> int:
+    labels = codes.labels
+    return 0 if labels is None else int((~has_label(labels, codes.class_names)).sum())
+
+
 def same_classes(seen: Observation) -> bool:
     """Return whether a network has as many outputs as its labels have classes, or none that could be compared."""
     labels = seen.codes.labels
-    return labels is None or seen.predictions is None or seen.classes == len(set(labels.tolist()))
+    if labels is None or seen.predictions is None:
+        return True
+    return seen.classes == len(set(labels[has_label(labels, seen.codes.class_names)].tolist()))
 
 
 def _lies_in_unit_range(examples: Examples) -> bool:

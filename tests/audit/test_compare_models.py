@@ -95,7 +95,8 @@ def test_it_prints_and_is_written(trained, tmp_path):
     with found.to_csv(tmp_path / "moved.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [int(line["id"]) for line in lines] == found.ids.tolist()
-    assert set(lines[0]) == {"rank", "id", "row", "overlap", "label", "predicted_a", "predicted_b"}
+    numbers = {"label", "predicted_a", "predicted_b"}
+    assert set(lines[0]) == {"rank", "id", "row", "overlap"} | numbers | {f"{name}_name" for name in numbers}
     assert found.to_dict()["layers"][0]["name"] == "hidden.0.relu"
 
 

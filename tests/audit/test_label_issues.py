@@ -118,9 +118,9 @@ def test_votes_and_collisions_are_those_of_a_search_by_hand(seed, k, own):
     assert asked.probabilities.sum(axis=1) == pytest.approx(1)
 
 
-def test_without_probabilities_labels_may_be_any_numbers():
+def test_without_probabilities_labels_may_be_any_class_numbers():
     codes = random_codes(3, 60, 6, 3)
-    names = np.array([-7, 40, 1000])
+    names = np.array([7, 40, 1000])
     plain, named = label_issues(codes, k=5), label_issues(codes, names[codes.labels], k=5)
     assert np.array_equal(plain.rows, named.rows)
     assert np.array_equal(names[plain.suggested], named.suggested)

@@ -145,7 +145,9 @@ def test_copies_read_the_same_network_and_own_none_of_it(network):
         (lambda: RedundancyRatio().update(torch.ones(3, 4).bool(), ids=[1, 2]), MeasureError, "each of 3 rows"),
         (lambda: RedundancyRatio().update(torch.ones(1, 4).bool(), ids=["a"]), MeasureError, "one integer for each"),
         (lambda: RedundancyRatio(bits=5), MeasureError, "give model= as well"),
-        (lambda: CodeKNNAccuracy().update(torch.ones(3, 4).bool(), torch.zeros(3)), MeasureError, "labels must be one"),
+        (lambda: CodeKNNAccuracy().update(torch.ones(3, 4).bool(), torch.zeros(2)), MeasureError, "labels must be one"),
+        (lambda: CodeKNNAccuracy().update(torch.ones(3, 4).bool(), torch.full((3,), 0.5)), MeasureError, "is 0.5"),
+        (lambda: CodeKNNAccuracy().update(torch.ones(3, 4).bool(), ["a", "b", "a"]), MeasureError, "labels are names"),
     ],
 )  # fmt: skip
 def test_wrong_input(call, error, says):
@@ -180,3 +182,14 @@ except hashlens.errors.MissingExtraError as error:
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.rstrip().endswith("needs torchmetrics, which is not installed: pip install 'hashlens[torchmetrics]'")
+
+
+@pytest.mark.parametrize("missing", [-1, None, float("nan")])
+def test_rows_without_a_label_count_for_nothing(missing):
+    metric = CodeKNNAccuracy(k=1)
+    metric.update(torch.tensor([[True, False], [False, True], [True, True]]), [0, 1, missing], reference=True)
+    metric.update(torch.tensor([[True, False], [True, True]]), [0, missing])
+    assert metric.compute().item() == 1.0
+    empty = CodeKNNAccuracy(k=1)
+    empty.update(torch.tensor([[True, False]]), [missing])
+    assert empty.compute().isnan()

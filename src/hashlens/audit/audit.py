@@ -24,11 +24,12 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.provenance import Provenance
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
-from hashlens.data.labels import unseen_classes
+from hashlens.data.labels import has_label, unseen_classes
 from hashlens.data.numbering import with_one_numbering
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.data.views import view_names
 from hashlens.errors import AuditError
+from hashlens.measures.classes import without_label
 from hashlens.nets.output import OutputLike, output_notes
 from hashlens.progress import bar
 from hashlens.result import Result, Split
@@ -276,11 +277,12 @@ def audit(
         advance("novelty")
         novel = _novel(codes, predicted, seed)
         advance("")
-    correct = predicted == codes.test.labels
+    assert codes.test.labels is not None
+    labelled = has_label(codes.test.labels, codes.test.class_names)
+    correct = (predicted == codes.test.labels)[labelled]
     suspected = None
     if leaked is not None and searched(leaked):
-        suspected = np.zeros(len(correct), np.bool_)
-        suspected[leaked.suspected_rows] = True
+        suspected = np.isin(np.flatnonzero(labelled), leaked.suspected_rows)
         if suspected.all():
             raise AuditError(
                 f"all {len(suspected):,} test examples are suspected as leaked, which leaves none to measure on: "
@@ -288,21 +290,25 @@ def audit(
             )
     if left_out := codes.train.provenance.left_out_note:
         notes.append(left_out)
-    if unseen := unseen_classes(codes.train.labels, codes.test.labels, data.train.class_names):
+    if without := without_label(*(_unlabelled(part) for part in (codes.train, codes.test))):
+        notes.append(without)
+    if unseen := unseen_classes(codes.train.labels, codes.test.labels, codes.train.class_names):
         notes.append(unseen)
     notes[:0] = output_notes(seen.train.output, seen.train.unsteady)
     if differing := _differing_classes(codes, seen.test.probabilities.shape[1]):
         notes.append(differing)
     return Audit(
         model=type(model).__name__,
-        accuracy=audited_accuracy(correct, suspected, seen.test.probabilities, codes.test.labels, seed),
+        accuracy=audited_accuracy(
+            correct, suspected, seen.test.probabilities[labelled], codes.test.labels[labelled], seed
+        ),
         leaks=leaked,
         label_issues=Split(learnt, issues),
         blind_spots=spots,
         novel=novel,
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
-        class_names=data.train.class_names or (),
+        class_names=codes.train.class_names or (),
         command=_call(train, test, layers, seed, batch_size, suspect_copies, names, output),
         data=data,
     )
@@ -330,7 +336,7 @@ def _call(
 def _differing_classes(codes: Split[Codes], classes: int) -> str:
     """Return what to say where the network tells another number of classes apart than the labels; else nothing."""
     assert codes.train.labels is not None
-    named = len(set(codes.train.labels.tolist()))
+    named = len(set(codes.train.labels[has_label(codes.train.labels, codes.train.class_names)].tolist()))
     if named == classes:
         return ""
     return (
@@ -339,9 +345,14 @@ def _differing_classes(codes: Split[Codes], classes: int) -> str:
     )
 
 
+def _unlabelled(codes: Codes) -> int:
+    assert codes.labels is not None
+    return int((~has_label(codes.labels, codes.class_names)).sum())
+
+
 def _require_labels(codes: Split[Codes], classes: int) -> None:
     for name, part in (("train", codes.train), ("test", codes.test)):
-        if part.labels is None:
+        if part.labels is None or not has_label(part.labels, part.class_names).any():
             raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
         if (highest := int(part.labels.max())) >= classes:
             raise AuditError(

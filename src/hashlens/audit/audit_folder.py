@@ -70,7 +70,10 @@ def told(audit: Audit) -> dict[str, Any]:
         else {
             "suspected": leaked.suspected,
             **_unranked(leaked),
-            "groups": [plain({"train": group.rows.train, "test": group.rows.test}) for group in leaked.groups],
+            "groups": [
+                plain({"train": group.rows.train, "test": group.rows.test, "ids": [*group.ids.train, *group.ids.test]})
+                for group in leaked.groups
+            ],
         },
         "label_issues": {
             name: {"likely": part.likely, **_unranked(part)}
@@ -187,14 +190,24 @@ _MAYBE = {"agreement", "confidence", "collisions", "labels", "train_labels", "te
 def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: LabelIssues) -> Leaks:
     known = dict(summary["leaks"])
     ids = {"train": _by_row(learnt), "test": _by_row(issues)}
-    groups = [Split(*(np.array(group[name], np.int64) for name in ("train", "test"))) for group in known.pop("groups")]
+    known_groups = known.pop("groups")
+    groups = [Split(*(np.array(group[name], np.int64) for name in ("train", "test"))) for group in known_groups]
     known["threshold"] = _number(known["threshold"])
     known["layers"] = [_layer(score) for score in known["layers"]]
     if copies := known.pop("copies", None):
         held = {field.name: copies[field.name] for field in fields(ExactCopies)}
         rows = {name: np.array(held[name], np.int64) for name in ("rows", "train_rows")}
         known["copies"] = ExactCopies(**{**held, **rows})
-    known["groups"] = [LeakGroup(rows, Split(ids["train"][rows.train], ids["test"][rows.test])) for rows in groups]
+    known["groups"] = [
+        LeakGroup(
+            rows,
+            # Audits of older versions know them by their rows only.
+            Split(*np.split(np.array(group["ids"]), [len(rows.train)]))
+            if "ids" in group
+            else Split(ids["train"][rows.train], ids["test"][rows.test]),
+        )
+        for rows, group in zip(groups, known_groups, strict=True)
+    ]
     columns = _columns(folder / "leaks.csv", summary["text_ids"])
     return _part(Leaks, {**columns, "distance": columns["distance"].astype(np.int32)}, known)
 

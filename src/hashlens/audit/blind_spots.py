@@ -9,8 +9,9 @@ import numpy.typing as npt
 from hashlens.arguments import require_whole
 from hashlens.audit.ranked import SHOWN, Column, Ranked
 from hashlens.codes.codes import Codes, require_same_code
+from hashlens.data.labels import class_name
 from hashlens.errors import AuditError
-from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.classes import Labels, checked_labels, labelled_pair
 from hashlens.measures.knn import nearest_codes
 from hashlens.tables import Table, number, table
 
@@ -36,7 +37,9 @@ class BlindSpots(Ranked):
     k : int
         Neighbours.
     examples : int
-        Test examples in all.
+        Labelled test examples in all.
+    class_names : tuple of str
+        Name of class 0, 1, ...; empty where classes have none.
     """
 
     ids: npt.NDArray[Any]
@@ -46,6 +49,7 @@ class BlindSpots(Ranked):
     agreement: npt.NDArray[np.float64]
     k: int
     examples: int
+    class_names: tuple[str, ...] = ()
 
     @property
     def blind(self) -> int:
@@ -67,7 +71,12 @@ class BlindSpots(Ranked):
 
     def __rich__(self) -> Table:
         rows = [
-            (str(label), str(predicted), number(mistakes), number(blind))
+            (
+                class_name(self.class_names, label),
+                class_name(self.class_names, predicted),
+                number(mistakes),
+                number(blind),
+            )
             for label, predicted, mistakes, blind in self.pairs[:SHOWN]
         ]
         note = (
@@ -90,9 +99,9 @@ def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20
     Parameters
     ----------
     train, test : Codes
-        n and m labelled rows of the same bits.
+        n and m labelled rows of the same bits. Rows without a label are left out; classes are numbered as in train.
     predicted : array of int
-        ``(m,)``: the classes that the network gives the test examples.
+        ``(m,)``: the classes that the network gives the test examples, in the numbers of train.
     k : int
         Training codes that are looked at, at most n.
 
@@ -107,14 +116,17 @@ def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20
     """
     require_same_code(train, test)
     require_whole(AuditError, "k", k)
-    if k > len(train):
-        raise AuditError(f"k={k} neighbours are more than the {len(train):,} training codes: lower k")
-    labels = checked_labels(test.labels, len(test), "blind spots")
-    known = checked_labels(train.labels, len(train), "blind spots")
-    given = checked_labels(predicted, len(test), "blind spots")
-    rows = np.flatnonzero(given != labels)
-    _, neighbours = nearest_codes(test[rows], train, k)
-    agreement = (known[neighbours] == given[rows, None]).mean(axis=1)
+    pair = labelled_pair(train, test, "blind spots", error=AuditError)
+    pair.log()
+    if k > len(pair.known):
+        raise AuditError(f"k={k} neighbours are more than the {len(pair.known):,} training codes: lower k")
+    labels, given = pair.asked_labels, checked_labels(predicted, len(test), "blind spots")[pair.asked_rows]
+    wrong = np.flatnonzero(given != labels)
+    _, neighbours = nearest_codes(pair.asked[wrong], pair.known, k)
+    agreement = (pair.known_labels[neighbours] == given[wrong, None]).mean(axis=1)
     order = np.argsort(-agreement, kind="stable")
-    rows = rows[order]
-    return BlindSpots(test.ids[rows], rows, labels[rows], given[rows], agreement[order], k, len(test))
+    wrong = wrong[order]
+    rows = np.arange(len(test))[pair.asked_rows][wrong]
+    return BlindSpots(
+        test.ids[rows], rows, labels[wrong], given[wrong], agreement[order], k, len(labels), pair.class_names or ()
+    )

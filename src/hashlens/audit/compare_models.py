@@ -84,6 +84,8 @@ class ModelComparison(Ranked):
         What was left out.
     outputs : tuple of str
         How the output of each was read; empty where it gives no scores.
+    class_names : tuple of str
+        Name of class 0, 1, ...; empty where classes have none.
     """
 
     models: tuple[str, str]
@@ -100,6 +102,7 @@ class ModelComparison(Ranked):
     predicted_b: Labels | None
     notes: tuple[str, ...] = ()
     outputs: tuple[str, str] = ("", "")
+    class_names: tuple[str, ...] = ()
 
     def _known(self) -> dict[str, Column | None]:
         return {
@@ -280,4 +283,5 @@ def _comparison(
         predicted_b=None if predicted[1] is None else predicted[1][order],
         notes=tuple(notes),
         outputs=(first.codes.provenance.output, second.codes.provenance.output),
+        class_names=first.codes.class_names or (),
     )

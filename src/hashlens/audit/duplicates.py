@@ -14,6 +14,7 @@ from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
 from hashlens.audit.ranked import SHOWN
 from hashlens.codes.codes import Codes
+from hashlens.data.labels import class_name
 from hashlens.errors import AuditError
 from hashlens.files import write_columns
 from hashlens.measures.determinism import CollisionGroup
@@ -35,10 +36,19 @@ class DuplicateGroup(CollisionGroup):
         The lowest local ratio among them, 0 where two have one code in the layer searched.
     identical : bool
         Whether all of them have one code, in all bits given.
+    class_names : tuple of str
+        Name of class 0, 1, ...; empty where classes have none.
     """
 
     ratio: float
     identical: bool
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of its examples, by name where they have one; empty where there are no labels."""
+        numbers = [] if self.labels is None else np.unique(self.labels).tolist()
+        return tuple(class_name(self.class_names, number) for number in numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +116,8 @@ class Duplicates(Result):
         columns: dict[str, list[Any]] = {name: [] for name in ("rank", "id", "ratio", "group_ratio", "identical")}
         if labelled:
             columns["label"] = []
+        if named := labelled and bool(self.groups[0].class_names):
+            columns["label_name"] = []
         for rank, group in enumerate(self.groups, start=1):
             size = len(group)
             columns["rank"] += [rank] * size
@@ -115,6 +127,8 @@ class Duplicates(Result):
             columns["identical"] += [group.identical] * size
             if group.labels is not None:
                 columns["label"] += group.labels.tolist()
+            if named and group.labels is not None:
+                columns["label_name"] += [class_name(group.class_names, label) for label in group.labels.tolist()]
         return write_columns(path, columns)
 
     def __rich__(self) -> RenderableType:
@@ -123,7 +137,7 @@ class Duplicates(Result):
                 str(rank),
                 number(len(group)),
                 ", ".join(map(str, group.ids[:6])) + (", ..." if len(group) > 6 else ""),
-                "–" if group.labels is None else ", ".join(map(str, np.unique(group.labels))),
+                ", ".join(group.classes) or "–",
                 number(group.ratio, 3),
             )
             for rank, group in enumerate(self.groups[:SHOWN], start=1)
@@ -229,7 +243,7 @@ def _groups(codes: Codes, found: LayerSearch, ratios: Ratios) -> tuple[Duplicate
 def _group(codes: Codes, rows: Rows, ratios: Ratios, exact: Rows) -> DuplicateGroup:
     labels: npt.NDArray[np.int64] | None = None if codes.labels is None else codes.labels[rows]
     identical = bool((exact[rows] == exact[rows[0]]).all())
-    return DuplicateGroup(rows, codes.ids[rows], labels, float(ratios[rows].min()), identical)
+    return DuplicateGroup(rows, codes.ids[rows], labels, float(ratios[rows].min()), identical, codes.class_names or ())
 
 
 def _equal_pairs(equal: Groups) -> Rows:

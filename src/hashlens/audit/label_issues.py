@@ -15,7 +15,7 @@ from hashlens.audit.ranked import SHOWN, Ranked
 from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_temperature
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError, nearest
-from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.classes import LabelledPair, Labels, labelled_codes, labelled_pair
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class LabelIssues(Ranked):
         That calibrated the network: above 1 it was too sure of itself.
     notes : tuple of str
         What to know before believing the numbers.
+    class_names : tuple of str
+        Name of class 0, 1, ... of `given` and `suggested`; empty where classes have none.
     """
 
     ids: npt.NDArray[Any]
@@ -71,6 +73,7 @@ class LabelIssues(Ranked):
     evidence: str
     temperature: float | None = None
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"LabelIssues({self.likely:,} of {len(self):,} labels likely wrong, by {self.evidence})"
@@ -125,15 +128,16 @@ def label_issues(
     codes : Codes or OutOfSample
         n rows to audit. Where the labels audited are those the network was trained on, an
         :func:`~hashlens.audit.out_of_sample.out_of_sample`: it brings labels, probabilities and, fold by fold,
-        references.
-    labels : array of int, optional
-        ``(n,)``, from 0 where there are probabilities; those of the codes by default.
+        references. Rows without a label are left out.
+    labels : array, optional
+        ``(n,)``, class numbers, from 0 where there are probabilities, or class names; those of the codes by default.
     reference : Codes, optional
         m rows that vote, as the training codes when test labels are audited; by default the other rows of `codes`.
-    reference_labels : array of int, optional
+        Classes are compared by name where codes have names, and numbered as in the reference.
+    reference_labels : array, optional
         ``(m,)``; those of the reference by default.
     probabilities : array, optional
-        ``(n, c)``, the network's, of rows that it was not trained on.
+        ``(n, c)``, the network's, of rows that it was not trained on; column i is of class i of the reference.
     k : int
         Neighbours that vote.
     evidence : {"both", "codes", "confidence"}, optional
@@ -167,17 +171,17 @@ def label_issues(
     if isinstance(codes, OutOfSample):
         if any(given is not None for given in (labels, reference, reference_labels, probabilities)):
             raise AuditError("out-of-sample predictions bring labels, reference and probabilities: give none beside")
-        return _ranked(_of_folds(codes, k, evidence or "both"), codes.ids, evidence or "both", ())
+        return _ranked(_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
     if not isinstance(codes, Codes):
         raise AuditError(
             f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits) or OutOfSample, not {shortly(codes)}"
         )
-    given = checked_labels(codes.labels if labels is None else labels, len(codes), "an audit of labels")
     evidence = evidence or ("codes" if probabilities is None else "both")
     if evidence != "codes" and probabilities is None:
         raise AuditError(f"evidence {evidence!r} needs the network's probabilities= (n, classes), and there are none")
-    judged = _of_codes(codes, given, reference, reference_labels, probabilities, k, evidence)
-    return _ranked(judged, codes.ids, evidence, _notes(reference, evidence))
+    pair = _compared(codes, labels, reference, reference_labels)
+    judged = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
+    return _ranked(judged, pair.asked.ids, np.arange(len(codes))[pair.asked_rows], evidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,10 +192,12 @@ class _Judged:
     names: Labels
     votes: Votes | None
     probabilities: Column | None
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def _notes(reference: Codes | None, evidence: Evidence) -> tuple[str, ...]:
-    if reference is not None:
+def _notes(among_themselves: bool, evidence: Evidence) -> tuple[str, ...]:
+    if not among_themselves:
         return ()
     learnt = "a network" if evidence == "codes" else "a network, and its probabilities,"
     return (
@@ -215,37 +221,59 @@ def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judged:
             collisions[fold.rows] = found.collisions
         votes = Votes(shares, smoothed, collisions)
     own = None if evidence == "codes" else sample.probabilities
-    return _Judged(sample.labels, np.arange(classes), votes, own)
+    return _Judged(sample.labels, np.arange(classes), votes, own, sample.class_names)
+
+
+def _compared(
+    codes: Codes, labels: npt.ArrayLike | None, reference: Codes | None, reference_labels: npt.ArrayLike | None
+) -> LabelledPair:
+    """Return the labelled rows of a reference and of the codes; the codes twice where there is no reference."""
+    purpose = "an audit of labels"
+    if reference is not None:
+        _require_reference(codes, reference)
+        return labelled_pair(reference, codes, purpose, reference_labels, labels, AuditError, "a reference")
+    if reference_labels is not None:
+        raise AuditError("reference_labels are the labels of a reference, and there is none: give reference=")
+    own, given, rows = labelled_codes(codes, labels, purpose)
+    return LabelledPair(own, own, given, given, rows, rows, (0, len(codes) - len(own)), "")
 
 
 def _of_codes(
-    codes: Codes,
-    labels: Labels,
-    reference: Codes | None,
-    reference_labels: npt.ArrayLike | None,
+    pair: LabelledPair,
+    among_themselves: bool,
+    rows: int,
     probabilities: npt.ArrayLike | None,
     k: int,
     evidence: Evidence,
 ) -> _Judged:
     """Judge rows by a reference, or by each other."""
-    known = labels
-    if reference is not None:
-        known = _reference_labels(codes, reference, reference_labels)
-    elif reference_labels is not None:
-        raise AuditError("reference_labels are the labels of a reference, and there is none: give reference=")
+    labels, known = pair.asked_labels, pair.known_labels
+    notes = (*_notes(among_themselves, evidence), *pair.notes)
     if evidence == "codes" or probabilities is None:
         names, numbered = np.unique(np.concatenate([labels, known]), return_inverse=True)
         labels, known, own = numbered[: len(labels)], numbered[len(labels) :], None
     else:
-        own = _checked_probabilities(probabilities, labels, known)
+        own = _checked_probabilities(probabilities, rows, pair)
         names = np.arange(own.shape[1])
+        notes = (*notes, *_other_classes(pair.class_names, own.shape[1]))
     if len(names) < 2:
         raise AuditError(f"all labels are of class {names[0]}: among labels of one class none can be found wrong")
     votes = None
     if evidence != "confidence":
-        _check_k(k, len(known) - (reference is None))
-        votes = neighbour_votes(codes, labels, reference, known, len(names), k)
-    return _Judged(labels, names, votes, own)
+        _check_k(k, len(known) - among_themselves)
+        reference = None if among_themselves else pair.known
+        votes = neighbour_votes(pair.asked, labels, reference, known, len(names), k)
+    return _Judged(labels, names, votes, own, pair.class_names or (), notes)
+
+
+def _other_classes(class_names: Sequence[str] | None, columns: int) -> tuple[str, ...]:
+    """Return what to say where probabilities are of another number of classes than have names."""
+    if class_names is None or len(class_names) == columns:
+        return ()
+    return (
+        f"Probabilities are of {columns} classes and the labels of {len(class_names)} named ones: column 0 was taken "
+        f"for {class_names[0]!r}, and so on; if the network numbers them otherwise, give labels= in its numbers.",
+    )
 
 
 def _check_k(k: int, rows: int) -> None:
@@ -253,20 +281,20 @@ def _check_k(k: int, rows: int) -> None:
         raise AuditError(f"k={k} neighbours are more than the {rows:,} rows that could vote: lower k or give more rows")
 
 
-def _reference_labels(codes: Codes, reference: Codes, labels: npt.ArrayLike | None) -> Labels:
+def _require_reference(codes: Codes, reference: Codes) -> None:
     require_same_code(codes, reference)
     if len(codes) == len(reference) and np.array_equal(codes.packed, reference.packed):
         raise AuditError(
             "codes and reference are the same rows, each its own nearest: leave reference out to compare them with "
             "each other"
         )
-    return checked_labels(reference.labels if labels is None else labels, len(reference), "a reference")
 
 
-def _checked_probabilities(probabilities: npt.ArrayLike, labels: Labels, known: Labels) -> Column:
+def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: LabelledPair) -> Column:
+    labels, known = pair.asked_labels, pair.known_labels
     own = np.asarray(probabilities, dtype=np.float64)
-    if own.ndim != 2 or len(own) != len(labels) or own.shape[1] < 2:
-        raise AuditError(f"probabilities must be ({len(labels)}, classes), 2 classes or more, received {own.shape}")
+    if own.ndim != 2 or len(own) != rows or own.shape[1] < 2:
+        raise AuditError(f"probabilities must be ({rows}, classes), 2 classes or more, received {own.shape}")
     if not (own >= 0).all() or not (np.abs(own.sum(axis=1) - 1) < 1e-3).all():
         raise AuditError("probabilities must be 0 or more and add up to 1 in each row: take the softmax of scores")
     low, high = min(labels.min(), known.min()), max(labels.max(), known.max())
@@ -275,10 +303,10 @@ def _checked_probabilities(probabilities: npt.ArrayLike, labels: Labels, known: 
             f"labels must be 0 to {own.shape[1] - 1} for probabilities of {own.shape[1]} classes, "
             f"received {low} to {high}"
         )
-    return own
+    return own[pair.asked_rows]
 
 
-def _ranked(judged: _Judged, ids: npt.NDArray[Any], evidence: str, notes: Sequence[str]) -> LabelIssues:
+def _ranked(judged: _Judged, ids: npt.NDArray[Any], places: npt.NDArray[np.int64] | None, evidence: str) -> LabelIssues:
     labels, rows = judged.labels, np.arange(len(judged.labels))
     sources, temperature, confidence = [], None, None
     if judged.probabilities is not None:
@@ -297,7 +325,7 @@ def _ranked(judged: _Judged, ids: npt.NDArray[Any], evidence: str, notes: Sequen
     order = np.argsort(-odds, kind="stable")
     return LabelIssues(
         ids=ids[order],
-        rows=order,
+        rows=order if places is None else places[order],
         given=judged.names[labels[order]],
         suggested=suggested[order],
         probability=probability[order],
@@ -307,5 +335,6 @@ def _ranked(judged: _Judged, ids: npt.NDArray[Any], evidence: str, notes: Sequen
         expected=noise.rate * len(labels),
         evidence=evidence,
         temperature=temperature,
-        notes=tuple(notes),
+        notes=judged.notes,
+        class_names=judged.class_names,
     )

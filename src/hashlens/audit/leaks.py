@@ -16,6 +16,7 @@ from hashlens.audit.ranked import SHOWN
 from hashlens.audit.splits import train_and_test
 from hashlens.audit.views import AS_IT_IS, Views
 from hashlens.codes.codes import Codes
+from hashlens.data.labels import class_name
 from hashlens.files import write_columns
 from hashlens.measures.classes import Labels
 from hashlens.result import Result, Split
@@ -86,6 +87,8 @@ class Leaks(Result):
         str: the view of the test image that came so near, ``as it is`` or the name of another; None without views.
     views : str
         The views searched and what they cost; empty without any.
+    class_names : tuple of str
+        Name of class 0, 1, ... of both; empty where classes have none.
     """
 
     layer: str
@@ -108,6 +111,7 @@ class Leaks(Result):
     copies: ExactCopies | None = None
     view: npt.NDArray[np.str_] | None = None
     views: str = ""
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -149,6 +153,8 @@ class Leaks(Result):
         }
         if self.labels is not None and self.train_labels is not None:
             columns |= {"label": self.labels[:rows], "train_label": self.train_labels[:rows]}
+            for name in ("label", "train_label") if self.class_names else ():
+                columns[f"{name}_name"] = np.array([class_name(self.class_names, at) for at in columns[name].tolist()])
         if self.view is not None:
             columns["view"] = self.view[:rows]
         return write_columns(path, columns)
@@ -333,6 +339,7 @@ def _ranked(
         labels=None if labels is None else labels[order],
         train_labels=None if train_labels is None else train_labels[partners],
         groups=_groups(codes, found, flags, copies),
+        class_names=codes.train.class_names or (),
         layers=scores,
         copies=copies,
         view=None if views is None or found.view is None else views.seen_in(found.view)[order],

@@ -10,8 +10,9 @@ from hashlens.audit.calibration import Calibration
 from hashlens.audit.local_ratio import nearest_others
 from hashlens.audit.novel_items import NovelItems, Scores
 from hashlens.codes.codes import Codes, require_same_code
-from hashlens.errors import AuditError
-from hashlens.measures.classes import Labels, checked_labels
+from hashlens.data.labels import class_labels, class_name, renumbered
+from hashlens.errors import AuditError, DataError
+from hashlens.measures.classes import Labels, labelled_codes
 from hashlens.measures.knn import nearest_codes
 from hashlens.seeds import numpy_generator
 
@@ -32,7 +33,7 @@ class Novelty:
     Parameters
     ----------
     codes : Codes
-        n training codes, of one layer or of several.
+        n training codes, of one layer or of several. Those without a label count among all classes together only.
     k : int
         Which neighbour. 1 is the nearest, which a single odd training example can bring near.
     per_class : bool
@@ -42,8 +43,8 @@ class Novelty:
         m codes of known examples that the network was not trained on, to set thresholds on. By default training
         codes, each left out, of which the guarantee of :meth:`threshold` is not quite true: see there.
     held_out_predicted : array of int, optional
-        ``(m,)``: the classes that the network predicts for them; needed to set thresholds for scores that take
-        predictions.
+        ``(m,)``: the classes that the network predicts for them, as numbers of the training codes or as names; needed
+        to set thresholds for scores that take predictions.
     bits : int
         Bits of a layer that are compared at most, a sample drawn with `seed`.
     seed : int
@@ -93,9 +94,7 @@ class Novelty:
         self.codes, self.k, self.per_class, self.bits, self.seed = codes, k, per_class, bits, seed
         self._held_out = held_out
         self._held_out_predicted = (
-            None
-            if held_out is None or held_out_predicted is None
-            else checked_labels(held_out_predicted, len(held_out), "novelty of held-out codes")
+            None if held_out is None or held_out_predicted is None else self._numbers(held_out_predicted, len(held_out))
         )
         whole = self._layers(codes)
         self._all = _Known(whole, k, LEFT_OUT, seed)
@@ -120,7 +119,8 @@ class Novelty:
         new_codes : Codes
             m rows of the same bits.
         predicted : array of int, optional
-            ``(m,)``: the classes that the network predicts. Without them the nearest codes of all classes count.
+            ``(m,)``: the classes that the network predicts, as numbers of the training codes or as names. Without them
+            the nearest codes of all classes count.
 
         Raises
         ------
@@ -246,14 +246,42 @@ class Novelty:
 
     def _checked(self, predicted: npt.ArrayLike, rows: int) -> Labels:
         self._require_classes()
-        classes = checked_labels(predicted, rows, "novelty")
+        classes = self._numbers(predicted, rows)
         unknown = np.setdiff1d(classes, [*self._classes, *self._few])
         if len(unknown):
             raise AuditError(
-                f"class {unknown[0]} is predicted, and no training code has that label: labels are "
-                f"{', '.join(map(str, sorted([*self._classes, *self._few])))}"
+                f"class {class_name(self.codes.class_names, int(unknown[0]))} is predicted, and no training code has "
+                f"that label: labels are {', '.join(self._told_classes)}"
             )
         return classes
+
+    @property
+    def _told_classes(self) -> list[str]:
+        return [class_name(self.codes.class_names, name) for name in sorted([*self._classes, *self._few])]
+
+    def _numbers(self, predicted: npt.ArrayLike, rows: int) -> Labels:
+        """Return predicted classes in the numbers of the training codes; names are found by name."""
+        try:
+            classes, names = class_labels(predicted, "novelty: predicted", whole=False)
+        except DataError as error:
+            raise AuditError(str(error)) from error
+        if len(classes) != rows:
+            raise AuditError(
+                f"novelty needs one label for each of {rows:,} rows, received {len(classes):,} predictions"
+            )
+        known = self.codes.class_names
+        if names is None:
+            return classes
+        if known is None:
+            raise AuditError(
+                "predictions are names of classes, and the training codes have numbers without names: give numbers"
+            )
+        if unknown := [name for name in names if name not in known]:
+            raise AuditError(
+                f"class {unknown[0]} is predicted, and no training code has that label: labels are "
+                f"{', '.join(self._told_classes)}"
+            )
+        return renumbered(classes, np.array([known.index(name) for name in names], np.int64))
 
 
 class _Known:
@@ -299,8 +327,9 @@ class _Known:
 def _rows_by_class(codes: Codes) -> dict[int, npt.NDArray[np.int64]]:
     if codes.labels is None:
         raise AuditError("per_class=True needs labelled training codes: encode labelled data, or set per_class=False")
-    labels = checked_labels(codes.labels, len(codes), "novelty")
-    return {int(name): np.flatnonzero(labels == name) for name in np.unique(labels)}
+    _, labels, rows = labelled_codes(codes, None, "novelty by class")
+    places = np.arange(len(codes))[rows]
+    return {int(name): places[labels == name] for name in np.unique(labels)}
 
 
 def _require_rows(codes: Codes, others: Codes, name: str) -> None:

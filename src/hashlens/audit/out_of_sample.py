@@ -13,6 +13,7 @@ from hashlens.audit.predictions import predict
 from hashlens.codes.codes import Codes
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import ArrayExamples
+from hashlens.data.labels import has_label
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError, ModelError
 from hashlens.measures.classes import Labels
@@ -67,12 +68,18 @@ class OutOfSample:
         float64 ``(n, c)``.
     folds : tuple of Fold
         Codes of two of them are those of two networks, and are never compared.
+    rows : numpy.ndarray or None
+        int64 ``(n,)``: which rows of the data they are, where some have no label and are left out; None for all.
+    class_names : tuple of str
+        Name of class 0, 1, ...; empty where classes have none.
     """
 
     labels: Labels
     ids: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64]
     folds: tuple[Fold, ...]
+    rows: npt.NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -113,7 +120,8 @@ def out_of_sample(
         in one pass. Or ``train_network(examples, seed=...)``, which trains a fresh network on `ArrayExamples` and
         returns it: your own, or ``functools.partial(hashlens.train, "cnn", epochs=5)``.
     data : str, Examples, pair, Dataset or DataLoader
-        n labelled examples, what :func:`hashlens.load_data` takes; held whole in memory.
+        n labelled examples, what :func:`hashlens.load_data` takes; held whole in memory. Those without a label are
+        left out.
     folds : int
         Networks to train, at least 2; each is trained on all but n / folds examples. Classes are spread evenly.
     seed : int
@@ -139,6 +147,7 @@ def out_of_sample(
     """
     examples = load_data(data).load()
     require_whole(AuditError, "folds", folds, 2)
+    examples, kept = _labelled(examples)
     labels, classes = _checked(examples, folds)
     if callable(train_network) and (arguments or epochs is not None):
         raise AuditError("epochs and arguments are for an architecture's name: a function brings its own")
@@ -167,7 +176,16 @@ def out_of_sample(
             others = _without(len(labels), rows)
             found.append(Fold(rows, others, seen.codes[rows], seen.codes[others], network))
             advance("")
-    return OutOfSample(labels, examples.ids, probabilities, tuple(found))
+    return OutOfSample(labels, examples.ids, probabilities, tuple(found), kept, examples.class_names or ())
+
+
+def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.int64] | None]:
+    """Return the examples that have a label, and which they are; None for all."""
+    known = None if examples.labels is None else has_label(examples.labels, examples.class_names)
+    if known is None or known.all() or not known.any():
+        return (examples if known is None or known.any() else replace(examples, labels=None)), None
+    rows = np.flatnonzero(known)
+    return examples.select(rows), rows
 
 
 def _checked(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:

@@ -1,23 +1,26 @@
 """Train and test as an audit needs them: the same bits of the same network, and not the same examples."""
 
+import logging
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.codes.codes import Codes, aligned
+from hashlens.codes.numbering import numbered_alike
 from hashlens.data.input_digests import Digests
 from hashlens.errors import AuditError
 from hashlens.measures.grouping import keys_of
 from hashlens.result import Split
 
 Keys = npt.NDArray[Any]
+_log = logging.getLogger("hashlens")
 SURE = 1e-6
 """That all of test lies within train is no accident where ordinary rows would do so with a lower probability."""
 
 
 def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
-    """Return the two with one layout, after checking that they can be what they are called.
+    """Return the two with one layout and one numbering of classes, after checking that they are what they are called.
 
     Whether the examples are the same is told by the digests of their inputs; where codes carry none, by the codes. Rows
     of narrow networks and of tables repeat one another, so it is asked how often training rows do: all of test within
@@ -35,7 +38,10 @@ def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
             raise AuditError(f"{name} must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
         if len(codes) == 0:
             raise AuditError(f"{name} has no rows: there is nothing to compare")
-    split = Split(*aligned([train, test]))
+    (known, asked), note = numbered_alike(aligned([train, test]), error=AuditError)
+    if note:
+        _log.warning("%s", note)
+    split = Split(known, asked)
     parts = [_part(codes) for codes in (train, test)]
     if parts[0].startswith("test") and parts[1].startswith("train"):
         raise AuditError(

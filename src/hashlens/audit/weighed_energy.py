@@ -6,7 +6,7 @@ import numpy.typing as npt
 from hashlens.arguments import require_whole
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError
-from hashlens.measures.classes import checked_labels
+from hashlens.measures.classes import labelled_codes
 from hashlens.measures.knn import nearest_codes
 
 Scores = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ def weighed_energy(
     Parameters
     ----------
     codes : Codes
-        n training codes with labels from 0 on, of one layer or of several.
+        n training codes with labels from 0 on, of one layer or of several; those without a label do not vote.
     new_codes : Codes
         m codes of the same bits.
     scores : array of float
@@ -55,9 +55,9 @@ def weighed_energy(
     require_same_code(codes, new_codes)
     if codes.labels is None:
         raise AuditError("the nearest training codes vote with their labels: encode labelled data")
+    codes, labels, _ = labelled_codes(codes, None, "novelty")
     if len(codes) < k:
         raise AuditError(f"k={k} needs at least {k:,} training codes, received {len(codes):,}: lower k")
-    labels = checked_labels(codes.labels, len(codes), "novelty")
     given = np.asarray(scores, np.float64)
     if given.ndim != 2 or len(given) != len(new_codes) or not np.isfinite(given).all():
         raise AuditError(f"scores must be finite, one row of classes for each of {len(new_codes):,} new codes")

@@ -12,6 +12,7 @@ from hashlens.codes.encode import CodeRows, HashRows
 from hashlens.codes.fingerprint import Fingerprints
 from hashlens.codes.layers import BitChoice, choose_bits, sample_positions
 from hashlens.codes.reader import Reader, Reading
+from hashlens.data.labels import has_label
 from hashlens.errors import ModelError
 from hashlens.nets.output import Output
 
@@ -55,14 +56,15 @@ class Observation:
     def unknown_labels(self) -> bool:
         """Whether there are predictions, and labels that the network has no output for."""
         labels = self.codes.labels
-        return self.predictions is not None and labels is not None and int(labels.max()) >= self.classes
+        return self.predictions is not None and labels is not None and int(labels.max(initial=-1)) >= self.classes
 
     @property
     def accuracy(self) -> float | None:
-        """Share of examples that the network gets right; None without labels, predictions or an output for a label."""
+        """Share of labelled examples that the network gets right; None without labels, predictions or outputs."""
         if self.predictions is None or self.codes.labels is None or self.unknown_labels:
             return None
-        return float(np.mean(self.predictions == self.codes.labels))
+        known = has_label(self.codes.labels, self.codes.class_names)
+        return float(np.mean((self.predictions == self.codes.labels)[known])) if known.any() else None
 
 
 def observe(

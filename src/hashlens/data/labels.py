@@ -127,6 +127,17 @@ def settled(labels: Labels, class_names: ClassNames, name: str) -> tuple[Labels,
     return (labels > 0).astype(np.int64), tuple(map(str, SIGNS))
 
 
+def class_name(class_names: Sequence[str] | None, label: int) -> str:
+    """Return the name of a class, its number where it has none, and "no label" for what has none.
+
+    >>> class_name(("cat", "dog"), 1), class_name(None, 7), class_name(("cat", "dog"), -1)
+    ('dog', '7', 'no label')
+    """
+    if class_names is not None and 0 <= label < len(class_names):
+        return class_names[label]
+    return "no label" if label == NO_LABEL else str(label)
+
+
 def fitting_names(labels: Labels | None, class_names: ClassNames) -> ClassNames:
     """Return class names that a data set carries, None where a label goes beyond them: they mean something else."""
     beyond = class_names is not None and labels is not None and len(labels) > 0 and labels.max() >= len(class_names)
@@ -220,11 +231,19 @@ def _by_number(
                 f"{source} has labels without class names, as {odd}, and {named} has {len(names)} named classes "
                 f"({names[0]!r}, ...): give both class names, or both numbers"
             )
-    if not plain:
+    numbers = sorted({label for _, labels in plain for label in labels.tolist()} - {NO_LABEL})
+    for number in numbers:
+        if str(number) in names and names[number] != str(number):
+            raise error(
+                f"{plain[0][0]} has labels without class names, as {number}, and class {number} of {named} is called "
+                f"{names[number]!r}, another {str(number)!r}: give both class names, or both numbers"
+            )
+    # A class 7 that is called '7' is the same by number and by name.
+    if all(names[number] == str(number) for number in numbers):
         return ""
     return (
         f"the labels of {', '.join(source for source, _ in plain)} have no class names: they are compared by number "
-        f"with those of {named}, where 0 is {names[0]!r}"
+        f"with those of {named}, where 0 is {names[0]!r}; labels that are names are compared by name"
     )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.data.labels import has_label
 from hashlens.errors import DataError, nearest
 
 KINDS = ("bytes", "uniform")
@@ -143,13 +144,14 @@ def random_inputs(
 def _chosen(
     examples: Examples, fraction: float, generator: np.random.Generator
 ) -> tuple[ArrayExamples, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the examples, a copy of their labels, and the rows whose labels are to be noise."""
+    """Return the examples, a copy of their labels, and the rows whose labels are to be noise; they have labels."""
     whole = examples.load()
     if whole.labels is None:
         raise DataError(f"{whole.name}: there are no labels to make noise of")
     _require_fraction(whole, fraction)
-    count = round(fraction * len(whole))
-    return whole, whole.labels.copy(), generator.choice(len(whole), count, replace=False)
+    labelled = np.flatnonzero(has_label(whole.labels, whole.class_names))
+    chosen = generator.choice(len(labelled), round(fraction * len(labelled)), replace=False)
+    return whole, whole.labels.copy(), labelled[chosen]
 
 
 def _require_fraction(examples: Examples, fraction: float) -> None:

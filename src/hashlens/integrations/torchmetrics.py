@@ -15,7 +15,8 @@ from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import pack_bits
 from hashlens.codes.reader import Forward, Gates, Granularity
-from hashlens.errors import CodesError, MeasureError, MissingExtraError
+from hashlens.data.labels import class_labels, has_label
+from hashlens.errors import CodesError, DataError, MeasureError, MissingExtraError
 from hashlens.measures.knn import knn_accuracy, knn_accuracy_leave_one_out
 
 Rows = npt.NDArray[Any]
@@ -278,8 +279,8 @@ class CodeKNNAccuracy(_CodeMetric):
         ----------
         batch : tensor, array or Codes
             As in :meth:`RedundancyRatio.update`.
-        labels : tensor or array of int
-            ``(n,)``.
+        labels : tensor or array
+            ``(n,)``: class numbers; -1, None and NaN mean no label, and such rows are left out.
         ids : tensor or array of int, optional
             As in :meth:`RedundancyRatio.update`. Reference rows have ids of their own.
         reference : bool
@@ -291,12 +292,7 @@ class CodeKNNAccuracy(_CodeMetric):
             If codes, labels or ids are of another kind.
         """
         codes = self._codes(batch)
-        known = torch.as_tensor(labels)
-        if known.shape != (len(codes),) or known.is_floating_point():
-            raise MeasureError(
-                f"labels must be one integer for each of {len(codes):,} rows, received {known.dtype} "
-                f"{tuple(known.shape)}"
-            )
+        known = _checked_numbers(labels, len(codes))
         part = "reference" if reference else "asked"
         if ids is not None:
             self._append(f"{part}_ids", _checked_ids(ids, len(codes)))
@@ -304,7 +300,7 @@ class CodeKNNAccuracy(_CodeMetric):
         self._append(f"{part}_labels", known)
 
     def compute(self) -> torch.Tensor:
-        """Return the accuracy, a float32 scalar; NaN where no row came.
+        """Return the accuracy, a float32 scalar; NaN where no labelled row came.
 
         Raises
         ------
@@ -313,9 +309,9 @@ class CodeKNNAccuracy(_CodeMetric):
         """
         asked, reference = self._part("asked"), self._part("reference")
         found = float("nan")
-        if len(asked) and len(reference):
+        if _labelled(asked) and len(reference):
             found = knn_accuracy(asked, reference, self.k)
-        elif len(asked):
+        elif _labelled(asked):
             found = knn_accuracy_leave_one_out(asked, self.k)
         return torch.tensor(found, dtype=torch.float32, device=self.device)
 
@@ -324,3 +320,20 @@ class CodeKNNAccuracy(_CodeMetric):
         kept = _once(ids, len(labels))
         codes = _of_packed(np.ascontiguousarray(self._rows(f"{part}_codes", len(labels))[kept]))
         return replace(codes, labels=labels[kept])
+
+
+def _labelled(codes: Codes) -> bool:
+    return codes.labels is not None and bool(has_label(codes.labels).any())
+
+
+def _checked_numbers(labels: Any, rows: int) -> Rows:
+    """Return the class numbers of a batch, int64 ``(rows,)``, -1 for no label."""
+    try:
+        numbers, names = class_labels(labels, "CodeKNNAccuracy", whole=False)
+    except DataError as error:
+        raise MeasureError(str(error)) from error
+    if names is not None:
+        raise MeasureError("labels are names, which batches and processes cannot number alike: give class numbers")
+    if len(numbers) != rows:
+        raise MeasureError(f"labels must be one integer for each of {rows:,} rows, received {len(numbers):,}")
+    return numbers

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 
 from hashlens.codes.codes import Codes
-from hashlens.measures.classes import Classes, checked_labels
+from hashlens.measures.classes import Classes, labelled_codes
 from hashlens.measures.knn import Distances, Rows, check_k
 from hashlens.measures.logistic import LogisticMethod, accuracy_tolerance, logistic_regression
 from hashlens.measures.prepared import (
@@ -89,7 +89,8 @@ def categorization(
 ) -> Categorization:
     """Measure how well codes tell classes apart: K-NN, logistic regression and K-Means.
 
-    Bits that are constant over train and test together are dropped first. K-Means takes as many clusters as there are
+    Rows without a label are left out, and classes are compared by name where codes have names. Bits that are constant
+    over train and test together are dropped first. K-Means takes as many clusters as there are
     classes and is fitted on train and on test separately. Codes with channel values (``granularity="channel"``) are
     replaced by these values, scaled by their range on train, and Hamming by Euclidean distance.
 
@@ -130,10 +131,10 @@ def categorization(
 
 def require_labelled_classes(train: Codes, test: Codes, k: int) -> None:
     """Raise MeasureError unless both have labels, train has two classes or more, and `k` neighbours."""
-    train_labels = checked_labels(train.labels, len(train), "categorization of train codes")
-    checked_labels(test.labels, len(test), "categorization of test codes")
+    _, train_labels, _ = labelled_codes(train, None, "categorization of train codes")
+    labelled_codes(test, None, "categorization of test codes")
     Classes.of(train_labels, "categorization")
-    check_k(k, len(train))
+    check_k(k, len(train_labels))
 
 
 def categorize(

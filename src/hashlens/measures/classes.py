@@ -1,37 +1,209 @@
-"""Labels as classes: checked once, then rows class by class."""
+"""Labels as classes: checked once, rows without one left out, then rows class by class."""
 
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.errors import MeasureError
+from hashlens.codes.codes import Codes
+from hashlens.codes.numbering import numbered_alike
+from hashlens.data.labels import ClassNames, are_signs, class_labels, fitting_names, has_label, one_numbering
+from hashlens.errors import DataError, HashlensError, MeasureError
 
 Labels = npt.NDArray[np.int64]
 
+_log = logging.getLogger("hashlens")
+
 
 def checked_labels(labels: npt.ArrayLike | None, rows: int, purpose: str) -> Labels:
-    """Return `labels` as int64 ``(rows,)``.
+    """Return `labels` as int64 ``(rows,)``, -1 where there is none; names are numbered in sorted order.
 
     Raises
     ------
     MeasureError
-        If there are none, or not one for each row.
+        If there are none, not one for each row, or they are no classes.
     """
+    return _read(labels, rows, purpose)[0]
+
+
+def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels, ClassNames]:
     if labels is None:
         raise MeasureError(f"{purpose} needs labels and these rows have none: give labels= or encode labelled data")
     try:
-        checked = np.asarray(labels)
+        shape = np.shape(labels)
     except ValueError as error:
         raise MeasureError(f"{purpose} needs one label for each of {rows:,} rows, received a ragged list") from error
-    if checked.shape != (rows,):
-        raise MeasureError(f"{purpose} needs one label for each of {rows:,} rows, received shape {checked.shape}")
+    if shape != (rows,):
+        raise MeasureError(f"{purpose} needs one label for each of {rows:,} rows, received shape {shape}")
     if rows == 0:
         raise MeasureError(f"{purpose} needs at least one row, received none")
-    if checked.dtype.kind not in "iub" and not (checked.dtype.kind == "f" and (checked % 1 == 0).all()):
-        raise MeasureError(f"{purpose} needs labels that are integers, received {checked.dtype}: number the classes")
-    return checked.astype(np.int64, copy=False)
+    try:
+        return class_labels(labels, purpose, whole=False)
+    except DataError as error:
+        raise MeasureError(str(error)) from error
+
+
+def labels_of(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple[Labels, ClassNames]:
+    """Return the labels of codes, or others in their place: numbers are those of the codes, names are found by name.
+
+    Raises
+    ------
+    MeasureError
+        As :func:`checked_labels`.
+    """
+    numbers, read = _read(codes.labels if labels is None else labels, len(codes), purpose)
+    if labels is None:
+        return numbers, codes.class_names
+    if read is None:
+        return numbers, fitting_names(numbers, codes.class_names)
+    parts = [(None, codes.class_names), (numbers, read)]
+    found, names, _ = one_numbering(parts, ["the codes", "labels="], MeasureError)
+    assert found[1] is not None
+    return found[1], names
+
+
+def labelled_rows(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels, Labels | slice]:
+    """Return the labels that are known, int64 ``(k,)``, and which rows have one; all is a slice.
+
+    Raises
+    ------
+    MeasureError
+        As :func:`checked_labels`, and if no row has a label.
+    """
+    numbers = checked_labels(labels, rows, purpose)
+    kept = _kept([numbers], None, purpose)[0]
+    return numbers[kept], kept
+
+
+def labelled_codes(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple[Codes, Labels, Labels | slice]:
+    """Return the rows that have a label, these labels, and which rows they are; all is a slice.
+
+    Parameters
+    ----------
+    codes : Codes
+        n rows.
+    labels : array, optional
+        ``(n,)``, in place of those of the codes.
+    purpose : str
+        What needs them, for messages.
+
+    Raises
+    ------
+    MeasureError
+        As :func:`checked_labels`, and if no row has a label.
+    """
+    codes = _with_labels(codes, labels, purpose)
+    assert codes.labels is not None
+    kept = _kept([codes.labels], codes.class_names, purpose)[0]
+    found = codes[kept]
+    assert found.labels is not None
+    return found, found.labels, kept
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPair:
+    """Rows of two sources that have a label, in one numbering of the classes.
+
+    Attributes
+    ----------
+    known, asked : Codes
+        Training codes, or what is searched; and test codes, or queries.
+    known_labels, asked_labels : numpy.ndarray
+        Theirs.
+    known_rows, asked_rows : numpy.ndarray or slice
+        Which rows they are of what was given.
+    left_out : tuple of int
+        Rows of each without a label.
+    note : str
+        What to know of the numbers of the classes; empty where there is nothing.
+    """
+
+    known: Codes
+    asked: Codes
+    known_labels: Labels
+    asked_labels: Labels
+    known_rows: Labels | slice
+    asked_rows: Labels | slice
+    left_out: tuple[int, int]
+    note: str
+
+    @property
+    def class_names(self) -> ClassNames:
+        """Name of class 0, 1, ..."""
+        return self.known.class_names
+
+    @property
+    def rows_asked(self) -> Labels | None:
+        """Which rows of those asked they are, int64; None for all."""
+        return None if isinstance(self.asked_rows, slice) else self.asked_rows
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the comparison, as sentences."""
+        said = (self.note, without_label(*self.left_out))
+        return tuple(f"{one[0].upper()}{one[1:]}." for one in said if one)
+
+    def log(self) -> None:
+        """Log the note, where no result takes it."""
+        if self.note:
+            _log.warning("%s", self.note)
+
+
+def labelled_pair(
+    known: Codes,
+    asked: Codes,
+    purpose: str,
+    labels: npt.ArrayLike | None = None,
+    asked_labels: npt.ArrayLike | None = None,
+    error: type[HashlensError] = MeasureError,
+    known_purpose: str = "",
+) -> LabelledPair:
+    """Return the labelled rows of two sources, compared by the names of their classes, in the numbering of `known`.
+
+    Raises
+    ------
+    HashlensError
+        Of the type `error`, when numbers without names do not fit the names of the other.
+    MeasureError
+        As :func:`checked_labels`, and if no row of one has a label.
+    """
+    given = [_with_labels(known, labels, known_purpose or purpose), _with_labels(asked, asked_labels, purpose)]
+    sources = [part.provenance.data or name for part, name in zip(given, ("the first", "the second"), strict=True)]
+    alike, note = numbered_alike(given, sources, error)
+    rows = _kept([part.labels for part in alike if part.labels is not None], alike[0].class_names, purpose)
+    kept = [part[chosen] for part, chosen in zip(alike, rows, strict=True)]
+    left_out = (len(known) - len(kept[0]), len(asked) - len(kept[1]))
+    assert kept[0].labels is not None
+    assert kept[1].labels is not None
+    return LabelledPair(kept[0], kept[1], kept[0].labels, kept[1].labels, rows[0], rows[1], left_out, note)
+
+
+def without_label(train: int, test: int) -> str:
+    """Return what to say of rows that have no label; empty where all have one."""
+    parts = [f"{count:,} of {name}" for name, count in (("train", train), ("test", test)) if count]
+    return f"rows without a label are left out: {' and '.join(parts)}" if parts else ""
+
+
+def _with_labels(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> Codes:
+    numbers, names = labels_of(codes, labels, purpose)
+    same = numbers is codes.labels and names == codes.class_names
+    return codes if same else replace(codes, labels=numbers, class_names=names)
+
+
+def _kept(parts: list[Labels], class_names: ClassNames, purpose: str) -> list[Labels | slice]:
+    """Return which rows of each part have a label, decided over all parts together; a slice for all of them."""
+    together = np.concatenate(parts)
+    if are_signs(together, class_names):
+        _log.warning("%s: the labels are -1 and 1 only, so -1 is taken for a class and not for no label", purpose)
+    masks = np.split(has_label(together, class_names), np.cumsum([len(part) for part in parts])[:-1])
+    for mask in masks:
+        if not mask.any():
+            raise MeasureError(
+                f"{purpose} needs labels, and none of the {len(mask):,} rows has one (-1, None and NaN mean no label)"
+            )
+    return [slice(None) if mask.all() else np.flatnonzero(mask) for mask in masks]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import Fingerprints
+from hashlens.data.labels import NO_LABEL, settled
 from hashlens.errors import MeasureError
 from hashlens.measures.classes import Labels, checked_labels
 from hashlens.measures.grouping import Groups, group_rows
@@ -27,7 +28,7 @@ class CollisionGroup:
     ids : numpy.ndarray
         int64 or str ``(c,)``: their ids.
     labels : numpy.ndarray or None
-        int64 ``(c,)``.
+        int64 ``(c,)``, -1 for an example without a label.
     """
 
     rows: npt.NDArray[np.int64]
@@ -39,8 +40,11 @@ class CollisionGroup:
 
     @property
     def conflicting(self) -> bool:
-        """Whether the examples have different labels, which the network then cannot tell apart."""
-        return self.labels is not None and bool((self.labels != self.labels[0]).any())
+        """Whether the examples have different labels, which the network then cannot tell apart.
+
+        Examples without a label differ from none.
+        """
+        return self.labels is not None and len(np.unique(self.labels[self.labels != NO_LABEL])) > 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +133,8 @@ def determinism(
     codes : Codes or Fingerprints
         n rows.
     labels : array of int, optional
-        ``(n,)``; those of the codes by default. Without any, conflicts are not counted.
+        ``(n,)``; those of the codes by default. Without any, conflicts are not counted; examples without a label
+        conflict with none.
     rarefy_to : int, optional
         A number of examples, at most n, to state R for as well, so that samples of different sizes compare.
 
@@ -141,7 +146,7 @@ def determinism(
     require_rows(codes)
     rows = len(codes)
     given = codes.labels if labels is None else labels
-    checked = None if given is None else checked_labels(given, rows, "determinism")
+    checked = None if given is None else settled(checked_labels(given, rows, "determinism"), None, "determinism")[0]
     groups = group_rows(codes)
     sizes = groups.sizes
     collisions = collision_groups(groups, codes.ids, checked)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError
-from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_rows
 from hashlens.measures.features import Features, as_features
 
 Distances = npt.NDArray[Any]
@@ -121,6 +121,8 @@ def vote(distances: Distances, neighbour_labels: Labels) -> Labels:
 def knn_predict(queries: Codes, codes: Codes, labels: npt.ArrayLike | None = None, k: int = 9) -> Labels:
     """Predict the class of each query from the k nearest codes, int64 ``(m,)``; ties as in :func:`vote`.
 
+    Codes without a label do not vote.
+
     Parameters
     ----------
     queries, codes : Codes
@@ -130,19 +132,26 @@ def knn_predict(queries: Codes, codes: Codes, labels: npt.ArrayLike | None = Non
     k : int
         Neighbours.
     """
-    known = checked_labels(codes.labels if labels is None else labels, len(codes), "K-NN")
-    distances, rows = nearest_codes(queries, codes, k)
-    return vote(distances, known[rows])
+    known, numbers, _ = labelled_codes(codes, labels, "K-NN")
+    distances, rows = nearest_codes(queries, known, k)
+    return vote(distances, numbers[rows])
 
 
 def knn_accuracy(test: Codes, train: Codes, k: int = 9) -> float:
-    """Return the share of test codes whose k nearest train codes vote for their label."""
-    expected = checked_labels(test.labels, len(test), "K-NN")
-    return float((knn_predict(test, train, k=k) == expected).mean())
+    """Return the share of test codes whose k nearest train codes vote for their label.
+
+    Classes are compared by name where the codes have names; rows without a label are left out.
+    """
+    pair = labelled_pair(train, test, "K-NN")
+    pair.log()
+    distances, rows = nearest_codes(pair.asked, pair.known, k)
+    return float((vote(distances, pair.known_labels[rows]) == pair.asked_labels).mean())
 
 
 def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.ArrayLike | None = None) -> float:
     """Return the share of rows whose k nearest other rows vote for their label; it takes n**2 distances.
+
+    Rows without a label are left out.
 
     Parameters
     ----------
@@ -153,8 +162,11 @@ def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.
     labels : array of int, optional
         ``(n,)``; those of the codes by default.
     """
-    given = codes.labels if labels is None and isinstance(codes, Codes) else labels
-    known = checked_labels(given, len(codes), "K-NN")
+    if isinstance(codes, Codes):
+        codes, known, _ = labelled_codes(codes, labels, "K-NN")
+    else:
+        known, kept = labelled_rows(labels, len(codes), "K-NN")
+        codes = as_features(codes)[kept]
     check_k(k, len(codes) - 1)
     distances: Distances
     if isinstance(codes, Codes):
@@ -170,10 +182,13 @@ def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.
 def knn_accuracy_features(
     test: Features, test_labels: npt.ArrayLike | None, train: Features, train_labels: npt.ArrayLike | None, k: int = 9
 ) -> float:
-    """Return the share of test vectors whose k nearest train vectors (Euclidean) vote for their label."""
-    expected = checked_labels(test_labels, len(test), "K-NN")
-    known = checked_labels(train_labels, len(train), "K-NN")
-    distances, rows = nearest_features(test, train, k)
+    """Return the share of test vectors whose k nearest train vectors (Euclidean) vote for their label.
+
+    Rows without a label are left out.
+    """
+    expected, asked = labelled_rows(test_labels, len(test), "K-NN")
+    known, kept = labelled_rows(train_labels, len(train), "K-NN")
+    distances, rows = nearest_features(as_features(test)[asked], as_features(train)[kept], k)
     return float((vote(distances, known[rows]) == expected).mean())
 
 

@@ -9,7 +9,7 @@ import torch
 
 from hashlens.codes.codes import Codes
 from hashlens.errors import MeasureError, nearest
-from hashlens.measures.classes import Classes, Labels, checked_labels
+from hashlens.measures.classes import Classes, Labels, labelled_codes, labelled_rows
 from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.measures.logistic_loss import LogisticLoss, MultinomialLoss, PairwiseLoss
 from hashlens.measures.newton import minimise
@@ -70,9 +70,9 @@ class LogisticModel:
         return np.asarray(self.names[(votes + sums / (3 * (np.abs(sums) + 1))).argmax(axis=1)])
 
     def accuracy(self, features: Features | Codes, labels: npt.ArrayLike) -> float:
-        """Return the share of rows whose predicted class is their label."""
-        expected = checked_labels(labels, len(features), "logistic regression")
-        return float((self.predict(features) == expected).mean())
+        """Return the share of rows whose predicted class is their label; rows without a label are left out."""
+        expected, kept = labelled_rows(labels, len(features), "logistic regression")
+        return float((self.predict(features)[kept] == expected).mean())
 
 
 @full_precision()
@@ -91,7 +91,7 @@ def logistic_regression(
     """Fit logistic regression with an L2 penalty, as scikit-learn's ``LogisticRegression`` with its defaults.
 
     Minimises ``|w|**2 / 2 + strength * sum(loss)``, intercepts not penalised. One-vs-one fits all pairs of classes at
-    once. With two classes, multinomial too is the one sigmoid.
+    once. With two classes, multinomial too is the one sigmoid. Rows without a label are left out.
 
     Parameters
     ----------
@@ -115,8 +115,11 @@ def logistic_regression(
     """
     if method not in METHODS:
         raise MeasureError(f"unknown logistic regression {method!r}: {nearest(method, METHODS)}")
-    given = features.labels if labels is None and isinstance(features, Codes) else labels
-    known = checked_labels(given, len(features), "logistic regression")
+    if isinstance(features, Codes):
+        features, known, _ = labelled_codes(features, labels, "logistic regression")
+    else:
+        known, kept = labelled_rows(labels, len(features), "logistic regression")
+        features = as_features(features)[kept]
     classes = Classes.of(known, "logistic regression")
     in_order = bool((known[:-1] <= known[1:]).all())
     if isinstance(features, Codes):

@@ -1,12 +1,12 @@
 """Codes as categorization takes them: informative bits only, sampled to the memory budget, or channel values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError
-from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.classes import Labels, checked_labels, labelled_pair
 from hashlens.measures.clustering_accuracy import hungarian_accuracy, purity
 from hashlens.measures.features import FLOAT_BYTES, range_scaled
 from hashlens.measures.kmeans import kmeans
@@ -26,7 +26,13 @@ KMEANS_BITS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The informative codes, sampled if need be; with channel values, the scaled values in their place."""
+    """The informative codes of labelled rows, sampled if need be; or channel values in their place, scaled.
+
+    Attributes
+    ----------
+    test_rows : numpy.ndarray or None
+        int64: which rows of the test codes they are, those that have a label; None for all.
+    """
 
     codes: Split[Codes]
     features: Split[torch.Tensor] | None
@@ -35,6 +41,7 @@ class Prepared:
     bits_used: int
     sampled: bool = False
     notes: tuple[str, ...] = ()
+    test_rows: Labels | None = None
 
     @property
     def rows(self) -> Split[Codes] | Split[torch.Tensor]:
@@ -44,6 +51,8 @@ class Prepared:
 
 def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int = 0) -> Prepared:
     """Return labelled codes as K-NN, logistic regression and K-Means take them.
+
+    Rows without a label are left out, and classes are numbered as in train.
 
     Parameters
     ----------
@@ -62,6 +71,12 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
         If train and test are not the same bits of the same network.
     """
     require_same_code(train, test)
+    pair = labelled_pair(train, test, "categorization")
+    found = _prepared(pair.known, pair.asked, memory_budget, seed)
+    return replace(found, notes=(*found.notes, *pair.notes), test_rows=pair.rows_asked)
+
+
+def _prepared(train: Codes, test: Codes, memory_budget: int, seed: int) -> Prepared:
     codes = Split(train.informative(test), test.informative(train))
     bits = codes.train.code_bits
     if train.values is not None and test.values is not None:

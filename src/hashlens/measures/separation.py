@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from hashlens.codes.codes import Codes
 from hashlens.codes.packing import hamming
 from hashlens.errors import MeasureError
-from hashlens.measures.classes import Classes, checked_labels
+from hashlens.measures.classes import Classes, labelled_codes
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
 from hashlens.tables import number, table
@@ -79,6 +79,8 @@ def separation(
 ) -> Separation:
     """Measure Hamming distances within and between classes, layer by layer.
 
+    Rows without a label are left out.
+
     The means are exact, over all pairs, from the number of ones of each bit in each class: time is O(n bits).
 
     Parameters
@@ -99,7 +101,7 @@ def separation(
     MeasureError
         If labels are missing, there is only one class, no class has two examples, or there are no bits.
     """
-    known = checked_labels(codes.labels if labels is None else labels, len(codes), "separation")
+    codes, known, _ = labelled_codes(codes, labels, "separation")
     classes = Classes.of(known, "separation")
     if classes.counts.max() < 2:
         raise MeasureError("separation needs a class of two examples or more, and every class has one")

@@ -8,10 +8,10 @@ from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.layer_choice import scores_table
 from hashlens.audit.leaks import Leaks
 from hashlens.codes.provenance import Provenance
+from hashlens.data.labels import class_name
 from hashlens.report.audit_figures import (
     accuracy_figures,
     blind_figures,
-    class_name,
     label_figures,
     leak_figures,
     novel_figures,

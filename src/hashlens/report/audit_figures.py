@@ -14,6 +14,7 @@ from hashlens.audit.duplicates import Duplicates
 from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.leaks import Leaks
 from hashlens.audit.novel_items import NovelItems
+from hashlens.data.labels import class_name
 from hashlens.report.figures import Bars, Figure, Histogram, Intervals, Lines, Series
 
 BINS = 50
@@ -153,11 +154,6 @@ def comparison_figures(comparison: ModelComparison) -> tuple[Figure, ...]:
         Histogram("What examples keep of their neighbourhoods", "share of the nearest in common, over layers",
                   tuple(edges.tolist()), shares, "share of examples"),
     )  # fmt: skip
-
-
-def class_name(names: Sequence[str], label: int) -> str:
-    """Return the name of a class, or its number where it has none."""
-    return names[label] if 0 <= label < len(names) else str(label)
 
 
 def _by_layer(title: str, y_label: str, names: Sequence[str], lines: dict[str, list[float]]) -> Lines:

@@ -12,7 +12,7 @@ from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.leaks import Leaks
 from hashlens.audit.novel_items import NovelItems
 from hashlens.data.examples import Examples
-from hashlens.report.audit_figures import class_name
+from hashlens.data.labels import NO_LABEL, class_name
 from hashlens.report.page import Gallery, Item
 from hashlens.report.sprite import Sprite
 
@@ -81,10 +81,11 @@ def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
     """Return the test examples unlike training examples."""
     count, note = _cut(novel.novel, len(novel), "novel", "novel")
     images = _singles(sprite, _data(audit)[1], novel.rows[:count])
-    labels = _by_row(audit.label_issues.test)
+    issues = audit.label_issues.test
+    labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # of those that have one
     items = []
     for at in range(count):
-        label = class_name(audit.class_names, int(labels[novel.rows[at]]))
+        label = class_name(audit.class_names, labels.get(int(novel.rows[at]), NO_LABEL))
         score = f"score {novel.scores[at]:.3f}"
         caption = _lines(f"{at + 1}. test {novel.ids[at]}", label, score)
         cells = (at + 1, novel.ids[at], novel.rows[at], label, f"{novel.scores[at]:.6g}", f"{novel.p_values[at]:.6g}")
@@ -125,12 +126,6 @@ def _labels(found: Leaks, at: int, names: Sequence[str]) -> tuple[str, str]:
     if found.labels is None or found.train_labels is None:
         return "", ""
     return class_name(names, found.labels[at]), class_name(names, found.train_labels[at])
-
-
-def _by_row(issues: LabelIssues) -> Rows:
-    """Return the labels in the order of the data."""
-    labels: Rows = issues.given[np.argsort(issues.rows)]
-    return labels
 
 
 def _share(chance: float) -> str:

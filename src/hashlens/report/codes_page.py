@@ -9,6 +9,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer
 from hashlens.codes.provenance import Provenance
 from hashlens.data.examples import Examples
+from hashlens.data.labels import ClassNames, class_name
 from hashlens.index.index import Index
 from hashlens.measures.determinism import Determinism, determinism
 from hashlens.measures.projection import project
@@ -65,7 +66,10 @@ def index_page(index: Index) -> Page:
     held: list[Block] = list(blocks(index.__rich__()))
     if labels is not None:
         classes, counts = np.unique(labels, return_counts=True)
-        rows = [(str(label), number(count)) for label, count in zip(classes.tolist(), counts.tolist(), strict=True)]
+        rows = [
+            (class_name(index.class_names, label), number(count))
+            for label, count in zip(classes.tolist(), counts.tolist(), strict=True)
+        ]
         held.append(table("Labels of the rows", ("label", "rows"), rows))
     title = f"An index of {len(index):,} codes"
     layers = _layer_table(index.layers)
@@ -109,10 +113,11 @@ def _shared(codes: Codes, found: Determinism, examples: Examples | None, sprite:
     for group in ordered:
         ids = ", ".join(str(codes.ids[row]) for row in group.rows[:SHOWN])
         more = ", ..." if len(group.rows) > SHOWN else ""
-        labels = "" if codes.labels is None else ";".join(map(str, np.unique(codes.labels[list(group.rows)]).tolist()))
-        told = f"{len(group.rows):,} rows: {ids}{more}" + (f"; labels {labels.replace(';', ', ')}" if labels else "")
+        numbers = [] if codes.labels is None else np.unique(codes.labels[list(group.rows)]).tolist()
+        names = [class_name(codes.class_names, label) for label in numbers]
+        told = f"{len(group.rows):,} rows: {ids}{more}" + (f"; labels {', '.join(names)}" if names else "")
         images = sprite.add_rows(examples, np.array(group.rows[:SHOWN], np.int64))
-        items.append(Item(images, told, (";".join(str(codes.ids[row]) for row in group.rows), labels)))
+        items.append(Item(images, told, (";".join(str(codes.ids[row]) for row in group.rows), ";".join(names))))
     note = f"{len(found.groups):,} in all; different labels first, then the most rows." if items else ""
     gallery = Gallery("Rows that share a code", ("ids", "labels"), tuple(items), note)
     return Section("Redundancy", (table("Distinct codes", ("", ""), rows), gallery))
@@ -124,9 +129,9 @@ def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
         rows = np.sort(numpy_generator(0, "map").choice(len(rows), MAP_ROWS, replace=False))
     found = project(codes[rows])
     first, second = found.variance or (0.0, 0.0)
-    group, names = _groups(None if codes.labels is None else codes.labels[rows], len(rows))
+    group, names = _groups(None if codes.labels is None else codes.labels[rows], len(rows), codes.class_names)
     texts = tuple(
-        str(name) if codes.labels is None else f"{name}: label {codes.labels[row]}"
+        str(name) if codes.labels is None else f"{name}: {_told_label(codes, int(row))}"
         for name, row in zip(codes.ids[rows], rows, strict=True)
     )
     x, y = found.places.T
@@ -139,7 +144,14 @@ def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
     return Section("Map of the codes", (Chart(figure),), note)
 
 
-def _groups(labels: Ints | None, rows: int) -> tuple[Ints, tuple[str, ...]]:
+def _told_label(codes: Codes, row: int) -> str:
+    assert codes.labels is not None
+    label = int(codes.labels[row])
+    named = class_name(codes.class_names, label)
+    return f"label {named}" if named == str(label) else named
+
+
+def _groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[Ints, tuple[str, ...]]:
     """Return the group of each row and the groups' names: its label, unless that is one of the rarest of very many."""
     if labels is None:
         return np.full(rows, -1), ()
@@ -147,7 +159,7 @@ def _groups(labels: Ints | None, rows: int) -> tuple[Ints, tuple[str, ...]]:
     chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
     place = np.minimum(np.searchsorted(chosen, labels), len(chosen) - 1)
     group = np.where(chosen[place] == labels, place, -1)
-    return group.astype(np.int64), tuple(map(str, chosen.tolist()))
+    return group.astype(np.int64), tuple(class_name(class_names, label) for label in chosen.tolist())
 
 
 def _origin(origin: Provenance) -> Section:

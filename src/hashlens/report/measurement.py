@@ -3,13 +3,13 @@
 import numpy as np
 
 from hashlens.codes.provenance import Provenance
+from hashlens.data.labels import class_name
 from hashlens.exhibits import COLLISIONS, SHOWN, Collision, Exhibits
 from hashlens.measurement import Measurement
 from hashlens.measures.knn import Rows
 from hashlens.report.measurement_figures import (
     accuracies,
     bits,
-    class_name,
     code_map,
     distance_table,
     distances,
@@ -140,7 +140,7 @@ def _collisions(shown: Exhibits, split: str, conflicts: int, pictures: Pictures)
     groups: tuple[Collision, ...] = getattr(shown.collisions, split)
     items = []
     for group in groups:
-        names = [class_name(shown, int(label)) for label in group.labels]
+        names = [class_name(shown.class_names, int(label)) for label in group.labels]
         told = ", ".join(dict.fromkeys(names))
         head = "different labels" if group.conflicting else "one label"
         items.append(
@@ -164,7 +164,10 @@ def _labels(shown: Exhibits, pictures: Pictures) -> Gallery:
     found = shown.labels
     items = []
     for at in range(len(found.rows)):
-        given, suggested = class_name(shown, int(found.given[at])), class_name(shown, int(found.suggested[at]))
+        given, suggested = (
+            class_name(shown.class_names, int(found.given[at])),
+            class_name(shown.class_names, int(found.suggested[at])),
+        )
         items.append(
             Item(
                 _shown(pictures, found.rows[at : at + 1]),
@@ -187,8 +190,8 @@ def _novel(shown: Exhibits, pictures: Pictures) -> Gallery:
     items = [
         Item(
             _shown(pictures, found.rows[at : at + 1]),
-            f"{found.ids[at]}: {class_name(shown, int(found.labels[at]))}; {found.distances[at]:.4g} away",
-            (str(found.ids[at]), class_name(shown, int(found.labels[at])), f"{found.distances[at]:.6g}"),
+            f"{found.ids[at]}: {class_name(shown.class_names, int(found.labels[at]))}; {found.distances[at]:.4g} away",
+            (str(found.ids[at]), class_name(shown.class_names, int(found.labels[at])), f"{found.distances[at]:.6g}"),
         )
         for at in range(len(found.rows))
     ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashlens.data.labels import class_name
 from hashlens.exhibits import Exhibits
 from hashlens.measurement import Measurement
 from hashlens.report.figures import Bars, Figure, Histogram, Lines, Scatter, Series
@@ -132,9 +133,10 @@ def code_map(shown: Exhibits, images: tuple[int, ...] = ()) -> Scatter:
         found.x,
         found.y,
         np.where(known, place, len(chosen)),
-        (*(class_name(shown, int(label)) for label in chosen), *rest),
+        (*(class_name(shown.class_names, int(label)) for label in chosen), *rest),
         tuple(
-            f"{name}: {class_name(shown, int(label))}" for name, label in zip(found.ids, found.labels, strict=True)
+            f"{name}: {class_name(shown.class_names, int(label))}"
+            for name, label in zip(found.ids, found.labels, strict=True)
         ),
         images,
     )  # fmt: skip
@@ -146,11 +148,6 @@ def _axes(shown: Exhibits) -> tuple[str, str]:
         return "UMAP 1", "UMAP 2"
     first, second = (f"component {axis + 1} ({share:.0%} of the variance)" for axis, share in enumerate(shares))
     return first, second
-
-
-def class_name(shown: Exhibits, label: int) -> str:
-    """Return what people call a class: its name, or its number."""
-    return shown.class_names[label] if 0 <= label < len(shown.class_names) else str(label)
 
 
 def spoken(name: str) -> str:

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.codes.fingerprint import hash_rows
+from hashlens.data.labels import class_name
 from hashlens.regions.along import Along
 from hashlens.regions.at import Region
 from hashlens.regions.boundary import decision_boundary
@@ -99,8 +100,7 @@ class RadiusTable(Result):
         return f"{self._named(at.predicted)} ({at.output[at.predicted]:.4g})"
 
     def _named(self, label: int) -> str:
-        names = self.class_names or ()
-        return names[label] if label < len(names) else str(label)
+        return class_name(self.class_names, label)
 
 
 def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[ExampleRadius]:

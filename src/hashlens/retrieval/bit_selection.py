@@ -11,7 +11,7 @@ from hashlens.codes.codes import CHUNK_BYTES, Codes
 from hashlens.codes.layers import Positions
 from hashlens.codes.packing import WORD_BITS, pack_bits, packed_bytes
 from hashlens.errors import MeasureError, nearest
-from hashlens.measures.classes import Classes, checked_labels
+from hashlens.measures.classes import Classes, labelled_codes
 from hashlens.measures.features import full_precision
 from hashlens.seeds import numpy_generator
 
@@ -87,8 +87,8 @@ def preferred_bits(
     if method == "decorrelation":
         return _decorrelated(codes, bits, seed)
     if method == "mutual_information":
-        known = checked_labels(codes.labels if labels is None else labels, len(codes), "supervised bit selection")
-        worth = _mutual_information(codes, Classes.of(known, "supervised bit selection"))
+        labelled, known, _ = labelled_codes(codes, labels, "supervised bit selection")
+        worth = _mutual_information(labelled, Classes.of(known, "supervised bit selection"))
     else:
         worth = _variance(codes)
     keys: list[npt.NDArray[np.generic]] = [-worth]

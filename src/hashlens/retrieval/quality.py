@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from hashlens.arguments import is_whole, shortly
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError, nearest
-from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_rows
 from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.progress import bar
 from hashlens.result import Result
@@ -53,6 +53,8 @@ class RetrievalQuality(Result):
         Queries of a class that no row has: left out.
     rows : int
         Rows that each query ranks.
+    without_label : int
+        Queries and rows without a label: left out, since nobody knows what is relevant to them.
     """
 
     mean_average_precision: float
@@ -64,6 +66,7 @@ class RetrievalQuality(Result):
     queries: int
     without_relevant: int
     rows: int
+    without_label: int = 0
 
     def __rich__(self) -> RenderableType:
         lines = [
@@ -73,6 +76,7 @@ class RetrievalQuality(Result):
             )
         ]
         left_out = f", {self.without_relevant:,} with nothing to find left out" if self.without_relevant else ""
+        left_out += f", {self.without_label:,} without a label left out" if self.without_label else ""
         return table(
             f"Retrieval: mAP {self.mean_average_precision:.4f} ± {self.standard_error:.4f}",
             ("first k", "precision", "recall", "mAP at k"),
@@ -106,13 +110,16 @@ def retrieval_quality(
         n rows of the same bits. Default: the queries themselves, each left out of its own ranking.
     k : int or sequence of int
         Cuts of the ranking, ``1 <= k <= n``.
-    query_labels, labels : array of int, optional
-        ``(m,)`` and ``(n,)``; by default those of the codes.
+    query_labels, labels : array, optional
+        ``(m,)`` and ``(n,)``, class numbers of the codes or class names; by default those of the codes. Without
+        `codes` they are labels of the same rows: give one of them. Classes are compared by name where they have names,
+        and rows without a label are left out.
 
     Raises
     ------
     MeasureError
-        If labels are missing, a cut does not fit, there is no bit, or no query has anything relevant to find.
+        If labels are missing, or are two sets for the same rows, a cut does not fit, there is no bit, or no query
+        has anything relevant to find.
     CodesError
         If the two are not the same bits of the same network.
 
@@ -136,14 +143,18 @@ def retrieval_quality(
     require_same_code(queries, known)
     if known.code_bits == 0:
         raise MeasureError("retrieval needs codes of at least one bit, received none: no unit tells rows apart")
-    task = _Task.of(
-        queries.labels if query_labels is None else query_labels,
-        len(queries),
-        known.labels if labels is None else labels,
-        len(known),
-        k,
-        codes is None,
-    )
+    left_out = 0
+    if codes is None:
+        chosen = _one_set(query_labels, labels)
+        queries, query_classes, _ = labelled_codes(queries, chosen, "retrieval quality")
+        left_out = len(known) - len(queries)
+        known, classes = queries, query_classes
+    else:
+        pair = labelled_pair(known, queries, "retrieval quality", labels, query_labels)
+        pair.log()
+        known, queries, left_out = pair.known, pair.asked, sum(pair.left_out)
+        query_classes, classes = pair.asked_labels, pair.known_labels
+    task = _Task.of(query_classes, classes, k, codes is None, left_out)
     asked, rows = _words(queries), _words(known)
 
     def rank(part: slice, found: Scores, precisions: Scores) -> None:
@@ -195,7 +206,12 @@ def retrieval_quality_features(
     if asked.shape[1] != rows.shape[1]:
         raise MeasureError(f"queries of {asked.shape[1]} columns cannot be compared with rows of {rows.shape[1]}")
     same = features is None
-    task = _Task.of(query_labels, len(asked), query_labels if same and labels is None else labels, len(rows), k, same)
+    chosen = _one_set(query_labels, labels) if same else query_labels
+    query_classes, kept = labelled_rows(chosen, len(asked), "retrieval quality of queries")
+    classes, kept_rows = (query_classes, kept) if same else labelled_rows(labels, len(rows), "retrieval quality")
+    left_out = len(asked) - len(query_classes) + (0 if same else len(rows) - len(classes))
+    asked, rows = asked[kept], rows[kept_rows]
+    task = _Task.of(query_classes, classes, k, same, left_out)
     if distance == "cosine":
         asked, rows = (torch.nn.functional.normalize(part, dim=1) for part in (asked, rows))
         lengths = torch.zeros(len(rows))
@@ -215,6 +231,16 @@ def retrieval_quality_features(
         rank_keys(keys[:, : task.ranked], task.cuts, task.harmonic, found, precisions)
 
     return task.run(rank, max(1, KEYS_BYTES // (8 * len(rows))))
+
+
+def _one_set(query_labels: Any, labels: Any) -> Any:
+    """Return the labels of rows that are queries and what is searched at once."""
+    if query_labels is not None and labels is not None and not np.array_equal(query_labels, labels):
+        raise MeasureError(
+            "query_labels and labels are two sets of labels for the same rows, which rank each other: give one of "
+            "them, or codes= to search"
+        )
+    return labels if query_labels is None else query_labels
 
 
 def _words(codes: Codes) -> npt.NDArray[np.uint64]:
@@ -241,19 +267,11 @@ class _Task:
     cuts: npt.NDArray[np.int64]
     harmonic: Scores
     itself: bool
+    left_out: int
 
     @classmethod
-    def of(
-        cls,
-        query_labels: npt.ArrayLike | None,
-        queries: int,
-        labels: npt.ArrayLike | None,
-        rows: int,
-        k: Sequence[int] | int,
-        itself: bool,
-    ) -> "_Task":
-        query_classes = checked_labels(query_labels, queries, "retrieval quality of queries")
-        classes = checked_labels(labels, rows, "retrieval quality")
+    def of(cls, query_classes: Labels, classes: Labels, k: Sequence[int] | int, itself: bool, left_out: int) -> "_Task":
+        queries, rows = len(query_classes), len(classes)
         names, counts = np.unique(classes, return_counts=True)
         at = np.minimum(np.searchsorted(names, query_classes), len(names) - 1)
         relevant = np.where(names[at] == query_classes, counts[at], 0) - itself
@@ -264,7 +282,7 @@ class _Task:
         ranked = rows - itself
         cuts = checked_cuts(k, ranked)
         harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, ranked + 1))])
-        return cls(query_classes, classes, relevant, cuts, np.array([*cuts, ranked]), harmonic, itself)
+        return cls(query_classes, classes, relevant, cuts, np.array([*cuts, ranked]), harmonic, itself, left_out)
 
     @property
     def ranked(self) -> int:
@@ -303,6 +321,7 @@ class _Task:
             queries=answered,
             without_relevant=len(kept) - answered,
             rows=self.ranked,
+            without_label=self.left_out,
         )
 
 
