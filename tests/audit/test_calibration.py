@@ -12,6 +12,8 @@ from hashlens.audit.duplicates import duplicates
 from hashlens.audit.leaks import leaks
 from hashlens.codes.codes import concatenate
 
+from .planted import layered
+
 
 def gaussians(seed, train=3000, test=1000):
     """Return five classes of 32 normal numbers: no row is a copy of another."""
@@ -76,3 +78,41 @@ def test_copies_in_train_do_not_hide_those_in_test(trained):
     assert set(range(30)) <= set(found.suspected_rows.tolist())
     assert found.score.copies >= 100
     assert found.suspected <= 36
+
+
+def digits_apart(seed):
+    """Return digits without the 5 % that lie nearest to another in the inputs, as train and test."""
+    examples = hl.load_data("digits").load()
+    inputs, labels = examples.tensor().float().numpy(), np.asarray(examples.labels)
+    flat = torch.from_numpy(inputs).flatten(1)
+    distances = torch.cdist(flat, flat).sort(dim=1).values.numpy()
+    ratios = distances[:, 1] / distances[:, 10]
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(ratios > np.quantile(ratios, 0.05)))
+    return tuple((inputs[rows], labels[rows]) for rows in (order[:1200], order[1200:1700]))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments"),
+    [("mlp", {"width": 64, "depth": 6, "epochs": 20}), ("cnn", {"width": 8, "epochs": 8})],
+)
+def test_few_of_clean_digits_are_suspected(architecture, arguments):
+    at_one, at_ten = [], []
+    for seed in range(2):
+        train, test = digits_apart(seed)
+        network = hl.train(architecture, train, seed=seed, **arguments).network
+        codes = [hl.encode(network, part, bits=1024, per_layer=True) for part in (train, test)]
+        at_one.append(leaks(*codes).suspected)
+        at_ten.append(leaks(*codes, expected_false=10).suspected)
+    assert sum(at_one) <= 6
+    assert 8 <= sum(at_ten) <= 40
+
+
+def test_all_layers_side_by_side_do_not_vouch_for_themselves():
+    # What is near in the wide layer is near in both side by side; that says nothing of copies.
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(4000, 12))
+    codes = layered(
+        {name: points @ generator.normal(size=(12, bits)) > 0 for name, bits in (("wide", 600), ("narrow", 60))}
+    )
+    found = leaks(codes[:3000], codes[3000:], layer="all layers", expected_false=10)
+    assert found.score.copies <= 2

@@ -164,9 +164,10 @@ class Search:
         """Return the search of `queries`, other codes or rows of `known`, in the layer chosen; and all scores.
 
         The layer is one in which as many rows are suspected **above** what is expected as in the best, up to two
-        standard errors of that count. Of those it is the last in which the promise is used up to half at least: it
-        forgives a crop, a shift or another brightness more than those before. Where no layer can be used, the last
-        that has bits is returned, with a threshold of NaN, and each score says why.
+        standard errors of that count and what the interval leaves open of the expected number. Of those it is the last
+        in which the promise is used up to half at least: it forgives a crop, a shift or another brightness more than
+        those before. Where no layer can be used, the last that has bits is returned, with a threshold of NaN, and each
+        score says why.
         """
         if not isinstance(queries, Codes):
             asked = queries
@@ -263,7 +264,8 @@ def _chosen(found: Sequence[LayerSearch], expected_false: float) -> LayerSearch:
     if not usable:
         return next((at for at in reversed(found) if at.score.bits), found[-1])
     best = max(usable, key=_above)
-    enough = _above(best) - 2 * sqrt(best.score.suspected)
+    # What is expected is measured too: no layer is better for what its own null may be off by.
+    enough = _above(best) - 2 * sqrt(best.score.suspected) - (best.score.interval[1] - best.score.expected)
     level = [at for at in usable if _above(at) >= enough]
     used = [at for at in level if at.score.expected >= expected_false / 2]
     return (used or level)[-1]
@@ -294,8 +296,8 @@ def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
         for at in scores
     ]
     note = (
-        "Chosen: of the layers with the most suspected rows above chance, up to two standard errors of that number, "
-        "the last."
+        "Chosen: of the layers with the most suspected rows above chance, up to two standard errors of that number "
+        "and the uncertainty of chance, the last."
         if len(scores) > 1
         else ""
     )

@@ -250,7 +250,7 @@ def leaks(
     copies and do not count, and the threshold is the largest ratio at which no more than `expected_false` test examples
     are expected (:class:`~hashlens.audit.measured_null.MeasuredNull`). A layer in which even equal codes are more
     common is out. Of the others the one is taken that finds most above what is expected; of those that are equal up to
-    two standard errors, the last.
+    two standard errors and the uncertainty of what is expected, the last.
 
     Parameters
     ----------

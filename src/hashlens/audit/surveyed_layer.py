@@ -120,7 +120,8 @@ class SurveyedLayer:
     def copies(self, others: Sequence["SurveyedLayer"]) -> npt.NDArray[np.bool_] | None:
         """Return of each row asked whether it and its nearest are copies: near in at least half of the other layers.
 
-        A pair that is near by chance is near in one layer, and an ordinary pair in the next.
+        A pair that is near by chance is near in one layer, and an ordinary pair in the next. All layers side by side
+        are near where one of them is, so there each layer must say so, and a single one says nothing.
 
         Returns
         -------
@@ -135,5 +136,5 @@ class SurveyedLayer:
         view = None if self.view is None else self.view[low]
         votes = np.sum([other.near(rows, partners, view) for other in voting], axis=0)
         found = np.zeros(len(self.rows), np.bool_)
-        found[low] = votes >= ceil(len(voting) / 2)
+        found[low] = votes >= (max(2, len(voting)) if self.name == ALL_LAYERS else ceil(len(voting) / 2))
         return found
