@@ -116,3 +116,11 @@ def test_all_layers_side_by_side_do_not_vouch_for_themselves():
     )
     found = leaks(codes[:3000], codes[3000:], layer="all layers", expected_false=10)
     assert found.score.copies <= 2
+
+
+def test_exact_copies_speak_for_no_layer(trained):
+    # They are known without a code, and every layer finds them.
+    train, test = trained
+    found = leaks(concatenate([train, test[:200]]), test)
+    assert len(found.copies) == 200
+    assert all(at.suspected <= 6 for at in found.layers)

@@ -42,7 +42,8 @@ class LayerScore(Result):
     bits : int
         Bits searched: its informative ones, or a sample of them.
     suspected : int
-        Rows with a ratio at or below the threshold; the score is how many more they are than expected.
+        Rows with a ratio at or below the threshold, besides those whose input is that of another, which need no code to
+        be found; the score is how many more they are than expected.
     threshold : float
         The largest ratio that occurs and keeps the promise. NaN where the layer cannot be used.
     ordinary : OrdinaryRatios or None
@@ -176,10 +177,11 @@ class Search:
         else:
             asked = sample_rows(len(known), max(ORDINARY_ROWS, len(queries)), self.seed)
         parts, single = _parts(known), _single(known, queries)
+        fresh = _fresh(known, queries, single)
         layers = [
             self._survey(name, part, asked, single) for name, part in track(parts, "searching layers", len(parts))
         ]
-        found = [self._in_layer(at, layers, queries) for at in layers if self.layer in (None, at.name)]
+        found = [self._in_layer(at, layers, queries, fresh) for at in layers if self.layer in (None, at.name)]
         return _chosen(found, self.expected_false), tuple(at.score for at in found)
 
     def in_layer(self, name: str, known: Codes, queries: Codes | Rows, few: Rows) -> LayerSearch:
@@ -187,7 +189,8 @@ class Search:
         rows = {name: queries} if not isinstance(queries, Codes) else {}
         single = _single(known, queries)
         layers = [self._survey(at, part, rows.get(at, few), single) for at, part in _parts(known)]
-        return next(self._in_layer(at, layers, queries) for at in layers if at.name == name)
+        fresh = _fresh(known, queries, single)
+        return next(self._in_layer(at, layers, queries, fresh) for at in layers if at.name == name)
 
     def _survey(self, name: str, known: Codes, rows: Rows, single: npt.NDArray[np.bool_]) -> SurveyedLayer:
         # A bit that is constant in train tells no training rows apart, and would only take the place of one that does.
@@ -198,7 +201,9 @@ class Search:
         seen = () if self.views is None else self.views.layer(name).train
         return SurveyedLayer.survey(name, known, chosen, rows, single[rows], self.k, seen)
 
-    def _in_layer(self, at: SurveyedLayer, layers: Sequence[SurveyedLayer], queries: Codes | Rows) -> LayerSearch:
+    def _in_layer(
+        self, at: SurveyedLayer, layers: Sequence[SurveyedLayer], queries: Codes | Rows, fresh: npt.NDArray[np.bool_]
+    ) -> LayerSearch:
         if at.known.code_bits == 0:
             return _unusable(at, len(queries), self.k)
         reason, copies = at.reason, at.copies(layers)
@@ -233,7 +238,7 @@ class Search:
         score = LayerScore(
             at.name,
             at.known.code_bits,
-            int(np.count_nonzero(ratios <= threshold)),
+            int(np.count_nonzero(ratios[fresh] <= threshold)),
             threshold,
             at.fitted,
             expected=len(ratios) * float(null.probability(threshold)),
@@ -257,6 +262,14 @@ def _single(known: Codes, queries: Codes | Rows) -> npt.NDArray[np.bool_]:
     _, at, counts = np.unique(keys.train, return_inverse=True, return_counts=True)
     single = np.asarray(counts[at] == 1)
     return single if single.any() else ~single
+
+
+def _fresh(known: Codes, queries: Codes | Rows, single: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return of each query whether no known row, or no other one, has the same input, as far as digests tell."""
+    if not isinstance(queries, Codes):
+        return single[queries]
+    keys = input_keys(Split(known, queries))
+    return np.ones(len(queries), np.bool_) if keys is None else ~np.isin(keys.test, keys.train)
 
 
 def _chosen(found: Sequence[LayerSearch], expected_false: float) -> LayerSearch:
@@ -301,7 +314,9 @@ def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
         if len(scores) > 1
         else ""
     )
-    return table("Layers", ("layer", "bits", "suspected", "by chance", "threshold", "copies in train"), rows, note)
+    return table(
+        "Layers", ("layer", "bits", "suspected by code", "by chance", "threshold", "copies in train"), rows, note
+    )
 
 
 def _unusable(at: SurveyedLayer, queries: int, k: int) -> LayerSearch:
