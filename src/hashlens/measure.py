@@ -100,7 +100,7 @@ def measure(
         raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
     limits = as_thresholds(thresholds)
     reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, output=output)
-    data = labelled_alike(Split(load_training_data(train), load_data(test)))
+    data = labelled_alike(Split(load_training_data(train), load_data(test)), model)
     run = Measuring(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:

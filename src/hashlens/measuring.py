@@ -14,7 +14,7 @@ from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
 from hashlens.data.labels import has_label, unseen_classes
 from hashlens.data.noise import random_inputs
-from hashlens.data.numbering import with_one_numbering
+from hashlens.data.numbering import numbered_as, with_one_numbering
 from hashlens.data.subset import subset
 from hashlens.errors import DataError, HashlensError, MeasureError
 from hashlens.exhibits import Exhibits, exhibits
@@ -38,6 +38,7 @@ from hashlens.measures.classes import labelled_codes, without_label
 from hashlens.measures.learning import Learning, constant_bits
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.measures.projection import ProjectionMethod
+from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import output_notes
 from hashlens.nets.untrained import untrained_copy
 from hashlens.result import Split
@@ -313,8 +314,8 @@ def _lies_in_unit_range(examples: Examples) -> bool:
     return real and bool(inputs.min() >= 0 and inputs.max() <= 1)
 
 
-def labelled_alike(data: Split[Data]) -> Split[Data]:
-    """Return train and test with their classes in one numbering, that of train.
+def labelled_alike(data: Split[Data], model: torch.nn.Module | None = None) -> Split[Data]:
+    """Return train and test with their classes in one numbering, that of the network where it knows them, or of train.
 
     Raises
     ------
@@ -324,4 +325,4 @@ def labelled_alike(data: Split[Data]) -> Split[Data]:
     for name, examples in (("train", data.train), ("test", data.test)):
         if examples.labels is None and next(iter(examples.batches(1))).labels is None:
             raise MeasureError(f"{name} ({examples.name}) has no labels, and measuring needs them: give labelled data")
-    return Split(*with_one_numbering(data.train, data.test))
+    return Split(*with_one_numbering(numbered_as(data.train, declared_classes(model)), data.test))

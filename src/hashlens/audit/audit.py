@@ -25,11 +25,12 @@ from hashlens.codes.provenance import Provenance
 from hashlens.codes.reader import Reading
 from hashlens.data.examples import Examples
 from hashlens.data.labels import has_label, unseen_classes
-from hashlens.data.numbering import with_one_numbering
+from hashlens.data.numbering import numbered_as, with_one_numbering
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.data.views import view_names
 from hashlens.errors import AuditError
 from hashlens.measures.classes import without_label
+from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, output_notes
 from hashlens.progress import bar
 from hashlens.result import Result, Split
@@ -244,7 +245,8 @@ def audit(
     Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
     NeurIPS.
     """
-    data = Split(*with_one_numbering(load_training_data(train), load_data(test)))
+    known = numbered_as(load_training_data(train), declared_classes(model))
+    data = Split(*with_one_numbering(known, load_data(test)))
     names = view_names(views)
     reading = Reading(
         layers,

@@ -161,7 +161,10 @@ def _columns(path: Path, text: Mapping[str, bool]) -> Columns:
     types = {name: pa.string() for name, is_text in named.items() if is_text} | {"view": pa.string()}
     read = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
     return {
-        name: np.asarray(column.to_pylist() if name in types else column.to_numpy())
+        # A table without rows tells no types.
+        name: np.asarray(
+            column.to_pylist() if name in types else column.to_numpy() if len(column) else np.zeros(0, np.int64)
+        )
         for name, column in zip(read.column_names, read.columns, strict=True)
     }
 

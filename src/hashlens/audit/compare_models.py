@@ -16,9 +16,11 @@ from hashlens.audit.ranked import Column, Ranked
 from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.data.numbering import numbered_as
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
+from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, output_notes
 from hashlens.result import Result
 from hashlens.tables import number, table
@@ -196,7 +198,7 @@ def compare_models(
     require_whole(AuditError, "k", k)
     require_whole(AuditError, "bits", bits)
     require_whole(AuditError, "memory_budget", memory_budget)
-    examples = load_data(data)
+    examples = numbered_as(load_data(data), declared_classes(a))
     reading = Reading(layers, granularity, None, seed, forward, mask, device, batch_size, gates, output=output)
     first, second = (observe(model, examples, reading, max(8, memory_budget // len(examples))) for model in (a, b))
     n = len(first.codes)

@@ -64,6 +64,7 @@ def explain(
 
     import hashlens as hl
     from hashlens.explanations.methods import find_method
+    from hashlens.nets.class_names import declared_classes
 
     if out is not None and out.suffix.lower() not in KINDS:
         raise OutputError(f"{out}: explanations are written as {', '.join(KINDS)}")
@@ -71,7 +72,8 @@ def explain(
     set_threads(threads)
     check_outputs(out, json, force=force, reads=[model, weights, data, background])
     network, examples = open_model(model, weights), hl.load_data(data)
-    names = examples.class_names or ()
+    # A source that lacks a class numbers the others otherwise than the network.
+    names = declared_classes(network) or examples.class_names or ()
     found = hl.explain(
         network,
         torch.cat([batch.inputs for batch in chosen(examples, ids)]),

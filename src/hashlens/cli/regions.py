@@ -24,6 +24,7 @@ from hashlens.cli.options import (
     tell,
     write_json,
 )
+from hashlens.data.labels import class_name
 from hashlens.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ def at(
     debug: Debug = False,
 ) -> None:
     """Tell how far from each example the network stays affine, and which unit ends it."""
-    from hashlens.data import load_data
     from hashlens.progress import track
     from hashlens.regions import at as region_at
     from hashlens.regions import trace
@@ -71,7 +71,7 @@ def at(
     _check_picture(out, PICTURES)
     set_threads(threads)
     check_outputs(out, json, force=force, reads=[model, data])
-    network, examples = open_model(model, weights), load_data(data)
+    network, examples = _opened(model, weights, data)
     batches = examples.batches(BATCH) if ids is None else chosen(examples, ids)
     total = ceil(len(examples) / BATCH) if ids is None else len(ids)
     rows, program = [], None
@@ -100,7 +100,6 @@ def along(
     debug: Debug = False,
 ) -> None:
     """Cut the straight line between two examples where units flip: every piece, with its length and class."""
-    from hashlens.data import load_data
     from hashlens.regions import along as pieces_along
     from hashlens.report.region_tables import piece_table
     from hashlens.report.regions import along_figure
@@ -108,7 +107,7 @@ def along(
     _check_picture(out, PICTURES)
     set_threads(threads)
     check_outputs(out, json, force=force, reads=[model, data])
-    network, examples = open_model(model, weights), load_data(data)
+    network, examples = _opened(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
     found = pieces_along(network, inputs[:1], inputs[1:])
     told = piece_table(found, examples.name, *names)
@@ -149,7 +148,6 @@ def plane(
     debug: Debug = False,
 ) -> None:
     """Cut a plane into linear regions, all of them. A network of two inputs needs no data."""
-    from hashlens.data import load_data
     from hashlens.regions import plane as partition
     from hashlens.report.plane_page import write_plane_page
     from hashlens.report.region_tables import PlaneTable
@@ -163,8 +161,7 @@ def plane(
         raise DataError("--through and --pca choose examples: say with --data where they are")
     set_threads(threads)
     check_outputs(out, json, force=force, reads=[model, data])
-    network = open_model(model, weights)
-    examples = None if data is None else load_data(data)
+    network, examples = (open_model(model, weights), None) if data is None else _opened(model, weights, data)
     laid: dict[str, Any] = {}
     shown: dict[str, Any] = {"class_names": None if examples is None else examples.class_names}
     if examples is not None and through is not None:
@@ -184,6 +181,16 @@ def plane(
     console(json).print(told)
     if out is None:
         tell("a picture: add --out plane.png, or --out plane.html to point at regions")
+
+
+def _opened(model: str, weights: Path | None, data: str) -> "tuple[torch.nn.Module, Examples]":
+    """Return the network, and the examples with its numbers of the classes."""
+    from hashlens.data import load_data
+    from hashlens.data.numbering import numbered_as
+    from hashlens.nets.class_names import declared_classes
+
+    network = open_model(model, weights)
+    return network, numbered_as(load_data(data), declared_classes(network))
 
 
 def _check_picture(path: Path | None, kinds: Sequence[str]) -> None:
@@ -219,7 +226,7 @@ def _inputs(
         name = f"id {PurePath(str(batch.ids[0])).name}"
         if batch.labels is not None:
             label = int(batch.labels[0])
-            name = f"{examples.class_names[label] if examples.class_names else label} ({name})"
+            name = f"{class_name(examples.class_names, label)} ({name})"
         names.append(name)
     return torch.cat([_as_fed(network, batch) for batch in batches]), tuple(names)
 

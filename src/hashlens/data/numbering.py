@@ -6,12 +6,24 @@ from typing import TypeVar
 import numpy as np
 
 from hashlens.data.examples import Examples
-from hashlens.data.labels import one_numbering
+from hashlens.data.labels import ClassNames, one_numbering
 
 Train = TypeVar("Train", bound=Examples)
 Test = TypeVar("Test", bound=Examples)
 
 _log = logging.getLogger("hashlens")
+
+
+def numbered_as(examples: Train, class_names: ClassNames) -> Train:
+    """Return examples with the class numbers that a network was trained on, where it knows all their classes by name.
+
+    A folder that lacks a class numbers those behind it otherwise than the one that the network was trained on. Names
+    that the network does not know are of other classes, and stay as they are.
+    """
+    own = examples.class_names
+    if class_names is None or own is None or own == class_names or not set(own) <= set(class_names):
+        return examples
+    return examples.numbered(np.array([class_names.index(name) for name in own], np.int64), class_names)
 
 
 def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:

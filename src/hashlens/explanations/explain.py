@@ -29,6 +29,7 @@ from hashlens.explanations.given import (
     texts_of,
 )
 from hashlens.explanations.methods import Method, find_method
+from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, check_output, output_notes
 
 Tensor = torch.Tensor
@@ -128,7 +129,7 @@ def explain(
         raise ExplainError(f"{chosen.name} does not explain a {kind}, only: {', '.join(chosen.kinds)}")
     if x is None and chosen.group != "global":
         raise ExplainError(f"{chosen.name} explains examples: give x, images (n, c, h, w), rows (n, d) or texts")
-    names = names_of(class_names, "class_names")
+    names = names_of(declared_classes(model) if class_names is None else class_names, "class_names")
     started = time.perf_counter()
     with subject.borrowed():
         texts = texts_of(x) if kind == "text" and x is not None else ()

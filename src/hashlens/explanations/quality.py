@@ -26,6 +26,7 @@ from hashlens.explanations.given import (
 )
 from hashlens.explanations.methods import find_method
 from hashlens.explanations.metrics import METRICS, find_metrics
+from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 
@@ -192,7 +193,9 @@ def _compared(
     background = background_of(shared.get("background"), inputs, subject, columns_of(x))
     subject.more = more_inputs(inputs, background, seed)
     with subject.borrowed():
-        classes, _ = classes_of(target, subject, inputs, names_of(shared.get("class_names"), "class_names"))
+        names = shared.get("class_names")
+        names = names_of(declared_classes(model) if names is None else names, "class_names")
+        classes, _ = classes_of(target, subject, inputs, names)
         _ = subject.output  # decided here, where the network is in evaluation mode
     return Compared(subject, inputs, classes, background, seed)
 

@@ -13,6 +13,7 @@ from torch import nn
 from hashlens.errors import ModelError, OutputError
 from hashlens.files import written_whole
 from hashlens.nets.build import build
+from hashlens.nets.class_names import declare_classes
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.output import Output, declare_output
 from hashlens.nets.weights import load_weights
@@ -201,4 +202,5 @@ def load_network(folder: str | Path) -> tuple[nn.Module, NetworkInfo]:
         raise ModelError(f"{folder / WEIGHTS_FILE} is not what {INFO_FILE} says it is: train or copy the network again")
     if info.output:
         declare_output(network, Output(info.output, f"as {INFO_FILE} says"))
+    declare_classes(network, info.class_names)
     return network.eval(), info

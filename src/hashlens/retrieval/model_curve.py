@@ -54,7 +54,7 @@ def model_quality_curve(
     """
     checked_lengths(bits)
     require_whole(MeasureError, "memory_budget", memory_budget)
-    data = labelled_alike(Split(load_data(train).load(), load_data(test).load()))
+    data = labelled_alike(Split(load_data(train).load(), load_data(test).load()), model)
     budget = max(8, memory_budget // (len(data.train) + len(data.test)))
     reading = Reading(
         None if layers is None else [layers] if isinstance(layers, str) else layers,

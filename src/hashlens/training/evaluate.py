@@ -10,7 +10,10 @@ import torch
 from torch import nn
 
 from hashlens.data.examples import ArrayExamples, Examples
+from hashlens.data.labels import NO_LABEL
+from hashlens.data.numbering import numbered_as
 from hashlens.errors import DataError, ModelError
+from hashlens.nets.class_names import declared_classes
 
 
 def network_device(network: nn.Module) -> torch.device:
@@ -45,7 +48,10 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 
 def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) -> float:
-    """Return the fraction of `examples` whose label has the highest logit, in evaluation mode.
+    """Return the fraction of labelled `examples` whose label has the highest logit, in evaluation mode.
+
+    Where the network was trained or loaded with names of classes, and the examples have names of theirs, classes are
+    compared by name.
 
     Parameters
     ----------
@@ -62,6 +68,8 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
         If there are no examples, or no labels.
     """
     device, dtype = network_device(network), network_dtype(network)
+    examples = numbered_as(examples, declared_classes(network))
+    known = 0
     hits = torch.zeros((), dtype=torch.int64, device=device)
     with evaluation_mode(network):
         for batch in examples.batches(batch_size):
@@ -69,9 +77,12 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
                 raise DataError(f"{examples.name} has no labels: accuracy needs them")
             logits = network(as_inputs(batch.inputs.to(device), dtype))
             hits += (logits.argmax(1) == batch.labels.to(device)).sum()
+            known += int((batch.labels != NO_LABEL).sum())
     if not len(examples):
         raise DataError(f"{examples.name} is empty: accuracy needs at least one example")
-    return int(hits) / len(examples)
+    if not known:
+        raise DataError(f"{examples.name}: no example has a label (-1 means none): accuracy needs them")
+    return int(hits) / known
 
 
 def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
@@ -92,6 +103,11 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")
+    if missing := int((examples.labels == NO_LABEL).sum()):
+        raise DataError(
+            f"{examples.name}: {missing:,} of {len(examples):,} examples have no label (-1), and training needs one "
+            "for each: leave them out"
+        )
     _check_labels(examples.name, examples.labels, logits.shape[1])
 
 
@@ -110,7 +126,10 @@ def check_accepted(network: nn.Module, examples: Examples) -> None:
         raise DataError(f"{examples.name} has no labels: accuracy needs them")
     logits = _logits(network, examples, first.inputs)
     if examples.labels is not None:
-        _check_labels(f"{examples.name} (test)", examples.labels, logits.shape[1])
+        known = examples.labels[examples.labels != NO_LABEL]
+        if not len(known):
+            raise DataError(f"{examples.name} (test): no example has a label (-1 means none): accuracy needs them")
+        _check_labels(f"{examples.name} (test)", known, logits.shape[1])
 
 
 def _check_labels(name: str, labels: npt.NDArray[np.int64], outputs: int) -> None:

@@ -18,6 +18,7 @@ from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import DataError
 from hashlens.files import as_path
 from hashlens.nets.build import architecture_arguments, build
+from hashlens.nets.class_names import declare_classes
 from hashlens.nets.folder import NetworkInfo, check_free, save_network
 from hashlens.training.evaluate import accuracy, check_accepted
 from hashlens.training.fit import fit
@@ -130,6 +131,7 @@ def train(
         check_accepted(network, held_out)
         if unseen := unseen_classes(examples.labels, held_out.labels, examples.class_names):
             log.warning("%s", unseen)
+    declare_classes(network, examples.class_names)
     info = NetworkInfo(
         architecture, input_shape, classes, arguments, seed, class_names=examples.class_names, output="logits"
     )
