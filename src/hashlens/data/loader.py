@@ -21,6 +21,7 @@ from torch.utils.data import (
 from hashlens.data.examples import Batch
 from hashlens.data.labels import ClassNames, Labels, class_labels, renumbered
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
+from hashlens.data.traced import traced_ids
 from hashlens.errors import DataError, HashlensError
 
 LABEL_KEYS = ("label", "labels")
@@ -29,7 +30,7 @@ _log = logging.getLogger("hashlens")
 
 
 class DatasetExamples(StreamedExamples):
-    """A map-style data set, in its own order; ids are its indices.
+    """A map-style data set, in its own order; ids are its indices, or those of the data set or files underneath.
 
     `labels` is None until a pass has been completed, since labels come with the batches.
 
@@ -48,7 +49,7 @@ class DatasetExamples(StreamedExamples):
             raise DataError(f"{type(dataset).__name__}: the data set has {size}; expected __len__ and __getitem__")
         self.name = type(dataset).__name__
         self.labels = None
-        self.ids = np.arange(len(dataset))
+        self.ids = traced_ids(dataset)
         self.class_names = names_of_classes(dataset)
         self._dataset = dataset
         self._given = loader

@@ -1,11 +1,10 @@
 """One name for every source of examples."""
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hashlens.data.address import Address, parse
@@ -19,6 +18,7 @@ from hashlens.data.imdb import open_imdb
 from hashlens.data.loader import DatasetExamples, from_loader
 from hashlens.data.npz import open_npz
 from hashlens.data.parquet import open_parquet
+from hashlens.data.samples import from_samples, is_array
 from hashlens.data.transformed import Transform, TransformedExamples
 from hashlens.data.vision import open_vision
 from hashlens.errors import DataError, nearest
@@ -55,7 +55,7 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
 
     Parameters
     ----------
-    source : str, Examples, Dataset, DataLoader, tensor, array, or a pair of inputs and labels
+    source : str, Examples, Dataset, DataLoader, tensor, array, a pair of inputs and labels, or a list of samples
         A string is one of
 
         - ``digits#train``, ``digits#test``, or ``digits`` for both: the digits that scikit-learn ships;
@@ -73,8 +73,10 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
 
         Tensors and arrays are ``(n, ...)`` and keep their dtype; labels are ``(n,)``, class numbers or class names. A
         map-style data set, or a loader over one, is taken in the order of the data set with no row dropped, and ids are
-        indices into it; a loader with a sampler of its own or an iterable data set is used as it is. Batches are a
-        tensor, a tuple (inputs, labels, ...), or a dict with ``label`` or ``labels``.
+        indices into it, or files where it is of files; a ``Subset`` or ``ConcatDataset`` has the ids of what is
+        underneath. A list of tensors, of pairs (input, label) or of dicts is one too. A loader with a sampler of its
+        own or an iterable data set is used as it is. Batches are a tensor, a tuple (inputs, labels, ...), or a dict
+        with ``label`` or ``labels``.
     transform : callable, optional
         Maps the inputs ``(b, ...)`` of a batch to inputs ``(b, ...)``, as a normalisation does.
 
@@ -139,12 +141,8 @@ def _open(source: Any) -> Examples:
     if isinstance(source, Dataset):
         return DatasetExamples(source)
     if isinstance(source, tuple | list):
-        if len(source) == 2 and _is_array(source[0]):
-            return from_arrays(source[0], source[1])
-        raise DataError(
-            f"a {type(source).__name__} of {len(source)} is not a source; expected a pair (inputs, labels) of arrays"
-        )
-    if _is_array(source):
+        return from_arrays(source[0], source[1]) if _is_pair(source) else from_samples(source)
+    if is_array(source):
         return from_arrays(source)
     if hasattr(source, "packed"):
         raise DataError("these are codes, not the examples that they are of: give the data that was encoded")
@@ -179,5 +177,12 @@ def _open_address(address: Address) -> Examples:
     return examples.narrow(address.start, address.stop)
 
 
-def _is_array(source: Any) -> bool:
-    return isinstance(source, torch.Tensor | np.ndarray) or hasattr(source, "__array__")
+def _is_pair(source: Sequence[Any]) -> bool:
+    """Return whether a tuple or list is inputs and labels of many examples, and not two examples."""
+    if len(source) != 2 or not is_array(source[0]):
+        return False
+    if isinstance(source, tuple):
+        return True
+    # In a list, two arrays of one shape are two samples, as are any that labels cannot be: labels are (n,).
+    shapes = [np.shape(part) if is_array(part) else (len(part),) if isinstance(part, Sized) else () for part in source]
+    return shapes[0] != shapes[1] and len(shapes[1]) == 1 and len(shapes[0]) > 1

@@ -1,0 +1,79 @@
+"""A list of samples: tensors or arrays, pairs (input, label), or dicts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.data.arrays import from_arrays
+from hashlens.data.examples import Examples
+from hashlens.data.loader import DatasetExamples
+from hashlens.errors import DataError
+
+_KINDS = "tensors or arrays, pairs (input, label), or dicts of tensors"
+
+
+def from_samples(samples: Sequence[Any]) -> Examples:
+    """Return the examples of a list; ids are places in it.
+
+    Inputs of one shape become one array, with labels that are numbers or names. Other samples, such as dicts and tuples
+    of several inputs, are put together batch by batch as torch does by default.
+
+    Parameters
+    ----------
+    samples : sequence
+        Tensors or arrays ``(...)``, tuples ``(input, label, ...)``, or dicts with ``label`` or ``labels``.
+
+    Raises
+    ------
+    DataError
+        When the list is empty, of several kinds, or of what is no sample.
+    """
+    kinds = {_kind(sample) for sample in samples}
+    what = f"a {type(samples).__name__} of {len(samples)}"
+    if not samples or len(kinds) > 1 or None in kinds:
+        found = "nothing" if not samples else "samples of several kinds" if None not in kinds else _odd(samples)
+        raise DataError(
+            f"{what} is not a source: it holds {found}; expected a pair (inputs, labels) of arrays, or samples, "
+            f"which are {_KINDS}"
+        )
+    paired = kinds == {"pair"}
+    inputs = [sample[0] for sample in samples] if paired else list(samples)
+    shapes = {tuple(np.shape(one)) if is_array(one) else None for one in inputs}
+    if None in shapes or len(shapes) > 1:
+        return DatasetExamples(samples)
+    return from_arrays(_stacked(inputs), [_label(one[1]) for one in samples] if paired else None, name="samples")
+
+
+def is_array(source: Any) -> bool:
+    """Return whether something is a tensor, an array, or what NumPy can see as one."""
+    return isinstance(source, torch.Tensor | np.ndarray) or hasattr(source, "__array__")
+
+
+def _kind(sample: Any) -> str | None:
+    if isinstance(sample, Mapping):
+        return "dict"
+    if isinstance(sample, tuple | list):
+        # A row of plain numbers is not taken for an input and its label.
+        first = sample[0] if sample else None
+        holds = is_array(first) or isinstance(first, Mapping)
+        return None if not holds else "pair" if len(sample) > 1 else "single"
+    return "array" if is_array(sample) and not isinstance(sample, np.generic) else None
+
+
+def _odd(samples: Sequence[Any]) -> str:
+    odd = next(sample for sample in samples if _kind(sample) is None)
+    if isinstance(odd, tuple | list):
+        return "rows of plain numbers or text, which may be inputs or labels: make them an array"
+    return f"{type(odd).__name__}"
+
+
+def _stacked(inputs: Sequence[Any]) -> Any:
+    if all(isinstance(one, torch.Tensor) for one in inputs):
+        return torch.stack([one.detach().cpu() for one in inputs])
+    return np.stack([np.asarray(one) for one in inputs])
+
+
+def _label(label: Any) -> Any:
+    return label.item() if is_array(label) and np.size(label) == 1 else label

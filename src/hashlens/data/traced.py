@@ -1,0 +1,72 @@
+"""Ids of torch data sets: the files, or the rows of the data set underneath, however it was cut and joined."""
+
+from collections.abc import Sized
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import ConcatDataset, Subset
+
+Ids = npt.NDArray[Any]
+
+
+def traced_ids(dataset: Any) -> Ids:
+    """Return the ids of a map-style data set.
+
+    Data sets of files (those of torchvision with ``samples`` and ``root``) have file names relative to their root, all
+    others their indices. A ``Subset`` has the ids of the data set that it is of. A ``ConcatDataset`` has those of its
+    parts where they tell its examples apart: files that differ, or different rows of one data set. Where they do not,
+    it has its own indices, or ``"part:id"`` where a part is cut out of something, so that its own would lead nowhere.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Or anything with a length and indices.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 or str ``(n,)``.
+
+    >>> traced_ids(Subset(Subset("abcdef", [5, 3, 1]), [2, 0])).tolist()
+    [1, 5]
+    >>> traced_ids(ConcatDataset([Subset("abc", [2]), Subset("def", [2, 1])])).tolist()
+    ['0:2', '1:2', '1:1']
+    """
+    if isinstance(dataset, Subset):
+        return traced_ids(dataset.dataset)[np.asarray(dataset.indices, np.int64)]
+    if isinstance(dataset, ConcatDataset):
+        return _joined(dataset)
+    files = _files(dataset)
+    return np.arange(len(cast(Sized, dataset))) if files is None else files
+
+
+def _joined(dataset: "ConcatDataset[Any]") -> Ids:
+    parts = [traced_ids(part) for part in dataset.datasets]
+    kinds = {ids.dtype.kind for ids in parts}
+    one = len({id(_underneath(part)) for part in dataset.datasets}) == 1
+    if kinds == {"U"} or (one and len(kinds) == 1):
+        together = np.concatenate(parts)
+        if len(np.unique(together)) == len(together):
+            return together
+    if not any(isinstance(part, Subset | ConcatDataset) for part in dataset.datasets):
+        return np.arange(len(dataset))
+    return np.array([f"{place}:{one}" for place, ids in enumerate(parts) for one in ids.tolist()])
+
+
+def _underneath(dataset: Any) -> Any:
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
+
+
+def _files(dataset: Any) -> Ids | None:
+    """Return the files of a data set as torchvision's folders have them; None where it is of no files."""
+    samples, root = getattr(dataset, "samples", None), getattr(dataset, "root", None)
+    if not isinstance(samples, list) or not isinstance(root, str | Path) or len(samples) != len(dataset):
+        return None
+    if not all(isinstance(one, tuple) and one and isinstance(one[0], str) for one in samples):
+        return None
+    paths = [Path(one[0]) for one in samples]
+    return np.array([(at.relative_to(root) if at.is_relative_to(root) else at).as_posix() for at in paths])
