@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 from hashlens.data import load_data
 from hashlens.data.address import parse
 from hashlens.data.decode import COMPOSITED, FIRST_FRAME, TURNED, Decoding, as_encoded, decode
+from hashlens.data.sources import check_address
 from hashlens.errors import DataError
 
 AS_STORED = Decoding(orientation="ignore", transparency="ignore")
@@ -138,6 +139,7 @@ def test_pixels_are_images_with_channels_first_or_last(images):
     [
         ("folder:x?orient=ignore", "there is no option 'orient'; .*orientation"),
         ("folder:x?orientation=no#train", "orientation is 'apply' or 'ignore', received 'no'"),
+        ("folder:x?channels=4", "channels is 'first' or '3', received '4'"),
         ("folder:x?transparency=black", "transparency is 'white' or 'ignore', received 'black'"),
     ],
 )
@@ -150,6 +152,11 @@ def test_wrong_options_are_one_line(address, message):
 def test_sources_without_image_files_take_no_options():
     with pytest.raises(DataError, match=r"digits takes no options; those of image files are for folder, hub, parquet"):
         load_data("digits?orientation=ignore#train")
+
+
+def test_wrong_options_of_the_hub_are_found_before_anything_is_downloaded():
+    with pytest.raises(DataError, match="there is no option 'orient'"):
+        check_address("hub:a/b?orient=ignore#train")
 
 
 def turned_source(kind, root, write_parquet, image):

@@ -110,3 +110,25 @@ def test_photos_of_both_orientations_name_the_way_out(tmp_path, images, write_fo
     assert np.array_equal(
         load_data(f"folder:{tmp_path}?orientation=ignore").load().inputs[1], images[1].transpose(2, 0, 1)
     )
+
+
+def test_a_colour_folder_may_begin_with_a_grey_image(tmp_path, images, write_folder):
+    write_folder(tmp_path, [images[0, ..., 0], images[1]], ["a", "a"])
+    with pytest.raises(
+        DataError, match=r"001.png cannot be read: it is in colour, .* channels=3 takes grey images as col"
+    ):
+        load_data(f"folder:{tmp_path}").load()
+    found = load_data(f"folder:{tmp_path}?channels=3").load().inputs
+    assert np.array_equal(found[0], np.stack([images[0, ..., 0]] * 3))
+    assert np.array_equal(found[1], images[1].transpose(2, 0, 1))
+
+
+def test_what_was_done_is_said_once_whatever_parts_are_read(tmp_path, caplog):
+    (tmp_path / "a").mkdir()
+    for number in range(4):
+        Image.new("RGBA", (5, 4), (0, 0, 0, 0)).save(tmp_path / f"a/{number}.png")
+    examples = load_data(f"folder:{tmp_path}")
+    for start in range(4):
+        examples.narrow(start, start + 1).load()
+    examples.load()
+    assert len(caplog.messages) == 1

@@ -27,7 +27,9 @@ def test_every_8_bit_mode_becomes_grey_or_colour(mode, channels):
 def test_grey_among_colour_is_three_equal_channels_and_colour_among_grey_is_refused(images):
     grey = images[0, :, :, 0]
     assert np.array_equal(decode(Image.fromarray(grey), 3).pixels, np.stack([grey] * 3))
-    with pytest.raises(DataError, match=r"row 7 cannot be read: it is in colour, and the first image is grey"):
+    with pytest.raises(
+        DataError, match=r"row 7 cannot be read: it is in colour, and the first image is grey; channels=3"
+    ):
         checked(Image.fromarray(images[0]), "x", 7, Decoding(), (1, 4, 5))
 
 

@@ -50,6 +50,9 @@ class Decoding:
     transparency : str
         ``"white"`` draws what is transparent on white; ``"ignore"`` drops it and takes the colours as they are stored,
         those of invisible pixels too.
+    channels : str
+        ``"first"`` takes all images as the first one is, grey or colour; ``"3"`` takes grey ones as colour,
+        the first one too.
 
     Raises
     ------
@@ -59,9 +62,15 @@ class Decoding:
 
     orientation: str = "apply"
     transparency: str = "white"
+    channels: str = "first"
 
     def __post_init__(self) -> None:
-        for name, known in (("orientation", ("apply", "ignore")), ("transparency", ("white", "ignore"))):
+        allowed = {
+            "orientation": ("apply", "ignore"),
+            "transparency": ("white", "ignore"),
+            "channels": ("first", "3"),
+        }
+        for name, known in allowed.items():
             if (value := getattr(self, name)) not in known:
                 raise DataError(f"{name} is {' or '.join(map(repr, known))}, received {value!r}")
 
@@ -123,6 +132,8 @@ def decode(encoded: Encoded, channels: int | None = None, decoding: Decoding = D
         When the image has more than 8 bits for a channel, or colour where grey is expected. What a broken file makes
         Pillow raise passes through.
     """
+    if channels is None and decoding.channels == "3":
+        channels = 3
     if isinstance(encoded, Image.Image):
         return _decoded(encoded, channels, decoding)
     with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=FORMATS) as image:
@@ -167,7 +178,7 @@ def _decoded(image: Image.Image, channels: int | None, decoding: Decoding) -> De
         deep = " of 16 bits" if image.mode in GREY + COLOUR else ""
         raise ValueError(f"mode {image.mode!r}{deep} is not 8-bit grey or colour; convert it first")
     if channels == 1 and image.mode in COLOUR:
-        raise ValueError("it is in colour, and the first image is grey; convert all to one of them")
+        raise ValueError("it is in colour, and the first image is grey; channels=3 takes grey images as colour")
     mode = "RGB" if channels == 3 or image.mode in COLOUR else "L"
     changes = []
     # Phones store previews behind the photo, in a format of its own.

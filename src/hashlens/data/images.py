@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -41,7 +41,8 @@ class ImageExamples(StreamedExamples):
     shape: tuple[int, ...]
     decoding: Decoding
     scale: float = 1 / 255
-    _warned = False
+    # Shared with the parts of these examples: what was done to images is said once.
+    _said: set[str] = field(default_factory=set, repr=False)
 
     @abstractmethod
     def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
@@ -71,8 +72,8 @@ class ImageExamples(StreamedExamples):
                     yield done()
             while pending:
                 yield done()
-        if changes and not self._warned:
-            self._warned = True
+        if changes and not self._said:
+            self._said.add(self.name)
             _log.warning("%s: %s", self.name, changes_line(changes, len(self)))
 
     def _batch(self, start: int, images: Sequence[Encoded]) -> tuple[Batch, Counter[str]]:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from hashlens.data.address import Address, parse
 from hashlens.data.adult import open_adult
 from hashlens.data.arrays import from_arrays
+from hashlens.data.decode import Decoding
 from hashlens.data.digits import open_digits
 from hashlens.data.examples import Examples
 from hashlens.data.folder import open_folder
@@ -69,7 +70,8 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
         and may end in ``[start:stop]``, the rows to take: ``parquet:data/mnist#train[:48000]``. Image files are turned
         upright by their EXIF, and what is transparent is drawn on white; for a network that was fed them as they are
         stored, ``?orientation=ignore`` and ``?transparency=ignore`` stand before the split:
-        ``folder:photos?orientation=ignore&transparency=ignore#test``.
+        ``folder:photos?orientation=ignore&transparency=ignore#test``. ``?channels=3`` takes grey images as colour where
+        the first one is grey.
 
         Tensors and arrays are ``(n, ...)`` and keep their dtype; labels are ``(n,)``, class numbers or class names. A
         map-style data set, or a loader over one, is taken in the order of the data set with no row dropped, and ids are
@@ -164,7 +166,9 @@ def _scheme(address: Address) -> Scheme:
         raise DataError(f"{address.text!r}: there is no source {address.scheme!r}; {hint}")
     if (":" in scheme.form) != bool(address.place):
         raise DataError(f"{address.text!r}: write this source as {scheme.form}")
-    if address.options and not scheme.decoded:
+    if address.options and scheme.decoded:
+        Decoding.of(address)
+    elif address.options:
         takers = ", ".join(name for name, each in SCHEMES.items() if each.decoded)
         raise DataError(f"{address.text}: {address.scheme} takes no options; those of image files are for {takers}")
     return scheme

@@ -34,8 +34,8 @@ def files_under(root: Path, suffixes: Collection[str]) -> tuple[list[Path], Coun
     Returns
     -------
     tuple
-        The files, sorted; and how many hidden files with one of the suffixes, broken links, links back, and other files
-        that are not hidden there are.
+        The files, sorted; and how many were skipped: hidden files with one of the suffixes, broken links, links back,
+        pipes, and other files that are not hidden.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def files_under(root: Path, suffixes: Collection[str]) -> tuple[list[Path], Coun
             elif (place / name).is_file():
                 found.append(place / name)
             else:
-                skipped["broken links"] += 1
+                skipped["broken links" if (place / name).is_symlink() else "pipes and devices"] += 1
     return sorted(found), +skipped
 
 
