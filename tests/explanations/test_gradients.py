@@ -79,6 +79,57 @@ def test_steps_double_until_one_percent_is_missing_at_most():
     assert found.notes == ()
 
 
+class Counted(nn.Module):
+    """Counts the examples that pass."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.rows = network, 0
+
+    def forward(self, x):
+        self.rows += len(x)
+        return self.network(x)
+
+
+class Wave(nn.Module):
+    """Turns up and down faster than any number of steps can follow."""
+
+    def forward(self, x):
+        return torch.stack([(9_999 * x).square().sum(dim=1).sin(), x.sum(dim=1)], dim=1)
+
+
+def test_steps_are_bounded_and_the_gap_that_is_left_is_on_the_page(tmp_path):
+    counted = Counted(Wave())
+    found = explain(counted, np.ones((1, 3)), "integrated_gradients", target=0)
+    gap = found.diagnostics["completeness_gap"]
+    assert gap > 0.01
+    assert 400 < found.diagnostics["steps"] <= 512
+    assert counted.rows <= 900  # 512 slopes and the ends of pieces; 1,984 when all steps were doubled to 1,024
+    assert found.notes[0].startswith(f"completeness gap: after {found.diagnostics['steps']} steps shares miss")
+    page = found.to_html(tmp_path / "why.html").read_text()
+    assert f"by up to {gap:.1%} of it, 1.0% was asked for" in page
+    assert f"{gap:.4g}" in page
+
+
+def test_a_change_that_is_rounding_is_not_looked_for_twice():
+    counted = Counted(stack(10, 32, 3).float())
+    with torch.no_grad():
+        counted.network[2].weight.mul_(1e-7)  # scores are their bias, but for the last digits
+    found = explain(counted, drawn(1, 10).float(), "integrated_gradients")
+    assert found.diagnostics["completeness_gap"] == 0
+    assert found.diagnostics["steps"] == 64
+    assert counted.rows <= 70
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pieces_come_near_the_exact_shares(seed):
+    network, x = stack(10, 64, 64, 3, seed=seed), 3 * drawn(1, 10, seed=seed)
+    exact = explain(network, x, "ig", exact=True).values
+    cut = explain(network, x, "ig", max_steps=448, tolerance=0)
+    assert cut.diagnostics["completeness_gap"] <= 0.003
+    assert np.abs(cut.values - exact).sum() <= 0.005 * np.abs(exact).sum()
+
+
 def test_exact_integration_misses_nothing_but_rounding():
     network, x = stack(10, 64, 64, 3), 3 * drawn(3, 10, seed=4)
     found = explain(network, x, "integrated_gradients", exact=True)

@@ -1,6 +1,7 @@
 """Gradients, integrated gradients and SmoothGrad."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from math import inf
 from typing import Any
@@ -19,6 +20,8 @@ from hashlens.seeds import torch_generator
 Tensor = torch.Tensor
 ROUNDING = 16
 """Scores are known to so many units in the last place."""
+IN_A_PIECE = 4
+"""Points on each piece of a path that was cut."""
 Slopes = Callable[[Subject, Tensor, Tensor], Tensor]
 
 
@@ -89,18 +92,20 @@ def smoothed(asked: Asked, slopes: Slopes, samples: int, noise: float) -> Tensor
 
 
 def integrated_gradients(
-    asked: Asked, steps: int = 64, max_steps: int = 1024, tolerance: float = 0.01, exact: bool = False
+    asked: Asked, steps: int = 64, max_steps: int = 512, tolerance: float = 0.01, exact: bool = False
 ) -> Explanation:
     """Explain by shares of the change of the score from a baseline (Sundararajan, Taly, Yan, 2017).
 
     The baseline is ``background``: one row, or several that are averaged over; zeros without. Points on the path are
-    Gauss-Legendre's. As long as the shares miss the change of the score by more than `tolerance` of it, the steps are
-    doubled; what is missing in the end is told in ``diagnostics["completeness_gap"]``.
+    Gauss-Legendre's. If the shares miss the change of the score by more than `tolerance` of it, the path is cut into
+    pieces, and those that miss most of their own change are halved until the shares of all miss no more, or `max_steps`
+    are taken. What is missing in the end is told in ``diagnostics["completeness_gap"]`` and, where that is more than
+    `tolerance`, in a note.
 
     Parameters
     ----------
     steps, max_steps : int
-        Points on the path to begin with, and at most.
+        Points on the path to begin with, and in all, for each example and baseline.
     tolerance : float
         Share of the change of the score that may be missing.
     exact : bool
@@ -124,26 +129,27 @@ def integrated(
     own, theirs = asked.subject.scores(x), asked.subject.scores(baselines)
     for row, target in enumerate(asked.target):
         changes = own[row, int(target)] - theirs[:, int(target)]
-        mean, total = float(changes.mean()), 0.0
+        size = max(float(own[row, int(target)].abs()), float(theirs[:, int(target)].abs().max()))
+        mean, total, rounding = float(changes.mean()), 0.0, ROUNDING * torch.finfo(x.dtype).eps * size
         for baseline, change in zip(baselines, changes.tolist(), strict=True):
             # What one of many baselines may miss is a share of what all of them explain: its own change may be nothing.
-            allowed = tolerance * max(abs(change), abs(mean))
+            allowed = max(tolerance * max(abs(change), abs(mean)), rounding)
+            path = _Path(asked.subject, baseline, x[row], target, slopes)
             found, points = (
                 _by_pieces(asked, x[row], baseline, target)
                 if exact
-                else _adapted(asked.subject, (baseline, x[row]), target, slopes, (steps, max_steps), change, allowed)
+                else path.adapted(steps, max_steps, change, allowed)
             )
             values[row] += (found / len(baselines)).to(values)
             total += float(found.double().sum()) / len(baselines)
             used.append(points)
-        size = max(float(own[row, int(target)].abs()), float(theirs[:, int(target)].abs().max()))
-        gaps.append(completeness_gap(total, mean, ROUNDING * torch.finfo(x.dtype).eps * size))
+        gaps.append(completeness_gap(total, mean, rounding))
     diagnostics = {"completeness_gap": each_or_only(gaps), "steps": max(used), "baselines": len(baselines)}
     notes = asked.notes
     if max(gaps) > tolerance:
         notes += (
-            f"shares miss the change of the score by up to {max(gaps):.1%} of it: raise max_steps, lower tolerance, or "
-            "give exact=True",
+            f"completeness gap: after {max(used)} steps shares miss the change of the score by up to {max(gaps):.1%} "
+            f"of it, {tolerance:.1%} was asked for: raise max_steps, or give exact=True",
         )
     return {"values": values, "diagnostics": diagnostics, "notes": notes}
 
@@ -162,25 +168,66 @@ def baselines_of(asked: Asked) -> Tensor:
     return background
 
 
-def _adapted(
-    subject: Subject,
-    ends: tuple[Tensor, Tensor],
-    target: Tensor,
-    slopes: Slopes,
-    steps: tuple[int, int],
-    change: float,
-    allowed: float,
-) -> tuple[Tensor, int]:
-    (baseline, x), (points, most) = ends, steps
-    while True:
-        at, share = (torch.as_tensor(of).to(x) for of in _gauss_legendre(points))
-        across = (-1, *[1] * x.dim())
-        path = baseline + at.reshape(across) * (x - baseline)
-        mean = (share.reshape(across) * slopes(subject, path, target.expand(points))).sum(dim=0)
-        found = mean * (x - baseline)
-        if abs(float(found.double().sum()) - change) <= allowed or 2 * points > most:
-            return found, points
-        points *= 2
+@dataclass(frozen=True, eq=False)
+class _Path:
+    """The straight way from a baseline to an example, and what of the score's change on it each number is for."""
+
+    subject: Subject
+    start: Tensor
+    end: Tensor
+    target: Tensor
+    slopes: Slopes
+
+    def adapted(self, steps: int, most: int, change: float, allowed: float) -> tuple[Tensor, int]:
+        """Return shares that miss as little of the change as allowed, or use no more steps, and the steps used."""
+        (found,), used = self._shares([(0.0, 1.0)], steps), steps
+        count = max(steps // IN_A_PIECE, 1)
+        if abs(float(found.double().sum()) - change) <= allowed or used + count * IN_A_PIECE > most:
+            return found, used
+        pieces = self._pieces([(at / count, (at + 1) / count) for at in range(count)])
+        used += count * IN_A_PIECE
+        while abs(sum(float(piece.shares.double().sum()) for piece in pieces) - change) > allowed:
+            halved = min(max(len(pieces) // 4, 1), (most - used) // (2 * IN_A_PIECE))
+            if halved <= 0:
+                break
+            pieces.sort(key=lambda piece: -piece.missing)
+            halves = [half for piece in pieces[:halved] for half in piece.halves]
+            pieces = [*pieces[halved:], *self._pieces(halves)]
+            used += len(halves) * IN_A_PIECE
+        return torch.stack([piece.shares for piece in pieces]).sum(dim=0), used
+
+    def _pieces(self, spans: list[tuple[float, float]]) -> list["_Piece"]:
+        ends = torch.tensor(spans, dtype=torch.float64).flatten()
+        scores = self.subject.scores(self._points(ends))[:, int(self.target)].reshape(-1, 2)
+        shares = self._shares(spans, IN_A_PIECE)
+        changes = scores.diff(dim=1).flatten().tolist()
+        return [_Piece(*span, of, abs(float(of.double().sum()) - change))
+                for span, of, change in zip(spans, shares, changes, strict=True)]  # fmt: skip
+
+    def _shares(self, spans: list[tuple[float, float]], points: int) -> Tensor:
+        """Return the shares on each part of the path, ``(spans, ...)``, by so many points on it."""
+        at, weight = (torch.as_tensor(of) for of in _gauss_legendre(points))
+        low, high = torch.tensor(spans, dtype=torch.float64).T[:, :, None]
+        path = self._points((low + at * (high - low)).flatten())
+        weights = (weight * (high - low)).to(path).reshape(-1, *[1] * self.end.dim())
+        slopes: Tensor = weights * self.slopes(self.subject, path, self.target.expand(len(path)))
+        return slopes.reshape(len(spans), points, *self.end.shape).sum(dim=1) * (self.end - self.start)
+
+    def _points(self, at: Tensor) -> Tensor:
+        return self.start + at.to(self.end).reshape(-1, *[1] * self.end.dim()) * (self.end - self.start)
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    low: float
+    high: float
+    shares: Tensor
+    missing: float
+
+    @property
+    def halves(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        middle = (self.low + self.high) / 2
+        return (self.low, middle), (middle, self.high)
 
 
 @cache
