@@ -3,7 +3,7 @@ import pytest
 from scipy.ndimage import label
 
 from hashlens.errors import ExplainError
-from hashlens.explanations.superpixels import checked, superpixels
+from hashlens.explanations.superpixels import checked, stretches, superpixels
 
 
 def noisy(seed, shape):
@@ -37,21 +37,31 @@ def test_the_same_image_is_always_cut_in_the_same_way():
 
 
 def test_given_segments_are_numbered_from_zero():
-    assert np.array_equal(checked(np.array([[7, 7], [2, 9]]), 2, 2), [[1, 1], [0, 2]])
+    assert np.array_equal(checked(np.array([[7, 7], [2, 9]]), (2, 2)), [[1, 1], [0, 2]])
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [(np.zeros((3, 3), int), r"whole numbers \(2, 2\), one for each pixel, received int64 \(3, 3\)"),
+    [(np.zeros((3, 3), int), r"whole numbers \(2, 2\), one for each place, received int64 \(3, 3\)"),
      (np.zeros((2, 2)), "received float64"),
      ("cat", "received <U3")],
 )  # fmt: skip
 def test_wrong_segments(given, said):
     with pytest.raises(ExplainError, match=said):
-        checked(given, 2, 2)
+        checked(given, (2, 2))
 
 
 @pytest.mark.parametrize("count", [0, 5, 2.5])
 def test_wrong_count(count):
     with pytest.raises(ExplainError, match="segments must be"):
         superpixels(np.zeros((1, 2, 2)), count)
+
+
+def test_a_signal_is_cut_into_stretches_of_time_channel_by_channel():
+    assert np.array_equal(stretches((2, 6), 4), [[0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 3]])
+    assert np.array_equal(stretches((5,), 2), [0, 0, 0, 1, 1])
+    assert np.array_equal(stretches((3, 4), 2), [[0] * 4, [1] * 4, [2] * 4])  # a channel is a part at least
+
+
+def test_segments_of_time_alone_are_of_all_channels():
+    assert np.array_equal(checked(np.array([4, 4, 9]), (2, 3)), [[0, 0, 1], [0, 0, 1]])

@@ -43,6 +43,9 @@ def explain(
     target: Annotated[
         str | None, typer.Option(help="The class to explain, by name or number. Default: the one predicted.")
     ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="signal or spectrogram, where that is what examples are; others are told apart.")
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="For class activation maps. Default: the last one.")] = None,
     background: Annotated[
         str | None, typer.Option(help=f"Examples that replace parts, or to set it against; {MOST_BACKGROUND} are used.")
@@ -79,6 +82,7 @@ def explain(
         torch.cat([batch.inputs for batch in chosen(examples, ids)]),
         method,
         target=int(target) if target and target.isdecimal() and target not in names else target,
+        kind=kind,
         layer=layer,
         background=None if background is None else _some(background),
         class_names=names,

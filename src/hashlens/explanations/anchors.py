@@ -103,7 +103,7 @@ def anchor(
     held_out : int
         Fresh examples.
     segments : int, optional
-        Superpixels of an image; by default 50, or one for four pixels where those are fewer.
+        Parts of an image, spectrogram or signal; by default 50, or one for four places where those are fewer.
     categorical : sequence of int or str, optional
         Columns of a table that are categories; by default those of at most ten distinct values in the background.
     """

@@ -16,6 +16,13 @@ from hashlens.explanations.places import Place, keeping
 from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
+EXAMPLES = {
+    "image": ("(channels, height, width)", "(1, 28, 28)"),
+    "signal": ("(channels, time)", "(2, 500)"),
+    "spectrogram": ("(height, width)", "(80, 200)"),
+    "table": ("(columns,)", "(10,)"),
+}
+"""The shape of one input, in words and as an example."""
 QUIET = 0.1
 """Noise that inputs are made of, as a share of their range."""
 SMOOTH = 1e-2
@@ -90,13 +97,11 @@ def examples_of(asked: Asked) -> Tensor | None:
     background = asked.background
     if background is None:
         return None
-    axes = asked.x.dim() if asked.x is not None else 4 if asked.kind == "image" else 2
+    axes = asked.x.dim() if asked.x is not None else {"image": 4, "table": 2}.get(asked.kind, 3)
     background = background[None] if background.dim() == axes - 1 else background
     fits = background.dim() == axes and (asked.x is None or background.shape[1:] == asked.x.shape[1:])
     if not fits or background.numel() == 0:
-        shape = (
-            ("channels, height, width" if axes == 4 else "columns") if asked.x is None else _listed(asked.x.shape[1:])
-        )
+        shape = EXAMPLES[asked.kind][0].strip("(,)") if asked.x is None else _listed(asked.x.shape[1:])
         raise ExplainError(f"background must be examples (m, {shape}), received {tuple(background.shape)}")
     return background
 
@@ -106,13 +111,12 @@ def shape_of(asked: Asked, shape: Any) -> tuple[int, ...]:
     held = examples_of(asked) if asked.x is None else asked.x
     if shape is None:
         if held is None:
-            example = "(1, 28, 28)" if asked.kind == "image" else "(10,)"
-            raise ExplainError(f"without x the shape of an input must be given: shape=, as {example}")
+            raise ExplainError(f"without x the shape of an input must be given: shape=, as {EXAMPLES[asked.kind][1]}")
         return tuple(held.shape[1:])
     sizes = tuple(shape) if isinstance(shape, (list, tuple)) else ()
-    axes = 3 if asked.kind == "image" else 1
-    if len(sizes) != axes or not all(is_whole(size) and size > 0 for size in sizes):
-        expected = '(channels, height, width), or a table needs kind="table"' if axes == 3 else "(columns,)"
+    axes = {"image": (3,), "signal": (1, 2), "spectrogram": (2,)}.get(asked.kind, (1,))
+    if len(sizes) not in axes or not all(is_whole(size) and size > 0 for size in sizes):
+        expected = EXAMPLES[asked.kind][0] + (', or a table needs kind="table"' if asked.kind == "image" else "")
         raise ExplainError(f"shape must be that of one input, {expected}, received {shortly(shape)}")
     if held is not None and sizes != tuple(held.shape[1:]):
         of = "the background" if asked.x is None else "x"

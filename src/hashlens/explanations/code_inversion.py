@@ -288,7 +288,7 @@ def _explained(reading: Reading, codes: Codes, start: Tensor, made: Tensor, sear
     told = {"bits": codes.code_bits, "steps": search.steps} | {name: each_or_only(of) for name, of in each.items()}
     found = explained(
         asked, "code_inversion", made if x is None else made - x, diagnostics=told, notes=(*asked.notes, *notes),
-        inputs=None if x is None else as_array(x), image=as_array(made) if asked.kind == "image" else None,
+        inputs=None if x is None else as_array(x), image=as_array(made) if asked.kind != "table" else None,
     )  # fmt: skip
     rows = np.zeros(n, np.int64) if len(found.target) == 1 else np.arange(len(found.target))
     return replace(found, target=found.target[rows], prediction=found.prediction[rows])

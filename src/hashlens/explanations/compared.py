@@ -128,5 +128,5 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
 
     is_perturbation = find_method(name).group == "perturbation"
     return lambda model, x, target, seed: (
-        one_by_one if is_perturbation and (x.dim() == 4 or name in SINGLE) else together
+        one_by_one if is_perturbation and (x.dim() > 2 or name in SINGLE) else together
     )(model, x, target, seed)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.explanations.parts import QUARTERS, Columns, Parts, Superpixels
+from hashlens.explanations.parts import QUARTERS, Columns, Parts, Segments
 
 Array = npt.NDArray[Any]
 
@@ -126,7 +126,7 @@ def space_of(parts: Parts) -> Space:
     """Return where examples like this one are drawn from."""
     if isinstance(parts, Columns):
         return RowSpace(parts, tuple(at for column in range(len(parts.names)) for at in _of_column(parts, column)))
-    ending = "" if isinstance(parts, Superpixels) else " is there"
+    ending = "" if isinstance(parts, Segments) else " is there"
     return MaskSpace(parts, tuple(Condition(at, name + ending) for at, name in enumerate(parts.names)))
 
 

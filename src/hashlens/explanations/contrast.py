@@ -116,7 +116,7 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
         told.append({"neighbour": nearest, **_told(walk), "turns_to_class": following, "stepped_past": past,
                      "length_of_change": float(values[row].norm()), "steps": chosen})  # fmt: skip
     unturned = np.flatnonzero(class_columns(asked.subject.scores(made), output).argmax(dim=1).numpy() == own)
-    changed = as_array(made) if asked.kind == "image" else None
+    changed = as_array(made) if asked.kind != "table" else None
     diagnostics = {name: each_or_only([each[name] for each in told]) for name in told[0]}
     score = region_scores(here, asked.target, output).cpu().numpy()
     notes = (*asked.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:TOLD])))) if len(unturned) else asked.notes

@@ -67,22 +67,23 @@ def explain(
     model : torch.nn.Module or callable
         A classifier or regressor; or any function from inputs to ``(n, K)`` for methods that need no gradients.
     x : torch.Tensor, numpy.ndarray, pandas.DataFrame, str or list of str, optional
-        Images ``(n, c, h, w)``, rows of a table ``(n, d)``, or texts; one example without its first axis is taken too
-        where that is clear (an image ``(c, h, w)``, a row ``(d,)``, a string). Global methods may do without. The
+        Images ``(n, c, h, w)``, rows of a table ``(n, d)``, or texts; with `kind` signals ``(n, c, l)`` or ``(n, l)``,
+        and spectrograms ``(n, h, w)``. One example without its first axis is taken too where that is clear (an image
+        ``(c, h, w)``, a row ``(d,)``, a string). Global methods may do without. The
         columns of a data frame have its names.
     method : str
         See :func:`hashlens.explain_methods`.
     target : int, str or sequence, optional
         The class, by number or name, one or one for each example; by default the one predicted.
     kind : str, optional
-        ``image``, ``table`` or ``text``; by default told from `x`.
+        ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``; by default images, rows or texts, told from `x`.
     layer : str, optional
         For CAMs and global methods.
     background : array, optional
         Examples ``(m, ...)`` that perturbation methods draw from; for integrated gradients and contrast too. Where it
         and `x` are data frames, columns are found by name.
     features : array, optional
-        Segments of an image, ``(h, w)`` integers.
+        Segments of an image or spectrogram, ``(h, w)`` integers; of a signal ``(c, l)``, or ``(l,)`` for all channels.
     feature_names, class_names : sequence of str, optional
         Names to show; of columns by default those of a data frame.
     tokenizer : callable, optional
@@ -136,7 +137,7 @@ def explain(
         inputs, known = None if x is None or texts else inputs_of(x, kind, subject), columns_of(x)
         check_columns(columns := names_of(feature_names, "feature_names") or known, kind, inputs)
         replacing = background_of(background, inputs, subject, known)
-        subject.more = more_inputs(inputs, replacing, int(seed))
+        subject.more = more_inputs(inputs, replacing, int(seed), kind)
         classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
         asked = Asked(
             subject=subject,

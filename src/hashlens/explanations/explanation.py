@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 SHOWN = 10
-KINDS = ("image", "table", "text")
+KINDS = ("image", "signal", "spectrogram", "table", "text")
 ARRAYS = ("target", "prediction", "values", "segments", "image", "inputs")
 MEMBER = "explanation"
 """What a saved explanation holds besides its arrays, as JSON."""
@@ -72,24 +72,25 @@ class Explanation(Result):
     Attributes
     ----------
     method, kind : str
-        The method, and what the inputs are: ``image``, ``table`` or ``text``.
+        The method, and what the inputs are: ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``.
     target : numpy.ndarray
         ``(n,)`` int64: the class explained; empty for global methods that have none.
     prediction : numpy.ndarray
         ``(n,)``: the score of that class, in the unit that `diagnostics["output"]` names.
     values : numpy.ndarray
-        What each part of the input counts for: of the shape of the inputs, ``(n, h, w)`` for CAMs, or ``(n, d)`` with
-        one value a feature. Positive speaks for the target.
+        What each part of the input counts for: of the shape of the inputs; ``(n, h, w)`` for CAMs, of signals
+        ``(n, l)``; or ``(n, d)`` with one value a feature. Positive speaks for the target.
     features : tuple of str
         Names of the d features; empty where values lie on the input itself.
     segments : numpy.ndarray or None
-        Where features are parts of an image: ``(h, w)``, the feature of each pixel.
+        Where features are parts of an image or spectrogram ``(h, w)``, or of a signal ``(c, l)``: the feature of each
+        place.
     interactions : tuple of Interaction
         Terms of several features.
     rule : Rule or None
         Of an anchor.
     image : numpy.ndarray or None
-        ``(n, c, h, w)``, of methods that make an input.
+        ``(n, c, h, w)``, or of the shape of the inputs, of methods that make an input.
     inputs : numpy.ndarray or None
         ``(n, ...)``: what was explained. Text is kept in `texts`.
     texts : tuple of str

@@ -21,7 +21,7 @@ BLUR = 5.0
 
 
 def spread(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
-    """Return values on the input, ``(n, *shape)`` of `shape` ``(c, h, w)`` or ``(d,)``, divided over what they share.
+    """Return values on the input, ``(n, *shape)``, `shape` as ``(c, h, w)`` or ``(d,)``, divided over what they share.
 
     Values of a map count for all channels of a place, values of a segment for all of its pixels: each part gets its
     share, so that sums stay what they are.
@@ -38,7 +38,7 @@ def spread(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
         values = (values / sizes.clamp(min=1))[:, segments]
     if values.shape[1:] == shape:
         return values
-    if len(shape) == 3 and values.shape[1:] == shape[1:]:
+    if len(shape) > 1 and values.shape[1:] == shape[1:]:
         return values[:, None].expand(-1, *shape) / shape[0]
     raise ExplainError(f"{explanation.method} gives values {tuple(values.shape[1:])}, which lie on no input {shape}")
 
@@ -51,11 +51,13 @@ def importance(values: Tensor) -> Tensor:
 def baseline_inputs(x: Tensor, name: str, background: Tensor | None = None) -> Tensor | None:
     """Return what removed places become; None where that cannot be said.
 
-    ``mean`` is that of each channel of an image; of a table, of the background or else of the rows, of which one alone
-    would say nothing. ``blur`` is of images.
+    ``mean`` is that of each channel of an image or signal, and of each row of a spectrogram; of a table, of the
+    background or else of the rows, of which one alone would say nothing. ``blur`` is of images.
     """
     if x.dim() == 4:
         return _blurred(x) if name == "blur" else x.mean(dim=(2, 3), keepdim=True).expand_as(x)
+    if x.dim() == 3:
+        return None if name == "blur" else x.mean(dim=2, keepdim=True).expand_as(x)
     rows = x if background is None else background.reshape(-1, *x.shape[1:])
     if name == "blur" or (background is None and len(rows) == 1):
         return None

@@ -16,6 +16,12 @@ from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
 More = Callable[[int], Any]
+SHAPES = {
+    "image": ("(n, c, h, w)", (4,)),
+    "signal": ("(n, channels, time) or (n, time)", (2, 3)),
+    "spectrogram": ("(n, height, width)", (3,)),
+}
+"""Of the kinds whose places lie beside each other, and of how many axes that is."""
 MOST = 2**31
 """No model has so many classes, and no batch so many rows."""
 
@@ -35,7 +41,7 @@ def subject_of(model: Any, batch_size: int, output: OutputLike = None) -> Subjec
 def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
     """Return the kind of the inputs: as said, or told from them; `default` where there are none."""
     if kind is not None and (not isinstance(kind, str) or kind not in ALL):
-        raise ExplainError(f"no kind {shortly(kind)}: use image, table or text")
+        raise ExplainError(f"no kind {shortly(kind)}: use {', '.join(ALL[:-1])} or {ALL[-1]}")
     if kind is not None:
         return kind
     if isinstance(x, str) or (isinstance(x, (list, tuple)) and len(x) and all(isinstance(at, str) for at in x)):
@@ -59,15 +65,42 @@ def texts_of(x: Any) -> tuple[str, ...]:
 def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
     """Return inputs ``(n, ...)`` of the network's dtype and device; one example gets its first axis."""
     inputs = numbers(x, "x", subject)
-    if inputs.dim() == (3 if kind == "image" else 1):
+    if kind == "image" and inputs.dim() == 3 and _taken(subject, inputs) and not _taken(subject, inputs[None]):
+        raise ExplainError(
+            f"x {tuple(inputs.shape)} is no image (c, h, w) to the model, which takes it as {len(inputs)} examples: "
+            "give kind='signal' for (n, channels, time), or kind='spectrogram' for (n, height, width)"
+        )
+    alone = {"image": 3, "spectrogram": 2}.get(kind, 1)
+    # One signal of several channels looks like several signals of one: the model tells.
+    if inputs.dim() == alone or (
+        kind == "signal" and inputs.dim() == 2 and _taken(subject, inputs[None]) and not _taken(subject, inputs)
+    ):
         inputs = inputs[None]
     if inputs.dim() < 2 or inputs.numel() == 0:
         raise ExplainError(f"x must hold at least one example (n, ...), received {tuple(inputs.shape)}")
-    if kind == "image" and inputs.dim() != 4:
+    if kind in SHAPES and inputs.dim() not in SHAPES[kind][1]:
         raise ExplainError(
-            f"images are (n, c, h, w), received {tuple(inputs.shape)}: give kind='table' for examples of another shape"
+            f"{kind}s are {SHAPES[kind][0]}, received {tuple(inputs.shape)}: {_other_kinds(kind, inputs.dim())}"
         )
     return inputs
+
+
+def _other_kinds(kind: str, axes: int) -> str:
+    """Return which kinds have examples of so many axes."""
+    fit = [f"kind={other!r} for {shape}, " for other, (shape, of) in SHAPES.items() if other != kind and axes in of]
+    return f"give {''.join(fit)}kind='table' for examples of another shape"
+
+
+def _taken(subject: Subject, inputs: Tensor) -> bool:
+    """Return whether the model takes inputs, and gives something for each."""
+    two = inputs[:2] if len(inputs) > 1 else torch.cat([inputs, inputs])
+    try:
+        with subject.borrowed(), torch.no_grad():
+            given = subject.function(two)
+        first = given if isinstance(given, Tensor) else next(iter(getattr(given, "values", lambda: given)()))
+        return len(first) == len(two)
+    except Exception:
+        return False
 
 
 def numbers(x: Any, name: str, subject: Subject) -> Tensor:
@@ -175,16 +208,16 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
     return wanted, scores[torch.arange(n), wanted]
 
 
-def more_inputs(inputs: Tensor | None, background: Tensor | None, seed: int) -> More | None:
+def more_inputs(inputs: Tensor | None, background: Tensor | None, seed: int, kind: str = "table") -> More | None:
     """Return a function that makes inputs like those given, any number of them; None where there are none, as of texts.
 
-    Columns of a table are drawn from its rows and the background; images get noise of a tenth of their range.
+    Columns of a table are drawn from its rows and the background; others get noise of a tenth of their range.
     """
     if inputs is None:
         return None
     known = inputs if background is None else torch.cat([inputs, background.reshape(-1, *inputs.shape[1:])])
     numbers = numpy_generator(seed, "more")
-    if inputs.dim() == 2 and len(known) > 1:
+    if kind == "table" and inputs.dim() == 2 and len(known) > 1:
         columns = np.arange(inputs.shape[1])
         return lambda count: known[numbers.integers(len(known), size=(count, len(columns))), columns]
 

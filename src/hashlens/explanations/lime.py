@@ -88,7 +88,7 @@ def lime(
     unit : str
         ``probability`` or ``score``.
     segments : int, optional
-        Superpixels of an image; by default 50, or one for four pixels where those are fewer.
+        Parts of an image, spectrogram or signal; by default 50, or one for four places where those are fewer.
     categorical : sequence of int or str, optional
         Columns of a table that are categories; by default those of at most ten distinct values in the background.
     """

@@ -54,8 +54,9 @@ class Method:
         return function(asked, **options)
 
 
-ALL = ("image", "table", "text")
-NUMERIC = ("image", "table")
+PLACED = ("image", "signal", "spectrogram")
+NUMERIC = (*PLACED, "table")
+ALL = (*NUMERIC, "text")
 METHODS = (
     Method("gradient", "gradient", NUMERIC, "slope of the score at the input", "Simonyan et al. (2014)",
            "gradients:gradient", aliases=("vanilla_backprop", "saliency", "vanilla")),
@@ -69,11 +70,11 @@ METHODS = (
            "gradients:smooth_grad", aliases=("smoothgrad",)),
     Method("smooth_guided_grad", "gradient", NUMERIC, "mean guided slope of noisy copies", "XDeep (2019)",
            "guided:smooth_guided_grad", aliases=("smooth_guided_backprop",)),
-    Method("grad_cam", "cam", ("image",), "where a layer's channels speak for the class", "Selvaraju et al. (2017)",
+    Method("grad_cam", "cam", PLACED, "where a layer's channels speak for the class", "Selvaraju et al. (2017)",
            "cam:grad_cam", aliases=("gradcam",)),
-    Method("grad_cam_plus_plus", "cam", ("image",), "the same, each place weighed by its own slope",
+    Method("grad_cam_plus_plus", "cam", PLACED, "the same, each place weighed by its own slope",
            "Chattopadhay et al. (2018)", "cam:grad_cam_plus_plus", aliases=("gradcampp", "gradcam++", "grad_cam++")),
-    Method("score_cam", "cam", ("image",), "the same, channels weighed by what they leave of the score",
+    Method("score_cam", "cam", PLACED, "the same, channels weighed by what they leave of the score",
            "Wang et al. (2020)", "cam:score_cam", aliases=("scorecam",)),
     Method("lime", "perturbation", ALL, "weights of a linear model of the network nearby", "Ribeiro et al. (2016)",
            "lime:lime", needs_module=False),

@@ -1,7 +1,7 @@
 """Parts of an input that stay or are replaced.
 
-A part is a superpixel of an image, a column of a table, or a word of a text. What replaces it is the mean colour of the
-superpixel or the pixels of a background image, the value of a background row, or nothing.
+A part is a superpixel of an image or spectrogram, a stretch of time of a channel of a signal, a column of a table, or a
+word of a text. What replaces it is its mean or what a background has there, the value of a background row, or nothing.
 """
 
 from dataclasses import dataclass
@@ -75,8 +75,11 @@ class Masked:
 
 
 @dataclass(frozen=True, eq=False)
-class Superpixels(Masked):
-    """Segments of an image ``(c, h, w)``, and the images ``(m, c, h, w)`` that replace them."""
+class Segments(Masked):
+    """Segments of an example ``(c, h, w)``, ``(h, w)``, ``(c, l)`` or ``(l,)``, and the examples that replace them.
+
+    ``segments`` has the axes of the example, or those behind its first where channels go together.
+    """
 
     image: Tensor
     segments: Array
@@ -85,12 +88,13 @@ class Superpixels(Masked):
 
     @property
     def replacements(self) -> int:
-        """Count background images."""
+        """Count backgrounds."""
         return len(self.backgrounds)
 
     def inputs(self, present: Array, replaced_by: Array) -> Tensor:
-        """Return images ``(n, c, h, w)``."""
-        stays = torch.as_tensor(present[:, self.segments], device=self.image.device)[:, None]
+        """Return examples ``(n, ...)``."""
+        stays = torch.as_tensor(present[:, self.segments], device=self.image.device)
+        stays = stays if stays.dim() > self.image.dim() else stays[:, None]
         return torch.where(stays, self.image, self.backgrounds[torch.as_tensor(replaced_by)])
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.parts import Columns, Parts, Superpixels, Words
-from hashlens.explanations.superpixels import checked, superpixels
+from hashlens.explanations.methods import PLACED
+from hashlens.explanations.parts import Columns, Parts, Segments, Words
+from hashlens.explanations.superpixels import checked, stretches, superpixels
 
 Array = npt.NDArray[Any]
 Tensor = torch.Tensor
@@ -82,17 +84,18 @@ def perturbed(
     unit : str
         ``probability`` or ``score``.
     segments : int, optional
-        Superpixels of an image, where `asked.features` gives none; by default 50, or one for four pixels.
+        Parts of an image, spectrogram or signal, where `asked.features` gives none; by default 50, or one for four
+        places.
     categorical : sequence of int or str, optional
         Columns of a table that are categories; by default told from the background.
     """
     if unit not in ("probability", "score"):
         raise ExplainError(f"unit must be 'probability' or 'score', received {shortly(unit)}")
-    if asked.features is not None and asked.kind != "image":
-        raise ExplainError(f"features are segments of an image: a {asked.kind} takes none")
+    if asked.features is not None and asked.kind not in PLACED:
+        raise ExplainError(f"features are segments of an image or signal: a {asked.kind} takes none")
     parts: list[Parts]
-    if asked.kind == "image":
-        parts = [*_superpixels(asked, segments)]
+    if asked.kind in PLACED:
+        parts = [*_segments(asked, segments)]
     elif asked.kind == "table":
         parts = [*_columns(asked, categorical)]
     else:
@@ -124,14 +127,14 @@ def explained_parts(
     else:
         unit = "probability" if first.probability else "score"
     diagnostics = {"output": unit, **more.pop("diagnostics")}
-    if len(examples) > 1 and isinstance(first.parts, Superpixels) and asked.features is None:
+    if len(examples) > 1 and isinstance(first.parts, Segments) and not _same_segments(asked):
         painted = [value[example.parts.segments] for value, example in zip(values, examples, strict=True)]  # type: ignore[attr-defined]
         notes = (
             *more.pop("notes", asked.notes),
             "each image has its own superpixels: a pixel has the value of its own",
         )
         return explained(asked, method, np.stack(painted), diagnostics=diagnostics, notes=notes, **more)
-    segments = first.parts.segments if isinstance(first.parts, Superpixels) else None
+    segments = first.parts.segments if isinstance(first.parts, Segments) else None
     return explained(
         asked, method, np.stack(values), features=first.parts.names, segments=segments, diagnostics=diagnostics, **more
     )
@@ -142,29 +145,53 @@ def one_or_each(numbers: Sequence[float]) -> float | list[float]:
     return float(numbers[0]) if len(numbers) == 1 else [float(number) for number in numbers]
 
 
-def _superpixels(asked: Asked, count: int | None) -> list[Superpixels]:
-    x = asked.inputs
-    if x.dim() != 4:
-        raise ExplainError(f"superpixels need images (n, c, h, w), received {tuple(x.shape)}")
-    default = max(min(SEGMENTS, x.shape[2] * x.shape[3] // 4), 1)
+def _same_segments(asked: Asked) -> bool:
+    """Return whether all examples are cut in the same places."""
+    return asked.features is not None or asked.kind == "signal"
+
+
+def _segments(asked: Asked, count: int | None) -> list[Segments]:
     found = []
-    for image in x:
+    for example in asked.inputs:
+        # The colours of an image are of one place; the channels of a signal are parts of their own.
+        shape = tuple(example.shape[1:] if asked.kind == "image" else example.shape)
+        count = max(min(SEGMENTS, prod(shape) // 4), 1) if count is None else count
         if asked.features is not None:
-            segments = checked(asked.features, *image.shape[1:])
+            segments = checked(asked.features, shape)
+        elif asked.kind == "signal":
+            segments = stretches(shape, count)
         else:
-            segments = superpixels(image.detach().cpu().double().numpy(), default if count is None else count)
-        names = tuple(f"segment {number}" for number in range(int(segments.max()) + 1))
-        found.append(Superpixels(image, segments, _backgrounds(asked, image, segments), names))
+            image = example if asked.kind == "image" else example[None]
+            segments = superpixels(image.detach().cpu().double().numpy(), count)
+        names = (
+            _stretch_names(segments)
+            if asked.kind == "signal"
+            else tuple(f"segment {number}" for number in range(int(segments.max()) + 1))
+        )
+        found.append(Segments(example, segments, _backgrounds(asked, example, segments), names))
     return found
 
 
-def _backgrounds(asked: Asked, image: Tensor, segments: Array) -> Tensor:
+def _stretch_names(segments: Array) -> tuple[str, ...]:
+    """Return where in a signal each of its parts is: the channel, unless it is in all or there is one, and the time."""
+    channels, names = segments.reshape(-1, segments.shape[-1]), []
+    for number in range(int(segments.max()) + 1):
+        held = (channels == number).any(axis=1)
+        times = np.flatnonzero((channels == number).any(axis=0))
+        whose = "" if held.all() else f"channel {', '.join(map(str, np.flatnonzero(held)))}, "
+        names.append(f"{whose}time {times[0]}" + (f" to {times[-1]}" if len(times) > 1 else ""))
+    return tuple(names)
+
+
+def _backgrounds(asked: Asked, example: Tensor, segments: Array) -> Tensor:
+    """Return what replaces parts: the backgrounds, or the mean of each part, of images by channel."""
     if asked.background is not None:
-        return _fitting(asked.background, image)
-    flat = torch.as_tensor(segments.reshape(-1), device=image.device)
-    sums = torch.zeros(len(image), int(flat.max()) + 1, dtype=image.dtype, device=image.device)
-    sums.index_add_(1, flat, image.reshape(len(image), -1))
-    return (sums / flat.bincount())[:, flat].reshape(1, *image.shape)
+        return _fitting(asked.background, example)
+    flat = torch.as_tensor(segments.reshape(-1), device=example.device)
+    channels = example.reshape(-1, len(flat))
+    sums = torch.zeros(len(channels), int(flat.max()) + 1, dtype=example.dtype, device=example.device)
+    sums.index_add_(1, flat, channels)
+    return (sums / flat.bincount())[:, flat].reshape(1, *example.shape)
 
 
 def _fitting(background: Tensor, example: Tensor) -> Tensor:

@@ -165,7 +165,7 @@ def _chosen(
     score: Tensor,
 ) -> Place:
     """Return the last place with maps as fine as the last convolution's; ExplainError where tokens follow it."""
-    n, axes = len(asked.inputs[:2]), 4 if asked.kind == "image" or found.finest(4) else asked.inputs.dim()
+    n, axes = len(asked.inputs[:2]), 4 if asked.kind == "image" or found.finest(4) else 3
     finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in held:
         channels = found.axes[node]

@@ -191,7 +191,7 @@ def _compared(
         raise ExplainError("texts are explained one by one, not compared: give x, images or rows of a table")
     inputs = inputs_of(x, kind, subject)
     background = background_of(shared.get("background"), inputs, subject, columns_of(x))
-    subject.more = more_inputs(inputs, background, seed)
+    subject.more = more_inputs(inputs, background, seed, kind)
     with subject.borrowed():
         names = shared.get("class_names")
         names = names_of(declared_classes(model) if names is None else names, "class_names")

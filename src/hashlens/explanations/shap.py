@@ -39,7 +39,7 @@ def kernel_shap(
     unit : str
         ``probability`` or ``score``.
     segments : int, optional
-        Superpixels of an image; by default 50, or one for four pixels where those are fewer.
+        Parts of an image, spectrogram or signal; by default 50, or one for four places where those are fewer.
     """
     require_whole(ExplainError, "samples", samples)
     examples = perturbed(asked, unit, segments)

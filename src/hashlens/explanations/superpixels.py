@@ -1,5 +1,7 @@
-"""Superpixels: an image cut into patches of like colour."""
+"""Superpixels, an image cut into patches of like colour; and signals cut into stretches of time."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -52,15 +54,42 @@ def superpixels(image: Array, count: int) -> Array:
     return _in_one_piece(cKDTree(centres).query(points)[1].reshape(height, width))
 
 
-def checked(features: Any, height: int, width: int) -> Array:
-    """Return given segments ``(h, w)``, numbered from 0 without gaps."""
+def stretches(shape: Sequence[int], count: int) -> Array:
+    """Cut a signal into about `count` stretches of time of equal length, each channel by itself.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        ``(c, l)`` or ``(l,)``.
+    count : int
+        Parts wanted, of all channels together.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``shape`` int64: the part of each place, from 0.
+    """
+    require_whole(ExplainError, "segments", count)
+    *channels, length = shape
+    if count > prod(shape):
+        raise ExplainError(f"segments must be {prod(shape)} or fewer, one for each place, received {count}")
+    in_each = min(max(count // prod(channels), 1), length)
+    times = np.arange(length) * in_each // length
+    return (np.arange(prod(channels))[:, None] * in_each + times).reshape(shape)
+
+
+def checked(features: Any, shape: Sequence[int]) -> Array:
+    """Return given segments of that shape, numbered from 0 without gaps; those of time alone are of all channels."""
     given = np.asarray(features.cpu() if hasattr(features, "cpu") else features)
-    if given.shape != (height, width) or given.dtype.kind not in "iu":
+    whole = given.dtype.kind in "iu"
+    if given.shape != tuple(shape) and not (whole and len(shape) == 2 and given.shape == tuple(shape[1:])):
+        whole = False
+    if not whole:
         raise ExplainError(
-            f"features must be segments, whole numbers ({height}, {width}), one for each pixel, received "
+            f"features must be segments, whole numbers ({', '.join(map(str, shape))}), one for each place, received "
             f"{given.dtype} {given.shape}"
         )
-    return _numbered(given)
+    return _numbered(np.broadcast_to(given, shape))
 
 
 def _points(image: Array, count: int) -> Array:

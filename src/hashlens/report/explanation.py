@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hashlens.errors import ExplainError
 from hashlens.report.figures import Bars, Figure, Pixels, Words
 from hashlens.report.images import signed_colours
+from hashlens.report.signals import signal_lines
 
 if TYPE_CHECKING:
     from hashlens.explanations.comparison import ExplanationComparison
@@ -30,17 +31,23 @@ CLIPPED = 99.0
 
 def explanation_figures(explanation: "Explanation") -> tuple[Figure, ...]:
     """Return the pictures of an explanation, one for each of its first examples; of images made of noise, a grid."""
-    if explanation.image is not None and explanation.inputs is None and len(explanation) > 1:
+    made = explanation.image is not None and explanation.inputs is None
+    if made and explanation.kind != "signal" and len(explanation) > 1:
         return (_grid(explanation),)
     shown = [_pictures(explanation, row) for row in range(min(SHOWN, len(explanation)))]
     return tuple(figure for figures in shown for figure in figures)
 
 
 def _pictures(explanation: "Explanation", row: int) -> tuple[Figure, ...]:
+    if explanation.kind == "signal":
+        lines = signal_lines(explanation, row, title := "\n".join(wrap(_title(explanation, row), TITLE)))
+        if explanation.rule is not None:
+            return (*lines, _rule(explanation, title))
+        return (*lines, _bars(explanation, row, title)) if explanation.features else lines
     if explanation.image is not None:
         return (_made(explanation, row),)
     title = "\n".join(wrap(_title(explanation, row), TITLE))
-    if explanation.kind == "image" and explanation.inputs is not None:
+    if explanation.kind in ("image", "spectrogram") and explanation.inputs is not None:
         pictures: tuple[Figure, ...] = (_over_image(explanation, row, title),)
         if explanation.rule is not None:
             return (*pictures, _rule(explanation, title))
@@ -83,8 +90,9 @@ def _grid(explanation: "Explanation") -> Pixels:
 
 
 def as_pixels(image: Floats) -> Floats:
-    """Return an input ``(c, h, w)`` as an image from 0 to 1: grey ``(h, w)``, or ``(h, w, 3)`` of three channels."""
+    """Return ``(c, h, w)`` or ``(h, w)`` from 0 to 1: grey ``(h, w)``, or ``(h, w, 3)`` of three channels."""
     array = np.asarray(image, np.float64)
+    array = array[None] if array.ndim == 2 else array
     array = array.transpose(1, 2, 0) if len(array) == 3 else array.mean(axis=0)
     low, high = float(array.min()), float(array.max())
     return np.asarray((array - low) / (high - low if high > low else 1.0))
@@ -93,7 +101,8 @@ def as_pixels(image: Floats) -> Floats:
 def _over_image(explanation: "Explanation", row: int, title: str) -> Pixels:
     assert explanation.inputs is not None
     image = as_pixels(explanation.inputs[row])
-    weights = saliency(explanation, row)
+    # Maps over time alone are the same for each row of a spectrogram.
+    weights = np.broadcast_to(saliency(explanation, row), image.shape[:2])
     colours = signed_colours(weights)
     grey = image if image.ndim == 2 else image.mean(axis=2)
     overlay = (0.35 + 0.65 * grey[:, :, None]) * colours

@@ -9,7 +9,13 @@ from hashlens.report.pages import plain_page
 if TYPE_CHECKING:
     from hashlens.explanations.explanation import Explanation
 
-KINDS = {"image": ("image", "images"), "table": ("row of a table", "rows of a table"), "text": ("text", "texts")}
+KINDS = {
+    "image": ("image", "images"),
+    "signal": ("signal", "signals"),
+    "spectrogram": ("spectrogram", "spectrograms"),
+    "table": ("row of a table", "rows of a table"),
+    "text": ("text", "texts"),
+}
 
 
 def explanation_page(explanation: "Explanation") -> Page:

@@ -30,8 +30,8 @@ class Series:
 class Lines:
     """Lines over one axis, with an optional horizontal mark, reference points and names of places on the axis.
 
-    The points of a series of `references` are drawn hollow, in the colour of the line of its name. `band_name` says
-    what the bands around lines are.
+    Lines that are `dense` have no markers, and the axis ends where they do. The points of a series of `references` are
+    drawn hollow, in the colour of the line of its name. `band_name` says what the bands around lines are.
     """
 
     title: str
@@ -44,6 +44,7 @@ class Lines:
     reference_name: str = ""
     band_name: str = ""
     ticks: tuple[tuple[float, str], ...] = ()
+    dense: bool = False
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ def _lines(axes: "Axes", figure: Lines) -> None:
     for series in figure.series:
         colour = colours[series.name]
         # Not clipped: a marker at 0 is whole.
-        axes.plot(series.x, series.y, marker="o", markersize=4, color=colour, label=series.name, clip_on=False)
+        how = {"linewidth": 1} if figure.dense else {"marker": "o", "markersize": 4}
+        axes.plot(series.x, series.y, color=colour, label=series.name, clip_on=False, **how)
         if series.low:
             axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, linewidth=0)
     for series in figure.references:
@@ -174,7 +175,8 @@ def _lines(axes: "Axes", figure: Lines) -> None:
     _x_scale(axes, figure)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
-    axes.set_ylim(bottom=0)
+    if not figure.dense:
+        axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
     if len(figure.series) > 1 or figure.references:
         _line_legend(axes, len(figure.series))

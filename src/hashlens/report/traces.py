@@ -92,10 +92,10 @@ def _lines(figure: Lines) -> dict[str, Any]:
         paint, x = paints[series.name], tuple(at or before for at in series.x)
         if np.isfinite(series.low).any():
             traces.append(_band(series, x, paint))
+        how = {"mode": "lines"} if figure.dense else {"mode": "lines+markers", "marker": {"color": paint, "size": 6}}
         traces.append(
-            {"type": "scatter", "mode": "lines+markers", "name": as_text(series.name), "x": _rounded(x),
-             "y": _rounded(series.y), "line": {"color": paint, "width": 2}, "marker": {"color": paint, "size": 6},
-             "cliponaxis": False}
+            {"type": "scatter", "name": as_text(series.name), "x": _rounded(x), "y": _rounded(series.y),
+             "line": {"color": paint, "width": 1 if figure.dense else 2}, "cliponaxis": False, **how}
         )  # fmt: skip
     for series in figure.references:
         # The legend says once whose they are: whom they belong to shows in their colour.
@@ -120,7 +120,11 @@ def _lines(figure: Lines) -> dict[str, Any]:
                 trace["hovertext"] = [names.get(place, "") for place in trace["x"]]
                 trace["hovertemplate"] = "%{hovertext}: %{y}<extra>" + trace["name"] + "</extra>"
     several = len(figure.series) + len(figure.references) > 1
-    layout = {"xaxis": x_axis, "yaxis": _axis(figure.y_label, rangemode="tozero"), "showlegend": several}
+    layout = {
+        "xaxis": x_axis,
+        "yaxis": _axis(figure.y_label, **({} if figure.dense else {"rangemode": "tozero"})),
+        "showlegend": several,
+    }
     if figure.mark is not None:
         line = {"dash": "dash", "width": 1, "color": "#888888"}
         layout["shapes"] = [

@@ -1,0 +1,60 @@
+"""The figure data of explanations of signals: what was given, and what it counts for, as lines over time."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.report.figures import COLOURS, Lines, Series
+
+if TYPE_CHECKING:
+    from hashlens.explanations.explanation import Explanation
+
+Floats = npt.NDArray[np.float64]
+POINTS = 1000
+"""Points of a line; of longer signals the farthest from zero of each stretch is drawn."""
+
+
+def signal_lines(explanation: "Explanation", row: int, title: str) -> tuple[Lines, ...]:
+    """Return a signal as lines over time, what was made of it, and what its places count for.
+
+    Of more channels than there are colours those are drawn that count for most.
+    """
+    values = _values(explanation, row)
+    drawn = [] if explanation.inputs is None else [("input", _channels(explanation.inputs[row]))]
+    if explanation.image is not None:
+        drawn.append(("after the change" if drawn else "made", _channels(explanation.image[row])))
+    if explanation.inputs is not None:
+        drawn.append(("value" if explanation.image is None else "change", values))
+    count = len(drawn[0][1])
+    size = np.abs(values).sum(axis=1) if len(values) == count else np.zeros(count)
+    most = np.sort(np.argsort(-size, kind="stable")[: len(COLOURS)]).tolist()
+    return tuple(
+        _lines(title if at == 0 else name, name, of, {place: f"channel {place}" for place in most}
+               if len(of) == count else {0: "all channels"})
+        for at, (name, of) in enumerate(drawn)
+    )  # fmt: skip
+
+
+def _values(explanation: "Explanation", row: int) -> Floats:
+    """Return what each place counts for, ``(c, l)``; ``(1, l)`` where that is said of all channels together."""
+    values = np.asarray(explanation.values[row], np.float64)
+    return _channels(values if explanation.segments is None else values[explanation.segments])
+
+
+def _channels(array: "npt.ArrayLike") -> Floats:
+    found = np.asarray(array, np.float64)
+    return found.reshape(-1, found.shape[-1])
+
+
+def _lines(title: str, y_label: str, channels: Floats, names: dict[int, str]) -> Lines:
+    stretch = -(-channels.shape[1] // POINTS)
+    label = "time (places)" if stretch == 1 else f"time (places; of each {stretch} the farthest from zero)"
+    series = tuple(Series(name, *_thinned(channels[at], stretch)) for at, name in names.items())
+    return Lines(title, label, y_label, series, mark=0.0, dense=True)
+
+
+def _thinned(line: Floats, stretch: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    starts = range(0, len(line), stretch)
+    places = [start + int(np.argmax(np.abs(line[start : start + stretch]))) for start in starts]
+    return tuple(map(float, places)), tuple(line[places].tolist())
