@@ -123,7 +123,9 @@ def measure(
         run.compare_with_controls(categories, beside)
     own = Split(seen.train.accuracy, seen.test.accuracy)
     best = max(categories.knn, categories.logistic)
-    retention = best / own.test if own.test and same_classes(seen.train) else best
+    learning = run.learning(codes, seen, beside)
+    reference = own.test if same_classes(seen.train) and learning.matched is None else None
+    retention = best / reference if reference else best
     return Measurement(
         model=codes.train.provenance.model,
         examples=Split(len(codes.train), len(codes.test)),
@@ -142,7 +144,11 @@ def measure(
         floor=flips,
         layers=alone,
         regime=regime(
-            found.train.redundancy_ratio, retention, thresholds=limits, learning=run.learning(codes, seen, beside)
+            found.train.redundancy_ratio,
+            retention,
+            thresholds=limits,
+            learning=learning,
+            compared=bool(reference),
         ),
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
 from hashlens.codes.codes import Codes, aligned
@@ -35,7 +34,7 @@ from hashlens.measures import (
 )
 from hashlens.measures.categorization import categorize, require_labelled_classes
 from hashlens.measures.classes import labelled_codes, without_label
-from hashlens.measures.learning import Learning, constant_bits
+from hashlens.measures.learning import Learning, constant_bits, matched_accuracy, most_frequent
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.measures.projection import ProjectionMethod
 from hashlens.nets.class_names import declared_classes
@@ -221,18 +220,19 @@ class Measuring:
     def learning(self, codes: Split[Codes], seen: Split[Observation], controls: dict[str, Control]) -> Learning:
         """Return what speaks against the network having learnt."""
         never_on, always_on = constant_bits(codes.train)
-        _, labels, _ = labelled_codes(codes.test, None, "a comparison with chance")
+        _, labels, known = labelled_codes(codes.test, None, "a comparison with chance")
         raw = controls.get("raw_inputs")
         reached = [] if raw is None else [value for value in (raw.knn, raw.logistic) if value is not None]
         return Learning(
             codes.train.code_bits,
             never_on,
             always_on,
-            len(codes.test),
+            len(labels),
             # Where the outputs are of other classes than the labels, the accuracy says nothing.
             seen.test.accuracy if same_classes(seen.train) else None,
             max(reached, default=None),
-            float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
+            most_frequent(labels),
+            None if seen.test.predictions is None else matched_accuracy(seen.test.predictions[known], labels),
         )
 
     def compare_with_controls(self, own: Categorization, controls: dict[str, Control]) -> None:

@@ -158,6 +158,8 @@ def test_a_network_too_narrow_for_leaks_is_audited_without(planted):
     assert "hidden.0.relu: a quarter of the rows or more share their code" in found.notes[0]
     assert "note: no leaks" in str(found)
     assert "Near-duplicates could not be looked for" in found.findings
+    assert "suspected as leaked" not in found.headline
+    assert "no search for near-duplicates was possible" in found.headline
 
 
 def test_terminal_and_page_begin_with_one_headline_and_say_what_to_expect(found):
@@ -283,3 +285,16 @@ def test_what_names_no_classes_that_exclude_each_other_is_told_in_one_line(small
         hl.audit(Headed(network, head), train, test, output=output)
     assert "\n" not in str(caught.value)
     assert hl.audit(Headed(network, torch.sigmoid), train, test, output="logits").accuracy.steps[0].accuracy > 0.5
+
+
+def test_labels_that_are_not_the_outputs_stand_in_the_headline(small):
+    network, train, test = small
+    inputs, labels = test.tensor(), test.labels
+    other = hl.audit(network, (train.tensor(), (train.labels + 3) % 10), (inputs, (labels + 3) % 10))
+    assert "in another order than the outputs" in other.headline
+    own = hl.audit(network, train, test)
+    assert own.accuracy.doubt == ""
+    assert f"is right in {own.accuracy.reported.accuracy:.2%}" in other.headline
+    bright = [(part > part.mean()).long().flatten(1).float().mean(1) > 0.5 for part in (train.tensor(), inputs)]
+    of_two = hl.audit(network, (train.tensor(), bright[0].long()), (inputs, bright[1].long()))
+    assert "the output tells 10 classes apart where the labels name 2)" in of_two.headline

@@ -1,6 +1,7 @@
 """Accuracy with and without what is wrong with a test set."""
 
 import json
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -135,3 +136,17 @@ def test_many_examples_are_resampled_in_groups(monkeypatch):
     grouped = audited_accuracy(*made(2)).estimate.interval
     assert grouped[1] - grouped[0] == pytest.approx(whole[1] - whole[0], rel=0.15)
     assert grouped == pytest.approx(whole, abs=0.006)
+
+
+def test_where_only_equal_inputs_could_be_looked_for_the_headline_says_so():
+    correct, leaked, probabilities, labels = made()
+    found = replace(audited_accuracy(correct, leaked, probabilities, labels), copies_only=True, doubt="for a reason")
+    unleaked, (low, high) = found.steps[1].accuracy, found.steps[1].interval
+    assert str(found) == (
+        f"Reported accuracy {correct.mean():.2%} (for a reason); without test data that equal training data "
+        f"{unleaked:.2%} ({low:.2%} to {high:.2%}); no search for near-duplicates was possible, and labels are taken "
+        "as given"
+    )
+    assert AuditedAccuracy.from_dict(found.to_dict(), True) == found
+    before = {name: value for name, value in found.to_dict().items() if name not in ("copies_only", "doubt")}
+    assert AuditedAccuracy.from_dict(before, True) == replace(found, copies_only=False, doubt="")

@@ -240,3 +240,26 @@ def test_measure_says_how_it_read_and_takes_what_it_is_told():
     told = hl.measure(network, data, data, controls=False, output="regression")
     assert told.network_accuracy.train is None
     assert "output read as regression (as declared): it names no classes, so that there is no accuracy" in told.notes
+
+
+def test_percentages_are_named_with_the_way_out():
+    found = decided(lambda z: 100 * z.softmax(1))
+    assert (found.kind, found.sure) == ("logits", False)
+    assert "add up to 100" in found.why
+    assert decided(lambda z: 100 * z.softmax(1), output=lambda z: z / 100).kind == "probabilities"
+
+
+@pytest.mark.parametrize("size", [1, 2, 64])
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda z: {"loss": z.sum(), "out": z},
+        lambda z: {"out": z, "aux_loss": z.square().mean()},
+        lambda z: (z.sum(), z),
+        lambda z: {"loss per example": z.sum(1), "out": z},
+    ],
+)
+def test_a_loss_is_no_score_in_any_batch_size(head, size):
+    found = seen(Head(head), batch_size=size)
+    assert np.array_equal(found.predictions, seen(Head()).predictions)
+    assert (found.output.kind, found.output.notes) == ("logits", ())

@@ -7,7 +7,7 @@ import torch
 import hashlens as hl
 from hashlens.codes.codes import Codes
 from hashlens.measures import regime
-from hashlens.measures.learning import Learning, constant_bits
+from hashlens.measures.learning import Learning, constant_bits, matched_accuracy
 from hashlens.report.measurement import measurement_page
 
 
@@ -83,3 +83,61 @@ def test_a_network_that_has_not_learnt_is_not_told_to_grow(raw_and_standardised)
     assert "more width or longer training" not in printed
     assert standardised.regime.learnt
     assert measurement_page(standardised).verdict.lower().startswith(standardised.regime.name)
+
+
+@pytest.mark.parametrize(
+    ("order", "share", "matched"),
+    [
+        ([0, 1, 2], 1.0, None),  # as numbered
+        ([1, 2, 0], 0.9, True),
+        ([5, 3, 4], 0.9, True),  # some of more outputs than classes
+        ([1, 0, 2], 0.9, True),  # two of three exchanged
+        ([1, 2, 0], 0.0, None),  # knows nothing
+    ],
+)
+def test_outputs_in_another_order_than_the_labels_are_told_from_a_network_that_has_not_learnt(order, share, matched):
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 60)
+    knows = generator.random(180) < share
+    predictions = np.asarray(order)[np.where(knows, labels, generator.integers(3, size=180))]
+    expected = np.mean(predictions == np.asarray(order)[labels])
+    assert matched_accuracy(predictions, labels) == (pytest.approx(expected) if matched else None)
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Three classes that are easy to tell apart, as train and test."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(3, size=600)
+    inputs = generator.normal(size=(600, 5)) + 3 * np.eye(3, 5)[labels]
+    return [(torch.tensor(inputs[rows], dtype=torch.float32), labels[rows]) for rows in (slice(400), slice(400, None))]
+
+
+class Renumbered(torch.nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x).roll(1, dims=1)
+
+
+def test_labels_in_another_order_are_named_instead_of_a_network_that_has_not_learnt(clusters):
+    train, test = clusters
+    network = Renumbered(hl.train("mlp", train, width=32, epochs=10, seed=0).network)
+    found = hl.measure(network, train, test, controls=False)
+    assert found.regime.verdict.startswith("with its outputs matched to the labels one to one the network is right in ")
+    assert found.regime.reason.endswith("number the labels as the outputs are, before anything else")
+    assert "learning rate" not in str(found)
+
+
+def test_without_an_accuracy_of_the_network_the_regime_claims_none(clusters):
+    train, test = clusters
+    network = hl.train("mlp", train, width=32, epochs=2, seed=0).network
+    for output in ("regression", lambda scores: torch.cat([scores, scores], dim=1)):
+        found = hl.measure(network, train, test, controls=False, output=output)
+        assert "of the network's accuracy" not in found.regime.reason
+        alone = max(found.categorization.knn, found.categorization.logistic)
+        assert (
+            f"the code alone is right in {alone:.1%}, with no accuracy of the network to compare" in found.regime.reason
+        )

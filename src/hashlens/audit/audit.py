@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 from hashlens.audit.blind_spots import BlindSpots, blind_spots
-from hashlens.audit.headline import findings, headline, searched
+from hashlens.audit.headline import copies_only, doubt, findings, headline, searched
 from hashlens.audit.label_issues import LabelIssues, label_issues
 from hashlens.audit.leaks import Leaks, leaks
 from hashlens.audit.novel_items import NovelItems
@@ -281,7 +281,8 @@ def audit(
         advance("")
     assert codes.test.labels is not None
     labelled = has_label(codes.test.labels, codes.test.class_names)
-    correct = (predicted == codes.test.labels)[labelled]
+    labels, probabilities = codes.test.labels[labelled], seen.test.probabilities[labelled]
+    correct = predicted[labelled] == labels
     suspected = None
     if leaked is not None and searched(leaked):
         suspected = np.isin(np.flatnonzero(labelled), leaked.suspected_rows)
@@ -299,10 +300,13 @@ def audit(
     notes[:0] = output_notes(seen.train.output, seen.train.unsteady)
     if differing := _differing_classes(codes, seen.test.probabilities.shape[1]):
         notes.append(differing)
+    measured = audited_accuracy(correct, suspected, probabilities, labels, seed)
     return Audit(
         model=type(model).__name__,
-        accuracy=audited_accuracy(
-            correct, suspected, seen.test.probabilities[labelled], codes.test.labels[labelled], seed
+        accuracy=replace(
+            measured,
+            copies_only=copies_only(leaked),
+            doubt=doubt(predicted[labelled], labels, probabilities.shape[1]),
         ),
         leaks=leaked,
         label_issues=Split(learnt, issues),

@@ -68,11 +68,17 @@ class AuditedAccuracy(Result):
         Of the intervals: bootstrap percentiles over the test examples, all steps on the same resamples.
     estimate : Step or None
         Of the last step, if all labels were right; None where it was not made.
+    copies_only : bool
+        Whether inputs that equal a training input are the only leaks that could be looked for.
+    doubt : str
+        What speaks against the accuracy meaning anything; empty where nothing does.
     """
 
     steps: tuple[Step, ...]
     level: float = LEVEL
     estimate: Step | None = None
+    copies_only: bool = False
+    doubt: str = ""
 
     @property
     def reported(self) -> Step:
@@ -88,15 +94,19 @@ class AuditedAccuracy(Result):
     def headline(self) -> str:
         """What was measured, and on what; what was not done is in it too."""
         reported, unleaked = self.reported, self.unleaked
+        doubt = f" ({self.doubt})" if self.doubt else ""
         if unleaked is None:
             return (
-                f"Reported accuracy {_with_interval(reported)}; no search for leaks was possible, and labels are "
-                "taken as given"
+                f"Reported accuracy {_with_interval(reported)}{doubt}; no search for leaks was possible, and labels "
+                "are taken as given"
             )
-        return (
-            f"Reported accuracy {reported.accuracy:.2%}; without test data suspected as leaked "
-            f"{_with_interval(unleaked)}, labels taken as given"
-        )
+        first = f"Reported accuracy {reported.accuracy:.2%}{doubt}; without test data"
+        if self.copies_only:
+            return (
+                f"{first} that equal training data {_with_interval(unleaked)}; no search for near-duplicates was "
+                "possible, and labels are taken as given"
+            )
+        return f"{first} suspected as leaked {_with_interval(unleaked)}, labels taken as given"
 
     def __str__(self) -> str:
         return self.headline
@@ -117,7 +127,8 @@ class AuditedAccuracy(Result):
         if "estimate" not in known:
             return cls(steps[: 1 + searched], known["level"])
         estimate = known["estimate"]
-        return cls(steps, known["level"], None if estimate is None else _step(estimate))
+        more = known.get("copies_only", False), known.get("doubt", "")
+        return cls(steps, known["level"], None if estimate is None else _step(estimate), *more)
 
     def __rich__(self) -> Table:
         rows = [_row(step, first=at == 0) for at, step in enumerate(self.steps)]

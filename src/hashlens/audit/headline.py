@@ -2,6 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hashlens.measures.classes import Labels
+from hashlens.measures.learning import matched_accuracy, most_frequent, not_above, numbered_otherwise
+
 if TYPE_CHECKING:
     from hashlens.audit.audit import Audit
     from hashlens.audit.leaks import Leaks
@@ -26,6 +31,32 @@ def findings(audit: "Audit") -> str:
 def searched(leaks: "Leaks | None") -> bool:
     """Return whether leaks could be looked for: in some layer, or among the inputs that count as leaked."""
     return leaks is not None and (_by_code(leaks) or (leaks.copies is not None and leaks.copies.suspected))
+
+
+def copies_only(leaks: "Leaks | None") -> bool:
+    """Return whether inputs that equal a training input are the only leaks that could be looked for."""
+    return searched(leaks) and leaks is not None and not _by_code(leaks)
+
+
+def doubt(predicted: Labels, labels: Labels, classes: int) -> str:
+    """Return what speaks against an accuracy meaning anything, in words; empty where nothing does.
+
+    Parameters
+    ----------
+    predicted, labels : numpy.ndarray
+        int64 ``(n,)``: the class of each test example, by the network and as given.
+    classes : int
+        How many the output tells apart.
+    """
+    if (matched := matched_accuracy(predicted, labels)) is not None:
+        return numbered_otherwise(matched)
+    chance = most_frequent(labels)
+    if not not_above(float((predicted == labels).mean()), chance, len(labels)):
+        return ""
+    named = len(np.unique(labels))
+    return f"not clearly above the {chance:.2%} of the most frequent class" + (
+        f", and the output tells {classes} classes apart where the labels name {named}" if named != classes else ""
+    )
 
 
 def _by_code(leaks: "Leaks") -> bool:

@@ -186,6 +186,9 @@ class OutputEvidence:
             return "regression", f"half of {seen} values are above {STEEP}, and logits hardly are", False
         if not within and k == 1:
             return kind, f"taken for want of evidence: {seen} values, not all in [0, 1], may be a regression too", False
+        if not within and (total := shared_total(rows)):
+            taken = f"taken for want of evidence: {seen} rows all add up to {total:.4g}, as probabilities times that do"
+            return kind, f"{taken}: divide them by it in output=", False
         if not within:
             return kind, f"{seen} rows do not all lie in [0, 1]", True
         if k == 1 and bool((rows > 0.5).any()) and bool((rows < 0.5).any()):
@@ -223,6 +226,14 @@ def adds_up(scores: Tensor, loose: bool) -> bool:
     # Rounding errors of K numbers are independent of each other: theirs is a random walk.
     tolerance = epsilon * (4 + k**0.5) + step * 1.5 * k**0.5
     return bool(((values.sum(dim=1) - 1).abs() <= min(tolerance, LOOSEST)).all())
+
+
+def shared_total(scores: Tensor) -> float:
+    """Return what rows of positive numbers all add up to, within one in a thousand; 0 where they do not."""
+    totals = scores.sum(dim=1)
+    mean = float(totals.mean())
+    shared = bool((scores >= 0).all()) and mean > 0 and float((totals - mean).abs().max()) <= 1e-3 * mean
+    return mean if shared and scores.shape[1] > 1 else 0.0
 
 
 def epsilon_of(scores: Tensor) -> float:

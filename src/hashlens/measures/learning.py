@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from hashlens.codes.codes import Codes
+from hashlens.measures.clustering_accuracy import hungarian_accuracy
 from hashlens.result import Result
 
 MOST_CONSTANT = 0.5
 """Share of the bits that may be constant over train; with more, it is named before the regime."""
 ERRORS = 2.0
 """Standard errors by which an accuracy must differ from another to be called lower."""
+LEAST_MATCHED = 0.5
+"""Accuracy below which a matching of outputs to labels is no evidence: a matching is chosen to fit."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Learning(Result):
         The better of K-NN and logistic regression on the raw inputs; None where that control was not measured.
     chance : float or None
         Share of the most frequent class.
+    matched : float or None
+        The accuracy with the outputs matched to the labels one to one, where :func:`matched_accuracy` gives one.
     most_constant : float
         Share of the bits that may be constant; this project's.
     """
@@ -41,6 +47,7 @@ class Learning(Result):
     accuracy: float | None = None
     raw_inputs: float | None = None
     chance: float | None = None
+    matched: float | None = None
     most_constant: float = MOST_CONSTANT
 
     @property
@@ -51,16 +58,20 @@ class Learning(Result):
     @property
     def at_chance(self) -> bool:
         """Whether the accuracy is not above the share of the most frequent class, by two standard errors."""
-        return self.accuracy is not None and self.chance is not None and not self._less(self.chance, self.accuracy)
+        return (
+            self.accuracy is not None
+            and self.chance is not None
+            and not_above(self.accuracy, self.chance, self.examples)
+        )
 
     @property
     def below_raw_inputs(self) -> bool:
         """Whether the accuracy is below that of the raw inputs, by two standard errors of the difference."""
-        return self.accuracy is not None and self.raw_inputs is not None and self._less(self.accuracy, self.raw_inputs)
-
-    def _less(self, one: float, other: float) -> bool:
-        spread = one * (1 - one) + other * (1 - other)
-        return other - one > ERRORS * sqrt(spread / max(1, self.examples))
+        return (
+            self.accuracy is not None
+            and self.raw_inputs is not None
+            and clearly_less(self.accuracy, self.raw_inputs, self.examples)
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -72,6 +83,8 @@ class Learning(Result):
                 f"{constant:,} of {self.bits:,} bits never change on train ({self.never_on:,} never on, "
                 f"{self.always_on:,} always)"
             )
+        if self.matched is not None:
+            return (*found, numbered_otherwise(self.matched))
         accuracy = "" if self.accuracy is None else f"the network's accuracy is {self.accuracy:.3f}"
         if self.at_chance:
             found.append(f"{accuracy}, where the most frequent class has {self.chance:.3f}")
@@ -82,6 +95,8 @@ class Learning(Result):
     @property
     def advice(self) -> str:
         """What to try first; empty where nothing is wrong."""
+        if self.matched is not None:
+            return "number the labels as the outputs are, before anything else"
         if self.at_chance or self.below_raw_inputs:
             return (
                 "see first that the network learns: standardise the inputs, change the learning rate or train longer; "
@@ -93,6 +108,58 @@ class Learning(Result):
                 "width"
             )
         return ""
+
+
+def clearly_less(one: float, other: float, examples: int) -> bool:
+    """Return whether an accuracy is below another by two standard errors of the difference."""
+    spread = one * (1 - one) + other * (1 - other)
+    return other - one > ERRORS * sqrt(spread / max(1, examples))
+
+
+def not_above(accuracy: float, chance: float, examples: int) -> bool:
+    """Return whether an accuracy is not above the share of the most frequent class, by two standard errors."""
+    return not clearly_less(chance, accuracy, examples)
+
+
+def most_frequent(labels: npt.NDArray[np.int64]) -> float:
+    """Return the share of the most frequent class: what who always names it gets right."""
+    return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+
+
+def matched_accuracy(predictions: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> float | None:
+    """Return the accuracy of a network with its outputs matched to the labels one to one, where that is clearly better.
+
+    A network whose classes are numbered in another order than the labels is right by the matching, and wrong as it is
+    numbered.
+
+    Parameters
+    ----------
+    predictions, labels : numpy.ndarray
+        int64 ``(n,)``: class of each example, by the network and as given.
+
+    Returns
+    -------
+    float or None
+        None unless it is at least 1/2, and by two standard errors above the accuracy as numbered and above the share of
+        the most frequent class.
+
+    >>> matched_accuracy(np.repeat([1, 2, 0], 10), np.repeat([0, 1, 2], 10))
+    1.0
+    >>> matched_accuracy(np.repeat([0, 1, 2], 10), np.repeat([0, 1, 2], 10)) is None
+    True
+    """
+    matched = hungarian_accuracy(predictions, labels)
+    numbered = float(np.mean(predictions == labels))
+    best = max(numbered, most_frequent(labels))
+    return matched if matched >= LEAST_MATCHED and clearly_less(best, matched, len(labels)) else None
+
+
+def numbered_otherwise(matched: float) -> str:
+    """Return what a matching says that is clearly better than the numbers of the classes."""
+    return (
+        f"with its outputs matched to the labels one to one the network is right in {matched:.2%}: the labels are "
+        "numbered in another order than the outputs"
+    )
 
 
 def constant_bits(codes: Codes) -> tuple[int, int]:

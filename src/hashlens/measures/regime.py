@@ -108,6 +108,7 @@ def regime(
     *,
     thresholds: RegimeThresholds | None = None,
     learning: Learning | None = None,
+    compared: bool = True,
 ) -> Regime:
     """Name the regime of a network from its determinism and categorization.
 
@@ -122,6 +123,9 @@ def regime(
         This project's by default.
     learning : Learning, optional
         Whether the network has learnt; what speaks against it changes the advice, not the name.
+    compared : bool
+        Whether the retention is of the network's own accuracy. Otherwise the network has none by these labels, and
+        `retention` is the accuracy of the code alone; the reason says so.
 
     Raises
     ------
@@ -138,15 +142,19 @@ def regime(
     if not retention >= 0:
         raise MeasureError(f"retention must be an accuracy divided by another, received {retention}")
     limits = as_thresholds(thresholds)
-    name, because, change = _decide(redundancy_ratio, retention, limits)
+    name, because, change = _decide(redundancy_ratio, retention, limits, compared)
     advice = learning.advice if learning is not None and learning.problems else f"{change} would change it"
     return Regime(name, f"{because}; {advice}", redundancy_ratio, retention, limits, learning)
 
 
-def _decide(ratio: float, retention: float, limits: RegimeThresholds) -> tuple[RegimeName, str, str]:
+def _decide(ratio: float, retention: float, limits: RegimeThresholds, compared: bool) -> tuple[RegimeName, str, str]:
     """Return the name, what decided, and what would change it if the network has learnt."""
     shared = f"R on train is {ratio:.3f}"
-    kept = f"the code alone keeps {retention:.1%} of the network's accuracy"
+    kept = (
+        f"the code alone keeps {retention:.1%} of the network's accuracy"
+        if compared
+        else f"the code alone is right in {retention:.1%}, with no accuracy of the network to compare with"
+    )
     crowded, lossy = ratio > limits.under_redundancy, retention < limits.under_retention
     if crowded or lossy:
         because = []

@@ -220,8 +220,12 @@ def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
                 look(getattr(value, name), (*path, name))
 
     look(raw, ())
-    if len(found) > 1:  # a loss is a number, and a batch of one row may be one by chance
-        found = {path: part for path, part in found.items() if part.is_floating_point()} or found
+    # Counts are no scores, nor is a loss, which is one number, as the row of a batch of one may be too.
+    real = {path for path, part in found.items() if part.is_floating_point()}
+    named = {path for path in found if not (path and "loss" in str(path[-1]).lower())}
+    rows = {path for path in found if n > 1 or getattr(reduce(_step, path, raw), "ndim", 1) > 0}
+    for kept in (real, named, rows):
+        found = {path: part for path, part in found.items() if path in kept} or found
     return found
 
 
