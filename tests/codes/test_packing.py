@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hashlens.codes.packing import hamming, pack_bits, pack_bits_torch, packed_bytes, unpack_bits
+from hashlens.codes import packing
+from hashlens.codes.packing import hamming, pack_bits, pack_bits_torch, pack_two_planes, packed_bytes, unpack_bits
 
 matrices = hnp.arrays(np.bool_, st.tuples(st.integers(0, 5), st.integers(0, 200)))
 
@@ -45,3 +46,16 @@ def test_rows_are_whole_words_whatever_the_order_of_the_bits(words):
     packed = pack_bits(bits)
     assert packed.view(np.uint64).shape == (5, words)
     assert np.array_equal(unpack_bits(packed, 64 * words), bits)
+
+
+@given(
+    hnp.arrays(np.float32, st.tuples(st.integers(1, 7), st.integers(1, 90)), elements=st.floats(-9, 9, width=32)),
+    st.sampled_from([8, 16, 64, packing.BLOCK]),
+)
+def test_two_breakpoints_are_packed_as_the_bits_side_by_side(values, block):
+    expected = pack_bits(np.stack([values > 0, values > 6], axis=-1).reshape(len(values), -1))
+    before, packing.BLOCK = packing.BLOCK, block
+    try:
+        assert np.array_equal(pack_two_planes(values, 0.0, 6.0), expected)
+    finally:
+        packing.BLOCK = before

@@ -24,7 +24,7 @@ from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
-from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch
+from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch, pack_two_planes
 from hashlens.codes.positions import Positions
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
@@ -323,7 +323,12 @@ class Capture:
 
     def _take(self, layer: Layer, planes: list[Plane]) -> None:
         x, at = planes[0]
-        if self.kept is None and not self.masked and _plain(x, at) and layer.planes == 1:
+        whole = self.kept is None and not self.masked and all(one is x and _plain(x, to) for one, to in planes)
+        if whole and layer.planes == 2:
+            rows = x.detach().numpy().reshape(self._size, -1)
+            self._place(replace(layer, bits=2 * rows.shape[1]), pack_two_planes(rows, *(float(to) for _, to in planes)))
+            return
+        if whole and layer.planes == 1:
             if self._scratch.size < x.numel():
                 self._scratch = np.empty(x.numel(), np.bool_)
             # NumPy compares twice as fast as torch, and into memory that is warm already.
@@ -394,12 +399,13 @@ class Capture:
         if positions is not None:
             bits = bits[:, torch.from_numpy(positions).to(bits.device)]
         placed = replace(layer, bits=bits.shape[1], positions=positions)
-        self.layout.expect(placed, len(self._seen), padded=padded and positions is None)
-        self._seen.append(placed)
-        if bits.device.type == "cpu":
-            self._parts.append(pack_bits(bits.numpy()))
-        else:
-            self._parts.append(pack_bits_torch(bits))
+        packed = pack_bits(bits.numpy()) if bits.device.type == "cpu" else pack_bits_torch(bits)
+        self._place(placed, packed, padded=padded and positions is None)
+
+    def _place(self, layer: Layer, packed: Packed | Tensor, padded: bool = False) -> None:
+        self.layout.expect(layer, len(self._seen), padded=padded)
+        self._seen.append(layer)
+        self._parts.append(packed)
 
     def _finish_batch(self) -> None:
         if self._sums:
