@@ -277,7 +277,9 @@ def crepe(size):
     import os
     import types
 
-    if importlib.util.find_spec("torchaudio") is None:  # torchcrepe reads files of sound with it, and nothing else
+    if (
+        "torchaudio" not in sys.modules and importlib.util.find_spec("torchaudio") is None
+    ):  # torchcrepe reads files of sound with it, and nothing else
         sys.modules["torchaudio"] = types.ModuleType("torchaudio")
     import torchcrepe
 
