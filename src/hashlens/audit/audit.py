@@ -20,9 +20,9 @@ from hashlens.audit.novelty import Novelty
 from hashlens.audit.predictions import predict_both
 from hashlens.audit.splits import train_and_test
 from hashlens.audit.views import Views, views_by
-from hashlens.codes.codes import Codes
+from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.provenance import Provenance
-from hashlens.codes.reader import Reading
+from hashlens.codes.reader import Forward, Mask, Reading
 from hashlens.data.examples import Examples
 from hashlens.data.labels import has_label, unseen_classes
 from hashlens.data.numbering import numbered_as, with_one_numbering
@@ -189,7 +189,8 @@ def audit(
     seed: int = 0,
     device: str | torch.device | None = None,
     batch_size: int = 64,
-    forward: Any = None,
+    forward: Forward | None = None,
+    mask: Mask | None = None,
     suspect_copies: bool | None = None,
     views: bool | str | Sequence[str] = False,
     output: OutputLike = None,
@@ -215,6 +216,9 @@ def audit(
         Examples a forward pass.
     forward : callable, optional
         As in :func:`hashlens.encode`.
+    mask : str, callable or dict, optional
+        Which positions are no padding, as in :func:`hashlens.encode`. All bits are read then, before 1,024 of each
+        layer are kept.
     suspect_copies : bool, optional
         Whether test inputs that equal a training input are suspected, as in :func:`hashlens.leaks`: by default always
         for images, and for tables and texts where equal rows are no ordinary thing.
@@ -248,19 +252,14 @@ def audit(
     known = numbered_as(load_training_data(train), declared_classes(model))
     data = Split(*with_one_numbering(known, load_data(test)))
     names = view_names(views)
-    reading = Reading(
-        layers,
-        bits=BITS,
-        seed=seed,
-        forward=forward,
-        device=device,
-        batch_size=batch_size,
-        per_layer=True,
-        output=output,
-    )
+    if names and mask is not None:
+        raise AuditError("views= are of images, and mask= is of padded tokens: leave one of them out")
+    bits = BITS if mask is None else None
+    reading = Reading(layers, bits=bits, seed=seed, forward=forward, mask=mask, device=device, batch_size=batch_size,
+                      per_layer=bits is not None, output=output)  # fmt: skip
     with bar("audit", 7 if names else 6) as advance:
         seen = Split(*predict_both(model, data.train, data.test, reading))
-        codes = train_and_test(seen.train.codes, seen.test.codes)
+        codes = train_and_test(*_sampled(seen.train.codes, seen.test.codes, seed))
         _require_labels(codes, seen.test.probabilities.shape[1])
         if names:
             advance("views")
@@ -315,9 +314,16 @@ def audit(
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
         class_names=codes.train.class_names or (),
-        command=_call(train, test, layers, seed, batch_size, suspect_copies, names, output),
+        command=_call(train, test, layers, seed, batch_size, suspect_copies, names, output, forward, mask),
         data=data,
     )
+
+
+def _sampled(train: Codes, test: Codes, seed: int) -> list[Codes]:
+    """Return the bits that an audit looks at: codes of padded tokens are read whole, and sampled at one length."""
+    if not train.provenance.masked:
+        return [train, test]
+    return [codes.sample_bits(BITS, seed, per_layer=True) for codes in aligned([train, test])]
 
 
 def _call(
@@ -329,6 +335,8 @@ def _call(
     suspect_copies: bool | None,
     views: tuple[str, ...],
     output: OutputLike,
+    forward: Forward | None,
+    mask: Mask | None,
 ) -> str:
     """Return the call as a line to type again; what is no text goes by the name of its argument."""
     sources = [repr(source) if isinstance(source, str) else name for name, source in (("train", train), ("test", test))]
@@ -336,6 +344,8 @@ def _call(
     more = "" if suspect_copies is None else f", suspect_copies={suspect_copies}"
     more += f", views={views}" if views else ""
     more += "" if output is None else f", output={output!r}" if isinstance(output, str) else ", output=output"
+    more += "" if forward is None else ", forward=forward"
+    more += "" if mask is None else f", mask={mask!r}" if isinstance(mask, str) else ", mask=mask"
     return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size}{more})"
 
 

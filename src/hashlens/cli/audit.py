@@ -13,8 +13,10 @@ from hashlens.cli.options import (
     Debug,
     Device,
     Force,
+    ForwardName,
     Json,
     Layers,
+    MaskName,
     Model,
     OutputName,
     Seed,
@@ -24,6 +26,7 @@ from hashlens.cli.options import (
     check_outputs,
     console,
     open_model,
+    reading_of,
     set_threads,
     tell,
     write_json,
@@ -52,6 +55,8 @@ def audit(
         ),
     ] = None,
     output: OutputName = None,
+    forward: ForwardName = None,
+    mask: MaskName = None,
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -69,9 +74,11 @@ def audit(
     wanted = views_wanted(views)
     found = hl.audit(
         open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
-        suspect_copies=suspect_copies, views=wanted, output=output,
+        suspect_copies=suspect_copies, views=wanted, output=output, **reading_of(forward, mask),
     )  # fmt: skip
-    command = _command(model, weights, data, test, layers, batch_size, seed, suspect_copies, views, output)
+    command = _command(
+        model, weights, data, test, layers, batch_size, seed, suspect_copies, views, output, forward, mask
+    )
     found = replace(found, command=command)
     write_json(found, json)
     if html is not None:
@@ -104,6 +111,8 @@ def _command(
     suspect_copies: bool | None,
     views: str | None,
     output: str | None,
+    forward: str | None,
+    mask: str | None,
 ) -> str:
     """Return the command that gives the same numbers."""
     words = ["hashlens", "audit", model, "--data", data, "--test", test]
@@ -113,6 +122,10 @@ def _command(
         words += ["--weights", str(weights)]
     if output is not None:
         words += ["--output", output]
+    if forward is not None:
+        words += ["--forward", forward]
+    if mask is not None:
+        words += ["--mask", mask]
     if suspect_copies is not None:
         words.append("--suspect-copies" if suspect_copies else "--keep-copies")
     if views is not None:

@@ -10,9 +10,11 @@ from hashlens.cli.options import (
     Debug,
     Device,
     Force,
+    ForwardName,
     GatesName,
     GranularityName,
     Layers,
+    MaskName,
     Model,
     Seed,
     Source,
@@ -21,6 +23,7 @@ from hashlens.cli.options import (
     check_outputs,
     console,
     open_model,
+    reading_of,
     set_threads,
 )
 
@@ -34,6 +37,8 @@ def encode(
     granularity: GranularityName = "unit",
     gates: GatesName = "activations",
     bits: Annotated[int | None, typer.Option(help="Keep a random sample of this many bits.", min=1)] = None,
+    forward: ForwardName = None,
+    mask: MaskName = None,
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -59,6 +64,7 @@ def encode(
         gates=gates,  # type: ignore[arg-type]
         out=out,
         overwrite=force,
+        **reading_of(forward, mask),
     )
     if export is not None:
         codes.export(export)

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -45,6 +45,16 @@ OutputName = Annotated[
         "--output",
         help="How the network's output is read: logits, probabilities, binary_logit, binary_probability, "
         "multilabel_logits, multilabel_probabilities, regression. Default: as its last operator or 64 rows tell.",
+    ),
+]
+ForwardName = Annotated[
+    str | None,
+    typer.Option("--forward", help="package.module:function or file.py:function of the network and a batch: calls it."),
+]
+MaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--mask", help="Which positions are no padding: a key of dict batches, or package.module:function of a batch."
     ),
 ]
 BatchSize = Annotated[int, typer.Option(help="Examples a forward pass.", min=1)]
@@ -119,6 +129,16 @@ def open_model(model: str, weights: Path | None) -> torch.nn.Module:
     if weights is None and ":" in Path(model).name:
         tell(f"{model}: weights as the factory returned them; give trained ones with --weights")
     return loaded
+
+
+def reading_of(forward: str | None, mask: str | None) -> dict[str, Any]:
+    """Return the functions, or the key, that a command names for how a network is called and where padding is."""
+    from hashlens.nets.load import load_function
+
+    return {
+        "forward": None if forward is None else load_function(forward),
+        "mask": load_function(mask) if mask is not None and ":" in mask else mask,
+    }
 
 
 def tell(message: str) -> None:

@@ -61,6 +61,8 @@ class Reading:
         for what, number in (("batch_size", self.batch_size), ("bits", 1 if self.bits is None else self.bits)):
             if not isinstance(number, int | np.integer) or number < 1:
                 raise CodesError(f"{what} must be at least 1 and an integer, received {number!r}")
+        if self.forward is not None and not callable(self.forward):
+            raise CodesError(f"forward must be a function of the network and a batch, received {self.forward!r}")
         masks = self.mask.values() if isinstance(self.mask, Mapping) else [self.mask]
         if not all(at is None or isinstance(at, str) or callable(at) for at in masks):
             raise CodesError(f"mask must be a key, a function, or a dict of them by layer, received {self.mask!r}")
@@ -170,7 +172,7 @@ class Reader:
         size, forward, mask = len(batch), self.reading.forward, None
         self.largest_batch = max(self.largest_batch, self.static_batch or size)
         if self.reading.mask is not None:
-            mask = _masks(self.reading.mask, batch.given)
+            mask = masks_of(self.reading.mask, batch.given)
         elif not self._warned:
             self._warn_of_padding(batch.given)
         inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
@@ -258,7 +260,8 @@ def _forward(network: Any, inputs: Any) -> Any:
     return network(*inputs) if isinstance(inputs, (tuple, list)) else network(inputs)
 
 
-def _masks(mask: Mask, given: Any) -> Masks:
+def masks_of(mask: Mask, given: Any) -> Masks:
+    """Return the mask of each glob over layer names, bool ``(examples, positions)``, for a batch."""
     if isinstance(mask, Mapping):
         return {glob: None if at is None else _mask(at, given) for glob, at in mask.items()}
     return {"*": _mask(mask, given)}

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hashlens.arguments import require_whole, shortly
+from hashlens.codes.reader import Forward, Mask, Reading
 from hashlens.errors import ExplainError, ModelError, nearest
 from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explanation import Explanation
@@ -29,6 +30,7 @@ from hashlens.explanations.given import (
     texts_of,
 )
 from hashlens.explanations.methods import Method, find_method
+from hashlens.explanations.padding import without_padding
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, check_output, output_notes
 
@@ -54,6 +56,8 @@ def explain(
     tokenizer: Callable[[str], Sequence[str]] | None = None,
     reshape: Callable[[Tensor], Tensor] | None = None,
     output: OutputLike = None,
+    forward: Forward | None = None,
+    mask: Mask | None = None,
     batch_size: int = 64,
     seed: int = 0,
     **options: Any,
@@ -96,6 +100,12 @@ def explain(
         scores. By default its last operator or 64 rows tell; the explanation says which. One score of two classes is
         explained for class 1 as it is, for class 0 from the other side: minus the logit, 1 less the probability. To
         perturbation methods ``"score"`` says that scores are explained in place of probabilities.
+    forward : callable, optional
+        ``forward(model, batch)``, as :func:`hashlens.encode` takes it: the batch is rows of `x`, or a list of texts.
+    mask : callable or dict, optional
+        Of `x`, as :func:`hashlens.encode` takes it: bool ``(n, positions)``, true where a position is no padding.
+        Values of padded positions become 0, and a note says how much of the explanation they were, which is nothing
+        where the network does not read its padding.
     batch_size : int
         Rows at a time.
     seed : int
@@ -119,7 +129,8 @@ def explain(
     _check_reading(chosen, output)
     _check_options(chosen, options)
     check_named(layer, tokenizer=tokenizer, reshape=reshape)
-    subject = subject_of(model, batch_size, output)
+    reading = Reading(forward=forward, mask=mask)
+    subject = subject_of(model, batch_size, output, forward)
     if subject.module is None and chosen.needs_module:
         raise ExplainError(
             f"{chosen.name} needs the gradients of a torch.nn.Module, received a plain function: use lime, cle, "
@@ -161,6 +172,8 @@ def explain(
             f"{chosen.name}: {bad:,} of {found.values.size:,} values are NaN or infinite, as slopes are where the "
             "model has none: move x a little, or use kernel_shap"
         )
+    if mask is not None:
+        found = without_padding(found, inputs, reading)
     if chosen.group == "gradient" and not found.values.any():
         found = replace(found, notes=(*found.notes, NO_SLOPE))
     read = ""

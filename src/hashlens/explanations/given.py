@@ -8,8 +8,10 @@ import torch
 
 from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.codes.borrow import unwrap
+from hashlens.codes.reader import Forward
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.asked import Subject
+from hashlens.explanations.forwarded import Forwarded
 from hashlens.explanations.methods import ALL
 from hashlens.nets.output import OutputLike
 from hashlens.seeds import numpy_generator, torch_generator
@@ -26,15 +28,19 @@ MOST = 2**31
 """No model has so many classes, and no batch so many rows."""
 
 
-def subject_of(model: Any, batch_size: int, output: OutputLike = None) -> Subject:
-    """Return what is explained, a network as it is or any function, its output read as said."""
+def subject_of(model: Any, batch_size: int, output: OutputLike = None, forward: Forward | None = None) -> Subject:
+    """Return what is explained, a network as it is or any function, called and its output read as said."""
     require_whole(ExplainError, "batch_size", batch_size)
     batch_size = min(batch_size, MOST)
     if isinstance(model, torch.nn.Module):
         network = unwrap(model)
+        if forward is not None:
+            network = Forwarded(network, forward)
         return Subject(network, network, batch_size, output)
     if not callable(model):
         raise ExplainError(f"model must be a torch.nn.Module or a function, received {type(model).__name__}")
+    if forward is not None:
+        raise ExplainError("forward= says how a torch.nn.Module is called: of a plain function leave it out")
     return Subject(model, None, batch_size, output)
 
 

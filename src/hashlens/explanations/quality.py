@@ -89,6 +89,7 @@ def compare_explanations(
     controls = [name for name in CONTROLS if name != "edges" or compared.x.dim() == 4]
     read = compared.subject.output
     given: dict[str, Any] = {"batch_size": batch_size, "output": read, **shared}
+    given.pop("forward", None)  # the network of the comparison is called by it already
     given |= {"feature_names": shared.get("feature_names") or columns_of(x), "background": shared.get("background")}
     with bar("comparing", 2 * (len(asked) + len(controls))) as advance:
         candidates = []
@@ -185,7 +186,7 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
 def _compared(
     model: Model, x: Any, target: Any, batch_size: int, seed: int, shared: Mapping[str, Any], output: OutputLike
 ) -> Compared:
-    subject = subject_of(model, batch_size, output)
+    subject = subject_of(model, batch_size, output, shared.get("forward"))
     kind = kind_of(shared.get("kind"), x)
     if kind == "text" or x is None:
         raise ExplainError("texts are explained one by one, not compared: give x, images or rows of a table")

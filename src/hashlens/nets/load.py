@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
@@ -68,6 +68,30 @@ def load_model(spec: str | Path | nn.Module, weights: str | Path | None = None) 
     raise ModelError(f"no model {text!r}: expected {FORMS}")
 
 
+def load_function(spec: str) -> Callable[..., Any]:
+    """Return the function that ``package.module:name`` or ``path/to/file.py:name`` names.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+
+    Examples
+    --------
+    >>> load_function("torch.nn.functional:relu").__name__
+    'relu'
+    """
+    source, colon, name = spec.rpartition(":")
+    if not colon:
+        raise ModelError(f"function {spec!r}: expected package.module:name or path/to/file.py:name")
+    with torch.random.fork_rng(devices=[]):
+        found = _found(_import(source, spec, "function"), source, name, spec, "function")
+    if not callable(found):
+        raise ModelError(f"function {spec!r}: {name} is a {type(found).__name__}")
+    function: Callable[..., Any] = found
+    return function
+
+
 def _call_factory(spec: str) -> nn.Module:
     source, _, name = spec.rpartition(":")
     # A network made while importing, or by the factory, may draw its weights from the global generator.
@@ -76,11 +100,7 @@ def _call_factory(spec: str) -> nn.Module:
 
 
 def _made_by(module: ModuleType, source: str, name: str, spec: str) -> nn.Module:
-    try:
-        factory = reduce(getattr, name.split("."), module)
-    except AttributeError as error:
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise ModelError(f"model {spec!r}: {source} has no {name!r}: {nearest(name, known)}") from error
+    factory = _found(module, source, name, spec)
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
@@ -92,6 +112,14 @@ def _made_by(module: ModuleType, source: str, name: str, spec: str) -> nn.Module
     if not isinstance(network, nn.Module):
         raise ModelError(f"model {spec!r}: {name}() returned a {type(network).__name__}, expected a torch.nn.Module")
     return network
+
+
+def _found(module: ModuleType, source: str, name: str, spec: str, what: str = "model") -> Any:
+    try:
+        return reduce(getattr, name.split("."), module)
+    except AttributeError as error:
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ModelError(f"{what} {spec!r}: {source} has no {name!r}: {nearest(name, known)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -108,20 +136,20 @@ def _importing_from(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-def _import(source: str, spec: str) -> ModuleType:
+def _import(source: str, spec: str, what: str = "model") -> ModuleType:
     try:
         if not source.endswith(".py"):
             with _importing_from(Path.cwd()):
                 return importlib.import_module(source)
         path = Path(source).resolve()
         if not path.is_file():
-            raise ModelError(f"model {spec!r}: {source} is not there")
+            raise ModelError(f"{what} {spec!r}: {source} is not there")
         with _importing_from(path.parent):
             return _import_file(path)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"model {spec!r}: importing {source!r} raised {_reason(error)}") from error
+        raise ModelError(f"{what} {spec!r}: importing {source!r} raised {_reason(error)}") from error
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -1,0 +1,50 @@
+"""A network that is called by a function of the user, with its own modules, names and weights."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+
+class Forwarded(torch.nn.Module):
+    """A network as ``forward(network, batch)`` calls it.
+
+    It has no modules of its own: names, weights and modes are those of the network, so that hooks, copies and codes
+    find what they find there.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network.
+    forward : callable
+        ``forward(network, batch)``.
+    """
+
+    network: torch.nn.Module
+    call: Callable[[torch.nn.Module, Any], Any]
+
+    def __init__(self, network: torch.nn.Module, forward: Callable[[torch.nn.Module, Any], Any]) -> None:
+        super().__init__()
+        object.__setattr__(self, "network", network)
+        object.__setattr__(self, "call", forward)
+        self.training = network.training
+
+    def forward(self, batch: Any) -> Any:
+        """Return what the function makes of a batch."""
+        return self.call(self.network, batch)
+
+    def named_modules(self, *given: Any, **more: Any) -> Iterator[tuple[str, torch.nn.Module]]:
+        """Yield the modules of the network; the first is the network itself."""
+        yield from self.network.named_modules(*given, **more)
+
+    def named_children(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        """Yield the children of the network."""
+        yield from self.network.named_children()
+
+    def state_dict(self, *given: Any, **more: Any) -> Any:
+        """Return the weights of the network."""
+        return self.network.state_dict(*given, **more)
+
+    def _apply(self, *given: Any, **more: Any) -> "Forwarded":
+        self.network._apply(*given, **more)  # type: ignore[no-untyped-call]
+        return self

@@ -1,0 +1,51 @@
+"""Padding in what is explained: positions that are none of an example say nothing of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from hashlens.codes.reader import Reading, masks_of
+from hashlens.errors import ExplainError
+from hashlens.explanations.explanation import Explanation
+
+
+def without_padding(found: Explanation, x: torch.Tensor | None, reading: Reading) -> Explanation:
+    """Return an explanation with values of 0 at padded positions, and a note of what they were.
+
+    Parameters
+    ----------
+    found : Explanation
+        Values ``(n, ...)`` of the parts of the inputs.
+    x : torch.Tensor or None
+        The inputs; None of texts.
+    reading : Reading
+        Its mask says which positions are padding.
+
+    Raises
+    ------
+    ExplainError
+        If the values are not of positions, or it cannot be told of which.
+    """
+    if x is None or found.image is not None or found.values.shape[:1] != x.shape[:1]:
+        raise ExplainError(f"mask= is of positions, and {found.method} gives no values of them: leave it out")
+    assert reading.mask is not None
+    masks = [at for at in masks_of(reading.mask, x).values() if at is not None]
+    values = found.values
+    if len(masks) != 1 or len(masks[0]) != len(values):
+        raise ExplainError(f"mask= must give one mask ({len(values)}, positions), of all inputs explained")
+    mask = masks[0].cpu().numpy()
+    axes = [axis for axis, size in enumerate(values.shape) if axis and size == mask.shape[1]]
+    if len(axes) != 1:
+        which = "several axes have" if axes else "no axis has"
+        raise ExplainError(
+            f"{which} the {mask.shape[1]} positions of the mask in values {values.shape}: leave mask= out"
+        )
+    shape = [1] * values.ndim
+    shape[0], shape[axes[0]] = mask.shape
+    padded = np.broadcast_to(~mask.reshape(shape), values.shape)
+    whole, lost = float(np.abs(values).sum()), float(np.abs(values[padded]).sum())
+    if not lost:
+        return found
+    note = f"{lost / whole:.1%} of the values were of padded positions, which the network reads; they are 0 here"
+    return replace(found, values=np.where(padded, 0, values).astype(values.dtype), notes=(*found.notes, note))
