@@ -213,10 +213,11 @@ class Search:
             distances, neighbours, view = nearest_view([part.keep(at.chosen) for part in asked], at.known, self.k)
         else:
             distances, neighbours, view = at.distances, at.neighbours, None
-        if copies is None:
+        if copies is None and (len(layers) == 1 or not isinstance(queries, Codes)):
+            # No other layer says which rows are copies: any of them may be, and the curve is all there is. Where there
+            # are others, which tell too few rows apart, other codes are compared with all that was measured.
             apart = float(np.quantile(at.distances[:, 0], 0.25))
             if apart >= FEWEST_BITS:
-                # No other layer says which rows are copies: any of them may be, and the curve is all there is.
                 copies = np.ones(len(at.rows), np.bool_)
             elif not reason and not isinstance(queries, Codes):
                 reason = f"neighbours differ in {apart:g} bits, and no other layer can tell chance from copies"
