@@ -56,7 +56,7 @@ def output_path(path: str | Path, overwrite: bool = True) -> Path:
     if not target.name or (Path(path).exists() and not (target.is_file() or target.is_dir())):
         raise OutputError(f"{path} is no file or folder that could be replaced: choose another path")
     if there and not overwrite:
-        raise OutputError(f"{path} exists already: choose another path, or give overwrite=True (--force)")
+        raise OutputError(f"{path} exists already: choose another path, or give overwrite=True")
     return target
 
 

@@ -70,7 +70,7 @@ MISTAKES = {
     "unknown class": (["--id", "0", "--target", "cat"], "no class 'cat'"),
     "class out of range": (["--id", "0", "--target", "11"], "target 11 is out of range"),
     "unknown layer": (["--id", "0", "-m", "gradcam", "--layer", "nowhere"], "no layer 'nowhere'"),
-    "no background": (["--id", "0", "-m", "contrast"], "give background="),
+    "no background": (["--id", "0", "-m", "contrast"], "give --background,"),
     "unknown kind of file": (["--id", "0", "-o", "why.txt"], "explanations are written as .html, .png, .svg, .pdf"),
 }
 

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import typer
@@ -11,6 +12,7 @@ from hashlens.cli.audit import audit
 from hashlens.cli.demo import demo
 from hashlens.cli.encode import encode
 from hashlens.cli.explain import explain
+from hashlens.cli.hints import as_options, options_of
 from hashlens.cli.index import index
 from hashlens.cli.measure import measure
 from hashlens.cli.options import STANDARD_OUTPUT, Stopped, console
@@ -65,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     debug = "--debug" in arguments
     with warnings.catch_warnings():
-        warnings.showwarning = _warn
+        warnings.showwarning = partial(_warn, arguments)
         return _run(arguments, debug)
 
 
@@ -77,7 +79,7 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
     except HashlensError as error:
         if debug:
             raise
-        return _say(str(error), YOURS)
+        return _say(_hinted(str(error), arguments), YOURS)
     except typer.Exit as over:
         return over.exit_code
     except Stopped as stopped:
@@ -101,10 +103,22 @@ def _usage(error: Exception) -> str:
     return f"{text} (see: {context.command_path} --help)" if context and text else text
 
 
+def _hinted(message: str, arguments: Sequence[str]) -> str:
+    return as_options(message, options_of(typer.main.get_command(app), arguments))
+
+
 def _warn(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    arguments: Sequence[str],
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: Any = None,
 ) -> None:
     """Print a warning of ours as a line; others say where they come from."""
+    if issubclass(category, CodesWarning):
+        message = _hinted(str(message), arguments)
     where = "" if issubclass(category, CodesWarning) else f" ({category.__name__}, {filename}:{lineno})"
     _say(f"{message}{where}", 0)
 

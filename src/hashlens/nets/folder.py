@@ -88,7 +88,7 @@ class NetworkInfo(Result):
 def check_free(folder: Path) -> None:
     """Raise `OutputError` if `folder` already holds a network."""
     if (folder / INFO_FILE).exists():
-        raise OutputError(f"{folder} already holds a network: choose another folder, or overwrite it (--force)")
+        raise OutputError(f"{folder} already holds a network: choose another folder, or give overwrite=True")
 
 
 def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, overwrite: bool = False) -> Path:

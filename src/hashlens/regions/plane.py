@@ -369,7 +369,7 @@ def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Pro
     """Return the program of a network whose inputs are two numbers."""
     needed = DataError(
         "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
-        "or origin= and directions= (--through, --pca)"
+        "or origin= and directions="
     )
     try:
         program = trace(model, torch.tensor([[0.4142135623730951, -0.7320508075688772]]), dtype)

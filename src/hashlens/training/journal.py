@@ -72,7 +72,7 @@ class Journal:
         path = self.folder / STATE_FILE
         if not path.exists():
             return []
-        way_out = "train afresh (overwrite=True, --force), or choose another folder"
+        way_out = "train afresh (overwrite=True), or choose another folder"
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             version, run = int(state["schema_version"]), dict(state["run"])

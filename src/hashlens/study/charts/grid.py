@@ -156,7 +156,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
         if factor not in axes and len(levels) > 1:
             raise StudyError(
                 f"{factor} takes {len(levels)} values ({_few(levels)}): give where={{{factor!r}: {levels[-1]!r}}} or "
-                f"another (--where {factor}={str(levels[-1]).lower() if isinstance(levels[-1], bool) else levels[-1]})"
+                "another of them"
             )
     return Grid(kept, tuple(axes), tuple(tuple(kept.levels(axis)) for axis in axes), tuple(kept.levels("repeat")))
 

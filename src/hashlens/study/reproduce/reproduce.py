@@ -144,8 +144,8 @@ def _prepared(folder: Path, overwrite: bool) -> Path:
     foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []
     if foreign and not overwrite:
         raise OutputError(
-            f"{folder} holds {foreign[0]!r} and no reproduction: choose another folder (--out), or give overwrite=True "
-            "(--force)"
+            f"{folder} holds {foreign[0]!r} and no reproduction: choose another folder with out=, or give "
+            "overwrite=True"
         )
     if overwrite:
         for name in (STORE, f"{STORE}-wal", f"{STORE}-shm", SPEC):

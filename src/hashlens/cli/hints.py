@@ -1,0 +1,71 @@
+"""The way out of an error, as the command line writes it: options in place of the arguments of Python."""
+
+import ast
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# A name with = after a space or bracket, and what it is set to: text, a list, a mapping, a word, or nothing.
+_ARGUMENT = re.compile(
+    r"(?<![^\s(])(?P<name>[a-z][a-z_]*)=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|True|False|None|)(?=[\s,;:.)]|$)"
+)
+_CALLED = {"force": "overwrite", "weight": "weights", "begin": "a", "finish": "b"}
+"""What the library calls the parameter of a command, where the names differ."""
+
+
+def options_of(root: Any, words: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+    """Return the options of the command that `words` begin with, by argument: how it is given, and how it is not.
+
+    Parameters
+    ----------
+    root : click.Group
+        The application.
+    words : sequence of str
+        The command line.
+    """
+    command = root
+    for word in words:
+        below = getattr(command, "commands", {}).get(word)
+        if below is None:
+            break
+        command = below
+    found = {}
+    for parameter in getattr(command, "params", ()):
+        longest = [word for word in parameter.opts if word.startswith("--")]
+        if longest:
+            against = parameter.secondary_opts[0] if parameter.secondary_opts else None
+            found[_CALLED.get(parameter.name, parameter.name)] = (longest[0], against)
+    return found
+
+
+def as_options(text: str, options: Mapping[str, tuple[str, str | None]]) -> str:
+    """Return an error with the arguments it names as options; what the command has no option for is told apart.
+
+    >>> options = {"output": ("--output", None), "overwrite": ("--force", None)}
+    >>> as_options("'k=3 x' exists: give overwrite=True, or output='regression'", options)
+    "'k=3 x' exists: give --force, or --output regression"
+    >>> as_options("give reshape= too", options)
+    'give reshape= (in Python) too'
+    """
+    # Where a name or a path is quoted, it is text: every other piece between quotes that no = stands before.
+    pieces = re.split(r"((?<![=\w\[{])'[^']*'(?!\w))", text)
+    return "".join(piece if at % 2 else _ARGUMENT.sub(lambda found: _option(found, options), piece)
+                   for at, piece in enumerate(pieces))  # fmt: skip
+
+
+def _option(found: "re.Match[str]", options: Mapping[str, tuple[str, str | None]]) -> str:
+    name, written = found["name"], found["value"]
+    if name not in options:
+        return f"{found[0]} (in Python)"
+    option, against = options[name]
+    if written == "False" and against is not None:
+        return against
+    if written in ("", "True", "False", "None"):
+        return f"no {option}" if written in ("False", "None") else option
+    value = ast.literal_eval(written)
+    if isinstance(value, dict):
+        said = [f"{key}={str(one).lower() if isinstance(one, bool) else one}" for key, one in value.items()]
+    else:
+        said = [str(one) for one in (value if isinstance(value, list) else [value])]
+    return " ".join(f"{option} {shlex.quote(one)}" for one in said)
