@@ -173,6 +173,20 @@ def test_a_class_of_few_is_scored_among_all_and_calibrated_so():
     assert not np.array_equal(novelty.score(new, [1] * 5), novelty.score(new))
 
 
+def test_with_classes_of_one_left_out_in_turn_fewer_alarms_are_possible_and_it_is_said():
+    # One of a class left out has none of its own to be near: more such classes than the rate set the threshold.
+    counts = [300, 100, 10, *[1] * 25]
+    generator = np.random.default_rng(0)
+    draw, labels = flipped_centres(generator, len(counts)), np.repeat(np.arange(len(counts)), counts)
+    new = generator.choice(len(counts), 600, p=np.array(counts) / sum(counts))
+    codes, others = hl.Codes.from_bits(draw(labels), labels), hl.Codes.from_bits(draw(new))
+    few = Novelty(codes, 1).novel(others, new)
+    assert few.novel < 0.035 * 600
+    assert "or fewer where classes have at most 1 examples" in few.calibration
+    assert few.chance.startswith("about 30 expected")
+    assert Novelty(codes, 1, per_class=False).novel(others).chance.startswith("at least 30 expected")
+
+
 def test_scores_that_stand_for_many_weigh_as_many():
     whole = Calibration.of([np.repeat([1.0, 2.0], 5), np.array([9.0] * 10)])
     drawn = Calibration.of([np.array([1.0, 2.0]), np.array([9.0])], [10, 10])

@@ -176,6 +176,7 @@ def test_a_batch_of_one_is_read_as_any_other(network, n, batch_size):
     [
         (Head(lambda z: F.dropout(z, 0.5, True)), "dropout is active in eval mode"),
         (Head(lambda z: z + torch.randn_like(z)), "the network draws random numbers as it runs"),
+        (Head(lambda z: F.rrelu(z, training=True)), "the network draws random numbers as it runs"),
         (nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.ReLU(), nn.Linear(5, 3)),
          "batch normalisation uses the statistics of the batch"),
     ],

@@ -59,8 +59,8 @@ class NovelItems(Ranked):
     @property
     def chance(self) -> str:
         """How many to expect if none is of another kind, in words."""
-        held_out = "held-out" in self.calibration
-        return f"{'about' if held_out else 'at least'} {self.expected:,.0f} expected if all are of the known kind"
+        about = "held-out" in self.calibration or "fewer" in self.calibration
+        return f"{'about' if about else 'at least'} {self.expected:,.0f} expected if all are of the known kind"
 
     def _known(self) -> dict[str, Column | None]:
         return {"score": self.scores, "p_value": self.p_values, "novel": self.scores > self.threshold}

@@ -206,12 +206,16 @@ class Novelty:
             p_values=self.p_values(scores[order], used),
             threshold=threshold,
             false_alarm_rate=float(false_alarm_rate),
-            calibration=(
-                "training codes, each left out; expect more of them"
-                if self._held_out is None
-                else f"{len(self._held_out):,} held-out codes"
-            ),
+            calibration=(self._left_out(used) if self._held_out is None else f"{len(self._held_out):,} held-out codes"),
         )
+
+    def _left_out(self, predicted: bool) -> str:
+        """Return what a threshold without held-out codes is set on, and to which side it errs."""
+        known = "training codes, each left out; expect more of them"
+        if not (predicted and self._few):
+            return known
+        # One of a class left out has none of its class to be near, where a new one does.
+        return f"{known}, or fewer where classes have at most {self.k} examples"
 
     def _calibration(self, predicted: bool) -> Calibration:
         if not predicted:

@@ -97,6 +97,9 @@ class LastOperators(Observer):
     def _check_steady(self, func: Any, base: str, args: Any, kwargs: Any) -> None:
         if base in RANDOM:
             self.unsteady[DROPOUT if base in ("bernoulli", "alpha_dropout", "feature_dropout") else CHANCE] = None
+        elif base == "rrelu_with_noise":
+            if bind(func, args, kwargs).get("training"):
+                self.unsteady[CHANCE] = None
         elif base == "native_dropout" or "scaled_dot_product" in base:
             bound = bind(func, args, kwargs)
             if bound.get("train") or (bound.get("dropout_p") or 0) > 0:
