@@ -157,3 +157,11 @@ def test_unseen_classes_go_by_their_names():
     assert "(dog, eel, 7)" in unseen_classes(train, test, ("cat", "dog", "eel"))
     assert unseen_classes(None, test) is None
     assert unseen_classes(train, None) is None
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_label_among_minus_one_and_one_is_no_class(missing):
+    labels, names = class_labels([-1, missing, 1], "arrays")
+    assert labels.tolist() == [0, -1, 1]
+    assert names == ("-1", "1")
+    assert class_labels([0, missing, 1], "arrays")[0].tolist() == [0, -1, 1]

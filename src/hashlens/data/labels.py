@@ -61,7 +61,12 @@ def class_labels(given: Any, name: str, *, whole: bool = True) -> tuple[Labels, 
     if len(wrong):
         raise DataError(f"{name}: the label of row {wrong[0]} is {values[wrong[0]]}; {_WAY_OUT}")
     labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
-    return settled(labels, None, name) if whole else (labels, None)
+    if not whole:
+        return labels, None
+    # Where None or NaN says that a label is missing, -1 beside 1 is a class all the more.
+    known, names = settled(labels[~missing], None, name)
+    labels[~missing] = known
+    return labels, names
 
 
 def _numbers_or_names(given: Any, name: str) -> npt.NDArray[Any]:
@@ -82,7 +87,7 @@ def _numbers_or_names(given: Any, name: str) -> npt.NDArray[Any]:
             raise DataError(f"{name}: labels are names and numbers mixed; {_WAY_OUT}")
         return np.array(["" if value is None else value for value in kept], dtype=np.str_)
     try:
-        return np.array([NO_LABEL if value is None else value for value in kept])
+        return np.array([np.nan if value is None else value for value in kept])
     except ValueError as error:
         raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}") from error
 
