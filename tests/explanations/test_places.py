@@ -10,6 +10,7 @@ from torch import nn
 
 from hashlens.errors import ExplainError
 from hashlens.explanations import explain
+from hashlens.explanations.places import _laid_out
 
 from .networks import Tokens, drawn, grid, seeded
 
@@ -208,3 +209,33 @@ def test_scripted_networks_are_explained_as_they_were_before(method):
 def test_a_layer_of_a_scripted_network_is_refused_with_a_way_out():
     with pytest.raises(ExplainError, match="leave layer= out for the last maps"):
         cam(scripted(branches()), IMAGES, layer="second")
+
+
+class Named(nn.Module):
+    """Has a module called as its operator is."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu, self.last = nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.last(self.relu(self.conv(x)).mean(dim=(2, 3)))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_the_layer_that_a_scripted_network_was_explained_by_can_be_named():
+    network = scripted(seeded(Named).double())
+    found = cam(network, IMAGES)
+    assert found.diagnostics["layer"] == "relu"
+    assert np.array_equal(cam(network, IMAGES, layer="relu").values, found.values)
+    made = explain(network, None, "activation_maximization", layer="relu", channels=1, shape=(2, 12, 12), steps=1)
+    assert made.image.shape == (1, 2, 12, 12)
+
+
+@pytest.mark.parametrize(
+    ("count", "shape", "laid"),
+    [(197, (14, 14), (1, (14, 14))), (196, (14, 14), (0, (14, 14))), (50, (14, 14), (1, (7, 7))),
+     (16, (28, 28), (0, (4, 4))), (201, (14, 14), (5, (14, 14))), (33, (8, 16), (1, (4, 8))), (23, (14, 14), None)],
+)  # fmt: skip
+def test_tokens_are_laid_out_as_the_maps_were(count, shape, laid):
+    assert _laid_out(count, shape) == laid

@@ -178,6 +178,18 @@ def test_all_weights_are_drawn_anew_in_a_copy():
     assert all(torch.equal(value, again[name]) for name, value in other.state_dict().items())
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_the_weights_of_a_scripted_network_are_drawn_anew_and_it_does_not_go_dead():
+    network = torch.jit.script(
+        seeded(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(400, 3)))
+    ).eval()
+    other, x = randomised(network, seed=1), drawn(3, 1, 12, 12, dtype=torch.float32)
+    assert other(x).std(dim=0).min() > 0.01  # dead networks give the same for all
+    assert not torch.allclose(other(x), network(x), atol=0.01)
+    found = compare_explanations(network, x, ["gradient"], metrics=["mprt"])
+    assert (found.values[0] != 0).all()  # what explains a dead network agrees with nothing, which looked like the best
+
+
 # --- tables, functions, and what cannot be measured -------------------------------------------------------------------
 
 ROWS, BACKGROUND = drawn(6, 5), drawn(40, 5, seed=1)

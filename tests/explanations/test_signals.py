@@ -159,3 +159,14 @@ def test_a_signal_of_a_wrong_shape_is_refused():
         ExplainError, match=r"signals are \(n, channels, time\) or \(n, time\), received \(2, 1, 2, 40\)"
     ):
         explain(of_signals(), SIGNALS[:2, None], "gradient", kind="signal")
+
+
+def test_one_signal_that_was_taken_for_a_table_is_told_so():
+    with pytest.raises(ExplainError, match=r"x \(2, 40\) is no table to the model, .* give kind='signal'"):
+        explain(of_signals(), SIGNALS[0], "gradient")
+
+
+def test_without_maps_a_signal_is_refused_by_its_own_shape():
+    network = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(80, 3))).double()
+    with pytest.raises(ExplainError, match=r"no layer gives maps \(n, c, l\) that everything goes through"):
+        explain(network, SIGNALS, "grad_cam", kind="signal")

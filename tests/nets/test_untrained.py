@@ -43,3 +43,34 @@ def test_a_reset_that_fails_is_one_line():
 def test_parameters_that_cannot_be_drawn_name_their_module():
     with pytest.raises(ModelError, match=r"1 \(Scaled\) has parameters and no reset_parameters"):
         untrained_copy(nn.Sequential(nn.ReLU(), Scaled()))
+
+
+def normed(norm):
+    """Two linear layers under a norm, after a pass."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(norm(nn.Linear(6, 8)), nn.ReLU(), norm(nn.Linear(8, 3)))
+        network(torch.randn(2, 6)).sum().backward()
+    return network.eval()
+
+
+ROWS = torch.linspace(-1, 1, 30).reshape(5, 6)
+WEIGHT_NORMS = (nn.utils.weight_norm, nn.utils.parametrizations.weight_norm)
+SPECTRAL_NORMS = (nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm)
+
+
+@pytest.mark.parametrize("norm", WEIGHT_NORMS)
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_weights_that_are_computed_from_others_are_drawn_as_plain_ones_are(norm):
+    fresh, plain = untrained_copy(normed(norm), seed=1), untrained_copy(normed(lambda layer: layer), seed=1)
+    assert torch.allclose(fresh(ROWS), plain(ROWS), atol=1e-6)
+    assert not torch.allclose(fresh(ROWS), normed(norm)(ROWS), atol=1e-2)
+
+
+@pytest.mark.parametrize("norm", SPECTRAL_NORMS)
+def test_weights_under_a_spectral_norm_are_drawn_anew_and_normed(norm):
+    network = normed(norm)
+    fresh = untrained_copy(network, seed=1).eval()
+    assert not torch.allclose(fresh(ROWS), network(ROWS), atol=1e-2)
+    for layer in (fresh[0], fresh[2]):
+        assert float(torch.linalg.matrix_norm(layer.weight.detach(), 2)) == pytest.approx(1, abs=1e-3)

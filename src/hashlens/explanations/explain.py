@@ -12,7 +12,7 @@ import torch
 
 from hashlens.arguments import require_whole, shortly
 from hashlens.codes.reader import Forward, Mask, Reading
-from hashlens.errors import ExplainError, ModelError, nearest
+from hashlens.errors import ExplainError, HashlensError, ModelError, nearest
 from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.given import (
@@ -20,6 +20,7 @@ from hashlens.explanations.given import (
     background_of,
     check_columns,
     check_named,
+    check_rows,
     classes_of,
     columns_of,
     inputs_of,
@@ -149,7 +150,12 @@ def explain(
         check_columns(columns := names_of(feature_names, "feature_names") or known, kind, inputs)
         replacing = background_of(background, inputs, subject, known)
         subject.more = more_inputs(inputs, replacing, int(seed), kind)
-        classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
+        try:
+            classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
+        except HashlensError as error:
+            if kind == "table" and inputs is not None:
+                check_rows(inputs, subject, error)
+            raise
         asked = Asked(
             subject=subject,
             kind=kind,

@@ -91,6 +91,15 @@ def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
     return inputs
 
 
+def check_rows(inputs: Tensor, subject: Subject, error: Exception) -> None:
+    """Raise ExplainError if what was taken for rows of a table is one example to the model, which rejected the rows."""
+    if not _taken(subject, inputs) and _taken(subject, inputs[None]):
+        raise ExplainError(
+            f"x {tuple(inputs.shape)} is no table to the model, which takes it as one example: give kind='signal' for "
+            "(channels, time), or kind='spectrogram' for (height, width)"
+        ) from error
+
+
 def _other_kinds(kind: str, axes: int) -> str:
     """Return which kinds have examples of so many axes."""
     fit = [f"kind={other!r} for {shape}, " for other, (shape, of) in SHAPES.items() if other != kind and axes in of]

@@ -161,7 +161,7 @@ def goals_of(asked: Asked, channels: Any, unit: Any, image: Tensor) -> list[Goal
         raise ExplainError("target= is a class and layer= is a layer: give one of them")
     if channels is not None and unit is not None:
         raise ExplainError("channels= and unit= say both what to maximise: give one of them")
-    layer = place_of(asked)
+    layer = place_of(asked, image)
     sizes = tuple(layer_output(asked, layer, image).shape[1:])
     if channels is not None:
         return [Goal(f"channel {at}", layer, (at,)) for at in channels_of(channels, layer.name, sizes[0])]

@@ -23,8 +23,11 @@ Tensor = torch.Tensor
 Given = tuple[str, Tensor, int]
 """What a module gave: its path, the tensor, and how often that had been written on by then."""
 Met = Callable[[str, Tensor], None]
+SPECIAL = 2
+"""Tokens that stand for no place, at most: of the class, of the distillation."""
+MAPS = {3: "(n, c, l)", 4: "(n, c, h, w)"}
 NO_MAPS = (
-    "no layer gives maps (n, c, h, w) that everything goes through: name one with layer=, and for a transformer give "
+    "no layer gives maps {maps} that everything goes through: name one with layer=, and for a transformer give "
     "reshape= too"
 )
 
@@ -65,7 +68,7 @@ class Kept:
     versions: list[int]
 
 
-def place_of(asked: Asked) -> Place:
+def place_of(asked: Asked, example: Tensor | None = None) -> Place:
     """Return the place that `layer` names; without one, the last that gives maps and that everything goes through.
 
     Raises
@@ -77,17 +80,18 @@ def place_of(asked: Asked) -> Place:
         return last_maps(asked)
     modules = dict(asked.module.named_modules(remove_duplicate=False))
     name = asked.layer if asked.layer in modules else _split(asked.layer)[0]
-    if name in modules and name:
-        if isinstance(modules[name], torch.jit.ScriptModule):
-            raise ExplainError(
-                f"layer {asked.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the "
-                "last maps, or explain the network as it was before torch.jit.script"
-            )
+    scripted = isinstance(modules.get(name), torch.jit.ScriptModule)
+    if name in modules and name and not scripted:
         return Place(asked.layer)
     met: list[str] = []
-    if asked.x is not None:
-        with _operators(asked.module, lambda name, _: met.append(name)), torch.no_grad():
-            asked.subject.run(asked.inputs[:2])
+    tried = asked.inputs[:2] if example is None else example
+    with _operators(asked.module, lambda name, _: met.append(name)), torch.no_grad():
+        asked.subject.run(tried)
+    if asked.layer not in met and scripted:  # an operator may be called like a scripted module
+        raise ExplainError(
+            f"layer {asked.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the last "
+            "maps, or explain the network as it was before torch.jit.script"
+        )
     if asked.layer not in met:
         raise ExplainError(f"no layer {asked.layer!r}: {nearest(asked.layer, [at for at in modules if at] or met)}")
     return Place(asked.layer, asked.layer)
@@ -177,7 +181,7 @@ def _chosen(
             return Place(_name(name, output, modules), name or None, channels)
         if output.dim() == 3 and channels == 2 and output.shape[1] > 1:
             tokens.append((node, name, output))
-    raise ExplainError(_way_out(asked, tokens, None, 1, modules, score) if tokens else NO_MAPS)
+    raise ExplainError(_way_out(asked, tokens, None, 1, modules, score) if tokens else NO_MAPS.format(maps=MAPS[axes]))
 
 
 def _way_out(
@@ -192,16 +196,36 @@ def _way_out(
     named = [(_name(name, output, modules), output) for _, name, output in tokens]
     last = next(((name, output) for name, output in named if _all_matter(score, output)), named[0])
     count, reshape = last[1].shape[1], "lambda a: a[:, 1:].transpose(1, 2).unflatten(2, (h, w))"
-    if maps is not None:
-        grid = tuple(size for at, size in enumerate(maps.shape) if at not in (0, channels))
-        first = count - prod(grid)
-        if 0 <= first < prod(grid):
-            cut = f"a[:, {first}:]" if first else "a"
-            reshape = f"lambda a: {cut}.transpose(1, 2).unflatten(2, {grid})"
+    shape = (
+        asked.inputs.shape[2:]
+        if maps is None
+        else [size for at, size in enumerate(maps.shape) if at not in (0, channels)]
+    )
+    if (laid := _laid_out(count, tuple(shape))) is not None:
+        first, grid = laid
+        cut = f"a[:, {first}:]" if first else "a"
+        reshape = f"lambda a: {cut}.transpose(1, 2).unflatten(2, {grid})"
     return (
         f"behind its first maps the model works on {count} tokens, so that no maps hold what it goes by: give "
         f"layer={last[0]!r}, the last of which all tokens matter, and reshape={reshape}"
     )
+
+
+def _laid_out(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
+    """Return how many tokens come first and how the others lie: as maps of that shape do, or coarser ones like them."""
+    first = count - prod(shape)
+    if 0 <= first < prod(shape):
+        return first, shape
+    for first in range(SPECIAL + 1):
+        scale = (prod(shape) / max(count - first, 1)) ** (1 / len(shape)) if shape else 0.0
+        grid = tuple(round(side / scale) for side in shape) if scale > 1 else ()
+        if (
+            grid
+            and prod(grid) == count - first
+            and all(abs(side / scale - at) < 1e-6 for side, at in zip(shape, grid, strict=True))
+        ):
+            return first, grid
+    return None
 
 
 def _all_matter(score: Tensor, tokens: Tensor) -> bool:

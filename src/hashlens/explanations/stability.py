@@ -7,6 +7,7 @@ import torch
 from hashlens.errors import HashlensError
 from hashlens.explanations.compared import Candidate, Compared
 from hashlens.nets.copying import copied
+from hashlens.nets.drawing import draw_anew, drawn_modules, reset_of
 from hashlens.seeds import numpy_generator, torch_generator, torch_seed
 
 Tensor = torch.Tensor
@@ -107,16 +108,20 @@ def spearman(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
 
 
 def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Return a copy of a network with every weight drawn anew, as its layers draw theirs; others normal, as spread."""
+    """Return a copy of a network with every weight drawn anew, as its layers draw theirs.
+
+    Weights of which that is not known, as of scripted layers, are normal, of the mean and spread that they had: a scale
+    that is 1 everywhere stays so, and the network does not go dead.
+    """
     other = copied(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "randomised"))
-        for part in reversed(list(other.modules())):
-            reset = getattr(part, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        for _, part in reversed(list(drawn_modules(other))):
+            if (reset := reset_of(part)) is not None:
+                draw_anew(part, reset)
                 continue
             for parameter in part.parameters(recurse=False):
                 with torch.no_grad():
-                    parameter.normal_(0, float(parameter.std()) if parameter.numel() > 1 else 1.0)
+                    mean, several = float(parameter.mean()), parameter.numel() > 1
+                    parameter.normal_(mean, float(parameter.std()) if several else 1.0)
     return other

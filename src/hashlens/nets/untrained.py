@@ -1,12 +1,11 @@
 """The same network before training: the control that every measure of a trained one needs beside it."""
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
 from hashlens.errors import ModelError
 from hashlens.nets.copying import copied
+from hashlens.nets.drawing import draw_anew, drawn_modules, reset_of
 from hashlens.seeds import torch_seed
 
 
@@ -25,9 +24,9 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
     ModelError
         If some parameters cannot be drawn anew; the message names the module.
     """
-    for name, module in model.named_modules():
+    for name, module in drawn_modules(model):
         own = any(True for _ in module.parameters(recurse=False))
-        if isinstance(module, (torch.jit.ScriptModule, torch.fx.GraphModule)) or (own and _reset(module) is None):
+        if isinstance(module, (torch.jit.ScriptModule, torch.fx.GraphModule)) or (own and reset_of(module) is None):
             raise ModelError(
                 f"{name or 'the model'} ({type(module).__name__}) has parameters and no reset_parameters(): its "
                 "untrained state is not known; give the untrained network itself"
@@ -40,11 +39,11 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(seed, "untrained"))
         # Children first: a container that draws its children's parameters in its own way has the last word.
-        for module in reversed(list(fresh.modules())):
-            reset = _reset(module)
+        for _, module in reversed(list(drawn_modules(fresh))):
+            reset = reset_of(module)
             if reset is not None:
                 try:
-                    reset()
+                    draw_anew(module, reset)
                 except Exception as error:  # whatever a user's own method raises
                     reason = str(error).split("\n")[0]
                     raise ModelError(
@@ -52,11 +51,3 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
                         "give the untrained network itself"
                     ) from error
     return fresh
-
-
-def _reset(module: nn.Module) -> Callable[[], object] | None:
-    for name in ("reset_parameters", "_reset_parameters"):
-        method: Callable[[], object] | None = getattr(module, name, None)
-        if method is not None:
-            return method
-    return None

@@ -1,0 +1,84 @@
+"""Drawing what one module holds anew, as it draws it when it is made."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+SETTLING = 30
+"""Passes after which the estimate of a spectral norm fits a matrix that was drawn anew."""
+
+
+def reset_of(module: nn.Module) -> Callable[[], object] | None:
+    """Return the method by which a module draws its parameters, if it has one."""
+    for name in ("reset_parameters", "_reset_parameters"):
+        method: Callable[[], object] | None = getattr(module, name, None)
+        if method is not None:
+            return method
+    return None
+
+
+def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield modules by name, but for what a parametrization holds: that follows from the weight of its module."""
+    inside = {id(part) for module in model.modules() if reset_of(module) is not None
+              for held in _parametrizations(module) for part in held.modules()}  # fmt: skip
+    for name, module in model.named_modules():
+        if id(module) not in inside:
+            yield name, module
+
+
+def _parametrizations(module: nn.Module) -> list[nn.Module]:
+    held = getattr(module, "parametrizations", None)
+    return [held] if isinstance(held, nn.ModuleDict) else []
+
+
+def draw_anew(module: nn.Module, reset: Callable[[], object]) -> None:
+    """Draw the parameters of one module by its own method, those too that a weight is computed from.
+
+    Weights under ``weight_norm`` or ``spectral_norm``, old or parametrized, are results: what the method draws there
+    would be gone with the next pass, and the parameters behind them stay as they were trained.
+
+    Raises
+    ------
+    Exception
+        Whatever the method, or a parametrization that cannot be turned round, raises.
+    """
+    # Attributes of torch.nn.utils of the same names are functions.
+    from torch.nn.utils.spectral_norm import SpectralNorm
+    from torch.nn.utils.weight_norm import WeightNorm
+
+    if _parametrizations(module):
+        _draw_parametrized(module, reset)
+    else:
+        reset()
+    for hook in module._forward_pre_hooks.values():
+        name = getattr(hook, "name", "")
+        with torch.no_grad():
+            if isinstance(hook, WeightNorm):
+                drawn = getattr(module, name)
+                getattr(module, f"{name}_g").copy_(torch.norm_except_dim(drawn, 2, hook.dim))
+                getattr(module, f"{name}_v").copy_(drawn)
+            elif isinstance(hook, SpectralNorm):
+                getattr(module, f"{name}_orig").copy_(getattr(module, name))
+                for _ in range(SETTLING):
+                    setattr(module, name, hook.compute_weight(module, do_power_iteration=True))
+
+
+def _draw_parametrized(module: nn.Module, reset: Callable[[], object]) -> None:
+    from torch.nn.utils import parametrize
+
+    (parametrizations,) = _parametrizations(module)
+    held = [name for name, _ in parametrizations.named_children()]
+    with parametrize.cached():
+        _ = [getattr(module, name) for name in held]  # what the method writes on
+        reset()
+        drawn = {name: getattr(module, name).detach().clone() for name in held}
+    parts = [(part, part.training) for part in parametrizations.modules()]
+    for name, value in drawn.items():
+        setattr(module, name, value)
+        for part, _ in parts:
+            part.training = True
+        for _ in range(SETTLING):
+            getattr(module, name)
+    for part, training in parts:
+        part.training = training
