@@ -1,0 +1,62 @@
+"""What every command keeps, written once by this version into ``written/VERSION``: later versions must open it.
+
+python tests/saved/write_fixtures.py 0.1
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+import hashlens as hl
+from hashlens.cli.app import app
+
+TRAIN, TEST = "digits#train[:90]", "digits#test[:40]"
+COMMANDS = (
+    "train mlp --data {train} --test {test} --width 12 --depth 2 --epochs 3 --checkpoint 1 --out network",
+    "encode network --data {train} --out codes",
+    "encode network --data {test} --out queries",
+    "index build codes -o index",
+    "index search index queries -k 3 --json neighbours.json",
+    "measure network --data {train} --test {test} --json measurement.json",
+    "audit network --data {train} --test {test} --csv audit --json audit.json",
+    "explain network --data {test} --id 1440 --id 1442 -m integrated_gradients -o explanation.npz --json explanation.json",
+    "explain network --data {test} --id 1440 -m anchor --json rule.json",
+    "regions radius network --data {test} --id 1440 --json radius.json",
+    "regions along network --data {test} --from 1440 --to 1442 --json along.json",
+    "regions plane network --data {test} --through 1440 1442 1445 --box -1 1 -1 1 --sampled 20 --json plane.json",
+    "study run study.yaml --json study.json",
+)
+STUDY = f"""
+name: small
+data: {{train: "{TRAIN}", test: "{TEST}"}}
+measures: [redundancy_ratio, knn, network_accuracy]
+training: {{recipe: figures, batch_size: 16, epochs: 3}}
+axes:
+  width: [3, 12]
+  epochs: [0, 3]
+repeats: 2
+"""
+
+
+def main() -> None:
+    """Write everything into ``written/VERSION``."""
+    folder = Path(__file__).parent / "written" / sys.argv[1]
+    folder.mkdir(parents=True)
+    runner = CliRunner()
+    with __import__("contextlib").chdir(folder):
+        Path("study.yaml").write_text(STUDY)
+        for command in COMMANDS:
+            words = [word.format(train=TRAIN, test=TEST) for word in command.split()]
+            done = runner.invoke(app, words, catch_exceptions=False)
+            print(command, done.exit_code, done.output[-300:] if done.exit_code else "", flush=True)
+        results = hl.Study.load("study.yaml").results
+        charts = {"curve": hl.curve(results, "knn", over="width"), "phase_chart": hl.phase_chart(results),
+                  "effects": hl.effect_table(results, bootstrap=5)}  # fmt: skip
+        for name, found in charts.items():
+            Path(f"{name}.json").write_text(json.dumps(found.to_dict()))
+
+
+if __name__ == "__main__":
+    main()
