@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import hashlens as hl
-from hashlens.report.explanation import side_by_side
+from hashlens.explanations.figures import side_by_side
 from hashlens.report.plots import draw, save
 
 METHODS = (

@@ -14,9 +14,9 @@ from PIL import Image
 from sklearn.datasets import make_moons
 
 import hashlens as hl
+from hashlens.regions.figures import plane_figure
 from hashlens.report.figures import Histogram, Pixels, Scatter
 from hashlens.report.plots import draw
-from hashlens.report.regions import plane_figure
 from hashlens.retrieval import model_quality_curve
 
 DPI = 100

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import hashlens as hl
+from hashlens.regions.figures import plane_figure
 from hashlens.report.plots import draw, save
-from hashlens.report.regions import plane_figure
 
 EPOCHS = (0, 1, 10)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hashlens.codes.codes import Codes
-from hashlens.exhibits import COLLISIONS, MAP_ROWS, SHOWN, exhibits
+from hashlens.measurement.exhibits import COLLISIONS, MAP_ROWS, SHOWN, exhibits
 from hashlens.measures import determinism
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.result import Split

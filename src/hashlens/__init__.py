@@ -8,8 +8,8 @@ from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, dupl
 from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
 from hashlens.data import load_data
 from hashlens.errors import HashlensError
-from hashlens.measure import measure
-from hashlens.measurement import Measurement
+from hashlens.measurement.measure import measure
+from hashlens.measurement.measurement import Measurement
 from hashlens.measures import (
     bits_to_determinism,
     categorization,

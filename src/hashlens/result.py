@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
 import numpy as np
 from rich.console import Console, RenderableType
 
+from hashlens.report.blocks import blocks, notebook_html
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page, write_page
+from hashlens.report.plain_page import plain_page
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
-
-    from hashlens.report.figures import Figure
 
 T = TypeVar("T")
 
@@ -48,8 +51,8 @@ class Result:
     """Base of the frozen dataclasses that functions return.
 
     A subclass is a frozen dataclass. It may define ``__rich__`` for people, which also gives ``str()`` and what a
-    notebook shows, and ``figures`` for what is better seen than read. Both make its page and its picture; the report
-    machinery is imported when asked for, not before.
+    notebook shows, ``figures`` for what is better seen than read, and ``page`` where its page is more than both. What
+    `plot` and `to_html` are given goes to ``figures`` and ``page``: a picture and a page show the same.
     """
 
     schema_version: ClassVar[int] = 1
@@ -68,30 +71,45 @@ class Result:
             console.print(self.__rich__())
         return capture.get().rstrip("\n")
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the figure data of the result, for any backend; none where tables say it all."""
         return ()
 
-    def plot(self) -> "Canvas":
-        """Draw the result as a matplotlib figure: its figures, or its tables where it has none."""
-        from hashlens.report.plots import draw, draw_tables
+    def page(self) -> Page:
+        """Return the page of the result: its figures and its tables."""
+        return plain_page(type(self).__name__, blocks(self.__rich__()), self.figures())
 
-        figures = self.figures()
-        return draw(figures) if figures else draw_tables(self)
+    @final
+    def plot(self, *how: Any, **named: Any) -> "Canvas":
+        """Draw the result as a matplotlib figure: its figures, or its tables where it has none.
 
-    def to_html(self, path: str | Path) -> Path:
+        Parameters
+        ----------
+        *how, **named
+            What ``figures`` takes.
+        """
+        from hashlens.report.plots import draw, draw_text
+
+        figures = self.figures(*how, **named)
+        return draw(figures) if figures else draw_text(str(self))
+
+    @final
+    def to_html(self, path: str | Path, *how: Any, **named: Any) -> Path:
         """Write the result as one HTML page that opens anywhere and fetches nothing; return its path.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file ``.html``.
+        *how, **named
+            What ``page`` takes.
 
         Raises
         ------
         OutputError
             If the file cannot be written.
         """
-        from hashlens.report.pages import write_result
-
-        return write_result(self, path)
+        return write_page(self.page(*how, **named), path)
 
     def _repr_html_(self) -> str:
-        from hashlens.report.blocks import notebook_html
-
         return notebook_html(self.__rich__())

@@ -12,8 +12,8 @@ import torch
 import hashlens as hl
 from hashlens.audit.audit import Audit, audit
 from hashlens.audit.headline import findings
+from hashlens.audit.page import audit_page
 from hashlens.errors import AuditError, HashlensError
-from hashlens.report.audit import audit_page
 from hashlens.result import Split
 
 LEAKED, WRONG = np.arange(0, 40, 2), np.arange(100, 130, 3)

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.csv
 import pytest
 
-from hashlens.audit.ranked import SHOWN, Ranked
 from hashlens.errors import OutputError
+from hashlens.ranked import SHOWN, Ranked
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from tests.report.planted_study import planted_results
 import hashlens as hl
 from hashlens.cli.demo import demo
 from hashlens.report.page import write_page
-from hashlens.report.recognise import report_page
+from hashlens.saved.report import report_page
 from hashlens.study.reproduce.reproduction import Reproduction
 from hashlens.study.spec import StudySpec
 

@@ -5,13 +5,14 @@ import numpy as np
 from hashlens.report.figures import (
     Bars,
     Contour,
+    Heatmap,
     Histogram,
     Lines,
-    PhaseMap,
     Pieces,
-    RegimeShares,
+    Rule,
     Scatter,
     Series,
+    Shares,
     Tile,
 )
 from hashlens.report.page import Chart, Gallery, Item, Page, Prose, Section
@@ -69,13 +70,18 @@ def pictures(name: str) -> tuple:
     )
     contour = Contour("R = .05", False, True, (((-0.5, 1.0), (5.5, 2.0)),))
     columns, rows = tuple(str(2**at) for at in range(6)), tuple(str(10**at) for at in range(4))
+    colours = ("#D9793B", "#F2DDA0", "#4A8DBF")
     regimes = ("1: under-expressive", "2: critically", "3: sufficiently")
     return (
-        Lines(f"Lines of {name}", name, "R", (line, Series("other", (1.0, 100.0), (0.2, 0.2))), 0.05, True),
+        Lines(f"Lines of {name}", name, "R", (line, Series("other", (1.0, 100.0), (0.2, 0.2))),
+              (Rule("y", 0.05),), True),
         Bars(f"Bars of {name}", "accuracy", (name, "untrained"), (("K-NN", (0.9, 0.4)), (name, (0.8, None)))),
         Histogram(f"Distances of {name}", "distance", (0.0, 0.5, 1.0), ((name, (0.7, 0.3)), ("other", (0.2, 0.8)))),
-        PhaseMap(f"Phases of {name}", name, "epochs", columns, rows, tiles, (contour,), regimes, "unsure", name),
-        RegimeShares("Shares", "threshold", (0.0, 0.5, 1.0), ((0.2, 0.3, 0.5), (0.3, 0.3, 0.2), (0.5, 0.4, 0.3)), 0.5),
+        Heatmap(f"Phases of {name}", name, "epochs", columns, rows, tiles, colours, regimes, contours=(contour,),
+                group_label="regime", text_label="R", faint="unsure", note=name),
+        Shares("Shares", "threshold", "share of cells", (0.0, 0.5, 1.0),
+               ((0.2, 0.3, 0.5), (0.3, 0.3, 0.2), (0.5, 0.4, 0.3)),
+               regimes, colours, (Rule("x", 0.5, "as used"),)),
         Pieces(f"Pieces of {name}", "along", "y", (Series(name, (0.0, 1.0), (0.0, 1.0)),), (0.0, 1.0), ("#4477AA",)),
     )  # fmt: skip
 

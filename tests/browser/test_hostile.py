@@ -12,7 +12,7 @@ from torch import nn
 
 import hashlens as hl
 from hashlens.report.page import write_page
-from hashlens.report.recognise import report_page
+from hashlens.saved.report import report_page
 from hashlens.study.spec import StudySpec
 
 pytestmark = pytest.mark.browser

@@ -13,7 +13,7 @@ from torch.testing._internal.two_tensor import TwoTensor
 import hashlens as hl
 from hashlens.codes.provenance import Provenance
 from hashlens.errors import CaptureError, CodesWarning, ModelError
-from hashlens.report.codes_page import codes_page
+from hashlens.measurement.codes_page import codes_page
 
 
 def weights(seed=0, width=24, dtype=torch.float64):

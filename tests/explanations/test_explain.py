@@ -14,8 +14,8 @@ import hashlens as hl
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations import Explanation, Interaction, Rule, explain
 from hashlens.explanations.methods import METHODS, NAMES
-from hashlens.report.load import result_of
-from hashlens.report.recognise import report_page
+from hashlens.saved.report import report_page
+from hashlens.saved.results import result_of
 
 from .networks import Tokens, convolutional, drawn, grid, seeded, stack
 

@@ -13,7 +13,7 @@ from hashlens.explanations.asked import Subject
 from hashlens.explanations.faithfulness import area, baseline_inputs, infidelity, removal_curve, spread
 from hashlens.explanations.metrics import METRICS
 from hashlens.explanations.stability import randomised, spearman
-from hashlens.report.load import result_of
+from hashlens.saved.results import result_of
 
 from .networks import convolutional, drawn, seeded, stack
 

@@ -6,9 +6,10 @@ import torch
 
 import hashlens as hl
 from hashlens.codes.codes import Codes
+from hashlens.measurement.page import measurement_page
 from hashlens.measures import regime
+from hashlens.measurement.page import measurement_page
 from hashlens.measures.learning import Learning, constant_bits, matched_accuracy
-from hashlens.report.measurement import measurement_page
 
 
 def test_constant_bits_are_counted_apart_and_padding_is_none():

@@ -9,8 +9,8 @@ import pytest
 
 import hashlens as hl
 from hashlens.audit.audit import Audit, audit
-from hashlens.report.audit import audit_page
-from hashlens.report.audit_galleries import LEAST, LISTED
+from hashlens.audit.galleries import LEAST, LISTED
+from hashlens.audit.page import audit_page
 from hashlens.report.page import Gallery, page_html
 from hashlens.result import Split
 

@@ -22,10 +22,11 @@ from hashlens.measures.features import as_features
 from hashlens.measures.kmeans import kmeans
 from hashlens.measures.projection import project
 from hashlens.regions.boundary import class_parts
-from hashlens.report.load import MODULES, READ_AS, result_class, result_of
-from hashlens.report.region_tables import PlaneTable, RadiusTable, piece_table, radius_rows
+from hashlens.regions.tables import PlaneTable, RadiusTable, piece_table, radius_rows
 from hashlens.result import Result, Split
 from hashlens.retrieval import quality_curve
+from hashlens.saved.kinds import KINDS
+from hashlens.saved.results import READ_AS, result_class, result_of
 from hashlens.study.charts.curves import curve
 from hashlens.study.charts.effects import effect_table
 from hashlens.study.charts.phase import phase_chart, phase_slices
@@ -176,7 +177,7 @@ def test_what_json_keeps_too_little_of_is_refused(made, kind):
 
 
 def test_every_kind_can_be_found_by_its_name():
-    assert len(set(MODULES)) == len(MODULES)
+    assert set(KINDS) == declared()
     for kind in declared() | set(READ_AS.values()):
         found = result_class(kind)
         assert found is not None, kind

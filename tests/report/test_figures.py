@@ -5,18 +5,19 @@ import pytest
 
 from hashlens.report.figures import (
     COLOURS,
-    REGIME_COLOURS,
     Bars,
     Contour,
+    Heatmap,
     Lines,
-    PhaseMap,
-    RegimeShares,
+    Rule,
     Series,
+    Shares,
     Tile,
 )
 from hashlens.report.maps import pale
 from hashlens.report.plots import draw
 from hashlens.report.traces import plotly
+from hashlens.study.charts.phase import REGIME_COLOURS
 
 
 def hexed(colour):
@@ -29,9 +30,9 @@ def phase_map(columns=3, rows=2, sure=1.0, note="The thresholds are this project
     tiles = tuple(Tile(x, y, (x + y) % 3, sure, ".50") for x in range(columns) for y in range(rows))
     contour = Contour("R on train = 0.5", False, True, (((0.0, 0.5), (1.5, 1.0)),))
     names = ("under-expressive: R > 0.5", "critically-expressive", "sufficiently-expressive")
-    return PhaseMap(
+    return Heatmap(
         "map", "width", "epochs", tuple(str(10 * x + 10) for x in range(columns)), tuple(map(str, range(rows))), tiles,
-        (contour,), names, "paler: repeats disagree", note,
+        REGIME_COLOURS, names, contours=(contour,), faint="paler: repeats disagree", note=note,
     )  # fmt: skip
 
 
@@ -86,7 +87,9 @@ def test_nothing_of_a_map_is_cut_off(shape, dpi):
 
 
 def test_a_map_beside_panels_is_the_larger():
-    shares = RegimeShares("sweep", "threshold", (0.1, 0.2), ((0.5, 0.4), (0.25, 0.35), (0.25, 0.25)), 0.15)
+    swept = (0.5, 0.4), (0.25, 0.35), (0.25, 0.25)
+    rules = (Rule("x", 0.15, "threshold as used"),)
+    shares = Shares("sweep", "threshold", "share", (0.1, 0.2), swept, ("a", "b", "c"), REGIME_COLOURS, rules)
     canvas = draw([phase_map(8, 8), shares, shares, shares, shares])
     canvas.canvas.draw()
     wide, *others = (axes.get_position() for axes in canvas.axes)

@@ -11,9 +11,9 @@ import pytest
 from hashlens.errors import ReportError
 from hashlens.measures.regime import RegimeThresholds
 from hashlens.nets.folder import NetworkInfo
-from hashlens.report.load import load_result
-from hashlens.report.rebuild import rebuilt
+from hashlens.rebuild import rebuilt
 from hashlens.result import Result, Split, plain
+from hashlens.saved.results import load_result
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from torch import nn
 
 import hashlens as hl
 from hashlens.data.examples import ArrayExamples
+from hashlens.measurement.figures import MOST_CLASSES, code_map, distance_table, measurement_figures
+from hashlens.measurement.page import measurement_page
 from hashlens.report.figures import Scatter
-from hashlens.report.measurement import measurement_page
-from hashlens.report.measurement_figures import MOST_CLASSES, code_map, distance_table, measurement_figures
 from hashlens.report.page import Chart, Gallery, page_html
 
 EVIL = "<script>alert(1)</script>"

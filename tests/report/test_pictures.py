@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from hashlens.report.colours import scale_colours
-from hashlens.report.figures import Contour, Lines, Mark, PhaseMap, PlaneMap, Points, Scale, Series, Tile
+from hashlens.report.figures import Contour, Heatmap, Lines, Mark, Points, Polygons, Rule, Scale, Series, Tile
 from hashlens.report.plots import draw
 from hashlens.report.style import paper_style
+from hashlens.study.charts.phase import REGIME_COLOURS
 
 PICTURES = Path(__file__).with_name("pictures")
 DPI = 60
@@ -31,12 +32,13 @@ def phase_chart():
             regime = 0 if ratio > 0.5 else 2 if ratio < 0.1 else 1
             tiles.append(Tile(column, row, regime, 0.6 if column == row else 1.0, f"{ratio:.2f}".lstrip("0")))
     lines = (((0.0, 2.6), (1.0, 1.7), (2.6, 0.0)),), (((0.9, 3.0), (2.4, 2.0), (4.0, 0.4)),)
-    return PhaseMap(
+    return Heatmap(
         "Regimes over width and epochs", "width", "epochs", tuple(map(str, widths)), tuple(map(str, epochs)),
-        tuple(tiles),
-        (Contour("R on train = 0.5", False, True, lines[0]), Contour("R on test = 0.1", True, False, lines[1])),
+        tuple(tiles), REGIME_COLOURS,
         ("under-expressive: R > 0.5", "critically-expressive", "sufficiently-expressive: R < 0.1"),
-        "paler: repeats disagree", "The thresholds are this project's.",
+        contours=(Contour("R on train = 0.5", False, True, lines[0]),
+                  Contour("R on test = 0.1", True, False, lines[1])),
+        faint="paler: repeats disagree", note="The thresholds are this project's.",
     )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def width_curve():
         Series(name, x, y, *band) for name, y, band in zip(("train", "test"), (train, test), bands, strict=True)
     )
     paper = (Series("train", (8.0, 32.0), (0.55, 0.2)),)
-    return Lines("Redundancy over width", "width", "redundancy ratio R", series, mark=0.1, log_x=True,
+    return Lines("Redundancy over width", "width", "redundancy ratio R", series, rules=(Rule("y", 0.1),), log_x=True,
                  references=paper, reference_name="the paper", band_name="95% interval")  # fmt: skip
 
 
@@ -66,7 +68,7 @@ def slice_of_a_plane():
     edges = np.concatenate([np.stack([polygons[:, k], polygons[:, (k + 1) % 4]], axis=1) for k in range(4)])
     boundary = np.array([[(-1.0, -0.4), (0.1, 0.1)], [(0.1, 0.1), (0.4, 1.0)]])
     palette = scale_colours()
-    return PlaneMap(
+    return Polygons(
         "36 linear regions", "s: first input", "t: second input", (-1.0, 1.0, -1.0, 1.0), True, polygons.reshape(-1, 2),
         np.arange(0, 145, 4), (np.arange(36) * 37) % len(palette), np.arange(36), palette, (), ("a", "b"),
         Scale("norm of the gradient along the plane", 0.2, 1.4, False, True), edges, boundary, "decision boundary",

@@ -17,12 +17,12 @@ from torch import nn
 
 from hashlens.errors import DataError
 from hashlens.regions import along, at, decision_boundary, plane
-from hashlens.report import plane_traces, planes
+from hashlens.regions.figures import along_figure, plane_figure, radius_figure
+from hashlens.regions.page import plane_page, region_notes
+from hashlens.report import polygon_traces, planes
 from hashlens.report.colours import FILLS, class_colours, code_colours, scale_colours
 from hashlens.report.figures import Histogram
-from hashlens.report.plane_page import region_notes, write_plane_page
 from hashlens.report.plots import draw, save
-from hashlens.report.regions import along_figure, plane_figure, radius_figure
 
 
 def stack(seed, sizes):
@@ -348,7 +348,7 @@ def notes_of(parser):
 def test_a_page_fetches_nothing_and_says_all_of_each_region(several, tmp_path):
     _, flat = several
     figure = plane_figure(flat, "class", class_names=["</script><b>", "b", "c", "d"], marks=["<i>one</i>", "two", "3"])
-    found = page(write_plane_page(flat, figure, tmp_path / "plane.html"))
+    found = page(write_page(plane_page(flat, figure), tmp_path / "plane.html"))
     assert all(link.startswith("#") for link in found.links)
     assert found.policy.startswith("default-src 'none'")
     assert notes_of(found) == region_notes(flat, figure.classes)
@@ -371,9 +371,9 @@ def test_notes_say_the_affine_map_of_the_region(several):
 
 
 def test_very_many_regions_are_an_image_on_the_page(several, tmp_path, monkeypatch):
-    monkeypatch.setattr(plane_traces, "MOST_POLYGONS", 10)
-    monkeypatch.setattr(plane_traces, "PIXELS", 200)
-    found = page(write_plane_page(several[1], plane_figure(several[1]), tmp_path / "plane.html"))
+    monkeypatch.setattr(polygon_traces, "MOST_POLYGONS", 10)
+    monkeypatch.setattr(polygon_traces, "PIXELS", 200)
+    found = page(write_page(plane_page(several[1], plane_figure(several[1])), tmp_path / "plane.html"))
     text = (tmp_path / "plane.html").read_text(encoding="utf-8")
     assert notes_of(found) == []
     assert "data:image/png;base64,iVBOR" in text
@@ -400,7 +400,7 @@ setTimeout(() => {
 @pytest.mark.browser
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_pointing_at_a_region_says_what_it_is(flat, tmp_path):
-    path = write_plane_page(flat, plane_figure(flat, "class"), tmp_path / "plane.html")
+    path = write_page(plane_page(flat, plane_figure(flat, "class")), tmp_path / "plane.html")
     faces = np.argsort(-flat.areas)[:20]
     shares = (flat.centers[faces] + 1) / 2
     with path.open("a", encoding="utf-8") as file:

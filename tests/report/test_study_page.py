@@ -5,14 +5,13 @@ import pytest
 
 from hashlens.errors import StudyError
 from hashlens.report.page import Chart, Widget, page_html
-from hashlens.report.pages import page_of
-from hashlens.report.study import curve_lines
-from hashlens.report.study_page import curve_sections, store_page, study_page
 from hashlens.report.traces import plotly
 from hashlens.study.charts.curves import curve
 from hashlens.study.charts.effects import effect_table
+from hashlens.study.charts.figures import curve_lines
 from hashlens.study.charts.phase import phase_chart, phase_slices
 from hashlens.study.charts.sensitivity import phase_sensitivity
+from hashlens.study.page.page import curve_sections, store_page, study_page
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
 from hashlens.study.study import Study
@@ -81,7 +80,7 @@ def test_a_study_of_one_cell_has_its_numbers():
     ],
 )
 def test_every_result_of_a_study_has_a_page_of_its_own(study, made, first):
-    page = page_of(made(study, {"samples": 1000, "label_noise": 0.0}))
+    page = made(study, {"samples": 1000, "label_noise": 0.0}).page()
     assert page.title == "planted"
     assert isinstance(page.sections[0].blocks[0], first)
     assert "<script>" in page_html(page)

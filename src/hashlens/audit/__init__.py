@@ -4,7 +4,6 @@ from hashlens.audit.audit import Audit, audit
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 from hashlens.audit.blind_spots import BlindSpots, blind_spots
 from hashlens.audit.compare_models import ModelComparison, compare_models
-from hashlens.audit.coverage import Coverage, coverage
 from hashlens.audit.duplicates import Duplicates, duplicates
 from hashlens.audit.label_issues import LabelIssues, label_issues
 from hashlens.audit.leaks import Leaks, leaks
@@ -13,6 +12,7 @@ from hashlens.audit.novelty import Novelty
 from hashlens.audit.out_of_sample import OutOfSample, out_of_sample
 from hashlens.audit.views import Views, encode_views
 from hashlens.audit.weighed_energy import weighed_energy
+from hashlens.measures.coverage import Coverage, coverage
 
 __all__ = [
     "Audit",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,10 +33,9 @@ from hashlens.measures.classes import without_label
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, output_notes
 from hashlens.progress import bar
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
 from hashlens.result import Result, Split
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 BITS = 1024
 NEIGHBOURS = 20
@@ -153,11 +152,23 @@ class Audit(Result):
 
         return told(self)
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the accuracy step by step, and the distribution of what each ranking goes by."""
-        from hashlens.report.audit_figures import audit_figures
+        issues = self.label_issues
+        return (
+            *self.accuracy.figures(),
+            *(() if self.leaks is None else self.leaks.figures()),
+            *issues.test.figures("test labels"),
+            *issues.train.figures("training labels"),
+            *self.blind_spots.figures(self.class_names),
+            *self.novel.figures(),
+        )
 
-        return audit_figures(self)
+    def page(self) -> Page:
+        """Return the page of the audit: the accuracy, what is wrong, and the examples to look at and to tick."""
+        from hashlens.audit.page import audit_page
+
+        return audit_page(self)
 
     @property
     def headline(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,10 @@ import numpy.typing as npt
 from hashlens.audit.noise_rate import accuracy_by_right_labels, noise_grid
 from hashlens.audit.temperature import Probabilities
 from hashlens.measures.classes import Labels
+from hashlens.report.figures import Figure, Intervals
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
 from hashlens.tables import Table, number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -142,11 +140,19 @@ class AuditedAccuracy(Result):
         columns = ("test examples", "how many", "accuracy", "interval", "change", "interval of the change")
         return table(self.headline, columns, rows, note)
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the accuracy after each step with its interval."""
-        from hashlens.report.audit_figures import accuracy_figures
-
-        return accuracy_figures(self)
+        steps = (*self.steps, *([] if self.estimate is None else [self.estimate]))
+        return (
+            Intervals(
+                f"Accuracy, with {self.level:.0%} intervals",
+                "accuracy",
+                tuple(step.name for step in steps),
+                tuple(step.accuracy for step in steps),
+                tuple(step.interval for step in steps),
+                "{:.4f}",
+            ),
+        )
 
 
 def audited_accuracy(

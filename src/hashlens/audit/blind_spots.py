@@ -1,22 +1,25 @@
 """Blind spots: test examples that the network gets wrong in the midst of the class that it takes them for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import require_whole
-from hashlens.audit.ranked import SHOWN, Column, Ranked
+from hashlens.data.labels import class_name
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.data.labels import class_name
 from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels, checked_labels, labelled_pair
 from hashlens.measures.knn import nearest_codes
+from hashlens.ranked import SHOWN, Column, Ranked
+from hashlens.report.figures import Bars, Figure
 from hashlens.tables import Table, number, table
 
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
+PAIRS = 10
+"""Pairs of classes in a picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +89,20 @@ class BlindSpots(Ranked):
         title = f"Blind spots: {self.blind:,} of {len(self):,} mistakes on {self.examples:,} test examples"
         return table(title, ("label", "predicted", "mistakes", "blind"), rows, note, names=2)
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self, class_names: Sequence[str] = ()) -> tuple[Figure, ...]:
         """Return which classes are taken for which most often."""
-        from hashlens.report.audit_figures import blind_figures
-
-        return blind_figures(self)
+        pairs = self.pairs[:PAIRS]
+        if not pairs:
+            return ()
+        names = tuple(
+            f"{class_name(class_names, label)} → {class_name(class_names, predicted)}"
+            for label, predicted, _, _ in pairs
+        )
+        groups = (
+            ("mistakes", tuple(float(mistakes) for _, _, mistakes, _ in pairs)),
+            ("blind", tuple(float(blind) for _, _, _, blind in pairs)),
+        )
+        return (Bars("Label → prediction, most mistaken first", "test examples", names, groups, number="{:.0f}"),)
 
 
 def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20) -> BlindSpots:

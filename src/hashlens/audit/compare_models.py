@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,9 @@ import torch
 from rich.console import Group, RenderableType
 
 from hashlens.arguments import require_whole
+from hashlens.audit.figures import shares
 from hashlens.audit.linear_cka import LEAST_ROWS, linear_cka
 from hashlens.audit.local_ratio import nearest_others
-from hashlens.audit.ranked import Column, Ranked
 from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
@@ -22,11 +22,10 @@ from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, output_notes
+from hashlens.ranked import Column, Ranked
+from hashlens.report.figures import Figure, Histogram, Lines
 from hashlens.result import Result
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 Shares = npt.NDArray[np.float64]
 
@@ -131,11 +130,22 @@ class ModelComparison(Ranked):
             layers, table("Predictions", ("", ""), rows, " ".join(read)), table("Moved most", names, moved, names=2)
         )
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the agreement layer by layer, and what examples keep of their neighbourhoods."""
-        from hashlens.report.audit_figures import comparison_figures
-
-        return comparison_figures(self)
+        layers = self.layers
+        lines = {
+            "CKA": [at.cka for at in layers],
+            f"{self.k} nearest in common": [at.overlap for at in layers],
+            "Jaccard": [at.jaccard for at in layers],
+            "in common by chance": [self.chance] * len(layers),
+        }
+        edges = np.linspace(0, 1, 21)
+        return (
+            Lines.over([at.name for at in layers], lines, title=f"How alike {' and '.join(self.models)} are",
+                       x_label="layer", y_label="agreement"),
+            Histogram("What examples keep of their neighbourhoods", "share of the nearest in common, over layers",
+                      tuple(edges.tolist()), (("examples", shares(self.overlap, edges)),), "share of examples"),
+        )  # fmt: skip
 
 
 def compare_models(

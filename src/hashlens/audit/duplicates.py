@@ -2,28 +2,27 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Group, RenderableType
 
+from hashlens.audit.figures import ratio_histogram
 from hashlens.audit.layer_choice import ORDINARY_ROWS, LayerScore, LayerSearch, Search, sample_rows, scores_table
 from hashlens.audit.leaks import near_pairs
 from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
-from hashlens.audit.ranked import SHOWN
 from hashlens.codes.codes import Codes
 from hashlens.data.labels import class_name
 from hashlens.errors import AuditError
 from hashlens.files import write_columns
 from hashlens.measures.determinism import CollisionGroup
 from hashlens.measures.grouping import Groups, group_rows, group_words
+from hashlens.ranked import SHOWN
+from hashlens.report.figures import Figure
 from hashlens.result import Result
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +155,10 @@ class Duplicates(Result):
         columns = ("rank", "examples", "ids", "labels", "ratio")
         return Group(table(title, columns, rows, note), scores_table(self.layers, self.layer))
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return how the ratios lie beside those of ordinary examples."""
-        from hashlens.report.audit_figures import duplicate_figures
-
-        return duplicate_figures(self)
+        title = "Local ratio of examples"
+        return (ratio_histogram(title, "found", self.ratios, self.threshold, self.expected),)
 
 
 def duplicates(

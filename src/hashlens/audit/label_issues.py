@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +11,16 @@ from hashlens.arguments import require_whole, shortly
 from hashlens.audit.label_noise import joint, label_noise, probability_wrong
 from hashlens.audit.neighbour_votes import Votes, neighbour_votes
 from hashlens.audit.out_of_sample import OutOfSample
-from hashlens.audit.ranked import SHOWN, Ranked
 from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_temperature
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError, nearest
 from hashlens.measures.classes import LabelledPair, Labels, labelled_codes, labelled_pair
+from hashlens.ranked import SHOWN, Ranked
+from hashlens.report.figures import Figure, Lines, Rule, Series
 from hashlens.tables import Table, table
 
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
+POINTS = 60
+"""Points of a line that is drawn through thousands of ranks."""
 
 Evidence = Literal["both", "codes", "confidence"]
 EVIDENCE = ("both", "codes", "confidence")
@@ -99,11 +100,14 @@ class LabelIssues(Ranked):
         more = [f"The first {SHOWN}; to_csv writes all of them."] if len(self) > SHOWN else []
         return table(title, columns, rows, " ".join([*more, *self.notes]), names=2)
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self, what: str = "labels") -> tuple[Figure, ...]:
         """Return the probability that labels are wrong, by rank."""
-        from hashlens.report.audit_figures import label_figures
-
-        return label_figures(self)
+        if len(self) == 0:
+            return ()
+        ranks = np.unique(np.geomspace(1, len(self), POINTS).round().astype(np.int64))
+        series = Series("probability", tuple(map(float, ranks)), tuple(self.probability[ranks - 1].tolist()))
+        title = f"Probability that {what} are wrong, by rank"
+        return (Lines(title, "rank", "probability", (series,), rules=(Rule("y", 0.5),), log_x=True),)
 
 
 def label_issues(

@@ -2,28 +2,27 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Group, RenderableType
 
 from hashlens.audit.exact_copies import ExactCopies, exact_copies
+from hashlens.audit.figures import ratio_histogram
 from hashlens.audit.layer_choice import LayerScore, LayerSearch, Search, scores_table
 from hashlens.audit.linked_rows import linked
 from hashlens.audit.local_ratio import Ratios, Rows
-from hashlens.audit.ranked import SHOWN
 from hashlens.audit.splits import train_and_test
 from hashlens.audit.views import AS_IT_IS, Views
 from hashlens.codes.codes import Codes
 from hashlens.data.labels import class_name
 from hashlens.files import write_columns
 from hashlens.measures.classes import Labels
+from hashlens.ranked import SHOWN
+from hashlens.report.figures import Figure
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,11 +222,10 @@ class Leaks(Result):
         """Which views were searched, and what they cost, in a sentence behind another; empty without views."""
         return f" Of each image the nearest view counts: {self.views}." if self.views else ""
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return how the ratios lie beside those of ordinary examples."""
-        from hashlens.report.audit_figures import leak_figures
-
-        return leak_figures(self)
+        title = "Local ratio of test examples"
+        return (ratio_histogram(title, "test", self.ratios, self.threshold, self.expected),)
 
 
 def leaks(

@@ -1,16 +1,15 @@
 """Novel items: new examples in the order of their novelty."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.audit.ranked import SHOWN, Column, Ranked
+from hashlens.audit.figures import BINS, shares
+from hashlens.ranked import SHOWN, Column, Ranked
+from hashlens.report.figures import Figure, Histogram, Rule
 from hashlens.tables import Table, number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 Scores = npt.NDArray[np.float64]
 
@@ -79,8 +78,16 @@ class NovelItems(Ranked):
         ]
         return table(title, ("rank", "id", "score", "p", "novel"), rows, note, names=2)
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return how the scores lie, and where novelty begins."""
-        from hashlens.report.audit_figures import novel_figures
-
-        return novel_figures(self)
+        finite = self.scores[np.isfinite(self.scores)]
+        if len(finite) == 0:
+            return ()
+        mark = self.threshold if np.isfinite(self.threshold) else None
+        edges = np.linspace(0, 1.02 * max(float(finite.max()), mark or 0.0, 1e-9), BINS + 1)
+        found = (("examples", shares(finite, edges)),)
+        rules = () if mark is None else (Rule("x", mark, "novel above"),)
+        return (
+            Histogram("Novelty scores", "score; 1 is ordinary", tuple(edges.tolist()), found, "share of examples",
+                      rules=rules),
+        )  # fmt: skip

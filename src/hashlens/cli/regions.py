@@ -63,8 +63,8 @@ def at(
     from hashlens.progress import track
     from hashlens.regions import at as region_at
     from hashlens.regions import trace
-    from hashlens.report.region_tables import RadiusTable, radius_rows
-    from hashlens.report.regions import radius_figure
+    from hashlens.regions.figures import radius_figure
+    from hashlens.regions.tables import RadiusTable, radius_rows
 
     if norm not in NORMS:
         raise DataError(f"--norm is 2 or inf, received {norm!r}")
@@ -101,8 +101,8 @@ def along(
 ) -> None:
     """Cut the straight line between two examples where units flip: every piece, with its length and class."""
     from hashlens.regions import along as pieces_along
-    from hashlens.report.region_tables import piece_table
-    from hashlens.report.regions import along_figure
+    from hashlens.regions.figures import along_figure
+    from hashlens.regions.tables import piece_table
 
     _check_picture(out, PICTURES)
     set_threads(threads)
@@ -149,9 +149,10 @@ def plane(
 ) -> None:
     """Cut a plane into linear regions, all of them. A network of two inputs needs no data."""
     from hashlens.regions import plane as partition
-    from hashlens.report.plane_page import write_plane_page
-    from hashlens.report.region_tables import PlaneTable
-    from hashlens.report.regions import check_colouring, plane_figure
+    from hashlens.regions.figures import check_colouring, plane_figure
+    from hashlens.regions.page import plane_page
+    from hashlens.regions.tables import PlaneTable
+    from hashlens.report.page import write_page
 
     check_colouring(colour)
     _check_picture(out, (*PICTURES, PAGE))
@@ -175,7 +176,7 @@ def plane(
     if out is not None:
         figure = plane_figure(found, colour, sampled=told.sampled, **shown)  # type: ignore[arg-type]
         if out.suffix.lower() == PAGE:
-            write_plane_page(found, figure, out)
+            write_page(plane_page(found, figure), out)
         else:
             _draw(out, figure)
     console(json).print(told)

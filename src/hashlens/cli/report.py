@@ -24,7 +24,7 @@ def report(
 ) -> None:
     """Write one page, which opens anywhere and fetches nothing, of whatever was saved."""
     from hashlens.report.page import write_page
-    from hashlens.report.recognise import report_page
+    from hashlens.saved.report import report_page
 
     check_outputs(out, force=force, reads=[path])
     page = report_page(path, images)

@@ -1,7 +1,6 @@
 """ExplanationComparison: how good explanations are, in numbers."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +9,9 @@ from rich.console import RenderableType
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.controls import CONTROLS
 from hashlens.explanations.metrics import LOWER, METRICS
+from hashlens.report.figures import Figure
 from hashlens.result import Result
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 Floats = npt.NDArray[np.float64]
 COSTS = ("seconds", "model_calls")
@@ -119,9 +116,9 @@ class ExplanationComparison(Result):
         read = [f"Output read as {self.output}; deletion and insertion follow {self.followed}."] if self.output else []
         return table("Explanations compared", columns, rows, " ".join((note, *told, *read, *self.notes)))
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return bars for each metric, with one standard error to each side."""
-        from hashlens.report.explanation import comparison_figures
+        from hashlens.explanations.figures import comparison_figures
 
         pictures: tuple[Figure, ...] = comparison_figures(self)
         return pictures

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,10 @@ from rich.text import Text
 from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.errors import ExplainError, ReportError
 from hashlens.files import written_whole
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
 from hashlens.result import Result, plain
 from hashlens.tables import table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 Array = npt.NDArray[Any]
 SHOWN = 10
@@ -189,12 +188,17 @@ class Explanation(Result):
 
         return score_explanation(self, model, metrics, **options)
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the pictures of the explanation: saliency over the image, bars, highlighted text, or what was made."""
-        from hashlens.report.explanation import explanation_figures
+        from hashlens.explanations.figures import explanation_figures
 
-        pictures: tuple[Figure, ...] = explanation_figures(self)
-        return pictures
+        return explanation_figures(self)
+
+    def page(self) -> Page:
+        """Return the page of the explanation, which its method and the class explained name."""
+        from hashlens.explanations.page import explanation_page
+
+        return explanation_page(self)
 
     @property
     def shortfall(self) -> str:
@@ -246,7 +250,7 @@ class Explanation(Result):
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Explanation":
         """Return the explanation that :meth:`to_dict` told; arrays that it lacks are empty."""
-        from hashlens.report.rebuild import rebuilt
+        from hashlens.rebuild import rebuilt
 
         found: Explanation = rebuilt(cls, {**body, "kind": body.get("of")})
         return found

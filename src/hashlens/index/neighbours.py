@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.files import write_columns
+from hashlens.report.figures import Figure, Histogram
 from hashlens.result import Result
 from hashlens.tables import Table, table
 
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
-
 SHOWN_QUERIES, SHOWN_NEIGHBOURS = 10, 5
+BINS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +73,22 @@ class Neighbours(Result):
             overwrite=overwrite,
         )
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return how far the nearest and the last of the rows found lie."""
-        from hashlens.report.search_figures import neighbour_figures
-
-        return neighbour_figures(self)
+        m, k = self.distances.shape
+        if m == 0 or k == 0:
+            return ()
+        most, weighted = float(self.distances.max()), self.distances.dtype.kind == "f"
+        # Whole distances: no bin is narrower than a bit.
+        bins = BINS if weighted else min(BINS, int(most) + 1)
+        edges = np.linspace(0, most + (0 if weighted and most else 1), bins + 1)
+        ranks = {"nearest": 0} if k == 1 else {"nearest": 0, f"number {k}": k - 1}
+        shares = tuple(
+            (name, tuple((np.histogram(self.distances[:, rank], edges)[0] / m).tolist()))
+            for name, rank in ranks.items()
+        )
+        found = tuple(edges.tolist())
+        return (Histogram("Distances of what was found", "distance", found, shares, "share of queries"),)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
 from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
 
 
 @dataclass(frozen=True)
@@ -116,9 +112,3 @@ class CodeHistory(Result):
             points = [(at.step, at.metrics()[metric]) for at in self.readings if metric in at.metrics()]
             found.append(Series(name, tuple(float(x) for x, _ in points), tuple(y for _, y in points)))
         return tuple(found)
-
-    def plot(self) -> "Canvas":
-        """Draw the readings over steps; a matplotlib figure."""
-        from hashlens.report.plots import draw
-
-        return draw(self.figures())

@@ -17,9 +17,9 @@ from hashlens.data.labels import ClassNames, Labels, fitting_names, renumbered
 from hashlens.data.loader import DatasetExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError, MeasureError
+from hashlens.measurement.run import labelled_alike
 from hashlens.measures.classes import Classes
 from hashlens.measures.knn import check_k
-from hashlens.measuring import labelled_alike
 from hashlens.result import Split
 
 RUNS = 100

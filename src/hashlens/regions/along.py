@@ -7,7 +7,7 @@ straight piece. One pass over the network finds all breakpoints, however close; 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,12 @@ from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.rounding import tolerances
 from hashlens.regions.units import Unit, Units
+from hashlens.report.blocks import blocks
+from hashlens.report.figures import Pieces
+from hashlens.report.page import Page
+from hashlens.report.plain_page import plain_page
 from hashlens.result import Result, plain
 from hashlens.tables import Table, table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Tensor = torch.Tensor
 CACHE = 16
@@ -132,12 +133,15 @@ class Along(Result):
             names[piece] = None if unit is None else str(unit)
         return names
 
-    def plot(self, segment: int = 0) -> "Figure":
-        """Draw the outputs along one segment, straight on each piece; a matplotlib figure."""
-        from hashlens.report.plots import draw
-        from hashlens.report.regions import along_figure
+    def figures(self, segment: int = 0) -> tuple[Pieces]:
+        """Return the outputs along one segment, straight on each piece, as figure data."""
+        from hashlens.regions.figures import along_figure
 
-        return draw([along_figure(self, segment)])
+        return (along_figure(self, segment),)
+
+    def page(self, segment: int = 0) -> Page:
+        """Return the page of one segment, with all pieces as a table."""
+        return plain_page(type(self).__name__, blocks(self.__rich__()), self.figures(segment))
 
     def points(self, t: npt.ArrayLike | Tensor) -> Tensor:
         """Return the input at `t` ``(pieces,)`` of the segment that each piece is of, ``(pieces, *input)``."""

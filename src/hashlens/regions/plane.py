@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,10 @@ from hashlens.regions.slices import Box, Slice, given_slice, principal_slice, sl
 from hashlens.regions.trace import trace
 from hashlens.regions.units import Units
 from hashlens.regions.windows import WindowMax
+from hashlens.report.figures import Polygons
+from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Tensor = torch.Tensor
 MAX_REGIONS = 1_000_000
@@ -227,12 +226,17 @@ class Plane(Result):
                 seen.update(map(bytes, _bits(self.program, found, len(chunk))))
         return len(seen)
 
-    def plot(self, colour: Literal["gradient", "class", "code"] = "gradient") -> "Figure":
-        """Draw the polygons by gradient norm, predicted class or code; a matplotlib figure."""
-        from hashlens.report.plots import draw
-        from hashlens.report.regions import plane_figure
+    def figures(self, colour: Literal["gradient", "class", "code"] = "gradient") -> tuple[Polygons]:
+        """Return the regions as figure data, coloured by gradient norm, predicted class or code."""
+        from hashlens.regions.figures import plane_figure
 
-        return draw([plane_figure(self, colour)])
+        return (plane_figure(self, colour),)
+
+    def page(self, colour: Literal["gradient", "class", "code"] = "gradient") -> Page:
+        """Return the page of the plane: its regions to zoom into and to point at."""
+        from hashlens.regions.page import plane_page
+
+        return plane_page(self, *self.figures(colour))
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts, box, and of each face area, class and gradient norm, as plain numbers."""

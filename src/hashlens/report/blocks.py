@@ -6,13 +6,12 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from hashlens.report.page import Block, Prose
-from hashlens.result import Result
 from hashlens.tables import Table
 
 
 def blocks(shown: RenderableType) -> tuple[Block, ...]:
-    """Return tables and paragraphs of a result, of text, or of a group of them."""
-    if isinstance(shown, Result):
+    """Return the tables and paragraphs of text, of a group of them, or of what has ``__rich__``."""
+    if hasattr(shown, "__rich__"):
         return blocks(shown.__rich__())
     if isinstance(shown, Group):
         return tuple(block for part in shown.renderables for block in blocks(part))

@@ -5,14 +5,13 @@ import numpy as np
 from hashlens.report.figures import (
     Bars,
     Figure,
+    Heatmap,
     Histogram,
     Intervals,
     Lines,
-    PhaseMap,
-    RegimeShares,
     Scatter,
+    Shares,
 )
-from hashlens.report.traces import REGIME_NAMES
 from hashlens.tables import Table, number, table
 
 
@@ -37,21 +36,32 @@ def figure_table(figure: Figure) -> Table | None:
     if isinstance(figure, Scatter):
         rows = [(text, f"{x:.4g}", f"{y:.4g}") for text, x, y in zip(figure.texts, figure.x, figure.y, strict=True)]
         return table(figure.title, ("example", figure.x_label, figure.y_label), rows)
-    if isinstance(figure, PhaseMap):
-        rows = [(figure.columns[at.column], figure.rows[at.row], figure.regimes[at.regime].partition(":")[0], at.text,
-                 f"{at.sure:.0%}", "failed" if at.failed else "") for at in figure.tiles]  # fmt: skip
-        return table(
-            figure.title,
-            (figure.x_label, figure.y_label, "regime", "R", "sure", "training"),
-            rows,
-            figure.note,
-            names=3,
-        )
-    if isinstance(figure, RegimeShares):
+    if isinstance(figure, Heatmap):
+        return _heatmap_table(figure)
+    if isinstance(figure, Shares):
         shares = zip(figure.x, zip(*figure.shares, strict=True), strict=True)
         rows = [(f"{at:g}", *(f"{share:.1%}" for share in parts)) for at, parts in shares]
-        return table(f"{figure.title}: shares of cells", (figure.x_label, *REGIME_NAMES), rows)
+        return table(
+            f"{figure.title}: {figure.y_label.replace('share', 'shares')}", (figure.x_label, *figure.names), rows
+        )
     return None
+
+
+def _heatmap_table(figure: Heatmap) -> Table:
+    column, cell = figure.crossed_label
+    rows = [
+        (
+            figure.columns[at.column],
+            figure.rows[at.row],
+            f"{at.value:.4g}" if figure.scale is not None else figure.names[int(at.value)].partition(":")[0],
+            at.text,
+            f"{at.opacity:.0%}",
+            cell if at.crossed else "",
+        )
+        for at in figure.tiles
+    ]
+    columns = (figure.x_label, figure.y_label, figure.group_label, figure.text_label, figure.opacity_label, column)
+    return table(figure.title, columns, rows, figure.note, names=3)
 
 
 def _lines_table(figure: Lines) -> Table:

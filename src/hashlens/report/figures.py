@@ -1,8 +1,9 @@
 """Figure data, apart from drawing: the same numbers serve every backend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's palette, told apart by colour-blind readers too."""
-REGIME_COLOURS = ("#D9793B", "#F2DDA0", "#4A8DBF")
-"""Under-, critically and sufficiently expressive: in order from warm to cold, told apart by colour-blind readers."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A mark across a picture: where on an axis it stands, and what it is; without a name it is in no legend."""
+
+    axis: Literal["x", "y"]
+    at: float
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines over one axis, with an optional horizontal mark, reference points and names of places on the axis.
+    """Lines over one axis, with rules across them, reference points and names of places on the axis.
 
     Lines that are `dense` have no markers, and the axis ends where they do. The points of a series of `references` are
     drawn hollow, in the colour of the line of its name. `band_name` says what the bands around lines are.
@@ -38,13 +46,35 @@ class Lines:
     x_label: str
     y_label: str
     series: tuple[Series, ...]
-    mark: float | None = None
+    rules: tuple[Rule, ...] = ()
     log_x: bool = False
     references: tuple[Series, ...] = ()
     reference_name: str = ""
     band_name: str = ""
     ticks: tuple[tuple[float, str], ...] = ()
     dense: bool = False
+
+    @classmethod
+    def over(
+        cls, names: Sequence[str], lines: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str
+    ) -> "Lines":
+        """Return lines over places that have names, as layers; values that are not finite are left out.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the places, in order.
+        lines : mapping of str to sequence of float
+            A value for each place, by the name of the line.
+        title, x_label, y_label : str
+            Of the picture and its axes.
+        """
+        places = tuple(map(float, range(len(names))))
+        series = []
+        for name, values in lines.items():
+            known = [(place, value) for place, value in zip(places, values, strict=True) if np.isfinite(value)]
+            series.append(Series(name, tuple(place for place, _ in known), tuple(value for _, value in known)))
+        return cls(title, x_label, y_label, tuple(series), ticks=tuple(zip(places, names, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -96,8 +126,8 @@ class Intervals:
 class Histogram:
     """Shares of several samples in the same bins; `y_label` says what they are shares of.
 
-    `mark` is a place on the axis, as a threshold, and `mark_name` what it is. Where `least` is given, shares are on a
-    logarithmic axis that begins there.
+    `rules` are places on an axis, as a threshold. Where `least` is set, shares are on a logarithmic axis that begins
+    there.
     """
 
     title: str
@@ -106,29 +136,39 @@ class Histogram:
     shares: tuple[tuple[str, tuple[float, ...]], ...]
     y_label: str = "share of pairs"
     log_x: bool = False
-    mark: float | None = None
-    mark_name: str = ""
+    rules: tuple[Rule, ...] = ()
     least: float | None = None
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One cell of a map: its place, the position of its regime, how sure it is from 0 to 1, and what it says.
+    """One cell of a heat map.
 
-    It is crossed out where training failed.
+    Attributes
+    ----------
+    column, row : int
+        Its place.
+    value : float
+        The position of its colour among those of the map; on a map with a scale, a number.
+    opacity : float
+        From 0 to 1; below 1 it is paler and hatched.
+    text : str
+        What stands in it.
+    crossed : bool
+        Whether it is crossed out.
     """
 
     column: int
     row: int
-    regime: int
-    sure: float
+    value: float
+    opacity: float = 1.0
     text: str = ""
-    failed: bool = False
+    crossed: bool = False
 
 
 @dataclass(frozen=True)
 class Contour:
-    """A boundary on a map: polylines in fractional columns and rows."""
+    """A line on a heat map: polylines in fractional columns and rows."""
 
     name: str
     dashed: bool
@@ -136,9 +176,47 @@ class Contour:
     lines: tuple[tuple[tuple[float, float], ...], ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What the palette of a map stands for where it stands for numbers: from `low` to `high`.
+
+    `under` and `over` say whether there are smaller and larger ones, painted as the ends.
+    """
+
+    name: str
+    low: float
+    high: float
+    under: bool
+    over: bool
+
+
 @dataclass(frozen=True)
-class PhaseMap:
-    """Cells coloured by regime, levels evenly spaced; paler and hatched where they are not sure."""
+class Heatmap:
+    """Cells coloured by group or by number, levels evenly spaced; paler and hatched below full opacity.
+
+    Attributes
+    ----------
+    columns, rows : tuple of str
+        Names of the levels of both axes.
+    tiles : tuple of Tile
+        The cells.
+    colours : tuple of str
+        Of the groups, or from the low to the high end of the scale, ``#rrggbb``.
+    names : tuple of str
+        Of the groups; empty on a map of numbers.
+    scale : Scale or None
+        Of a map of numbers.
+    contours : tuple of Contour
+        Lines over the cells.
+    group_label, text_label, opacity_label : str
+        What the groups, the texts and the opacity are, for the table of the same numbers.
+    faint, crossed : str
+        What paler cells are, and those crossed out, for the legend.
+    crossed_label : tuple of str
+        Heading of their column in the table, and what stands there.
+    note : str
+        A line below.
+    """
 
     title: str
     x_label: str
@@ -146,23 +224,38 @@ class PhaseMap:
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     tiles: tuple[Tile, ...]
-    contours: tuple[Contour, ...]
-    regimes: tuple[str, ...]
-    unsure: str
-    note: str
-    failed: str = ""
-    """What a tile is called that is crossed out."""
+    colours: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    scale: Scale | None = None
+    contours: tuple[Contour, ...] = ()
+    group_label: str = "group"
+    text_label: str = "value"
+    opacity_label: str = "opacity"
+    faint: str = ""
+    crossed: str = ""
+    crossed_label: tuple[str, str] = ("crossed out", "yes")
+    note: str = ""
+
+    def paint(self, tile: Tile) -> str:
+        """Return the colour of a cell at full opacity."""
+        if self.scale is None:
+            return self.colours[int(tile.value)]
+        share = (tile.value - self.scale.low) / ((self.scale.high - self.scale.low) or 1.0)
+        return self.colours[min(max(int(share * len(self.colours)), 0), len(self.colours) - 1)]
 
 
 @dataclass(frozen=True)
-class RegimeShares:
-    """Shares of cells in each regime, stacked, as something moves; a mark where it stands."""
+class Shares:
+    """Shares of a whole in each of several groups, stacked, as something moves, with rules across them."""
 
     title: str
     x_label: str
+    y_label: str
     x: tuple[float, ...]
     shares: tuple[tuple[float, ...], ...]
-    mark: float
+    names: tuple[str, ...]
+    colours: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,20 +283,6 @@ class Mark:
 
 
 @dataclass(frozen=True, eq=False)
-class Scale:
-    """What the palette of a map stands for where it stands for numbers: from `low` to `high`.
-
-    `under` and `over` say whether there are smaller and larger ones, painted as the ends.
-    """
-
-    name: str
-    low: float
-    high: float
-    under: bool
-    over: bool
-
-
-@dataclass(frozen=True, eq=False)
 class Points:
     """Examples on a map: places ``(k, 2)``, and the colour of each in the palette; -1 for none."""
 
@@ -213,7 +292,7 @@ class Points:
 
 
 @dataclass(frozen=True, eq=False)
-class PlaneMap:
+class Polygons:
     """Convex polygons that fill a rectangle, with edges, a boundary, marks and points on top.
 
     Attributes
@@ -329,4 +408,4 @@ class Words:
     weights: tuple[float, ...]
 
 
-Figure = Lines | Bars | Intervals | Histogram | PhaseMap | RegimeShares | Pieces | PlaneMap | Scatter | Pixels | Words
+Figure = Lines | Bars | Intervals | Histogram | Heatmap | Shares | Pieces | Polygons | Scatter | Pixels | Words

@@ -1,4 +1,4 @@
-"""Drawing of phase maps: cells coloured by regime, their boundaries, and one legend for all panels."""
+"""Drawing of heat maps: their cells, lines over them, and one legend for all panels."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.report.figures import REGIME_COLOURS, PhaseMap, RegimeShares
+from hashlens.report.figures import Heatmap, Rule, Shares
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -18,20 +18,20 @@ TILE = 0.46
 PALEST = 0.35
 
 
-def map_size(figure: PhaseMap) -> tuple[float, float]:
+def map_size(figure: Heatmap) -> tuple[float, float]:
     """Return the width and height in inches that a map wants."""
     width = 1.3 + TILE * len(figure.columns)
     height = 1.2 + 0.8 * TILE * len(figure.rows)
     return min(max(width, 4.4), 13.5), min(max(height, 3.4), 10.0)
 
 
-def draw_map(axes: "Axes", figure: PhaseMap, tile: float) -> None:
+def draw_map(axes: "Axes", figure: Heatmap, tile: float) -> None:
     """Draw cells and boundaries; `tile` is about how many inches a cell gets."""
     from matplotlib.patches import Rectangle
 
     for at in figure.tiles:
-        paint = pale(REGIME_COLOURS[at.regime], at.sure)
-        hatch = "xx" if at.failed else "////" if at.sure < 1 else None
+        paint = pale(figure.paint(at), at.opacity)
+        hatch = "xx" if at.crossed else "////" if at.opacity < 1 else None
         corner = (at.column - 0.5, at.row - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=paint, edgecolor="white", linewidth=0.8, hatch=hatch))
         if tile > 0.3:
@@ -55,35 +55,45 @@ def draw_map(axes: "Axes", figure: PhaseMap, tile: float) -> None:
     axes.set_ylabel(figure.y_label)
 
 
-def draw_regime_shares(axes: "Axes", figure: RegimeShares) -> None:
-    """Draw stacked shares of cells as a threshold moves."""
-    axes.stackplot(figure.x, *figure.shares, colors=REGIME_COLOURS, step="post", edgecolor="white", linewidth=0.5)
-    axes.axvline(figure.mark, color="0.15", linestyle="--", linewidth=1)
+def draw_shares(axes: "Axes", figure: Shares) -> None:
+    """Draw stacked shares as something moves."""
+    axes.stackplot(figure.x, *figure.shares, colors=figure.colours, step="post", edgecolor="white", linewidth=0.5)
+    draw_rules(axes, figure.rules, color="0.15", linewidth=1)
     axes.set_xlim(figure.x[0], figure.x[-1])
     axes.set_ylim(0, 1)
     axes.set_xlabel(figure.x_label)
-    axes.set_ylabel("share of cells")
+    axes.set_ylabel(figure.y_label)
 
 
-def map_legend(canvas: "Canvas", maps: Sequence[PhaseMap], marked: bool) -> None:
-    """Draw one legend below all panels: regimes, boundaries, what is pale, and a note."""
+def draw_rules(axes: "Axes", rules: Sequence[Rule], **stroke: Any) -> None:
+    """Draw marks across a panel, each dashed, with its name for the legend."""
+    for rule in rules:
+        line = axes.axvline if rule.axis == "x" else axes.axhline
+        line(rule.at, linestyle="--", label=rule.name or None, **stroke)
+
+
+def map_legend(canvas: "Canvas", maps: Sequence[Heatmap], others: Sequence[Shares] = ()) -> None:
+    """Draw one legend below all panels: groups, lines, what is pale, the rules of the other panels, and a note."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     first = maps[0]
     handles: list[Artist] = [
-        Patch(facecolor=colour, label=name) for colour, name in zip(REGIME_COLOURS, first.regimes, strict=True)
+        Patch(facecolor=colour, label=name) for colour, name in zip(first.colours, first.names, strict=False)
     ]
-    if any(tile.sure < 1 for figure in maps for tile in figure.tiles):
-        paint = pale(REGIME_COLOURS[2], 0.5)
-        handles.append(Patch(facecolor=paint, edgecolor="white", hatch="////", label=first.unsure))
-    if any(tile.failed for figure in maps for tile in figure.tiles):
-        handles.append(Patch(facecolor="0.8", edgecolor="white", hatch="xx", label=first.failed))
+    if first.scale is not None:
+        for colour, value in ((first.colours[0], first.scale.low), (first.colours[-1], first.scale.high)):
+            handles.append(Patch(facecolor=colour, label=f"{first.scale.name} {value:.3g}"))
+    if any(tile.opacity < 1 for figure in maps for tile in figure.tiles):
+        paint = pale(first.colours[-1], 0.5)
+        handles.append(Patch(facecolor=paint, edgecolor="white", hatch="////", label=first.faint))
+    if any(tile.crossed for figure in maps for tile in figure.tiles):
+        handles.append(Patch(facecolor="0.8", edgecolor="white", hatch="xx", label=first.crossed))
     contours = {contour.name: contour for figure in maps for contour in figure.contours}
     for contour in contours.values():
         handles.append(Line2D([], [], label=contour.name, **_stroke(contour.dashed, contour.strong)))
-    if marked:
-        handles.append(Line2D([], [], label="threshold as used", color="0.15", linestyle="--", linewidth=1))
+    for name in dict.fromkeys(rule.name for figure in others for rule in figure.rules if rule.name):
+        handles.append(Line2D([], [], label=name, color="0.15", linestyle="--", linewidth=1))
     width = float(canvas.get_size_inches()[0])
     note = fill(first.note, int(width / 0.065))
     canvas.legend(
@@ -92,11 +102,11 @@ def map_legend(canvas: "Canvas", maps: Sequence[PhaseMap], marked: bool) -> None
     )  # fmt: skip
 
 
-def pale(colour: str, sure: float) -> tuple[float, float, float]:
-    """Return a colour, mixed with white where it is not sure."""
+def pale(colour: str, opacity: float) -> tuple[float, float, float]:
+    """Return a colour, mixed with white below full opacity; never so much that it is lost."""
     from matplotlib.colors import to_rgb
 
-    strength = PALEST + (1 - PALEST) * sure
+    strength = PALEST + (1 - PALEST) * opacity
     red, green, blue = (1 - strength * (1 - np.asarray(to_rgb(colour)))).tolist()
     return red, green, blue
 

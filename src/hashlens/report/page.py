@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hashlens.files import written_whole
 from hashlens.report.figure_tables import figure_table
@@ -14,6 +15,9 @@ from hashlens.report.sprite import Sprite
 from hashlens.report.traces import can_trace, plotly
 from hashlens.tables import Table
 from hashlens.version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 SHOWN_ROWS = 200
 """Rows of a table that are written out; its file holds them all."""
@@ -61,7 +65,21 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Widget:
-    """A part with a script of its own: `template` and `script` are files beside this one, in ``html``."""
+    """A part with a script of its own.
+
+    Attributes
+    ----------
+    title : str
+        Its heading.
+    template : str
+        HTML with Jinja, in which ``title`` is the heading and ``number`` the part's own number.
+    script : str
+        JavaScript, which finds `data` under its part.
+    data : dict
+        What the script shows, as JSON takes it.
+    table : Table, optional
+        The same as numbers.
+    """
 
     title: str
     template: str
@@ -132,7 +150,8 @@ def page_html(page: Page) -> str:
 
     pages = Environment(loader=PackageLoader("hashlens.report", "html"), autoescape=True, undefined=StrictUndefined)
     sections = [section for section in page.sections if section.blocks]
-    parts = [(section, [_part(block) for block in section.blocks]) for section in sections]
+    numbers = count()
+    parts = [(section, [_part(block, next(numbers), pages) for block in section.blocks]) for section in sections]
     drawn = [part for _, blocks in parts for part in blocks]
     charts = [part["chart"] for part in drawn if part["chart"] is not None]
     scripts = dict.fromkeys(part["block"].script for part in drawn if part["kind"] == "Widget")
@@ -144,14 +163,18 @@ def page_html(page: Page) -> str:
         sprite=page.sprite.encoded(),
         style=_file("page.css"),
         data=_json({"title": page.title, "parts": [_data(part) for part in drawn]}),
-        scripts=[*([_file("vendor/plotly-basic.min.js")] if uses_plotly else []), *map(_file, ("page.js", *scripts))],
+        scripts=[
+            *([_file("vendor/plotly-basic.min.js")] if uses_plotly else []),
+            _file("page.js"),
+            *map(_unended, scripts),
+        ],
         ticks=any(part["kind"] == "Gallery" for part in drawn),
         version=__version__,
     )
 
 
-def _part(block: Block) -> dict[str, Any]:
-    """Return what the template needs of a block."""
+def _part(block: Block, number: int, pages: "Environment") -> dict[str, Any]:
+    """Return what the template needs of a block, the part of this number."""
     kind = type(block).__name__
     table = block if isinstance(block, Table) else getattr(block, "table", None)
     chart = picture = None
@@ -162,7 +185,13 @@ def _part(block: Block) -> dict[str, Any]:
         else:
             picture = _picture(block.figure)
     shown = None if table is None else table.rows[:SHOWN_ROWS]
-    return {"kind": kind, "block": block, "table": table, "rows": shown, "chart": chart, "picture": picture}
+    widget = (
+        pages.from_string(block.template).render(title=block.title, number=number)
+        if isinstance(block, Widget)
+        else None
+    )
+    return {"kind": kind, "block": block, "table": table, "rows": shown, "chart": chart, "picture": picture,
+            "widget": widget}  # fmt: skip
 
 
 def _data(part: dict[str, Any]) -> dict[str, Any]:
@@ -189,8 +218,11 @@ def _picture(figure: Figure) -> str:
 
 
 def _file(name: str) -> str:
-    text = files("hashlens.report").joinpath("html", *name.split("/")).read_text(encoding="utf-8")
-    # A script ends where these letters stand, even inside a string.
+    return _unended(files("hashlens.report").joinpath("html", *name.split("/")).read_text(encoding="utf-8"))
+
+
+def _unended(text: str) -> str:
+    """Return a script as it can stand inside a page: it would end where these letters stand, even inside a string."""
     return text.replace("</script", "<\\/script")
 
 

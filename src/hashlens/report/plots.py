@@ -10,24 +10,23 @@ from hashlens.report.figures import (
     COLOURS,
     Bars,
     Figure,
+    Heatmap,
     Histogram,
     Intervals,
     Lines,
-    PhaseMap,
     Pieces,
     Pixels,
-    PlaneMap,
-    RegimeShares,
+    Polygons,
     Scatter,
+    Shares,
     Words,
 )
 from hashlens.report.images import AGAINST, FOR, draw_pixels, draw_words, pixels_size
-from hashlens.report.maps import draw_map, draw_regime_shares, map_legend, map_size
-from hashlens.report.planes import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
+from hashlens.report.maps import draw_map, draw_rules, draw_shares, map_legend, map_size
+from hashlens.report.polygons import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
 from hashlens.report.style import paper_style
 from hashlens.report.style import save as save
 from hashlens.report.traces import colours
-from hashlens.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,16 +44,17 @@ READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealp
 
 
 @paper_style()
-def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
-    """Return a matplotlib figure with one panel for each of `figures`, `columns` side by side.
+def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
+    """Return a matplotlib figure with one panel for each of `figures`, `columns` side by side: of maps 3, else 2.
 
     The figure belongs to no window and no global state; save it with :func:`hashlens.report.style.save`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    maps = [figure for figure in figures if isinstance(figure, PhaseMap)]
-    planes = [figure for figure in figures if isinstance(figure, PlaneMap)]
+    maps = [figure for figure in figures if isinstance(figure, Heatmap)]
+    planes = [figure for figure in figures if isinstance(figure, Polygons)]
+    columns = columns or (3 if len(maps) == len(figures) else 2)
     canvas = Canvas(layout=None if len(planes) == len(figures) else "constrained")
     FigureCanvasAgg(canvas)
     width = 0.0
@@ -74,9 +74,9 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
             _intervals(axes, figure)
         elif isinstance(figure, Histogram):
             _histogram(axes, figure)
-        elif isinstance(figure, PhaseMap):
+        elif isinstance(figure, Heatmap):
             draw_map(axes, figure, (width - 1.2) / len(figure.columns))
-        elif isinstance(figure, PlaneMap):
+        elif isinstance(figure, Polygons):
             draw_plane(axes, figure)
         elif isinstance(figure, Pieces):
             draw_pieces(axes, figure)
@@ -87,23 +87,22 @@ def draw(figures: Sequence[Figure], columns: int = 2) -> "Canvas":
         elif isinstance(figure, Words):
             draw_words(axes, figure)
         else:
-            draw_regime_shares(axes, figure)
-        title = plane_title(figure) if isinstance(figure, PlaneMap) else figure.title
+            draw_shares(axes, figure)
+        title = plane_title(figure) if isinstance(figure, Polygons) else figure.title
         axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     if not planes:
         _keep_titles_inside(canvas, panels)
     if maps:
-        map_legend(canvas, maps, marked=any(isinstance(figure, RegimeShares) for figure in figures))
+        map_legend(canvas, maps, [figure for figure in figures if isinstance(figure, Shares)])
     return canvas
 
 
 @paper_style()
-def draw_tables(result: Result) -> "Canvas":
-    """Return a matplotlib figure of what a result says in a terminal: for results that have no picture."""
+def draw_text(text: str) -> "Canvas":
+    """Return a matplotlib figure of what a terminal shows: for what has no picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    text = str(result)
     lines = text.splitlines() or [""]
     canvas = Canvas(figsize=(0.4 + 0.075 * max(map(len, lines)), 0.4 + 0.17 * len(lines)))
     FigureCanvasAgg(canvas)
@@ -130,22 +129,22 @@ def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[li
     rows = -(-len(figures) // columns)
     sizes = [_size(figure) for figure in figures]
     width, height = (max(side) for side in zip(*sizes, strict=True))
-    below = LEGEND if any(isinstance(figure, PhaseMap) for figure in figures) else 0.0
+    below = LEGEND if any(isinstance(figure, Heatmap) for figure in figures) else 0.0
     canvas.set_size_inches(width * columns, height * rows + below)
     return [canvas.add_subplot(rows, columns, position + 1) for position in range(len(figures))], width
 
 
 def _size(figure: Figure) -> tuple[float, float]:
-    if isinstance(figure, PlaneMap):
+    if isinstance(figure, Polygons):
         return panel_size(figure)
     if isinstance(figure, Lines) and len(figure.series) > len(COLOURS):
         return PANEL[0] + BESIDE, PANEL[1]
     if isinstance(figure, Pixels):
         return pixels_size(figure)
-    return map_size(figure) if isinstance(figure, PhaseMap) else PANEL
+    return map_size(figure) if isinstance(figure, Heatmap) else PANEL
 
 
-def _beside(canvas: "Canvas", figure: PhaseMap, others: int) -> tuple[list["Axes"], float]:
+def _beside(canvas: "Canvas", figure: Heatmap, others: int) -> tuple[list["Axes"], float]:
     """Set a map at the left and the others in two columns beside it; return them and the width of the map."""
     rows = -(-others // 2)
     width, height = map_size(figure)
@@ -170,8 +169,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
         axes.plot([], [], "D", markersize=6, markerfacecolor="none", color="0.3", label=figure.reference_name)
     if figure.band_name:
         axes.fill_between([], [], [], color="0.5", alpha=0.3, linewidth=0, label=figure.band_name)
-    if figure.mark is not None:
-        axes.axhline(figure.mark, color="0.5", linestyle="--", linewidth=1)
+    draw_rules(axes, figure.rules, color="0.5", linewidth=1)
     _x_scale(axes, figure)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
@@ -296,8 +294,7 @@ def _histogram(axes: "Axes", figure: Histogram) -> None:
     if figure.least is not None:
         axes.set_yscale("log")
         axes.set_ylim(figure.least, 2 * max(figure.least, *(share for _, shares in figure.shares for share in shares)))
-    if figure.mark is not None:
-        axes.axvline(figure.mark, color="0.4", linestyle="--", linewidth=1.2, label=figure.mark_name)
+    draw_rules(axes, figure.rules, color="0.4", linewidth=1.2)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
     axes.legend(**READABLE)

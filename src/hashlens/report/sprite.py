@@ -2,14 +2,11 @@
 
 import base64
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
-
-from hashlens.data.examples import Examples
-from hashlens.errors import DataError
 
 Image = npt.NDArray[np.uint8]
 SIDES = (64, 48, 32, 24)
@@ -17,8 +14,6 @@ SIDES = (64, 48, 32, 24)
 LETTERS = 5_500_000
 """What all thumbnails may take of a page that is to stay below 8 MB."""
 QUALITY = 88
-BATCH = 64
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,10 +38,9 @@ class Sprite:
         self.images.append(fitted(image))
         return len(self.images) - 1
 
-    def add_rows(self, examples: Examples | None, rows: Rows) -> tuple[int, ...]:
-        """Take some rows of a data set and return their positions; none where the examples are no images."""
-        found = {} if examples is None else images_of(examples, rows)
-        return tuple(self.add(found[int(row)]) for row in rows) if found else ()
+    def add_all(self, images: Iterable[Image]) -> tuple[int, ...]:
+        """Take some images and return their positions."""
+        return tuple(map(self.add, images))
 
     def encoded(self) -> Encoded | None:
         """Return all thumbnails as one picture: PNG where all are grey, JPEG otherwise; None where there are none."""
@@ -80,38 +74,6 @@ def _encoded(images: list[Image]) -> Encoded:
     kind = "png" if grey else "jpeg"
     source = f"data:image/{kind};base64,{base64.b64encode(picture.getvalue()).decode()}"
     return Encoded(source, columns, rows, width, height)
-
-
-def images_of(examples: Examples, rows: Rows) -> dict[int, Image]:
-    """Return some rows as images by row, in one pass; none where the examples are no images or cannot be read again."""
-    wanted = np.unique(rows)
-    found: dict[int, Image] = {}
-    if len(wanted) == 0:
-        return found
-    first = start = int(wanted[0])
-    try:
-        for batch in examples.narrow(first, int(wanted[-1]) + 1).batches(BATCH):
-            for row in wanted[(wanted >= start) & (wanted < start + len(batch))].tolist():
-                image = as_image(batch.inputs[row - start]) if isinstance(batch.inputs, torch.Tensor) else None
-                if image is None:
-                    return {}
-                found[row] = fitted(image)
-            start += len(batch)
-    except DataError:
-        return {}
-    return found
-
-
-def as_image(example: torch.Tensor) -> Image | None:
-    """Return an example as an image ``(h, w)`` or ``(h, w, 3)``, spread from 0 to 255; None if it is none."""
-    pixels = np.asarray(example.detach().cpu().float())
-    if pixels.ndim == 3 and pixels.shape[0] in (1, 3):
-        pixels = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-    if pixels.ndim not in (2, 3) or min(pixels.shape[:2]) < 2 or pixels.shape[2:] not in ((), (3,)):
-        return None
-    low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
-    spread = high - low if high > low else 1.0
-    return np.nan_to_num((pixels - low) / spread * 255).round().astype(np.uint8)
 
 
 def fitted(image: Image, side: int = SIDES[0]) -> Image:

@@ -11,16 +11,17 @@ import numpy as np
 from hashlens.report.colours import class_colours
 from hashlens.report.figures import (
     COLOURS,
-    REGIME_COLOURS,
     Bars,
     Figure,
+    Heatmap,
     Histogram,
     Intervals,
     Lines,
-    PhaseMap,
-    RegimeShares,
+    Rule,
     Scatter,
     Series,
+    Shares,
+    Tile,
 )
 from hashlens.report.images import AGAINST, FOR
 
@@ -29,7 +30,6 @@ STRONG = (
 )  # fmt: skip
 """Marks on light and on dark: Paul Tol's bright palette, and three more of his."""
 DIGITS = 5
-REGIME_NAMES = ("under-expressive", "critically-expressive", "sufficiently-expressive")
 MOST_TICKS = 12
 """Names of places on one axis; of more, some are left out."""
 MOST_DECADES = 3.5
@@ -40,7 +40,7 @@ BAR_HEIGHT, LEAST_HEIGHT = 26, 300
 
 def can_trace(figure: Figure) -> bool:
     """Whether :func:`plotly` knows a figure; others are pictures."""
-    return isinstance(figure, Lines | Bars | Intervals | Histogram | PhaseMap | RegimeShares | Scatter)
+    return isinstance(figure, Lines | Bars | Intervals | Histogram | Heatmap | Shares | Scatter)
 
 
 def plotly(figure: Figure) -> dict[str, Any]:
@@ -55,10 +55,10 @@ def plotly(figure: Figure) -> dict[str, Any]:
         return _histogram(figure)
     if isinstance(figure, Scatter):
         return _scatter(figure)
-    if isinstance(figure, RegimeShares):
-        return _regime_shares(figure)
-    assert isinstance(figure, PhaseMap), type(figure)
-    return _phase_map(figure)
+    if isinstance(figure, Shares):
+        return _shares(figure)
+    assert isinstance(figure, Heatmap), type(figure)
+    return _heatmap(figure)
 
 
 def colours(count: int) -> tuple[str, ...]:
@@ -125,12 +125,17 @@ def _lines(figure: Lines) -> dict[str, Any]:
         "yaxis": _axis(figure.y_label, **({} if figure.dense else {"rangemode": "tozero"})),
         "showlegend": several,
     }
-    if figure.mark is not None:
-        line = {"dash": "dash", "width": 1, "color": "#888888"}
-        layout["shapes"] = [
-            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": figure.mark, "y1": figure.mark, "line": line}
-        ]
+    if figure.rules:
+        layout["shapes"] = [_rule(rule, width=1, color="#888888") for rule in figure.rules]
     return {"data": traces, "layout": layout}
+
+
+def _rule(rule: Rule, width: float, color: str) -> dict[str, Any]:
+    """Return a mark across the whole panel."""
+    line = {"dash": "dash", "width": width, "color": color}
+    along, across = ("y", "x") if rule.axis == "x" else ("x", "y")
+    return {"type": "line", f"{along}ref": "paper", f"{along}0": 0, f"{along}1": 1, f"{across}0": rule.at,
+            f"{across}1": rule.at, "line": line}  # fmt: skip
 
 
 def _logarithmic(values: Iterable[float]) -> dict[str, Any]:
@@ -238,13 +243,12 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
         y |= {"type": "log", "range": [log10(figure.least), log10(2 * max(most, figure.least))], "dtick": 1,
               "tickformat": "~p"}  # fmt: skip
     layout = {"xaxis": x, "yaxis": y, "showlegend": True}
-    if figure.mark is not None:
-        line = {"dash": "dash", "width": 1.5, "color": "#888888"}
-        layout["shapes"] = [
-            {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": figure.mark, "x1": figure.mark, "line": line}
-        ]
-        # A line in the legend names the mark where no text can cover the shares.
-        traces.append({"type": "scatter", "mode": "lines", "name": as_text(figure.mark_name), "x": [None],
+    if figure.rules:
+        layout["shapes"] = [_rule(rule, width=1.5, color="#888888") for rule in figure.rules]
+    for rule in figure.rules:
+        # A line in the legend names the rule where no text can cover the shares.
+        line = _rule(rule, width=1.5, color="#888888")["line"]
+        traces.append({"type": "scatter", "mode": "lines", "name": as_text(rule.name), "x": [None],
                        "y": [None], "line": line, "hoverinfo": "skip"})  # fmt: skip
     return {"data": traces, "layout": layout}
 
@@ -299,32 +303,36 @@ def _scatter(figure: Scatter) -> dict[str, Any]:
     return {"data": traces, "layout": layout}
 
 
-def _regime_shares(figure: RegimeShares) -> dict[str, Any]:
+def _shares(figure: Shares) -> dict[str, Any]:
     traces = [
         {"type": "scatter", "mode": "lines", "stackgroup": "cells", "x": _rounded(figure.x), "y": _rounded(shares),
-         "line": {"width": 0.5, "shape": "hv", "color": paint}, "fillcolor": paint, "name": name}
-        for name, shares, paint in zip(REGIME_NAMES, figure.shares, REGIME_COLOURS, strict=True)
+         "line": {"width": 0.5, "shape": "hv", "color": paint}, "fillcolor": paint, "name": as_text(name)}
+        for name, shares, paint in zip(figure.names, figure.shares, figure.colours, strict=True)
     ]  # fmt: skip
-    line = {"dash": "dash", "width": 1.5, "color": "#777777"}
-    mark = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": figure.mark, "x1": figure.mark, "line": line}
-    layout = {"xaxis": _axis(figure.x_label), "yaxis": _axis("share of cells", range=[0, 1]), "shapes": [mark]}
+    marks = [_rule(rule, width=1.5, color="#777777") for rule in figure.rules]
+    layout = {"xaxis": _axis(figure.x_label), "yaxis": _axis(figure.y_label, range=[0, 1]), "shapes": marks}
     return {"data": traces, "layout": layout}
 
 
-def _phase_map(figure: PhaseMap) -> dict[str, Any]:
+def _heatmap(figure: Heatmap) -> dict[str, Any]:
     """Return the cells as bars one high, which the small build of Plotly draws too."""
     traces: list[dict[str, Any]] = []
-    for regime, (name, paint) in enumerate(zip(figure.regimes, REGIME_COLOURS, strict=True)):
-        tiles = [tile for tile in figure.tiles if tile.regime == regime]
+    # On a scale all cells are of one group.
+    groups: Sequence[tuple[str, list[Tile]]] = (
+        [(figure.scale.name, list(figure.tiles))]
+        if figure.scale is not None
+        else [(name, [tile for tile in figure.tiles if tile.value == at]) for at, name in enumerate(figure.names)]
+    )
+    for name, tiles in groups:
         said = [
-            f"{figure.x_label} {figure.columns[tile.column]}, {figure.y_label} {figure.rows[tile.row]}: R {tile.text}"
-            f"{', ' + figure.failed if tile.failed else ''}"
+            f"{figure.x_label} {figure.columns[tile.column]}, {figure.y_label} {figure.rows[tile.row]}: "
+            f"{figure.text_label} {tile.text}{', ' + figure.crossed if tile.crossed else ''}"
             for tile in tiles
         ]
         traces.append(
             {"type": "bar", "name": as_text(name), "x": [tile.column for tile in tiles], "width": 1,
              "base": [tile.row - 0.5 for tile in tiles], "y": [1] * len(tiles),
-             "marker": {"color": [_paler(paint, tile.sure) for tile in tiles],
+             "marker": {"color": [_paler(figure.paint(tile), tile.opacity) for tile in tiles],
                         "line": {"width": 1, "color": "#ffffff"}},
              "text": [tile.text for tile in tiles], "textposition": "inside", "insidetextanchor": "middle",
              "textangle": 0, "textfont": {"color": "#1b1f24"}, "hovertext": list(map(as_text, said)),
@@ -356,7 +364,7 @@ def _phase_map(figure: PhaseMap) -> dict[str, Any]:
     return {"data": traces, "layout": layout}
 
 
-def _paler(paint: str, sure: float) -> str:
-    """Return a colour nearer to white the less sure: not see-through, so that dark numbers are read on a dark page."""
-    parts = (255 + (int(paint[at : at + 2], 16) - 255) * (0.35 + 0.65 * sure) for at in (1, 3, 5))
+def _paler(paint: str, opacity: float) -> str:
+    """Return a colour nearer to white the less opaque: dark numbers are read on a dark page too."""
+    parts = (255 + (int(paint[at : at + 2], 16) - 255) * (0.35 + 0.65 * opacity) for at in (1, 3, 5))
     return "#" + "".join(f"{round(part):02x}" for part in parts)

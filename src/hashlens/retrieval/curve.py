@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -13,14 +13,12 @@ from hashlens.errors import MeasureError, nearest
 from hashlens.measures.controls import MOST_HYPERPLANES, hyperplane_codes
 from hashlens.measures.features import FLOAT_BYTES, Features
 from hashlens.progress import bar
+from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result, Split
 from hashlens.retrieval.bit_selection import SUPERVISED, Selection, preferred_bits
 from hashlens.retrieval.itq import itq_codes, principal_components
 from hashlens.retrieval.quality import Distance, RetrievalQuality, retrieval_quality, retrieval_quality_features
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 METHODS: tuple[Selection, ...] = get_args(Selection)
@@ -123,11 +121,15 @@ class QualityCurve(Result):
             tables.append(table("Ceiling: no code", (*head, "bits", "mAP"), floats, names=3))
         return Group(*tables)
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return mAP against bits, one line for each way to make codes."""
-        from hashlens.report.search_figures import curve_figures
-
-        return curve_figures(self)
+        series = []
+        for source, coding in dict.fromkeys((point.source, point.coding) for point in self.points):
+            found = self.of(source, coding)
+            if found:
+                values = tuple(found[bits].mean_average_precision for bits in sorted(found))
+                series.append(Series(f"{source}, {coding}", tuple(map(float, sorted(found))), values))
+        return (Lines("Retrieval against bits", "bits", "mAP", tuple(series), log_x=True),)
 
 
 def _average(quality: RetrievalQuality | None) -> str:

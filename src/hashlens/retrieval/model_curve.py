@@ -11,8 +11,8 @@ from hashlens.codes.reader import Gates, Reading
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import HashlensError, MeasureError
+from hashlens.measurement.run import labelled_alike
 from hashlens.measures.features import FLOAT_BYTES, Features
-from hashlens.measuring import labelled_alike
 from hashlens.result import Split
 from hashlens.retrieval.bit_selection import Selection
 from hashlens.retrieval.curve import LENGTHS, METHODS, QualityCurve, checked_lengths, quality_curve

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,9 @@ from hashlens.errors import MeasureError, nearest
 from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_rows
 from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.progress import bar
+from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result
 from hashlens.tables import number, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 Distance = Literal["cosine", "euclidean"]
 Scores = npt.NDArray[np.float64]
@@ -84,11 +82,15 @@ class RetrievalQuality(Result):
             f"{self.queries:,} queries{left_out}; {self.rows:,} rows each. Relevant: the same label. Ties averaged.",
         )
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return precision, recall and mAP at every cut."""
-        from hashlens.report.search_figures import quality_figures
-
-        return quality_figures(self)
+        k = tuple(map(float, self.k))
+        lines = (
+            ("precision", self.precision), ("recall", self.recall), ("mAP at k", self.mean_average_precision_at),
+        )  # fmt: skip
+        series = tuple(Series(name, k, values) for name, values in lines)
+        title = f"Retrieval: mAP {self.mean_average_precision:.4f} of whole rankings"
+        return (Lines(title, "first k", "share", series, log_x=True),)
 
 
 def retrieval_quality(

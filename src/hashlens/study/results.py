@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hashlens.errors import OutputError, StudyError, nearest
 from hashlens.files import as_path, written_whole
+from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.tables import Table, table
 
@@ -81,6 +82,12 @@ class Results(Result):
         if column not in self.columns:
             raise StudyError(f"results have no column {column!r}: {nearest(column, COLUMNS)}")
         return np.unique(self.columns[column]).tolist()  # type: ignore[no-any-return]
+
+    def page(self) -> Page:
+        """Return the page of a study: regimes to play with, curves of every measure over every axis, and effects."""
+        from hashlens.study.page.page import study_page
+
+        return study_page(self)
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return the table for Arrow, DuckDB and Polars."""

@@ -9,13 +9,13 @@ import pytest
 from hashlens.data.digits import TRAIN_ROWS
 from hashlens.errors import DataError, OutputError, StudyError
 from hashlens.report.page import page_html
-from hashlens.report.reproduction import markdown_page
-from hashlens.report.reproduction_page import reproduction_page
 from hashlens.study.cells import cells
 from hashlens.study.charts.curves import Curve
 from hashlens.study.charts.effects import effect_table
 from hashlens.study.reproduce.claims import put_to_the_test
 from hashlens.study.reproduce.comparison import compare
+from hashlens.study.reproduce.markdown import markdown_page
+from hashlens.study.reproduce.page import reproduction_page
 from hashlens.study.reproduce.picture import picture
 from hashlens.study.reproduce.preset import SIZES, Check, find_preset, preset_names
 from hashlens.study.reproduce.reproduce import reproduce

@@ -3,20 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, measure_label
 from hashlens.study.charts.intervals import Estimate, around_note, scale_of, shown_estimates
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
-    from hashlens.report.figures import Figure
 
 Reference = Mapping[str, Iterable[tuple[Any, float]]]
 """Points (level, value) of others, to set beside the curves of the same names."""
@@ -98,14 +95,10 @@ class Curve(Result):
         ]
         return table(self.title, columns, rows, f"Mean over repeats {self.around}".rstrip() + ".")
 
-    def figures(self) -> "tuple[Figure, ...]":
-        """Return the curves with their bands as figure data."""
-        from hashlens.report.study import curve_lines
-
-        return (curve_lines(self),)
-
-    def plot(self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots") -> "Canvas":
-        """Draw the curves with their bands; a matplotlib figure.
+    def figures(
+        self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots"
+    ) -> tuple[Figure, ...]:
+        """Return the curves with their bands as figure data.
 
         Parameters
         ----------
@@ -114,10 +107,15 @@ class Curve(Result):
         reference_name : str
             Whose they are, for the legend.
         """
-        from hashlens.report.plots import draw
-        from hashlens.report.study import curve_lines
+        from hashlens.study.charts.figures import curve_lines
 
-        return draw([curve_lines(self, reference, reference_name)])
+        return (curve_lines(self, reference, reference_name if reference else ""),)
+
+    def page(self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots") -> Page:
+        """Return the page of the curves; the arguments as in :meth:`figures`."""
+        from hashlens.study.page.page import curve_page
+
+        return curve_page(self, *self.figures(reference, reference_name))
 
 
 def curve(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ from rich.text import Text
 
 from hashlens.arguments import require_whole
 from hashlens.errors import StudyError
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.grid import AXES, Grid, as_names, conditions, lay_out, level_name, measure_label, narrowed
@@ -18,9 +20,6 @@ from hashlens.study.charts.intervals import require_confidence
 from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 ACCURACIES = ("knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy")
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
@@ -184,11 +183,17 @@ class EffectTable(Result):
     def __rich__(self) -> RenderableType:
         return Group(*self.tables(), *map(Text, self.verdicts))
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the shares as bars with intervals, a figure for each response."""
-        from hashlens.report.study import effect_bars
+        from hashlens.study.charts.figures import effect_bars
 
         return effect_bars(self)
+
+    def page(self) -> Page:
+        """Return the page of the table: its verdicts first."""
+        from hashlens.study.page.page import effects_page
+
+        return effects_page(self)
 
 
 def effect_table(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from rich.text import Text
 from hashlens.arguments import is_number
 from hashlens.errors import StudyError, nearest
 from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
 from hashlens.result import Result, Split
 from hashlens.study.charts.boundaries import Boundary, crossings, is_numeric
 from hashlens.study.charts.grid import Grid, conditions, lay_out, level_name
@@ -20,13 +22,10 @@ from hashlens.study.charts.learnt import LEARNT, best_accuracy, failed_cells, fa
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
-    from hashlens.report.figures import Figure
-
 REGIMES: tuple[RegimeName, ...] = ("under-expressive", "critically-expressive", "sufficiently-expressive")
 """In order: a network gains by leaving one for the next."""
+REGIME_COLOURS = ("#D9793B", "#F2DDA0", "#4A8DBF")
+"""Of the regimes: from warm to cold, told apart by colour-blind readers."""
 Against = Literal["best", "own"] | float
 """What retention is relative to; see :func:`phase_chart`."""
 CATEGORIZERS = ("knn", "logistic")
@@ -158,11 +157,17 @@ class PhaseChart(Result):
         counts = ", ".join(f"{name} {count}" for name, count in self.counts().items())
         return Group(_chart_table(self), Text(f"Cells: {counts}."), *map(Text, self.notes))
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the chart as figure data."""
-        from hashlens.report.phase import phase_map
+        from hashlens.study.charts.phase_figures import phase_map
 
         return (phase_map(self),)
+
+    def page(self) -> Page:
+        """Return the page of the chart: its thresholds can be moved."""
+        from hashlens.study.page.page import chart_page
+
+        return chart_page(self)
 
 
 @dataclass(frozen=True)
@@ -195,15 +200,15 @@ class PhaseSlices(Result):
     def __rich__(self) -> RenderableType:
         return Group(*(chart.__rich__() for chart in self.charts))
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the slices as figure data, a map each."""
         return tuple(figure for chart in self.charts for figure in chart.figures())
 
-    def plot(self) -> "Canvas":
-        """Draw the slices side by side; a matplotlib figure."""
-        from hashlens.report.plots import draw
+    def page(self) -> Page:
+        """Return the page of the slices: one map, and the level of the third axis to choose."""
+        from hashlens.study.page.page import slices_page
 
-        return draw(self.figures(), columns=3)
+        return slices_page(self)
 
 
 def retention_note(retained_by: Sequence[str], reference: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,15 +10,12 @@ from rich.text import Text
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import StudyError, nearest
 from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.phase import REGIMES, Against, PhaseCell, PhaseChart, phase_chart
 from hashlens.study.results import Results
 from hashlens.tables import table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
-    from hashlens.report.figures import Figure
 
 THRESHOLDS = tuple(field.name for field in fields(RegimeThresholds))
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -103,17 +100,17 @@ class PhaseSensitivity(Result):
             Text(f"{fixed} of {cells} cells ({fixed / cells:.0%}) never change, whatever thresholds in these ranges."),
         )
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return the cells that never change, and the counts as each threshold moves, as figure data."""
-        from hashlens.report.phase import sensitivity_figures
+        from hashlens.study.charts.phase_figures import sensitivity_figures
 
         return sensitivity_figures(self)
 
-    def plot(self) -> "Canvas":
-        """Draw the cells that never change, and the counts as each threshold moves; a matplotlib figure."""
-        from hashlens.report.plots import draw
+    def page(self) -> Page:
+        """Return the page of a sensitivity: how many cells never change first."""
+        from hashlens.study.page.page import sensitivity_page
 
-        return draw(self.figures(), columns=3)
+        return sensitivity_page(self)
 
 
 def phase_sensitivity(

@@ -1,8 +1,8 @@
 """Pictures of a reproduction: curves with the paper's points, phase charts, their sensitivity, effects."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from hashlens.report.figures import Figure
 from hashlens.result import Result
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
@@ -11,9 +11,6 @@ from hashlens.study.charts.sensitivity import PhaseSensitivity, phase_sensitivit
 from hashlens.study.reproduce.comparison import resolved
 from hashlens.study.reproduce.preset import Level, Panel, Reference
 from hashlens.study.results import Results
-
-if TYPE_CHECKING:
-    from hashlens.report.figures import Figure
 
 Part = Curve | PhaseChart | PhaseSensitivity | EffectTable
 
@@ -36,9 +33,9 @@ class Picture(Result):
     parts: tuple[Part, ...]
     paper: tuple[dict[str, tuple[tuple[Level, float], ...]], ...]
 
-    def figures(self) -> "tuple[Figure, ...]":
+    def figures(self) -> tuple[Figure, ...]:
         """Return its panels as figure data, curves with the paper's points beside them."""
-        from hashlens.report.study import curve_lines
+        from hashlens.study.charts.figures import curve_lines
 
         panels: list[Figure] = []
         for part, points in zip(self.parts, self.paper, strict=True):

@@ -188,7 +188,7 @@ def _write(path: Path, text: str) -> None:
 
 def _write_all(done: Reproduction) -> None:
     from hashlens.report.plots import save
-    from hashlens.report.reproduction import markdown_page
+    from hashlens.study.reproduce.markdown import markdown_page
 
     done.study.results.export(done.folder / RESULTS, overwrite=True)
     for one in done.pictures:

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.errors import StudyError, nearest
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
 from hashlens.result import Result, plain
 from hashlens.study.charts.curves import Curve
 from hashlens.study.reproduce.claims import Finding
@@ -17,11 +19,6 @@ from hashlens.study.reproduce.picture import Picture
 from hashlens.study.reproduce.preset import Preset, Size
 from hashlens.study.store.status import duration
 from hashlens.study.study import Study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
-    from hashlens.report.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -123,12 +120,8 @@ class Reproduction(Result):
             "provenance": plain(self.provenance),
         }
 
-    def figures(self) -> "tuple[Figure, ...]":
-        """Return all panels of all pictures as figure data."""
-        return tuple(figure for one in self.pictures for figure in one.figures())
-
-    def plot(self, name: str | None = None) -> "Canvas":
-        """Draw one of the pictures, the first unless named; a matplotlib figure.
+    def figures(self, name: str | None = None) -> tuple[Figure, ...]:
+        """Return the panels of one picture as figure data, of the first unless named.
 
         Raises
         ------
@@ -138,7 +131,13 @@ class Reproduction(Result):
         names = [one.name for one in self.pictures]
         if name is not None and name not in names:
             raise StudyError(f"{self.name} has no picture {name!r}: {nearest(name, names)}")
-        return self.pictures[0 if name is None else names.index(name)].plot()
+        return self.pictures[0 if name is None else names.index(name)].figures()
+
+    def page(self) -> Page:
+        """Return the page of the reproduction: beside the paper first, then all that the study found."""
+        from hashlens.study.reproduce.page import reproduction_page
+
+        return reproduction_page(self)
 
     def __rich__(self) -> RenderableType:
         return Group(

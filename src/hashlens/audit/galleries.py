@@ -1,0 +1,141 @@
+"""The galleries of an audit: what was found, to look at, to tick and to take away as a list."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.audit.audit import Audit
+from hashlens.audit.blind_spots import BlindSpots
+from hashlens.audit.label_issues import LabelIssues
+from hashlens.audit.leaks import Leaks
+from hashlens.audit.novel_items import NovelItems
+from hashlens.data.examples import Examples
+from hashlens.data.labels import NO_LABEL, class_name
+from hashlens.data.thumbnails import thumbnails
+from hashlens.report.page import Gallery, Item
+from hashlens.report.sprite import Sprite
+
+LISTED = 96
+"""Items of a gallery at most."""
+LEAST = 12
+"""Items of a gallery where nothing is flagged: the first of the ranking."""
+Rows = npt.NDArray[np.int64]
+
+
+def leak_gallery(found: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
+    """Return the pairs of a test example and the training example nearest to it."""
+    count, note = _cut(found.suspected, len(found), "suspected", "leaks")
+    train, test = _data(audit)
+    images = _pairs(sprite, (test, found.rows[:count]), (train, found.train_rows[:count]))
+    exact, items = found.exact, []
+    for at in range(count):
+        labels = _labels(found, at, audit.class_names)
+        same = "the same input" if exact[at] else "the same code" if found.identical[at] else f"ratio {found.near(at)}"
+        given = labels[0] if labels[0] == labels[1] else " | ".join(labels)
+        caption = _lines(f"{at + 1}. test {found.ids[at]}", f"train {found.train_ids[at]}", given, same)
+        cells = (at + 1, found.ids[at], found.rows[at], found.train_ids[at], found.train_rows[at], *labels,
+                 f"{found.ratios[at]:.6g}")  # fmt: skip
+        items.append(Item(images[at], caption, _cells(cells)))
+    columns = ("rank", "id", "row", "train_id", "train_row", "label", "train_label", "ratio")
+    return Gallery(f"Test | training example: {found.suspected:,} suspected", columns, tuple(items), note, "leaks")
+
+
+def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite) -> Gallery:
+    """Return the labels that are likely wrong, each with the one suggested."""
+    name = f"label-issues-{split}"
+    # As many as are expected to be wrong: the ranking finds more than those that it is sure of.
+    wanted = max(issues.likely, round(issues.expected), LEAST)
+    count = min(wanted, LISTED, len(issues))
+    note = f"The first {count} of the ranking; {name}.csv, which to_csv(folder) writes, has all {len(issues):,}."
+    images = _singles(sprite, _data(audit)[split == "test"], issues.rows[:count])
+    items = []
+    for at in range(count):
+        given, suggested = (class_name(audit.class_names, names[at]) for names in (issues.given, issues.suggested))
+        chance = float(issues.probability[at])
+        caption = _lines(f"{at + 1}. {split} {issues.ids[at]}", f"{given} → {suggested}", f"wrong: {_share(chance)}")
+        cells = (at + 1, issues.ids[at], issues.rows[at], given, suggested, f"{chance:.6g}")
+        items.append(Item(images[at], caption, _cells(cells)))
+    columns = ("rank", "id", "row", "label", "suggested", "probability")
+    title = f"Label → suggested label: {issues.likely:,} rather wrong than right"
+    return Gallery(title, columns, tuple(items), note, name)
+
+
+def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
+    """Return the mistakes that the code is sure of."""
+    count, note = _cut(spots.blind, len(spots), "blind", "blind-spots")
+    images = _singles(sprite, _data(audit)[1], spots.rows[:count])
+    items = []
+    for at in range(count):
+        label, predicted = (class_name(audit.class_names, names[at]) for names in (spots.labels, spots.predicted))
+        votes = f"{round(spots.k * float(spots.agreement[at]))} of {spots.k} neighbours"
+        caption = _lines(f"{at + 1}. test {spots.ids[at]}", f"{label} → {predicted}", votes)
+        cells = (at + 1, spots.ids[at], spots.rows[at], label, predicted, f"{spots.agreement[at]:.6g}")
+        items.append(Item(images[at], caption, _cells(cells)))
+    columns = ("rank", "id", "row", "label", "predicted", "agreement")
+    title = f"Label → prediction: {spots.blind:,} blind of {len(spots):,} mistakes"
+    return Gallery(title, columns, tuple(items), note, "blind-spots")
+
+
+def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
+    """Return the test examples unlike training examples."""
+    count, note = _cut(novel.novel, len(novel), "novel", "novel")
+    images = _singles(sprite, _data(audit)[1], novel.rows[:count])
+    issues = audit.label_issues.test
+    labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # of those that have one
+    items = []
+    for at in range(count):
+        label = class_name(audit.class_names, labels.get(int(novel.rows[at]), NO_LABEL))
+        score = f"score {novel.scores[at]:.3f}"
+        caption = _lines(f"{at + 1}. test {novel.ids[at]}", label, score)
+        cells = (at + 1, novel.ids[at], novel.rows[at], label, f"{novel.scores[at]:.6g}", f"{novel.p_values[at]:.6g}")
+        items.append(Item(images[at], caption, _cells(cells)))
+    columns = ("rank", "id", "row", "label", "score", "p_value")
+    return Gallery(f"Unlike training: {novel.novel:,} novel", columns, tuple(items), note, "novel")
+
+
+def _cut(flagged: int, ranked: int, word: str, name: str) -> tuple[int, str]:
+    """Return how many to list, and a note on what is left out."""
+    whole = f"{name}.csv, which to_csv(folder) writes, ranks all {ranked:,}."
+    if flagged > LISTED:
+        return LISTED, f"The first {LISTED} of {flagged:,} that are {word}; {whole}"
+    if flagged:
+        return flagged, f"All that are {word}; {whole}"
+    count = min(LEAST, ranked)
+    return count, f"None is {word}: the first {count} of the ranking, to be sure." if count else ""
+
+
+def _data(audit: Audit) -> tuple[Examples | None, Examples | None]:
+    return (None, None) if audit.data is None else (audit.data.train, audit.data.test)
+
+
+def _singles(sprite: Sprite, examples: Examples | None, rows: Rows) -> list[tuple[int, ...]]:
+    places = sprite.add_all(thumbnails(examples, rows))
+    return [(place,) for place in places] if places else [()] * len(rows)
+
+
+def _pairs(
+    sprite: Sprite, first: tuple[Examples | None, Rows], second: tuple[Examples | None, Rows]
+) -> list[tuple[int, ...]]:
+    left, right = _singles(sprite, *first), _singles(sprite, *second)
+    # One without the other is nothing to compare.
+    return [(*one, *other) if one and other else () for one, other in zip(left, right, strict=True)]
+
+
+def _labels(found: Leaks, at: int, names: Sequence[str]) -> tuple[str, str]:
+    if found.labels is None or found.train_labels is None:
+        return "", ""
+    return class_name(names, found.labels[at]), class_name(names, found.train_labels[at])
+
+
+def _share(chance: float) -> str:
+    return "> 99.9 %" if chance > 0.999 else f"{100 * chance:.1f} %"
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
+
+
+def _cells(values: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(map(str, values))

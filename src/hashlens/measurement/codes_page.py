@@ -1,0 +1,127 @@
+"""The page of a folder of codes: layers, what they reach, which rows share a code, and a map."""
+
+import numpy as np
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.page_parts import layer_table, origin_section, subtitle
+from hashlens.data.examples import Examples
+from hashlens.data.labels import ClassNames, class_name
+from hashlens.data.thumbnails import thumbnails
+from hashlens.measures.coverage import coverage
+from hashlens.measures.determinism import Determinism, determinism
+from hashlens.measures.projection import project
+from hashlens.report.blocks import blocks
+from hashlens.report.colours import FILLS
+from hashlens.report.figures import Ints, Scatter
+from hashlens.report.page import Chart, Gallery, Item, Page, Section, charts
+from hashlens.report.sprite import Sprite
+from hashlens.seeds import numpy_generator
+from hashlens.tables import number, table
+
+MAP_ROWS = 2000
+LISTED, SHOWN = 60, 6
+"""Codes that several rows share, and rows shown of each, at most."""
+MOST_CLASSES = len(FILLS)
+
+
+def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str, ...] = ()) -> Page:
+    """Return the page of codes; with the examples that they are of, images stand beside rows.
+
+    Parameters
+    ----------
+    codes : Codes
+        n rows.
+    examples : Examples, optional
+        The same n.
+    notes : tuple of str
+        What to know before believing it.
+    """
+    origin = codes.provenance
+    title = f"{origin.model}: {len(codes):,} codes of {codes.code_bits:,} bits"
+    if len(codes) == 0:
+        return Page(title, subtitle(origin), "No rows.", "", (_layers(codes), origin_section(origin)), notes)
+    sprite = Sprite()
+    found = determinism(codes)
+    notes = (*notes, origin.left_out_note) if origin.left_out else notes
+    sections = (
+        _layers(codes),
+        _reach(codes),
+        _shared(codes, found, examples, sprite),
+        _map(codes, examples, sprite),
+        origin_section(origin),
+    )
+    shared = len(codes) - found.distinct
+    verdict = f"Redundancy ratio {number(found.redundancy_ratio)}"
+    reason = f"{found.distinct:,} of {len(codes):,} codes are distinct; {shared:,} repeat one that was there before."
+    return Page(title, subtitle(origin), verdict, reason, sections, notes, sprite=sprite)
+
+
+def _layers(codes: Codes) -> Section:
+    return Section("What was read", (layer_table(codes.layers),))
+
+
+def _reach(codes: Codes) -> Section:
+    reached = coverage(codes)
+    return Section("What the examples reach", (*charts(reached.figures()), *blocks(reached.__rich__())))
+
+
+def _shared(codes: Codes, found: Determinism, examples: Examples | None, sprite: Sprite) -> Section:
+    rows = [("rows", number(found.n)), ("distinct codes", number(found.distinct)),
+            ("redundancy ratio R", number(found.redundancy_ratio)),
+            ("collision probability", f"{found.collision_probability:.3g}")]  # fmt: skip
+    if found.conflicting_groups is not None and found.conflicting_rows is not None:
+        rows += [("codes shared by several classes", number(found.conflicting_groups)),
+                 ("rows that have one of them", number(found.conflicting_rows))]  # fmt: skip
+    ordered = sorted(found.groups, key=lambda group: not group.conflicting)[:LISTED]
+    items = []
+    for group in ordered:
+        ids = ", ".join(str(codes.ids[row]) for row in group.rows[:SHOWN])
+        more = ", ..." if len(group.rows) > SHOWN else ""
+        numbers = [] if codes.labels is None else np.unique(codes.labels[list(group.rows)]).tolist()
+        names = [class_name(codes.class_names, label) for label in numbers]
+        told = f"{len(group.rows):,} rows: {ids}{more}" + (f"; labels {', '.join(names)}" if names else "")
+        images = sprite.add_all(thumbnails(examples, np.array(group.rows[:SHOWN], np.int64)))
+        items.append(Item(images, told, (";".join(str(codes.ids[row]) for row in group.rows), ";".join(names))))
+    note = f"{len(found.groups):,} in all; different labels first, then the most rows." if items else ""
+    gallery = Gallery("Rows that share a code", ("ids", "labels"), tuple(items), note)
+    return Section("Redundancy", (table("Distinct codes", ("", ""), rows), gallery))
+
+
+def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
+    rows = np.arange(len(codes))
+    if len(rows) > MAP_ROWS:
+        rows = np.sort(numpy_generator(0, "map").choice(len(rows), MAP_ROWS, replace=False))
+    found = project(codes[rows])
+    first, second = found.variance or (0.0, 0.0)
+    group, names = _groups(None if codes.labels is None else codes.labels[rows], len(rows), codes.class_names)
+    texts = tuple(
+        str(name) if codes.labels is None else f"{name}: {_told_label(codes, int(row))}"
+        for name, row in zip(codes.ids[rows], rows, strict=True)
+    )
+    x, y = found.places.T
+    images = sprite.add_all(thumbnails(examples, rows))
+    figure = Scatter(
+        f"Principal components of {len(rows):,} codes", f"component 1 ({first:.0%} of the variance)",
+        f"component 2 ({second:.0%} of the variance)", x, y, group, names, texts, images,
+    )  # fmt: skip
+    drawn = "" if len(rows) == len(codes) else f" {len(rows):,} of {len(codes):,}, drawn at random."
+    note = f"Far points differ in many bits; near ones may differ too, in what two axes do not show.{drawn}"
+    return Section("Map of the codes", (Chart(figure),), note)
+
+
+def _told_label(codes: Codes, row: int) -> str:
+    assert codes.labels is not None
+    label = int(codes.labels[row])
+    named = class_name(codes.class_names, label)
+    return f"label {named}" if named == str(label) else named
+
+
+def _groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[Ints, tuple[str, ...]]:
+    """Return the group of each row and the groups' names: its label, unless that is one of the rarest of very many."""
+    if labels is None:
+        return np.full(rows, -1), ()
+    present, counts = np.unique(labels, return_counts=True)
+    chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
+    place = np.minimum(np.searchsorted(chosen, labels), len(chosen) - 1)
+    group = np.where(chosen[place] == labels, place, -1)
+    return group.astype(np.int64), tuple(class_name(class_names, label) for label in chosen.tolist())

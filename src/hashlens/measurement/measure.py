@@ -1,0 +1,158 @@
+"""Measure: a network, train and test data in; its encoding properties, controls and regime out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hashlens.arguments import as_called, is_number, require_whole, shortly
+from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.data.sources import load_data, load_training_data
+from hashlens.errors import MeasureError
+from hashlens.measurement.measurement import Measurement
+from hashlens.measurement.run import Measuring, labelled_alike, same_classes
+from hashlens.measures import (
+    LogisticMethod,
+    RegimeThresholds,
+    bits_to_determinism,
+    determinism,
+    regime,
+    separation,
+)
+from hashlens.measures.projection import ProjectionMethod, check_projection
+from hashlens.measures.regime import as_thresholds
+from hashlens.nets.output import OutputLike
+from hashlens.progress import bar
+from hashlens.result import Split
+
+
+def measure(
+    model: torch.nn.Module,
+    train: Any,
+    test: Any,
+    *,
+    layers: Sequence[str] | str | None = None,
+    granularity: Granularity = "unit",
+    bits: int | None = None,
+    seed: int = 0,
+    forward: Forward | None = None,
+    mask: Mask | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 64,
+    gates: Gates = "activations",
+    output: OutputLike = None,
+    k: int = 9,
+    logistic: LogisticMethod = "multinomial",
+    controls: bool = True,
+    untrained: torch.nn.Module | None = None,
+    thresholds: RegimeThresholds | None = None,
+    memory_budget: int = 2 << 30,
+    projection: ProjectionMethod = "pca",
+) -> Measurement:
+    """Measure how a network encodes: determinism and categorization of its codes, beside controls, and the regime.
+
+    Parameters
+    ----------
+    model, layers, granularity, bits, seed, forward, mask, device, batch_size, gates
+        As in :func:`hashlens.encode`. `seed` also draws the untrained network, hyperplanes, random inputs and samples.
+    output : str or callable, optional
+        How the network's output is read: ``logits``, ``probabilities``, ``binary_logit``, ``binary_probability``,
+        ``multilabel_logits``, ``multilabel_probabilities``, ``regression``, or a function from what the network gives
+        to its scores. By default its last operator or its first 64 rows tell; the notes say which.
+    train, test : str, Examples, pair, Dataset or DataLoader
+        Labelled data that :func:`hashlens.load_data` takes; what the network was trained on, and what it was not.
+    k : int
+        Neighbours of K-NN.
+    logistic : {"multinomial", "one-vs-one"}
+        How logistic regression takes more than two classes; the paper's is one-vs-one.
+    controls : bool
+        Whether to measure the controls, which can take several times as long as the rest.
+    untrained : torch.nn.Module, optional
+        The network before training, for the control; by default a copy with its parameters drawn anew.
+    thresholds : RegimeThresholds, optional
+        Of the regime; this project's, not the paper's.
+    memory_budget : int
+        Bytes that codes and features may take. Determinism is always that of whole codes; what would need more memory
+        is measured on a seeded sample of the bits, and ``notes`` say so.
+    projection : {"pca", "umap"}
+        How the map of the codes on the page is drawn; ``"umap"`` takes longer and needs the package umap-learn.
+
+    Returns
+    -------
+    Measurement
+        Prints as tables; ``to_dict()``, ``to_html(path)``, ``plot()``.
+
+    Raises
+    ------
+    MeasureError
+        If there are no labels, one class only, fewer train examples than `k`, or an argument is of another kind.
+    HashlensError
+        As :func:`hashlens.encode` raises.
+
+    References
+    ----------
+    He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
+    """
+    asked = dict(locals())
+    require_whole(MeasureError, "k", k)
+    check_projection(projection)
+    if not is_number(memory_budget) or memory_budget <= 0:
+        raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
+    limits = as_thresholds(thresholds)
+    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, output=output)
+    data = labelled_alike(Split(load_training_data(train), load_data(test)), model)
+    run = Measuring(model, data, reading, k, logistic, memory_budget)
+    steps = 4 + 4 * controls
+    with bar("measuring", steps) as advance:
+        seen = run.observe(penultimate=controls)
+        codes = Split(seen.train.codes, seen.test.codes)
+        advance("determinism")
+        n = min(len(codes.train), len(codes.test))
+        found = Split(
+            determinism(seen.train.fingerprints, rarefy_to=n), determinism(seen.test.fingerprints, rarefy_to=n)
+        )
+        enough = bits_to_determinism(codes.train, seed=seed)
+        advance("categorization")
+        categories, shown = run.look(codes, found, projection)
+        advance("separation")
+        apart = separation(codes.test, seed=seed)
+        alone = run.layers(codes, apart)
+        advance("floor")
+        flips, noise = run.floor(seen.test), run.random_inputs()
+        beside = run.controls(seen, untrained, advance) if controls else {}
+        run.compare_with_controls(categories, beside)
+    own = Split(seen.train.accuracy, seen.test.accuracy)
+    best = max(categories.knn, categories.logistic)
+    learning = run.learning(codes, seen, beside)
+    reference = own.test if same_classes(seen.train) and learning.matched is None else None
+    retention = best / reference if reference else best
+    return Measurement(
+        model=codes.train.provenance.model,
+        examples=Split(len(codes.train), len(codes.test)),
+        code_bits=seen.train.fingerprints.code_bits,
+        informative_bits=categories.informative_bits,
+        soft=codes.train.soft,
+        redundancy_ratio=Split(found.train.redundancy_ratio, found.test.redundancy_ratio),
+        determinism=found,
+        bits_to_determinism=enough,
+        categorization=categories,
+        network_accuracy=own,
+        controls=beside,
+        random_inputs=noise,
+        conflicts=Split(found.train.conflicts, found.test.conflicts),
+        separation=apart,
+        floor=flips,
+        layers=alone,
+        regime=regime(
+            found.train.redundancy_ratio,
+            retention,
+            thresholds=limits,
+            learning=learning,
+            compared=bool(reference),
+        ),
+        notes=tuple(run.notes),
+        provenance=Split(codes.train.provenance, codes.test.provenance),
+        exhibits=shown,
+        command=as_called(measure, **asked),
+        data=data,
+    )

@@ -1,0 +1,234 @@
+"""Measurement: the result of :func:`hashlens.measure`, and how it reads."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.codes.provenance import Provenance
+from hashlens.data.examples import Examples
+from hashlens.measurement.exhibits import Exhibits
+from hashlens.measures import (
+    BitsToDeterminism,
+    Categorization,
+    CollisionGroup,
+    Control,
+    Determinism,
+    Floor,
+    Regime,
+    Separation,
+)
+from hashlens.report.figures import Figure
+from hashlens.report.page import Page
+from hashlens.result import Result, Split
+from hashlens.tables import Table, number, table
+
+
+@dataclass(frozen=True)
+class LayerMeasurement(Result):
+    """What one layer's bits say on their own.
+
+    Attributes
+    ----------
+    name, gate, soft : str, str, bool
+        As in :class:`~hashlens.codes.layers.Layer`.
+    bits : int
+        Bits of the layer that were kept.
+    redundancy_ratio : Split
+        Of the layer's code alone.
+    knn : float
+        Test accuracy of K-NN on at most 1,024 sampled bits of the layer.
+    within, between : float
+        Mean Hamming distance inside and between classes on test, as a share of the bits.
+    """
+
+    name: str
+    gate: str
+    soft: bool
+    bits: int
+    redundancy_ratio: Split[float]
+    knn: float
+    within: float
+    between: float
+
+
+@dataclass(frozen=True)
+class Measurement(Result):
+    """Everything that :func:`measure` found; prints as tables.
+
+    Attributes
+    ----------
+    model : str
+        Class of the network.
+    examples : Split of int
+        How many there are.
+    code_bits : int
+        Bits of a whole code.
+    informative_bits : int
+        Bits that are not constant over train and test together, of those kept (all, unless `notes` say otherwise).
+    soft : bool
+        Whether some gate is smooth, so that codes bound no linear regions.
+    redundancy_ratio : Split of float
+        (n - distinct codes) / n.
+    determinism : Split of Determinism
+        With collision probability, collision groups, and R rarefied to equal n.
+    bits_to_determinism : BitsToDeterminism
+        The fewest random bits at which R on train is at most .01.
+    categorization : Categorization
+        K-NN, logistic regression and K-Means on the codes alone.
+    network_accuracy : Split of float or None
+        The network's own; None when its output is not a row of class scores.
+    controls : dict of str to Control
+        ``untrained``, ``random_hyperplanes``, ``raw_inputs``, ``penultimate``.
+    random_inputs : Control
+        R on uniform random inputs, as many as there are test examples.
+    conflicts : Split of tuple of CollisionGroup
+        Examples that share a code and not a label.
+    separation : Separation
+        Hamming distance within and between classes, on test.
+    floor : Floor or None
+        How many bits change when the same examples are encoded in other batches.
+    layers : tuple of LayerMeasurement
+        Each layer alone; empty for a code of one layer.
+    regime : Regime
+        By thresholds that are this project's.
+    notes : tuple of str
+        What was sampled or left out, and why.
+    provenance : Split of Provenance
+        Network, data and machine.
+    exhibits : Exhibits or None
+        Examples worth a look: a map of the codes, collisions, labels to check, novel examples.
+    command : str
+        The call, or the command line, that made it.
+    data : Split of Examples or None
+        What was measured, for the thumbnails of a page; not part of :meth:`to_dict`.
+    """
+
+    schema_version: ClassVar[int] = 1
+
+    model: str
+    examples: Split[int]
+    code_bits: int
+    informative_bits: int
+    soft: bool
+    redundancy_ratio: Split[float]
+    determinism: Split[Determinism]
+    bits_to_determinism: BitsToDeterminism
+    categorization: Categorization
+    network_accuracy: Split[float | None]
+    controls: dict[str, Control]
+    random_inputs: Control
+    conflicts: Split[tuple[CollisionGroup, ...]]
+    separation: Separation
+    floor: Floor | None
+    layers: tuple[LayerMeasurement, ...]
+    regime: Regime
+    notes: tuple[str, ...]
+    provenance: Split[Provenance]
+    exhibits: Exhibits | None = None
+    command: str = ""
+    data: Split[Examples] | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; of collision groups those with conflicting labels only, since all may be every row."""
+        body = Result.to_dict(replace(self, data=None))
+        del body["data"]
+        for split in body["determinism"].values():
+            del split["groups"]
+        return body
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return what people read first: codes, categorization beside its controls, layers, and the floor."""
+        return tuple(
+            filter(None, (self._codes_table(), self._accuracy_table(), self._layer_table(), self._floor_table()))
+        )
+
+    def _codes_table(self) -> Table:
+        ratio, found = self.redundancy_ratio, self.determinism
+        groups = Split(len(self.conflicts.train), len(self.conflicts.test))
+        fewest = self.bits_to_determinism.bits
+        rows = [
+            ("examples", number(self.examples.train), number(self.examples.test)),
+            ("redundancy ratio R", number(ratio.train), number(ratio.test)),
+            (f"R of {number(found.test.rarefied_to)} examples", number(found.train.rarefied_ratio),
+             number(found.test.rarefied_ratio)),
+            ("collision probability", f"{found.train.collision_probability:.3g}",
+             f"{found.test.collision_probability:.3g}"),
+            ("codes shared by several classes", number(groups.train), number(groups.test)),
+            ("network accuracy", number(self.network_accuracy.train), number(self.network_accuracy.test)),
+        ]  # fmt: skip
+        enough = (
+            f"{fewest:,} random bits give R <= .01" if fewest is not None else "even all bits leave R > .01 on train"
+        )
+        kind = "soft codes" if self.soft else "codes"
+        whole = self.provenance.train.sampled_from
+        drawn = f" drawn from {whole:,}" if whole is not None and whole > self.code_bits else ""
+        title = f"{self.model}: {kind} of {self.code_bits:,} bits{drawn}, {self.informative_bits:,} of them informative"
+        read = f" Output read as {self.provenance.train.output}." if self.provenance.train.output else ""
+        return table(title, ("", "train", "test"), rows, f"{enough}.{read}")
+
+    def _accuracy_table(self) -> Table:
+        own = self.categorization
+        rows = [
+            ("codes", number(self.redundancy_ratio.train), number(self.redundancy_ratio.test), number(own.knn),
+             number(own.logistic), number(own.kmeans_purity.test), number(own.kmeans_hungarian.test)),
+        ]  # fmt: skip
+        reasons = []
+        for control in self.controls.values():
+            ratio = control.redundancy_ratio or Split(None, None)
+            name = control.name.replace("_", " ")
+            rows.append((name, number(ratio.train), number(ratio.test), number(control.knn), number(control.logistic),
+                         "–", "–"))  # fmt: skip
+            if not control.available:
+                reasons.append(f"{name}: {control.reason}.")
+        noise = self.random_inputs.redundancy_ratio
+        if noise is not None:
+            rows.append(("random inputs", "–", number(noise.test), "–", "–", "–", "–"))
+        columns = ("", "R train", "R test", "K-NN", "logistic", "purity", "Hungarian")
+        how = f"Logistic regression: {own.logistic_method}. K-Means: by majority (purity), by matching (Hungarian)."
+        title = "Categorization on test" + (", beside its controls" if self.controls else "")
+        return table(title, columns, rows, " ".join([how, *own.notes, *reasons]))
+
+    def _layer_table(self) -> Table | None:
+        if not self.layers:
+            return None
+        rows = [
+            (at.name, at.gate + (" (soft)" if at.soft else ""), number(at.bits), number(at.redundancy_ratio.train),
+             number(at.redundancy_ratio.test), number(at.knn), number(at.within), number(at.between))
+            for at in self.layers
+        ]  # fmt: skip
+        columns = ("layer", "gate", "bits", "R train", "R test", "K-NN", "within", "between")
+        return table(
+            "Layer by layer", columns, rows, "Within and between classes: mean Hamming distance / bits, on test."
+        )
+
+    def _floor_table(self) -> Table | None:
+        if self.floor is None:
+            return None
+        rows = [
+            ("bits that change a row, mean", f"{self.floor.mean_flips:.4g}"),
+            ("bits that change a row, most", number(self.floor.max_flips)),
+            ("share of rows whose code changes", number(self.floor.changed_rows)),
+        ]
+        note = (
+            f"{self.floor.n} test examples encoded again, shuffled, one at a time: differences below this are rounding."
+        )
+        return table("Floor of floating point", ("", "test"), rows, note)
+
+    def __rich__(self) -> RenderableType:
+        verdict = Text.assemble((self.regime.verdict, "bold"), f": {self.regime.reason}")
+        notes = [Text(f"note: {note}", style="dim") for note in self.notes]
+        return Group(*self.tables(), verdict, *notes)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return accuracies and redundancy beside controls, layers, distances, bits to determinism, and the map."""
+        from hashlens.measurement.figures import measurement_figures
+
+        return measurement_figures(self)
+
+    def page(self) -> Page:
+        """Return the page of the measurement: its verdict, the numbers beside their controls, and the examples."""
+        from hashlens.measurement.page import measurement_page
+
+        return measurement_page(self)

@@ -1,0 +1,226 @@
+"""The page of a measurement: the verdict first, then the numbers, then the examples to look at."""
+
+import numpy as np
+
+from hashlens.codes.provenance import Provenance
+from hashlens.data.labels import class_name
+from hashlens.data.thumbnails import thumbnails
+from hashlens.measurement.exhibits import COLLISIONS, SHOWN, Collision, Exhibits
+from hashlens.measurement.figures import (
+    accuracies,
+    bits,
+    code_map,
+    distance_table,
+    distances,
+    layer_figures,
+    redundancy,
+)
+from hashlens.measurement.measurement import Measurement
+from hashlens.measures.knn import Rows
+from hashlens.report.page import Block, Chart, Gallery, Item, Page, Section, charts
+from hashlens.report.sprite import Sprite
+from hashlens.result import Split
+from hashlens.tables import Table, table
+
+Pictures = dict[int, int]
+"""The place in the sprite of each row."""
+MEANING = {
+    "under-expressive": "the code is too coarse for this data",
+    "critically-expressive": "the code is nearly enough for this data",
+    "sufficiently-expressive": "nearly every example has a code to itself, which tells its class",
+}
+
+
+def measurement_page(measured: Measurement) -> Page:
+    """Return the page of a measurement."""
+    train, test = measured.provenance.train, measured.provenance.test
+    kind = "soft code" if measured.soft else "code"
+    sprite = Sprite()
+    return Page(
+        f"{measured.model}: its neural code, measured",
+        f"{measured.examples.train:,} examples of {train.data} and {measured.examples.test:,} of {test.data}; "
+        f"a {kind} of {measured.code_bits:,} bits",
+        _verdict(measured),
+        _reason(measured),
+        (*_numbers(measured), *_examples(measured, sprite), _origin(measured)),
+        measured.notes,
+        measured.command,
+        sprite,
+    )
+
+
+def _verdict(measured: Measurement) -> str:
+    """Return the regime in words, after what speaks against the network having learnt."""
+    found = measured.regime
+    verdict = found.verdict if not found.learnt else f"{found.name}: {MEANING[found.name]}"
+    return verdict[:1].upper() + verdict[1:]
+
+
+def _reason(measured: Measurement) -> str:
+    """Return why, what would change it, whose the thresholds are, and the control that does as well, if one does."""
+    reason = measured.regime.reason
+    said = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
+    own = max(measured.categorization.knn, measured.categorization.logistic)
+    for name, what in (("untrained", "untrained"), ("random_hyperplanes", "of random hyperplanes")):
+        control = measured.controls.get(name)
+        if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= own:
+            return f"{said} Mind the controls: a code {what} does as well here, so this says little about training."
+    return said
+
+
+def _numbers(measured: Measurement) -> tuple[Section, ...]:
+    """Return the sections of numbers: beside controls, of each layer, of distances."""
+    codes, beside, *others = measured.tables()
+    layers = layer_figures(measured)
+    apart = measured.separation
+    return (
+        Section(
+            "Redundancy and categorization", (*charts((accuracies(measured), redundancy(measured))), codes, beside)
+        ),
+        Section(
+            "Layer by layer",
+            (*charts(layers), others[0]) if layers else (),
+        ),
+        Section(
+            "Distances",
+            (Chart(distances(measured), distance_table(measured)), Chart(bits(measured))),
+            f"A pair of different classes is farther apart than a pair of one class in {apart.separability:.1%} of "
+            "draws; 50% would say that distance tells nothing of the class.",
+        ),
+    )
+
+
+def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
+    """Return the sections of examples to look at and to act on; none where none were chosen."""
+    shown = measured.exhibits
+    if shown is None:
+        return ()
+    pictures = _pictures(measured, shown, sprite)
+    return (
+        _map_section(shown, pictures.test),
+        Section(
+            "What the network cannot tell apart",
+            tuple(
+                _collisions(shown, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
+                for split in ("train", "test")
+            ),
+            "Examples in one box share one code: every unit that was read is on for all of them, or off for all.",
+        ),
+        Section("Labels to check", (_labels(shown, pictures.test),)),
+        Section("Novel examples", (_novel(shown, pictures.test),)),
+    )
+
+
+def _pictures(measured: Measurement, shown: Exhibits, sprite: Sprite) -> Split[Pictures]:
+    """Take a thumbnail of every example that is shown, each once, in one pass over each split."""
+
+    def taken(split: str, *rows: Rows) -> Pictures:
+        wanted = np.unique(np.concatenate([*rows, *(at.rows for at in getattr(shown.collisions, split))]))
+        places = sprite.add_all(thumbnails(None if measured.data is None else getattr(measured.data, split), wanted))
+        return dict(zip(wanted.tolist(), places, strict=False))
+
+    none = np.empty(0, np.int64)
+    return Split(taken("train", none), taken("test", shown.map.rows, shown.labels.rows, shown.novel.rows))
+
+
+def _map_section(shown: Exhibits, pictures: Pictures) -> Section:
+    found = shown.map
+    drawn = "" if len(found.rows) == found.drawn_from else f", drawn at random from {found.drawn_from:,}"
+    how = (
+        "Two principal components: examples of one code lie on one point, and far points differ in many bits; near "
+        "ones may too, in what two axes do not show."
+        if found.variance is not None
+        else "UMAP keeps neighbours together; distances between groups, and their sizes, mean nothing."
+    )
+    chart = code_map(shown, _shown(pictures, found.rows))
+    note = f"Each point is a test example{drawn}, coloured by its label. {how}"
+    return Section("Map of the codes", (Chart(chart),), note)
+
+
+def _collisions(shown: Exhibits, split: str, conflicts: int, pictures: Pictures) -> Gallery:
+    groups: tuple[Collision, ...] = getattr(shown.collisions, split)
+    items = []
+    for group in groups:
+        names = [class_name(shown.class_names, int(label)) for label in group.labels]
+        told = ", ".join(dict.fromkeys(names))
+        head = "different labels" if group.conflicting else "one label"
+        items.append(
+            Item(
+                _shown(pictures, group.rows),
+                f"{group.size:,} examples, {head}: {told}",
+                (split, ";".join(map(str, group.ids)), ";".join(names), str(group.size)),
+            )
+        )
+    return Gallery(
+        f"{split.capitalize()}: {conflicts:,} codes shared by several classes",
+        ("split", "ids", "labels", "examples"),
+        tuple(items),
+        f"Different labels first, then the most examples; at most {COLLISIONS} codes, and {SHOWN} examples of each."
+        if groups
+        else "",
+    )
+
+
+def _labels(shown: Exhibits, pictures: Pictures) -> Gallery:
+    found = shown.labels
+    items = []
+    for at in range(len(found.rows)):
+        given, suggested = (
+            class_name(shown.class_names, int(found.given[at])),
+            class_name(shown.class_names, int(found.suggested[at])),
+        )
+        items.append(
+            Item(
+                _shown(pictures, found.rows[at : at + 1]),
+                f"{found.ids[at]}: {given}, or {suggested}? {found.share[at]:.0%} say {suggested}",
+                (str(found.ids[at]), given, suggested, f"{found.share[at]:.4g}"),
+            )
+        )
+    listed = f" The first {len(items)} of {found.found:,}." if found.found > len(items) else ""
+    return Gallery(
+        f"Test labels that the {shown.k} nearest training codes doubt: {found.found:,}",
+        ("id", "label", "suggested", "share"),
+        tuple(items),
+        "Most of the neighbours agree on another class: a wrong label, or an example that the network takes for "
+        f"another. An audit estimates which.{listed}",
+    )
+
+
+def _novel(shown: Exhibits, pictures: Pictures) -> Gallery:
+    found = shown.novel
+    items = [
+        Item(
+            _shown(pictures, found.rows[at : at + 1]),
+            f"{found.ids[at]}: {class_name(shown.class_names, int(found.labels[at]))}; {found.distances[at]:.4g} away",
+            (str(found.ids[at]), class_name(shown.class_names, int(found.labels[at])), f"{found.distances[at]:.6g}"),
+        )
+        for at in range(len(found.rows))
+    ]
+    return Gallery(
+        "Test examples farthest from all training codes",
+        ("id", "label", "distance"),
+        tuple(items),
+        f"Distance to the k-th nearest training code, k = {shown.k}, in {shown.bits:,} bits; the median of test is "
+        f"{found.ordinary:.4g}. They need not be wrong: they are what train says least about.",
+    )
+
+
+def _shown(pictures: Pictures, rows: Rows) -> tuple[int, ...]:
+    """Return the places of the thumbnails of some rows; none where the examples are no images."""
+    return tuple(pictures[row] for row in rows.tolist()) if pictures else ()
+
+
+def _origin(measured: Measurement) -> Section:
+    """Return where the numbers come from, and how far rounding moves them."""
+    found: Split[Provenance] = measured.provenance
+    pairs = [(name, getattr(found.train, name), getattr(found.test, name)) for name in vars(found.train)]
+    rows = [(name.replace("_", " "), _said(train), _said(test)) for name, train, test in pairs]
+    origin = table("Provenance", ("", "train", "test"), rows, names=3)
+    floors: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]
+    return Section("Where it comes from", tuple[Block, ...]((origin, *floors)))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None or value == "" else str(value)

@@ -1,0 +1,328 @@
+"""Measuring: the parts of a measurement that need the network or the raw data, not the codes alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import torch
+
+from hashlens.codes.codes import Codes, aligned
+from hashlens.codes.encode import encode, fingerprint
+from hashlens.codes.observe import Observation, observe
+from hashlens.codes.reader import Reading
+from hashlens.data.examples import Examples
+from hashlens.data.labels import has_label, unseen_classes
+from hashlens.data.noise import random_inputs
+from hashlens.data.numbering import numbered_as, with_one_numbering
+from hashlens.data.subset import subset
+from hashlens.errors import DataError, HashlensError, MeasureError
+from hashlens.measurement.exhibits import Exhibits, exhibits
+from hashlens.measurement.measurement import LayerMeasurement
+from hashlens.measures import (
+    Categorization,
+    Control,
+    Determinism,
+    Floor,
+    LogisticMethod,
+    Separation,
+    categorization,
+    feature_categorization,
+    floor,
+    hyperplane_codes,
+    knn_accuracy,
+    redundancy_ratio,
+)
+from hashlens.measures.categorization import categorize, require_labelled_classes
+from hashlens.measures.classes import labelled_codes, without_label
+from hashlens.measures.learning import Learning, constant_bits, matched_accuracy, most_frequent
+from hashlens.measures.prepared import nearest_train, prepare
+from hashlens.measures.projection import ProjectionMethod
+from hashlens.nets.class_names import declared_classes
+from hashlens.nets.output import output_notes
+from hashlens.nets.untrained import untrained_copy
+from hashlens.result import Split
+from hashlens.seeds import numpy_generator
+
+Labelled = tuple[Any, Any]
+Data = TypeVar("Data", bound=Examples)
+HYPERPLANE_BITS = 4096
+LAYER_KNN_BITS = 1024
+FLOOR_EXAMPLES = 256
+
+
+@dataclass
+class Measuring:
+    """A network, its data and how to read it, with the notes that gather on the way."""
+
+    model: torch.nn.Module
+    data: Split[Examples]
+    reading: Reading
+    k: int
+    logistic: LogisticMethod
+    memory_budget: int
+    notes: list[str] = field(default_factory=list)
+    _decoded: Split[Labelled] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Examples in all."""
+        return len(self.data.train) + len(self.data.test)
+
+    def observe(self, model: torch.nn.Module | None = None, penultimate: bool = False) -> Split[Observation]:
+        """Run the network (another one than its own: `model`) over train and test, once each."""
+        row_budget = max(8, self.memory_budget // self.rows)
+        network = self.model if model is None else model
+        # What the rows of train say of the output holds for test, and for the network before its training.
+        train = observe(network, self.data.train, self.reading, row_budget, penultimate)
+        if model is None and train.output is not None:
+            self.reading = replace(self.reading, output=train.output)
+        test = observe(network, self.data.test, self.reading, row_budget, penultimate)
+        codes = aligned([train.codes, test.codes])
+        seen = Split(replace(train, codes=codes[0]), replace(test, codes=codes[1]))
+        if model is None:
+            self.notes += output_notes(train.output, train.unsteady)
+            self.notes += [
+                f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, and the network's "
+                f"output tells {part.classes} classes apart; number the classes as it was trained on them"
+                for name, part in (("train", seen.train), ("test", seen.test))
+                if part.unknown_labels and part.codes.labels is not None
+            ]
+            unlabelled = [_unlabelled(part.codes) for part in (seen.train, seen.test)]
+            if any(unlabelled):
+                self.notes.append(f"{without_label(*unlabelled)}, in all that needs labels; R counts them")
+            names = seen.train.codes.class_names
+            if unseen := unseen_classes(seen.train.codes.labels, seen.test.codes.labels, names):
+                self.notes.append(unseen)
+            if not same_classes(seen.train):
+                self.notes.append(
+                    f"the network's output tells {seen.train.classes} classes apart and the labels of train another "
+                    "number: if it was not trained on these classes, its accuracy says nothing, and the regime "
+                    "compares the codes with an accuracy of 1 in its place"
+                )
+            if left_out := seen.train.codes.provenance.left_out_note:
+                self.notes.append(left_out)
+            whole = seen.train.fingerprints.provenance.sampled_from
+            if self.reading.bits is not None and whole is not None and whole > self.reading.bits:
+                self.notes.append(
+                    f"everything, R and the regime too, is that of {self.reading.bits:,} of {whole:,} bits, drawn at "
+                    "random as bits= asked"
+                )
+        kept, whole = seen.train.codes.code_bits, seen.train.fingerprints.code_bits
+        if kept < whole and model is None:
+            self.notes.append(
+                f"R is that of all {whole:,} bits; everything else is measured on {kept:,} of them, drawn at random, "
+                f"since all would take more than the memory budget of {self.memory_budget / 2**30:.3g} GiB"
+            )
+        return seen
+
+    def look(
+        self, codes: Split[Codes], found: Split[Determinism], projection: ProjectionMethod
+    ) -> tuple[Categorization, Exhibits]:
+        """Return how well the codes tell the classes apart, and the examples worth a look: one search for both."""
+        require_labelled_classes(codes.train, codes.test, self.k)
+        seed = self.reading.seed
+        prepared = prepare(codes.train, codes.test, self.memory_budget, seed)
+        near = nearest_train(prepared, self.k)
+        names = codes.train.class_names or codes.test.class_names
+        return (
+            categorize(prepared, *near, self.logistic, seed),
+            exhibits(prepared, *near, found, names, projection, seed),
+        )
+
+    def categorize(self, codes: Split[Codes]) -> Categorization:
+        """Return how well the codes of a control tell the classes apart."""
+        return categorization(
+            codes.train,
+            codes.test,
+            k=self.k,
+            logistic=self.logistic,
+            memory_budget=self.memory_budget,
+            seed=self.reading.seed,
+        )
+
+    def layers(self, codes: Split[Codes], apart: Separation) -> tuple[LayerMeasurement, ...]:
+        """Measure each layer alone; nothing for a code of one layer, which would say the same again.
+
+        Distances are those of `apart`, the separation of the test codes.
+        """
+        if len(codes.train.layers) < 2:
+            return ()
+        means = {at.name: at for at in apart.layers}
+        found = []
+        for layer in codes.train.layers:
+            train, test = codes.train.layer(layer.name), codes.test.layer(layer.name)
+            sampled = [part.sample_bits(LAYER_KNN_BITS, self.reading.seed) for part in (train, test)]
+            found.append(
+                LayerMeasurement(
+                    name=layer.name,
+                    gate=layer.gate,
+                    soft=layer.soft,
+                    bits=layer.bits,
+                    redundancy_ratio=Split(redundancy_ratio(train), redundancy_ratio(test)),
+                    knn=knn_accuracy(sampled[1], sampled[0], k=self.k),
+                    within=means[layer.name].within,
+                    between=means[layer.name].between,
+                )
+            )
+        return tuple(found)
+
+    def floor(self, seen: Observation) -> Floor | None:
+        """Encode some test examples, of those seen, in one order and batch size and in another, and compare."""
+        try:
+            affordable = max(8, self.memory_budget // (8 * max(1, seen.fingerprints.code_bits // 8)))
+            some = subset(self.data.test, min(FLOOR_EXAMPLES, affordable, len(self.data.test)))
+            order = numpy_generator(self.reading.seed, "floor").permutation(len(some))
+            settings = {**self._same_bits(), "forward": self.reading.forward, "mask": self.reading.mask}
+            once = encode(self.model, some, batch_size=self.reading.batch_size, **settings)
+            again = encode(self.model, some.select(order), batch_size=1, **settings)
+            return floor(once, again)
+        except HashlensError as error:
+            self.notes.append(f"no floor: {error}")
+            return None
+
+    def _same_bits(self) -> dict[str, Any]:
+        """Return the arguments that say which bits are read, and where."""
+        names = ("layers", "granularity", "bits", "seed", "device", "gates")
+        return {name: getattr(self.reading, name) for name in names}
+
+    def random_inputs(self) -> Control:
+        """Return R on uniform random inputs, as many as there are test examples."""
+        test, generator = self.data.test, numpy_generator(self.reading.seed, "random inputs")
+        try:
+            if self.reading.forward is not None or not _lies_in_unit_range(test):
+                raise DataError("inputs do not lie in [0, 1], so uniform ones would be of another kind")
+            self._require_memory("random inputs", test, len(test))
+            noise = random_inputs(test, len(test), generator)
+            prints = fingerprint(self.model, noise, batch_size=self.reading.batch_size, **self._same_bits())
+        except HashlensError as error:
+            return Control("random_inputs", available=False, reason=str(error))
+        return Control("random_inputs", redundancy_ratio=Split(None, redundancy_ratio(prints)))
+
+    def controls(
+        self, seen: Split[Observation], untrained: torch.nn.Module | None, advance: Callable[[str], None]
+    ) -> dict[str, Control]:
+        """Measure every control; one that this network or data does not allow is unavailable, with the reason."""
+        found = {}
+        works: dict[str, Callable[[], Control]] = {
+            "untrained": lambda: self._untrained(untrained),
+            "random_hyperplanes": lambda: self._hyperplanes(seen.train.fingerprints.code_bits),
+            "raw_inputs": lambda: self._features("raw_inputs", self._raw()),
+            "penultimate": lambda: self._penultimate(seen),
+        }
+        for name, work in works.items():
+            advance(f"control {name.replace('_', ' ')}")
+            try:
+                found[name] = work()
+            except HashlensError as error:
+                found[name] = Control(name, available=False, reason=str(error))
+        return found
+
+    def learning(self, codes: Split[Codes], seen: Split[Observation], controls: dict[str, Control]) -> Learning:
+        """Return what speaks against the network having learnt."""
+        never_on, always_on = constant_bits(codes.train)
+        _, labels, known = labelled_codes(codes.test, None, "a comparison with chance")
+        raw = controls.get("raw_inputs")
+        reached = [] if raw is None else [value for value in (raw.knn, raw.logistic) if value is not None]
+        return Learning(
+            codes.train.code_bits,
+            never_on,
+            always_on,
+            len(labels),
+            # Where the outputs are of other classes than the labels, the accuracy says nothing.
+            seen.test.accuracy if same_classes(seen.train) else None,
+            max(reached, default=None),
+            most_frequent(labels),
+            None if seen.test.predictions is None else matched_accuracy(seen.test.predictions[known], labels),
+        )
+
+    def compare_with_controls(self, own: Categorization, controls: dict[str, Control]) -> None:
+        """Note when codes that nothing was learnt for do as well: the verdict then says little about training."""
+        best = max(own.knn, own.logistic)
+        for name in ("untrained", "random_hyperplanes"):
+            control = controls.get(name)
+            reached = max((control.knn or 0.0), (control.logistic or 0.0)) if control is not None else 0.0
+            if control is not None and control.available and reached >= best:
+                whose = "the untrained network" if name == "untrained" else "random hyperplanes of the same length"
+                self.notes.append(
+                    f"the codes of {whose} do as well ({reached:.3f} against {best:.3f}): on this data the code says "
+                    "little about training"
+                )
+
+    def _coded(self, name: str, train: Codes, test: Codes, ratio: Split[float]) -> Control:
+        found = self.categorize(Split(train, test))
+        return Control(name, redundancy_ratio=ratio, knn=found.knn, logistic=found.logistic)
+
+    def _untrained(self, untrained: torch.nn.Module | None) -> Control:
+        fresh = untrained_copy(self.model, self.reading.seed) if untrained is None else untrained
+        seen = self.observe(fresh)
+        ratio = Split(redundancy_ratio(seen.train.fingerprints), redundancy_ratio(seen.test.fingerprints))
+        return self._coded("untrained", seen.train.codes, seen.test.codes, ratio)
+
+    def _raw(self) -> Split[Labelled]:
+        """Return the inputs of train and test as vectors, with the labels that came with them in this very pass."""
+        if self._decoded is None:
+            first = next(self.data.train.batches(1)).inputs
+            if not isinstance(first, torch.Tensor) or not first.is_floating_point():
+                raise DataError("inputs are not real-valued vectors")
+            self._require_memory("raw inputs", self.data.train, self.rows)
+            train, test = (data.load() for data in (self.data.train, self.data.test))
+            self._decoded = Split(*((part.tensor().float().flatten(1), part.labels) for part in (train, test)))
+        return self._decoded
+
+    def _require_memory(self, what: str, like: Examples, rows: int) -> None:
+        needed = 4 * rows * next(like.batches(1)).inputs[0].numel()
+        if needed > self.memory_budget:
+            raise DataError(f"{what} take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
+
+    def _hyperplanes(self, code_bits: int) -> Control:
+        (inputs, labels), (test_inputs, test_labels) = self._raw().train, self._raw().test
+        bits = min(HYPERPLANE_BITS, code_bits)
+        train, test = hyperplane_codes(inputs, test_inputs, bits, self.reading.seed, labels, test_labels)
+        return self._coded("random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test)))
+
+    def _penultimate(self, seen: Split[Observation]) -> Control:
+        train, test = seen.train.penultimate, seen.test.penultimate
+        if train is None or test is None:
+            raise MeasureError(
+                "no affine map with one row of inputs for each example was seen, or its inputs take more than the "
+                "memory budget; raise memory_budget"
+            )
+        return self._features("penultimate", Split((train, seen.train.codes.labels), (test, seen.test.codes.labels)))
+
+    def _features(self, name: str, features: Split[Labelled]) -> Control:
+        knn, logistic = feature_categorization(*features.train, *features.test, k=self.k, logistic=self.logistic)
+        return Control(name, knn=knn, logistic=logistic)
+
+
+def _unlabelled(codes: Codes) -> int:
+    labels = codes.labels
+    return 0 if labels is None else int((~has_label(labels, codes.class_names)).sum())
+
+
+def same_classes(seen: Observation) -> bool:
+    """Return whether a network has as many outputs as its labels have classes, or none that could be compared."""
+    labels = seen.codes.labels
+    if labels is None or seen.predictions is None:
+        return True
+    return seen.classes == len(set(labels[has_label(labels, seen.codes.class_names)].tolist()))
+
+
+def _lies_in_unit_range(examples: Examples) -> bool:
+    """Return whether the first inputs are real numbers in [0, 1]."""
+    inputs = next(examples.batches(64)).inputs
+    real = isinstance(inputs, torch.Tensor) and inputs.is_floating_point()
+    return real and bool(inputs.min() >= 0 and inputs.max() <= 1)
+
+
+def labelled_alike(data: Split[Data], model: torch.nn.Module | None = None) -> Split[Data]:
+    """Return train and test with their classes in one numbering, that of the network where it knows them, or of train.
+
+    Raises
+    ------
+    MeasureError
+        Before the work, if train or test comes without labels.
+    """
+    for name, examples in (("train", data.train), ("test", data.test)):
+        if examples.labels is None and next(iter(examples.batches(1))).labels is None:
+            raise MeasureError(f"{name} ({examples.name}) has no labels, and measuring needs them: give labelled data")
+    return Split(*with_one_numbering(numbered_as(data.train, declared_classes(model)), data.test))

@@ -1,0 +1,256 @@
+"""Coverage: which units and which patterns of a network examples reach, and what new examples reach beyond them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Group, RenderableType
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.codes.codes import Codes, concatenate, require_same_code
+from hashlens.codes.layers import Layer
+from hashlens.codes.packing import Packed, unpack_bits
+from hashlens.errors import AuditError
+from hashlens.measures.determinism import rarefied
+from hashlens.measures.grouping import group_rows
+from hashlens.ranked import Column, Ranked
+from hashlens.report.figures import Figure, Lines, Series
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCoverage(Result):
+    """What n examples reach of one layer.
+
+    Attributes
+    ----------
+    name : str
+        The layer.
+    bits : int
+        Its bits: one a unit, two where a gate has two breakpoints.
+    never_on, always_on : numpy.ndarray
+        int64: bits that no example sets and that every example sets, numbered as in the whole activation.
+    distinct : int
+        Patterns of the layer.
+    unseen_probability : float
+        Probability that the next example of the kind has a pattern that none of these has, estimated by the share of
+        examples whose pattern is theirs alone.
+    new_patterns : float or None
+        Share of the new examples whose pattern none of these has; None without new ones.
+    """
+
+    name: str
+    bits: int
+    never_on: Rows
+    always_on: Rows
+    distinct: int
+    unseen_probability: float
+    new_patterns: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class NewReach(Ranked):
+    """m new examples, the one that reaches farthest beyond the known ones first.
+
+    Attributes
+    ----------
+    ids : numpy.ndarray
+        int64 or str ``(m,)``.
+    rows : numpy.ndarray
+        int64 ``(m,)``: where each stands in the new codes.
+    new_bits : numpy.ndarray
+        int64 ``(m,)``, descending: bits that it sets and no known example does, or that it leaves and all set.
+    new_layers : numpy.ndarray
+        int64 ``(m,)``: layers in which no known example has its pattern.
+    """
+
+    ids: npt.NDArray[Any]
+    rows: Rows
+    new_bits: Rows
+    new_layers: Rows
+
+    def _known(self) -> dict[str, Column | None]:
+        return {"new_bits": self.new_bits, "new_layers": self.new_layers}
+
+    def __rich__(self) -> RenderableType:
+        names, rows = self._first()
+        title = f"{int((self.new_bits > 0).sum()):,} of {len(self):,} new examples reach a unit anew"
+        return table(title, [name.replace("_", " ") for name in names], rows, names=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage(Result):
+    """What n examples reach of a network.
+
+    Attributes
+    ----------
+    n : int
+        Examples.
+    layers : tuple of LayerCoverage
+        Layer by layer.
+    distinct : int
+        Whole codes.
+    unseen_probability : float
+        As in :class:`LayerCoverage`, of whole codes.
+    sample_sizes : numpy.ndarray
+        int64 ``(p,)``: numbers of examples, ascending to n.
+    expected_distinct : numpy.ndarray
+        float64 ``(p,)``: distinct codes to expect among so many of the examples, drawn at random; exact.
+    new : NewReach or None
+        What new examples reach beyond them.
+    """
+
+    n: int
+    layers: tuple[LayerCoverage, ...]
+    distinct: int
+    unseen_probability: float
+    sample_sizes: Rows
+    expected_distinct: npt.NDArray[np.float64]
+    new: NewReach | None = None
+
+    def __rich__(self) -> RenderableType:
+        columns = ["layer", "bits", "never on", "always on", "patterns", "unseen"]
+        rows = [
+            [at.name, number(at.bits), number(len(at.never_on)), number(len(at.always_on)), number(at.distinct),
+             number(at.unseen_probability), number(at.new_patterns)]
+            for at in self.layers
+        ]  # fmt: skip
+        rows.append(["whole code", number(sum(at.bits for at in self.layers)), "", "", number(self.distinct),
+                     number(self.unseen_probability), ""])  # fmt: skip
+        if self.new is not None:
+            columns.append("new")
+        note = "Unseen: probability that the next example of the kind has a pattern of its own."
+        if self.new is not None:
+            note += " New: share of the new examples with a pattern that is not among these."
+        cells = [row[: len(columns)] for row in rows]
+        shown = table(f"Coverage by {self.n:,} examples", columns, cells, note)
+        return shown if self.new is None else Group(shown, self.new)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the saturation curve, and layer by layer what is never reached."""
+        x = tuple(self.sample_sizes.astype(float).tolist())
+        curve = (Series("codes", x, tuple(self.expected_distinct.tolist())), Series("a code each", x, x))
+        layers = [at for at in self.layers if at.bits]
+        lines = {
+            "never on": [len(at.never_on) / at.bits for at in layers],
+            "always on": [len(at.always_on) / at.bits for at in layers],
+            "pattern of their own": [at.unseen_probability for at in layers],
+        }
+        if self.new is not None:
+            lines["new patterns"] = [at.new_patterns for at in layers if at.new_patterns is not None]
+        return (
+            Lines("Saturation", "examples", "distinct codes", curve),
+            Lines.over([at.name for at in layers], lines, title="What is not reached, layer by layer", x_label="layer",
+                       y_label="share of bits, or of examples"),
+        )  # fmt: skip
+
+
+def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> Coverage:
+    """Count units that examples never turn on, or never off, and the patterns that they have.
+
+    Parameters
+    ----------
+    codes : Codes
+        n rows: of the training examples, as a rule.
+    new_codes : Codes, optional
+        m rows of the same bits, to find what they reach beyond the others.
+    points : int
+        Of the saturation curve.
+
+    Returns
+    -------
+    Coverage
+        Prints as tables; ``plot()``; ``.new.to_csv(path)``.
+
+    Raises
+    ------
+    AuditError
+        If there are no rows.
+    CodesError
+        If the two are not the same bits of the same network.
+
+    References
+    ----------
+    Good (1953): The population frequencies of species and the estimation of population parameters. Biometrika 40
+    (the probability of what was not seen).
+    Hurlbert (1971): The nonconcept of species diversity: a critique and alternative parameters. Ecology 52(4) (the
+    saturation curve).
+
+    Examples
+    --------
+    >>> found = coverage(Codes.from_bits([[0, 1, 0], [0, 1, 1], [0, 1, 1]]), Codes.from_bits([[1, 1, 1]]))
+    >>> found.layers[0].never_on.tolist(), found.layers[0].always_on.tolist(), found.distinct
+    ([0], [1], 2)
+    >>> found.new.new_bits.tolist()
+    [1]
+    """
+    require_whole(AuditError, "points", points, 2)
+    for name, given in (("codes", codes), ("new_codes", new_codes)):
+        if given is None and name == "new_codes":
+            continue
+        if not isinstance(given, Codes) or len(given) == 0:
+            raise AuditError(f"coverage needs {name} of at least one row, received {shortly(given)}")
+    if new_codes is not None:
+        require_same_code(codes, new_codes)
+    ever = np.bitwise_or.reduce(codes.packed, axis=0)
+    always = np.bitwise_and.reduce(codes.packed, axis=0)
+    unseen = (
+        [] if new_codes is None else [_unseen(codes.layer(at.name), new_codes.layer(at.name)) for at in codes.layers]
+    )
+    layers = tuple(
+        _layer(codes.layer(at.name), at, ever, always, unseen[i] if unseen else None)
+        for i, at in enumerate(codes.layers)
+    )
+    sizes = group_rows(codes).sizes
+    drawn = np.unique(np.linspace(1, len(codes), points).round().astype(np.int64))
+    return Coverage(
+        n=len(codes),
+        layers=layers,
+        distinct=len(sizes),
+        unseen_probability=_unseen_probability(sizes),
+        sample_sizes=drawn,
+        expected_distinct=np.array([m * (1 - rarefied(sizes, m)) for m in drawn.tolist()]),
+        new=None if new_codes is None else _reach(new_codes, ever, always, unseen),
+    )
+
+
+def _layer(
+    codes: Codes, layer: Layer, ever: Packed, always: Packed, unseen: npt.NDArray[np.bool_] | None
+) -> LayerCoverage:
+    sizes = group_rows(codes).sizes
+    on, fixed = (unpack_bits(row[None, layer.columns], layer.bits)[0] for row in (ever, always))
+    numbers = np.arange(layer.bits) if layer.positions is None else layer.positions
+    return LayerCoverage(
+        name=layer.name,
+        bits=layer.bits,
+        never_on=numbers[~on],
+        always_on=numbers[fixed],
+        distinct=len(sizes),
+        unseen_probability=_unseen_probability(sizes),
+        new_patterns=None if unseen is None else float(unseen.mean()),
+    )
+
+
+def _unseen_probability(sizes: Rows) -> float:
+    return float((sizes == 1).sum() / sizes.sum())
+
+
+def _unseen(codes: Codes, new_codes: Codes) -> npt.NDArray[np.bool_]:
+    """Return which new rows have a code that no other one has, bool ``(m,)``."""
+    groups = group_rows(concatenate([codes, new_codes]))
+    return groups.firsts[groups.of_rows()[len(codes) :]] >= len(codes)
+
+
+def _reach(new_codes: Codes, ever: Packed, always: Packed, unseen: Sequence[npt.NDArray[np.bool_]]) -> NewReach:
+    counts = np.empty(len(new_codes), np.int64)
+    for rows in new_codes.chunks():
+        packed = new_codes.packed[rows]
+        counts[rows] = np.bitwise_count((packed & ~ever) | (always & ~packed)).sum(axis=1, dtype=np.int64)
+    layers = np.stack(unseen).sum(axis=0, dtype=np.int64)
+    order = np.lexsort([np.arange(len(counts)), -layers, -counts])
+    return NewReach(new_codes.ids[order], order, counts[order], layers[order])

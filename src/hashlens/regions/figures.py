@@ -1,0 +1,316 @@
+"""The figure data of exact geometry: planes, segments and radii."""
+
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.codes.fingerprint import hash_rows
+from hashlens.errors import DataError, nearest
+from hashlens.regions.along import Along
+from hashlens.regions.boundary import class_parts, decision_boundary
+from hashlens.regions.plane import Plane
+from hashlens.regions.slices import Box, Slice
+from hashlens.report.colours import LEVELS, class_colours, code_colours, scale_colours
+from hashlens.report.figures import Floats, Histogram, Ints, Mark, Pieces, Points, Polygons, Scale, Series
+
+Colouring = Literal["gradient", "class", "code"]
+COLOURINGS = ("gradient", "class", "code")
+MOST_MARKS = 12
+"""More examples than this are drawn as points without names."""
+MOST_LINES = 10
+"""More outputs than this are too many lines for one picture."""
+TRIMMED = 0.01
+"""The share of the area at either end of a scale that is painted as the end itself."""
+ON_PLANE = 1e-6
+
+
+def check_colouring(colour: str) -> None:
+    """Raise DataError unless `colour` is a way to colour a plane."""
+    if colour not in COLOURINGS:
+        raise DataError(f"regions are not coloured by {colour!r}: {nearest(colour, COLOURINGS)}")
+
+
+def plane_figure(
+    plane: Plane,
+    colour: Colouring = "gradient",
+    *,
+    marks: Sequence[str] | None = None,
+    points: Any = None,
+    labels: npt.ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    sampled: int | None = None,
+) -> Polygons:
+    """Return the figure data of a plane: its regions, the decision boundary, and examples.
+
+    Parameters
+    ----------
+    plane : Plane
+        A partition (:func:`hashlens.regions.plane`).
+    colour : {"gradient", "class", "code"}
+        Regions by how steep the output is, by predicted class, or each code in a colour of its own.
+    marks : sequence of str, optional
+        Names of the examples that the plane was laid through, in their order; those outside the box are left out.
+    points : torch.Tensor or numpy.ndarray, optional
+        Examples ``(n, *input)``, drawn where they lie or are projected to; those outside the box are left out.
+    labels : array of int, optional
+        ``(n,)``: classes of the points.
+    class_names : sequence of str, optional
+        Name of class 0, 1, ...
+    sampled : int, optional
+        How many regions sampling found (:meth:`hashlens.regions.Plane.sampled_count`), to stand beside the exact count.
+
+    Raises
+    ------
+    DataError
+        If the colour is another, or names or labels are not as many as the examples.
+    """
+    check_colouring(colour)
+    classes = _class_names(plane, class_names)
+    painted = _by_class(plane, classes) if colour == "class" else _by_face(plane, colour)
+    x_label, y_label = _axis_labels(plane.slice)
+    named = _marks(plane.slice, marks)
+    regions = f"{plane.count:,} linear region{'s' if plane.count > 1 else ''}"
+    return Polygons(
+        title=regions if sampled is None else f"{regions} ({sampled:,} found by sampling)",
+        x_label=x_label,
+        y_label=y_label,
+        box=plane.box,
+        equal=_is_isometric(plane.slice),
+        corners=painted.corners,
+        starts=painted.starts,
+        shade=painted.shade,
+        face=painted.face,
+        palette=painted.palette,
+        names=painted.names,
+        classes=classes,
+        scale=painted.scale,
+        edges=plane.vertices[plane.edges[1]],
+        boundary=decision_boundary(plane).segments,
+        boundary_name="decision boundary: output = 0" if _is_single(plane) else "decision boundary",
+        marks=named,
+        points=None if points is None and named else _points(plane, points, labels, len(painted.names)),
+    )
+
+
+def along_figure(
+    along: Along,
+    segment: int = 0,
+    *,
+    ends: tuple[str, str] = ("a", "b"),
+    class_names: Sequence[str] | None = None,
+) -> Pieces:
+    """Return the figure data of a segment: the outputs along it, straight on each piece.
+
+    Parameters
+    ----------
+    along : Along
+        The pieces of segments (:func:`hashlens.regions.along`).
+    segment : int
+        Which of them.
+    ends : tuple of str
+        Names of where it begins and ends.
+    class_names : sequence of str, optional
+        Name of output 0, 1, ...
+
+    Raises
+    ------
+    DataError
+        If there is no such segment.
+    """
+    if not 0 <= segment < len(along.a):
+        raise DataError(f"there is no segment {segment}: they go from 0 to {len(along.a) - 1}")
+    rows = np.flatnonzero(along.segment == segment)
+    spans = np.stack([along.start[rows], along.end[rows]], axis=1)
+    value, slope = (
+        of[rows].reshape(len(rows), -1).cpu().numpy().astype(np.float64) for of in (along.value, along.slope)
+    )
+    outputs = (value[:, None] + spans[:, :, None] * slope[:, None]).reshape(2 * len(rows), -1)
+    # The outputs that come nearest to being the largest tell most.
+    behind = (outputs.max(axis=1, keepdims=True) - outputs).min(axis=0)
+    shown = np.sort(np.argsort(behind, kind="stable")[:MOST_LINES]).tolist()
+    count = outputs.shape[1]
+    names = _output_names(count, class_names)
+    x = tuple(spans.flatten().tolist())
+    palette = code_colours()
+    return Pieces(
+        f"{len(rows):,} linear piece{'s' if len(rows) > 1 else ''}"
+        + (f"; {len(shown)} of {count:,} outputs" if count > len(shown) else ""),
+        f"from {ends[0]} at 0 to {ends[1]} at 1",
+        "output",
+        tuple(Series(names[at], x, tuple(outputs[:, at].tolist())) for at in shown),
+        (*spans[:, 0].tolist(), float(spans[-1, 1])),
+        tuple(palette[at] for at in _hashed(along.codes.packed[rows], len(palette))),
+    )
+
+
+def radius_figure(radii: Mapping[str, npt.ArrayLike], norm: float = 2, bins: int = 40) -> Histogram:
+    """Return the figure data of radii: how far the nearest boundary is, for one sample of examples or several.
+
+    Examples on a boundary, where the radius is 0, and those that no boundary is near are only counted, in the name.
+
+    Parameters
+    ----------
+    radii : mapping of str to array
+        Radii ``(n,)`` of each sample by its name: ``distance`` of what :meth:`hashlens.regions.Region.radius` returns.
+    norm : {2, inf}
+        Of all of them.
+    bins : int
+        Bins of the histogram, evenly spaced in the logarithm.
+
+    Raises
+    ------
+    DataError
+        If no radius is positive and finite.
+    """
+    samples = {name: np.asarray(of, np.float64) for name, of in radii.items()}
+    inner = {name: of[(of > 0) & (of < inf)] for name, of in samples.items()}
+    known = np.concatenate([np.zeros(0), *inner.values()])
+    if not len(known):
+        raise DataError("no example has a radius to draw: all lie on a boundary, or no boundary is near any")
+    low, high = float(known.min()), float(known.max())
+    edges = np.geomspace(low, high if high > low else 2 * low, bins + 1)
+    shares = []
+    for name, of in samples.items():
+        left_out = len(of) - len(inner[name])
+        # The largest radius is in the last bin, whatever rounding did to its edge.
+        counts = np.histogram(np.clip(inner[name], edges[0], edges[-1]), edges)[0]
+        told = f"{name} ({left_out:,} of {len(of):,} on a boundary or far from any)" if left_out else name
+        shares.append((told, tuple((counts / len(of)).tolist())))
+    kind = "infinity-norm" if norm == inf else "2-norm"
+    return Histogram(
+        "Distance to the nearest boundary", f"radius ({kind}, input units)", tuple(edges.tolist()), tuple(shares),
+        y_label="share of examples", log_x=True,
+    )  # fmt: skip
+
+
+class _Painted(NamedTuple):
+    """Polygons, the face that each is of, and their colours."""
+
+    corners: Floats
+    starts: Ints
+    face: Ints
+    shade: Ints
+    palette: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    scale: Scale | None = None
+
+
+def _by_face(plane: Plane, colour: str) -> _Painted:
+    corners, starts = plane.outlines
+    polygons = plane.vertices[corners], starts, np.arange(plane.count)
+    if colour == "code":
+        palette = code_colours()
+        return _Painted(*polygons, _hashed(plane.codes.packed, len(palette)), palette)
+    shade, palette, scale = painted_by_gradient(plane.gradient_norms, plane.areas)
+    return _Painted(*polygons, shade, palette, scale=scale)
+
+
+def painted_by_gradient(norms: Floats, areas: Floats) -> tuple[Ints, tuple[str, ...], Scale]:
+    """Return the colours of faces by how steep the output is, as positions in a palette, with the palette's scale."""
+    scale = _scale("norm of the gradient along the plane", norms, areas)
+    share = (norms - scale.low) / (scale.high - scale.low)
+    return np.clip(share * LEVELS, 0, LEVELS - 1).astype(np.int64), scale_colours(), scale
+
+
+def _by_class(plane: Plane, classes: tuple[str, ...]) -> _Painted:
+    """Return polygons of one class each: faces that the decision boundary goes through are cut along it."""
+    parts = class_parts(plane)
+    corners, starts = parts.mesh.outlines()
+    palette = class_colours(len(classes))
+    return _Painted(parts.mesh.vertices[corners], starts, parts.faces, parts.classes, palette, classes)
+
+
+def _scale(name: str, values: Floats, areas: Floats) -> Scale:
+    """Return a scale that a few small faces do not stretch."""
+    order = np.argsort(values)
+    share = np.cumsum(areas[order]) / areas.sum()
+    low, high = (float(values[order[np.searchsorted(share, at)]]) for at in (TRIMMED, 1 - TRIMMED))
+    if high - low <= 1e-9 * abs(high):
+        low, high = (low - 0.5 * abs(low), high + 0.5 * abs(high)) if high else (0.0, 1.0)
+    return Scale(name, low, high, bool(values.min() < low), bool(values.max() > high))
+
+
+def _hashed(packed: npt.NDArray[np.uint8], count: int) -> Ints:
+    """Return a number below `count` for each code, the same in every picture."""
+    return (hash_rows(packed)[:, 0] % np.uint64(count)).astype(np.int64)
+
+
+def _class_names(plane: Plane, given: Sequence[str] | None) -> tuple[str, ...]:
+    if not _is_single(plane):
+        return _output_names(plane.value[0].numel(), given)
+    return tuple(given) if given is not None and len(given) == 2 else ("output ≤ 0", "output > 0")
+
+
+def _output_names(count: int, class_names: Sequence[str] | None) -> tuple[str, ...]:
+    if class_names is not None and len(class_names) == count:
+        return tuple(class_names)
+    return ("output",) if count == 1 else tuple(map(str, range(count)))
+
+
+def _is_single(plane: Plane) -> bool:
+    return plane.value[0].numel() == 1
+
+
+def _is_isometric(flat: Slice) -> bool:
+    """Return whether s and t are measured alike, at right angles."""
+    basis = flat.directions.flatten(1).numpy()
+    gram = basis @ basis.T
+    return bool(np.allclose(gram, gram[0, 0] * np.eye(2), rtol=1e-6, atol=1e-9 * gram[0, 0]))
+
+
+def _is_through(flat: Slice) -> bool:
+    """Return whether a slice was laid through three examples: the first is the origin, the second on the s axis."""
+    spread = np.abs(flat.marks).max(initial=0.0)
+    return len(flat.marks) == 3 and bool((np.abs(flat.marks[[0, 0, 1], [0, 1, 1]]) <= 1e-9 * spread).all())
+
+
+def _axis_labels(flat: Slice) -> tuple[str, str]:
+    if _is_through(flat):
+        return "s: towards the second example (input units)", "t: at a right angle, towards the third"
+    if len(flat.marks):
+        return "s: first principal component (input units)", "t: second principal component"
+    if flat.origin.shape == (2,) and bool((flat.directions == torch.eye(2)).all()) and not bool(flat.origin.any()):
+        return "s: first input", "t: second input"
+    return "s: steps of the first direction", "t: steps of the second direction"
+
+
+def _marks(flat: Slice, names: Sequence[str] | None) -> tuple[Mark, ...]:
+    if names is not None and len(names) != len(flat.marks):
+        raise DataError(f"the plane was laid through {len(flat.marks)} examples, received {len(names)} names of them")
+    if names is None and _is_through(flat):
+        names = ("first", "second", "third")
+    if names is None or len(names) > MOST_MARKS:
+        return ()
+    inside = _inside(flat.box, flat.marks)
+    named = zip(names, flat.marks.tolist(), inside, strict=True)
+    return tuple(Mark(name, s, t) for name, (s, t), shown in named if shown)
+
+
+def _inside(box: Box, places: Floats) -> npt.NDArray[np.bool_]:
+    left, right, bottom, top = box
+    inside = (places >= (left, bottom)) & (places <= (right, top))
+    return np.asarray(inside.all(axis=1))
+
+
+def _points(plane: Plane, points: Any, labels: npt.ArrayLike | None, classes: int) -> Points | None:
+    if points is None:
+        if not len(plane.slice.marks):
+            return None
+        places, name = plane.slice.marks, "examples, projected"
+    else:
+        places, distance = plane.slice.project(points)
+        name = "examples"
+        if float(np.median(distance)) > ON_PLANE:
+            name += f", projected (median distance {np.median(distance):.3g})"
+    shade = np.full(len(places), -1)
+    if labels is not None:
+        given = np.asarray(labels)
+        if given.shape != shade.shape:
+            raise DataError(f"labels must be ({len(shade)},), one for each point, received {given.shape}")
+        shade = np.where((given >= 0) & (given < classes), given, -1)
+    inside = _inside(plane.box, places)
+    return Points(name, places[inside], shade[inside].astype(np.int64))

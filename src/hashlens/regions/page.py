@@ -1,0 +1,121 @@
+"""The page of a plane: its regions to zoom into and to point at."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+import numpy as np
+
+from hashlens.codes.fingerprint import hash_rows
+from hashlens.regions.plane import Plane
+from hashlens.regions.saved_plane import SavedPlane
+from hashlens.regions.tables import PlaneTable
+from hashlens.report.blocks import blocks
+from hashlens.report.figures import Floats, Polygons
+from hashlens.report.page import Page, Prose, Section, Widget
+from hashlens.report.polygon_traces import is_image, plane_traces
+from hashlens.tables import Table, table
+
+MOST_OUTPUTS = 3
+"""The affine map is written out for so many outputs: those that are largest in the middle of the region."""
+LARGEST = 100
+"""Regions of the table."""
+
+
+def plane_page(plane: Plane, figure: Polygons) -> Page:
+    """Return the page of a plane.
+
+    Pointing at a region shows its code, area, class, gradient and affine map. Above 20,000 polygons the regions are an
+    image instead, with the boundary still in lines.
+
+    Parameters
+    ----------
+    plane : Plane
+        A partition (:func:`hashlens.regions.plane`).
+    figure : Polygons
+        Its figure data (:func:`hashlens.regions.figures.plane_figure`).
+    """
+    notes = [] if is_image(figure) else region_notes(plane, figure.classes)
+    names = [figure.classes[at] for at in plane.classes]
+    largest = _largest(_codes(plane), plane.areas, names, plane.gradient_norms)
+    return Page(figure.title, "", "", "", (_map(figure, notes, largest), Section("Numbers", blocks(plane.__rich__()))))
+
+
+def plane_table_page(found: PlaneTable, figure: Polygons) -> Page:
+    """Return the page of a plane and of what sampling finds of it."""
+    page = plane_page(found.plane, figure)
+    notes = tuple(block.text for block in blocks(found.__rich__()) if isinstance(block, Prose))
+    return Page(page.title, page.subtitle, "", "", page.sections, notes)
+
+
+def saved_plane_page(saved: SavedPlane) -> Page:
+    """Return the page of a plane read back from its JSON, which has no affine maps."""
+    regions = saved.regions
+    notes = [_facts(at.code, at.area, str(at.predicted), at.gradient_norm) for at in regions]
+    codes = [at.code for at in regions]
+    areas, norms = (np.array([getattr(at, name) for at in regions]) for name in ("area", "gradient_norm"))
+    largest = _largest(codes, areas, [str(at.predicted) for at in regions], norms)
+    shown = blocks(saved.__rich__())
+    tables = tuple(block for block in shown if isinstance(block, Table))
+    prose = tuple(block.text for block in shown if isinstance(block, Prose))
+    (figure,) = saved.figures()
+    return Page(figure.title, "", "", "", (_map(figure, notes, largest), Section("Numbers", tables)), prose)
+
+
+def _map(figure: Polygons, notes: Sequence[str], largest: Table) -> Section:
+    told = (
+        "Too many regions to point at: they are an image; a smaller box has fewer."
+        if is_image(figure)
+        else "Point at a region for what is known of it; arrow keys go from the largest on. Scroll or pinch to zoom."
+    )
+    data = {"chart": plane_traces(figure), "box": list(figure.box), "notes": list(notes)}
+    title = "Linear regions on the plane"
+    return Section("Regions", (Widget(title, _text("plane.html.jinja"), _text("plane.js"), data, largest),), told)
+
+
+def _codes(plane: Plane) -> list[str]:
+    """Return the code of each face as 32 hex digits: its fingerprint."""
+    return [f"{int(one):016x}{int(other):016x}" for one, other in hash_rows(plane.codes.packed)]
+
+
+def _largest(codes: Sequence[str], areas: Floats, classes: Sequence[str], norms: Floats) -> Table:
+    order = np.argsort(-areas, kind="stable")[:LARGEST]
+    rows = [
+        (str(rank), codes[at], f"{areas[at]:.4g}", classes[at], f"{norms[at]:.4g}")
+        for rank, at in enumerate(order.tolist(), start=1)
+    ]
+    title = f"The {len(rows)} largest regions" if len(rows) < len(codes) else "All regions, the largest first"
+    return table(title, ("rank", "code", "area", "class in the middle", "gradient"), rows, names=2)
+
+
+def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
+    """Return what there is to say of each region, a line for each of its properties."""
+    codes = _codes(plane)
+    flat = plane.value.reshape(plane.count, -1), plane.slope.reshape(2, plane.count, -1)
+    value, slope = (of.cpu().numpy().astype(np.float64) for of in flat)
+    middle = plane.output(plane.centers, np.arange(plane.count)).reshape(plane.count, -1).cpu().numpy()
+    largest = np.argsort(-middle, axis=1, kind="stable")[:, :MOST_OUTPUTS]
+    single = value.shape[1] == 1
+    notes = []
+    for face in range(plane.count):
+        name = class_names[int(plane.classes[face])]
+        lines = [_facts(codes[face], float(plane.areas[face]), name, float(plane.gradient_norms[face]))]
+        for at in largest[face]:
+            across, upward = slope[:, face, at]
+            output = "output" if single else f"output {at}"
+            lines.append(f"{output} = {value[face, at]:.4g} {_signed(across)} s {_signed(upward)} t")
+        if value.shape[1] > MOST_OUTPUTS:
+            lines.append(f"and {value.shape[1] - MOST_OUTPUTS:,} more outputs")
+        notes.append("\n".join(lines))
+    return notes
+
+
+def _facts(code: str, area: float, name: str, gradient: float) -> str:
+    return f"code      {code}\narea      {area:.4g}\nclass     {name} (in the middle)\ngradient  {gradient:.4g}"
+
+
+def _signed(number: float) -> str:
+    return f"{'-' if number < 0 else '+'} {abs(number):.4g}"
+
+
+def _text(name: str) -> str:
+    return files("hashlens.regions").joinpath(name).read_text(encoding="utf-8")

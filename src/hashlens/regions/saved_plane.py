@@ -1,0 +1,101 @@
+"""A plane read back from the JSON of ``hashlens regions plane``: its polygons and what was told of them."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.regions.figures import painted_by_gradient
+from hashlens.report.figures import Polygons
+from hashlens.report.page import Page
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+
+@dataclass(frozen=True)
+class SavedRegion:
+    """One region: the fingerprint of its code, area, class in its middle, norm of the gradient, and corners."""
+
+    code: str
+    area: float
+    predicted: int
+    gradient_norm: float
+    corners: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class SavedPlane(Result):
+    """A plane without its network.
+
+    Attributes
+    ----------
+    count, edges, vertices : int
+        Of its regions.
+    sampled, per_side : int or None
+        How many regions a grid of `per_side` points a side finds.
+    box : tuple of float
+        ``(left, right, bottom, top)``.
+    boundary_length : float
+        Of the decision boundary.
+    regions : tuple of SavedRegion
+        All of them.
+    """
+
+    count: int
+    sampled: int | None
+    per_side: int | None
+    box: tuple[float, float, float, float]
+    edges: int
+    vertices: int
+    boundary_length: float
+    regions: tuple[SavedRegion, ...]
+
+    def figures(self) -> tuple[Polygons, ...]:
+        """Return the regions, coloured by how steep the output is."""
+        outlines = [np.array(at.corners) for at in self.regions]
+        areas, norms = (np.array([getattr(at, name) for at in self.regions]) for name in ("area", "gradient_norm"))
+        shade, palette, scale = painted_by_gradient(norms, areas)
+        sides = {
+            tuple(sorted(side)) for at in self.regions for side in pairwise((*at.corners, at.corners[0]))
+        }  # each side is one of two regions
+        found = f"{self.count:,} linear region{'s' if self.count > 1 else ''}"
+        return (
+            Polygons(
+                title=found if self.sampled is None else f"{found} ({self.sampled:,} found by sampling)",
+                x_label="s",
+                y_label="t",
+                box=self.box,
+                equal=True,
+                corners=np.concatenate(outlines),
+                starts=np.cumsum([0, *map(len, outlines)]),
+                shade=shade,
+                face=np.arange(len(outlines)),
+                palette=palette,
+                names=(),
+                classes=(),
+                scale=scale,
+                edges=np.array(sorted(sides)),
+                boundary=np.zeros((0, 2, 2)),
+                boundary_name="",
+            ),
+        )
+
+    def page(self) -> Page:
+        """Return the page of the plane; without its network there are no affine maps."""
+        from hashlens.regions.page import saved_plane_page
+
+        return saved_plane_page(self)
+
+    def __rich__(self) -> RenderableType:
+        rows = [("regions", number(self.count)), ("edges", number(self.edges)), ("vertices", number(self.vertices))]
+        left, right, bottom, top = self.box
+        lines = [f"The decision boundary is {self.boundary_length:.4g} long."]
+        if self.sampled is not None and self.per_side is not None:
+            lines.append(
+                f"A grid of {self.per_side:,} x {self.per_side:,} points finds {self.sampled:,} regions and misses "
+                f"{self.count - self.sampled:,}."
+            )
+        title = f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]"
+        return Group(table(title, ("", ""), rows), *map(Text, lines))

@@ -1,0 +1,258 @@
+"""What is told of regions on the command line: one row an example, a piece, a plane."""
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.codes.fingerprint import hash_rows
+from hashlens.data.labels import class_name
+from hashlens.regions.along import Along
+from hashlens.regions.at import Region
+from hashlens.regions.boundary import decision_boundary
+from hashlens.regions.plane import Plane, predicted
+from hashlens.report.figures import Polygons
+from hashlens.report.page import Page
+from hashlens.result import Result
+from hashlens.tables import number, table
+
+BYTE = 255
+"""Levels of an image's pixels: a radius of 1/255 is one of them, where inputs go from 0 to 1."""
+MOST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class ExampleRadius:
+    """How far from one example the network stays affine, and what it says there.
+
+    Attributes
+    ----------
+    id : str
+        The example.
+    label, predicted : int or None
+        Its class, and the class of the largest output; None where there is one output.
+    output : tuple of float
+        All outputs.
+    radius, radius_255 : float
+        Distance to the nearest boundary in units of the input, and in 1/255.
+    unit : str or None
+        The unit that flips there.
+    on_boundaries : int
+        On the boundaries of how many units it lies exactly.
+    """
+
+    id: str
+    label: int | None
+    predicted: int | None
+    output: tuple[float, ...]
+    radius: float
+    radius_255: float
+    unit: str | None
+    on_boundaries: int
+
+
+@dataclass(frozen=True)
+class RadiusTable(Result):
+    """The radii of examples in one norm: 2 or infinity."""
+
+    data: str
+    norm: float
+    examples: tuple[ExampleRadius, ...]
+    class_names: tuple[str, ...] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields; the norm as a string, since JSON knows no infinity."""
+        return {**super().to_dict(), "norm": "inf" if self.norm == inf else "2"}
+
+    def __rich__(self) -> RenderableType:
+        on_boundary = sum(at.on_boundaries > 0 for at in self.examples)
+        columns = ["example", "label", "output", "radius", "in 1/255", "nearest unit", "on boundaries of"]
+        rows = [
+            [
+                at.id,
+                "–" if at.label is None else self._named(at.label),
+                self._said(at),
+                f"{at.radius:.4g}",
+                f"{at.radius_255:.4g}",
+                at.unit or "none",
+                number(at.on_boundaries),
+            ]
+            for at in self.examples[:MOST_ROWS]
+        ]
+        if not on_boundary:
+            columns, rows = columns[:-1], [row[:-1] for row in rows]
+        radii = np.array([at.radius for at in self.examples])
+        notes = []
+        if len(radii) > MOST_ROWS:
+            notes.append(f"The first {MOST_ROWS} of {len(radii):,} examples.")
+        if len(radii) > 1:
+            low, middle, high = (f"{of:.4g}" for of in (radii.min(), np.median(radii), radii.max()))
+            notes.append(f"Radii: least {low}, median {middle}, most {high}.")
+        if on_boundary:
+            notes.append(f"{on_boundary:,} of {len(radii):,} lie exactly on a boundary, where the radius is 0.")
+        kind = "infinity-norm" if self.norm == inf else "2-norm"
+        return table(f"Distance to the nearest boundary ({kind})", columns, rows, " ".join(notes))
+
+    def _said(self, at: ExampleRadius) -> str:
+        if at.predicted is None:
+            return f"{at.output[0]:.4g}"
+        return f"{self._named(at.predicted)} ({at.output[at.predicted]:.4g})"
+
+    def _named(self, label: int) -> str:
+        return class_name(self.class_names, label)
+
+
+def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[ExampleRadius]:
+    """Return a row for each example of a region."""
+    radius = region.radius(norm)
+    outputs = region.output.reshape(len(region), -1)
+    classes = predicted(outputs) if outputs.shape[1] > 1 else None
+    return [
+        ExampleRadius(
+            str(ids[row]),
+            None if labels is None else int(labels[row]),
+            None if classes is None else int(classes[row]),
+            tuple(outputs[row].tolist()),
+            distance,
+            BYTE * distance,
+            None if (unit := radius.units[row]) is None else str(unit),
+            int(radius.on_boundary[row]),
+        )
+        for row, distance in enumerate(radius.distance.tolist())
+    ]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a segment.
+
+    Attributes
+    ----------
+    start, end : float
+        From 0 to 1.
+    length : float
+        In units of the input.
+    unit : str or None
+        The unit that flips where it begins; None on the first.
+    predicted : int or None
+        The class in its middle; None where there is one output.
+    value, slope : tuple of float
+        At t, from 0 to 1 on the whole segment, the outputs are ``value + t * slope``.
+    """
+
+    start: float
+    end: float
+    length: float
+    unit: str | None
+    predicted: int | None
+    value: tuple[float, ...]
+    slope: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PieceTable(Result):
+    """The pieces of the segment between two examples."""
+
+    data: str
+    begin: str
+    finish: str
+    length: float
+    pieces: tuple[Piece, ...]
+
+    def __rich__(self) -> RenderableType:
+        rows = [
+            (
+                str(row),
+                f"{at.start:.6f}",
+                f"{at.end:.6f}",
+                f"{at.length:.4g}",
+                at.unit or "",
+                "–" if at.predicted is None else str(at.predicted),
+            )
+            for row, at in enumerate(self.pieces[:MOST_ROWS])
+        ]
+        count = len(self.pieces)
+        shown = f"The first {MOST_ROWS} of {count:,} pieces." if count > MOST_ROWS else ""
+        return table(
+            f"{count:,} linear pieces from {self.begin} to {self.finish}, {self.length:.4g} apart",
+            ("piece", "from", "to", "length", "unit that flips at its start", "class in the middle"), rows, shown,
+        )  # fmt: skip
+
+
+def piece_table(along: Along, data: str, begin: str, finish: str) -> PieceTable:
+    """Return the pieces of the only segment of `along`."""
+    value, slope = (of.reshape(len(along), -1).cpu() for of in (along.value, along.slope))
+    classes: list[int | None] = [None] * len(along)
+    if value.shape[1] > 1:
+        middle = ((along.start + along.end) / 2)[:, None]
+        classes = list(predicted(value + value.new_tensor(middle) * slope).tolist())
+    units = [None, *(None if unit is None else str(unit) for unit in along.units)]
+    lengths = along.lengths.tolist()
+    columns = (along.start.tolist(), along.end.tolist(), lengths, units, classes, value.tolist(), slope.tolist())
+    pieces = tuple(
+        Piece(start, end, length, unit, at, tuple(values), tuple(slopes))
+        for start, end, length, unit, at, values, slopes in zip(*columns, strict=True)
+    )
+    return PieceTable(data, begin, finish, sum(lengths), pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneTable(Result):
+    """A plane, and what sampling finds of it: on a grid of `per_side` points a side, `sampled` regions."""
+
+    plane: Plane
+    sampled: int | None = None
+    per_side: int | None = None
+
+    def figures(self, colour: Literal["gradient", "class", "code"] = "gradient") -> tuple[Polygons]:
+        """Return the regions as figure data, with how many sampling finds in the title."""
+        from hashlens.regions.figures import plane_figure
+
+        return (plane_figure(self.plane, colour, sampled=self.sampled),)
+
+    def page(self, colour: Literal["gradient", "class", "code"] = "gradient") -> Page:
+        """Return the page of the plane, with what sampling finds of it."""
+        from hashlens.regions.page import plane_table_page
+
+        return plane_table_page(self, *self.figures(colour))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts, and of each region its code, area, class, gradient norm and corners."""
+        plane = self.plane
+        corners, starts = plane.outlines
+        around = np.split(plane.vertices[corners], starts[1:-1])
+        columns = (
+            hash_rows(plane.codes.packed).tolist(),
+            plane.areas.tolist(),
+            plane.classes.tolist(),
+            plane.gradient_norms.tolist(),
+            [of.tolist() for of in around],
+        )
+        return {
+            "kind": type(self).__name__,
+            "schema_version": self.schema_version,
+            "count": plane.count,
+            "sampled": self.sampled,
+            "per_side": self.per_side,
+            "box": list(plane.box),
+            "edges": len(plane.edges[0]),
+            "vertices": len(plane.vertices),
+            "boundary_length": decision_boundary(plane).length,
+            "regions": [
+                {"code": f"{one:016x}{other:016x}", "area": area, "predicted": at, "gradient_norm": norm, "corners": of}
+                for (one, other), area, at, norm, of in zip(*columns, strict=True)
+            ],
+        }
+
+    def __rich__(self) -> RenderableType:
+        lines = [f"The decision boundary is {decision_boundary(self.plane).length:.4g} long."]
+        if self.sampled is not None:
+            missed = self.plane.count - self.sampled
+            lines.append(
+                f"A grid of {self.per_side:,} x {self.per_side:,} points finds {self.sampled:,} regions and misses "
+                f"{missed:,}."
+            )
+        return Group(self.plane.__rich__(), *map(Text, lines))

@@ -1,0 +1,39 @@
+"""The page of a result that has none of its own: its figures and its tables."""
+
+import re
+from collections.abc import Sequence
+
+from hashlens.report.figures import Figure
+from hashlens.report.page import Block, Page, Prose, Section, charts
+
+
+def plain_page(kind: str, shown: Sequence[Block], figures: Sequence[Figure]) -> Page:
+    """Return a page with figures first, then tables; the first paragraph is its verdict.
+
+    Parameters
+    ----------
+    kind : str
+        The name of a class, which as words is the title.
+    shown : sequence of Block
+        What a terminal shows.
+    figures : sequence of Figure
+        What is drawn.
+    """
+    titled = tuple(block for block in shown if not isinstance(block, Prose))
+    told = [block.text for block in shown if isinstance(block, Prose)]
+    sections: list[Section] = []
+    if figures:
+        sections.append(Section("Pictures", charts(figures)))
+    if titled:
+        sections.append(Section("Numbers", titled))
+    return Page(spaced(kind), "", told[0] if told else "", " ".join(told[1:2]), tuple(sections), tuple(told[2:]))
+
+
+def spaced(name: str) -> str:
+    """Return the name of a class as words.
+
+    >>> spaced("LabelIssues")
+    'Label issues'
+    """
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)
+    return " ".join(words).capitalize()

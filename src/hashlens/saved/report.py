@@ -1,0 +1,226 @@
+"""What a path holds, and its page: results, audits, studies, codes, indexes and networks."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile, is_zipfile
+
+from hashlens.codes.store import CODES_FOLDER
+from hashlens.data.examples import Examples
+from hashlens.data.sources import load_data
+from hashlens.errors import HashlensError, ReportError
+from hashlens.index.store import INDEX_FOLDER
+from hashlens.manifest import MANIFEST, FolderKind
+from hashlens.nets.folder import INFO_FILE, read_info
+from hashlens.report.page import Page
+from hashlens.result import Result, Split
+from hashlens.saved.results import read_json, result_of
+
+STORE = "study.db"
+AUDIT_FILES = ("audit.json", "label-issues-test.csv")
+SQLITE = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True)
+class Reportable:
+    """One kind of thing that has a page.
+
+    Attributes
+    ----------
+    what : str
+        In words, with its article.
+    made_with : str
+        How to make one.
+    is_it : callable
+        Whether a path is one.
+    page : callable
+        Builds its page from the path and from whether to look for images.
+    """
+
+    what: str
+    made_with: str
+    is_it: Callable[[Path], bool]
+    page: Callable[[Path, bool], Page]
+
+
+def report_page(path: str | Path, images: bool = True) -> Page:
+    """Return the page of whatever is at a path.
+
+    Parameters
+    ----------
+    path : str or Path
+        A result's JSON, a saved explanation, the folder of an audit, codes, an index or a network, a study's YAML file
+        or its store.
+    images : bool
+        Whether to load the data that it is of, where they are still there, for thumbnails.
+
+    Raises
+    ------
+    ReportError
+        If nothing that has a page is there.
+    HashlensError
+        If it is broken: of the kind of the thing.
+    """
+    if str(path).startswith("postgresql"):
+        return _store_page(str(path))
+    place = Path(path)
+    if not place.exists():
+        raise ReportError(f"{path} is not there: give {_known()}")
+    for kind in KINDS:
+        if kind.is_it(place):
+            return kind.page(place, images)
+    if place.suffix.lower() in (".html", ".htm"):
+        raise ReportError(f"{path} is a page already: open it in a browser")
+    raise ReportError(f"{path} is nothing that has a report: give {_known()}")
+
+
+def _known() -> str:
+    *others, last = (f"{kind.what} ({kind.made_with})" for kind in KINDS)
+    return f"{', '.join(others)}, or {last}"
+
+
+def _is_folder(kind: FolderKind) -> Callable[[Path], bool]:
+    def is_it(path: Path) -> bool:
+        try:
+            return bool(json.loads((path / MANIFEST).read_text())["format"] == kind.format)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    return is_it
+
+
+def _is_store(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def _is_audit(path: Path) -> bool:
+    return all((path / name).is_file() for name in AUDIT_FILES)
+
+
+def _result_page(path: Path, images: bool) -> Page:
+    body = read_json(path)
+    result = result_of(body, path)
+    told = ""
+    if body["kind"] == "Audit" and path.name in AUDIT_FILES and _is_audit(path.parent):
+        return _audit_page(path.parent, images)
+    if body["kind"] == "Audit":
+        told = "The rankings are not in this file: `hashlens audit --csv FOLDER` keeps them, and FOLDER has a page."
+    elif images:
+        result, told = with_examples(result)
+    return _noted(result.page(), told)
+
+
+def _audit_page(path: Path, images: bool) -> Page:
+    from hashlens.audit import Audit
+
+    found, told = Audit.load(path), ""
+    if images:
+        try:
+            found = found.with_data()
+        except HashlensError as error:
+            told = _without_images(error)
+    return _noted(found.page(), told)
+
+
+def _is_explanation(path: Path) -> bool:
+    from hashlens.explanations.explanation import MEMBER
+
+    if not is_zipfile(path):
+        return False
+    with ZipFile(path) as held:
+        return f"{MEMBER}.npy" in held.namelist()
+
+
+def _explanation_page(path: Path, images: bool) -> Page:
+    from hashlens.explanations.explanation import Explanation
+
+    return Explanation.load(path).page()
+
+
+def _study_page(path: Path, images: bool) -> Page:
+    from hashlens.study.study import Study
+
+    return _store_page(Study.load(path).store.name)
+
+
+def _store_page(target: str | Path) -> Page:
+    from hashlens.study.page.page import store_page
+    from hashlens.study.store import Store
+
+    return store_page(Store.open(target, create=False))
+
+
+def _codes_page(path: Path, images: bool) -> Page:
+    from hashlens.codes.codes import Codes
+    from hashlens.measurement.codes_page import codes_page
+
+    codes = Codes.load(path)
+    examples, told = _loaded(codes.provenance.data, len(codes)) if images else (None, "")
+    return codes_page(codes, examples, (told,) if told else ())
+
+
+def _index_page(path: Path, images: bool) -> Page:
+    from hashlens.index import Index
+    from hashlens.index.page import index_page
+
+    return index_page(Index.load(path))
+
+
+def _network_page(path: Path, images: bool) -> Page:
+    from hashlens.training.page import checkpoints_of, network_page
+
+    return network_page(read_info(path), checkpoints_of(path))
+
+
+KINDS = (
+    Reportable("a result's JSON", "--json of most commands", lambda path: path.suffix == ".json", _result_page),
+    Reportable("the folder of an audit", "`hashlens audit --csv`", _is_audit, _audit_page),
+    Reportable("a saved explanation", "`hashlens explain -o explanation.npz`", _is_explanation, _explanation_page),
+    Reportable("a study's YAML file", "`hashlens study init`, then `run`",
+               lambda path: path.suffix.lower() in (".yaml", ".yml"), _study_page),
+    Reportable("a study's store", "`hashlens study run`", _is_store, lambda path, _: _store_page(path)),
+    Reportable("the folder of a reproduction", "`hashlens reproduce`", lambda path: (path / STORE).is_file(),
+               lambda path, _: _store_page(path / STORE)),
+    Reportable("a folder of codes", "`hashlens encode`", _is_folder(CODES_FOLDER), _codes_page),
+    Reportable("an index", "`hashlens index build`", _is_folder(INDEX_FOLDER), _index_page),
+    Reportable("a network", "`hashlens train`", lambda path: (path / INFO_FILE).is_file(), _network_page),
+)  # fmt: skip
+
+
+def with_examples(result: Result) -> tuple[Result, str]:
+    """Return a result with the data that it is of, and why there is none where it takes some and they are not there."""
+    origin: Any = getattr(result, "provenance", None)
+    takes = any(field.name == "data" for field in fields(result))  # type: ignore[arg-type]
+    if not takes or not isinstance(origin, Split):
+        return result, ""
+    counts = getattr(result, "examples", Split(None, None))
+    found = []
+    for source, count in ((origin.train.data, counts.train), (origin.test.data, counts.test)):
+        examples, told = _loaded(source, count)
+        if examples is None:
+            return result, told
+        found.append(examples)
+    return replace(result, data=Split(*found)), ""  # type: ignore[type-var]
+
+
+def _loaded(source: str, count: int | None) -> tuple[Examples | None, str]:
+    try:
+        examples = load_data(source)
+        if count is not None and len(examples) != count:
+            raise ReportError(f"{source} has {len(examples):,} examples, there were {count:,}")
+    except HashlensError as error:
+        return None, _without_images(error)
+    return examples, ""
+
+
+def _without_images(error: HashlensError) -> str:
+    return f"There are no images, since the data are not there any more: {error}."
+
+
+def _noted(page: Page, told: str) -> Page:
+    return replace(page, notes=(*page.notes, told)) if told else page

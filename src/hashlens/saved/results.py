@@ -1,0 +1,119 @@
+"""Results read back from the JSON that ``--json`` and ``to_dict`` write."""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashlens.arguments import shortly
+from hashlens.errors import ReportError, nearest
+from hashlens.rebuild import rebuilt
+from hashlens.result import Result
+from hashlens.saved.kinds import KINDS
+
+READ_AS = {"PlaneTable": "SavedPlane"}
+"""Kinds whose JSON says less than they hold, and what it is read as."""
+
+
+def load_result(path: str | Path, kinds: Mapping[str, type[Result]] | None = None) -> Result:
+    """Return the result that a JSON file holds.
+
+    Arrays, tuples and nested results are as they were. What the file leaves out is empty: of a measurement the groups
+    of colliding examples, of everything the data. Infinite numbers come back as not a number, as JSON has neither.
+
+    Parameters
+    ----------
+    path : str or Path
+        What ``--json`` of a command wrote, or ``json.dumps(result.to_dict())``.
+    kinds : mapping of str to class, optional
+        Results of other packages, by the name that their JSON gives as its kind. A file never says what is imported.
+
+    Raises
+    ------
+    ReportError
+        If the file holds no result, one that a newer hashlens wrote, or one that JSON keeps too little of.
+    """
+    return result_of(read_json(path), path, kinds)
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Return what a JSON file holds, if it is an object."""
+    try:
+        body = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ReportError(f"{path} cannot be read as JSON: {reason}") from error
+    if not isinstance(body, dict):
+        raise ReportError(f"{path} holds no result but {shortly(body)}: give what --json of a command wrote")
+    return body
+
+
+def result_of(body: dict[str, Any], path: str | Path, kinds: Mapping[str, type[Result]] | None = None) -> Result:
+    """Return the result of a dict that ``to_dict`` returned; see :func:`load_result`."""
+    kind = body.get("kind")
+    if not isinstance(kind, str):
+        raise ReportError(f"{path} does not say what kind of result it holds: write it again with --json")
+    found = result_class(READ_AS.get(kind, kind), kinds)
+    if found is None:
+        known = nearest(kind, (*KINDS, *(kinds or ())))
+        raise ReportError(f"{path} holds a result of the unknown kind {kind!r}: {known}")
+    version = body.get("schema_version")
+    if not isinstance(version, int) or version > found.schema_version:
+        raise ReportError(
+            f"{path} holds a {kind} of schema version {shortly(version)}, this hashlens reads up to "
+            f"{found.schema_version}; upgrade hashlens"
+        )
+    try:
+        result: Result = OWN[kind](body) if kind in OWN else rebuilt(found, body)
+    except ReportError as error:
+        raise ReportError(f"{path} holds a {kind} that cannot be read back: {error}") from error
+    return result
+
+
+def result_class(kind: str, kinds: Mapping[str, type[Result]] | None = None) -> type[Result] | None:
+    """Return the class of results of a name; None where there is none."""
+    if kinds is not None and kind in kinds:
+        return kinds[kind]
+    if kind not in KINDS:
+        return None
+    found: type[Result] = getattr(import_module(KINDS[kind]), kind)
+    return found
+
+
+def _results(body: dict[str, Any]) -> Result:
+    from hashlens.study.results import COLUMNS, TEXT, Results
+
+    columns = {name: np.array(body[name], object if name in TEXT else None) for name in COLUMNS if name in body}
+    if len(columns) < len(COLUMNS):
+        raise ReportError(f"{next(name for name in COLUMNS if name not in body)} is missing")
+    if len({column.shape for column in columns.values()}) > 1:
+        raise ReportError("its columns are not of one length")
+    columns["value"] = columns["value"].astype(np.float64)
+    return Results(columns, str(body.get("study", "")))
+
+
+def _accuracy(body: dict[str, Any]) -> Result:
+    """Return the accuracy, which is all that the JSON of an audit tells without the rankings."""
+    from hashlens.audit.audited_accuracy import AuditedAccuracy
+
+    rebuilt(AuditedAccuracy, body.get("accuracy"), "accuracy")  # says what is wrong, if something is
+    return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
+
+
+def _explanation(body: dict[str, Any]) -> Result:
+    from hashlens.explanations.explanation import Explanation
+
+    return Explanation.from_dict(body)
+
+
+def _reproduction(body: dict[str, Any]) -> Result:
+    raise ReportError("its page is report.html in the folder that it left")
+
+
+OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
+    "Results": _results, "Audit": _accuracy, "Explanation": _explanation, "Reproduction": _reproduction,
+}  # fmt: skip
+"""Kinds that are not read field by field."""

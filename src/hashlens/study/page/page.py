@@ -1,0 +1,239 @@
+"""The page of a study: its regimes to play with, curves of every measure over every axis, effects, and its origin."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashlens.errors import StudyError
+from hashlens.report.blocks import blocks
+from hashlens.report.figures import Figure
+from hashlens.report.page import Block, Chart, Page, Prose, Section, charts
+from hashlens.study.charts.curves import Curve, curve
+from hashlens.study.charts.effects import EffectTable, effect_table
+from hashlens.study.charts.figures import curve_lines, panels, settled
+from hashlens.study.charts.grid import AXES, axis_label, conditions, level_name
+from hashlens.study.charts.phase import PhaseChart, PhaseSlices
+from hashlens.study.charts.sensitivity import PhaseSensitivity
+from hashlens.study.charts.summary import summarize
+from hashlens.study.page.phase_widget import Cells, chart_cells, counts_text, phase_widget, results_cells
+from hashlens.study.results import FACTORS, Results
+from hashlens.tables import Table, table
+
+if TYPE_CHECKING:
+    from hashlens.study.store import Store
+    from hashlens.study.store.status import StudyStatus
+
+DRAWS = 40_000_000
+"""Numbers that the bootstrap of an effect table draws at most; intervals of a large study need fewer draws."""
+
+
+def study_page(results: Results) -> Page:
+    """Return the page of all that a study found."""
+    regimes, verdict, notes = _regimes(results)
+    sections = (*regimes, *curve_sections(results), *_effects(results), _factors(results))
+    if not any(section.blocks for section in sections[:-1]):
+        sections = (Section("Numbers", blocks(summarize(results))), *sections)
+    cells, rows = len(results.levels("cell")), len(results)
+    networks = len(set(zip(results.columns["cell"].tolist(), results.columns["repeat"].tolist(), strict=True)))
+    subtitle = f"{networks:,} networks in {cells:,} cells; {rows:,} numbers"
+    return Page(results.study or "A study", subtitle, *verdict, sections, notes)
+
+
+def store_page(store: "Store", command: str = "") -> Page:
+    """Return the page of a store: what was found, how far it is, and where the numbers come from.
+
+    Parameters
+    ----------
+    store : Store
+        Of a study, finished or not.
+    command : str
+        What is said to have made it; by default the commands that run the study and write the page.
+
+    Raises
+    ------
+    StudyError
+        If nothing is measured yet.
+    """
+    page = study_page(_some(store.results(), store))
+    status = store.status()
+    more = (
+        Section("How far the study is", blocks(status)),
+        Section("Where this comes from", (_origin(store, status), _spec(store.spec))),
+    )
+    notes = page.notes if status.finished else (*page.notes, f"{status.done:,} of {status.runs:,} networks are done.")
+    return Page(
+        page.title,
+        page.subtitle,
+        page.verdict,
+        page.reason,
+        (*page.sections, *more),
+        notes,
+        command or _commands(store.name),
+    )
+
+
+def _commands(name: str) -> str:
+    spec = Path(name).with_suffix(".yaml")
+    ran = [shlex.join(["hashlens", "study", "run", str(spec)])] if "://" not in name and spec.exists() else []
+    return "\n".join((*ran, shlex.join(["hashlens", "report", name])))
+
+
+def _some(results: Results, store: "Store") -> Results:
+    if not len(results):
+        raise StudyError(f"{store.name}: nothing is measured yet")
+    return results
+
+
+def _regimes(results: Results) -> tuple[tuple[Section, ...], tuple[str, str], tuple[str, ...]]:
+    """Return the interactive chart, what it says, and notes; or why there is none."""
+    try:
+        cells = results_cells(results)
+    except StudyError as missing:
+        return (), ("", ""), (f"No regimes: {missing}",)
+    if cells is None:
+        return (), ("", ""), ()
+    return (Section("Regimes", (phase_widget(cells),)),), _verdict(cells), cells.notes
+
+
+def _verdict(cells: Cells) -> tuple[str, str]:
+    counts, limits = cells.counts(), cells.thresholds
+    spans = "; ".join(
+        f"{axis.replace('_', ' ')} {level_name(levels[0])} to {level_name(levels[-1])}"
+        for axis, levels in zip(cells.axes, cells.levels, strict=True)
+    )
+    reason = (
+        f"The regimes of {sum(counts.values()):,} cells over {spans}. Under-expressive: R on train above "
+        f"{limits.under_redundancy:g} or retention below {limits.under_retention:g}; sufficiently expressive: R up to "
+        f"{limits.sufficient_redundancy:g} and retention from {limits.sufficient_retention:g}; critically: between."
+    )
+    return counts_text(counts), reason
+
+
+def curve_sections(results: Results) -> Iterator[Section]:
+    """Yield a section for each axis that varies: every measure along it, the other axes held where they end."""
+    varying = [axis for axis in AXES if len(results.levels(axis)) > 1]
+    held = {axis: settled(axis, results.levels(axis)) for axis in varying}
+    for over in varying:
+        where = {axis: level for axis, level in held.items() if axis != over}
+        found = list(_curves(results, over, where))
+        at = conditions(where)
+        others = ": click a cell of the chart above for others" if len(varying) > 1 else ""
+        bands = next((f", with {one.band_name}" for one in found if one.band_name), "")
+        note = f"Means over repeats{bands}{f', at {at}{others}' if at else ''}."
+        yield Section(f"Curves over {over.replace('_', ' ')}", charts(found), note)
+
+
+def _curves(results: Results, over: str, where: dict[str, Any]) -> Iterator[Any]:
+    for panel in panels(results):
+        try:
+            found = curve(results, panel.measures, over, split=panel.splits, where=where)
+        except StudyError:
+            # A study under way, or one whose axes are not crossed, lacks some combinations of levels.
+            continue
+        if any(estimate is not None for series in found.series for estimate in series.estimates):
+            yield _titled(found, panel.title)
+
+
+def _titled(found: Curve, title: str) -> Any:
+    return replace(curve_lines(found), title=f"{title[0].upper()}{title[1:]}")
+
+
+def _effects(results: Results) -> Iterator[Section]:
+    rows = len(results.where(layer=""))
+    try:
+        found = effect_table(results, bootstrap=max(50, min(1000, DRAWS // max(rows, 1))))
+    except StudyError:
+        return
+    yield _effect_section(found)
+
+
+def _effect_section(found: EffectTable) -> Section:
+    return Section("What matters", (*charts(found.figures()), *found.tables()), " ".join(found.verdicts))
+
+
+def _factors(results: Results) -> Section:
+    """Return every factor and its levels: what was held fixed too."""
+    rows = [
+        (axis_label(factor), ", ".join(map(level_name, results.levels(factor))))
+        for factor in (*FACTORS, "epochs")
+    ]  # fmt: skip
+    rows.append(("repeats", str(len(results.levels("repeat")))))
+    return Section("What was trained", (table("Levels of each factor", ("factor", "levels"), rows, names=2),))
+
+
+def _origin(store: "Store", status: "StudyStatus") -> Table:
+    from hashlens.study.store.schema import DONE, run_settings
+    from hashlens.study.store.status import duration
+
+    runs = [run for run in store.runs() if run.state == DONE]
+    seconds = sum(float(run.facts.get("seconds") or 0.0) for run in runs)
+    rows = [
+        ("store", store.name),
+        *((f"{split} data, digest", digest) for split, digest in store.digests.items()),
+        *run_settings(runs).items(),
+        ("networks", f"{status.done:,} of {status.runs:,}"),
+        ("training and measuring, over all workers", duration(seconds)),
+    ]
+    return table("Data and machine", ("", ""), rows, names=2)
+
+
+def _spec(spec: Any) -> Table:
+    return table("The study's file", ("field", "value"), list(_fields(spec)), names=2)
+
+
+def _fields(spec: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every field of a spec that is set, by its path."""
+    if isinstance(spec, dict):
+        for key, value in spec.items():
+            yield from _fields(value, f"{name}.{key}" if name else str(key))
+    elif spec is not None:
+        yield name, ", ".join(map(str, spec)) if isinstance(spec, Sequence) and not isinstance(spec, str) else str(spec)
+
+
+def chart_page(chart: PhaseChart) -> Page:
+    """Return the page of a phase chart."""
+    return _cells_page(chart_cells([chart]), _name(chart), blocks(chart))
+
+
+def slices_page(slices: PhaseSlices) -> Page:
+    """Return the page of slices over a third axis."""
+    return _cells_page(chart_cells(slices.charts, slices.z, slices.levels), _name(slices.charts[0]), blocks(slices))
+
+
+def _name(chart: PhaseChart) -> str:
+    return chart.study or "Phase chart"
+
+
+def _cells_page(cells: Cells, title: str, shown: Sequence[Block]) -> Page:
+    tables = tuple(block for block in shown if isinstance(block, Table))
+    sections = (Section("Regimes", (phase_widget(cells),)), Section("As tables", tables))
+    return Page(title, "Activation hash phase chart", *_verdict(cells), sections, cells.notes)
+
+
+def curve_page(found: Curve, figure: Figure) -> Page:
+    """Return the page of a curve, which `figure` draws."""
+    chart = Chart(figure, found.__rich__())
+    note = f"Bands: {found.around}." if found.around else ""
+    return Page(found.study or "Curve", found.title, "", "", (Section("Curve", (chart,), note),))
+
+
+def effects_page(found: EffectTable) -> Page:
+    """Return the page of an effect table: its verdicts first."""
+    first, *others = found.verdicts
+    section = Section("Shares of variance", (*charts(found.figures()), *found.tables()))
+    return Page(found.study or "Effects", "What matters", first, " ".join(others), (section,))
+
+
+def sensitivity_page(found: PhaseSensitivity) -> Page:
+    """Return the page of a sensitivity: how many cells never change first."""
+    shown = blocks(found)
+    tables = tuple(block for block in shown if isinstance(block, Table))
+    verdict = next((block.text for block in shown if isinstance(block, Prose)), "")
+    cells = chart_cells([found.chart])
+    sections = (
+        Section("As thresholds move", (*charts(found.figures()), *tables)),
+        Section("Move them yourself", (phase_widget(cells),)),
+    )
+    return Page(_name(found.chart), "How regimes depend on the thresholds", verdict, "", sections, cells.notes)

@@ -1,0 +1,295 @@
+"""The phase chart of a page: the cells of a study over all its axes, which a script colours as thresholds move."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
+from hashlens.report.figures import COLOURS, Floats
+from hashlens.report.page import Widget
+from hashlens.study.charts.boundaries import is_numeric
+from hashlens.study.charts.figures import Panel, axis_places, panels, settled
+from hashlens.study.charts.grid import AXES, Grid, axis_label, lay_out, level_name, measure_label
+from hashlens.study.charts.intervals import Estimate, Estimates, around_note, scale_of, shown_estimates
+from hashlens.study.charts.learnt import LEARNT, failed_cells, failed_note
+from hashlens.study.charts.phase import (
+    REGIME_COLOURS,
+    REGIMES,
+    PhaseChart,
+    ratio_and_retention,
+    reference_accuracy,
+    retention_note,
+)
+from hashlens.study.results import Results
+from hashlens.tables import Table, number, table
+
+MOST_CELLS = 200_000
+"""Combinations of levels that are laid out; a study whose axes are not crossed may have more, nearly all empty."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellLine:
+    """A number of every cell, and where its curve is drawn.
+
+    Attributes
+    ----------
+    panel, name : str
+        Title of the chart of its curves, and its name there; empty when it is alone.
+    said : str
+        Its name by itself.
+    estimates : Estimates
+        Arrays with an axis for each axis of the study.
+    """
+
+    panel: str
+    name: str
+    said: str
+    estimates: Estimates
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells over one axis or more, and what colours them.
+
+    Attributes
+    ----------
+    axes, levels : tuple
+        Names, and the levels of each.
+    start : tuple of int
+        The position of the level that each axis is held at, at first, when it is not drawn.
+    shown : tuple of int
+        The axes that are drawn at first: one or two.
+    lines : tuple of CellLine
+        R on train, R on test and retention, then all else.
+    each : (array, array) or None
+        R and retention of every repeat, in a last axis; None where only means are known.
+    sure : array or None
+        Without `each`, the share of the repeats that are in the regime of the mean, with the thresholds as used.
+    thresholds : RegimeThresholds
+        As used.
+    notes : tuple of str
+        What a reader should know.
+    failed : array
+        Whether training failed, of each cell.
+    """
+
+    axes: tuple[str, ...]
+    levels: tuple[tuple[Any, ...], ...]
+    start: tuple[int, ...]
+    shown: tuple[int, ...]
+    lines: tuple[CellLine, ...]
+    each: tuple[Floats, Floats] | None
+    sure: Floats | None
+    thresholds: RegimeThresholds
+    notes: tuple[str, ...]
+    failed: npt.NDArray[np.bool_]
+
+    @property
+    def ratio(self) -> Floats:
+        """Mean R on train of every cell."""
+        return self.lines[0].estimates.mean
+
+    @property
+    def retention(self) -> Floats:
+        """Mean retention of every cell."""
+        return self.lines[2].estimates.mean
+
+    def measured(self) -> list[tuple[int, ...]]:
+        """Return the places of the cells that were measured."""
+        return list(map(tuple, np.argwhere(np.isfinite(self.ratio)).tolist()))
+
+    def regime(self, at: tuple[int, ...]) -> RegimeName:
+        """Return the regime of a cell."""
+        return regime(float(self.ratio[at]), float(self.retention[at]), thresholds=self.thresholds).name
+
+    def agreement(self, at: tuple[int, ...]) -> float:
+        """Return the share of its repeats in the regime of a cell."""
+        if self.each is None:
+            return 1.0 if self.sure is None else float(self.sure[at])
+        pairs = zip(self.each[0][at].tolist(), self.each[1][at].tolist(), strict=True)
+        names = [regime(one, kept, thresholds=self.thresholds).name for one, kept in pairs if np.isfinite(one)]
+        return names.count(self.regime(at)) / len(names)
+
+    def counts(self) -> dict[RegimeName, int]:
+        """Return how many cells are in each regime."""
+        names = list(map(self.regime, self.measured()))
+        return {name: names.count(name) for name in REGIMES}
+
+
+def results_cells(results: Results, thresholds: RegimeThresholds | None = None) -> Cells | None:
+    """Return the cells of a study over all axes that vary; None where none does, or they are too many to lay out.
+
+    Raises
+    ------
+    StudyError
+        If the study did not measure what regimes are made of.
+    """
+    axes = tuple(axis for axis in AXES if len(results.levels(axis)) > 1)
+    if not axes or np.prod([len(results.levels(axis)) for axis in axes], dtype=float) > MOST_CELLS:
+        return None
+    grid = lay_out(results, axes)
+    reference = reference_accuracy(results)
+    ratio, retention, retained_by = ratio_and_retention(grid, reference)
+    first = (
+        CellLine("redundancy ratio R", "train", "R on train", shown_estimates(ratio.train, "share")),
+        CellLine("redundancy ratio R", "test", "R on test", shown_estimates(ratio.test, "share")),
+        CellLine("retention", "", "retention", shown_estimates(retention, "ratio")),
+    )
+    others = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
+    start = tuple(
+        levels.index(settled(axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
+    )  # fmt: skip
+    failed = failed_cells(grid, results)
+    notes = [retention_note(retained_by, reference), "The thresholds are this project's."]
+    if failed.any():
+        notes.append(failed_note(LEARNT))
+    return Cells(
+        axes, grid.levels, start, _shown(axes, grid.levels), (*first, *others), (ratio.train, retention), None,
+        as_thresholds(thresholds), tuple(notes), failed,
+    )  # fmt: skip
+
+
+def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
+    """Return the numbers of a panel, but those that regimes are made of."""
+    found = []
+    for measure, split in panel.pairs():
+        if measure == "redundancy_ratio" and split in ("train", "test"):
+            continue
+        values = grid.values(measure, split)
+        estimates = shown_estimates(values, scale_of(measure, values))
+        if np.isfinite(estimates.mean).any():
+            said = f"{measure_label(measure)} on {split}"
+            found.append(CellLine(panel.title, panel.name(measure, split), said, estimates))
+    return found
+
+
+def _shown(axes: Sequence[str], levels: Sequence[Sequence[Any]]) -> tuple[int, ...]:
+    """Return the axes to begin with: width and epochs, else those of most levels."""
+    if {"width", "epochs"} <= set(axes):
+        return axes.index("width"), axes.index("epochs")
+    most = sorted(range(len(axes)), key=lambda at: -len(levels[at]))[:2]
+    return tuple(sorted(most))
+
+
+def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[Any] = ()) -> Cells:
+    """Return the cells of a chart, or of its slices over a third axis, of which only means are known."""
+    first = charts[0]
+    x_levels, y_levels = (
+        tuple(sorted({level for chart in charts for level in getattr(chart, name)}))
+        for name in ("x_levels", "y_levels")
+    )
+    shape = (len(x_levels), len(y_levels), len(charts))
+    numbers = {name: np.full((5, *shape), np.nan) for name in ("train", "test", "retention")}
+    sure = np.full(shape, np.nan)
+    failed = np.zeros(shape, np.bool_)
+    for slice_at, chart in enumerate(charts):
+        for cell in chart.cells:
+            at = (x_levels.index(cell.x), y_levels.index(cell.y), slice_at)
+            known = {"train": cell.redundancy_ratio.train, "test": cell.redundancy_ratio.test,
+                     "retention": cell.retention}  # fmt: skip
+            for name, estimate in known.items():
+                numbers[name][(slice(None), *at)] = (
+                    estimate.mean, estimate.low, estimate.high, estimate.repeats, estimate.around == "range",
+                )  # fmt: skip
+            sure[at] = cell.agreement
+            failed[at] = cell.failed
+    lines = tuple(
+        CellLine(panel, name, said, _estimates(numbers[key] if z else numbers[key][..., 0]))
+        for key, panel, name, said in (
+            ("train", "redundancy ratio R", "train", "R on train"),
+            ("test", "redundancy ratio R", "test", "R on test"),
+            ("retention", "retention", "", "retention"),
+        )
+    )
+    axes, levels = ((first.x, first.y, z), (x_levels, y_levels, tuple(z_levels)))
+    kept = 3 if z else 2
+    return Cells(
+        axes[:kept], levels[:kept], (len(x_levels) - 1, len(y_levels) - 1, len(charts) - 1)[:kept], (0, 1), lines,
+        None, sure if z else sure[..., 0], first.thresholds, _notes(charts),
+        failed if z else failed[..., 0],
+    )  # fmt: skip
+
+
+def _notes(charts: Sequence[PhaseChart]) -> tuple[str, ...]:
+    """Return what is said of any of the charts, once each."""
+    told = (note for chart in charts for note in chart.notes)
+    return (*dict.fromkeys(told), "The thresholds are this project's.")
+
+
+def _estimates(numbers: Floats) -> Estimates:
+    mean, low, high, repeats, is_range = numbers
+    return Estimates(mean, low, high, np.nan_to_num(repeats).astype(np.int64), is_range == 1)
+
+
+def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
+    """Return the interactive chart of some cells, and their numbers as a table."""
+    exact = cells.lines[:3]
+    data = {
+        "axes": [
+            {
+                "label": axis_label(axis), "word": axis.replace("_", " "), "levels": list(map(level_name, levels)),
+                "numeric": is_numeric(levels), "start": start, **axis_places(levels),
+            }
+            for axis, levels, start in zip(cells.axes, cells.levels, cells.start, strict=True)
+        ],
+        "shown": cells.shown,
+        "thresholds": asdict(cells.thresholds),
+        "top": max(1.0, float(np.ceil(np.nanmax(cells.retention) * 20) / 20), cells.thresholds.sufficient_retention),
+        "failed": cells.failed.ravel().nonzero()[0].tolist(),
+        "repeats": _packed(exact[0].estimates.repeats),
+        "each": None if cells.each is None else [_packed(part) for part in cells.each],
+        "sure": None if cells.sure is None else _packed(cells.sure),
+        "lines": [_line(line, line in exact) for line in cells.lines],
+        "colours": COLOURS,
+        "regimes": REGIME_COLOURS,
+    }  # fmt: skip
+    return Widget(title, _text("phase.html.jinja"), _text("phase.js"), data, _table(cells))
+
+
+def _line(line: CellLine, exact: bool) -> dict[str, Any]:
+    at = line.estimates
+    # Regimes are told by comparing: the script must see the very numbers that are compared here.
+    mean = _packed(at.mean, "<f8" if exact else "<f4")
+    return {"panel": line.panel, "name": line.name, "said": line.said, "exact": exact, "mean": mean,
+            "low": _packed(at.low, "<f4"), "high": _packed(at.high, "<f4"),
+            "isRange": _packed(at.is_range, "u1")}  # fmt: skip
+
+
+def _packed(values: Any, kind: str = "<f8") -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
+
+
+def _table(cells: Cells) -> Table:
+    names = (axis.replace("_", " ") for axis in cells.axes)
+    columns = (*names, "regime", "repeats that agree", *(line.said for line in cells.lines))
+    rows = []
+    for at in cells.measured():
+        levels = (level_name(levels[place]) for levels, place in zip(cells.levels, at, strict=True))
+        numbers = (_told(line.estimates.at(*at), bounds=place < 3) for place, line in enumerate(cells.lines))
+        failed = ", training failed" if cells.failed[at] else ""
+        rows.append((*levels, f"{cells.regime(at)}{failed}", f"{cells.agreement(at):.0%}", *numbers))
+    around = around_note((one for line in cells.lines for one in line.estimates.all()), 0.95)
+    note = f"{f'Means over repeats {around}'.rstrip()}. {' '.join(cells.notes)}"
+    return table("Cells of the phase chart", columns, rows, note, len(cells.axes) + 1)
+
+
+def _told(estimate: Estimate, bounds: bool) -> str:
+    return estimate.short if bounds or not np.isfinite(estimate.mean) else number(estimate.mean, 3)
+
+
+def counts_text(counts: Mapping[RegimeName, int]) -> str:
+    """Return how many cells are in each regime, in few words.
+
+    >>> counts_text({"under-expressive": 3, "critically-expressive": 8, "sufficiently-expressive": 5})
+    'under 3 · critically 8 · sufficiently 5'
+    """
+    return " · ".join(f"{name.removesuffix('-expressive')} {count:,}" for name, count in counts.items())
+
+
+def _text(name: str) -> str:
+    return files("hashlens.study.page").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,69 @@
+"""The page of a reproduction: ours beside the paper's first, where it is known, then all that the study found."""
+
+from collections.abc import Iterator
+
+from hashlens.report.page import Block, Page, Section, charts
+from hashlens.study.charts.effects import EffectTable
+from hashlens.study.charts.phase import PhaseChart
+from hashlens.study.page.page import store_page
+from hashlens.study.reproduce.comparison import comparison_table
+from hashlens.study.reproduce.picture import Picture
+from hashlens.study.reproduce.reproduction import Reproduction, provenance_lines
+from hashlens.tables import Table, table
+
+
+def reproduction_page(done: Reproduction) -> Page:
+    """Return the page of a reproduction."""
+    found = store_page(done.study.store)
+    regimes = tuple(section for section in found.sections if section.title == "Regimes")
+    rest = tuple(section for section in found.sections if section.title != "Regimes")
+    drawn = Section("Beside the paper" if done.comparisons else "What was drawn", tuple(_beside(done)))
+    first = (drawn, *regimes)
+    verdict, *reasons = _verdict(done)
+    return Page(
+        f"{done.preset.title} ({done.size})",
+        done.preset.shows,
+        verdict,
+        " ".join(reasons),
+        (
+            *(first if done.comparisons else first[::-1]),
+            Section("Claims", _claims(done)),
+            *rest,
+            Section("This call", (_call(done),)),
+        ),
+        (done.preset.note, *found.notes),
+        done.provenance.command,
+    )
+
+
+def _verdict(done: Reproduction) -> Iterator[str]:
+    """Yield the conclusion, of all figures outside their band only the furthest: the table has the others."""
+    outside = [one for one in done.comparisons if one.inside is False]
+    left_out = {one.sentence for one in sorted(outside, key=lambda one: -abs(one.difference))[1:]}
+    for said in done.conclusion():
+        if said not in left_out:
+            yield f"Furthest off: {said}" if any(said == one.sentence for one in outside) and left_out else said
+
+
+def _beside(done: Reproduction) -> Iterator[Block]:
+    """Yield what the reproduction draws, but the phase chart and the effects, which the page shows otherwise."""
+    for one in done.pictures:
+        for part, points in zip(one.parts, one.paper, strict=True):
+            if not isinstance(part, PhaseChart | EffectTable):
+                yield from charts(Picture(one.name, (part,), (points,)).figures())
+    if done.comparisons and done.preset.reference is not None:
+        yield comparison_table(done.comparisons, done.preset.reference.source)
+
+
+def _claims(done: Reproduction) -> tuple[Table, ...]:
+    rows = [(at.says, "holds" if at.holds else f"holds for {at.holding} of {at.tested}", at.shown)
+            for at in done.findings]  # fmt: skip
+    columns = ("claim", "here", "such as; or where not")
+    return (table("Claims, on means over repeats", columns, rows, names=3),) if rows else ()
+
+
+def _call(done: Reproduction) -> Table:
+    lines = (line.partition(": ") for line in provenance_lines(done.provenance, done.seconds))
+    return table(
+        "What gives these numbers again", ("", ""), [(name, said.strip("`")) for name, _, said in lines], names=2
+    )
