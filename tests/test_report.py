@@ -1,10 +1,17 @@
 import pytest
 
-from hashlens.report.figures import Bars, Histogram, Lines, Series
+from hashlens.report.figures import Bars, Histogram, Lines, Rule, Series
 from hashlens.report.plots import draw, save
 
 FIGURES = (
-    Lines("lines", "x", "y", (Series("a", (1.0, 2.0), (0.5, 0.1)), Series("b", (1.0, 2.0), (0.2, 0.3))), 0.1, True),
+    Lines(
+        "lines",
+        "x",
+        "y",
+        (Series("a", (1.0, 2.0), (0.5, 0.1)), Series("b", (1.0, 2.0), (0.2, 0.3))),
+        (Rule("y", 0.1),),
+        True,
+    ),
     Bars("bars", "share", ("one", "two"), (("train", (0.1, None)), ("test", (0.3, 0.4)))),
     Histogram("histogram", "distance", (0.0, 0.5, 1.0), (("same", (0.7, 0.3)), ("other", (0.2, 0.8)))),
 )

@@ -12,7 +12,7 @@ from hashlens.audit.novel_items import NovelItems
 from hashlens.codes.codes import Codes
 from hashlens.index.neighbours import Neighbours
 from hashlens.report.figure_tables import figure_table
-from hashlens.report.figures import Bars, Histogram, Intervals, Lines
+from hashlens.report.figures import Bars, Histogram, Intervals, Lines, Rule
 from hashlens.report.plots import draw
 from hashlens.report.traces import plotly
 from hashlens.result import Split
@@ -55,7 +55,7 @@ def test_ratios_lie_beside_what_is_ordinary_with_the_threshold(codes):
     for found in (leaks(codes.train, codes.test), duplicates(codes.train)):
         (figure,) = found.figures()
         assert isinstance(figure, Histogram)
-        assert figure.mark == found.threshold
+        assert [rule.at for rule in figure.rules] == [found.threshold]
         (_, _), (name, ordinary) = figure.shares
         assert name == "ordinary, as measured"
         edge = found.ratios.min() + 0.1
@@ -72,7 +72,7 @@ def test_ratios_lie_beside_what_is_ordinary_with_the_threshold(codes):
 def test_no_threshold_is_drawn_where_no_layer_can_be_used(codes):
     blank = Codes(np.zeros_like(codes.train.packed), codes.train.layers)
     (figure,) = duplicates(blank).figures()
-    assert figure.mark is None
+    assert figure.rules == ()
     in_both((figure,))
 
 
@@ -82,7 +82,7 @@ def test_labels_by_rank_begin_with_the_likeliest_and_end_with_the_last(codes):
     assert isinstance(figure, Lines)
     assert figure.series[0].y[0] == found.probability[0]
     assert figure.series[0].x[-1] == len(found)
-    assert figure.mark == 0.5
+    assert figure.rules == (Rule("y", 0.5),)
     in_both((figure,))
 
 
@@ -101,12 +101,12 @@ def test_novelty_is_marked_where_it_begins():
     scores = np.array([3.0, 1.0, 1.0, 0.5])
     found = NovelItems(np.arange(4), np.arange(4), scores, scores, 2.0, 0.05, "other rows")
     (figure,) = found.figures()
-    assert figure.mark == 2.0
+    assert figure.rules == (Rule("x", 2.0, "novel above"),)
     assert figure.edges[-1] > 3.0
     assert sum(figure.shares[0][1]) == pytest.approx(1)
     in_both((figure,))
     (unmarked,) = replace(found, threshold=float("inf")).figures()
-    assert unmarked.mark is None
+    assert unmarked.rules == ()
     assert "shapes" not in plotly(unmarked)["layout"]
 
 

@@ -19,9 +19,10 @@ from hashlens.errors import DataError
 from hashlens.regions import along, at, decision_boundary, plane
 from hashlens.regions.figures import along_figure, plane_figure, radius_figure
 from hashlens.regions.page import plane_page, region_notes
-from hashlens.report import polygon_traces, planes
+from hashlens.report import polygon_traces, polygons
 from hashlens.report.colours import FILLS, class_colours, code_colours, scale_colours
 from hashlens.report.figures import Histogram
+from hashlens.report.page import write_page
 from hashlens.report.plots import draw, save
 
 
@@ -227,7 +228,7 @@ def test_radii_are_counted_but_for_those_at_zero_or_far_from_any_boundary():
 @pytest.mark.parametrize("colour", ["gradient", "class", "code"])
 def test_the_paint_of_each_colour_covers_what_its_polygons_do(several, colour):
     figure = plane_figure(several[1], colour)
-    used, paths = planes.fills(figure)
+    used, paths = polygons.fills(figure)
     for shade, path in zip(used, paths, strict=True):
         painted = list(path.to_polygons(closed_only=True))
         assert len(painted) == (figure.shade == shade).sum()
@@ -273,7 +274,7 @@ def _segment():
 def test_very_many_regions_are_an_image_and_the_boundary_stays_lines(several, tmp_path, monkeypatch):
     figure = plane_figure(several[1], "class")
     whole = svg_parts(save(draw([figure]), tmp_path / "a.svg"))
-    monkeypatch.setattr(planes, "MOST_VECTORS", 10)
+    monkeypatch.setattr(polygons, "MOST_VECTORS", 10)
     image = svg_parts(save(draw([figure]), tmp_path / "b.svg"))
     assert (whole["image"], image["image"]) == (0, 2)
     assert image["path"] < whole["path"]

@@ -21,7 +21,7 @@ COMMANDS = (
     "index search index queries -k 3 --json neighbours.json",
     "measure network --data {train} --test {test} --json measurement.json",
     "audit network --data {train} --test {test} --csv audit --json audit.json",
-    "explain network --data {test} --id 1440 --id 1442 -m integrated_gradients -o explanation.npz --json explanation.json",
+    "explain network --data {test} --id 1440 --id 1442 -m gradient -o explanation.npz --json explanation.json",
     "explain network --data {test} --id 1440 -m anchor --json rule.json",
     "regions radius network --data {test} --id 1440 --json radius.json",
     "regions along network --data {test} --from 1440 --to 1442 --json along.json",

@@ -235,7 +235,7 @@ def test_cells_are_marked_where_networks_have_not_learnt_their_training_examples
     assert "less than 50% of the best training accuracy" in printed
     assert "training failed" in str(chart.cell(40, 100))
     (figure,) = chart.figures()
-    assert sum(tile.failed for tile in figure.tiles) == 2
+    assert sum(tile.crossed for tile in figure.tiles) == 2
     assert [tile.text for tile in figure.tiles] == [
         "\N{MULTIPLICATION SIGN} .60",
         ".60",

@@ -20,7 +20,7 @@ def test_tiles_are_the_cells_of_the_chart(mnist):
     assert figure.rows == ("0", "1", "10", "100")
     for tile in figure.tiles:
         cell = chart.cell(chart.x_levels[tile.column], chart.y_levels[tile.row])
-        assert (REGIMES[tile.regime], tile.sure) == (cell.regime, cell.agreement)
+        assert (REGIMES[tile.value], tile.opacity) == (cell.regime, cell.agreement)
         assert float(tile.text) == pytest.approx(cell.redundancy_ratio.train.mean, abs=0.0051)
     assert "The thresholds are this project's." in figure.note
     assert "R > 0.5 or retention < 0.8" in figure.regimes[0]
@@ -43,7 +43,7 @@ def test_contours_pass_between_the_tiles_that_they_part(mnist):
 def test_sensitivity_shows_which_cells_are_fixed_and_shares_that_add_up(mnist):
     found = phase_sensitivity(mnist, where=FULL)
     chart, *sweeps = sensitivity_figures(found)
-    assert [tile.sure for tile in chart.tiles] == [float(fixed) for fixed in found.fixed]
+    assert [tile.opacity for tile in chart.tiles] == [float(fixed) for fixed in found.fixed]
     assert len(sweeps) == 4
     for sweep in sweeps:
         assert [sum(parts) for parts in zip(*sweep.shares, strict=True)] == pytest.approx([1.0] * len(sweep.x))
