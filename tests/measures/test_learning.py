@@ -8,7 +8,6 @@ import hashlens as hl
 from hashlens.codes.codes import Codes
 from hashlens.measurement.page import measurement_page
 from hashlens.measures import regime
-from hashlens.measurement.page import measurement_page
 from hashlens.measures.learning import Learning, constant_bits, matched_accuracy
 
 

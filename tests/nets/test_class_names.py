@@ -13,7 +13,7 @@ import hashlens as hl
 from hashlens.cli.app import app
 from hashlens.data import load_data
 from hashlens.errors import DataError
-from hashlens.measuring import labelled_alike
+from hashlens.measurement.run import labelled_alike
 from hashlens.nets import load_model
 from hashlens.result import Split
 from hashlens.training.evaluate import accuracy

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import require_whole
-from hashlens.data.labels import class_name
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.data.labels import class_name
 from hashlens.errors import AuditError

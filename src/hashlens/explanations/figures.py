@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import ExplainError
+from hashlens.explanations.signals import signal_lines
 from hashlens.report.figures import Bars, Figure, Pixels, Words
 from hashlens.report.images import signed_colours
-from hashlens.report.signals import signal_lines
 
 if TYPE_CHECKING:
     from hashlens.explanations.comparison import ExplanationComparison

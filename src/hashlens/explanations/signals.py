@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.report.figures import COLOURS, Lines, Series
+from hashlens.report.figures import COLOURS, Lines, Rule, Series
 
 if TYPE_CHECKING:
     from hashlens.explanations.explanation import Explanation
@@ -51,7 +51,7 @@ def _lines(title: str, y_label: str, channels: Floats, names: dict[int, str]) ->
     stretch = -(-channels.shape[1] // POINTS)
     label = "time (places)" if stretch == 1 else f"time (places; of each {stretch} the farthest from zero)"
     series = tuple(Series(name, *_thinned(channels[at], stretch)) for at, name in names.items())
-    return Lines(title, label, y_label, series, mark=0.0, dense=True)
+    return Lines(title, label, y_label, series, rules=(Rule("y", 0.0),), dense=True)
 
 
 def _thinned(line: Floats, stretch: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
