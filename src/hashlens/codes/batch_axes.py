@@ -4,16 +4,19 @@ Two small batches of the first examples show which axis follows the size. The fi
 stand where they stood there: a network that sorts its batch, packs sequences or groups tokens by expert moves them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import xxhash
 
 from hashlens.codes.naming import first_call
 
 Tensor = torch.Tensor
+Marks = npt.NDArray[np.float64]
 NO_AXIS = "no axis is the batch"
 MANY_AXES = "several axes are the batch"
 MOVED = "rows are in another order than the examples"
@@ -28,7 +31,7 @@ class Probed:
 
     shape: tuple[int, ...]
     digest: bytes
-    marks: Mapping[int, Tensor]
+    marks: Mapping[int, Marks]
 
     @classmethod
     def of(cls, x: Tensor, size: int) -> "Probed":
@@ -57,7 +60,7 @@ class BatchAxes:
         self._axis: dict[str, int | None] = {}
         self._reason: dict[str, str] = {}
         self._folded: set[str] = set()
-        self._marks: dict[str, tuple[int, Tensor]] = {}
+        self._marks: dict[str, tuple[int, Marks]] = {}
 
     def learn(self, few: Mapping[str, Probed], more: Mapping[str, Probed], order: Sequence[int], whole: bool) -> None:
         """Compare two probes: some of the first examples, and one more.
@@ -89,7 +92,9 @@ class BatchAxes:
             if axis is None or axis not in first.marks or axis not in second.marks:
                 continue
             marks = second.marks[axis]
-            if moved(marks.view(sizes[1], -1, marks.shape[1])[list(order)].flatten(0, 1), first.marks[axis]):
+            if moved(
+                marks.reshape(sizes[1], -1, marks.shape[1])[list(order)].reshape(-1, marks.shape[1]), first.marks[axis]
+            ):
                 self._move(name)
             else:
                 self._marks[name] = axis, marks
@@ -109,11 +114,15 @@ class BatchAxes:
 
     def in_order(self, name: str, x: Tensor) -> bool:
         """Return whether the first examples stand where they stood in the probe; asked in the first whole batch."""
-        axis, marks = self._marks.pop(name, (0, None))
-        if marks is not None and x.dim() > axis and x.shape[axis] > len(marks) and moved(marks, row_marks(x, axis)):
-            self._move(name)
-            return False
-        return True
+        known = self._marks.pop(name, None)
+        if known is None or x.dim() <= known[0] or x.shape[known[0]] <= len(known[1]):
+            return True
+        axis, marks = known
+        # Most networks leave their rows where they are, which the first few show.
+        if _same(marks, row_marks(x.narrow(axis, 0, len(marks)), axis)).all() or not moved(marks, row_marks(x, axis)):
+            return True
+        self._move(name)
+        return False
 
     def settle(self) -> None:
         """Look no further: the first whole batch is over."""
@@ -142,32 +151,33 @@ def _tokens(few: tuple[int, ...], more: tuple[int, ...], sizes: tuple[int, int])
     return few[0] // sizes[0]
 
 
-def row_marks(x: Tensor, axis: int) -> Tensor:
-    """Return sum and length of each entry along an axis, float64 ``(entries, 3)``, with what counts as the same."""
-    rows = x.detach().movedim(axis, 0).reshape(x.shape[axis], prod(x.shape) // max(1, x.shape[axis]))
-    wide = torch.float32 if x.device.type == "mps" else torch.float64
-    length = torch.linalg.vector_norm(rows, dim=1, dtype=wide).cpu().double()
-    close = CLOSE_IN_HALF if x.dtype in (torch.float16, torch.bfloat16) else CLOSE
-    return torch.stack([rows.sum(dim=1, dtype=wide).cpu().double(), length, close * length], dim=1)
+def row_marks(x: Tensor, axis: int) -> Marks:
+    """Return sum, length, and what counts as the same of each entry along an axis, float64 ``(entries, 3)``."""
+    rows = x.detach().movedim(axis, 0).reshape(x.shape[axis], prod(x.shape) // max(1, x.shape[axis])).cpu()
+    half = rows.dtype in (torch.float16, torch.bfloat16)
+    values = (rows.float() if half else rows).numpy()
+    length = np.sqrt(np.einsum("ij,ij->i", values, values, dtype=np.float64))
+    marks: Marks = np.stack(
+        [values.sum(axis=1, dtype=np.float64), length, (CLOSE_IN_HALF if half else CLOSE) * length], 1
+    )
+    return marks
 
 
-def moved(first: Tensor, rows: Tensor) -> bool:
+def moved(first: Marks, rows: Marks) -> bool:
     """Return whether rows that were first stand elsewhere now; rows that are gone altogether have not moved.
 
     Parameters
     ----------
-    first, rows : torch.Tensor
+    first, rows : numpy.ndarray
         Marks of the first rows as they were, and of all rows as they are.
     """
     first = first[: len(rows)]
-    away = (~_same(first, rows[: len(first)])).nonzero()[:, 0]
+    away = np.flatnonzero(~_same(first, rows[: len(first)]))
     away = away[:: max(1, len(away) // MOST_COMPARED)]
-    if not len(away):
-        return False
-    found = sum(bool(_same(first[at], rows).any()) for at in away.tolist())
-    return 2 * found >= len(away)
+    return len(away) > 0 and 2 * sum(bool(_same(first[at : at + 1], rows).any()) for at in away) >= len(away)
 
 
-def _same(marks: Tensor, others: Tensor) -> Tensor:
-    near: Callable[[int], Tensor] = lambda at: (marks[..., at] - others[..., at]).abs() <= others[..., 2]  # noqa: E731
-    return near(0) & near(1)
+def _same(marks: Marks, others: Marks) -> npt.NDArray[np.bool_]:
+    near = np.abs(marks[..., :2] - others[..., :2]) <= others[..., 2:]
+    same: npt.NDArray[np.bool_] = np.all(near, axis=-1)
+    return same
