@@ -6,8 +6,9 @@ from hashlens.regions.at import Halfspaces, Radius, Region, at
 from hashlens.regions.boundary import DecisionBoundary, decision_boundary
 from hashlens.regions.chord import Chord, chord
 from hashlens.regions.directions import random_directions, towards_others
+from hashlens.regions.exact_plane import plane
 from hashlens.regions.local_complexity import LocalComplexity, local_complexity
-from hashlens.regions.plane import Plane, plane
+from hashlens.regions.plane import Plane
 from hashlens.regions.program import Program
 from hashlens.regions.slices import Slice
 from hashlens.regions.trace import trace

@@ -12,24 +12,20 @@ from rich.console import RenderableType
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.packing import Packed, pack_bits
-from hashlens.errors import DataError, ModelError
-from hashlens.progress import bar
+from hashlens.errors import DataError
 from hashlens.regions.at import Region, at
 from hashlens.regions.mesh import Mesh
-from hashlens.regions.partition import partition
+from hashlens.regions.predicted import predicted
 from hashlens.regions.program import Program, states
-from hashlens.regions.rounding import first_largest, noise_of, tolerances
-from hashlens.regions.slices import Box, Slice, given_slice, principal_slice, slice_through
-from hashlens.regions.trace import trace
+from hashlens.regions.rounding import noise_of, tolerances
+from hashlens.regions.slices import Box, Slice
 from hashlens.regions.units import Units
-from hashlens.regions.windows import WindowMax
 from hashlens.report.figures import Polygons
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.tables import number, table
 
 Tensor = torch.Tensor
-MAX_REGIONS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,148 +261,9 @@ class Plane(Result):
         return table(f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]", ("", ""), rows)
 
 
-def plane(
-    model: torch.nn.Module | Program,
-    box: Sequence[float] | None = None,
-    *,
-    origin: Any = None,
-    directions: Any = None,
-    through: Any = None,
-    pca: Any = None,
-    dtype: torch.dtype = torch.float64,
-    max_regions: int = MAX_REGIONS,
-) -> Plane:
-    """Return the exact partition of a plane into linear regions.
-
-    The plane is given as ``origin`` and ``directions``, as ``through`` three examples, or as the principal plane
-    (``pca``) of many. A network of two inputs needs none of them.
-
-    Parameters
-    ----------
-    model : torch.nn.Module or Program
-        A piecewise linear network, or one already traced.
-    box : sequence of float, optional
-        ``(left, right, bottom, top)``: bounds of the coordinates s and t on the plane. By default -1 to 1, or what is
-        around the examples given.
-    origin, directions : torch.Tensor or numpy.ndarray, optional
-        ``input`` and ``(2, *input)``, floating point: s and t are in units of the directions.
-    through : torch.Tensor or numpy.ndarray, optional
-        Three examples ``(3, *input)``, floating point: s and t are in units of the input.
-    pca : torch.Tensor or numpy.ndarray, optional
-        Examples ``(n, *input)``, floating point.
-    dtype : torch.dtype
-        What to compute in: float64 or float32. A program stays in its own.
-    max_regions : int
-        Stop with an error where there are more.
-
-    Raises
-    ------
-    ModelError
-        If the network is not piecewise linear, or rejects the examples.
-    DataError
-        If what is given is no plane or no box, or there are more regions than `max_regions`.
-
-    Examples
-    --------
-    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.ReLU())
-    >>> _ = torch.nn.init.eye_(net[0].weight)
-    >>> plane(net, box=(-1, 1, -1, 1)).count
-    4
-    """
-    if not isinstance(max_regions, int) or max_regions < 1:
-        raise DataError(f"max_regions must be a whole number from 1 on, received {max_regions!r}")
-    from hashlens.regions.compiling import compiling
-
-    flat = _slice(box, origin, directions, through, pca)
-    with torch.no_grad():
-        program = (
-            _program_of_two(model, dtype) if flat is None else trace(model, flat.points([_middle(flat.box)]), dtype)
-        )
-        if flat is None:
-            flat = given_slice(torch.zeros(2), torch.eye(2), box)
-        if program.input_shape != tuple(flat.origin.shape):
-            expected, got = tuple(program.input_shape), tuple(flat.origin.shape)
-            raise DataError(f"the plane is one of inputs {got}, but the network was traced for {expected}")
-        mesh = Mesh.rectangle(*flat.box)
-        with bar("regions") as advance, compiling():
-            leaves = list(partition(program, flat, mesh, max_regions, advance))
-    faces, packed, values, slopes = zip(*leaves, strict=True)
-    order = np.argsort(np.concatenate(faces))
-    codes = program.codes([np.concatenate(packed)[order]], len(order))
-    middle = torch.cat(values).cpu()[order].reshape(len(order), *program.output_shape)
-    slope = torch.cat(slopes, dim=1).cpu()[:, order].reshape(2, len(order), *program.output_shape)
-    whole = Plane(flat, program, mesh, codes, middle, slope)
-    return _joined(whole) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
-
-
-def predicted(output: Tensor, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
-    """Return the class of each output ``(n, outputs)``: of the largest; 1 where a single one is positive, else 0.
-
-    What is within the `noise` ``(n, outputs)`` of the largest is as large, and the first of them counts.
-    """
-    flat = output.reshape(len(output), -1)
-    noise = tolerances(flat.dtype)[0] * flat.abs() if noise is None else noise
-    classes: npt.NDArray[np.int64] = (
-        (flat > noise)[:, 0].long() if flat.shape[1] == 1 else first_largest(flat, noise)
-    ).cpu().numpy()  # fmt: skip
-    return classes
-
-
-def _middle(box: Box) -> tuple[float, float]:
-    left, right, bottom, top = box
-    return left / 2 + right / 2, bottom / 2 + top / 2
-
-
-def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
-    """Return the slice that was asked for, or None where none was."""
-    given = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
-    if len(given) > 1 or (origin is None) != (directions is None):
-        raise DataError("give one of origin= with directions=, through= or pca=")
-    if origin is not None:
-        return given_slice(origin, directions, box)
-    if through is not None:
-        return slice_through(through, box)
-    return None if pca is None else principal_slice(pca, box)
-
-
-def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Program:
-    """Return the program of a network whose inputs are two numbers."""
-    needed = DataError(
-        "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
-        "or origin= and directions="
-    )
-    try:
-        program = trace(model, torch.tensor([[0.4142135623730951, -0.7320508075688772]]), dtype)
-    except ModelError as error:
-        if error.__cause__ is None:  # it takes two numbers, but is not piecewise linear
-            raise
-        raise needed from error
-    if program.input_shape != (2,):
-        raise needed
-    return program
-
-
 def _bits(program: Program, found: list[Tensor], rows: int) -> Packed:
     packed = [pack_bits(gate.bits(state).cpu().numpy()) for gate, state in zip(program.gates, found, strict=True)]
     return np.concatenate([np.zeros((rows, 0), np.uint8), *packed], axis=1)
-
-
-def _joined(whole: Plane) -> Plane:
-    """Return the plane with faces of one code joined: max-pools are cut along lines that go on where a third wins."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    one, other = whole.adjacency.T
-    same = (whole.codes.packed[one] == whole.codes.packed[other]).all(axis=1)
-    links = coo_array((np.ones(int(same.sum())), (one[same], other[same])), shape=(len(whole), len(whole)))
-    count, group = connected_components(links, directed=False)
-    if count == len(whole):
-        return whole
-    # The largest part of each group speaks for it: its affine map has rounded least.
-    order = np.lexsort((-whole.areas, group))
-    chosen = order[np.searchsorted(group[order], np.arange(count))]
-    mesh = whole.mesh.merged(group.astype(np.int64))
-    return Plane(whole.slice, whole.program, mesh, whole.codes[chosen], whole.middle[chosen], whole.slope[:, chosen])
 
 
 def _gram(flat: Slice) -> npt.NDArray[np.float64]:

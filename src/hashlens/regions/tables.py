@@ -13,7 +13,8 @@ from hashlens.data.labels import class_name
 from hashlens.regions.along import Along
 from hashlens.regions.at import Region
 from hashlens.regions.boundary import decision_boundary
-from hashlens.regions.plane import Plane, predicted
+from hashlens.regions.plane import Plane
+from hashlens.regions.predicted import predicted
 from hashlens.report.figures import Polygons
 from hashlens.report.page import Page
 from hashlens.result import Result

@@ -1,0 +1,74 @@
+"""Asked plane: which slice of which network the arguments of :func:`hashlens.regions.plane` ask for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hashlens.errors import DataError, ModelError
+from hashlens.regions.program import Program
+from hashlens.regions.slices import Box, Slice, given_slice, principal_slice, slice_through
+from hashlens.regions.trace import trace
+
+
+def asked_plane(
+    model: torch.nn.Module | Program,
+    box: Sequence[float] | None,
+    origin: Any,
+    directions: Any,
+    through: Any,
+    pca: Any,
+    dtype: torch.dtype,
+) -> tuple[Program, Slice]:
+    """Return the program of the network, and the slice; the plane itself of a network of two inputs.
+
+    Raises
+    ------
+    ModelError
+        If the network is not piecewise linear, or rejects the examples.
+    DataError
+        If the arguments name no plane, or one of other inputs than the network takes.
+    """
+    flat = _slice(box, origin, directions, through, pca)
+    if flat is None:
+        program, flat = _program_of_two(model, dtype), given_slice(torch.zeros(2), torch.eye(2), box)
+    else:
+        program = trace(model, flat.points([_middle(flat.box)]), dtype)
+    if program.input_shape != tuple(flat.origin.shape):
+        expected, got = tuple(program.input_shape), tuple(flat.origin.shape)
+        raise DataError(f"the plane is one of inputs {got}, but the network was traced for {expected}")
+    return program, flat
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    left, right, bottom, top = box
+    return left / 2 + right / 2, bottom / 2 + top / 2
+
+
+def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
+    """Return the slice that was asked for, or None where none was."""
+    given = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
+    if len(given) > 1 or (origin is None) != (directions is None):
+        raise DataError("give one of origin= with directions=, through= or pca=")
+    if origin is not None:
+        return given_slice(origin, directions, box)
+    if through is not None:
+        return slice_through(through, box)
+    return None if pca is None else principal_slice(pca, box)
+
+
+def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Program:
+    """Return the program of a network whose inputs are two numbers."""
+    needed = DataError(
+        "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
+        "or origin= and directions="
+    )
+    try:
+        program = trace(model, torch.tensor([[0.4142135623730951, -0.7320508075688772]]), dtype)
+    except ModelError as error:
+        if error.__cause__ is None:  # it takes two numbers, but is not piecewise linear
+            raise
+        raise needed from error
+    if program.input_shape != (2,):
+        raise needed
+    return program

@@ -1,0 +1,102 @@
+"""Exact plane: a plane is cut into the linear regions of a network, gate by gate."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.errors import DataError
+from hashlens.progress import bar
+from hashlens.regions.asked_plane import asked_plane
+from hashlens.regions.mesh import Mesh
+from hashlens.regions.partition import partition
+from hashlens.regions.plane import Plane
+from hashlens.regions.program import Program
+from hashlens.regions.windows import WindowMax
+
+MAX_REGIONS = 1_000_000
+
+
+def plane(
+    model: torch.nn.Module | Program,
+    box: Sequence[float] | None = None,
+    *,
+    origin: Any = None,
+    directions: Any = None,
+    through: Any = None,
+    pca: Any = None,
+    dtype: torch.dtype = torch.float64,
+    max_regions: int = MAX_REGIONS,
+) -> Plane:
+    """Return the exact partition of a plane into linear regions.
+
+    The plane is given as ``origin`` and ``directions``, as ``through`` three examples, or as the principal plane
+    (``pca``) of many. A network of two inputs needs none of them.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or Program
+        A piecewise linear network, or one already traced.
+    box : sequence of float, optional
+        ``(left, right, bottom, top)``: bounds of the coordinates s and t on the plane. By default -1 to 1, or what is
+        around the examples given.
+    origin, directions : torch.Tensor or numpy.ndarray, optional
+        ``input`` and ``(2, *input)``, floating point: s and t are in units of the directions.
+    through : torch.Tensor or numpy.ndarray, optional
+        Three examples ``(3, *input)``, floating point: s and t are in units of the input.
+    pca : torch.Tensor or numpy.ndarray, optional
+        Examples ``(n, *input)``, floating point.
+    dtype : torch.dtype
+        What to compute in: float64 or float32. A program stays in its own.
+    max_regions : int
+        Stop with an error where there are more.
+
+    Raises
+    ------
+    ModelError
+        If the network is not piecewise linear, or rejects the examples.
+    DataError
+        If what is given is no plane or no box, or there are more regions than `max_regions`.
+
+    Examples
+    --------
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.ReLU())
+    >>> _ = torch.nn.init.eye_(net[0].weight)
+    >>> plane(net, box=(-1, 1, -1, 1)).count
+    4
+    """
+    if not isinstance(max_regions, int) or max_regions < 1:
+        raise DataError(f"max_regions must be a whole number from 1 on, received {max_regions!r}")
+    from hashlens.regions.compiling import compiling
+
+    with torch.no_grad():
+        program, flat = asked_plane(model, box, origin, directions, through, pca, dtype)
+        mesh = Mesh.rectangle(*flat.box)
+        with bar("regions") as advance, compiling():
+            leaves = list(partition(program, flat, mesh, max_regions, advance))
+    faces, packed, values, slopes = zip(*leaves, strict=True)
+    order = np.argsort(np.concatenate(faces))
+    codes = program.codes([np.concatenate(packed)[order]], len(order))
+    middle = torch.cat(values).cpu()[order].reshape(len(order), *program.output_shape)
+    slope = torch.cat(slopes, dim=1).cpu()[:, order].reshape(2, len(order), *program.output_shape)
+    whole = Plane(flat, program, mesh, codes, middle, slope)
+    return _joined(whole) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
+
+
+def _joined(whole: Plane) -> Plane:
+    """Return the plane with faces of one code joined: max-pools are cut along lines that go on where a third wins."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    one, other = whole.adjacency.T
+    same = (whole.codes.packed[one] == whole.codes.packed[other]).all(axis=1)
+    links = coo_array((np.ones(int(same.sum())), (one[same], other[same])), shape=(len(whole), len(whole)))
+    count, group = connected_components(links, directed=False)
+    if count == len(whole):
+        return whole
+    # The largest part of each group speaks for it: its affine map has rounded least.
+    order = np.lexsort((-whole.areas, group))
+    chosen = order[np.searchsorted(group[order], np.arange(count))]
+    mesh = whole.mesh.merged(group.astype(np.int64))
+    return Plane(whole.slice, whole.program, mesh, whole.codes[chosen], whole.middle[chosen], whole.slope[:, chosen])
