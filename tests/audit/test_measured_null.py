@@ -58,3 +58,16 @@ def test_two_views_of_one_pair_widen_the_interval():
     both = MeasuredNull.measure(ratios, pairs=(rows, rows ^ 1))
     assert both.mutual == 2
     assert both.interval(0.1, 50)[1] > each.interval(0.1, 50)[1]
+
+
+def test_rows_that_lie_nearer_as_a_whole_are_of_another_kind_and_copies_are_not():
+    generator = np.random.default_rng(0)
+    null = MeasuredNull.measure(generator.random(3000))
+    ordinary, nearer = generator.random(1000), generator.random(1000) ** 1.8
+    assert null.of_another_kind(ordinary, 0.001) == ""
+    assert null.of_another_kind(np.concatenate([np.zeros(600), ordinary[:400]]), 0.001) == ""
+    assert null.of_another_kind(nearer, 0.001) == (
+        f"not of one kind: {np.mean(nearer[nearer > 0.001] <= np.quantile(null.every, 0.25)):.0%} of the rows in "
+        "question lie as near as 25% of the training rows do"
+    )
+    assert null.of_another_kind(generator.random(20), 0.001) == ""

@@ -233,6 +233,8 @@ class Search:
         if not reason and threshold != threshold:
             expected = len(ratios) * float(null.probability(0.0))
             reason = f"about {expected:,.2g} of {len(ratios):,} rows would share their code with another by chance"
+        if not reason and isinstance(queries, Codes):
+            reason = null.of_another_kind(ratios, threshold)
         if reason:
             score = LayerScore(at.name, at.known.code_bits, ordinary=at.fitted, reason=reason)
             return LayerSearch(score, at.known, distances, neighbours, null, view)

@@ -1,6 +1,7 @@
 """How many ordinary rows have so low a ratio by chance: measured, with its own uncertainty."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,8 @@ import numpy.typing as npt
 from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows
 
 LEVEL = 0.95
+SHIFT = 1 / 12
+"""Queries are none of the null's kind where the share of them in its lower quarter is larger by more than this."""
 Interval = tuple[float, float]
 
 
@@ -92,6 +95,23 @@ class MeasuredNull:
         occurring = np.unique(np.concatenate([[0.0], queries, self.every]))
         allowed = occurring[len(queries) * self.probability(occurring) <= expected_false]
         return float(allowed[-1]) if len(allowed) else float("nan")
+
+    def of_another_kind(self, queries: Ratios, threshold: float) -> str:
+        """Return why the queries are not distributed as the null is; empty where they may be.
+
+        Copies lie at or below the threshold, and say nothing of the others. A network that knows its training rows by
+        heart has the others too lie nearer to these than they do to one another: a third of them, and more than are
+        suspected, where a quarter of the null lies.
+        """
+        quarter = float(np.quantile(self.every, 0.25))
+        share, others = float(np.mean(self.every <= quarter)), queries[queries > threshold]
+        if quarter <= threshold or not len(others):
+            return ""
+        seen = float(np.mean(others <= quarter))
+        surplus, n = (seen - share) * len(others), len(queries)
+        if surplus <= max(SHIFT * n, 3 * sqrt(share * (1 - share) * n), n - len(others)):
+            return ""
+        return f"not of one kind: {seen:.0%} of the rows in question lie as near as {share:.0%} of the training rows do"
 
     def interval(self, ratio: float, queries: int) -> Interval:
         """Return the 95 % interval of how many of the queries are expected by chance at or below a ratio."""
