@@ -5,6 +5,7 @@ python tests/saved/write_fixtures.py 0.1
 
 import json
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -23,10 +24,10 @@ COMMANDS = (
     "audit network --data {train} --test {test} --csv audit --json audit.json",
     "explain network --data {test} --id 1440 --id 1442 -m gradient -o explanation.npz --json explanation.json",
     "explain network --data {test} --id 1440 -m anchor --json rule.json",
-    "regions radius network --data {test} --id 1440 --json radius.json",
+    "regions at network --data {test} --id 1440 --json radius.json",
     "regions along network --data {test} --from 1440 --to 1442 --json along.json",
     "regions plane network --data {test} --through 1440 1442 1445 --box -1 1 -1 1 --sampled 20 --json plane.json",
-    "study run study.yaml --json study.json",
+    "study run study.yaml",
 )
 STUDY = f"""
 name: small
@@ -45,14 +46,14 @@ def main() -> None:
     folder = Path(__file__).parent / "written" / sys.argv[1]
     folder.mkdir(parents=True)
     runner = CliRunner()
-    with __import__("contextlib").chdir(folder):
+    with chdir(folder):
         Path("study.yaml").write_text(STUDY)
         for command in COMMANDS:
             words = [word.format(train=TRAIN, test=TEST) for word in command.split()]
             done = runner.invoke(app, words, catch_exceptions=False)
-            print(command, done.exit_code, done.output[-300:] if done.exit_code else "", flush=True)
+            assert done.exit_code == 0, f"{command}: {done.output}"
         results = hl.Study.load("study.yaml").results
-        charts = {"curve": hl.curve(results, "knn", over="width"), "phase_chart": hl.phase_chart(results),
+        charts = {"results": results, "curve": hl.curve(results, "knn", "width", where={"epochs": 3}), "phase_chart": hl.phase_chart(results),
                   "effects": hl.effect_table(results, bootstrap=5)}  # fmt: skip
         for name, found in charts.items():
             Path(f"{name}.json").write_text(json.dumps(found.to_dict()))
