@@ -53,8 +53,12 @@ def main() -> None:
             done = runner.invoke(app, words, catch_exceptions=False)
             assert done.exit_code == 0, f"{command}: {done.output}"
         results = hl.Study.load("study.yaml").results
-        charts = {"results": results, "curve": hl.curve(results, "knn", "width", where={"epochs": 3}), "phase_chart": hl.phase_chart(results),
-                  "effects": hl.effect_table(results, bootstrap=5)}  # fmt: skip
+        charts = {
+            "results": results,
+            "curve": hl.curve(results, "knn", "width", where={"epochs": 3}),
+            "phase_chart": hl.phase_chart(results),
+            "effects": hl.effect_table(results, bootstrap=5),
+        }
         for name, found in charts.items():
             Path(f"{name}.json").write_text(json.dumps(found.to_dict()))
 
