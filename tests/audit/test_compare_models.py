@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import hashlens as hl
 from hashlens.audit.compare_models import common_neighbours, compare_models
 from hashlens.errors import AuditError
+from hashlens.nets.class_names import declare_classes
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +120,49 @@ def test_models_without_a_common_layer_are_refused(trained):
     torch.nn.init.zeros_(other[1].weight), torch.nn.init.zeros_(other[1].bias)
     with pytest.raises(AuditError, match=r"no layer of the same name: hidden.0.relu, hidden.1.relu, ... and 2, ..."):
         compare_models(trained[0], other, "digits#test")
+
+
+class Sorter(torch.nn.Module):
+    """Tells three unit vectors apart, with its outputs in an order of its own."""
+
+    def __init__(self, order):
+        super().__init__()
+        with torch.random.fork_rng():
+            self.hidden, self.relu, self.out = torch.nn.Linear(3, 12), torch.nn.ReLU(), torch.nn.Linear(12, 3)
+        with torch.no_grad():
+            weights = np.random.default_rng(1).normal(size=(9, 3))
+            self.hidden.weight.copy_(torch.tensor(np.concatenate([np.eye(3), weights])))
+            self.out.weight.copy_(torch.tensor(np.eye(3, 12)[order]))
+            self.hidden.bias.zero_()
+            self.out.bias.zero_()
+
+    def forward(self, x):
+        return self.out(self.relu(self.hidden(x)))
+
+
+NAMES = ("ant", "bee", "cow")
+
+
+@pytest.fixture
+def sorters():
+    """Two networks that are always right, with their classes in different orders."""
+    pair = Sorter([0, 1, 2]), Sorter([2, 0, 1])
+    declare_classes(pair[0], NAMES)
+    declare_classes(pair[1], ("cow", "ant", "bee"))
+    return pair
+
+
+@pytest.mark.parametrize("present", [NAMES, NAMES[1:]], ids=["all classes", "one missing"])
+def test_classes_of_two_networks_are_compared_by_name(sorters, present):
+    classes = np.array([NAMES.index(present[row % len(present)]) for row in range(60)])
+    inputs = torch.from_numpy(np.eye(3)[classes] + 0.05 * np.random.default_rng(0).normal(size=(60, 3))).float()
+    data = (inputs, np.array(NAMES)[classes])
+    found = compare_models(*sorters, data, k=5)
+    assert found.accuracy == (1.0, 1.0)
+    assert found.same_predictions == 1.0
+    assert (found.predicted_b == found.labels).all()
+    assert [found.class_names[at] for at in found.labels] == data[1][found.rows].tolist()
+    # Numbers are those of the first; the second is read by the names that both declare.
+    numbered = compare_models(*sorters, (inputs, classes), k=5)
+    assert numbered.same_predictions == 1.0
+    assert numbered.accuracy == (1.0, 1.0)

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from hashlens.data.arrays import from_arrays
 from hashlens.data.labels import class_labels, one_numbering, unseen_classes
-from hashlens.data.numbering import with_one_numbering
+from hashlens.data.numbering import numbered_as, with_one_numbering
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError
 
@@ -165,3 +165,12 @@ def test_a_missing_label_among_minus_one_and_one_is_no_class(missing):
     assert labels.tolist() == [0, -1, 1]
     assert names == ("-1", "1")
     assert class_labels([0, missing, 1], "arrays")[0].tolist() == [0, -1, 1]
+
+
+def test_a_network_that_knows_some_classes_by_name_numbers_these_as_it_was_trained():
+    known = ("ant", "bee", "cow")
+    data = load_data((torch.zeros(3, 2), ["aardvark", "bee", "cow"]))
+    numbered_data = numbered_as(data, known)
+    assert (numbered_data.labels.tolist(), numbered_data.class_names) == ([3, 1, 2], (*known, "aardvark"))
+    strangers = load_data((torch.zeros(2, 2), ["n01", "n02"]))
+    assert numbered_as(strangers, known) is strangers

@@ -332,3 +332,11 @@ def test_rows_that_are_added_are_numbered_by_name(tmp_path):
     for one in (index, Index.load(tmp_path / "index")):
         assert one.class_names == ("ant", "bee", "cat", "dog")
         assert one.labels.tolist() == [0, 1, 2, 1, 2, -1, 3, 0, 0]
+
+
+def test_rows_added_batch_by_batch_without_names_are_told_once(caplog):
+    bits = np.random.default_rng(0).random((30, 64)) < 0.5
+    index = Index(Codes.from_bits(bits[:10], labels=[0, 1] * 5, class_names=("ant", "bee")))
+    for start in (10, 15, 20):
+        index.add(Codes.from_bits(bits[start : start + 5], labels=[0, 1, 0, 1, 0], ids=range(start, start + 5)))
+    assert caplog.text.count("are compared by number") == 1

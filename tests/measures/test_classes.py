@@ -227,3 +227,49 @@ def test_minus_one_and_one_are_two_classes_and_it_is_said(caplog):
     assert knn_predict(Codes.from_bits(bits), Codes.from_bits(bits), signs, k=1).tolist() == signs.tolist()
     # Together with another class, -1 is no label again.
     assert set(knn_predict(Codes.from_bits(bits), Codes.from_bits(bits), [2, *signs[1:]], k=1).tolist()) == {1, 2}
+
+
+class TestVectors:
+    """Labels that are names, of rows that are no codes."""
+
+    @pytest.fixture
+    def rows(self):
+        rng = np.random.default_rng(0)
+        known, asked = np.arange(60) % 3, 1 + np.arange(20) % 2
+        vectors = [np.eye(3)[classes] + 0.05 * rng.normal(size=(len(classes), 3)) for classes in (known, asked)]
+        names = np.array(NAMES)
+        return vectors[0], names[known], vectors[1], names[asked]
+
+    def test_neighbours_and_queries(self, rows):
+        train, known, test, asked = rows
+        assert knn_accuracy_features(test, asked, train, known) == 1.0
+        assert retrieval_quality_features(test, train, asked, known, k=1).mean_average_precision == pytest.approx(1)
+
+    def test_a_fitted_model_knows_its_classes_by_name(self, rows):
+        train, known, test, asked = rows
+        model = logistic_regression(train, known)
+        assert model.class_names == NAMES
+        assert model.accuracy(test, asked) == 1.0
+        # Numbers are those of its classes, and a name that it does not know is a class that it never predicts.
+        assert model.accuracy(test, [NAMES.index(name) for name in asked]) == 1.0
+        assert model.accuracy(test, ["aardvark", *asked[1:]]) == 0.95
+
+    def test_numbers_beyond_the_names_are_refused(self, rows):
+        train, known, test, _ = rows
+        with pytest.raises(MeasureError, match="labels without class names, as 3"):
+            knn_accuracy_features(test, np.full(len(test), 3), train, known)
+
+
+def test_minus_one_beside_class_1_of_named_codes_is_no_label_in_determinism():
+    bits = np.arange(8).repeat(2)[:, None] >> np.arange(3) & 1
+    codes = Codes.from_bits(bits > 0, labels=[1, -1] * 8, class_names=NAMES)
+    assert determinism(codes).conflicting_groups == 0
+    assert determinism(codes, labels=["bee", "cow"] * 8).conflicting_groups == 8
+
+
+def test_minus_one_beside_class_1_is_not_compared_with_a_class_0():
+    rng = np.random.default_rng(0)
+    train = Codes.from_bits(rng.random((30, 8)) < 0.5, labels=np.arange(30) % 2)
+    test = Codes.from_bits(rng.random((10, 8)) < 0.5, labels=[-1, 1] * 5)
+    with pytest.raises(MeasureError, match=r"-1 and 1 only, which are two classes, and .* has a class 0"):
+        knn_accuracy(test, train)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -148,3 +150,15 @@ def test_one_class_among_few_examples_is_the_only_one_named():
     network = build("mlp", input_shape=(1, 8, 8), classes=10, width=30)
     values = {(row.measure, row.split): row.value for row in evaluate(network, 0, Evaluation(few, {}, ("logistic",)))}
     assert values == {("logistic", "train"): 1.0, ("logistic", "test"): np.mean(DATA.test.labels == 0)}
+
+
+def test_examples_without_a_label_are_left_out_of_all_that_needs_one(network):
+    labels = DATA.test.labels.copy()
+    labels[::3] = -1
+    known = np.flatnonzero(labels >= 0)
+    measures = ("knn", "logistic", "kmeans", "network_accuracy")
+    some = Split(DATA.train, replace(DATA.test, labels=labels))
+    alone = Split(DATA.train, DATA.test.select(known))
+    for tested in (network, dead(9)):
+        found = [evaluate(tested, 0, Evaluation(data, {}, measures)) for data in (some, alone)]
+        assert found[0] == found[1]

@@ -1,7 +1,7 @@
 """Comparing two models: per layer, how alike their codes see the same examples, and which examples moved."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from hashlens.audit.local_ratio import nearest_others
 from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.data.labels import ClassNames, fitting_names, has_label, one_numbering
 from hashlens.data.numbering import numbered_as
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError
@@ -208,9 +209,15 @@ def compare_models(
     require_whole(AuditError, "k", k)
     require_whole(AuditError, "bits", bits)
     require_whole(AuditError, "memory_budget", memory_budget)
-    examples = numbered_as(load_data(data), declared_classes(a))
+    examples = load_data(data)
+    numbers = [_numbers_of(*models, examples.class_names) for models in ((a, b), (b, a))]
     reading = Reading(layers, granularity, None, seed, forward, mask, device, batch_size, gates, output=output)
-    first, second = (observe(model, examples, reading, max(8, memory_budget // len(examples))) for model in (a, b))
+    budget = max(8, memory_budget // len(examples))
+    first, second = (
+        observe(model, numbered_as(examples, names), reading, budget)
+        for model, names in zip((a, b), numbers, strict=True)
+    )
+    first, second = _renamed(first, numbers[0]), _renamed(second, numbers[1])
     n = len(first.codes)
     if n <= k or n < LEAST_ROWS:
         raise AuditError(f"k={k} neighbours need more than {max(k, LEAST_ROWS - 1)} examples, received {n}")
@@ -235,6 +242,43 @@ def compare_models(
             )
         )
     return _comparison(first, second, agreements, shared, k)
+
+
+def _numbers_of(model: torch.nn.Module, other: torch.nn.Module, own: ClassNames) -> ClassNames:
+    """Return what the classes of a model are called; where it does not say, those of the data, or of the other model.
+
+    A source that lacks a class of the other model numbers those behind it otherwise than any model does.
+    """
+    names, others = declared_classes(model), declared_classes(other)
+    return others if names is None and others is not None and set(own or ()) < set(others) else names
+
+
+def _renamed(seen: Observation, class_names: ClassNames) -> Observation:
+    """Return an observation whose codes have the class names of the network where the data have none."""
+    codes = seen.codes
+    names = fitting_names(codes.labels, codes.class_names or class_names)
+    return replace(seen, codes=replace(codes, class_names=names))
+
+
+def _second_as_first(first: Observation, second: Observation) -> tuple[Labels | None, ClassNames]:
+    """Return what the second predicts in the numbers of the first, by name, and the names of all classes."""
+    own, theirs = first.codes.class_names, second.codes.class_names
+    if own is None or theirs is None or own == theirs or second.classes > len(theirs):
+        return second.predictions, own
+    found, union, _ = one_numbering(
+        [(None, own), (second.predictions, theirs)], ["the first", "the second"], AuditError
+    )
+    return found[1], union
+
+
+def _accuracy(
+    second: Observation, predicted: Labels | None, labels: Labels | None, class_names: ClassNames
+) -> float | None:
+    """Return the share of the labels that the second gives, both in the numbers of the first."""
+    if second.accuracy is None or predicted is None or labels is None:
+        return None
+    known = has_label(labels, class_names)
+    return float((predicted == labels)[known].mean())
 
 
 def common_neighbours(a: Codes, b: Codes, k: int) -> npt.NDArray[np.int64]:
@@ -262,7 +306,8 @@ def _comparison(
 ) -> ModelComparison:
     n, order = len(shared), np.argsort(shared, kind="stable")
     digests = [seen.codes.provenance.parameters_digest for seen in (first, second)]
-    predicted = [seen.predictions for seen in (first, second)]
+    second_predicted, class_names = _second_as_first(first, second)
+    predicted = [first.predictions, second_predicted]
     labels = first.codes.labels
     names = [{at.name: None for at in seen.codes.layers} for seen in (first, second)]
     alone = [name for name in names[0] | names[1] if name not in names[0] or name not in names[1]]
@@ -286,7 +331,7 @@ def _comparison(
         same_predictions=(
             None if predicted[0] is None or predicted[1] is None else float((predicted[0] == predicted[1]).mean())
         ),
-        accuracy=(first.accuracy, second.accuracy),
+        accuracy=(first.accuracy, _accuracy(second, second_predicted, labels, first.codes.class_names)),
         ids=first.codes.ids[order],
         rows=order,
         overlap=shared[order],
@@ -295,5 +340,5 @@ def _comparison(
         predicted_b=None if predicted[1] is None else predicted[1][order],
         notes=tuple(notes),
         outputs=(first.codes.provenance.output, second.codes.provenance.output),
-        class_names=first.codes.class_names or (),
+        class_names=class_names or (),
     )

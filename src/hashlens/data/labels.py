@@ -237,6 +237,11 @@ def _by_number(
                 f"({names[0]!r}, ...): give both class names, or both numbers"
             )
     numbers = sorted({label for _, labels in plain for label in labels.tolist()} - {NO_LABEL})
+    if names == tuple(map(str, SIGNS)) and 0 in numbers:
+        raise error(
+            f"{named} has labels -1 and 1 only, which are two classes, and {plain[0][0]} has a class 0: if -1 is no "
+            "label, give None or NaN in its place, or class names; if it is a class, give both the same numbers"
+        )
     for number in numbers:
         if str(number) in names and names[number] != str(number):
             raise error(

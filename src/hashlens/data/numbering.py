@@ -15,15 +15,19 @@ _log = logging.getLogger("hashlens")
 
 
 def numbered_as(examples: Train, class_names: ClassNames) -> Train:
-    """Return examples with the class numbers that a network was trained on, where it knows all their classes by name.
+    """Return examples with the class numbers that a network was trained on, where it knows a class of theirs by name.
 
-    A folder that lacks a class numbers those behind it otherwise than the one that the network was trained on. Names
-    that the network does not know are of other classes, and stay as they are.
+    A folder that lacks a class numbers those behind it otherwise than the one that the network was trained on. Classes
+    that the network does not know come behind those that it knows. Where it knows none by name, as where one side has
+    words and the other codes for them, numbers stay as they are.
     """
     own = examples.class_names
-    if class_names is None or own is None or own == class_names or not set(own) <= set(class_names):
+    if class_names is None or own is None or own == class_names or set(own).isdisjoint(class_names):
         return examples
-    return examples.numbered(np.array([class_names.index(name) for name in own], np.int64), class_names)
+    union = tuple(dict.fromkeys([*class_names, *own]))
+    if len(class_names) > len(set(class_names)):
+        return examples
+    return examples.numbered(np.array([union.index(name) for name in own], np.int64), union)
 
 
 def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:

@@ -39,11 +39,14 @@ class Rows:
         The layers chosen, laid out one after the other.
     ids : numpy.ndarray
         int64 or str ``(n,)``, no two alike.
+    said : frozenset of str
+        What was logged of the rows added, which is said once.
     """
 
     parts: tuple[Codes, ...]
     layers: tuple[Layer, ...]
     ids: Ids
+    said: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, codes: Codes, layers: Sequence[str] | None = None, ids: npt.ArrayLike | None = None) -> "Rows":
@@ -155,10 +158,10 @@ class Rows:
         both = np.concatenate([self.ids, added]) if len(self) else added
         refuse_repeated(both, "the index and what is added")
         (*before, last, codes), note = numbered_alike([*self.parts, codes], error=IndexFault)
-        if note:
+        if note and note not in self.said:
             _log.warning("%s", note)
         joined = [concatenate([last, codes])] if _small(last, codes) else [last, codes]
-        return replace(self, parts=(*before, *joined), ids=both)
+        return replace(self, parts=(*before, *joined), ids=both, said=self.said | {note})
 
     def blocks(self, whole: bool = False, size: int = BLOCK_BYTES) -> Iterator[tuple[int, Packed]]:
         """Yield the first row and the packed rows, contiguous, of one block after the other.

@@ -58,10 +58,9 @@ def labels_of(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple
         return numbers, codes.class_names
     if read is None:
         return numbers, fitting_names(numbers, codes.class_names)
-    parts = [(None, codes.class_names), (numbers, read)]
-    found, names, _ = one_numbering(parts, ["the codes", "labels="], MeasureError)
-    assert found[1] is not None
-    return found[1], names
+    named, names = _by_name([(None, codes.class_names), (numbers, read)])
+    assert named is not None
+    return named, names
 
 
 def labelled_rows(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels, Labels | slice]:
@@ -72,9 +71,65 @@ def labelled_rows(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tupl
     MeasureError
         As :func:`checked_labels`, and if no row has a label.
     """
-    numbers = checked_labels(labels, rows, purpose)
-    kept = _kept([numbers], None, purpose)[0]
-    return numbers[kept], kept
+    numbers, kept, _ = named_rows(labels, rows, purpose)
+    return numbers, kept
+
+
+def labelled_row_pairs(
+    known: tuple[npt.ArrayLike | None, int], asked: tuple[npt.ArrayLike | None, int], purpose: str
+) -> tuple[tuple[Labels, Labels | slice], tuple[Labels, Labels | slice]]:
+    """Return the labels that are known of two sets of vectors, compared by name where both are names.
+
+    Parameters
+    ----------
+    known, asked : tuple
+        Labels of each, and how many rows it has.
+    purpose : str
+        What needs them, for messages.
+
+    Returns
+    -------
+    tuple of pairs
+        For each, its labels in the numbering of `known`, and which rows have one; all is a slice.
+
+    Raises
+    ------
+    MeasureError
+        As :func:`labelled_rows`, and where numbers do not fit names.
+    """
+    parts = [_read(labels, rows, purpose) for labels, rows in (known, asked)]
+    found, names, note = one_numbering(parts, ["labels of train", "labels of test"], MeasureError)
+    if note:
+        _log.warning("%s: %s", purpose, note)
+    numbers = [part for part in found if part is not None]
+    kept = _kept(numbers, names, purpose)
+    return (numbers[0][kept[0]], kept[0]), (numbers[1][kept[1]], kept[1])
+
+
+def named_rows(
+    labels: npt.ArrayLike | None, rows: int, purpose: str, class_names: ClassNames = None
+) -> tuple[Labels, Labels | slice, ClassNames]:
+    """Return the labels that are known, which rows have one, and class names; names are found in `class_names`.
+
+    Names that these lack are classes behind them.
+
+    Raises
+    ------
+    MeasureError
+        As :func:`labelled_rows`, and where numbers do not fit names.
+    """
+    parts = [(None, class_names), _read(labels, rows, purpose)]
+    # Numbers are those that the names belong to.
+    numbers, names = parts[1] if parts[1][1] is None else _by_name(parts)
+    assert numbers is not None
+    names = names or fitting_names(numbers, class_names)
+    kept = _kept([numbers], names, purpose)[0]
+    return numbers[kept], kept, names
+
+
+def _by_name(parts: list[tuple[Labels | None, ClassNames]]) -> tuple[Labels | None, ClassNames]:
+    found, names, _ = one_numbering(parts, ["the classes", "labels="], MeasureError)
+    return found[1], names
 
 
 def labelled_codes(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple[Codes, Labels, Labels | slice]:

@@ -11,7 +11,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import Fingerprints
 from hashlens.data.labels import NO_LABEL, settled
 from hashlens.errors import MeasureError
-from hashlens.measures.classes import Labels, checked_labels
+from hashlens.measures.classes import Labels, checked_labels, labels_of
 from hashlens.measures.grouping import Groups, group_rows
 from hashlens.result import Result
 from hashlens.tables import number, table
@@ -145,8 +145,7 @@ def determinism(
     """
     require_rows(codes)
     rows = len(codes)
-    given = codes.labels if labels is None else labels
-    checked = None if given is None else settled(checked_labels(given, rows, "determinism"), None, "determinism")[0]
+    checked = _checked(codes, labels)
     groups = group_rows(codes)
     sizes = groups.sizes
     collisions = collision_groups(groups, codes.ids, checked)
@@ -162,6 +161,17 @@ def determinism(
         conflicting_rows=None if checked is None else sum(conflicts),
         groups=collisions,
     )
+
+
+def _checked(codes: Codes | Fingerprints, labels: npt.ArrayLike | None) -> Labels | None:
+    """Return the labels, -1 for none; None where there are none at all."""
+    if labels is None and codes.labels is None:
+        return None
+    if isinstance(codes, Codes):
+        numbers, names = labels_of(codes, labels, "determinism")
+    else:
+        numbers, names = checked_labels(codes.labels if labels is None else labels, len(codes), "determinism"), None
+    return settled(numbers, names, "determinism")[0]
 
 
 def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError
-from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_rows
+from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_row_pairs, labelled_rows
 from hashlens.measures.features import Features, as_features
 
 Distances = npt.NDArray[Any]
@@ -184,10 +184,9 @@ def knn_accuracy_features(
 ) -> float:
     """Return the share of test vectors whose k nearest train vectors (Euclidean) vote for their label.
 
-    Rows without a label are left out.
+    Classes are compared by name where labels are names; rows without a label are left out.
     """
-    expected, asked = labelled_rows(test_labels, len(test), "K-NN")
-    known, kept = labelled_rows(train_labels, len(train), "K-NN")
+    (known, kept), (expected, asked) = labelled_row_pairs((train_labels, len(train)), (test_labels, len(test)), "K-NN")
     distances, rows = nearest_features(as_features(test)[asked], as_features(train)[kept], k)
     return float((vote(distances, known[rows]) == expected).mean())
 

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import torch
 
 from hashlens.codes.codes import Codes
+from hashlens.data.labels import ClassNames
 from hashlens.errors import MeasureError, nearest
-from hashlens.measures.classes import Classes, Labels, labelled_codes, labelled_rows
+from hashlens.measures.classes import Classes, Labels, labelled_codes, named_rows
 from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.measures.logistic_loss import LogisticLoss, MultinomialLoss, PairwiseLoss
 from hashlens.measures.newton import minimise
@@ -35,6 +36,8 @@ class LogisticModel:
         float64 ``(m,)``.
     iterations : int
         Newton steps.
+    class_names : tuple of str, or None
+        Name of class 0, 1, ..., where the labels were names or the codes have some.
     """
 
     method: LogisticMethod
@@ -42,6 +45,7 @@ class LogisticModel:
     coefficients: npt.NDArray[np.float64]
     intercepts: npt.NDArray[np.float64]
     iterations: int
+    class_names: ClassNames = None
 
     @full_precision()
     def decisions(self, features: Features | Codes) -> npt.NDArray[np.float32]:
@@ -70,8 +74,11 @@ class LogisticModel:
         return np.asarray(self.names[(votes + sums / (3 * (np.abs(sums) + 1))).argmax(axis=1)])
 
     def accuracy(self, features: Features | Codes, labels: npt.ArrayLike) -> float:
-        """Return the share of rows whose predicted class is their label; rows without a label are left out."""
-        expected, kept = labelled_rows(labels, len(features), "logistic regression")
+        """Return the share of rows whose predicted class is their label; rows without a label are left out.
+
+        Labels that are names are those of the classes that it was fitted to.
+        """
+        expected, kept, _ = named_rows(labels, len(features), "logistic regression", self.class_names)
         return float((self.predict(features)[kept] == expected).mean())
 
 
@@ -117,8 +124,9 @@ def logistic_regression(
         raise MeasureError(f"unknown logistic regression {method!r}: {nearest(method, METHODS)}")
     if isinstance(features, Codes):
         features, known, _ = labelled_codes(features, labels, "logistic regression")
+        names = features.class_names
     else:
-        known, kept = labelled_rows(labels, len(features), "logistic regression")
+        known, kept, names = named_rows(labels, len(features), "logistic regression")
         features = as_features(features)[kept]
     classes = Classes.of(known, "logistic regression")
     in_order = bool((known[:-1] <= known[1:]).all())
@@ -135,5 +143,5 @@ def logistic_regression(
     weights, iterations = minimise(loss, tolerance)
     coefficients, intercepts = weights[:, :-1].numpy(), weights[:, -1].numpy()
     return LogisticModel(
-        method if len(classes) > 2 else "one-vs-one", classes.names, coefficients, intercepts, iterations
+        method if len(classes) > 2 else "one-vs-one", classes.names, coefficients, intercepts, iterations, names
     )

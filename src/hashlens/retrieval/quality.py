@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from hashlens.arguments import is_whole, shortly
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError, nearest
-from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_rows
+from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_row_pairs, labelled_rows
 from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.progress import bar
 from hashlens.report.figures import Figure, Lines, Series
@@ -187,8 +187,9 @@ def retrieval_quality_features(
         ``(m, d)``.
     features : array or None
         ``(n, d)``; None for the queries themselves, each left out of its own ranking.
-    query_labels, labels : array of int
-        ``(m,)`` and ``(n,)``; `labels` is not needed where `features` is None.
+    query_labels, labels : array
+        ``(m,)`` and ``(n,)``, class numbers or class names, which are compared by name; `labels` is not needed where
+        `features` is None.
     k : int or sequence of int
         Cuts of the ranking.
     distance : {"cosine", "euclidean"}
@@ -208,9 +209,13 @@ def retrieval_quality_features(
     if asked.shape[1] != rows.shape[1]:
         raise MeasureError(f"queries of {asked.shape[1]} columns cannot be compared with rows of {rows.shape[1]}")
     same = features is None
-    chosen = _one_set(query_labels, labels) if same else query_labels
-    query_classes, kept = labelled_rows(chosen, len(asked), "retrieval quality of queries")
-    classes, kept_rows = (query_classes, kept) if same else labelled_rows(labels, len(rows), "retrieval quality")
+    if same:
+        query_classes, kept = labelled_rows(_one_set(query_labels, labels), len(asked), "retrieval quality of queries")
+        classes, kept_rows = query_classes, kept
+    else:
+        (classes, kept_rows), (query_classes, kept) = labelled_row_pairs(
+            (labels, len(rows)), (query_labels, len(asked)), "retrieval quality"
+        )
     left_out = len(asked) - len(query_classes) + (0 if same else len(rows) - len(classes))
     asked, rows = asked[kept], rows[kept_rows]
     task = _Task.of(query_classes, classes, k, same, left_out)

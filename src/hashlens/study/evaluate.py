@@ -21,6 +21,7 @@ from hashlens.measures import (
     redundancy_ratio,
     separation,
 )
+from hashlens.measures.classes import labelled_pair
 from hashlens.measures.logistic import accuracy_tolerance
 from hashlens.measures.prepared import Prepared, cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
 from hashlens.result import Split
@@ -147,9 +148,8 @@ def _categories(codes: Split[Codes], what: Evaluation) -> Found:
     wanted = [measure for measure in what.measures if measure in CATEGORIES]
     if not wanted:
         return
-    train_labels, test_labels = codes.train.labels, codes.test.labels
-    assert train_labels is not None
-    assert test_labels is not None
+    pair = labelled_pair(codes.train, codes.test, "categorization")
+    codes, train_labels, test_labels = Split(pair.known, pair.asked), pair.known_labels, pair.asked_labels
     classes, counts = np.unique(train_labels, return_counts=True)
     try:
         prepared = prepare(codes.train, codes.test, seed=what.reading.seed)
