@@ -1,12 +1,12 @@
 """The small frozen base of every result."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
-import numpy as np
 from rich.console import Console, RenderableType
 
+from hashlens.plain import plain_fields
 from hashlens.report.blocks import blocks, notebook_html
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page, write_page
@@ -26,27 +26,6 @@ class Split(Generic[T]):
     test: T
 
 
-def plain(value: Any) -> Any:
-    """Return `value` as JSON takes it: results and arrays become dicts, lists and Python numbers; NaN becomes None."""
-    if isinstance(value, Result):
-        return value.to_dict()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value
-
-
 class Result:
     """Base of the frozen dataclasses that functions return.
 
@@ -59,8 +38,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain dicts, lists, strings and numbers, with its ``kind`` and ``schema_version``."""
-        body = {field.name: plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
-        return {"kind": type(self).__name__, "schema_version": self.schema_version, **body}
+        return {"kind": type(self).__name__, "schema_version": self.schema_version, **plain_fields(self)}
 
     def __rich__(self) -> RenderableType:
         return repr(self)

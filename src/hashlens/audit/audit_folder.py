@@ -12,9 +12,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +22,14 @@ import numpy.typing as npt
 from hashlens.audit.audit import Audit
 from hashlens.audit.audited_accuracy import AuditedAccuracy
 from hashlens.audit.blind_spots import BlindSpots
-from hashlens.audit.exact_copies import ExactCopies
 from hashlens.audit.label_issues import LabelIssues
-from hashlens.audit.layer_choice import LayerScore
 from hashlens.audit.leaks import LeakGroup, Leaks
-from hashlens.audit.local_ratio import OrdinaryRatios
 from hashlens.audit.novel_items import NovelItems
 from hashlens.codes.provenance import Provenance
-from hashlens.errors import AuditError
+from hashlens.errors import AuditError, ReportError
 from hashlens.files import check_writable, written_whole
-from hashlens.result import Result, Split, plain
+from hashlens.plain import plain, rebuilt
+from hashlens.result import Result, Split
 
 SUMMARY = "audit.json"
 HEADINGS = {
@@ -122,7 +120,7 @@ def load_audit(folder: str | Path) -> Audit:
         )
     try:
         return _audit(folder, summary)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ReportError) as error:
         detail = " ".join(str(error).split())
         raise AuditError(
             f"{folder} is broken ({type(error).__name__}: {detail:.120}): write the audit again"
@@ -136,7 +134,7 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
         for name in ("train", "test")
     )
     origins = summary["provenance"]
-    # JSON has no infinity, which is the threshold that no score reaches.
+    # Older versions wrote null for infinity, which is the threshold that no score reaches.
     unreached = {} if summary["novel"]["threshold"] is not None else {"threshold": float("inf")}
     return Audit(
         model=summary["model"],
@@ -172,11 +170,11 @@ def _columns(path: Path, text: Mapping[str, bool]) -> Columns:
 def _part(kind: type[R], columns: Columns, known: dict[str, Any]) -> R:
     """Return a ranked part from its columns and from what is known besides."""
     given: dict[str, Any] = {}
+    hints = get_type_hints(kind)
     for field in fields(kind):  # type: ignore[arg-type]
         heading = HEADINGS.get(field.name, field.name)
         if field.name in known:
-            value = known[field.name]
-            given[field.name] = tuple(value) if isinstance(value, list) else value
+            given[field.name] = rebuilt(hints[field.name], known[field.name], field.name)
         elif heading in columns:
             column = columns[heading]
             # A number of which no row has a fraction is read as a whole one.
@@ -195,13 +193,7 @@ def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: L
     ids = {"train": _by_row(learnt), "test": _by_row(issues)}
     known_groups = known.pop("groups")
     groups = [Split(*(np.array(group[name], np.int64) for name in ("train", "test"))) for group in known_groups]
-    known["threshold"] = _number(known["threshold"])
-    known["layers"] = [_layer(score) for score in known["layers"]]
-    if copies := known.pop("copies", None):
-        held = {field.name: copies[field.name] for field in fields(ExactCopies)}
-        rows = {name: np.array(held[name], np.int64) for name in ("rows", "train_rows")}
-        known["copies"] = ExactCopies(**{**held, **rows})
-    known["groups"] = [
+    found = tuple(
         LeakGroup(
             rows,
             # Audits of older versions know them by their rows only.
@@ -210,32 +202,12 @@ def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: L
             else Split(ids["train"][rows.train], ids["test"][rows.test]),
         )
         for rows, group in zip(groups, known_groups, strict=True)
-    ]
+    )
     columns = _columns(folder / "leaks.csv", summary["text_ids"])
-    return _part(Leaks, {**columns, "distance": columns["distance"].astype(np.int32)}, known)
+    read = _part(Leaks, {**columns, "distance": columns["distance"].astype(np.int32)}, known)
+    return replace(read, groups=found)
 
 
 def _by_row(issues: LabelIssues) -> npt.NDArray[Any]:
     """Return the ids in the order of the data."""
     return issues.ids[np.argsort(issues.rows)]
-
-
-def _layer(score: dict[str, Any]) -> LayerScore:
-    ordinary, (low, high) = score["ordinary"], score.get("interval", (None, None))
-    return LayerScore(
-        name=score["name"],
-        bits=score["bits"],
-        suspected=score["suspected"],
-        threshold=_number(score["threshold"]),
-        ordinary=None if ordinary is None else OrdinaryRatios(ordinary["dimension"], ordinary["neighbours"]),
-        reason=score["reason"],
-        # Audits of older versions know neither.
-        expected=_number(score.get("expected")),
-        interval=(_number(low), _number(high)),
-        copies=score.get("copies", 0),
-    )
-
-
-def _number(value: float | None) -> float:
-    """Return a number, which JSON writes as null where it is none."""
-    return float("nan") if value is None else value

@@ -1,7 +1,7 @@
 """Audited accuracy: what is left of a test accuracy without leaked examples, and with right labels by estimate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hashlens.audit.noise_rate import accuracy_by_right_labels, noise_grid
 from hashlens.audit.temperature import Probabilities
 from hashlens.measures.classes import Labels
+from hashlens.plain import rebuilt_fields
 from hashlens.report.figures import Figure, Intervals
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
@@ -110,7 +111,7 @@ class AuditedAccuracy(Result):
         return self.headline
 
     @classmethod
-    def from_dict(cls, known: dict[str, Any], searched: bool) -> "AuditedAccuracy":
+    def from_dict(cls, known: dict[str, Any], searched: bool = True) -> "AuditedAccuracy":
         """Return the accuracy that :meth:`to_dict` wrote.
 
         Parameters
@@ -121,12 +122,8 @@ class AuditedAccuracy(Result):
         searched : bool
             Whether leaks were looked for.
         """
-        steps = tuple(_step(step) for step in known["steps"])
-        if "estimate" not in known:
-            return cls(steps[: 1 + searched], known["level"])
-        estimate = known["estimate"]
-        more = known.get("copies_only", False), known.get("doubt", "")
-        return cls(steps, known["level"], None if estimate is None else _step(estimate), *more)
+        found: AuditedAccuracy = rebuilt_fields(cls, known)
+        return found if "estimate" in known else replace(found, steps=found.steps[: 1 + searched])
 
     def __rich__(self) -> Table:
         rows = [_row(step, first=at == 0) for at, step in enumerate(self.steps)]
@@ -271,9 +268,3 @@ def _row(step: Step, first: bool = False) -> tuple[str, ...]:
         "" if first else f"{change:+.4f}",
         "" if first else f"{low:+.4f} to {high:+.4f}",
     )
-
-
-def _step(known: dict[str, Any]) -> Step:
-    values: dict[str, Any] = {field.name: known[field.name] for field in fields(Step)}
-    intervals = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return Step(**(values | intervals))

@@ -14,9 +14,10 @@ from rich.text import Text
 from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.errors import ExplainError, ReportError
 from hashlens.files import written_whole
+from hashlens.plain import plain_fields, rebuilt_fields
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
-from hashlens.result import Result, plain
+from hashlens.result import Result
 from hashlens.tables import table
 
 Array = npt.NDArray[Any]
@@ -243,16 +244,14 @@ class Explanation(Result):
         return self._told()
 
     def _told(self, without: Collection[str] = ()) -> dict[str, Any]:
-        names = [part.name for part in fields(self) if part.name not in ("kind", *without)]
-        body = {name: plain(getattr(self, name)) for name in names}
-        return {"kind": type(self).__name__, "schema_version": self.schema_version, "of": self.kind, **body}
+        left: dict[str, Any] = dict.fromkeys(without)
+        body = {name: value for name, value in plain_fields(replace(self, **left)).items() if name not in left}
+        return {**body, "kind": type(self).__name__, "schema_version": self.schema_version, "of": self.kind}
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Explanation":
         """Return the explanation that :meth:`to_dict` told; arrays that it lacks are empty."""
-        from hashlens.rebuild import rebuilt
-
-        found: Explanation = rebuilt(cls, {**body, "kind": body.get("of")})
+        found: Explanation = rebuilt_fields(cls, {**body, "kind": body.get("of")})
         return found
 
     def save(self, path: str | Path) -> Path:
@@ -325,4 +324,4 @@ def _short(value: Any) -> str:
         return ", ".join(map(_short, value[:SHOWN])) + more
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_short(of)}" for name, of in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(plain(value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

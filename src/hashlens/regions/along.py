@@ -16,6 +16,7 @@ import torch
 from hashlens.codes.codes import Codes
 from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError
+from hashlens.plain import plain
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.rounding import tolerances
@@ -24,7 +25,7 @@ from hashlens.report.blocks import blocks
 from hashlens.report.figures import Pieces
 from hashlens.report.page import Page
 from hashlens.report.plain_page import plain_page
-from hashlens.result import Result, plain
+from hashlens.result import Result
 from hashlens.tables import Table, table
 
 Tensor = torch.Tensor

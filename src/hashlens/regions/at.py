@@ -13,12 +13,13 @@ from rich.console import RenderableType
 from hashlens.codes.codes import Codes
 from hashlens.codes.packing import pack_bits
 from hashlens.errors import DataError
+from hashlens.plain import plain
 from hashlens.regions.affine import LARGEST_MATRIX, AffineMap
 from hashlens.regions.ball import DUAL, nearest_boundary, unit_vectors
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Program, states
 from hashlens.regions.units import Units
-from hashlens.result import Result, plain
+from hashlens.result import Result
 from hashlens.seeds import torch_generator
 from hashlens.tables import number, table
 

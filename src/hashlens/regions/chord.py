@@ -10,11 +10,12 @@ import numpy.typing as npt
 import torch
 
 from hashlens.errors import DataError
+from hashlens.plain import plain
 from hashlens.regions.at import Region, at
 from hashlens.regions.border import examples
 from hashlens.regions.program import Flow, Program
 from hashlens.regions.units import Units, nearest_unit
-from hashlens.result import Result, plain
+from hashlens.result import Result
 
 Tensor = torch.Tensor
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hashlens.arguments import shortly
 from hashlens.errors import ReportError, nearest
-from hashlens.rebuild import rebuilt
+from hashlens.plain import rebuilt, rebuilt_fields
 from hashlens.result import Result
 from hashlens.saved.kinds import KINDS
 
@@ -21,8 +21,8 @@ READ_AS = {"PlaneTable": "SavedPlane"}
 def load_result(path: str | Path, kinds: Mapping[str, type[Result]] | None = None) -> Result:
     """Return the result that a JSON file holds.
 
-    Arrays, tuples and nested results are as they were. What the file leaves out is empty: of a measurement the groups
-    of colliding examples, of everything the data. Infinite numbers come back as not a number, as JSON has neither.
+    Arrays, tuples, nested results and infinite numbers are as they were. What the file leaves out is empty: of a
+    measurement the groups of colliding examples, of everything the data.
 
     Parameters
     ----------
@@ -99,14 +99,8 @@ def _accuracy(body: dict[str, Any]) -> Result:
     """Return the accuracy, which is all that the JSON of an audit tells without the rankings."""
     from hashlens.audit.audited_accuracy import AuditedAccuracy
 
-    rebuilt(AuditedAccuracy, body.get("accuracy"), "accuracy")  # says what is wrong, if something is
+    rebuilt_fields(AuditedAccuracy, body.get("accuracy"), "accuracy")  # says what is wrong, if something is
     return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
-
-
-def _explanation(body: dict[str, Any]) -> Result:
-    from hashlens.explanations.explanation import Explanation
-
-    return Explanation.from_dict(body)
 
 
 def _reproduction(body: dict[str, Any]) -> Result:
@@ -114,6 +108,6 @@ def _reproduction(body: dict[str, Any]) -> Result:
 
 
 OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
-    "Results": _results, "Audit": _accuracy, "Explanation": _explanation, "Reproduction": _reproduction,
+    "Results": _results, "Audit": _accuracy, "Reproduction": _reproduction,
 }  # fmt: skip
 """Kinds that are not read field by field."""

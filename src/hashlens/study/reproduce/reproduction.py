@@ -9,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.errors import StudyError, nearest
+from hashlens.plain import plain
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
-from hashlens.result import Result, plain
+from hashlens.result import Result
 from hashlens.study.charts.curves import Curve
 from hashlens.study.reproduce.claims import Finding
 from hashlens.study.reproduce.comparison import Comparison, comparison_table

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, inspect, or_, select, update
 
 from hashlens.errors import StudyError
-from hashlens.result import plain
+from hashlens.plain import plain
 from hashlens.study.results import Results
 from hashlens.study.store.database import CORRUPT, Database
 from hashlens.study.store.identity import Identity, check_same, described, put

@@ -1,0 +1,337 @@
+"""Values as JSON takes them, and back, by the types that their classes declare.
+
+Objects become dicts, tuples and arrays lists. JSON has neither infinity nor NaN, so infinities are written as
+``"Infinity"`` and ``"-Infinity"``, and NaN as null, or as ``"NaN"`` where None may stand in its place. An array whose
+dtype or shape its list does not tell is written as ``{"dtype": ..., "shape": ..., "values": ...}``.
+
+A class may say itself what it is written as (``to_dict``) and how it is read (``from_dict``); results do.
+"""
+
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from math import inf, isnan, nan
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, mapping_structure_factory
+
+from hashlens.arguments import shortly
+from hashlens.errors import ReportError
+
+NUMBERS = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
+"""The numbers that JSON lacks, by the words that stand for them."""
+WORDS = {dict: "an object", list: "a list", str: "text"}
+TAGGED = {"dtype", "shape", "values"}
+NATURAL = ("int64", "float64", "bool")
+"""The dtypes that a list of numbers gives back by itself."""
+_converter = Converter(unstruct_collection_overrides={tuple: list})
+_tuples = _converter.get_structure_hook(tuple)
+
+
+class _Misfit(ValueError):
+    """A value is not what its place takes."""
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON takes it: dicts, lists, strings, Python numbers, None."""
+    return _plain(value, None)
+
+
+def plain_fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass as JSON takes them, whatever its own ``to_dict`` says."""
+    kind: Any = type(value)
+    return _writer(kind)(value)
+
+
+def rebuilt(kind: Any, value: Any, where: str = "") -> Any:
+    """Return `value` as something of type `kind`: the opposite of :func:`plain`.
+
+    Fields that are missing have their default, or are empty.
+
+    Parameters
+    ----------
+    kind : type
+        A type, or what stands in an annotation.
+    value : object
+        As the module `json` returns it.
+    where : str
+        What it is called in errors.
+
+    Raises
+    ------
+    ReportError
+        If it cannot be of this type: one line with the path to what does not fit.
+    """
+    return _said(where, _converter.structure, value, kind)
+
+
+def rebuilt_fields(kind: type, body: Any, where: str = "") -> Any:
+    """Return the dataclass with these fields, whatever its own ``from_dict`` says; errors as :func:`rebuilt`."""
+    return _said(where, _reader(kind), body, kind)
+
+
+def _said(where: str, read: Callable[[Any, Any], Any], value: Any, kind: Any) -> Any:
+    try:
+        return read(value, kind)
+    except (BaseValidationError, _Misfit, ReportError, StructureHandlerNotFoundError) as error:
+        told, _, path = transform_error(error, where, _in_words)[0].rpartition(" @ ")
+        place = re.sub(r"\['([^']*)'\]", r".\1", path).lstrip(".") or "it"
+        raise ReportError(f"{place} {told}" if told[:1].islower() else f"{place}: {told}") from error
+
+
+def _in_words(error: BaseException, kind: Any) -> str:
+    if isinstance(error, KeyError):
+        return "is missing"
+    if isinstance(error, StructureHandlerNotFoundError):
+        return f"is a {getattr(error.type_, '__name__', error.type_)}, which JSON does not keep"
+    return " ".join(str(error).split())
+
+
+# Writing
+
+
+def _plain(value: Any, not_a_number: str | None) -> Any:
+    """Return any value as JSON takes it; `not_a_number` stands for NaN."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return _number(value, not_a_number)
+    if isinstance(value, dict):
+        return {str(key): _plain(item, not_a_number) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, not_a_number) for item in value]
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return _converter.unstructure(value)
+
+
+def _number(value: Any, not_a_number: str | None) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, float) or -inf < value < inf:
+        return value
+    return not_a_number if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _listed(kind: Any) -> Callable[[Any], Any]:
+    """Return what writes arrays of an annotation: as their values where those tell all of it."""
+    declared = _dtype(kind)
+
+    def write(array: Any) -> Any:
+        if not isinstance(array, np.ndarray):
+            return _plain(array, None)
+        finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
+        values = array.tolist() if finite else _spelled(array).tolist()
+        if array.dtype.kind == "O":
+            return _plain(values, None)
+        if array.ndim and (_is_natural(array) and finite if declared is None else _is_declared(array, declared)):
+            return values
+        name = "str" if array.dtype.kind == "U" else array.dtype.name
+        return {"dtype": name, "shape": list(array.shape), "values": values}
+
+    return write
+
+
+def _is_declared(array: Any, declared: Any) -> bool:
+    """Return whether an array is what its annotation and its list tell."""
+    same = bool(array.dtype == declared) or array.dtype.kind == declared.kind == "U"
+    return same and bool(array.size or array.ndim == 1)
+
+
+def _is_natural(array: Any) -> bool:
+    """Return whether an array is what its list alone tells."""
+    if not array.size:
+        return bool(array.ndim == 1 and array.dtype.name == "float64")
+    return bool(array.dtype.kind == "U" or array.dtype.name in NATURAL)
+
+
+def _spelled(array: Any) -> Any:
+    spelled = array.astype(object)
+    spelled[np.isnan(array)] = None
+    spelled[array == inf], spelled[array == -inf] = "Infinity", "-Infinity"
+    return spelled
+
+
+@cache
+def _writer(kind: Any) -> Callable[[Any], dict[str, Any]]:
+    return make_dict_unstructure_fn(kind, _converter)
+
+
+# Reading
+
+
+def _float(value: Any, _: Any) -> float:
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            _misfit("a number", value)
+    if value is None:
+        return nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        _misfit("a number", value)
+    return float(value)
+
+
+def _exactly(kind: type) -> Callable[[Any, Any], Any]:
+    def read(value: Any, _: Any) -> Any:
+        good = isinstance(value, kind) and (kind is not int or not isinstance(value, bool))
+        return value if good else _misfit(f"a value of type {kind.__name__}", value)
+
+    return read
+
+
+def _anything(value: Any, _: Any = None) -> Any:
+    if isinstance(value, list):
+        return [_anything(item) for item in value]
+    if isinstance(value, dict):
+        if value.keys() == TAGGED:
+            return _array(value, None)
+        return {key: _anything(item) for key, item in value.items()}
+    return NUMBERS.get(value, value) if isinstance(value, str) else value
+
+
+def _union(kind: Any) -> Callable[[Any, Any], Any]:
+    kinds = [one for one in get_args(kind) if one is not type(None)]
+    empty = len(kinds) < len(get_args(kind))
+
+    def read(value: Any, _: Any) -> Any:
+        if value is None and empty:
+            return None
+        if float in kinds and isinstance(value, str) and value in NUMBERS:
+            return NUMBERS[value]
+        for one in kinds[:-1]:
+            try:
+                return _converter.structure(value, one)
+            except (BaseValidationError, _Misfit, ReportError):
+                continue
+        return _converter.structure(value, kinds[-1])
+
+    return read
+
+
+def _literal(kind: Any) -> Callable[[Any, Any], Any]:
+    known = get_args(kind)
+    return lambda value, _: value if value in known else _misfit(f"one of {', '.join(map(repr, known))}", value)
+
+
+def _tuple(value: Any, kind: Any) -> Any:
+    _expect(list, value)
+    kinds = get_args(kind)
+    if kinds and kinds[-1] is not Ellipsis and len(kinds) != len(value):
+        raise _Misfit(f"must have {len(kinds)} items, it has {len(value)}")
+    return _tuples(value, kind)
+
+
+def _mapping(kind: Any) -> Callable[[Any, Any], Any]:
+    read = mapping_structure_factory(kind, _converter, structure_to=dict) if get_args(kind) else _anything
+    return lambda value, _: read(_expect(dict, value), kind)
+
+
+def _array(value: Any, kind: Any) -> Any:
+    dtype, shape = _dtype(kind), None
+    if isinstance(value, dict) and value.keys() == TAGGED:
+        dtype, shape, value = value["dtype"], value["shape"], value["values"]
+    try:
+        array = np.array(value if shape == [] else _expect(list, value), dtype)
+        if array.dtype == object:  # null among numbers
+            array = np.array(value, np.float64)
+        return array if shape is None else array.reshape(shape)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, _Misfit):
+            raise
+        raise _Misfit(f"is no array of {'values' if dtype is None else np.dtype(dtype).name}: {error}") from error
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any, Any], Any]:
+    fill = make_dict_structure_fn(kind, _converter)
+    structure = get_origin(kind) or kind
+    hints = get_type_hints(structure)
+    needed = [at.name for at in fields(structure) if at.default is MISSING and at.default_factory is MISSING]
+    empty = {name: _empty(hints[name]) for name in needed if _empty(hints[name]) is not MISSING}
+    return lambda body, _: fill({**empty, **_expect(dict, body)}, kind)
+
+
+def _empty(kind: Any) -> Any:
+    """Return what stands for a field that a dict leaves out, as JSON has it; MISSING where nothing does."""
+    structure, kinds = get_origin(kind) or kind, get_args(kind)
+    if structure in (Union, types.UnionType) and type(None) in kinds:
+        return None
+    if structure is np.ndarray or (structure is tuple and (not kinds or kinds[-1] is Ellipsis)):
+        return []
+    return {} if structure is dict else MISSING
+
+
+def _dtype(kind: Any) -> Any:
+    """Return the dtype that an annotation fixes, or None."""
+    arguments = get_args(kind)
+    dtype = next(iter(get_args(arguments[1])), Any) if len(arguments) > 1 else Any
+    return np.dtype(dtype) if isinstance(dtype, type) and issubclass(dtype, np.generic) else None
+
+
+def _expect(kind: Any, value: Any) -> Any:
+    return value if isinstance(value, kind) else _misfit(WORDS[kind], value)
+
+
+def _misfit(expected: str, value: Any) -> NoReturn:
+    raise _Misfit(f"must be {expected}, received {shortly(value)}")
+
+
+# Which kinds of types go by which of these: the last that fits.
+
+
+def _is(*structures: Any) -> Callable[[Any], bool]:
+    return lambda kind: (get_origin(kind) or kind) in structures
+
+
+def _is_any(kind: Any) -> bool:
+    return kind is Any or kind is object or isinstance(kind, TypeVar)
+
+
+def _is_optional_number(kind: Any) -> bool:
+    return _is(Union, types.UnionType)(kind) and {float, type(None)} <= set(get_args(kind))
+
+
+def _is_mapping(kind: Any) -> bool:
+    structure = get_origin(kind) or kind
+    return isinstance(structure, type) and issubclass(structure, Mapping)
+
+
+def _is_record(kind: Any) -> bool:
+    structure = get_origin(kind) or kind
+    return isinstance(structure, type) and is_dataclass(structure)
+
+
+def _has(name: str) -> Callable[[Any], bool]:
+    return lambda kind: isinstance(kind, type) and hasattr(kind, name)
+
+
+for _kind in (int, str, bool):
+    _converter.register_structure_hook(_kind, _exactly(_kind))
+    _converter.register_unstructure_hook(_kind, _scalar)
+_converter.register_structure_hook(float, _float)
+_converter.register_unstructure_hook(float, lambda value: _number(value, None))
+_converter.register_structure_hook(Path, lambda value, _: Path(_expect(str, value)))
+_converter.register_unstructure_hook_func(_has("as_posix"), str)
+_converter.register_structure_hook_func(_is_any, _anything)
+_converter.register_unstructure_hook_func(_is_any, lambda value: _plain(value, "NaN"))
+_converter.register_structure_hook_factory(_is(Union, types.UnionType), _union)
+_converter.register_unstructure_hook_func(_is_optional_number, lambda value: _number(value, "NaN"))
+_converter.register_structure_hook_factory(_is(Literal), _literal)
+_converter.register_structure_hook_func(_is(tuple), _tuple)
+_converter.register_structure_hook_factory(_is_mapping, _mapping)
+_converter.register_structure_hook_func(_is(np.ndarray), _array)
+_converter.register_unstructure_hook_factory(_is(np.ndarray), _listed)
+_converter.register_structure_hook_factory(_is_record, lambda kind: _reader(kind))
+_converter.register_structure_hook_func(_has("from_dict"), lambda value, kind: kind.from_dict(_expect(dict, value)))
+_converter.register_unstructure_hook_func(_has("to_dict"), lambda value: value.to_dict())
