@@ -10,6 +10,7 @@ from typing import Any
 
 import xxhash
 
+from hashlens.csv_cells import as_cell
 from hashlens.errors import OutputError
 
 
@@ -110,12 +111,20 @@ def check_writable(path: str | Path, *, overwrite: bool = True) -> None:
 
 
 def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bool = True) -> Path:
-    """Write columns of equal length as CSV, whole or not at all, and return the path."""
+    """Write columns of equal length as CSV, whole or not at all, and return the path.
+
+    Texts that a spreadsheet would take for formulas begin with an apostrophe; see :mod:`hashlens.csv_cells`.
+    """
     import pyarrow as pa
     import pyarrow.csv
 
+    table = pa.table(dict(columns))
+    for at, column in enumerate(table.columns):
+        if pa.types.is_string(column.type):
+            cells = [None if text is None else as_cell(text) for text in column.to_pylist()]
+            table = table.set_column(at, table.column_names[at], pa.array(cells, pa.string()))
     with written_whole(path, overwrite=overwrite) as beside:
-        pyarrow.csv.write_csv(pa.table(dict(columns)), beside)
+        pyarrow.csv.write_csv(table, beside)
     return Path(path)
 
 

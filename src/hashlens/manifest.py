@@ -100,6 +100,11 @@ class FolderKind:
             raise OutputError(
                 f"{path} exists already and is no {self.bare}, so it is not replaced: choose another path"
             )
+        if foreign := _foreign(path, manifest):
+            raise OutputError(
+                f"{path} holds {foreign!r} besides the {self.bare}, which would be lost: move it, or choose another "
+                "path"
+            )
 
     def _read(self, folder: Path) -> dict[str, Any]:
         file = folder / MANIFEST
@@ -131,6 +136,16 @@ class FolderKind:
             )
         if verify and file_digest(file) != record["xxh3_128"]:
             raise self.error(f"{file} has a wrong checksum: its bytes changed since it was written; {self.mend}")
+
+
+def _foreign(folder: Path, manifest: Path) -> str | None:
+    """Return the name of something in a folder that its manifest does not know; pages of it are of no account."""
+    try:
+        own = {Path(file).parts[0] for file in json.loads(manifest.read_text())["files"]} | {MANIFEST}
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+    others = sorted(entry.name for entry in folder.iterdir() if entry.name not in own)
+    return next((name for name in others if Path(name).suffix.lower() not in (".html", ".htm")), None)
 
 
 def _format(manifest: Path) -> Any:

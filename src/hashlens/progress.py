@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from hashlens.terminal import Terminal
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -46,7 +48,6 @@ def bar(description: str, total: int | None = None) -> Iterator[Callable[[str], 
 @contextmanager
 def _display() -> Iterator["Progress"]:
     """Yield the display of the bar around this one, or a new one: a terminal holds one at a time."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -67,7 +68,7 @@ def _display() -> Iterator["Progress"]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
         _shown.append(progress)
         try:
             yield progress

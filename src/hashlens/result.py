@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from hashlens.plain import plain_fields
 from hashlens.report.blocks import blocks, notebook_html
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page, write_page
 from hashlens.report.plain_page import plain_page
+from hashlens.terminal import printed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -44,10 +45,7 @@ class Result:
         return repr(self)
 
     def __str__(self) -> str:
-        console = Console(width=100, color_system=None, force_terminal=False, markup=False)
-        with console.capture() as capture:
-            console.print(self.__rich__())
-        return capture.get().rstrip("\n")
+        return printed(self.__rich__()).rstrip("\n")
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the figure data of the result, for any backend; none where tables say it all."""

@@ -1,13 +1,15 @@
 """Tables: what results show people, the same rows in a terminal, in plain text and in HTML."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
+
+from hashlens.visible import visible
 
 
 def number(value: float | int | None, digits: int = 4) -> str:
@@ -49,12 +51,16 @@ class Table:
     names: int = 1
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        written = replace(self, columns=_visible(self.columns), rows=tuple(map(_visible, self.rows)))
+        yield from written._lines(options.max_width)
+
+    def _lines(self, room: int) -> RenderResult:
         cells = list(zip(self.columns, *self.rows, strict=True))
         least = [max(cell_len(word) for cell in column for word in cell.split() or ("",)) for column in cells]
         wanted = [max(map(cell_len, column)) for column in cells]
         yield Text(self.title, style="bold")
-        for shown in _parts(least, self.names, options.max_width):
-            yield self._drawn(shown, _widths(shown, least, wanted, options.max_width))
+        for shown in _parts(least, self.names, room):
+            yield self._drawn(shown, _widths(shown, least, wanted, room))
         if self.note:
             yield Text(self.note, style="dim")
         yield ""
@@ -70,6 +76,10 @@ class Table:
 
     def _is_words(self, at: int) -> bool:
         return at == 0 or (at < self.names and not any(row[at][:1].isdigit() for row in self.rows))
+
+
+def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(visible, cells))
 
 
 # What the lines of a table take besides its cells: its two edges, and the space between any two columns.

@@ -26,6 +26,7 @@ from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.leaks import LeakGroup, Leaks
 from hashlens.audit.novel_items import NovelItems
 from hashlens.codes.provenance import Provenance
+from hashlens.csv_cells import from_cell
 from hashlens.errors import AuditError, ReportError
 from hashlens.files import check_writable, written_whole
 from hashlens.plain import plain, rebuilt
@@ -159,12 +160,18 @@ def _columns(path: Path, text: Mapping[str, bool]) -> Columns:
     types = {name: pa.string() for name, is_text in named.items() if is_text} | {"view": pa.string()}
     read = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
     return {
-        # A table without rows tells no types.
-        name: np.asarray(
-            column.to_pylist() if name in types else column.to_numpy() if len(column) else np.zeros(0, np.int64)
-        )
+        name: np.asarray(_texts(column) if pa.types.is_string(column.type) else _values(column))
         for name, column in zip(read.column_names, read.columns, strict=True)
     }
+
+
+def _values(column: Any) -> npt.NDArray[Any]:
+    # A table without rows tells no types.
+    return np.asarray(column.to_numpy()) if len(column) else np.zeros(0, np.int64)
+
+
+def _texts(column: Any) -> list[str | None]:
+    return [None if cell is None else from_cell(cell) for cell in column.to_pylist()]
 
 
 def _part(kind: type[R], columns: Columns, known: dict[str, Any]) -> R:

@@ -70,7 +70,7 @@ def audit(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(json, html, csv, force=force, reads=[model, weights, data, test])
+    check_outputs(json=json, page=html, added_to=csv, force=force, reads=[model, weights, data, test, forward, mask])
     wanted = views_wanted(views)
     found = hl.audit(
         open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size,

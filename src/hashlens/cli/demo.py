@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hashlens.cli.options import Debug, Seed, Threads, console, set_threads, write_json
+from hashlens.cli.options import Debug, Seed, Threads, check_named, console, set_threads, write_json
 from hashlens.files import check_writable
 
 WIDTHS = (8, 16, 32, 64, 128, 256)
@@ -27,6 +27,7 @@ def demo(
     from hashlens.report.plots import draw, save
 
     set_threads(threads)
+    check_named(out)
     check_writable(out / "widths.png")
     terminal = console()
     train, test = hl.load_data("digits#train"), hl.load_data("digits#test")

@@ -51,7 +51,7 @@ def encode(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(out, export, force=force, reads=[model, weights, data])
+    check_outputs(out, export, force=force, reads=[model, weights, data, forward, mask])
     codes = hl.encode(
         open_model(model, weights),
         data,

@@ -78,7 +78,7 @@ def explain(
         raise OutputError(f"{out}: explanations are written as {', '.join(KINDS)}")
     find_method(method)
     set_threads(threads)
-    check_outputs(out, json, force=force, reads=[model, weights, data, background])
+    check_outputs(out, json=json, force=force, reads=[model, weights, data, background, forward, mask])
     network, examples = open_model(model, weights), hl.load_data(data)
     # A source that lacks a class numbers the others otherwise than the network.
     names = declared_classes(network) or examples.class_names or ()

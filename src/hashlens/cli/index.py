@@ -79,7 +79,7 @@ def search(
     if radius is not None and (effort is not None or weight):
         raise IndexFault("a search within --radius is exact and unweighted: leave out --effort and --weight")
     set_threads(threads)
-    check_outputs(out, json, force=force, reads=[where, queries])
+    check_outputs(out, json=json, force=force, reads=[where, queries])
     opened, asked = Index.load(where), Codes.load(queries)
     found: Neighbours | WithinRadius
     if radius is None:

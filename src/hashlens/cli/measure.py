@@ -1,6 +1,7 @@
 """``hashlens measure``: a network's encoding properties, controls and regime."""
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ from hashlens.cli.options import (
     tell,
     write_json,
 )
+from hashlens.errors import MeasureError
 
 
 def measure(
@@ -64,8 +66,9 @@ def measure(
     """Measure determinism and categorization of a network's codes, beside their controls."""
     import hashlens as hl
 
+    budget = _bytes(memory)
     set_threads(threads)
-    check_outputs(json, html, force=force, reads=[model, weights, data, test])
+    check_outputs(json=json, page=html, force=force, reads=[model, weights, data, test, forward, mask])
     measured = hl.measure(
         open_model(model, weights),
         data,
@@ -82,7 +85,7 @@ def measure(
         k=neighbours,
         logistic=logistic,  # type: ignore[arg-type]
         controls=controls,
-        memory_budget=int(memory * 2**30),
+        memory_budget=budget,
         projection=projection,  # type: ignore[arg-type]
     )
     measured = replace(measured, command=as_typed(context))
@@ -95,3 +98,9 @@ def measure(
             tell(f"{what}: {written}")
     if html is None:
         tell("a page to look at: add --html report.html")
+
+
+def _bytes(gib: float) -> int:
+    if not 0 < gib < inf:
+        raise MeasureError(f"--memory is a number of GiB, more than 0, received {gib:g}")
+    return max(1, int(gib * 2**30))

@@ -5,17 +5,18 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
 
 from hashlens.errors import OutputError
-from hashlens.files import check_writable, written_whole
+from hashlens.files import check_writable, output_path, written_whole
 from hashlens.passwords import masked
 from hashlens.result import Result
+from hashlens.terminal import Terminal
 
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Default: where the model is.")]
@@ -77,32 +78,71 @@ def set_threads(threads: int | None) -> None:
         faiss.omp_set_num_threads(threads)
 
 
-def check_outputs(*paths: Path | None, force: bool, reads: Sequence[str | Path | None] = ()) -> None:
+def check_outputs(
+    *paths: Path | None,
+    force: bool,
+    json: Path | None = None,
+    page: Path | None = None,
+    added_to: Path | None = None,
+    reads: Sequence[str | Path | None] = (),
+) -> None:
     """Raise OutputError before the work for a file that could not be written after it.
 
     Parameters
     ----------
     *paths : Path or None
-        What is to be written; ``-`` is standard output.
+        What is to be written: files, or folders that are replaced as a whole.
     force : bool
         Whether what is there may be written over.
+    json : Path or None
+        The file of the JSON; ``-`` is standard output, for it alone.
+    page : Path or None
+        The file of a page.
+    added_to : Path or None
+        A folder to which files are added: other results may lie in it.
     reads : sequence of str, Path or None
         What the command reads: paths, or sources of data. It is never written over, and of a folder no file but pages.
     """
-    given = [path for path in paths if path not in (None, STANDARD_OUTPUT)]
-    for place, path in enumerate(given):
+    named = [path for path in (added_to, *paths, page) if path is not None]
+    for path in named:
+        check_named(path)
+    given = [*named, *([] if json in (None, STANDARD_OUTPUT) else [json])]
+    written: list[tuple[Path, Path]] = []
+    for path in given:
         assert path is not None
-        if path in given[:place]:
-            raise OutputError(f"{path} is to be written twice: give each result a path of its own")
+        target = output_path(path)
+        for other, before in written:
+            if target == before or (target.exists() and before.exists() and target.samefile(before)):
+                raise OutputError(f"{path} is to be written twice: give each result a path of its own")
+            inside = before in target.parents and other is not added_to
+            if inside or target in before.parents:
+                raise OutputError(f"{path} and {other} lie in each other: give each result a path of its own")
         for read in reads:
             if read is not None and _is_of(path, str(read)):
                 raise OutputError(f"{path} is what is read ({read}): choose another path for the result")
+        if path is page:
+            check_page(path)
+        written.append((path, target))
+    for path in given:
+        assert path is not None
         check_writable(path, overwrite=force)
+
+
+def check_named(path: Path) -> None:
+    """Raise OutputError for ``-``: nothing but JSON is written to standard output."""
+    if path == STANDARD_OUTPUT:
+        raise OutputError("- is standard output, which takes JSON alone (--json -): give the path of a file or folder")
+
+
+def check_page(path: Path) -> None:
+    """Raise OutputError if a browser would not take a file for a page by its name."""
+    if path.suffix.lower() not in PAGES:
+        raise OutputError(f"{path}: pages are written as {' or '.join(PAGES)}")
 
 
 def _is_of(path: Path, read: str) -> bool:
     """Return whether a path is what a command reads, or a file of the folder that it reads."""
-    target = path.resolve()
+    target = output_path(path)
     for place in _places(read):
         if target == place or (place.is_file() and target.exists() and target.samefile(place)):
             return True
@@ -114,11 +154,21 @@ def _is_of(path: Path, read: str) -> bool:
 def _places(read: str) -> list[Path]:
     """Return the paths that a command may mean by a word: the word itself, a store's URL, or a source of data."""
     words = [read, read.removeprefix("sqlite:///")]
-    if (found := re.fullmatch(r"[a-z]+:([^#\[\]]+)(#.*|\[.*)?", read)) and "://" not in read:
-        words.append(found[1])
+    if (source := re.fullmatch(r"[a-z]+:([^#\[\]?]+)(\?.*|#.*|\[.*)?", read)) and "://" not in read:
+        words += [source[1], source[1].partition(":")[2]]
+    file, _, name = read.rpartition(":")
+    if name.isidentifier() and file.endswith(".py"):
+        words.append(file)
     if Path(read).suffix in (".yaml", ".yml"):
         words.append(str(Path(read).with_suffix(".db")))
-    return [Path(word).expanduser().resolve() for word in words if word and "\0" not in word and "://" not in word]
+    found = []
+    for word in words:
+        if word and "://" not in word:
+            with suppress(OSError, ValueError, RuntimeError):  # no path: a word too long, or of another kind
+                place = Path(word).expanduser().resolve()
+                place.exists()
+                found.append(place)
+    return found
 
 
 def open_model(model: str, weights: Path | None) -> torch.nn.Module:
@@ -147,12 +197,12 @@ def tell(message: str) -> None:
         console(STANDARD_OUTPUT).print(masked(message), style="dim", soft_wrap=True)
 
 
-def console(json: Path | None = None) -> Console:
+def console(json: Path | None = None) -> Terminal:
     """Return where a command prints: standard output, or standard error where the JSON goes to standard output.
 
-    Names in what is printed are text, whatever brackets they have.
+    Names in what is printed are text, whatever they hold.
     """
-    return Console(stderr=json == STANDARD_OUTPUT, highlight=False, markup=False)
+    return Terminal(stderr=json == STANDARD_OUTPUT)
 
 
 def as_typed(context: typer.Context) -> str:

@@ -70,7 +70,7 @@ def at(
         raise DataError(f"--norm is 2 or inf, received {norm!r}")
     _check_picture(out, PICTURES)
     set_threads(threads)
-    check_outputs(out, json, force=force, reads=[model, data])
+    check_outputs(out, json=json, force=force, reads=[model, weights, data])
     network, examples = _opened(model, weights, data)
     batches = examples.batches(BATCH) if ids is None else chosen(examples, ids)
     total = ceil(len(examples) / BATCH) if ids is None else len(ids)
@@ -106,7 +106,7 @@ def along(
 
     _check_picture(out, PICTURES)
     set_threads(threads)
-    check_outputs(out, json, force=force, reads=[model, data])
+    check_outputs(out, json=json, force=force, reads=[model, weights, data])
     network, examples = _opened(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
     found = pieces_along(network, inputs[:1], inputs[1:])
@@ -161,7 +161,7 @@ def plane(
     if data is None and (through is not None or pca is not None):
         raise DataError("--through and --pca choose examples: say with --data where they are")
     set_threads(threads)
-    check_outputs(out, json, force=force, reads=[model, data])
+    check_outputs(out, json=json, force=force, reads=[model, weights, data])
     network, examples = (open_model(model, weights), None) if data is None else _opened(model, weights, data)
     laid: dict[str, Any] = {}
     shown: dict[str, Any] = {"class_names": None if examples is None else examples.class_names}

@@ -12,6 +12,7 @@ from hashlens.cli.options import (
     Json,
     Stopped,
     Threads,
+    check_named,
     check_outputs,
     console,
     set_threads,
@@ -51,7 +52,9 @@ def reproduce(
             "say what to reproduce, such as: hashlens reproduce digits-width; see hashlens reproduce --list"
         )
     set_threads(threads)
-    check_outputs(json, force=force)
+    if out is not None:
+        check_named(out)
+    check_outputs(json=json, force=force, reads=[data])
     try:
         done = again(name, data, preset=preset, out=out, overwrite=force, device=device)
     except KeyboardInterrupt as stopped:

@@ -60,6 +60,7 @@ def init(
         check_address(address)
     text = template(data, test, path)
     StudySpec.from_yaml(text, str(path))
+    check_outputs(path, force=force, reads=[data, test])
     with written_whole(path, overwrite=force) as beside:
         beside.write_text(text, encoding="utf-8")
     _next("run", path)
@@ -108,7 +109,7 @@ def run(
 @study.command()
 def status(store: Stored, force: Force = False, json: Json = None, debug: Debug = False) -> None:
     """Show what is done, who is at work, what failed, and the time left."""
-    check_outputs(json, force=force, reads=[store])
+    check_outputs(json=json, force=force, reads=[store])
     found = _open(store).status()
     write_json(found, json)
     console(json).print(found)
@@ -148,7 +149,7 @@ def chart(
 
     if out.suffix not in PICTURES:
         raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")
-    check_outputs(out, json, force=force, reads=[store])
+    check_outputs(out, json=json, force=force, reads=[store])
     held: dict[str, Any] = {}
     for factor, level in map(_condition, where or ()):
         if factor in held:

@@ -14,6 +14,7 @@ from hashlens.cli.options import (
     Seed,
     Source,
     Threads,
+    check_named,
     check_outputs,
     console,
     set_threads,
@@ -54,7 +55,8 @@ def train(
     from hashlens.training import train as train_network
 
     set_threads(threads)
-    check_outputs(json, force=force, reads=[data, test])
+    check_named(out)
+    check_outputs(json=json, force=force, reads=[data, test])
     given = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
     arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     total = epochs if epochs is not None else find_recipe(recipe).epochs

@@ -266,7 +266,7 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True) -> Path:
         pa.binary(codes.packed[:, layer.columns].shape[1]) if packed else pa.list_(pa.uint8(), layer.bits)
         for layer in codes.layers
     ]
-    id_type = pa.array(codes.ids[:0]).type
+    id_type = pa.array(codes.ids).type
     named = [] if codes.class_names is None else [("class_name", pa.string())]
     schema = pa.schema([("id", id_type), ("label", pa.int64()), *named, *zip(names, types, strict=True)])
     with written_whole(path) as beside, pq.ParquetWriter(beside, schema) as writer:

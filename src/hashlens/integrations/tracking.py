@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hashlens.arguments import require_whole, shortly
+from hashlens.csv_cells import as_cell
 from hashlens.errors import MeasureError
 from hashlens.result import Result
 
@@ -83,7 +84,10 @@ def _to_mlflow(mlflow: Any, name: str, numbers: Mapping[str, float], columns: Co
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+        writer.writerows(
+            [as_cell(one) if isinstance(one, str) else one for one in row]
+            for row in zip(*columns.values(), strict=True)
+        )
         mlflow.log_text(text.getvalue(), f"{name}.csv")
 
 

@@ -15,6 +15,7 @@ from hashlens.report.sprite import Sprite
 from hashlens.report.traces import can_trace, plotly
 from hashlens.tables import Table
 from hashlens.version import __version__
+from hashlens.visible import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -148,7 +149,12 @@ def page_html(page: Page) -> str:
     """Return a page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    pages = Environment(loader=PackageLoader("hashlens.report", "html"), autoescape=True, undefined=StrictUndefined)
+    pages = Environment(
+        loader=PackageLoader("hashlens.report", "html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finished,
+    )
     sections = [section for section in page.sections if section.blocks]
     numbers = count()
     parts = [(section, [_part(block, next(numbers), pages) for block in section.blocks]) for section in sections]
@@ -171,6 +177,11 @@ def page_html(page: Page) -> str:
         ticks=any(part["kind"] == "Gallery" for part in drawn),
         version=__version__,
     )
+
+
+def _finished(value: Any) -> Any:
+    """Return what stands on a page for a value: of a name that anybody gave, its letters."""
+    return visible(value) if type(value) is str else value
 
 
 def _part(block: Block, number: int, pages: "Environment") -> dict[str, Any]:

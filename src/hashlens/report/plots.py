@@ -23,10 +23,12 @@ from hashlens.report.figures import (
 )
 from hashlens.report.images import AGAINST, FOR, draw_pixels, draw_words, pixels_size
 from hashlens.report.maps import draw_map, draw_rules, draw_shares, map_legend, map_size
+from hashlens.report.names import legend_name, names_are_text
 from hashlens.report.polygons import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
 from hashlens.report.style import paper_style
 from hashlens.report.style import save as save
 from hashlens.report.traces import colours
+from hashlens.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,6 +92,7 @@ def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
             draw_shares(axes, figure)
         title = plane_title(figure) if isinstance(figure, Polygons) else figure.title
         axes.set_title(title, loc="left", fontsize=11, parse_math=False)
+    names_are_text(canvas)
     if not planes:
         _keep_titles_inside(canvas, panels)
     if maps:
@@ -103,10 +106,18 @@ def draw_text(text: str) -> "Canvas":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    lines = text.splitlines() or [""]
+    lines = visible(text).split("\n")
     canvas = Canvas(figsize=(0.4 + 0.075 * max(map(len, lines)), 0.4 + 0.17 * len(lines)))
     FigureCanvasAgg(canvas)
-    canvas.text(0.2 / canvas.get_figwidth(), 0.5, text, family="monospace", fontsize=9, va="center", parse_math=False)
+    canvas.text(
+        0.2 / canvas.get_figwidth(),
+        0.5,
+        "\n".join(lines),
+        family="monospace",
+        fontsize=9,
+        va="center",
+        parse_math=False,
+    )
     return canvas
 
 
@@ -160,7 +171,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
         colour = colours[series.name]
         # Not clipped: a marker at 0 is whole.
         how = {"linewidth": 1} if figure.dense else {"marker": "o", "markersize": 4}
-        axes.plot(series.x, series.y, color=colour, label=series.name, clip_on=False, **how)
+        axes.plot(series.x, series.y, color=colour, label=legend_name(series.name), clip_on=False, **how)
         if series.low:
             axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, linewidth=0)
     for series in figure.references:
@@ -239,7 +250,7 @@ def _bars(axes: "Axes", figure: Bars) -> None:
         places = at[known] + position * height
         begins = [figure.begins(values)[i] for i in known]
         paint = [FOR if length >= 0 else AGAINST for length in lengths] if figure.signed else COLOURS[position]
-        axes.barh(places, lengths, height * 0.92, left=begins, color=paint, label=name)
+        axes.barh(places, lengths, height * 0.92, left=begins, color=paint, label=legend_name(name))
         for place, length, begin, end in zip(places, lengths, begins, (ends[i] for i in known), strict=True):
             if end is not None:
                 axes.plot(end, (place, place), color="0.2", linewidth=1.2, solid_capstyle="butt")
@@ -288,7 +299,7 @@ def _waterfall_axis(axes: "Axes", figure: Bars, room: float) -> None:
 def _histogram(axes: "Axes", figure: Histogram) -> None:
     for colour, (name, shares) in zip(COLOURS, figure.shares, strict=False):
         axes.stairs(shares, figure.edges, color=colour, fill=True, alpha=0.35)
-        axes.stairs(shares, figure.edges, color=colour, label=name)
+        axes.stairs(shares, figure.edges, color=colour, label=legend_name(name))
     if figure.log_x:
         axes.set_xscale("log")
     if figure.least is not None:
@@ -317,7 +328,7 @@ def _scatter(axes: "Axes", figure: Scatter) -> None:
     axes.scatter(figure.x[others], figure.y[others], s=6, color="0.6", linewidths=0)
     for group, (name, paint) in enumerate(zip(figure.groups, colours(len(figure.groups)), strict=True)):
         rows = figure.group == group
-        axes.scatter(figure.x[rows], figure.y[rows], s=6, color=paint, label=name, alpha=0.8, linewidths=0)
+        axes.scatter(figure.x[rows], figure.y[rows], s=6, color=paint, label=legend_name(name), alpha=0.8, linewidths=0)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
     axes.set_xticks([])

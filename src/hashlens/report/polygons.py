@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hashlens.report.figures import COLOURS, Floats, Ints, Mark, Pieces, Polygons, Scale
+from hashlens.report.names import legend_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +95,7 @@ def _labels_below(figure: Polygons) -> list[str]:
     names = [] if _names_stand_beside(figure) or not figure.names else shown_names(figure)[0]
     boundary = [figure.boundary_name] if len(figure.boundary) else []
     points = [] if figure.points is None else [figure.points.name]
-    return [*(figure.names[at] for at in names), *boundary, *points]
+    return [legend_name(name) for name in (*(figure.names[at] for at in names), *boundary, *points)]
 
 
 def draw_plane(axes: "Axes", figure: Polygons) -> None:
@@ -285,7 +286,7 @@ def draw_pieces(axes: "Axes", figure: Pieces) -> None:
     few = len(figure.ends) <= MOST_BREAKS
     for position, series in enumerate(figure.series):
         colour = _line_colour(position, len(figure.series))
-        axes.plot(series.x, series.y, color=colour, linewidth=1.6, label=series.name)
+        axes.plot(series.x, series.y, color=colour, linewidth=1.6, label=legend_name(series.name))
         if few:
             axes.plot(series.x[2::2], series.y[2::2], "o", color=colour, markersize=2.6, linestyle="none")
     values = [y for series in figure.series for y in series.y]

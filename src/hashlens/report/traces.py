@@ -24,6 +24,7 @@ from hashlens.report.figures import (
     Tile,
 )
 from hashlens.report.images import AGAINST, FOR
+from hashlens.visible import visible
 
 STRONG = (
     "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#888888", "#EE7733", "#009988", "#BB5566",
@@ -70,7 +71,7 @@ def colours(count: int) -> tuple[str, ...]:
 
 def as_text(text: str) -> str:
     """Return text as Plotly shows it letter by letter. It knows no entity for a quote."""
-    return html.escape(text, quote=False)
+    return html.escape(visible(text), quote=False)
 
 
 def _axis(label: str, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import OutputError, StudyError, nearest
-from hashlens.files import as_path, written_whole
+from hashlens.files import as_path, write_columns, written_whole
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.tables import Table, table
@@ -115,12 +115,12 @@ class Results(Result):
         path = as_path(path)
         if path.suffix not in (".parquet", ".csv"):
             raise OutputError(f"{path}: results are written as .parquet or .csv, received {path.suffix or 'no ending'}")
-        import pyarrow.csv
+        if path.suffix == ".csv":
+            return write_columns(path, dict(zip(COLUMNS, self.to_arrow().columns, strict=True)), overwrite=overwrite)
         import pyarrow.parquet
 
-        write = pyarrow.parquet.write_table if path.suffix == ".parquet" else pyarrow.csv.write_csv
         with written_whole(path, overwrite=overwrite) as beside:
-            write(self.to_arrow(), beside)
+            pyarrow.parquet.write_table(self.to_arrow(), beside)
         return path
 
     def to_dict(self) -> dict[str, Any]:

@@ -106,10 +106,13 @@ const hashlens = (function () {
   }
 
   function save(name, rows) {
+    // A spreadsheet computes what looks like a formula: an apostrophe before it keeps it text, as in hashlens.csv_cells.
+    const formula = /^'*(?:[=@\t\r]|[+-](?!$|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$))/;
+    const text = value => formula.test(value) ? "'" + value : value;
     const cell = value => /[",\n\r]/.test(value) ? '"' + value.replaceAll('"', '""') + '"' : value;
-    const text = rows.map(row => row.map(value => cell(String(value ?? ''))).join(',')).join('\r\n') + '\r\n';
+    const lines = rows.map(row => row.map(value => cell(text(String(value ?? '')))).join(',')).join('\r\n') + '\r\n';
     const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+    link.href = URL.createObjectURL(new Blob([lines], { type: 'text/csv' }));
     link.download = name;
     link.click();
     URL.revokeObjectURL(link.href);

@@ -1,0 +1,44 @@
+"""Names in pictures: text, which matplotlib takes for formulas, or leaves out, where they are written in its ways."""
+
+from typing import TYPE_CHECKING, Any
+
+from hashlens.visible import visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+
+def legend_name(name: str) -> str:
+    """Return a name for a legend, which would leave out what begins with a low line: after a hair space."""
+    return f"\u200a{name}" if name.startswith("_") else name
+
+
+def names_are_text(canvas: "Canvas") -> None:
+    """Show all text of a picture letter by letter: no formula between dollars, no control characters.
+
+    Numbers that matplotlib itself puts at the ticks stay as they are: its powers of ten are formulas.
+    """
+    from matplotlib.text import Text
+
+    numbers: set[Text] = set()
+    for axes in canvas.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            numbers |= _numbers(axis)
+    for text in canvas.findobj(Text):
+        assert isinstance(text, Text)
+        if text not in numbers:
+            text.set_parse_math(False)
+            text.set_text(visible(text.get_text()))
+
+
+def _numbers(axis: Any) -> set[Any]:
+    """Return the labels of ticks that are numbers, and let those that are names be written out."""
+    from matplotlib.ticker import LogFormatter, ScalarFormatter
+
+    major, numbers = axis.get_major_formatter(), {*axis.get_minorticklabels(), axis.get_offset_text()}
+    labels = axis.get_majorticklabels()
+    if isinstance(major, ScalarFormatter | LogFormatter):
+        return numbers | set(labels)
+    if any(label.get_text() != visible(label.get_text()) for label in labels):
+        axis.set_major_formatter(lambda value, place: visible(major(value, place)))
+    return numbers
