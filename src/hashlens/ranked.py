@@ -1,7 +1,9 @@
-"""Ranked: what all results have in common that put examples in an order."""
+"""Ranked: what all results have in common that put examples in an order, and the columns of their tables."""
 
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,17 +11,96 @@ import numpy.typing as npt
 from hashlens.data.labels import class_name
 from hashlens.files import write_columns
 from hashlens.result import Result
-from hashlens.tables import number
+from hashlens.tables import Table, number, table
 
 SHOWN = 10
 """Rows of a table on the screen; the CSV file has all of them."""
-CLASSES = ("given", "suggested", "label", "predicted", "predicted_a", "predicted_b")
-"""Columns that hold classes."""
-Column = npt.NDArray[Any]
+Values = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a ranked table: in a file, for people, and in the list of what was ticked on a page.
+
+    Attributes
+    ----------
+    name : str
+        What files call it.
+    of : str or callable
+        The attribute of the result that holds it, one entry an example, None where it is not known; or what gets it
+        from the result. By default the attribute of its name.
+    dtype : type or None
+        What it holds, as which a file is read again: whole numbers, numbers, flags or text; None for ids, which are as
+        in the data.
+    heading : str
+        What people read above it: by default its name, with spaces.
+    names_row : bool
+        Whether it says which row this is; the other columns are what is known of it.
+    classes : bool
+        Whether its numbers are classes, for which people read names.
+    shown : bool
+        Whether people see it, or only files have it.
+    cell : callable or None
+        How people read the cell of a rank, from 0, of the result: by default numbers to four digits.
+    """
+
+    name: str
+    of: str | Callable[[Any], Values | None] = ""
+    dtype: type[Any] | None = None
+    heading: str = ""
+    names_row: bool = False
+    classes: bool = False
+    shown: bool = True
+    cell: Callable[[Any, int], str] | None = None
+
+    @property
+    def title(self) -> str:
+        """What people read above it."""
+        return self.heading or self.name.replace("_", " ")
+
+    @property
+    def attribute(self) -> str:
+        """The attribute that holds it; empty where it is computed from others."""
+        return (self.of or self.name) if isinstance(self.of, str) else ""
+
+    def values(self, ranked: Any) -> Values | None:
+        """Return its entries, in the order of the ranks; None where they are not known."""
+        held: Values | None = self.of(ranked) if callable(self.of) else getattr(ranked, self.attribute)
+        return held
+
+    def read(self, ranked: "Ranked", count: int | None = None) -> list[str]:
+        """Return the first cells, by default all, as people read them."""
+        first = self._first(ranked, count)
+        if self.cell is not None:
+            return [self.cell(ranked, at) for at in range(len(first))]
+        if self.classes:
+            return [class_name(ranked.class_names, label) for label in first]
+        if self._kind == "b":
+            return ["yes" if flag else "no" for flag in first]
+        return [number(value) if self._kind in ("i", "f") else str(value) for value in first]
+
+    def exact(self, ranked: "Ranked", count: int) -> list[str]:
+        """Return the first cells for a file that people open: numbers to six digits, classes by their names."""
+        if self.classes:
+            return self.read(ranked, count)
+        return [f"{value:.6g}" if self._kind == "f" else str(value) for value in self._first(ranked, count)]
+
+    @property
+    def _kind(self) -> str:
+        return "" if self.dtype is None else np.dtype(self.dtype).kind
+
+    def _first(self, ranked: "Ranked", count: int | None) -> list[Any]:
+        values = self.values(ranked)
+        return [] if values is None else values[:count].tolist()
+
+
+RANK = Column("rank", "ranks", int, names_row=True)
+ID = Column("id", "ids", names_row=True)
+ROW = Column("row", "rows", int, shown=False)
 
 
 class Ranked(Result):
-    """Base of results that rank examples; a subclass says in ``_known`` what it knows of each.
+    """Base of results that rank examples; a subclass lists in ``COLUMNS`` what its tables hold, once for all of them.
 
     Attributes
     ----------
@@ -31,45 +112,62 @@ class Ranked(Result):
         Name of class 0, 1, ...; empty where classes have none.
     """
 
-    ids: Column
-    rows: npt.NDArray[np.int64]
+    COLUMNS: ClassVar[tuple[Column, ...]]
     class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(getattr(self, ID.attribute))
 
     @property
-    def columns(self) -> dict[str, Column]:
-        """What is known of every example, by name, in the order of the ranks."""
-        first = {"rank": np.arange(1, len(self) + 1), "id": self.ids, "row": self.rows}
-        return first | {name: column for name, column in self._known().items() if column is not None}
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """The rank of each example, from 1, int64 ``(n,)``."""
+        return np.arange(1, len(self) + 1)
 
-    def to_csv(self, path: str | Path, overwrite: bool = True) -> Path:
+    @property
+    def columns(self) -> dict[str, Values]:
+        """What is known of every example, by name, in the order of the ranks."""
+        entries = ((column.name, column.values(self)) for column in self.COLUMNS)
+        return {name: values for name, values in entries if values is not None}
+
+    def to_csv(self, path: str | Path, *, overwrite: bool = True) -> Path:
         """Write a line for each example, in the order of the ranks, with `columns`; return the path.
 
         Where classes have names, these stand in more columns, as ``given_name``.
         """
-        return write_columns(path, self.columns | self._named(), overwrite=overwrite)
+        return write_columns(path, self._lines(), overwrite=overwrite)
 
-    def _named(self) -> dict[str, Column]:
-        """Return the columns of classes by their names; nothing where classes have none."""
+    def table(self, title: str, note: str = "", *, shown: int = SHOWN, without: Collection[str] = ()) -> Table:
+        """Return the first examples as a table for people.
+
+        Parameters
+        ----------
+        title, note : str
+            What stands above and below it.
+        shown : int
+            Rows.
+        without : collection of str
+            Columns that are left out, by name.
+        """
+        columns = [column for column in self._known() if column.shown and column.name not in without]
+        rows = list(zip(*(column.read(self, shown) for column in columns), strict=True))
+        names = next((at for at, column in enumerate(columns) if not column.names_row), len(columns))
+        return table(title, [column.title for column in columns], rows, note, names=names)
+
+    def listed(self, names: Sequence[str], count: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Return those of some columns that are known, by name, and the first rows of them for the list of a page."""
+        columns = [column for column in self._known() if column.name in names]
+        cells = zip(*(column.exact(self, count) for column in columns), strict=True)
+        return tuple(column.name for column in columns), list(cells)
+
+    def _known(self) -> list[Column]:
         columns = self.columns
-        return {
-            f"{name}_name": np.array([class_name(self.class_names, label) for label in columns[name].tolist()], np.str_)
-            for name in CLASSES
-            if self.class_names and name in columns
+        return [column for column in self.COLUMNS if column.name in columns]
+
+    def _lines(self) -> dict[str, Values]:
+        """Return the columns of a file: `columns`, and classes by their names where they have any."""
+        named = {
+            f"{column.name}_name": np.array(column.read(self), np.str_)
+            for column in self._known()
+            if self.class_names and column.classes
         }
-
-    def _known(self) -> dict[str, Column | None]:
-        """Return what is known of every example besides its rank, id and row, by name; None for what is not."""
-        raise NotImplementedError
-
-    def _first(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Return names and cells of the columns for a table of the first examples; the row is left to the file."""
-        named = self._named()
-        columns = {name: named.get(f"{name}_name", column) for name, column in self.columns.items() if name != "row"}
-        cells = [
-            [number(cell.item()) if column.dtype.kind == "f" else str(cell) for cell in column[:SHOWN]]
-            for column in columns.values()
-        ]
-        return tuple(columns), list(zip(*cells, strict=True))
+        return self.columns | named

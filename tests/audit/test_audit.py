@@ -96,6 +96,21 @@ def test_a_folder_brings_all_of_an_audit_back(found, tmp_path):
     assert [group.ids.test.tolist() for group in groups] == [group.ids.test.tolist() for group in expected]
 
 
+def test_parts_of_older_audits_take_the_names_of_classes_from_the_whole(found, tmp_path):
+    names = tuple(f"digit {number}" for number in range(10))
+    folder = replace(found, class_names=names).to_csv(tmp_path / "tables")
+    assert "class_names" in json.loads((folder / "audit.json").read_text())["blind_spots"]
+    summary = json.loads((folder / "audit.json").read_text())
+    parts = (summary["leaks"], *summary["label_issues"].values(), summary["blind_spots"])
+    for part in parts:
+        del part["class_names"]
+    (folder / "audit.json").write_text(json.dumps(summary))
+    loaded = Audit.load(folder)
+    for part in (loaded.leaks, *(loaded.label_issues.train, loaded.label_issues.test), loaded.blind_spots):
+        assert part.class_names == names
+    assert f"digit {found.label_issues.test.given[0]}" in str(loaded.label_issues.test)
+
+
 def test_what_is_loaded_takes_its_data_back_and_no_other(found, planted, tmp_path):
     loaded = Audit.load(found.to_csv(tmp_path / "tables"))
     assert loaded.data is None

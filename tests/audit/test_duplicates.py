@@ -103,7 +103,7 @@ def test_the_file_holds_a_line_for_each_example(tmp_path):
         rows = list(csv.DictReader(file))
     assert [int(row["id"]) - 5000 for row in rows] == [row for group in found.groups for row in group.rows.tolist()]
     assert rows[0] == {
-        "rank": "1", "id": "5030", "ratio": "0", "group_ratio": "0", "identical": "true", "label": "0"
+        "rank": "1", "id": "5030", "row": "30", "ratio": "0", "group_ratio": "0", "identical": "true", "label": "0"
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from hashlens.audit.galleries import LEAST, LISTED
 from hashlens.audit.page import audit_page
 from hashlens.report.page import Gallery, page_html
 from hashlens.result import Split
+from hashlens.tables import Table
 
 EVIL = "<script>alert(1)</script>"
 
@@ -46,6 +47,20 @@ def test_the_verdict_is_the_accuracy_and_comes_first(found):
 
 def test_each_list_is_a_gallery_named_like_its_file(found):
     assert set(galleries(found)) == set(found.parts)
+
+
+def test_a_list_calls_its_columns_as_the_file_does(found):
+    for name, gallery in galleries(found).items():
+        known = set(found.parts[name].columns) | ({"label"} if name == "novel" else set())
+        assert set(gallery.columns) <= known, name
+        assert {len(item.cells) for item in gallery.items} <= {len(gallery.columns)}
+
+
+def test_a_page_and_a_terminal_show_the_same_table_of_labels(found):
+    page = [block for section in audit_page(found).sections for block in section.blocks if isinstance(block, Table)]
+    shown, terminal = next(at for at in page if at.title == "Likeliest wrong"), found.label_issues.test.__rich__()
+    assert [row[:7] for row in terminal.rows] == list(shown.rows[: len(terminal.rows)])
+    assert terminal.columns[:7] == shown.columns
 
 
 def test_what_is_ticked_can_be_found_again(found):

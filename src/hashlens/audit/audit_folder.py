@@ -12,9 +12,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +30,11 @@ from hashlens.csv_cells import from_cell
 from hashlens.errors import AuditError, ReportError
 from hashlens.files import check_writable, written_whole
 from hashlens.plain import plain, rebuilt
+from hashlens.ranked import Column, Ranked
 from hashlens.result import Result, Split
 
 SUMMARY = "audit.json"
-HEADINGS = {
-    "ids": "id", "rows": "row", "train_ids": "train_id", "train_rows": "train_row", "distances": "distance",
-    "ratios": "ratio", "labels": "label", "train_labels": "train_label", "scores": "score", "p_values": "p_value",
-}  # fmt: skip
-"""What a table calls an attribute, where it does not call it by its name."""
-Columns = dict[str, npt.NDArray[Any]]
-R = TypeVar("R", bound=Result)
+R = TypeVar("R", bound=Ranked)
 
 
 def save_audit(audit: Audit, folder: str | Path) -> Path:
@@ -129,9 +124,8 @@ def load_audit(folder: str | Path) -> Audit:
 
 
 def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
-    text = summary["text_ids"]
     learnt, issues = (
-        _part(LabelIssues, _columns(folder / f"label-issues-{name}.csv", text), summary["label_issues"][name])
+        _part(LabelIssues, folder / f"label-issues-{name}.csv", summary, summary["label_issues"][name])
         for name in ("train", "test")
     )
     origins = summary["provenance"]
@@ -142,8 +136,8 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
         accuracy=AuditedAccuracy.from_dict(summary["accuracy"], summary["leaks"] is not None),
         leaks=None if summary["leaks"] is None else _leaks(folder, summary, learnt, issues),
         label_issues=Split(learnt, issues),
-        blind_spots=_part(BlindSpots, _columns(folder / "blind-spots.csv", text), summary["blind_spots"]),
-        novel=_part(NovelItems, _columns(folder / "novel.csv", text), {**summary["novel"], **unreached}),
+        blind_spots=_part(BlindSpots, folder / "blind-spots.csv", summary, summary["blind_spots"]),
+        novel=_part(NovelItems, folder / "novel.csv", summary, {**summary["novel"], **unreached}),
         provenance=Split(*(Provenance.from_record(origins[name]) for name in ("train", "test"))),
         notes=tuple(summary["notes"]),
         class_names=tuple(summary["class_names"]),
@@ -151,48 +145,41 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
     )
 
 
-def _columns(path: Path, text: Mapping[str, bool]) -> Columns:
+def _part(kind: type[R], path: Path, summary: dict[str, Any], known: dict[str, Any]) -> R:
+    """Return a ranked part from its table and from what is known besides."""
+    values, hints = _read(path, kind.COLUMNS, summary["text_ids"]), get_type_hints(kind)
+    # Parts of older audits do not say the names of classes themselves.
+    known = {"class_names": summary["class_names"], **known}
+    given: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name in known:
+            given[field.name] = rebuilt(hints[field.name], known[field.name], field.name)
+        elif field.name in values:
+            given[field.name] = values[field.name]
+        elif field.default is MISSING and type(None) in get_args(hints[field.name]):
+            given[field.name] = None
+    return kind(**given)
+
+
+def _read(path: Path, columns: tuple[Column, ...], text: Mapping[str, bool]) -> dict[str, npt.NDArray[Any]]:
+    """Return what a table holds, by the attributes of its result."""
     import pyarrow as pa
     import pyarrow.csv
 
     # Ids that are text stay text where they look like numbers.
     named = {"id": text["train" if path.stem.endswith("train") else "test"], "train_id": text["train"]}
-    types = {name: pa.string() for name, is_text in named.items() if is_text} | {"view": pa.string()}
-    read = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
-    return {
-        name: np.asarray(_texts(column) if pa.types.is_string(column.type) else _values(column))
-        for name, column in zip(read.column_names, read.columns, strict=True)
-    }
+    texts = [column.name for column in columns if column.dtype is str or named.get(column.name)]
+    options = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()))
+    read = pyarrow.csv.read_csv(path, convert_options=options)
+    found = {column.name: column for column in columns if column.attribute and column.name in read.column_names}
+    return {column.attribute: _values(read.column(name), column, name in texts) for name, column in found.items()}
 
 
-def _values(column: Any) -> npt.NDArray[Any]:
-    # A table without rows tells no types.
-    return np.asarray(column.to_numpy()) if len(column) else np.zeros(0, np.int64)
-
-
-def _texts(column: Any) -> list[str | None]:
-    return [None if cell is None else from_cell(cell) for cell in column.to_pylist()]
-
-
-def _part(kind: type[R], columns: Columns, known: dict[str, Any]) -> R:
-    """Return a ranked part from its columns and from what is known besides."""
-    given: dict[str, Any] = {}
-    hints = get_type_hints(kind)
-    for field in fields(kind):  # type: ignore[arg-type]
-        heading = HEADINGS.get(field.name, field.name)
-        if field.name in known:
-            given[field.name] = rebuilt(hints[field.name], known[field.name], field.name)
-        elif heading in columns:
-            column = columns[heading]
-            # A number of which no row has a fraction is read as a whole one.
-            given[field.name] = column.astype(np.float64) if heading in _FRACTIONS else column
-        elif field.name in _MAYBE:
-            given[field.name] = None
-    return kind(**given)
-
-
-_FRACTIONS = {"ratio", "expected", "probability", "agreement", "confidence", "score", "p_value"}
-_MAYBE = {"agreement", "confidence", "collisions", "labels", "train_labels", "temperature", "view"}
+def _values(column: Any, known: Column, is_text: bool) -> npt.NDArray[Any]:
+    if is_text:
+        return np.asarray([None if cell is None else from_cell(cell) for cell in column.to_pylist()])
+    # A table without rows tells no types, and a number of which no row has a fraction is read as a whole one.
+    return (column.to_numpy() if len(column) else np.zeros(0)).astype(known.dtype or np.int64)
 
 
 def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: LabelIssues) -> Leaks:
@@ -210,9 +197,7 @@ def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: L
         )
         for rows, group in zip(groups, known_groups, strict=True)
     )
-    columns = _columns(folder / "leaks.csv", summary["text_ids"])
-    read = _part(Leaks, {**columns, "distance": columns["distance"].astype(np.int32)}, known)
-    return replace(read, groups=found)
+    return replace(_part(Leaks, folder / "leaks.csv", summary, known), groups=found)
 
 
 def _by_row(issues: LabelIssues) -> npt.NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from hashlens.data.labels import class_name
 from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels, checked_labels, labelled_pair
 from hashlens.measures.knn import nearest_codes
-from hashlens.ranked import SHOWN, Column, Ranked
+from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
 from hashlens.report.figures import Bars, Figure
 from hashlens.tables import Table, number, table
 
@@ -44,6 +44,15 @@ class BlindSpots(Ranked):
         Name of class 0, 1, ...; empty where classes have none.
     """
 
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        RANK,
+        ID,
+        ROW,
+        Column("label", "labels", int, names_row=True, classes=True),
+        Column("predicted", dtype=int, names_row=True, classes=True),
+        Column("agreement", dtype=float),
+    )
+
     ids: npt.NDArray[Any]
     rows: npt.NDArray[np.int64]
     labels: Labels
@@ -68,10 +77,16 @@ class BlindSpots(Ranked):
         order = np.argsort(-counts, kind="stable")
         return [(int(names[0, at]), int(names[1, at]), int(counts[at]), int(blind[at])) for at in order]
 
-    def _known(self) -> dict[str, Column | None]:
-        return {"label": self.labels, "predicted": self.predicted, "agreement": self.agreement}
-
     def __rich__(self) -> Table:
+        note = (
+            f"Blind: all {self.k} nearest training codes are of the class that was predicted, so that nothing in this "
+            "layer says otherwise: a wrong label, or examples that training lacks."
+        )
+        title = f"Blind spots: {self.blind:,} of {len(self):,} mistakes on {self.examples:,} test examples"
+        return self.pairs_table(title, note)
+
+    def pairs_table(self, title: str, note: str = "", shown: int = SHOWN) -> Table:
+        """Return which classes are taken for which, the first pairs of them, as a table."""
         rows = [
             (
                 class_name(self.class_names, label),
@@ -79,13 +94,8 @@ class BlindSpots(Ranked):
                 number(mistakes),
                 number(blind),
             )
-            for label, predicted, mistakes, blind in self.pairs[:SHOWN]
+            for label, predicted, mistakes, blind in self.pairs[:shown]
         ]
-        note = (
-            f"Blind: all {self.k} nearest training codes are of the class that was predicted, so that nothing in this "
-            "layer says otherwise: a wrong label, or examples that training lacks."
-        )
-        title = f"Blind spots: {self.blind:,} of {len(self):,} mistakes on {self.examples:,} test examples"
         return table(title, ("label", "predicted", "mistakes", "blind"), rows, note, names=2)
 
     def figures(self, class_names: Sequence[str] = ()) -> tuple[Figure, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, output_notes
-from hashlens.ranked import Column, Ranked
+from hashlens.ranked import ID, RANK, ROW, Column, Ranked
 from hashlens.report.figures import Figure, Histogram, Lines
 from hashlens.result import Result
 from hashlens.tables import number, table
@@ -90,6 +90,16 @@ class ModelComparison(Ranked):
         Name of class 0, 1, ...; empty where classes have none.
     """
 
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        RANK,
+        ID,
+        ROW,
+        Column("overlap", dtype=float),
+        Column("label", "labels", int, classes=True),
+        Column("predicted_a", dtype=int, classes=True),
+        Column("predicted_b", dtype=int, classes=True),
+    )
+
     models: tuple[str, str]
     k: int
     chance: float
@@ -106,14 +116,6 @@ class ModelComparison(Ranked):
     outputs: tuple[str, str] = ("", "")
     class_names: tuple[str, ...] = ()
 
-    def _known(self) -> dict[str, Column | None]:
-        return {
-            "overlap": self.overlap,
-            "label": self.labels,
-            "predicted_a": self.predicted_a,
-            "predicted_b": self.predicted_b,
-        }
-
     def __rich__(self) -> RenderableType:
         layers = table(
             f"{self.models[0]} and {self.models[1]} on {len(self):,} examples",
@@ -124,12 +126,9 @@ class ModelComparison(Ranked):
         )  # fmt: skip
         rows = [("accuracy of the first", number(self.accuracy[0])), ("of the second", number(self.accuracy[1])),
                 ("same predictions", number(self.same_predictions))]  # fmt: skip
-        names, moved = self._first()
         read = [f"The output of the {which} was read as {of}." for which, of in
                 zip(("first", "second"), self.outputs, strict=True) if of]  # fmt: skip
-        return Group(
-            layers, table("Predictions", ("", ""), rows, " ".join(read)), table("Moved most", names, moved, names=2)
-        )
+        return Group(layers, table("Predictions", ("", ""), rows, " ".join(read)), self.table("Moved most"))
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the agreement layer by layer, and what examples keep of their neighbourhoods."""

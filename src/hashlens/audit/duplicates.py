@@ -1,8 +1,8 @@
 """Duplicates: near-identical examples within one set."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,11 @@ from hashlens.audit.local_ratio import Ratios, Rows
 from hashlens.codes.codes import Codes
 from hashlens.data.labels import class_name
 from hashlens.errors import AuditError
-from hashlens.files import write_columns
+from hashlens.measures.classes import Labels
 from hashlens.measures.determinism import CollisionGroup
 from hashlens.measures.grouping import Groups, group_rows, group_words
-from hashlens.ranked import SHOWN
+from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
 from hashlens.report.figures import Figure
-from hashlens.result import Result
 from hashlens.tables import number, table
 
 
@@ -51,8 +50,10 @@ class DuplicateGroup(CollisionGroup):
 
 
 @dataclass(frozen=True, eq=False)
-class Duplicates(Result):
+class Duplicates(Ranked):
     """Groups of near-identical examples, those with the lowest ratio first.
+
+    `columns` and the CSV file have an entry for each example of a group.
 
     Attributes
     ----------
@@ -81,7 +82,21 @@ class Duplicates(Result):
         That of the layer searched, on all examples.
     expected : numpy.ndarray or None
         float64 ``(n,)``: how many of n examples would have such a ratio or a lower one by chance.
+    class_names : tuple of str
+        Name of class 0, 1, ...; empty where classes have none.
     """
+
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        RANK,
+        ID,
+        ROW,
+        Column("ratio", lambda found: found.ratios[found.rows], float),
+        Column(
+            "group_ratio", lambda found: found.of_groups([group.ratio for group in found.groups], np.float64), float
+        ),
+        Column("identical", lambda found: found.of_groups([group.identical for group in found.groups], np.bool_), bool),
+        Column("label", "labels", int, classes=True),
+    )
 
     n: int
     layer: str
@@ -95,9 +110,35 @@ class Duplicates(Result):
     layers: tuple[LayerScore, ...]
     score: LayerScore | None = None
     expected: Ratios | None = None
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    @property
+    def rows(self) -> Rows:
+        """The rows of all groups, one group behind the other, int64."""
+        return np.concatenate([np.zeros(0, np.int64), *(group.rows for group in self.groups)])
+
+    @property
+    def ids(self) -> npt.NDArray[Any]:
+        """The ids of `rows`."""
+        return np.concatenate([group.ids for group in self.groups]) if self.groups else np.zeros(0, np.int64)
+
+    @property
+    def labels(self) -> Labels | None:
+        """The labels of `rows`, int64; None where there are none."""
+        labels = [group.labels for group in self.groups if group.labels is not None]
+        return np.concatenate(labels) if labels else None
+
+    @property
+    def ranks(self) -> Rows:
+        """The rank of the group that each of `rows` is in, from 1."""
+        return self.of_groups(range(1, len(self) + 1), np.int64)
+
+    def of_groups(self, values: Iterable[Any], dtype: Any) -> npt.NDArray[Any]:
+        """Return a value of each group for each of `rows`."""
+        return np.repeat(np.fromiter(values, dtype, len(self)), [len(group) for group in self.groups])
 
     @property
     def extra_rows(self) -> Rows:
@@ -108,27 +149,6 @@ class Duplicates(Result):
     def conflicts(self) -> tuple[DuplicateGroup, ...]:
         """The groups whose examples have different labels."""
         return tuple(group for group in self.groups if group.conflicting)
-
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the examples of all groups as a CSV file, a line each, and return its path."""
-        labelled = bool(self.groups) and self.groups[0].labels is not None
-        columns: dict[str, list[Any]] = {name: [] for name in ("rank", "id", "ratio", "group_ratio", "identical")}
-        if labelled:
-            columns["label"] = []
-        if named := labelled and bool(self.groups[0].class_names):
-            columns["label_name"] = []
-        for rank, group in enumerate(self.groups, start=1):
-            size = len(group)
-            columns["rank"] += [rank] * size
-            columns["id"] += group.ids.tolist()
-            columns["ratio"] += self.ratios[group.rows].tolist()
-            columns["group_ratio"] += [group.ratio] * size
-            columns["identical"] += [group.identical] * size
-            if group.labels is not None:
-                columns["label"] += group.labels.tolist()
-            if named and group.labels is not None:
-                columns["label_name"] += [class_name(group.class_names, label) for label in group.labels.tolist()]
-        return write_columns(path, columns)
 
     def __rich__(self) -> RenderableType:
         rows = [
@@ -223,6 +243,7 @@ def duplicates(
         layers=scores,
         score=found.score,
         expected=found.expected,
+        class_names=codes.class_names or (),
     )
 
 

@@ -1,7 +1,6 @@
 """The galleries of an audit: what was found, to look at, to tick and to take away as a list."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,15 +29,15 @@ def leak_gallery(found: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
     train, test = _data(audit)
     images = _pairs(sprite, (test, found.rows[:count]), (train, found.train_rows[:count]))
     exact, items = found.exact, []
+    columns, cells = found.listed(
+        ("rank", "id", "row", "train_id", "train_row", "label", "train_label", "ratio"), count
+    )
     for at in range(count):
         labels = _labels(found, at, audit.class_names)
         same = "the same input" if exact[at] else "the same code" if found.identical[at] else f"ratio {found.near(at)}"
         given = labels[0] if labels[0] == labels[1] else " | ".join(labels)
         caption = _lines(f"{at + 1}. test {found.ids[at]}", f"train {found.train_ids[at]}", given, same)
-        cells = (at + 1, found.ids[at], found.rows[at], found.train_ids[at], found.train_rows[at], *labels,
-                 f"{found.ratios[at]:.6g}")  # fmt: skip
-        items.append(Item(images[at], caption, _cells(cells)))
-    columns = ("rank", "id", "row", "train_id", "train_row", "label", "train_label", "ratio")
+        items.append(Item(images[at], caption, cells[at]))
     return Gallery(f"Test | training example: {found.suspected:,} suspected", columns, tuple(items), note, "leaks")
 
 
@@ -50,14 +49,13 @@ def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite)
     count = min(wanted, LISTED, len(issues))
     note = f"The first {count} of the ranking; {name}.csv, which to_csv(folder) writes, has all {len(issues):,}."
     images = _singles(sprite, _data(audit)[split == "test"], issues.rows[:count])
+    columns, cells = issues.listed(("rank", "id", "row", "given", "suggested", "probability"), count)
     items = []
     for at in range(count):
         given, suggested = (class_name(audit.class_names, names[at]) for names in (issues.given, issues.suggested))
         chance = float(issues.probability[at])
         caption = _lines(f"{at + 1}. {split} {issues.ids[at]}", f"{given} → {suggested}", f"wrong: {_share(chance)}")
-        cells = (at + 1, issues.ids[at], issues.rows[at], given, suggested, f"{chance:.6g}")
-        items.append(Item(images[at], caption, _cells(cells)))
-    columns = ("rank", "id", "row", "label", "suggested", "probability")
+        items.append(Item(images[at], caption, cells[at]))
     title = f"Label → suggested label: {issues.likely:,} rather wrong than right"
     return Gallery(title, columns, tuple(items), note, name)
 
@@ -66,14 +64,13 @@ def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
     """Return the mistakes that the code is sure of."""
     count, note = _cut(spots.blind, len(spots), "blind", "blind-spots")
     images = _singles(sprite, _data(audit)[1], spots.rows[:count])
+    columns, cells = spots.listed(("rank", "id", "row", "label", "predicted", "agreement"), count)
     items = []
     for at in range(count):
         label, predicted = (class_name(audit.class_names, names[at]) for names in (spots.labels, spots.predicted))
         votes = f"{round(spots.k * float(spots.agreement[at]))} of {spots.k} neighbours"
         caption = _lines(f"{at + 1}. test {spots.ids[at]}", f"{label} → {predicted}", votes)
-        cells = (at + 1, spots.ids[at], spots.rows[at], label, predicted, f"{spots.agreement[at]:.6g}")
-        items.append(Item(images[at], caption, _cells(cells)))
-    columns = ("rank", "id", "row", "label", "predicted", "agreement")
+        items.append(Item(images[at], caption, cells[at]))
     title = f"Label → prediction: {spots.blind:,} blind of {len(spots):,} mistakes"
     return Gallery(title, columns, tuple(items), note, "blind-spots")
 
@@ -84,14 +81,14 @@ def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
     images = _singles(sprite, _data(audit)[1], novel.rows[:count])
     issues = audit.label_issues.test
     labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # of those that have one
+    columns, cells = novel.listed(("rank", "id", "row", "score", "p_value"), count)
     items = []
     for at in range(count):
         label = class_name(audit.class_names, labels.get(int(novel.rows[at]), NO_LABEL))
         score = f"score {novel.scores[at]:.3f}"
         caption = _lines(f"{at + 1}. test {novel.ids[at]}", label, score)
-        cells = (at + 1, novel.ids[at], novel.rows[at], label, f"{novel.scores[at]:.6g}", f"{novel.p_values[at]:.6g}")
-        items.append(Item(images[at], caption, _cells(cells)))
-    columns = ("rank", "id", "row", "label", "score", "p_value")
+        items.append(Item(images[at], caption, (*cells[at][:3], label, *cells[at][3:])))
+    columns = (*columns[:3], "label", *columns[3:])
     return Gallery(f"Unlike training: {novel.novel:,} novel", columns, tuple(items), note, "novel")
 
 
@@ -135,7 +132,3 @@ def _share(chance: float) -> str:
 
 def _lines(*parts: str) -> str:
     return "\n".join(part for part in parts if part)
-
-
-def _cells(values: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(map(str, values))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +15,16 @@ from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError, nearest
 from hashlens.measures.classes import LabelledPair, Labels, labelled_codes, labelled_pair
-from hashlens.ranked import SHOWN, Ranked
+from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
 from hashlens.report.figures import Figure, Lines, Rule, Series
-from hashlens.tables import Table, table
+from hashlens.tables import Table
 
 POINTS = 60
 """Points of a line that is drawn through thousands of ranks."""
 
 Evidence = Literal["both", "codes", "confidence"]
 EVIDENCE = ("both", "codes", "confidence")
-Column = npt.NDArray[np.float64]
+Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +62,25 @@ class LabelIssues(Ranked):
         Name of class 0, 1, ... of `given` and `suggested`; empty where classes have none.
     """
 
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        RANK,
+        ID,
+        ROW,
+        Column("given", dtype=int, heading="label", names_row=True, classes=True),
+        Column("suggested", dtype=int, names_row=True, classes=True),
+        Column("probability", dtype=float),
+        Column("agreement", dtype=float),
+        Column("confidence", dtype=float),
+        Column("collisions", dtype=int),
+    )
+
     ids: npt.NDArray[Any]
     rows: npt.NDArray[np.int64]
     given: Labels
     suggested: Labels
-    probability: Column
-    agreement: Column | None
-    confidence: Column | None
+    probability: Shares
+    agreement: Shares | None
+    confidence: Shares | None
     collisions: npt.NDArray[np.int64] | None
     expected: float
     evidence: str
@@ -84,21 +96,10 @@ class LabelIssues(Ranked):
         """How many labels are rather wrong than right: the first ones."""
         return int((self.probability > 0.5).sum())
 
-    def _known(self) -> dict[str, npt.NDArray[Any] | None]:
-        return {
-            "given": self.given,
-            "suggested": self.suggested,
-            "probability": self.probability,
-            "agreement": self.agreement,
-            "confidence": self.confidence,
-            "collisions": self.collisions,
-        }
-
     def __rich__(self) -> Table:
-        columns, rows = self._first()
         title = f"{self.likely:,} of {len(self):,} labels are rather wrong than right; {self.expected:,.0f} expected"
         more = [f"The first {SHOWN}; to_csv writes all of them."] if len(self) > SHOWN else []
-        return table(title, columns, rows, " ".join([*more, *self.notes]), names=2)
+        return self.table(title, " ".join([*more, *self.notes]))
 
     def figures(self, what: str = "labels") -> tuple[Figure, ...]:
         """Return the probability that labels are wrong, by rank."""
@@ -195,7 +196,7 @@ class _Judged:
     labels: Labels
     names: Labels
     votes: Votes | None
-    probabilities: Column | None
+    probabilities: Shares | None
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -294,7 +295,7 @@ def _require_reference(codes: Codes, reference: Codes) -> None:
         )
 
 
-def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: LabelledPair) -> Column:
+def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: LabelledPair) -> Shares:
     labels, known = pair.asked_labels, pair.known_labels
     own = np.asarray(probabilities, dtype=np.float64)
     if own.ndim != 2 or len(own) != rows or own.shape[1] < 2:

@@ -1,8 +1,8 @@
 """Leaks: test examples that are near-duplicates of training examples."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,12 @@ from hashlens.audit.local_ratio import Ratios, Rows
 from hashlens.audit.splits import train_and_test
 from hashlens.audit.views import AS_IT_IS, Views
 from hashlens.codes.codes import Codes
-from hashlens.data.labels import class_name
 from hashlens.files import write_columns
 from hashlens.measures.classes import Labels
-from hashlens.ranked import SHOWN
+from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
 from hashlens.report.figures import Figure
-from hashlens.result import Result, Split
-from hashlens.tables import number, table
+from hashlens.result import Split
+from hashlens.tables import number
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class LeakGroup:
 
 
 @dataclass(frozen=True, eq=False)
-class Leaks(Result):
+class Leaks(Ranked):
     """Every test example with the training example nearest to it, the most suspicious first.
 
     Arrays have one entry for each of the m test examples, in ranked order.
@@ -90,6 +89,23 @@ class Leaks(Result):
         Name of class 0, 1, ... of both; empty where classes have none.
     """
 
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        RANK,
+        replace(ID, heading="test id"),
+        ROW,
+        Column("train_id", "train_ids", names_row=True),
+        Column("train_row", "train_rows", int, shown=False),
+        Column("label", "labels", int, names_row=True, classes=True),
+        Column("train_label", "train_labels", int, names_row=True, classes=True),
+        Column("ratio", "ratios", float, cell=lambda found, at: found.near(at)),
+        Column("distance", "distances", np.int32),
+        Column("expected", dtype=float, cell=lambda found, at: f"{found.expected[at]:.2g}"),
+        Column("identical", dtype=bool, shown=False),
+        Column("exact", lambda found: found.exact, bool, shown=False),
+        Column("suspected", lambda found: found.flags, bool, shown=False),
+        Column("view", dtype=str, shown=False),
+    )
+
     layer: str
     bits: int
     k: int
@@ -112,13 +128,10 @@ class Leaks(Result):
     views: str = ""
     class_names: tuple[str, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
     @property
     def suspected(self) -> int:
         """How many test examples are suspected: the first so many of the ranking."""
-        return int(np.count_nonzero(self._flags))
+        return int(np.count_nonzero(self.flags))
 
     @property
     def exact(self) -> npt.NDArray[np.bool_]:
@@ -126,7 +139,8 @@ class Leaks(Result):
         return np.isin(self.rows, [] if self.copies is None else self.copies.rows)
 
     @property
-    def _flags(self) -> npt.NDArray[np.bool_]:
+    def flags(self) -> npt.NDArray[np.bool_]:
+        """Of each example, in ranked order, whether it is suspected; bool ``(m,)``."""
         return _flagged(self.rows, self.ratios, self.threshold, self.copies)
 
     @property
@@ -134,50 +148,21 @@ class Leaks(Result):
         """The suspected test rows, ascending, int64: those to leave out of a test."""
         return np.sort(self.rows[: self.suspected])
 
-    def to_csv(self, path: str | Path, suspected_only: bool = False) -> Path:
+    def to_csv(self, path: str | Path, suspected_only: bool = False, *, overwrite: bool = True) -> Path:
         """Write the ranking as a CSV file and return its path; `suspected_only` leaves the ordinary examples out."""
         rows = self.suspected if suspected_only else len(self)
-        columns: dict[str, Any] = {
-            "rank": np.arange(1, rows + 1),
-            "id": self.ids[:rows],
-            "row": self.rows[:rows],
-            "train_id": self.train_ids[:rows],
-            "train_row": self.train_rows[:rows],
-            "ratio": self.ratios[:rows],
-            "distance": self.distances[:rows],
-            "expected": self.expected[:rows],
-            "identical": self.identical[:rows],
-            "exact": self.exact[:rows],
-            "suspected": self._flags[:rows],
-        }
-        if self.labels is not None and self.train_labels is not None:
-            columns |= {"label": self.labels[:rows], "train_label": self.train_labels[:rows]}
-            for name in ("label", "train_label") if self.class_names else ():
-                columns[f"{name}_name"] = np.array([class_name(self.class_names, at) for at in columns[name].tolist()])
-        if self.view is not None:
-            columns["view"] = self.view[:rows]
-        return write_columns(path, columns)
+        lines = {name: values[:rows] for name, values in self._lines().items()}
+        return write_columns(path, lines, overwrite=overwrite)
 
     def __rich__(self) -> RenderableType:
         note = (
             f"Ratio of the distances to the nearest and the {self.k}th nearest training example in {self.bits:,} bits "
             f"of {self.layer}. {self.told_threshold} {self.told_copies}{self.told_views}"
         )
-        shown = range(min(SHOWN, max(self.suspected, 1), len(self)))
-        rows = [
-            (
-                str(at + 1),
-                str(self.ids[at]),
-                str(self.train_ids[at]),
-                self.near(at),
-                number(int(self.distances[at])),
-                f"{self.expected[at]:.2g}",
-            )
-            for at in shown
-        ]
-        columns = ("rank", "test id", "train id", "ratio", "distance", "expected")
+        title = f"Leaks: {self.suspected:,} suspected of {len(self):,} test examples"
+        shown = min(SHOWN, max(self.suspected, 1))
         return Group(
-            table(f"Leaks: {self.suspected:,} suspected of {len(self):,} test examples", columns, rows, note, names=3),
+            self.table(title, note, shown=shown, without=("label", "train_label")),
             scores_table(self.layers, self.layer),
         )
 

@@ -1,15 +1,15 @@
 """Novel items: new examples in the order of their novelty."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.audit.figures import BINS, shares
-from hashlens.ranked import SHOWN, Column, Ranked
+from hashlens.ranked import ID, RANK, ROW, Column, Ranked
 from hashlens.report.figures import Figure, Histogram, Rule
-from hashlens.tables import Table, number, table
+from hashlens.tables import Table
 
 Scores = npt.NDArray[np.float64]
 
@@ -37,6 +37,15 @@ class NovelItems(Ranked):
         What the threshold was set on.
     """
 
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        RANK,
+        ID,
+        ROW,
+        Column("score", "scores", float),
+        Column("p_value", "p_values", float, "p", cell=lambda found, at: f"{found.p_values[at]:.2g}"),
+        Column("novel", lambda found: found.scores > found.threshold, bool),
+    )
+
     ids: npt.NDArray[Any]
     rows: npt.NDArray[np.int64]
     scores: Scores
@@ -61,22 +70,13 @@ class NovelItems(Ranked):
         about = "held-out" in self.calibration or "fewer" in self.calibration
         return f"{'about' if about else 'at least'} {self.expected:,.0f} expected if all are of the known kind"
 
-    def _known(self) -> dict[str, Column | None]:
-        return {"score": self.scores, "p_value": self.p_values, "novel": self.scores > self.threshold}
-
     def __rich__(self) -> Table:
         title = f"{self.novel:,} of {len(self):,} examples novel; {self.chance}"
         note = (
             f"Novel: a score above {self.threshold:.4g}, which at most {self.false_alarm_rate:.3g} of known examples "
             f"reach; set on {self.calibration}."
         )
-        rows = [
-            (str(rank), str(identity), number(score), number(p), "yes" if score > self.threshold else "no")
-            for rank, (identity, score, p) in enumerate(
-                zip(self.ids[:SHOWN], self.scores[:SHOWN].tolist(), self.p_values[:SHOWN].tolist(), strict=True), 1
-            )
-        ]
-        return table(title, ("rank", "id", "score", "p", "novel"), rows, note, names=2)
+        return self.table(title, note)
 
     def figures(self) -> tuple[Figure, ...]:
         """Return how the scores lie, and where novelty begins."""

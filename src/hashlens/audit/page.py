@@ -9,10 +9,9 @@ from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.layer_choice import scores_table
 from hashlens.audit.leaks import Leaks
 from hashlens.codes.provenance import Provenance
-from hashlens.data.labels import class_name
 from hashlens.report.page import Block, Page, Prose, Section, charts
 from hashlens.report.sprite import Sprite
-from hashlens.tables import Table, number, table
+from hashlens.tables import Table, table
 
 SHOWN = 15
 """Rows of each table."""
@@ -52,7 +51,7 @@ def _leak_section(audit: Audit, sprite: Sprite) -> Section:
         (
             leak_gallery(found, audit, sprite),
             *charts(found.figures()),
-            _leak_table(found, audit.class_names),
+            _leak_table(found),
             scores_table(found.layers, found.layer),
         ),
         "Test examples with a training example suspiciously near: leave them out of the test set.",
@@ -66,7 +65,7 @@ def _label_section(audit: Audit, split: str, sprite: Sprite) -> Section:
         (
             label_gallery(issues, split, audit, sprite),
             *charts(issues.figures()),
-            _label_table(issues, audit.class_names),
+            _label_table(issues),
         ),
         f"About {issues.expected:,.0f} of {len(issues):,} labels are expected to be wrong: look, and mend those that "
         "are.",
@@ -74,14 +73,10 @@ def _label_section(audit: Audit, split: str, sprite: Sprite) -> Section:
 
 
 def _blind_section(audit: Audit, sprite: Sprite) -> Section:
-    spots, names = audit.blind_spots, audit.class_names
-    rows = [
-        (class_name(names, label), class_name(names, predicted), number(mistakes), number(blind))
-        for label, predicted, mistakes, blind in spots.pairs[:SHOWN]
-    ]
-    counted = replace(spots.__rich__(), title="By label and prediction", rows=tuple(rows), note="")
-    pictures = charts(spots.figures(names))
-    blocks: tuple[Block, ...] = (blind_gallery(spots, audit, sprite), *pictures, *([counted] if rows else []))
+    spots = audit.blind_spots
+    counted = spots.pairs_table("By label and prediction", shown=SHOWN)
+    pictures = charts(spots.figures(audit.class_names))
+    blocks: tuple[Block, ...] = (blind_gallery(spots, audit, sprite), *pictures, *([counted] if len(spots) else []))
     return Section(
         "Blind spots",
         blocks,
@@ -92,16 +87,12 @@ def _blind_section(audit: Audit, sprite: Sprite) -> Section:
 
 def _novel_section(audit: Audit, sprite: Sprite) -> Section:
     novel = audit.novel
-    rows = [
-        (str(at + 1), str(novel.ids[at]), number(float(novel.scores[at]), 3), f"{novel.p_values[at]:.2g}")
-        for at in range(min(SHOWN, len(novel)))
-    ]
     note = (
         f"Score: distance to the nearest training codes of the class predicted, 1 is ordinary. Novel: above "
         f"{novel.threshold:.3g}, which at most {novel.false_alarm_rate:g} of known examples reach, set on "
         f"{novel.calibration}."
     )
-    ranked = table("Most novel", ("rank", "id", "score", "p"), rows, note, names=2)
+    ranked = novel.table("Most novel", note, shown=SHOWN, without=("novel",))
     return Section(
         "Novel examples",
         (novel_gallery(novel, audit, sprite), *charts(novel.figures()), ranked),
@@ -110,41 +101,21 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
     )
 
 
-def _leak_table(found: Leaks, names: tuple[str, ...]) -> Table:
-    rows = []
-    for at in range(min(SHOWN, len(found))):
-        pair = (found.labels, found.train_labels)
-        labels = ["–" if of is None else class_name(names, of[at]) for of in pair]
-        told = (found.near(at), number(int(found.distances[at])), f"{found.expected[at]:.2g}")
-        rows.append((str(at + 1), str(found.ids[at]), str(found.train_ids[at]), *labels, *told))
+def _leak_table(found: Leaks) -> Table:
     note = (
         f"The local ratio: distance to the nearest training example over that to the {found.k}th nearest, in "
         f"{found.bits:,} bits of {found.layer}. Suspected: {found.threshold:.3f} or less. Expected: how many of "
         f"{len(found):,} ordinary examples would have such a ratio. {found.told_copies}{found.told_views}"
     )
-    columns = ("rank", "test id", "train id", "label", "train label", "ratio", "distance", "expected")
-    return table("Most suspicious", columns, rows, note, names=5)
+    return found.table("Most suspicious", note, shown=SHOWN)
 
 
-def _label_table(issues: LabelIssues, names: tuple[str, ...]) -> Table:
-    rows = [
-        (
-            str(at + 1),
-            str(issues.ids[at]),
-            class_name(names, issues.given[at]),
-            class_name(names, issues.suggested[at]),
-            number(float(issues.probability[at]), 3),
-            number(None if issues.agreement is None else float(issues.agreement[at]), 3),
-            number(None if issues.confidence is None else float(issues.confidence[at]), 3),
-        )
-        for at in range(min(SHOWN, len(issues)))
-    ]
+def _label_table(issues: LabelIssues) -> Table:
     note = (
         "Probability: that the label is wrong. Agreement: share of the nearest codes with the label. Confidence: what "
         "the network gives it."
     )
-    columns = ("rank", "id", "label", "suggested", "probability", "agreement", "confidence")
-    return table("Likeliest wrong", columns, rows, note, names=4)
+    return issues.table("Likeliest wrong", note, shown=SHOWN, without=("collisions",))
 
 
 def provenance_table(train: Provenance, test: Provenance) -> Table:

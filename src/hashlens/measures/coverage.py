@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from hashlens.codes.packing import Packed, unpack_bits
 from hashlens.errors import AuditError
 from hashlens.measures.determinism import rarefied
 from hashlens.measures.grouping import group_rows
-from hashlens.ranked import Column, Ranked
+from hashlens.ranked import ID, RANK, ROW, Column, Ranked
 from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result
 from hashlens.tables import number, table
@@ -69,18 +69,22 @@ class NewReach(Ranked):
         int64 ``(m,)``: layers in which no known example has its pattern.
     """
 
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        RANK,
+        ID,
+        ROW,
+        Column("new_bits", dtype=int),
+        Column("new_layers", dtype=int),
+    )
+
     ids: npt.NDArray[Any]
     rows: Rows
     new_bits: Rows
     new_layers: Rows
 
-    def _known(self) -> dict[str, Column | None]:
-        return {"new_bits": self.new_bits, "new_layers": self.new_layers}
-
     def __rich__(self) -> RenderableType:
-        names, rows = self._first()
         title = f"{int((self.new_bits > 0).sum()):,} of {len(self):,} new examples reach a unit anew"
-        return table(title, [name.replace("_", " ") for name in names], rows, names=2)
+        return self.table(title)
 
 
 @dataclass(frozen=True, eq=False)
