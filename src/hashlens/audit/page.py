@@ -64,7 +64,7 @@ def _label_section(audit: Audit, split: str, sprite: Sprite) -> Section:
         f"Labels of {split}",
         (
             label_gallery(issues, split, audit, sprite),
-            *charts(issues.figures()),
+            *charts(issues.figures("test labels" if split == "test" else "training labels")),
             _label_table(issues),
         ),
         f"About {issues.expected:,.0f} of {len(issues):,} labels are expected to be wrong: look, and mend those that "

@@ -1,7 +1,7 @@
 """What a path holds, and its page: results, audits, studies, codes, indexes and networks."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Reportable:
     page: Callable[[Path, bool], Page]
 
 
-def report_page(path: str | Path, images: bool = True) -> Page:
+def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[Result]] | None = None) -> Page:
     """Return the page of whatever is at a path.
 
     Parameters
@@ -55,6 +55,8 @@ def report_page(path: str | Path, images: bool = True) -> Page:
         or its store.
     images : bool
         Whether to load the data that it is of, where they are still there, for thumbnails.
+    kinds : mapping of str to class, optional
+        Results of other packages, as :func:`hashlens.saved.load_result` takes them.
 
     Raises
     ------
@@ -68,6 +70,8 @@ def report_page(path: str | Path, images: bool = True) -> Page:
     place = Path(path)
     if not place.exists():
         raise ReportError(f"{path} is not there: give {_known()}")
+    if place.suffix == ".json":
+        return _result_page(place, images, kinds)
     for kind in KINDS:
         if kind.is_it(place):
             return kind.page(place, images)
@@ -102,9 +106,9 @@ def _is_audit(path: Path) -> bool:
     return all((path / name).is_file() for name in AUDIT_FILES)
 
 
-def _result_page(path: Path, images: bool) -> Page:
+def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | None = None) -> Page:
     body = read_json(path)
-    result = result_of(body, path)
+    result = result_of(body, path, kinds)
     told = ""
     if body["kind"] == "Audit" and path.name in AUDIT_FILES and _is_audit(path.parent):
         return _audit_page(path.parent, images)

@@ -1,0 +1,95 @@
+"""The contract of a scikit-learn estimator: its own checks, clones, data frames and metadata."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def check_sklearn(estimator: Any) -> None:
+    """Assert that all of scikit-learn's own checks pass: none is expected to fail.
+
+    Parameters
+    ----------
+    estimator : sklearn.base.BaseEstimator
+        One that takes rows of any length, since the checks come with many.
+
+    Raises
+    ------
+    AssertionError
+        If a check fails, or is left out for another reason than a package that is not there.
+    """
+    from sklearn.utils.estimator_checks import check_estimator
+
+    told = check_estimator(estimator, on_skip=None)
+    failed = {check["check_name"] for check in told if check["status"] != "passed"} - {"check_array_api_input"}
+    assert not failed, f"{type(estimator).__name__}: these checks of scikit-learn do not pass: {sorted(failed)}"
+    assert len(told) > 40, f"only {len(told)} checks ran"
+
+
+def check_in_pipelines(estimator: Any, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
+    """Assert that an estimator can be cloned, takes data frames, and lets metadata through.
+
+    Parameters
+    ----------
+    estimator : sklearn.base.BaseEstimator
+        Not fitted; takes `X`.
+    X : numpy.ndarray
+        ``(n, d)``.
+    y : numpy.ndarray
+        ``(n,)`` classes.
+
+    Raises
+    ------
+    AssertionError
+        If a clone is fitted, shares its network, or gives other results; if a data frame gives others, or its columns
+        are not known by name and order; or if weights do not reach the step that asks for them.
+    """
+    from sklearn.base import clone, is_classifier
+
+    name = type(estimator).__name__
+    fresh = clone(estimator)
+    assert fresh is not estimator, f"{name}: clone returns the same object"
+    assert fresh.get_params().keys() == estimator.get_params().keys(), f"{name}: a clone has other parameters"
+    expected = _given(clone(estimator).fit(X, y), X)
+    fitted = fresh.fit(X, y)
+    assert not hasattr(clone(fitted), "n_features_in_"), f"{name}: a clone is fitted"
+    assert np.array_equal(_given(fitted, X), expected), f"{name}: a clone gives other results"
+    _check_frames(name, clone(estimator), X, y, expected)
+    if not is_classifier(estimator):
+        _check_metadata(name, clone(estimator), X, y, expected)
+
+
+def _check_frames(name: str, estimator: Any, X: Any, y: Any, expected: Any) -> None:
+    import pandas as pd
+
+    columns = [f"column {at}" for at in range(X.shape[1])]
+    frame = pd.DataFrame(X, columns=columns)
+    fitted = estimator.fit(frame, y)
+    assert np.array_equal(_given(fitted, frame), expected), f"{name}: a data frame gives other results than its array"
+    assert list(fitted.feature_names_in_) == columns, f"{name}: the names of the columns are not kept"
+    refused = ""
+    try:
+        _given(fitted, frame[columns[::-1]])
+    except ValueError as error:
+        refused = str(error)
+    assert refused, f"{name}: columns in another order than in the fit are taken"
+
+
+def _check_metadata(name: str, estimator: Any, X: Any, y: Any, expected: Any) -> None:
+    """Assert that weights pass through a pipeline to the step that asks for them."""
+    from sklearn import config_context
+    from sklearn.naive_bayes import BernoulliNB
+    from sklearn.pipeline import make_pipeline
+
+    weights = np.where(np.arange(len(y)) % 3 == 0, 5.0, 0.5)
+    with config_context(enable_metadata_routing=True):
+        last = BernoulliNB().set_fit_request(sample_weight=True)
+        fitted = make_pipeline(estimator, last).fit(X, y, sample_weight=weights)
+    alone = BernoulliNB().fit(expected, y, sample_weight=weights)
+    same = np.allclose(fitted[-1].feature_log_prob_, alone.feature_log_prob_)
+    assert same, f"{name}: weights do not reach the next step as they are"
+
+
+def _given(fitted: Any, X: Any) -> Any:
+    return np.asarray(fitted.predict(X) if hasattr(fitted, "predict") else fitted.transform(X))

@@ -1,0 +1,86 @@
+"""The contract of an explainer: the same seed, the same explanation; nothing touched; a result like any other."""
+
+import copy
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.explanations.explanation import Explanation
+from hashlens.testing.result_contract import check_result
+
+
+def check_explainer(
+    explain: Callable[..., Explanation], network: torch.nn.Module, x: torch.Tensor, folder: str | Path
+) -> Explanation:
+    """Assert that a method of explanation keeps to what all of ours do; return what it said.
+
+    Parameters
+    ----------
+    explain : callable
+        ``explain(network, x, seed=0)`` to an :class:`hashlens.Explanation`; of one of ours
+        ``functools.partial(hashlens.explain, method="lime")``.
+    network : torch.nn.Module
+        A classifier that it can explain, in train mode or not.
+    x : torch.Tensor
+        A few examples ``(n, ...)``.
+    folder : str or Path
+        An empty folder to write to.
+
+    Raises
+    ------
+    AssertionError
+        If the network, the examples or the global random numbers are changed; if the same seed explains otherwise; if
+        target, prediction and values do not belong to the examples; or if :func:`~hashlens.testing.result_contract.
+        check_result` finds fault.
+    """
+    given, before, drawn = x.clone(), _state(network), _generators()
+    found = explain(network, x, seed=3)
+    assert isinstance(found, Explanation), f"returns {type(found).__name__}, not an Explanation"
+    name = found.method
+    assert torch.equal(x, given), f"{name}: the examples were changed"
+    assert _same(_state(network), before), f"{name}: the network is not handed back as it came"
+    assert _same(_generators(), drawn), f"{name}: the global random numbers were used"
+    again = explain(network, x, seed=3)
+    assert np.array_equal(found.values, again.values), f"{name}: the same seed gives other values"
+    assert np.isfinite(found.values).all(), f"{name}: values are not finite"
+    assert len(found.target) in (0, len(x)), f"{name}: {len(found.target)} targets for {len(x)} examples"
+    if len(found.target):
+        assert np.issubdtype(found.target.dtype, np.integer), f"{name}: targets are {found.target.dtype}"
+        assert found.prediction.shape == found.target.shape, f"{name}: a prediction for each target is missing"
+        assert len(found.values) == len(x), f"{name}: values of {len(found.values)} examples for {len(x)}"
+    check_result(found, folder)
+    return found
+
+
+def _state(network: torch.nn.Module) -> dict[str, Any]:
+    """Return what a borrower of a network has to leave as it is."""
+    found: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    for name, module in network.named_modules():
+        hooks = (len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks))
+        found[f"module {name}"] = (module.training, hooks)
+    for name, weight in network.named_parameters():
+        gradient = None if weight.grad is None else weight.grad.clone()
+        found[f"parameter {name}"] = (weight.requires_grad, gradient is None)
+        found[f"gradient {name}"] = torch.zeros(0) if gradient is None else gradient
+    return found
+
+
+def _generators() -> dict[str, Any]:
+    return {
+        "torch": torch.random.get_rng_state().clone(),
+        "numpy": copy.deepcopy(np.random.get_state()[1]),  # noqa: NPY002 - whether the global state is touched
+        "random": random.getstate(),
+    }
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(
+        np.array_equal(value, other[name])
+        if isinstance(value, torch.Tensor | np.ndarray)
+        else value == other[name]
+        for name, value in one.items()
+    )  # fmt: skip

@@ -1,0 +1,153 @@
+"""The contract of a figure: both backends draw the numbers that it holds."""
+
+from collections.abc import Iterable
+from html import unescape
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.report.figures import (
+    Bars,
+    Figure,
+    Heatmap,
+    Histogram,
+    Intervals,
+    Lines,
+    Pieces,
+    Pixels,
+    Polygons,
+    Scatter,
+    Shares,
+    Words,
+)
+from hashlens.report.plots import draw
+from hashlens.report.polygon_traces import is_image, plane_traces
+from hashlens.report.traces import can_trace, plotly
+
+Places = npt.NDArray[np.float64]
+TOLERANCE = 2e-4
+"""Share of an axis: pages keep five digits."""
+MOST = 2000
+"""Points that are looked for; of more, as many evenly among them."""
+
+
+def check_figure(figure: Figure) -> None:
+    """Assert that matplotlib and Plotly draw the numbers of a figure, under the same titles.
+
+    Figures that pages show as a picture of matplotlib's (:class:`~hashlens.report.figures.Pieces`, ``Pixels``,
+    ``Words``) have one drawing, which is checked alone.
+
+    Parameters
+    ----------
+    figure : hashlens.report.figures.Figure
+        Any of the figures that results return.
+
+    Raises
+    ------
+    AssertionError
+        If it is no figure, or one of the backends leaves out a number, shows another, or calls it by another name.
+    """
+    assert isinstance(figure, Figure), f"{type(figure).__name__} is no figure of hashlens.report.figures"
+    named = f"{type(figure).__name__} {figure.title!r}"
+    axes = draw([figure]).axes[0]
+    if isinstance(figure, Pixels | Words):
+        return
+    wanted = _wanted(figure)
+    _assert_among(wanted, _drawn_by_matplotlib(axes), f"{named}: matplotlib")
+    if isinstance(figure, Heatmap):
+        painted = [tuple(np.round(255 * np.array(patch.get_facecolor()[:3])).astype(int)) for patch in axes.patches]
+        for tile, colour in zip(figure.tiles, painted, strict=False):
+            paint = figure.paint(tile)
+            assert tile.opacity < 1 or colour == _rgb(paint), f"{named}: matplotlib paints {tile} not {paint}"
+    traced = plotly(figure) if can_trace(figure) else None
+    if isinstance(figure, Polygons) and not is_image(figure):
+        traced = plane_traces(figure)
+    if traced is None:
+        return
+    _assert_among(wanted, _drawn_by_plotly(traced["data"]), f"{named}: Plotly")
+    for axis, said in (("xaxis", axes.get_xlabel()), ("yaxis", axes.get_ylabel())):
+        if title := traced["layout"][axis].get("title"):
+            assert unescape(title["text"]) == said, f"{named}: the {axis} is {title['text']!r} in Plotly, {said!r} here"
+
+
+def _wanted(figure: Figure) -> Places:
+    """Return the points that must be drawn, ``(n, 2)``; not a number where the layout chooses."""
+    free = np.nan
+    if isinstance(figure, Lines | Pieces):
+        series = [*figure.series, *(figure.references if isinstance(figure, Lines) else ())]
+        points = [(x, y) for one in series for height in (one.y, one.low, one.high) if height
+                  for x, y in zip(one.x, height, strict=True)]  # fmt: skip
+        moved = isinstance(figure, Lines) and figure.log_x  # zero has no place of its own on such an axis
+        return _places((free if moved and x == 0 else x, y) for x, y in points)
+    if isinstance(figure, Bars):
+        ends = [begin + value for _, values in figure.groups
+                for begin, value in zip(figure.begins(values), values, strict=True) if value is not None]  # fmt: skip
+        ends += [end for group in figure.ends for pair in group if pair is not None for end in pair]
+        return _places((end, free) for end in ends)
+    if isinstance(figure, Intervals):
+        return _places((at, free) for at in (*figure.values, *(end for pair in figure.ends for end in pair)))
+    if isinstance(figure, Histogram):
+        least = figure.least or 0.0
+        return _places((edge, free if share < least else share) for _, shares in figure.shares
+                       for edge, share in zip(figure.edges, shares, strict=False))  # fmt: skip
+    if isinstance(figure, Heatmap):
+        corners = [(tile.column - 0.5, tile.row - 0.5) for tile in figure.tiles]
+        return _places([*corners, *(point for of in figure.contours for line in of.lines for point in line)])
+    if isinstance(figure, Shares):
+        heights = np.cumsum(figure.shares, axis=0)
+        return _places((x, y) for row in heights for x, y in zip(figure.x, row, strict=True))
+    if isinstance(figure, Scatter):
+        return np.column_stack([figure.x, figure.y])
+    assert isinstance(figure, Polygons), type(figure)
+    return figure.corners
+
+
+def _places(points: Iterable[tuple[float, float]]) -> Places:
+    return np.array(list(points), np.float64).reshape(-1, 2)
+
+
+def _drawn_by_matplotlib(axes: Any) -> Places:
+    found = [np.column_stack(line.get_data()) for line in axes.lines]
+    for collection in axes.collections:
+        found += [np.ma.filled(collection.get_offsets(), np.nan), *(path.vertices for path in collection.get_paths())]
+    found += [patch.get_patch_transform().transform(patch.get_path().vertices) for patch in axes.patches]
+    return np.concatenate([np.asarray(part, np.float64).reshape(-1, 2) for part in found])
+
+
+def _drawn_by_plotly(traces: list[dict[str, Any]]) -> Places:
+    found, below = [], 0.0
+    for trace in traces:
+        x, y = (_numbers(trace.get(axis, ())) for axis in ("x", "y"))
+        if trace.get("orientation") == "h":
+            x = x + (_numbers(trace["base"]) if "base" in trace else 0.0)
+        elif trace["type"] == "bar":
+            x, y = x - trace["width"] / 2, _numbers(trace["base"])
+        elif "stackgroup" in trace:
+            y = below = y + below  # type: ignore[assignment]
+        found.append(np.column_stack([x, y]))
+        if error := trace.get("error_x"):
+            for side, sign in (("array", 1), ("arrayminus", -1)):
+                found.append(np.column_stack([x + sign * _numbers(error[side]), y]))
+    return np.concatenate(found) if found else np.empty((0, 2))
+
+
+def _numbers(values: Any) -> npt.NDArray[np.float64]:
+    """Return values of an axis; names stand where the layout puts them."""
+    return np.array([value if isinstance(value, int | float) else np.nan for value in values], np.float64)
+
+
+def _assert_among(wanted: Places, drawn: Places, where: str) -> None:
+    wanted = wanted[(~np.isinf(wanted)).all(axis=1) & ~np.isnan(wanted).all(axis=1)]
+    wanted = wanted[:: max(1, len(wanted) // MOST)]
+    if len(wanted) == 0:
+        return
+    size = np.maximum(np.nan_to_num(np.abs(wanted)).max(axis=0), 1e-12)
+    for point in wanted:
+        free = np.isnan(point)
+        near = (np.abs(drawn - point) <= TOLERANCE * size) | free
+        assert near.all(axis=1).any(), f"{where} does not draw {tuple(point[~free].tolist())}"
+
+
+def _rgb(paint: str) -> tuple[int, ...]:
+    return tuple(int(paint[at : at + 2], 16) for at in (1, 3, 5))

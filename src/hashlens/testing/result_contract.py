@@ -1,0 +1,136 @@
+"""The contract of a result: shown, drawn, written and read back, with nothing else that would have to know it."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from html import escape, unescape
+from pathlib import Path
+from typing import Literal
+
+from hashlens.errors import OutputError, ReportError
+from hashlens.report.figures import Heatmap, Polygons
+from hashlens.report.page import Page, Widget, page_html
+from hashlens.result import Result
+from hashlens.saved.report import report_page
+from hashlens.saved.results import load_result
+from hashlens.testing.figure_contract import check_figure
+
+ComesBack = Literal["whole", "in part", "refused"]
+WRITERS = {"to_html": "page.html", "to_csv": "table.csv"}
+"""What writes files, and a name for one."""
+
+
+def check_result(
+    result: Result,
+    folder: str | Path,
+    kinds: Mapping[str, type[Result]] | None = None,
+    comes_back: ComesBack = "whole",
+) -> None:
+    """Assert that a result does what every result does.
+
+    Parameters
+    ----------
+    result : hashlens.result.Result
+        One that holds something of everything it may hold.
+    folder : str or Path
+        An empty folder to write to.
+    kinds : mapping of str to class, optional
+        As :func:`hashlens.saved.load_result` takes it: the classes of results of other packages.
+    comes_back : {"whole", "in part", "refused"}
+        Whether its JSON holds enough to make it again, or to make another result of what it holds; ``refused`` where
+        reading it must be refused in one line.
+
+    Raises
+    ------
+    AssertionError
+        If the terminal, a notebook, its pictures, its page, its JSON, or what it writes over is not as it should be.
+    """
+    folder = Path(folder)
+    check_shown(result)
+    for figure in result.figures():
+        check_figure(figure)
+    check_page(result)
+    check_json(result, folder / "result.json", kinds, comes_back)
+    check_overwriting(result, folder)
+
+
+def check_shown(result: Result) -> None:
+    """Assert that a terminal, a notebook and a picture show a result, and that its text is no bare object."""
+    kind = type(result).__name__
+    assert str(result).strip(), f"{kind}: a terminal shows nothing"
+    assert " object at 0x" not in str(result), f"{kind}: a terminal shows the address of an object"
+    notebook = result._repr_html_()
+    assert notebook.startswith(("<table", "<p")), f"{kind}: a notebook shows {notebook[:60]!r}"
+    canvas = result.plot()
+    panels, figures = len(canvas.axes), len(result.figures())
+    assert canvas.get_figwidth() > 0.5, f"{kind}: the picture has no width"
+    assert panels >= figures, f"{kind}: {panels} panels for {figures} figures"
+
+
+def check_page(result: Result) -> None:
+    """Assert that the page of a result has a title and shows what ``plot`` shows."""
+    kind, page = type(result).__name__, result.page()
+    assert isinstance(page, Page), f"{kind}: page() returns {type(page).__name__}"
+    assert page.title.strip(), f"{kind}: the page has no title"
+    html = page_html(page)
+    assert "<h1>" in html, f"{kind}: the page has no heading"
+    assert "http-equiv" in html, f"{kind}: the page may fetch things"
+    assert " object at 0x" not in html, f"{kind}: the page shows the address of an object"
+    told, blocks = unescape(html), [block for section in page.sections for block in section.blocks]
+    # A part with a script of its own shows what a map or a plane does, and more.
+    in_widgets = (Heatmap, Polygons) if any(isinstance(block, Widget) for block in blocks) else ()
+    for figure in result.figures():
+        if not isinstance(figure, in_widgets):
+            assert figure.title in told or escape(figure.title) in told, f"{kind}: the page lacks {figure.title!r}"
+
+
+def check_json(
+    result: Result,
+    file: Path,
+    kinds: Mapping[str, type[Result]] | None = None,
+    comes_back: ComesBack = "whole",
+) -> None:
+    """Assert that a result is plain JSON that says its kind, and comes back from it as it was, its page too."""
+    kind, told = type(result).__name__, result.to_dict()
+    assert told["kind"] == kind, f"{kind}: the JSON says kind {told['kind']!r}"
+    assert told["schema_version"] == result.schema_version, f"{kind}: the JSON says version {told['schema_version']}"
+    text = json.dumps(told, allow_nan=False)
+    assert json.loads(text) == told, f"{kind}: to_dict() returns what JSON has no word for"
+    file.write_text(text, encoding="utf-8")
+    try:
+        back = load_result(file, kinds)
+    except ReportError as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if comes_back == "refused":
+        assert f"{kind} that cannot be read back: " in refusal, f"{kind}: read back, against what was said of it"
+        assert "\n" not in refusal, f"{kind}: refused in several lines"
+        return
+    assert not refusal, f"{kind}: {refusal}"
+    if comes_back == "in part":
+        assert back.page().title, f"{kind}: comes back without a page"
+        return
+    assert type(back) is type(result), f"{kind}: comes back as {type(back).__name__}"
+    assert back.to_dict() == told, f"{kind}: other values come back"
+    assert str(back).split() == str(result).split(), f"{kind}: shows other text when it is read back"
+    page = report_page(file, images=False, kinds=kinds)
+    assert page.title == result.page().title, f"{kind}: its file has another page"
+
+
+def check_overwriting(result: Result, folder: Path) -> None:
+    """Assert that what writes files replaces one with ``overwrite=True`` alone, and leaves it whole otherwise."""
+    for name, file in WRITERS.items():
+        write, path = getattr(result, name, None), folder / file
+        if write is None or "overwrite" not in inspect.signature(write).parameters:
+            continue
+        path.write_text("mine")
+        refusal = ""
+        try:
+            write(path, overwrite=False)
+        except OutputError as error:
+            refusal = str(error)
+        assert "overwrite=True" in refusal, f"{name} wrote over a file that was there, or names no way out: {refusal!r}"
+        assert path.read_text() == "mine", f"{name} refused and wrote all the same"
+        assert Path(write(path, overwrite=True)) == path, f"{name} returns another path"
+        assert path.read_text(encoding="utf-8") != "mine", f"{name} did not write with overwrite=True"
