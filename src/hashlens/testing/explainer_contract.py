@@ -1,6 +1,5 @@
 """The contract of an explainer: the same seed, the same explanation; nothing touched; a result like any other."""
 
-import copy
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -70,9 +69,10 @@ def _state(network: torch.nn.Module) -> dict[str, Any]:
 
 
 def _generators() -> dict[str, Any]:
+    shared = np.random.get_state(legacy=False)  # noqa: NPY002 - whether the global state is touched
     return {
         "torch": torch.random.get_rng_state().clone(),
-        "numpy": copy.deepcopy(np.random.get_state()[1]),  # noqa: NPY002 - whether the global state is touched
+        "numpy": (shared["state"]["key"].tobytes(), shared["state"]["pos"]),
         "random": random.getstate(),
     }
 

@@ -109,7 +109,7 @@ def _codes(rows: int, seed: int, widths: tuple[int, ...] = (24, 40)) -> Codes:
     layers: list[torch.nn.Module] = []
     before = 8
     for width in widths:
-        linear = torch.nn.utils.skip_init(torch.nn.Linear, before, width)
+        linear = torch.nn.Linear(before, width, device="meta").to_empty(device="cpu")
         with torch.no_grad():
             linear.weight.copy_(torch.randn(width, before, generator=generator) / before**0.5)
             linear.bias.zero_()
