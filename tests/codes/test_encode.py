@@ -297,3 +297,9 @@ def test_minus_one_is_a_class_where_all_batches_have_minus_one_and_one_alone(tmp
     ):
         assert (codes.class_names, codes.labels.tolist()) == (("-1", "1"), [0, 0, 1, 0])
     assert hl.fingerprint(network, data, batch_size=2).labels.tolist() == [0, 0, 1, 0]
+
+
+def test_one_column_is_what_a_network_is_called_with_whatever_its_name():
+    rows = torch.rand(6, 4, generator=torch.Generator().manual_seed(0))
+    mlp = hl.nets.build("mlp", input_shape=(4,), classes=3, width=9)
+    assert (hl.encode(mlp, [{"pixels": row} for row in rows]).packed == hl.encode(mlp, rows).packed).all()

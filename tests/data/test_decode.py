@@ -32,7 +32,9 @@ def oriented(image, orientation, kind="PNG"):
 def test_every_orientation_is_turned_as_pillow_turns_it(images, orientation, kind):
     content = oriented(Image.fromarray(images[0]), orientation, kind)
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content)))).transpose(2, 0, 1)
-    assert np.array_equal(decode(content).pixels, upright)
+    found = decode(content)
+    assert np.array_equal(found.pixels, upright)
+    assert found.changes == (() if orientation == 1 else (TURNED,))
 
 
 def test_orientation_6_is_a_quarter_turn_and_may_be_ignored(images):

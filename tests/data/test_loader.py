@@ -197,6 +197,10 @@ class Broken(Dataset):
         ),
         (Broken(), r"Broken cannot be read: ZeroDivisionError: division by zero; mend the data set"),
         (DataLoader([INPUTS[0], INPUTS[0, :1]], 2), "list cannot be read: RuntimeError: stack expects each tensor"),
+        (
+            DataLoader([INPUTS[:2, None], INPUTS[2:4, None]], 2, collate_fn=list),
+            r"a batch is a list of 2 tensors, and the second, of shape \(2, 1, 2\), holds no labels",
+        ),
         (DataLoader([("a", 0), ("b", 1)] * 3, 2), r"a batch has inputs of type \w+; expected a tensor"),
     ],
 )
@@ -234,3 +238,32 @@ def test_inputs_of_several_shapes_stream_but_do_not_load():
         DataError, match=r"one shape to be held in one array; after 4 examples of \(3,\) came 2 of \(5,\)"
     ):
         examples.load()
+
+
+class Unlabelled(Dataset):
+    """Some rows have None for a label."""
+
+    def __init__(self, form):
+        self.form = form
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, row):
+        label = None if row % 2 else row
+        return (INPUTS[row], label) if self.form == "pair" else {"x": INPUTS[row], "label": label}
+
+
+@pytest.mark.parametrize("form", ["pair", "dict"])
+def test_none_is_no_label_in_a_data_set(form):
+    assert [batch.labels.tolist() for batch in load_data(Unlabelled(form)).batches(4)] == [[0, -1, 2, -1]]
+
+
+def test_images_and_targets_of_a_detector_are_one_of_each_an_example():
+    images = [torch.full((3, 4, 4 + row), row) for row in range(4)]
+    rows = [(image, {"boxes": torch.zeros(row + 1, 4)}) for row, image in enumerate(images)]
+    loader = DataLoader(rows, 2, collate_fn=lambda batch: tuple(zip(*batch, strict=True)))
+    batches = list(load_data(loader).batches(2))
+    assert [len(batch) for batch in batches] == [2, 2]
+    assert batches[1].labels is None
+    assert batches[1].given[0][1] is images[3]

@@ -225,3 +225,48 @@ def test_codes_need_an_encoded_batch_and_its_length(network, images):
     broken = mapped.map(lambda row: {"code": row["code"][:-1]})
     with pytest.raises(CodesError, match="holds no codes of 8 bytes"):
         encoder.codes(broken)
+
+
+@pytest.mark.parametrize("form", [None, "torch", "numpy", "arrow", "pandas"])
+def test_a_data_set_of_images_is_data_in_every_format(colours, form):
+    dataset, expected = colours
+    examples = hl.load_data(dataset.with_format(form))
+    # Composited colours are rounded down or up by Pillow.
+    assert torch.allclose(examples.load().tensor(), expected, atol=1.01 / 255)
+    assert (examples.labels.tolist(), examples.class_names) == ([0, 1] * 4, ("a", "b"))
+    assert examples.narrow(3, 5).load().ids.tolist() == [3, 4]
+    assert hl.encode(GATES, dataset.with_format(form)).labels.tolist() == [0, 1] * 4
+
+
+def test_a_transform_of_its_own_is_what_a_data_set_gives(colours):
+    dataset, _ = colours
+    own = dataset.with_transform(lambda rows: {"image": [torch.zeros(3)] * len(rows["image"]), "label": rows["label"]})
+    batch = next(hl.load_data(own).batches(8))
+    assert (batch.inputs["image"].shape, batch.labels.tolist()) == ((8, 3), [0, 1] * 4)
+
+
+@pytest.mark.parametrize("form", [None, "torch", "numpy", "arrow"])
+@pytest.mark.parametrize("kind", ["numbers", "names"])
+def test_a_column_of_numbers_and_its_labels_are_data(form, kind):
+    rows = np.random.default_rng(0).random((9, 4)).astype(np.float32)
+    names = ["cow", "ant", "bee"]
+    numbers = [None if row == 4 else row % 3 for row in range(9)]
+    if kind == "names":
+        labels, feature = [None if at is None else names[at] for at in numbers], datasets.Value("string")
+    else:
+        labels, feature = numbers, datasets.ClassLabel(names=names)
+    features = datasets.Features({"x": datasets.List(datasets.Value("float32")), "label": feature})
+    dataset = datasets.Dataset.from_dict({"x": rows.tolist(), "label": labels}, features=features).with_format(form)
+    network = hl.nets.build("mlp", input_shape=(4,), classes=3, width=9)
+    found = hl.encode(network, dataset)
+    assert (found.packed == hl.encode(network, rows).packed).all()
+    known = ["" if label < 0 else found.class_names[label] for label in found.labels]
+    assert known == ["" if at is None else names[at] for at in numbers]
+
+
+def test_two_columns_of_images_are_refused():
+    image = Image.new("L", (4, 4))
+    features = datasets.Features({"a": datasets.Image(), "b": datasets.Image()})
+    dataset = datasets.Dataset.from_dict({"a": [image], "b": [image]}, features=features)
+    with pytest.raises(DataError, match="there are 2 columns of images, 'a', 'b': leave one"):
+        hl.load_data(dataset)

@@ -1,5 +1,6 @@
 """Reader: a network on examples, batch by batch, as codes are read from it."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -256,8 +257,20 @@ class Reader:
 
 def _forward(network: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
-        return network(**inputs)
+        return network(next(iter(inputs.values()))) if _is_unnamed(network, inputs) else network(**inputs)
     return network(*inputs) if isinstance(inputs, (tuple, list)) else network(inputs)
+
+
+def _is_unnamed(network: Any, inputs: Mapping[str, Any]) -> bool:
+    """Return whether inputs are one column whose name the network does not take."""
+    if len(inputs) != 1:
+        return False
+    try:
+        parameters = inspect.signature(getattr(network, "forward", network)).parameters
+    except (TypeError, ValueError):
+        return False
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return not takes_all and next(iter(inputs)) not in parameters
 
 
 def masks_of(mask: Mask, given: Any) -> Masks:

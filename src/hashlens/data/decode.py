@@ -184,9 +184,11 @@ def _decoded(image: Image.Image, channels: int | None, decoding: Decoding) -> De
     # Phones store previews behind the photo, in a format of its own.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         changes.append(FIRST_FRAME)
+    stored = _orientation(image)
     image.load()
-    if decoding.orientation == "apply" and (turn := UPRIGHT.get(_orientation(image))) is not None:
-        image = image.transpose(turn)
+    if decoding.orientation == "apply" and (turn := UPRIGHT.get(stored)) is not None:
+        # Pillow turns TIFF itself, and nothing else, as it loads it; what is turned is upright ever after.
+        image = image.transpose(turn) if _orientation(image) == stored else image
         changes.append(TURNED)
     if decoding.transparency == "white" and image.has_transparency_data:
         layer = image.convert("RGBA")

@@ -16,10 +16,11 @@ from torch.utils.data import (
     RandomSampler,
     SequentialSampler,
     Subset,
+    default_collate,
 )
 
 from hashlens.data.examples import Batch
-from hashlens.data.labels import ClassNames, Labels, class_labels, renumbered
+from hashlens.data.labels import NO_LABEL, ClassNames, Labels, class_labels, is_missing, renumbered
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
 from hashlens.data.traced import traced_ids
 from hashlens.errors import DataError, HashlensError
@@ -70,7 +71,7 @@ class DatasetExamples(StreamedExamples):
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         loader: DataLoader[Any]
         if self._given is None:
-            loader = DataLoader(self._dataset, batch_size)
+            loader = DataLoader(self._dataset, batch_size, collate_fn=_collated)
         else:
             loader = DataLoader(
                 self._dataset,
@@ -177,7 +178,8 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
     start = 0
     for given in _apart(loader, name):
         inputs, labels = _parted(given)
-        size = _size(inputs, name)
+        size = _size(inputs, given, name)
+        _check_images(given, name)
         stop = start + size
         if labels is not None:
             where = f"{name}, rows {start} to {stop - 1}"
@@ -226,18 +228,51 @@ def _apart(loader: DataLoader[Any], name: str) -> Iterator[Any]:
         yield given
 
 
+def _collated(samples: list[Any]) -> Any:
+    """Return a batch as torch puts it together by default, with -1 where a label is None, which torch refuses."""
+    return default_collate([_with_number(sample) for sample in samples])
+
+
+def _with_number(sample: Any) -> Any:
+    if isinstance(sample, tuple | list) and len(sample) > 1 and is_missing(sample[1]):
+        return (sample[0], NO_LABEL, *sample[2:])
+    if isinstance(sample, Mapping):
+        missing = {key: NO_LABEL for key in LABEL_KEYS if key in sample and is_missing(sample[key])}
+        return {**sample, **missing} if missing else sample
+    return sample
+
+
 def _parted(given: Any) -> tuple[Any, Any]:
     """Return inputs and labels of a batch, as the common layouts have them."""
     if isinstance(given, Mapping):
         inputs = {key: value for key, value in given.items() if key not in LABEL_KEYS}
         return inputs, next((given[key] for key in LABEL_KEYS if key in given), None)
     if isinstance(given, list | tuple):
-        return given[0], given[1] if len(given) > 1 else None
+        second = given[1] if len(given) > 1 else None
+        # The targets of a detector, boxes and more, are no classes.
+        targets = isinstance(second, list | tuple) and all(isinstance(each, Mapping) for each in second)
+        return given[0], None if targets else second
     return given, None
 
 
-def _size(inputs: Any, name: str) -> int:
-    """Return how many examples a batch has: the length of its first tensor."""
+def _check_images(given: Any, name: str) -> None:
+    """Raise DataError for a list of images, of which the second would be taken for the labels of the first."""
+    if not isinstance(given, list | tuple) or len(given) < 2:
+        return
+    if all(isinstance(part, torch.Tensor) and part.ndim > 2 for part in given):
+        raise DataError(
+            f"{name}: a batch is a list of {len(given)} tensors, and the second, of shape {tuple(given[1].shape)}, "
+            "holds no labels, which are (n,): give a list of images with targets, (images, targets), several inputs "
+            "or maps of labels in a dict"
+        )
+
+
+def _size(inputs: Any, given: Any, name: str) -> int:
+    """Return how many examples a batch has: the length of its first tensor, or of a list with an image for each."""
+    if isinstance(given, list | tuple) and len(given) > 1 and isinstance(inputs, list | tuple):
+        second = given[1]
+        if isinstance(second, list | tuple) and 0 < len(inputs) == len(second):
+            return len(inputs)
     if isinstance(inputs, torch.Tensor) and inputs.ndim:
         return len(inputs)
     parts = list(inputs.values()) if isinstance(inputs, Mapping) else inputs if isinstance(inputs, list | tuple) else []

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from hashlens.data.address import Address, parse
 from hashlens.data.adult import open_adult
 from hashlens.data.arrays import from_arrays
+from hashlens.data.columns import from_columns, has_columns
 from hashlens.data.decode import Decoding
 from hashlens.data.digits import open_digits
 from hashlens.data.examples import Examples
@@ -76,9 +77,10 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
         Tensors and arrays are ``(n, ...)`` and keep their dtype; labels are ``(n,)``, class numbers or class names. A
         map-style data set, or a loader over one, is taken in the order of the data set with no row dropped, and ids are
         indices into it, or files where it is of files; a ``Subset`` or ``ConcatDataset`` has the ids of what is
-        underneath. A list of tensors, of pairs (input, label) or of dicts is one too. A loader with a sampler of its
-        own or an iterable data set is used as it is. Batches are a tensor, a tuple (inputs, labels, ...), or a dict
-        with ``label`` or ``labels``.
+        underneath. Of a data set of `datasets` a column of images is decoded and scaled, in whatever format it is, and
+        labels may be names. A list of tensors, of pairs (input, label) or of dicts is one too. A loader with a sampler
+        of its own or an iterable data set is used as it is. Batches are a tensor, a tuple (inputs, labels, ...), or a
+        dict with ``label`` or ``labels``.
     transform : callable, optional
         Maps the inputs ``(b, ...)`` of a batch to inputs ``(b, ...)``, as a normalisation does.
 
@@ -150,7 +152,7 @@ def _open(source: Any) -> Examples:
         raise DataError("these are codes, not the examples that they are of: give the data that was encoded")
     # Other libraries' data sets, as those of Hugging Face, are no subclasses of torch's and serve a loader as well.
     if hasattr(source, "__getitem__") and isinstance(source, Sized) and not isinstance(source, Mapping | bytes):
-        return DatasetExamples(source)
+        return from_columns(source) if has_columns(source) else DatasetExamples(source)
     raise DataError(
         f"{type(source).__name__} is not a source; expected a string, as 'digits', a torch Dataset or DataLoader, a "
         "tensor or array, or a pair (inputs, labels)"

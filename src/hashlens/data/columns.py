@@ -1,0 +1,130 @@
+"""Data sets of Hugging Face `datasets`: columns of images, numbers and labels, in whatever format they are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hashlens.data.decode import Decoding, Encoded, as_encoded
+from hashlens.data.images import ImageExamples, checked
+from hashlens.data.labels import NO_LABEL, ClassNames, Labels, class_labels, fitting_names
+from hashlens.data.loader import LABEL_KEYS, DatasetExamples, names_of_classes
+from hashlens.data.streamed import StreamedExamples
+from hashlens.errors import DataError
+
+TENSORS = ("torch", "numpy")
+OWN_ROWS = "custom"
+"""The format of a data set with a transform of its own: its rows are taken as they come."""
+
+
+def has_columns(source: Any) -> bool:
+    """Return whether something is a data set of `datasets`."""
+    features = isinstance(getattr(source, "features", None), Mapping)
+    return features and all(hasattr(source, name) for name in ("with_format", "format", "column_names"))
+
+
+def from_columns(dataset: Any) -> StreamedExamples:
+    """Return the examples of a data set of `datasets`; ids are rows.
+
+    A column of images is decoded as those of all other sources are, and scaled to [0, 1]: the network is called with
+    it, and other columns but that of the labels are not read. Without one, rows are dicts of tensors. A transform of
+    the data set's own (``with_transform``) is left to give what it gives.
+
+    Parameters
+    ----------
+    dataset : datasets.Dataset
+        Labels, if any, are in ``label`` or ``labels``: class numbers or names.
+
+    Raises
+    ------
+    DataError
+        When there are no rows, several columns of images, or broken ones.
+    """
+    form = dataset.format["type"]
+    shown = dataset.format["columns"]
+    label = next((key for key in LABEL_KEYS if key in shown), None)
+    if form == OWN_ROWS or len(dataset) == 0:
+        return DatasetExamples(dataset)
+    images = [name for name in shown if type(dataset.features[name]).__name__ == "Image"]
+    name = type(dataset).__name__
+    if len(images) > 1:
+        raise DataError(
+            f"{name}: there are {len(images)} columns of images, {', '.join(map(repr, images))}: leave one with "
+            "dataset.select_columns, or give a DataLoader"
+        )
+    labels, class_names = _labels(dataset, label, name)
+    if images:
+        return ColumnImages.of(dataset, images[0], labels, class_names)
+    rows = dataset if form in TENSORS else dataset.with_format("torch", columns=shown)
+    if label is None or getattr(dataset.features[label], "dtype", "") != "string":
+        return DatasetExamples(rows)
+    examples = DatasetExamples(NumberedRows(rows, label, labels, class_names))
+    examples.name = name
+    return examples
+
+
+def _labels(dataset: Any, label: str | None, name: str) -> tuple[Labels | None, ClassNames]:
+    """Return the labels of all rows, read once; None where none has any."""
+    if label is None:
+        return None, None
+    values = dataset.with_format("arrow", columns=[label])[:][label].to_pylist()
+    if any(isinstance(value, list) for value in values):
+        return None, None
+    labels, names = class_labels(values, name)
+    names = names or fitting_names(labels, names_of_classes(dataset, label))
+    return (None, names) if (labels == NO_LABEL).all() else (labels, names)
+
+
+@dataclass(eq=False, kw_only=True)
+class ColumnImages(ImageExamples):
+    """The images of a `column` of a `dataset`, as they are stored."""
+
+    dataset: Any
+    column: str
+
+    @classmethod
+    def of(cls, dataset: Any, column: str, labels: Labels | None, class_names: ClassNames) -> "ColumnImages":
+        """Return the images of all rows."""
+        stored = dataset.with_format("arrow", columns=[column])
+        decoding, name = Decoding(), type(dataset).__name__
+        first = checked(_encoded(stored[:1][column].to_pylist(), name, 0)[0], name, 0, decoding)
+        return cls(
+            name=name,
+            labels=labels,
+            ids=np.arange(len(dataset)),
+            class_names=class_names,
+            shape=first.pixels.shape,
+            decoding=decoding,
+            dataset=stored,
+            column=column,
+        )
+
+    def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
+        for start in range(int(self.ids[0]), int(self.ids[-1]) + 1, batch_size):
+            stop = min(start + batch_size, int(self.ids[-1]) + 1)
+            yield _encoded(self.dataset[start:stop][self.column].to_pylist(), self.name, start)
+
+
+def _encoded(values: Sequence[Any], name: str, start: int) -> list[Encoded]:
+    found = []
+    for row, value in enumerate(values, start):
+        image = as_encoded(value)
+        if image is None:
+            raise DataError(f"{name}: row {row} has no image")
+        found.append(image)
+    return found
+
+
+class NumberedRows:
+    """Rows of a data set whose labels are names, with their numbers in place of these."""
+
+    def __init__(self, dataset: Any, label: str, labels: Labels | None, class_names: ClassNames) -> None:
+        self.dataset, self.label, self.labels, self.classes = dataset, label, labels, class_names
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """Return a row."""
+        return {**self.dataset[row], self.label: NO_LABEL if self.labels is None else int(self.labels[row])}
