@@ -1,4 +1,4 @@
-"""Compiling: a bar while numba compiles, as it does once after an install.
+"""Compiling: loops that numba compiles, and a bar while it does, once after an install.
 
 Importing this module imports numba.
 """
@@ -7,9 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numba
 from numba.core.event import Listener, install_listener
 
 from hashlens.progress import bar
+
+
+def compiled(function: Any) -> Any:
+    """Return a loop compiled by numba, without the lock of Python; compiled code is kept on disk."""
+    return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
 
 
 class Told(Listener):

@@ -80,7 +80,8 @@ class Mesh:
         numpy.ndarray, numpy.ndarray
             Of each part the row that it is a part of, and its face: int64 ``(parts,)``, rows in order.
         """
-        from hashlens.regions.cutting import cut_lines, cut_windows
+        from hashlens.regions.cutting import cut_lines
+        from hashlens.regions.window_cutting import cut_windows
 
         arrays = (self.points, self.born, self.half, self.first, self.counts)
         kernel = cut_lines if values.ndim == 2 else cut_windows
@@ -125,7 +126,7 @@ class Mesh:
 
         They are seen from `center`, as `points` are.
         """
-        from hashlens.regions.cutting import centers
+        from hashlens.regions.half_edges import centers
 
         found: Floats = centers(faces, self.points, self.half, self.first)
         return found

@@ -179,7 +179,7 @@ class Plane(Result):
         DataError
             If they are not pairs of numbers. For examples, see ``plane.slice.project``.
         """
-        from hashlens.regions.cutting import locate
+        from hashlens.regions.locating import locate
 
         where = np.asarray(coordinates, np.float64)
         if where.ndim != 2 or where.shape[1] != 2:
