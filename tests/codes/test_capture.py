@@ -716,3 +716,35 @@ def test_a_gpu_gives_the_same_bits_in_float64(variant):
     prints = hl.fingerprint(variant(torch.float64), examples(), device="cuda")
     assert prints.method == "multilinear-128"
     assert hl.redundancy_ratio(prints) == hl.redundancy_ratio(on_gpu)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_code_rewritten_for_one_machine_is_refused_before_it_runs():
+    network = nn.Sequential(make(nn.Conv2d, 1, 4, 3), nn.ReLU(), nn.Flatten()).eval()
+    rewritten = nn.Sequential(torch.jit.optimize_for_inference(torch.jit.script(network)))
+    with pytest.raises(CaptureError, match=r"^0 was rewritten for one machine by torch.jit.optimize_for_inference"):
+        hl.encode(rewritten, torch.zeros(4, 1, 6, 6))
+
+
+class Counting(nn.Module):
+    """A part that writes on its buffers in eval mode too, as observers of quantisation do, and grows one."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("largest", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros(0))
+
+    def forward(self, x):
+        self.largest.copy_(torch.maximum(self.largest, x.max()))
+        self.seen = torch.cat([self.seen, x.detach().flatten()[:1]])
+        return x
+
+
+def test_buffers_written_on_in_eval_mode_are_put_back():
+    network = nn.Sequential(Counting(), make(nn.Linear, 24, 8), nn.ReLU(), make(nn.Linear, 8, 2)).eval()
+    held = network[0].largest
+    hl.encode(network, examples() + 3)
+    hl.explain(network, examples() + 3, "gradient", kind="table")
+    assert network[0].largest is held
+    assert float(held) == 0
+    assert network[0].seen.shape == (0,)

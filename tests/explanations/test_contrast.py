@@ -126,3 +126,16 @@ def test_the_network_itself_gives_the_changed_example_another_class(dtype):
 def test_the_column_says_what_the_values_are(found):
     assert "change to make" in str(found)
     assert "change to make" in {figure.x_label for figure in found.figures()}
+
+
+def test_the_answer_of_one_logit_is_turned_whatever_the_batch():
+    network = stack(5, 8, 1, seed=4).float()
+    with torch.no_grad():
+        network[-1].bias -= network(drawn(100, 5, seed=3).float()).amax()  # class 1 is rare, and never sure
+    x, background = drawn(60, 5, seed=1).float(), 2 * drawn(100, 5, seed=2).float()
+    found = explain(network, x, "contrast", background=background)
+    made = (x.double() + torch.as_tensor(found.values)).float()
+    with torch.no_grad():
+        assert ((network(made) > 0) != (network(x) > 0)).all()
+        assert ((torch.cat([network(row[None]) for row in made]) > 0) != (network(x) > 0)).all()
+    assert not any("not turned" in note for note in found.notes)

@@ -81,3 +81,39 @@ def test_frames_are_left_as_they_were():
     own = FRAME.copy()
     explain(torch.nn.Sequential(network()), own, "integrated_gradients", background=own)
     pandas.testing.assert_frame_equal(own, FRAME)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [pandas.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1), ("b", 2)]), [3, 1, 2, 0], [0, 1, 2, 3]],
+    ids=["levels", "numbers", "counted"],
+)
+def test_a_background_in_another_order_is_the_same_background_whatever_its_labels(labels):
+    frame = FRAME.set_axis(labels, axis=1)
+    other = frame.iloc[:, [3, 0, 2, 1]]
+    found, wanted = (explain(network(), frame[:2], "kernel_shap", background=of) for of in (other, frame))
+    assert np.array_equal(found.values, wanted.values)
+
+
+def test_labels_of_several_levels_are_names():
+    frame = FRAME.set_axis(pandas.MultiIndex.from_product([["a", "b"], [1, 2]]), axis=1)
+    assert explain(network(), frame[:2], "gradient").features == ("a.1", "a.2", "b.1", "b.2")
+
+
+@pytest.mark.parametrize(
+    ("column", "line"),
+    [(pandas.date_range("2020", periods=40), "dates in 'age'"),
+     (pandas.to_timedelta(range(40), unit="D"), "dates in 'age'"),
+     (pandas.Categorical(["a", "b"] * 20), "text in 'age'")],
+)  # fmt: skip
+def test_columns_that_hold_no_numbers_are_named(column, line):
+    with pytest.raises(ExplainError) as caught:
+        explain(network(), FRAME.assign(age=column), "gradient")
+    assert str(caught.value) == f"x must be an array of numbers, received {line}"
+    with pytest.raises(ExplainError, match=f"background must be an array of numbers, received {line}"):
+        explain(network(), FRAME, "lime", background=FRAME.assign(age=column))
+
+
+def test_missing_values_are_told():
+    with pytest.raises(ExplainError, match=r"1 of 160 numbers are NaN|missing values in 'age'"):
+        explain(network(), FRAME.assign(age=pandas.array([None, *[1] * 39], dtype="Int64")), "gradient")

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hashlens.errors import ExplainError
+from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations import explain
 from hashlens.explanations.places import _laid_out
 
@@ -239,3 +239,90 @@ def test_the_layer_that_a_scripted_network_was_explained_by_can_be_named():
 )  # fmt: skip
 def test_tokens_are_laid_out_as_the_maps_were(count, shape, laid):
     assert _laid_out(count, shape) == laid
+
+
+class Alone(nn.Module):
+    """A network that fails on a batch of one behind its maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(2, 5, 3, padding=1), nn.Linear(5, 3)
+
+    def forward(self, x):
+        pooled = F.relu(self.conv(x)).mean((2, 3)).squeeze()
+        return self.head(pooled / pooled.norm(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "grad_cam_plus_plus", "score_cam"])
+@pytest.mark.parametrize("layer", [None, "conv"])
+def test_an_image_alone_has_the_map_that_it_has_among_others(method, layer):
+    network = seeded(Alone)
+    alone, among = (explain(network, x, method, layer=layer, target=1) for x in (IMAGES[:1], IMAGES))
+    assert alone.values.shape == (1, 12, 12)
+    assert alone.values == pytest.approx(among.values[:1], abs=1e-6)
+    assert alone.diagnostics["layer"] == among.diagnostics["layer"]
+
+
+def test_a_failure_at_another_size_is_not_hidden_by_a_second_try():
+    class Joined(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.down, self.head = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 2, 2), nn.Linear(8, 3)
+
+        def forward(self, x):
+            fine = F.relu(self.first(x))
+            coarse = F.interpolate(F.relu(self.down(fine)), scale_factor=2)
+            return self.head(F.relu(torch.cat([fine, coarse], 1)).mean((2, 3)))
+
+    with pytest.raises(HashlensError, match=r"rejects inputs of .1, 2, 9, 9.* Sizes of tensors must match"):
+        explain(seeded(Joined), IMAGES[:1], "deep_dream", steps=1, octaves=2, octave_scale=1.4)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+@pytest.mark.parametrize("reduced", [torch.sum, torch.amax, torch.mean])
+def test_branches_stacked_and_reduced_are_taken_where_they_are_one(axis, reduced):
+    class Stacked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.one, self.other = nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            x = F.relu(self.stem(x))
+            return self.head(reduced(torch.stack([self.one(x), self.other(x)], axis), axis).mean((2, 3)))
+
+    found = explain(seeded(Stacked), IMAGES, "grad_cam")
+    assert found.diagnostics["layer"] == {torch.sum: "sum", torch.amax: "amax", torch.mean: "mean"}[reduced]
+
+
+def test_what_cannot_be_differentiated_is_one_line():
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(2, 4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            x = F.relu(self.conv(x))
+            x += 1
+            return self.head(x.mean((2, 3)))
+
+    with pytest.raises(ExplainError, match=r"^no slope: the network writes in place on a result that its slope needs"):
+        explain(seeded(InPlace), IMAGES, "gradient")
+
+
+def test_a_layer_inside_a_scripted_child_is_refused_with_operators_that_can_be_named():
+    class Parent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = torch.jit.script(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()))
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(self.body(x).mean((2, 3)))
+
+    network = seeded(Parent)
+    with pytest.raises(
+        ExplainError, match=r"scripted layers cannot be watched: .* name an operator \(convolution, relu\)"
+    ):
+        explain(network, IMAGES, "grad_cam", layer="body.0")
+    assert explain(network, IMAGES, "grad_cam", layer="convolution").values.any()

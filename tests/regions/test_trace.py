@@ -271,3 +271,22 @@ def test_an_operator_whose_result_does_not_reach_the_output_is_not_refused():
     assert [layer.gate for layer in found.code.layers] == ["relu"]
     with pytest.raises(ModelError, match="'sigmoid' is a soft gate"):
         regions.at(used, x)
+
+
+def test_traced_convolutions_are_affine_and_copies_of_scripts_come_without_a_warning():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3)).eval()
+    x = torch.randn(3, *IMAGE, generator=torch.Generator().manual_seed(1))
+    wanted = regions.at(network, x)
+    for scripted in (torch.jit.trace(network, x), torch.jit.script(network)):  # warnings are errors
+        found = regions.at(scripted, x)
+        assert torch.allclose(found.output, wanted.output)
+        assert np.allclose(found.radius(2).distance, wanted.radius(2).distance)
+
+
+def test_frozen_weights_are_refused_by_name():
+    with torch.random.fork_rng():
+        network = torch.jit.freeze(torch.jit.script(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)).eval()))
+    with pytest.raises(ModelError, match=r"the model is frozen .*constants in float32, and regions are computed in fl"):
+        regions.at(network, torch.zeros(1, 6))

@@ -12,6 +12,8 @@ from hashlens.codes.gates import bind
 from hashlens.errors import CaptureError, ModelError
 
 Module = torch.nn.Module
+REWRITTEN = ("prim::mkldnn", "aten::to_mkldnn", "aten::mkldnn", "aten::cudnn_convolution", "aten::miopen_convolution")
+"""How operators begin that ``torch.jit.optimize_for_inference`` puts in place of others."""
 
 
 def unwrap(model: Module) -> Module:
@@ -52,6 +54,12 @@ def unwrap(model: Module) -> Module:
                 f"{where} was exported in training mode, so its codes would depend on the batch and on chance; call "
                 "eval() on the model and export it again"
             )
+    for name, graph in scripted_graphs(model):
+        if any(node.kind().lower().startswith(REWRITTEN) for node in scripted_nodes(graph)):
+            raise CaptureError(
+                f"{name or 'the model'} was rewritten for one machine by torch.jit.optimize_for_inference, which hides "
+                "its gates and slopes; give the network as it was before"
+            )
     return model
 
 
@@ -72,18 +80,39 @@ def _is_quantised(module: Module) -> bool:
     )
 
 
+def scripted_graphs(model: Module) -> Iterator[tuple[str, Any]]:
+    """Yield the scripted parts of a network by name, each with the graph of all its operators."""
+    inside: set[str] = set()
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            inside.add(name)
+            parents = name.split(".")[:-1] if name else []
+            above = {".".join(parents[:at]) for at in range(1, len(parents) + 1)} | ({""} if name else set())
+            if not above & inside and hasattr(module, "forward"):
+                yield name, module.inlined_graph
+
+
+def scripted_nodes(block: Any) -> Iterator[Any]:
+    """Yield the nodes of a scripted graph, those inside of branches and loops too."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from scripted_nodes(inner)
+
+
 @contextmanager
 def borrowed(model: Module) -> Iterator[None]:
     """Run the body with `model` in eval mode, without gradients, fast paths, compilation or global random numbers.
 
-    Everything is put back at the end, also when the body raises: the mode of every submodule, the switches of torch,
-    and the state of the global generators.
+    Everything is put back at the end, also when the body raises: the mode of every submodule, buffers that it writes on
+    in eval mode too (as observers of quantisation do), the switches of torch, and the state of the global generators.
     """
     modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
     scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
         stack.callback(_restore_modes, modes)
+        stack.callback(_restore_buffers, _buffers_of(model))
         stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
         torch.backends.mha.set_fastpath_enabled(False)
         if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
@@ -133,6 +162,26 @@ def _restore_modes(modes: list[tuple[Module, bool]]) -> None:
     for module, training in modes:
         if module.training != training:
             _set_mode(module, training)
+
+
+def _buffers_of(model: Module) -> list[tuple[Module, str, torch.Tensor, torch.Tensor]]:
+    """Return each buffer with its module, its name and a copy."""
+    return [
+        (module, name, buffer, buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not torch.nn.parameter.is_lazy(buffer) and not buffer.is_meta
+    ]
+
+
+def _restore_buffers(buffers: list[tuple[Module, str, torch.Tensor, torch.Tensor]]) -> None:
+    for module, name, buffer, before in buffers:
+        if getattr(module, name, None) is not buffer and not isinstance(module, torch.jit.ScriptModule):
+            setattr(module, name, buffer)
+        if buffer.grad_fn is not None:  # what was written on it may have a slope
+            buffer.detach_()
+        if buffer.shape != before.shape or not torch.equal(buffer, before):
+            buffer.data = before
 
 
 def _cuda_devices(model: Module) -> list[int]:

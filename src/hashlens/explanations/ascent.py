@@ -152,7 +152,7 @@ def layer_output(asked: Asked, place: Place, x: Tensor) -> Tensor:
                 raise
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
-    found = kept.outputs[-1]
+    found = asked.subject.own_rows(kept.outputs[-1], len(x))
     found = asked.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
     if found.dim() < 2 or len(found) != len(x):
         raise ExplainError(

@@ -46,7 +46,8 @@ class Subject:
 
     def __post_init__(self) -> None:
         self.evidence = OutputEvidence(self.given, self.function if self.module is None else self.module)
-        self._watched = self._doubled = False
+        self._watched = False
+        self._doubled: bool | None = None
 
     @property
     def like(self) -> Tensor:
@@ -121,6 +122,10 @@ class Subject:
             )
         return scores[:n]
 
+    def own_rows(self, found: Tensor, count: int) -> Tensor:
+        """Return the rows of so many inputs in what some layer gave: one input may have been given twice."""
+        return found[:1] if self._doubled and count == 1 and len(found) == 2 else found
+
     def _called(self, inputs: Any) -> tuple[Any, int]:
         """Return what the model gives, and for how many: one input is given twice to what cannot take one alone."""
         if len(inputs) == 1 and self._doubled:
@@ -129,8 +134,9 @@ class Subject:
         with nullcontext() if self._watched else self.evidence.operators:
             try:
                 output, given = self.function(inputs), len(inputs)
+                self._doubled = False if len(inputs) == 1 else self._doubled
             except Exception:
-                if len(inputs) != 1:
+                if len(inputs) != 1 or self._doubled is False:
                     raise
                 try:
                     output, given = self.function(_twice(inputs)), 2

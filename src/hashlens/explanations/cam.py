@@ -112,19 +112,21 @@ def _activations(asked: Asked) -> tuple[str, Tensor, Tensor]:
         with torch.enable_grad(), keeping(asked, place) as kept:
             x = asked.inputs[at : at + size].detach().clone().requires_grad_()
             score = row_scores(asked.subject.run(x * 1), asked.target[at : at + size])
-            call = _last_with_maps(asked, place, kept)
+            call = _last_with_maps(asked, place, kept, len(x))
             slope = gradient_of(score, kept.outputs[call])
-        parts.append(tuple(_shaped(asked, place, of) for of in (kept.outputs[call].detach(), slope)))
+        both = (asked.subject.own_rows(of, len(x)) for of in (kept.outputs[call].detach(), slope))
+        parts.append(tuple(_shaped(asked, place, of) for of in both))
         names.append(place.name if len(kept.outputs) == 1 else f"{place.name}#{call}")
     found, slopes = (torch.cat(part) for part in zip(*parts, strict=True))
     return names[0], found, slopes
 
 
-def _last_with_maps(asked: Asked, place: Place, kept: Kept) -> int:
+def _last_with_maps(asked: Asked, place: Place, kept: Kept, count: int) -> int:
     """Return which of the calls of a layer is the last that gives maps."""
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
-    shapes = [tuple(_shaped(asked, place, output.detach()).shape) for output in kept.outputs]
+    own = (asked.subject.own_rows(output.detach(), count) for output in kept.outputs)
+    shapes = [tuple(_shaped(asked, place, output).shape) for output in own]
     calls = [call for call, shape in enumerate(shapes) if len(shape) in _axes(asked) and 0 not in shape]
     if not calls:
         needs = " or ".join(("(n, c, l)", "(n, c, h, w)")[axes - 3] for axes in _axes(asked))

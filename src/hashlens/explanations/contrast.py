@@ -137,9 +137,11 @@ def _past(
     past = torch.tensor([0.0, *(SMALLEST * 2.0**at for at in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
     shares = (turn.share + past).clamp(max=1.0)
     tried = (x + shares.reshape(-1, *[1] * x.dim()) * (other - x)).to(subject.like)
-    scores = class_columns(subject.scores(tried), output)
+    here, *scored = class_columns(subject.scores(torch.cat([x[None].to(tried), tried])), output)
+    scores = torch.stack(scored)
     lead = scores.max(dim=1).values - scores[:, own]
-    rounding = ROUNDING * torch.finfo(tried.dtype).eps * scores.abs().amax(dim=1)
+    # Where the answer turns one score of two classes is nearly 0; its terms, which are rounded, are as large as ever.
+    rounding = ROUNDING * torch.finfo(tried.dtype).eps * torch.maximum(here.abs().max(), scores.abs().max())
     turned = torch.nonzero(lead > rounding).flatten().tolist() or torch.nonzero(lead > 0).flatten().tolist()
     at = turned[0] if turned else len(tried) - 1
     return tried[at], float(shares[at]) - turn.share, int(scores[at].argmax()) if turned else turn.following

@@ -15,6 +15,7 @@ from hashlens.codes.reader import Forward, Mask, Reading
 from hashlens.errors import ExplainError, HashlensError, ModelError, nearest
 from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.frames import labels_of, names_of_columns
 from hashlens.explanations.given import (
     Model,
     background_of,
@@ -22,7 +23,6 @@ from hashlens.explanations.given import (
     check_named,
     check_rows,
     classes_of,
-    columns_of,
     inputs_of,
     kind_of,
     more_inputs,
@@ -146,9 +146,9 @@ def explain(
     started = time.perf_counter()
     with subject.borrowed():
         texts = texts_of(x) if kind == "text" and x is not None else ()
-        inputs, known = None if x is None or texts else inputs_of(x, kind, subject), columns_of(x)
+        inputs, known = None if x is None or texts else inputs_of(x, kind, subject), names_of_columns(x)
         check_columns(columns := names_of(feature_names, "feature_names") or known, kind, inputs)
-        replacing = background_of(background, inputs, subject, known)
+        replacing = background_of(background, inputs, subject, labels_of(x))
         subject.more = more_inputs(inputs, replacing, int(seed), kind)
         try:
             classes, prediction = classes_of(target, subject, list(texts) or inputs, names)

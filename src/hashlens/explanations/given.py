@@ -12,6 +12,7 @@ from hashlens.codes.reader import Forward
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.asked import Subject
 from hashlens.explanations.forwarded import Forwarded
+from hashlens.explanations.frames import array_of, labels_of, order_of
 from hashlens.explanations.methods import ALL
 from hashlens.nets.output import OutputLike
 from hashlens.seeds import numpy_generator, torch_generator
@@ -124,7 +125,7 @@ def numbers(x: Any, name: str, subject: Subject) -> Tensor:
     What a plain function takes nobody knows: floating-point numbers stay as they are.
     """
     try:
-        tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(_array(x))
+        tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(array_of(x, name))
         if tensor.is_complex():
             raise ExplainError(f"{name} must be real numbers, received complex ones: give x.real, or its two parts")
         tensor = tensor if tensor.layout is torch.strided else tensor.to_dense()
@@ -132,52 +133,21 @@ def numbers(x: Any, name: str, subject: Subject) -> Tensor:
     except ExplainError:
         raise
     except Exception as error:
-        what = f"text in {', '.join(texts)}" if (texts := _not_numbers(x)) else shortly(x)
-        raise ExplainError(f"{name} must be an array of numbers, received {what}") from error
+        raise ExplainError(f"{name} must be an array of numbers, received {shortly(x)}") from error
     if bad := int((~torch.isfinite(tensor)).sum()):
         raise ExplainError(f"{name}: {bad:,} of {tensor.numel():,} numbers are NaN or infinite")
     return tensor
 
 
-def _array(x: Any) -> np.ndarray[Any, Any]:
-    """Return an array in rows that may be written on; columns of several types, as data frames have, become float64."""
-    array = np.require(np.asarray(x), requirements=["C", "W"])
-    return array.astype(np.float64) if array.dtype == object else array
-
-
-def _not_numbers(x: Any) -> list[str]:
-    """Return the columns of a data frame that hold no numbers."""
-    found = []
-    for name in columns_of(x) if np.ndim(x) == 2 else ():
-        try:
-            _array(x[name])
-        except (TypeError, ValueError):
-            found.append(repr(name))
-    return found
-
-
-def columns_of(x: Any) -> tuple[str, ...]:
-    """Return the names of the columns of a data frame, or of the one row of it that a series is; none of all else."""
-    names = getattr(x, "columns", None)
-    if names is None and np.ndim(x) == 1 and not callable(index := getattr(x, "index", None)):
-        names = index
-    names = () if names is None or callable(names) else tuple(names)
-    return tuple(map(str, names)) if any(isinstance(name, str) for name in names) else ()
-
-
 def background_of(
-    background: Any, inputs: Tensor | None, subject: Subject, columns: Sequence[str] = ()
+    background: Any, inputs: Tensor | None, subject: Subject, columns: Sequence[Any] = ()
 ) -> Tensor | None:
     """Return the background as the inputs are; of a data frame, its columns in the order of those of the inputs."""
     if background is None:
         return None
     found = numbers(background, "background", subject)
-    if columns and (theirs := columns_of(background)) and theirs != tuple(columns):
-        if sorted(theirs) != sorted(columns) or len(set(columns)) < len(columns):
-            raise ExplainError(
-                f"background has the columns {shortly(list(theirs))}, x has {shortly(list(columns))}: give the same"
-            )
-        found = found[..., [theirs.index(name) for name in columns]]
+    if (order := order_of(labels_of(background), columns)) is not None:
+        found = found[..., order]
     if inputs is None:
         return found
     if tuple(found.shape) != tuple(inputs.shape[1:]) and (found.shape[1:] != inputs.shape[1:] or not len(found)):

@@ -52,8 +52,19 @@ def gradient_of(score: Tensor, leaf: Tensor) -> Tensor:
     """Return the gradient, zeros where the score does not depend on the leaf."""
     if not (score.requires_grad and leaf.requires_grad):
         return torch.zeros_like(leaf)
-    (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    try:
+        (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    except RuntimeError as error:
+        raise ExplainError(_no_slope(error)) from error
     return torch.zeros_like(leaf) if found is None else found
+
+
+def _no_slope(error: RuntimeError) -> str:
+    """Return why autograd finds no slope, in a line, and the way out."""
+    first = str(error).split("\n")[0]
+    if "inplace operation" in first:
+        first = "the network writes in place on a result that its slope needs"
+    return f"no slope: {first}: write it without that, as training would need too, or use kernel_shap or lime"
 
 
 def gradient(asked: Asked) -> Explanation:

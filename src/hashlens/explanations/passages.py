@@ -11,7 +11,8 @@ from torch.autograd.graph import Node
 Tensor = torch.Tensor
 CHANNELS_SECOND = re.compile("Conv|BatchNorm|GroupNorm|InstanceNorm|Pool|Upsample|Pixel|Pad")
 """Nodes of operators that take ``(n, c, ...)`` and give it."""
-RESHAPES = re.compile("View|Reshape|Squeeze|Flatten|Alias")
+RESHAPES = re.compile("View|Reshape|queeze|Flatten|Alias")
+REDUCTIONS = re.compile("Sum|Mean|Amax|Amin|MaxBackward|MinBackward|Select|Logsumexp")
 GATES = re.compile("Relu|Threshold|Hardtanh|Elu|Gelu|Silu|Softplus|Hardswish|Mish|Clamp|Softmax|Attention|Sigmoid|Tanh")
 UNSIGNED = 1 << 64
 """Autograd shows negative axes as numbers without a sign."""
@@ -121,6 +122,10 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
     if name.startswith("Transpose"):
         swapped = [_signed(getattr(node, f"_saved_dim{at}")) % len(shape) for at in (0, 1)]
         return swapped[1 - swapped.index(axis)] if axis in swapped else axis
+    if name.startswith("Stack"):
+        return axis + (_signed(getattr(node, "_saved_dim", 0)) % len(shape) <= axis)
+    if len(taken) > len(shape) and REDUCTIONS.search(name):
+        return _reduced(axis, node, len(taken))
     if RESHAPES.search(name):
         return _reshaped(axis, taken, shape)
     same = [axis for axis, taken in known if len(taken) == len(shape)]
@@ -132,6 +137,13 @@ def _reshaped(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | No
     before = prod(taken[:axis])
     found = [at for at, size in enumerate(shape) if size == taken[axis] and prod(shape[:at]) == before]
     return found[-1] if found else None
+
+
+def _reduced(axis: int, node: Node, axes: int) -> int | None:
+    """Return where an axis stands after others are gone."""
+    of = getattr(node, "_saved_dim", None)
+    gone = None if of is None else {_signed(at) % axes for at in (of if isinstance(of, tuple) else (of,))}
+    return None if gone is None or axis in gone else axis - sum(at < axis for at in gone)
 
 
 def _signed(axis: int) -> int:

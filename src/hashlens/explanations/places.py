@@ -25,10 +25,11 @@ Given = tuple[str, Tensor, int]
 Met = Callable[[str, Tensor], None]
 SPECIAL = 2
 """Tokens that stand for no place, at most: of the class, of the distillation."""
+OPERATORS_NAMED = 4
 MAPS = {3: "(n, c, l)", 4: "(n, c, h, w)"}
 NO_MAPS = (
-    "no layer gives maps {maps} that everything goes through: name one with layer=, and for a transformer give "
-    "reshape= too"
+    "no layer gives maps {maps} that everything goes through, of more than one place: name one with layer=, and for a "
+    "transformer give reshape= too"
 )
 
 
@@ -90,7 +91,8 @@ def place_of(asked: Asked, example: Tensor | None = None) -> Place:
     if asked.layer not in met and scripted:  # an operator may be called like a scripted module
         raise ExplainError(
             f"layer {asked.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the last "
-            "maps, or explain the network as it was before torch.jit.script"
+            f"maps, name an operator ({', '.join(_latest(met))}), or explain the network as it was before "
+            "torch.jit.script"
         )
     if asked.layer not in met:
         raise ExplainError(f"no layer {asked.layer!r}: {nearest(asked.layer, [at for at in modules if at] or met)}")
@@ -173,7 +175,7 @@ def _chosen(
     finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in held:
         channels = found.axes[node]
-        if len(output) != n or output.numel() == 0:
+        if output.numel() == 0 or len(asked.subject.own_rows(output, n)) != n:
             continue
         if output.dim() == axes and "Pool" not in node.name() and finest <= _places(output, channels) > 1:
             if tokens and found.gated_between(tokens[0][0], node):
@@ -294,6 +296,12 @@ def _numbered(name: str, calls: Counter[str]) -> str:
     """Return a name with the number of its call behind it, from the second on."""
     calls[name] += 1
     return name if calls[name] == 1 else f"{name}#{calls[name] - 1}"
+
+
+def _latest(met: list[str]) -> list[str]:
+    """Return a few operators, the last ones, by name; gates and convolutions before others."""
+    telling = [name for name in met if "conv" in name or name.rpartition(".")[2].split("#")[0] in GATES]
+    return (telling or met)[-OPERATORS_NAMED:]
 
 
 def _split(name: str) -> tuple[str, int | None]:

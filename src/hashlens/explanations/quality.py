@@ -13,11 +13,11 @@ from hashlens.explanations.comparison import ExplanationComparison, means
 from hashlens.explanations.controls import CONTROLS
 from hashlens.explanations.explain import notes_on
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.frames import labels_of, names_of_columns
 from hashlens.explanations.given import (
     Model,
     background_of,
     classes_of,
-    columns_of,
     inputs_of,
     kind_of,
     more_inputs,
@@ -90,12 +90,13 @@ def compare_explanations(
     read = compared.subject.output
     given: dict[str, Any] = {"batch_size": batch_size, "output": read, **shared}
     given.pop("forward", None)  # the network of the comparison is called by it already
-    given |= {"feature_names": shared.get("feature_names") or columns_of(x), "background": shared.get("background")}
+    columns = shared.get("feature_names") or names_of_columns(x)
+    given |= {"feature_names": columns, "background": shared.get("background")}
     with bar("comparing", 2 * (len(asked) + len(controls))) as advance:
         candidates = []
         for name in (*asked, *controls):
             options = given | dict(asked.get(name, {}))
-            options["background"] = background_of(options["background"], compared.x, compared.subject, columns_of(x))
+            options["background"] = background_of(options["background"], compared.x, compared.subject, labels_of(x))
             candidates.append(Candidate.made(name, compared, explainer(name, options)))
             advance(name)
         values = []
@@ -191,7 +192,7 @@ def _compared(
     if kind == "text" or x is None:
         raise ExplainError("texts are explained one by one, not compared: give x, images or rows of a table")
     inputs = inputs_of(x, kind, subject)
-    background = background_of(shared.get("background"), inputs, subject, columns_of(x))
+    background = background_of(shared.get("background"), inputs, subject, labels_of(x))
     subject.more = more_inputs(inputs, background, seed, kind)
     with subject.borrowed():
         names = shared.get("class_names")

@@ -33,4 +33,8 @@ def copied(model: torch.nn.Module) -> torch.nn.Module:
         Whatever a part of the network raises that cannot be copied.
     """
     with Copying():
-        return copy.deepcopy(model)
+        other = copy.deepcopy(model)
+    for parameter in other.parameters():  # those of scripted modules are copied with a history
+        if not parameter.is_leaf:
+            parameter.detach_().requires_grad_()
+    return other

@@ -281,6 +281,7 @@ def _rules() -> dict[str, Rule]:
         "index": Rule(_picked),
         "constant_pad_nd": Rule(_padded),
         "convolution": Rule(_convolved, ("input",)),
+        "_convolution": Rule(_convolved, ("input",)),  # as torch.jit.trace writes it
         "mm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
         "bmm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
         "mv": Rule(multiplied("self", "vec"), ("self", "vec")),

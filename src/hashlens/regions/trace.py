@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from hashlens.codes.borrow import RunningModule, borrowed, qualified_name, unwrap
+from hashlens.codes.borrow import RunningModule, borrowed, qualified_name, scripted_graphs, scripted_nodes, unwrap
 from hashlens.codes.dispatch import Observer
 from hashlens.codes.gates import GATES, MAX_POOLS, Bound, bind
 from hashlens.codes.layers import Layer, lay_out
@@ -123,6 +123,7 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
 
 
 def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    _check_not_frozen(model, dtype)
     floating = [at for at in [*model.parameters(), *model.buffers()] if at.is_floating_point()]
     if all(at.dtype == dtype and not at.is_inference() for at in floating):
         return model
@@ -130,6 +131,21 @@ def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
         return copied(model).to(dtype=dtype)
     except Exception as error:
         raise ModelError(f"the model cannot be copied to {dtype}: {error}; give it in {dtype}") from error
+
+
+def _check_not_frozen(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Raise ModelError where weights were made constants of scripted code, which no copy has in another dtype."""
+    for name, graph in scripted_graphs(model):
+        for node in scripted_nodes(graph):
+            if node.kind() != "prim::Constant" or not node.hasAttribute("value") or node.kindOf("value") != "t":
+                continue
+            held = node.t("value")
+            if held.is_floating_point() and held.dim() > 0 and held.dtype != dtype:
+                raise ModelError(
+                    f"{name or 'the model'} is frozen (torch.jit.freeze): its weights are constants in "
+                    f"{str(held.dtype).removeprefix('torch.')}, and regions are computed in "
+                    f"{str(dtype).removeprefix('torch.')}; give the network as it was before"
+                )
 
 
 @dataclass(frozen=True)
