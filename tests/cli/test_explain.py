@@ -1,6 +1,7 @@
 """``hashlens explain`` from end to end: what it prints and writes is what the library says."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -100,3 +101,18 @@ def test_examples_are_chosen_by_id_and_not_by_row(command, network, capsys):
     assert run([*line, "1437"]) == 0
     assert run([*line, "0"]) == 2
     assert "digits#test has no example '0': ids go from 1437 to 1796" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("classes", [3, 10])
+def test_names_of_a_source_that_lacks_classes_are_not_those_of_the_outputs(network, tmp_path, classes):
+    unnamed = shutil.copytree(network, tmp_path / "net")
+    info = json.loads((unnamed / "network.json").read_text())
+    (unnamed / "network.json").write_text(json.dumps(info | {"class_names": None}))
+    names = [f"pet {number}" for number in range(classes)]
+    for name in names:
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        Image.new("L", (8, 8), 90).save(tmp_path / "pets" / name / "0.png")
+    out = tmp_path / "why.npz"
+    line = ["explain", str(unnamed), "--data", f"folder:{tmp_path / 'pets'}", "--id", "pet 0/0.png", "-m", "gradient"]
+    assert run([*line, "-o", str(out)]) == 0
+    assert hl.Explanation.load(out).class_names == (tuple(names) if classes == 10 else ())

@@ -71,6 +71,7 @@ def explain(
     import torch
 
     import hashlens as hl
+    from hashlens.explanations.given import inputs_of, kind_of, subject_of
     from hashlens.explanations.methods import find_method
     from hashlens.nets.class_names import declared_classes
 
@@ -81,10 +82,17 @@ def explain(
     check_outputs(out, json=json, force=force, reads=[model, weights, data, background, forward, mask])
     network, examples = open_model(model, weights), hl.load_data(data)
     # A source that lacks a class numbers the others otherwise than the network.
-    names = declared_classes(network) or examples.class_names or ()
+    inputs = torch.cat([batch.inputs for batch in chosen(examples, ids)])
+    names = declared_classes(network) or ()
+    if not names and examples.class_names is not None:
+        subject = subject_of(network, batch_size, output, reading_of(forward, mask)["forward"])
+        with subject.borrowed():
+            first = inputs_of(inputs[:1], kind_of(kind, inputs[:1]), subject)
+            classes = subject.scores(first).shape[1]
+        names = examples.class_names if len(examples.class_names) == classes else ()
     found = hl.explain(
         network,
-        torch.cat([batch.inputs for batch in chosen(examples, ids)]),
+        inputs,
         method,
         target=int(target) if target and target.isdecimal() and target not in names else target,
         kind=kind,

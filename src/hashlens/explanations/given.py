@@ -179,6 +179,11 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
         raise ExplainError("the model gives NaN or infinite scores for x: nothing can be explained")
     n, classes = scores.shape
     declared = subject.declared
+    if names and len(names) != classes > 1 and not (declared is not None and declared.regression):
+        raise ExplainError(
+            f"class_names must be {classes}, one for each output of the model in its order, received {len(names)}: "
+            f"{', '.join(names[:8])}"
+        )
     if given is None and classes > 1 and declared is not None and declared.regression:
         raise ExplainError(f"a regression of {classes} values names no class: say which one, target=0 to {classes - 1}")
     if given is None:
