@@ -337,3 +337,9 @@ def test_codes_that_nothing_was_learnt_for_are_compared_with(trained):
     untrained = report.controls["untrained"]
     as_good = max(untrained.knn, untrained.logistic) >= own
     assert as_good == any("codes of the untrained network do as well" in note for note in report.notes)
+
+
+def test_too_few_rows_for_clusters_are_told_without_an_argument_of_clusters():
+    network = hl.train("mlp", "digits#train[:60]", epochs=0, width=8).network
+    with pytest.raises(MeasureError, match=r"K-Means needs a row for each cluster, received 10 clusters and 2 rows"):
+        hl.measure(network, "digits#train[:60]", "digits#test[:2]", controls=False)

@@ -1,8 +1,13 @@
 import pytest
 
+from hashlens.errors import DataError, OutputError, StudyError
 from hashlens.passwords import masked
 
 SECRETS = {
+    "kept in postgresql://ada:se cr et@host/runs": "kept in postgresql://ada:***@host/runs",
+    "postgresql:/ada:secret@host/runs is not there": "postgresql:/ada:***@host/runs is not there",
+    "POSTGRES:/ada:secret@host": "POSTGRES:/ada:***@host",
+    "postgresql://ada@host/runs?sslpassword=secret&PassFile=x": "postgresql://ada@host/runs?sslpassword=***&PassFile=***",
     "postgresql://ada:secret@host/runs": "postgresql://ada:***@host/runs",
     "postgresql://ada:se@cr:et@host:5432/runs": "postgresql://ada:***@host:5432/runs",
     "postgresql+psycopg://ada:s%40e@[::1]/x?sslmode=require": "postgresql+psycopg://ada:***@[::1]/x?sslmode=require",
@@ -21,7 +26,20 @@ def test_passwords_are_masked(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["postgresql://ada@host/runs", "study.db", "sqlite:///a:b@c.db", "folder:DIR#train", "ada@host: done"]
+    "text",
+    [
+        "postgresql://ada@host/runs",
+        "study.db",
+        "sqlite:///a:b@c.db",
+        "folder:DIR#train",
+        "ada@host: done",
+        "http://host:80 is up, says ada@host",
+    ],
 )
 def test_what_holds_no_password_stays(text):
     assert masked(text) == text
+
+
+def test_no_error_holds_a_password():
+    for kind in (StudyError, OutputError, DataError):
+        assert "hush" not in str(kind("postgresql:/ada:hush@host/runs is not there"))

@@ -28,9 +28,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf
 
+from hashlens.passwords import masked
+
 
 class HashlensError(Exception):
-    """Base of every error that hashlens raises on purpose."""
+    """Base of every error that hashlens raises on purpose. No message holds the password of a URL."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(masked(str(message)))
 
 
 class DataError(HashlensError):

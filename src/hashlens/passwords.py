@@ -2,9 +2,12 @@
 
 import re
 
-# All up to the last @ of a word: a password may hold an @ that nobody escaped.
-_IN_URL = re.compile(r"(\w+://[^:/@\s]*:)\S*(?=@)")
-_IN_QUERY = re.compile(r"([?&](?:password|passwd)=)[^&\s'\"]*")
+# All up to the last @ of a word: a password may hold an @ that nobody escaped, or spaces before it. What was meant for
+# the URL of a database, with a slash too few, is masked too.
+_IN_URL = re.compile(
+    r"((?:\w+://|postgres\w*(?:\+\w+)?:/)[^:/@\s]*:)(?:\S*|(?!\d+\s)[^@/\s'\"]+ [^@\n]*?)(?=@)", re.IGNORECASE
+)
+_IN_QUERY = re.compile(r"([?&]\w*pass\w*=)[^&\s'\"]*", re.IGNORECASE)
 
 
 def masked(text: str) -> str:

@@ -14,6 +14,7 @@ from hashlens.audit.audit import Audit, audit
 from hashlens.audit.headline import findings
 from hashlens.audit.page import audit_page
 from hashlens.errors import AuditError, HashlensError
+from hashlens.nets import load_model
 from hashlens.result import Split
 
 LEAKED, WRONG = np.arange(0, 40, 2), np.arange(100, 130, 3)
@@ -313,3 +314,20 @@ def test_labels_that_are_not_the_outputs_stand_in_the_headline(small):
     bright = [(part > part.mean()).long().flatten(1).float().mean(1) > 0.5 for part in (train.tensor(), inputs)]
     of_two = hl.audit(network, (train.tensor(), bright[0].long()), (inputs, bright[1].long()))
     assert "the output tells 10 classes apart where the labels name 2)" in of_two.headline
+
+
+def test_few_examples_are_told_without_an_argument_that_an_audit_has_not(small):
+    network, train, test = small
+    for few in (train.narrow(0, 20), train.narrow(0, 1)):
+        with pytest.raises(AuditError, match=rf"give more than 20 labelled ones, received {len(few)}$"):
+            hl.audit(network, few, test.narrow(0, 30))
+    (note,) = [note for note in hl.audit(network, train, test.narrow(0, 1)).notes if "no leaks" in note]
+    assert note == "no leaks were looked for: of a single test example, as many may be suspected by chance"
+
+
+def test_a_network_of_one_class_is_no_classifier(tmp_path):
+    inputs = torch.rand(30, 4, generator=torch.Generator().manual_seed(0))
+    hl.train("mlp", (inputs, [0] * 30), epochs=0, width=3, out=tmp_path / "net")
+    network = load_model(str(tmp_path / "net"))
+    with pytest.raises(AuditError, match="tells no two classes apart: audit a classifier"):
+        hl.audit(network, (inputs, [0] * 30), (inputs[:9] + 1, [0] * 9))

@@ -86,3 +86,10 @@ def test_a_reproduction_from_end_to_end(tmp_path, monkeypatch, capsys):
     assert found["name"] == "digits-phase"
     assert found["provenance"]["networks"] == 4
     assert found["comparisons"] == []
+
+
+def test_a_list_has_no_json(capsys):
+    assert run(["reproduce", "--list", "--json", "-"]) == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert "--list prints a table, which has no JSON" in printed.err

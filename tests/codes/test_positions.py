@@ -10,7 +10,7 @@ from torch import nn
 
 import hashlens as hl
 from hashlens.codes.codes import aligned
-from hashlens.errors import CaptureError, CodesError, CodesWarning
+from hashlens.errors import CaptureError, CodesError, CodesWarning, DataError
 
 from .test_capture import make
 
@@ -289,3 +289,10 @@ def test_the_decoder_of_t5_has_a_mask_of_its_own():
         hl.encode(model, batches(rows, 2), forward=forward, mask={"*": "attention_mask"})
     codes = hl.encode(model, batches(rows, 2), forward=forward, mask={"encoder.*": "attention_mask", "*": None})
     assert [at.shape for at in codes.layers] == [(44, 24), (4, 24)]
+
+
+def test_a_key_of_batches_that_are_tensors_is_told_once():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match=r"mask='x' cannot be read from a batch of type Tensor .*has no keys"):
+            hl.encode(nn.ReLU(), torch.eye(4), mask="x")

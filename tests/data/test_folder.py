@@ -132,3 +132,11 @@ def test_what_was_done_is_said_once_whatever_parts_are_read(tmp_path, caplog):
         examples.narrow(start, start + 1).load()
     examples.load()
     assert len(caplog.messages) == 1
+
+
+def test_names_that_are_no_text_are_refused_by_name(tmp_path):
+    (tmp_path / "a").mkdir()
+    with open(bytes(tmp_path / "a") + b"/caf\xe9.png", "wb") as file:
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(file, "PNG")
+    with pytest.raises(DataError, match=r"caf\\\\xe9.png' is no text in UTF-8, which ids are: rename it$"):
+        load_data(f"folder:{tmp_path}")

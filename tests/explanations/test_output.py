@@ -154,7 +154,9 @@ def test_a_regression_is_its_value():
     assert shares.diagnostics["output"] == "value"
     assert shares.prediction[0] == pytest.approx(float(ONE(ROWS[:1])[0, 0].detach()))
     assert "output 0, value" in str(shares)
-    with pytest.raises(ExplainError, match="a regression of 3 values names no class: say which one, target=0 to 2"):
+    with pytest.raises(
+        ExplainError, match="a regression of 3 values names no class: say which one, 0 to 2, with target="
+    ):
         explain(THREE, ROWS, "gradient", output="regression")
     counted = explain(Headed(ONE, F.softplus), ROWS[:1], "gradient")
     assert counted.output.startswith("regression (one score, and softplus is its last operator")

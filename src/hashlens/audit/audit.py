@@ -272,6 +272,7 @@ def audit(
         seen = Split(*predict_both(model, data.train, data.test, reading))
         codes = train_and_test(*_sampled(seen.train.codes, seen.test.codes, seed))
         _require_labels(codes, seen.test.probabilities.shape[1])
+        _require_neighbours(codes.train)
         if names:
             advance("views")
         seen_views = views_by(model, data, names, reading) if names else None
@@ -378,6 +379,8 @@ def _unlabelled(codes: Codes) -> int:
 
 
 def _require_labels(codes: Split[Codes], classes: int) -> None:
+    if classes < 2:
+        raise AuditError("the network's output tells no two classes apart: audit a classifier of two classes or more")
     for name, part in (("train", codes.train), ("test", codes.test)):
         if part.labels is None or not has_label(part.labels, part.class_names).any():
             raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
@@ -388,10 +391,22 @@ def _require_labels(codes: Split[Codes], classes: int) -> None:
             )
 
 
+def _require_neighbours(train: Codes) -> None:
+    """Raise AuditError if there are too few training examples for what an audit asks of their neighbours."""
+    rows = len(train) - _unlabelled(train)
+    if rows <= NEIGHBOURS:
+        raise AuditError(
+            f"an audit looks at {NEIGHBOURS} neighbours of each example among the training examples: give more than "
+            f"{NEIGHBOURS} labelled ones, received {rows:,}"
+        )
+
+
 def _leaks(
     codes: Split[Codes], seed: int, suspect_copies: bool | None, views: Views | None
 ) -> tuple[Leaks | None, list[str]]:
     """Return the leaks, or what keeps them from being found in a note."""
+    if len(codes.test) < 2:
+        return None, ["no leaks were looked for: of a single test example, as many may be suspected by chance"]
     try:
         found = leaks(codes.train, codes.test, seed=seed, suspect_copies=suspect_copies, views=views)
     except AuditError as error:

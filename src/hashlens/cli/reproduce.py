@@ -44,6 +44,8 @@ def reproduce(
     from hashlens.study.reproduce.listing import preset_table
     from hashlens.study.reproduce.reproduce import reproduce as again
 
+    if names and json is not None:
+        raise StudyError("--list prints a table, which has no JSON: leave out --json")
     if names:
         console().print(preset_table())
         return

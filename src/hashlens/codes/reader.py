@@ -282,6 +282,8 @@ def masks_of(mask: Mask, given: Any) -> Masks:
 
 def _mask(mask: str | Callable[[Any], torch.Tensor], given: Any) -> torch.Tensor:
     try:
+        if isinstance(mask, str) and isinstance(given, torch.Tensor | tuple | list):
+            raise TypeError("it has no keys")
         found = given[mask] if isinstance(mask, str) else mask(given)
     except Exception as error:  # a user's function, or a batch that is no dict
         reason = f"{type(error).__name__}: {error}".split("\n")[0]

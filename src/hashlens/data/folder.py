@@ -1,6 +1,7 @@
 """A folder of images, one sub-folder for each class."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,9 @@ def open_folder(address: Address) -> "FolderExamples":
         raise DataError(
             f"{address.text}: there are no examples: no images ({' '.join(sorted(SUFFIXES))}) in {str(root)!r}"
         )
+    for path in files:
+        if (told := os.fsencode(path).decode("utf-8", "backslashreplace")) != str(path):
+            raise DataError(f"{address.text}: the name {told!r} is no text in UTF-8, which ids are: rename it")
     decoding = Decoding.of(address)
     numbers = {name: number for number, name in enumerate(folders)}
     ids = np.array([path.relative_to(root).as_posix() for path in files])

@@ -185,7 +185,9 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
             f"{', '.join(names[:8])}"
         )
     if given is None and classes > 1 and declared is not None and declared.regression:
-        raise ExplainError(f"a regression of {classes} values names no class: say which one, target=0 to {classes - 1}")
+        raise ExplainError(
+            f"a regression of {classes} values names no class: say which one, 0 to {classes - 1}, with target="
+        )
     if given is None:
         wanted = scores.argmax(dim=1)
     elif len(given) in (1, n):

@@ -87,7 +87,7 @@ def kmeans(codes: Codes | Features, k: int, restarts: int = 64, seed: int = 0) -
     """
     if not 1 <= k <= len(codes):
         raise MeasureError(
-            f"K-Means needs 1 <= k <= rows, received k={k} and {len(codes):,} rows: give a row for each cluster"
+            f"K-Means needs a row for each cluster, received {k} clusters and {len(codes):,} rows: give more rows"
         )
     if restarts < 1:
         raise MeasureError(f"K-Means needs at least one start, received restarts={restarts}")

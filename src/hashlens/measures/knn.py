@@ -194,4 +194,6 @@ def knn_accuracy_features(
 def check_k(k: int, rows: int) -> None:
     """Raise MeasureError unless 1 <= k <= rows."""
     if not isinstance(k, int | np.integer) or not 1 <= k <= rows:
-        raise MeasureError(f"K-NN needs 1 <= k <= {rows:,} rows, received k={k}: lower k or give more rows")
+        raise MeasureError(
+            f"K-NN needs 1 <= k <= {rows:,} rows, received k={k}: give more rows, or look at fewer neighbours"
+        )

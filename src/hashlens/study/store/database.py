@@ -62,7 +62,8 @@ class Database:
         self.url = _url(target)
         self.timeout = timeout
         self.path = Path(str(self.url.database)) if self.url.drivername == "sqlite" else None
-        self.name = str(self.path or self.url.set(drivername="postgresql").render_as_string(hide_password=True))
+        shown = self.url.set(drivername="postgresql").render_as_string(hide_password=True)
+        self.name = str(self.path) if self.path else masked(shown)
         # Without a pool every thread, process and transaction has a connection of its own, and a fork shares none.
         try:
             self._engine = create_engine(
