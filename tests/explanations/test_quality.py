@@ -1,4 +1,5 @@
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -348,3 +349,27 @@ def test_what_cannot_be_compared_is_told_in_one_line(call, message):
         call()
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_behind_any_parametrization_are_drawn_anew():
+    class Symmetric(nn.Module):
+        def forward(self, weight):
+            return weight.triu() + weight.triu(1).T
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+        nn.utils.parametrize.register_parametrization(network[0], "weight", Symmetric())
+    other = randomised(network)
+    assert not (other[0].weight == network[0].weight).any()
+    assert torch.equal(other[0].weight, other[0].weight.T)
+
+
+def test_a_network_that_cannot_be_copied_is_compared_without_mprt():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    network.lock = threading.Lock()
+    found = compare_explanations(network, torch.eye(6), ["gradient"], metrics=["mprt", "deletion_mean"])
+    assert any("No MPRT: the network cannot be copied (cannot pickle" in note for note in found.notes)
+    assert np.isnan(found.values[0]).all(axis=-1).tolist().count(True) == 1

@@ -74,3 +74,18 @@ def test_weights_under_a_spectral_norm_are_drawn_anew_and_normed(norm):
     assert not torch.allclose(fresh(ROWS), network(ROWS), atol=1e-2)
     for layer in (fresh[0], fresh[2]):
         assert float(torch.linalg.matrix_norm(layer.weight.detach(), 2)) == pytest.approx(1, abs=1e-3)
+
+
+def test_pruned_weights_are_drawn_anew_and_stay_pruned():
+    from torch.nn.utils import prune
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+        prune.l1_unstructured(network[0], "weight", 0.5)
+    fresh = untrained_copy(network, seed=1)
+    x = torch.eye(6)
+    fresh(x)
+    kept = network[0].weight_mask > 0
+    assert not (fresh[0].weight == network[0].weight)[kept].any()
+    assert not fresh[0].weight[~kept].any()

@@ -1,5 +1,7 @@
 """Whether values hold nearby, for other seeds and inside a linear region, and change with the network and the class."""
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -7,7 +9,7 @@ import torch
 from hashlens.errors import HashlensError
 from hashlens.explanations.compared import Candidate, Compared
 from hashlens.nets.copying import copied
-from hashlens.nets.drawing import draw_anew, drawn_modules, reset_of
+from hashlens.nets.drawing import behind, draw_anew, drawn_modules, reset_of
 from hashlens.seeds import numpy_generator, torch_generator, torch_seed
 
 Tensor = torch.Tensor
@@ -70,11 +72,16 @@ def rank_stability(compared: Compared, candidate: Candidate) -> Floats:
 def mprt(compared: Compared, candidate: Candidate) -> Floats:
     """Return the rank correlation with the values of the same network, all of its weights drawn anew.
 
-    The end of the cascade of Adebayo et al. (2018): 1 means that the network plays no part.
+    The end of the cascade of Adebayo et al. (2018): 1 means that the network plays no part. NaN, and a note, where the
+    network cannot be copied.
     """
     if compared.subject.module is None:
         return compared.unknown
-    other = randomised(compared.subject.module, compared.seed)
+    try:
+        other = randomised(compared.subject.module, compared.seed)
+    except Exception as error:  # whatever a part of the network raises that cannot be copied
+        compared.notes.append(f"No MPRT: the network cannot be copied ({str(error).splitlines()[0]}).")
+        return compared.unknown
     return _agreement(candidate.values, candidate.anew(model=other))
 
 
@@ -118,9 +125,10 @@ def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
         torch.manual_seed(torch_seed(seed, "randomised"))
         for _, part in reversed(list(drawn_modules(other))):
             if (reset := reset_of(part)) is not None:
-                draw_anew(part, reset)
-                continue
-            for parameter in part.parameters(recurse=False):
+                with suppress(Exception):  # whatever it raises, as parametrizations that cannot be turned round do
+                    draw_anew(part, reset)
+                    continue
+            for parameter in behind(part):
                 with torch.no_grad():
                     mean, several = float(parameter.mean()), parameter.numel() > 1
                     parameter.normal_(mean, float(parameter.std()) if several else 1.0)

@@ -27,6 +27,11 @@ def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
 
 
+def behind(module: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters of one module, those too that a parametrized weight is computed from."""
+    return [*module.parameters(recurse=False), *(at for held in _parametrizations(module) for at in held.parameters())]
+
+
 def _parametrizations(module: nn.Module) -> list[nn.Module]:
     held = getattr(module, "parametrizations", None)
     return [held] if isinstance(held, nn.ModuleDict) else []
@@ -35,8 +40,8 @@ def _parametrizations(module: nn.Module) -> list[nn.Module]:
 def draw_anew(module: nn.Module, reset: Callable[[], object]) -> None:
     """Draw the parameters of one module by its own method, those too that a weight is computed from.
 
-    Weights under ``weight_norm`` or ``spectral_norm``, old or parametrized, are results: what the method draws there
-    would be gone with the next pass, and the parameters behind them stay as they were trained.
+    Weights that are pruned, or under ``weight_norm`` or ``spectral_norm``, old or parametrized, are results: what the
+    method draws there would be gone with the next pass, and the parameters behind them stay as they were trained.
 
     Raises
     ------
@@ -44,6 +49,7 @@ def draw_anew(module: nn.Module, reset: Callable[[], object]) -> None:
         Whatever the method, or a parametrization that cannot be turned round, raises.
     """
     # Attributes of torch.nn.utils of the same names are functions.
+    from torch.nn.utils.prune import BasePruningMethod
     from torch.nn.utils.spectral_norm import SpectralNorm
     from torch.nn.utils.weight_norm import WeightNorm
 
@@ -58,6 +64,10 @@ def draw_anew(module: nn.Module, reset: Callable[[], object]) -> None:
                 drawn = getattr(module, name)
                 getattr(module, f"{name}_g").copy_(torch.norm_except_dim(drawn, 2, hook.dim))
                 getattr(module, f"{name}_v").copy_(drawn)
+            elif isinstance(hook, BasePruningMethod):
+                name = hook._tensor_name
+                getattr(module, f"{name}_orig").copy_(getattr(module, name))
+                setattr(module, name, hook.apply_mask(module))  # type: ignore[no-untyped-call]
             elif isinstance(hook, SpectralNorm):
                 getattr(module, f"{name}_orig").copy_(getattr(module, name))
                 for _ in range(SETTLING):
