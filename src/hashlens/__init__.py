@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hashlens.explanations import Explanation, compare_explanations, explain, explain_methods
     from hashlens.index import Index
     from hashlens.integrations.monitor import CodeMonitor
+    from hashlens.saved import load_result
     from hashlens.study.charts.curves import curve
     from hashlens.study.charts.effects import effect_table
     from hashlens.study.charts.phase import phase_chart, phase_slices
@@ -68,6 +69,7 @@ __all__ = [
     "leaks",
     "load_data",
     "load_model",
+    "load_result",
     "measure",
     "measures",
     "nets",
@@ -94,6 +96,7 @@ _ON_FIRST_USE = {
     "effect_table": "hashlens.study.charts.effects",
     "explain": "hashlens.explanations",
     "explain_methods": "hashlens.explanations",
+    "load_result": "hashlens.saved",
     "phase_chart": "hashlens.study.charts.phase",
     "phase_sensitivity": "hashlens.study.charts.sensitivity",
     "phase_slices": "hashlens.study.charts.phase",

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from hashlens import load_result
 from hashlens.errors import ReportError
 from hashlens.files import write_columns
 from hashlens.report.figures import Figure, Lines, Rule, Series
 from hashlens.result import Result
-from hashlens.saved import load_result, report_page
+from hashlens.saved import report_page
 from hashlens.tables import Table, table
 from hashlens.testing.figure_contract import check_figure
 from hashlens.testing.result_contract import check_json, check_overwriting, check_page, check_result
