@@ -64,10 +64,10 @@ def main():
         arguments.out.mkdir(parents=True, exist_ok=True)
         strips = [side_by_side([*found.values(), region], row) for row in range(len(chosen))]
         strips[:-1] = [replace(strip, low="", high="") for strip in strips[:-1]]
-        save(draw(strips, columns=1), arguments.out / "explain-images.png")
+        save(draw(strips, columns=1), arguments.out / "explain-images.png", overwrite=True)
         for name, explanation in (("contrast", contrast), ("looked-for", looked_for), ("lime", found["lime"])):
-            save(explanation.plot(), arguments.out / f"explain-{name}.png")
-        save(compared.plot(), arguments.out / "explain-compared.png")
+            save(explanation.plot(), arguments.out / f"explain-{name}.png", overwrite=True)
+        save(compared.plot(), arguments.out / "explain-compared.png", overwrite=True)
 
 
 if __name__ == "__main__":

@@ -52,5 +52,5 @@ print(compared)
 for folder in map(Path, sys.argv[1:2]):
     folder.mkdir(parents=True, exist_ok=True)
     for method in ("kernel_shap", "cle", "anchor"):
-        save(found[method].plot(), folder / f"explain-table-{method}.png")
-    save(compared.plot(), folder / "explain-table-compared.png")
+        save(found[method].plot(), folder / f"explain-table-{method}.png", overwrite=True)
+    save(compared.plot(), folder / "explain-table-compared.png", overwrite=True)

@@ -83,4 +83,4 @@ print("region:", ", ".join(f"{word} {value:+.3g}" for word, value in region.top(
 for folder in map(Path, sys.argv[1:2]):
     folder.mkdir(parents=True, exist_ok=True)
     for method in ("lime", "anchor"):
-        save(found[method].plot(), folder / f"explain-text-{method}.png")
+        save(found[method].plot(), folder / f"explain-text-{method}.png", overwrite=True)

@@ -42,7 +42,7 @@ def main():
             figure = plane_figure(plane, "class", marks=("3", "5", "8"))
             figures.append(replace(figure, title=f"Epoch {epoch}: {figure.title}"))
     if arguments.out:
-        print(save(draw(figures, columns=3), arguments.out))
+        print(save(draw(figures, columns=3), arguments.out, overwrite=True))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def test_a_file_appears_whole(tmp_path):
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     (tmp_path / "file").write_text("old")
-    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "file") as beside:
+    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "file", overwrite=True) as beside:
         beside.write_text("ha")
         raise KeyboardInterrupt
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
@@ -52,7 +52,7 @@ def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "far").mkdir()
     (tmp_path / "far" / "file").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "far" / "file")
-    with written_whole(tmp_path / "link") as beside:
+    with written_whole(tmp_path / "link", overwrite=True) as beside:
         beside.write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "far" / "file").read_text() == "new"

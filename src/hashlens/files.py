@@ -1,4 +1,8 @@
-"""Writing that leaves either the whole result or nothing: beside the target first, then renamed."""
+"""Writing that leaves either the whole result or nothing: beside the target first, then renamed.
+
+One rule for all that the library writes: what is there stays, and is written over where ``overwrite=True`` says so (on
+the command line ``--force``).
+"""
 
 import os
 import secrets
@@ -15,7 +19,7 @@ from hashlens.errors import OutputError
 
 
 @contextmanager
-def written_whole(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
+def written_whole(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, a file or folder for the caller to make; rename it at the end.
 
     When the body raises, what it wrote is removed and what stood at `path` stays as it was.
@@ -98,7 +102,7 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def check_writable(path: str | Path, *, overwrite: bool = True) -> None:
+def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise OutputError now if `path` could not be written at the end of a long run."""
     target = output_path(path, overwrite)
     probe = _beside(target, "probe")
@@ -110,7 +114,7 @@ def check_writable(path: str | Path, *, overwrite: bool = True) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}; choose another path") from error
 
 
-def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bool = True) -> Path:
+def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bool = False) -> Path:
     """Write columns of equal length as CSV, whole or not at all, and return the path.
 
     Texts that a spreadsheet would take for formulas begin with an apostrophe; see :mod:`hashlens.csv_cells`.

@@ -129,10 +129,15 @@ class Ranked(Result):
         entries = ((column.name, column.values(self)) for column in self.COLUMNS)
         return {name: values for name, values in entries if values is not None}
 
-    def to_csv(self, path: str | Path, *, overwrite: bool = True) -> Path:
+    def to_csv(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a line for each example, in the order of the ranks, with `columns`; return the path.
 
         Where classes have names, these stand in more columns, as ``given_name``.
+
+        Raises
+        ------
+        OutputError
+            If the file exists and `overwrite` is false, or cannot be written.
         """
         return write_columns(path, self._lines(), overwrite=overwrite)
 

@@ -70,7 +70,7 @@ class Result:
         return draw(figures) if figures else draw_text(str(self))
 
     @final
-    def to_html(self, path: str | Path, *how: Any, **named: Any) -> Path:
+    def to_html(self, path: str | Path, *how: Any, overwrite: bool = False, **named: Any) -> Path:
         """Write the result as one HTML page that opens anywhere and fetches nothing; return its path.
 
         Parameters
@@ -79,13 +79,15 @@ class Result:
             A file ``.html``.
         *how, **named
             What ``page`` takes.
+        overwrite : bool
+            Whether a file that is there is written over.
 
         Raises
         ------
         OutputError
-            If the file cannot be written.
+            If the file exists and `overwrite` is false, or cannot be written.
         """
-        return write_page(self.page(*how, **named), path)
+        return write_page(self.page(*how, **named), path, overwrite=overwrite)
 
     def _repr_html_(self) -> str:
         return notebook_html(self.__rich__())

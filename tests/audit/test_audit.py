@@ -13,7 +13,7 @@ import hashlens as hl
 from hashlens.audit.audit import Audit, audit
 from hashlens.audit.headline import findings
 from hashlens.audit.page import audit_page
-from hashlens.errors import AuditError, HashlensError
+from hashlens.errors import AuditError, HashlensError, OutputError
 from hashlens.nets import load_model
 from hashlens.result import Split
 
@@ -110,6 +110,18 @@ def test_parts_of_older_audits_take_the_names_of_classes_from_the_whole(found, t
     for part in (loaded.leaks, *(loaded.label_issues.train, loaded.label_issues.test), loaded.blind_spots):
         assert part.class_names == names
     assert f"digit {found.label_issues.test.given[0]}" in str(loaded.label_issues.test)
+
+
+def test_a_folder_of_an_audit_is_written_over_only_where_that_is_asked_for(found, tmp_path):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "novel.csv").write_text("mine")
+    with pytest.raises(OutputError, match=r"novel.csv exists already: choose another path, or give overwrite=True"):
+        found.to_csv(folder)
+    assert [(at.name, at.read_text()) for at in folder.iterdir()] == [("novel.csv", "mine")]
+    (folder / "notes.txt").write_text("mine")
+    assert Audit.load(found.to_csv(folder, overwrite=True)).to_dict() == found.to_dict()
+    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_what_is_loaded_takes_its_data_back_and_no_other(found, planted, tmp_path):

@@ -41,7 +41,7 @@ def test_ticks_stay_with_their_examples_when_a_page_is_written_anew(visit, tmp_p
     path = write_page(sample_page("one"), tmp_path / "page.html")
     page = visit(path)
     tick(page, 2)
-    write_page(sample_page("one"), path)
+    write_page(sample_page("one"), path, overwrite=True)
     page.reload()
     assert page.locator(":checked").count() == 1
     text = path.read_text(encoding="utf-8")

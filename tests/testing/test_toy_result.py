@@ -92,7 +92,7 @@ class Shy(Tides):
 
 class Careless(Tides):
     def to_csv(self, path, *, overwrite=False):
-        return write_columns(path, {"hour": self.hours})
+        return write_columns(path, {"hour": self.hours}, overwrite=True)
 
 
 def test_the_contract_says_what_a_result_lacks(tides, tmp_path):

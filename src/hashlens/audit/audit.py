@@ -97,14 +97,19 @@ class Audit(Result):
             "novel": self.novel,
         }
 
-    def to_csv(self, folder: str | Path) -> Path:
+    def to_csv(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write every ranked table as CSV, and ``audit.json`` with all else, into a folder; return the folder.
 
         The folder is made if it is not there. :meth:`load` reads it.
+
+        Raises
+        ------
+        OutputError
+            If one of these files exists and `overwrite` is false, or cannot be written.
         """
         from hashlens.audit.audit_folder import save_audit
 
-        return save_audit(self, folder)
+        return save_audit(self, folder, overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Audit":

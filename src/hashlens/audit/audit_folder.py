@@ -37,16 +37,16 @@ SUMMARY = "audit.json"
 R = TypeVar("R", bound=Ranked)
 
 
-def save_audit(audit: Audit, folder: str | Path) -> Path:
+def save_audit(audit: Audit, folder: str | Path, overwrite: bool = False) -> Path:
     """Write an audit as a folder; see :meth:`Audit.to_csv`."""
     folder = Path(folder)
     for name in (*(f"{name}.csv" for name in audit.parts), SUMMARY):
-        check_writable(folder / name)
+        check_writable(folder / name, overwrite=overwrite)
     # Until all tables are there, the folder is none of an audit.
     (folder / SUMMARY).unlink(missing_ok=True)
     for name, part in audit.parts.items():
-        part.to_csv(folder / f"{name}.csv")
-    with written_whole(folder / SUMMARY) as beside:
+        part.to_csv(folder / f"{name}.csv", overwrite=overwrite)
+    with written_whole(folder / SUMMARY, overwrite=overwrite) as beside:
         beside.write_text(json.dumps(told(audit), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder
 

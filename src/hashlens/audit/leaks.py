@@ -148,7 +148,7 @@ class Leaks(Ranked):
         """The suspected test rows, ascending, int64: those to leave out of a test."""
         return np.sort(self.rows[: self.suspected])
 
-    def to_csv(self, path: str | Path, suspected_only: bool = False, *, overwrite: bool = True) -> Path:
+    def to_csv(self, path: str | Path, suspected_only: bool = False, *, overwrite: bool = False) -> Path:
         """Write the ranking as a CSV file and return its path; `suspected_only` leaves the ordinary examples out."""
         rows = self.suspected if suspected_only else len(self)
         lines = {name: values[:rows] for name, values in self._lines().items()}

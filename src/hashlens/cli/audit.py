@@ -80,11 +80,11 @@ def audit(
         model, weights, data, test, layers, batch_size, seed, suspect_copies, views, output, forward, mask
     )
     found = replace(found, command=command)
-    write_json(found, json)
+    write_json(found, json, force)
     if html is not None:
-        found.to_html(html)
+        found.to_html(html, overwrite=force)
     if csv is not None:
-        found.to_csv(csv)
+        found.to_csv(csv, overwrite=force)
     console(json).print(found)
     for what, written in (("page", html), ("tables", csv), ("numbers", json)):
         if written is not None:

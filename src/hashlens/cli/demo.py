@@ -28,7 +28,7 @@ def demo(
 
     set_threads(threads)
     check_named(out)
-    check_writable(out / "widths.png")
+    check_writable(out / "widths.png", overwrite=True)
     terminal = console()
     train, test = hl.load_data("digits#train"), hl.load_data("digits#test")
     measured = {}
@@ -58,10 +58,10 @@ def demo(
             Series("K-Means on codes (purity)", x, tuple(at.kmeans_purity.test for at in accuracy)),
         ), log_x=True),
     )  # fmt: skip
-    save(draw(figures), out / "widths.png")
+    save(draw(figures), out / "widths.png", overwrite=True)
     widest = measured[WIDTHS[-1]]
-    widest.to_html(out / "report.html")
-    write_json(widest, out / "measure.json")
+    widest.to_html(out / "report.html", overwrite=True)
+    write_json(widest, out / "measure.json", force=True)
     terminal.print(widest)
     terminal.print(
         f"\n{out}/widths.png    how the code changes with the width of the network"

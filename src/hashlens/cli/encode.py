@@ -67,7 +67,7 @@ def encode(
         **reading_of(forward, mask),
     )
     if export is not None:
-        codes.export(export)
+        codes.export(export, overwrite=force)
     terminal = console()
     terminal.print(
         f"{out}: {len(codes):,} codes of {codes.code_bits:,} bits, {codes.packed.nbytes:,} bytes", soft_wrap=True

@@ -104,9 +104,9 @@ def explain(
         batch_size=batch_size,
         seed=seed,
     )
-    write_json(found, json)
+    write_json(found, json, force)
     if out is not None:
-        _write(found, out)
+        _write(found, out, force)
     console(json).print(found)
     if out is None:
         tell("a picture: add --out explanation.html")
@@ -124,14 +124,14 @@ def _some(source: str) -> Any:
     return torch.cat([batch.inputs for at in places for batch in examples.narrow(at, at + 1).batches(1)])
 
 
-def _write(found: "Explanation", out: Path) -> None:
+def _write(found: "Explanation", out: Path, force: bool) -> None:
     from hashlens.report.plots import save
 
     kind = out.suffix.lower()
     if kind == ".html":
-        found.to_html(out)
+        found.to_html(out, overwrite=force)
     elif kind == ".npz":
-        found.save(out)
+        found.save(out, overwrite=force)
     else:
-        save(found.plot(), out)
+        save(found.plot(), out, overwrite=force)
     tell(f"explanation: {out}")

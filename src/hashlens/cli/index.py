@@ -87,7 +87,7 @@ def search(
         found = opened.search(asked, k, effort=effort, layers=layers, weights=weights)
     else:
         found = opened.range_search(asked, radius, layers=layers)
-    write_json(found, json)
+    write_json(found, json, force)
     if out is not None:
         found.to_csv(out, overwrite=force)
         tell(f"all of it: {out}")

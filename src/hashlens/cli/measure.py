@@ -89,9 +89,9 @@ def measure(
         projection=projection,  # type: ignore[arg-type]
     )
     measured = replace(measured, command=as_typed(context))
-    write_json(measured, json)
+    write_json(measured, json, force)
     if html is not None:
-        measured.to_html(html)
+        measured.to_html(html, overwrite=force)
     console(json).print(measured)
     for what, written in (("page", html), ("numbers", json)):
         if written is not None:

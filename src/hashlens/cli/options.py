@@ -211,7 +211,7 @@ def as_typed(context: typer.Context) -> str:
     return "" if arguments is None else masked(shlex.join(["hashlens", *arguments]))
 
 
-def write_json(result: Result, path: Path | None) -> None:
+def write_json(result: Result, path: Path | None, force: bool) -> None:
     """Write a result as JSON, whole or not at all; ``-`` is standard output."""
     if path is None:
         return
@@ -219,5 +219,5 @@ def write_json(result: Result, path: Path | None) -> None:
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return
-    with written_whole(path) as beside:
+    with written_whole(path, overwrite=force) as beside:
         beside.write_text(text)

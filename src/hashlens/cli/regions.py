@@ -81,8 +81,8 @@ def at(
         rows += radius_rows(region_at(program, inputs), NORMS[norm], batch.ids, batch.labels)
     found = RadiusTable(examples.name, NORMS[norm], tuple(rows), examples.class_names)
     if out is not None:
-        _draw(out, radius_figure({examples.name: [one.radius for one in rows]}, NORMS[norm]))
-    write_json(found, json)
+        _draw(out, force, radius_figure({examples.name: [one.radius for one in rows]}, NORMS[norm]))
+    write_json(found, json, force)
     console(json).print(found)
 
 
@@ -111,9 +111,9 @@ def along(
     inputs, names = _inputs(network, examples, (begin, finish))
     found = pieces_along(network, inputs[:1], inputs[1:])
     told = piece_table(found, examples.name, *names)
-    write_json(told, json)
+    write_json(told, json, force)
     if out is not None:
-        _draw(out, along_figure(found, ends=(names[0], names[1]), class_names=examples.class_names))
+        _draw(out, force, along_figure(found, ends=(names[0], names[1]), class_names=examples.class_names))
     console(json).print(told)
     if out is None:
         tell("a picture: add --out along.png")
@@ -172,13 +172,13 @@ def plane(
         laid |= {} if pca is None else {"pca": shown["points"]}
     found = partition(network, box, max_regions=max_regions, **laid)
     told = PlaneTable(found, None if sampled is None else found.sampled_count(sampled), sampled)
-    write_json(told, json)
+    write_json(told, json, force)
     if out is not None:
         figure = plane_figure(found, colour, sampled=told.sampled, **shown)  # type: ignore[arg-type]
         if out.suffix.lower() == PAGE:
-            write_page(plane_page(found, figure), out)
+            write_page(plane_page(found, figure), out, overwrite=force)
         else:
-            _draw(out, figure)
+            _draw(out, force, figure)
     console(json).print(told)
     if out is None:
         tell("a picture: add --out plane.png, or --out plane.html to point at regions")
@@ -199,10 +199,10 @@ def _check_picture(path: Path | None, kinds: Sequence[str]) -> None:
         raise OutputError(f"{path}: pictures are written as {', '.join(kinds)}")
 
 
-def _draw(path: Path, figure: Any) -> None:
+def _draw(path: Path, force: bool, figure: Any) -> None:
     from hashlens.report.plots import draw, save
 
-    save(draw([figure]), path)
+    save(draw([figure]), path, overwrite=force)
     tell(f"picture: {path}")
 
 

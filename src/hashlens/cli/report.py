@@ -28,7 +28,7 @@ def report(
 
     check_outputs(page=out, force=force, reads=[path])
     page = report_page(path, images)
-    write_page(page, out)
+    write_page(page, out, overwrite=force)
     console().print(f"{page.title}: {out}", soft_wrap=True)
     if show:
         webbrowser.open(out.resolve().as_uri())

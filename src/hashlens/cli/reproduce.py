@@ -61,6 +61,6 @@ def reproduce(
         done = again(name, data, preset=preset, out=out, overwrite=force, device=device)
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command without --force goes on from here") from stopped
-    write_json(done, json)
+    write_json(done, json, force)
     console(json).print(done)
     tell(f"report.html, tables, pictures, rows and the store: {done.folder}")

@@ -111,7 +111,7 @@ def status(store: Stored, force: Force = False, json: Json = None, debug: Debug 
     """Show what is done, who is at work, what failed, and the time left."""
     check_outputs(json=json, force=force, reads=[store])
     found = _open(store).status()
-    write_json(found, json)
+    write_json(found, json, force)
     console(json).print(found)
 
 
@@ -158,8 +158,8 @@ def chart(
     results = _results(store)
     found: PhaseChart | PhaseSlices
     found = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)
-    write_json(found, json)
-    save(found.plot(), out)
+    write_json(found, json, force)
+    save(found.plot(), out, overwrite=force)
     console(json).print(found)
     tell(f"picture: {out}")
 

@@ -75,7 +75,7 @@ def train(
             on_epoch=lambda epoch: advance(f"loss {epoch.loss:.4f}"),
             **arguments,
         )
-    write_json(trained.info, json)
+    write_json(trained.info, json, force)
     terminal = console(json)
     terminal.print(trained.info)
     told = shlex.join([str(out), "--data", data, "--test", test or "DATA NOT SEEN"])

@@ -238,7 +238,7 @@ class Codes:
         whole = self.provenance.sampled_from or self.code_bits
         return replace(self.keep(chosen), provenance=replace(self.provenance, sampled_from=whole, seed=seed))
 
-    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the codes as a folder (see :mod:`hashlens.codes.store`) and return its path."""
         from hashlens.codes.store import save_codes
 
@@ -264,7 +264,7 @@ class Codes:
 
         return load_codes(path, verify=verify)
 
-    def export(self, path: str | Path, packed: bool = True) -> Path:
+    def export(self, path: str | Path, packed: bool = True, *, overwrite: bool = False) -> Path:
         """Write one Parquet file that DuckDB, Polars and pandas read as it is.
 
         Parameters
@@ -274,10 +274,17 @@ class Codes:
         packed : bool
             True: columns ``id``, ``label``, ``class_name`` where classes have names, and one binary column a layer, of
             the packed bytes. False: in place of the bytes, lists of 0 and 1.
+        overwrite : bool
+            Whether a file that is there is written over.
+
+        Raises
+        ------
+        OutputError
+            If the file exists and `overwrite` is false, or cannot be written.
         """
         from hashlens.codes.store import export_codes
 
-        return export_codes(self, path, packed=packed)
+        return export_codes(self, path, packed=packed, overwrite=overwrite)
 
 
 def require_same_code(a: Codes, b: Codes) -> None:

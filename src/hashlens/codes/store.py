@@ -256,7 +256,7 @@ def _digests(column: Any) -> Digests:
     return np.frombuffer(joined, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
-def export_codes(codes: Codes, path: str | Path, packed: bool = True) -> Path:
+def export_codes(codes: Codes, path: str | Path, packed: bool = True, *, overwrite: bool = False) -> Path:
     """Write codes as one Parquet file; see :meth:`hashlens.Codes.export`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -269,7 +269,7 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True) -> Path:
     id_type = pa.array(codes.ids).type
     named = [] if codes.class_names is None else [("class_name", pa.string())]
     schema = pa.schema([("id", id_type), ("label", pa.int64()), *named, *zip(names, types, strict=True)])
-    with written_whole(path) as beside, pq.ParquetWriter(beside, schema) as writer:
+    with written_whole(path, overwrite=overwrite) as beside, pq.ParquetWriter(beside, schema) as writer:
         for rows in codes.chunks():
             part = codes[rows]
             columns = [_export_column(part.layer(layer.name), packed) for layer in codes.layers]

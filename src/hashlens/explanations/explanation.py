@@ -254,18 +254,18 @@ class Explanation(Result):
         found: Explanation = rebuilt_fields(cls, {**body, "kind": body.get("of")})
         return found
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the explanation to one file ``.npz``, which :meth:`load` reads; return its path.
 
         Raises
         ------
         OutputError
-            If the file cannot be written.
+            If the file exists and `overwrite` is false, or cannot be written.
         """
         arrays = {part.name: getattr(self, part.name) for part in fields(self)}
         arrays = {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
         arrays[MEMBER] = np.frombuffer(json.dumps(self._told(arrays)).encode(), np.uint8)
-        with written_whole(path) as beside, beside.open("wb") as file:
+        with written_whole(path, overwrite=overwrite) as beside, beside.open("wb") as file:
             np.savez_compressed(file, **arrays)
         return Path(path)
 

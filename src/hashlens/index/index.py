@@ -316,7 +316,7 @@ class Index:
         self._searcher.effort = least_effort(self._recall(packed, k), self._searcher.most, recall)
         return self._searcher.effort
 
-    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the index as a folder (see :mod:`hashlens.index.store`) and return its path."""
         return save_index(self._rows, self.kind, self._searcher, path, overwrite)
 

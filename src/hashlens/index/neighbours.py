@@ -59,7 +59,7 @@ class Neighbours(Result):
         title = f"{self.ids.shape[1]} nearest codes of {len(self):,} queries, {self.method}: id (distance)"
         return table(title, ("query", *ranks), shown, _shown(len(self), self.ids.shape[1]))
 
-    def to_csv(self, path: str | Path, overwrite: bool = False) -> Path:
+    def to_csv(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a line for each neighbour, with the columns query, rank (from 1), id and distance; return the path."""
         m, k = self.ids.shape
         return write_columns(
@@ -144,7 +144,7 @@ class WithinRadius(Result):
         most = int(self.counts.max(initial=0))
         return table(title, ("query", "found", "nearest"), shown, _shown(len(self), most))
 
-    def to_csv(self, path: str | Path, overwrite: bool = False) -> Path:
+    def to_csv(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a line for each row found, with the columns query, rank (from 1), id and distance; return the path."""
         ranks = np.arange(1, len(self.ids) + 1) - np.repeat(self.limits[:-1], self.counts)
         query = np.repeat(self.query_ids, self.counts)

@@ -131,16 +131,16 @@ class Page:
     sprite: Sprite = field(default_factory=Sprite)
 
 
-def write_page(page: Page, path: str | Path) -> Path:
+def write_page(page: Page, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a page as one HTML file that fetches nothing, and return its path.
 
     Raises
     ------
     OutputError
-        If the file cannot be written.
+        If the file exists and `overwrite` is false, or cannot be written.
     """
     text = page_html(page)
-    with written_whole(path) as beside:
+    with written_whole(path, overwrite=overwrite) as beside:
         beside.write_text(text, encoding="utf-8")
     return Path(path)
 

@@ -72,18 +72,18 @@ def fit(canvas: "Canvas", width: float) -> "Canvas":
     return canvas
 
 
-def save(canvas: "Canvas", path: str | Path) -> Path:
+def save(canvas: "Canvas", path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a picture as PNG, SVG or PDF, by the name of the file; the same picture gives the same bytes.
 
     Raises
     ------
     OutputError
-        If the name has another ending, or the file cannot be written.
+        If the name has another ending, the file exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".") or "png"
     if kind not in UNDATED:
         raise OutputError(f"{path}: pictures are written as .png, .svg, .pdf")
-    with written_whole(path) as beside, paper_style():
+    with written_whole(path, overwrite=overwrite) as beside, paper_style():
         canvas.savefig(beside, format=kind, dpi=DPI, metadata=UNDATED[kind])
     return path

@@ -58,7 +58,7 @@ class Journal:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        with written_whole(self.folder / STATE_FILE) as beside:
+        with written_whole(self.folder / STATE_FILE, overwrite=True) as beside:
             beside.write_bytes(buffer.getbuffer())
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch]:

@@ -140,7 +140,7 @@ def _open(name: str, preset: Preset, spec: StudySpec, data: str | Path | None) -
 
 def _prepared(folder: Path, overwrite: bool) -> Path:
     """Return the folder, there and writable; a reproduction in it is gone on with, or with `overwrite` begun afresh."""
-    check_writable(folder / STORE)
+    check_writable(folder / STORE, overwrite=True)
     foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []
     if foreign and not overwrite:
         raise OutputError(
@@ -182,7 +182,7 @@ def _provenance(study: Study, command: str, before: int) -> Provenance:
 
 
 def _write(path: Path, text: str) -> None:
-    with written_whole(path) as beside:
+    with written_whole(path, overwrite=True) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
@@ -194,6 +194,6 @@ def _write_all(done: Reproduction) -> None:
     for one in done.pictures:
         canvas = one.plot()
         for ending in ("png", "svg"):
-            save(canvas, done.folder / f"{one.name}.{ending}")
+            save(canvas, done.folder / f"{one.name}.{ending}", overwrite=True)
     _write(done.folder / TABLE, markdown_page(done))
-    done.to_html(done.folder / PAGE)
+    done.to_html(done.folder / PAGE, overwrite=True)
