@@ -1,8 +1,10 @@
 """What commands print and write: JSON alone on standard output, names as text, nothing over what is read."""
 
+import io
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import pyarrow.parquet
@@ -11,6 +13,7 @@ from PIL import Image
 
 import hashlens as hl
 from hashlens.audit import Audit
+from hashlens.cli import main
 from hashlens.cli.app import run
 
 TEXT = """\
@@ -267,3 +270,29 @@ def test_an_audit_is_read_back_with_the_names_that_its_tables_guard(named, tmp_p
     read = Audit.load(tmp_path / "audit")
     assert set(read.label_issues.test.ids.tolist()) <= set(hl.load_data(data).ids.tolist())
     assert read.class_names == hl.load_data(data).class_names
+
+
+def test_an_encoding_without_the_letters_of_a_name_gets_escapes(made, tmp_path, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    out = tmp_path / "測試"
+    monkeypatch.setattr(
+        "sys.argv", ["hashlens", "encode", str(made / "net"), "--data", "digits#test[:5]", "--out", str(out)]
+    )
+    with pytest.raises(SystemExit) as over:
+        main()
+    assert over.value.code == 0
+    assert b"\\u6e2c\\u8a66: 5 codes of 8 bits" in written.getvalue()
+    assert out.is_dir()
+
+
+def test_ctrl_c_while_modules_are_read_is_one_line(monkeypatch, capsys):
+    def pressed(name, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "hashlens.cli.app")
+    monkeypatch.setattr("sys.meta_path", [type("Pressed", (), {"find_spec": staticmethod(pressed)}), *sys.meta_path])
+    with pytest.raises(SystemExit) as over:
+        main()
+    assert over.value.code == 130
+    assert capsys.readouterr().err == "hashlens: stopped\n"
