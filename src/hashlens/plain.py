@@ -4,12 +4,13 @@ Objects become dicts, tuples and arrays lists. JSON has neither infinity nor NaN
 ``"Infinity"`` and ``"-Infinity"``, and NaN as null, or as ``"NaN"`` where None may stand in its place. An array whose
 dtype or shape its list does not tell is written as ``{"dtype": ..., "shape": ..., "values": ...}``.
 
-A class may say itself what it is written as (``to_dict``) and how it is read (``from_dict``); results do.
+A class may say itself what it is written as (``to_dict``, or ``to_plain`` where it is no dict) and how it is read
+(``from_dict``, ``from_plain``); results do. Fields with ``metadata=UNWRITTEN`` are left out, and have their default.
 """
 
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from math import inf, isnan, nan
@@ -18,11 +19,13 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin,
 
 import numpy as np
 from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, mapping_structure_factory
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, mapping_structure_factory, override
 
 from hashlens.arguments import shortly
 from hashlens.errors import ReportError
 
+UNWRITTEN = {"written": False}
+"""Metadata of a field that no JSON can hold: networks, examples."""
 NUMBERS = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
 """The numbers that JSON lacks, by the words that stand for them."""
 WORDS = {dict: "an object", list: "a list", str: "text"}
@@ -33,7 +36,7 @@ _converter = Converter(unstruct_collection_overrides={tuple: list})
 _tuples = _converter.get_structure_hook(tuple)
 
 
-class _Misfit(ValueError):
+class Misfit(ValueError):
     """A value is not what its place takes."""
 
 
@@ -78,10 +81,11 @@ def rebuilt_fields(kind: type, body: Any, where: str = "") -> Any:
 def _said(where: str, read: Callable[[Any, Any], Any], value: Any, kind: Any) -> Any:
     try:
         return read(value, kind)
-    except (BaseValidationError, _Misfit, ReportError, StructureHandlerNotFoundError) as error:
+    except (BaseValidationError, ValueError, ReportError, StructureHandlerNotFoundError) as error:
         told, _, path = transform_error(error, where, _in_words)[0].rpartition(" @ ")
-        place = re.sub(r"\['([^']*)'\]", r".\1", path).lstrip(".") or "it"
-        raise ReportError(f"{place} {told}" if told[:1].islower() else f"{place}: {told}") from error
+        place = re.sub(r"\['([^']*)'\]", r".\1", path)
+        line = place + told if told.startswith(".") else f"{place or 'it'} {told}"
+        raise ReportError(line.lstrip(".")) from error
 
 
 def _in_words(error: BaseException, kind: Any) -> str:
@@ -89,7 +93,9 @@ def _in_words(error: BaseException, kind: Any) -> str:
         return "is missing"
     if isinstance(error, StructureHandlerNotFoundError):
         return f"is a {getattr(error.type_, '__name__', error.type_)}, which JSON does not keep"
-    return " ".join(str(error).split())
+    said = " ".join(str(error).split())
+    # An error of this module begins with a path of its own, others with what must be so.
+    return f".{said}" if isinstance(error, ReportError) else said if isinstance(error, Misfit) else f"is wrong: {said}"
 
 
 # Writing
@@ -163,7 +169,7 @@ def _spelled(array: Any) -> Any:
 
 @cache
 def _writer(kind: Any) -> Callable[[Any], dict[str, Any]]:
-    return make_dict_unstructure_fn(kind, _converter)
+    return make_dict_unstructure_fn(kind, _converter, **_unwritten(kind))
 
 
 # Reading
@@ -212,7 +218,7 @@ def _union(kind: Any) -> Callable[[Any, Any], Any]:
         for one in kinds[:-1]:
             try:
                 return _converter.structure(value, one)
-            except (BaseValidationError, _Misfit, ReportError):
+            except (BaseValidationError, ValueError, ReportError):
                 continue
         return _converter.structure(value, kinds[-1])
 
@@ -227,8 +233,10 @@ def _literal(kind: Any) -> Callable[[Any, Any], Any]:
 def _tuple(value: Any, kind: Any) -> Any:
     _expect(list, value)
     kinds = get_args(kind)
+    if get_origin(kind) is Sequence:
+        return _tuples(value, types.GenericAlias(tuple, (*kinds, ...)))
     if kinds and kinds[-1] is not Ellipsis and len(kinds) != len(value):
-        raise _Misfit(f"must have {len(kinds)} items, it has {len(value)}")
+        raise Misfit(f"must have {len(kinds)} items, it has {len(value)}")
     return _tuples(value, kind)
 
 
@@ -247,19 +255,24 @@ def _array(value: Any, kind: Any) -> Any:
             array = np.array(value, np.float64)
         return array if shape is None else array.reshape(shape)
     except (TypeError, ValueError) as error:
-        if isinstance(error, _Misfit):
+        if isinstance(error, Misfit):
             raise
-        raise _Misfit(f"is no array of {'values' if dtype is None else np.dtype(dtype).name}: {error}") from error
+        raise Misfit(f"is no array of {'values' if dtype is None else np.dtype(dtype).name}: {error}") from error
 
 
 @cache
 def _reader(kind: Any) -> Callable[[Any, Any], Any]:
-    fill = make_dict_structure_fn(kind, _converter)
+    fill = make_dict_structure_fn(kind, _converter, **_unwritten(kind))
     structure = get_origin(kind) or kind
     hints = get_type_hints(structure)
     needed = [at.name for at in fields(structure) if at.default is MISSING and at.default_factory is MISSING]
     empty = {name: _empty(hints[name]) for name in needed if _empty(hints[name]) is not MISSING}
     return lambda body, _: fill({**empty, **_expect(dict, body)}, kind)
+
+
+def _unwritten(kind: Any) -> Any:
+    left_out = [at.name for at in fields(get_origin(kind) or kind) if not at.metadata.get("written", True)]
+    return dict.fromkeys(left_out, override(omit=True))
 
 
 def _empty(kind: Any) -> Any:
@@ -284,7 +297,19 @@ def _expect(kind: Any, value: Any) -> Any:
 
 
 def _misfit(expected: str, value: Any) -> NoReturn:
-    raise _Misfit(f"must be {expected}, received {shortly(value)}")
+    raise Misfit(f"must be {expected}, received {shortly(value)}")
+
+
+def _sequence(kind: Any) -> Callable[[Any], list[Any]]:
+    write = _converter.get_unstructure_hook(get_args(kind)[0])
+    return lambda value: [write(item) for item in value]
+
+
+def _tensor(value: Any, _: Any) -> Any:
+    import torch
+
+    array = _array(value, None)
+    return torch.from_numpy(array) if array.dtype.kind in "bif" else _misfit("an array of numbers", value)
 
 
 # Which kinds of types go by which of these: the last that fits.
@@ -312,6 +337,10 @@ def _is_record(kind: Any) -> bool:
     return isinstance(structure, type) and is_dataclass(structure)
 
 
+def _is_tensor(kind: Any) -> bool:
+    return getattr(kind, "__module__", "") == "torch" and kind.__name__ == "Tensor"
+
+
 def _has(name: str) -> Callable[[Any], bool]:
     return lambda kind: isinstance(kind, type) and hasattr(kind, name)
 
@@ -332,6 +361,12 @@ _converter.register_structure_hook_func(_is(tuple), _tuple)
 _converter.register_structure_hook_factory(_is_mapping, _mapping)
 _converter.register_structure_hook_func(_is(np.ndarray), _array)
 _converter.register_unstructure_hook_factory(_is(np.ndarray), _listed)
+_converter.register_structure_hook_func(_is(Sequence), _tuple)
+_converter.register_unstructure_hook_factory(_is(Sequence), _sequence)
+_converter.register_structure_hook_func(_is_tensor, _tensor)
+_converter.register_unstructure_hook_func(_is_tensor, lambda value: _listed(None)(value.detach().cpu().numpy()))
 _converter.register_structure_hook_factory(_is_record, lambda kind: _reader(kind))
 _converter.register_structure_hook_func(_has("from_dict"), lambda value, kind: kind.from_dict(_expect(dict, value)))
 _converter.register_unstructure_hook_func(_has("to_dict"), lambda value: value.to_dict())
+_converter.register_structure_hook_func(_has("from_plain"), lambda value, kind: kind.from_plain(value))
+_converter.register_unstructure_hook_func(_has("to_plain"), lambda value: value.to_plain())

@@ -322,7 +322,7 @@ def test_the_principal_plane_is_the_one_of_least_distance(known):
 def test_a_plane_is_plain_numbers_for_json(known):
     plane = regions.plane(two(known))
     told = json.loads(json.dumps(plane.to_dict()))
-    assert told["count"] == plane.count == len(told["areas"]) == len(told["classes"])
+    assert told["count"] == plane.count == len(told["regions"])
     assert told["edges"] == told["vertices"] + told["count"] - 1
 
 

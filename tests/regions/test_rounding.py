@@ -162,7 +162,7 @@ def test_a_network_without_an_axis_of_outputs_has_planes_and_pictures(known):
     assert found.count == axis.count
     assert found.value.shape == (found.count,)
     assert set(found.classes) <= {0, 1}
-    assert len(found.gradient_norms) == len(found.to_dict()["areas"]) == found.count
+    assert len(found.gradient_norms) == len(found.to_dict()["regions"]) == found.count
     decision_boundary(found)
     assert found.plot("class").axes
     assert along(network, *ENDS).plot().axes

@@ -151,7 +151,6 @@ def plane(
     from hashlens.regions import plane as partition
     from hashlens.regions.figures import check_colouring, plane_figure
     from hashlens.regions.page import plane_page
-    from hashlens.regions.tables import PlaneTable
     from hashlens.report.page import write_page
 
     check_colouring(colour)
@@ -171,15 +170,15 @@ def plane(
         shown["points"], shown["labels"] = _first(network, examples, pca)
         laid |= {} if pca is None else {"pca": shown["points"]}
     found = partition(network, box, max_regions=max_regions, **laid)
-    told = PlaneTable(found, None if sampled is None else found.sampled_count(sampled), sampled)
-    write_json(told, json, force)
+    found = found if sampled is None else found.with_sampled(sampled)
+    write_json(found, json, force)
     if out is not None:
-        figure = plane_figure(found, colour, sampled=told.sampled, **shown)  # type: ignore[arg-type]
+        figure = plane_figure(found, colour, **shown)  # type: ignore[arg-type]
         if out.suffix.lower() == PAGE:
             write_page(plane_page(found, figure), out, overwrite=force)
         else:
             _draw(out, force, figure)
-    console(json).print(told)
+    console(json).print(found)
     if out is None:
         tell("a picture: add --out plane.png, or --out plane.html to point at regions")
 

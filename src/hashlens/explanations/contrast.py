@@ -20,7 +20,7 @@ from hashlens.nets.output import Output
 from hashlens.regions.along import Along, along
 from hashlens.regions.at import Region, at
 from hashlens.regions.program import Program
-from hashlens.regions.units import Units
+from hashlens.regions.units import Units, of_network
 
 Tensor = torch.Tensor
 TOLD = 20
@@ -151,7 +151,7 @@ def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int, outp
     """Go from one example to another, cut exactly where the answer turns."""
     if steps == 1:
         way = along(program, x[None], other[None])
-        return Walk(turning_point(way, own, output), way.codes, way.end)
+        return Walk(turning_point(way, own, output), of_network(way.codes, "this segment"), way.end)
     shares = torch.linspace(0, 1, steps + 1, dtype=x.dtype, device=x.device)
     points = x + shares.reshape(-1, *[1] * x.dim()) * (other - x)
     parts = [at(program, part) for part in torch.split(points, program.chunk(64))]

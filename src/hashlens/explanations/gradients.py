@@ -253,12 +253,14 @@ def _by_pieces(asked: Asked, x: Tensor, baseline: Tensor, target: Tensor) -> tup
     from hashlens.explanations.region import region_slopes
     from hashlens.regions.along import along
     from hashlens.regions.at import at
+    from hashlens.regions.units import of_network
 
     if torch.equal(x, baseline):
         return torch.zeros_like(x, dtype=torch.float64), 1
     pieces = along(asked.scoring, baseline[None], x[None])
     # On a piece the slope is the same everywhere: its middle is as far from the breakpoints as can be.
-    slope = region_slopes(at(pieces.program, pieces.middles()), target.expand(len(pieces)), asked.output)
+    program = of_network(pieces.program, "this segment")
+    slope = region_slopes(at(program, pieces.middles()), target.expand(len(pieces)), asked.output)
     width = torch.as_tensor(pieces.end - pieces.start).to(slope)
     found = (width.reshape(-1, *[1] * x.dim()) * slope).sum(dim=0) * (pieces.b - pieces.a)[0]
     return found, len(pieces)

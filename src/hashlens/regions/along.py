@@ -5,8 +5,8 @@ segment. In front of each gate every piece is divided where a unit flips on it, 
 straight piece. One pass over the network finds all breakpoints, however close; nothing is searched for.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ import numpy.typing as npt
 import torch
 
 from hashlens.codes.codes import Codes
+from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.packing import Packed, pack_bits
-from hashlens.errors import DataError
-from hashlens.plain import plain
+from hashlens.errors import DataError, ReportError
+from hashlens.plain import UNWRITTEN, rebuilt, rebuilt_fields
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.rounding import tolerances
-from hashlens.regions.units import Unit, Units
+from hashlens.regions.units import Unit, Units, of_network
 from hashlens.report.blocks import blocks
 from hashlens.report.figures import Pieces
 from hashlens.report.page import Page
@@ -49,11 +50,13 @@ class Along(Result):
         int64 ``(pieces,)``: which segment each piece is of.
     start, end : numpy.ndarray
         float64 ``(pieces,)``: where each piece is, from 0 at a to 1 at b.
-    codes : Codes
-        The code of each piece.
     value, slope : torch.Tensor
         ``(pieces, *output)``: on a piece the output at ``a + t (b - a)`` is ``value + t * slope``.
-    program : Program
+    fingerprints : numpy.ndarray
+        uint64 ``(pieces, 2)``: what stands for the code of each piece.
+    codes : Codes or None
+        The codes themselves; None, as the network, in what was read from a file.
+    program : Program or None
         The network; ``at(program, pieces.middles())`` has the whole affine map of every piece.
     """
 
@@ -62,10 +65,13 @@ class Along(Result):
     segment: npt.NDArray[np.int64]
     start: npt.NDArray[np.float64]
     end: npt.NDArray[np.float64]
-    codes: Codes
     value: Tensor = field(repr=False)
     slope: Tensor = field(repr=False)
-    program: Program = field(repr=False)
+    fingerprints: npt.NDArray[np.uint64] = field(repr=False)
+    codes: Codes | None = field(default=None, metadata=UNWRITTEN)
+    program: Program | None = field(default=None, repr=False, metadata=UNWRITTEN)
+    named: tuple[Unit | None, ...] = field(default=(), repr=False, metadata=UNWRITTEN)
+    """The units that flip at breakpoints, where they were read from a file."""
 
     def __len__(self) -> int:
         return len(self.segment)
@@ -93,8 +99,10 @@ class Along(Result):
         return self.start[self.after]
 
     @property
-    def units(self) -> Units:
+    def units(self) -> Sequence[Unit | None]:
         """The unit that flips at each breakpoint: the first, in order of execution, where several do."""
+        if self.codes is None:
+            return self.named
         first = []
         for before, behind in self._code_pairs():
             differ = before != behind
@@ -104,14 +112,22 @@ class Along(Result):
     def flips(self, breakpoint: int) -> tuple[Unit, ...]:
         """Return every unit that flips at one breakpoint (of a max-pool: the elements that lose and win)."""
         piece = int(self.after[breakpoint])
-        before, behind = self.codes.unpack(slice(piece - 1, piece + 1))
-        return tuple(unit for unit in Units(self.codes.layers, np.flatnonzero(before != behind)) if unit is not None)
+        codes = of_network(self.codes, "this segment")
+        before, behind = codes.unpack(slice(piece - 1, piece + 1))
+        return tuple(unit for unit in Units(codes.layers, np.flatnonzero(before != behind)) if unit is not None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return of each piece its segment, where it is, and the unit that flips where it begins, as plain values."""
-        names = {"segments": len(self.a), "segment": self.segment, "start": self.start, "end": self.end}
-        return {"kind": type(self).__name__, "schema_version": self.schema_version, **plain(names),
-                "units": self._unit_names()}  # fmt: skip
+        """Return the fields, and of each piece the unit that flips where it begins, as plain values."""
+        return {**super().to_dict(), "segments": len(self.a), "units": self._unit_names()}
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "Along":
+        """Return the pieces that :meth:`to_dict` wrote, without their network."""
+        found: Along = rebuilt_fields(cls, body)
+        units = rebuilt(tuple[Unit | None, ...], body.get("units"), "units")
+        if len(units) != len(found):
+            raise ReportError(f"units are {len(units):,}, and there are {len(found):,} pieces")
+        return replace(found, named=tuple(units[piece] for piece in found.after.tolist()))
 
     def __rich__(self) -> Table:
         columns = (self.segment.tolist(), self.start.tolist(), self.end.tolist(), self.lengths.tolist(),
@@ -156,9 +172,10 @@ class Along(Result):
 
     def _code_pairs(self) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
         """Yield the codes before and behind some breakpoints at a time."""
-        step = max(1, (1 << 25) // max(1, self.codes.code_bits))
+        codes = of_network(self.codes, "this segment")
+        step = max(1, (1 << 25) // max(1, codes.code_bits))
         for chunk in np.split(self.after, range(step, len(self.after), step)):
-            yield self.codes[chunk - 1].unpack(), self.codes[chunk].unpack()
+            yield codes[chunk - 1].unpack(), codes[chunk].unpack()
 
 
 def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype = torch.float64) -> Along:
@@ -204,7 +221,7 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
     codes = program.codes(rows, len(segment))
     shape = (len(segment), *program.output_shape)
     value, slope = torch.cat(values).reshape(shape), torch.cat(slopes).reshape(shape)
-    return Along(start, end, segment, left, right, codes, value, slope, program)
+    return Along(start, end, segment, left, right, value, slope, hash_rows(codes.packed), codes, program)
 
 
 def count_pieces(program: Program, a: Tensor, b: Tensor) -> npt.NDArray[np.int64]:

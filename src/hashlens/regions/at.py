@@ -1,5 +1,6 @@
 """At: the linear region that an example lies in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, prod
@@ -13,12 +14,11 @@ from rich.console import RenderableType
 from hashlens.codes.codes import Codes
 from hashlens.codes.packing import pack_bits
 from hashlens.errors import DataError
-from hashlens.plain import plain
 from hashlens.regions.affine import LARGEST_MATRIX, AffineMap
 from hashlens.regions.ball import DUAL, nearest_boundary, unit_vectors
 from hashlens.regions.border import fitting, program_of
 from hashlens.regions.program import Flow, Program, states
-from hashlens.regions.units import Units
+from hashlens.regions.units import Unit, Units
 from hashlens.result import Result
 from hashlens.seeds import torch_generator
 from hashlens.tables import number, table
@@ -37,7 +37,7 @@ class Radius(Result):
     distance : numpy.ndarray
         float64 ``(n,)``: radius in units of the input; infinite where no unit ever flips, 0 on a boundary.
     units : Units
-        The unit whose boundary is nearest.
+        The unit whose boundary is nearest; in what was read from a file a tuple of them.
     on_boundary : numpy.ndarray
         int64 ``(n,)``: on the boundaries of how many units the example lies exactly.
     step : float
@@ -46,7 +46,7 @@ class Radius(Result):
 
     norm: float
     distance: npt.NDArray[np.float64]
-    units: Units
+    units: Sequence[Unit | None]
     on_boundary: npt.NDArray[np.int64]
     step: float = 1.0
 
@@ -69,17 +69,8 @@ class Radius(Result):
         return replace(self, distance=self.distance * (self.step / step), step=float(step))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain numbers and names of units; the norm is "2" or "inf": JSON has no infinity."""
-        units = [None if unit is None else str(unit) for unit in self.units]
-        return {
-            "kind": type(self).__name__,
-            "schema_version": self.schema_version,
-            "norm": f"{self.norm:g}",
-            "distance": plain(self.distance),
-            "units": units,
-            "on_boundary": self.on_boundary.tolist(),
-            "step": self.step,
-        }
+        """Return the fields as plain numbers and names of units; the norm is "2" or "inf"."""
+        return {**super().to_dict(), "norm": f"{self.norm:g}"}
 
     def __rich__(self) -> RenderableType:
         kind = "2" if self.norm == 2 else "infinity"

@@ -1,7 +1,8 @@
 """Chord: how far a region reaches from an example along a line, exactly, to both sides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy.typing as npt
 import torch
 
 from hashlens.errors import DataError
-from hashlens.plain import plain
 from hashlens.regions.at import Region, at
 from hashlens.regions.border import examples
 from hashlens.regions.program import Flow, Program
-from hashlens.regions.units import Units, nearest_unit
+from hashlens.regions.units import Unit, Units, nearest_unit
 from hashlens.result import Result
+from hashlens.tables import Table, table
 
 Tensor = torch.Tensor
+SHOWN = 20
+"""Rows of a table on the screen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,7 @@ class Chord(Result):
     length : numpy.ndarray
         float64 ``(n, k)``: Euclidean length in units of the input.
     start_units, end_units : Units
-        The units that flip at the ends, for the n * k chords in a row.
+        The units that flip at the ends, for the n * k chords in a row; in what was read from a file tuples of them.
     on_boundary : numpy.ndarray
         int64 ``(n,)``: on the boundaries of how many units each example lies exactly.
     """
@@ -40,16 +43,19 @@ class Chord(Result):
     start: npt.NDArray[np.float64]
     end: npt.NDArray[np.float64]
     length: npt.NDArray[np.float64]
-    start_units: Units
-    end_units: Units
+    start_units: Sequence[Unit | None]
+    end_units: Sequence[Unit | None]
     on_boundary: npt.NDArray[np.int64]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain numbers and names of units, None for infinity and where there is no unit."""
-        ends = {"start_units": self.start_units, "end_units": self.end_units}
-        names = {name: [None if unit is None else str(unit) for unit in units] for name, units in ends.items()}
-        numbers = {name: plain(getattr(self, name)) for name in ("start", "end", "length", "on_boundary")}
-        return {"kind": type(self).__name__, "schema_version": self.schema_version, **numbers, **names}
+    def __rich__(self) -> Table:
+        each = (self.start.flat, self.end.flat, self.length.flat, self.start_units, self.end_units)
+        rows = [
+            (str(row // self.start.shape[1]), f"{start:.4g}", f"{end:.4g}", f"{length:.4g}", str(first), str(last))
+            for row, (start, end, length, first, last) in enumerate(islice(zip(*each, strict=True), SHOWN))
+        ]
+        more = f"The first {SHOWN} of {self.start.size:,} chords." if self.start.size > SHOWN else ""
+        columns = ("example", "from", "to", "length", "unit at its start", "unit at its end")
+        return table("Chords of linear regions", columns, rows, more)
 
 
 def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torch.dtype = torch.float64) -> Chord:

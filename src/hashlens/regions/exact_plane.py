@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from hashlens.codes.codes import Codes
+from hashlens.codes.fingerprint import hash_rows
 from hashlens.errors import DataError
 from hashlens.progress import bar
 from hashlens.regions.asked_plane import asked_plane
@@ -80,17 +82,17 @@ def plane(
     codes = program.codes([np.concatenate(packed)[order]], len(order))
     middle = torch.cat(values).cpu()[order].reshape(len(order), *program.output_shape)
     slope = torch.cat(slopes, dim=1).cpu()[:, order].reshape(2, len(order), *program.output_shape)
-    whole = Plane(flat, program, mesh, codes, middle, slope)
-    return _joined(whole) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
+    whole = Plane(flat, mesh, middle, slope, hash_rows(codes.packed), codes, program)
+    return _joined(whole, codes) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
 
 
-def _joined(whole: Plane) -> Plane:
+def _joined(whole: Plane, codes: Codes) -> Plane:
     """Return the plane with faces of one code joined: max-pools are cut along lines that go on where a third wins."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     one, other = whole.adjacency.T
-    same = (whole.codes.packed[one] == whole.codes.packed[other]).all(axis=1)
+    same = (codes.packed[one] == codes.packed[other]).all(axis=1)
     links = coo_array((np.ones(int(same.sum())), (one[same], other[same])), shape=(len(whole), len(whole)))
     count, group = connected_components(links, directed=False)
     if count == len(whole):
@@ -99,4 +101,5 @@ def _joined(whole: Plane) -> Plane:
     order = np.lexsort((-whole.areas, group))
     chosen = order[np.searchsorted(group[order], np.arange(count))]
     mesh = whole.mesh.merged(group.astype(np.int64))
-    return Plane(whole.slice, whole.program, mesh, whole.codes[chosen], whole.middle[chosen], whole.slope[:, chosen])
+    middle, slope = whole.middle[chosen], whole.slope[:, chosen]
+    return Plane(whole.slice, mesh, middle, slope, whole.fingerprints[chosen], codes[chosen], whole.program)

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.codes.fingerprint import hash_rows
 from hashlens.errors import DataError, nearest
 from hashlens.regions.along import Along
 from hashlens.regions.boundary import class_parts, decision_boundary
@@ -69,6 +68,7 @@ def plane_figure(
         If the colour is another, or names or labels are not as many as the examples.
     """
     check_colouring(colour)
+    sampled = plane.sampled if sampled is None else sampled
     classes = _class_names(plane, class_names)
     painted = _by_class(plane, classes) if colour == "class" else _by_face(plane, colour)
     x_label, y_label = _axis_labels(plane.slice)
@@ -143,7 +143,7 @@ def along_figure(
         "output",
         tuple(Series(names[at], x, tuple(outputs[:, at].tolist())) for at in shown),
         (*spans[:, 0].tolist(), float(spans[-1, 1])),
-        tuple(palette[at] for at in _hashed(along.codes.packed[rows], len(palette))),
+        tuple(palette[at] for at in _hashed(along.fingerprints[rows], len(palette))),
     )
 
 
@@ -204,7 +204,7 @@ def _by_face(plane: Plane, colour: str) -> _Painted:
     polygons = plane.vertices[corners], starts, np.arange(plane.count)
     if colour == "code":
         palette = code_colours()
-        return _Painted(*polygons, _hashed(plane.codes.packed, len(palette)), palette)
+        return _Painted(*polygons, _hashed(plane.fingerprints, len(palette)), palette)
     shade, palette, scale = painted_by_gradient(plane.gradient_norms, plane.areas)
     return _Painted(*polygons, shade, palette, scale=scale)
 
@@ -234,9 +234,9 @@ def _scale(name: str, values: Floats, areas: Floats) -> Scale:
     return Scale(name, low, high, bool(values.min() < low), bool(values.max() > high))
 
 
-def _hashed(packed: npt.NDArray[np.uint8], count: int) -> Ints:
+def _hashed(fingerprints: npt.NDArray[np.uint64], count: int) -> Ints:
     """Return a number below `count` for each code, the same in every picture."""
-    return (hash_rows(packed)[:, 0] % np.uint64(count)).astype(np.int64)
+    return (fingerprints[:, 0] % np.uint64(count)).astype(np.int64)
 
 
 def _class_names(plane: Plane, given: Sequence[str] | None) -> tuple[str, ...]:

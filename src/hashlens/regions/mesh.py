@@ -1,10 +1,13 @@
 """Mesh: a rectangle divided into convex faces, in half-edges."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from hashlens.plain import plain_fields
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -89,6 +92,12 @@ class Mesh:
         parents, parts, found, *arrays = kernel(faces, *lines, label, noise, resolution, self.extent, *arrays)
         self.points, self.born, self.half, self.first = arrays
         return parents[:found, 0], parts[:found, 0]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the arrays as JSON takes them, without the room for more."""
+        vertices, halves, faces = self.counts.tolist()
+        kept = self.points[:vertices], self.born[:vertices], self.half[:halves], self.first[:faces]
+        return plain_fields(Mesh(*kept, self.counts, self.extent, self.center))
 
     def copy(self) -> "Mesh":
         """Return a mesh that may be cut further by itself."""

@@ -5,10 +5,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from hashlens.codes.fingerprint import hash_rows
 from hashlens.regions.plane import Plane
 from hashlens.regions.saved_plane import SavedPlane
-from hashlens.regions.tables import PlaneTable
 from hashlens.report.blocks import blocks
 from hashlens.report.figures import Floats, Polygons
 from hashlens.report.page import Page, Prose, Section, Widget
@@ -36,15 +34,8 @@ def plane_page(plane: Plane, figure: Polygons) -> Page:
     """
     notes = [] if is_image(figure) else region_notes(plane, figure.classes)
     names = [figure.classes[at] for at in plane.classes]
-    largest = _largest(_codes(plane), plane.areas, names, plane.gradient_norms)
-    return Page(figure.title, "", "", "", (_map(figure, notes, largest), Section("Numbers", blocks(plane.__rich__()))))
-
-
-def plane_table_page(found: PlaneTable, figure: Polygons) -> Page:
-    """Return the page of a plane and of what sampling finds of it."""
-    page = plane_page(found.plane, figure)
-    notes = tuple(block.text for block in blocks(found.__rich__()) if isinstance(block, Prose))
-    return Page(page.title, page.subtitle, "", "", page.sections, notes)
+    largest = _largest(plane.code_names, plane.areas, names, plane.gradient_norms)
+    return _page(plane, figure, notes, largest)
 
 
 def saved_plane_page(saved: SavedPlane) -> Page:
@@ -54,10 +45,14 @@ def saved_plane_page(saved: SavedPlane) -> Page:
     codes = [at.code for at in regions]
     areas, norms = (np.array([getattr(at, name) for at in regions]) for name in ("area", "gradient_norm"))
     largest = _largest(codes, areas, [str(at.predicted) for at in regions], norms)
-    shown = blocks(saved.__rich__())
+    (figure,) = saved.figures()
+    return _page(saved, figure, notes, largest)
+
+
+def _page(plane: Plane | SavedPlane, figure: Polygons, notes: Sequence[str], largest: Table) -> Page:
+    shown = blocks(plane.__rich__())
     tables = tuple(block for block in shown if isinstance(block, Table))
     prose = tuple(block.text for block in shown if isinstance(block, Prose))
-    (figure,) = saved.figures()
     return Page(figure.title, "", "", "", (_map(figure, notes, largest), Section("Numbers", tables)), prose)
 
 
@@ -72,11 +67,6 @@ def _map(figure: Polygons, notes: Sequence[str], largest: Table) -> Section:
     return Section("Regions", (Widget(title, _text("plane.html.jinja"), _text("plane.js"), data, largest),), told)
 
 
-def _codes(plane: Plane) -> list[str]:
-    """Return the code of each face as 32 hex digits: its fingerprint."""
-    return [f"{int(one):016x}{int(other):016x}" for one, other in hash_rows(plane.codes.packed)]
-
-
 def _largest(codes: Sequence[str], areas: Floats, classes: Sequence[str], norms: Floats) -> Table:
     order = np.argsort(-areas, kind="stable")[:LARGEST]
     rows = [
@@ -89,7 +79,7 @@ def _largest(codes: Sequence[str], areas: Floats, classes: Sequence[str], norms:
 
 def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
     """Return what there is to say of each region, a line for each of its properties."""
-    codes = _codes(plane)
+    codes = plane.code_names
     flat = plane.value.reshape(plane.count, -1), plane.slope.reshape(2, plane.count, -1)
     value, slope = (of.cpu().numpy().astype(np.float64) for of in flat)
     middle = plane.output(plane.centers, np.arange(plane.count)).reshape(plane.count, -1).cpu().numpy()

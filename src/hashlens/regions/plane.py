@@ -1,25 +1,27 @@
 """Plane: the linear regions of a network on a two-dimensional slice, as polygons."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError
+from hashlens.plain import UNWRITTEN
 from hashlens.regions.at import Region, at
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.predicted import predicted
 from hashlens.regions.program import Program, states
 from hashlens.regions.rounding import noise_of, tolerances
 from hashlens.regions.slices import Box, Slice
-from hashlens.regions.units import Units
+from hashlens.regions.units import Units, of_network
 from hashlens.report.figures import Polygons
 from hashlens.report.page import Page
 from hashlens.result import Result
@@ -36,27 +38,36 @@ class Plane(Result):
     ----------
     slice : Slice
         The plane, and the box on it.
-    program : Program
-        The network.
     mesh : Mesh
         The polygons as a mesh.
-    codes : Codes
-        The code of each face: a row for each polygon.
     middle, slope : torch.Tensor
         ``(faces, *output)`` and ``(2, faces, *output)``: at s, t on a face the output is
         ``middle + (s - s0) * slope[0] + (t - t0) * slope[1]``, where s0, t0 is the middle of the box: far from 0 the
         numbers of a small box keep their digits.
+    fingerprints : numpy.ndarray
+        uint64 ``(faces, 2)``: what stands for the code of each face.
+    codes : Codes or None
+        The codes themselves, a row for each face; None, as the network, in what was read from a file.
+    program : Program or None
+        The network.
+    sampled, per_side : int or None
+        How many regions a grid of `per_side` points a side finds (:meth:`with_sampled`).
     """
 
+    schema_version: ClassVar[int] = 2
+
     slice: Slice
-    program: Program = field(repr=False)
     mesh: Mesh = field(repr=False)
-    codes: Codes = field(repr=False)
     middle: Tensor = field(repr=False)
     slope: Tensor = field(repr=False)
+    fingerprints: npt.NDArray[np.uint64] = field(repr=False)
+    codes: Codes | None = field(default=None, repr=False, metadata=UNWRITTEN)
+    program: Program | None = field(default=None, repr=False, metadata=UNWRITTEN)
+    sampled: int | None = None
+    per_side: int | None = None
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.fingerprints)
 
     @property
     def count(self) -> int:
@@ -95,11 +106,12 @@ class Plane(Result):
     def units(self) -> Units:
         """The unit that flips across each pair in `adjacency`: the first, in order of execution, of several."""
         first = [np.zeros(0, np.int64)]
-        step = max(1, (1 << 25) // max(1, self.codes.code_bits))
+        codes = of_network(self.codes, "this plane")
+        step = max(1, (1 << 25) // max(1, codes.code_bits))
         for pairs in np.split(self.adjacency, range(step, len(self.adjacency), step)):
-            differ = self.codes[pairs[:, 0]].unpack() != self.codes[pairs[:, 1]].unpack()
+            differ = codes[pairs[:, 0]].unpack() != codes[pairs[:, 1]].unpack()
             first.append(np.where(differ.any(axis=1), differ.argmax(axis=1), -1))
-        return Units(self.codes.layers, np.concatenate(first))
+        return Units(codes.layers, np.concatenate(first))
 
     @cached_property
     def outlines(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -125,7 +137,7 @@ class Plane(Result):
     def region(self, faces: int | Sequence[int] | npt.NDArray[np.int64] | None = None) -> Region:
         """Return the regions of the whole input space that faces are slices of, with affine map, radius and all."""
         chosen = self.centers if faces is None else self.centers[self._faces(faces)]
-        return at(self.program, self.slice.points(chosen))
+        return at(of_network(self.program, "this plane"), self.slice.points(chosen))
 
     def _faces(self, faces: Any) -> npt.NDArray[np.int64]:
         """Return numbers of faces, or raise DataError where there are no such ones."""
@@ -212,15 +224,27 @@ class Plane(Result):
         """
         if per_side < 2:
             raise DataError(f"a grid has at least 2 points per side, received {per_side}")
+        program = of_network(self.program, "this plane")
         left, right, bottom, top = self.box
         seen: set[bytes] = set()
-        s, step = np.linspace(left, right, per_side), self.program.chunk()
+        s, step = np.linspace(left, right, per_side), program.chunk()
         for t in np.linspace(bottom, top, per_side):
             row = self.slice.points(np.stack([s, np.full(per_side, t)], axis=1))
-            for chunk in torch.split(row.to(device=self.program.device, dtype=self.program.dtype), step):
-                _, found = states(self.program, self.program.rows(chunk))
-                seen.update(map(bytes, _bits(self.program, found, len(chunk))))
+            for chunk in torch.split(row.to(device=program.device, dtype=program.dtype), step):
+                _, found = states(program, program.rows(chunk))
+                seen.update(map(bytes, _bits(program, found, len(chunk))))
         return len(seen)
+
+    def with_sampled(self, per_side: int) -> "Plane":
+        """Return the plane that says too how many regions a grid of `per_side` points a side finds."""
+        return replace(self, sampled=self.sampled_count(per_side), per_side=per_side)
+
+    @cached_property
+    def boundary_length(self) -> float | None:
+        """Length of the decision boundary, in s and t; None where the network has no outputs."""
+        from hashlens.regions.boundary import decision_boundary
+
+        return decision_boundary(self).length if self.middle[:1].numel() else None
 
     def figures(self, colour: Literal["gradient", "class", "code"] = "gradient") -> tuple[Polygons]:
         """Return the regions as figure data, coloured by gradient norm, predicted class or code."""
@@ -235,17 +259,23 @@ class Plane(Result):
         return plane_page(self, *self.figures(colour))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return counts, box, and of each face area, class and gradient norm, as plain numbers."""
+        """Return what the plane is rebuilt from, counts, and of each region its code, area, class, gradient, corners.
+
+        A code is told by its fingerprint, as 32 hexadecimal digits. The network is left out.
+        """
+        corners, starts = self.outlines
+        around = np.split(self.vertices[corners], starts[1:-1])
+        columns = (self.code_names, self.areas.tolist(), self.classes.tolist(), self.gradient_norms.tolist(), around)
+        names = ("code", "area", "predicted", "gradient_norm", "corners")
+        regions = [dict(zip(names, (*row, at.tolist()), strict=True)) for *row, at in zip(*columns, strict=True)]
         counts = {"count": self.count, "edges": len(self.edges[0]), "vertices": len(self.vertices)}
-        faces = {"areas": self.areas, "classes": self.classes, "gradient_norms": self.gradient_norms}
-        lists = {name: of.tolist() for name, of in faces.items()}
-        return {
-            "kind": type(self).__name__,
-            "schema_version": self.schema_version,
-            **counts,
-            "box": list(self.box),
-            **lists,
-        }
+        length = {"boundary_length": self.boundary_length}
+        return {**super().to_dict(), **counts, "box": list(self.box), **length, "regions": regions}
+
+    @property
+    def code_names(self) -> list[str]:
+        """The code of each face as 32 hexadecimal digits: its fingerprint."""
+        return [f"{int(one):016x}{int(other):016x}" for one, other in self.fingerprints]
 
     def __rich__(self) -> RenderableType:
         left, right, bottom, top = self.box
@@ -258,7 +288,18 @@ class Plane(Result):
             ("regions that cover half of the area", number(half)),
             ("median area / mean area", number(float(np.median(share) * len(share)))),
         ]
-        return table(f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]", ("", ""), rows)
+        numbers = table(f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]", ("", ""), rows)
+        return Group(numbers, *map(Text, told_of(self)))
+
+
+def told_of(plane: Any) -> list[str]:
+    """Return sentences: how long the decision boundary of a plane is, and what sampling finds of its regions."""
+    lines = [] if plane.boundary_length is None else [f"The decision boundary is {plane.boundary_length:.4g} long."]
+    if plane.sampled is not None:
+        grid = f"{plane.per_side:,} x {plane.per_side:,}"
+        missed = plane.count - plane.sampled
+        lines.append(f"A grid of {grid} points finds {plane.sampled:,} regions and misses {missed:,}.")
+    return lines
 
 
 def _bits(program: Program, found: list[Tensor], rows: int) -> Packed:

@@ -1,4 +1,4 @@
-"""A plane read back from the JSON of ``hashlens regions plane``: its polygons and what was told of them."""
+"""A plane as the first version of ``hashlens regions plane`` wrote it: polygons, and no affine maps."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.regions.figures import painted_by_gradient
+from hashlens.regions.plane import told_of
 from hashlens.report.figures import Polygons
 from hashlens.report.page import Page
 from hashlens.result import Result
@@ -27,7 +28,7 @@ class SavedRegion:
 
 @dataclass(frozen=True)
 class SavedPlane(Result):
-    """A plane without its network.
+    """A plane of which only the polygons were kept: files of the kind ``PlaneTable`` are read as this.
 
     Attributes
     ----------
@@ -91,11 +92,5 @@ class SavedPlane(Result):
     def __rich__(self) -> RenderableType:
         rows = [("regions", number(self.count)), ("edges", number(self.edges)), ("vertices", number(self.vertices))]
         left, right, bottom, top = self.box
-        lines = [f"The decision boundary is {self.boundary_length:.4g} long."]
-        if self.sampled is not None and self.per_side is not None:
-            lines.append(
-                f"A grid of {self.per_side:,} x {self.per_side:,} points finds {self.sampled:,} regions and misses "
-                f"{self.count - self.sampled:,}."
-            )
         title = f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]"
-        return Group(table(title, ("", ""), rows), *map(Text, lines))
+        return Group(table(title, ("", ""), rows), *map(Text, told_of(self)))

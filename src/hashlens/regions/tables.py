@@ -2,21 +2,15 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
-from hashlens.codes.fingerprint import hash_rows
 from hashlens.data.labels import class_name
 from hashlens.regions.along import Along
 from hashlens.regions.at import Region
-from hashlens.regions.boundary import decision_boundary
-from hashlens.regions.plane import Plane
 from hashlens.regions.predicted import predicted
-from hashlens.report.figures import Polygons
-from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.tables import number, table
 
@@ -198,62 +192,3 @@ def piece_table(along: Along, data: str, begin: str, finish: str) -> PieceTable:
         for start, end, length, unit, at, values, slopes in zip(*columns, strict=True)
     )
     return PieceTable(data, begin, finish, sum(lengths), pieces)
-
-
-@dataclass(frozen=True, eq=False)
-class PlaneTable(Result):
-    """A plane, and what sampling finds of it: on a grid of `per_side` points a side, `sampled` regions."""
-
-    plane: Plane
-    sampled: int | None = None
-    per_side: int | None = None
-
-    def figures(self, colour: Literal["gradient", "class", "code"] = "gradient") -> tuple[Polygons]:
-        """Return the regions as figure data, with how many sampling finds in the title."""
-        from hashlens.regions.figures import plane_figure
-
-        return (plane_figure(self.plane, colour, sampled=self.sampled),)
-
-    def page(self, colour: Literal["gradient", "class", "code"] = "gradient") -> Page:
-        """Return the page of the plane, with what sampling finds of it."""
-        from hashlens.regions.page import plane_table_page
-
-        return plane_table_page(self, *self.figures(colour))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return counts, and of each region its code, area, class, gradient norm and corners."""
-        plane = self.plane
-        corners, starts = plane.outlines
-        around = np.split(plane.vertices[corners], starts[1:-1])
-        columns = (
-            hash_rows(plane.codes.packed).tolist(),
-            plane.areas.tolist(),
-            plane.classes.tolist(),
-            plane.gradient_norms.tolist(),
-            [of.tolist() for of in around],
-        )
-        return {
-            "kind": type(self).__name__,
-            "schema_version": self.schema_version,
-            "count": plane.count,
-            "sampled": self.sampled,
-            "per_side": self.per_side,
-            "box": list(plane.box),
-            "edges": len(plane.edges[0]),
-            "vertices": len(plane.vertices),
-            "boundary_length": decision_boundary(plane).length,
-            "regions": [
-                {"code": f"{one:016x}{other:016x}", "area": area, "predicted": at, "gradient_norm": norm, "corners": of}
-                for (one, other), area, at, norm, of in zip(*columns, strict=True)
-            ],
-        }
-
-    def __rich__(self) -> RenderableType:
-        lines = [f"The decision boundary is {decision_boundary(self.plane).length:.4g} long."]
-        if self.sampled is not None:
-            missed = self.plane.count - self.sampled
-            lines.append(
-                f"A grid of {self.per_side:,} x {self.per_side:,} points finds {self.sampled:,} regions and misses "
-                f"{missed:,}."
-            )
-        return Group(self.plane.__rich__(), *map(Text, lines))

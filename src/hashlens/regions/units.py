@@ -1,17 +1,24 @@
 """Units: which bit of which layer a boundary belongs to."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from hashlens.arguments import shortly
 from hashlens.codes.layers import Layer
+from hashlens.errors import ModelError
+from hashlens.plain import Misfit
 
 Tensor = torch.Tensor
+NAME = re.compile(r"(.*)\[((?:\d+(?:, \d+)*)?)\](?:\.(\d+))?", re.DOTALL)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,20 @@ class Unit:
     def __str__(self) -> str:
         where = ", ".join(map(str, self.index))
         return f"{self.layer}[{where}]" + (f".{self.plane}" if self.plane else "")
+
+    to_plain = __str__
+
+    @classmethod
+    def from_plain(cls, name: Any) -> "Unit":
+        """Return the unit of a name: the opposite of ``str``.
+
+        >>> Unit.from_plain("features.3[0, 12].1")
+        Unit(layer='features.3', index=(0, 12), plane=1)
+        """
+        if (parts := NAME.fullmatch(str(name))) is None:
+            raise Misfit(f"must be the name of a unit, as 'features.3[0, 12]', received {shortly(name)}")
+        layer, where, plane = parts.groups()
+        return cls(layer, tuple(map(int, where.split(", "))) if where else (), int(plane or 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +94,13 @@ class Units(Sequence["Unit | None"]):
 
     def __iter__(self) -> Iterator["Unit | None"]:
         return (self[at] for at in range(len(self)))
+
+
+def of_network(part: T | None, what: str) -> T:
+    """Return a part of a network, or raise ModelError where `what` has none, as it was read from a file."""
+    if part is None:
+        raise ModelError(f"{what} was read from a file, without its network: compute it again to ask for this")
+    return part
 
 
 def nearest_unit(distances: Iterable[Tensor], rows: int, like: Tensor) -> tuple[Tensor, Tensor]:

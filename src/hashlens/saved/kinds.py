@@ -58,7 +58,6 @@ KINDS: dict[str, str] = {
     "Picture": "hashlens.study.reproduce.picture",
     "PieceTable": "hashlens.regions.tables",
     "Plane": "hashlens.regions.plane",
-    "PlaneTable": "hashlens.regions.tables",
     "Projection": "hashlens.measures.projection",
     "Provenance": "hashlens.study.reproduce.reproduction",
     "QualityCurve": "hashlens.retrieval.curve",
