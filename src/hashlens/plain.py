@@ -136,7 +136,7 @@ def _listed(kind: Any) -> Callable[[Any], Any]:
         if not isinstance(array, np.ndarray):
             return _plain(array, None)
         finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
-        values = array.tolist() if finite else _spelled(array).tolist()
+        values = values_of(array)
         if array.dtype.kind == "O":
             return _plain(values, None)
         if array.ndim and (_is_natural(array) and finite if declared is None else _is_declared(array, declared)):
@@ -160,11 +160,14 @@ def _is_natural(array: Any) -> bool:
     return bool(array.dtype.kind == "U" or array.dtype.name in NATURAL)
 
 
-def _spelled(array: Any) -> Any:
+def values_of(array: Any) -> Any:
+    """Return the values of an array as nested lists, as JSON takes them."""
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return array.tolist()
     spelled = array.astype(object)
     spelled[np.isnan(array)] = None
     spelled[array == inf], spelled[array == -inf] = "Infinity", "-Infinity"
-    return spelled
+    return spelled.tolist()
 
 
 @cache
@@ -249,6 +252,8 @@ def _array(value: Any, kind: Any) -> Any:
     dtype, shape = _dtype(kind), None
     if isinstance(value, dict) and value.keys() == TAGGED:
         dtype, shape, value = value["dtype"], value["shape"], value["values"]
+    if isinstance(value, np.ndarray):
+        return value if dtype is None else value.astype(dtype)
     try:
         array = np.array(value if shape == [] else _expect(list, value), dtype)
         if array.dtype == object:  # null among numbers

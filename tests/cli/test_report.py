@@ -58,7 +58,7 @@ def page(arguments, out):
         (".", "small", "How far the study is", False),
         ("results.json", "small", "4 networks", False),
         ("chart.json", "", "under-expressive", False),
-        ("audit.json", "Audited accuracy", "The rankings are not in this file", False),
+        ("audit.json", "MLP: its test accuracy, audited", "digits#test", True),
     ],
 )
 def test_what_was_saved_has_its_page(saved, tmp_path, name, title, said, thumbnails):

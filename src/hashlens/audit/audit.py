@@ -32,6 +32,7 @@ from hashlens.errors import AuditError
 from hashlens.measures.classes import without_label
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, output_notes
+from hashlens.plain import UNWRITTEN
 from hashlens.progress import bar
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
@@ -83,7 +84,7 @@ class Audit(Result):
     notes: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     command: str = ""
-    data: Split[Examples] | None = field(default=None, repr=False)
+    data: Split[Examples] | None = field(default=None, repr=False, metadata=UNWRITTEN)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -152,10 +153,15 @@ class Audit(Result):
         return replace(self, data=data)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the accuracy, the counts and the thresholds as plain values; :meth:`to_csv` writes the rankings."""
-        from hashlens.audit.audit_folder import told
-
-        return told(self)
+        """Return all of the audit but its data as plain values: accuracy, rankings, counts and thresholds."""
+        body = super().to_dict()
+        if self.leaks is not None:
+            body["leaks"]["suspected"] = self.leaks.suspected
+        for name in ("train", "test"):
+            body["label_issues"][name]["likely"] = getattr(self.label_issues, name).likely
+        body["blind_spots"] |= {"blind": self.blind_spots.blind, "mistakes": len(self.blind_spots)}
+        body["novel"]["novel"] = self.novel.novel
+        return body
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the accuracy step by step, and the distribution of what each ranking goes by."""

@@ -12,9 +12,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields
+from math import inf
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +24,15 @@ from hashlens.audit.audit import Audit
 from hashlens.audit.audited_accuracy import AuditedAccuracy
 from hashlens.audit.blind_spots import BlindSpots
 from hashlens.audit.label_issues import LabelIssues
-from hashlens.audit.leaks import LeakGroup, Leaks
+from hashlens.audit.leaks import Leaks
 from hashlens.audit.novel_items import NovelItems
-from hashlens.codes.provenance import Provenance
 from hashlens.csv_cells import from_cell
 from hashlens.errors import AuditError, ReportError
 from hashlens.files import check_writable, written_whole
-from hashlens.plain import plain, rebuilt
+from hashlens.plain import rebuilt
 from hashlens.ranked import Column, Ranked
-from hashlens.result import Result, Split
 
 SUMMARY = "audit.json"
-R = TypeVar("R", bound=Ranked)
 
 
 def save_audit(audit: Audit, folder: str | Path, overwrite: bool = False) -> Path:
@@ -47,52 +45,21 @@ def save_audit(audit: Audit, folder: str | Path, overwrite: bool = False) -> Pat
     for name, part in audit.parts.items():
         part.to_csv(folder / f"{name}.csv", overwrite=overwrite)
     with written_whole(folder / SUMMARY, overwrite=overwrite) as beside:
-        beside.write_text(json.dumps(told(audit), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(_summary(audit), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder
 
 
-def told(audit: Audit) -> dict[str, Any]:
-    """Return all of an audit but its rankings as JSON takes it."""
-    leaked, issues, spots, novel = audit.leaks, audit.label_issues, audit.blind_spots, audit.novel
-    return {
-        "kind": "Audit",
-        "schema_version": audit.schema_version,
-        "model": audit.model,
-        "accuracy": audit.accuracy.to_dict(),
-        "leaks": None
-        if leaked is None
-        else {
-            "suspected": leaked.suspected,
-            **_unranked(leaked),
-            "groups": [
-                plain({"train": group.rows.train, "test": group.rows.test, "ids": [*group.ids.train, *group.ids.test]})
-                for group in leaked.groups
-            ],
-        },
-        "label_issues": {
-            name: {"likely": part.likely, **_unranked(part)}
-            for name, part in (("train", issues.train), ("test", issues.test))
-        },
-        "blind_spots": {"blind": spots.blind, "mistakes": len(spots), **_unranked(spots)},
-        "novel": {"novel": novel.novel, **_unranked(novel)},
-        "provenance": plain({"train": audit.provenance.train, "test": audit.provenance.test}),
-        "notes": list(audit.notes),
-        "class_names": list(audit.class_names),
-        "command": audit.command,
-        "text_ids": {
-            name: part.ids.dtype.kind not in "iu" for name, part in (("train", issues.train), ("test", issues.test))
-        },
-    }
-
-
-def _unranked(part: Result) -> dict[str, Any]:
-    """Return what a part knows besides its columns."""
-    named = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
-    return {
-        name: plain(value)
-        for name, value in named.items()
-        if not isinstance(value, np.ndarray) and name != "groups" and value is not None
-    }
+def _summary(audit: Audit) -> dict[str, Any]:
+    """Return all of an audit but the columns of its tables as JSON takes it."""
+    body, issues = audit.to_dict(), audit.label_issues
+    bodies = (body["leaks"], body["label_issues"]["test"], body["label_issues"]["train"], body["blind_spots"],
+              body["novel"])  # fmt: skip
+    for part, written in zip(audit.parts.values(), filter(None, bodies), strict=True):
+        for field in fields(part):
+            if isinstance(getattr(part, field.name), np.ndarray):
+                del written[field.name]
+    ids = (("train", issues.train.ids), ("test", issues.test.ids))
+    return {**body, "text_ids": {name: of.dtype.kind not in "iu" for name, of in ids}}
 
 
 def load_audit(folder: str | Path) -> Audit:
@@ -124,41 +91,42 @@ def load_audit(folder: str | Path) -> Audit:
 
 
 def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
-    learnt, issues = (
-        _part(LabelIssues, folder / f"label-issues-{name}.csv", summary, summary["label_issues"][name])
-        for name in ("train", "test")
-    )
-    origins = summary["provenance"]
+    def table(kind: type[Ranked], name: str, known: dict[str, Any]) -> dict[str, Any]:
+        # Parts of older audits do not say the names of classes themselves.
+        columns = _read(folder / f"{name}.csv", kind.COLUMNS, summary["text_ids"])
+        return {"class_names": summary["class_names"], **known, **columns}
+
+    known, novel = summary["label_issues"], summary["novel"]
+    issues = {name: table(LabelIssues, f"label-issues-{name}", known[name]) for name in ("train", "test")}
+    leaked = None if summary["leaks"] is None else table(Leaks, "leaks", summary["leaks"])
+    if leaked is not None:
+        leaked["groups"] = [_group(group, issues) for group in leaked["groups"]]
     # Older versions wrote null for infinity, which is the threshold that no score reaches.
-    unreached = {} if summary["novel"]["threshold"] is not None else {"threshold": float("inf")}
-    return Audit(
-        model=summary["model"],
-        accuracy=AuditedAccuracy.from_dict(summary["accuracy"], summary["leaks"] is not None),
-        leaks=None if summary["leaks"] is None else _leaks(folder, summary, learnt, issues),
-        label_issues=Split(learnt, issues),
-        blind_spots=_part(BlindSpots, folder / "blind-spots.csv", summary, summary["blind_spots"]),
-        novel=_part(NovelItems, folder / "novel.csv", summary, {**summary["novel"], **unreached}),
-        provenance=Split(*(Provenance.from_record(origins[name]) for name in ("train", "test"))),
-        notes=tuple(summary["notes"]),
-        class_names=tuple(summary["class_names"]),
-        command=summary["command"],
+    unreached = {"threshold": inf} if novel["threshold"] is None else {}
+    audit: Audit = rebuilt(
+        Audit,
+        {
+            **summary,
+            "accuracy": AuditedAccuracy.from_dict(summary["accuracy"], leaked is not None).to_dict(),
+            "leaks": leaked,
+            "label_issues": issues,
+            "blind_spots": table(BlindSpots, "blind-spots", summary["blind_spots"]),
+            "novel": {**table(NovelItems, "novel", novel), **unreached},
+        },
     )
+    return audit
 
 
-def _part(kind: type[R], path: Path, summary: dict[str, Any], known: dict[str, Any]) -> R:
-    """Return a ranked part from its table and from what is known besides."""
-    values, hints = _read(path, kind.COLUMNS, summary["text_ids"]), get_type_hints(kind)
-    # Parts of older audits do not say the names of classes themselves.
-    known = {"class_names": summary["class_names"], **known}
-    given: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.name in known:
-            given[field.name] = rebuilt(hints[field.name], known[field.name], field.name)
-        elif field.name in values:
-            given[field.name] = values[field.name]
-        elif field.default is MISSING and type(None) in get_args(hints[field.name]):
-            given[field.name] = None
-    return kind(**given)
+def _group(group: dict[str, Any], issues: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return a group of leaks as it is written now; older versions wrote all ids in a row, or none."""
+    if "rows" in group:
+        return group
+    rows = {name: group[name] for name in ("train", "test")}
+    if "ids" in group:
+        ids = dict(zip(rows, np.split(np.array(group["ids"]), [len(rows["train"])]), strict=True))
+    else:
+        ids = {name: of["ids"][np.argsort(of["rows"])][rows[name]] for name, of in issues.items()}
+    return {"rows": rows, "ids": ids}
 
 
 def _read(path: Path, columns: tuple[Column, ...], text: Mapping[str, bool]) -> dict[str, npt.NDArray[Any]]:
@@ -180,26 +148,3 @@ def _values(column: Any, known: Column, is_text: bool) -> npt.NDArray[Any]:
         return np.asarray([None if cell is None else from_cell(cell) for cell in column.to_pylist()])
     # A table without rows tells no types, and a number of which no row has a fraction is read as a whole one.
     return (column.to_numpy() if len(column) else np.zeros(0)).astype(known.dtype or np.int64)
-
-
-def _leaks(folder: Path, summary: dict[str, Any], learnt: LabelIssues, issues: LabelIssues) -> Leaks:
-    known = dict(summary["leaks"])
-    ids = {"train": _by_row(learnt), "test": _by_row(issues)}
-    known_groups = known.pop("groups")
-    groups = [Split(*(np.array(group[name], np.int64) for name in ("train", "test"))) for group in known_groups]
-    found = tuple(
-        LeakGroup(
-            rows,
-            # Audits of older versions know them by their rows only.
-            Split(*np.split(np.array(group["ids"]), [len(rows.train)]))
-            if "ids" in group
-            else Split(ids["train"][rows.train], ids["test"][rows.test]),
-        )
-        for rows, group in zip(groups, known_groups, strict=True)
-    )
-    return replace(_part(Leaks, folder / "leaks.csv", summary, known), groups=found)
-
-
-def _by_row(issues: LabelIssues) -> npt.NDArray[Any]:
-    """Return the ids in the order of the data."""
-    return issues.ids[np.argsort(issues.rows)]

@@ -13,7 +13,7 @@ import torch
 import typer
 
 from hashlens.errors import OutputError
-from hashlens.files import check_writable, output_path, written_whole
+from hashlens.files import check_writable, output_path
 from hashlens.passwords import masked
 from hashlens.result import Result
 from hashlens.terminal import Terminal
@@ -215,9 +215,9 @@ def write_json(result: Result, path: Path | None, force: bool) -> None:
     """Write a result as JSON, whole or not at all; ``-`` is standard output."""
     if path is None:
         return
-    text = json.dumps(result.to_dict(), indent=1) + "\n"
     if path == STANDARD_OUTPUT:
-        sys.stdout.write(text)
+        sys.stdout.write(json.dumps(result.to_dict(), indent=1) + "\n")
         return
-    with written_whole(path, overwrite=force) as beside:
-        beside.write_text(text)
+    from hashlens.saved.json_files import save_result
+
+    save_result(result, path, overwrite=force)

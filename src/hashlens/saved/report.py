@@ -112,6 +112,8 @@ def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | N
     told = ""
     if body["kind"] == "Audit" and path.name in AUDIT_FILES and _is_audit(path.parent):
         return _audit_page(path.parent, images)
+    if type(result).__name__ == "Audit":
+        return _page_of_audit(result, images)
     if body["kind"] == "Audit":
         told = "The rankings are not in this file: `hashlens audit --csv FOLDER` keeps them, and FOLDER has a page."
     elif images:
@@ -122,7 +124,11 @@ def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | N
 def _audit_page(path: Path, images: bool) -> Page:
     from hashlens.audit import Audit
 
-    found, told = Audit.load(path), ""
+    return _page_of_audit(Audit.load(path), images)
+
+
+def _page_of_audit(found: Any, images: bool) -> Page:
+    told = ""
     if images:
         try:
             found = found.with_data()

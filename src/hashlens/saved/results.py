@@ -12,6 +12,7 @@ from hashlens.arguments import shortly
 from hashlens.errors import ReportError, nearest
 from hashlens.plain import rebuilt, rebuilt_fields
 from hashlens.result import Result
+from hashlens.saved.json_files import with_arrays
 from hashlens.saved.kinds import KINDS
 
 READ_AS = {"PlaneTable": "SavedPlane"}
@@ -48,7 +49,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         raise ReportError(f"{path} cannot be read as JSON: {reason}") from error
     if not isinstance(body, dict):
         raise ReportError(f"{path} holds no result but {shortly(body)}: give what --json of a command wrote")
-    return body
+    return with_arrays(body, path)
 
 
 def result_of(body: dict[str, Any], path: str | Path, kinds: Mapping[str, type[Result]] | None = None) -> Result:
@@ -95,12 +96,18 @@ def _results(body: dict[str, Any]) -> Result:
     return Results(columns, str(body.get("study", "")))
 
 
-def _accuracy(body: dict[str, Any]) -> Result:
-    """Return the accuracy, which is all that the JSON of an audit tells without the rankings."""
+def _audit(body: dict[str, Any]) -> Result:
+    """Return the audit; or its accuracy, which is all that earlier versions wrote of it besides counts."""
+    from hashlens.audit.audit import Audit
     from hashlens.audit.audited_accuracy import AuditedAccuracy
 
-    rebuilt_fields(AuditedAccuracy, body.get("accuracy"), "accuracy")  # says what is wrong, if something is
-    return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
+    issues = body.get("label_issues")
+    found: Result
+    if isinstance(issues, dict) and isinstance(issues.get("test"), dict) and "rows" not in issues["test"]:
+        rebuilt_fields(AuditedAccuracy, body.get("accuracy"), "accuracy")  # says what is wrong, if something is
+        return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
+    found = rebuilt(Audit, body)
+    return found
 
 
 def _reproduction(body: dict[str, Any]) -> Result:
@@ -108,6 +115,6 @@ def _reproduction(body: dict[str, Any]) -> Result:
 
 
 OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
-    "Results": _results, "Audit": _accuracy, "Reproduction": _reproduction,
+    "Results": _results, "Audit": _audit, "Reproduction": _reproduction,
 }  # fmt: skip
 """Kinds that are not read field by field."""

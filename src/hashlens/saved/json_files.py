@@ -1,0 +1,135 @@
+"""Results as files: JSON, with large arrays in a file of their own beside it."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xxhash import xxh3_128_hexdigest
+
+from hashlens.errors import ReportError
+from hashlens.files import output_path, written_whole
+from hashlens.plain import values_of
+from hashlens.result import Result
+
+LARGE = 10_000
+"""Lists of more numbers or texts than this lie beside the JSON."""
+BESIDE = "arrays"
+"""What the JSON calls the file beside it; and the name of an array there, in place of a list."""
+
+
+def save_result(result: Result, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a result as a JSON file, which :func:`hashlens.saved.load_result` reads; return its path.
+
+    Lists of more than 10,000 numbers or texts, as the rankings of an audit, are written as arrays beside it:
+    ``audit.json`` has them in ``audit.arrays.npz``.
+
+    Parameters
+    ----------
+    result : Result
+        Any.
+    path : str or Path
+        A file ``.json``.
+    overwrite : bool
+        Whether to replace files that are there.
+
+    Raises
+    ------
+    OutputError
+        If a file is there and `overwrite` is false, or it cannot be written.
+    """
+    target = output_path(path, overwrite)
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    body = _moved(result.to_dict(), "", arrays)
+    if arrays:
+        file = target.with_suffix(".arrays.npz")
+        with written_whole(file, overwrite=overwrite) as beside:
+            with beside.open("wb") as opened:
+                np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
+            digest = xxh3_128_hexdigest(beside.read_bytes())
+        body[BESIDE] = {"file": file.name, "xxh3_128": digest}
+    with written_whole(target, overwrite=overwrite) as beside:
+        beside.write_text(json.dumps(body, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """Return what a JSON file holds, with the arrays that lie beside it in their places.
+
+    Raises
+    ------
+    ReportError
+        If they are not there, or are those of another file.
+    """
+    said = body.get(BESIDE)
+    if not isinstance(said, dict) or said.keys() != {"file", "xxh3_128"}:
+        return body
+    name = said["file"]
+    if not isinstance(name, str) or os.path.basename(name) != name:
+        raise ReportError(f"{path} names no file beside it: {name!r}")
+    file = Path(path).parent / name
+    try:
+        if xxh3_128_hexdigest(file.read_bytes()) != said["xxh3_128"]:
+            raise ReportError(f"{file} does not hold the arrays of {path}: write both again")
+        with np.load(file, allow_pickle=False) as held:
+            arrays = {key: values_of(held[key]) for key in held.files}
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ReportError(f"{path} has its arrays in {name} beside it, which cannot be read: {reason}") from error
+    whole: dict[str, Any] = _back({key: value for key, value in body.items() if key != BESIDE}, arrays)
+    return whole
+
+
+def _moved(value: Any, place: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
+    """Return `value` with its large lists moved to `arrays`, by where they stood."""
+    if isinstance(value, dict):
+        return {key: _moved(item, f"{place}.{key}".lstrip("."), arrays) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if sum(1 for _ in _leaves(value, LARGE + 1)) > LARGE and (array := _array(value)) is not None:
+        arrays[place] = array
+        return {BESIDE: place}
+    return [_moved(item, f"{place}.{at}", arrays) for at, item in enumerate(value)]
+
+
+def _leaves(value: Any, most: int) -> Iterator[Any]:
+    """Yield the first numbers and texts of nested lists; of one that holds objects, none."""
+    stack = [iter(value)]
+    while stack and most:
+        for item in stack[-1]:
+            if isinstance(item, dict):
+                return
+            if isinstance(item, list):
+                stack.append(iter(item))
+                break
+            most -= 1
+            yield item
+            if not most:
+                return
+        else:
+            stack.pop()
+
+
+def _array(value: list[Any]) -> npt.NDArray[Any] | None:
+    """Return the array that a list comes back from as it was; None where there is none."""
+    for dtype in (None, np.float64):  # the second reads words for infinity, and null as not a number
+        try:
+            array = np.array(value, dtype)
+        except (ValueError, TypeError, OverflowError):
+            continue
+        if array.dtype.kind in "iufbU" and json.dumps(values_of(array)) == json.dumps(value):
+            return array
+    return None
+
+
+def _back(value: Any, arrays: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {BESIDE} and isinstance(value[BESIDE], str):
+            if value[BESIDE] not in arrays:
+                raise ReportError(f"there is no array {value[BESIDE]!r} beside it")
+            return arrays[value[BESIDE]]
+        return {key: _back(item, arrays) for key, item in value.items()}
+    return [_back(item, arrays) for item in value] if isinstance(value, list) else value
