@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +94,9 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
     def table(kind: type[Ranked], name: str, known: dict[str, Any]) -> dict[str, Any]:
         # Parts of older audits do not say the names of classes themselves.
         columns = _read(folder / f"{name}.csv", kind.COLUMNS, summary["text_ids"])
+        needed = [name for name, of in get_type_hints(kind).items() if get_origin(of) is np.ndarray]
+        if missing := [name for name in needed if name not in columns]:
+            raise KeyError(f"{name}.csv has no {missing[0]}")
         return {"class_names": summary["class_names"], **known, **columns}
 
     known, novel = summary["label_issues"], summary["novel"]
