@@ -10,7 +10,7 @@ import torch
 Packed = npt.NDArray[np.uint8]
 WORD_BITS = 64
 WORD_BYTES = 8
-BLOCK = 1 << 16
+BLOCK = 1 << 18
 """Numbers that are compared and packed at a time where there are two breakpoints: what stays in the cache of a core."""
 
 
