@@ -72,7 +72,7 @@ def class_parts(plane: Plane) -> ClassParts:
     )
     faces = np.empty(len(parts), np.int64)
     faces[parts] = parents
-    return ClassParts(mesh, faces, plane.predicted(mesh.centers(np.arange(len(faces))) + mesh.center, faces))
+    return ClassParts(mesh.trimmed(), faces, plane.predicted(mesh.centers(np.arange(len(faces))) + mesh.center, faces))
 
 
 def decision_boundary(plane: Plane) -> DecisionBoundary:

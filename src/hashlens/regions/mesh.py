@@ -95,9 +95,13 @@ class Mesh:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the arrays as JSON takes them, without the room for more."""
+        return plain_fields(self.trimmed())
+
+    def trimmed(self) -> "Mesh":
+        """Return the mesh without the room for more."""
         vertices, halves, faces = self.counts.tolist()
         kept = self.points[:vertices], self.born[:vertices], self.half[:halves], self.first[:faces]
-        return plain_fields(Mesh(*kept, self.counts, self.extent, self.center))
+        return Mesh(*kept, self.counts, self.extent, self.center)
 
     def copy(self) -> "Mesh":
         """Return a mesh that may be cut further by itself."""
