@@ -22,6 +22,8 @@ myst_heading_anchors = 3
 
 napoleon_google_docstring = False
 napoleon_use_ivar = True
+# Sphinx looks attributes such as `labels` up everywhere, and several classes have them.
+suppress_warnings = ["ref.python"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings give shapes and dtypes, which say more
 autodoc_default_options = {"members": True, "show-inheritance": True}
