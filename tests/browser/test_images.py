@@ -5,7 +5,7 @@ import pytest
 from tests.browser.opening import pixels, see_all
 
 import hashlens as hl
-from hashlens.report.sprite import as_image
+from hashlens.data.thumbnails import as_image
 
 pytestmark = pytest.mark.browser
 

@@ -59,7 +59,10 @@ def test_the_seed_decides(make_codes):
     assert np.array_equal(kmeans(codes, 7, seed=5).assignment, kmeans(codes, 7, seed=5).assignment)
 
 
-@pytest.mark.parametrize(("k", "restarts", "message"), [(6, 4, "k=6 and 5 rows"), (0, 4, "k=0"), (2, 0, "restarts=0")])
+@pytest.mark.parametrize(
+    ("k", "restarts", "message"),
+    [(6, 4, "6 clusters and 5 rows"), (0, 4, "at least one cluster, received 0"), (2, 0, "restarts=0")],
+)
 def test_bad_input(make_codes, k, restarts, message):
     with pytest.raises(MeasureError, match=message):
         kmeans(make_codes(0, 5, 8), k, restarts)

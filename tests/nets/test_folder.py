@@ -44,7 +44,7 @@ def test_what_is_saved_comes_back(tmp_path):
 def test_an_existing_network_is_replaced_only_when_asked(tmp_path):
     save_network(tmp_path, make(), INFO)
     other = build("mlp", input_shape=(1, 4), classes=3, seed=8, width=5, batch_norm=True)
-    with pytest.raises(OutputError, match="already holds a network: choose another folder, or overwrite it"):
+    with pytest.raises(OutputError, match="already holds a network: choose another folder, or give overwrite=True"):
         save_network(tmp_path, other, INFO)
     assert parameters_digest(load_network(tmp_path)[0]) == parameters_digest(make())
     save_network(tmp_path, other, INFO, overwrite=True)

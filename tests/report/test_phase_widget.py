@@ -145,7 +145,7 @@ def test_a_cell_says_its_numbers_and_shows_its_curves(study, opened):
     said = page.locator(".hover").inner_text()
     ratio = cell.redundancy_ratio.train
     assert said.startswith("width 16, epochs 1")
-    assert f"R on train {ratio.mean:.3f} ({ratio.low:.3f}–{ratio.high:.3f})" in said
+    assert f"R on train {ratio.mean:.3f} [{ratio.low:.3f}–{ratio.high:.3f}]" in said  # of three repeats the range
     assert f"3 repeats, {cell.agreement:.0%} of them in this regime" in said
     page.keyboard.press("Enter")
     assert page.locator(".of-cell h4").inner_text() == "width 16, samples 1,000, epochs 1"

@@ -11,6 +11,7 @@
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from math import inf
@@ -84,7 +85,7 @@ def load_audit(folder: str | Path) -> Audit:
     try:
         return _audit(folder, summary)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ReportError) as error:
-        detail = " ".join(str(error).split())
+        detail = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())
         raise AuditError(
             f"{folder} is broken ({type(error).__name__}: {detail:.120}): write the audit again"
         ) from error

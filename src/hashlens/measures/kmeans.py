@@ -85,7 +85,9 @@ def kmeans(codes: Codes | Features, k: int, restarts: int = 64, seed: int = 0) -
     Arthur, Vassilvitskii (2007): k-means++: the advantages of careful seeding. SODA.
     Fränti (2018): Efficiency of random swap clustering. Journal of Big Data 5.
     """
-    if not 1 <= k <= len(codes):
+    if k < 1:
+        raise MeasureError(f"K-Means needs at least one cluster, received {k}")
+    if k > len(codes):
         raise MeasureError(
             f"K-Means needs a row for each cluster, received {k} clusters and {len(codes):,} rows: give more rows"
         )

@@ -23,7 +23,7 @@ def test_tiles_are_the_cells_of_the_chart(mnist):
         assert (REGIMES[tile.value], tile.opacity) == (cell.regime, cell.agreement)
         assert float(tile.text) == pytest.approx(cell.redundancy_ratio.train.mean, abs=0.0051)
     assert "The thresholds are this project's." in figure.note
-    assert "R > 0.5 or retention < 0.8" in figure.regimes[0]
+    assert "R > 0.5 or retention < 0.8" in figure.names[0]
     assert figure.title == "made: samples 48,000"
 
 
@@ -47,7 +47,7 @@ def test_sensitivity_shows_which_cells_are_fixed_and_shares_that_add_up(mnist):
     assert len(sweeps) == 4
     for sweep in sweeps:
         assert [sum(parts) for parts in zip(*sweep.shares, strict=True)] == pytest.approx([1.0] * len(sweep.x))
-        assert sweep.mark in sweep.x
+        assert [rule.at in sweep.x for rule in sweep.rules] == [True]
 
 
 def test_plots_have_a_panel_for_each_part(mnist):
