@@ -21,7 +21,7 @@ WORDS = "() => document.body.innerText + [...document.querySelectorAll('svg text
 def test_opens_from_disk_with_networking_off(browser, pages, name):
     path = pages[name]
     assert path.stat().st_size < 8_000_000
-    assert opening_seconds(browser, path, enough=2) < 2
+    assert opening_seconds(browser, path) < 2
 
 
 @pytest.mark.parametrize("name", PAGES)
