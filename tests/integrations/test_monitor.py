@@ -1,6 +1,7 @@
 import copy
 import json
 import time
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 import hashlens as hl
 from hashlens.errors import CaptureError, CodesError, HashlensError, MeasureError, ModelError
 from hashlens.integrations import CodeMonitor
+from hashlens.nets.class_names import declare_classes
+from hashlens.result import Split
 
 
 def monitor_of(**settings):
@@ -239,13 +242,63 @@ def test_readings_keep_to_the_budget_and_say_once_that_some_are_left_out(network
     assert len([record for record in caplog.records if "some are left out" in record.message]) == 1
 
 
-def test_a_pause_makes_room_for_one_reading(network):
+class Clock:
+    """A clock that goes on by a hundredth of a second each time it is looked at, however busy the machine is."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        self.now += 0.01
+        return self.now
+
+
+def test_a_pause_makes_room_for_one_reading(network, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(import_module("hashlens.integrations.monitor"), "time", clock)
     monitor = monitor_of(every=1, budget=0.1)
     monitor.step(network)
-    time.sleep(0.5)
+    clock.now += 0.5  # five readings of a hundredth of a second would fit a tenth of it
     for _ in range(5):
         monitor.step(network)
     assert [reading.step for reading in monitor.history] == [1, 2]
+    assert monitor.history.readings[1].seconds == pytest.approx(0.01)
+
+
+def test_classes_are_compared_by_the_names_that_the_network_declares(as_measured, told):
+    names = ("ant", "bee", "cat", "dog")
+    inputs, numbers = 4 * torch.eye(4).repeat(20, 1), torch.arange(4).repeat(20)
+    with torch.random.fork_rng():
+        network = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 4))
+    with torch.no_grad():
+        for layer in network[0], network[2]:
+            layer.weight.copy_(torch.eye(4))
+            layer.bias.zero_()
+    declare_classes(network, names)
+    kept = numbers != 1  # without bees, cats are number 1 of the data and 2 of the network
+    part = inputs[kept], [names[at] for at in numbers[kept].tolist()]
+    monitor = CodeMonitor(part, part, every=1)
+    reading = monitor(network)
+    assert reading.network_accuracy == Split(1.0, 1.0)
+    assert told(reading) == as_measured(network, monitor.probe)
+    loaders = [DataLoader(Named(*part, names), 16) for _ in range(2)]
+    assert CodeMonitor(*loaders, every=1)(network).network_accuracy == Split(1.0, 1.0)
+    declare_classes(network, ("cat", "bee", "ant", "dog"))  # another network: the same probe is numbered anew
+    assert monitor(network).network_accuracy.train == pytest.approx(1 / 3)
+
+
+class Named(Dataset):
+    """Examples of a data set that knows its classes, and lacks one of the network's."""
+
+    def __init__(self, inputs, labels, names):
+        self.classes = sorted(set(labels))
+        self.rows = [(row, self.classes.index(label)) for row, label in zip(inputs, labels, strict=True)]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, row):
+        return self.rows[row]
 
 
 def test_cost_is_the_share_of_the_time_that_readings_took(network):

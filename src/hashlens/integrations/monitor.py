@@ -16,6 +16,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
 from hashlens.data.examples import Examples
+from hashlens.data.numbering import numbered_as
 from hashlens.errors import HashlensError, MeasureError
 from hashlens.index.library import load_faiss
 from hashlens.integrations.history import CodeHistory, CodeReading
@@ -23,6 +24,7 @@ from hashlens.integrations.probe import load_probe
 from hashlens.measures import knn_accuracy, redundancy_ratio
 from hashlens.measures.features import FLOAT_BYTES
 from hashlens.measures.prepared import knn_test_accuracy, prepare
+from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike
 from hashlens.progress import silent
 from hashlens.result import Split
@@ -236,7 +238,7 @@ class CodeMonitor:
         rows = len(self.probe.train)
         row_budget = max(8, self.memory_budget // len(self._probe))
         with silent():
-            seen = observe(model, self._probe, self._reading, row_budget)
+            seen = observe(model, numbered_as(self._probe, declared_classes(model)), self._reading, row_budget)
         parts = Split(_part(seen, slice(None, rows)), _part(seen, slice(rows, None)))
         codes = Split(parts.train.codes, parts.test.codes)
         informative = int((~codes.train.constant_bits(codes.test)).sum())

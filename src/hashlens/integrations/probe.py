@@ -96,6 +96,10 @@ class Probe(Examples):
             yield replace(batch, ids=self.ids[start : start + len(batch)])
             start += len(batch)
 
+    def numbered(self, places: Labels, class_names: ClassNames) -> "Probe":
+        """Return the same examples in another numbering of the classes."""
+        return Probe(Split(*(part.numbered(places, class_names) for part in (self.parts.train, self.parts.test))))
+
     def _narrow(self, start: int, stop: int) -> NoReturn:
         raise DataError(f"{self.name}: take rows of its parts")
 
