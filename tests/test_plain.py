@@ -49,6 +49,22 @@ class Numbers(Result):
     anything: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Many(Result):
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Few(Result):
+    values: tuple[float, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Either(Result):
+    parts: tuple[Many | Few, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Arrays(Result):
     any: npt.NDArray[Any]
@@ -120,6 +136,10 @@ def test_infinities_and_nan_come_back_and_nan_is_not_none():
     found = back(NUMBERS)
     assert repr(found) == repr(NUMBERS)
     assert isinstance(found.either, float)
+
+
+def test_of_several_results_the_one_that_was_written_comes_back():
+    assert back(Either((Few((1.0,), "a"), Many()))) == Either((Few((1.0,), "a"), Many()))
 
 
 def test_nan_is_null_where_none_is_not_allowed_and_infinity_a_word():

@@ -212,8 +212,11 @@ def _anything(value: Any, _: Any = None) -> Any:
 def _union(kind: Any) -> Callable[[Any, Any], Any]:
     kinds = [one for one in get_args(kind) if one is not type(None)]
     empty = len(kinds) < len(get_args(kind))
+    named = {one.__name__: one for one in kinds if _has("from_dict")(one) or _is_record(one)}
 
     def read(value: Any, _: Any) -> Any:
+        if isinstance(value, dict) and value.get("kind") in named:
+            return _converter.structure(value, named[value["kind"]])
         if value is None and empty:
             return None
         if float in kinds and isinstance(value, str) and value in NUMBERS:

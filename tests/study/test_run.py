@@ -39,7 +39,7 @@ def begun(path, given=None, data=DATA, **options):
     spec = StudySpec(**(BASE if given is None else given))
     todo = Work(spec, data, runs(spec, len(data.train)))
     store = Store.open(path, **options)
-    store.begin(spec.plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
+    store.begin(spec.to_plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
     return store, todo
 
 

@@ -15,6 +15,7 @@ from hashlens.data.sources import load_data, load_training_data
 from hashlens.device import find_device
 from hashlens.errors import DataError, HashlensError, StudyError
 from hashlens.nets import build
+from hashlens.passwords import masked
 from hashlens.result import Split
 from hashlens.study.cells import runs
 from hashlens.study.results import Results
@@ -84,6 +85,15 @@ class Study:
             StudySpec.load(path), Path(path).with_suffix(".db") if store is None else store, train=train, test=test
         )
 
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "Study":
+        """Return the study that `to_plain` wrote; its data are those that its spec names."""
+        return cls(StudySpec.from_plain(plain["spec"]), plain["store"])
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the spec and where the store is, without the password of a URL."""
+        return {"spec": self.spec.to_plain(), "store": masked(str(self._target))}
+
     def __repr__(self) -> str:
         return f"Study({self.spec.name!r}, store={str(self._target)!r})"
 
@@ -128,7 +138,7 @@ class Study:
         todo = Work(self.spec, data, runs(self.spec, len(data.train)), home)
         _require_networks(todo)
         store = Store.open(self._target)
-        store.begin(self.spec.plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
+        store.begin(self.spec.to_plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
         _warn_of_devices(store, "cpu" if home is None else str(home))
         if retry_failed:
             store.retry_failed()

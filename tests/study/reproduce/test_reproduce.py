@@ -1,14 +1,14 @@
 """The presets fit the studies they describe, claims and comparisons judge as they say, and a reproduction resumes."""
 
-import json
 from importlib import import_module
 
 import numpy as np
 import pytest
 
 from hashlens.data.digits import TRAIN_ROWS
-from hashlens.errors import DataError, OutputError, StudyError
+from hashlens.errors import DataError, OutputError, ReportError, StudyError
 from hashlens.report.page import page_html
+from hashlens.saved import load_result
 from hashlens.study.cells import cells
 from hashlens.study.charts.curves import Curve
 from hashlens.study.charts.effects import effect_table
@@ -23,6 +23,7 @@ from hashlens.study.spec import StudySpec
 from hashlens.study.spec.measures import MEASURES
 from hashlens.study.store.changes import changes, compared
 from hashlens.study.study import Study
+from hashlens.testing.result_contract import check_json, check_result
 
 # Networks that each preset trains: quick, paper.
 NETWORKS = {
@@ -103,7 +104,7 @@ def test_a_preset_fits_its_study(name, size):
 def test_the_long_runs_keep_their_specs(name, text):
     """Stores of runs that took hours stay of use only as long as nothing in these changes."""
     kept, now = StudySpec.from_yaml(text), find_preset(name).spec(name, "paper", "x")
-    assert changes(compared(kept.plain()), compared(now.plain())) == []
+    assert changes(compared(kept.to_plain()), compared(now.to_plain())) == []
 
 
 def test_only_mnist_has_figures_of_the_paper():
@@ -131,12 +132,13 @@ def as_in_the_paper(shift=0.0):
 WIDTHS = {"width": [10, 20, 27, 40, 53, 100]}
 
 
-def test_the_papers_own_figures_are_inside_every_band(made):
+def test_the_papers_own_figures_are_inside_every_band(made, tmp_path):
     reference = find_preset("mnist-width").reference
     found = compare(made(WIDTHS, as_in_the_paper()), reference)
     assert len(found) == 6 + 6 + 3 + 3 + 3
     assert all(one.inside for one in found)
     assert max(abs(one.difference) for one in found) < 1e-12
+    check_json(found[0], tmp_path / "a.json")
 
 
 @pytest.mark.parametrize(("shift", "inside"), [(0.06, True), (-0.06, True), (0.0601, False), (-0.0601, False)])
@@ -260,7 +262,14 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
                 measure="redundancy_ratio", split=series.split, width=level, layer=""
             ).columns["value"]
             assert estimate.mean == pytest.approx(rows.mean(), abs=1e-12)
-    assert json.loads(json.dumps(first.to_dict()))["provenance"]["seed"] == 0
+    check_json(first.study.status(), tmp_path / "status.json")
+    for at, one in enumerate((first, first.provenance, *first.findings[:1], *first.pictures)):
+        (tmp_path / f"{at}").mkdir()
+        check_result(one, tmp_path / f"{at}")
+    back = load_result(tmp_path / "0/result.json")
+    assert page_html(back.page()) == page_html(first.page())
+    assert back.figures("width") == first.figures("width")
+    assert back.study.results.to_arrow().equals(first.study.results.to_arrow())
     with pytest.raises(StudyError, match="did you mean 'width'"):
         first.plot("widht")
     shown = reproduction_page(first)
@@ -280,6 +289,14 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     with pytest.raises(StudyError, match="holds a study of another spec"):
         reproduce("digits-width", out=out, preset="paper")
     assert Study.load(out / "study.yaml").spec.repeats == 2
+
+    (out / "study.db").unlink()
+    alone = back.page()
+    assert [section.title for section in alone.sections if section.blocks] == ["What was drawn", "Claims", "This call"]
+    assert "study.db is not there" in alone.notes[-1]
+    (tmp_path / "old.json").write_text('{"kind": "Reproduction", "schema_version": 1, "name": "digits-width"}')
+    with pytest.raises(ReportError, match=r"an earlier hashlens wrote too little of it: see report\.html"):
+        load_result(tmp_path / "old.json")
 
 
 @pytest.mark.usefixtures("tiny")

@@ -50,8 +50,8 @@ def test_a_file_is_read_as_it_is_written(tmp_path):
 def test_a_spec_survives_yaml_and_plain():
     spec = StudySpec.from_yaml(FULL)
     assert StudySpec.from_yaml(spec.to_yaml(), "elsewhere.yaml") == spec
-    assert StudySpec.from_plain(spec.plain()) == spec
-    assert hash(StudySpec.from_plain(spec.plain())) == hash(spec)
+    assert StudySpec.from_plain(spec.to_plain()) == spec
+    assert hash(StudySpec.from_plain(spec.to_plain())) == hash(spec)
 
 
 def test_the_spec_of_nothing_but_a_name_is_one_network_as_the_recipe_says():

@@ -12,7 +12,7 @@ axes: {width: [10, 20, 40], random_inputs: [none, uniform]}
 
 
 def between(old, new):
-    return changes(compared(old.plain()), compared(new.plain()))
+    return changes(compared(old.to_plain()), compared(new.to_plain()))
 
 
 def test_differences_name_the_fields_that_changed():

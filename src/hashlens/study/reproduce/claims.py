@@ -54,6 +54,10 @@ class Finding(Result):
         """Whether it holds everywhere."""
         return 0 < self.tested == self.holding
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, with whether the claim holds."""
+        return {**super().to_dict(), "holds": self.holds}
+
     def __rich__(self) -> str:
         how = "holds" if self.holds else f"holds for {self.holding} of {self.tested}, not for"
         example = "such as " if self.holds and self.tested > 1 else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hashlens.plain import plain
 from hashlens.result import Result
 from hashlens.study.charts.grid import conditions, measure_label
 from hashlens.study.charts.intervals import Estimate, around_note, scale_of, shown_estimates
@@ -55,6 +56,10 @@ class Comparison(Result):
             return bool(self.ours.mean <= self.paper)
         # The paper's figures have two or three digits: 0.06 apart is 0.06, whatever the last bit of a float says.
         return None if self.band is None else bool(round(abs(self.difference), 6) <= self.band)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, with the difference and whether it is inside."""
+        return {**super().to_dict(), "difference": plain(self.difference), "inside": self.inside}
 
     @property
     def name(self) -> str:

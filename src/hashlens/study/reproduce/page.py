@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from hashlens.errors import StudyError
 from hashlens.report.page import Block, Page, Section, charts
 from hashlens.study.charts.effects import EffectTable
 from hashlens.study.charts.phase import PhaseChart
@@ -14,9 +15,9 @@ from hashlens.tables import Table, table
 
 def reproduction_page(done: Reproduction) -> Page:
     """Return the page of a reproduction."""
-    found = store_page(done.study.store)
-    regimes = tuple(section for section in found.sections if section.title == "Regimes")
-    rest = tuple(section for section in found.sections if section.title != "Regimes")
+    sections, notes = _found(done)
+    regimes = tuple(section for section in sections if section.title == "Regimes")
+    rest = tuple(section for section in sections if section.title != "Regimes")
     drawn = Section("Beside the paper" if done.comparisons else "What was drawn", tuple(_beside(done)))
     first = (drawn, *regimes)
     verdict, *reasons = _verdict(done)
@@ -31,9 +32,18 @@ def reproduction_page(done: Reproduction) -> Page:
             *rest,
             Section("This call", (_call(done),)),
         ),
-        (done.preset.note, *found.notes),
+        (done.preset.note, *notes),
         done.provenance.command,
     )
+
+
+def _found(done: Reproduction) -> tuple[tuple[Section, ...], tuple[str, ...]]:
+    """Return what the page of the study shows, and its notes; of one read back whose store is gone, only why."""
+    try:
+        page = store_page(done.study.store)
+    except StudyError as missing:
+        return (), (f"All that the study found beside this cannot be shown: {missing}",)
+    return page.sections, page.notes
 
 
 def _verdict(done: Reproduction) -> Iterator[str]:

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.errors import StudyError, nearest
-from hashlens.plain import plain
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
@@ -67,7 +65,7 @@ class Reproduction(Result):
     preset : Preset
         What was to be shown, and the paper's figures.
     study : Study
-        Spec and store; its results are ``study.results``.
+        Spec and store; its results are ``study.results``, which JSON leaves where they are.
     comparisons : tuple of Comparison
         Ours beside the paper's; empty where the paper's figures are not known.
     findings : tuple of Finding
@@ -104,22 +102,6 @@ class Reproduction(Result):
         outside = [one.sentence for one in self.comparisons if one.inside is False]
         failing = [f"Not so here: {at.says}: {at.shown}." for at in self.findings if not at.holds]
         return (*outside, *failing)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return comparisons, claims and provenance, with the spec; the rows are in ``results.parquet``."""
-        return {
-            "kind": type(self).__name__,
-            "schema_version": self.schema_version,
-            "name": self.name,
-            "size": self.size,
-            "spec": self.study.spec.plain(),
-            "comparisons": [
-                {**plain(one), "difference": plain(one.difference), "inside": one.inside} for one in self.comparisons
-            ],
-            "findings": [{**plain(at), "holds": at.holds} for at in self.findings],
-            "seconds": self.seconds,
-            "provenance": plain(self.provenance),
-        }
 
     def figures(self, name: str | None = None) -> tuple[Figure, ...]:
         """Return the panels of one picture as figure data, of the first unless named.

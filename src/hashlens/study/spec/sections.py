@@ -1,5 +1,7 @@
 """The sections of a study file: data, network, training and axes."""
 
+from typing import Any, Self
+
 from pydantic import BaseModel, ConfigDict
 
 from hashlens.study.spec import fields
@@ -10,6 +12,15 @@ class Section(BaseModel):
     """A mapping of a study file, of known fields only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Self:
+        """Return the section that `to_plain` wrote."""
+        return cls(**plain)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all fields as dicts, lists, text and numbers."""
+        return self.model_dump(mode="json")
 
 
 class DataSpec(Section):

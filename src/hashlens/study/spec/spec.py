@@ -113,15 +113,6 @@ class StudySpec(Section):
         given, source = read_yaml(text, where)
         return cls(source, **given)
 
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> "StudySpec":
-        """Return the spec that `plain` gave."""
-        return cls(**plain)
-
-    def plain(self) -> dict[str, Any]:
-        """Return all fields as dicts, lists, text and numbers."""
-        return self.model_dump(mode="json")
-
     def to_yaml(self) -> str:
         """Return YAML text of the same spec; fields that are as by default are left out."""
         said = self.model_dump(mode="json", exclude_defaults=True)
