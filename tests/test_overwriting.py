@@ -17,7 +17,8 @@ from hashlens.report.page import write_page
 from hashlens.report.plain_page import plain_page
 from hashlens.report.plots import draw, save
 from hashlens.result import Result
-from hashlens.study.results import COLUMNS, TEXT, Results
+from hashlens.study.networks.terms import TERMS
+from hashlens.study.results import Results
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def explanation():
 
 
 def results():
-    return Results({name: np.zeros(0, np.str_ if name in TEXT else np.float64) for name in COLUMNS}, "made")
+    return Results({name: np.zeros(0, np.str_ if name in TERMS.text else np.float64) for name in TERMS.columns}, "made")
 
 
 LINE = Lines("a line", "x", "y", ())

@@ -14,7 +14,7 @@ import pytest
 
 import hashlens as hl
 from hashlens.cli.app import run
-from hashlens.study.results import COLUMNS
+from hashlens.study.networks.terms import TERMS
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.sections import Axes
 from hashlens.study.store import Store
@@ -45,7 +45,7 @@ def next_command(printed):
 
 def table(store):
     results = Store.open(store, create=False).results()
-    return {name: results.columns[name].tolist() for name in COLUMNS}
+    return {name: results.columns[name].tolist() for name in TERMS.columns}
 
 
 def test_the_first_study_is_ready_to_run(tmp_path, monkeypatch, capsys):

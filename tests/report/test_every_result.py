@@ -30,7 +30,8 @@ from hashlens.study.charts.effects import effect_table
 from hashlens.study.charts.phase import phase_chart, phase_slices
 from hashlens.study.charts.sensitivity import phase_sensitivity
 from hashlens.study.charts.summary import summarize
-from hashlens.study.results import COLUMNS, Results
+from hashlens.study.networks.terms import TERMS
+from hashlens.study.results import Results
 from hashlens.testing.result_contract import check_result
 from hashlens.training.recipe import Recipe
 
@@ -64,7 +65,7 @@ def study_results():
         for (measure, split), value in numbers.items():
             rows.append((f"{width}-{noise}", "mlp", width, 1, 1000, noise, 0.0, False, 0.0, repeat, epochs, measure,
                          split, "", value))  # fmt: skip
-    columns = zip(COLUMNS, zip(*rows, strict=True), strict=True)
+    columns = zip(TERMS.columns, zip(*rows, strict=True), strict=True)
     return Results({name: np.array(column) for name, column in columns}, "made")
 
 

@@ -20,7 +20,7 @@ from hashlens.result import Split
 from hashlens.study.cells import runs
 from hashlens.study.evaluate import evaluate
 from hashlens.study.heartbeat import worker_name
-from hashlens.study.results import COLUMNS
+from hashlens.study.networks.terms import TERMS
 from hashlens.study.run import Work, work
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
@@ -52,7 +52,7 @@ def done(path, given=None, data=DATA):
 def table(results, **where):
     """Rows with the bits of their numbers."""
     kept = results.where(**where)
-    columns = [kept.columns[name].tolist() for name in COLUMNS[:-1]]
+    columns = [kept.columns[name].tolist() for name in TERMS.columns[:-1]]
     return sorted(zip(*columns, kept.columns["value"].view(np.int64).tolist(), strict=True))
 
 

@@ -8,7 +8,8 @@ import pytest
 import hashlens as hl
 from hashlens.errors import DataError, ModelError, StudyError
 from hashlens.study.charts.summary import summarize
-from hashlens.study.results import COLUMNS, Results
+from hashlens.study.networks.terms import TERMS
+from hashlens.study.results import Results
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
 
@@ -23,7 +24,7 @@ measures: [redundancy_ratio, knn, network_accuracy]
 
 
 def columns(results):
-    return {name: results.columns[name].tolist() for name in COLUMNS}
+    return {name: results.columns[name].tolist() for name in TERMS.columns}
 
 
 @pytest.fixture

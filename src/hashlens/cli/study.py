@@ -150,12 +150,11 @@ def chart(
     if out.suffix not in PICTURES:
         raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")
     check_outputs(out, json=json, force=force, reads=[store])
-    held: dict[str, Any] = {}
-    for factor, level in map(_condition, where or ()):
+    results, held = _results(store), dict[str, Any]()
+    for factor, level in (_condition(text, results) for text in where or ()):
         if factor in held:
             raise StudyError(f"--where {factor} is given twice: hold it at one level, or draw it along --x, --y or --z")
         held[factor] = level
-    results = _results(store)
     found: PhaseChart | PhaseSlices
     found = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)
     write_json(found, json, force)
@@ -183,15 +182,12 @@ def _results(place: str) -> "Results":
     return results
 
 
-def _condition(text: str) -> tuple[str, Any]:
+def _condition(text: str, results: "Results") -> tuple[str, Any]:
     """Return the factor and the level that ``samples=48000`` names."""
-    from hashlens.study.charts.grid import AXES
-    from hashlens.study.store.schema import FACTOR_TYPES
-
     name, _, level = text.partition("=")
-    kind = {**FACTOR_TYPES, "epochs": int}.get(name)
+    kind = results.terms.types.get(name)
     if kind is None or not level:
-        raise StudyError(f"--where takes FACTOR=LEVEL of {', '.join(AXES)}; received {text!r}")
+        raise StudyError(f"--where takes FACTOR=LEVEL of {', '.join(results.axes)}; received {text!r}")
     try:
         return name, {"true": True, "false": False}[level.lower()] if kind is bool else kind(level)
     except (KeyError, ValueError):
@@ -201,18 +197,16 @@ def _condition(text: str) -> tuple[str, Any]:
 
 def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[object, ...]:
     """Return the command that shows most: the chart where two factors vary, else the table."""
-    from hashlens.study.charts.grid import AXES
-
     if not status.finished:
         return "status", place
     name = Path(place).with_suffix("").name if "://" not in place else "study"
-    levels = {factor: results.levels(factor) for factor in AXES}
-    axes = sorted((factor for factor in AXES if len(levels[factor]) > 1), key=lambda factor: -len(levels[factor]))[:2]
+    levels = {axis: results.levels(axis) for axis in results.axes}
+    axes = sorted((axis for axis in levels if len(levels[axis]) > 1), key=lambda axis: -len(levels[axis]))[:2]
     needed = {"redundancy_ratio", "network_accuracy"} <= set(results.levels("measure"))
     if len(axes) < 2 or not needed:
         return "export", place, f"{name}.parquet"
-    x, y = sorted(axes, key=AXES.index)
-    rest = [factor for factor in AXES if factor not in axes and len(levels[factor]) > 1]
+    x, y = sorted(axes, key=results.axes.index)
+    rest = [factor for factor in levels if factor not in axes and len(levels[factor]) > 1]
     held = [part for factor in rest for part in ("--where", f"{factor}={levels[factor][-1]}")]
     return "chart", place, "--x", x, "--y", y, *held, "--out", f"{name}.png"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hashlens.nets.build import ARCHITECTURES, architecture_arguments
 from hashlens.seeds import torch_seed
-from hashlens.study.results import FACTORS
+from hashlens.study.networks.terms import FACTORS
 from hashlens.study.spec import StudySpec
 
 NOMINAL_INPUTS = 1000
@@ -90,7 +90,7 @@ CHOICES: dict[str, Any] = {"width": 0, "depth": 0, "batch_norm": False, "dropout
 
 
 def cells(spec: StudySpec, n: int) -> tuple[Cell, ...]:
-    """Return the cells of a study: all axes crossed, in the order of `hashlens.study.results.FACTORS`.
+    """Return the cells of a study: all axes crossed, in the order of the factors.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What a study found: one long table of numbers, a row for each cell, repeat, checkpoint, measure, split and layer."""
+"""What a study found: one long table of numbers, a row for each cell, repeat, step, measure, split and layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +10,22 @@ import numpy.typing as npt
 
 from hashlens.errors import OutputError, StudyError, nearest
 from hashlens.files import as_path, write_columns, written_whole
+from hashlens.plain import plain
 from hashlens.report.page import Page
 from hashlens.result import Result
+from hashlens.study.terms import MeasureInfo, Terms
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-FACTORS = ("architecture", "width", "depth", "samples", "label_noise", "weight_decay", "batch_norm", "dropout")
-"""What tells cells apart; with ``epochs``, the checkpoint, these are the axes of charts."""
-COLUMNS = ("cell", *FACTORS, "repeat", "epochs", "measure", "split", "layer", "value")
 
-TEXT = ("cell", "architecture", "measure", "split", "layer")
+def default_terms() -> Terms:
+    """Return the terms of the experiment that a study is where nothing else is said."""
+    from hashlens.study.networks.terms import TERMS
+
+    return TERMS
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +35,25 @@ class Results(Result):
     Attributes
     ----------
     columns : mapping of str to numpy.ndarray
-        Arrays of one length, named ``COLUMNS``: ``cell`` (str), the factors, ``repeat`` (int), ``epochs`` (int: after
-        how many), ``measure`` (str), ``split`` (``train``, ``test``; ``uniform`` or ``bytes`` for random inputs),
-        ``layer`` (str, empty for the whole code) and ``value`` (float64). Rows are sorted by these, in this order.
+        Arrays of one length: ``cell`` (str), the factors, ``repeat`` (int), the step where there is one (int),
+        ``measure`` (str), ``split`` (str), ``layer`` (str) and ``value`` (float64). Rows are sorted by these, in this
+        order. Of networks the step is ``epochs`` (after how many), ``split`` is ``train`` or ``test``, ``uniform`` or
+        ``bytes`` for random inputs, and ``layer`` is empty for the whole code.
     study : str
         Name of the study.
+    terms : Terms
+        The factors, steps and measures that the columns speak of; by default those of networks.
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
     study: str = ""
+    terms: Terms = field(default_factory=default_terms)
 
     def __post_init__(self) -> None:
-        missing = [name for name in COLUMNS if name not in self.columns]
+        needed = self.terms.columns
+        missing = [name for name in needed if name not in self.columns]
         if missing:
-            raise StudyError(f"results of a study need the columns {', '.join(COLUMNS)}; {missing[0]!r} is missing")
+            raise StudyError(f"results of a study need the columns {', '.join(needed)}; {missing[0]!r} is missing")
         rows = np.shape(self.columns["value"])
         for name, column in self.columns.items():
             if not isinstance(column, np.ndarray) or column.ndim != 1 or column.shape != rows:
@@ -53,6 +61,26 @@ class Results(Result):
                     f"columns of results are arrays of one length: expected {rows} as of 'value', received a "
                     f"{type(column).__name__} of {np.shape(column)} for {name!r}"
                 )
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of what tells cells apart, in order."""
+        return tuple(factor.name for factor in self.terms.factors)
+
+    @property
+    def step(self) -> str | None:
+        """Name of the axis along which a run has several rows of one measure, such as ``epochs``; None without one."""
+        return None if self.terms.step is None else self.terms.step.name
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What charts can be drawn over: the factors, then the step."""
+        return tuple(axis.name for axis in self.terms.axes)
+
+    @property
+    def measures(self) -> Mapping[str, MeasureInfo]:
+        """What is known of each measure by its name: range, direction, unit, words."""
+        return self.terms.measures
 
     def __len__(self) -> int:
         return len(self.columns["value"])
@@ -68,19 +96,19 @@ class Results(Result):
         kept = np.ones(len(self), bool)
         for name, wanted in conditions.items():
             if name not in self.columns:
-                raise StudyError(f"results have no column {name!r}: {nearest(name, COLUMNS)}")
+                raise StudyError(f"results have no column {name!r}: {nearest(name, self.terms.columns)}")
             column = self.columns[name]
             if isinstance(wanted, list | tuple | set | range | np.ndarray):
                 # Not in the column's type: 40.5 is no width, and would become 40.
                 kept &= np.isin(column, np.asarray(list(wanted), dtype=object if column.dtype == object else None))
             else:
                 kept &= column == wanted
-        return Results({name: column[kept] for name, column in self.columns.items()}, self.study)
+        return replace(self, columns={name: column[kept] for name, column in self.columns.items()})
 
     def levels(self, column: str) -> list[Any]:
         """Return the values that a column takes, in order."""
         if column not in self.columns:
-            raise StudyError(f"results have no column {column!r}: {nearest(column, COLUMNS)}")
+            raise StudyError(f"results have no column {column!r}: {nearest(column, self.terms.columns)}")
         return np.unique(self.columns[column]).tolist()  # type: ignore[no-any-return]
 
     def page(self) -> Page:
@@ -94,15 +122,17 @@ class Results(Result):
         import pyarrow
 
         # Without rows, text would have no type.
+        text = self.terms.text
         return pyarrow.table({
-            name: pyarrow.array(self.columns[name], type=pyarrow.string() if name in TEXT else None) for name in COLUMNS
+            name: pyarrow.array(self.columns[name], type=pyarrow.string() if name in text else None)
+            for name in self.terms.columns
         })  # fmt: skip
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the table as a data frame; needs pandas."""
         import pandas
 
-        return pandas.DataFrame({name: self.columns[name] for name in COLUMNS})
+        return pandas.DataFrame({name: self.columns[name] for name in self.terms.columns})
 
     def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the table as ``.parquet`` or ``.csv`` and return the path.
@@ -116,7 +146,8 @@ class Results(Result):
         if path.suffix not in (".parquet", ".csv"):
             raise OutputError(f"{path}: results are written as .parquet or .csv, received {path.suffix or 'no ending'}")
         if path.suffix == ".csv":
-            return write_columns(path, dict(zip(COLUMNS, self.to_arrow().columns, strict=True)), overwrite=overwrite)
+            arrays = dict(zip(self.terms.columns, self.to_arrow().columns, strict=True))
+            return write_columns(path, arrays, overwrite=overwrite)
         import pyarrow.parquet
 
         with written_whole(path, overwrite=overwrite) as beside:
@@ -129,13 +160,14 @@ class Results(Result):
             "kind": type(self).__name__,
             "schema_version": self.schema_version,
             "study": self.study,
-            **{name: self.columns[name].tolist() for name in COLUMNS},
+            "terms": plain(self.terms),
+            **{name: self.columns[name].tolist() for name in self.terms.columns},
         }
 
     def __rich__(self) -> Table:
         rows = [
             (name, f"{len(self.levels(name)):,}", ", ".join(str(level) for level in self.levels(name)[:12]))
-            for name in COLUMNS
+            for name in self.terms.columns
             if name not in ("cell", "value") and len(self.levels(name)) > 1
         ]
         return table(f"{self.study or 'study'}: {len(self):,} rows", ("column", "values", "which"), rows)

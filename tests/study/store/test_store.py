@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from hashlens.errors import HashlensError, StudyError
-from hashlens.study.results import COLUMNS, FACTORS
+from hashlens.study.networks.terms import FACTORS, TERMS
 from hashlens.study.store import Store
 from hashlens.study.store.schema import Row
 from hashlens.study.store.status import duration
@@ -107,7 +107,7 @@ def finish(store, worker="w"):
 
 
 def same(a, b):
-    return all(np.array_equal(a.columns[name], b.columns[name], equal_nan=name == "value") for name in COLUMNS)
+    return all(np.array_equal(a.columns[name], b.columns[name], equal_nan=name == "value") for name in TERMS.columns)
 
 
 def states(store):
@@ -125,7 +125,7 @@ def test_study_comes_back(target):
     ]
     assert set(states(store)) == {"pending"}
     assert len(store.results()) == 0
-    assert store.results().columns.keys() == set(COLUMNS)
+    assert store.results().columns.keys() == set(TERMS.columns)
 
 
 def test_results_are_the_committed_rows_sorted(target):

@@ -15,7 +15,7 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.boundaries import is_numeric
-from hashlens.study.charts.grid import AXES, Grid, as_names, conditions, lay_out, level_name, measure_label, narrowed
+from hashlens.study.charts.grid import Grid, as_names, conditions, lay_out, level_name, measure_label, narrowed
 from hashlens.study.charts.intervals import require_confidence
 from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
 from hashlens.study.results import Results
@@ -244,7 +244,7 @@ def effect_table(
     require_confidence(confidence)
     if factors is None:
         kept = narrowed(results, where)
-        factors = [axis for axis in AXES if len(kept.levels(axis)) > 1]
+        factors = [axis for axis in kept.axes if len(kept.levels(axis)) > 1]
         if not factors:
             raise StudyError("no factor varies in these results: there is nothing to compare")
     factors = as_names("factors", factors)

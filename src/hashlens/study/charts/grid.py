@@ -9,10 +9,7 @@ import numpy.typing as npt
 
 from hashlens.arguments import shortly
 from hashlens.errors import StudyError, nearest
-from hashlens.study.results import FACTORS, Results
-
-AXES = (*FACTORS, "epochs")
-"""What charts can be drawn over."""
+from hashlens.study.results import Results
 
 AXIS_LABELS = {
     "width": "width (units a layer)",
@@ -81,7 +78,7 @@ class Grid:
     results : Results
         The rows of whole codes that satisfy the conditions.
     axes : tuple of str
-        Names, of ``AXES``.
+        Names of factors, or of the step.
     levels : tuple of tuple
         The values that each axis takes, in order.
     repeats : tuple of int
@@ -133,7 +130,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
     results : Results
         Of a study.
     axes : sequence of str
-        Names, of ``AXES``, all different.
+        Names of factors, or of the step, all different.
     where : mapping, optional
         Values of columns, as :meth:`Results.where` takes them; one of the axes too, to restrict it.
 
@@ -145,11 +142,11 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
     """
     kept = narrowed(results, where)
     for axis in axes:
-        if axis not in AXES:
-            raise StudyError(f"{axis!r} is no axis of a study: {nearest(axis, AXES)}")
+        if axis not in kept.axes:
+            raise StudyError(f"{axis!r} is no axis of a study: {nearest(axis, kept.axes)}")
     if len(set(axes)) < len(axes):
         raise StudyError(f"axes must differ, received {', '.join(axes)}")
-    for factor in AXES:
+    for factor in kept.axes:
         levels = kept.levels(factor)
         if factor in axes and len(levels) < 2:
             raise StudyError(f"{factor} takes one value, {levels[0]!r}: an axis needs two or more")
@@ -171,8 +168,9 @@ def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
     if not len(kept):
         raise StudyError(f"{results.study or 'the study'} has no results yet: nothing was measured")
     for name, wanted in (where or {}).items():
-        if name not in (*AXES, "repeat"):
-            raise StudyError(f"where takes factors, epochs and repeat, received {name!r}: {nearest(name, AXES)}")
+        if name not in (*kept.axes, "repeat"):
+            steps = "" if kept.step is None else f", {kept.step}"
+            raise StudyError(f"where takes factors{steps} and repeat, received {name!r}: {nearest(name, kept.axes)}")
         found = kept.where(**{name: wanted})
         if not len(found):
             raise StudyError(f"no results where {name} is {shortly(wanted)}: it takes {_few(kept.levels(name))}")

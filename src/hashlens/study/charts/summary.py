@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hashlens.result import Result
-from hashlens.study.charts.grid import AXES, level_name, measure_label
+from hashlens.study.charts.grid import level_name, measure_label
 from hashlens.study.results import Results
 from hashlens.tables import Table, number, table
 
@@ -44,11 +44,11 @@ class Summary(Result):
     study : str
         Name of the study.
     factors : tuple of str
-        The factors that vary, and ``epochs``.
+        The factors that vary, and the step.
     measures : tuple of (str, str)
         Measure and split of each column.
     rows : tuple of SummaryRow
-        By factors, then epochs.
+        By factors, then the step.
     """
 
     study: str
@@ -86,7 +86,7 @@ def summarize(results: Results) -> Summary:
     import pyarrow
 
     whole = results.where(layer="")
-    factors = tuple(name for name in AXES if name == "epochs" or len(whole.levels(name)) > 1)
+    factors = tuple(name for name in whole.axes if name == whole.step or len(whole.levels(name)) > 1)
     measures = tuple(_columns(whole))
     # To Arrow NaN is a number; here it is the lack of one.
     values = pyarrow.array(whole.columns["value"], from_pandas=True)

@@ -13,12 +13,12 @@ from hashlens.report.page import Block, Chart, Page, Prose, Section, charts
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
 from hashlens.study.charts.figures import curve_lines, panels, settled
-from hashlens.study.charts.grid import AXES, axis_label, conditions, level_name
+from hashlens.study.charts.grid import axis_label, conditions, level_name
 from hashlens.study.charts.phase import PhaseChart, PhaseSlices
 from hashlens.study.charts.sensitivity import PhaseSensitivity
 from hashlens.study.charts.summary import summarize
 from hashlens.study.page.phase_widget import Cells, chart_cells, counts_text, phase_widget, results_cells
-from hashlens.study.results import FACTORS, Results
+from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _verdict(cells: Cells) -> tuple[str, str]:
 
 def curve_sections(results: Results) -> Iterator[Section]:
     """Yield a section for each axis that varies: every measure along it, the other axes held where they end."""
-    varying = [axis for axis in AXES if len(results.levels(axis)) > 1]
+    varying = [axis for axis in results.axes if len(results.levels(axis)) > 1]
     held = {axis: settled(axis, results.levels(axis)) for axis in varying}
     for over in varying:
         where = {axis: level for axis, level in held.items() if axis != over}
@@ -157,7 +157,7 @@ def _factors(results: Results) -> Section:
     """Return every factor and its levels: what was held fixed too."""
     rows = [
         (axis_label(factor), ", ".join(map(level_name, results.levels(factor))))
-        for factor in (*FACTORS, "epochs")
+        for factor in results.axes
     ]  # fmt: skip
     rows.append(("repeats", str(len(results.levels("repeat")))))
     return Section("What was trained", (table("Levels of each factor", ("factor", "levels"), rows, names=2),))

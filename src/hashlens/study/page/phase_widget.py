@@ -14,7 +14,7 @@ from hashlens.report.figures import COLOURS, Floats
 from hashlens.report.page import Widget
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.figures import Panel, axis_places, panels, settled
-from hashlens.study.charts.grid import AXES, Grid, axis_label, lay_out, level_name, measure_label
+from hashlens.study.charts.grid import Grid, axis_label, lay_out, level_name, measure_label
 from hashlens.study.charts.intervals import Estimate, Estimates, around_note, scale_of, shown_estimates
 from hashlens.study.charts.learnt import LEARNT, failed_cells, failed_note
 from hashlens.study.charts.phase import (
@@ -129,7 +129,7 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
     StudyError
         If the study did not measure what regimes are made of.
     """
-    axes = tuple(axis for axis in AXES if len(results.levels(axis)) > 1)
+    axes = tuple(axis for axis in results.axes if len(results.levels(axis)) > 1)
     if not axes or np.prod([len(results.levels(axis)) for axis in axes], dtype=float) > MOST_CELLS:
         return None
     grid = lay_out(results, axes)

@@ -8,10 +8,17 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from hashlens.errors import StudyError
-from hashlens.study.results import FACTORS
 from hashlens.study.store.changes import changes, compared, first_few
 from hashlens.study.store.database import CORRUPT, Database
-from hashlens.study.store.schema import PENDING, SCHEMA_VERSION, RunLike, cell_table, run_table, study_table
+from hashlens.study.store.schema import (
+    FACTOR_TYPES,
+    PENDING,
+    SCHEMA_VERSION,
+    RunLike,
+    cell_table,
+    run_table,
+    study_table,
+)
 from hashlens.version import __version__
 
 
@@ -82,7 +89,7 @@ def put(connection: Connection, study: Identity, runs: Sequence[RunLike], create
     connection.execute(
         insert(cell_table),
         [
-            {"id": numbers[key], "key": key} | {name: getattr(cell, name) for name in FACTORS}
+            {"id": numbers[key], "key": key} | {name: getattr(cell, name) for name in FACTOR_TYPES}
             for key, cell in cells.items()
         ],
     )

@@ -21,23 +21,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from hashlens.study.results import FACTORS
+from hashlens.study.networks.terms import TERMS
+from hashlens.study.terms import TYPES
 
 SCHEMA_VERSION = 1
 """Raised whenever a table changes; a store of a later version is refused."""
 
 PENDING, LEASED, DONE, FAILED = "pending", "leased", "done", "failed"
 
-FACTOR_TYPES: dict[str, type] = {
-    "architecture": str,
-    "width": int,
-    "depth": int,
-    "samples": int,
-    "label_noise": float,
-    "weight_decay": float,
-    "batch_norm": bool,
-    "dropout": float,
-}
+FACTOR_TYPES: dict[str, type] = {factor.name: TYPES[factor.type] for factor in TERMS.factors}
 _COLUMN_TYPES: dict[type, TypeEngine[Any]] = {str: String(), int: Integer(), float: Float(53), bool: Boolean()}
 
 metadata = MetaData()
@@ -58,7 +50,7 @@ cell_table = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("key", String, nullable=False, unique=True),
-    *(Column(name, _COLUMN_TYPES[FACTOR_TYPES[name]], nullable=False) for name in FACTORS),
+    *(Column(name, _COLUMN_TYPES[FACTOR_TYPES[name]], nullable=False) for name in FACTOR_TYPES),
 )
 
 run_table = Table(
@@ -178,7 +170,7 @@ def run_settings(runs: Iterable[StoredRun]) -> dict[str, str]:
 
 
 class CellLike(Protocol):
-    """What the store needs of a cell, besides the attributes named ``FACTORS``."""
+    """What the store needs of a cell, besides its factors as attributes."""
 
     @property
     def key(self) -> str:

@@ -1,0 +1,1 @@
+"""The experiment of the paper: networks are trained, and their codes measured."""

@@ -1,0 +1,41 @@
+"""What is varied of networks, and what is measured of them."""
+
+from hashlens.study.terms import Axis, Factor, MeasureInfo, Terms
+
+
+def _accuracy(label: str = "", heading: str = "") -> MeasureInfo:
+    return MeasureInfo(label, heading, 0.0, 1.0, better="higher", group="accuracy", may_lack=True)
+
+
+TERMS = Terms(
+    "networks",
+    (
+        Factor("architecture", type="text", default="mlp", rests="first"),
+        Factor("width", "width (units a layer)", "int", 0),
+        Factor("depth", "depth (hidden layers)", "int", 0),
+        Factor("samples", "training examples", "int", 0),
+        Factor("label_noise", "label noise (share of labels)", "float", 0.0, rests="first"),
+        Factor("weight_decay", "weight decay", "float", 0.0, rests="first"),
+        Factor("batch_norm", "batch normalisation", "bool", False, rests="first"),
+        Factor("dropout", "dropout", "float", 0.0, rests="first"),
+    ),
+    Axis("epochs", "training time (epochs)"),
+    {
+        "redundancy_ratio": MeasureInfo("redundancy ratio R", "R", 0.0, 1.0, every_split=True),
+        "network_accuracy": _accuracy("network"),
+        "knn": _accuracy("K-NN"),
+        "logistic": _accuracy("logistic"),
+        "kmeans_purity": _accuracy("K-Means (purity)", "purity"),
+        "kmeans_hungarian": _accuracy("K-Means (Hungarian)", "Hungarian"),
+        "collision_probability": MeasureInfo(low=0.0, high=1.0, every_split=True),
+        "bits_to_determinism": MeasureInfo(low=0.0, unit="bits", may_lack=True),
+        "loss": MeasureInfo(low=0.0, unit="nats", better="lower", may_lack=True),
+        "separation_within": MeasureInfo(low=0.0, high=1.0, may_lack=True),
+        "separation_between": MeasureInfo(low=0.0, high=1.0, may_lack=True),
+        "local_complexity": MeasureInfo(low=1.0, unit="regions", every_split=True, may_lack=True),
+        "chord_length": MeasureInfo(low=0.0, every_split=True, may_lack=True),
+    },
+)
+"""Of all studies of networks."""
+FACTORS = tuple(factor.name for factor in TERMS.factors)
+"""What tells cells apart, in order."""
