@@ -45,13 +45,13 @@ def test_points_are_the_parts_called_one_by_one(digits, codes, curve):
     assert curve.of("neural code", "mutual_information")[48] == retrieval_quality(
         codes.test.keep(mask), codes.train.keep(mask), 5
     )
-    (inputs, labels), (asked, asked_labels) = digits.train, digits.test
-    train, test = hyperplane_codes(inputs, asked, 128, 0, labels, asked_labels)
+    (inputs, labels), (asked, query_labels) = digits.train, digits.test
+    train, test = hyperplane_codes(inputs, asked, 128, 0, labels, query_labels)
     assert curve.of("raw inputs", "random hyperplanes")[128] == retrieval_quality(test, train, 5)
-    train, test = itq_codes(inputs, asked, 16, 0, labels, asked_labels)
+    train, test = itq_codes(inputs, asked, 16, 0, labels, query_labels)
     near = retrieval_quality(test, train, 5).mean_average_precision
     assert curve.of("raw inputs", "ITQ")[16].mean_average_precision == pytest.approx(near, abs=0.05)
-    whole = retrieval_quality_features(asked, inputs, asked_labels, labels, 5)
+    whole = retrieval_quality_features(asked, inputs, query_labels, labels, 5)
     assert curve.of("raw inputs", "float, cosine") == {64 * 32: whole}
 
 

@@ -139,15 +139,15 @@ def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20
     require_whole(AuditError, "k", k)
     pair = labelled_pair(train, test, "blind spots", error=AuditError)
     pair.log()
-    if k > len(pair.known):
-        raise AuditError(f"k={k} neighbours are more than the {len(pair.known):,} training codes: lower k")
-    labels, given = pair.asked_labels, checked_labels(predicted, len(test), "blind spots")[pair.asked_rows]
+    if k > len(pair.reference):
+        raise AuditError(f"k={k} neighbours are more than the {len(pair.reference):,} training codes: lower k")
+    labels, given = pair.query_labels, checked_labels(predicted, len(test), "blind spots")[pair.query_rows]
     wrong = np.flatnonzero(given != labels)
-    _, neighbours = nearest_codes(pair.asked[wrong], pair.known, k)
-    agreement = (pair.known_labels[neighbours] == given[wrong, None]).mean(axis=1)
+    _, neighbours = nearest_codes(pair.queries[wrong], pair.reference, k)
+    agreement = (pair.reference_labels[neighbours] == given[wrong, None]).mean(axis=1)
     order = np.argsort(-agreement, kind="stable")
     wrong = wrong[order]
-    rows = np.arange(len(test))[pair.asked_rows][wrong]
+    rows = np.arange(len(test))[pair.query_rows][wrong]
     return BlindSpots(
         test.ids[rows], rows, labels[wrong], given[wrong], agreement[order], k, len(labels), pair.class_names or ()
     )

@@ -186,7 +186,7 @@ def label_issues(
         raise AuditError(f"evidence {evidence!r} needs the network's probabilities= (n, classes), and there are none")
     pair = _compared(codes, labels, reference, reference_labels)
     judged = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
-    return _ranked(judged, pair.asked.ids, np.arange(len(codes))[pair.asked_rows], evidence)
+    return _ranked(judged, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +252,7 @@ def _of_codes(
     evidence: Evidence,
 ) -> _Judged:
     """Judge rows by a reference, or by each other."""
-    labels, known = pair.asked_labels, pair.known_labels
+    labels, known = pair.query_labels, pair.reference_labels
     notes = (*_notes(among_themselves, evidence), *pair.notes)
     if evidence == "codes" or probabilities is None:
         names, numbered = np.unique(np.concatenate([labels, known]), return_inverse=True)
@@ -266,8 +266,8 @@ def _of_codes(
     votes = None
     if evidence != "confidence":
         _check_k(k, len(known) - among_themselves)
-        reference = None if among_themselves else pair.known
-        votes = neighbour_votes(pair.asked, labels, reference, known, len(names), k)
+        reference = None if among_themselves else pair.reference
+        votes = neighbour_votes(pair.queries, labels, reference, known, len(names), k)
     return _Judged(labels, names, votes, own, pair.class_names or (), notes)
 
 
@@ -296,7 +296,7 @@ def _require_reference(codes: Codes, reference: Codes) -> None:
 
 
 def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: LabelledPair) -> Shares:
-    labels, known = pair.asked_labels, pair.known_labels
+    labels, known = pair.query_labels, pair.reference_labels
     own = np.asarray(probabilities, dtype=np.float64)
     if own.ndim != 2 or len(own) != rows or own.shape[1] < 2:
         raise AuditError(f"probabilities must be ({rows}, classes), 2 classes or more, received {own.shape}")
@@ -308,7 +308,7 @@ def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: Labell
             f"labels must be 0 to {own.shape[1] - 1} for probabilities of {own.shape[1]} classes, "
             f"received {low} to {high}"
         )
-    return own[pair.asked_rows]
+    return own[pair.query_rows]
 
 
 def _ranked(judged: _Judged, ids: npt.NDArray[Any], places: npt.NDArray[np.int64] | None, evidence: str) -> LabelIssues:

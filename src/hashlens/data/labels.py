@@ -23,12 +23,12 @@ _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each exam
 _log = logging.getLogger("hashlens")
 
 
-def class_labels(given: Any, name: str, *, whole: bool = True) -> tuple[Labels, ClassNames]:
+def class_labels(labels: Any, name: str, *, whole: bool = True) -> tuple[Labels, ClassNames]:
     """Return labels as class numbers, with the names of the classes where labels are strings.
 
     Parameters
     ----------
-    given : tensor, array or sequence
+    labels : tensor, array or sequence
         ``(n,)`` or ``(n, 1)``: integers, booleans, floats without a fraction, or strings, which are numbered in sorted
         order. -1, None and NaN mean that an example has no label.
     name : str
@@ -47,7 +47,7 @@ def class_labels(given: Any, name: str, *, whole: bool = True) -> tuple[Labels, 
     DataError
         When they are anything else, or below -1.
     """
-    values = _numbers_or_names(given, name)
+    values = _numbers_or_names(labels, name)
     if values.dtype.kind == "U":
         return _numbered(values)
     if values.dtype.kind == "b":
@@ -69,10 +69,10 @@ def class_labels(given: Any, name: str, *, whole: bool = True) -> tuple[Labels, 
     return labels, names
 
 
-def _numbers_or_names(given: Any, name: str) -> npt.NDArray[Any]:
+def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
     """Return labels as an array of numbers, or of strings in which ``""`` stands for a label that is missing."""
     try:
-        values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
+        values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
     except ValueError as error:
         raise DataError(f"{name}: labels are lists of different lengths; {_WAY_OUT}") from error
     if values.ndim == 2 and values.shape[1] == 1:

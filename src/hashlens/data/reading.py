@@ -18,5 +18,5 @@ def reading(where: str, *errors: type[Exception], way_out: str = "") -> Iterator
     try:
         yield
     except errors as error:
-        said = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise DataError(f"{where} cannot be read: {said}" + (f"; {way_out}" if way_out else "")) from error
+        first_line = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise DataError(f"{where} cannot be read: {first_line}" + (f"; {way_out}" if way_out else "")) from error

@@ -91,12 +91,12 @@ def rows_within(rows: Rows, queries: Packed, radius: int) -> tuple[Numbers, Dist
                 "fewer queries"
             )
         if count:
-            asked = np.repeat(np.arange(len(queries)), np.diff(limits))
+            query_numbers = np.repeat(np.arange(len(queries)), np.diff(limits))
             distances = faiss.rev_swig_ptr(result.distances, count).astype(np.int32)
-            found.append((asked, distances, faiss.rev_swig_ptr(result.labels, count) + first))
+            found.append((query_numbers, distances, faiss.rev_swig_ptr(result.labels, count) + first))
     if not found:
         return np.zeros(len(queries) + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
-    asked, distances, numbers = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((numbers, distances, asked))
-    limits = np.concatenate([[0], np.cumsum(np.bincount(asked, minlength=len(queries)))])
+    query_numbers, distances, numbers = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.lexsort((numbers, distances, query_numbers))
+    limits = np.concatenate([[0], np.cumsum(np.bincount(query_numbers, minlength=len(queries)))])
     return limits, distances[order], numbers[order]

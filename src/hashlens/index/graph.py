@@ -38,7 +38,7 @@ class Graph:
         self.index, self.effort, self.seed = index, effort, seed
 
     @classmethod
-    def empty(cls, rows: Rows, **given: Any) -> "Graph":
+    def empty(cls, rows: Rows, **arguments: Any) -> "Graph":
         """Return a graph for rows of this width.
 
         Parameters
@@ -56,7 +56,7 @@ class Graph:
         """
         faiss = load_faiss()
 
-        options = checked_options("hnsw", given, {"links": 2, "build_effort": 1, "effort": 1, "seed": 0})
+        options = checked_options("hnsw", arguments, {"links": 2, "build_effort": 1, "effort": 1, "seed": 0})
         links = options["links"] or LINKS
         if links > MOST_LINKS:
             raise IndexFault(f"links must be at most {MOST_LINKS:,}, received {links:,}")

@@ -42,7 +42,7 @@ class InvertedLists:
         self.mapped = False
 
     @classmethod
-    def trained(cls, rows: Rows, **given: Any) -> "InvertedLists":
+    def trained(cls, rows: Rows, **arguments: Any) -> "InvertedLists":
         """Return empty lists with centres found among the rows.
 
         Parameters
@@ -58,7 +58,7 @@ class InvertedLists:
         """
         faiss = load_faiss()
 
-        options = checked_options("ivf", given, {"lists": 1, "effort": 1, "seed": 0})
+        options = checked_options("ivf", arguments, {"lists": 1, "effort": 1, "seed": 0})
         if len(rows) == 0:
             raise IndexFault(
                 "an index of kind 'ivf' finds its centres among its rows, received none: give codes of one row or more"

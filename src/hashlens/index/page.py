@@ -14,17 +14,18 @@ def index_page(index: Index) -> Page:
     """Return the page of an index: what it holds, and how it searches."""
     kinds = {"exact": "compares every row", "ivf": "looks into the nearest lists", "hnsw": "walks a graph"}
     labels = index.labels
-    held: list[Block] = list(blocks(index.__rich__()))
+    contents: list[Block] = list(blocks(index.__rich__()))
     if labels is not None:
         classes, counts = np.unique(labels, return_counts=True)
         rows = [
             (class_name(index.class_names, label), number(count))
             for label, count in zip(classes.tolist(), counts.tolist(), strict=True)
         ]
-        held.append(table("Labels of the rows", ("label", "rows"), rows))
+        contents.append(table("Labels of the rows", ("label", "rows"), rows))
     title = f"An index of {len(index):,} codes"
     layers = layer_table(index.layers)
     return Page(
         title, subtitle(index.provenance), f"A search {kinds[index.kind]}", "",
-        (Section("The index", tuple(held)), Section("What is compared", (layers,)), origin_section(index.provenance)),
+        (Section("The index", tuple(contents)), Section("What is compared", (layers,)),
+         origin_section(index.provenance)),
     )  # fmt: skip

@@ -39,14 +39,14 @@ class Rows:
         The layers chosen, laid out one after the other.
     ids : numpy.ndarray
         int64 or str ``(n,)``, no two alike.
-    said : frozenset of str
+    noted : frozenset of str
         What was logged of the rows added, which is said once.
     """
 
     parts: tuple[Codes, ...]
     layers: tuple[Layer, ...]
     ids: Ids
-    said: frozenset[str] = frozenset()
+    noted: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, codes: Codes, layers: Sequence[str] | None = None, ids: npt.ArrayLike | None = None) -> "Rows":
@@ -158,10 +158,10 @@ class Rows:
         both = np.concatenate([self.ids, added]) if len(self) else added
         refuse_repeated(both, "the index and what is added")
         (*before, last, codes), note = numbered_alike([*self.parts, codes], error=IndexFault)
-        if note and note not in self.said:
+        if note and note not in self.noted:
             _log.warning("%s", note)
         joined = [concatenate([last, codes])] if _small(last, codes) else [last, codes]
-        return replace(self, parts=(*before, *joined), ids=both, said=self.said | {note})
+        return replace(self, parts=(*before, *joined), ids=both, noted=self.noted | {note})
 
     def blocks(self, whole: bool = False, size: int = BLOCK_BYTES) -> Iterator[tuple[int, Packed]]:
         """Yield the first row and the packed rows, contiguous, of one block after the other.
@@ -227,19 +227,19 @@ def checked_ids(codes: Codes, ids: npt.ArrayLike | None) -> Ids:
         If they are neither, repeat, or are not one for each row.
     """
     try:
-        given = np.asarray(codes.ids if ids is None else ids)
+        row_ids = np.asarray(codes.ids if ids is None else ids)
     except ValueError as error:  # lists of several lengths
         raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {shortly(ids)}") from error
-    if given.shape != (len(codes),):
-        raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {given.shape}")
-    if given.dtype.kind in "iu":
-        if len(given) and int(given.max()) > np.iinfo(np.int64).max:
-            raise IndexFault(f"ids must be numbers below 2**63, received {given.max()}: give them as strings")
-        given = given.astype(np.int64, copy=False)
-    elif given.dtype.kind != "U" and not (given.dtype == object and all(isinstance(one, str) for one in given)):
-        raise IndexFault(f"ids must be whole numbers or strings, received {given.dtype}")
-    refuse_repeated(given, "the codes")
-    return given
+    if row_ids.shape != (len(codes),):
+        raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {row_ids.shape}")
+    if row_ids.dtype.kind in "iu":
+        if len(row_ids) and int(row_ids.max()) > np.iinfo(np.int64).max:
+            raise IndexFault(f"ids must be numbers below 2**63, received {row_ids.max()}: give them as strings")
+        row_ids = row_ids.astype(np.int64, copy=False)
+    elif row_ids.dtype.kind != "U" and not (row_ids.dtype == object and all(isinstance(one, str) for one in row_ids)):
+        raise IndexFault(f"ids must be whole numbers or strings, received {row_ids.dtype}")
+    refuse_repeated(row_ids, "the codes")
+    return row_ids
 
 
 def refuse_repeated(ids: Ids, where: str) -> None:

@@ -43,22 +43,22 @@ class Searcher(Protocol):
         ...
 
 
-def checked_options(kind: str, given: dict[str, Any], known: dict[str, int]) -> dict[str, int | None]:
+def checked_options(kind: str, arguments: dict[str, Any], allowed: dict[str, int]) -> dict[str, int | None]:
     """Return the options of a kind of index with those given, None for what depends on the rows.
 
     Parameters
     ----------
     kind : str
         Its name.
-    given : dict
+    arguments : dict
         By the user.
-    known : dict
+    allowed : dict
         The options that there are, each with the least value that it may have.
     """
-    for name, value in given.items():
-        if name not in known:
-            hint = nearest(name, known) if known else "it takes none"
+    for name, value in arguments.items():
+        if name not in allowed:
+            hint = nearest(name, allowed) if allowed else "it takes none"
             raise IndexFault(f"an index of kind {kind!r} has no option {name!r}: {hint}")
         if value is not None:
-            require_whole(IndexFault, name, value, known[name])
-    return {name: None if given.get(name) is None else int(given[name]) for name in known}
+            require_whole(IndexFault, name, value, allowed[name])
+    return {name: None if arguments.get(name) is None else int(arguments[name]) for name in allowed}

@@ -79,9 +79,9 @@ def _shared(codes: Codes, found: Determinism, examples: Examples | None, sprite:
         more = ", ..." if len(group.rows) > SHOWN else ""
         numbers = [] if codes.labels is None else np.unique(codes.labels[list(group.rows)]).tolist()
         names = [class_name(codes.class_names, label) for label in numbers]
-        told = f"{len(group.rows):,} rows: {ids}{more}" + (f"; labels {', '.join(names)}" if names else "")
+        caption = f"{len(group.rows):,} rows: {ids}{more}" + (f"; labels {', '.join(names)}" if names else "")
         images = sprite.add_all(thumbnails(examples, np.array(group.rows[:SHOWN], np.int64)))
-        items.append(Item(images, told, (";".join(str(codes.ids[row]) for row in group.rows), ";".join(names))))
+        items.append(Item(images, caption, (";".join(str(codes.ids[row]) for row in group.rows), ";".join(names))))
     note = f"{len(found.groups):,} in all; different labels first, then the most rows." if items else ""
     gallery = Gallery("Rows that share a code", ("ids", "labels"), tuple(items), note)
     return Section("Redundancy", (table("Distinct codes", ("", ""), rows), gallery))

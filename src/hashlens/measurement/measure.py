@@ -10,7 +10,7 @@ from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import MeasureError
 from hashlens.measurement.measurement import Measurement
-from hashlens.measurement.run import Measuring, labelled_alike, same_classes
+from hashlens.measurement.run import MeasurementRun, labelled_alike, same_classes
 from hashlens.measures import (
     LogisticMethod,
     RegimeThresholds,
@@ -93,7 +93,7 @@ def measure(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    asked = dict(locals())
+    arguments = dict(locals())
     require_whole(MeasureError, "k", k)
     check_projection(projection)
     if not is_number(memory_budget) or memory_budget <= 0:
@@ -101,7 +101,7 @@ def measure(
     limits = as_thresholds(thresholds)
     reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, output=output)
     data = labelled_alike(Split(load_training_data(train), load_data(test)), model)
-    run = Measuring(model, data, reading, k, logistic, memory_budget)
+    run = MeasurementRun(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:
         seen = run.observe(penultimate=controls)
@@ -153,6 +153,6 @@ def measure(
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
         exhibits=shown,
-        command=as_called(measure, **asked),
+        command=as_called(measure, **arguments),
         data=data,
     )

@@ -59,13 +59,13 @@ def _verdict(measured: Measurement) -> str:
 def _reason(measured: Measurement) -> str:
     """Return why, what would change it, whose the thresholds are, and the control that does as well, if one does."""
     reason = measured.regime.reason
-    said = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
+    sentence = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
     own = max(measured.categorization.knn, measured.categorization.logistic)
     for name, what in (("untrained", "untrained"), ("random_hyperplanes", "of random hyperplanes")):
         control = measured.controls.get(name)
         if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= own:
-            return f"{said} Mind the controls: a code {what} does as well here, so this says little about training."
-    return said
+            return f"{sentence} Mind the controls: a code {what} does as well here, so this says little about training."
+    return sentence
 
 
 def _numbers(measured: Measurement) -> tuple[Section, ...]:
@@ -142,12 +142,12 @@ def _collisions(shown: Exhibits, split: str, conflicts: int, pictures: Pictures)
     items = []
     for group in groups:
         names = [class_name(shown.class_names, int(label)) for label in group.labels]
-        told = ", ".join(dict.fromkeys(names))
+        label_text = ", ".join(dict.fromkeys(names))
         head = "different labels" if group.conflicting else "one label"
         items.append(
             Item(
                 _shown(pictures, group.rows),
-                f"{group.size:,} examples, {head}: {told}",
+                f"{group.size:,} examples, {head}: {label_text}",
                 (split, ";".join(map(str, group.ids)), ";".join(names), str(group.size)),
             )
         )

@@ -1,4 +1,4 @@
-"""Measuring: the parts of a measurement that need the network or the raw data, not the codes alone."""
+"""Measurement run: the parts of a measurement that need the network or the raw data, not the codes alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -51,7 +51,7 @@ FLOOR_EXAMPLES = 256
 
 
 @dataclass
-class Measuring:
+class MeasurementRun:
     """A network, its data and how to read it, with the notes that gather on the way."""
 
     model: torch.nn.Module

@@ -76,13 +76,13 @@ def labelled_rows(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tupl
 
 
 def labelled_row_pairs(
-    known: tuple[npt.ArrayLike | None, int], asked: tuple[npt.ArrayLike | None, int], purpose: str
+    reference: tuple[npt.ArrayLike | None, int], queries: tuple[npt.ArrayLike | None, int], purpose: str
 ) -> tuple[tuple[Labels, Labels | slice], tuple[Labels, Labels | slice]]:
     """Return the labels that are known of two sets of vectors, compared by name where both are names.
 
     Parameters
     ----------
-    known, asked : tuple
+    reference, queries : tuple
         Labels of each, and how many rows it has.
     purpose : str
         What needs them, for messages.
@@ -90,14 +90,14 @@ def labelled_row_pairs(
     Returns
     -------
     tuple of pairs
-        For each, its labels in the numbering of `known`, and which rows have one; all is a slice.
+        For each, its labels in the numbering of `reference`, and which rows have one; all is a slice.
 
     Raises
     ------
     MeasureError
         As :func:`labelled_rows`, and where numbers do not fit names.
     """
-    parts = [_read(labels, rows, purpose) for labels, rows in (known, asked)]
+    parts = [_read(labels, rows, purpose) for labels, rows in (reference, queries)]
     found, names, note = one_numbering(parts, ["labels of train", "labels of test"], MeasureError)
     if note:
         _log.warning("%s: %s", purpose, note)
@@ -163,11 +163,11 @@ class LabelledPair:
 
     Attributes
     ----------
-    known, asked : Codes
+    reference, queries : Codes
         Training codes, or what is searched; and test codes, or queries.
-    known_labels, asked_labels : numpy.ndarray
+    reference_labels, query_labels : numpy.ndarray
         Theirs.
-    known_rows, asked_rows : numpy.ndarray or slice
+    reference_rows, query_rows : numpy.ndarray or slice
         Which rows they are of what was given.
     left_out : tuple of int
         Rows of each without a label.
@@ -175,30 +175,30 @@ class LabelledPair:
         What to know of the numbers of the classes; empty where there is nothing.
     """
 
-    known: Codes
-    asked: Codes
-    known_labels: Labels
-    asked_labels: Labels
-    known_rows: Labels | slice
-    asked_rows: Labels | slice
+    reference: Codes
+    queries: Codes
+    reference_labels: Labels
+    query_labels: Labels
+    reference_rows: Labels | slice
+    query_rows: Labels | slice
     left_out: tuple[int, int]
     note: str
 
     @property
     def class_names(self) -> ClassNames:
         """Name of class 0, 1, ..."""
-        return self.known.class_names
+        return self.reference.class_names
 
     @property
-    def rows_asked(self) -> Labels | None:
+    def rows_of_queries(self) -> Labels | None:
         """Which rows of those asked they are, int64; None for all."""
-        return None if isinstance(self.asked_rows, slice) else self.asked_rows
+        return None if isinstance(self.query_rows, slice) else self.query_rows
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of the comparison, as sentences."""
-        said = (self.note, without_label(*self.left_out))
-        return tuple(f"{one[0].upper()}{one[1:]}." for one in said if one)
+        sentences = (self.note, without_label(*self.left_out))
+        return tuple(f"{one[0].upper()}{one[1:]}." for one in sentences if one)
 
     def log(self) -> None:
         """Log the note, where no result takes it."""
@@ -207,15 +207,15 @@ class LabelledPair:
 
 
 def labelled_pair(
-    known: Codes,
-    asked: Codes,
+    reference: Codes,
+    queries: Codes,
     purpose: str,
     labels: npt.ArrayLike | None = None,
-    asked_labels: npt.ArrayLike | None = None,
+    query_labels: npt.ArrayLike | None = None,
     error: type[HashlensError] = MeasureError,
-    known_purpose: str = "",
+    reference_purpose: str = "",
 ) -> LabelledPair:
-    """Return the labelled rows of two sources, compared by the names of their classes, in the numbering of `known`.
+    """Return the labelled rows of two sources, compared by the names of their classes, in the numbering of `reference`.
 
     Raises
     ------
@@ -224,12 +224,15 @@ def labelled_pair(
     MeasureError
         As :func:`checked_labels`, and if no row of one has a label.
     """
-    given = [_with_labels(known, labels, known_purpose or purpose), _with_labels(asked, asked_labels, purpose)]
+    given = [
+        _with_labels(reference, labels, reference_purpose or purpose),
+        _with_labels(queries, query_labels, purpose),
+    ]
     sources = [part.provenance.data or name for part, name in zip(given, ("the first", "the second"), strict=True)]
     alike, note = numbered_alike(given, sources, error)
     rows = _kept([part.labels for part in alike if part.labels is not None], alike[0].class_names, purpose)
     kept = [part[chosen] for part, chosen in zip(alike, rows, strict=True)]
-    left_out = (len(known) - len(kept[0]), len(asked) - len(kept[1]))
+    left_out = (len(reference) - len(kept[0]), len(queries) - len(kept[1]))
     assert kept[0].labels is not None
     assert kept[1].labels is not None
     return LabelledPair(kept[0], kept[1], kept[0].labels, kept[1].labels, rows[0], rows[1], left_out, note)

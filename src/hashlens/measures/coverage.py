@@ -194,11 +194,11 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
     [1]
     """
     require_whole(AuditError, "points", points, 2)
-    for name, given in (("codes", codes), ("new_codes", new_codes)):
-        if given is None and name == "new_codes":
+    for name, received in (("codes", codes), ("new_codes", new_codes)):
+        if received is None and name == "new_codes":
             continue
-        if not isinstance(given, Codes) or len(given) == 0:
-            raise AuditError(f"coverage needs {name} of at least one row, received {shortly(given)}")
+        if not isinstance(received, Codes) or len(received) == 0:
+            raise AuditError(f"coverage needs {name} of at least one row, received {shortly(received)}")
     if new_codes is not None:
         require_same_code(codes, new_codes)
     ever = np.bitwise_or.reduce(codes.packed, axis=0)

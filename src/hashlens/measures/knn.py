@@ -76,12 +76,14 @@ def nearest_features(queries: Features, features: Features, k: int) -> tuple[npt
     import faiss
 
     check_k(k, len(features))
-    asked, known = as_features(queries), as_features(features)
-    if asked.shape[1] != known.shape[1]:
-        raise MeasureError(f"queries of {asked.shape[1]} columns cannot be compared with rows of {known.shape[1]}")
-    if len(asked) == 0:
+    query_features, known = as_features(queries), as_features(features)
+    if query_features.shape[1] != known.shape[1]:
+        raise MeasureError(
+            f"queries of {query_features.shape[1]} columns cannot be compared with rows of {known.shape[1]}"
+        )
+    if len(query_features) == 0:
         return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
-    squared, rows = faiss.knn(asked.contiguous().numpy(), known.contiguous().numpy(), k)
+    squared, rows = faiss.knn(query_features.contiguous().numpy(), known.contiguous().numpy(), k)
     return np.sqrt(np.maximum(squared, 0)), rows
 
 
@@ -144,8 +146,8 @@ def knn_accuracy(test: Codes, train: Codes, k: int = 9) -> float:
     """
     pair = labelled_pair(train, test, "K-NN")
     pair.log()
-    distances, rows = nearest_codes(pair.asked, pair.known, k)
-    return float((vote(distances, pair.known_labels[rows]) == pair.asked_labels).mean())
+    distances, rows = nearest_codes(pair.queries, pair.reference, k)
+    return float((vote(distances, pair.reference_labels[rows]) == pair.query_labels).mean())
 
 
 def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.ArrayLike | None = None) -> float:
@@ -186,8 +188,10 @@ def knn_accuracy_features(
 
     Classes are compared by name where labels are names; rows without a label are left out.
     """
-    (known, kept), (expected, asked) = labelled_row_pairs((train_labels, len(train)), (test_labels, len(test)), "K-NN")
-    distances, rows = nearest_features(as_features(test)[asked], as_features(train)[kept], k)
+    (known, kept), (expected, query_features) = labelled_row_pairs(
+        (train_labels, len(train)), (test_labels, len(test)), "K-NN"
+    )
+    distances, rows = nearest_features(as_features(test)[query_features], as_features(train)[kept], k)
     return float((vote(distances, known[rows]) == expected).mean())
 
 

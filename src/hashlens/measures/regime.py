@@ -48,15 +48,16 @@ class RegimeThresholds(Result):
             )
 
 
-def as_thresholds(given: RegimeThresholds | None) -> RegimeThresholds:
+def as_thresholds(thresholds: RegimeThresholds | None) -> RegimeThresholds:
     """Return the thresholds that somebody gave, or this project's; MeasureError if they are something else."""
-    if given is None:
+    if thresholds is None:
         return RegimeThresholds()
-    if not isinstance(given, RegimeThresholds):
+    if not isinstance(thresholds, RegimeThresholds):
         raise MeasureError(
-            f"thresholds must be RegimeThresholds, as RegimeThresholds(under_redundancy=0.4), received {shortly(given)}"
+            "thresholds must be RegimeThresholds, as RegimeThresholds(under_redundancy=0.4), received "
+            f"{shortly(thresholds)}"
         )
-    return given
+    return thresholds
 
 
 @dataclass(frozen=True)

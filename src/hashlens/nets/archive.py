@@ -58,7 +58,7 @@ class _Refused(Exception):
     """A part of the archive that is not on the list of what is allowed."""
 
 
-class _Heard(logging.Filter):
+class _WarningRecorder(logging.Filter):
     """Keep the error that torch would log with its traceback, for the one line that is said instead."""
 
     error: BaseException | None = None
@@ -99,16 +99,16 @@ def load_program(path: str | Path) -> nn.Module:
             f"{path} was not loaded: {refusal}: export it again with torch.export.save, "
             "plain tensors as inputs and nothing else in the file"
         ) from refusal
-    heard = _Heard()
+    recorded = _WarningRecorder()
     log = logging.getLogger("torch.export")
-    log.addFilter(heard)
+    log.addFilter(recorded)
     try:
         module: nn.Module = torch.export.load(io.BytesIO(content)).module()
     except Exception as error:
-        reason = str(heard.error or error or type(error).__name__).strip().split("\n")[0][:200]
+        reason = str(recorded.error or error or type(error).__name__).strip().split("\n")[0][:200]
         raise ModelError(f"{path}: torch {torch.__version__} cannot load this program ({reason})") from error
     finally:
-        log.removeFilter(heard)
+        log.removeFilter(recorded)
     return module
 
 

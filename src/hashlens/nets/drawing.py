@@ -21,7 +21,7 @@ def reset_of(module: nn.Module) -> Callable[[], object] | None:
 def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield modules by name, but for what a parametrization holds: that follows from the weight of its module."""
     inside = {id(part) for module in model.modules() if reset_of(module) is not None
-              for held in _parametrizations(module) for part in held.modules()}  # fmt: skip
+              for parametrized in _parametrizations(module) for part in parametrized.modules()}  # fmt: skip
     for name, module in model.named_modules():
         if id(module) not in inside:
             yield name, module
@@ -29,12 +29,15 @@ def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def behind(module: nn.Module) -> list[nn.Parameter]:
     """Return the parameters of one module, those too that a parametrized weight is computed from."""
-    return [*module.parameters(recurse=False), *(at for held in _parametrizations(module) for at in held.parameters())]
+    return [
+        *module.parameters(recurse=False),
+        *(at for parametrized in _parametrizations(module) for at in parametrized.parameters()),
+    ]
 
 
 def _parametrizations(module: nn.Module) -> list[nn.Module]:
-    held = getattr(module, "parametrizations", None)
-    return [held] if isinstance(held, nn.ModuleDict) else []
+    parametrized = getattr(module, "parametrizations", None)
+    return [parametrized] if isinstance(parametrized, nn.ModuleDict) else []
 
 
 def draw_anew(module: nn.Module, reset: Callable[[], object]) -> None:
@@ -78,11 +81,11 @@ def _draw_parametrized(module: nn.Module, reset: Callable[[], object]) -> None:
     from torch.nn.utils import parametrize
 
     (parametrizations,) = _parametrizations(module)
-    held = [name for name, _ in parametrizations.named_children()]
+    parametrized = [name for name, _ in parametrizations.named_children()]
     with parametrize.cached():
-        _ = [getattr(module, name) for name in held]  # what the method writes on
+        _ = [getattr(module, name) for name in parametrized]  # what the method writes on
         reset()
-        drawn = {name: getattr(module, name).detach().clone() for name in held}
+        drawn = {name: getattr(module, name).detach().clone() for name in parametrized}
     parts = [(part, part.training) for part in parametrizations.modules()]
     for name, value in drawn.items():
         setattr(module, name, value)

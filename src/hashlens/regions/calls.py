@@ -141,11 +141,11 @@ def aligned(rows: Tensor, rank: int) -> Tensor:
 
 def filled(bound: Bound, fill: Callable[[Tensor, Wire], Tensor], rows: tuple[Tensor, ...]) -> Bound:
     """Return the arguments with each wire replaced by its rows, in order."""
-    given = iter(rows)
+    remaining = iter(rows)
 
     def replaced(value: Any) -> Any:
         if isinstance(value, Wire):
-            return fill(next(given), value)
+            return fill(next(remaining), value)
         if isinstance(value, (list, tuple)) and any(isinstance(at, Wire) for at in value):
             return [replaced(at) for at in value]
         return value

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
-from hashlens.regions.bends import Bend
+from hashlens.regions.piecewise_linear import PiecewiseLinear
 
 Tensor = torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Choice(Bend):
+class Choice(PiecewiseLinear):
     """A step of a program: maximum or minimum. Its input is both tensors, stacked along a last axis.
 
     It flips where their difference does, and otherwise is a bend of it. But what goes on is one of the two as it is:
@@ -50,11 +50,11 @@ class Choice(Bend):
         return super().slack_norm(state, _slope(tangents), order)
 
     def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the affine functions whose zeros are where bits flip, as :meth:`Bend.lines`."""
+        """Return the affine functions whose zeros are where bits flip, as :meth:`PiecewiseLinear.lines`."""
         return super().lines(_difference(values), _slope(tangents))
 
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-        """Return where on straight lines bits flip, as :meth:`Bend.crossings`."""
+        """Return where on straight lines bits flip, as :meth:`PiecewiseLinear.crossings`."""
         return super().crossings(span, _difference(values), _slope(tangents), noise)
 
 

@@ -125,12 +125,14 @@ def _reach(region: Region, rows: slice, lines: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _lines(program: Program, directions: Any, x: Tensor) -> Tensor:
-    given = examples(directions, "directions")
-    lines, shape = given.to(device=program.device, dtype=program.dtype), program.input_shape
+    received = examples(directions, "directions")
+    lines, shape = received.to(device=program.device, dtype=program.dtype), program.input_shape
     lines = lines[:, None] if lines.dim() == len(shape) + 1 else lines
     if len(lines) != len(x) or tuple(lines.shape[2:]) != shape:
         one = ", ".join(map(str, shape))
-        raise DataError(f"directions must be ({len(x)}, {one}) or ({len(x)}, k, {one}), received {tuple(given.shape)}")
+        raise DataError(
+            f"directions must be ({len(x)}, {one}) or ({len(x)}, k, {one}), received {tuple(received.shape)}"
+        )
     if bool((lines == 0).flatten(2).all(dim=2).any()):
         raise DataError("a direction is zero, so that it leads nowhere")
     return lines

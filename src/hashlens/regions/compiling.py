@@ -18,7 +18,7 @@ def compiled(function: Any) -> Any:
     return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
 
 
-class Told(Listener):
+class CompilationListener(Listener):
     """Call a function after each compilation; code that lies in a cache needs none."""
 
     def __init__(self, done: Callable[[str], None]) -> None:
@@ -35,5 +35,8 @@ class Told(Listener):
 @contextmanager
 def compiling() -> Iterator[None]:
     """Show a bar while the body compiles, if it does; see :func:`hashlens.progress.bar`."""
-    with bar("compiling, once after an install") as advance, install_listener("numba:compile", Told(advance)):
+    with (
+        bar("compiling, once after an install") as advance,
+        install_listener("numba:compile", CompilationListener(advance)),
+    ):
         yield

@@ -10,11 +10,11 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import hash_rows
 from hashlens.errors import DataError
 from hashlens.progress import bar
-from hashlens.regions.asked_plane import asked_plane
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.partition import partition
 from hashlens.regions.plane import Plane
 from hashlens.regions.program import Program
+from hashlens.regions.requested_plane import requested_plane
 from hashlens.regions.windows import WindowMax
 
 MAX_REGIONS = 1_000_000
@@ -73,7 +73,7 @@ def plane(
     from hashlens.regions.compiling import compiling
 
     with torch.no_grad():
-        program, flat = asked_plane(model, box, origin, directions, through, pca, dtype)
+        program, flat = requested_plane(model, box, origin, directions, through, pca, dtype)
         mesh = Mesh.rectangle(*flat.box)
         with bar("regions") as advance, compiling():
             leaves = list(partition(program, flat, mesh, max_regions, advance))

@@ -178,8 +178,8 @@ def radius_figure(radii: Mapping[str, npt.ArrayLike], norm: float = 2, bins: int
         left_out = len(of) - len(inner[name])
         # The largest radius is in the last bin, whatever rounding did to its edge.
         counts = np.histogram(np.clip(inner[name], edges[0], edges[-1]), edges)[0]
-        told = f"{name} ({left_out:,} of {len(of):,} on a boundary or far from any)" if left_out else name
-        shares.append((told, tuple((counts / len(of)).tolist())))
+        series_name = f"{name} ({left_out:,} of {len(of):,} on a boundary or far from any)" if left_out else name
+        shares.append((series_name, tuple((counts / len(of)).tolist())))
     kind = "infinity-norm" if norm == inf else "2-norm"
     return Histogram(
         "Distance to the nearest boundary", f"radius ({kind}, input units)", tuple(edges.tolist()), tuple(shares),
@@ -239,10 +239,10 @@ def _hashed(fingerprints: npt.NDArray[np.uint64], count: int) -> Ints:
     return (fingerprints[:, 0] % np.uint64(count)).astype(np.int64)
 
 
-def _class_names(plane: Plane, given: Sequence[str] | None) -> tuple[str, ...]:
+def _class_names(plane: Plane, names: Sequence[str] | None) -> tuple[str, ...]:
     if not _is_single(plane):
-        return _output_names(plane.value[0].numel(), given)
-    return tuple(given) if given is not None and len(given) == 2 else ("output ≤ 0", "output > 0")
+        return _output_names(plane.value[0].numel(), names)
+    return tuple(names) if names is not None and len(names) == 2 else ("output ≤ 0", "output > 0")
 
 
 def _output_names(count: int, class_names: Sequence[str] | None) -> tuple[str, ...]:
@@ -308,9 +308,9 @@ def _points(plane: Plane, points: Any, labels: npt.ArrayLike | None, classes: in
             name += f", projected (median distance {np.median(distance):.3g})"
     shade = np.full(len(places), -1)
     if labels is not None:
-        given = np.asarray(labels)
-        if given.shape != shade.shape:
-            raise DataError(f"labels must be ({len(shade)},), one for each point, received {given.shape}")
-        shade = np.where((given >= 0) & (given < classes), given, -1)
+        numbers = np.asarray(labels)
+        if numbers.shape != shade.shape:
+            raise DataError(f"labels must be ({len(shade)},), one for each point, received {numbers.shape}")
+        shade = np.where((numbers >= 0) & (numbers < classes), numbers, -1)
     inside = _inside(plane.box, places)
     return Points(name, places[inside], shade[inside].astype(np.int64))

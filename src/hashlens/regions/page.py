@@ -57,14 +57,16 @@ def _page(plane: Plane | SavedPlane, figure: Polygons, notes: Sequence[str], lar
 
 
 def _map(figure: Polygons, notes: Sequence[str], largest: Table) -> Section:
-    told = (
+    description = (
         "Too many regions to point at: they are an image; a smaller box has fewer."
         if is_image(figure)
         else "Point at a region for what is known of it; arrow keys go from the largest on. Scroll or pinch to zoom."
     )
     data = {"chart": plane_traces(figure), "box": list(figure.box), "notes": list(notes)}
     title = "Linear regions on the plane"
-    return Section("Regions", (Widget(title, _text("plane.html.jinja"), _text("plane.js"), data, largest),), told)
+    return Section(
+        "Regions", (Widget(title, _text("plane.html.jinja"), _text("plane.js"), data, largest),), description
+    )
 
 
 def _largest(codes: Sequence[str], areas: Floats, classes: Sequence[str], norms: Floats) -> Table:

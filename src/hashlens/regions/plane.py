@@ -141,10 +141,10 @@ class Plane(Result):
 
     def _faces(self, faces: Any) -> npt.NDArray[np.int64]:
         """Return numbers of faces, or raise DataError where there are no such ones."""
-        given = np.atleast_1d(np.asarray(faces))
-        if given.dtype.kind not in "iu" or given.ndim != 1 or ((given < 0) | (given >= len(self))).any():
+        chosen = np.atleast_1d(np.asarray(faces))
+        if chosen.dtype.kind not in "iu" or chosen.ndim != 1 or ((chosen < 0) | (chosen >= len(self))).any():
             raise DataError(f"faces are numbered from 0 to {len(self) - 1}, received {faces!r}")
-        return given.astype(np.int64)
+        return chosen.astype(np.int64)
 
     def output(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> Tensor:
         """Return what the affine maps of `faces` ``(n,)`` are at s, t ``(n, 2)``, ``(n, *output)``."""
@@ -289,10 +289,10 @@ class Plane(Result):
             ("median area / mean area", number(float(np.median(share) * len(share)))),
         ]
         numbers = table(f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]", ("", ""), rows)
-        return Group(numbers, *map(Text, told_of(self)))
+        return Group(numbers, *map(Text, plane_sentences(self)))
 
 
-def told_of(plane: Any) -> list[str]:
+def plane_sentences(plane: Any) -> list[str]:
     """Return sentences: how long the decision boundary of a plane is, and what sampling finds of its regions."""
     lines = [] if plane.boundary_length is None else [f"The decision boundary is {plane.boundary_length:.4g} long."]
     if plane.sampled is not None:

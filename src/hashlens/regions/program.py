@@ -16,13 +16,13 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
-from hashlens.regions.bends import Bend
 from hashlens.regions.calls import Affine
+from hashlens.regions.piecewise_linear import PiecewiseLinear
 from hashlens.regions.windows import WindowMax
 
 Tensor = torch.Tensor
-Gate = Bend | WindowMax
-Step = Affine | Bend | WindowMax
+Gate = PiecewiseLinear | WindowMax
+Step = Affine | PiecewiseLinear | WindowMax
 INPUT = 0
 BUDGET = 1 << 25
 """Numbers that the widest tensor of a pass may take (256 MiB in float64)."""

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.regions.figures import painted_by_gradient
-from hashlens.regions.plane import told_of
+from hashlens.regions.plane import plane_sentences
 from hashlens.report.figures import Polygons
 from hashlens.report.page import Page
 from hashlens.result import Result
@@ -93,4 +93,4 @@ class SavedPlane(Result):
         rows = [("regions", number(self.count)), ("edges", number(self.edges)), ("vertices", number(self.vertices))]
         left, right, bottom, top = self.box
         title = f"Linear regions in [{left:g}, {right:g}] x [{bottom:g}, {top:g}]"
-        return Group(table(title, ("", ""), rows), *map(Text, told_of(self)))
+        return Group(table(title, ("", ""), rows), *map(Text, plane_sentences(self)))

@@ -62,7 +62,7 @@ class Slice:
         return coordinates, np.linalg.norm(away - coordinates @ basis, axis=1)
 
 
-def given_slice(origin: Any, directions: Any, box: Sequence[float] | None) -> Slice:
+def spanned_slice(origin: Any, directions: Any, box: Sequence[float] | None) -> Slice:
     """Return the slice with the given origin ``input`` and directions ``(2, *input)``; the box is -1 to 1 by default.
 
     Raises

@@ -20,10 +20,10 @@ from hashlens.codes.naming import layer_name
 from hashlens.errors import DataError, HashlensError, ModelError
 from hashlens.nets.copying import copied
 from hashlens.nets.output import first_tensor
-from hashlens.regions.bends import BENDS, DIFFERENCE, Bend
 from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
 from hashlens.regions.choices import Choice
 from hashlens.regions.operators import RULES, SHAPE_ONLY, STATISTICS
+from hashlens.regions.piecewise_linear import BENDS, DIFFERENCE, PiecewiseLinear
 from hashlens.regions.program import Program, Step, states
 from hashlens.regions.windows import WindowMax, pool_windows
 from hashlens.seeds import torch_generator
@@ -139,11 +139,11 @@ def _check_not_frozen(model: torch.nn.Module, dtype: torch.dtype) -> None:
         for node in scripted_nodes(graph):
             if node.kind() != "prim::Constant" or not node.hasAttribute("value") or node.kindOf("value") != "t":
                 continue
-            held = node.t("value")
-            if held.is_floating_point() and held.dim() > 0 and held.dtype != dtype:
+            constant = node.t("value")
+            if constant.is_floating_point() and constant.dim() > 0 and constant.dtype != dtype:
                 raise ModelError(
                     f"{name or 'the model'} is frozen (torch.jit.freeze): its weights are constants in "
-                    f"{str(held.dtype).removeprefix('torch.')}, and regions are computed in "
+                    f"{str(constant.dtype).removeprefix('torch.')}, and regions are computed in "
                     f"{str(dtype).removeprefix('torch.')}; give the network as it was before"
                 )
 
@@ -295,7 +295,7 @@ class _Recorder(Observer):
             wire = self._spread_out(wire, shape)
         layer = self._layer(operator, shape, len(pieces.breakpoints))
         output = self._tape.register(shape)
-        self._tape.steps.append(Bend(wire.register, output.register, layer, pieces))
+        self._tape.steps.append(PiecewiseLinear(wire.register, output.register, layer, pieces))
         self._known[id(tensor)] = (output, tensor)
 
     def _extreme(self, operator: str, bound: Bound, result: Tensor) -> None:

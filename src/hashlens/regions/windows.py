@@ -99,7 +99,7 @@ class WindowMax:
         """Return where on straight lines ``values + t * tangents`` windows change their winner.
 
         Each window walks along the upper envelope of its elements: whoever overtakes the present winner first is the
-        next. Parameters and returns are those of :meth:`hashlens.regions.bends.Bend.crossings`.
+        next. Parameters and returns are those of :meth:`hashlens.regions.piecewise_linear.PiecewiseLinear.crossings`.
         """
         window = self.positions.shape[1]
         many = prod(self.layer.shape)

@@ -20,13 +20,13 @@ def plain_page(kind: str, shown: Sequence[Block], figures: Sequence[Figure]) -> 
         What is drawn.
     """
     titled = tuple(block for block in shown if not isinstance(block, Prose))
-    told = [block.text for block in shown if isinstance(block, Prose)]
+    prose = [block.text for block in shown if isinstance(block, Prose)]
     sections: list[Section] = []
     if figures:
         sections.append(Section("Pictures", charts(figures)))
     if titled:
         sections.append(Section("Numbers", titled))
-    return Page(spaced(kind), "", told[0] if told else "", " ".join(told[1:2]), tuple(sections), tuple(told[2:]))
+    return Page(spaced(kind), "", prose[0] if prose else "", " ".join(prose[1:2]), tuple(sections), tuple(prose[2:]))
 
 
 def spaced(name: str) -> str:

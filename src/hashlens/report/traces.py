@@ -110,8 +110,8 @@ def _lines(figure: Lines) -> dict[str, Any]:
     x_axis = _axis(figure.x_label, **(_logarithmic(known) if log else {}))
     if figure.ticks:
         places = _rounded(place or before for place, _ in figure.ticks)
-        told = zip(places, figure.ticks, strict=True)
-        names = {place: as_text(name) for place, (_, name) in told if place is not None}
+        hover = zip(places, figure.ticks, strict=True)
+        names = {place: as_text(name) for place, (_, name) in hover if place is not None}
         shown = _apart(names, log)
         x_axis |= {"tickvals": shown, "ticktext": [names[place] for place in shown]}
         if sum(len(names[place]) for place in shown) > 60:  # more than stand side by side
@@ -235,8 +235,8 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
         if figure.least is not None:
             # A logarithm of nothing is none: what is below the axis is drawn there, and told as it is.
             drawn = [max(share, figure.least / 2) for share in (*shares, shares[-1])]
-            told = [f"{share:.3g}" for share in (*shares, shares[-1])]
-            traces[-1] |= {"y": _rounded(drawn), "text": told, "hovertemplate": "%{x}: %{text}"}
+            hover = [f"{share:.3g}" for share in (*shares, shares[-1])]
+            traces[-1] |= {"y": _rounded(drawn), "text": hover, "hovertemplate": "%{x}: %{text}"}
     x = _axis(figure.x_label, **(_logarithmic(figure.edges) if figure.log_x else {}))
     y = _axis(figure.y_label, rangemode="tozero")
     if figure.least is not None:
@@ -257,7 +257,7 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
 def _intervals(figure: Intervals) -> dict[str, Any]:
     above = [end[1] - value for value, end in zip(figure.values, figure.ends, strict=True)]
     below = [value - end[0] for value, end in zip(figure.values, figure.ends, strict=True)]
-    told = [
+    hover = [
         f"{figure.number.format(value)} ({figure.number.format(low)} to {figure.number.format(high)})"
         for value, (low, high) in zip(figure.values, figure.ends, strict=True)
     ]
@@ -268,7 +268,7 @@ def _intervals(figure: Intervals) -> dict[str, Any]:
         "error_x": {"array": _rounded(above), "arrayminus": _rounded(below), "thickness": 2, "width": 6,
                     "color": COLOURS[0]},
         "text": list(map(figure.number.format, figure.values)), "textposition": "top center",
-        "hovertext": told, "hovertemplate": "%{y}: %{hovertext}<extra></extra>",
+        "hovertext": hover, "hovertemplate": "%{y}: %{hovertext}<extra></extra>",
     }  # fmt: skip
     layout = {
         "xaxis": _axis(figure.x_label), "showlegend": False, "height": 110 + 52 * len(figure.names),
@@ -325,7 +325,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
         else [(name, [tile for tile in figure.tiles if tile.value == at]) for at, name in enumerate(figure.names)]
     )
     for name, tiles in groups:
-        said = [
+        labels = [
             f"{figure.x_label} {figure.columns[tile.column]}, {figure.y_label} {figure.rows[tile.row]}: "
             f"{figure.text_label} {tile.text}{', ' + figure.crossed if tile.crossed else ''}"
             for tile in tiles
@@ -336,7 +336,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
              "marker": {"color": [_paler(figure.paint(tile), tile.opacity) for tile in tiles],
                         "line": {"width": 1, "color": "#ffffff"}},
              "text": [tile.text for tile in tiles], "textposition": "inside", "insidetextanchor": "middle",
-             "textangle": 0, "textfont": {"color": "#1b1f24"}, "hovertext": list(map(as_text, said)),
+             "textangle": 0, "textfont": {"color": "#1b1f24"}, "hovertext": list(map(as_text, labels)),
              "hovertemplate": "%{hovertext}<extra></extra>"}
         )  # fmt: skip
     for contour in figure.contours:

@@ -154,14 +154,14 @@ def retrieval_quality(
     else:
         pair = labelled_pair(known, queries, "retrieval quality", labels, query_labels)
         pair.log()
-        known, queries, left_out = pair.known, pair.asked, sum(pair.left_out)
-        query_classes, classes = pair.asked_labels, pair.known_labels
+        known, queries, left_out = pair.reference, pair.queries, sum(pair.left_out)
+        query_classes, classes = pair.query_labels, pair.reference_labels
     task = _Task.of(query_classes, classes, k, codes is None, left_out)
-    asked, rows = _words(queries), _words(known)
+    query_rows, rows = _words(queries), _words(known)
 
     def rank(part: slice, found: Scores, precisions: Scores) -> None:
         rank_codes(
-            asked[part], rows, task.query_classes[part], task.classes, known.code_bits + 1, task.itself,
+            query_rows[part], rows, task.query_classes[part], task.classes, known.code_bits + 1, task.itself,
             task.cuts, task.harmonic, found, precisions,
         )  # fmt: skip
 
@@ -204,33 +204,35 @@ def retrieval_quality_features(
 
     if distance not in get_args(Distance):
         raise MeasureError(f"no distance {shortly(distance)}: {nearest(distance, get_args(Distance))}")
-    asked = as_features(queries)
-    rows = asked if features is None else as_features(features)
-    if asked.shape[1] != rows.shape[1]:
-        raise MeasureError(f"queries of {asked.shape[1]} columns cannot be compared with rows of {rows.shape[1]}")
+    query_rows = as_features(queries)
+    rows = query_rows if features is None else as_features(features)
+    if query_rows.shape[1] != rows.shape[1]:
+        raise MeasureError(f"queries of {query_rows.shape[1]} columns cannot be compared with rows of {rows.shape[1]}")
     same = features is None
     if same:
-        query_classes, kept = labelled_rows(_one_set(query_labels, labels), len(asked), "retrieval quality of queries")
+        query_classes, kept = labelled_rows(
+            _one_set(query_labels, labels), len(query_rows), "retrieval quality of queries"
+        )
         classes, kept_rows = query_classes, kept
     else:
         (classes, kept_rows), (query_classes, kept) = labelled_row_pairs(
-            (labels, len(rows)), (query_labels, len(asked)), "retrieval quality"
+            (labels, len(rows)), (query_labels, len(query_rows)), "retrieval quality"
         )
-    left_out = len(asked) - len(query_classes) + (0 if same else len(rows) - len(classes))
-    asked, rows = asked[kept], rows[kept_rows]
+    left_out = len(query_rows) - len(query_classes) + (0 if same else len(rows) - len(classes))
+    query_rows, rows = query_rows[kept], rows[kept_rows]
     task = _Task.of(query_classes, classes, k, same, left_out)
     if distance == "cosine":
-        asked, rows = (torch.nn.functional.normalize(part, dim=1) for part in (asked, rows))
+        query_rows, rows = (torch.nn.functional.normalize(part, dim=1) for part in (query_rows, rows))
         lengths = torch.zeros(len(rows))
     else:
         # Distances do not change, and fewer digits cancel in |f|^2 - 2 q f.
         centre = rows.mean(dim=0)
-        asked, rows = asked - centre, rows - centre
+        query_rows, rows = query_rows - centre, rows - centre
         lengths = rows.square().sum(dim=1)
 
     def rank(part: slice, found: Scores, precisions: Scores) -> None:
         # |q|^2 is the same for all rows, and cosine is -2 q f up to a factor.
-        ranked = torch.addmm(lengths, asked[part], rows.T, alpha=-2).numpy()
+        ranked = torch.addmm(lengths, query_rows[part], rows.T, alpha=-2).numpy()
         keys = _sortable(ranked, task.query_classes[part, None] == task.classes)
         if task.itself:
             keys[np.arange(len(keys)), np.arange(part.start, part.start + len(keys))] = np.iinfo(np.uint64).max

@@ -109,16 +109,16 @@ def _is_audit(path: Path) -> bool:
 def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | None = None) -> Page:
     body = read_json(path)
     result = result_of(body, path, kinds)
-    told = ""
+    note = ""
     if body["kind"] == "Audit" and path.name in AUDIT_FILES and _is_audit(path.parent):
         return _audit_page(path.parent, images)
     if type(result).__name__ == "Audit":
         return _page_of_audit(result, images)
     if body["kind"] == "Audit":
-        told = "The rankings are not in this file: `hashlens audit --csv FOLDER` keeps them, and FOLDER has a page."
+        note = "The rankings are not in this file: `hashlens audit --csv FOLDER` keeps them, and FOLDER has a page."
     elif images:
-        result, told = with_examples(result)
-    return _noted(result.page(), told)
+        result, note = with_examples(result)
+    return _noted(result.page(), note)
 
 
 def _audit_page(path: Path, images: bool) -> Page:
@@ -128,13 +128,13 @@ def _audit_page(path: Path, images: bool) -> Page:
 
 
 def _page_of_audit(found: Any, images: bool) -> Page:
-    told = ""
+    note = ""
     if images:
         try:
             found = found.with_data()
         except HashlensError as error:
-            told = _without_images(error)
-    return _noted(found.page(), told)
+            note = _without_images(error)
+    return _noted(found.page(), note)
 
 
 def _is_explanation(path: Path) -> bool:
@@ -170,8 +170,8 @@ def _codes_page(path: Path, images: bool) -> Page:
     from hashlens.measurement.codes_page import codes_page
 
     codes = Codes.load(path)
-    examples, told = _loaded(codes.provenance.data, len(codes)) if images else (None, "")
-    return codes_page(codes, examples, (told,) if told else ())
+    examples, note = _loaded(codes.provenance.data, len(codes)) if images else (None, "")
+    return codes_page(codes, examples, (note,) if note else ())
 
 
 def _index_page(path: Path, images: bool) -> Page:
@@ -211,9 +211,9 @@ def with_examples(result: Result) -> tuple[Result, str]:
     counts = getattr(result, "examples", Split(None, None))
     found = []
     for source, count in ((origin.train.data, counts.train), (origin.test.data, counts.test)):
-        examples, told = _loaded(source, count)
+        examples, note = _loaded(source, count)
         if examples is None:
-            return result, told
+            return result, note
         found.append(examples)
     return replace(result, data=Split(*found)), ""  # type: ignore[type-var]
 
@@ -232,5 +232,5 @@ def _without_images(error: HashlensError) -> str:
     return f"There are no images, since the data are not there any more: {error}."
 
 
-def _noted(page: Page, told: str) -> Page:
-    return replace(page, notes=(*page.notes, told)) if told else page
+def _noted(page: Page, note: str) -> Page:
+    return replace(page, notes=(*page.notes, note)) if note else page

@@ -149,7 +149,7 @@ def _categories(codes: Split[Codes], what: Evaluation) -> Found:
     if not wanted:
         return
     pair = labelled_pair(codes.train, codes.test, "categorization")
-    codes, train_labels, test_labels = Split(pair.known, pair.asked), pair.known_labels, pair.asked_labels
+    codes, train_labels, test_labels = Split(pair.reference, pair.queries), pair.reference_labels, pair.query_labels
     classes, counts = np.unique(train_labels, return_counts=True)
     try:
         prepared = prepare(codes.train, codes.test, seed=what.reading.seed)

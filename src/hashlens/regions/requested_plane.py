@@ -1,4 +1,4 @@
-"""Asked plane: which slice of which network the arguments of :func:`hashlens.regions.plane` ask for."""
+"""Requested plane: which slice of which network the arguments of :func:`hashlens.regions.plane` name."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import torch
 
 from hashlens.errors import DataError, ModelError
 from hashlens.regions.program import Program
-from hashlens.regions.slices import Box, Slice, given_slice, principal_slice, slice_through
+from hashlens.regions.slices import Box, Slice, principal_slice, slice_through, spanned_slice
 from hashlens.regions.trace import trace
 
 
-def asked_plane(
+def requested_plane(
     model: torch.nn.Module | Program,
     box: Sequence[float] | None,
     origin: Any,
@@ -31,7 +31,7 @@ def asked_plane(
     """
     flat = _slice(box, origin, directions, through, pca)
     if flat is None:
-        program, flat = _program_of_two(model, dtype), given_slice(torch.zeros(2), torch.eye(2), box)
+        program, flat = _program_of_two(model, dtype), spanned_slice(torch.zeros(2), torch.eye(2), box)
     else:
         program = trace(model, flat.points([_middle(flat.box)]), dtype)
     if program.input_shape != tuple(flat.origin.shape):
@@ -47,11 +47,11 @@ def _middle(box: Box) -> tuple[float, float]:
 
 def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
     """Return the slice that was asked for, or None where none was."""
-    given = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
-    if len(given) > 1 or (origin is None) != (directions is None):
+    named = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
+    if len(named) > 1 or (origin is None) != (directions is None):
         raise DataError("give one of origin= with directions=, through= or pca=")
     if origin is not None:
-        return given_slice(origin, directions, box)
+        return spanned_slice(origin, directions, box)
     if through is not None:
         return slice_through(through, box)
     return None if pca is None else principal_slice(pca, box)

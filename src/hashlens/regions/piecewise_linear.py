@@ -1,4 +1,4 @@
-"""Bends: elementwise hard gates, each a few straight pieces between breakpoints."""
+"""Piecewise linear: elementwise hard gates, each a few straight pieces between breakpoints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, eq=False)
-class Bend:
+class PiecewiseLinear:
     """A step of a program: an elementwise gate. Its state is its bits, bool ``(rows, *shape, planes)``.
 
     Attributes
