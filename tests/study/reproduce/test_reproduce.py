@@ -2,7 +2,6 @@
 
 from importlib import import_module
 
-import numpy as np
 import pytest
 
 from hashlens.data.digits import TRAIN_ROWS
@@ -11,13 +10,11 @@ from hashlens.report.page import page_html
 from hashlens.saved import load_result
 from hashlens.study.cells import cells
 from hashlens.study.charts.curves import Curve
-from hashlens.study.charts.effects import effect_table
-from hashlens.study.reproduce.claims import put_to_the_test
 from hashlens.study.reproduce.comparison import compare
 from hashlens.study.reproduce.markdown import markdown_page
 from hashlens.study.reproduce.page import reproduction_page
 from hashlens.study.reproduce.picture import picture
-from hashlens.study.reproduce.preset import SIZES, Check, find_preset, preset_names
+from hashlens.study.reproduce.preset import SIZES, find_preset, preset_names
 from hashlens.study.reproduce.reproduce import reproduce
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.measures import MEASURES
@@ -83,7 +80,9 @@ def test_a_preset_fits_its_study(name, size):
     varied = {axis: levels for axis, levels in spec.axes.model_dump().items() if levels and len(levels) > 1}
     measured = {row: MEASURES[key] for key in spec.measures for row in MEASURES[key].rows}
     lines = [(panel.measures, panel.splits, panel.x, panel.by) for one in preset.pictures.values() for panel in one]
-    lines += [(check.measures, check.splits, check.over, check.by) for check in preset.claims]
+    for claim in preset.claims:
+        lines.append((claim.measures, claim.splits or ("test",), getattr(claim, "over", None), claim.by))
+        assert {*getattr(claim, "factors", ())} <= set(varied)
     for measures, splits, over, by in lines:
         assert {axis for axis in (over, by) if axis} <= set(varied)
         for measure in measures:
@@ -186,50 +185,6 @@ def test_the_last_epoch_is_that_of_the_study_and_a_bound_is_no_point(made):
     assert points["width 40"] == ((1, 0.575), (100, 0.10))
 
 
-CLAIMS = {
-    "falls": (Check(says="", check="falls", measures=("a",), over="width"), [0.9, 0.5, 0.1], True),
-    "falls but for a little": (Check(says="", check="falls", measures=("a",), over="width"), [0.9, 0.909, 0.1], True),
-    "falls but for a step": (Check(says="", check="falls", measures=("a",), over="width"), [0.9, 0.92, 0.1], False),
-    "stays": (Check(says="", check="falls", measures=("a",), over="width"), [0.5, 0.5, 0.5], False),
-    "rises": (Check(says="", check="rises", measures=("a",), over="width"), [0.1, 0.2, 0.9], True),
-    "falls since": (Check(says="", check="falls", measures=("a",), over="width", since=20), [0.1, 0.9, 0.2], True),
-    "peaks": (Check(says="", check="peaks", measures=("a",), over="width", peak=20), [0.1, 0.9, 0.2], True),
-    "peaks elsewhere": (Check(says="", check="peaks", measures=("a",), over="width", peak=10), [0.1, 0.9, 0.2], False),
-    "exceeds": (Check(says="", check="exceeds", measures=("a",), than="b", over="width"), [0.6, 0.7, 0.8], True),
-    "not once": (Check(says="", check="exceeds", measures=("a",), than="b", over="width"), [0.6, 0.4, 1], False),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CLAIMS)
-def test_claims_over_one_axis(made, name):
-    check, values, holds = CLAIMS[name]
-    at = dict(zip([10, 20, 40], values, strict=True))
-    results = made({"width": list(at)}, lambda _, width, **__: {("a", "test"): at[width], ("b", "test"): 0.5})
-    found = put_to_the_test(results, check)
-    assert found.holds is holds
-    assert found.evidence
-
-
-@pytest.mark.parametrize(("noise", "holds"), [(0.1, True), (0.5, False)])
-def test_less_compares_the_largest_movements(made, noise, holds):
-    check = Check(says="", check="less", measures=("a",), over="label_noise", than="width")
-    axes = {"width": [10, 20, 40], "label_noise": [0.0, 1.0]}
-    results = made(axes, lambda _, width, label_noise, **__: {("a", "test"): 0.01 * (width - 10) + noise * label_noise})
-    found = put_to_the_test(results, check)
-    assert found.holds is holds
-    assert f"by up to {noise:.3f} over label noise, 0.300 over width" in found.evidence[0]
-
-
-@pytest.mark.parametrize(("factors", "holds"), [(("width",), True), (("epochs",), False)])
-def test_dominate_compares_total_shares(made, factors, holds):
-    def measure(repeat, width, epochs, **_):
-        return {("knn", "test"): 0.01 * width + 0.0001 * epochs + 0.0001 * np.random.default_rng(repeat).random()}
-
-    effects = effect_table(made({"width": [10, 20, 40], "epochs": [0, 1, 10]}, measure), bootstrap=10)
-    found = put_to_the_test(None, Check(says="", check="dominate", factors=factors), effects)
-    assert (found.holds, found.tested) == (holds, 1)
-
-
 @pytest.fixture
 def tiny(monkeypatch):
     """The digits over width, smaller still."""
@@ -276,6 +231,8 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     titles = [section.title for section in shown.sections if section.blocks]
     assert titles[:3] == ["Regimes", "What was drawn", "Claims"]
     assert shown.verdict == "Not in the paper: these are ours alone."
+    assert shown.reason.startswith("Of 2 claims: ")
+    assert {finding.claim for finding in first.findings} == {"trend"}
     assert shown.command == first.provenance.command
     assert len(first.figures()) == 2
 

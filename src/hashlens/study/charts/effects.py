@@ -308,9 +308,13 @@ def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int])
         raise StudyError("an effect table needs two repeats or more, to tell factors from noise; received one")
     if measure != "redundancy_ratio":
         return values
-    n = examples[split]
-    share = (values * n + 0.5) / (n + 1)
-    return np.log(share / (1 - share))
+    return finite_logit(values, examples[split])
+
+
+def finite_logit(values: npt.NDArray[np.float64], examples: int) -> npt.NDArray[np.float64]:
+    """Return the logit of shares of so many examples, half an example added: it is finite at 0 and 1."""
+    share = (values * examples + 0.5) / (examples + 1)
+    return np.asarray(np.log(share / (1 - share)))
 
 
 def _effects(grid: Grid, pair: tuple[str, str], at: int, shares: Shares, low: Shares, high: Shares) -> ResponseEffects:

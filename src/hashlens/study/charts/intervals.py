@@ -17,7 +17,12 @@ from hashlens.errors import StudyError
 from hashlens.result import Result
 
 Scale = Literal["share", "ratio", "plain"]
+Range = tuple[float | None, float | None]
+"""The smallest and the largest value that a measure can take; None where there is none."""
+RANGES: dict[Scale, Range] = {"share": (0.0, 1.0), "ratio": (0.0, None), "plain": (None, None)}
+"""Ranges that have names."""
 Around = Literal["interval", "range"]
+Array = npt.NDArray[np.float64]
 FEWEST = 4
 """Repeats from which on intervals are shown: with fewer, Student's t spans most of what a share can be."""
 UNBOUNDED = ("bits_to_determinism", "chord_length", "local_complexity", "loss")
@@ -93,7 +98,7 @@ class Estimates:
         return tuple(self.at(*index) for index in map(tuple, np.argwhere(np.isfinite(self.mean)).tolist()))
 
 
-def shown_estimates(values: npt.ArrayLike, scale: Scale = "plain", confidence: float = 0.95) -> Estimates:
+def shown_estimates(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
     """Return means over the last axis, each with what is shown around it.
 
     Parameters
@@ -139,22 +144,22 @@ def around_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
     return "[range of the repeats, too few for an interval]" if kinds == {"range"} else interval if kinds else ""
 
 
-def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: float = 0.95) -> Estimates:
+def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
     """Return means over the last axis, each with a Student t interval.
 
     The interval is of the arithmetic mean: ``m ± t s / sqrt(n)``, with the half width carried by the delta method to
-    the link of the scale and back, so that its ends stay in range: the logit for a ``share`` in [0, 1], the logarithm
-    for a ``ratio`` of 0 or more, none for ``plain``. A bootstrap of 2 to 10 values has too few distinct samples to hold
-    its level, the clipped t interval misses skewed means near 0 and 1 (88 % for 95 % at three repeats of
-    Beta(7.2, 0.8), where this one holds 95 %), and the mean of logits is not the logit of the mean. Repeats that agree
-    exactly give an interval of no width, which says only that they agree.
+    the link of the scale and back, so that its ends stay in range: the logit between two ends, as of a ``share`` in
+    [0, 1], the logarithm above or below one end, as of a ``ratio`` of 0 or more, none for ``plain``. A bootstrap of 2
+    to 10 values has too few distinct samples to hold its level, the clipped t interval misses skewed means near 0 and 1
+    (88 % for 95 % at three repeats of Beta(7.2, 0.8), where this one holds 95 %), and the mean of logits is not the
+    logit of the mean. Repeats that agree exactly give an interval of no width, which says only that they agree.
 
     Parameters
     ----------
     values : array of float
         ``(..., n)``: repeats last; repeats that are not a number are left out.
-    scale : {"share", "ratio", "plain"}
-        What the values are.
+    scale : {"share", "ratio", "plain"} or (float or None, float or None)
+        What the values are, or the range that they are in.
     confidence : float
         Level of the interval, between 0 and 1.
 
@@ -171,7 +176,7 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: fl
     >>> mean_intervals([0.10, 0.12, 0.11], "share").at()  # doctest: +ELLIPSIS
     Estimate(mean=0.11, low=0.0875..., high=0.1374..., repeats=3, around='interval')
     """
-    from scipy.special import expit, logit, stdtrit
+    from scipy.special import stdtrit
 
     require_confidence(confidence)
     table = np.asarray(values, np.float64)
@@ -181,17 +186,30 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale = "plain", confidence: fl
         mean = np.where(known, table, 0.0).sum(axis=-1) / n
         squares = np.where(known, np.square(table - mean[..., None]), 0.0).sum(axis=-1)
         half = stdtrit(np.maximum(n - 1, 1), (1 + confidence) / 2) * np.sqrt(squares / (n - 1) / n)
-        if scale == "share":
-            width = half / (mean * (1 - mean))
-            low, high = expit(logit(mean) - width), expit(logit(mean) + width)
-        elif scale == "ratio":
-            low, high = mean * np.exp(-half / mean), mean * np.exp(half / mean)
-        else:
-            low, high = mean - half, mean + half
+        low, high = _ends(mean, half, RANGES[scale] if isinstance(scale, str) else scale)
     agreed = (n > 1) & (squares == 0)
     low, high = np.where(agreed, mean, low), np.where(agreed, mean, high)
     alone = n < 2
     return Estimates(mean, np.where(alone, np.nan, low), np.where(alone, np.nan, high), n, np.zeros_like(alone))
+
+
+def _ends(mean: Array, half: Array, within: Range) -> tuple[Array, Array]:
+    """Return the ends of intervals of half width `half`, carried to the link of the range and back."""
+    from scipy.special import expit, logit
+
+    least, most = within
+    if least is not None and most is not None:
+        share = (mean - least) / (most - least)
+        width = half / (most - least) / (share * (1 - share))
+        low, high = (expit(logit(share) + sign * width) for sign in (-1, 1))
+        return least + (most - least) * low, least + (most - least) * high
+    if least is not None:
+        away = mean - least
+        return least + away * np.exp(-half / away), least + away * np.exp(half / away)
+    if most is not None:
+        away = most - mean
+        return most - away * np.exp(half / away), most - away * np.exp(-half / away)
+    return mean - half, mean + half
 
 
 def require_confidence(confidence: float) -> None:

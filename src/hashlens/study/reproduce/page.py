@@ -9,7 +9,7 @@ from hashlens.study.charts.phase import PhaseChart
 from hashlens.study.page.page import store_page
 from hashlens.study.reproduce.comparison import comparison_table
 from hashlens.study.reproduce.picture import Picture
-from hashlens.study.reproduce.reproduction import Reproduction, provenance_lines
+from hashlens.study.reproduce.reproduction import CLAIMS, Reproduction, provenance_lines
 from hashlens.tables import Table, table
 
 
@@ -28,7 +28,7 @@ def reproduction_page(done: Reproduction) -> Page:
         " ".join(reasons),
         (
             *(first if done.comparisons else first[::-1]),
-            Section("Claims", _claims(done)),
+            Section("Claims", tuple(_claims(done))),
             *rest,
             Section("This call", (_call(done),)),
         ),
@@ -65,11 +65,12 @@ def _beside(done: Reproduction) -> Iterator[Block]:
         yield comparison_table(done.comparisons, done.preset.reference.source)
 
 
-def _claims(done: Reproduction) -> tuple[Table, ...]:
-    rows = [(at.says, "holds" if at.holds else f"holds for {at.holding} of {at.tested}", at.shown)
-            for at in done.findings]  # fmt: skip
-    columns = ("claim", "here", "such as; or where not")
-    return (table("Claims, on means over repeats", columns, rows, names=3),) if rows else ()
+def _claims(done: Reproduction) -> Iterator[Block]:
+    if done.findings:
+        rows = [(at.says, at.counts, at.shown) for at in done.findings]
+        yield table(CLAIMS, ("claim", "here", "what decides it"), rows, names=3)
+    for at in done.findings:
+        yield from at.charts()
 
 
 def _call(done: Reproduction) -> Table:

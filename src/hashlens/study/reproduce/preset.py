@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from hashlens.errors import StudyError, nearest
+from hashlens.study.claims.read import AnyClaim
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.lines import read_yaml
 from hashlens.study.spec.sections import Section
@@ -16,7 +17,6 @@ Size = Literal["quick", "paper"]
 SIZES: tuple[Size, ...] = ("quick", "paper")
 Level = bool | int | float | str
 Levels = tuple[tuple[Level, float], ...]
-CheckName = Literal["falls", "rises", "peaks", "less", "exceeds", "dominate"]
 
 
 class Expected(Section):
@@ -81,48 +81,6 @@ class Reference(Section):
     points: tuple[Points, ...]
 
 
-class Check(Section):
-    """A claim that a study tests; `hashlens.study.reproduce.claims` says what each check compares.
-
-    Attributes
-    ----------
-    says : str
-        The claim in words.
-    check : str
-        How it is tested.
-    measures : tuple of str
-        On which.
-    splits : tuple of str
-        And where.
-    over : str
-        The axis.
-    by : str, optional
-        Another factor, for each of whose levels the claim must hold.
-    than : str
-        What it is compared with: a factor (``less``), a measure (``exceeds``).
-    peak : number, optional
-        Where the maximum is to be (``peaks``).
-    since : number, optional
-        The level to begin with.
-    factors : tuple of str
-        Which are to dominate (``dominate``).
-    where : dict
-        Levels at which to hold the others.
-    """
-
-    says: str
-    check: CheckName
-    measures: tuple[str, ...] = ()
-    splits: tuple[str, ...] = ("test",)
-    over: str = ""
-    by: str | None = None
-    than: str = ""
-    peak: Level | None = None
-    since: int | float | None = None
-    factors: tuple[str, ...] = ()
-    where: dict[str, Level] = Field(default_factory=dict)
-
-
 class Panel(Section):
     """One part of a picture.
 
@@ -160,8 +118,8 @@ class Preset(Section):
         What ``--data`` must hold; None for data that come with the library.
     reference : Reference, optional
         The paper's figures, where they are known.
-    claims : tuple of Check
-        What is tested besides.
+    claims : tuple of Claim
+        What is put to the test.
     pictures : dict of str to tuple of Panel
         By name of the file.
     took : dict of str to str
@@ -177,7 +135,7 @@ class Preset(Section):
     note: str
     expects: Expected | None = None
     reference: Reference | None = None
-    claims: tuple[Check, ...] = ()
+    claims: tuple[AnyClaim, ...] = ()
     pictures: dict[str, tuple[Panel, ...]]
     took: dict[Size, str] = Field(default_factory=dict)
     study: dict[str, Any]

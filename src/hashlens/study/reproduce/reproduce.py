@@ -16,8 +16,7 @@ from hashlens.errors import DataError, OutputError
 from hashlens.files import as_path, check_writable, written_whole
 from hashlens.machine import machine
 from hashlens.result import Split
-from hashlens.study.charts.effects import EffectTable
-from hashlens.study.reproduce.claims import put_to_the_test
+from hashlens.study.claims.read import decided
 from hashlens.study.reproduce.comparison import compare
 from hashlens.study.reproduce.picture import picture
 from hashlens.study.reproduce.preset import Preset, Size, find_preset, require_size
@@ -90,14 +89,13 @@ def reproduce(
     results = study.results
     sizes = {"train": min(spec.axes.samples or (len(examples.train),)), "test": len(examples.test)}
     pictures = tuple(picture(file, panels, results, found.reference, sizes) for file, panels in found.pictures.items())
-    effects = next((part for one in pictures for part in one.parts if isinstance(part, EffectTable)), None)
     done = Reproduction(
         name=name,
         size=size,
         preset=found,
         study=study,
         comparisons=compare(results, found.reference) if found.reference else (),
-        findings=tuple(put_to_the_test(results, claim, effects) for claim in found.claims),
+        findings=tuple(decided(results, claim) for claim in found.claims),
         pictures=pictures,
         seconds=time.monotonic() - started,
         provenance=_provenance(study, _command(name, data, size, out, device), before),

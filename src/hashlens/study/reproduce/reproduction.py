@@ -1,5 +1,6 @@
 """What a reproduction found: ours beside the paper's, claims, pictures, and where the numbers come from."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,16 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.curves import Curve
-from hashlens.study.reproduce.claims import Finding
+from hashlens.study.claims.finding import EarlierFinding, Finding
+from hashlens.study.claims.lines import Verdict
 from hashlens.study.reproduce.comparison import Comparison, comparison_table
 from hashlens.study.reproduce.picture import Picture
 from hashlens.study.reproduce.preset import Preset, Size
 from hashlens.study.store.status import duration
 from hashlens.study.study import Study
+
+CLAIMS = "Claims, decided on intervals over paired repeats"
+VERDICTS: tuple[Verdict, ...] = ("reproduced", "not reproduced", "inconclusive")
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Reproduction(Result):
     preset: Preset
     study: Study
     comparisons: tuple[Comparison, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding | EarlierFinding, ...]
     pictures: tuple[Picture, ...]
     seconds: float
     provenance: Provenance
@@ -98,9 +103,9 @@ class Reproduction(Result):
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where ours differ from the paper's by more than the band, and which claims fail, in words."""
+        """Where ours differ from the paper's by more than the band, and which claims are not reproduced, in words."""
         outside = [one.sentence for one in self.comparisons if one.inside is False]
-        failing = [f"Not so here: {at.says}: {at.shown}." for at in self.findings if not at.holds]
+        failing = [f"{at.says}: {at.counts}: {at.shown}." for at in self.findings if at.verdict == "not reproduced"]
         return (*outside, *failing)
 
     def figures(self, name: str | None = None) -> tuple[Figure, ...]:
@@ -136,7 +141,7 @@ class Reproduction(Result):
         for one in self.pictures:
             yield from (part.__rich__() for part in one.parts if everything or not isinstance(part, Curve))
         if self.findings:
-            yield listed("Claims, on means over repeats", (at.__rich__() for at in self.findings))
+            yield listed(CLAIMS, (at.__rich__() for at in self.findings))
         yield listed("In words", self.conclusion())
         yield listed("Where this comes from", provenance_lines(self.provenance, self.seconds))
 
@@ -149,9 +154,10 @@ class Reproduction(Result):
             paper = "The paper's figures for this are not known here" if self.preset.expects else "Not in the paper"
             yield f"{paper}: these are ours alone."
         yield from (one.sentence for one in self.comparisons if one.inside is False)
-        failing = sum(not at.holds for at in self.findings)
-        if failing:
-            yield f"{failing} of {len(self.findings)} claims do not hold everywhere: see the claims."
+        if self.findings:
+            counts = Counter(at.verdict for at in self.findings)
+            said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+            yield f"Of {len(self.findings)} claim{'s' * (len(self.findings) != 1)}: {said}."
         if self.provenance.failures:
             failures = self.provenance.failures
             yield f"{len(failures)} networks did not come to their end and count nowhere, such as {failures[0]}."

@@ -1,0 +1,137 @@
+"""What all kinds of claims have in common, and the tables of numbers that they are about."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hashlens.errors import StudyError
+from hashlens.study.charts.grid import lay_out, level_name, measure_label
+from hashlens.study.charts.intervals import RANGES, Array, Estimate, Range, scale_of
+from hashlens.study.claims.contrast import contrast_intervals, step_of
+from hashlens.study.claims.lines import Question
+from hashlens.study.results import Results
+
+Level = bool | int | float | str
+Levels = Level | tuple[Level, ...]
+STRICT = ConfigDict(extra="forbid")
+ON = " on "
+"""What parts a measure from its split, where a claim names both."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Claim(ABC):
+    """Something that is said of the results of a study, and can be put to the test.
+
+    Attributes
+    ----------
+    says : str
+        The claim in words.
+    measures : tuple of str
+        What it is about; it must be so for each.
+    splits : tuple of str
+        And on each of these; where none is named, on test, or where else a measure was taken. A measure may name its
+        own: ``redundancy_ratio on train``.
+    by : str, optional
+        A factor, for each of whose levels it must be so.
+    where : dict
+        Levels at which the others are held.
+    confidence : float
+        Level of the two-sided intervals that decide.
+    """
+
+    says: str
+    measures: tuple[str, ...]
+    splits: tuple[str, ...] = ()
+    by: str | None = None
+    where: dict[str, Levels] = field(default_factory=dict)
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+    @abstractmethod
+    def questions(self, results: Results) -> Iterator[Question]:
+        """Yield the numbers that decide the claim, one for each line."""
+
+    def pairs(self, results: Results) -> Iterator[tuple[str, str]]:
+        """Yield each measure with each split that the claim is about."""
+        for measure in self.measures:
+            name, _, own = measure.partition(ON)
+            for split in (own,) if own else self.splits or (usual_split(results, name),):
+                yield name, split
+
+
+@dataclass(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
+class Terms:
+    """Numbers of one line before they are weighed against each other: some levels of one measure.
+
+    Attributes
+    ----------
+    name : str
+        Measure, split and level of `by`, as people read them.
+    levels : tuple
+        Of the axis.
+    values : numpy.ndarray
+        ``(levels, repeats)``, not a number where a repeat lacks it.
+    range : (float or None, float or None)
+        Of the measure.
+    step : float
+        By how much its values differ at least.
+    """
+
+    name: str
+    levels: tuple[Any, ...]
+    values: Array
+    range: Range
+    step: float
+
+    def row(self, level: Any) -> Array:
+        """Return the repeats at a level.
+
+        Raises
+        ------
+        StudyError
+            If it was not measured.
+        """
+        if level not in self.levels:
+            known = ", ".join(map(level_name, self.levels)) or "none"
+            raise StudyError(f"{self.name} was not measured at {level!r}; it was at {known}")
+        return np.asarray(self.values[self.levels.index(level)])
+
+
+def rows_along(
+    results: Results, over: str, measure: str, split: str, by: str | None, where: dict[str, Levels]
+) -> Iterator[Terms]:
+    """Yield the numbers of a measure along an axis, for each level of `by`; without an axis, one number each."""
+    axes = [axis for axis in (over, by) if axis]
+    grid = lay_out(results, axes, where)
+    table = grid.values(measure, split)
+    table = table.reshape(len(grid.levels[0]) if over else 1, len(grid.levels[-1]) if by else 1, -1)
+    within, step = RANGES[scale_of(measure, table)], step_of(table)
+    for column, level in enumerate(grid.levels[-1] if by else (None,)):
+        values = table[:, column]
+        measured: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=1))
+        levels = tuple(at for at, known in zip(grid.levels[0] if over else (None,), measured, strict=True) if known)
+        name = f"{measure_label(measure)} {split}".strip()
+        name += f", {by.replace('_', ' ')} {level_name(level)}" if by else ""
+        yield Terms(name, levels, values[measured], within, step)
+
+
+def usual_split(results: Results, measure: str) -> str:
+    """Return where a measure is looked at if nothing else is said: on test, or where alone it was taken."""
+    splits = [str(split) for split in results.where(measure=measure, layer="").levels("split")]
+    if "test" in splits or not splits:
+        return "test"
+    if len(splits) > 1:
+        raise StudyError(f"{measure} was taken on {', '.join(splits)}: say on which, as {measure + ON + splits[0]!r}")
+    return splits[0]
+
+
+def contrast(values: Array, weights: Sequence[float], terms: Sequence[Terms], confidence: float) -> Estimate:
+    """Return a weighted sum of the means of rows, with its interval, over the repeats that have all of them."""
+    values = values[:, np.isfinite(values).all(axis=0)]
+    ranges, steps = [one.range for one in terms], [one.step for one in terms]
+    return contrast_intervals(values, weights, ranges, confidence, steps).at()

@@ -1,0 +1,96 @@
+"""Intervals of contrasts: weighted sums of the means of several cells or measures, over paired repeats."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.study.charts.intervals import Array, Estimates, Range, mean_intervals
+
+EQUAL, COARSE = 1e-9, 1e-5
+"""Parts of a span: numbers that differ by less are equal, and what is finer is no step of counts."""
+
+
+def contrast_intervals(
+    values: npt.ArrayLike,
+    weights: Sequence[float],
+    ranges: Sequence[Range],
+    confidence: float = 0.95,
+    steps: Sequence[float] | None = None,
+) -> Estimates:
+    """Return intervals of weighted sums of means over repeats.
+
+    Each repeat gives one weighted sum, and the sums have Student's t interval: with weights 1 and -1 that of the paired
+    t test. Near the ends of a range, where values are skewed, this one misses: so the distances from each mean to the
+    ends of its own interval, which stays in range, are combined too, with the correlation of the repeats (MOVER), and
+    of both the wider is taken, on either side. Where no value has a range the two are the same.
+
+    Repeats that agree, of a measure that takes few values, say little of its spread, which is taken to be half a
+    step at least.
+
+    Parameters
+    ----------
+    values : array of float
+        ``(..., terms, n)``: the repeats of each term last, all known.
+    weights : sequence of float
+        One for each term.
+    ranges : sequence of (float or None, float or None)
+        Of each term.
+    confidence : float
+        Level of the two-sided interval.
+    steps : sequence of float, optional
+        For each term by multiples of what its values differ, as those of counts do; 0, as by default, where they are
+        continuous. See :func:`step_of`.
+
+    Returns
+    -------
+    Estimates
+        Arrays of shape ``(...)``; ends are not a number where there are fewer than two repeats.
+
+    References
+    ----------
+    Zou, Donner (2008): Construction of confidence limits about effect measures: a general approach. Statistics in
+    Medicine 27, for MOVER; Zou, Huang, Zhang (2009), for sums of several terms.
+    """
+    from scipy.special import stdtrit
+
+    table, sign = np.asarray(values, np.float64), np.asarray(weights, np.float64)
+    n = table.shape[-1]
+    sums = np.einsum("t,...tn->...n", sign, table)
+    mean = sums.mean(axis=-1) if n else np.full(sums.shape[:-1], np.nan)
+    repeats, flags = np.full(mean.shape, n), np.zeros(mean.shape, bool)
+    if n < 2:
+        return Estimates(mean, np.full(mean.shape, np.nan), np.full(mean.shape, np.nan), repeats, flags)
+    least = np.linalg.norm(sign * np.asarray(steps if steps is not None else np.zeros(len(sign)))) / 2
+    half = stdtrit(n - 1, (1 + confidence) / 2) * np.maximum(sums.std(axis=-1, ddof=1), least) / np.sqrt(n)
+    down, up = _combined(table, sign, ranges, confidence)
+    return Estimates(mean, mean - np.maximum(half, down), mean + np.maximum(half, up), repeats, flags)
+
+
+def step_of(values: npt.ArrayLike) -> float:
+    """Return the step whose multiples apart all values are, as those of counts; 0 where there is none.
+
+    >>> round(step_of([0.90, 0.98, 1.0]), 6), step_of([0.1, 0.3161, 0.7071068]), step_of([0.5, 0.5])
+    (0.02, 0.0, 0.0)
+    """
+    known = np.asarray(values, np.float64)
+    distinct = np.unique(known[np.isfinite(known)])
+    step, span = 0.0, float(np.ptp(distinct)) if len(distinct) else 0.0
+    for gap in np.diff(distinct).tolist():
+        while gap > EQUAL * span:  # Euclid's greatest common divisor, of numbers that are not exact
+            step, gap = gap, abs(step - round(step / gap) * gap)
+    return float(step) if step >= COARSE * span else 0.0
+
+
+def _combined(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:
+    """Return the distances from weighted sums to both ends, from those of each term and the correlation of repeats."""
+    parts = [mean_intervals(table[..., at, :], within, confidence) for at, within in enumerate(ranges)]
+    mean, low, high = (np.stack([getattr(part, name) for part in parts], axis=-1) for name in ("mean", "low", "high"))
+    apart = table - mean[..., None]
+    norm = np.sqrt(np.square(apart).sum(axis=-1, keepdims=True))
+    towards = np.divide(apart, norm, out=np.zeros_like(apart), where=norm > 0)
+    # With these unit vectors the correlations need no matrix: the sum of r_ij g_i g_j is the square of a length.
+    below = weights * np.where(weights > 0, mean - low, high - mean)
+    above = weights * np.where(weights > 0, high - mean, mean - low)
+    down, up = (np.linalg.norm(np.einsum("...t,...tn->...n", ends, towards), axis=-1) for ends in (below, above))
+    return down, up

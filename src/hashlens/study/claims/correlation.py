@@ -1,0 +1,120 @@
+"""Correlations: two measures go together over the cells of a study."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from hashlens.errors import StudyError
+from hashlens.study.charts.grid import lay_out, level_name, measure_label, narrowed
+from hashlens.study.charts.intervals import Array, Estimate
+from hashlens.study.claims.claim import ON, STRICT, Claim
+from hashlens.study.claims.contrast import contrast_intervals
+from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.results import Results
+
+FEWEST_CELLS = 3
+Method = Literal["pearson", "spearman"]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Correlation(Claim):
+    """Two measures correlate over cells, in every repeat: Fisher's mean of the correlations is above or below a value.
+
+    Cells are all combinations of levels, of the checkpoints too, that `where` leaves; with `by`, those of one level at
+    a time. Repeats are what the interval is over: more cells make no interval narrower.
+
+    Attributes
+    ----------
+    to : str
+        The other measure; on the same split, unless it names its own.
+    above, below : float, optional
+        Where the correlation is to lie, from -1 to 1.
+    method : {"pearson", "spearman"}
+        Of the values, or of their ranks.
+    """
+
+    kind: Literal["correlation"]
+    to: str
+    above: float | None = Field(None, ge=-1, le=1)
+    below: float | None = Field(None, ge=-1, le=1)
+    method: Method = "pearson"
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Correlation":
+        if self.above is None and self.below is None:
+            raise ValueError("must say above, below or both: a correlation from -1 to 1")
+        return self
+
+    def questions(self, results: Results) -> Iterator[Question]:
+        """Yield the correlation on each split, and at each level of `by`."""
+        kept = narrowed(results, self.where)
+        axes = [axis for axis in kept.axes if len(kept.levels(axis)) > 1]
+        levels = kept.levels(self.by) if self.by else [None]
+        for measure, split in self.pairs(results):
+            other, _, on = self.to.partition(ON)
+            for level in levels:
+                where = {**self.where, **({self.by: level} if self.by else {})}
+                grid = lay_out(results, [axis for axis in axes if axis != self.by], where)
+                both = np.stack([grid.values(measure, split), grid.values(other, on or split)])
+                name = f"{measure_label(measure)} {split} with {measure_label(other)} {on or split}"
+                name += f", {self.by.replace('_', ' ')} {level_name(level)}" if self.by else ""
+                found = correlations(both.reshape(2, -1, both.shape[-1]), self.method, name)
+                cells = int(np.isfinite(both).all(axis=(0, -1)).sum())
+                interval = partial(fisher_interval, found, cells if self.method == "spearman" else 0)
+                yield Question(name, f"{self.method} correlation over {cells} cells", Asked(self.above, self.below),
+                               interval)  # fmt: skip
+
+
+def correlations(values: Array, method: Method, name: str = "") -> Array:
+    """Return the correlation over cells in each repeat, of the repeats that have them all.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        ``(2, cells, repeats)``: both measures; cells that no repeat has are left out.
+    method : {"pearson", "spearman"}
+        Of the values, or of their ranks.
+    name : str
+        For the error.
+
+    Raises
+    ------
+    StudyError
+        If there are fewer than three cells.
+    """
+    from scipy.stats import pearsonr, spearmanr
+
+    known = values[:, np.isfinite(values).any(axis=(0, 2))]
+    known = known[:, :, np.isfinite(known).all(axis=(0, 1))]
+    if known.shape[1] < FEWEST_CELLS:
+        raise StudyError(f"{name}: a correlation needs {FEWEST_CELLS} cells, received {known.shape[1]}")
+    work = pearsonr if method == "pearson" else spearmanr
+    varies = (np.ptp(known, axis=1) > 0).all(axis=0)
+    found = [work(*known[..., at]).statistic if varies[at] else 0.0 for at in range(known.shape[2])]
+    return np.array(found, np.float64)
+
+
+def fisher_interval(found: Array, ranked: int, confidence: float) -> Estimate:
+    """Return Fisher's mean of correlations, with Student's t interval of their z.
+
+    Parameters
+    ----------
+    found : numpy.ndarray
+        ``(repeats,)``.
+    ranked : int
+        Cells, where ranks were correlated: few correlations are possible then, and repeats that agree by chance do not
+        make an interval of no width. 0 for correlations of values.
+    confidence : float
+        Level of the two-sided interval.
+    """
+    step = 12 / (ranked * (ranked**2 - 1)) if ranked else 0.0
+    most = 1 - step / 2 if ranked else 1 - 1e-12
+    z = np.arctanh(np.clip(found, -most, most))
+    width = step / (1 - np.tanh(z.mean()) ** 2) if ranked and len(z) else 0.0
+    plain = contrast_intervals(z[None], (1.0,), ((None, None),), confidence, (width,)).at()
+    return replace(plain, mean=np.tanh(plain.mean), low=np.tanh(plain.low), high=np.tanh(plain.high))

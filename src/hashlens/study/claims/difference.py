@@ -1,0 +1,118 @@
+"""Differences: a measure above another, a level above others, a factor that explains more than others."""
+
+from collections.abc import Iterator
+from dataclasses import field
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from hashlens.study.charts.grid import level_name
+from hashlens.study.claims.claim import ON, STRICT, Claim, Level, Terms, contrast, rows_along
+from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.claims.shares import factor_questions
+from hashlens.study.results import Results
+
+OTHERS = "others"
+Others = Level | tuple[Level, ...]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Compared(Claim):
+    """What compares measures, or levels, repeat by repeat.
+
+    Attributes
+    ----------
+    over : str, optional
+        An axis: the one whose levels are compared; with two measures, it must be so at each of its levels.
+    level : optional
+        The level of `over` that is compared.
+    """
+
+    over: str | None = None
+    level: Level | None = None
+
+    def differences(self, results: Results, others: Others, asked: Asked) -> Iterator[Question]:
+        """Yield a question for each difference of what is compared from the `others`."""
+        for measure, split in self.pairs(results):
+            own = rows_along(results, self.over or "", measure, split, self.by, self.where)
+            if self.level is None:
+                name, _, on = str(others).partition(ON)
+                theirs = rows_along(results, self.over or "", name, on or split, self.by, self.where)
+                for one, other in zip(own, theirs, strict=True):
+                    yield from _measures(one, other, asked, self.over)
+            else:
+                for one in own:
+                    yield from _levels(one, self.level, others, asked, self.over or "")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Difference(Compared):
+    """One thing is above, or below, another, repeat by repeat.
+
+    Three things can be compared. **Measures**: ``above: network_accuracy``, at every level of `over` if that is named.
+    **Levels** of an axis: ``over: epochs, level: 1, above: others``, or one level, or a list. **Factors**, by the share
+    of the variance that each explains with all its interactions: ``factors: [width], above: [label_noise]``.
+
+    Attributes
+    ----------
+    factors : tuple of str
+        Factors that are compared.
+    above, below
+        What with: a measure, levels, factors, or ``others``.
+    margin : float
+        By how much at least.
+    scale : {"plain", "logit"}
+        On which the variance is taken, where factors are compared.
+    examples : dict of str to int
+        By split, of how many examples a share is, for its logit: half an example is added, which is finite at 0 and 1.
+        10,000 where it is not said.
+    """
+
+    kind: Literal["difference"]
+    factors: tuple[str, ...] = ()
+    above: Others | None = None
+    below: Others | None = None
+    margin: float = Field(0.0, ge=0)
+    scale: Literal["plain", "logit"] = "plain"
+    examples: dict[str, int] = field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_side(self) -> "Difference":
+        if (self.above is None) == (self.below is None):
+            raise ValueError("must say either above or below, and what: a measure, levels, factors, or others")
+        if self.level is not None and self.over is None:
+            raise ValueError("has a level and no axis: say over")
+        return self
+
+    def questions(self, results: Results) -> Iterator[Question]:
+        """Yield the difference from each thing that is compared with."""
+        asked = Asked(self.margin) if self.above is not None else Asked(None, 0.0 - self.margin)
+        others = self.above if self.above is not None else self.below
+        assert others is not None
+        if self.factors:
+            yield from factor_questions(self, results, others, asked)
+        else:
+            yield from self.differences(results, others, asked)
+
+
+def _measures(one: Terms, other: Terms, asked: Asked, over: str | None) -> Iterator[Question]:
+    for level in one.levels:
+        if level in other.levels:
+            at = f", {over.replace('_', ' ')} {level_name(level)}" if over else ""
+            yield difference(one, level, other, level, f"{one.name}{at}, less {other.name.partition(',')[0]}", asked)
+
+
+def _levels(terms: Terms, level: Any, others: Others, asked: Asked, over: str) -> Iterator[Question]:
+    named = others if isinstance(others, tuple) else (others,)
+    for other in [at for at in terms.levels if at != level] if named == (OTHERS,) else named:
+        name = f"{terms.name}, {over.replace('_', ' ')} {level_name(level)} less {level_name(other)}"
+        yield difference(terms, level, terms, other, name, asked)
+
+
+def difference(one: Terms, level: Any, other: Terms, than: Any, name: str, asked: Asked) -> Question:
+    """Return the question of the difference of two rows of numbers, paired by repeat."""
+    both = np.stack([one.row(level), other.row(than)])
+    return Question(name, "difference", asked, partial(contrast, both, (1.0, -1.0), (one, other)))

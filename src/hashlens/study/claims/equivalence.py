@@ -1,0 +1,59 @@
+"""Equivalence: things differ by less than a margin that was stated beforehand."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from hashlens.study.charts.grid import level_name
+from hashlens.study.claims.claim import STRICT, rows_along
+from hashlens.study.claims.difference import Compared, Others, difference
+from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.results import Results
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Equivalence(Compared):
+    """Two measures, or levels of an axis, are the same within a margin: the whole interval lies inside it.
+
+    That is what two one-sided tests (TOST) decide. That an interval holds 0 says nothing of the kind. With `over` and
+    neither `level` nor `to`, all pairs of levels are compared.
+
+    Attributes
+    ----------
+    to : optional
+        What with: a measure, levels, or ``others``.
+    margin : float
+        Half of what the interval must fit in.
+
+    References
+    ----------
+    Schuirmann (1987): A comparison of the two one-sided tests procedure and the power approach.
+    """
+
+    kind: Literal["equivalence"]
+    margin: float = Field(gt=0)
+    to: Others | None = None
+
+    @model_validator(mode="after")
+    def _compares(self) -> "Equivalence":
+        if self.to is None and (self.over is None or self.level is not None):
+            raise ValueError("must say to what: a measure, levels, or others")
+        if self.level is not None and self.over is None:
+            raise ValueError("has a level and no axis: say over")
+        return self
+
+    def questions(self, results: Results) -> Iterator[Question]:
+        """Yield the difference of each pair."""
+        asked = Asked(-self.margin, self.margin)
+        if self.to is not None:
+            yield from self.differences(results, self.to, asked)
+            return
+        assert self.over is not None
+        for measure, split in self.pairs(results):
+            for terms in rows_along(results, self.over, measure, split, self.by, self.where):
+                for one, other in combinations(terms.levels, 2):
+                    levels = f"{self.over.replace('_', ' ')} {level_name(one)} less {level_name(other)}"
+                    yield difference(terms, one, terms, other, f"{terms.name}, {levels}", asked)

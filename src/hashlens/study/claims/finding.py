@@ -1,0 +1,201 @@
+"""Findings: a claim, the numbers that decide it, and the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, ClassVar
+
+from hashlens.report.figures import Figure, Intervals
+from hashlens.report.page import Chart, Page, Section
+from hashlens.result import Result
+from hashlens.study.claims.lines import Asked, Line, Verdict
+from hashlens.tables import Table, table
+
+SHOWN = 3
+"""Lines that are printed; all are in `to_dict`."""
+
+
+@dataclass(frozen=True)
+class Finding(Result):
+    """A claim, and whether it is reproduced here.
+
+    It is **reproduced** if the interval of every line lies wholly where the claim wants it, **not reproduced** if the
+    simultaneous interval of some line lies wholly elsewhere, and **inconclusive** else: more repeats decide.
+
+    Attributes
+    ----------
+    says : str
+        The claim.
+    claim : str
+        Its kind: ``difference``, ``equivalence``, ``trend``, ``correlation`` or ``threshold``.
+    verdict : {"reproduced", "not reproduced", "inconclusive"}
+        What came out.
+    lines : tuple of Line
+        The numbers that decide it: of each measure, split and level that it is about.
+    confidence : float
+        Level of the two-sided intervals.
+    why : str
+        Why there are no lines, where there are none.
+    """
+
+    schema_version: ClassVar[int] = 2
+
+    says: str
+    claim: str
+    verdict: Verdict
+    lines: tuple[Line, ...]
+    confidence: float
+    why: str = ""
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "Result":
+        """Return the finding that a dict holds; of schema version 1, what it said of means."""
+        from hashlens.plain import rebuilt_fields
+
+        return rebuilt_fields(EarlierFinding if "holding" in body else cls, body)  # type: ignore[no-any-return]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether the verdict is that."""
+        return self.verdict == "reproduced"
+
+    @property
+    def deciding(self) -> tuple[Line, ...]:
+        """The lines that the verdict is owed to, those first that have the least room; of many reproduced, all."""
+        return tuple(sorted((line for line in self.lines if line.verdict == self.verdict), key=lambda line: line.room))
+
+    @property
+    def estimate(self) -> float:
+        """The number of the line that the verdict is owed to most."""
+        return self.deciding[0].estimate if self.deciding else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its interval."""
+        return (self.deciding[0].low, self.deciding[0].high) if self.deciding else (float("nan"), float("nan"))
+
+    @property
+    def way_out(self) -> str:
+        """What decides a claim that is inconclusive; empty for the others."""
+        if self.verdict != "inconclusive":
+            return ""
+        short = [line for line in self.deciding if line.repeats < line.needed]
+        if not self.lines or any(line.repeats == 0 for line in short):
+            return self.why or "something that it needs was not measured"
+        if short:
+            repeats, needed = min(line.repeats for line in short), max(line.needed for line in short)
+            said = "1 repeat gives" if repeats == 1 else f"{repeats} repeats give"
+            return f"{said} no interval: {needed} or more are needed"
+        return "more repeats decide"
+
+    @property
+    def shown(self) -> str:
+        """What decides it, in one phrase: the closest line of those reproduced, or the first of the others."""
+        first = self.deciding[: 1 if self.reproduced else SHOWN]
+        more = len(self.deciding) - len(first)
+        parts = [f"{line.text}, asked {line.asked.words}" for line in first]
+        if more and not self.reproduced:
+            parts.append(f"and {more} more")
+        closest = "closest " if self.reproduced and more else ""
+        return closest + "; ".join(parts) + (f": {self.way_out}" if self.way_out else "")
+
+    @property
+    def counts(self) -> str:
+        """How many lines went which way: ``reproduced``, or ``inconclusive, 3 of 4 lines reproduced``."""
+        right = sum(line.verdict == "reproduced" for line in self.lines)
+        if self.reproduced or len(self.lines) < 2:
+            return self.verdict
+        return f"{self.verdict}, {right} of {len(self.lines)} lines reproduced"
+
+    def __rich__(self) -> str:
+        return f"{self.says}: {self.counts} – {self.shown}".removesuffix(" – ")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, each line with its own verdict."""
+        body = super().to_dict()
+        for line, written in zip(self.lines, body["lines"], strict=True):
+            written["verdict"] = line.verdict
+        return body
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the lines with their intervals, a figure for each quantity and where it is asked to lie."""
+        return tuple(chart.figure for chart in self.charts())
+
+    def charts(self) -> tuple[Chart, ...]:
+        """Return the same figures, each with the table of its lines."""
+        known = [line for line in self.lines if isfinite(line.low)]
+        kinds = dict.fromkeys((line.quantity, line.asked) for line in known)
+        return tuple(
+            self._chart(*kind, [line for line in known if (line.quantity, line.asked) == kind]) for kind in kinds
+        )
+
+    def _chart(self, quantity: str, asked: Asked, lines: Sequence[Line]) -> Chart:
+        figure = Intervals(
+            f"{self.says}: {self.verdict}",
+            f"{quantity}, asked {asked.words}; {self.confidence:.0%} intervals",
+            tuple(line.name for line in lines),
+            tuple(line.estimate for line in lines),
+            tuple((line.low, line.high) for line in lines),
+        )
+        return Chart(figure, self.table(lines))
+
+    def table(self, lines: Sequence[Line] | None = None) -> Table:
+        """Return lines with their intervals, all unless told otherwise, and the verdict on each."""
+        rows = [
+            (line.name, line.quantity, f"{line.estimate:.4f}", _ends(line.low, line.high), line.asked.words,
+             str(line.repeats), line.verdict)
+            for line in (self.lines if lines is None else lines)
+        ]  # fmt: skip
+        columns = ("", "", "estimate", f"{self.confidence:.0%} interval", "asked", "repeats", "")
+        return table(self.says, columns, rows, f"{self.counts}. {self.way_out}".strip(), names=2)
+
+    def page(self) -> Page:
+        """Return the page of a finding: the verdict, the intervals, every line."""
+        section = Section("What decides it", (*self.charts(), self.table()))
+        return Page(self.says, f"A claim: {self.claim}", self.counts, self.shown, (section,))
+
+
+@dataclass(frozen=True)
+class EarlierFinding(Result):
+    """A claim as versions before 0.2 tested it: on means over repeats, with a tolerance of .01 and no interval.
+
+    Attributes
+    ----------
+    says : str
+        The claim.
+    holding, tested : int
+        Lines of numbers for which it held, and all of them.
+    evidence : tuple of str
+        Where it did not hold, how; where it held everywhere, one example.
+    """
+
+    says: str
+    holding: int
+    tested: int
+    evidence: tuple[str, ...]
+
+    verdict: ClassVar[Verdict] = "inconclusive"
+
+    @property
+    def counts(self) -> str:
+        """What was said of it."""
+        whole = 0 < self.tested == self.holding
+        said = "held on means" if whole else f"held on means for {self.holding} of {self.tested}, not for the others"
+        return f"{said}, which is no verdict"
+
+    @property
+    def shown(self) -> str:
+        """The first of the evidence, as one phrase."""
+        more = len(self.evidence) - SHOWN
+        return "; ".join((*self.evidence[:SHOWN], *([f"and {more} more"] if more > 0 else [])))
+
+    def charts(self) -> tuple[Chart, ...]:
+        """Return nothing: there were no intervals."""
+        return ()
+
+    def __rich__(self) -> str:
+        return f"{self.says}: {self.counts} – {self.shown}"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{low:.4f} to {high:.4f}" if isfinite(low) else "–"

@@ -1,0 +1,155 @@
+"""What a claim asks of numbers, one line each, and what an interval answers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Literal
+
+from hashlens.study.charts.intervals import Estimate
+
+Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where a number is asked to lie: strictly between two ends, of which one may be missing.
+
+    Attributes
+    ----------
+    above, below : float or None
+        The ends.
+    """
+
+    above: float | None = None
+    below: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The same for people.
+
+        >>> Asked(above=0.0).words, Asked(-0.02, 0.02).words, Asked(0.1, 0.5).words
+        ('above 0', 'within ± 0.02', 'between 0.1 and 0.5')
+        """
+        if self.above is None:
+            return f"below {self.below:g}"
+        if self.below is None:
+            return f"above {self.above:g}"
+        alike = self.above == -self.below
+        return f"within ± {self.below:g}" if alike else f"between {self.above:g} and {self.below:g}"
+
+    def met(self, low: float, high: float) -> bool:
+        """Whether an interval lies wholly where it is asked to."""
+        return (self.above is None or low > self.above) and (self.below is None or high < self.below)
+
+    def missed(self, low: float, high: float) -> bool:
+        """Whether an interval lies wholly where it is asked not to."""
+        return (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number that a claim is about, with its interval.
+
+    Attributes
+    ----------
+    name : str
+        What tells it from the others: measure, split, levels.
+    quantity : str
+        What the number is: ``difference``, ``slope on ranks``.
+    asked : Asked
+        Where the claim wants it.
+    estimate, low, high : float
+        The number and its interval; ends are not a number where there are too few repeats.
+    wide_low, wide_high : float
+        The simultaneous interval of all lines of the claim.
+    repeats : int
+        Paired repeats that it comes from.
+    needed : int
+        Repeats from which on there is an interval.
+    """
+
+    name: str
+    quantity: str
+    asked: Asked
+    estimate: float
+    low: float
+    high: float
+    wide_low: float
+    wide_high: float
+    repeats: int
+    needed: int = 2
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of this line: its own interval can be right, the simultaneous one can be wrong."""
+        if not isfinite(self.low) or not isfinite(self.high):
+            return "inconclusive"
+        if self.asked.met(self.low, self.high):
+            return "reproduced"
+        return "not reproduced" if self.asked.missed(self.wide_low, self.wide_high) else "inconclusive"
+
+    @property
+    def room(self) -> float:
+        """By how much its interval is inside where it is asked to lie; below 0 it is not inside."""
+        ends = (self.low - (self.asked.above if self.asked.above is not None else -float("inf")),
+                (self.asked.below if self.asked.below is not None else float("inf")) - self.high)  # fmt: skip
+        return min(ends) if isfinite(self.low) else -float("inf")
+
+    @property
+    def text(self) -> str:
+        """The line for people."""
+        if not isfinite(self.estimate):
+            return f"{self.name}: not measured"
+        name = f"{self.name}: {self.quantity} {self.estimate:.3f}"
+        if isfinite(self.low):
+            return f"{name} ({self.low:.3f} to {self.high:.3f})"
+        return f"{name} of {self.repeats} repeat{'s' * (self.repeats != 1)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A line that is still to be answered.
+
+    Attributes
+    ----------
+    name, quantity, asked, needed
+        As of :class:`Line`.
+    interval : callable
+        Takes a level of confidence, and returns the number with its two-sided interval.
+    """
+
+    name: str
+    quantity: str
+    asked: Asked
+    interval: Callable[[float], Estimate]
+    needed: int = 2
+
+
+def answered(questions: Iterator[Question], confidence: float) -> tuple[Line, ...]:
+    """Answer questions, with the intervals of each alone, and of all at once (Bonferroni's)."""
+    asked = tuple(questions)
+    together = 1 - (1 - confidence) / max(1, len(asked))
+    return tuple(_line(one, one.interval(confidence), one.interval(together)) for one in asked)
+
+
+def overall(lines: tuple[Line, ...]) -> Verdict:
+    """Return the verdict on a claim that is about all of these lines.
+
+    A claim that is false is false in one line at least, and is called reproduced only if that line is: so each line
+    may be tested at the full level (an intersection-union test), however many they are. It is called not reproduced if
+    a single line is, and there each further line is a further chance to err: so that takes the simultaneous interval.
+
+    References
+    ----------
+    Berger (1982): Multiparameter hypothesis testing and acceptance sampling. Technometrics 24.
+    """
+    found = {line.verdict for line in lines}
+    if found == {"reproduced"}:
+        return "reproduced"
+    return "not reproduced" if "not reproduced" in found else "inconclusive"
+
+
+def _line(asked: Question, alone: Estimate, wide: Estimate) -> Line:
+    repeats = alone.repeats if isfinite(alone.mean) else 0
+    ends = (alone.low, alone.high, wide.low, wide.high) if repeats >= asked.needed else (nan,) * 4
+    return Line(asked.name, asked.quantity, asked.asked, alone.mean, *ends, repeats, asked.needed)

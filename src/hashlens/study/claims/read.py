@@ -1,0 +1,123 @@
+"""Claims as YAML says them, and put to the test."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from hashlens.errors import StudyError, nearest
+from hashlens.study.claims.claim import Claim
+from hashlens.study.claims.correlation import Correlation
+from hashlens.study.claims.difference import Difference
+from hashlens.study.claims.equivalence import Equivalence
+from hashlens.study.claims.finding import Finding
+from hashlens.study.claims.lines import answered, overall
+from hashlens.study.claims.threshold import Threshold
+from hashlens.study.claims.trend import Trend
+from hashlens.study.results import Results
+from hashlens.study.spec.lines import FieldPath, Source, read_yaml
+
+KINDS: dict[str, type[Claim]] = {
+    "difference": Difference,
+    "equivalence": Equivalence,
+    "trend": Trend,
+    "correlation": Correlation,
+    "threshold": Threshold,
+}
+AnyClaim = Annotated[Difference | Equivalence | Trend | Correlation | Threshold, Field(discriminator="kind")]
+_CLAIMS = TypeAdapter(tuple[AnyClaim, ...])
+
+
+def read_claims(text: str, where: str = "claims.yaml") -> tuple[Claim, ...]:
+    """Return the claims that YAML text lists under ``claims``.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``claims: [{says: R falls with width, kind: trend, measures: [redundancy_ratio], over: width,
+        direction: falls}]``.
+    where : str
+        What its errors call the place.
+
+    Raises
+    ------
+    StudyError
+        If a claim cannot be read: with its field, its line, what was received and what is allowed.
+    """
+    fields, source = read_yaml(text, where)
+    if set(fields) != {"claims"}:
+        raise source.error(((), f"expected the one field claims, received {', '.join(fields) or 'nothing'}"))
+    return claims_of(fields["claims"], source)
+
+
+def claims_of(given: Any, source: Source, at: FieldPath = ("claims",)) -> tuple[Claim, ...]:
+    """Return the claims that a list of mappings says; errors name the field and its line."""
+    if not isinstance(given, list | tuple):
+        raise source.error((at, f"must be a list of claims, received {given!r:.60}"))
+    for place, one in enumerate(given):
+        if not isinstance(one, dict):
+            raise source.error(((*at, place), f"must be a mapping of fields, received {one!r:.60}"))
+        if one.get("kind") not in KINDS:
+            received = f"received {one['kind']!r:.40}; " if "kind" in one else ""
+            path = (*at, place, *(("kind",) if "kind" in one else ()))
+            raise source.error((path, f"a claim has a kind: {received}{nearest(str(one.get('kind')), KINDS)}"))
+    try:
+        return _CLAIMS.validate_python(tuple(given))
+    except ValidationError as error:
+        raise source.error(*_explained(error, at)) from None
+
+
+def decide(results: Results, claim: Claim) -> Finding:
+    """Put a claim to the test on the results of a study.
+
+    Each line of numbers that it is about has an interval over repeats, paired wherever two things are compared.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study.
+    claim : Claim
+        What is said of them.
+
+    Raises
+    ------
+    StudyError
+        If the results do not hold what it is about.
+    """
+    if not isinstance(claim, Claim):
+        raise StudyError(f"expected a claim, as read_claims returns, received a {type(claim).__name__}")
+    lines = answered(claim.questions(results), claim.confidence)
+    return Finding(claim.says, _kind(claim), overall(lines), lines, claim.confidence)
+
+
+def decided(results: Results, claim: Claim) -> Finding:
+    """Put a claim to the test; inconclusive, with the reason, where results lack what it is about."""
+    try:
+        return decide(results, claim)
+    except StudyError as error:
+        return Finding(claim.says, _kind(claim), "inconclusive", (), claim.confidence, str(error))
+
+
+def _kind(claim: Claim) -> str:
+    return next(name for name, known in KINDS.items() if isinstance(claim, known))
+
+
+def _explained(error: ValidationError, at: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+    """Yield the path of each wrong field, and what is wrong with it."""
+    for problem in error.errors(include_url=False):
+        place, *rest = problem["loc"]
+        kind = KINDS.get(str(rest[0])) if rest else None
+        inner = tuple(part for part in rest[1:] if kind is None or part in _fields(kind) or isinstance(part, int))
+        path = (*at, place, *inner)
+        if problem["type"] == "unexpected_keyword_argument":
+            name = str(problem["loc"][-1])
+            yield (*at, place, name), f"unknown field; {nearest(name, _fields(kind)) if kind else ''}"
+        elif problem["type"] == "missing":
+            yield path, "is missing"
+        else:
+            said = str(problem.get("ctx", {}).get("error", problem["msg"]))
+            yield path, f"{said[:1].lower()}{said[1:]}, received {problem['input']!r:.60}" if inner else said
+
+
+def _fields(kind: type[Claim]) -> tuple[str, ...]:
+    return tuple(kind.__dataclass_fields__)

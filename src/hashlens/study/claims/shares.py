@@ -1,0 +1,64 @@
+"""Factors compared by the share of the variance that each explains."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hashlens.errors import StudyError, nearest
+from hashlens.study.charts.effects import EXAMPLES, finite_logit
+from hashlens.study.charts.grid import Grid, lay_out, measure_label, narrowed
+from hashlens.study.charts.intervals import Array, Estimate
+from hashlens.study.charts.variance import variance_shares
+from hashlens.study.claims.jackknife import FEWEST, jackknife_interval
+from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.results import Results
+
+if TYPE_CHECKING:
+    from hashlens.study.claims.difference import Difference
+
+
+def factor_questions(claim: "Difference", results: Results, others: Any, asked: Asked) -> Iterator[Question]:
+    """Yield a question for each factor named and each other: the difference of their total shares of variance."""
+    kept = narrowed(results, claim.where)
+    axes = [axis for axis in kept.axes if len(kept.levels(axis)) > 1]
+    named = others if isinstance(others, tuple) else (others,)
+    than = [axis for axis in axes if axis not in claim.factors] if named == ("others",) else list(named)
+    for factor in (*claim.factors, *than):
+        if factor not in axes:
+            raise StudyError(f"{claim.says!r}: {factor!r} does not vary here: {nearest(str(factor), axes)}")
+    grid = lay_out(results, axes, claim.where)
+    for measure, split in claim.pairs(results):
+        values = _repeats(grid, measure, split)
+        if claim.scale == "logit":
+            values = finite_logit(values, claim.examples.get(split, EXAMPLES))
+        for factor, other in product(claim.factors, than):
+            name = f"{measure_label(measure)} {split}, {_read(factor)} less {_read(other)}"
+            interval = partial(_interval, values, grid.axes, results.step, factor, other)
+            yield Question(name, "difference of shares of variance", asked, interval, FEWEST)
+
+
+def _interval(
+    values: Array, axes: tuple[str, ...], step: str | None, factor: str, other: str, confidence: float
+) -> Estimate:
+    steps = axes.index(step) if step in axes else None
+
+    def apart(repeats: Array) -> float:
+        shares = variance_shares(np.moveaxis(repeats, 0, -1)[..., None], steps).total[:, 0]
+        return float(shares[axes.index(factor)] - shares[axes.index(other)])
+
+    if np.ptp(values) == 0:
+        return Estimate(0.0, 0.0, 0.0, len(values))
+    return jackknife_interval(values, apart, confidence)
+
+
+def _repeats(grid: Grid, measure: str, split: str) -> Array:
+    """Return a measure of every cell, repeats first; repeats that lack a cell are left out."""
+    table = np.moveaxis(grid.values(measure, split), -1, 0)
+    return np.asarray(table[np.isfinite(table).reshape(len(table), -1).all(axis=1)])
+
+
+def _read(factor: Any) -> str:
+    return str(factor).replace("_", " ")

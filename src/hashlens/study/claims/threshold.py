@@ -1,0 +1,49 @@
+"""Thresholds: a measure is above, or below, a value."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Literal
+
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
+
+from hashlens.study.charts.grid import level_name
+from hashlens.study.claims.claim import STRICT, Claim, contrast, rows_along
+from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.results import Results
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Threshold(Claim):
+    """The mean of a measure is above a value, below one, or between two; at every level of an axis, if one is named.
+
+    Attributes
+    ----------
+    over : str, optional
+        The axis; one of its levels is named in `where`.
+    above, below : float, optional
+        The values.
+    """
+
+    kind: Literal["threshold"]
+    over: str | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Threshold":
+        if self.above is None and self.below is None:
+            raise ValueError("must say above, below or both: a number")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"above must be less than below, received {self.above:g} and {self.below:g}")
+        return self
+
+    def questions(self, results: Results) -> Iterator[Question]:
+        """Yield the mean at each level."""
+        asked = Asked(self.above, self.below)
+        for measure, split in self.pairs(results):
+            for terms in rows_along(results, self.over or "", measure, split, self.by, self.where):
+                for at, level in enumerate(terms.levels):
+                    place = f", {self.over.replace('_', ' ')} {level_name(level)}" if self.over else ""
+                    interval = partial(contrast, terms.values[[at]], (1.0,), (terms,))
+                    yield Question(terms.name + place, "mean", asked, interval)

@@ -1,0 +1,81 @@
+"""Trends: a measure rises or falls along an axis."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from hashlens.errors import StudyError
+from hashlens.study.charts.boundaries import is_numeric
+from hashlens.study.charts.grid import level_name
+from hashlens.study.claims.claim import STRICT, Claim, Terms, contrast, rows_along
+from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.results import Results
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Trend(Claim):
+    """A measure rises or falls along an axis of numbers.
+
+    The slope of the measure on the ranks of the levels, by least squares in every repeat, has the sign of the
+    direction. With `step`, no step from one level to the next goes the other way by that much or more.
+
+    Attributes
+    ----------
+    over : str
+        The axis.
+    direction : {"rises", "falls"}
+        Which way.
+    step : float, optional
+        How far a step may go the other way; without it steps are not looked at.
+    since : number, optional
+        The level to begin with.
+    """
+
+    kind: Literal["trend"]
+    over: str
+    direction: Literal["rises", "falls"]
+    step: float | None = Field(None, gt=0)
+    since: float | None = None
+
+    def questions(self, results: Results) -> Iterator[Question]:
+        """Yield the slope of each line, then its steps."""
+        rises = self.direction == "rises"
+        for measure, split in self.pairs(results):
+            for found in rows_along(results, self.over, measure, split, self.by, self.where):
+                terms = self._since(found)
+                slopes = slope_weights(len(terms.levels))
+                yield self._question(terms, slopes, "slope on ranks", Asked(0.0) if rises else Asked(None, 0.0))
+                if self.step is None:
+                    continue
+                asked = Asked(-self.step) if rises else Asked(None, self.step)
+                for at, (before, after) in enumerate(pairwise(terms.levels)):
+                    weights = np.zeros(len(terms.levels))
+                    weights[at : at + 2] = -1.0, 1.0
+                    place = f", {self.over.replace('_', ' ')} {level_name(before)} to {level_name(after)}"
+                    yield self._question(terms, weights, "step", asked, place)
+
+    def _since(self, terms: Terms) -> Terms:
+        if not is_numeric(terms.levels) and set(terms.levels) != {False, True}:
+            raise StudyError(f"{self.says!r}: a trend needs an axis of numbers, and {self.over} has other levels")
+        kept = [at for at, level in enumerate(terms.levels) if self.since is None or level >= self.since]
+        return Terms(terms.name, tuple(terms.levels[at] for at in kept), terms.values[kept], terms.range, terms.step)
+
+    def _question(self, terms: Terms, weights: Any, quantity: str, asked: Asked, place: str = "") -> Question:
+        used = [at for at, weight in enumerate(weights) if weight]
+        interval = partial(contrast, terms.values[used], weights[used], [terms] * len(used))
+        return Question(terms.name + place, quantity, asked, interval)
+
+
+def slope_weights(levels: int) -> Any:
+    """Return what each level weighs in the slope of a least-squares line over ranks 0, 1, 2, ...
+
+    >>> slope_weights(3).tolist()
+    [-0.5, 0.0, 0.5]
+    """
+    ranks = np.arange(levels) - (levels - 1) / 2
+    return ranks / max(np.square(ranks).sum(), 1.0)
