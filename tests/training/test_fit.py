@@ -126,6 +126,7 @@ def test_early_stopping_survives_an_interruption(few, tmp_path):
         ({"seed": 1}, "state.pt is of another run: its seed is 0, this one's is 1: train afresh"),
         ({"recipe": replace(RECIPE, learning_rate=0.5)}, "its learning_rate is 0.01, this one's is 0.5"),
         ({"epochs": 9}, "its epochs is 6, this one's is 9"),
+        ({"recipe": replace(RECIPE, loss="mse")}, "its loss is cross-entropy, this one's is mse"),
         ({"network": make(width=3)}, "its initial network is"),
         ({"train": slice(0, 100)}, "its data is"),
     ],
@@ -142,6 +143,32 @@ def test_the_state_of_another_run_is_refused(few, tmp_path, change, message):
     fit(**{"network": make(), "train": few, "recipe": RECIPE, "out": tmp_path, "resume": False, **change})
 
 
+def test_a_state_of_version_1_goes_on(few, tmp_path):
+    """As it was written when a journal held one network and its optimizer."""
+    whole, again = make(), make()
+    expected = fit(whole, few, recipe=RECIPE, validation=few)
+    with pytest.raises(Interrupted):
+        fit(make(), few, recipe=RECIPE, validation=few, out=tmp_path, on_epoch=stop_after(2))
+    now = torch.load(tmp_path / "state.pt", weights_only=True)
+    run = {key: value for key, value in now["run"].items() if key != "loss"}
+    history = [
+        {"number": e["number"], "seconds": 0.1, "learning_rate": e["learning_rates"]["network"], **e["values"]}
+        for e in now["history"]
+    ]
+    then = {
+        "schema_version": 1,
+        "run": run,
+        "network": now["modules"]["network"],
+        "optimizer": now["optimizers"]["network"],
+        "history": history,
+    }
+    torch.save(then, tmp_path / "state.pt")
+    fitted = fit(again, few, recipe=RECIPE, validation=few, out=tmp_path)
+    assert fitted.resumed_at == 2
+    assert parameters_digest(again) == parameters_digest(whole)
+    assert [replace(e, seconds=0) for e in fitted.history] == [replace(e, seconds=0) for e in expected.history]
+
+
 class Planted:
     def __init__(self, path):
         self.path = str(path)
@@ -153,7 +180,7 @@ class Planted:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"schema_version": 99, "run": {}}, "has schema version 99, this hashlens reads 1"),
+        ({"schema_version": 99, "run": {}}, "has schema version 99, this hashlens reads 2"),
         ({"run": {}}, r"state.pt is damaged \(KeyError\)"),
         ("planted", r"state.pt is damaged \(UnpicklingError\)"),
     ],

@@ -43,6 +43,7 @@ def test_cosine_falls_from_the_full_rate_towards_zero():
     ("changes", "message"),
     [
         ({"optimizer": "adm"}, "recipe 'figures': unknown optimizer 'adm': did you mean 'adam'"),
+        ({"loss": "msee"}, "recipe 'figures': unknown loss 'msee': did you mean 'mse'"),
         ({"schedule": "linear"}, "unknown schedule 'linear'"),
         ({"batch_size": 0}, "batch_size must be a whole number, 1 or more, received 0"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, received 0.0"),

@@ -47,3 +47,10 @@ class ExamplesDigest:
         if labels is not None:
             whole.update(np.ascontiguousarray(labels).data)
         return whole.hexdigest()
+
+
+def tensor_digest(tensor: torch.Tensor) -> str:
+    """Return the 32 hex digits of one tensor: its values, dtype and shape."""
+    digest = ExamplesDigest()
+    digest.add(tensor)
+    return digest.finish(1.0, None)

@@ -10,8 +10,8 @@ from hashlens.data.finite import require_finite
 from hashlens.device import find_device
 from hashlens.errors import DataError, HashlensError, ModelError
 from hashlens.nets.mlp import MLP
+from hashlens.training.checkpoints import check_checkpoints
 from hashlens.training.evaluate import check_examples, network_dtype
-from hashlens.training.fit import check_checkpoints
 from hashlens.training.fitted import Epoch
 from hashlens.training.member import Diary, Member, MemberFitted, inputs_key
 from hashlens.training.recipe import Recipe
@@ -101,6 +101,11 @@ def _check(member: Member, finite: set[object]) -> None:
         raise ModelError(f"must be float32 or float64, received {dtype}")
     if not isinstance(recipe, Recipe):
         raise ModelError(f"recipe must be a Recipe, as find_recipe('figures'), received {shortly(recipe)}")
+    if recipe.loss != "cross-entropy":
+        raise ModelError(
+            f"ensembles are trained by cross-entropy, received loss={recipe.loss!r}: train the networks one by one by "
+            "hashlens.training.fit"
+        )
     if not isinstance(train, ArrayExamples):
         raise DataError(
             f"train must be ArrayExamples, as load_data('digits').load(), received a {type(train).__name__}"

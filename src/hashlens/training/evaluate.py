@@ -86,7 +86,7 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
 
 
 def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
-    """Raise an error in one line if `network` cannot be trained on `examples`.
+    """Raise an error in one line if `network` cannot be trained on the labels of `examples`.
 
     Raises
     ------
@@ -99,16 +99,28 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
         raise DataError(f"{examples.name} is empty: training needs at least one example")
     if examples.labels is None:
         raise DataError(f"{examples.name} has no labels: training needs them")
-    logits = _logits(network, examples, examples.tensor(slice(0, 1)))
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")
+    outputs = count_outputs(network, examples)
     if missing := int((examples.labels == NO_LABEL).sum()):
         raise DataError(
             f"{examples.name}: {missing:,} of {len(examples):,} examples have no label (-1), and training needs one "
             "for each: leave them out"
         )
-    _check_labels(examples.name, examples.labels, logits.shape[1])
+    _check_labels(examples.name, examples.labels, outputs)
+
+
+def count_outputs(network: nn.Module, examples: ArrayExamples) -> int:
+    """Return how many outputs `network` has for an example.
+
+    Raises
+    ------
+    ModelError
+        If the network rejects an example, or gives no logits ``(b, classes)``.
+    """
+    logits = _logits(network, examples, examples.tensor(slice(0, 1)))
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")
+    return int(logits.shape[1])
 
 
 def check_accepted(network: nn.Module, examples: Examples) -> None:

@@ -1,16 +1,15 @@
 """Train one network."""
 
-import math
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.data.digest import tensor_digest
 from hashlens.data.examples import ArrayExamples, Examples
 from hashlens.data.finite import require_finite
 from hashlens.device import find_device
@@ -18,13 +17,17 @@ from hashlens.errors import ModelError
 from hashlens.files import as_path
 from hashlens.nets.digest import parameters_digest
 from hashlens.nets.folder import NetworkInfo
-from hashlens.seeds import torch_seed
-from hashlens.training.evaluate import accuracy, check_examples, network_device, network_dtype
+from hashlens.training.checkpoints import Checkpoints, check_checkpoints
+from hashlens.training.evaluate import accuracy, network_device, network_dtype
 from hashlens.training.fitted import Epoch, Fitted, stalled
 from hashlens.training.journal import Journal
-from hashlens.training.order import batch_order
+from hashlens.training.loop import run_loop
+from hashlens.training.losses import LOSSES
+from hashlens.training.order import batch_order, split_batches
 from hashlens.training.recipe import Recipe, find_recipe
-from hashlens.training.steps import recipe_optimizer, train_epoch
+from hashlens.training.state import LoopEpoch, TrainingState
+from hashlens.training.steps import SupervisedStep, recipe_optimizer
+from hashlens.training.targets import training_targets
 
 # Examples up to this size, in bytes, are moved to the device once; larger ones batch by batch.
 RESIDENT = 2**30
@@ -35,6 +38,7 @@ def fit(
     train: Examples,
     *,
     recipe: str | Recipe = "figures",
+    targets: Any = None,
     epochs: int | None = None,
     seed: int = 0,
     validation: Examples | None = None,
@@ -53,11 +57,15 @@ def fit(
     Parameters
     ----------
     network : torch.nn.Module
-        Returns logits ``(b, classes)``; left in evaluation mode, on the device it came on.
+        Returns logits ``(b, classes)``, or the outputs of a regression; left in evaluation mode, on the device it came
+        on.
     train : Examples
-        With labels; held whole in memory.
+        With labels, unless there are `targets`; whole in memory.
     recipe : str or Recipe
-        Optimizer, learning rate and batch size. Its `batch_norm` and `init` are for whoever builds the network.
+        Loss, optimizer, learning rate and batch size. Its `batch_norm` and `init` are for whoever builds the network.
+    targets : array_like or torch.Tensor, optional
+        Of a regression, in place of labels: float ``(n, outputs)``, or ``(n,)`` of one output. The recipe's loss is
+        then ``mse``.
     epochs : int, optional
         In place of the recipe's.
     seed : int
@@ -80,7 +88,8 @@ def fit(
     Raises
     ------
     DataError
-        If there are no examples, no labels, labels that the network has no output for, or inputs that are not finite.
+        If there are no examples, no labels, labels that the network has no output for, targets that do not fit the
+        network or the loss, or inputs that are not finite.
     ModelError
         If the network rejects the examples, the loss is no longer finite, or the state is of another run.
     OutputError
@@ -91,20 +100,27 @@ def fit(
     if checkpoints and out is None:
         raise ModelError("checkpoints need a folder to be written to: give out")
     check_checkpoints(checkpoints, recipe.epochs)
+    if targets is not None and validation is not None:
+        raise ModelError("validation measures the accuracy on classes, which targets are not: leave one of them out")
     examples = train.load()
     home = network_device(network)
     away = home if device is None else find_device(device)
     try:
         network.to(away)
-        check_examples(network, examples)
+        outputs = training_targets(network, examples, recipe, targets)
         for split, part in (("train", examples), ("validation", validation)):
             if part is not None:
                 require_finite(split, part, network_dtype(network))
-        journal = None if out is None else _journal(network, examples, recipe, seed, checkpoints, as_path(out), info)
-        if journal is not None and not resume:
-            journal.clear()
-        with torch.random.fork_rng(devices=[away] if away.type == "cuda" else []):
-            return _run(network, examples, recipe, seed, validation, journal, on_epoch)
+        journal = kept = None
+        if out is not None:
+            run = _identity(network, examples, recipe, seed, None if targets is None else outputs)
+            info = _described(info, examples, recipe, run)
+            journal, kept = Journal(as_path(out), run), Checkpoints(as_path(out), frozenset(checkpoints), info)
+            if not resume:
+                journal.close()
+                kept.clear()
+        step = _step(network, examples, outputs, recipe, classes=targets is None)
+        return _run(step, recipe, seed, validation, journal, kept, on_epoch)
     finally:
         network.to(home)
         # An exported program has one mode only.
@@ -112,98 +128,78 @@ def fit(
             network.eval()
 
 
+def _step(
+    network: nn.Module, examples: ArrayExamples, targets: torch.Tensor, recipe: Recipe, classes: bool
+) -> SupervisedStep:
+    device = network_device(network)
+    if examples.inputs.nbytes <= RESIDENT:
+        examples = replace(examples, inputs=examples.inputs.to(device))
+    return SupervisedStep(
+        network,
+        recipe_optimizer(network, recipe),
+        examples,
+        targets.to(examples.inputs.device),
+        LOSSES[recipe.loss].mean,
+        classes,
+        device,
+        network_dtype(network),
+    )
+
+
 def _run(
-    network: nn.Module,
-    examples: ArrayExamples,
+    step: SupervisedStep,
     recipe: Recipe,
     seed: int,
     validation: Examples | None,
     journal: Journal | None,
+    kept: Checkpoints | None,
     on_epoch: Callable[[Epoch], None] | None,
 ) -> Fitted:
-    device = network_device(network)
-    optimizer = recipe_optimizer(network, recipe)
-    history: list[Epoch] = [] if journal is None else journal.restore(network, optimizer)
-    resumed_at = len(history)
-    if journal is not None and not history:
-        journal.record(network, optimizer, history)
-    labels = torch.from_numpy(examples.labels).to(device)
-    if examples.inputs.nbytes <= RESIDENT:
-        examples = replace(examples, inputs=examples.inputs.to(device))
-    while len(history) < recipe.epochs and not stalled(history, recipe.patience):
-        number = len(history) + 1
-        rate = _set_learning_rate(optimizer, recipe, number)
-        _seed_dropout(device, torch_seed(seed, "dropout", number))
-        started = time.perf_counter()
-        order = batch_order(len(examples), seed, number)
-        try:
-            loss, hits = train_epoch(network, examples, labels, optimizer, order, recipe.batch_size)
-        except (ValueError, RuntimeError) as error:
-            # One example with BatchNorm, memory that does not suffice, or what else only training shows.
-            reason = str(error).split("\n")[0]
-            raise ModelError(f"training {type(network).__name__} failed in epoch {number}: {reason}") from error
-        seconds = time.perf_counter() - started
-        check_finite(loss, number, rate)
-        validated = None if validation is None else accuracy(network, validation)
-        history.append(Epoch(number, loss, hits, validated, rate, seconds))
-        if journal is not None:
-            journal.record(network, optimizer, history)
-        if on_epoch is not None:
-            on_epoch(history[-1])
-    if journal is not None:
-        journal.close()
-    written = (
-        () if journal is None else tuple(journal.checkpoint(n) for n in sorted(journal.wanted) if n <= len(history))
+    network, n, place = step.network, len(step.examples), step.examples.inputs.device
+
+    def order(epoch: int) -> list[torch.Tensor]:
+        return split_batches(batch_order(n, seed, epoch).to(place), recipe.batch_size)
+
+    def keep(history: Sequence[LoopEpoch]) -> None:
+        if kept is not None:
+            kept.keep(network, len(history), {"train_loss": history[-1].values["loss"]} if history else {})
+
+    done = run_loop(
+        TrainingState({"network": network}, {"network": step.optimizer}, {"network": recipe.rate}),
+        step,
+        order,
+        recipe.epochs,
+        seed=seed,
+        journal=journal,
+        measure=None if validation is None else lambda: {"validation_accuracy": accuracy(network, validation)},
+        keep=keep,
+        on_epoch=None if on_epoch is None else lambda epoch: on_epoch(_epoch(epoch)),
+        stop=lambda history: stalled([epoch.values["loss"] for epoch in history], recipe.patience),
     )
-    return Fitted(tuple(history), len(history) < recipe.epochs, resumed_at, written)
+    paths = () if kept is None else kept.kept(len(done.history))
+    return Fitted(tuple(map(_epoch, done.history)), done.stopped_early, done.resumed_at, paths, recipe.loss)
 
 
-def check_checkpoints(checkpoints: Collection[int], epochs: int) -> None:
-    """Raise ModelError unless `checkpoints` are epochs of a training of so many."""
-    if not isinstance(checkpoints, Collection):
-        raise ModelError(f"checkpoints must be a list of epochs, such as [{epochs}], received {shortly(checkpoints)}")
-    for epoch in checkpoints:
-        if not is_whole(epoch) or not 0 <= epoch <= epochs:
-            raise ModelError(f"checkpoints must be epochs from 0 to {epochs}, received {epoch!r}")
+def _epoch(epoch: LoopEpoch) -> Epoch:
+    values = epoch.values
+    loss, right, validated = values["loss"], values.get("accuracy"), values.get("validation_accuracy")
+    return Epoch(epoch.number, loss, right, validated, epoch.learning_rates["network"], epoch.seconds)
 
 
-def _journal(
-    network: nn.Module,
-    examples: ArrayExamples,
-    recipe: Recipe,
-    seed: int,
-    checkpoints: Collection[int],
-    out: Path,
-    info: NetworkInfo | None,
-) -> Journal:
-    data = {"name": examples.name, "digest": examples.digest(), "n": len(examples)}
-    plain_recipe = asdict(recipe)
+def _identity(
+    network: nn.Module, examples: ArrayExamples, recipe: Recipe, seed: int, targets: torch.Tensor | None
+) -> dict[str, Any]:
+    """Return what identifies a training."""
+    run = {**asdict(recipe), "seed": seed, "data": examples.digest(), "initial network": parameters_digest(network)}
+    if targets is not None:
+        run["targets"] = tensor_digest(targets)
+    return run
+
+
+def _described(
+    info: NetworkInfo | None, examples: ArrayExamples, recipe: Recipe, run: Mapping[str, Any]
+) -> NetworkInfo:
+    """Return `info` with what is known about the training, for checkpoints."""
     info = info or NetworkInfo(None, tuple(examples.tensor(slice(0, 1)).shape[1:]), 0)
-    info = replace(info, seed=seed, data=data, recipe=plain_recipe)
-    run = {**plain_recipe, "seed": seed, "data": data["digest"], "initial network": parameters_digest(network)}
-    return Journal(out, frozenset(checkpoints), run, info)
-
-
-def _set_learning_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: int) -> float:
-    rate = recipe.rate(epoch)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    return rate
-
-
-def _seed_dropout(device: torch.device, seed: int) -> None:
-    # Only the generator that dropout on this device reads: torch.manual_seed would reseed all devices.
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
-
-
-def check_finite(loss: float, epoch: int, rate: float) -> None:
-    """Raise ModelError, with the way out, for a loss that is no longer a number."""
-    if not math.isfinite(loss):
-        raise ModelError(
-            f"the training loss is {loss} in epoch {epoch} at learning rate {rate:g}: "
-            "lower the learning rate, or bring the inputs nearer to 0"
-        )
+    data = {"name": examples.name, "digest": run["data"], "n": len(examples)}
+    return replace(info, seed=run["seed"], data=data, recipe=asdict(recipe))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.table import Table
 
 from hashlens.result import Result
+from hashlens.training.losses import LOSSES
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Epoch:
     number : int
         Counted from 1.
     loss : float
-        Mean cross-entropy over the examples, each as its batch came by, in nats.
-    accuracy : float
-        Fraction of the examples that were right as their batch came by.
+        Mean over the examples, each as its batch came by; cross-entropy is in nats.
+    accuracy : float or None
+        Fraction of the examples that were right as their batch came by; None where there are no classes.
     validation_accuracy : float or None
         After the epoch.
     learning_rate : float
@@ -32,15 +33,14 @@ class Epoch:
 
     number: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     validation_accuracy: float | None
     learning_rate: float
     seconds: float
 
 
-def stalled(history: Sequence[Epoch], patience: int | None) -> bool:
+def stalled(losses: Sequence[float], patience: int | None) -> bool:
     """Return whether the last `patience` epochs brought no lower training loss than those before; None never stalls."""
-    losses = [epoch.loss for epoch in history]
     return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
@@ -58,6 +58,8 @@ class Fitted(Result):
         Epochs that an earlier, interrupted call had trained; 0 for a new training.
     checkpoints : tuple of Path
         Folders written, each a network of its own.
+    loss : str
+        Which loss the history has: the recipe's.
     """
 
     schema_version: ClassVar[int] = 1
@@ -66,6 +68,7 @@ class Fitted(Result):
     stopped_early: bool
     resumed_at: int
     checkpoints: tuple[Path, ...]
+    loss: str = "cross-entropy"
 
     @property
     def epochs(self) -> int:
@@ -74,16 +77,20 @@ class Fitted(Result):
 
     def __rich__(self) -> Table:
         table = Table(title=f"{self.epochs} epochs" + (", stopped early" if self.stopped_early else ""))
-        for column in ("epoch", "loss (nats)", "accuracy", "validation", "learning rate", "seconds"):
+        loss = f"loss ({LOSSES[self.loss].unit})"
+        for column in ("epoch", loss, "accuracy", "validation", "learning rate", "seconds"):
             table.add_column(column, justify="right")
         for epoch in self.history[-10:]:
-            validation = "" if epoch.validation_accuracy is None else f"{epoch.validation_accuracy:.4f}"
             table.add_row(
                 str(epoch.number),
                 f"{epoch.loss:.4f}",
-                f"{epoch.accuracy:.4f}",
-                validation,
+                _fraction(epoch.accuracy),
+                _fraction(epoch.validation_accuracy),
                 f"{epoch.learning_rate:.2g}",
                 f"{epoch.seconds:.2f}",
             )
         return table
+
+
+def _fraction(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

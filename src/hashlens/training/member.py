@@ -86,7 +86,7 @@ class Diary:
     def over(self) -> bool:
         """Whether the member has no epoch left."""
         recipe = self.member.recipe
-        done = len(self.history) >= recipe.epochs or stalled(self.history, recipe.patience)
+        done = len(self.history) >= recipe.epochs or stalled([epoch.loss for epoch in self.history], recipe.patience)
         return done or self.failure is not None
 
     def keep(self) -> None:
@@ -100,4 +100,5 @@ class Diary:
         """Return what stands in the diary, and leave the network in evaluation mode."""
         self.member.network.eval()
         early = self.failure is None and len(self.history) < self.member.recipe.epochs
-        return MemberFitted(Fitted(tuple(self.history), early, 0, ()), self.kept, self.failure)
+        fitted = Fitted(tuple(self.history), early, 0, (), self.member.recipe.loss)
+        return MemberFitted(fitted, self.kept, self.failure)

@@ -8,7 +8,7 @@ from hashlens.nets.folder import INFO_FILE, NetworkInfo, read_info
 from hashlens.report.figures import Lines, Series
 from hashlens.report.page import Chart, Page, Section
 from hashlens.tables import Table, number, table
-from hashlens.training.journal import CHECKPOINTS
+from hashlens.training.checkpoints import CHECKPOINTS
 
 
 def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -> Page:

@@ -7,6 +7,7 @@ from rich.table import Table
 from hashlens.arguments import is_number, require_whole
 from hashlens.errors import ModelError, nearest
 from hashlens.result import Result
+from hashlens.training.losses import LOSSES
 from hashlens.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "sgd")
@@ -42,6 +43,9 @@ class Recipe(Result):
         Initial weights: see `hashlens.nets.build`.
     patience : int or None
         Epochs without a lower training loss before training stops; None trains all epochs.
+    loss : {"cross-entropy", "mse"}
+        What is made small. mse is the mean, over examples and outputs, of the squared difference between outputs and
+        targets; the target of a class is 1 - 1/K for the right one of K outputs, -1/K for the others.
     """
 
     name: str
@@ -56,9 +60,10 @@ class Recipe(Result):
     batch_norm: bool = False
     init: str = "default"
     patience: int | None = None
+    loss: str = "cross-entropy"
 
     def __post_init__(self) -> None:
-        for field, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for field, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
             value = getattr(self, field)
             if value not in known:
                 raise ModelError(f"recipe {self.name!r}: unknown {field} {value!r}: {nearest(value, known)}")

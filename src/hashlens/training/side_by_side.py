@@ -20,8 +20,8 @@ from hashlens.errors import ModelError
 from hashlens.nets.mlp import MLP, drop_probability, norms
 from hashlens.training.compiled_epoch import ADAM, SGD, train_epoch
 from hashlens.training.dropout import dropout_factors
-from hashlens.training.fit import check_finite
 from hashlens.training.fitted import Epoch
+from hashlens.training.loop import check_finite
 from hashlens.training.member import Diary, inputs_key
 from hashlens.training.order import batch_order, split_batches
 

@@ -10,8 +10,8 @@ from hashlens.errors import ModelError
 from hashlens.nets.mlp import MLP, drop_probability, norms
 from hashlens.training.cross_entropy import cross_entropies
 from hashlens.training.dropout import dropout_factors
-from hashlens.training.fit import check_finite
 from hashlens.training.fitted import Epoch
+from hashlens.training.loop import check_finite
 from hashlens.training.member import Diary
 from hashlens.training.order import batch_order, split_batches
 

@@ -1,12 +1,13 @@
-"""The steps of one epoch."""
+"""The step of one network that learns from examples with labels or targets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from hashlens.data.examples import ArrayExamples
-from hashlens.training.cross_entropy import cross_entropies
-from hashlens.training.evaluate import as_inputs, network_device, network_dtype
-from hashlens.training.order import split_batches
+from hashlens.training.evaluate import as_inputs
 from hashlens.training.recipe import Recipe
 
 
@@ -20,45 +21,48 @@ def recipe_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimize
     return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True)
 
 
-def train_epoch(
-    network: nn.Module,
-    examples: ArrayExamples,
-    labels: torch.Tensor,
-    optimizer: torch.optim.Optimizer,
-    order: torch.Tensor,
-    batch_size: int,
-) -> tuple[float, float]:
-    """Train `network` once on all examples and return their mean loss (nats) and accuracy as they came by.
+@dataclass(frozen=True, eq=False)
+class SupervisedStep:
+    """A step of one network: the loss of a batch, and its gradient's step.
 
-    Parameters
+    Attributes
     ----------
     network : torch.nn.Module
-        Left in training mode.
+        Gives ``(b, outputs)``.
+    optimizer : torch.optim.Optimizer
+        Of its parameters.
     examples : ArrayExamples
         On the network's device or on the CPU.
-    labels : torch.Tensor
-        int64 ``(n,)``, on the network's device.
-    optimizer : torch.optim.Optimizer
-        Of the network's parameters.
-    order : torch.Tensor
-        int64 ``(n,)``: which example comes when.
-    batch_size : int
-        Examples per step.
+    targets : torch.Tensor
+        Classes, int64 ``(n,)``, or what the outputs should be, ``(n, outputs)``; where the inputs are.
+    loss : callable
+        From outputs and targets of a batch to their mean loss.
+    classes : bool
+        Whether the largest output names a class, the right one that of the largest target.
+    device, dtype : torch.device, torch.dtype
+        Of the network.
     """
-    device, dtype = network_device(network), network_dtype(network)
-    # Summed where the network is, so that no step waits for a number.
-    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-    hits = torch.zeros((), dtype=torch.int64, device=device)
-    network.train()
-    batches = split_batches(order.to(examples.inputs.device), batch_size)
-    targets = split_batches(labels[order.to(device)], batch_size)
-    for rows, target in zip(batches, targets, strict=True):
-        inputs = as_inputs(examples.tensor(rows).to(device), dtype)  # type: ignore[arg-type]
-        logits = network(inputs)
-        loss = cross_entropies(logits, target).mean()
-        optimizer.zero_grad()
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    examples: ArrayExamples
+    targets: torch.Tensor
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    classes: bool
+    device: torch.device
+    dtype: torch.dtype
+
+    def __call__(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Take one step and return the mean loss and, of classes, which examples were right."""
+        inputs = as_inputs(self.examples.tensor(rows).to(self.device), self.dtype)  # type: ignore[arg-type]
+        targets = self.targets[rows].to(self.device)
+        outputs = self.network(inputs)
+        loss = self.loss(outputs, targets)
+        self.optimizer.zero_grad()
         torch.autograd.backward(loss)
-        optimizer.step()
-        loss_sum += loss.detach() * len(target)
-        hits += (logits.detach().argmax(1) == target).sum()
-    return loss_sum.item() / len(order), hits.item() / len(order)
+        self.optimizer.step()
+        values = {"loss": loss.detach()}
+        if self.classes:
+            right = targets if targets.ndim == 1 else targets.argmax(1)
+            values["accuracy"] = outputs.detach().argmax(1) == right
+        return values

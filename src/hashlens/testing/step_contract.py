@@ -1,0 +1,117 @@
+"""The contract of a training step: what it changes is in its state, so that a training goes on where it was stopped."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hashlens.training.journal import Journal
+from hashlens.training.loop import LoopResult, Step, run_loop
+from hashlens.training.state import KINDS, TrainingState
+
+
+class _Stopped(Exception):
+    pass
+
+
+def check_step(
+    make: Callable[[], tuple[TrainingState, Step]],
+    order: Callable[[int], Sequence[torch.Tensor]],
+    folder: str | Path,
+    epochs: int = 3,
+) -> None:
+    """Assert that a training stopped anywhere and called again ends as if it had never stopped, bit for bit.
+
+    Parameters
+    ----------
+    make : callable
+        Returns a new state and its step: the same numbers at every call.
+    order : callable
+        The batches of an epoch, as :func:`hashlens.training.run_loop` takes them; two or more.
+    folder : str or Path
+        An empty folder to write to.
+    epochs : int
+        Epochs to train, 2 or more.
+
+    Raises
+    ------
+    AssertionError
+        If two trainings differ, a training that was stopped after an epoch or amid one ends otherwise, or the global
+        generators of torch are moved.
+    """
+    before = torch.get_rng_state()
+    whole = _trained(make, order, epochs)
+    assert _same(whole, _trained(make, order, epochs)), "the same training gives other numbers when it is done again"
+    for stop in range(1, epochs):
+        for amid in (False, True):
+            at = Path(folder) / f"{'amid' if amid else 'after'}-{stop}"
+            _interrupt(make, order, epochs, at, stop, amid)
+            parts = _trained(make, order, epochs, Journal(at, {}))
+            when = f"{'amid epoch' if amid else 'after epoch'} {stop + amid}"
+            assert parts[1].resumed_at == stop, f"a training stopped {when} does not go on from there"
+            assert _same(whole, parts), (
+                f"a training stopped {when} ends with other numbers: what the step changes or draws from is not all in "
+                "its TrainingState"
+            )
+            assert not any(at.iterdir()), "a finished training leaves its journal behind"
+    assert torch.equal(torch.get_rng_state(), before), "the global generator of torch has moved"
+
+
+def _trained(
+    make: Callable[[], tuple[TrainingState, Step]],
+    order: Callable[[int], Sequence[torch.Tensor]],
+    epochs: int,
+    journal: Journal | None = None,
+) -> tuple[TrainingState, LoopResult]:
+    state, step = make()
+    return state, run_loop(state, step, order, epochs, journal=journal)
+
+
+def _interrupt(
+    make: Callable[[], tuple[TrainingState, Step]],
+    order: Callable[[int], Sequence[torch.Tensor]],
+    epochs: int,
+    folder: Path,
+    stop: int,
+    amid: bool,
+) -> None:
+    """Train until epoch `stop` is over or, when `amid`, one step of the next is done."""
+    state, step = make()
+    steps = sum(len(order(number)) for number in range(1, stop + 1)) + 1
+    done = 0
+
+    def stopping(rows: torch.Tensor) -> Any:
+        nonlocal done
+        values, done = step(rows), done + 1
+        if done == steps:
+            raise _Stopped
+        return values
+
+    def on_epoch(epoch: Any) -> None:
+        if epoch.number == stop and not amid:
+            raise _Stopped
+
+    try:
+        run_loop(state, stopping, order, epochs, journal=Journal(folder, {}), on_epoch=on_epoch)
+    except _Stopped:
+        return
+    raise AssertionError(f"{epochs} epochs take fewer than {steps} steps: give more")
+
+
+def _same(one: tuple[TrainingState, LoopResult], other: tuple[TrainingState, LoopResult]) -> bool:
+    """Return whether two trainings have the same numbers in their states and histories."""
+    (state, done), (state_2, done_2) = one, other
+    values = [[epoch.values for epoch in result.history] for result in (done, done_2)]
+    saved, saved_2 = state.state_dict(), state_2.state_dict()
+    return values[0] == values[1] and all(_equal(saved[kind], saved_2[kind]) for kind in KINDS)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)

@@ -1,0 +1,62 @@
+"""Networks that are kept while a training goes on."""
+
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from hashlens.arguments import is_whole, shortly
+from hashlens.errors import ModelError
+from hashlens.nets.folder import INFO_FILE, NetworkInfo, save_network
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The networks of some epochs, each in a folder ``checkpoints/epoch-0010`` of its own.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the training.
+    wanted : collection of int
+        Epochs after which the network is kept; 0 is the initialisation.
+    info : NetworkInfo
+        What they say about the network.
+    """
+
+    folder: Path
+    wanted: Collection[int]
+    info: NetworkInfo
+
+    def keep(self, network: nn.Module, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Write the network as it is after `epoch`, if that is wanted."""
+        if epoch in self.wanted:
+            info = replace(self.info, epochs=epoch, metrics=metrics)
+            save_network(self.path(epoch), network, info, overwrite=True)
+
+    def path(self, epoch: int) -> Path:
+        """Return the folder of the network after `epoch`."""
+        return self.folder / CHECKPOINTS / f"epoch-{epoch:04d}"
+
+    def kept(self, epochs: int) -> tuple[Path, ...]:
+        """Return the folders of those wanted that a training of so many epochs reached, in order."""
+        return tuple(self.path(epoch) for epoch in sorted(self.wanted) if epoch <= epochs)
+
+    def clear(self) -> None:
+        """Remove what an earlier training kept."""
+        for folder in (self.folder / CHECKPOINTS).glob("epoch-*"):
+            if (folder / INFO_FILE).exists():
+                shutil.rmtree(folder)
+
+
+def check_checkpoints(checkpoints: Collection[int], epochs: int) -> None:
+    """Raise ModelError unless `checkpoints` are epochs of a training of so many."""
+    if not isinstance(checkpoints, Collection):
+        raise ModelError(f"checkpoints must be a list of epochs, such as [{epochs}], received {shortly(checkpoints)}")
+    for epoch in checkpoints:
+        if not is_whole(epoch) or not 0 <= epoch <= epochs:
+            raise ModelError(f"checkpoints must be epochs from 0 to {epochs}, received {epoch!r}")

@@ -1,0 +1,70 @@
+"""What a network is trained to make small: the losses of recipes, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from hashlens.training.cross_entropy import cross_entropies
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss.
+
+    Attributes
+    ----------
+    title : str
+        What it is called in figures, with its unit.
+    unit : str
+        The unit alone.
+    mean : callable
+        From outputs ``(b, outputs)`` and targets to the mean over the batch.
+    """
+
+    title: str
+    unit: str
+    mean: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return cross_entropies(logits, targets).mean()
+
+
+LOSSES = {
+    "cross-entropy": Loss("cross-entropy (nats)", "nats", _cross_entropy),
+    # Over examples and outputs. Texts on infinite networks often halve it, and so double time.
+    "mse": Loss("mean squared error", "mse", nn.functional.mse_loss),
+}
+
+
+def class_targets(labels: torch.Tensor, classes: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return what the outputs should be for classes: 1 for the right one, else 0, less their mean.
+
+    Each row so sums to 0, as the outputs of a network do on average before training.
+
+    Parameters
+    ----------
+    labels : torch.Tensor
+        int64 ``(n,)``.
+    classes : int
+        K.
+    dtype : torch.dtype
+        Of the network.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(n, K)``: 1 - 1/K and -1/K.
+
+    References
+    ----------
+    Lee et al. (2018): Deep neural networks as Gaussian processes. ICLR. (0.9 and -0.1 for ten classes.)
+
+    Examples
+    --------
+    >>> class_targets(torch.tensor([1]), 4, torch.float64).tolist()
+    [[-0.25, 0.75, -0.25, -0.25]]
+    """
+    return nn.functional.one_hot(labels, classes).to(dtype) - 1 / classes

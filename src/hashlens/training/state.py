@@ -1,0 +1,96 @@
+"""What a training changes: modules, optimizers and generators, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError, nearest
+from hashlens.training.evaluate import network_device
+
+KINDS = ("modules", "optimizers", "generators")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """All that a step of a training changes, by name: what an interrupted training needs to go on.
+
+    Attributes
+    ----------
+    modules : mapping of str to torch.nn.Module
+        Set to training mode at the start of every epoch. A module that stays as it is (a frozen trunk) is not named.
+    optimizers : mapping of str to torch.optim.Optimizer
+        Of the modules' parameters.
+    schedules : mapping of str to callable
+        The learning rate in an epoch, counted from 1, for the optimizer of that name. The others keep theirs.
+    generators : mapping of str to torch.Generator
+        From which the step draws (latent codes, noise).
+
+    Raises
+    ------
+    ModelError
+        If a schedule is for no optimizer.
+    """
+
+    modules: Mapping[str, nn.Module]
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    schedules: Mapping[str, Callable[[int], float]] = field(default_factory=dict)
+    generators: Mapping[str, torch.Generator] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.schedules:
+            if name not in self.optimizers:
+                raise ModelError(f"a schedule is for no optimizer {name!r}: {nearest(name, self.optimizers)}")
+
+    @property
+    def devices(self) -> set[torch.device]:
+        """Devices of the modules."""
+        return {network_device(module) for module in self.modules.values()}
+
+    def set_learning_rates(self, epoch: int) -> dict[str, float]:
+        """Set the learning rates of an epoch, counted from 1, and return those of all optimizers by name."""
+        for name, rate in self.schedules.items():
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = rate(epoch)
+        return {name: float(optimizer.param_groups[0]["lr"]) for name, optimizer in self.optimizers.items()}
+
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        """Return tensors and plain values from which the state can be restored; they share memory with it."""
+        return {
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "generators": {name: generator.get_state() for name, generator in self.generators.items()},
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Mapping[str, Any]]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        for name, module in self.modules.items():
+            module.load_state_dict(saved["modules"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(saved["optimizers"][name])
+        for name, generator in self.generators.items():
+            generator.set_state(saved["generators"][name])
+
+
+@dataclass(frozen=True)
+class LoopEpoch:
+    """One epoch of a training loop.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1.
+    values : mapping of str to float
+        Means, over the examples of the epoch, of what the step returned, and what was measured after it.
+    learning_rates : mapping of str to float
+        Of each optimizer.
+    seconds : float
+        Wall time of the steps.
+    """
+
+    number: int
+    values: Mapping[str, float]
+    learning_rates: Mapping[str, float]
+    seconds: float
