@@ -21,11 +21,11 @@ def mlp(outputs=10, **arguments):
 
 def test_classes_are_learned_by_squared_error(digits):
     network = mlp()
-    fitted = fit(network, digits, recipe=RECIPE, validation=digits)
-    assert accuracy(network, digits) == fitted.history[-1].validation_accuracy > 0.97
+    fitted = fit(network, digits, recipe=RECIPE, epochs=6, validation=digits)
+    assert accuracy(network, digits) == fitted.history[-1].validation_accuracy > 0.95
     assert fitted.loss == "mse"
     assert "loss (mse)" in str(fitted)
-    assert fitted.history[-1].accuracy > 0.97
+    assert fitted.history[-1].accuracy > 0.95
 
 
 def test_the_loss_of_classes_is_that_to_centred_one_hot_targets(few):
@@ -43,8 +43,9 @@ def test_a_regression_converges_to_the_least_squares_solution(few):
     random = numpy_generator(0, "regression")
     inputs, targets = random.standard_normal((60, 5)), random.standard_normal((60, 2))
     examples = replace(few.select(slice(0, 60)), inputs=torch.from_numpy(inputs), labels=None, scale=1.0)
-    network = nn.Linear(5, 2).double()
-    recipe = Recipe("full", epochs=400, batch_size=60, learning_rate=0.2, optimizer="sgd", loss="mse")
+    with torch.random.fork_rng():
+        network = nn.Linear(5, 2).double()
+    recipe = Recipe("full", epochs=250, batch_size=60, learning_rate=0.3, optimizer="sgd", loss="mse")
     fitted = fit(network, examples, recipe=recipe, targets=targets)
     design = np.hstack([inputs, np.ones((60, 1))])
     solution, *_ = np.linalg.lstsq(design, targets, rcond=None)
