@@ -1,3 +1,4 @@
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,10 +7,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests.fresh import FreshPython
+
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
 )  # fmt: skip
+
+# torchvision's compiled part is built for one build of torch. Where it does not load, its Python part wants its names.
+if (found := importlib.util.find_spec("torchvision")) is not None:
+    try:
+        torch.ops.load_library(next(Path(found.origin).parent.glob("_C*")))
+    except (OSError, StopIteration):
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 # A busy machine is slow; that says nothing of the code.
 settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -30,6 +41,14 @@ def _global_generators_untouched():
     before = torch.random.get_rng_state()
     yield
     assert torch.equal(before, torch.random.get_rng_state()), "the global generator of torch was used"
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory) -> Iterator[FreshPython]:
+    """Run code in a Python process of its own, where only torch was imported."""
+    python = FreshPython(tmp_path_factory.mktemp("fresh"))
+    yield python
+    python.close()
 
 
 @pytest.fixture(scope="session")

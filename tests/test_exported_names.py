@@ -1,6 +1,4 @@
 import importlib
-import subprocess
-import sys
 from types import ModuleType
 
 import pytest
@@ -34,11 +32,11 @@ def test_every_public_function_has_a_docstring():
         assert (getattr(hashlens, name).__doc__ or "").strip(), name
 
 
-def test_import_is_light():
+def test_import_is_light(fresh):
     heavy = (
         *("sklearn", "faiss", "pyarrow", "matplotlib", "jinja2", "pandas", "torchvision", "scipy"),
         *("numba", "sqlalchemy", "pydantic"),
     )
     code = f"import sys, hashlens; print([name for name in {heavy} if name in sys.modules])"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = fresh(code).stdout
     assert loaded.strip() == "[]"

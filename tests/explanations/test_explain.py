@@ -1,8 +1,6 @@
 import json
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -264,7 +262,7 @@ def test_nothing_is_printed_and_no_file_is_written(method, capfd, tmp_path, monk
     assert os.listdir(tmp_path) == []
 
 
-def test_no_screen_is_needed():
+def test_no_screen_is_needed(fresh):
     code = (
         "import torch, hashlens as hl\n"
         "network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))\n"
@@ -274,14 +272,13 @@ def test_no_screen_is_needed():
     bare = {
         name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
     }
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=bare, check=True)
-    assert (done.stdout, done.stderr) == ("", "")
+    done = fresh(code, environment=bare)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_importing_the_library_does_not_import_explanations():
+def test_importing_the_library_does_not_import_explanations(fresh):
     code = "import sys, hashlens; print('hashlens.explanations' in sys.modules); hashlens.explain; hashlens.Explanation"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    assert fresh(code).stdout == "False\n"
 
 
 @pytest.mark.parametrize("method", LOCAL)

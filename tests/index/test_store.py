@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -218,15 +216,14 @@ for kind, chosen in options.items():
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
-def test_memory_stays_near_the_packed_size_and_building_needs_less(tmp_path):
-    packed = np.random.default_rng(0).integers(0, 256, (80_000, 1024), dtype=np.uint8)
+def test_memory_stays_near_the_packed_size_and_building_needs_less(fresh, tmp_path):
+    packed = np.random.default_rng(0).integers(0, 256, (40_000, 1024), dtype=np.uint8)
     layers = some_codes(1, widths=(8192,))[0].layers
     codes = Codes.load(Codes(packed, layers).save(tmp_path / "codes"))
     Codes(packed[:100], layers).save(tmp_path / "queries")
     for kind, options in {"exact": {}, "ivf": {"lists": 32}}.items():
         Index.build(codes, kind, out=tmp_path / kind, **options)
-    command = [sys.executable, "-c", MEMORY, str(tmp_path)]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = fresh(MEMORY, tmp_path).stdout
     *searching, building_lists, building_rows = map(float, found.split())
     assert 0.9 < min(searching) <= max(searching) < 1.5
     assert max(building_lists, building_rows) < 0.8

@@ -1,7 +1,5 @@
 import copy
 import logging
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -178,7 +176,7 @@ def test_the_callback_takes_a_monitor_or_its_arguments(lightning):
 
 
 @pytest.mark.parametrize(("module", "package"), [("lightning", "lightning"), ("transformers", "transformers")])
-def test_without_the_package_the_way_to_install_it_is_said(module, package):
+def test_without_the_package_the_way_to_install_it_is_said(fresh, module, package):
     code = f"""
 import sys
 for name in ("lightning", "lightning.pytorch", "pytorch_lightning", "transformers"):
@@ -189,11 +187,11 @@ try:
 except hashlens.errors.MissingExtraError as error:
     print(error)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = fresh(code).stdout
     assert said.rstrip().endswith(f"needs {package}, which is not installed: pip install 'hashlens[{package}]'")
 
 
-def test_importing_the_monitor_imports_neither_package():
+def test_importing_the_monitor_imports_neither_package(fresh):
     code = "import sys, hashlens.integrations; print([n for n in ('lightning', 'transformers') if n in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = fresh(code).stdout
     assert said.strip() == "[]"

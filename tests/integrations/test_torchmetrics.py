@@ -1,6 +1,4 @@
 import copy
-import subprocess
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -170,7 +168,7 @@ def test_too_few_rows_for_k_are_refused():
         metric.compute()
 
 
-def test_without_the_package_the_way_to_install_it_is_said():
+def test_without_the_package_the_way_to_install_it_is_said(fresh):
     code = """
 import sys
 sys.modules["torchmetrics"] = None
@@ -180,7 +178,7 @@ try:
 except hashlens.errors.MissingExtraError as error:
     print(error)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = fresh(code).stdout
     assert said.rstrip().endswith("needs torchmetrics, which is not installed: pip install 'hashlens[torchmetrics]'")
 
 

@@ -1,7 +1,5 @@
 import csv
 import io
-import subprocess
-import sys
 import warnings
 from dataclasses import dataclass
 
@@ -83,14 +81,14 @@ def test_an_active_wandb_run_has_the_numbers_and_a_table(tmp_path, things, monke
     assert entries["mine/rows"].data == [["b", 3.0], ["a, c", 2.0], ["d", 1.0]]
 
 
-def test_neither_package_is_imported():
+def test_neither_package_is_imported(fresh):
     code = """
 import sys
 import hashlens as hl
 from hashlens.integrations.tracking import log_rows
 print(log_rows(hl.determinism(hl.Codes.from_bits([[0], [1]]))), {"mlflow", "wandb"} & set(sys.modules))
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = fresh(code).stdout
     assert said.strip() == "[] set()"
 
 

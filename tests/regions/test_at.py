@@ -1,7 +1,5 @@
 """The region of an example: its affine map, ball, halfspaces and ties."""
 
-import subprocess
-import sys
 from math import inf
 
 import numpy as np
@@ -335,7 +333,7 @@ print(torch.equal(regions.at(Late(), x).output, region.output))
 """
 
 
-def test_the_compiler_is_not_imported_unless_a_network_does():
+def test_the_compiler_is_not_imported_unless_a_network_does(fresh):
     """It takes longer to import than all the rest; a network that compiles itself as it runs is still seen through."""
-    ran = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, text=True, timeout=120)
+    ran = fresh(COMPILING)
     assert ran.stdout.split() == ["False", "True", "True", "True"], ran.stderr

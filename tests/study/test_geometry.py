@@ -1,8 +1,5 @@
 """Linear regions as measures of a study, against the library's own functions and a slower way to find a chord."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -135,7 +132,7 @@ def test_networks_and_data_without_regions_are_refused_before_anything_is_writte
     assert len(run(tmp_path, ["chord"], train=same).results) == 4
 
 
-def test_a_study_that_does_not_ask_for_regions_does_not_import_them(tmp_path):
+def test_a_study_that_does_not_ask_for_regions_does_not_import_them(fresh, tmp_path):
     code = """
 import sys
 import hashlens as hl
@@ -146,6 +143,4 @@ spec = StudySpec(axes={"width": [3]}, training={"epochs": 1})
 Study(spec, sys.argv[1], train="digits[:60]", test="digits[60:90]").run()
 print({name for name in sys.modules if name.startswith("hashlens.regions")} - before)
 """
-    arguments = [sys.executable, "-c", code, str(tmp_path / "study.db")]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert fresh(code, tmp_path / "study.db").stdout.strip() == "set()"
