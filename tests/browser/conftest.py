@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from tests.browser.sample import HOSTILE, QUOTED, sample_page
 from tests.report.planted_study import planted_results
 
 import hashlens as hl
-from hashlens.cli.demo import demo
 from hashlens.report.page import write_page
 from hashlens.saved.report import report_page
+from hashlens.study.reproduce.preset import find_preset
+from hashlens.study.reproduce.reproduce import PAGE
 from hashlens.study.reproduce.reproduction import Reproduction
 from hashlens.study.spec import StudySpec
 
@@ -72,9 +74,10 @@ def _quoted(folder) -> Path:
 
 @pytest.fixture(scope="session", name="demo_page")
 def _demo(folder) -> Path:
-    """Return the page that ``hashlens demo`` writes: a measurement with all controls."""
-    demo(out=folder / "demo")
-    return folder / "demo" / "report.html"
+    """Return a page like the one that ``hashlens demo`` writes: a measurement with all controls."""
+    train, test = "digits#train", "digits#test"
+    network = hl.train("mlp", train, recipe="figures", epochs=20, width=32, seed=0, test=test).network
+    return hl.measure(network, train, test, seed=0).to_html(folder / "demo.html")
 
 
 @pytest.fixture(scope="session", name="audit_page")
@@ -93,19 +96,29 @@ def _study(folder) -> Path:
 
 @pytest.fixture(scope="session")
 def reproduction(folder) -> Reproduction:
-    return hl.reproduce("digits-width", out=folder / "digits-width")
+    """Return a reproduction whose preset was cut down to six networks of few epochs."""
+    preset = find_preset("digits-width")
+    small = {
+        "axes": {"width": [4, 16, 128], "random_inputs": ["none", "uniform"]},
+        "training": {"epochs": 10},
+        "repeats": 2,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        shrunk = preset.model_copy(update={"quick": small})
+        patch.setattr(import_module("hashlens.study.reproduce.reproduce"), "find_preset", lambda name: shrunk)
+        return hl.reproduce("digits-width", out=folder / "digits-width")
 
 
 @pytest.fixture(scope="session", name="reproduction_page")
-def _reproduction(folder, reproduction) -> Path:
-    return reproduction.to_html(folder / "reproduction.html")
+def _reproduction(reproduction) -> Path:
+    return reproduction.folder / PAGE
 
 
 @pytest.fixture(scope="session", name="mnist_page")
 def _mnist(folder, shared_data) -> Path:
-    """Return the page of a network's measurement on all of MNIST, with thumbnails."""
+    """Return the page of a network's measurement on some of MNIST, with thumbnails."""
     source = f"parquet:{shared_data}/mnist"
-    train, test = hl.load_data(f"{source}#train").load(), hl.load_data(f"{source}#test").load()
+    train, test = hl.load_data(f"{source}#train[:3000]").load(), hl.load_data(f"{source}#test[:1000]").load()
     network = hl.train("mlp", train, epochs=1, seed=0, width=40).network
     return hl.measure(network, train, test, controls=False).to_html(folder / "mnist.html")
 
@@ -116,10 +129,9 @@ def mnist_study(folder, shared_data) -> hl.Study:
     source = f"parquet:{shared_data}/mnist"
     spec = StudySpec(
         name="mnist-width",
-        data={"train": f"{source}#train[:2000]", "test": f"{source}#test[:500]"},
-        training={"recipe": "figures", "epochs": 5},
+        data={"train": f"{source}#train[:1000]", "test": f"{source}#test[:300]"},
+        training={"recipe": "figures", "epochs": 3},
         axes={"width": [10, 27, 100]},
-        repeats=2,
     )
     return hl.Study(spec, folder / "mnist-width.db").run()
 

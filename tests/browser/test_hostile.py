@@ -15,7 +15,7 @@ from hashlens.report.page import write_page
 from hashlens.saved.report import report_page
 from hashlens.study.spec import StudySpec
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 DATA = f"npz:{HOSTILE}/digits.npz"
 SEEN = "() => document.body.innerText + [...document.querySelectorAll('svg text')].map(one => one.textContent)"
@@ -29,7 +29,7 @@ def place(folder) -> Iterator[Path]:
     digits = hl.load_data("digits").load()
     names = np.array([HOSTILE, *"123456789"])[digits.labels]
     images = (digits.tensor().numpy() * 255).round().astype(np.uint8)
-    arrays = {"x_train": images[:600], "y_train": names[:600], "x_test": images[600:900], "y_test": names[600:900]}
+    arrays = {"x_train": images[:300], "y_train": names[:300], "x_test": images[300:450], "y_test": names[300:450]}
     np.savez(place / HOSTILE / "digits.npz", **arrays)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)

@@ -45,22 +45,24 @@ def check_map(page, test) -> None:
     assert len(texts) > 1
 
 
+@pytest.mark.slow
 def test_pointing_at_the_map_of_the_demo_shows_the_digit(visit, pages):
     check_map(visit(pages["demo"]), hl.load_data("digits#test").load())
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_pointing_at_the_map_of_mnist_shows_the_digit(visit, pages, shared_data):
-    check_map(visit(pages["mnist"]), hl.load_data(f"parquet:{shared_data}/mnist#test").load())
+    check_map(visit(pages["mnist"]), hl.load_data(f"parquet:{shared_data}/mnist#test[:1000]").load())
 
 
-@pytest.mark.parametrize(("name", "split"), [("label-issues-test", "test"), ("label-issues-train", "train"),
-                                             ("novel", "test")])  # fmt: skip
-def test_the_lists_of_an_audit_show_what_they_name(visit, pages, name, split):
-    examples = hl.load_data(f"digits#{split}").load()
+@pytest.mark.slow
+def test_the_lists_of_an_audit_show_what_they_name(visit, pages):
     page = visit(pages["audit"])
-    part, rows = page.evaluate(ROWS, name)
-    shown = page.locator(f".part[data-part='{part}'] .thumb")
-    assert shown.count() == len(rows) > 5
-    for at in range(5):
-        assert pixels(shown.nth(at)) == image(examples, rows[at])
+    for name, split in (("label-issues-test", "test"), ("label-issues-train", "train"), ("novel", "test")):
+        examples = hl.load_data(f"digits#{split}").load()
+        part, rows = page.evaluate(ROWS, name)
+        shown = page.locator(f".part[data-part='{part}'] .thumb")
+        assert shown.count() == len(rows) > 5
+        for at in range(5):
+            assert pixels(shown.nth(at)) == image(examples, rows[at])

@@ -4,8 +4,10 @@ from tests.browser.sample import HOSTILE, PAIRS, QUOTED
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("sample", "demo", "audit", "study", "reproduction")
-MNIST = [pytest.param(name, marks=pytest.mark.shared) for name in ("mnist", "mnist_study")]
+# A sample has one of every part; what real results add is their size and their words.
+REAL = ("demo", "audit", "study", "reproduction")
+LONG = [pytest.param(name, marks=pytest.mark.slow) for name in REAL]
+MNIST = [pytest.param(name, marks=[pytest.mark.shared, pytest.mark.slow]) for name in ("mnist", "mnist_study")]
 # What the keyboard must reach, in the order of the page; charts' own buttons come on top.
 REACHED = ".skip, nav a, .plot, .table[tabindex], canvas, select, input, summary, button:not(.modebar-btn)"
 VISIBLE = "one => one.checkVisibility({ visibilityProperty: true })"
@@ -17,14 +19,14 @@ FOCUSED = """() => {
 WORDS = "() => document.body.innerText + [...document.querySelectorAll('svg text')].map(one => one.textContent)"
 
 
-@pytest.mark.parametrize("name", [*PAGES, *MNIST])
+@pytest.mark.parametrize("name", ["sample", *LONG, *MNIST])
 def test_opens_from_disk_with_networking_off(browser, pages, name):
     path = pages[name]
     assert path.stat().st_size < 8_000_000
     assert opening_seconds(browser, path) < 2
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ["sample", pytest.param("study", marks=pytest.mark.slow)])
 def test_the_keyboard_reaches_everything_in_order(visit, pages, name):
     page = visit(pages[name])
     see_all(page)
@@ -44,7 +46,7 @@ def test_the_keyboard_reaches_everything_in_order(visit, pages, name):
     assert [at for at in got if at] == wanted
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_paper_shows_tables_in_ink_on_white(visit, pages, scheme):
     page = visit(pages["sample"], scheme)
     page.emulate_media(media="print")

@@ -1,12 +1,11 @@
 """That everyone can read the pages, wide and narrow, light and dark."""
 
-from itertools import product
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.browser.opening import opened, see_all, until
-from tests.browser.test_page import MNIST, PAGES
+from tests.browser.test_page import REAL
 
 pytestmark = pytest.mark.browser
 
@@ -17,9 +16,18 @@ PAPER = {"light": (255, 255, 255), "dark": (13, 17, 23)}
 SERIOUS = """async () => (await axe.run({ resultTypes: ['violations'] })).violations
   .filter(one => ['serious', 'critical'].includes(one.impact))
   .map(one => one.id + ': ' + one.nodes[0].html.slice(0, 200))"""
+# The sample is read in every way, pages of results in light and in dark, wide and narrow.
 WAYS = [
-    pytest.param((getattr(name, "values", [name])[0], *way), marks=getattr(name, "marks", ()))
-    for name, *way in product([*PAGES, *MNIST], ["light", "dark"], [1280, 400])
+    ("sample", "light", 1280),
+    ("sample", "dark", 400),
+    *(
+        pytest.param(way, marks=pytest.mark.slow)
+        for way in (
+            ("sample", "light", 400),
+            ("sample", "dark", 1280),
+            *((name, *how) for name in REAL for how in (("light", 1280), ("dark", 400))),
+        )
+    ),
 ]
 
 

@@ -6,7 +6,7 @@ from tests.browser.opening import see_all
 from hashlens.measures.regime import RegimeThresholds
 from hashlens.study.page.phase_widget import counts_text, results_cells
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def counts(page) -> str:
