@@ -7,14 +7,21 @@ AXE = 4.14.1
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test browser check docs bench clean
+.PHONY: demo test test-all browser check docs bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/hashlens demo
 
-# Two processes of one thread each: threads of two processes would wait for each other.
+# Two processes of one thread each: threads of two processes would wait for each other. Who has no tests left takes some
+# of the other's.
+PYTEST = HASHLENS_AXE=$${HASHLENS_AXE:-$(VENV)/axe.min.js} OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
 test: $(VENV)/.dev
-	HASHLENS_AXE=$${HASHLENS_AXE:-$(VENV)/axe.min.js} OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+# Every test, with every package that hashlens can work with.
+test-all: $(VENV)/.all browser
+	$(PYTEST)
 
 # What the tests of pages need besides: Debian's chromium and axe-core. Without them those tests are skipped, and say so.
 browser: | $(BIN)/pip
@@ -53,3 +60,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/pip
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[test,check,docs]'
 	touch $@ $(VENV)/.run
+
+$(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) -e '.[test,test-all,check,docs]'
+	touch $@ $(VENV)/.dev $(VENV)/.run
