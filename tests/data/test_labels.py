@@ -174,3 +174,29 @@ def test_a_network_that_knows_some_classes_by_name_numbers_these_as_it_was_train
     assert (numbered_data.labels.tolist(), numbered_data.class_names) == ([3, 1, 2], (*known, "aardvark"))
     strangers = load_data((torch.zeros(2, 2), ["n01", "n02"]))
     assert numbered_as(strangers, known) is strangers
+
+
+def test_the_values_of_a_regression_are_no_classes():
+    values = np.random.default_rng(0).integers(25, 347, 442).astype(float)  # as the diabetes data of scikit-learn
+    line = (
+        "y: 442 labels are {} different {}, as the values of a regression are: cut values into classes "
+        "(numpy.digitize), or leave the labels out; if they are classes, give them as integers"
+    )
+    different = len(set(values.tolist()))
+    for values_given, what in (
+        (values, "floating-point numbers"),
+        (torch.tensor(values)[:, None], "floating-point numbers"),
+        ([*values.tolist(), None], "floating-point numbers"),
+        ([str(value + 0.5) for value in values], "numbers with fractions"),
+    ):
+        with pytest.raises(DataError) as caught:
+            class_labels(values_given, "y")
+        assert str(caught.value) == line.format(different, what)
+    with pytest.raises(
+        DataError, match=r"y: the label of row 1 is 0\.5; the values of a regression are no classes: cut "
+    ):
+        class_labels([1.0, 0.5], "y")
+    assert class_labels(values.astype(int), "y")[0].max() == 346
+    assert class_labels(np.arange(20.0), "y")[0].tolist() == list(range(20))
+    assert class_labels(np.arange(400.0) % 100, "y")[0].max() == 99
+    assert class_labels([f"1.{at}" for at in range(20)], "releases")[1][0] == "1.0"

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from hashlens.data.examples import ArrayExamples
+from hashlens.data.frames import array_of
 from hashlens.data.labels import class_labels
 from hashlens.errors import DataError
 
@@ -53,9 +54,9 @@ def _as_tensor(inputs: Any, name: str) -> torch.Tensor:
         if inputs.layout != torch.strided:
             raise DataError(f"{name}: inputs are a sparse tensor; make them dense with .to_dense()")
         return inputs.detach().cpu()
-    array = np.asarray(inputs)
+    # torch wants the machine's byte order, no negative strides, and memory that may be written to.
     try:
-        # torch wants the machine's byte order, no negative strides, and memory that may be written to.
+        array = array_of(inputs, f"{name}: inputs") if hasattr(inputs, "iloc") else np.asarray(inputs)
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
     except TypeError:
         raise DataError(

@@ -1,6 +1,7 @@
 """Class labels: what is one, what is none, and one numbering for labels of several sources."""
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ SIGNS = (-1, 1)
 """The one case in which -1 is a class: labels without names that are -1 and 1 and nothing else."""
 
 _TOO_LARGE = 2**63
+VALUES = 20
+"""More different floating-point labels than this, and than one in four, are values of a regression."""
+_CUT = "cut values into classes (numpy.digitize), or leave the labels out"
 _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example; -1, None and NaN mean no label"
 _log = logging.getLogger("hashlens")
 
@@ -49,6 +53,7 @@ def class_labels(labels: Any, name: str, *, whole: bool = True) -> tuple[Labels,
     """
     values = _numbers_or_names(labels, name)
     if values.dtype.kind == "U":
+        _require_names(values, name)
         return _numbered(values)
     if values.dtype.kind == "b":
         return values.astype(np.int64), None
@@ -59,7 +64,11 @@ def class_labels(labels: Any, name: str, *, whole: bool = True) -> tuple[Labels,
         fractions = values % 1 != 0 if values.dtype.kind == "f" else False
         wrong = np.flatnonzero(~missing & ((values < NO_LABEL) | (values >= _TOO_LARGE) | fractions))
     if len(wrong):
-        raise DataError(f"{name}: the label of row {wrong[0]} is {values[wrong[0]]}; {_WAY_OUT}")
+        odd = values[wrong[0]]
+        value = f"the values of a regression are no classes: {_CUT}; " if math.isfinite(odd) and odd % 1 else ""
+        raise DataError(f"{name}: the label of row {wrong[0]} is {odd}; {value}{_WAY_OUT}")
+    if whole and values.dtype.kind == "f":
+        _require_few(values[~missing], name, "floating-point numbers")
     labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
     if not whole:
         return labels, None
@@ -97,6 +106,25 @@ def is_missing(value: Any) -> bool:
     return (
         value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
     )
+
+
+def _require_few(values: npt.NDArray[Any], name: str, what: str) -> None:
+    """Raise DataError for numbers that are hardly ever the same: values of a regression."""
+    if (different := len(np.unique(values))) > max(VALUES, len(values) / 4):
+        raise DataError(
+            f"{name}: {len(values):,} labels are {different:,} different {what}, as the values of a regression are: "
+            f"{_CUT}; if they are classes, give them as integers"
+        )
+
+
+def _require_names(names: npt.NDArray[Any], name: str) -> None:
+    """Raise DataError for texts that are the numbers of a regression, as a CSV file has them, and no names."""
+    try:
+        values = names[names != ""].astype(np.float64)
+    except ValueError:
+        return
+    if (values % 1 != 0).any():
+        _require_few(values, name, "numbers with fractions")
 
 
 def _numbered(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:

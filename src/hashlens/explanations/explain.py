@@ -12,10 +12,10 @@ import torch
 
 from hashlens.arguments import require_whole, shortly
 from hashlens.codes.reader import Forward, Mask, Reading
+from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError, HashlensError, ModelError, nearest
 from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.frames import labels_of, names_of_columns
 from hashlens.explanations.given import (
     Model,
     background_of,

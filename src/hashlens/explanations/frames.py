@@ -1,55 +1,12 @@
-"""Data frames: the numbers in them, and the names of their columns."""
+"""Data frames beside each other: the columns of a background in the order of those that are explained."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from hashlens.arguments import shortly
+from hashlens.data.frames import are_numbered
 from hashlens.errors import ExplainError
-
-Array = npt.NDArray[Any]
-
-
-def array_of(x: Any, name: str) -> Array:
-    """Return an array in rows that may be written on; columns of several types, as data frames have, become float64.
-
-    Raises
-    ------
-    ExplainError
-        If columns of a data frame hold no numbers; it names them.
-    """
-    parts = _parts(x)
-    without: dict[str, list[str]] = {}
-    for label, part in parts:
-        if what := _instead_of_numbers(part):
-            without.setdefault(what, []).append(shortly(label))
-    if without:
-        received = " and ".join(f"{what} in {', '.join(where)}" for what, where in without.items())
-        raise ExplainError(f"{name} must be an array of numbers, received {received}")
-    array = np.require(np.asarray(x), requirements=["C", "W"])
-    if array.dtype == object and parts and np.ndim(x) == 2:
-        return np.column_stack([np.asarray(part, dtype=np.float64) for _, part in parts])
-    return array.astype(np.float64) if array.dtype == object else array
-
-
-def labels_of(x: Any) -> tuple[Any, ...]:
-    """Return the labels of the columns of a data frame, or of the one row of it that a series is; none of all else."""
-    labels = getattr(x, "columns", None)
-    index = getattr(x, "index", None)
-    if labels is None and index is not None and np.ndim(x) == 1 and not callable(index):
-        labels = index if any(isinstance(label, (str, tuple)) for label in index) else None
-    return () if labels is None or callable(labels) else tuple(labels)
-
-
-def names_of_columns(x: Any) -> tuple[str, ...]:
-    """Return the labels of columns as text, those of several levels joined by dots; none where they are numbered."""
-    labels = labels_of(x)
-    if _are_numbered(labels):
-        return ()
-    return tuple(".".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels)
 
 
 def order_of(theirs: Sequence[Any], labels: Sequence[Any]) -> list[int] | None:
@@ -64,33 +21,8 @@ def order_of(theirs: Sequence[Any], labels: Sequence[Any]) -> list[int] | None:
         return None
     if Counter(theirs) == Counter(labels) and len(set(labels)) == len(labels):
         return [list(theirs).index(label) for label in labels]
-    if _are_numbered(theirs) or _are_numbered(labels):
+    if are_numbered(theirs) or are_numbered(labels):
         return None
     raise ExplainError(
         f"background has the columns {shortly(list(theirs))}, x has {shortly(list(labels))}: give the same"
     )
-
-
-def _are_numbered(labels: Sequence[Any]) -> bool:
-    """Return whether labels only count, as those of a frame do that was given none."""
-    return list(labels) == list(range(len(labels)))
-
-
-def _parts(x: Any) -> list[tuple[Any, Any]]:
-    """Return the columns of a data frame by label, or the numbers of a series."""
-    if not hasattr(x, "iloc"):
-        return []
-    labels = labels_of(x)
-    return [(label, x.iloc[:, at] if np.ndim(x) == 2 else x.iloc[at]) for at, label in enumerate(labels)]
-
-
-def _instead_of_numbers(part: Any) -> str:
-    """Return what a column, or one number of a row, holds that is no number."""
-    if getattr(getattr(part, "dtype", None), "kind", "") in ("m", "M"):
-        return "dates"
-    try:
-        np.asarray(part, dtype=np.float64)
-    except (TypeError, ValueError):
-        held = {type(at).__name__ for at in np.asarray(part, dtype=object).ravel().tolist()}
-        return "missing values" if "NAType" in held and "str" not in held else "text" if "str" in held else "no numbers"
-    return ""

@@ -9,10 +9,11 @@ import torch
 from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.codes.borrow import unwrap
 from hashlens.codes.reader import Forward
-from hashlens.errors import ExplainError, nearest
+from hashlens.data.frames import array_of, labels_of
+from hashlens.errors import DataError, ExplainError, nearest
 from hashlens.explanations.asked import Subject
 from hashlens.explanations.forwarded import Forwarded
-from hashlens.explanations.frames import array_of, labels_of, order_of
+from hashlens.explanations.frames import order_of
 from hashlens.explanations.methods import ALL
 from hashlens.nets.output import OutputLike
 from hashlens.seeds import numpy_generator, torch_generator
@@ -132,6 +133,8 @@ def numbers(x: Any, name: str, subject: Subject) -> Tensor:
         tensor = tensor if subject.module is None and tensor.is_floating_point() else tensor.to(subject.like)
     except ExplainError:
         raise
+    except DataError as error:
+        raise ExplainError(str(error)) from error
     except Exception as error:
         raise ExplainError(f"{name} must be an array of numbers, received {shortly(x)}") from error
     if bad := int((~torch.isfinite(tensor)).sum()):

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from hashlens.arguments import require_whole, shortly
+from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError
 from hashlens.explanations.compared import Candidate, Compared, explainer
 from hashlens.explanations.comparison import ExplanationComparison, means
 from hashlens.explanations.controls import CONTROLS
 from hashlens.explanations.explain import notes_on
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.frames import labels_of, names_of_columns
 from hashlens.explanations.given import (
     Model,
     background_of,
