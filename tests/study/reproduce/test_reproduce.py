@@ -19,6 +19,7 @@ from hashlens.study.reproduce.reproduce import reproduce
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.measures import MEASURES
 from hashlens.study.store.changes import changes, compared
+from hashlens.study.store.store import Store
 from hashlens.study.study import Study
 from hashlens.testing.result_contract import check_json, check_result
 
@@ -262,6 +263,23 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(OutputError, match=r"holds 'thesis\.tex' and no reproduction"):
         reproduce("digits-width", out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("ours", ["study.db", "study.yaml"])
+@pytest.mark.parametrize("kind", ["another study", "something else"])
+def test_beginning_afresh_deletes_no_study_but_its_own(kind, ours, tmp_path):
+    path = tmp_path / ours
+    if kind == "something else":
+        path.write_text("years of work")
+    elif ours == "study.db":
+        Store.open(path).begin(StudySpec(name="thesis").model_dump(mode="json"), [], {})
+    else:
+        path.write_text("name: thesis\n")
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match=rf"{ours} is .* no reproduction 'digits-width', so that it is not deleted"):
+        reproduce("digits-width", out=tmp_path, overwrite=True)
+    assert path.read_bytes() == before
 
 
 def test_machine_names_no_host():

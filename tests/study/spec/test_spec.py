@@ -195,7 +195,7 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
         ("measures: [loss]\naxes: {epochs: [0]}", "measures: there is no loss at initialisation, received "),
         (
             "k: 9\naxes: {samples: [100, 8]}",
-            "line 1: k: must be at most 8 for knn, with 8 training examples, received 9",
+            "line 1: k: must be at most 8 for knn, with 8 training examples, received 9: give k: 8, or more examples",
         ),
         ("measures: [knn_train]\naxes: {samples: [9]}", "k: must be at most 8 for knn_train, with 9 training examples"),
         # YAML
@@ -255,6 +255,12 @@ def test_dates_are_text_and_exponents_are_numbers():
         ({"axes": {"samples": [10, 2000]}}, 1797, True, "axes.samples[1]: must be at most 1797, the training examples"),
         ({}, 8, True, "k: must be at most 8 for knn, with 8 training examples, received 9"),
         ({"measures": ["knn_train"]}, 9, True, "k: must be at most 8 for knn_train, with 9 training examples"),
+        (
+            {"measures": ["knn_train"], "axes": {"samples": [1]}},
+            9,
+            True,
+            "k: must be at most 0 for knn_train, with 1 training examples, received 9: leave knn_train out",
+        ),
         ({}, 100, False, "measures[1]: 'knn' needs labels, and the data have none; those that need none: redundancy"),
         ({"measures": ["redundancy_ratio"]}, None, False, "data: training needs labels, and the data have none"),
     ],

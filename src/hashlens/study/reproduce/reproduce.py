@@ -12,7 +12,7 @@ import torch
 from hashlens.data.examples import Examples
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
-from hashlens.errors import DataError, OutputError
+from hashlens.errors import DataError, HashlensError, OutputError
 from hashlens.files import as_path, check_writable, written_whole
 from hashlens.machine import machine
 from hashlens.result import Split
@@ -23,6 +23,7 @@ from hashlens.study.reproduce.preset import Preset, Size, find_preset, require_s
 from hashlens.study.reproduce.reproduction import Provenance, Reproduction
 from hashlens.study.spec import StudySpec
 from hashlens.study.store.schema import DONE, run_settings
+from hashlens.study.store.store import Store
 from hashlens.study.study import Study
 
 SPEC, STORE, RESULTS = "study.yaml", "study.db", "results.parquet"
@@ -55,7 +56,8 @@ def reproduce(
     out : str or Path, optional
         The folder; by default ``hashlens-reproduce/NAME-PRESET``.
     overwrite : bool
-        Whether to begin afresh in a folder that holds something.
+        Whether to begin afresh: in a folder that holds a reproduction of that name, which is deleted, or something else
+        and no study. A study of another name, and what is no store or no spec, is never deleted.
     device : str or torch.device, optional
         Where networks are trained and read; the CPU by default.
 
@@ -66,7 +68,7 @@ def reproduce(
     DataError
         If the data are missing, or are not those of the study.
     OutputError
-        If the folder holds something else, or cannot be written.
+        If the folder holds something else, or another study, or cannot be written.
 
     References
     ----------
@@ -78,7 +80,7 @@ def reproduce(
         find_device(device)
     spec = found.spec(name, size, None if data is None else str(data))
     examples = _open(name, found, spec, data)
-    folder = _prepared(as_path(out or Path("hashlens-reproduce") / f"{name}-{size}"), overwrite)
+    folder = _prepared(as_path(out or Path("hashlens-reproduce") / f"{name}-{size}"), name, overwrite)
     study = Study(spec, folder / STORE, train=examples.train, test=examples.test)
     before = _done(study) if (folder / STORE).exists() else 0
     if not (folder / SPEC).exists():
@@ -136,7 +138,7 @@ def _open(name: str, preset: Preset, spec: StudySpec, data: str | Path | None) -
     return examples
 
 
-def _prepared(folder: Path, overwrite: bool) -> Path:
+def _prepared(folder: Path, name: str, overwrite: bool) -> Path:
     """Return the folder, there and writable; a reproduction in it is gone on with, or with `overwrite` begun afresh."""
     check_writable(folder / STORE, overwrite=True)
     foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []
@@ -146,10 +148,34 @@ def _prepared(folder: Path, overwrite: bool) -> Path:
             "overwrite=True"
         )
     if overwrite:
-        for name in (STORE, f"{STORE}-wal", f"{STORE}-shm", SPEC):
+        own = [file for file in (STORE, SPEC) if _is_own(folder / file, name)]
+        for file in (*own, *((f"{STORE}-wal", f"{STORE}-shm") if STORE in own else ())):
             with suppress(FileNotFoundError):
-                (folder / name).unlink()
+                (folder / file).unlink()
     return folder
+
+
+def _is_own(path: Path, name: str) -> bool:
+    """Return whether there is a store or spec of a reproduction of that name, to be begun afresh.
+
+    Raises
+    ------
+    OutputError
+        If something else is there, which is left alone.
+    """
+    if not path.exists():
+        return False
+    try:
+        found = Store.open(path, create=False).spec.get("name") if path.name == STORE else StudySpec.load(path).name
+        what = f"is of the study {found!r}"
+    except HashlensError as error:
+        found, what = None, f"is none of a study ({error})"
+    if found != name:
+        raise OutputError(
+            f"{path} {what} and no reproduction {name!r}, so that it is not deleted: move it, or choose another folder "
+            "with out="
+        )
+    return True
 
 
 def _done(study: Study) -> int:

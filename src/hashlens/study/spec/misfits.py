@@ -84,4 +84,8 @@ def unmet(spec: "StudySpec", n_train: int | None, has_labels: bool) -> Iterator[
     # On train an example is not its own neighbour.
     for name, most in (("knn", fewest), ("knn_train", None if fewest is None else fewest - 1)):
         if name in spec.measures and most is not None and spec.k > most:
-            yield ("k",), f"must be at most {most} for {name}, with {fewest} training examples, received {spec.k}"
+            way_out = f"give k: {most}, or more examples" if most > 0 else f"leave {name} out, or give more examples"
+            yield (
+                ("k",),
+                f"must be at most {most} for {name}, with {fewest} training examples, received {spec.k}: {way_out}",
+            )
