@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.audit.noise_rate import accuracy_by_right_labels, noise_grid
+from hashlens.audit.doubt_fit import misfit
+from hashlens.audit.noise_rate import NoiseGrid, accuracy_by_right_labels, noise_grid
 from hashlens.audit.temperature import Probabilities
 from hashlens.measures.classes import Labels
 from hashlens.plain import rebuilt_fields
@@ -20,6 +21,8 @@ RESAMPLES = 1000
 LEVEL = 0.95
 CHUNK = 50
 """Resamples drawn at a time."""
+CLEAREST = 0.1
+"""Share of the examples, those that the network is surest of, whose disagreement bounds the share of wrong labels."""
 GROUPS = 5000
 """Of more examples, so many groups of them are resampled."""
 Interval = tuple[float, float]
@@ -67,6 +70,8 @@ class AuditedAccuracy(Result):
         Of the intervals: bootstrap percentiles over the test examples, all steps on the same resamples.
     estimate : Step or None
         Of the last step, if all labels were right; None where it was not made.
+    no_estimate : str
+        What kept the estimate from being made, where there was what it takes; empty where nothing did.
     copies_only : bool
         Whether inputs that equal a training input are the only leaks that could be looked for.
     doubt : str
@@ -78,6 +83,7 @@ class AuditedAccuracy(Result):
     estimate: Step | None = None
     copies_only: bool = False
     doubt: str = ""
+    no_estimate: str = ""
 
     @property
     def reported(self) -> Step:
@@ -132,8 +138,11 @@ class AuditedAccuracy(Result):
             rows.append(_row(self.estimate))
             note += (
                 " The last row is an estimate: wrong labels are taken to be what the network's own doubt, calibrated, "
-                "does not explain, and to be spread evenly over the other classes."
+                "does not explain, and to be spread evenly over the other classes. Its interval reaches to where all "
+                "labels that disagree with the tenth that the network is surest of are wrong."
             )
+        if self.no_estimate:
+            note += f" What the accuracy is by right labels is not estimated: {self.no_estimate}."
         columns = ("test examples", "how many", "accuracy", "interval", "change", "interval of the change")
         return table(self.headline, columns, rows, note)
 
@@ -178,8 +187,11 @@ def audited_accuracy(
     Notes
     -----
     The estimate takes wrong labels to be spread evenly over the other classes, and fits their share together with a
-    temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each resample. Of more than 5,000
-    examples, 5,000 groups drawn at random are resampled in their place.
+    temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each resample. Where these do not explain
+    the labels (:mod:`hashlens.audit.doubt_fit`), no estimate is made. Wrong labels that the network has learnt are part
+    of its doubt, so that the interval reaches to the accuracy at the share of labels that disagree with the tenth of the
+    examples that it is surest of: no more can be wrong. Of more than 5,000 examples, 5,000 groups drawn at random are
+    resampled in their place.
 
     Examples
     --------
@@ -201,21 +213,45 @@ def audited_accuracy(
         return AuditedAccuracy(_steps(names, weights, found, resampled))
     last = weights[-1].astype(np.bool_)
     grid = noise_grid(probabilities[last], labels[last])
+    if reason := misfit(probabilities[last], labels[last], grid):
+        found, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
+        return AuditedAccuracy(_steps(names, weights, found, resampled), no_estimate=reason)
     likelihood = np.zeros((len(correct), grid.total.size))
     likelihood[last] = grid.log_likelihood(probabilities[last], labels[last])
-    both = [np.split(sums, [rows.shape[1]], axis=1) for sums in _sums(np.hstack([rows, likelihood]), generator)]
-    found, resampled = (_with_estimate(_accuracies(sums), grid.rates_of(totals), grid.classes) for sums, totals in both)
-    steps = _steps(
+    clear = _clearest(probabilities, last)
+    columns = np.hstack([rows, np.stack([clear, clear & ~correct], axis=1), likelihood])
+    sums, resampled_sums = _sums(columns, generator)
+    found, resampled = (_with_estimate(of, rows.shape[1], grid) for of in (sums, resampled_sums))
+    highest = _with_estimate(resampled_sums, rows.shape[1], grid, clearest=True)
+    *steps, estimate = _steps(
         [*names, "the same, if all labels were right (an estimate)"],
         np.vstack([weights, weights[-1:]]),
         found,
         resampled,
+        highest,
     )
-    return AuditedAccuracy(steps[:-1], estimate=steps[-1])
+    return AuditedAccuracy(tuple(steps), estimate=estimate)
 
 
-def _with_estimate(accuracies: Values, rates: Values, classes: int) -> Values:
-    return np.column_stack([accuracies, accuracy_by_right_labels(accuracies[:, -1], rates, classes)])
+def _clearest(probabilities: Probabilities, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the tenth of some of the examples that the network is surest of, bool ``(n,)``."""
+    rows = np.flatnonzero(among)
+    sureness = probabilities[rows].max(axis=1)
+    chosen = np.zeros(len(among), np.bool_)
+    chosen[rows[np.argsort(-sureness, kind="stable")[: max(1, round(CLEAREST * len(rows)))]]] = True
+    return chosen
+
+
+def _with_estimate(sums: Values, steps: int, grid: NoiseGrid, clearest: bool = False) -> Values:
+    """Return the accuracies of samples, ``(m, steps + 1)``, the last by right labels.
+
+    At the likeliest share of wrong labels, or, if it is higher, at that of the clearest examples that disagree.
+    """
+    accuracies, rates = _accuracies(sums[:, :steps]), grid.rates_of(sums[:, steps + 2 :])
+    if clearest:
+        shown = sums[:, steps + 1] / np.maximum(sums[:, steps], 1)
+        rates = np.maximum(rates, np.minimum(shown, grid.most))
+    return np.column_stack([accuracies, accuracy_by_right_labels(accuracies[:, -1], rates, grid.classes)])
 
 
 def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]:
@@ -230,12 +266,20 @@ def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]
     return rows.sum(axis=0)[None], np.concatenate(draws)
 
 
-def _steps(names: Sequence[str], weights: Values, found: Values, resampled: Values) -> tuple[Step, ...]:
-    """Return the steps from their accuracies, ``(1, steps)``, and those of resamples, ``(m, steps)``."""
-    changes, moved = (np.diff(of, prepend=of[:, :1], axis=1) for of in (found, resampled))
+def _steps(
+    names: Sequence[str], weights: Values, found: Values, resampled: Values, highest: Values | None = None
+) -> tuple[Step, ...]:
+    """Return the steps from their accuracies, ``(1, steps)``, and those of resamples, ``(m, steps)``.
+
+    Upper ends of intervals are those of `highest`, where it is given.
+    """
+    changes, moved, most = (
+        np.diff(of, prepend=of[:, :1], axis=1) for of in (found, resampled, resampled if highest is None else highest)
+    )
+    highest = resampled if highest is None else highest
     return tuple(
-        Step(name, float(weights[at].sum()), float(found[0, at]), _interval(resampled[:, at]), float(changes[0, at]),
-             _interval(moved[:, at]))
+        Step(name, float(weights[at].sum()), float(found[0, at]), _interval(resampled[:, at], highest[:, at]),
+             float(changes[0, at]), _interval(moved[:, at], most[:, at]))
         for at, name in enumerate(names)
     )  # fmt: skip
 
@@ -247,8 +291,8 @@ def _accuracies(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return accuracies
 
 
-def _interval(values: npt.NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def _interval(values: Values, highest: Values) -> Interval:
+    low, high = np.quantile(values, (1 - LEVEL) / 2), np.quantile(highest, (1 + LEVEL) / 2)
     return float(low), float(high)
 
 

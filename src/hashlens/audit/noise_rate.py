@@ -59,6 +59,11 @@ class NoiseGrid:
         return float(self.temperatures[self.total.max(axis=1).argmax()])
 
     @property
+    def most(self) -> float:
+        """The highest rate that is considered."""
+        return _most(self.classes)
+
+    @property
     def rate(self) -> float:
         """The likeliest."""
         return float(self.rates[self.total.max(axis=0).argmax()])
@@ -87,7 +92,7 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
         int64 ``(n,)``, given, from 0 to c - 1.
     """
     classes = probabilities.shape[1]
-    most = HIGHEST * (classes - 1) / classes
+    most = _most(classes)
     temperatures = np.geomspace(1 / WIDEST, WIDEST, 2 * RATES)
     rates = np.concatenate([[0.0], np.geomspace(1e-4, most, RATES)])
     for _ in range(ZOOMS):
@@ -111,6 +116,10 @@ def accuracy_by_right_labels(agreement: Values, rates: Values, classes: int) -> 
     other = rates / (classes - 1)
     accuracy: Values = np.clip((agreement - other) / (1 - classes * other), 0.0, 1.0)
     return accuracy
+
+
+def _most(classes: int) -> float:
+    return HIGHEST * (classes - 1) / classes
 
 
 def _log_likelihood(probabilities: Probabilities, labels: Labels, temperatures: Values, rates: Values) -> Values:
