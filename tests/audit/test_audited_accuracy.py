@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
+from hashlens.audit.doubt_fit import REASONS
 
 from .overlapping import RATES, TABLES, gaussians, half_sharper, noisy, table_draw
 
@@ -113,7 +114,7 @@ def test_the_interval_holds_the_accuracy_by_labels_before_noise():
             assert len(found) >= 2
             truth, estimate, low, high = (found[:, at].mean() for at in (1, 3, 4, 5))
             assert estimate == pytest.approx(truth, abs=0.015)
-            assert high - low < 0.11
+            assert high - low < 0.14
             held += found[:, 0].tolist()
     assert np.mean(held) >= 0.93
 
@@ -129,7 +130,7 @@ def test_where_no_temperature_fits_there_is_no_estimate_and_the_reason_is_said()
     printed = found.__rich__()
     assert len(printed.rows) == len(found.figures()[0].names) == 1
     assert f"What the accuracy is by right labels is not estimated: {found.no_estimate}." in printed.note
-    assert "temperature" in found.no_estimate
+    assert found.no_estimate in REASONS.values()
     assert AuditedAccuracy.from_dict(json.loads(json.dumps(found.to_dict())), True) == found
 
 
@@ -137,16 +138,14 @@ def test_wrong_labels_that_a_network_has_learnt_are_within_the_interval():
     for seed in range(4):
         generator = np.random.default_rng(seed)
         _, true, exact = gaussians(generator, 1500)
-        learnt = (
-            0.8 * exact + 0.2 * (1 - exact) / 9
-        )  # the network doubts each label as much as a fifth of wrong ones asks
+        learnt = 0.8 * exact + 0.2 * (1 - exact) / 9  # as much doubt as a fifth of wrong labels asks for
         labels = noisy(generator, true, 0.2)
         predicted = exact.argmax(axis=1)
         found = audited_accuracy(predicted == labels, None, learnt, labels, seed).estimate
         if found is not None:
             low, high = found.interval
             assert low <= (predicted == true).mean() <= high
-            assert found.accuracy < 0.53 < 0.57 < (predicted == true).mean()
+            assert found.accuracy < (predicted == true).mean() - 0.03
 
 
 def test_right_doubt_is_no_evidence_of_wrong_labels():

@@ -1,6 +1,6 @@
 """Audited accuracy: what is left of a test accuracy without leaked examples, and with right labels by estimate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ LEVEL = 0.95
 CHUNK = 50
 """Resamples drawn at a time."""
 CLEAREST = 0.1
-"""Share of the examples, those that the network is surest of, whose disagreement bounds the share of wrong labels."""
+"""Share of the examples, those that the network is surest of, whose labels say how many are wrong without its doubt."""
 GROUPS = 5000
 """Of more examples, so many groups of them are resampled."""
 Interval = tuple[float, float]
@@ -138,8 +138,8 @@ class AuditedAccuracy(Result):
             rows.append(_row(self.estimate))
             note += (
                 " The last row is an estimate: wrong labels are taken to be what the network's own doubt, calibrated, "
-                "does not explain, and to be spread evenly over the other classes. Its interval reaches to where all "
-                "labels that disagree with the tenth that the network is surest of are wrong."
+                "does not explain, and to be spread evenly over the other classes. Its interval also holds the "
+                "accuracy at the share of labels that disagree among the tenth that the network is surest of."
             )
         if self.no_estimate:
             note += f" What the accuracy is by right labels is not estimated: {self.no_estimate}."
@@ -189,9 +189,9 @@ def audited_accuracy(
     The estimate takes wrong labels to be spread evenly over the other classes, and fits their share together with a
     temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each resample. Where these do not explain
     the labels (:mod:`hashlens.audit.doubt_fit`), no estimate is made. Wrong labels that the network has learnt are part
-    of its doubt, so that the interval reaches to the accuracy at the share of labels that disagree with the tenth of the
-    examples that it is surest of: no more can be wrong. Of more than 5,000 examples, 5,000 groups drawn at random are
-    resampled in their place.
+    of its doubt, and a doubt that is wrong in a way too small to be found may pass for wrong labels. So the interval
+    holds the accuracy at another share of wrong labels too: of the tenth of the examples that the network is surest of,
+    those whose label disagrees. Of more than 5,000 examples, 5,000 groups drawn at random are resampled in their place.
 
     Examples
     --------
@@ -210,24 +210,24 @@ def audited_accuracy(
     generator = numpy_generator(seed, "audited_accuracy")
     if probabilities is None or labels is None:
         found, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
-        return AuditedAccuracy(_steps(names, weights, found, resampled))
+        return AuditedAccuracy(_steps(names, weights, found, resampled, resampled))
     last = weights[-1].astype(np.bool_)
     grid = noise_grid(probabilities[last], labels[last])
     if reason := misfit(probabilities[last], labels[last], grid):
         found, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
-        return AuditedAccuracy(_steps(names, weights, found, resampled), no_estimate=reason)
+        return AuditedAccuracy(_steps(names, weights, found, resampled, resampled), no_estimate=reason)
     likelihood = np.zeros((len(correct), grid.total.size))
     likelihood[last] = grid.log_likelihood(probabilities[last], labels[last])
     clear = _clearest(probabilities, last)
     columns = np.hstack([rows, np.stack([clear, clear & ~correct], axis=1), likelihood])
     sums, resampled_sums = _sums(columns, generator)
-    found, resampled = (_with_estimate(of, rows.shape[1], grid) for of in (sums, resampled_sums))
-    highest = _with_estimate(resampled_sums, rows.shape[1], grid, clearest=True)
+    found = _with_estimate(sums, rows.shape[1], grid)
+    lowest, highest = (_with_estimate(resampled_sums, rows.shape[1], grid, of) for of in (np.minimum, np.maximum))
     *steps, estimate = _steps(
         [*names, "the same, if all labels were right (an estimate)"],
         np.vstack([weights, weights[-1:]]),
         found,
-        resampled,
+        lowest,
         highest,
     )
     return AuditedAccuracy(tuple(steps), estimate=estimate)
@@ -242,15 +242,18 @@ def _clearest(probabilities: Probabilities, among: npt.NDArray[np.bool_]) -> npt
     return chosen
 
 
-def _with_estimate(sums: Values, steps: int, grid: NoiseGrid, clearest: bool = False) -> Values:
+def _with_estimate(
+    sums: Values, steps: int, grid: NoiseGrid, bound: Callable[[Values, Values], Values] | None = None
+) -> Values:
     """Return the accuracies of samples, ``(m, steps + 1)``, the last by right labels.
 
-    At the likeliest share of wrong labels, or, if it is higher, at that of the clearest examples that disagree.
+    At the likeliest share of wrong labels; or at the lower or higher (`bound`) of it and the share of the clearest
+    examples that disagree.
     """
     accuracies, rates = _accuracies(sums[:, :steps]), grid.rates_of(sums[:, steps + 2 :])
-    if clearest:
-        shown = sums[:, steps + 1] / np.maximum(sums[:, steps], 1)
-        rates = np.maximum(rates, np.minimum(shown, grid.most))
+    if bound is not None:
+        disagree = sums[:, steps + 1] / np.maximum(sums[:, steps], 1)
+        rates = bound(rates, np.minimum(disagree, grid.most))
     return np.column_stack([accuracies, accuracy_by_right_labels(accuracies[:, -1], rates, grid.classes)])
 
 
@@ -266,20 +269,15 @@ def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]
     return rows.sum(axis=0)[None], np.concatenate(draws)
 
 
-def _steps(
-    names: Sequence[str], weights: Values, found: Values, resampled: Values, highest: Values | None = None
-) -> tuple[Step, ...]:
+def _steps(names: Sequence[str], weights: Values, found: Values, lowest: Values, highest: Values) -> tuple[Step, ...]:
     """Return the steps from their accuracies, ``(1, steps)``, and those of resamples, ``(m, steps)``.
 
-    Upper ends of intervals are those of `highest`, where it is given.
+    Lower ends of intervals are those of `lowest`, upper ones those of `highest`.
     """
-    changes, moved, most = (
-        np.diff(of, prepend=of[:, :1], axis=1) for of in (found, resampled, resampled if highest is None else highest)
-    )
-    highest = resampled if highest is None else highest
+    changes, down, up = (np.diff(of, prepend=of[:, :1], axis=1) for of in (found, lowest, highest))
     return tuple(
-        Step(name, float(weights[at].sum()), float(found[0, at]), _interval(resampled[:, at], highest[:, at]),
-             float(changes[0, at]), _interval(moved[:, at], most[:, at]))
+        Step(name, float(weights[at].sum()), float(found[0, at]), _interval(lowest[:, at], highest[:, at]),
+             float(changes[0, at]), _interval(down[:, at], up[:, at]))
         for at, name in enumerate(names)
     )  # fmt: skip
 
@@ -291,8 +289,8 @@ def _accuracies(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return accuracies
 
 
-def _interval(values: Values, highest: Values) -> Interval:
-    low, high = np.quantile(values, (1 - LEVEL) / 2), np.quantile(highest, (1 + LEVEL) / 2)
+def _interval(lowest: Values, highest: Values) -> Interval:
+    low, high = np.quantile(lowest, (1 - LEVEL) / 2), np.quantile(highest, (1 + LEVEL) / 2)
     return float(low), float(high)
 
 

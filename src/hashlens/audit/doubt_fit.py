@@ -134,7 +134,8 @@ def _of_rows(probabilities: Probabilities, labels: Labels, temperature: float, r
 
 def _variance(fitted: _Fitted, place: int) -> Values:
     """Return the variance of whether each label is the class at a place, ``(n,)``."""
-    return fitted.expected[place] * (1 - fitted.expected[place])
+    expected: Values = fitted.expected[place]
+    return np.asarray(expected * (1 - expected))
 
 
 def _by_value(values: Values, variance: Values) -> Labels:
