@@ -1,15 +1,16 @@
 import pytest
 import torch
 
-from hashlens.explanations.ascent import Adam, Room, ascend, room_of, total_variation, unit_rows
-from hashlens.explanations.asked import Asked, Subject
+from hashlens.explanations.ascent import Adam, InputRange, ascend, input_range_of, total_variation, unit_rows
+from hashlens.explanations.request import Request
+from hashlens.explanations.subject import Subject
 
 from .networks import drawn
 
 
-def asked(kind, x=None, background=None):
+def request(kind, x=None, background=None):
     none = torch.zeros(0)
-    return Asked(Subject(None, None, 64), kind, x, (), none, none, background=background)
+    return Request(Subject(None, None, 64), kind, x, (), none, none, background=background)
 
 
 def test_adam_is_that_of_torch():
@@ -39,8 +40,8 @@ def test_rows_have_unit_size_and_zeros_stay():
 
 def test_ascent_climbs_to_the_top_of_a_hill():
     top = drawn(2, 1, 6, 6, seed=4).clamp(-0.9, 0.9)
-    found = ascend(lambda x: -(x - top).square().sum(), torch.zeros_like(top), Room(-1, 1), steps=400, step_size=0.1,
-                   smoothness=0.0, smallness=0.0, shifts=[[0, 0]] * 400)  # fmt: skip
+    found = ascend(lambda x: -(x - top).square().sum(), torch.zeros_like(top), InputRange(-1, 1), steps=400,
+                   step_size=0.1, smoothness=0.0, smallness=0.0, shifts=[[0, 0]] * 400)  # fmt: skip
     assert found == pytest.approx(top, abs=0.05)
 
 
@@ -48,25 +49,25 @@ def test_what_is_the_same_everywhere_climbs_the_same_when_rolled():
     generator = torch.Generator().manual_seed(0)
     shifts = torch.randint(-3, 4, (50, 2), generator=generator).tolist()
     options = {"steps": 50, "step_size": 0.1, "smoothness": 0.2, "smallness": 0.5}
-    plain, rolled = (ascend(lambda x: x.pow(3).sum(), drawn(1, 1, 6, 6), Room(-1, 1), shifts=each, **options)
+    plain, rolled = (ascend(lambda x: x.pow(3).sum(), drawn(1, 1, 6, 6), InputRange(-1, 1), shifts=each, **options)
                      for each in ([[0, 0]] * 50, shifts))  # fmt: skip
     assert plain == pytest.approx(rolled)
 
 
 def test_images_have_a_range_and_columns_a_spread():
     images = drawn(50, 3, 4, 4) * torch.tensor([1.0, 0.1, 2.0], dtype=torch.float64).reshape(3, 1, 1)
-    room = room_of(asked("image", background=images))
-    assert (room.low, room.high) == (float(images.min()), float(images.max()))
-    assert room.centre.flatten() == pytest.approx(images.mean(dim=(0, 2, 3)), abs=1e-6)
+    input_range = input_range_of(request("image", background=images))
+    assert (input_range.low, input_range.high) == (float(images.min()), float(images.max()))
+    assert input_range.centre.flatten() == pytest.approx(images.mean(dim=(0, 2, 3)), abs=1e-6)
     rows = drawn(50, 3) * torch.tensor([1.0, 0.1, 2.0], dtype=torch.float64)
-    room = room_of(asked("table", background=rows))
-    assert (room.low, room.high) == (-torch.inf, torch.inf)
-    assert room.scale == pytest.approx(rows.std(dim=0))
-    assert room_of(asked("table", x=torch.tensor([[1000.0, 0.1]]))).scale.tolist() == [1000, 1]
+    input_range = input_range_of(request("table", background=rows))
+    assert (input_range.low, input_range.high) == (-torch.inf, torch.inf)
+    assert input_range.scale == pytest.approx(rows.std(dim=0))
+    assert input_range_of(request("table", x=torch.tensor([[1000.0, 0.1]]))).scale.tolist() == [1000, 1]
 
 
 def test_bounds_go_before_examples():
-    room = room_of(asked("image", background=10 + drawn(5, 1, 4, 4)), (-1, 2))
-    assert (room.low, room.high, float(room.centre)) == (-1, 2, 2)
-    assert room_of(asked("image")).scale == 1
-    assert room_of(asked("image"), (0, 255)).scale == 255
+    input_range = input_range_of(request("image", background=10 + drawn(5, 1, 4, 4)), (-1, 2))
+    assert (input_range.low, input_range.high, float(input_range.centre)) == (-1, 2, 2)
+    assert input_range_of(request("image")).scale == 1
+    assert input_range_of(request("image"), (0, 255)).scale == 255

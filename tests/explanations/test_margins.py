@@ -5,7 +5,7 @@ from torch import nn
 
 import hashlens as hl
 from hashlens import regions
-from hashlens.explanations.margins import Forced, Free, Wanted
+from hashlens.explanations.margins import FixedGates, TargetBits, UnconstrainedGates
 
 from .networks import GATES, Convolutional, convolutional, drawn, seeded, stack
 
@@ -13,7 +13,7 @@ IMAGES = drawn(3, 2, 12, 12)
 
 
 def wanted_of(codes):
-    return {layer.name: Wanted(torch.from_numpy(codes.layer(layer.name).unpack())) for layer in codes.layers}
+    return {layer.name: TargetBits(torch.from_numpy(codes.layer(layer.name).unpack())) for layer in codes.layers}
 
 
 def kept(margins, x, wanted):
@@ -37,9 +37,9 @@ def test_held_margins_are_positive_where_the_code_is_and_only_there():
     x, others = drawn(40, 6, seed=1), drawn(40, 6, seed=2)
     program = regions.trace(network, x)
     codes, theirs = codes_of(network, x), codes_of(network, others)
-    own, _ = kept(Forced(program), x, wanted_of(codes))
+    own, _ = kept(FixedGates(program), x, wanted_of(codes))
     assert all(bool((margin >= 0).all()) for margin in own.values())
-    away, _ = kept(Forced(program), others, wanted_of(codes))
+    away, _ = kept(FixedGates(program), others, wanted_of(codes))
     same = (codes.unpack() == theirs.unpack()).all(axis=1)
     right = np.stack([(margin >= 0).all(dim=1).numpy() for margin in away.values()]).all(axis=0)
     assert (right == same).all()
@@ -52,7 +52,7 @@ def test_held_margins_are_the_slack_of_halfspaces():
     region = regions.at(network, x)
     halfspaces = region.halfspaces()
     slack = halfspaces.b - torch.einsum("nbi,ni->nb", halfspaces.A, y)
-    found, _ = kept(Forced(region.program), y, wanted_of(codes_of(network, x)))
+    found, _ = kept(FixedGates(region.program), y, wanted_of(codes_of(network, x)))
     assert torch.cat(list(found.values()), dim=1) == pytest.approx(slack)
 
 
@@ -60,8 +60,8 @@ def test_held_margins_are_the_slack_of_halfspaces():
 def test_both_agree_on_the_code_that_is_there(gates):
     network = convolutional(gates).eval()
     wanted = wanted_of(codes_of(network, IMAGES))
-    held, held_slope = kept(Forced(regions.trace(network, IMAGES)), IMAGES, wanted)
-    free, free_slope = kept(Free(network, torch.float64), IMAGES, wanted)
+    held, held_slope = kept(FixedGates(regions.trace(network, IMAGES)), IMAGES, wanted)
+    free, free_slope = kept(UnconstrainedGates(network, torch.float64), IMAGES, wanted)
     assert list(held) == list(free)
     for name in held:
         assert held[name] == pytest.approx(free[name])
@@ -73,7 +73,7 @@ def test_slopes_of_margins_are_those_of_differences(gate):
     network = stack(3, 5, 5, 2, gate=gate)
     x, y = drawn(2, 3, seed=1), drawn(2, 3, seed=3)
     wanted = wanted_of(codes_of(network, x))
-    margins = Free(network, torch.float64)
+    margins = UnconstrainedGates(network, torch.float64)
     _, slope = kept(margins, y, wanted)
 
     def total(at):
@@ -94,14 +94,14 @@ def test_some_bits_of_a_layer_leave_the_others_free():
     codes = codes_of(network, x)
     (layer,) = codes.layers
     places = torch.tensor([2, 5, 11])
-    wanted = {layer.name: Wanted(torch.from_numpy(codes.unpack())[:, places], places)}
-    found, _ = kept(Forced(regions.trace(network, y)), y, wanted)
+    wanted = {layer.name: TargetBits(torch.from_numpy(codes.unpack())[:, places], places)}
+    found, _ = kept(FixedGates(regions.trace(network, y)), y, wanted)
     inputs = network[0](y)[:, places].detach()
     assert found[layer.name] == pytest.approx(torch.where(wanted[layer.name].bits, inputs, -inputs))
 
 
 def test_slopes_leave_the_network_as_it_was():
     network = seeded(Convolutional).double().eval()
-    kept(Free(network, torch.float64), IMAGES, wanted_of(codes_of(network, IMAGES)))
+    kept(UnconstrainedGates(network, torch.float64), IMAGES, wanted_of(codes_of(network, IMAGES)))
     assert all(parameter.grad is None for parameter in network.parameters())
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in network.modules())

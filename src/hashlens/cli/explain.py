@@ -71,8 +71,9 @@ def explain(
     import torch
 
     import hashlens as hl
-    from hashlens.explanations.given import inputs_of, kind_of, subject_of
     from hashlens.explanations.methods import find_method
+    from hashlens.explanations.request import inputs_of, kind_of
+    from hashlens.explanations.subject import subject_of
     from hashlens.nets.class_names import declared_classes
 
     if out is not None and out.suffix.lower() not in KINDS:

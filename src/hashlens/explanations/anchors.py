@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.conditions import Space, space_of
 from hashlens.explanations.explanation import Explanation, Rule
-from hashlens.explanations.perturbed import Perturbed, explained_parts, perturbed_one
+from hashlens.explanations.perturbed import PerturbedExample, explained_parts, perturbed_one
+from hashlens.explanations.request import Request
 from hashlens.seeds import numpy_generator
 
 Array = npt.NDArray[Any]
@@ -42,7 +42,7 @@ class Search:
         For each rule drawn for: which conditions its examples hold, and which keep the prediction.
     """
 
-    example: Perturbed
+    example: PerturbedExample
     space: Space
     threshold: float
     budget: int
@@ -72,7 +72,7 @@ class Search:
 
 
 def anchor(
-    asked: Asked,
+    request: Request,
     threshold: float = 0.95,
     beam: int = 4,
     samples: int = 20_000,
@@ -111,10 +111,10 @@ def anchor(
         require_whole(ExplainError, name, value)
     if not (is_number(threshold) and 0 < threshold < 1):
         raise ExplainError(f"threshold must be a number above 0 and below 1, received {shortly(threshold)}")
-    example = perturbed_one(asked, "anchor", "probability", segments, categorical)
+    example = perturbed_one(request, "anchor", "probability", segments, categorical)
     answer = _answer(example)
     space = space_of(example.parts)
-    search = Search(example, space, float(threshold), samples, numpy_generator(asked.seed, "anchor"), answer)
+    search = Search(example, space, float(threshold), samples, numpy_generator(request.seed, "anchor"), answer)
     rule, found = _searched(search, beam)
     kept, counter = _tested(search, rule, held_out)
     interval = clopper_pearson(kept, held_out, CONFIDENCE)
@@ -122,10 +122,10 @@ def anchor(
     conditions = [space.conditions[at] for at in sorted(rule)]
     values = np.zeros(len(example.parts.names))
     values[[condition.feature for condition in conditions]] = 1
-    notes = asked.notes + _notes(search, found, rule, kept / held_out)
+    notes = request.notes + _notes(search, found, rule, kept / held_out)
     diagnostics = {"threshold": float(threshold), "held_out": held_out, "search_rows": samples - search.budget,
                    "reached": found, "counter_examples": counter}  # fmt: skip
-    explanation = explained_parts(asked, "anchor", [example], [values], diagnostics=diagnostics, notes=notes)
+    explanation = explained_parts(request, "anchor", [example], [values], diagnostics=diagnostics, notes=notes)
     return replace(explanation, rule=Rule(
         tuple(condition.text for condition in conditions), tuple(condition.feature for condition in conditions),
         kept / held_out, space.coverage(rule), interval, CONFIDENCE,
@@ -147,9 +147,9 @@ def clopper_pearson(hits: int, trials: int, confidence: float) -> tuple[float, f
     return low, high
 
 
-def _answer(example: Perturbed) -> int:
+def _answer(example: PerturbedExample) -> int:
     """Return what the rule is to hold: the class predicted, or whether the example has the class explained."""
-    parts, output = example.parts, example.asked.subject.declared
+    parts, output = example.parts, example.request.subject.declared
     if output is not None and output.regression:
         raise ExplainError(
             f"an anchor holds a class, the model gives one score or more, read as {output}: give output='binary_logit' "
@@ -166,7 +166,7 @@ def _answer(example: Perturbed) -> int:
 
 def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
     """Return how many of fresh examples under the rule keep the prediction, and a few that do not."""
-    example, generator = search.example, numpy_generator(search.example.asked.seed, "anchor", "held out")
+    example, generator = search.example, numpy_generator(search.example.request.seed, "anchor", "held out")
     counter: list[dict[str, Any]] = []
     kept = 0
     for at in range(0, held_out, BATCH):

@@ -9,10 +9,10 @@ import torch
 
 from hashlens.arguments import is_number, is_whole, shortly
 from hashlens.errors import ExplainError, HashlensError
-from hashlens.explanations.asked import Asked
-from hashlens.explanations.given import MOST
 from hashlens.explanations.gradients import gradient_of
 from hashlens.explanations.places import Place, keeping
+from hashlens.explanations.request import Request
+from hashlens.explanations.subject import MOST
 from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
@@ -33,7 +33,7 @@ SETTLING = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Room:
+class InputRange:
     """Where the numbers of an input may be.
 
     Attributes
@@ -58,19 +58,19 @@ class Room:
         return (x - self.centre) / self.scale
 
 
-def room_of(asked: Asked, bounds: Sequence[float] | None = None) -> Room:
+def input_range_of(request: Request, bounds: Sequence[float] | None = None) -> InputRange:
     """Return the range of inputs: as given, or that of the examples at hand, ``background`` before ``x``."""
     ends = tuple(bounds) if isinstance(bounds, (list, tuple)) else () if bounds is not None else (-inf, inf)
     if len(ends) != 2 or not all(map(is_number, ends)) or ends[0] >= ends[1]:
         raise ExplainError(f"bounds must be two numbers, (low, high), received {shortly(bounds)}")
     low, high = float(ends[0]), float(ends[1])
-    return _image_room(asked, low, high) if asked.kind == "image" else _table_room(asked, low, high)
+    return _image_range(request, low, high) if request.kind == "image" else _table_range(request, low, high)
 
 
-def _image_room(asked: Asked, low: float, high: float) -> Room:
+def _image_range(request: Request, low: float, high: float) -> InputRange:
     """Images have one range, and a mean for each channel; without examples the numbers are taken for standardised."""
-    background = examples_of(asked)
-    held = asked.x if background is None else background
+    background = examples_of(request)
+    held = request.x if background is None else background
     if held is None or float(held.min()) == float(held.max()):
         held, centre = None, torch.zeros(())
     else:
@@ -80,46 +80,46 @@ def _image_room(asked: Asked, low: float, high: float) -> Room:
     centre = centre.clamp(low, high)
     middle = float(centre.mean())
     farthest = max(abs(low - middle), abs(high - middle))
-    return Room(low, high, centre.to(asked.subject.like), farthest if farthest < inf else 1.0)
+    return InputRange(low, high, centre.to(request.subject.like), farthest if farthest < inf else 1.0)
 
 
-def _table_room(asked: Asked, low: float, high: float) -> Room:
+def _table_range(request: Request, low: float, high: float) -> InputRange:
     """Columns of a table are of units of their own, which the background tells."""
-    background = examples_of(asked)
+    background = examples_of(request)
     if background is not None and len(background) > 1:
         spread = background.std(dim=0)
-        return Room(low, high, background.mean(dim=0), torch.where(spread > 0, spread, 1.0))
-    return Room(low, high, 0.0, 1.0 if asked.x is None else asked.x.abs().amax(dim=0).clamp(min=1.0))
+        return InputRange(low, high, background.mean(dim=0), torch.where(spread > 0, spread, 1.0))
+    return InputRange(low, high, 0.0, 1.0 if request.x is None else request.x.abs().amax(dim=0).clamp(min=1.0))
 
 
-def examples_of(asked: Asked) -> Tensor | None:
+def examples_of(request: Request) -> Tensor | None:
     """Return the background as examples ``(m, ...)``, if there is one; ExplainError where it is not that."""
-    background = asked.background
+    background = request.background
     if background is None:
         return None
-    axes = asked.x.dim() if asked.x is not None else {"image": 4, "table": 2}.get(asked.kind, 3)
+    axes = request.x.dim() if request.x is not None else {"image": 4, "table": 2}.get(request.kind, 3)
     background = background[None] if background.dim() == axes - 1 else background
-    fits = background.dim() == axes and (asked.x is None or background.shape[1:] == asked.x.shape[1:])
+    fits = background.dim() == axes and (request.x is None or background.shape[1:] == request.x.shape[1:])
     if not fits or background.numel() == 0:
-        shape = EXAMPLES[asked.kind][0].strip("(,)") if asked.x is None else _listed(asked.x.shape[1:])
+        shape = EXAMPLES[request.kind][0].strip("(,)") if request.x is None else _listed(request.x.shape[1:])
         raise ExplainError(f"background must be examples (m, {shape}), received {tuple(background.shape)}")
     return background
 
 
-def shape_of(asked: Asked, shape: Any) -> tuple[int, ...]:
+def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
     """Return the shape of one input: as given, or that of the examples at hand."""
-    held = examples_of(asked) if asked.x is None else asked.x
+    held = examples_of(request) if request.x is None else request.x
     if shape is None:
         if held is None:
-            raise ExplainError(f"without x the shape of an input must be given: shape=, as {EXAMPLES[asked.kind][1]}")
+            raise ExplainError(f"without x the shape of an input must be given: shape=, as {EXAMPLES[request.kind][1]}")
         return tuple(held.shape[1:])
     sizes = tuple(shape) if isinstance(shape, (list, tuple)) else ()
-    axes = {"image": (3,), "signal": (1, 2), "spectrogram": (2,)}.get(asked.kind, (1,))
+    axes = {"image": (3,), "signal": (1, 2), "spectrogram": (2,)}.get(request.kind, (1,))
     if len(sizes) not in axes or not all(is_whole(size) and size > 0 for size in sizes):
-        expected = EXAMPLES[asked.kind][0] + (', or a table needs kind="table"' if asked.kind == "image" else "")
+        expected = EXAMPLES[request.kind][0] + (', or a table needs kind="table"' if request.kind == "image" else "")
         raise ExplainError(f"shape must be that of one input, {expected}, received {shortly(shape)}")
     if held is not None and sizes != tuple(held.shape[1:]):
-        of = "the background" if asked.x is None else "x"
+        of = "the background" if request.x is None else "x"
         raise ExplainError(f"shape {sizes} is not that of {of}, {tuple(held.shape[1:])}: leave it out")
     return tuple(map(int, sizes))
 
@@ -135,25 +135,27 @@ def require_amounts(**amounts: Any) -> None:
             raise ExplainError(f"{name} must be a number, 0 or more, received {shortly(value)}")
 
 
-def noise(asked: Asked, rows: int, shape: tuple[int, ...], room: Room, size: float = QUIET) -> Tensor:
+def noise(request: Request, rows: int, shape: tuple[int, ...], input_range: InputRange, size: float = QUIET) -> Tensor:
     """Return rows of noise around the centre, each its own whatever the number of rows."""
-    drawn = [torch.randn(shape, generator=torch_generator(asked.seed, "noise", row), dtype=torch.float64)
+    drawn = [torch.randn(shape, generator=torch_generator(request.seed, "noise", row), dtype=torch.float64)
              for row in range(rows)]  # fmt: skip
-    return room.clamp(room.centre + size * room.scale * torch.stack(drawn).to(asked.subject.like))
+    return input_range.clamp(
+        input_range.centre + size * input_range.scale * torch.stack(drawn).to(request.subject.like)
+    )
 
 
-def layer_output(asked: Asked, place: Place, x: Tensor) -> Tensor:
+def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
     """Return what a place gives for inputs; what comes behind it does not matter, not even whether it fits them."""
-    with keeping(asked, place) as kept:
+    with keeping(request, place) as kept:
         try:
-            asked.subject.run(x)
+            request.subject.run(x)
         except HashlensError:
             if not kept.outputs:
                 raise
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
-    found = asked.subject.own_rows(kept.outputs[-1], len(x))
-    found = asked.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
+    found = request.subject.own_rows(kept.outputs[-1], len(x))
+    found = request.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
     if found.dim() < 2 or len(found) != len(x):
         raise ExplainError(
             f"layer {place.name!r} gives {tuple(found.shape)} for {len(x)} inputs, a row for each is needed: "
@@ -187,7 +189,7 @@ def unit_rows(x: Tensor) -> Tensor:
 def ascend(
     value: Callable[[Tensor], Tensor],
     start: Tensor,
-    room: Room,
+    input_range: InputRange,
     *,
     steps: int,
     step_size: float,
@@ -206,7 +208,7 @@ def ascend(
         Inputs to one number: the sum of what rows are to have more of.
     start : torch.Tensor
         ``(n, ...)``.
-    room : Room
+    input_range : InputRange
         Where inputs stay; its scale is the unit of `step_size`.
     steps : int
         How many, shorter and shorter.
@@ -225,17 +227,17 @@ def ascend(
         slope = slope_of(value, x.roll(shift, axes)).roll(back, axes) if any(shift) else slope_of(value, x)
         wanted = unit_rows(slope)
         if smoothness:
-            wanted = wanted - smoothness * slope_of(total_variation, room.shares(x))
-        wanted = wanted - smallness * room.shares(x)
+            wanted = wanted - smoothness * slope_of(total_variation, input_range.shares(x))
+        wanted = wanted - smallness * input_range.shares(x)
         pace = INERTIA * pace + (1 - INERTIA) * wanted
-        x = room.clamp(x + step_size * room.scale * (1 - step / steps) * pace)
+        x = input_range.clamp(x + step_size * input_range.scale * (1 - step / steps) * pace)
     return x
 
 
-def shifts_of(asked: Asked, steps: int, jitter: int) -> list[list[int]]:
+def shifts_of(request: Request, steps: int, jitter: int) -> list[list[int]]:
     """Return the shifts of each step: random up to `jitter` pixels both ways, and none at last."""
     jitter = min(jitter, MOST)
-    drawn = numpy_generator(asked.seed, "jitter").integers(-jitter, jitter + 1, (steps, 2))
+    drawn = numpy_generator(request.seed, "jitter").integers(-jitter, jitter + 1, (steps, 2))
     drawn[steps - int(SETTLING * steps) :] = 0
     return [list(map(int, pair)) for pair in drawn]
 

@@ -4,18 +4,18 @@ import torch
 import torch.nn.functional as F
 
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import gradient_of, row_scores
-from hashlens.explanations.places import Kept, Place, keeping, place_of
+from hashlens.explanations.places import Place, PlaceOutputs, keeping, place_of
+from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
 ALL_ZERO = "zero everywhere: no channel of the layer speaks for the class"
 TINY = 1e-8
 
 
-def grad_cam(asked: Asked, relu: bool = True, upsample: bool = True) -> Explanation:
+def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
     """Explain by a layer's activations, channels weighed by their mean slope (Selvaraju et al., 2017).
 
     Parameters
@@ -25,12 +25,12 @@ def grad_cam(asked: Asked, relu: bool = True, upsample: bool = True) -> Explanat
     upsample : bool
         Whether the map is spread to the size of the image, bilinearly; ``(n, h, w)`` of the layer otherwise.
     """
-    name, found, slope = _activations(asked)
+    name, found, slope = _activations(request)
     weights = slope.flatten(2).mean(dim=2)
-    return _explained(asked, "grad_cam", name, found, weights, relu, upsample)
+    return _explained(request, "grad_cam", name, found, weights, relu, upsample)
 
 
-def grad_cam_plus_plus(asked: Asked, relu: bool = True, upsample: bool = True) -> Explanation:
+def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
     """Explain by a layer's activations, each place weighed by its own slope (Chattopadhay et al., 2018).
 
     The weights are those of the paper for a score passed through the exponential: slope squared over twice its square
@@ -41,17 +41,17 @@ def grad_cam_plus_plus(asked: Asked, relu: bool = True, upsample: bool = True) -
     relu, upsample
         As :func:`grad_cam` takes them.
     """
-    name, found, slope = _activations(asked)
+    name, found, slope = _activations(request)
     squared, cubed = slope**2, slope**3
     below = 2 * squared + cubed * found.flatten(2).sum(dim=2).reshape(*found.shape[:2], *[1] * (found.dim() - 2))
     share = torch.where(
         (squared > 0) & (below.abs() > 0), squared / torch.where(below == 0, torch.ones_like(below), below), 0
     )
     weights = (share * slope.relu()).flatten(2).sum(dim=2)
-    return _explained(asked, "grad_cam_plus_plus", name, found, weights, relu, upsample)
+    return _explained(request, "grad_cam_plus_plus", name, found, weights, relu, upsample)
 
 
-def score_cam(asked: Asked, relu: bool = True, upsample: bool = True) -> Explanation:
+def score_cam(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
     """Explain by a layer's activations, channels weighed by the score that they leave as masks (Wang et al., 2020).
 
     Each channel, spread to the size of the image and scaled to 0 to 1, masks the image; its weight is the softmax over
@@ -62,15 +62,15 @@ def score_cam(asked: Asked, relu: bool = True, upsample: bool = True) -> Explana
     relu, upsample
         As :func:`grad_cam` takes them.
     """
-    name, found, _ = _activations(asked)
+    name, found, _ = _activations(request)
     weights = []
-    for image, channels, target in zip(asked.inputs, found, asked.target, strict=True):
+    for image, channels, target in zip(request.inputs, found, request.target, strict=True):
         scores = [
-            asked.subject.scores(_masked(image, _spread(masks, image)))
-            for masks in torch.split(_unit(channels)[:, None].to(image), asked.subject.batch_size)
+            request.subject.scores(_masked(image, _spread(masks, image)))
+            for masks in torch.split(_unit(channels)[:, None].to(image), request.subject.batch_size)
         ]
         weights.append(torch.cat(scores)[:, int(target)].softmax(dim=0))
-    return _explained(asked, "score_cam", name, found, torch.stack(weights).to(found), relu, upsample)
+    return _explained(request, "score_cam", name, found, torch.stack(weights).to(found), relu, upsample)
 
 
 def _masked(example: Tensor, masks: Tensor) -> Tensor:
@@ -92,44 +92,44 @@ def _unit(maps: Tensor) -> Tensor:
 
 
 def _explained(
-    asked: Asked, method: str, layer: str, found: Tensor, weights: Tensor, relu: bool, upsample: bool
+    request: Request, method: str, layer: str, found: Tensor, weights: Tensor, relu: bool, upsample: bool
 ) -> Explanation:
     cam = (weights.reshape(*weights.shape, *[1] * (found.dim() - 2)) * found).sum(dim=1)
     cam = cam.relu() if relu else cam
     empty = int((~cam.flatten(1).any(dim=1)).sum())
     which = "the map is" if len(cam) == 1 else f"{empty:,} of {len(cam):,} maps are"
-    notes = (*asked.notes, f"{which} {ALL_ZERO}") if empty else asked.notes
+    notes = (*request.notes, f"{which} {ALL_ZERO}") if empty else request.notes
     if upsample:
-        cam = _spread(cam[:, None], asked.inputs)[:, 0]
-    return explained(asked, method, cam, diagnostics={"layer": layer}, notes=notes)
+        cam = _spread(cam[:, None], request.inputs)[:, 0]
+    return explained(request, method, cam, diagnostics={"layer": layer}, notes=notes)
 
 
-def _activations(asked: Asked) -> tuple[str, Tensor, Tensor]:
+def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
     """Return the name of the place, its maps ``(n, c, h, w)``, and the slope of the score with respect to them."""
-    place = place_of(asked)
-    size, parts, names = asked.subject.batch_size, [], []
-    for at in range(0, len(asked.inputs), size):
-        with torch.enable_grad(), keeping(asked, place) as kept:
-            x = asked.inputs[at : at + size].detach().clone().requires_grad_()
-            score = row_scores(asked.subject.run(x * 1), asked.target[at : at + size])
-            call = _last_with_maps(asked, place, kept, len(x))
+    place = place_of(request)
+    size, parts, names = request.subject.batch_size, [], []
+    for at in range(0, len(request.inputs), size):
+        with torch.enable_grad(), keeping(request, place) as kept:
+            x = request.inputs[at : at + size].detach().clone().requires_grad_()
+            score = row_scores(request.subject.run(x * 1), request.target[at : at + size])
+            call = _last_with_maps(request, place, kept, len(x))
             slope = gradient_of(score, kept.outputs[call])
-        both = (asked.subject.own_rows(of, len(x)) for of in (kept.outputs[call].detach(), slope))
-        parts.append(tuple(_shaped(asked, place, of) for of in both))
+        both = (request.subject.own_rows(of, len(x)) for of in (kept.outputs[call].detach(), slope))
+        parts.append(tuple(_shaped(request, place, of) for of in both))
         names.append(place.name if len(kept.outputs) == 1 else f"{place.name}#{call}")
     found, slopes = (torch.cat(part) for part in zip(*parts, strict=True))
     return names[0], found, slopes
 
 
-def _last_with_maps(asked: Asked, place: Place, kept: Kept, count: int) -> int:
+def _last_with_maps(request: Request, place: Place, kept: PlaceOutputs, count: int) -> int:
     """Return which of the calls of a layer is the last that gives maps."""
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
-    own = (asked.subject.own_rows(output.detach(), count) for output in kept.outputs)
-    shapes = [tuple(_shaped(asked, place, output).shape) for output in own]
-    calls = [call for call, shape in enumerate(shapes) if len(shape) in _axes(asked) and 0 not in shape]
+    own = (request.subject.own_rows(output.detach(), count) for output in kept.outputs)
+    shapes = [tuple(_shaped(request, place, output).shape) for output in own]
+    calls = [call for call, shape in enumerate(shapes) if len(shape) in _axes(request) and 0 not in shape]
     if not calls:
-        needs = " or ".join(("(n, c, l)", "(n, c, h, w)")[axes - 3] for axes in _axes(asked))
+        needs = " or ".join(("(n, c, l)", "(n, c, h, w)")[axes - 3] for axes in _axes(request))
         raise ExplainError(
             f"layer {place.name!r} gives activations {tuple(kept.outputs[-1].shape)}, a map needs {needs}: give "
             "reshape=fn, for a transformer lambda a: a[:, 1:].transpose(1, 2).unflatten(2, (h, w)), or another layer"
@@ -137,10 +137,10 @@ def _last_with_maps(asked: Asked, place: Place, kept: Kept, count: int) -> int:
     return calls[-1]
 
 
-def _axes(asked: Asked) -> tuple[int, ...]:
+def _axes(request: Request) -> tuple[int, ...]:
     """Return of how many axes maps are."""
-    return (4,) if asked.kind == "image" else (3, 4)
+    return (4,) if request.kind == "image" else (3, 4)
 
 
-def _shaped(asked: Asked, place: Place, found: Tensor) -> Tensor:
-    return asked.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
+def _shaped(request: Request, place: Place, found: Tensor) -> Tensor:
+    return request.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)

@@ -14,13 +14,12 @@ from hashlens.codes.encode import encode
 from hashlens.codes.packing import pack_bits
 from hashlens.codes.reader import Gates
 from hashlens.errors import ExplainError, HashlensError, ModelError
-from hashlens.explanations.ascent import Adam, Room, noise, require_amounts, room_of, shape_of
-from hashlens.explanations.asked import Asked
+from hashlens.explanations.ascent import Adam, InputRange, input_range_of, noise, require_amounts, shape_of
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.given import numbers
-from hashlens.explanations.margins import Forced, Free, Wanted
+from hashlens.explanations.margins import FixedGates, TargetBits, UnconstrainedGates
 from hashlens.explanations.maximize import batches
+from hashlens.explanations.request import Request, numbers
 from hashlens.regions.trace import trace
 
 Tensor = torch.Tensor
@@ -35,7 +34,7 @@ SLOPES = "the network is not piecewise linear, so its gates cannot be held: soug
 
 
 def code_inversion(
-    asked: Asked,
+    request: Request,
     code: Any = None,
     example: Any = None,
     layers: str | Sequence[str] | None = None,
@@ -77,14 +76,16 @@ def code_inversion(
     require_amounts(step_size=step_size)
     if code is not None and example is not None:
         raise ExplainError("code= and example= say both what is wanted: give one of them")
-    size, room = shape_of(asked, shape), room_of(asked, bounds)
-    reading = _reading(asked, code, layers)
-    codes = _wanted(reading, code, example, noise(asked, 1, size, room))
+    size, input_range = shape_of(request, shape), input_range_of(request, bounds)
+    reading = _reading(request, code, layers)
+    codes = _wanted(reading, code, example, noise(request, 1, size, input_range))
     own = code is None and example is None
-    start = noise(asked, len(codes), size, room) if own or asked.x is None else asked.x
+    start = noise(request, len(codes), size, input_range) if own or request.x is None else request.x
     start, codes = _paired(start, codes)
     search = _search(reading, codes, start)
-    made = torch.cat([search.run(start[rows], rows, room, steps, step_size) for rows in batches(asked, len(start))])
+    made = torch.cat(
+        [search.run(start[rows], rows, input_range, steps, step_size) for rows in batches(request, len(start))]
+    )
     return _explained(reading, codes, start, made, search)
 
 
@@ -95,14 +96,14 @@ def code_inversion(
 class Reading:
     """How codes of inputs are read: by which layers and gates, as :func:`hashlens.encode` does."""
 
-    asked: Asked
+    request: Request
     layers: list[str] | None
     gates: Gates = "activations"
 
     def codes(self, x: Tensor) -> Codes:
         """Return the codes of inputs."""
-        size = self.asked.subject.batch_size
-        return encode(self.asked.module, x, self.layers, batch_size=size, gates=self.gates)
+        size = self.request.subject.batch_size
+        return encode(self.request.module, x, self.layers, batch_size=size, gates=self.gates)
 
     def differing(self, x: Tensor, codes: Codes) -> Bits:
         """Return which bits of inputs are not those of the codes, bool ``(n, bits)``."""
@@ -114,32 +115,34 @@ class Reading:
         return differing
 
 
-def _reading(asked: Asked, code: Any, layers: str | Sequence[str] | None) -> Reading:
+def _reading(request: Request, code: Any, layers: str | Sequence[str] | None) -> Reading:
     if isinstance(code, Codes):
-        if layers is not None or asked.layer is not None:
+        if layers is not None or request.layer is not None:
             raise ExplainError("the code says which layers it is of: leave out layers= and layer=")
         gates: Gates = "all" if code.provenance.gates == "all" else "activations"
-        return Reading(asked, [layer.name for layer in code.layers], gates)
-    chosen = asked.layer if layers is None else layers
+        return Reading(request, [layer.name for layer in code.layers], gates)
+    chosen = request.layer if layers is None else layers
     chosen = [chosen] if isinstance(chosen, str) else chosen
     if chosen is not None and not (isinstance(chosen, (list, tuple)) and all(isinstance(at, str) for at in chosen)):
         raise ExplainError(f"layers must be names or patterns of names, received {shortly(chosen)}")
-    return Reading(asked, None if chosen is None else list(chosen))
+    return Reading(request, None if chosen is None else list(chosen))
 
 
 def _wanted(reading: Reading, code: Any, example: Any, probe: Tensor) -> Codes:
     """Return the codes that inputs are to have; ExplainError if they are none of this network."""
     try:
         if code is None:
-            return reading.codes(reading.asked.inputs if example is None else _example(reading.asked, example, probe))
+            return reading.codes(
+                reading.request.inputs if example is None else _example(reading.request, example, probe)
+            )
         own = reading.codes(probe)
     except HashlensError as error:
         raise ExplainError(str(error)) from error
     return _checked(code, own) if isinstance(code, Codes) else _from_bits(code, own)
 
 
-def _example(asked: Asked, example: Any, probe: Tensor) -> Tensor:
-    found = numbers(example, "example", asked.subject)
+def _example(request: Request, example: Any, probe: Tensor) -> Tensor:
+    found = numbers(example, "example", request.subject)
     found = found[None] if found.dim() == probe.dim() - 1 else found
     if found.shape[1:] != probe.shape[1:] or not len(found):
         expected = ", ".join(map(str, probe.shape[1:]))
@@ -188,14 +191,18 @@ def _paired(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
 
 
 def _search(reading: Reading, codes: Codes, start: Tensor) -> "Search":
-    asked = reading.asked
+    request = reading.request
     try:
-        program = trace(asked.module, start)
+        program = trace(request.module, start)
         known = {layer.name: layer.bits for layer in program.layers}
         held = all(known.get(layer.name) == layer.all_bits for layer in codes.layers)
     except ModelError:
         held = False
-    return Search(reading, codes, Forced(program) if held else Free(asked.module, start.dtype, reading.gates == "all"))
+    return Search(
+        reading,
+        codes,
+        FixedGates(program) if held else UnconstrainedGates(request.module, start.dtype, reading.gates == "all"),
+    )
 
 
 @dataclass(eq=False)
@@ -204,10 +211,10 @@ class Search:
 
     reading: Reading
     codes: Codes
-    margins: Forced | Free
+    margins: FixedGates | UnconstrainedGates
     steps: int = 0
 
-    def run(self, start: Tensor, rows: slice, room: Room, steps: int, step_size: float) -> Tensor:
+    def run(self, start: Tensor, rows: slice, input_range: InputRange, steps: int, step_size: float) -> Tensor:
         """Return inputs after steps downhill: of each row, the one with the fewest bits that are not as wanted."""
         codes = self.codes[rows]
         hinge = Hinge(self._wanted(codes, start.device))
@@ -223,8 +230,8 @@ class Search:
             reached |= self._reached(x.to(start.dtype), codes, (hinge.missed == 0) & ~reached)
             if bool(reached.all()):
                 break
-            pace = step_size * room.scale * (1 - step / steps)
-            x = room.clamp(x + pace * way.step(slope))
+            pace = step_size * input_range.scale * (1 - step / steps)
+            x = input_range.clamp(x + pace * way.step(slope))
         return best.to(start.dtype)
 
     def _reached(self, x: Tensor, codes: Codes, likely: Tensor) -> Tensor:
@@ -236,21 +243,21 @@ class Search:
         return found
 
     def _count(self, step: int, x: Tensor) -> None:
-        subject = self.reading.asked.subject
+        subject = self.reading.request.subject
         self.steps, subject.calls, subject.rows = max(self.steps, step + 1), subject.calls + 1, subject.rows + len(x)
 
-    def _wanted(self, codes: Codes, device: torch.device) -> dict[str, Wanted]:
+    def _wanted(self, codes: Codes, device: torch.device) -> dict[str, TargetBits]:
         wanted = {}
         for layer in codes.layers:
             places = None if layer.positions is None else torch.from_numpy(layer.positions).to(device)
-            wanted[layer.name] = Wanted(torch.from_numpy(codes.layer(layer.name).unpack()).to(device), places)
+            wanted[layer.name] = TargetBits(torch.from_numpy(codes.layer(layer.name).unpack()).to(device), places)
         return wanted
 
 
 class Hinge:
     """By how much margins fall short of the least wanted, as shares of their layer's mean; and how many are missed."""
 
-    def __init__(self, wanted: dict[str, Wanted]) -> None:
+    def __init__(self, wanted: dict[str, TargetBits]) -> None:
         self.wanted, self.least = wanted, FIRST
         self.missed: Tensor
 
@@ -270,25 +277,28 @@ class Hinge:
 
 
 def _explained(reading: Reading, codes: Codes, start: Tensor, made: Tensor, search: Search) -> Explanation:
-    asked, n = reading.asked, len(made)
+    request, n = reading.request, len(made)
     before, after = (reading.differing(x, codes) for x in (start, made))
     distance = after.sum(axis=1).tolist()
     each: dict[str, list[Any]] = {
         "hamming_distance": distance,
         "hamming_distance_at_start": before.sum(axis=1).tolist(),
         "bits_by_layer": [_by_layer(codes, row) for row in after],
-        "predicted": asked.subject.scores(made).argmax(dim=1).tolist(),
+        "predicted": request.subject.scores(made).argmax(dim=1).tolist(),
     }
-    x = None if asked.x is None else asked.x.expand(n, *asked.x.shape[1:])
+    x = None if request.x is None else request.x.expand(n, *request.x.shape[1:])
     if x is not None:
         each["distance_from_x"] = (made - x).double().flatten(1).norm(dim=1).tolist()
     missed = sum(at > 0 for at in distance)
     notes = [NOT_REACHED.format(count=missed, n=n, bits=max(distance), total=codes.code_bits)] if missed else []
-    notes += [] if isinstance(search.margins, Forced) else [SLOPES]
-    told = {"bits": codes.code_bits, "steps": search.steps} | {name: each_or_only(of) for name, of in each.items()}
+    notes += [] if isinstance(search.margins, FixedGates) else [SLOPES]
+    diagnostics = {"bits": codes.code_bits, "steps": search.steps} | {
+        name: each_or_only(of) for name, of in each.items()
+    }
     found = explained(
-        asked, "code_inversion", made if x is None else made - x, diagnostics=told, notes=(*asked.notes, *notes),
-        inputs=None if x is None else as_array(x), image=as_array(made) if asked.kind != "table" else None,
+        request, "code_inversion", made if x is None else made - x, diagnostics=diagnostics,
+        notes=(*request.notes, *notes),
+        inputs=None if x is None else as_array(x), image=as_array(made) if request.kind != "table" else None,
     )  # fmt: skip
     rows = np.zeros(n, np.int64) if len(found.target) == 1 else np.arange(len(found.target))
     return replace(found, target=found.target[rows], prediction=found.prediction[rows])

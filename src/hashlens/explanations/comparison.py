@@ -111,10 +111,10 @@ class ExplanationComparison(Result):
         arrows = {metric: "↓" if METRICS[metric].better == LOWER else "↑" for metric in self.metrics}
         columns = ("", *(f"{metric.replace('_', ' ')} {arrow}" for metric, arrow in arrows.items()))
         note = f"Means over {self.n} examples; * the best method, and all within one standard error of it."
-        told = [f"By {metric.replace('_', ' ')} a control does better than every method: {', '.join(names)}."
+        diagnostics = [f"By {metric.replace('_', ' ')} a control does better than every method: {', '.join(names)}."
                 for metric, names in self.beaten().items()]  # fmt: skip
         read = [f"Output read as {self.output}; deletion and insertion follow {self.followed}."] if self.output else []
-        return table("Explanations compared", columns, rows, " ".join((note, *told, *read, *self.notes)))
+        return table("Explanations compared", columns, rows, " ".join((note, *diagnostics, *read, *self.notes)))
 
     def figures(self) -> tuple[Figure, ...]:
         """Return bars for each metric, with one standard error to each side."""

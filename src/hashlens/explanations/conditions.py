@@ -35,7 +35,7 @@ class Condition:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class DrawnExamples:
     """Examples drawn for a rule.
 
     Attributes
@@ -57,13 +57,13 @@ class Space(Protocol):
     def conditions(self) -> tuple[Condition, ...]:
         """All that hold for the example."""
 
-    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> DrawnExamples:
         """Draw examples that satisfy the conditions of those numbers."""
 
     def coverage(self, rule: Sequence[int]) -> float:
         """Return the share of examples, drawn without a rule, that satisfy it."""
 
-    def shown(self, drawn: Drawn, at: int) -> Any:
+    def shown(self, drawn: DrawnExamples, at: int) -> Any:
         """Return an example as it can be kept: a row, a text, or the numbers of the segments that are there."""
 
 
@@ -74,18 +74,18 @@ class MaskSpace:
     parts: Parts
     conditions: tuple[Condition, ...]
 
-    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> DrawnExamples:
         """Draw examples; the parts that the rule names stay."""
         present = generator.random((count, len(self.conditions))) < 0.5
         present[:, list(rule)] = True
         replaced_by = generator.integers(self.parts.replacements, size=count)
-        return Drawn(self.parts.inputs(present, replaced_by), present)
+        return DrawnExamples(self.parts.inputs(present, replaced_by), present)
 
     def coverage(self, rule: Sequence[int]) -> float:
         """Return one half for each part."""
         return float(0.5 ** len(rule))
 
-    def shown(self, drawn: Drawn, at: int) -> Any:
+    def shown(self, drawn: DrawnExamples, at: int) -> Any:
         """Return the text, or the segments that are there."""
         return drawn.inputs[at] if isinstance(drawn.inputs, list) else np.flatnonzero(drawn.held[at]).tolist()
 
@@ -97,7 +97,7 @@ class RowSpace:
     columns: Columns
     conditions: tuple[Condition, ...]
 
-    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> DrawnExamples:
         """Draw rows."""
         row, background = self.columns.values
         drawn = background[generator.integers(len(background), size=count)]
@@ -109,7 +109,7 @@ class RowSpace:
             drawn[broken, feature] = fits[generator.integers(len(fits), size=len(broken))]
         held = np.column_stack([condition.holds(drawn[:, condition.feature]) for condition in self.conditions])
         own = self.columns.row
-        return Drawn(torch.as_tensor(drawn, dtype=own.dtype, device=own.device), held)
+        return DrawnExamples(torch.as_tensor(drawn, dtype=own.dtype, device=own.device), held)
 
     def coverage(self, rule: Sequence[int]) -> float:
         """Return the share of background rows."""
@@ -117,7 +117,7 @@ class RowSpace:
         held = [self.conditions[at].holds(background[:, self.conditions[at].feature]) for at in rule]
         return float(np.mean(np.all(held, axis=0))) if held else 1.0
 
-    def shown(self, drawn: Drawn, at: int) -> Any:
+    def shown(self, drawn: DrawnExamples, at: int) -> Any:
         """Return the row."""
         return drawn.inputs[at].tolist()
 

@@ -11,11 +11,12 @@ from hashlens.arguments import require_whole
 from hashlens.codes.codes import Codes, concatenate
 from hashlens.codes.packing import hamming
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import ROUNDING, baselines_of
 from hashlens.explanations.region import class_columns, region_scores
+from hashlens.explanations.request import Request
+from hashlens.explanations.subject import Subject
 from hashlens.nets.output import Output
 from hashlens.regions.along import Along, along
 from hashlens.regions.at import Region, at
@@ -23,7 +24,7 @@ from hashlens.regions.program import Program
 from hashlens.regions.units import Units, of_network
 
 Tensor = torch.Tensor
-TOLD = 20
+LISTED = 20
 """Units that are named, the first to flip."""
 FEW_UNITS, STEPS = 4096, 256
 SMALLEST, DOUBLINGS = 2.0**-40, 41
@@ -60,7 +61,7 @@ class Walk:
     end: Floats
 
 
-def contrast(asked: Asked, steps: int | None = None) -> Explanation:
+def contrast(request: Request, steps: int | None = None) -> Explanation:
     """Explain by the nearest example of another class, in the code of the network.
 
     Among the ``background``, the example of another predicted class whose code differs in the fewest bits is sought
@@ -83,25 +84,25 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
     """
     if steps is not None:
         require_whole(ExplainError, "steps", steps)
-    if asked.background is None:
+    if request.background is None:
         raise ExplainError(
             "contrast needs examples to set x against: give background=, (m, ...), some of another class"
         )
-    output = asked.output
+    output = request.output
     if output.regression or output.multilabel:
         raise ExplainError(
             f"contrast is of two classes that exclude each other, and the output is read as {output}: use region or "
             "integrated_gradients, or say with output= what it is"
         )
-    held = at(asked.scoring, baselines_of(asked))
-    here = at(held.program, asked.inputs)
+    held = at(request.scoring, baselines_of(request))
+    here = at(held.program, request.inputs)
     own, theirs = _classes(here, output), _classes(held, output)
-    if wrong := [row for row, target in enumerate(asked.target.tolist()) if target != own[row]]:
+    if wrong := [row for row, target in enumerate(request.target.tolist()) if target != own[row]]:
         raise ExplainError(
             f"contrast is of the class predicted, {own[wrong[0]]} for example {wrong[0]}: leave target out"
         )
-    told: list[dict[str, Any]] = []
-    values, made = torch.zeros_like(here.x), asked.inputs.detach().clone()
+    each_row: list[dict[str, Any]] = []
+    values, made = torch.zeros_like(here.x), request.inputs.detach().clone()
     for row, mine in enumerate(own.tolist()):
         others = np.flatnonzero(theirs != mine)
         if len(others) == 0:
@@ -111,16 +112,21 @@ def contrast(asked: Asked, steps: int | None = None) -> Explanation:
         nearest = int(others[np.argmin(hamming(here.code.packed[row], held.code.packed[others]))])
         chosen = steps or (1 if here.code.code_bits < FEW_UNITS else STEPS)
         walk = _walk(held.program, here.x[row], held.x[nearest], mine, chosen, output)
-        made[row], past, following = _past(asked.subject, here.x[row], held.x[nearest], walk.turn, mine, output)
+        made[row], past, following = _past(request.subject, here.x[row], held.x[nearest], walk.turn, mine, output)
         values[row] = made[row].to(values) - here.x[row]
-        told.append({"neighbour": nearest, **_told(walk), "turns_to_class": following, "stepped_past": past,
-                     "length_of_change": float(values[row].norm()), "steps": chosen})  # fmt: skip
-    unturned = np.flatnonzero(class_columns(asked.subject.scores(made), output).argmax(dim=1).numpy() == own)
-    changed = as_array(made) if asked.kind != "table" else None
-    diagnostics = {name: each_or_only([each[name] for each in told]) for name in told[0]}
-    score = region_scores(here, asked.target, output).cpu().numpy()
-    notes = (*asked.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:TOLD])))) if len(unturned) else asked.notes
-    return explained(asked, "contrast", values, image=changed, diagnostics=diagnostics, prediction=score, notes=notes)
+        each_row.append({"neighbour": nearest, **_walk_diagnostics(walk), "turns_to_class": following,
+                         "stepped_past": past, "length_of_change": float(values[row].norm()),
+                         "steps": chosen})  # fmt: skip
+    unturned = np.flatnonzero(class_columns(request.subject.scores(made), output).argmax(dim=1).numpy() == own)
+    changed = as_array(made) if request.kind != "table" else None
+    diagnostics = {name: each_or_only([each[name] for each in each_row]) for name in each_row[0]}
+    score = region_scores(here, request.target, output).cpu().numpy()
+    notes = (
+        (*request.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:LISTED]))))
+        if len(unturned)
+        else request.notes
+    )
+    return explained(request, "contrast", values, image=changed, diagnostics=diagnostics, prediction=score, notes=notes)
 
 
 def _classes(found: Region, output: Output) -> npt.NDArray[np.int64]:
@@ -190,13 +196,13 @@ def _zero(way: Along, piece: int, begin: float, end: float) -> float:
     return float(start + (stop - start) * begin / (begin - end))
 
 
-def _told(way: Walk) -> dict[str, Any]:
+def _walk_diagnostics(way: Walk) -> dict[str, Any]:
     """Return what separates the two ends."""
     first, last = way.codes[[0, len(way.codes) - 1]].unpack()
     differ = np.flatnonzero(first != last)
     layers = np.searchsorted(np.cumsum([layer.bits for layer in way.codes.layers]), differ, side="right")
     shares = _settled(way, differ, last[differ])
-    order = np.argsort(shares, kind="stable")[:TOLD]
+    order = np.argsort(shares, kind="stable")[:LISTED]
     return {
         "hamming_distance": len(differ),
         "bits_by_layer": {layer.name: int((layers == at).sum()) for at, layer in enumerate(way.codes.layers)},

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
-from hashlens.explanations.ascent import ascend, layer_output, require_amounts, room_of, shifts_of
-from hashlens.explanations.asked import Asked
+from hashlens.explanations.ascent import ascend, input_range_of, layer_output, require_amounts, shifts_of
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.maximize import batches, channels_of
 from hashlens.explanations.places import Place, place_of
+from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
 SMALLEST = 8
@@ -20,7 +20,7 @@ SMALLEST = 8
 
 
 def deep_dream(
-    asked: Asked,
+    request: Request,
     channels: int | Sequence[int] | None = None,
     octaves: int = 3,
     octave_scale: float = 1.4,
@@ -62,41 +62,41 @@ def deep_dream(
     require_amounts(step_size=step_size, total_variation=total_variation)
     if not is_number(octave_scale) or not 1 < octave_scale <= 8:
         raise ExplainError(f"octave_scale must be a number above 1, up to 8, received {shortly(octave_scale)}")
-    x, room = asked.inputs, room_of(asked, bounds)
+    x, input_range = request.inputs, input_range_of(request, bounds)
     jitter = min(x.shape[2:]) // 8 if jitter is None else jitter
     require_whole(ExplainError, "jitter", jitter, least=0)
-    place = place_of(asked)
-    chosen = _channels(asked, place, channels)
-    shifts = shifts_of(asked, steps, jitter)
+    place = place_of(request)
+    chosen = _channels(request, place, channels)
+    shifts = shifts_of(request, steps, jitter)
 
     def seen(images: Tensor) -> Tensor:
-        found = layer_output(asked, place, images)
+        found = layer_output(request, place, images)
         return (found if chosen is None else found[:, chosen]).flatten(1).square().mean(dim=1)
 
     def climbed(images: Tensor) -> Tensor:
         return torch.cat([
-            ascend(lambda at: seen(at).sum(), images[rows], room, steps=steps, step_size=step_size,
-                   smoothness=total_variation, smallness=0.0, shifts=shifts) for rows in batches(asked, len(images))
+            ascend(lambda at: seen(at).sum(), images[rows], input_range, steps=steps, step_size=step_size,
+                   smoothness=total_variation, smallness=0.0, shifts=shifts) for rows in batches(request, len(images))
         ])  # fmt: skip
 
     sizes = _sizes(tuple(x.shape[2:]), octaves, octave_scale)
     added = torch.zeros_like(x)
     for size in sizes:
         small = _resized(x, size)
-        added = climbed(room.clamp(small + _resized(added, size))) - small
-    made = room.clamp(x + added)
+        added = climbed(input_range.clamp(small + _resized(added, size))) - small
+    made = input_range.clamp(x + added)
     with torch.no_grad():
-        before, after = (torch.cat([seen(of[rows]) for rows in batches(asked, len(of))]).tolist() for of in (x, made))
-    told = {"layer": place.name, "octaves": len(sizes), "mean_square": each_or_only(after),
+        before, after = (torch.cat([seen(of[rows]) for rows in batches(request, len(of))]).tolist() for of in (x, made))
+    diagnostics = {"layer": place.name, "octaves": len(sizes), "mean_square": each_or_only(after),
             "mean_square_at_start": each_or_only(before)}  # fmt: skip
-    return explained(asked, "deep_dream", made - x, image=as_array(made), diagnostics=told)
+    return explained(request, "deep_dream", made - x, image=as_array(made), diagnostics=diagnostics)
 
 
-def _channels(asked: Asked, place: Place, channels: int | Sequence[int] | None) -> list[int] | None:
+def _channels(request: Request, place: Place, channels: int | Sequence[int] | None) -> list[int] | None:
     if channels is None:
         return None
     with torch.no_grad():
-        found = layer_output(asked, place, asked.inputs[:1])
+        found = layer_output(request, place, request.inputs[:1])
     return channels_of(channels, place.name, found.shape[1])
 
 

@@ -14,10 +14,12 @@ from hashlens.arguments import require_whole, shortly
 from hashlens.codes.reader import Forward, Mask, Reading
 from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError, HashlensError, ModelError, nearest
-from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.given import (
+from hashlens.explanations.methods import Method, find_method
+from hashlens.explanations.padding import without_padding
+from hashlens.explanations.request import (
     Model,
+    Request,
     background_of,
     check_columns,
     check_named,
@@ -27,11 +29,9 @@ from hashlens.explanations.given import (
     kind_of,
     more_inputs,
     names_of,
-    subject_of,
     texts_of,
 )
-from hashlens.explanations.methods import Method, find_method
-from hashlens.explanations.padding import without_padding
+from hashlens.explanations.subject import Subject, subject_of
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, check_output, output_notes
 
@@ -156,7 +156,7 @@ def explain(
             if kind == "table" and inputs is not None:
                 check_rows(inputs, subject, error)
             raise
-        asked = Asked(
+        request = Request(
             subject=subject,
             kind=kind,
             x=inputs,
@@ -172,7 +172,7 @@ def explain(
             reshape=reshape,
             seed=int(seed),
         )
-        found = chosen.run(asked, **options)
+        found = chosen.run(request, **options)
     if bad := int((~np.isfinite(found.values)).sum()):
         raise ExplainError(
             f"{chosen.name}: {bad:,} of {found.values.size:,} values are NaN or infinite, as slopes are where the "
@@ -212,23 +212,23 @@ def notes_on(subject: Subject) -> list[str]:
     return notes
 
 
-def explained(asked: Asked, method: str, values: Tensor | np.ndarray[Any, Any], **more: Any) -> Explanation:
+def explained(request: Request, method: str, values: Tensor | np.ndarray[Any, Any], **more: Any) -> Explanation:
     """Return an explanation of what was asked, with what all methods share filled in."""
     array = as_array(values) if isinstance(values, Tensor) else np.asarray(values)
     # One value for each column of a table has the name of the column.
-    named = asked.kind == "table" and array.ndim == 2 and array.shape[1] == len(asked.feature_names)
+    named = request.kind == "table" and array.ndim == 2 and array.shape[1] == len(request.feature_names)
     return Explanation(
         method=method,
-        kind=asked.kind,
-        target=asked.target.numpy(),
+        kind=request.kind,
+        target=request.target.numpy(),
         values=array,
         **{
-            "prediction": asked.prediction.numpy(),
-            "inputs": None if asked.x is None else as_array(asked.x),
-            "texts": asked.texts,
-            "features": asked.feature_names if named else (),
-            "class_names": asked.class_names,
-            "notes": asked.notes,
+            "prediction": request.prediction.numpy(),
+            "inputs": None if request.x is None else as_array(request.x),
+            "texts": request.texts,
+            "features": request.feature_names if named else (),
+            "class_names": request.class_names,
+            "notes": request.notes,
             **more,
         },
     )

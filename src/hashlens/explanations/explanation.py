@@ -241,9 +241,9 @@ class Explanation(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values; ``kind`` says what the dict is, so the kind of the inputs is ``of``."""
-        return self._told()
+        return self._as_dict()
 
-    def _told(self, without: Collection[str] = ()) -> dict[str, Any]:
+    def _as_dict(self, without: Collection[str] = ()) -> dict[str, Any]:
         left: dict[str, Any] = dict.fromkeys(without)
         body = {name: value for name, value in plain_fields(replace(self, **left)).items() if name not in left}
         return {**body, "kind": type(self).__name__, "schema_version": self.schema_version, "of": self.kind}
@@ -264,7 +264,7 @@ class Explanation(Result):
         """
         arrays = {part.name: getattr(self, part.name) for part in fields(self)}
         arrays = {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
-        arrays[MEMBER] = np.frombuffer(json.dumps(self._told(arrays)).encode(), np.uint8)
+        arrays[MEMBER] = np.frombuffer(json.dumps(self._as_dict(arrays)).encode(), np.uint8)
         with written_whole(path, overwrite=overwrite) as beside, beside.open("wb") as file:
             np.savez_compressed(file, **arrays)
         return Path(path)
@@ -280,9 +280,9 @@ class Explanation(Result):
         """
         try:
             with np.load(path, allow_pickle=False) as held:
-                told = json.loads(bytes(held[MEMBER]))
+                diagnostics = json.loads(bytes(held[MEMBER]))
                 arrays = {name: held[name] for name in held.files if name != MEMBER}
-                version = int(told["schema_version"])
+                version = int(diagnostics["schema_version"])
         except FileNotFoundError as error:
             raise ExplainError(f"{path}: no such file") from error
         except Exception as error:
@@ -290,7 +290,7 @@ class Explanation(Result):
         if version > cls.schema_version:
             raise ExplainError(f"{path} was written by a newer hashlens: install that")
         try:
-            found = replace(cls.from_dict(told), **arrays)
+            found = replace(cls.from_dict(diagnostics), **arrays)
         except (ReportError, TypeError) as error:
             raise ExplainError(f"{path} is no saved explanation: {error}") from error
         if wrong := found._unfitting():

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Subject
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.subject import Subject
 from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor

@@ -211,16 +211,16 @@ def _weight(word: str, weights: Mapping[str, float]) -> float:
     return weights[word] if word in weights else max(inside, key=abs, default=0.0)
 
 
-def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:
+def comparison_figures(evaluation_set: "ExplanationComparison") -> tuple[Figure, ...]:
     """Return a panel for each metric: means with one standard error to each side."""
     from hashlens.explanations.metrics import METRICS
 
     figures = []
-    for metric in compared.metrics:
-        means = [compared.mean(method, metric) for method in compared.methods]
+    for metric in evaluation_set.metrics:
+        means = [evaluation_set.mean(method, metric) for method in evaluation_set.methods]
         if np.isnan(means).all():
             continue
-        errors = [compared.standard_error(method, metric) for method in compared.methods]
+        errors = [evaluation_set.standard_error(method, metric) for method in evaluation_set.methods]
         ends = tuple(
             None if np.isnan(mean) or np.isnan(error) else (mean - error, mean + error)
             for mean, error in zip(means, errors, strict=True)
@@ -231,7 +231,7 @@ def comparison_figures(compared: "ExplanationComparison") -> tuple[Figure, ...]:
             Bars(
                 metric.replace("_", " "),
                 label,
-                compared.methods,
+                evaluation_set.methods,
                 (("mean", values),),
                 (ends,),
                 number="{:,.0f}" if metric == "model_calls" else "{:.3g}",

@@ -12,9 +12,10 @@ import torch
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explain import each_or_only, explained
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.request import Request
+from hashlens.explanations.subject import Subject
 from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
@@ -67,15 +68,15 @@ def _no_slope(error: RuntimeError) -> str:
     return f"no slope: {first}: write it without that, as training would need too, or use kernel_shap or lime"
 
 
-def gradient(asked: Asked) -> Explanation:
+def gradient(request: Request) -> Explanation:
     """Explain by the slope of the score at the input (Simonyan, Vedaldi, Zisserman, 2014).
 
     The unit is score per unit of the input. Inside a linear region it is the whole truth; see ``method="region"``.
     """
-    return explained(asked, "gradient", slopes(asked.subject, asked.inputs, asked.target))
+    return explained(request, "gradient", slopes(request.subject, request.inputs, request.target))
 
 
-def smooth_grad(asked: Asked, samples: int = 50, noise: float = 0.15) -> Explanation:
+def smooth_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Explanation:
     """Explain by the mean slope over noisy copies (Smilkov et al., 2017).
 
     Parameters
@@ -85,25 +86,25 @@ def smooth_grad(asked: Asked, samples: int = 50, noise: float = 0.15) -> Explana
     noise : float
         Standard deviation of the noise, as a share of the range of the example's values.
     """
-    return explained(asked, "smooth_grad", smoothed(asked, slopes, samples, noise))
+    return explained(request, "smooth_grad", smoothed(request, slopes, samples, noise))
 
 
-def smoothed(asked: Asked, slopes: Slopes, samples: int, noise: float) -> Tensor:
+def smoothed(request: Request, slopes: Slopes, samples: int, noise: float) -> Tensor:
     """Return mean slopes over noisy copies; each row's noise is its own, whatever the batch."""
     require_whole(ExplainError, "samples", samples)
     if not is_number(noise) or not 0 <= noise < inf:
         raise ExplainError(f"noise must be a number, 0 or more, received {shortly(noise)}")
     found = []
-    for row, (x, target) in enumerate(zip(asked.inputs, asked.target, strict=True)):
-        generator = torch_generator(asked.seed, "smooth", row)
+    for row, (x, target) in enumerate(zip(request.inputs, request.target, strict=True)):
+        generator = torch_generator(request.seed, "smooth", row)
         drawn = torch.randn((samples, *x.shape), generator=generator).to(x)
         copies = x + float(noise) * (x.max() - x.min()) * drawn
-        found.append(slopes(asked.subject, copies, target.expand(samples)).mean(dim=0))
+        found.append(slopes(request.subject, copies, target.expand(samples)).mean(dim=0))
     return torch.stack(found)
 
 
 def integrated_gradients(
-    asked: Asked, steps: int = 64, max_steps: int = 512, tolerance: float = 0.01, exact: bool = False
+    request: Request, steps: int = 64, max_steps: int = 512, tolerance: float = 0.01, exact: bool = False
 ) -> Explanation:
     """Explain by shares of the change of the score from a baseline (Sundararajan, Taly, Yan, 2017).
 
@@ -123,31 +124,31 @@ def integrated_gradients(
         Integrate piece by piece of the piecewise-linear network (:func:`hashlens.regions.along`), in float64: no gap
         but rounding. Networks that are not piecewise linear are refused.
     """
-    return explained(asked, "integrated_gradients", **integrated(asked, slopes, steps, max_steps, tolerance, exact))
+    return explained(request, "integrated_gradients", **integrated(request, slopes, steps, max_steps, tolerance, exact))
 
 
 def integrated(
-    asked: Asked, slopes: Slopes, steps: int, max_steps: int, tolerance: float, exact: bool = False
+    request: Request, slopes: Slopes, steps: int, max_steps: int, tolerance: float, exact: bool = False
 ) -> dict[str, Any]:
     """Return values and diagnostics of integrated gradients, by any slopes."""
     for name, value in (("steps", steps), ("max_steps", max_steps)):
         require_whole(ExplainError, name, value)
     if not is_number(tolerance) or not tolerance >= 0:
         raise ExplainError(f"tolerance must be a number, 0 or more, received {shortly(tolerance)}")
-    x, baselines = asked.inputs, baselines_of(asked)
+    x, baselines = request.inputs, baselines_of(request)
     values = torch.zeros_like(x, dtype=torch.float64 if exact else x.dtype)
     gaps, used = [], []
-    own, theirs = asked.subject.scores(x), asked.subject.scores(baselines)
-    for row, target in enumerate(asked.target):
+    own, theirs = request.subject.scores(x), request.subject.scores(baselines)
+    for row, target in enumerate(request.target):
         changes = own[row, int(target)] - theirs[:, int(target)]
         size = max(float(own[row, int(target)].abs()), float(theirs[:, int(target)].abs().max()))
         mean, total, rounding = float(changes.mean()), 0.0, ROUNDING * torch.finfo(x.dtype).eps * size
         for baseline, change in zip(baselines, changes.tolist(), strict=True):
             # What one of many baselines may miss is a share of what all of them explain: its own change may be nothing.
             allowed = max(tolerance * max(abs(change), abs(mean)), rounding)
-            path = _Path(asked.subject, baseline, x[row], target, slopes)
+            path = _Path(request.subject, baseline, x[row], target, slopes)
             found, points = (
-                _by_pieces(asked, x[row], baseline, target)
+                _by_pieces(request, x[row], baseline, target)
                 if exact
                 else path.adapted(steps, max_steps, change, allowed)
             )
@@ -156,7 +157,7 @@ def integrated(
             used.append(points)
         gaps.append(completeness_gap(total, mean, rounding))
     diagnostics = {"completeness_gap": each_or_only(gaps), "steps": max(used), "baselines": len(baselines)}
-    notes = asked.notes
+    notes = request.notes
     if max(gaps) > tolerance:
         notes += (
             f"completeness gap: after {max(used)} steps shares miss the change of the score by up to {max(gaps):.1%} "
@@ -165,9 +166,9 @@ def integrated(
     return {"values": values, "diagnostics": diagnostics, "notes": notes}
 
 
-def baselines_of(asked: Asked) -> Tensor:
+def baselines_of(request: Request) -> Tensor:
     """Return baselines ``(m, ...)``: the background, or zeros."""
-    x, background = asked.inputs, asked.background
+    x, background = request.inputs, request.background
     if background is None:
         return torch.zeros_like(x[:1])
     if background.dim() == x.dim() - 1:
@@ -248,7 +249,7 @@ def _gauss_legendre(points: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
     return (places + 1) / 2, weights / 2
 
 
-def _by_pieces(asked: Asked, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, int]:
+def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, int]:
     """Integrate over the linear pieces between baseline and input."""
     from hashlens.explanations.region import region_slopes
     from hashlens.regions.along import along
@@ -257,10 +258,10 @@ def _by_pieces(asked: Asked, x: Tensor, baseline: Tensor, target: Tensor) -> tup
 
     if torch.equal(x, baseline):
         return torch.zeros_like(x, dtype=torch.float64), 1
-    pieces = along(asked.scoring, baseline[None], x[None])
+    pieces = along(request.scoring, baseline[None], x[None])
     # On a piece the slope is the same everywhere: its middle is as far from the breakpoints as can be.
     program = of_network(pieces.program, "this segment")
-    slope = region_slopes(at(program, pieces.middles()), target.expand(len(pieces)), asked.output)
+    slope = region_slopes(at(program, pieces.middles()), target.expand(len(pieces)), request.output)
     width = torch.as_tensor(pieces.end - pieces.start).to(slope)
     found = (width.reshape(-1, *[1] * x.dim()) * slope).sum(dim=0) * (pieces.b - pieces.a)[0]
     return found, len(pieces)

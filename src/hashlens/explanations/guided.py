@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch.autograd.graph import Node
 
-from hashlens.explanations.asked import Asked, Subject
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import gradient_of, integrated, row_scores, smoothed
+from hashlens.explanations.request import Request
+from hashlens.explanations.subject import Subject
 
 Tensor = torch.Tensor
 GATES = ("ReluBackward", "ThresholdBackward", "HardtanhBackward", "LeakyReluBackward", "PreluKernelBackward",
@@ -54,36 +55,36 @@ def gates_behind(score: Tensor) -> Iterator[Node]:
         waiting.extend(following for following, _ in node.next_functions)
 
 
-def _noted(asked: Asked) -> tuple[str, ...]:
+def _noted(request: Request) -> tuple[str, ...]:
     with torch.enable_grad():
-        x = asked.inputs[:1].detach().clone().requires_grad_()
-        score = row_scores(asked.subject.run(x * 1), asked.target[:1])
-    return asked.notes if any(True for _ in gates_behind(score)) else (*asked.notes, NO_GATE)
+        x = request.inputs[:1].detach().clone().requires_grad_()
+        score = row_scores(request.subject.run(x * 1), request.target[:1])
+    return request.notes if any(True for _ in gates_behind(score)) else (*request.notes, NO_GATE)
 
 
-def guided_backprop(asked: Asked) -> Explanation:
+def guided_backprop(request: Request) -> Explanation:
     """Explain by guided backpropagation (Springenberg et al., 2015).
 
     Works for modules, functions and in-place gates alike, since it looks at what autograd went through. It is known to
     show edges of the input rather than what the network decides by (Adebayo et al., 2018): see the MPRT of
     :func:`hashlens.compare_explanations`.
     """
-    found = guided_slopes(asked.subject, asked.inputs, asked.target)
-    return explained(asked, "guided_backprop", found, notes=_noted(asked))
+    found = guided_slopes(request.subject, request.inputs, request.target)
+    return explained(request, "guided_backprop", found, notes=_noted(request))
 
 
-def guided_integrated_gradients(asked: Asked, steps: int = 64) -> Explanation:
+def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanation:
     """Explain by the mean guided gradient on the path from the baseline, times the way (XDeep, Yang et al., 2019).
 
     Unlike integrated gradients, its values need not add up to the change of the score.
     """
-    found = integrated(asked, guided_slopes, steps, steps, float("inf"))
-    found["notes"] = _noted(asked)
+    found = integrated(request, guided_slopes, steps, steps, float("inf"))
+    found["notes"] = _noted(request)
     del found["diagnostics"]["completeness_gap"]
-    return explained(asked, "guided_integrated_gradients", **found)
+    return explained(request, "guided_integrated_gradients", **found)
 
 
-def smooth_guided_grad(asked: Asked, samples: int = 50, noise: float = 0.15) -> Explanation:
+def smooth_guided_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Explanation:
     """Explain by the mean guided gradient over noisy copies (XDeep, Yang et al., 2019).
 
     Parameters
@@ -91,5 +92,5 @@ def smooth_guided_grad(asked: Asked, samples: int = 50, noise: float = 0.15) -> 
     samples, noise
         As :func:`hashlens.explanations.gradients.smooth_grad` takes them.
     """
-    found = smoothed(asked, guided_slopes, samples, noise)
-    return explained(asked, "smooth_guided_grad", found, notes=_noted(asked))
+    found = smoothed(request, guided_slopes, samples, noise)
+    return explained(request, "smooth_guided_grad", found, notes=_noted(request))

@@ -6,12 +6,20 @@ import torch
 
 from hashlens.arguments import require_whole
 from hashlens.errors import ExplainError
-from hashlens.explanations.ascent import Adam, Room, layer_output, noise, require_amounts, room_of, slope_of
-from hashlens.explanations.asked import Asked
+from hashlens.explanations.ascent import (
+    Adam,
+    InputRange,
+    input_range_of,
+    layer_output,
+    noise,
+    require_amounts,
+    slope_of,
+)
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.maximize import batches
 from hashlens.explanations.places import Place, place_of
+from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
 ANNEALED = 1e-3
@@ -22,7 +30,7 @@ SILENT = "the layer gives only zeros for x: any image that silences it will do"
 
 
 def inversion(
-    asked: Asked,
+    request: Request,
     steps: int = 400,
     step_size: float = 0.2,
     total_variation: float = 1.0,
@@ -51,36 +59,42 @@ def inversion(
     """
     require_whole(ExplainError, "steps", steps)
     require_amounts(step_size=step_size, total_variation=total_variation, alpha_norm=alpha_norm)
-    x, room = asked.inputs, room_of(asked, bounds)
-    place = place_of(asked)
-    start = noise(asked, len(x), tuple(x.shape[1:]), room)
+    x, input_range = request.inputs, input_range_of(request, bounds)
+    place = place_of(request)
+    start = noise(request, len(x), tuple(x.shape[1:]), input_range)
     made, before, after = [], [], []
     silent = False
-    for rows in batches(asked, len(x)):
+    for rows in batches(request, len(x)):
         with torch.no_grad():
-            wanted = layer_output(asked, place, x[rows]).detach().clone()
+            wanted = layer_output(request, place, x[rows]).detach().clone()
         silent |= bool((wanted.flatten(1) == 0).all(dim=1).any())
-        loss = Loss(asked, place, wanted, room, total_variation, alpha_norm)
+        loss = Loss(request, place, wanted, input_range, total_variation, alpha_norm)
         found = loss.descend(start[rows], steps, step_size)
         made.append(found)
         with torch.no_grad():
             before += loss.distance(start[rows]).sqrt().tolist()
             after += loss.distance(found).sqrt().tolist()
     image = torch.cat(made)
-    now = asked.subject.scores(image).argmax(dim=1).tolist()
-    told = {"layer": place.name, "error": each_or_only(after), "error_at_start": each_or_only(before),
+    now = request.subject.scores(image).argmax(dim=1).tolist()
+    diagnostics = {"layer": place.name, "error": each_or_only(after), "error_at_start": each_or_only(before),
             "predicted": each_or_only(now)}  # fmt: skip
-    notes = (*asked.notes, SILENT) if silent else asked.notes
-    return explained(asked, "inversion", image - x, image=as_array(image), diagnostics=told, notes=notes)
+    notes = (*request.notes, SILENT) if silent else request.notes
+    return explained(request, "inversion", image - x, image=as_array(image), diagnostics=diagnostics, notes=notes)
 
 
 class Loss:
     """How far images are from giving what is wanted of a layer, and from being smooth and small."""
 
     def __init__(
-        self, asked: Asked, place: Place, wanted: Tensor, room: Room, total_variation: float, alpha_norm: float
+        self,
+        request: Request,
+        place: Place,
+        wanted: Tensor,
+        input_range: InputRange,
+        total_variation: float,
+        alpha_norm: float,
     ) -> None:
-        self.asked, self.place, self.wanted, self.room = asked, place, wanted, room
+        self.request, self.place, self.wanted, self.input_range = request, place, wanted, input_range
         self.total_variation, self.alpha_norm = total_variation, alpha_norm
         size = wanted.flatten(1).square().sum(dim=1)
         self.weight = 1.0
@@ -88,12 +102,12 @@ class Loss:
 
     def distance(self, x: Tensor) -> Tensor:
         """Return squared distances, relative to the square of what is wanted, ``(n,)``."""
-        found = layer_output(self.asked, self.place, x)
+        found = layer_output(self.request, self.place, x)
         return (found - self.wanted).flatten(1).square().sum(dim=1) / self.size
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the sum over images of distance, roughness and size."""
-        shares = self.room.shares(x)
+        shares = self.input_range.shares(x)
         rough = sum((shares.diff(dim=axis).square().flatten(1).mean(dim=1) for axis in (2, 3)), start=0.0)
         large = shares.pow(ALPHA).flatten(1).mean(dim=1)
         return (self.distance(x) + self.weight * (self.total_variation * rough + self.alpha_norm * large)).sum()
@@ -103,6 +117,6 @@ class Loss:
         x, way = start, Adam(start)
         for step in range(steps):
             self.weight = ANNEALED ** (step / steps)
-            pace = step_size * self.room.scale * (1 - step / steps)
-            x = self.room.clamp(x + pace * way.step(slope_of(self, x)))
+            pace = step_size * self.input_range.scale * (1 - step / steps)
+            x = self.input_range.clamp(x + pace * way.step(slope_of(self, x)))
         return x

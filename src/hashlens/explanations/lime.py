@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from hashlens.arguments import is_number, is_whole, require_whole, shortly
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.explanation import Explanation, Interaction
 from hashlens.explanations.perturbed import (
-    Perturbed,
+    PerturbedExample,
     explained_parts,
     one_or_each,
     perturbed,
     perturbed_one,
 )
+from hashlens.explanations.request import Request
 from hashlens.seeds import numpy_generator
 
 Array = npt.NDArray[Any]
@@ -29,7 +29,7 @@ CONSTANT = "the prediction is the same whatever is replaced: no part counts"
 
 
 @dataclass(frozen=True)
-class Nearby:
+class Neighbourhood:
     """Inputs near an example, and what the network says of them.
 
     Attributes
@@ -60,7 +60,7 @@ class Nearby:
 
 
 def lime(
-    asked: Asked,
+    request: Request,
     samples: int = 1000,
     kernel_width: float | None = None,
     ridge: float = 1.0,
@@ -93,8 +93,8 @@ def lime(
         Columns of a table that are categories; by default those of at most ten distinct values in the background.
     """
     _check(samples, kernel_width, ridge)
-    values, fits, effective, notes = [], [], [], list(asked.notes)
-    examples = perturbed(asked, unit, segments, categorical)
+    values, fits, effective, notes = [], [], [], list(request.notes)
+    examples = perturbed(request, unit, segments, categorical)
     for example in examples:
         nearby = _nearby(example, samples, kernel_width)
         weights, fit = _fitted(nearby.described, nearby, ridge)
@@ -103,11 +103,11 @@ def lime(
         effective.append(nearby.effective)
         notes += [note for note in _notes(nearby) if note not in notes]
     diagnostics = {"r2": one_or_each(fits), "samples": samples, "effective_samples": one_or_each(effective)}
-    return explained_parts(asked, "lime", examples, values, diagnostics=diagnostics, notes=tuple(notes))
+    return explained_parts(request, "lime", examples, values, diagnostics=diagnostics, notes=tuple(notes))
 
 
 def cle(
-    asked: Asked,
+    request: Request,
     spans: Sequence[int] = (2,),
     terms: int = 10,
     samples: int = 1000,
@@ -134,7 +134,7 @@ def cle(
     """
     _check(samples, kernel_width, ridge)
     require_whole(ExplainError, "terms", terms)
-    example = perturbed_one(asked, "cle", unit, segments, categorical)
+    example = perturbed_one(request, "cle", unit, segments, categorical)
     _check_spans(spans, len(example.parts.names))
     nearby = _nearby(example, samples, kernel_width)
     single, fit_of_lime = _fitted(nearby.described, nearby, ridge)
@@ -156,8 +156,8 @@ def cle(
         "effective_samples": nearby.effective,
     }  # fmt: skip
     return explained_parts(
-        asked, "cle", [example], [values], interactions=tuple(interactions), diagnostics=diagnostics,
-        notes=(*asked.notes, *notes, *_notes(nearby)),
+        request, "cle", [example], [values], interactions=tuple(interactions), diagnostics=diagnostics,
+        notes=(*request.notes, *notes, *_notes(nearby)),
     )  # fmt: skip
 
 
@@ -179,9 +179,9 @@ def _check_spans(spans: Sequence[int], d: int) -> None:
         )
 
 
-def _nearby(example: Perturbed, samples: int, kernel_width: float | None) -> Nearby:
+def _nearby(example: PerturbedExample, samples: int, kernel_width: float | None) -> Neighbourhood:
     parts = example.parts
-    generator = numpy_generator(example.asked.seed, "lime", example.row)
+    generator = numpy_generator(example.request.seed, "lime", example.row)
     present = generator.random((samples, len(parts.names))) < generator.random((samples, 1))
     # The example itself comes first.
     present[0] = True
@@ -190,10 +190,10 @@ def _nearby(example: Perturbed, samples: int, kernel_width: float | None) -> Nea
     weights = np.exp(-0.5 * (parts.distance(present, replaced_by) / width) ** 2)
     outputs = example.outputs(present, replaced_by)
     described, alike = parts.described(present, replaced_by), parts.alike(present, replaced_by)
-    return Nearby(described, alike, outputs, weights, np.asarray(present.all(axis=1)))
+    return Neighbourhood(described, alike, outputs, weights, np.asarray(present.all(axis=1)))
 
 
-def _fitted(design: Array, nearby: Nearby, ridge: float) -> tuple[Array, float]:
+def _fitted(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, float]:
     """Return the weights ``(p,)`` of a weighted ridge regression with a free intercept, and its weighted R2."""
     if nearby.constant or design.shape[1] == 0:
         return np.zeros(design.shape[1]), float(nearby.constant)
@@ -207,7 +207,7 @@ def _fitted(design: Array, nearby: Nearby, ridge: float) -> tuple[Array, float]:
     return weights[:, 0], 1 - left / total if total > 0 else 1.0
 
 
-def _centred(columns: Array, nearby: Nearby) -> Array:
+def _centred(columns: Array, nearby: Neighbourhood) -> Array:
     centred: Array = columns - nearby.weights @ columns / nearby.weights.sum()
     return centred
 
@@ -227,7 +227,7 @@ def _joined(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], 
     return joined, tuple(notes)
 
 
-def _chosen(design: Array, nearby: Nearby, terms: int) -> list[int]:
+def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
     """Choose columns by forward selection, each orthogonal to those before it."""
     if nearby.constant:
         return []
@@ -254,7 +254,7 @@ def _chosen(design: Array, nearby: Nearby, terms: int) -> list[int]:
     return chosen
 
 
-def _notes(nearby: Nearby) -> tuple[str, ...]:
+def _notes(nearby: Neighbourhood) -> tuple[str, ...]:
     d = nearby.described.shape[1]
     if nearby.effective < 2 * d:
         return (

@@ -20,7 +20,7 @@ Loss = Callable[[dict[str, Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TargetBits:
     """The bits that a layer is to have.
 
     Attributes
@@ -34,9 +34,9 @@ class Wanted:
     bits: Tensor
     places: Tensor | None = None
 
-    def of(self, rows: slice) -> "Wanted":
+    def of(self, rows: slice) -> "TargetBits":
         """Return those of some rows."""
-        return Wanted(self.bits[rows], self.places)
+        return TargetBits(self.bits[rows], self.places)
 
     def chosen(self, all_bits: Tensor) -> Tensor:
         """Return what is wanted of something of all bits, ``(n, k)``."""
@@ -54,12 +54,12 @@ class Margins(Protocol):
 
     dtype: torch.dtype
 
-    def slope(self, x: Tensor, wanted: dict[str, Wanted], loss: Loss) -> Tensor:
+    def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
         """Return the slope of a loss of the margins of each layer, ``(n, bits)``, positive on the wanted side."""
 
 
 @dataclass(frozen=True)
-class Forced:
+class FixedGates:
     """Margins in a piecewise linear network whose gates are held on the wanted side.
 
     With its gates held the network is affine, so a loss that is convex in the margins is convex in the input: there is
@@ -73,23 +73,23 @@ class Forced:
         """What is computed in."""
         return self.program.dtype
 
-    def slope(self, x: Tensor, wanted: dict[str, Wanted], loss: Loss) -> Tensor:
+    def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
         """Return the slope of a loss of the margins of each layer."""
         with torch.enable_grad():
             leaf = x.detach().clone().requires_grad_()
             (found,) = torch.autograd.grad(loss(self._margins(leaf, wanted)), leaf)
         return found
 
-    def _margins(self, x: Tensor, wanted: dict[str, Wanted]) -> dict[str, Tensor]:
+    def _margins(self, x: Tensor, wanted: dict[str, TargetBits]) -> dict[str, Tensor]:
         margins = {}
         flow = Flow(self.program, self.program.rows(x))
         for gate in flow:
             state = gate.state(flow.value.detach())
-            asked = wanted.get(gate.layer.name)
-            if asked is not None:
-                bits = asked.put_into(gate.bits(state))
+            request = wanted.get(gate.layer.name)
+            if request is not None:
+                bits = request.put_into(gate.bits(state))
                 state = _winners(gate, bits, state) if isinstance(gate, WindowMax) else bits.reshape(state.shape)
-                margins[gate.layer.name] = asked.chosen(gate.slack(state, flow.value))
+                margins[gate.layer.name] = request.chosen(gate.slack(state, flow.value))
             flow.bend(state)
         return margins
 
@@ -98,19 +98,19 @@ def _winners(gate: WindowMax, bits: Tensor, state: Tensor) -> Tensor:
     return bits.reshape(*state.shape, gate.positions.shape[1]).to(torch.uint8).argmax(dim=-1)
 
 
-class Free:
+class UnconstrainedGates:
     """Margins in any network, as it is: what an early gate does wrong moves all that comes behind it."""
 
     channel = masked = False
 
     def __init__(self, model: torch.nn.Module, dtype: torch.dtype, every_gate: bool = False) -> None:
         self.model, self.dtype, self.every_gate = model, dtype, every_gate
-        self._wanted: dict[str, Wanted] = {}
+        self._wanted: dict[str, TargetBits] = {}
         self._kept: dict[str, tuple[Gate, Bound, GradientEdge]] = {}
         self._names: set[str] = set()
         self._running: RunningModule
 
-    def slope(self, x: Tensor, wanted: dict[str, Wanted], loss: Loss) -> Tensor:
+    def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
         """Return the slope of a loss of the margins of each layer."""
         self._wanted, self._kept, self._names = wanted, {}, set()
         with torch.enable_grad():

@@ -12,21 +12,21 @@ import torch
 from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.ascent import (
-    Room,
+    InputRange,
     ascend,
     examples_of,
+    input_range_of,
     layer_output,
     noise,
     require_amounts,
-    room_of,
     shape_of,
     shifts_of,
     slope_of,
 )
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.places import Place, place_of
+from hashlens.explanations.request import Request
 from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
@@ -63,7 +63,7 @@ class Goal:
 
 
 def activation_maximization(
-    asked: Asked,
+    request: Request,
     shape: Sequence[int] | None = None,
     channels: int | Sequence[int] | str | None = None,
     unit: int | Sequence[Any] | None = None,
@@ -110,59 +110,59 @@ def activation_maximization(
     require_whole(ExplainError, "steps", steps)
     require_whole(ExplainError, "controls", controls, least=0)
     require_amounts(step_size=step_size, total_variation=total_variation, l2=l2)
-    size, room = shape_of(asked, shape), room_of(asked, bounds)
+    size, input_range = shape_of(request, shape), input_range_of(request, bounds)
     jitter = min(size[1:]) // JITTER if jitter is None else jitter
     require_whole(ExplainError, "jitter", jitter, least=0)
-    goals = goals_of(asked, channels, unit, noise(asked, 1, size, room))
-    goals, start = _paired(asked, goals, size, room)
-    awake = _woken(asked, goals, start, room) if asked.x is None else start
-    shifts = shifts_of(asked, steps, jitter)
+    goals = goals_of(request, channels, unit, noise(request, 1, size, input_range))
+    goals, start = _paired(request, goals, size, input_range)
+    awake = _woken(request, goals, start, input_range) if request.x is None else start
+    shifts = shifts_of(request, steps, jitter)
     made = torch.cat([
-        ascend(partial(_total, asked, goals[rows]), awake[rows], room, steps=steps, step_size=step_size,
+        ascend(partial(_total, request, goals[rows]), awake[rows], input_range, steps=steps, step_size=step_size,
                smoothness=total_variation, smallness=l2, shifts=shifts)
-        for rows in batches(asked, len(goals))
+        for rows in batches(request, len(goals))
     ])  # fmt: skip
-    return _explained(asked, goals, start, made, controls)
+    return _explained(request, goals, start, made, controls)
 
 
-def batches(asked: Asked, rows: int) -> list[slice]:
+def batches(request: Request, rows: int) -> list[slice]:
     """Return rows in batches."""
-    size = asked.subject.batch_size
+    size = request.subject.batch_size
     return [slice(at, at + size) for at in range(0, rows, size)]
 
 
-def liking(asked: Asked, goals: Sequence[Goal], x: Tensor) -> Tensor:
+def liking(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
     """Return how much each image has of its goal, ``(n,)``, with gradients."""
     layer = goals[0].layer
-    found = asked.subject.run(x) if layer is None else layer_output(asked, layer, x)
+    found = request.subject.run(x) if layer is None else layer_output(request, layer, x)
     return torch.stack([goal.of(row) for goal, row in zip(goals, found, strict=True)])
 
 
-def _total(asked: Asked, goals: Sequence[Goal], x: Tensor) -> Tensor:
-    return liking(asked, goals, x).sum()
+def _total(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
+    return liking(request, goals, x).sum()
 
 
 # --- what is asked for -----------------------------------------------------------------------------------------------
 
 
-def goals_of(asked: Asked, channels: Any, unit: Any, image: Tensor) -> list[Goal]:
+def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[Goal]:
     """Return what is to be maximised; ExplainError where the network has no such thing."""
-    if asked.layer is None:
+    if request.layer is None:
         if channels is not None or unit is not None:
-            known = nearest("", [name for name, _ in asked.module.named_modules() if name])
+            known = nearest("", [name for name, _ in request.module.named_modules() if name])
             raise ExplainError(f"channels= and unit= are of a layer: give layer=; {known}")
-        if not len(asked.target):
+        if not len(request.target):
             raise ExplainError("say what to maximise: target=, or layer= with channels= or unit=")
-        classes = asked.subject.run(image).shape[1]
-        targets = [_below("target", at, classes, f"the model gives {classes} scores") for at in asked.target.tolist()]
-        return [Goal(asked.class_names[at] if at < len(asked.class_names) else f"class {at}", None, (at,))
+        classes = request.subject.run(image).shape[1]
+        targets = [_below("target", at, classes, f"the model gives {classes} scores") for at in request.target.tolist()]
+        return [Goal(request.class_names[at] if at < len(request.class_names) else f"class {at}", None, (at,))
                 for at in targets]  # fmt: skip
-    if asked.x is None and len(asked.target):
+    if request.x is None and len(request.target):
         raise ExplainError("target= is a class and layer= is a layer: give one of them")
     if channels is not None and unit is not None:
         raise ExplainError("channels= and unit= say both what to maximise: give one of them")
-    layer = place_of(asked, image)
-    sizes = tuple(layer_output(asked, layer, image).shape[1:])
+    layer = place_of(request, image)
+    sizes = tuple(layer_output(request, layer, image).shape[1:])
     if channels is not None:
         return [Goal(f"channel {at}", layer, (at,)) for at in channels_of(channels, layer.name, sizes[0])]
     if unit is not None:
@@ -199,26 +199,28 @@ def _below(name: str, at: int, count: int, gives: str) -> int:
     return at
 
 
-def _paired(asked: Asked, goals: list[Goal], size: tuple[int, ...], room: Room) -> tuple[list[Goal], Tensor]:
+def _paired(
+    request: Request, goals: list[Goal], size: tuple[int, ...], input_range: InputRange
+) -> tuple[list[Goal], Tensor]:
     """Return goals and starts, one of each for an image."""
-    if asked.x is None:
-        return goals, noise(asked, len(goals), size, room)
-    n = len(asked.x)
+    if request.x is None:
+        return goals, noise(request, len(goals), size, input_range)
+    n = len(request.x)
     if 1 not in (n, len(goals)) and n != len(goals):
         raise ExplainError(f"x must be one image or {len(goals)}, one for each thing to maximise, received {n}")
-    return goals * (n if len(goals) == 1 else 1), asked.x if n > 1 else asked.x.repeat(len(goals), 1, 1, 1)
+    return goals * (n if len(goals) == 1 else 1), request.x if n > 1 else request.x.repeat(len(goals), 1, 1, 1)
 
 
-def _woken(asked: Asked, goals: list[Goal], start: Tensor, room: Room) -> Tensor:
+def _woken(request: Request, goals: list[Goal], start: Tensor, input_range: InputRange) -> Tensor:
     """Return starts; where a goal has no slope, as of a unit that is off, the louder start or example it likes most."""
-    start, tried = start.clone(), examples_of(asked)
-    tried = noise(asked, LOUDER, tuple(start.shape[1:]), room, size=1.0) if tried is None else tried
-    for rows in batches(asked, len(goals)):
-        slope = slope_of(partial(_total, asked, goals[rows]), start[rows])
+    start, tried = start.clone(), examples_of(request)
+    tried = noise(request, LOUDER, tuple(start.shape[1:]), input_range, size=1.0) if tried is None else tried
+    for rows in batches(request, len(goals)):
+        slope = slope_of(partial(_total, request, goals[rows]), start[rows])
         asleep = (slope.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
         for row in asleep.tolist():
             with torch.no_grad():
-                likings = _likings(asked, [goals[row]] * len(tried), tried)
+                likings = _likings(request, [goals[row]] * len(tried), tried)
             start[row] = tried[int(np.argmax(likings))]
     return start
 
@@ -226,10 +228,10 @@ def _woken(asked: Asked, goals: list[Goal], start: Tensor, room: Room) -> Tensor
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 
-def _explained(asked: Asked, goals: list[Goal], start: Tensor, made: Tensor, controls: int) -> Explanation:
+def _explained(request: Request, goals: list[Goal], start: Tensor, made: Tensor, controls: int) -> Explanation:
     with torch.no_grad():
-        reached, before = (_likings(asked, goals, x) for x in (made, start))
-        shuffled = [_best_of_shuffled(asked, goal, image, row, controls)
+        reached, before = (_likings(request, goals, x) for x in (made, start))
+        shuffled = [_best_of_shuffled(request, goal, image, row, controls)
                     for row, (goal, image) in enumerate(zip(goals, made, strict=True))]  # fmt: skip
     names = [goal.name for goal in goals]
     still = [name for name, a, b in zip(names, reached, before, strict=True) if a <= b]
@@ -237,27 +239,27 @@ def _explained(asked: Asked, goals: list[Goal], start: Tensor, made: Tensor, con
     notes = [text.format(names=", ".join(some)) for text, some in ((NO_SLOPE, still), (NO_BETTER, beaten)) if some]
     each: dict[str, list[Any]] = {"maximised": names, "activation": reached, "activation_at_start": before}
     each |= {"best_of_shuffled": shuffled} if controls else {}
-    told = {"layer": asked.layer} if asked.layer else {}
+    diagnostics = {"layer": request.layer} if request.layer else {}
     found = explained(
-        asked, "activation_maximization", made if asked.x is None else made - start, image=as_array(made),
-        inputs=None if asked.x is None else as_array(start), prediction=np.array(reached),
-        diagnostics=told | {name: each_or_only(of) for name, of in each.items()}, notes=(*asked.notes, *notes),
+        request, "activation_maximization", made if request.x is None else made - start, image=as_array(made),
+        inputs=None if request.x is None else as_array(start), prediction=np.array(reached),
+        diagnostics=diagnostics | {name: each_or_only(of) for name, of in each.items()}, notes=(*request.notes, *notes),
     )  # fmt: skip
-    classes = [] if asked.layer else [goal.place[0] for goal in goals]
+    classes = [] if request.layer else [goal.place[0] for goal in goals]
     return replace(found, target=np.array(classes, np.int64))
 
 
-def _likings(asked: Asked, goals: list[Goal], x: Tensor) -> list[float]:
-    found = [liking(asked, goals[rows], x[rows]).double().cpu() for rows in batches(asked, len(x))]
+def _likings(request: Request, goals: list[Goal], x: Tensor) -> list[float]:
+    found = [liking(request, goals[rows], x[rows]).double().cpu() for rows in batches(request, len(x))]
     return [float(at) for at in torch.cat(found)]
 
 
-def _best_of_shuffled(asked: Asked, goal: Goal, image: Tensor, row: int, controls: int) -> float:
+def _best_of_shuffled(request: Request, goal: Goal, image: Tensor, row: int, controls: int) -> float:
     """Return the most that images have of a goal whose pixels are those of the image in random places."""
     if not controls:
         return -inf
-    generator = torch_generator(asked.seed, "controls", row)
+    generator = torch_generator(request.seed, "controls", row)
     channels, pixels = len(image), image[0].numel()
     places = torch.rand((controls, channels, pixels), generator=generator).argsort(dim=2).to(image.device)
     shuffled = image.flatten(1).expand(controls, -1, -1).gather(2, places)
-    return max(_likings(asked, [goal] * controls, shuffled.reshape(controls, *image.shape)))
+    return max(_likings(request, [goal] * controls, shuffled.reshape(controls, *image.shape)))

@@ -10,8 +10,8 @@ from hashlens.errors import ExplainError, nearest
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
-    from hashlens.explanations.asked import Asked
     from hashlens.explanations.explanation import Explanation
+    from hashlens.explanations.request import Request
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Method:
     needs_module: bool = True
     aliases: tuple[str, ...] = ()
 
-    def run(self, asked: "Asked", **options: object) -> "Explanation":
+    def run(self, request: "Request", **options: object) -> "Explanation":
         """Explain what is asked."""
         module, name = self.place.split(":")
         function: Callable[..., Explanation] = getattr(import_module(f"hashlens.explanations.{module}"), name)
-        return function(asked, **options)
+        return function(request, **options)
 
 
 PLACED = ("image", "signal", "spectrogram")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hashlens.arguments import shortly
 from hashlens.errors import ExplainError, nearest
-from hashlens.explanations.compared import Candidate, Compared
+from hashlens.explanations.evaluation_set import Candidate, EvaluationSet
 from hashlens.explanations.faithfulness import area, baseline_inputs, infidelity, removal_curve
 from hashlens.explanations.stability import mprt, random_logit, rank_stability, region_stability, sensitivity
 
@@ -34,40 +34,44 @@ class Metric:
     """
 
     better: str
-    measure: Callable[[Compared, Candidate], Floats]
+    measure: Callable[[EvaluationSet, Candidate], Floats]
     again: bool = False
     standard: bool = True
 
 
-def _removal(baseline: str, insertion: bool) -> Callable[[Compared, Candidate], Floats]:
-    def measure(compared: Compared, candidate: Candidate) -> Floats:
-        x, values = compared.x, candidate.values
-        gone = baseline_inputs(x, baseline, compared.background)
+def _removal(baseline: str, insertion: bool) -> Callable[[EvaluationSet, Candidate], Floats]:
+    def measure(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
+        x, values = evaluation_set.x, candidate.values
+        gone = baseline_inputs(x, baseline, evaluation_set.background)
         if gone is None:
             if baseline == "mean":
-                compared.notes.append(NO_BASELINE)
-            return compared.unknown
-        return area(removal_curve(compared.subject, x, compared.target, values, gone, insertion))
+                evaluation_set.notes.append(NO_BASELINE)
+            return evaluation_set.unknown
+        return area(removal_curve(evaluation_set.subject, x, evaluation_set.target, values, gone, insertion))
 
     return measure
 
 
-def _infidelity(compared: Compared, candidate: Candidate) -> Floats:
-    return infidelity(compared.subject, compared.x, compared.target, candidate.values, compared.seed)
+def _infidelity(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
+    return infidelity(
+        evaluation_set.subject, evaluation_set.x, evaluation_set.target, candidate.values, evaluation_set.seed
+    )
 
 
-def _completeness_gap(compared: Compared, candidate: Candidate) -> Floats:
+def _completeness_gap(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     gap = candidate.explanation.diagnostics.get("completeness_gap", np.nan)
-    return np.broadcast_to(np.asarray(gap, np.float64), (len(compared.x),)).copy()
+    return np.broadcast_to(np.asarray(gap, np.float64), (len(evaluation_set.x),)).copy()
 
 
-def _seconds(compared: Compared, candidate: Candidate) -> Floats:
-    return np.full(len(compared.x), candidate.seconds)
+def _seconds(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
+    return np.full(len(evaluation_set.x), candidate.seconds)
 
 
-def _model_calls(compared: Compared, candidate: Candidate) -> Floats:
+def _model_calls(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return how many inputs the network ran on for each example."""
-    return np.full(len(compared.x), candidate.explanation.diagnostics.get("rows_run", np.nan) / len(compared.x))
+    return np.full(
+        len(evaluation_set.x), candidate.explanation.diagnostics.get("rows_run", np.nan) / len(evaluation_set.x)
+    )
 
 
 METRICS = {

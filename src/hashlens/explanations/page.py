@@ -23,8 +23,8 @@ def explanation_page(explanation: "Explanation") -> Page:
     """Return the page of an explanation, which its method and the class explained name; a rule is its verdict."""
     shown = replace(explanation, notes=())
     page = plain_page("Explanation", blocks(shown.__rich__()), shown.figures())
-    told = [text for text in (page.verdict, page.reason, *page.notes) if text]
-    verdict = told.pop(0) if explanation.rule else ""
+    diagnostics = [text for text in (page.verdict, page.reason, *page.notes) if text]
+    verdict = diagnostics.pop(0) if explanation.rule else ""
     n, method = len(explanation), explanation.method.replace("_", " ").capitalize()
     classes = {explanation.class_name(row) for row in range(len(explanation.target))}
     one, many = KINDS[explanation.kind]
@@ -34,6 +34,6 @@ def explanation_page(explanation: "Explanation") -> Page:
         subtitle=f"1 {one}" if n == 1 else f"{n:,} {many}",
         verdict=verdict,
         # A page without a verdict has no place for its reason.
-        reason="; ".join(told) if verdict else "",
-        notes=explanation.notes if verdict else (*told, *explanation.notes),
+        reason="; ".join(diagnostics) if verdict else "",
+        notes=explanation.notes if verdict else (*diagnostics, *explanation.notes),
     )

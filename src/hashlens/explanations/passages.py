@@ -99,8 +99,8 @@ def _on_the_way(output: Tensor, leaf: Tensor) -> list[Node]:
 
 def shape_of(node: Node) -> tuple[int, ...]:
     """Return the shape of what a node's operator gave; nothing where autograd does not tell."""
-    told = getattr(node, "_input_metadata", None)
-    return tuple(int(size) for size in told[0].shape) if told else ()
+    diagnostics = getattr(node, "_input_metadata", None)
+    return tuple(int(size) for size in diagnostics[0].shape) if diagnostics else ()
 
 
 def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:

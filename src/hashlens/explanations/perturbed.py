@@ -12,11 +12,11 @@ import torch
 
 from hashlens.arguments import is_whole, shortly
 from hashlens.errors import ExplainError, nearest
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.methods import PLACED
 from hashlens.explanations.parts import Columns, Parts, Segments, Words
+from hashlens.explanations.request import Request
 from hashlens.explanations.superpixels import checked, stretches, superpixels
 
 Array = npt.NDArray[Any]
@@ -27,10 +27,10 @@ WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 @dataclass(frozen=True, eq=False)
-class Perturbed:
+class PerturbedExample:
     """One example, its parts, and what the network says when some are replaced."""
 
-    asked: Asked
+    request: Request
     row: int
     parts: Parts
     probability: bool
@@ -38,11 +38,11 @@ class Perturbed:
     @property
     def target(self) -> int:
         """The class explained."""
-        return int(self.asked.target[self.row])
+        return int(self.request.target[self.row])
 
     def outputs(self, present: Array, replaced_by: Array) -> Array:
         """Return ``(n,)`` float64: the target's probability or score of each perturbed input."""
-        subject, size = self.asked.subject, self.asked.subject.batch_size
+        subject, size = self.request.subject, self.request.subject.batch_size
         # All are run before any is read: how the output is read follows from the inputs, and from no batch of them.
         raw = torch.cat([
             subject.raw(self.parts.inputs(present[at : at + size], replaced_by[at : at + size]))
@@ -53,16 +53,18 @@ class Perturbed:
 
     def answers(self, inputs: Any) -> Array:
         """Return the class of each input, int64 ``(n,)``; where an example may have several, 1 if it has the target."""
-        output = self.asked.subject.declared
+        output = self.request.subject.declared
         if output is not None and output.multilabel:
-            found = self._finite(output.probabilities(self.asked.subject.raw(inputs)))
+            found = self._finite(output.probabilities(self.request.subject.raw(inputs)))
             return np.asarray(found[:, self.target] > 0.5, np.int64)
-        return np.asarray(self._finite(self.asked.subject.scores(inputs)).argmax(axis=1))
+        return np.asarray(self._finite(self.request.subject.scores(inputs)).argmax(axis=1))
 
     def _finite(self, found: Tensor) -> Array:
         """Return scores as an array; ExplainError where they are not finite."""
         if not bool(torch.isfinite(found).all()):
-            mend = "it must take texts without words" if self.asked.kind == "text" else "give a background= it can take"
+            mend = (
+                "it must take texts without words" if self.request.kind == "text" else "give a background= it can take"
+            )
             raise ExplainError(f"the model gives NaN or infinite scores for inputs with replaced parts: {mend}")
         return found.numpy()
 
@@ -72,11 +74,11 @@ class Perturbed:
 
 
 def perturbed(
-    asked: Asked,
+    request: Request,
     unit: str = "probability",
     segments: int | None = None,
     categorical: Sequence[int | str] | None = None,
-) -> list[Perturbed]:
+) -> list[PerturbedExample]:
     """Return each example with its parts.
 
     Parameters
@@ -84,59 +86,65 @@ def perturbed(
     unit : str
         ``probability`` or ``score``.
     segments : int, optional
-        Parts of an image, spectrogram or signal, where `asked.features` gives none; by default 50, or one for four
+        Parts of an image, spectrogram or signal, where `request.features` gives none; by default 50, or one for four
         places.
     categorical : sequence of int or str, optional
         Columns of a table that are categories; by default told from the background.
     """
     if unit not in ("probability", "score"):
         raise ExplainError(f"unit must be 'probability' or 'score', received {shortly(unit)}")
-    if asked.features is not None and asked.kind not in PLACED:
-        raise ExplainError(f"features are segments of an image or signal: a {asked.kind} takes none")
+    if request.features is not None and request.kind not in PLACED:
+        raise ExplainError(f"features are segments of an image or signal: a {request.kind} takes none")
     parts: list[Parts]
-    if asked.kind in PLACED:
-        parts = [*_segments(asked, segments)]
-    elif asked.kind == "table":
-        parts = [*_columns(asked, categorical)]
+    if request.kind in PLACED:
+        parts = [*_segments(request, segments)]
+    elif request.kind == "table":
+        parts = [*_columns(request, categorical)]
     else:
-        parts = [_words(asked)]
-    return [Perturbed(asked, row, each, unit == "probability") for row, each in enumerate(parts)]
+        parts = [_words(request)]
+    return [PerturbedExample(request, row, each, unit == "probability") for row, each in enumerate(parts)]
 
 
 def perturbed_one(
-    asked: Asked, method: str, unit: str, segments: int | None, categorical: Sequence[int | str] | None
-) -> Perturbed:
+    request: Request, method: str, unit: str, segments: int | None, categorical: Sequence[int | str] | None
+) -> PerturbedExample:
     """Return the one example with its parts; ExplainError if there are several."""
-    n = len(asked.target)
+    n = len(request.target)
     if n > 1:
         raise ExplainError(
             f"{method} explains one example at a time, received {n}: call it for each, x[0:1], x[1:2] ..."
         )
-    return perturbed(asked, unit, segments, categorical)[0]
+    return perturbed(request, unit, segments, categorical)[0]
 
 
 def explained_parts(
-    asked: Asked, method: str, examples: Sequence[Perturbed], values: Sequence[Array], **more: Any
+    request: Request, method: str, examples: Sequence[PerturbedExample], values: Sequence[Array], **more: Any
 ) -> Explanation:
     """Return the explanation of examples by their parts: ``(n, d)``, or one a pixel where images differ."""
     first, own = examples[0], torch.tensor([example.own() for example in examples], dtype=torch.float64)
-    asked = replace(asked, prediction=own)
-    output = asked.output if first.probability else asked.subject.declared
+    request = replace(request, prediction=own)
+    output = request.output if first.probability else request.subject.declared
     if output is not None and output.regression:
         unit = "value" if output.sure else "score"  # one number of which nothing tells may be a score of a class
     else:
         unit = "probability" if first.probability else "score"
     diagnostics = {"output": unit, **more.pop("diagnostics")}
-    if len(examples) > 1 and isinstance(first.parts, Segments) and not _same_segments(asked):
+    if len(examples) > 1 and isinstance(first.parts, Segments) and not _same_segments(request):
         painted = [value[example.parts.segments] for value, example in zip(values, examples, strict=True)]  # type: ignore[attr-defined]
         notes = (
-            *more.pop("notes", asked.notes),
+            *more.pop("notes", request.notes),
             "each image has its own superpixels: a pixel has the value of its own",
         )
-        return explained(asked, method, np.stack(painted), diagnostics=diagnostics, notes=notes, **more)
+        return explained(request, method, np.stack(painted), diagnostics=diagnostics, notes=notes, **more)
     segments = first.parts.segments if isinstance(first.parts, Segments) else None
     return explained(
-        asked, method, np.stack(values), features=first.parts.names, segments=segments, diagnostics=diagnostics, **more
+        request,
+        method,
+        np.stack(values),
+        features=first.parts.names,
+        segments=segments,
+        diagnostics=diagnostics,
+        **more,
     )
 
 
@@ -145,30 +153,30 @@ def one_or_each(numbers: Sequence[float]) -> float | list[float]:
     return float(numbers[0]) if len(numbers) == 1 else [float(number) for number in numbers]
 
 
-def _same_segments(asked: Asked) -> bool:
+def _same_segments(request: Request) -> bool:
     """Return whether all examples are cut in the same places."""
-    return asked.features is not None or asked.kind == "signal"
+    return request.features is not None or request.kind == "signal"
 
 
-def _segments(asked: Asked, count: int | None) -> list[Segments]:
+def _segments(request: Request, count: int | None) -> list[Segments]:
     found = []
-    for example in asked.inputs:
+    for example in request.inputs:
         # The colours of an image are of one place; the channels of a signal are parts of their own.
-        shape = tuple(example.shape[1:] if asked.kind == "image" else example.shape)
+        shape = tuple(example.shape[1:] if request.kind == "image" else example.shape)
         count = max(min(SEGMENTS, prod(shape) // 4), 1) if count is None else count
-        if asked.features is not None:
-            segments = checked(asked.features, shape)
-        elif asked.kind == "signal":
+        if request.features is not None:
+            segments = checked(request.features, shape)
+        elif request.kind == "signal":
             segments = stretches(shape, count)
         else:
-            image = example if asked.kind == "image" else example[None]
+            image = example if request.kind == "image" else example[None]
             segments = superpixels(image.detach().cpu().double().numpy(), count)
         names = (
             _stretch_names(segments)
-            if asked.kind == "signal"
+            if request.kind == "signal"
             else tuple(f"segment {number}" for number in range(int(segments.max()) + 1))
         )
-        found.append(Segments(example, segments, _backgrounds(asked, example, segments), names))
+        found.append(Segments(example, segments, _backgrounds(request, example, segments), names))
     return found
 
 
@@ -183,10 +191,10 @@ def _stretch_names(segments: Array) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _backgrounds(asked: Asked, example: Tensor, segments: Array) -> Tensor:
+def _backgrounds(request: Request, example: Tensor, segments: Array) -> Tensor:
     """Return what replaces parts: the backgrounds, or the mean of each part, of images by channel."""
-    if asked.background is not None:
-        return _fitting(asked.background, example)
+    if request.background is not None:
+        return _fitting(request.background, example)
     flat = torch.as_tensor(segments.reshape(-1), device=example.device)
     channels = example.reshape(-1, len(flat))
     sums = torch.zeros(len(channels), int(flat.max()) + 1, dtype=example.dtype, device=example.device)
@@ -202,27 +210,27 @@ def _fitting(background: Tensor, example: Tensor) -> Tensor:
     return found
 
 
-def _columns(asked: Asked, categorical: Sequence[int | str] | None) -> list[Columns]:
-    x = asked.inputs
+def _columns(request: Request, categorical: Sequence[int | str] | None) -> list[Columns]:
+    x = request.inputs
     if x.dim() != 2:
         raise ExplainError(f"a table has rows (n, d), received {tuple(x.shape)}")
     d = x.shape[1]
-    if asked.background is None:
+    if request.background is None:
         raise ExplainError(
             f"values of a table are replaced by others: give background=, rows (m, {d}) of training data"
         )
-    background = _fitting(asked.background, x[0])
-    names = asked.feature_names or tuple(f"column {number}" for number in range(d))
+    background = _fitting(request.background, x[0])
+    names = request.feature_names or tuple(f"column {number}" for number in range(d))
     if len(names) != d:
         raise ExplainError(f"feature_names must be {d}, one for each column, received {len(names)}")
-    categories = _told(background) if categorical is None else _named(categorical, names)
+    categories = _guessed_categories(background) if categorical is None else _named(categorical, names)
     return [Columns(row, background, names, categories) for row in x]
 
 
-def _told(background: Tensor) -> Array:
+def _guessed_categories(background: Tensor) -> Array:
     distinct = np.array([len(column.unique()) for column in background.T])
-    told: Array = (distinct == 1) | (distinct <= min(MOST_CATEGORIES, len(background) // 2))
-    return told
+    diagnostics: Array = (distinct == 1) | (distinct <= min(MOST_CATEGORIES, len(background) // 2))
+    return diagnostics
 
 
 def _named(categorical: Sequence[int | str], names: tuple[str, ...]) -> Array:
@@ -235,13 +243,13 @@ def _named(categorical: Sequence[int | str], names: tuple[str, ...]) -> Array:
     return found
 
 
-def _words(asked: Asked) -> Words:
-    if len(asked.texts) > 1:
-        raise ExplainError(f"words are explained one text at a time, received {len(asked.texts)}: call it for each")
-    if asked.background is not None:
+def _words(request: Request) -> Words:
+    if len(request.texts) > 1:
+        raise ExplainError(f"words are explained one text at a time, received {len(request.texts)}: call it for each")
+    if request.background is not None:
         raise ExplainError("words are left out, not replaced: a text takes no background")
-    text = asked.texts[0]
-    places = _found(text, asked.tokenizer)
+    text = request.texts[0]
+    places = _found(text, request.tokenizer)
     if not places:
         raise ExplainError(
             f"the tokenizer gives no words for {shortly(text)}: give tokenizer=fn, text to a list of words"

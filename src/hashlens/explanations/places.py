@@ -15,14 +15,14 @@ from hashlens.codes.dispatch import Observer
 from hashlens.codes.gates import GATES
 from hashlens.codes.naming import ACTIVATION_NAMES
 from hashlens.errors import ExplainError, nearest
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.gradients import row_scores
 from hashlens.explanations.passages import Passages, passages
+from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
-Given = tuple[str, Tensor, int]
+ModuleOutput = tuple[str, Tensor, int]
 """What a module gave: its path, the tensor, and how often that had been written on by then."""
-Met = Callable[[str, Tensor], None]
+OnOutput = Callable[[str, Tensor], None]
 SPECIAL = 2
 """Tokens that stand for no place, at most: of the class, of the distillation."""
 OPERATORS_NAMED = 4
@@ -54,7 +54,7 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class PlaceOutputs:
     """What a place gave in one run.
 
     Attributes
@@ -69,7 +69,7 @@ class Kept:
     versions: list[int]
 
 
-def place_of(asked: Asked, example: Tensor | None = None) -> Place:
+def place_of(request: Request, example: Tensor | None = None) -> Place:
     """Return the place that `layer` names; without one, the last that gives maps and that everything goes through.
 
     Raises
@@ -77,32 +77,32 @@ def place_of(asked: Asked, example: Tensor | None = None) -> Place:
     ExplainError
         If there is no such place, or what is behind it takes maps apart into tokens.
     """
-    if asked.layer is None:
-        return last_maps(asked)
-    modules = dict(asked.module.named_modules(remove_duplicate=False))
-    name = asked.layer if asked.layer in modules else _split(asked.layer)[0]
+    if request.layer is None:
+        return last_maps(request)
+    modules = dict(request.module.named_modules(remove_duplicate=False))
+    name = request.layer if request.layer in modules else _split(request.layer)[0]
     scripted = isinstance(modules.get(name), torch.jit.ScriptModule)
     if name in modules and name and not scripted:
-        return Place(asked.layer)
+        return Place(request.layer)
     met: list[str] = []
-    tried = asked.inputs[:2] if example is None else example
-    with _operators(asked.module, lambda name, _: met.append(name)), torch.no_grad():
-        asked.subject.run(tried)
-    if asked.layer not in met and scripted:  # an operator may be called like a scripted module
+    tried = request.inputs[:2] if example is None else example
+    with _operators(request.module, lambda name, _: met.append(name)), torch.no_grad():
+        request.subject.run(tried)
+    if request.layer not in met and scripted:  # an operator may be called like a scripted module
         raise ExplainError(
-            f"layer {asked.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the last "
-            f"maps, name an operator ({', '.join(_latest(met))}), or explain the network as it was before "
+            f"layer {request.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the "
+            f"last maps, name an operator ({', '.join(_latest(met))}), or explain the network as it was before "
             "torch.jit.script"
         )
-    if asked.layer not in met:
-        raise ExplainError(f"no layer {asked.layer!r}: {nearest(asked.layer, [at for at in modules if at] or met)}")
-    return Place(asked.layer, asked.layer)
+    if request.layer not in met:
+        raise ExplainError(f"no layer {request.layer!r}: {nearest(request.layer, [at for at in modules if at] or met)}")
+    return Place(request.layer, request.layer)
 
 
 @contextmanager
-def keeping(asked: Asked, place: Place) -> Iterator[Kept]:
+def keeping(request: Request, place: Place) -> Iterator[PlaceOutputs]:
     """Keep what a place gives while the body runs."""
-    kept = Kept([], [])
+    kept = PlaceOutputs([], [])
     if place.operator is not None:
 
         def met(name: str, output: Tensor) -> None:
@@ -110,10 +110,10 @@ def keeping(asked: Asked, place: Place) -> Iterator[Kept]:
                 kept.outputs.append(output)
                 kept.versions.append(output._version)
 
-        with _operators(asked.module, met):
+        with _operators(request.module, met):
             yield kept
         return
-    modules = dict(asked.module.named_modules(remove_duplicate=False))
+    modules = dict(request.module.named_modules(remove_duplicate=False))
     path, call = (place.name, None) if place.name in modules else _split(place.name)
     calls = Counter[str]()
 
@@ -135,20 +135,20 @@ def keeping(asked: Asked, place: Place) -> Iterator[Kept]:
         hook.remove()
 
 
-def last_maps(asked: Asked) -> Place:
+def last_maps(request: Request) -> Place:
     """Return the last place that gives maps ``(n, c, h, w)`` and that every way from input to output passes through.
 
     It is as fine as what the last convolution gives: pools behind it are left out, as a map of four places says little.
     Branches are taken where they are joined, calls of a module that is called several times one by one.
     """
     made: list[tuple[str, Tensor]] = []
-    modules: list[Given] = []
+    modules: list[ModuleOutput] = []
     with torch.enable_grad():
-        leaf = asked.inputs[:2].detach().clone().requires_grad_()
+        leaf = request.inputs[:2].detach().clone().requires_grad_()
         x = leaf * 1
-        with _module_outputs(asked.module, modules), _operators(asked.module, lambda *at: made.append(at)):
-            scores = asked.subject.run(x)
-        score = row_scores(scores, asked.target[: len(leaf)])
+        with _module_outputs(request.module, modules), _operators(request.module, lambda *at: made.append(at)):
+            scores = request.subject.run(x)
+        score = row_scores(scores, request.target[: len(leaf)])
         found = passages(scores, leaf)
         by_node = {output.grad_fn: (name, output) for name, output in made if output.grad_fn is not None}
         # Views have their own tensors, which only modules show.
@@ -160,38 +160,40 @@ def last_maps(asked: Asked) -> Place:
             (node, *by_node[node]) for node in found.everything
             if node in by_node and node in found.axes and found.parts[node] <= {by_node[node][1].output_nr}
         ]  # fmt: skip
-        return _chosen(asked, found, held, modules, score)
+        return _chosen(request, found, held, modules, score)
 
 
 def _chosen(
-    asked: Asked,
+    request: Request,
     found: Passages,
     held: list[tuple[Node, str, Tensor]],
-    modules: list[Given],
+    modules: list[ModuleOutput],
     score: Tensor,
 ) -> Place:
     """Return the last place with maps as fine as the last convolution's; ExplainError where tokens follow it."""
-    n, axes = len(asked.inputs[:2]), 4 if asked.kind == "image" or found.finest(4) else 3
+    n, axes = len(request.inputs[:2]), 4 if request.kind == "image" or found.finest(4) else 3
     finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in held:
         channels = found.axes[node]
-        if output.numel() == 0 or len(asked.subject.own_rows(output, n)) != n:
+        if output.numel() == 0 or len(request.subject.own_rows(output, n)) != n:
             continue
         if output.dim() == axes and "Pool" not in node.name() and finest <= _places(output, channels) > 1:
             if tokens and found.gated_between(tokens[0][0], node):
-                raise ExplainError(_way_out(asked, tokens, output, channels, modules, score))
+                raise ExplainError(_way_out(request, tokens, output, channels, modules, score))
             return Place(_name(name, output, modules), name or None, channels)
         if output.dim() == 3 and channels == 2 and output.shape[1] > 1:
             tokens.append((node, name, output))
-    raise ExplainError(_way_out(asked, tokens, None, 1, modules, score) if tokens else NO_MAPS.format(maps=MAPS[axes]))
+    raise ExplainError(
+        _way_out(request, tokens, None, 1, modules, score) if tokens else NO_MAPS.format(maps=MAPS[axes])
+    )
 
 
 def _way_out(
-    asked: Asked,
+    request: Request,
     tokens: list[tuple[Node, str, Tensor]],
     maps: Tensor | None,
     channels: int,
-    modules: list[Given],
+    modules: list[ModuleOutput],
     score: Tensor,
 ) -> str:
     """Return how to explain by tokens: the last of which more than the first matters, put where they are."""
@@ -199,7 +201,7 @@ def _way_out(
     last = next(((name, output) for name, output in named if _all_matter(score, output)), named[0])
     count, reshape = last[1].shape[1], "lambda a: a[:, 1:].transpose(1, 2).unflatten(2, (h, w))"
     shape = (
-        asked.inputs.shape[2:]
+        request.inputs.shape[2:]
         if maps is None
         else [size for at, size in enumerate(maps.shape) if at not in (0, channels)]
     )
@@ -240,14 +242,14 @@ def _places(maps: Tensor, channels: int) -> int:
     return prod(size for at, size in enumerate(maps.shape) if at not in (0, channels))
 
 
-def _name(operator: str, output: Tensor, modules: list[Given]) -> str:
+def _name(operator: str, output: Tensor, modules: list[ModuleOutput]) -> str:
     """Return the name of the outermost module that gives an output as it stands, or of its operator."""
     same = [name for name, given, version in modules if given is output and version == output._version]
     return min(same, key=lambda name: name.count("."), default=operator)
 
 
 @contextmanager
-def _module_outputs(model: torch.nn.Module, into: list[Given]) -> Iterator[None]:
+def _module_outputs(model: torch.nn.Module, into: list[ModuleOutput]) -> Iterator[None]:
     """Write down what modules give, by path and number of the call."""
     calls = Counter[str]()
 
@@ -267,7 +269,7 @@ def _module_outputs(model: torch.nn.Module, into: list[Given]) -> Iterator[None]
 
 
 @contextmanager
-def _operators(model: torch.nn.Module, met: Met) -> Iterator[None]:
+def _operators(model: torch.nn.Module, met: OnOutput) -> Iterator[None]:
     """Tell what operators give, by the path of the module that runs, the operator and the number of the call."""
     running = RunningModule(model, lambda module: None, lambda path, module, raised: None)
     with running, _Operators(running, met):
@@ -275,7 +277,7 @@ def _operators(model: torch.nn.Module, met: Met) -> Iterator[None]:
 
 
 class _Operators(Observer):
-    def __init__(self, running: RunningModule, met: Met) -> None:
+    def __init__(self, running: RunningModule, met: OnOutput) -> None:
         super().__init__()
         self.running, self.met, self.calls = running, met, Counter[str]()
 

@@ -9,12 +9,14 @@ import torch
 from hashlens.arguments import require_whole, shortly
 from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError
-from hashlens.explanations.compared import Candidate, Compared, explainer
 from hashlens.explanations.comparison import ExplanationComparison, means
 from hashlens.explanations.controls import CONTROLS
+from hashlens.explanations.evaluation_set import Candidate, EvaluationSet, explainer
 from hashlens.explanations.explain import notes_on
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.given import (
+from hashlens.explanations.methods import find_method
+from hashlens.explanations.metrics import METRICS, find_metrics
+from hashlens.explanations.request import (
     Model,
     background_of,
     classes_of,
@@ -22,10 +24,8 @@ from hashlens.explanations.given import (
     kind_of,
     more_inputs,
     names_of,
-    subject_of,
 )
-from hashlens.explanations.methods import find_method
-from hashlens.explanations.metrics import METRICS, find_metrics
+from hashlens.explanations.subject import subject_of
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
@@ -83,33 +83,35 @@ def compare_explanations(
     ExplainError
         If a method or metric is not known, a method gives no values to compare, or the examples are texts.
     """
-    asked, wanted = _methods(methods), find_metrics(metrics)
+    chosen, wanted = _methods(methods), find_metrics(metrics)
     require_whole(ExplainError, "seed", seed, least=0)
-    compared = _compared(model, x, target, batch_size, seed, shared, output)
-    controls = [name for name in CONTROLS if name != "edges" or compared.x.dim() == 4]
-    read = compared.subject.output
+    evaluation_set = _compared(model, x, target, batch_size, seed, shared, output)
+    controls = [name for name in CONTROLS if name != "edges" or evaluation_set.x.dim() == 4]
+    read = evaluation_set.subject.output
     given: dict[str, Any] = {"batch_size": batch_size, "output": read, **shared}
     given.pop("forward", None)  # the network of the comparison is called by it already
     columns = shared.get("feature_names") or names_of_columns(x)
     given |= {"feature_names": columns, "background": shared.get("background")}
-    with bar("comparing", 2 * (len(asked) + len(controls))) as advance:
+    with bar("comparing", 2 * (len(chosen) + len(controls))) as advance:
         candidates = []
-        for name in (*asked, *controls):
-            options = given | dict(asked.get(name, {}))
-            options["background"] = background_of(options["background"], compared.x, compared.subject, labels_of(x))
-            candidates.append(Candidate.made(name, compared, explainer(name, options)))
+        for name in (*chosen, *controls):
+            options = given | dict(chosen.get(name, {}))
+            options["background"] = background_of(
+                options["background"], evaluation_set.x, evaluation_set.subject, labels_of(x)
+            )
+            candidates.append(Candidate.made(name, evaluation_set, explainer(name, options)))
             advance(name)
         values = []
         for candidate in candidates:
-            values.append(_measured(compared, candidate, wanted))
+            values.append(_measured(evaluation_set, candidate, wanted))
             advance(candidate.name)
     found = np.stack(values)
     if isinstance(metrics, str):
         # Rows of a table have no blurred image: what cannot be said of any is left out where nobody asked for it.
         said = ~np.isnan(found).all(axis=(0, 2))
         wanted, found = tuple(np.array(wanted)[said].tolist()), found[:, said]
-    notes = tuple(dict.fromkeys((*map(_sentence, notes_on(compared.subject)), *compared.notes)))
-    return ExplanationComparison((*asked, *controls), wanted, found, len(compared.x), notes, str(read))
+    notes = tuple(dict.fromkeys((*map(_sentence, notes_on(evaluation_set.subject)), *evaluation_set.notes)))
+    return ExplanationComparison((*chosen, *controls), wanted, found, len(evaluation_set.x), notes, str(read))
 
 
 def _sentence(note: str) -> str:
@@ -160,9 +162,9 @@ def score_explanation(
     shared = {"kind": explanation.kind, "background": background}
     require_whole(ExplainError, "seed", seed, least=0)
     read = output or explanation.output.partition(" ")[0] or None
-    compared = _compared(model, explanation.inputs, explanation.target, batch_size, seed, shared, read)
-    candidate = Candidate(explanation.method, compared, lambda *_: explanation, explanation)
-    found = _measured(compared, candidate, wanted)
+    evaluation_set = _compared(model, explanation.inputs, explanation.target, batch_size, seed, shared, read)
+    candidate = Candidate(explanation.method, evaluation_set, lambda *_: explanation, explanation)
+    found = _measured(evaluation_set, candidate, wanted)
     return {name: float(value) for name, value in zip(wanted, means(found), strict=True)}
 
 
@@ -186,7 +188,7 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
 
 def _compared(
     model: Model, x: Any, target: Any, batch_size: int, seed: int, shared: Mapping[str, Any], output: OutputLike
-) -> Compared:
+) -> EvaluationSet:
     subject = subject_of(model, batch_size, output, shared.get("forward"))
     kind = kind_of(shared.get("kind"), x)
     if kind == "text" or x is None:
@@ -199,21 +201,21 @@ def _compared(
         names = names_of(declared_classes(model) if names is None else names, "class_names")
         classes, _ = classes_of(target, subject, inputs, names)
         _ = subject.output  # decided here, where the network is in evaluation mode
-    return Compared(subject, inputs, classes, background, seed)
+    return EvaluationSet(subject, inputs, classes, background, seed)
 
 
-def _measured(compared: Compared, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":
+def _measured(evaluation_set: EvaluationSet, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":
     """Return each metric of each example, ``(metrics, n)``."""
-    with compared.subject.borrowed(), torch.no_grad():
-        return np.stack([_metric(compared, candidate, name) for name in wanted])
+    with evaluation_set.subject.borrowed(), torch.no_grad():
+        return np.stack([_metric(evaluation_set, candidate, name) for name in wanted])
 
 
-def _metric(compared: Compared, candidate: Candidate, name: str) -> "np.ndarray[Any, Any]":
+def _metric(evaluation_set: EvaluationSet, candidate: Candidate, name: str) -> "np.ndarray[Any, Any]":
     """Return a metric of each example; NaN, and a note, where the method cannot be run again as it asks."""
     try:
-        return METRICS[name].measure(compared, candidate)
+        return METRICS[name].measure(evaluation_set, candidate)
     except ExplainError as error:
         if not METRICS[name].again:
             raise
-        compared.notes.append(f"No {name.replace('_', ' ')} of {candidate.name}: {error}.")
-        return compared.unknown
+        evaluation_set.notes.append(f"No {name.replace('_', ' ')} of {candidate.name}: {error}.")
+        return evaluation_set.unknown

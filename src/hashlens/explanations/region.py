@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.explain import each_or_only, explained
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.request import Request
 from hashlens.nets.output import Output
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Tensor = torch.Tensor
 
 
-def region(asked: Asked) -> Explanation:
+def region(request: Request) -> Explanation:
     """Explain by the affine map that the network is around the input.
 
     Inside its linear region the score **is** ``bias + sum of slope * input``: the values are the addends, in float64,
@@ -28,9 +28,9 @@ def region(asked: Asked) -> Explanation:
     """
     from hashlens.regions.at import at
 
-    found = at(asked.scoring, asked.inputs)
-    values = region_slopes(found, asked.target, asked.output) * found.x
-    score = region_scores(found, asked.target, asked.output).cpu().numpy()
+    found = at(request.scoring, request.inputs)
+    values = region_slopes(found, request.target, request.output) * found.x
+    score = region_scores(found, request.target, request.output).cpu().numpy()
     bias = score - values.flatten(1).sum(dim=1).cpu().numpy()
     size, rest = values.flatten(1).abs().sum(dim=1).cpu().numpy(), np.abs(bias)
     near, nearest = found.radius(), found.radius(np.inf)
@@ -42,9 +42,9 @@ def region(asked: Asked) -> Explanation:
         "first_unit_to_flip": [None if unit is None else str(unit) for unit in near.units],
     }
     on = int((found.on_boundary > 0).sum())
-    told = (f"{on} of {len(found)} examples lie on a boundary, where the radius is 0",) if on else ()
+    notes = (f"{on} of {len(found)} examples lie on a boundary, where the radius is 0",) if on else ()
     kept = {name: each_or_only(each) for name, each in diagnostics.items()}
-    return explained(asked, "region", values, diagnostics=kept, notes=(*asked.notes, *told), prediction=score)
+    return explained(request, "region", values, diagnostics=kept, notes=(*request.notes, *notes), prediction=score)
 
 
 def region_slopes(found: "Region", target: Tensor, output: Output) -> Tensor:

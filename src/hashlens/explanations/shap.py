@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from hashlens.arguments import require_whole
 from hashlens.errors import ExplainError
-from hashlens.explanations.asked import Asked
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import completeness_gap
-from hashlens.explanations.perturbed import Perturbed, explained_parts, one_or_each, perturbed
+from hashlens.explanations.perturbed import PerturbedExample, explained_parts, one_or_each, perturbed
+from hashlens.explanations.request import Request
 from hashlens.seeds import numpy_generator
 
 Array = npt.NDArray[Any]
@@ -22,7 +22,7 @@ MOST_BACKGROUND = 100
 
 
 def kernel_shap(
-    asked: Asked, samples: int = 2048, unit: str = "probability", segments: int | None = None
+    request: Request, samples: int = 2048, unit: str = "probability", segments: int | None = None
 ) -> Explanation:
     """Explain by Shapley values of the parts, found by weighted least squares (Lundberg, Lee, 2017).
 
@@ -42,11 +42,11 @@ def kernel_shap(
         Parts of an image, spectrogram or signal; by default 50, or one for four places where those are fewer.
     """
     require_whole(ExplainError, "samples", samples)
-    examples = perturbed(asked, unit, segments)
+    examples = perturbed(request, unit, segments)
     values, bases, gaps, errors, exact, used = [], [], [], [], True, 0
     for example in examples:
         d, drawn = len(example.parts.names), _background(example)
-        coalitions, weights, pairs = _coalitions(d, samples, numpy_generator(asked.seed, "shap", example.row))
+        coalitions, weights, pairs = _coalitions(d, samples, numpy_generator(request.seed, "shap", example.row))
         ends = np.array([[False] * d, [True] * d])
         worths = _worths(example, np.concatenate([ends, coalitions]), drawn)
         shares, error = _shares(coalitions, worths[2:], weights, pairs, worths[0], worths[1])
@@ -59,8 +59,8 @@ def kernel_shap(
         "base_value": one_or_each(bases), "completeness_gap": max(gaps), "exact": exact,
         "standard_error": max(errors), "coalitions": used,
     }  # fmt: skip
-    notes = asked.notes + _notes(len(drawn), examples[0].parts.replacements, samples, exact, d)
-    return explained_parts(asked, "kernel_shap", examples, values, diagnostics=diagnostics, notes=notes)
+    notes = request.notes + _notes(len(drawn), examples[0].parts.replacements, samples, exact, d)
+    return explained_parts(request, "kernel_shap", examples, values, diagnostics=diagnostics, notes=notes)
 
 
 def _notes(drawn: int, rows: int, samples: int, exact: bool, d: int) -> tuple[str, ...]:
@@ -72,15 +72,15 @@ def _notes(drawn: int, rows: int, samples: int, exact: bool, d: int) -> tuple[st
     return tuple(notes)
 
 
-def _background(example: Perturbed) -> Array:
+def _background(example: PerturbedExample) -> Array:
     """Return which background rows are averaged over: all, or a hundred of them, the same for every example."""
     rows = np.arange(example.parts.replacements)
     if len(rows) <= MOST_BACKGROUND:
         return rows
-    return np.sort(numpy_generator(example.asked.seed, "background").choice(rows, MOST_BACKGROUND, replace=False))
+    return np.sort(numpy_generator(example.request.seed, "background").choice(rows, MOST_BACKGROUND, replace=False))
 
 
-def _worths(example: Perturbed, coalitions: Array, drawn: Array) -> Array:
+def _worths(example: PerturbedExample, coalitions: Array, drawn: Array) -> Array:
     """Return the mean over the background of what the network says of each coalition."""
     present = np.repeat(coalitions, len(drawn), axis=0)
     found = example.outputs(present, np.tile(drawn, len(coalitions)))

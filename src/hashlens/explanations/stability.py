@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from hashlens.errors import HashlensError
-from hashlens.explanations.compared import Candidate, Compared
+from hashlens.explanations.evaluation_set import Candidate, EvaluationSet
 from hashlens.nets.copying import copied
 from hashlens.nets.drawing import behind, draw_anew, drawn_modules, reset_of
 from hashlens.seeds import numpy_generator, torch_generator, torch_seed
@@ -22,79 +22,79 @@ DRAWN = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anc
 """Methods that draw random numbers; all others are the same for every seed."""
 
 
-def sensitivity(compared: Compared, candidate: Candidate) -> Floats:
+def sensitivity(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the largest relative change of the values among inputs nearby (Yeh et al., 2019)."""
-    flat = compared.x.flatten(1)
-    return _moved(compared, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
+    flat = evaluation_set.x.flatten(1)
+    return _moved(evaluation_set, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
 
 
-def region_stability(compared: Compared, candidate: Candidate) -> Floats:
+def region_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the largest relative change of the values inside the linear region, where the network is one affine map.
 
     NaN, and a note, where the network has no linear regions.
     """
     from hashlens.regions.at import at
 
-    if compared.subject.module is None:
-        return compared.unknown
+    if evaluation_set.subject.module is None:
+        return evaluation_set.unknown
     try:
-        radius = at(compared.subject.module, compared.x).radius(np.inf).distance
+        radius = at(evaluation_set.subject.module, evaluation_set.x).radius(np.inf).distance
     except HashlensError as error:
-        compared.notes.append(f"No region stability: {error}.")
-        return compared.unknown
+        evaluation_set.notes.append(f"No region stability: {error}.")
+        return evaluation_set.unknown
     # Half the way to the nearest boundary: rounding must not step over it.
-    return _moved(compared, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
+    return _moved(evaluation_set, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
 
 
-def _moved(compared: Compared, candidate: Candidate, reach: Tensor) -> Floats:
+def _moved(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) -> Floats:
     """Return the largest relative change of values over moves of each example by at most `reach` ``(n,)``."""
-    x, values = compared.x, candidate.values
+    x, values = evaluation_set.x, candidate.values
     across = reach.to(x).reshape(-1, *[1] * (x.dim() - 1))
     size = values.flatten(1).norm(dim=1)
     worst = torch.zeros(len(x), dtype=torch.float64)
     for step in range(MOVED):
-        drawn = torch.rand(x.shape, generator=torch_generator(compared.seed, "moved", step)).to(x) * 2 - 1
+        drawn = torch.rand(x.shape, generator=torch_generator(evaluation_set.seed, "moved", step)).to(x) * 2 - 1
         change = (candidate.anew(x=x + across * drawn) - values).flatten(1).norm(dim=1)
         worst = torch.maximum(worst, torch.where(size > 0, change / size.clamp(min=1e-300), (change > 0).double()))
     return worst.numpy()
 
 
-def rank_stability(compared: Compared, candidate: Candidate) -> Floats:
+def rank_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the mean rank correlation of the sizes of the values between seeds."""
     if candidate.name not in DRAWN:
-        return np.ones(len(compared.x))
-    runs = [candidate.anew(seed=compared.seed + at) for at in range(SEEDS)]
+        return np.ones(len(evaluation_set.x))
+    runs = [candidate.anew(seed=evaluation_set.seed + at) for at in range(SEEDS)]
     pairs = [(runs[one], runs[other]) for one in range(SEEDS) for other in range(one)]
     agreement: Floats = np.mean([_agreement(one, other) for one, other in pairs], axis=0)
     return agreement
 
 
-def mprt(compared: Compared, candidate: Candidate) -> Floats:
+def mprt(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the rank correlation with the values of the same network, all of its weights drawn anew.
 
     The end of the cascade of Adebayo et al. (2018): 1 means that the network plays no part. NaN, and a note, where the
     network cannot be copied.
     """
-    if compared.subject.module is None:
-        return compared.unknown
+    if evaluation_set.subject.module is None:
+        return evaluation_set.unknown
     try:
-        other = randomised(compared.subject.module, compared.seed)
+        other = randomised(evaluation_set.subject.module, evaluation_set.seed)
     except Exception as error:  # whatever a part of the network raises that cannot be copied
-        compared.notes.append(f"No MPRT: the network cannot be copied ({str(error).splitlines()[0]}).")
-        return compared.unknown
+        evaluation_set.notes.append(f"No MPRT: the network cannot be copied ({str(error).splitlines()[0]}).")
+        return evaluation_set.unknown
     return _agreement(candidate.values, candidate.anew(model=other))
 
 
-def random_logit(compared: Compared, candidate: Candidate) -> Floats:
+def random_logit(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the rank correlation with the values for another class, drawn (Sixt, Granz, Landgraf, 2020).
 
     Not known of fewer than three classes: what speaks for one of two speaks against the other.
     """
-    classes = compared.subject.scores(compared.x[:1]).shape[1]
+    classes = evaluation_set.subject.scores(evaluation_set.x[:1]).shape[1]
     if classes < 3:
-        return compared.unknown
-    steps = numpy_generator(compared.seed, "random_logit").integers(1, classes, len(compared.x))
-    other = (compared.target + torch.as_tensor(steps)) % classes
+        return evaluation_set.unknown
+    steps = numpy_generator(evaluation_set.seed, "random_logit").integers(1, classes, len(evaluation_set.x))
+    other = (evaluation_set.target + torch.as_tensor(steps)) % classes
     return _agreement(candidate.values, candidate.anew(target=other))
 
 

@@ -1,21 +1,19 @@
-"""What is given to an explanation, checked at the border: the model, the inputs, their kind and their classes."""
+"""Request: what an explanation is asked for, read from the arguments of :func:`hashlens.explain` and checked once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from hashlens.arguments import is_whole, require_whole, shortly
-from hashlens.codes.borrow import unwrap
-from hashlens.codes.reader import Forward
+from hashlens.arguments import is_whole, shortly
 from hashlens.data.frames import array_of, labels_of
 from hashlens.errors import DataError, ExplainError, nearest
-from hashlens.explanations.asked import Subject
-from hashlens.explanations.forwarded import Forwarded
 from hashlens.explanations.frames import order_of
 from hashlens.explanations.methods import ALL
-from hashlens.nets.output import OutputLike
+from hashlens.explanations.subject import MOST, Subject
+from hashlens.nets.output import Output
 from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
@@ -26,24 +24,112 @@ SHAPES = {
     "spectrogram": ("(n, height, width)", (3,)),
 }
 """Of the kinds whose places lie beside each other, and of how many axes that is."""
-MOST = 2**31
-"""No model has so many classes, and no batch so many rows."""
 
 
-def subject_of(model: Any, batch_size: int, output: OutputLike = None, forward: Forward | None = None) -> Subject:
-    """Return what is explained, a network as it is or any function, called and its output read as said."""
-    require_whole(ExplainError, "batch_size", batch_size)
-    batch_size = min(batch_size, MOST)
-    if isinstance(model, torch.nn.Module):
-        network = unwrap(model)
-        if forward is not None:
-            network = Forwarded(network, forward)
-        return Subject(network, network, batch_size, output)
-    if not callable(model):
-        raise ExplainError(f"model must be a torch.nn.Module or a function, received {type(model).__name__}")
-    if forward is not None:
-        raise ExplainError("forward= says how a torch.nn.Module is called: of a plain function leave it out")
-    return Subject(model, None, batch_size, output)
+class _Scoring(torch.nn.Module):
+    """A network of whose output only the scores are given."""
+
+    def __init__(self, network: torch.nn.Module, output: Output) -> None:
+        super().__init__()
+        self.network, self.output = network, output
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.output.scores(self.network(x), len(x))
+        if scores is None:
+            raise ExplainError("the model gives no scores for these inputs")
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is asked of a method.
+
+    Attributes
+    ----------
+    subject : Subject
+        The network or function.
+    kind : str
+        ``image``, ``table`` or ``text``.
+    x : torch.Tensor or None
+        ``(n, ...)`` inputs on the network's device and in its dtype; None for text and where there is none.
+    texts : tuple of str
+        The inputs, of text.
+    target : torch.Tensor
+        ``(n,)`` int64 on the CPU: the class of each.
+    prediction : torch.Tensor
+        ``(n,)`` float64: its score.
+    layer : str or None
+        A layer by name.
+    background : torch.Tensor or None
+        ``(m, ...)``: examples to draw replacements from, or a baseline of one row.
+    features : numpy.ndarray or None
+        Segments of images ``(h, w)``, where given.
+    feature_names, class_names : tuple of str
+        Names, where given.
+    tokenizer : callable or None
+        Text to words.
+    reshape : callable or None
+        Activations to ``(n, c, h, w)``.
+    seed : int
+        Of everything that is drawn.
+    """
+
+    subject: Subject
+    kind: str
+    x: Tensor | None
+    texts: tuple[str, ...]
+    target: Tensor
+    prediction: Tensor
+    layer: str | None = None
+    background: Tensor | None = None
+    features: Any = None
+    feature_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    tokenizer: Callable[[str], Sequence[str]] | None = None
+    reshape: Callable[[Tensor], Tensor] | None = None
+    seed: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def inputs(self) -> Tensor:
+        """The inputs; ExplainError where there are none."""
+        if self.x is None:
+            raise ExplainError("this method explains examples: give x, (n, ...)")
+        return self.x
+
+    @property
+    def output(self) -> Output:
+        """How the output of the model is read."""
+        return self.subject.output
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The network; ExplainError for a plain function."""
+        if self.subject.module is None:
+            raise ExplainError(
+                "this method needs a torch.nn.Module; for a plain function use lime, kernel_shap or anchor"
+            )
+        return self.subject.module
+
+    @property
+    def scoring(self) -> torch.nn.Module:
+        """The network, giving nothing but its scores."""
+        output = self.output
+        return self.module if output.select is None and not output.part else _Scoring(self.module, output)
+
+    def reshaped(self, found: Tensor) -> Tensor:
+        """Return activations as `reshape` gives them; ExplainError where it gives none."""
+        if self.reshape is None:
+            return found
+        try:
+            shaped = self.reshape(found)
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ExplainError(f"reshape fails on activations {tuple(found.shape)}: {first}") from error
+        if not isinstance(shaped, Tensor) or shaped.dim() == 0 or len(shaped) != len(found):
+            given = tuple(shaped.shape) if isinstance(shaped, Tensor) else shortly(shaped)
+            raise ExplainError(f"reshape must give activations of all {len(found)} inputs, (n, ...), gave {given}")
+        return shaped
 
 
 def kind_of(kind: str | None, x: Any, default: str = "image") -> str:

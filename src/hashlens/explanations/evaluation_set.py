@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.explanations.asked import Subject
 from hashlens.explanations.controls import CONTROLS, control
 from hashlens.explanations.explain import explain
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.faithfulness import spread
 from hashlens.explanations.methods import find_method
+from hashlens.explanations.subject import Subject
 
 Tensor = torch.Tensor
 Floats = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ Explainer = Callable[[Any, Tensor, Tensor, int], Explanation]
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class EvaluationSet:
     """The network, the examples and their classes, the same for every method.
 
     Attributes
@@ -65,7 +65,7 @@ class Candidate:
     ----------
     name : str
         Of the method or control.
-    compared : Compared
+    evaluation_set : Compared
         The examples.
     make : callable
         Explains anew.
@@ -76,35 +76,35 @@ class Candidate:
     """
 
     name: str
-    compared: Compared
+    evaluation_set: EvaluationSet
     make: Explainer
     explanation: Explanation
     seconds: float = float("nan")
 
     @classmethod
-    def made(cls, name: str, compared: Compared, make: Explainer) -> "Candidate":
+    def made(cls, name: str, evaluation_set: EvaluationSet, make: Explainer) -> "Candidate":
         """Explain, and keep the time that it takes."""
         started = time.perf_counter()
-        found = make(compared.subject.function, compared.x, compared.target, compared.seed)
-        return cls(name, compared, make, found, (time.perf_counter() - started) / len(compared.x))
+        found = make(evaluation_set.subject.function, evaluation_set.x, evaluation_set.target, evaluation_set.seed)
+        return cls(name, evaluation_set, make, found, (time.perf_counter() - started) / len(evaluation_set.x))
 
     @cached_property
     def values(self) -> Tensor:
         """The values on the input, ``(n, ...)`` float64."""
-        return spread(self.explanation, tuple(self.compared.x.shape[1:]))
+        return spread(self.explanation, tuple(self.evaluation_set.x.shape[1:]))
 
     def anew(
         self, model: Any = None, x: Tensor | None = None, target: Tensor | None = None, seed: int | None = None
     ) -> Tensor:
         """Return the values of another network, of other inputs or classes, or with another seed."""
-        compared = self.compared
+        evaluation_set = self.evaluation_set
         found = self.make(
-            compared.subject.function if model is None else model,
-            compared.x if x is None else x,
-            compared.target if target is None else target,
-            compared.seed if seed is None else seed,
+            evaluation_set.subject.function if model is None else model,
+            evaluation_set.x if x is None else x,
+            evaluation_set.target if target is None else target,
+            evaluation_set.seed if seed is None else seed,
         )
-        return spread(found, tuple(compared.x.shape[1:]))
+        return spread(found, tuple(evaluation_set.x.shape[1:]))
 
 
 def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
@@ -119,11 +119,11 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
         """Each image has parts of its own, and some methods explain one example at a time."""
         rows = [together(model, x[at : at + 1], target[at : at + 1], seed) for at in range(len(x))]
         values = torch.cat([spread(row, tuple(x.shape[1:])) for row in rows])
-        told: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}
+        diagnostics: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}
         if "completeness_gap" in rows[0].diagnostics:
-            told["completeness_gap"] = [row.diagnostics["completeness_gap"] for row in rows]
+            diagnostics["completeness_gap"] = [row.diagnostics["completeness_gap"] for row in rows]
         return replace(
-            rows[0], values=values.numpy(), segments=None, features=(), target=target.numpy(), diagnostics=told
+            rows[0], values=values.numpy(), segments=None, features=(), target=target.numpy(), diagnostics=diagnostics
         )
 
     is_perturbation = find_method(name).group == "perturbation"
