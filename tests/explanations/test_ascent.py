@@ -8,7 +8,7 @@ from hashlens.explanations.subject import Subject
 from .networks import drawn
 
 
-def request(kind, x=None, background=None):
+def asked(kind, x=None, background=None):
     none = torch.zeros(0)
     return Request(Subject(None, None, 64), kind, x, (), none, none, background=background)
 
@@ -56,18 +56,18 @@ def test_what_is_the_same_everywhere_climbs_the_same_when_rolled():
 
 def test_images_have_a_range_and_columns_a_spread():
     images = drawn(50, 3, 4, 4) * torch.tensor([1.0, 0.1, 2.0], dtype=torch.float64).reshape(3, 1, 1)
-    input_range = input_range_of(request("image", background=images))
-    assert (input_range.low, input_range.high) == (float(images.min()), float(images.max()))
-    assert input_range.centre.flatten() == pytest.approx(images.mean(dim=(0, 2, 3)), abs=1e-6)
+    room = input_range_of(asked("image", background=images))
+    assert (room.low, room.high) == (float(images.min()), float(images.max()))
+    assert room.centre.flatten() == pytest.approx(images.mean(dim=(0, 2, 3)), abs=1e-6)
     rows = drawn(50, 3) * torch.tensor([1.0, 0.1, 2.0], dtype=torch.float64)
-    input_range = input_range_of(request("table", background=rows))
-    assert (input_range.low, input_range.high) == (-torch.inf, torch.inf)
-    assert input_range.scale == pytest.approx(rows.std(dim=0))
-    assert input_range_of(request("table", x=torch.tensor([[1000.0, 0.1]]))).scale.tolist() == [1000, 1]
+    room = input_range_of(asked("table", background=rows))
+    assert (room.low, room.high) == (-torch.inf, torch.inf)
+    assert room.scale == pytest.approx(rows.std(dim=0))
+    assert input_range_of(asked("table", x=torch.tensor([[1000.0, 0.1]]))).scale.tolist() == [1000, 1]
 
 
 def test_bounds_go_before_examples():
-    input_range = input_range_of(request("image", background=10 + drawn(5, 1, 4, 4)), (-1, 2))
-    assert (input_range.low, input_range.high, float(input_range.centre)) == (-1, 2, 2)
-    assert input_range_of(request("image")).scale == 1
-    assert input_range_of(request("image"), (0, 255)).scale == 255
+    room = input_range_of(asked("image", background=10 + drawn(5, 1, 4, 4)), (-1, 2))
+    assert (room.low, room.high, float(room.centre)) == (-1, 2, 2)
+    assert input_range_of(asked("image")).scale == 1
+    assert input_range_of(asked("image"), (0, 255)).scale == 255

@@ -20,9 +20,9 @@ def test_there_is_more_of_the_layer_in_the_image(channels, octaves):
     network = convolutional()
     found = explain(network, IMAGES, "deep_dream", layer="two", channels=channels, octaves=octaves)
     chosen = slice(None) if channels is None else [channels] if isinstance(channels, int) else channels
-    for x, diagnostics in ((IMAGES, "mean_square_at_start"), (torch.from_numpy(found.image), "mean_square")):
+    for x, told in ((IMAGES, "mean_square_at_start"), (torch.from_numpy(found.image), "mean_square")):
         squares = given_by(network, "two", x)[:, chosen].square().mean(dim=(1, 2, 3))
-        assert found.diagnostics[diagnostics] == pytest.approx(squares.tolist())
+        assert found.diagnostics[told] == pytest.approx(squares.tolist())
     grown = np.array(found.diagnostics["mean_square"]) / found.diagnostics["mean_square_at_start"]
     assert (grown > 1.5).all()
     assert found.values == pytest.approx(found.image - found.inputs)

@@ -248,8 +248,8 @@ def test_an_exception_leaves_it_so_too(method, calls):
 def test_the_same_seed_is_bit_identical(method):
     first, again = called(method, seed=3), called(method, seed=3)
     assert first.values.tobytes() == again.values.tobytes()
-    diagnostics = [{name: of for name, of in at.diagnostics.items() if name != "seconds"} for at in (first, again)]
-    assert diagnostics[0] == diagnostics[1]
+    told = [{name: of for name, of in at.diagnostics.items() if name != "seconds"} for at in (first, again)]
+    assert told[0] == told[1]
     if method in ("smooth_grad", "smooth_guided_grad", "lime", "kernel_shap"):
         assert first.values.tobytes() != called(method, seed=4).values.tobytes()
 
@@ -377,12 +377,12 @@ def test_what_is_saved_is_read_back(kind, tmp_path):
 @pytest.mark.parametrize("kind", SAVED)
 def test_it_comes_back_from_its_json(kind):
     found = SAVED[kind]()
-    diagnostics = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert diagnostics["kind"] == "Explanation"
-    assert diagnostics["of"] == found.kind
-    back = result_of(diagnostics, "explanation.json")
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert told["kind"] == "Explanation"
+    assert told["of"] == found.kind
+    back = result_of(told, "explanation.json")
     assert isinstance(back, Explanation)
-    assert back.to_dict() == diagnostics
+    assert back.to_dict() == told
 
 
 def test_its_page_names_method_and_class_and_escapes_what_it_is_given(tmp_path):
@@ -414,10 +414,10 @@ def test_a_rule_is_the_verdict_of_its_page(tmp_path):
         ({}, {"method": np.zeros(3)}, "method is no array of numbers"),
     ],
 )
-def test_a_file_whose_parts_do_not_fit_is_told_in_one_line(diagnostics, arrays, message, tmp_path):
+def test_a_file_whose_parts_do_not_fit_is_told_in_one_line(told, arrays, message, tmp_path):
     with np.load(planted().save(tmp_path / "sound.npz")) as held:
         parts = dict(held)
-    body = json.loads(bytes(parts.pop("explanation"))) | diagnostics
+    body = json.loads(bytes(parts.pop("explanation"))) | told
     np.savez(
         tmp_path / "broken.npz", explanation=np.frombuffer(json.dumps(body).encode(), np.uint8), **(parts | arrays)
     )
@@ -432,11 +432,11 @@ def broken(path, how):
     elif how == "other arrays":
         np.savez(path, x=np.zeros(3))
     elif how == "newer":
-        diagnostics = json.dumps({"kind": "Explanation", "schema_version": 2})
-        np.savez(path, explanation=np.frombuffer(diagnostics.encode(), np.uint8))
+        told = json.dumps({"kind": "Explanation", "schema_version": 2})
+        np.savez(path, explanation=np.frombuffer(told.encode(), np.uint8))
     elif how == "half":
-        diagnostics = json.dumps({"kind": "Explanation", "schema_version": 1, "method": 3})
-        np.savez(path, explanation=np.frombuffer(diagnostics.encode(), np.uint8))
+        told = json.dumps({"kind": "Explanation", "schema_version": 1, "method": 3})
+        np.savez(path, explanation=np.frombuffer(told.encode(), np.uint8))
     return path
 
 

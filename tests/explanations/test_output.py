@@ -142,10 +142,10 @@ def test_logits_in_the_unit_interval_are_logits():
 
 def test_labels_that_do_not_exclude_each_other_have_probabilities_of_their_own():
     p = float(torch.sigmoid(THREE(ROWS[:1]))[0, 2].detach())
-    for network, diagnostics in ((Headed(THREE, torch.sigmoid), None), (THREE, "multilabel_logits")):
-        found = explain(network, ROWS[:1], "kernel_shap", target=2, background=BACKGROUND, output=diagnostics)
+    for network, told in ((Headed(THREE, torch.sigmoid), None), (THREE, "multilabel_logits")):
+        found = explain(network, ROWS[:1], "kernel_shap", target=2, background=BACKGROUND, output=told)
         assert found.prediction[0] == pytest.approx(p)
-        rule = explain(network, ROWS[:1], "anchor", target=2, background=BACKGROUND, output=diagnostics, held_out=100)
+        rule = explain(network, ROWS[:1], "anchor", target=2, background=BACKGROUND, output=told, held_out=100)
         assert 0 <= rule.rule.precision <= 1
 
 

@@ -93,14 +93,14 @@ def test_words_of_a_text_speak_for_their_class(method):
 
 
 def test_a_word_goes_wherever_it_stands_and_the_rest_of_the_text_stays():
-    request = []
+    asked = []
 
     def watched(texts):
-        request.extend(texts)
+        asked.extend(texts)
         return read(texts)
 
     explain(watched, "good, or not good?", "kernel_shap", tokenizer=lambda text: ["good", "good"])
-    assert {"good, or not good?", ", or not ?"} == set(request)
+    assert {"good, or not good?", ", or not ?"} == set(asked)
 
 
 def test_a_tokenizer_of_small_letters_that_skips_words_is_followed():
@@ -129,9 +129,9 @@ def test_columns_of_few_distinct_values_are_categories_unless_said_otherwise():
         return np.stack([~held, held], axis=1).astype(float)
 
     of = {"background": background, "feature_names": ["a", "b", "c"]}
-    diagnostics = explain(model, [3.0, 7.0, 0.1], "anchor", **of)
-    assert "a = 3" in diagnostics.rule.conditions
-    assert not {"b = 7"} & set(diagnostics.rule.conditions)
+    told = explain(model, [3.0, 7.0, 0.1], "anchor", **of)
+    assert "a = 3" in told.rule.conditions
+    assert not {"b = 7"} & set(told.rule.conditions)
     named = explain(model, [3.0, 7.0, 0.1], "anchor", categorical=["a", 1], **of)
     assert named.rule.conditions == ("a = 3", "b = 7")
     # Eight rows hold eight values of anything.

@@ -96,8 +96,8 @@ def by_hand(network, x, maps_of, rest, target=0):
     return (maps * slope.mean(dim=(2, 3), keepdim=True)).sum(dim=1).detach().numpy()
 
 
-def cam(network, x, **request):
-    return explain(network, x, "grad_cam", target=0, relu=False, upsample=False, **request)
+def cam(network, x, **asked):
+    return explain(network, x, "grad_cam", target=0, relu=False, upsample=False, **asked)
 
 
 def branches():

@@ -26,53 +26,53 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def evaluation_set(digits):
+def compared(digits):
     return compare_explanations(*digits, ["gradient", "integrated_gradients", "region", "smooth_grad"], "all")
 
 
 # --- the bars ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_integrated_gradients_name_matters_more_than_random_places(evaluation_set):
+def test_what_integrated_gradients_name_matters_more_than_random_places(compared):
     for baseline in ("mean", "blur"):
         deletion, insertion = (f"{what}_{baseline}" for what in ("deletion", "insertion"))
-        ours = {metric: evaluation_set.mean("integrated_gradients", metric) for metric in (deletion, insertion)}
-        assert ours[deletion] <= evaluation_set.mean("random", deletion) - 0.1
-        assert ours[insertion] >= evaluation_set.mean("random", insertion) + 0.1
+        ours = {metric: compared.mean("integrated_gradients", metric) for metric in (deletion, insertion)}
+        assert ours[deletion] <= compared.mean("random", deletion) - 0.1
+        assert ours[insertion] >= compared.mean("random", insertion) + 0.1
 
 
-def test_gradients_need_the_trained_network_and_controls_do_not(evaluation_set):
-    assert evaluation_set.mean("gradient", "mprt") < 0.3
-    assert evaluation_set.mean("gradient", "random_logit") < 0.3
+def test_gradients_need_the_trained_network_and_controls_do_not(compared):
+    assert compared.mean("gradient", "mprt") < 0.3
+    assert compared.mean("gradient", "random_logit") < 0.3
     for control in ("magnitude", "edges", "random"):
-        assert evaluation_set.mean(control, "mprt") == pytest.approx(1)
-        assert evaluation_set.mean(control, "random_logit") == pytest.approx(1)
+        assert compared.mean(control, "mprt") == pytest.approx(1)
+        assert compared.mean(control, "random_logit") == pytest.approx(1)
 
 
-def test_completeness_is_measured_where_it_is_claimed(evaluation_set):
-    assert 0 < evaluation_set.mean("integrated_gradients", "completeness_gap") <= 0.01
+def test_completeness_is_measured_where_it_is_claimed(compared):
+    assert 0 < compared.mean("integrated_gradients", "completeness_gap") <= 0.01
     for method in ("gradient", "smooth_grad", "random"):
-        assert np.isnan(evaluation_set.mean(method, "completeness_gap"))
+        assert np.isnan(compared.mean(method, "completeness_gap"))
 
 
-def test_ranks_hold_over_seeds_as_far_as_they_are_drawn(evaluation_set):
-    assert evaluation_set.mean("gradient", "rank_stability") == 1
-    assert 0.9 < evaluation_set.mean("smooth_grad", "rank_stability") < 1
-    assert abs(evaluation_set.mean("random", "rank_stability")) < 0.1
+def test_ranks_hold_over_seeds_as_far_as_they_are_drawn(compared):
+    assert compared.mean("gradient", "rank_stability") == 1
+    assert 0.9 < compared.mean("smooth_grad", "rank_stability") < 1
+    assert abs(compared.mean("random", "rank_stability")) < 0.1
 
 
-def test_infidelity_tells_what_slopes_and_shares_leave_out(evaluation_set):
-    assert evaluation_set.mean("random", "infidelity") > 0.8
+def test_infidelity_tells_what_slopes_and_shares_leave_out(compared):
+    assert compared.mean("random", "infidelity") > 0.8
     for method in ("gradient", "integrated_gradients", "region"):
-        assert evaluation_set.mean(method, "infidelity") < 0.1
+        assert compared.mean(method, "infidelity") < 0.1
 
 
-def test_cost_is_what_the_network_ran_on(evaluation_set):
-    assert evaluation_set.mean("gradient", "model_calls") == 2
-    assert evaluation_set.mean("smooth_grad", "model_calls") == 51
-    assert evaluation_set.mean("random", "model_calls") == 0
-    assert evaluation_set.mean("integrated_gradients", "model_calls") >= 65
-    assert evaluation_set.mean("integrated_gradients", "seconds") > 0
+def test_cost_is_what_the_network_ran_on(compared):
+    assert compared.mean("gradient", "model_calls") == 2
+    assert compared.mean("smooth_grad", "model_calls") == 51
+    assert compared.mean("random", "model_calls") == 0
+    assert compared.mean("integrated_gradients", "model_calls") >= 65
+    assert compared.mean("integrated_gradients", "seconds") > 0
 
 
 def test_inside_the_linear_region_the_gradient_does_not_move(digits):
@@ -237,13 +237,13 @@ def test_one_explanation_is_scored_without_explaining_anew():
     found = explain(TABLE, ROWS, "integrated_gradients", background=BACKGROUND.mean(dim=0))
     scores = found.score(TABLE)
     assert set(scores) == {name for name, metric in METRICS.items() if metric.standard and not metric.again}
-    evaluation_set = compare_explanations(TABLE, ROWS, ["ig"], ["deletion_mean", "infidelity", "completeness_gap"])
+    compared = compare_explanations(TABLE, ROWS, ["ig"], ["deletion_mean", "infidelity", "completeness_gap"])
     assert found.score(TABLE, "completeness_gap")["completeness_gap"] == pytest.approx(
         np.mean(found.diagnostics["completeness_gap"])
     )
     plain = explain(TABLE, ROWS, "integrated_gradients").score(TABLE, ["deletion_mean", "infidelity"])
     for metric, value in plain.items():
-        assert value == pytest.approx(evaluation_set.mean("integrated_gradients", metric))
+        assert value == pytest.approx(compared.mean("integrated_gradients", metric))
     assert found.score(TABLE, "deletion_mean", background=BACKGROUND)["deletion_mean"] != scores["deletion_mean"]
     assert "deletion_mean" in explain(probabilities, ROWS, "kernel_shap", background=BACKGROUND).score(probabilities)
 
@@ -268,31 +268,31 @@ def test_nobody_leads_within_one_standard_error():
     assert made(a=[0.1, 0.2], b=[np.inf, 0.3]).leaders("deletion_mean") == ("a",)
 
 
-def test_standard_errors_are_over_examples(evaluation_set):
-    row, column = evaluation_set.methods.index("gradient"), evaluation_set.metrics.index("mprt")
-    values = evaluation_set.values[row, column]
-    assert evaluation_set.standard_error("gradient", "mprt") == pytest.approx(values.std(ddof=1) / np.sqrt(24))
-    assert evaluation_set.mean("gradient", "mprt") == pytest.approx(values.mean())
+def test_standard_errors_are_over_examples(compared):
+    row, column = compared.methods.index("gradient"), compared.metrics.index("mprt")
+    values = compared.values[row, column]
+    assert compared.standard_error("gradient", "mprt") == pytest.approx(values.std(ddof=1) / np.sqrt(24))
+    assert compared.mean("gradient", "mprt") == pytest.approx(values.mean())
 
 
-def test_controls_stand_below_the_methods_and_the_best_are_marked(evaluation_set):
-    assert evaluation_set.methods[-3:] == ("random", "magnitude", "edges")
-    lines = str(evaluation_set).splitlines()
+def test_controls_stand_below_the_methods_and_the_best_are_marked(compared):
+    assert compared.methods[-3:] == ("random", "magnitude", "edges")
+    lines = str(compared).splitlines()
     rows = {line.split()[0]: line for line in lines if line.split()}
     assert "*" not in rows["magnitude"]
     assert "*" in rows["gradient"]
-    assert "Means over 24 examples" in str(evaluation_set)
+    assert "Means over 24 examples" in str(compared)
 
 
-def test_it_is_drawn_and_written_and_read_back(evaluation_set, tmp_path):
-    assert len(evaluation_set.figures()) == len(evaluation_set.metrics)
-    page = evaluation_set.to_html(tmp_path / "compared.html").read_text()
+def test_it_is_drawn_and_written_and_read_back(compared, tmp_path):
+    assert len(compared.figures()) == len(compared.metrics)
+    page = compared.to_html(tmp_path / "compared.html").read_text()
     assert "rank stability" in page
-    back = result_of(json.loads(json.dumps(evaluation_set.to_dict())), "compared.json")
+    back = result_of(json.loads(json.dumps(compared.to_dict())), "compared.json")
     assert isinstance(back, ExplanationComparison)
-    assert np.array_equal(back.values, evaluation_set.values, equal_nan=True)
-    assert back.methods == evaluation_set.methods
-    assert str(back) == str(evaluation_set)
+    assert np.array_equal(back.values, compared.values, equal_nan=True)
+    assert back.methods == compared.methods
+    assert str(back) == str(compared)
 
 
 def test_the_same_seed_gives_the_same_numbers():
@@ -305,13 +305,13 @@ def test_the_same_seed_gives_the_same_numbers():
 
 
 def test_what_explains_one_example_and_one_class_is_compared_as_far_as_it_goes():
-    evaluation_set = compare_explanations(TABLE, ROWS, ["cle", "anchor"], ["deletion_mean", "random_logit"],
+    compared = compare_explanations(TABLE, ROWS, ["cle", "anchor"], ["deletion_mean", "random_logit"],
                                     background=BACKGROUND)  # fmt: skip
-    anchor = evaluation_set.methods.index("anchor")
-    assert np.isfinite(evaluation_set.values[:, 0]).all()
-    assert np.isnan(evaluation_set.values[anchor, 1]).all()
+    anchor = compared.methods.index("anchor")
+    assert np.isfinite(compared.values[:, 0]).all()
+    assert np.isnan(compared.values[anchor, 1]).all()
     assert any(
-        note.startswith("No random logit of anchor: an anchor holds what is predicted") for note in evaluation_set.notes
+        note.startswith("No random logit of anchor: an anchor holds what is predicted") for note in compared.notes
     )
 
 

@@ -119,8 +119,8 @@ def test_the_standard_error_is_how_far_drawn_values_are_off():
     nearly = run(0, 60_000).values[0]
     found = [run(seed, 400) for seed in range(12)]
     off = np.sqrt(np.mean([(at.values[0] - nearly) ** 2 for at in found], axis=0)).max()
-    diagnostics = np.mean([at.diagnostics["standard_error"] for at in found])
-    assert 0.5 <= off / diagnostics <= 2
+    told = np.mean([at.diagnostics["standard_error"] for at in found])
+    assert 0.5 <= off / told <= 2
     assert max(abs(at.values[0].sum() - nearly.sum()) for at in found) < 1e-9
 
 

@@ -82,12 +82,12 @@ def test_the_cam_of_a_spectrogram_is_a_map_over_it():
 def test_shapley_values_of_a_signal_fall_on_its_stretches():
     x = torch.zeros(1, 2, 40, dtype=torch.float64)
     x[0, 1, 10:20] = torch.linspace(1, 2, 10)
-    request = {"kind": "signal", "target": 1, "output": "score", "background": torch.full_like(x, 3.0)}
-    found = explain(Planted(), x, "kernel_shap", segments=8, **request)
+    asked = {"kind": "signal", "target": 1, "output": "score", "background": torch.full_like(x, 3.0)}
+    found = explain(Planted(), x, "kernel_shap", segments=8, **asked)
     assert found.features[5] == "channel 1, time 10 to 19"
     share = float((x[0, 1, 10:20] - 3).sum())
     assert found.values == pytest.approx(np.array([[0, 0, 0, 0, 0, share, 0, 0]]), abs=1e-9)
-    together = explain(Planted(), x, "kernel_shap", features=np.arange(40) // 10, **request)
+    together = explain(Planted(), x, "kernel_shap", features=np.arange(40) // 10, **asked)
     assert together.features == ("time 0 to 9", "time 10 to 19", "time 20 to 29", "time 30 to 39")
     assert together.values == pytest.approx(np.array([[0, share, 0, 0]]), abs=1e-9)
 
