@@ -64,6 +64,17 @@ def test_the_same_seed_gives_the_same_network(network, tmp_path):
     assert (tmp_path / "net/model.safetensors").read_bytes() == (network / "model.safetensors").read_bytes()
 
 
+def test_the_loss_is_named_wherever_the_network_is(tmp_path, capsys):
+    arguments = ["train", "mlp", "--data", "digits#train[:100]", "--width", "6", "--epochs", "2", "--checkpoint", "1"]
+    assert run([*arguments, "--loss", "mse", "--out", str(tmp_path / "net")]) == 0
+    assert json.loads((tmp_path / "net/network.json").read_text())["recipe"]["loss"] == "mse"
+    assert run(["report", str(tmp_path / "net"), "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "train loss (mse)" in page
+    assert "mean squared error" in page
+    assert "nats" not in page
+
+
 MISTAKES = {
     "unknown source": (["measure", "NET", "--data", "digit", "--test", "digits#test"], "did you mean 'digits'"),
     "missing parquet": (["measure", "NET", "--data", "parquet:/nowhere#train", "--test", "digits"], "/nowhere"),
@@ -76,6 +87,7 @@ MISTAKES = {
         "did you mean 'resnet18'",
     ),
     "unknown recipe": (["train", "mlp", "--data", "digits#train", "--out", "OUT", "--recipe", "figure"], "'figures'"),
+    "unknown loss": (["train", "mlp", "--data", "digits#train", "--out", "OUT", "--loss", "mes"], "did you mean 'mse'"),
     "no model": (["encode", "nowhere/net", "--data", "digits#train", "--out", "OUT"], "nowhere/net"),
     "existing output": (["encode", "NET", "--data", "digits#train", "--out", "NET"], "is what is read"),
     "no cuda": (["encode", "NET", "--data", "digits#train", "--out", "OUT", "--device", "cuda:9"], "CUDA"),

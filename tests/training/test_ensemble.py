@@ -68,6 +68,11 @@ MIXES = {
     "sgd": lambda data: [
         member(data, width=width, recipe=replace(RECIPES["cifar"], epochs=3, batch_size=64)) for width in (4, 11)
     ],
+    "squared error": lambda data: [
+        member(data, width=width, noise=noise, batch_norm=norm, recipe=replace(SHORT, loss="mse", learning_rate=0.01))
+        for width, noise, norm in ((4, 0, False), (11, 0.4, False), (6, 0, True))
+    ],
+    "both losses": lambda data: [member(data, recipe=replace(SHORT, loss=loss)) for loss in ("mse", "cross-entropy")],
     "one example left over": lambda data: [member(data, batch_norm=True, recipe=replace(SHORT, batch_size=96))],
 }  # fmt: skip
 

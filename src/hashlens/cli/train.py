@@ -1,6 +1,7 @@
 """``hashlens train``: one network of the papers' architectures, by their recipes."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,9 @@ def train(
     test: Annotated[str | None, typer.Option(help="Data for the accuracy at the end.")] = None,
     recipe: Annotated[str, typer.Option(help="figures, scripts, or cifar: see the documentation.")] = "figures",
     epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=0)] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="cross-entropy or mse (mean squared error), in place of the recipe's.")
+    ] = None,
     width: Annotated[
         int | None, typer.Option(help="Units a hidden layer (mlp), channels of the first block (cnn).", min=1)
     ] = None,
@@ -59,12 +63,14 @@ def train(
     check_outputs(json=json, force=force, reads=[data, test])
     given = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
     arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    total = epochs if epochs is not None else find_recipe(recipe).epochs
+    chosen = find_recipe(recipe)
+    chosen = chosen if loss is None else replace(chosen, loss=loss)
+    total = epochs if epochs is not None else chosen.epochs
     with bar("training", total) as advance:
         trained = train_network(
             architecture,
             data,
-            recipe=recipe,
+            recipe=chosen,
             epochs=epochs,
             seed=seed,
             test=test,

@@ -47,7 +47,7 @@ class NetworkInfo(Result):
     data : dict or None
         ``name``, ``digest`` and ``n`` of the training examples.
     metrics : dict
-        Accuracies (fractions) and loss (nats) by name.
+        Accuracies (fractions) and loss (that of the recipe; cross-entropy in nats) by name.
     class_names : tuple of str, or None
         Name of class 0, 1, ...
     parameters : str

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 ADAM, SGD = 0, 1
+CROSS_ENTROPY, SQUARED_ERROR = 0, 1
 MOMENTUM = 0.9
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 NORM_MOMENTUM, NORM_EPSILON = 0.1, 1e-5
@@ -141,6 +142,26 @@ def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
 
 
 @_compiled
+def _squared_error(outputs: Any, targets: Any) -> tuple[float, int]:
+    """Return the sum of the examples' mean squared errors and the hits; `outputs` become their gradients."""
+    count, classes = outputs.shape
+    loss, hits = 0.0, 0
+    one, share = outputs.dtype.type(1), outputs.dtype.type(2) / (count * classes)
+    for i in range(count):
+        best = 0
+        for j in range(classes):
+            if outputs[i, j] > outputs[i, best]:
+                best = j
+        hits += best == targets[i]
+        for j in range(classes):
+            # As class_targets.
+            error = outputs[i, j] - ((one if j == targets[i] else 0) - one / classes)
+            loss += error * error / classes
+            outputs[i, j] = share * error
+    return loss, hits
+
+
+@_compiled
 def _adam(theta: Any, first: Any, second: Any, gradient: Any, rate: float, decay: float, step: int) -> None:
     kind = theta.dtype.type
     beta1, beta2 = kind(1 - BETA1), kind(1 - BETA2)
@@ -182,12 +203,13 @@ def train_epoch(
     first: Any,
     second: Any,
     running: Any,
+    loss_kind: int,
     optimizer: int,
     rate: float,
     decay: float,
     steps_before: int,
 ) -> tuple[float, float]:
-    """Train once on all examples and return the sum of the losses (nats) and the hits.
+    """Train once on all examples and return the sum of the losses and the hits.
 
     Parameters
     ----------
@@ -213,6 +235,8 @@ def train_epoch(
         Parameters in the order of ``network.parameters()``, flat, and their moments; changed in place.
     running : numpy.ndarray
         ``(depth, 2, width)`` running means and variances of BatchNorm; changed in place.
+    loss_kind : int
+        ``CROSS_ENTROPY`` (nats) or ``SQUARED_ERROR`` to the targets of classes.
     optimizer : int
         ``ADAM`` or ``SGD`` (Nesterov).
     rate, decay : float
@@ -263,7 +287,10 @@ def train_epoch(
         logits = scores[:count]
         np.dot(hidden, weights.T, logits)
         _add_bias(logits, theta[head + classes * width :])
-        one_loss, one_hits = _cross_entropy(logits, labels[rows])
+        if loss_kind == CROSS_ENTROPY:
+            one_loss, one_hits = _cross_entropy(logits, labels[rows])
+        else:
+            one_loss, one_hits = _squared_error(logits, labels[rows])
         loss += one_loss
         hits += one_hits
         np.dot(logits.T, hidden, gradient[head : head + classes * width].reshape((classes, width)))

@@ -101,11 +101,6 @@ def _check(member: Member, finite: set[object]) -> None:
         raise ModelError(f"must be float32 or float64, received {dtype}")
     if not isinstance(recipe, Recipe):
         raise ModelError(f"recipe must be a Recipe, as find_recipe('figures'), received {shortly(recipe)}")
-    if recipe.loss != "cross-entropy":
-        raise ModelError(
-            f"ensembles are trained by cross-entropy, received loss={recipe.loss!r}: train the networks one by one by "
-            "hashlens.training.fit"
-        )
     if not isinstance(train, ArrayExamples):
         raise DataError(
             f"train must be ArrayExamples, as load_data('digits').load(), received a {type(train).__name__}"

@@ -9,6 +9,7 @@ from hashlens.report.figures import Lines, Series
 from hashlens.report.page import Chart, Page, Section
 from hashlens.tables import Table, number, table
 from hashlens.training.checkpoints import CHECKPOINTS
+from hashlens.training.losses import LOSSES, Loss
 
 
 def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -> Page:
@@ -59,8 +60,8 @@ def spoken(name: str) -> str:
 
 
 def _metrics(info: NetworkInfo) -> Table:
-    rows = [(spoken(name) + (" (nats)" if "loss" in name else ""), number(value)) for name, value in
-            info.metrics.items()]  # fmt: skip
+    unit = f" ({_loss(info).unit})"
+    rows = [(spoken(name) + (unit if "loss" in name else ""), number(value)) for name, value in info.metrics.items()]
     return table("At the end", ("", ""), rows or [("no numbers were kept", "")])
 
 
@@ -71,7 +72,11 @@ def _history(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...]) -> tuple[C
         return ()
     x, y = zip(*sorted(known.items()), strict=True)
     series = Series("training loss", tuple(map(float, x)), y)
-    return (Chart(Lines("Training loss at its checkpoints", "epochs", "cross-entropy (nats)", (series,))),)
+    return (Chart(Lines("Training loss at its checkpoints", "epochs", _loss(info).title, (series,))),)
+
+
+def _loss(info: NetworkInfo) -> Loss:
+    return LOSSES.get((info.recipe or {}).get("loss", ""), LOSSES["cross-entropy"])
 
 
 def _spoken(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch import nn
 from hashlens.data.examples import ArrayExamples
 from hashlens.errors import ModelError
 from hashlens.nets.mlp import MLP, drop_probability, norms
-from hashlens.training.compiled_epoch import ADAM, SGD, train_epoch
+from hashlens.training.compiled_epoch import ADAM, CROSS_ENTROPY, SGD, SQUARED_ERROR, train_epoch
 from hashlens.training.dropout import dropout_factors
 from hashlens.training.fitted import Epoch
 from hashlens.training.loop import check_finite
@@ -111,6 +111,7 @@ def _train(diary: Diary, inputs: _Inputs, stop: threading.Event, tell: Callable[
         loss, hits = train_epoch(
             inputs.rows, inputs.scale, inputs.scaled, labels, order, ends, network.sizes, network.batch_norm, masks,
             network.theta, network.first, network.second, network.running,
+            CROSS_ENTROPY if recipe.loss == "cross-entropy" else SQUARED_ERROR,
             ADAM if recipe.optimizer == "adam" else SGD, rate, recipe.weight_decay, steps,
         )  # fmt: skip
         steps += len(sizes)

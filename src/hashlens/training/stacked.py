@@ -12,6 +12,7 @@ from hashlens.training.cross_entropy import cross_entropies
 from hashlens.training.dropout import dropout_factors
 from hashlens.training.fitted import Epoch
 from hashlens.training.loop import check_finite
+from hashlens.training.losses import class_targets
 from hashlens.training.member import Diary
 from hashlens.training.order import batch_order, split_batches
 
@@ -39,7 +40,8 @@ def _kind(diary: Diary) -> Hashable:
     inputs = member.train.inputs
     return (
         len(network.hidden), network.head.out_features, next(network.parameters()).dtype, bool(norms(network)),
-        drop_probability(network) > 0, member.recipe.optimizer, member.recipe.batch_size, member.examples_per_epoch,
+        drop_probability(network) > 0, member.recipe.optimizer, member.recipe.loss,
+        member.recipe.batch_size, member.examples_per_epoch,
         inputs.data_ptr(), tuple(inputs.shape[1:]), inputs.stride(), inputs.dtype, member.train.scale,
     )  # fmt: skip
 
@@ -103,7 +105,7 @@ def _train_epoch(
         # As ArrayExamples.tensor scales them: in float32, whatever the network's dtype.
         batch = (batch if scale == 1.0 else batch.to(torch.float32).mul_(scale)).to(dtype)
         logits = stack.forward(batch, factor)
-        each = cross_entropies(logits, target).mean(1)
+        each = _losses(logits, target, members[0].recipe.loss)
         torch.autograd.backward(each.sum())
         stack.step(steps, penalties, members[0].recipe.optimizer)
         losses += each.detach() * count
@@ -120,6 +122,13 @@ def _train_epoch(
             diary.failure = str(error)
         else:
             diary.history.append(Epoch(number, loss / total, hit / total, None, rate, seconds))
+
+
+def _losses(outputs: torch.Tensor, classes: torch.Tensor, loss: str) -> torch.Tensor:
+    """Return the mean loss of each network, ``(N,)``, for outputs ``(N, b, K)`` and classes ``(N, b)``."""
+    if loss == "cross-entropy":
+        return cross_entropies(outputs, classes).mean(1)
+    return (outputs - class_targets(classes, outputs.shape[-1], outputs.dtype)).square().mean((1, 2))
 
 
 class _Stack:
