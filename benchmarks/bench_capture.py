@@ -3,35 +3,59 @@
     python benchmarks/bench_capture.py                # VGG-16 and ResNet-18, 224x224, batch 16, 21 pairs
     python benchmarks/bench_capture.py --pairs 5      # a quick look
 
+With ReLU, of one bit a unit, and with ReLU6, of two; and MobileNetV2 where torchvision is installed.
+
 Plain and captured passes alternate, so that a drift of the machine's speed touches both; the ratio is the median over
-pairs. The set-up of a capture (hooks, digest of the parameters), paid once a call, is printed apart.
+pairs. With one thread it is of the process's own time on the processor. The set-up of a capture (hooks, digest of the
+parameters), paid once a call, is printed apart, and so many batches are read before that comparing is compiled.
 """
 
 import argparse
 import copy
+import importlib.util
 import statistics
 import time
 
 import torch
 
 from hashlens import nets
+from hashlens.codes.comparison import REPAID
 from hashlens.codes.encode import HashRows
 from hashlens.codes.reader import Reader, Reading
 
+VGG16, RESNET18 = {"batch_norm": False}, {"stem": "imagenet"}
 NETWORKS = {
-    "vgg16": ({"batch_norm": False}, 1.05),
-    "resnet18": ({"stem": "imagenet"}, 1.10),
+    "vgg16": ("vgg16", VGG16, 1.05),
+    "vgg16 relu6": ("vgg16", VGG16, 1.10),
+    "resnet18": ("resnet18", RESNET18, 1.10),
+    "resnet18 relu6": ("resnet18", RESNET18, 1.10),
+    "mobilenet_v2": ("mobilenet_v2", {}, 1.10),
 }
 
 
 def seconds(work):
-    started = time.perf_counter()
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    started = clock()
     work()
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def compare(name, arguments, pairs, batch):
-    network = nets.build(name, input_shape=(3, 224, 224), classes=1000, seed=0, **arguments).eval()
+def build(name):
+    kind, arguments, _ = NETWORKS[name]
+    if kind == "mobilenet_v2":
+        from torchvision.models import mobilenet_v2
+
+        return mobilenet_v2().eval()
+    network = nets.build(kind, input_shape=(3, 224, 224), classes=1000, seed=0, **arguments).eval()
+    if name.endswith("relu6"):
+        for path, module in list(network.named_modules()):
+            if isinstance(module, torch.nn.ReLU):
+                network.set_submodule(path, torch.nn.ReLU6(inplace=module.inplace))
+    return network
+
+
+def compare(name, pairs, batch):
+    network = build(name)
     images = torch.rand(batch, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     untouched = copy.deepcopy(network)  # no hooks: what a user would run
     prints = HashRows(padded=False)
@@ -47,9 +71,11 @@ def compare(name, arguments, pairs, batch):
     with Reader(network, images, Reading(batch_size=batch)) as reader:
         setup = time.perf_counter() - started
         plain(), captured()
+        bits = sum(layer.bits for layer in reader.capture.layers)
+        for _ in range(-(-2 * REPAID // (batch * bits))):
+            captured()
         times = [(seconds(plain), seconds(captured)) for _ in range(pairs)]
     ratios = sorted(b / a for a, b in times)
-    bits = sum(layer.bits for layer in reader.capture.layers)
     return statistics.median(a for a, _ in times), statistics.median(ratios), ratios, bits, setup
 
 
@@ -59,13 +85,16 @@ def main():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--network", choices=NETWORKS, action="append")
     options = parser.parse_args()
-    print(f"{options.pairs} interleaved pairs, batch {options.batch}, {torch.get_num_threads()} threads, float32")
-    print(f"{'network':10} {'bits':>12} {'plain s':>8} {'ratio':>7} {'quartiles':>14} {'bar':>5} {'set-up s':>9}")
+    print(f"{options.pairs} interleaved pairs, batch {options.batch}, threads: {torch.get_num_threads()}, float32")
+    print(f"{'network':14} {'bits':>12} {'plain s':>8} {'ratio':>7} {'quartiles':>14} {'bar':>5} {'set-up s':>9}")
     for name in options.network or NETWORKS:
-        arguments, bar = NETWORKS[name]
-        plain, ratio, ratios, bits, setup = compare(name, arguments, options.pairs, options.batch)
+        if name == "mobilenet_v2" and importlib.util.find_spec("torchvision") is None:
+            print(f"{name:14} needs torchvision, which is not installed")
+            continue
+        plain, ratio, ratios, bits, setup = compare(name, options.pairs, options.batch)
         low, _, high = statistics.quantiles(ratios, n=4)
-        print(f"{name:10} {bits:12,} {plain:8.3f} {ratio:7.3f} {low:6.3f}-{high:6.3f} {bar:6.2f} {setup:9.3f}")
+        figures = f"{plain:8.3f} {ratio:7.3f} {low:6.3f}-{high:6.3f} {NETWORKS[name][-1]:6.2f} {setup:9.3f}"
+        print(f"{name:14} {bits:12,} {figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def test_every_public_function_has_a_docstring():
 def test_import_is_light(fresh):
     heavy = (
         *("sklearn", "faiss", "pyarrow", "matplotlib", "jinja2", "pandas", "torchvision", "scipy"),
-        *("numba", "sqlalchemy", "pydantic"),
+        *("numba", "llvmlite", "sqlalchemy", "pydantic"),
     )
     code = f"import sys, hashlens; print([name for name in {heavy} if name in sys.modules])"
     loaded = fresh(code).stdout

@@ -5,11 +5,10 @@ graphs give the same bits. Bits are read from a gate's input before the operator
 copy.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from math import isfinite
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,19 +17,21 @@ import torch
 
 from hashlens.codes.batch_axes import BatchAxes, Probed
 from hashlens.codes.borrow import RunningModule, borrowed
+from hashlens.codes.comparison import Comparison
 from hashlens.codes.dispatch import Dispatch
+from hashlens.codes.finite import FiniteCheck, refuse_not_finite
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
+from hashlens.codes.layer_axes import LayerAxes, Masks
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
-from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch, pack_two_planes
-from hashlens.codes.positions import Positions
+from hashlens.codes.packed_row import PackedRow
+from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch, packed_bytes
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
 
 Tensor = torch.Tensor
-Masks = Mapping[str, Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Capture:
         self.keep_penultimate = penultimate
         self.kept: dict[str, npt.NDArray[np.int64]] | None = None
         self.axes = BatchAxes()
-        self._scratch = np.empty(0, np.bool_)
+        self._compare = Comparison()
+        self._row = PackedRow()
         self._probed: dict[str, Probed] | None
         self._start_batch(0, None)
 
@@ -144,7 +146,7 @@ class Capture:
                 raise dispatch.fault from None
             raise model_error(error, inputs) from error
         self._finish_batch()
-        return CapturedBatch(self._row(size), self._value_row(), lay_out(self._seen), output, self._penultimate)
+        return CapturedBatch(self._row.joined(), self._value_row(), lay_out(self._seen), output, self._penultimate)
 
     def probe(
         self, call: Callable[[Any, Any], Any], few: Any, more: Any, order: Sequence[int], whole: bool = True
@@ -199,16 +201,15 @@ class Capture:
     def _start_batch(self, size: int, mask: Masks | None) -> None:
         self._size = size
         self.masked = mask is not None
-        self._positions = {glob: None if at is None else Positions(at) for glob, at in (mask or {}).items()}
+        self._layer_axes = LayerAxes(size, mask)
+        self._finite = FiniteCheck()
         self._probed = None
         self._names: set[str] = set()
         self._seen: list[Layer] = []
-        self._parts: list[Any] = []
+        self._row.start()
         self._values: list[Tensor] = []
-        self._sums: list[tuple[str, Tensor]] = []
         self._gates_run = 0
         self._entered: list[int] = []
-        self._affine: list[tuple[str, int, bool]] = []
         self._penultimate: Tensor | None = None
 
     # --- what the modules tell -----------------------------------------------------------------------------------
@@ -242,12 +243,12 @@ class Capture:
                 f"layers='!{name}', or read soft codes with gates='activations'"
             )
         planes = [(self._in_front(x, axis), self._in_front(at, axis)) for x, at in planes]
-        self._check_finite(name, planes[0][0])
         if self.channel:
             assert output is not None
             self._take_channels(name, gate, planes, self._in_front(output, axis))
         else:
-            self._take(Layer(name, gate.name, tuple(planes[0][0].shape[1:]), len(planes), gate.soft), planes)
+            shape = tuple(planes[0][0].shape[1:])
+            self._take(Layer(name, gate.name, shape, len(planes), gate.soft, bits=len(planes) * prod(shape)), planes)
 
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
         """Read the one-hot choices of one max-pool."""
@@ -257,19 +258,17 @@ class Capture:
         axis = self._axis(name, operator, bound["self"])
         if axis is not None and self._selected(name):
             chosen = self._in_front(max_pool_choices(operator, bound, indices), axis)
-            chosen, padded = self._in_order(name, chosen, chosen.shape[:-1])
+            chosen, padded = self._layer_axes.in_order(name, chosen, chosen.shape[:-1])
             layer = Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1])
             self._append(layer, chosen.flatten(1), padded)
 
     def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
         """Follow the padded positions through an operator that may change how many there are."""
-        for positions in self._positions.values():
-            if positions is not None:
-                positions.follow(operator, bound, result)
+        self._layer_axes.on_resize(operator, bound, result)
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Note an affine map: it says where channels are, and the last one's input is the penultimate feature."""
-        self._affine.append((operator, outputs, len(inputs) == self._size))
+        self._layer_axes.on_affine(operator, inputs, outputs)
         if self.keep_penultimate and inputs.dim() >= 2 and len(inputs) == self._size:
             self._penultimate = inputs
 
@@ -283,7 +282,7 @@ class Capture:
             self.layout.no_activation[f"{name}: {operator} of {tuple(x.shape)}"] = None
             return None
         if x.dim() and x.numel() and not self.layout.is_left_out(name):
-            positions = self._positions_of(name)
+            positions = self._layer_axes.positions_of(name)
             tokens = None if positions is None else positions.folded(x.shape[0])
             if tokens is not None and self.axes.folds(name) and self.axes.in_order(name, x):
                 return -tokens
@@ -307,92 +306,32 @@ class Capture:
     def _selected(self, name: str) -> bool:
         return self.layout.selected(name) and (self.kept is None or name in self.kept)
 
-    def _check_finite(self, name: str, x: Tensor) -> None:
-        total = x.sum(dtype=torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else None)
-        if x.device.type != "cpu":
-            self._sums.append((name, total))  # one synchronisation a batch, not one a gate
-        elif not isfinite(float(total)):
-            bad = int((~torch.isfinite(x)).sum())
-            if bad:
-                raise CaptureError(
-                    f"layer {name!r}: {bad:,} of {x.numel():,} activations are NaN or infinite; check the inputs "
-                    "(NaN, missing normalisation) and the weights"
-                )
-
     # --- bits ----------------------------------------------------------------------------------------------------
 
     def _take(self, layer: Layer, planes: list[Plane]) -> None:
-        x, at = planes[0]
-        whole = self.kept is None and not self.masked and all(one is x and _plain(x, to) for one, to in planes)
-        if whole and layer.planes == 2:
-            rows = x.detach().numpy().reshape(self._size, -1)
-            self._place(replace(layer, bits=2 * rows.shape[1]), pack_two_planes(rows, *(float(to) for _, to in planes)))
+        x = planes[0][0]
+        if self.kept is None and not self.masked and all(one is x and _plain(x, at) for one, at in planes):
+            packed = self._row.room(self._size, packed_bytes(layer.bits))
+            if not self._compare(x, [float(at) for _, at in planes], packed):
+                refuse_not_finite(layer.name, x)
+            self._place(layer, packed)
             return
-        if whole and layer.planes == 1:
-            if self._scratch.size < x.numel():
-                self._scratch = np.empty(x.numel(), np.bool_)
-            # NumPy compares twice as fast as torch, and into memory that is warm already.
-            compared = self._scratch[: x.numel()].reshape(x.shape)
-            np.greater(x.detach().numpy(), at, out=compared)
-            self._append(layer, torch.from_numpy(compared.reshape(self._size, -1)))
-            return
-        bits = torch.stack([x > at for x, at in planes], dim=-1)
-        bits, padded = self._in_order(layer.name, bits, x.shape)
-        self._append(replace(layer, shape=tuple(bits.shape[1:-1])), bits.reshape(self._size, -1), padded)
+        self._finite.see(layer.name, x)
+        on = torch.stack([x > at for x, at in planes], dim=-1)
+        on, padded = self._layer_axes.in_order(layer.name, on, x.shape)
+        self._append(replace(layer, shape=tuple(on.shape[1:-1])), on.reshape(self._size, -1), padded)
 
     def _take_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
-        out = self._masked(name, output)
+        self._finite.see(name, planes[0][0])
+        out = self._layer_axes.masked(name, output)
         if out.dim() == 1:  # one value an example, as a squeezed score, is one channel
             out, planes = out[:, None], [(x[:, None], at) for x, at in planes]
-        axis = self._channel_axis(out)
+        axis = self._layer_axes.channel_axis(out)
         space = [at for at in range(1, out.dim()) if at != axis]
         self._values.append((out.sum(dim=space) if space else out).float())
-        on = [self._masked(name, x > at) for x, at in planes]
+        on = [self._layer_axes.masked(name, x > at) for x, at in planes]
         bits = torch.stack([plane.amax(dim=space) if space else plane for plane in on], dim=-1)
         self._append(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
-
-    def _channel_axis(self, x: Tensor) -> int:
-        """Return the axis of channels: by the sizes that fit, or 1 where there was a convolution, or the last."""
-        seen = self._seen_channels(x.shape)
-        if seen is not None:
-            return seen
-        return 1 if any("convolution" in operator for operator, _, _ in self._affine) else x.dim() - 1
-
-    def _seen_channels(self, shape: Sequence[int]) -> int | None:
-        """Return axis 1 after a convolution, the last after a linear map, of as many channels; None if none fits."""
-        last = len(shape) - 1
-        for per_example in (False, True):  # a gate of squeeze-and-excitation is linear, and lies between convolutions
-            for operator, outputs, rows in reversed(self._affine):
-                axis = 1 if "convolution" in operator else last
-                if axis <= last and shape[axis] == outputs and (axis == 1 or rows == per_example):
-                    return axis
-        return None
-
-    def _positions_of(self, name: str) -> Positions | None:
-        """Return the positions of a layer, if some of them may be padding."""
-        glob = next((glob for glob in self._positions if fnmatchcase(name, glob)), None)
-        return None if glob is None else self._positions[glob]
-
-    def _position_axis(self, name: str, shape: Sequence[int]) -> tuple[Positions, int] | None:
-        """Return the positions of a layer and their axis; None if it has none."""
-        positions = self._positions_of(name)
-        if positions is None or len(shape) < 2:
-            return None
-        channels = self._seen_channels(shape)
-        if len(shape) == 2 and (channels is not None or not self._affine):
-            return None  # units, not one value a position
-        axis = positions.axis_of(name, tuple(shape), channels)
-        return None if axis is None else (positions, axis)
-
-    def _masked(self, name: str, x: Tensor) -> Tensor:
-        """Return `x` with zeros at padded positions, wherever it has positions."""
-        found = self._position_axis(name, x.shape)
-        return x if found is None else found[0].masked(x, found[1])
-
-    def _in_order(self, name: str, bits: Tensor, shape: Sequence[int]) -> tuple[Tensor, bool]:
-        """Return bits ``(*shape, planes)``, positions in front and padding last, and whether there are positions."""
-        found = self._position_axis(name, shape)
-        return (bits, False) if found is None else (found[0].in_order(bits, found[1]), True)
 
     def _append(self, layer: Layer, bits: Tensor, padded: bool = False) -> None:
         positions = None if self.kept is None else self.kept[layer.name]
@@ -405,25 +344,15 @@ class Capture:
     def _place(self, layer: Layer, packed: Packed | Tensor, padded: bool = False) -> None:
         self.layout.expect(layer, len(self._seen), padded=padded)
         self._seen.append(layer)
-        self._parts.append(packed)
+        self._row.append(packed)
 
     def _finish_batch(self) -> None:
-        if self._sums:
-            finite = torch.isfinite(torch.stack([total.double() for _, total in self._sums])).tolist()
-            bad = [name for (name, _), good in zip(self._sums, finite, strict=True) if not good]
-            if bad:
-                raise CaptureError(f"layer {bad[0]!r}: some activations are NaN or infinite; check inputs and weights")
+        self._finite.finish()
         self.axes.settle()
         self.layout.finish(self._seen, self._size)
-        self.layout.check_globs(self._positions)
+        self.layout.check_globs(self._layer_axes.positions)
 
     # --- rows ----------------------------------------------------------------------------------------------------
-
-    def _row(self, size: int) -> Packed | Tensor:
-        parts = self._parts
-        if isinstance(parts[0], Tensor):
-            return torch.cat(parts, dim=1)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _value_row(self) -> npt.NDArray[np.float32] | None:
         return torch.cat(self._values, dim=1).detach().cpu().numpy() if self._values else None

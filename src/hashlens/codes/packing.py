@@ -50,7 +50,7 @@ def pack_bits(bits: npt.NDArray[np.bool_], out: Packed | None = None) -> Packed:
     return out
 
 
-def pack_two_planes(values: npt.NDArray[np.floating], low: float, high: float) -> Packed:
+def pack_two_planes(values: npt.NDArray[np.floating], low: float, high: float, out: Packed | None = None) -> Packed:
     """Compare values with two breakpoints and pack the bits: of each value first ``> low``, then ``> high``.
 
     Each block is read from memory once. Comparing into every other byte would take as long as eight passes.
@@ -61,6 +61,8 @@ def pack_two_planes(values: npt.NDArray[np.floating], low: float, high: float) -
         Floating-point ``(n, d)``.
     low, high : float
         The breakpoints.
+    out : numpy.ndarray, optional
+        uint8 ``(n, packed_bytes(2 d))`` of zeros to write into.
 
     Returns
     -------
@@ -71,7 +73,8 @@ def pack_two_planes(values: npt.NDArray[np.floating], low: float, high: float) -
     [[0, 0, 1, 0, 1, 1]]
     """
     n, d = values.shape
-    out = np.zeros((n, packed_bytes(2 * d)), np.uint8)
+    if out is None:
+        out = np.zeros((n, packed_bytes(2 * d)), np.uint8)
     rows = max(1, BLOCK // max(d, 1))
     scratch = np.empty(min(n, rows) * min(d, BLOCK), np.bool_)
     for row in range(0, n, rows):

@@ -13,7 +13,8 @@ import torch
 
 from hashlens.codes.batch_parts import each_tensor, padded, some_examples
 from hashlens.codes.borrow import unwrap
-from hashlens.codes.capture import Capture, CapturedBatch, Masks
+from hashlens.codes.capture import Capture, CapturedBatch
+from hashlens.codes.layer_axes import Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
 from hashlens.codes.output_evidence import OutputEvidence
 from hashlens.codes.provenance import Provenance

@@ -1,0 +1,53 @@
+"""Comparison: the packed bits of a gate's input on the CPU, and whether all of its values are finite."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
+import torch
+
+from hashlens.codes.compiled_comparison import compare_compiled, compiles
+from hashlens.codes.packing import Packed, pack_bits, pack_two_planes
+
+REPAID = 1 << 27
+"""Values that NumPy compares in the time that compiling a loop takes: what reads fewer compiles none."""
+
+
+class Comparison:
+    """Compare values with one or two breakpoints, pack the bits and check the values.
+
+    A compiled loop does it in one pass over memory, as soon as so much was compared that compiling repays itself.
+    NumPy does it until then, for short rows, for strided values, and where there is no loop. The bits are the same.
+    """
+
+    def __init__(self) -> None:
+        self._compared = 0
+        self._scratch = np.empty(0, np.bool_)
+
+    def __call__(self, x: torch.Tensor, breakpoints: Sequence[float], out: Packed) -> bool:
+        """Write the bits of each value, one for each breakpoint, and return whether all values are finite.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            float32 or float64 ``(n, ...)`` on the CPU.
+        breakpoints : sequence of float
+            One or two.
+        out : numpy.ndarray
+            uint8 ``(n, packed_bytes(planes * d))`` of zeros, for d values in a row, axes in order, breakpoints last.
+        """
+        self._compared += x.numel()
+        values = x.detach().numpy()
+        if self._compared > REPAID and x.is_contiguous():
+            rows = values.reshape(len(values), -1)
+            if compiles(rows, len(breakpoints)):
+                return compare_compiled(rows, breakpoints, out)
+        if len(breakpoints) == 2:
+            pack_two_planes(values.reshape(len(values), -1), breakpoints[0], breakpoints[1], out)
+        else:
+            if self._scratch.size < x.numel():
+                self._scratch = np.empty(x.numel(), np.bool_)
+            # NumPy compares twice as fast as torch, and into memory that is warm already.
+            compared = self._scratch[: x.numel()].reshape(x.shape)
+            pack_bits(np.greater(values, breakpoints[0], out=compared).reshape(len(values), -1), out)
+        return isfinite(float(x.sum())) or bool(torch.isfinite(x).all())

@@ -1,0 +1,143 @@
+"""Compiled comparison: one pass over memory that compares, packs and checks that values are finite.
+
+NumPy makes four or five passes of it. LLVM compiles the loop for this processor in some 15 ms, in each process anew, so
+that nothing is kept on disk; importing llvmlite takes some 80 ms, and numba, which brings it, would take half a second.
+
+The loop is of vector instructions: as many values as fill a word of 64 bits are loaded, compared with each breakpoint,
+and their truth values, of two breakpoints side by side, are the word. A sum of ``x - x`` stays 0 as long as all values
+are finite, and is NaN from the first that is not.
+"""
+
+import ctypes
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.codes.packing import WORD_BITS, WORD_BYTES, Packed, pack_bits
+
+LEAST = 4096
+"""Values in a row below which calling the loop, once a row, costs as much as it saves."""
+
+
+def compiles(values: npt.NDArray[np.floating], planes: int) -> bool:
+    """Return whether there is a loop for values ``(n, d)``: on x86-64, in float32 or float64, in long rows."""
+    fits = values.flags.c_contiguous and values.dtype in (np.float32, np.float64) and values.shape[1] >= LEAST
+    return fits and planes in (1, 2) and _loop(values.itemsize, planes) is not None
+
+
+def compare_compiled(values: npt.NDArray[np.floating], breakpoints: Sequence[float], out: Packed) -> bool:
+    """Compare values with breakpoints and pack the bits: of each value one for each breakpoint, in order.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        What :func:`compiles` accepts, ``(n, d)``.
+    breakpoints : sequence of float
+        One or two.
+    out : numpy.ndarray
+        uint8 ``(n, packed_bytes(planes * d))`` to write into, each row a run of bytes.
+
+    Returns
+    -------
+    bool
+        Whether all values are finite.
+    """
+    (n, d), planes = values.shape, len(breakpoints)
+    loop = _loop(values.itemsize, planes)
+    assert loop is not None
+    lanes = WORD_BITS // planes
+    words = d // lanes
+    low, high = breakpoints[0], breakpoints[-1]
+    values_at, out_at = values.ctypes.data, out.ctypes.data
+    finite = True
+    for row in range(n):
+        place = out_at + row * out.strides[0]
+        finite &= loop.run(values_at + row * values.strides[0], words, low, high, place) == 0
+    rest = values[:, words * lanes :]
+    if rest.shape[1]:
+        bits = np.stack([rest > at for at in breakpoints], axis=-1).reshape(n, -1)
+        out[:, words * WORD_BYTES :] = pack_bits(bits)
+        finite &= bool(np.isfinite(rest).all())
+    return finite
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A compiled loop, ``run(values, words, low, high, packed)``; other than 0 where a value is not finite.
+
+    The engine owns its instructions.
+    """
+
+    run: Callable[[int, int, float, float, int], int]
+    engine: Any
+
+
+@cache
+def _loop(itemsize: int, planes: int) -> Loop | None:
+    """Return the loop for numbers of 4 or 8 bytes and 1 or 2 breakpoints; None where it was not measured or fails."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return None
+    try:
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        features = llvm.get_host_cpu_features().flatten()
+        target = llvm.Target.from_default_triple()
+        machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_assembly(itemsize, planes)), machine)
+        engine.finalize_object()
+    except (ImportError, OSError, RuntimeError):  # no llvmlite that loads here, or memory that may not hold code
+        return None
+    number = ctypes.c_float if itemsize == 4 else ctypes.c_double
+    address, count = ctypes.c_void_p, ctypes.c_int64
+    kind = ctypes.CFUNCTYPE(count, address, count, number, number, address)
+    return Loop(kind(engine.get_function_address("compare")), engine)
+
+
+def _assembly(itemsize: int, planes: int) -> str:
+    """Return the loop as LLVM assembly."""
+    from llvmlite import ir
+
+    lanes = WORD_BITS // planes
+    word, index = ir.IntType(WORD_BITS), ir.IntType(32)
+    number = ir.FloatType() if itemsize == 4 else ir.DoubleType()
+    vector = ir.VectorType(number, lanes)
+    module = ir.Module()
+    kind = ir.FunctionType(word, [number.as_pointer(), word, number, number, word.as_pointer()])
+    function = ir.Function(module, kind, "compare")
+    values, words, low, high, packed = function.args
+    blocks = [function.append_basic_block(name) for name in ("start", "loop", "end")]
+    start, loop, end = (ir.IRBuilder(block) for block in blocks)
+
+    def order(lanes_of: Sequence[int]) -> Any:
+        return ir.Constant(ir.VectorType(index, len(lanes_of)), list(lanes_of))
+
+    def everywhere(scalar: Any) -> Any:
+        first = start.insert_element(ir.Constant(vector, ir.Undefined), scalar, index(0))
+        return start.shuffle_vector(first, first, order([0] * lanes))
+
+    breakpoints = [everywhere(at) for at in (low, high)[:planes]]
+    start.branch(blocks[1])
+
+    at, so_far = loop.phi(word), loop.phi(vector)
+    place = loop.gep(values, [loop.mul(at, word(lanes))])
+    x = loop.load(loop.bitcast(place, vector.as_pointer()), align=1)
+    on = [loop.fcmp_ordered(">", x, breakpoint) for breakpoint in breakpoints]
+    side_by_side = order([plane * lanes + lane for lane in range(lanes) for plane in range(planes)])
+    bits = loop.shuffle_vector(on[0], on[-1], side_by_side)
+    loop.store(loop.bitcast(bits, word), loop.gep(packed, [at]), align=1)
+    total, following = loop.fadd(so_far, loop.fsub(x, x)), loop.add(at, word(1))
+    for phi, first, then in ((at, word(0), following), (so_far, ir.Constant(vector, [0.0] * lanes), total)):
+        phi.add_incoming(first, blocks[0])
+        phi.add_incoming(then, blocks[1])
+    loop.cbranch(loop.icmp_unsigned("<", following, words), blocks[1], blocks[2])
+
+    not_finite = end.bitcast(end.fcmp_unordered("uno", total, total), ir.IntType(lanes))
+    end.ret(not_finite if planes == 1 else end.zext(not_finite, word))
+    return str(module)

@@ -1,0 +1,40 @@
+"""Finite: a gate whose input holds NaN or infinity is refused by name, whatever device it lies on."""
+
+from math import isfinite
+
+import torch
+
+from hashlens.errors import CaptureError
+
+
+class FiniteCheck:
+    """Check the inputs of gates: at once on the CPU, all together at the end of a batch on an accelerator."""
+
+    def __init__(self) -> None:
+        self._sums: list[tuple[str, torch.Tensor]] = []
+
+    def see(self, name: str, x: torch.Tensor) -> None:
+        """Check the input of one gate, by its sum."""
+        total = x.sum(dtype=torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else None)
+        if x.device.type != "cpu":
+            self._sums.append((name, total))  # one synchronisation a batch, not one a gate
+        elif not isfinite(float(total)):
+            refuse_not_finite(name, x)
+
+    def finish(self) -> None:
+        """Check those that wait."""
+        if not self._sums:
+            return
+        finite = torch.isfinite(torch.stack([total.double() for _, total in self._sums])).tolist()
+        bad = [name for (name, _), good in zip(self._sums, finite, strict=True) if not good]
+        if bad:
+            raise CaptureError(f"layer {bad[0]!r}: some activations are NaN or infinite; check inputs and weights")
+
+
+def refuse_not_finite(name: str, x: torch.Tensor) -> None:
+    """Raise if values are not finite, and say how many; a sum of finite ones may be infinite."""
+    if bad := int((~torch.isfinite(x)).sum()):
+        raise CaptureError(
+            f"layer {name!r}: {bad:,} of {x.numel():,} activations are NaN or infinite; check the inputs "
+            "(NaN, missing normalisation) and the weights"
+        )

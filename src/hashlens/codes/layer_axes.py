@@ -1,0 +1,83 @@
+"""Layer axes: where channels and positions lie in a gate's input, by the affine maps and the masks of a batch."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+
+from hashlens.codes.gates import Bound
+from hashlens.codes.positions import Positions
+
+Tensor = torch.Tensor
+Masks = Mapping[str, Tensor | None]
+
+
+class LayerAxes:
+    """Where channels and positions lie, for one batch.
+
+    Parameters
+    ----------
+    size : int
+        Examples in the batch.
+    mask : mapping, optional
+        From globs over layer names to masks, bool ``(size, positions)``; None for layers without padding.
+    """
+
+    def __init__(self, size: int, mask: Masks | None) -> None:
+        self._size = size
+        self.positions = {glob: None if at is None else Positions(at) for glob, at in (mask or {}).items()}
+        self._affine: list[tuple[str, int, bool]] = []
+
+    def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
+        """Note an affine map and its channels."""
+        self._affine.append((operator, outputs, len(inputs) == self._size))
+
+    def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
+        """Follow the padded positions through an operator that may change how many there are."""
+        for positions in self.positions.values():
+            if positions is not None:
+                positions.follow(operator, bound, result)
+
+    def channel_axis(self, x: Tensor) -> int:
+        """Return the axis of channels: by the sizes that fit, or 1 where there was a convolution, or the last."""
+        seen = self._seen_channels(x.shape)
+        if seen is not None:
+            return seen
+        return 1 if any("convolution" in operator for operator, _, _ in self._affine) else x.dim() - 1
+
+    def _seen_channels(self, shape: Sequence[int]) -> int | None:
+        """Return axis 1 after a convolution, the last after a linear map, of as many channels; None if none fits."""
+        last = len(shape) - 1
+        for per_example in (False, True):  # a gate of squeeze-and-excitation is linear, and lies between convolutions
+            for operator, outputs, rows in reversed(self._affine):
+                axis = 1 if "convolution" in operator else last
+                if axis <= last and shape[axis] == outputs and (axis == 1 or rows == per_example):
+                    return axis
+        return None
+
+    def positions_of(self, name: str) -> Positions | None:
+        """Return the positions of a layer, if some of them may be padding."""
+        glob = next((glob for glob in self.positions if fnmatchcase(name, glob)), None)
+        return None if glob is None else self.positions[glob]
+
+    def _position_axis(self, name: str, shape: Sequence[int]) -> tuple[Positions, int] | None:
+        """Return the positions of a layer and their axis; None if it has none."""
+        positions = self.positions_of(name)
+        if positions is None or len(shape) < 2:
+            return None
+        channels = self._seen_channels(shape)
+        if len(shape) == 2 and (channels is not None or not self._affine):
+            return None  # units, not one value a position
+        axis = positions.axis_of(name, tuple(shape), channels)
+        return None if axis is None else (positions, axis)
+
+    def masked(self, name: str, x: Tensor) -> Tensor:
+        """Return `x` with zeros at padded positions, wherever it has positions."""
+        found = self._position_axis(name, x.shape)
+        return x if found is None else found[0].masked(x, found[1])
+
+    def in_order(self, name: str, bits: Tensor, shape: Sequence[int]) -> tuple[Tensor, bool]:
+        """Return bits ``(*shape, planes)``, positions in front and padding last, and whether there are positions."""
+        found = self._position_axis(name, shape)
+        return (bits, False) if found is None else (found[0].in_order(bits, found[1]), True)

@@ -1,0 +1,54 @@
+"""Packed row: the packed bits of all gates of a batch side by side, written where they belong once widths are known."""
+
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+
+from hashlens.codes.packing import Packed
+
+
+class PackedRow:
+    """Parts of rows, gate by gate.
+
+    Fresh memory costs as much as reading several times as much warm memory does, so that parts are not made apart and
+    then joined, where they are as wide as in the batch before.
+    """
+
+    def __init__(self) -> None:
+        self._widths: list[int] = []
+        self._ends: list[int] = []
+        self.start()
+
+    def start(self) -> None:
+        """Begin a batch."""
+        self._parts: list[Any] = []
+        self._whole: Packed | None = None
+
+    def room(self, n: int, width: int) -> Packed:
+        """Return uint8 ``(n, width)`` of zeros for the next part, to be written and appended."""
+        at = len(self._parts)
+        if self._widths[at : at + 1] != [width]:
+            return np.zeros((n, width), np.uint8)
+        if self._whole is None:
+            self._whole = np.zeros((n, self._ends[-1]), np.uint8)
+        return self._whole[:, self._ends[at] - width : self._ends[at]]
+
+    def append(self, part: Packed | torch.Tensor) -> None:
+        """Take the next part."""
+        self._parts.append(part)
+
+    def joined(self) -> Packed | torch.Tensor:
+        """Return the rows of the batch, uint8 ``(n, ...)``; a tensor on an accelerator."""
+        parts, before = self._parts, self._widths
+        if isinstance(parts[0], torch.Tensor):
+            return torch.cat(parts, dim=1)
+        self._widths = [part.shape[1] for part in parts]
+        self._ends = list(accumulate(self._widths))
+        if self._whole is None or self._widths != before:
+            return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        for part, end in zip(parts, self._ends, strict=True):
+            if part.base is not self._whole:
+                self._whole[:, end - part.shape[1] : end] = part
+        return self._whole
