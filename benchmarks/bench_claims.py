@@ -11,6 +11,7 @@ rows are of claims of several lines, and of data so skewed that no interval of a
 import argparse
 
 import numpy as np
+from rich.console import Console
 
 from hashlens.study.charts.intervals import RANGES
 from hashlens.study.charts.variance import variance_shares
@@ -193,7 +194,7 @@ WORLDS = {
     "threshold, skewed": threshold(skewed),
     "threshold, counts": threshold(counts),
     "equivalence, normal, margin 1": equivalence(normal, 1.0),
-    "equivalence, skewed, margin .05": equivalence(skewed, 0.05),
+    "equivalence, skewed, margin .3": equivalence(skewed, 0.3),
     "trend of 6, normal, paired": trend([normal] * 6),
     "trend of 6, skewed": trend([skewed] * 6),
     "trend of 6, skewed to tight": trend([skewed] * 3 + [tight] * 3),
@@ -226,7 +227,7 @@ def main():
             found = [rates(rng, (asked.draws, n)) for n in REPEATS]
             rows.append((name, *(" / ".join("–" if at is None else f"{at:.1%}" for at in one) for one in found)))
     columns = ("false at the boundary", *(f"{n} repeats" for n in REPEATS))
-    print(table("Called reproduced, though false: from above / from below", columns, rows))
+    Console().print(table("Called reproduced, though false: from above / from below", columns, rows))
 
 
 if __name__ == "__main__":

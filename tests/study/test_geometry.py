@@ -15,10 +15,11 @@ from hashlens.regions.directions import random_directions
 from hashlens.regions.local_complexity import local_complexity, typical_distance
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
-from hashlens.study.charts.intervals import scale_of
+from hashlens.study.charts.intervals import range_of
 from hashlens.study.charts.summary import summarize
 from hashlens.study.evaluate import Evaluation, evaluate
 from hashlens.study.geometry import DIAMETERS, DIRECTIONS, EXAMPLES
+from hashlens.study.networks.terms import TERMS
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
 
@@ -110,7 +111,7 @@ def test_infinite_chords_are_kept_and_left_out_of_means(tmp_path):
 
 def test_lengths_and_counts_are_no_shares():
     for measure in ("local_complexity", "chord_length"):
-        assert scale_of(measure, np.array([0.2, 1.0])) == "plain"
+        assert range_of(TERMS.measures[measure], np.array([0.2, 1.0])) == (TERMS.measures[measure].low, None)
 
 
 def test_networks_and_data_without_regions_are_refused_before_anything_is_written(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """What the numbers of an experiment are of: its factors, its steps and its measures, in words and types."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -78,6 +78,8 @@ class MeasureInfo:
         Whether a summary shows it on every split, because it says something else there.
     may_lack : bool
         Whether it may be NaN, where it has no value.
+    scale : {"plain", "logit"}
+        On which an effect table shares out its variance: logit for a share that spans orders of magnitude near 0 or 1.
     """
 
     label: str = ""
@@ -89,6 +91,7 @@ class MeasureInfo:
     group: str = ""
     every_split: bool = False
     may_lack: bool = False
+    scale: Literal["plain", "logit"] = "plain"
 
     @property
     def is_share(self) -> bool:
@@ -110,12 +113,15 @@ class Terms:
         Along which a run has several rows of one measure, such as ``epochs``; whole numbers. None where there is none.
     measures : dict of str to MeasureInfo
         By the name that rows have, in the order in which they are spoken of.
+    responses : tuple of str
+        Measures that an effect table takes if nothing else is said, in order; all where none is named.
     """
 
     experiment: str
     factors: tuple[Factor, ...]
     step: Axis | None = None
     measures: Mapping[str, MeasureInfo] = field(default_factory=dict)
+    responses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -143,6 +149,27 @@ class Terms:
         """The type of each axis by its name."""
         steps: dict[str, type] = {} if self.step is None else {self.step.name: int}
         return {factor.name: TYPES[factor.type] for factor in self.factors} | steps
+
+    def label(self, name: str) -> str:
+        """Return an axis, or a measure, as people read it."""
+        known = next((axis.said for axis in self.axes if axis.name == name), "")
+        measured = self.measures.get(name)
+        return known or (measured.label if measured else "") or name.replace("_", " ")
+
+    def heading(self, measure: str) -> str:
+        """Return a measure as people read it where columns are many."""
+        measured = self.measures.get(measure)
+        return (measured.heading if measured else "") or self.label(measure)
+
+    def only(self, axes: Iterable[str], measures: Iterable[str]) -> "Terms":
+        """Return the terms of some axes and measures: what one chart needs to know."""
+        kept, measured = set(axes), set(measures)
+        return replace(
+            self,
+            factors=tuple(factor for factor in self.factors if factor.name in kept),
+            step=self.step if self.step is not None and self.step.name in kept else None,
+            measures={name: known for name, known in self.measures.items() if name in measured},
+        )
 
     @cached_property
     def text(self) -> frozenset[str]:

@@ -1,8 +1,7 @@
 """Curves: means of measures along one axis of a study, with intervals or ranges over repeats."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,10 @@ import numpy as np
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
-from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, measure_label
-from hashlens.study.charts.intervals import Estimate, around_note, scale_of, shown_estimates
-from hashlens.study.results import Results
+from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, usual_split
+from hashlens.study.charts.intervals import Estimate, around_note, range_of, shown_estimates
+from hashlens.study.results import Results, default_terms
+from hashlens.study.terms import Terms
 from hashlens.tables import Table, table
 
 Reference = Mapping[str, Iterable[tuple[Any, float]]]
@@ -62,6 +62,8 @@ class Curve(Result):
         Level of the intervals.
     study : str
         Name of the study.
+    terms : Terms
+        What is known of the axes and the measures.
     """
 
     over: str
@@ -71,13 +73,14 @@ class Curve(Result):
     where: dict[str, Any]
     confidence: float
     study: str = ""
+    terms: Terms = field(default_factory=default_terms)
 
     @property
     def title(self) -> str:
         """What the lines have in common."""
-        measures = dict.fromkeys(measure_label(series.measure) for series in self.series)
+        measures = dict.fromkeys(self.terms.label(series.measure) for series in self.series)
         splits = dict.fromkeys(series.split for series in self.series)
-        on = f" on {next(iter(splits))}" if len(splits) == 1 else ""
+        on = f" on {next(iter(splits))}" if len(splits) == 1 and any(splits) else ""
         held = conditions(self.where, (self.over, self.by or ""))
         fixed = f" at {held}" if held else ""
         return f"{', '.join(measures)}{on}{fixed}"
@@ -123,7 +126,7 @@ def curve(
     measure: str | Sequence[str],
     over: str,
     *,
-    split: str | Sequence[str] = "test",
+    split: str | Sequence[str] | None = None,
     by: str | None = None,
     where: Mapping[str, Any] | None = None,
     confidence: float = 0.95,
@@ -135,15 +138,16 @@ def curve(
     results : Results
         Of a study.
     measure, split : str or sequence of str
-        What to draw: ``"redundancy_ratio"`` on ``("train", "test")``.
+        What to draw: ``"redundancy_ratio"`` on ``("train", "test")``; on ``"test"`` if no split is named, or where else
+        the measure was taken.
     over : str
-        The axis: a factor or ``epochs``.
+        The axis: a factor, or the step, such as ``epochs``.
     by : str, optional
         Another, each of whose levels gets a line.
     where : mapping, optional
         Levels at which to hold the others.
     confidence : float
-        Level of the intervals; shares get theirs on the logit link, see
+        Level of the intervals; measures with a range get theirs on its link, see
         :func:`~hashlens.study.charts.intervals.mean_intervals`. Fewer than four repeats have their range instead.
 
     Raises
@@ -151,21 +155,24 @@ def curve(
     StudyError
         If another factor takes several values, a measure is missing, or an axis takes one value.
     """
-    measures, splits = as_names("measure", measure), as_names("split", split)
+    measures = as_names("measure", measure)
+    splits = None if split is None else as_names("split", split)
+    pairs = [(one, on) for one in measures for on in splits or (usual_split(results, one),)]
     grid = lay_out(results, (over,) if by is None else (over, by), where)
     lines: Sequence[Any] = (None,) if by is None else grid.levels[1]
     series = []
-    for one, on in product(measures, splits):
+    for one, on in pairs:
         values = grid.values(one, on).reshape(len(grid.levels[0]), len(lines), -1)
-        means = shown_estimates(values, scale_of(one, values), confidence)
+        means = shown_estimates(values, range_of(results.measures.get(one), values), confidence)
         for column, level in enumerate(lines):
-            parts = [measure_label(one)] * (len(measures) > 1) + [on] * (len(splits) > 1)
+            parts = [results.terms.label(one)] * (len(measures) > 1) + [on] * (len({on for _, on in pairs}) > 1)
             parts += [f"{by.replace('_', ' ')} {level_name(level)}"] if by else []
             estimates = tuple(
                 means.at(row, column) if np.isfinite(means.mean[row, column]) else None for row in range(len(values))
             )
             series.append(CurveSeries(", ".join(parts), one, on, level, estimates))
-    return Curve(over, grid.levels[0], tuple(series), by, dict(where or {}), confidence, results.study)
+    terms = results.terms.only((over, *([by] if by else [])), (name for name, _ in pairs))
+    return Curve(over, grid.levels[0], tuple(series), by, dict(where or {}), confidence, results.study, terms)
 
 
 def _text(estimate: Estimate | None) -> str:

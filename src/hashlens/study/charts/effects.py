@@ -1,4 +1,4 @@
-"""The effect table: how much of the variance of redundancy and of accuracies each factor of a study explains."""
+"""The effect table: how much of the variance of each measure every factor of a study explains."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.boundaries import is_numeric
-from hashlens.study.charts.grid import Grid, as_names, conditions, lay_out, level_name, measure_label, narrowed
+from hashlens.study.charts.grid import Grid, as_names, conditions, lay_out, level_name, narrowed, usual_split
 from hashlens.study.charts.intervals import require_confidence
 from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
-from hashlens.study.results import Results
+from hashlens.study.results import Results, default_terms
+from hashlens.study.terms import Terms
 from hashlens.tables import Table, table
 
-ACCURACIES = ("knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy")
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
 """Total shares from which on a factor is said to dominate, and below which to matter little: this project's words."""
 EXAMPLES = 10_000
@@ -84,6 +84,8 @@ class ResponseEffects(Result):
         Of all interactions together.
     residual : Share
         Of repeats: other seeds in the same cell.
+    label : str
+        The measure as people read it.
     """
 
     measure: str
@@ -93,11 +95,17 @@ class ResponseEffects(Result):
     effects: tuple[Effect, ...]
     interactions: Share
     residual: Share
+    label: str = ""
+
+    @property
+    def said(self) -> str:
+        """The measure as people read it."""
+        return self.label or _label(default_terms(), self.measure)
 
     @property
     def name(self) -> str:
         """The response as people read it."""
-        return f"{'R' if self.measure == 'redundancy_ratio' else measure_label(self.measure)} {self.split}"
+        return f"{self.said} {self.split}".rstrip()
 
     @property
     def verdict(self) -> str:
@@ -122,9 +130,9 @@ class EffectTable(Result):
     responses : tuple of ResponseEffects
         One for each response.
     repeats : int
-        Networks a cell.
+        Runs a cell.
     examples : dict of str to int
-        For the continuity correction of R, by split.
+        For the continuity correction of shares on the logit scale, by split.
     bootstrap : int
         Draws.
     confidence : float
@@ -165,8 +173,10 @@ class EffectTable(Result):
         held = conditions(self.where, self.ranges)
         fixed = f", at {held}" if held else ""
         ranges = f"Over {'; '.join(map(self.range_text, self.ranges))}{fixed}; {self.repeats} repeats a cell."
+        named = dict.fromkeys(at.said for at in self.responses if at.scale == "logit")
+        logit = f" {' and '.join(named)} on the logit scale." if named else ""
         how = (
-            f" R on the logit scale. Corrected for the noise of repeats: below 0 means none. {self.confidence:.0%} "
+            f"{logit} Corrected for the noise of repeats: below 0 means none. {self.confidence:.0%} "
             "intervals are over other seeds, not over other levels."
         )
         first = [
@@ -207,11 +217,12 @@ def effect_table(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> EffectTable:
-    """Say how much of the variance of R and of each accuracy every factor explains, over the levels of a study.
+    """Say how much of the variance of each measure every factor explains, over the levels of a study.
 
     An exact analysis of variance over the levels present, equally weighted: the table must be fully crossed, with the
-    same number of repeats in every cell. R is taken on the logit scale as logit((R n + 1/2) / (n + 1)), which is finite
-    at 0 and 1. See :func:`~hashlens.study.charts.variance.variance_shares` for the correction for noise and
+    same number of repeats in every cell. A share whose terms say so, as R, is taken on the logit scale as
+    logit((R n + 1/2) / (n + 1)), which is finite at 0 and 1. See
+    :func:`~hashlens.study.charts.variance.variance_shares` for the correction for noise and
     :func:`~hashlens.study.charts.variance.bootstrap_shares` for the intervals.
 
     Parameters
@@ -219,15 +230,15 @@ def effect_table(
     results : Results
         Of a study with two repeats or more.
     factors : sequence of str, optional
-        Factors and ``epochs``; by default all that vary.
+        Factors, and the step; by default all that vary.
     responses : sequence of str or (str, str), optional
-        Measures, or measures and splits. A measure alone is taken on test, ``redundancy_ratio`` on train and test. By
-        default R and every accuracy that the results hold.
+        Measures, or measures and splits. A measure alone is taken on test, or where else it was taken; one that says
+        something else on every split, as R, on train and test. By default those that the terms of the experiment name.
     where : mapping, optional
         Levels at which to hold other factors, or to which to restrict these.
     examples : int or mapping of split to int
-        n, on which R was measured: results do not hold it. By default 10,000, so that R = 0 counts as half an example
-        in ten thousand.
+        n, of which shares on the logit scale are: results do not hold it. By default 10,000, so that R = 0 counts as
+        half an example in ten thousand.
     bootstrap : int
         Draws of the intervals.
     confidence : float
@@ -250,9 +261,9 @@ def effect_table(
     factors = as_names("factors", factors)
     grid = lay_out(results, factors, where)
     wanted = _wanted(grid, responses)
-    sizes = _examples(examples, wanted)
+    sizes = _examples(results, examples, wanted)
     table_of = np.stack([_response(grid, measure, split, sizes) for measure, split in wanted], axis=-1)
-    checkpoints = grid.axes.index("epochs") if "epochs" in grid.axes else None
+    checkpoints = grid.axes.index(results.step) if results.step in grid.axes else None
     shares = variance_shares(table_of, checkpoints)
     low, high = bootstrap_shares(table_of, checkpoints, bootstrap, confidence, seed)
     effects = tuple(_effects(grid, pair, at, shares, low, high) for at, pair in enumerate(wanted))
@@ -263,30 +274,44 @@ def effect_table(
 
 
 def _wanted(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
+    results = grid.results
     if responses is None:
-        held = set(zip(grid.results.columns["measure"], grid.results.columns["split"], strict=True))
-        usual = (("redundancy_ratio", "train"), *((name, "test") for name in ("redundancy_ratio", *ACCURACIES)))
-        found = tuple(pair for pair in usual if pair in held)
-        if not found:
-            raise StudyError(
-                f"results hold neither R nor an accuracy; they hold {', '.join(grid.results.levels('measure'))}"
-            )
-        return found
+        held = results.levels("measure")
+        usual = results.terms.responses or tuple(results.terms.measures)
+        responses = [measure for measure in usual or held if measure in held]
+        if not responses:
+            raise StudyError(f"results hold none of {', '.join(usual)}; they hold {', '.join(held)}")
     pairs: list[tuple[str, str]] = []
     for response in as_names("responses", responses):
-        if not isinstance(response, str):
-            if not isinstance(response, tuple | list) or len(response) != 2:
-                raise StudyError(f"a response is a measure, or a pair of measure and split, received {response!r}")
-            pairs.append((response[0], response[1]))
-        elif response == "redundancy_ratio":
-            pairs += [(response, "train"), (response, "test")]
+        if isinstance(response, str):
+            pairs += [(response, split) for split in _splits(results, response)]
+        elif not isinstance(response, tuple | list) or len(response) != 2:
+            raise StudyError(f"a response is a measure, or a pair of measure and split, received {response!r}")
         else:
-            pairs.append((response, "test"))
+            pairs.append((response[0], response[1]))
     return tuple(dict.fromkeys(pairs))
 
 
-def _examples(examples: int | Mapping[str, int], wanted: Sequence[tuple[str, str]]) -> dict[str, int]:
-    splits = dict.fromkeys(split for measure, split in wanted if measure == "redundancy_ratio")
+def _splits(results: Results, measure: str) -> tuple[str, ...]:
+    """Return where a measure is taken as a response: on train and test if it says something else on each."""
+    info = results.measures.get(measure)
+    if info is None or not info.every_split:
+        return (usual_split(results, measure),)
+    held = results.where(measure=measure).levels("split")
+    return tuple(split for split in ("train", "test") if split in held) or (usual_split(results, measure),)
+
+
+def _is_logit(results: Results, measure: str) -> bool:
+    return measure in results.measures and results.measures[measure].scale == "logit"
+
+
+def _label(terms: Terms, measure: str) -> str:
+    info = terms.measures.get(measure)
+    return terms.heading(measure) if info is not None and info.every_split else terms.label(measure)
+
+
+def _examples(results: Results, examples: int | Mapping[str, int], wanted: Sequence[tuple[str, str]]) -> dict[str, int]:
+    splits = dict.fromkeys(split for measure, split in wanted if _is_logit(results, measure))
     sizes = {split: examples.get(split, EXAMPLES) if isinstance(examples, Mapping) else examples for split in splits}
     for split, n in sizes.items():
         require_whole(StudyError, f"examples on {split}", n)
@@ -294,7 +319,7 @@ def _examples(examples: int | Mapping[str, int], wanted: Sequence[tuple[str, str
 
 
 def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int]) -> npt.NDArray[np.float64]:
-    """One response of every cell and repeat, complete; R on the logit scale."""
+    """One response of every cell and repeat, complete, on its scale."""
     values = grid.values(measure, split)
     counts = np.isfinite(values).sum(axis=-1)
     short = np.argwhere(counts < len(grid.repeats))
@@ -306,9 +331,7 @@ def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int])
         )
     if len(grid.repeats) < 2:
         raise StudyError("an effect table needs two repeats or more, to tell factors from noise; received one")
-    if measure != "redundancy_ratio":
-        return values
-    return finite_logit(values, examples[split])
+    return finite_logit(values, examples[split]) if _is_logit(grid.results, measure) else values
 
 
 def finite_logit(values: npt.NDArray[np.float64], examples: int) -> npt.NDArray[np.float64]:
@@ -325,9 +348,17 @@ def _effects(grid: Grid, pair: tuple[str, str], at: int, shares: Shares, low: Sh
     effects = tuple(
         Effect(factor, share("first", row, at), share("total", row, at)) for row, factor in enumerate(grid.axes)
     )
-    scale = "logit" if measure == "redundancy_ratio" else "plain"
+    scale = "logit" if _is_logit(grid.results, measure) else "plain"
+    label = _label(grid.results.terms, measure)
     return ResponseEffects(
-        measure, split, scale, float(shares.variance[at]), effects, share("interactions", at), share("residual", at)
+        measure,
+        split,
+        scale,
+        float(shares.variance[at]),
+        effects,
+        share("interactions", at),
+        share("residual", at),
+        label,
     )
 
 

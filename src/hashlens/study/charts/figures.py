@@ -12,8 +12,10 @@ from hashlens.report.traces import zero_place
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.curves import Curve, CurveSeries, Reference
 from hashlens.study.charts.effects import EffectTable, ResponseEffects, Share
-from hashlens.study.charts.grid import axis_label, level_name, measure_label
+from hashlens.study.charts.grid import level_name
+from hashlens.study.charts.summary import split_order
 from hashlens.study.results import Results
+from hashlens.study.terms import Terms
 
 
 def curve_lines(curve: Curve, reference: Reference | None = None, reference_name: str = "") -> Lines:
@@ -34,8 +36,8 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
     points = {name: tuple(points) for name, points in (reference or {}).items()}
     return Lines(
         curve.title,
-        axis_label(curve.over),
-        _value_label(list(measures)),
+        curve.terms.label(curve.over),
+        _value_label(curve.terms, list(measures)),
         lines,
         log_x=numeric and _is_spread(curve.levels),
         references=tuple(
@@ -46,12 +48,6 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
         band_name=curve.around.translate(dict.fromkeys(map(ord, "()[]"))) if any(at.low for at in lines) else "",
         ticks=tuple((_place(curve, level), level_name(level)) for level in curve.levels),
     )
-
-
-ACCURACIES = ("network_accuracy", "knn", "logistic", "kmeans_purity", "kmeans_hungarian")
-SPLITS = ("train", "test", "uniform", "bytes")
-LEAST = ("architecture", "label_noise", "weight_decay", "batch_norm", "dropout")
-"""Axes that stand at their first level where they are not looked at: no noise, no regularization."""
 
 
 @dataclass(frozen=True)
@@ -66,31 +62,37 @@ class Panel:
         """Yield measure and split of each line."""
         yield from product(self.measures, self.splits)
 
-    def name(self, measure: str, split: str) -> str:
+    def name(self, measure: str, split: str, terms: Terms) -> str:
         """Return what tells a line from the others; empty when it is alone."""
-        parts = [measure_label(measure)] * (len(self.measures) > 1) + [split] * (len(self.splits) > 1)
+        parts = [terms.label(measure)] * (len(self.measures) > 1) + [split] * (len(self.splits) > 1)
         return ", ".join(parts)
 
 
 def panels(results: Results) -> tuple[Panel, ...]:
-    """Return everything that a study measured on whole codes: R, the accuracies on test, then the rest."""
-    whole = results.where(layer="")
+    """Return everything that a study measured on whole codes, in the order of its terms, groups together."""
+    whole, terms = results.where(layer=""), results.terms
     held = set(zip(whole.columns["measure"].tolist(), whole.columns["split"].tolist(), strict=True))
-    on = {measure: tuple(split for split in SPLITS if (measure, split) in held) for measure in whole.levels("measure")}
-    found = []
-    for split in ("test", "train"):
-        right = tuple(measure for measure in ACCURACIES if split in on.get(measure, ()))
-        if right:
-            found.append(Panel(f"accuracy on {split}", right, (split,)))
-    others = sorted(set(on) - set(ACCURACIES), key=lambda measure: (measure != "redundancy_ratio", measure))
-    alone = [Panel(measure_label(measure), (measure,), on[measure]) for measure in others]
-    first = 1 if "redundancy_ratio" in on else 0
-    return (*alone[:first], *found, *alone[first:])
+    on = {measure: tuple(split_order(split for of, split in held if of == measure)) for measure, _ in sorted(held)}
+    found: dict[str, Panel] = {}
+    for measure in (
+        *(name for name in terms.measures if name in on),
+        *(name for name in on if name not in terms.measures),
+    ):
+        group = terms.measures[measure].group if measure in terms.measures else ""
+        if not group:
+            found[measure] = Panel(terms.label(measure), (measure,), on[measure])
+            continue
+        for split in sorted(on[measure], key=lambda split: split != "test"):
+            title = f"{group} on {split}" if split else group
+            others = found[title].measures if title in found else ()
+            found[title] = Panel(title, (*others, measure), (split,))
+    return tuple(found.values())
 
 
-def settled(axis: str, levels: Sequence[Any]) -> Any:
-    """Return the level at which an axis is held while others are looked at: the last, or none of what disturbs."""
-    return levels[0 if axis in LEAST else -1]
+def settled(terms: Terms, axis: str, levels: Sequence[Any]) -> Any:
+    """Return the level at which an axis is held while others are looked at, as its factor says; steps at the last."""
+    first = any(factor.name == axis and factor.rests == "first" for factor in terms.factors)
+    return levels[0 if first else -1]
 
 
 def axis_places(levels: Sequence[Any]) -> dict[str, Any]:
@@ -102,10 +104,11 @@ def axis_places(levels: Sequence[Any]) -> dict[str, Any]:
     return {"places": [float(level) or before for level in levels], "log": log}
 
 
-def _value_label(measures: Sequence[str]) -> str:
+def _value_label(terms: Terms, measures: Sequence[str]) -> str:
     if len(measures) == 1:
-        return measure_label(measures[0])
-    return "accuracy" if set(ACCURACIES).issuperset(measures) else "value"
+        return terms.label(measures[0])
+    groups = {terms.measures[name].group if name in terms.measures else "" for name in measures}
+    return groups.pop() or "value" if len(groups) == 1 else "value"
 
 
 def effect_bars(effects: EffectTable) -> tuple[Bars, ...]:

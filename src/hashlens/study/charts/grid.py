@@ -11,35 +11,6 @@ from hashlens.arguments import shortly
 from hashlens.errors import StudyError, nearest
 from hashlens.study.results import Results
 
-AXIS_LABELS = {
-    "width": "width (units a layer)",
-    "depth": "depth (hidden layers)",
-    "samples": "training examples",
-    "label_noise": "label noise (share of labels)",
-    "weight_decay": "weight decay",
-    "batch_norm": "batch normalisation",
-    "epochs": "training time (epochs)",
-}
-MEASURE_LABELS = {
-    "redundancy_ratio": "redundancy ratio R",
-    "knn": "K-NN",
-    "logistic": "logistic",
-    "kmeans_purity": "K-Means (purity)",
-    "kmeans_hungarian": "K-Means (Hungarian)",
-    "network_accuracy": "network",
-}
-"""What pictures and tables call axes and measures; others go by their names."""
-
-
-def axis_label(axis: str) -> str:
-    """Return an axis as people read it, with its unit."""
-    return AXIS_LABELS.get(axis, axis.replace("_", " "))
-
-
-def measure_label(measure: str) -> str:
-    """Return a measure as people read it."""
-    return MEASURE_LABELS.get(measure, measure.replace("_", " "))
-
 
 def level_name(level: Any) -> str:
     """Return a level as people read it.
@@ -101,7 +72,12 @@ class Grid:
         rows = self.results.where(measure=measure, split=split)
         if not len(rows):
             columns = self.results.columns
-            held = sorted({f"{of} on {on}" for of, on in zip(columns["measure"], columns["split"], strict=True)})
+            held = sorted(
+                {
+                    f"{of} on {on}" if on else str(of)
+                    for of, on in zip(columns["measure"], columns["split"], strict=True)
+                }
+            )
             raise StudyError(f"results hold no {measure} on {split}; they hold {', '.join(held)}")
         shape = (*map(len, self.levels), len(self.repeats))
         places = [
@@ -176,6 +152,22 @@ def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
             raise StudyError(f"no results where {name} is {shortly(wanted)}: it takes {_few(kept.levels(name))}")
         kept = found
     return kept
+
+
+def usual_split(results: Results, measure: str) -> str:
+    """Return where a measure is looked at if nothing else is said: on test, or where alone it was taken.
+
+    Raises
+    ------
+    StudyError
+        If there are several, and test is none of them.
+    """
+    splits = [str(split) for split in results.where(measure=measure, layer="").levels("split")]
+    if "test" in splits or not splits:
+        return "test"
+    if len(splits) > 1:
+        raise StudyError(f"{measure} was taken on {', '.join(splits)}: say on which")
+    return splits[0]
 
 
 def as_names(what: str, given: Any) -> tuple[Any, ...]:

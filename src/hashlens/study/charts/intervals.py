@@ -7,7 +7,7 @@ below that the smallest and the largest repeat, which are called a range.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hashlens.arguments import is_number
 from hashlens.errors import StudyError
 from hashlens.result import Result
+from hashlens.study.terms import MeasureInfo
 
 Scale = Literal["share", "ratio", "plain"]
 Range = tuple[float | None, float | None]
@@ -25,8 +26,6 @@ Around = Literal["interval", "range"]
 Array = npt.NDArray[np.float64]
 FEWEST = 4
 """Repeats from which on intervals are shown: with fewer, Student's t spans most of what a share can be."""
-UNBOUNDED = ("bits_to_determinism", "chord_length", "local_complexity", "loss")
-"""Measures of a study that are no shares, even where all their values happen to lie in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -218,8 +217,10 @@ def require_confidence(confidence: float) -> None:
         raise StudyError(f"confidence must be between 0 and 1, received {confidence!r}")
 
 
-def scale_of(measure: str, values: npt.NDArray[Any]) -> Scale:
-    """Return ``share`` for a measure that has no other values than those in [0, 1], else ``plain``."""
-    known = values[np.isfinite(values)]
-    inside = ((known >= 0) & (known <= 1)).all()
-    return "share" if inside and measure not in UNBOUNDED else "plain"
+def range_of(info: MeasureInfo | None, values: npt.ArrayLike) -> Range:
+    """Return the range of a measure; of one that nothing is known of, [0, 1] where no value is outside."""
+    if info is not None:
+        return info.low, info.high
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    return (0.0, 1.0) if ((known >= 0) & (known <= 1)).all() else (None, None)

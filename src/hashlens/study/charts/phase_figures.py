@@ -6,9 +6,10 @@ from typing import Any
 from hashlens.measures.regime import RegimeThresholds
 from hashlens.report.figures import Contour, Figure, Heatmap, Rule, Shares, Tile
 from hashlens.study.charts.boundaries import Boundary, Polyline, position_of
-from hashlens.study.charts.grid import axis_label, conditions, level_name
+from hashlens.study.charts.grid import conditions, level_name
 from hashlens.study.charts.phase import FAILED, REGIME_COLOURS, REGIMES, PhaseCell, PhaseChart
 from hashlens.study.charts.sensitivity import PhaseSensitivity
+from hashlens.study.networks.terms import TERMS
 
 OWN = "The thresholds are this project's."
 MOVED = {
@@ -73,8 +74,8 @@ def _map(
     tiles = (_tile(chart, cell, sure(at)) for at, cell in enumerate(chart.cells))
     return Heatmap(
         title,
-        axis_label(chart.x),
-        axis_label(chart.y),
+        TERMS.label(chart.x),
+        TERMS.label(chart.y),
         tuple(map(level_name, chart.x_levels)),
         tuple(map(level_name, chart.y_levels)),
         tuple(tiles),

@@ -1,19 +1,18 @@
 """What a study found, in short: means over repeats, a row for each cell and checkpoint."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from hashlens.result import Result
-from hashlens.study.charts.grid import level_name, measure_label
-from hashlens.study.results import Results
+from hashlens.study.charts.grid import level_name
+from hashlens.study.results import Results, default_terms
+from hashlens.study.terms import Terms
 from hashlens.tables import Table, number, table
 
 ROWS_SHOWN = 40
-HEADINGS = {"redundancy_ratio": "R", "kmeans_purity": "purity", "kmeans_hungarian": "Hungarian"}
-"""Of measures that need a shorter name than elsewhere: there are many columns."""
-_BY_SPLIT = ("redundancy_ratio", "collision_probability", "local_complexity", "chord_length")
-"""Measures that differ from split to split by what they say; of others test is shown, or train where that is all."""
+SPLITS = ("train", "test", "uniform", "bytes")
+"""The order of splits; others follow by name."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +48,34 @@ class Summary(Result):
         Measure and split of each column.
     rows : tuple of SummaryRow
         By factors, then the step.
+    terms : Terms
+        What is known of the factors, the step and the measures.
     """
 
     study: str
     factors: tuple[str, ...]
     measures: tuple[tuple[str, str], ...]
     rows: tuple[SummaryRow, ...]
+    terms: Terms = field(default_factory=default_terms)
 
     def __rich__(self) -> Table:
         shown, note = self.rows, ""
         if len(shown) > ROWS_SHOWN:
-            last = max(row.levels[-1] for row in shown)
-            shown = tuple(row for row in shown if row.levels[-1] == last)[:ROWS_SHOWN]
-            note = f"{len(shown)} of {len(self.rows):,} rows, at the last checkpoint; export has all."
+            at = ""
+            if self.terms.step is not None:
+                last = max(row.levels[-1] for row in shown)
+                shown, at = tuple(row for row in shown if row.levels[-1] == last), ", at the last checkpoint"
+            shown = shown[:ROWS_SHOWN]
+            note = f"{len(shown)} of {len(self.rows):,} rows{at}; export has all."
         lines = [(*map(level_name, row.levels), *(number(mean, 3) for mean in row.means)) for row in shown]
-        headings = (*(name.replace("_", " ") for name in self.factors), *map(_heading, self.measures))
+        headings = (
+            *(name.replace("_", " ") for name in self.factors),
+            *(_heading(self.terms, column) for column in self.measures),
+        )
         fewest, most = (choose((row.repeats for row in self.rows), default=0) for choose in (min, max))
         repeats = f"{most} repeat{'s' * (most != 1)}" if fewest == most else f"{fewest} to {most} repeats"
-        means = f"Means over {repeats}; accuracies on test unless a heading says train."
+        on = "; on test where a heading names no split" if any(split == "test" for _, split in self.measures) else ""
+        means = f"Means over {repeats}{on}."
         return table(self.study or "study", headings, lines, f"{means} {note}".rstrip(), len(self.factors))
 
 
@@ -81,7 +90,8 @@ def summarize(results: Results) -> Summary:
     Returns
     -------
     Summary
-        Determinism and geometry on every split; each other measure on test, or on train if it is taken there alone.
+        Measures that say something else on every split, on each; the others on test, or on train if they are taken
+        there alone.
     """
     import pyarrow
 
@@ -101,23 +111,32 @@ def summarize(results: Results) -> Summary:
         SummaryRow(levels, counts[levels], tuple(means.get((*levels, *column)) for column in measures))
         for levels in sorted(counts)
     )
-    return Summary(results.study, factors, measures, tuple(rows))
+    terms = results.terms.only(factors, (measure for measure, _ in measures))
+    return Summary(results.study, factors, measures, tuple(rows), terms)
+
+
+def split_order(splits: Iterable[str]) -> list[str]:
+    """Return splits in the order in which they are shown."""
+    return sorted(splits, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split))
 
 
 def _columns(results: Results) -> Iterator[tuple[str, str]]:
-    """Yield measure and split of each column, in the order in which measures are spoken of."""
+    """Yield measure and split of each column: those that stand on every split first."""
     found = set(zip(results.columns["measure"].tolist(), results.columns["split"].tolist(), strict=True))
-    order = ("train", "test", "uniform", "bytes")
-    names = sorted({measure for measure, _ in found}, key=lambda name: (name not in _BY_SPLIT, name))
+    names = sorted({measure for measure, _ in found}, key=lambda name: (not _on_every(results.terms, name), name))
     for name in names:
-        splits = [split for split in order if (name, split) in found]
-        if name in _BY_SPLIT:
+        splits = split_order(split for measure, split in found if measure == name)
+        if _on_every(results.terms, name) or not {"test", "train", ""}.intersection(splits):
             yield from ((name, split) for split in splits)
         else:
             yield name, "test" if "test" in splits else splits[0]
 
 
-def _heading(column: tuple[str, str]) -> str:
+def _on_every(terms: Terms, measure: str) -> bool:
+    return measure in terms.measures and terms.measures[measure].every_split
+
+
+def _heading(terms: Terms, column: tuple[str, str]) -> str:
     measure, split = column
-    name = HEADINGS.get(measure) or measure_label(measure)
-    return f"{name} {split}" if measure in _BY_SPLIT or split != "test" else name
+    name = terms.heading(measure)
+    return f"{name} {split}".rstrip() if _on_every(terms, measure) or split != "test" else name

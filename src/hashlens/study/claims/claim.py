@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hashlens.errors import StudyError
-from hashlens.study.charts.grid import lay_out, level_name, measure_label
-from hashlens.study.charts.intervals import RANGES, Array, Estimate, Range, scale_of
+from hashlens.study.charts.grid import lay_out, level_name, usual_split
+from hashlens.study.charts.intervals import Array, Estimate, Range, range_of
 from hashlens.study.claims.contrast import contrast_intervals, step_of
 from hashlens.study.claims.lines import Question
 from hashlens.study.results import Results
@@ -110,24 +110,14 @@ def rows_along(
     grid = lay_out(results, axes, where)
     table = grid.values(measure, split)
     table = table.reshape(len(grid.levels[0]) if over else 1, len(grid.levels[-1]) if by else 1, -1)
-    within, step = RANGES[scale_of(measure, table)], step_of(table)
+    within, step = range_of(results.measures.get(measure), table), step_of(table)
     for column, level in enumerate(grid.levels[-1] if by else (None,)):
         values = table[:, column]
         measured: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=1))
         levels = tuple(at for at, known in zip(grid.levels[0] if over else (None,), measured, strict=True) if known)
-        name = f"{measure_label(measure)} {split}".strip()
+        name = f"{results.terms.label(measure)} {split}".strip()
         name += f", {by.replace('_', ' ')} {level_name(level)}" if by else ""
         yield Terms(name, levels, values[measured], within, step)
-
-
-def usual_split(results: Results, measure: str) -> str:
-    """Return where a measure is looked at if nothing else is said: on test, or where alone it was taken."""
-    splits = [str(split) for split in results.where(measure=measure, layer="").levels("split")]
-    if "test" in splits or not splits:
-        return "test"
-    if len(splits) > 1:
-        raise StudyError(f"{measure} was taken on {', '.join(splits)}: say on which, as {measure + ON + splits[0]!r}")
-    return splits[0]
 
 
 def contrast(values: Array, weights: Sequence[float], terms: Sequence[Terms], confidence: float) -> Estimate:

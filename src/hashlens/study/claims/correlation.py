@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from hashlens.errors import StudyError
-from hashlens.study.charts.grid import lay_out, level_name, measure_label, narrowed
+from hashlens.study.charts.grid import lay_out, level_name, narrowed
 from hashlens.study.charts.intervals import Array, Estimate
 from hashlens.study.claims.claim import ON, STRICT, Claim
 from hashlens.study.claims.contrast import contrast_intervals
@@ -61,7 +61,8 @@ class Correlation(Claim):
                 where = {**self.where, **({self.by: level} if self.by else {})}
                 grid = lay_out(results, [axis for axis in axes if axis != self.by], where)
                 both = np.stack([grid.values(measure, split), grid.values(other, on or split)])
-                name = f"{measure_label(measure)} {split} with {measure_label(other)} {on or split}"
+                pair = ((measure, split), (other, on or split))
+                name = " with ".join(f"{results.terms.label(of)} {at}".strip() for of, at in pair)
                 name += f", {self.by.replace('_', ' ')} {level_name(level)}" if self.by else ""
                 found = correlations(both.reshape(2, -1, both.shape[-1]), self.method, name)
                 cells = int(np.isfinite(both).all(axis=(0, -1)).sum())

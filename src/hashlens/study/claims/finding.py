@@ -157,7 +157,7 @@ class Finding(Result):
 
 @dataclass(frozen=True)
 class EarlierFinding(Result):
-    """A claim as versions before 0.2 tested it: on means over repeats, with a tolerance of .01 and no interval.
+    """A claim as it was tested before there were verdicts: on means, with a tolerance of .01 and no interval.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ import numpy as np
 
 from hashlens.errors import StudyError, nearest
 from hashlens.study.charts.effects import EXAMPLES, finite_logit
-from hashlens.study.charts.grid import Grid, lay_out, measure_label, narrowed
+from hashlens.study.charts.grid import Grid, lay_out, narrowed
 from hashlens.study.charts.intervals import Array, Estimate
 from hashlens.study.charts.variance import variance_shares
 from hashlens.study.claims.jackknife import FEWEST, jackknife_interval
@@ -35,7 +35,7 @@ def factor_questions(claim: "Difference", results: Results, others: Any, asked: 
         if claim.scale == "logit":
             values = finite_logit(values, claim.examples.get(split, EXAMPLES))
         for factor, other in product(claim.factors, than):
-            name = f"{measure_label(measure)} {split}, {_read(factor)} less {_read(other)}"
+            name = f"{results.terms.label(measure)} {split}, {_read(factor)} less {_read(other)}"
             interval = partial(_interval, values, grid.axes, results.step, factor, other)
             yield Question(name, "difference of shares of variance", asked, interval, FEWEST)
 

@@ -21,7 +21,7 @@ TERMS = Terms(
     ),
     Axis("epochs", "training time (epochs)"),
     {
-        "redundancy_ratio": MeasureInfo("redundancy ratio R", "R", 0.0, 1.0, every_split=True),
+        "redundancy_ratio": MeasureInfo("redundancy ratio R", "R", 0.0, 1.0, every_split=True, scale="logit"),
         "network_accuracy": _accuracy("network"),
         "knn": _accuracy("K-NN"),
         "logistic": _accuracy("logistic"),
@@ -35,6 +35,7 @@ TERMS = Terms(
         "local_complexity": MeasureInfo(low=1.0, unit="regions", every_split=True, may_lack=True),
         "chord_length": MeasureInfo(low=0.0, every_split=True, may_lack=True),
     },
+    ("redundancy_ratio", "knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy"),
 )
 """Of all studies of networks."""
 FACTORS = tuple(factor.name for factor in TERMS.factors)

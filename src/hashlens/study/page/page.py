@@ -13,7 +13,7 @@ from hashlens.report.page import Block, Chart, Page, Prose, Section, charts
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
 from hashlens.study.charts.figures import curve_lines, panels, settled
-from hashlens.study.charts.grid import axis_label, conditions, level_name
+from hashlens.study.charts.grid import conditions, level_name
 from hashlens.study.charts.phase import PhaseChart, PhaseSlices
 from hashlens.study.charts.sensitivity import PhaseSensitivity
 from hashlens.study.charts.summary import summarize
@@ -36,9 +36,13 @@ def study_page(results: Results) -> Page:
     if not any(section.blocks for section in sections[:-1]):
         sections = (Section("Numbers", blocks(summarize(results))), *sections)
     cells, rows = len(results.levels("cell")), len(results)
-    networks = len(set(zip(results.columns["cell"].tolist(), results.columns["repeat"].tolist(), strict=True)))
-    subtitle = f"{networks:,} networks in {cells:,} cells; {rows:,} numbers"
+    runs = len(set(zip(results.columns["cell"].tolist(), results.columns["repeat"].tolist(), strict=True)))
+    subtitle = f"{runs:,} {_runs(results)} in {cells:,} cells; {rows:,} numbers"
     return Page(results.study or "A study", subtitle, *verdict, sections, notes)
+
+
+def _runs(results: Results) -> str:
+    return "networks" if results.terms.experiment == "networks" else "runs"
 
 
 def store_page(store: "Store", command: str = "") -> Page:
@@ -56,13 +60,15 @@ def store_page(store: "Store", command: str = "") -> Page:
     StudyError
         If nothing is measured yet.
     """
-    page = study_page(_some(store.results(), store))
+    results = _some(store.results(), store)
+    page = study_page(results)
     status = store.status()
     more = (
         Section("How far the study is", blocks(status)),
-        Section("Where this comes from", (_origin(store, status), _spec(store.spec))),
+        Section("Where this comes from", (_origin(store, status, _runs(results)), _spec(store.spec))),
     )
-    notes = page.notes if status.finished else (*page.notes, f"{status.done:,} of {status.runs:,} networks are done.")
+    under_way = f"{status.done:,} of {status.runs:,} {_runs(results)} are done."
+    notes = page.notes if status.finished else (*page.notes, under_way)
     return Page(
         page.title,
         page.subtitle,
@@ -88,6 +94,8 @@ def _some(results: Results, store: "Store") -> Results:
 
 def _regimes(results: Results) -> tuple[tuple[Section, ...], tuple[str, str], tuple[str, ...]]:
     """Return the interactive chart, what it says, and notes; or why there is none."""
+    if results.terms.experiment != "networks":
+        return (), ("", ""), ()
     try:
         cells = results_cells(results)
     except StudyError as missing:
@@ -114,7 +122,7 @@ def _verdict(cells: Cells) -> tuple[str, str]:
 def curve_sections(results: Results) -> Iterator[Section]:
     """Yield a section for each axis that varies: every measure along it, the other axes held where they end."""
     varying = [axis for axis in results.axes if len(results.levels(axis)) > 1]
-    held = {axis: settled(axis, results.levels(axis)) for axis in varying}
+    held = {axis: settled(results.terms, axis, results.levels(axis)) for axis in varying}
     for over in varying:
         where = {axis: level for axis, level in held.items() if axis != over}
         found = list(_curves(results, over, where))
@@ -156,14 +164,15 @@ def _effect_section(found: EffectTable) -> Section:
 def _factors(results: Results) -> Section:
     """Return every factor and its levels: what was held fixed too."""
     rows = [
-        (axis_label(factor), ", ".join(map(level_name, results.levels(factor))))
+        (results.terms.label(factor), ", ".join(map(level_name, results.levels(factor))))
         for factor in results.axes
     ]  # fmt: skip
     rows.append(("repeats", str(len(results.levels("repeat")))))
-    return Section("What was trained", (table("Levels of each factor", ("factor", "levels"), rows, names=2),))
+    title = "What was trained" if _runs(results) == "networks" else "What was run"
+    return Section(title, (table("Levels of each factor", ("factor", "levels"), rows, names=2),))
 
 
-def _origin(store: "Store", status: "StudyStatus") -> Table:
+def _origin(store: "Store", status: "StudyStatus", named: str) -> Table:
     from hashlens.study.store.schema import DONE, run_settings
     from hashlens.study.store.status import duration
 
@@ -173,8 +182,11 @@ def _origin(store: "Store", status: "StudyStatus") -> Table:
         ("store", store.name),
         *((f"{split} data, digest", digest) for split, digest in store.digests.items()),
         *run_settings(runs).items(),
-        ("networks", f"{status.done:,} of {status.runs:,}"),
-        ("training and measuring, over all workers", duration(seconds)),
+        (named, f"{status.done:,} of {status.runs:,}"),
+        (
+            "training and measuring, over all workers" if named == "networks" else "time, over all workers",
+            duration(seconds),
+        ),
     ]
     return table("Data and machine", ("", ""), rows, names=2)
 

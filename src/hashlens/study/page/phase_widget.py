@@ -14,8 +14,8 @@ from hashlens.report.figures import COLOURS, Floats
 from hashlens.report.page import Widget
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.figures import Panel, axis_places, panels, settled
-from hashlens.study.charts.grid import Grid, axis_label, lay_out, level_name, measure_label
-from hashlens.study.charts.intervals import Estimate, Estimates, around_note, scale_of, shown_estimates
+from hashlens.study.charts.grid import Grid, lay_out, level_name
+from hashlens.study.charts.intervals import Estimate, Estimates, around_note, range_of, shown_estimates
 from hashlens.study.charts.learnt import LEARNT, failed_cells, failed_note
 from hashlens.study.charts.phase import (
     REGIME_COLOURS,
@@ -25,6 +25,7 @@ from hashlens.study.charts.phase import (
     reference_accuracy,
     retention_note,
 )
+from hashlens.study.networks.terms import TERMS
 from hashlens.study.results import Results
 from hashlens.tables import Table, number, table
 
@@ -142,7 +143,7 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
     )
     others = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
     start = tuple(
-        levels.index(settled(axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
+        levels.index(settled(results.terms, axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
     )  # fmt: skip
     failed = failed_cells(grid, results)
     notes = [retention_note(retained_by, reference), "The thresholds are this project's."]
@@ -161,10 +162,10 @@ def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
         if measure == "redundancy_ratio" and split in ("train", "test"):
             continue
         values = grid.values(measure, split)
-        estimates = shown_estimates(values, scale_of(measure, values))
+        estimates = shown_estimates(values, range_of(grid.results.measures.get(measure), values))
         if np.isfinite(estimates.mean).any():
-            said = f"{measure_label(measure)} on {split}"
-            found.append(CellLine(panel.title, panel.name(measure, split), said, estimates))
+            said = f"{grid.results.terms.label(measure)} on {split}"
+            found.append(CellLine(panel.title, panel.name(measure, split, grid.results.terms), said, estimates))
     return found
 
 
@@ -232,7 +233,7 @@ def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
     data = {
         "axes": [
             {
-                "label": axis_label(axis), "word": axis.replace("_", " "), "levels": list(map(level_name, levels)),
+                "label": TERMS.label(axis), "word": axis.replace("_", " "), "levels": list(map(level_name, levels)),
                 "numeric": is_numeric(levels), "start": start, **axis_places(levels),
             }
             for axis, levels, start in zip(cells.axes, cells.levels, cells.start, strict=True)

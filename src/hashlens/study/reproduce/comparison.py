@@ -8,10 +8,10 @@ import numpy as np
 
 from hashlens.plain import plain
 from hashlens.result import Result
-from hashlens.study.charts.grid import conditions, measure_label
-from hashlens.study.charts.intervals import Estimate, around_note, scale_of, shown_estimates
+from hashlens.study.charts.grid import conditions
+from hashlens.study.charts.intervals import Estimate, around_note, range_of, shown_estimates
 from hashlens.study.reproduce.preset import Level, Points, Reference
-from hashlens.study.results import Results
+from hashlens.study.results import Results, default_terms
 from hashlens.tables import Table, table
 
 
@@ -24,7 +24,7 @@ class Comparison(Result):
     measure, split : str
         What was measured.
     at : dict
-        Levels of the factors, and of ``epochs``.
+        Levels of the factors, and of the step.
     paper : float
         The paper's figure, or its upper bound.
     is_bound : bool
@@ -33,6 +33,8 @@ class Comparison(Result):
         Mean over repeats, and what is around it; not a number where nothing was measured.
     band : float or None
         How far ours may be from the paper's to count as the same, by this project; None where that was not set.
+    label : str
+        The measure as people read it.
     """
 
     measure: str
@@ -42,6 +44,7 @@ class Comparison(Result):
     is_bound: bool
     ours: Estimate
     band: float | None
+    label: str = ""
 
     @property
     def difference(self) -> float:
@@ -64,7 +67,8 @@ class Comparison(Result):
     @property
     def name(self) -> str:
         """What is compared, as people read it."""
-        return f"{measure_label(self.measure)} on {self.split} at {conditions(self.at)}"
+        on = f" on {self.split}" if self.split else ""
+        return f"{self.label or default_terms().label(self.measure)}{on} at {conditions(self.at)}"
 
     @property
     def verdict(self) -> str:
@@ -117,7 +121,6 @@ def _compared(results: Results, points: Points, reference: Reference) -> Iterato
             at = {**points.at, points.over: resolved(results, points.over, level)}
             rows = results.where(measure=points.measure, split=points.split, layer="", **at)
             found = rows.columns["value"]
-            ours = shown_estimates(found, scale_of(points.measure, found)).at()
-            yield Comparison(
-                points.measure, points.split, at, value, is_bound, ours, reference.bands.get(points.measure)
-            )
+            ours = shown_estimates(found, range_of(results.measures.get(points.measure), found)).at()
+            band, label = reference.bands.get(points.measure), results.terms.label(points.measure)
+            yield Comparison(points.measure, points.split, at, value, is_bound, ours, band, label)
