@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from hashlens.terminal import Terminal
@@ -18,8 +19,10 @@ PATIENCE_SECONDS = 2.0
 
 
 @contextmanager
-def bar(description: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+def bar(description: str, total: int | None = None, parts: int = 1) -> Iterator[Callable[[str], None]]:
     """Yield a function to call after each of `total` steps, with a word on it; it shows once two seconds have passed.
+
+    The line is as wide as the terminal: words that are too long for it end in an ellipsis.
 
     Parameters
     ----------
@@ -27,17 +30,20 @@ def bar(description: str, total: int | None = None) -> Iterator[Callable[[str], 
         What is being done, in two or three words.
     total : int, optional
         How many steps there are.
+    parts : int
+        Calls that make one step.
     """
     if _silenced or not sys.stderr.isatty():
         yield lambda word: None
         return
     started = time.monotonic()
     with _display() as progress:
-        task = progress.add_task(description, total=total, visible=False)
+        task, calls = progress.add_task(description, total=total, visible=False), count(1)
 
         def advance(word: str) -> None:
             shown = f"{description}: {word}" if word else description
-            progress.update(task, advance=1, description=shown, visible=time.monotonic() - started > PATIENCE_SECONDS)
+            late = time.monotonic() - started > PATIENCE_SECONDS
+            progress.update(task, completed=next(calls) / parts, description=shown, visible=late)
 
         try:
             yield advance
@@ -53,22 +59,21 @@ def _display() -> Iterator["Progress"]:
         MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     if _shown:
         yield _shown[0]
         return
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        BarColumn(bar_width=14),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Terminal(stderr=True), transient=True, expand=True) as progress:
         _shown.append(progress)
         try:
             yield progress

@@ -14,9 +14,9 @@ import pytest
 
 import hashlens as hl
 from hashlens.cli.app import run
+from hashlens.study.networks.sections import Axes
 from hashlens.study.networks.terms import TERMS
 from hashlens.study.spec import StudySpec
-from hashlens.study.spec.sections import Axes
 from hashlens.study.store import Store
 
 TEXT = """\

@@ -17,14 +17,16 @@ import hashlens as hl
 from hashlens.errors import StudyError
 from hashlens.nets import build
 from hashlens.result import Split
-from hashlens.study.cells import runs
-from hashlens.study.evaluate import evaluate
 from hashlens.study.heartbeat import worker_name
+from hashlens.study.networks.cells import runs
+from hashlens.study.networks.evaluate import evaluate
+from hashlens.study.networks.experiment import NETWORKS
+from hashlens.study.networks.materials import NetworkMaterials
 from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.train_pack import train_pack
 from hashlens.study.run import Work, work
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
-from hashlens.study.train_pack import train_pack
 
 DATA = Split(hl.load_data("digits[:300]").load(), hl.load_data("digits[300:420]").load())
 BASE = {
@@ -37,9 +39,10 @@ BASE = {
 
 def begun(path, given=None, data=DATA, **options):
     spec = StudySpec(**(BASE if given is None else given))
-    todo = Work(spec, data, runs(spec, len(data.train)))
+    materials = NetworkMaterials(spec, data=data)
+    todo = Work(NETWORKS, materials, runs(spec, len(data.train)))
     store = Store.open(path, **options)
-    store.begin(spec.to_plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
+    store.begin(spec.to_plain(), todo.runs, materials.digests)
     return store, todo
 
 
@@ -73,15 +76,15 @@ def values(results, **where):
 
 def test_rows_are_those_of_the_network_on_data_with_true_labels(results):
     spec = StudySpec(**BASE)
-    todo = Work(spec, DATA, runs(spec, len(DATA.train)))
+    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, len(DATA.train)))
     noisy = [run for run in todo.runs if run.cell.label_noise == 0.5 and run.cell.width == 9]
     assert len(noisy) == 2
     for one in train_pack(noisy, DATA.train, 10, spec.recipe(), (0, 1, 3)):
         expected = {}
         for epoch in (0, 1, 3):
             with one.at(epoch) as network:
-                rows = evaluate(network, epoch, todo.evaluation(300))
-                expected |= {(row.epochs, row.measure, row.split, row.layer): row.value for row in rows}
+                rows = evaluate(network, epoch, todo.materials.evaluation(300))
+                expected |= {(row.step, row.measure, row.split, row.layer): row.value for row in rows}
                 measured = hl.measure(network, *(DATA.train, DATA.test), logistic="one-vs-one", controls=False)
             assert expected[epoch, "network_accuracy", "train", ""] == measured.network_accuracy.train
             assert expected[epoch, "knn", "test", ""] == measured.categorization.knn
@@ -96,10 +99,10 @@ def test_every_run_has_every_row_once(results):
 
 def test_epoch_zero_is_the_initialisation(results):
     spec = StudySpec(**BASE)
-    todo = Work(spec, DATA, runs(spec, len(DATA.train)))
+    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, len(DATA.train)))
     run = todo.runs[0]
     built = build("mlp", input_shape=(1, 8, 8), classes=10, seed=run.seed, init="glorot", **run.cell.arguments())
-    rows = evaluate(built, 0, todo.evaluation(300))
+    rows = evaluate(built, 0, todo.materials.evaluation(300))
     expected = {(0, row.measure, row.split, row.layer): row.value for row in rows}
     assert values(results, cell=run.cell.key, repeat=run.repeat, epochs=0) == expected
 
@@ -147,7 +150,7 @@ def test_samples_are_the_first_and_measured_without_their_copies(tmp_path):
     given = {"axes": {"samples": [50, 300]}, "training": {"epochs": 1}, "measures": ["redundancy_ratio", "knn"]}
     found = done(tmp_path / "samples.db", given)
     spec = StudySpec(**given)
-    todo = Work(spec, DATA, runs(spec, 300))
+    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, 300))
     for one in train_pack(todo.runs, DATA.train, 10, spec.recipe(), (1,)):
         codes = hl.encode(one.network, DATA.train.narrow(0, one.run.cell.samples))
         assert len(codes) == one.run.cell.samples
@@ -158,15 +161,17 @@ def test_random_inputs_are_the_same_for_every_network(tmp_path):
     given = BASE | {"axes": BASE["axes"] | {"random_inputs": ["none", "uniform", "bytes"]},
                     "measures": ["redundancy_ratio", "loss"]}  # fmt: skip
     spec = StudySpec(**given)
-    todo = Work(spec, DATA, runs(spec, 300))
+    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, 300))
     found = done(tmp_path / "random.db", given)
     assert set(found.where(measure="redundancy_ratio").levels("split")) == {"train", "test", "uniform", "bytes"}
     run = todo.runs[-1]
     built = build("mlp", input_shape=(1, 8, 8), classes=10, seed=run.seed, init="glorot", **run.cell.arguments())
     own = values(found, cell=run.cell.key, repeat=run.repeat, epochs=0)
     for kind in ("uniform", "bytes"):
-        assert len(todo.noise[kind]) == len(DATA.test)
-        assert own[0, "redundancy_ratio", kind, ""] == hl.redundancy_ratio(hl.fingerprint(built, todo.noise[kind]))
+        assert len(todo.materials.noise[kind]) == len(DATA.test)
+        assert own[0, "redundancy_ratio", kind, ""] == hl.redundancy_ratio(
+            hl.fingerprint(built, todo.materials.noise[kind])
+        )
     # There is no loss before training.
     assert found.where(measure="loss").levels("epochs") == [1, 3]
 
@@ -292,7 +297,7 @@ def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
 
     train = Examples(**{name: getattr(DATA.train, name) for name in DATA.train.__dataclass_fields__})
     with pytest.raises(KeyboardInterrupt):
-        work(store, replace(todo, data=Split(train, DATA.test), noise={}))
+        work(store, replace(todo, materials=replace(todo.materials, data=Split(train, DATA.test), noise={})))
     status = store.status()
     assert status.leases == ()
     assert 0 < status.done < 8

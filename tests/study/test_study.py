@@ -67,8 +67,7 @@ def test_there_is_no_store_before_the_first_run(path):
 @pytest.mark.parametrize(
     ("old", "new", "difference"),
     [
-        ("[3, 6]", "[3, 6, 12]", r"axes.width: \[3, 6\] -> \[3, 6, 12\]"),
-        ("repeats: 2", "repeats: 3", "repeats: 2 -> 3"),
+        ("epochs: [0, 1]", "epochs: [1]", r"axes.epochs: \[0, 1\] -> \[1\]"),
         ("epochs: 1}", "epochs: 1, learning_rate: 0.01}", "training.learning_rate: null -> 0.01"),
         ("repeats: 2", "repeats: 2\nseed: 1", "seed: 0 -> 1"),
     ],
@@ -79,6 +78,21 @@ def test_another_spec_is_refused_with_what_changed(path, old, new, difference):
     with pytest.raises(StudyError, match=f"holds a study of another spec: {difference}; go back to it, or choose"):
         Study.load(path).run()
     assert columns(Study.load(path).results) == before
+
+
+def test_a_study_grows_by_a_width_and_a_repeat(path):
+    path.write_text(TEXT + "ensemble: 1\n")
+    first = Study.load(path).run()
+    before = {(run.cell, run.repeat): (run.seed, run.facts) for run in first.store.runs()}
+    path.write_text(TEXT.replace("[3, 6]", "[3, 6, 12]").replace("repeats: 2", "repeats: 3") + "ensemble: 1\n")
+    told = []
+    grown = Study.load(path).run(on_begun=lambda begun: told.append(str(begun)))
+    assert told == ["4 of 9 runs are there; 5 are new"]
+    after = {(run.cell, run.repeat): (run.seed, run.facts) for run in grown.store.runs()}
+    assert before.items() <= after.items()
+    at_once = Study.load(path, path.with_name("at-once.db")).run()
+    assert columns(grown.results) == columns(at_once.results)
+    assert {(run.cell, run.repeat): run.seed for run in at_once.store.runs()} == {at: of[0] for at, of in after.items()}
 
 
 def test_other_data_are_refused(path):

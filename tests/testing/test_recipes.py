@@ -13,6 +13,7 @@ import pytest
 from hashlens.codes.gates import GATES
 from hashlens.explanations import methods
 from hashlens.saved.kinds import KINDS
+from hashlens.study.experiment import EXPERIMENTS
 
 DESIGN = Path(__file__).parents[2] / "docs/design.md"
 
@@ -40,10 +41,10 @@ def put_into(table, entry, module):
 @pytest.fixture
 def tables():
     """Leave the tables of the package as they were."""
-    before = dict(GATES), dict(KINDS), methods.METHODS, dict(methods.NAMES)
+    before = dict(GATES), dict(KINDS), methods.METHODS, dict(methods.NAMES), dict(EXPERIMENTS)
     made = []
     yield made
-    for table, was in zip((GATES, KINDS, methods.NAMES), (before[0], before[1], before[3]), strict=True):
+    for table, was in zip((GATES, KINDS, methods.NAMES, EXPERIMENTS), (*before[:2], *before[3:]), strict=True):
         table.clear()
         table.update(was)
     methods.METHODS = before[2]
@@ -79,7 +80,7 @@ def test_a_recipe_does_what_it_says(name, tables, tmp_path):
 
 
 def test_there_is_a_recipe_for_each_thing_that_people_add():
-    assert list(recipes()) == ["A gate", "A measure", "A result", "An explainer"]
+    assert list(recipes()) == ["A gate", "A measure", "A result", "An explainer", "An experiment"]
 
 
 def test_every_place_that_the_design_names_is_there():

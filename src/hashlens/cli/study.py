@@ -50,8 +50,8 @@ def init(
 ) -> None:
     """Write the file of a small study, with comments, to run as it is and to change."""
     from hashlens.data.sources import check_address
+    from hashlens.study.networks.template import template
     from hashlens.study.spec import StudySpec
-    from hashlens.study.spec.template import template
 
     if test is None and data != "digits#train":
         raise StudyError(f"--data {data} needs --test: accuracies are those of examples that networks have not seen")
@@ -90,7 +90,10 @@ def run(
         masked(f"{chosen.spec.name}: results are kept in {store or spec.with_suffix('.db')}"), soft_wrap=True
     )
     try:
-        chosen.run(wait=not worker, lease=lease, device=device, retry_failed=retry_failed)
+        chosen.run(
+            wait=not worker, lease=lease, device=device, retry_failed=retry_failed,
+            on_begun=lambda begun: terminal.print(str(begun)) if str(begun) else None,
+        )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command goes on from here") from stopped
     status, results = chosen.status(), chosen.results

@@ -81,15 +81,26 @@ def load_function(spec: str) -> Callable[..., Any]:
     >>> load_function("torch.nn.functional:relu").__name__
     'relu'
     """
-    source, colon, name = spec.rpartition(":")
-    if not colon:
-        raise ModelError(f"function {spec!r}: expected package.module:name or path/to/file.py:name")
-    with torch.random.fork_rng(devices=[]):
-        found = _found(_import(source, spec, "function"), source, name, spec, "function")
+    found = load_object(spec, "function")
     if not callable(found):
-        raise ModelError(f"function {spec!r}: {name} is a {type(found).__name__}")
+        raise ModelError(f"function {spec!r}: {spec.rpartition(':')[2]} is a {type(found).__name__}")
     function: Callable[..., Any] = found
     return function
+
+
+def load_object(spec: str, what: str) -> Any:
+    """Return what ``package.module:name`` or ``path/to/file.py:name`` names; errors call it `what`.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or importing it fails.
+    """
+    source, colon, name = spec.rpartition(":")
+    if not colon:
+        raise ModelError(f"{what} {spec!r}: expected package.module:name or path/to/file.py:name")
+    with torch.random.fork_rng(devices=[]):
+        return _found(_import(source, spec, what), source, name, spec, what)
 
 
 def _call_factory(spec: str) -> nn.Module:

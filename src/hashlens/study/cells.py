@@ -1,171 +1,120 @@
-"""The cells of a study, its runs, and the packs that runs are trained in: all follow from the spec alone."""
+"""The cells of a study, its runs, and the packs that runs are done in: all follow from the spec alone."""
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from inspect import signature
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from hashlens.nets.build import ARCHITECTURES, architecture_arguments
 from hashlens.seeds import torch_seed
-from hashlens.study.networks.terms import FACTORS
-from hashlens.study.spec import StudySpec
+from hashlens.study.terms import Terms
 
-NOMINAL_INPUTS = 1000
-"""Inputs of a network, for its cost relative to others'."""
+if TYPE_CHECKING:
+    from hashlens.study.spec import StudySpec
+
+_PLAIN = re.compile(r"[\w.,:/+-]+")
+
+
+class CellLike(Protocol):
+    """What a study needs of a cell."""
+
+    @property
+    def key(self) -> str:
+        """Its stable, readable name, of which seeds are made."""
+
+    @property
+    def factors(self) -> Mapping[str, Any]:
+        """The level of each factor of the experiment."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One way to build and train a network: a point of the axes, epochs and random inputs apart.
+    """One point of the factors.
 
     Attributes
     ----------
-    architecture : str
-        Its name.
-    width, depth : int
-        0 where the architecture has no choice of it.
-    samples : int
-        Distinct training examples, the first so many.
-    label_noise : float
-        Share of the training labels that are shuffled.
-    weight_decay : float
-        L2 penalty.
-    batch_norm : bool
-        False where the architecture has no choice of it.
-    dropout : float
-        0 where the architecture has no choice of it.
+    levels : tuple of (str, level)
+        Each factor and its level, in order.
     """
 
-    architecture: str
-    width: int
-    depth: int
-    samples: int
-    label_noise: float
-    weight_decay: float
-    batch_norm: bool
-    dropout: float
+    levels: tuple[tuple[str, Any], ...]
+
+    @cached_property
+    def factors(self) -> dict[str, Any]:
+        """The level of each factor."""
+        return dict(self.levels)
 
     @cached_property
     def key(self) -> str:
-        """Its name in seeds and stores: ``mlp width=40 depth=1 samples=48000 label_noise=0 ...``.
+        """Its name in seeds and stores: ``coin=fair bias=0.5``."""
+        return " ".join(f"{name}={written(level)}" for name, level in self.levels) or "all"
 
-        What the architecture has no choice of is left out.
-        """
-        taken = self.arguments()
-        said = (factor for factor in FACTORS[1:] if factor not in CHOICES or factor in taken)
-        return " ".join((self.architecture, *(f"{factor}={_written(getattr(self, factor))}" for factor in said)))
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments of this cell for :func:`hashlens.nets.build`."""
-        taken = architecture_arguments(self.architecture)
-        return {factor: getattr(self, factor) for factor in CHOICES if factor in taken}
+    def __getitem__(self, factor: str) -> Any:
+        return self.factors[factor]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One network, trained once.
+    """One repeat of a cell.
 
     Attributes
     ----------
-    cell : Cell
+    cell : CellLike
         What it is.
     repeat : int
         Which of the repeats, from 0.
     seed : int
         63 bits; depends on the seed of the study, the cell and the repeat, and on nothing else.
     pack : int
-        Which ensemble it is trained in, from 0.
+        Which runs it is done with, from 0.
     """
 
-    cell: Cell
+    cell: Any
     repeat: int
     seed: int
     pack: int
 
 
-CHOICES: dict[str, Any] = {"width": 0, "depth": 0, "batch_norm": False, "dropout": 0.0}
-"""The factors that are arguments of an architecture, and what stands for them where it does not take them."""
+def written(level: Any) -> str:
+    """Return a level as the key of a cell has it.
+
+    >>> written(10.0), written(True), written("two words"), written("fair")
+    ('10', 'true', '"two words"', 'fair')
+    """
+    if isinstance(level, str):
+        return level if _PLAIN.fullmatch(level) else json.dumps(level, ensure_ascii=False)
+    return str(level).lower().removesuffix(".0")
 
 
-def cells(spec: StudySpec, n: int) -> tuple[Cell, ...]:
-    """Return the cells of a study: all axes crossed, in the order of the factors.
+def crossed(spec: "StudySpec", terms: Terms) -> tuple[Cell, ...]:
+    """Return a cell for every combination of levels: of the axes, and the defaults of all other factors."""
+    levels = [
+        [(factor.name, level) for level in spec.levels(factor.name) or (factor.default,)] for factor in terms.factors
+    ]
+    return tuple(Cell(combination) for combination in product(*levels))
+
+
+def repeated(cells: Iterable[CellLike], repeats: int) -> list[tuple[Any, int]]:
+    """Return every repeat of every cell."""
+    return [(cell, repeat) for cell in cells for repeat in range(repeats)]
+
+
+def numbered(packs: Iterable[Sequence[tuple[Any, int]]], seed: int, first: int = 0) -> tuple[Run, ...]:
+    """Return the runs of packs, with their seeds.
 
     Parameters
     ----------
-    spec : StudySpec
-        The study.
-    n : int
-        Training examples, which cells have where ``samples`` is not an axis.
+    packs : iterable of sequences of (cell, repeat)
+        In order.
+    seed : int
+        Of the study.
+    first : int
+        The number of the first pack.
     """
     return tuple(
-        Cell(*values) for name in spec.architectures for values in product((name,), *_levels(spec, name, n).values())
-    )
-
-
-def runs(spec: StudySpec, n: int) -> tuple[Run, ...]:
-    """Return every network that a study trains, pack by pack, the most expensive pack first.
-
-    A pack holds at most ``spec.ensemble`` MLPs of one depth, all with BatchNorm or all without, of like width. Any
-    other network has a pack of its own.
-
-    Parameters
-    ----------
-    spec : StudySpec
-        The study.
-    n : int
-        Training examples.
-    """
-    repeated = [(cell, repeat) for cell in cells(spec, n) for repeat in range(spec.repeats)]
-    kinds: dict[tuple[Any, ...], list[tuple[Cell, int]]] = {}
-    for cell, repeat in sorted(repeated, key=_dearest_first):
-        kinds.setdefault((cell.architecture, cell.depth, cell.batch_norm), []).append((cell, repeat))
-    packs = [pack for members in kinds.values() for pack in _parted(members, spec.ensemble)]
-    packs.sort(key=lambda pack: _dearest_first(pack[0]))
-    return tuple(
-        Run(cell, repeat, torch_seed(spec.seed, "study", cell.key, repeat), number)
-        for number, pack in enumerate(packs)
+        Run(cell, repeat, torch_seed(seed, "study", cell.key, repeat), number)
+        for number, pack in enumerate(packs, first)
         for cell, repeat in pack
     )
-
-
-def _levels(spec: StudySpec, architecture: str, n: int) -> dict[str, tuple[Any, ...]]:
-    """Return the values of each factor but the architecture: its axis; else network and training; else the recipe."""
-    recipe, parameters = spec.recipe(), signature(ARCHITECTURES[architecture]).parameters
-    found: dict[str, tuple[Any, ...]] = {}
-    for factor in FACTORS[1:]:
-        axis = getattr(spec.axes, factor)
-        if factor in CHOICES and factor not in parameters:
-            found[factor] = (CHOICES[factor],)
-        elif factor == "batch_norm":
-            found[factor] = tuple(recipe.batch_norm if value is None else value for value in axis or (None,))
-        elif axis is not None:
-            found[factor] = axis
-        elif factor in CHOICES:
-            fixed = getattr(spec.network, factor)
-            found[factor] = (parameters[factor].default if fixed is None else fixed,)
-        else:
-            found[factor] = ({"samples": n, "label_noise": 0.0, "weight_decay": recipe.weight_decay}[factor],)
-    return found
-
-
-def _written(value: Any) -> str:
-    return str(value).lower().removesuffix(".0")
-
-
-def _cost(cell: Cell) -> float:
-    """Return the multiplications of one example, roughly; networks that are not MLPs cost more than any of these."""
-    if cell.architecture != "mlp":
-        return float("inf")
-    return cell.width * (NOMINAL_INPUTS + (cell.depth - 1) * cell.width)
-
-
-def _dearest_first(run: tuple[Cell, int]) -> tuple[float, str, int]:
-    cell, repeat = run
-    return -_cost(cell), cell.key, repeat
-
-
-def _parted(members: list[tuple[Cell, int]], ensemble: int) -> Iterator[list[tuple[Cell, int]]]:
-    size = ensemble if members[0][0].architecture == "mlp" else 1
-    yield from (members[start : start + size] for start in range(0, len(members), size))

@@ -162,6 +162,7 @@ class Results(Result):
             "study": self.study,
             "terms": plain(self.terms),
             **{name: self.columns[name].tolist() for name in self.terms.columns},
+            "value": plain(self.columns["value"].tolist()),
         }
 
     def __rich__(self) -> Table:

@@ -1,96 +1,82 @@
-"""The work of one worker: claim a pack, train it, measure each run, commit each run, until nothing is left."""
+"""The work of one worker: claim a pack, do it, commit each of its runs, until nothing is left."""
 
+import json
+import logging
+import math
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from hashlens.codes.reader import Reading
-from hashlens.data.examples import ArrayExamples
-from hashlens.data.noise import random_inputs
-from hashlens.errors import DataError, HashlensError
-from hashlens.nets.digest import parameters_digest
+from hashlens.arguments import is_number, is_whole
+from hashlens.errors import StudyError, nearest
+from hashlens.plain import plain
 from hashlens.progress import bar
-from hashlens.result import Split
-from hashlens.seeds import numpy_generator
-from hashlens.study.cells import Run
-from hashlens.study.evaluate import Evaluation, evaluate
+from hashlens.study.cells import Run, numbered, repeated
+from hashlens.study.charts.grid import level_name
+from hashlens.study.experiment import Experiment, Materials, Outcome
+from hashlens.study.failure import reason
 from hashlens.study.heartbeat import beating, release_the_dead, worker_name
-from hashlens.study.spec import StudySpec
+from hashlens.study.row import Row
 from hashlens.study.store import Store
-from hashlens.study.store.schema import Claimed, Row
-from hashlens.study.train_pack import TrainedRun, train_pack
-from hashlens.training.fitted import Epoch
+from hashlens.study.store.kept import keep
+from hashlens.study.store.schema import Claimed
+from hashlens.study.terms import Terms
 from hashlens.version import __version__
 
+log = logging.getLogger("hashlens")
 LEASE_SECONDS = 120.0
 LONGEST_LEASE = 1_000_000
-MOST_CLASSES = 1_000_000
 WAIT_SECONDS = 2.0
+ROUNDING = 1e-6
+"""How far beyond the range of its measure a number may be."""
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """All that the runs of a study depend on, once its data is loaded.
+    """What a worker does.
 
     Attributes
     ----------
-    spec : StudySpec
-        The study.
-    data : Split of ArrayExamples
-        Whole in memory.
+    experiment : Experiment
+        What is repeated.
+    materials : Materials
+        What its runs depend on.
     runs : tuple of Run
-        All of them.
-    device : str or torch.device, optional
-        Where networks are trained and read; the CPU by default.
+        All runs of the study, in the packs that the store has.
     """
 
-    spec: StudySpec
-    data: Split[ArrayExamples]
+    experiment: Experiment
+    materials: Materials
     runs: tuple[Run, ...]
-    device: str | torch.device | None = None
-    noise: dict[str, ArrayExamples] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for kind in self.spec.random_inputs:
-            generator = numpy_generator(self.spec.seed, "random inputs", kind)
-            self.noise[kind] = random_inputs(self.data.test, len(self.data.test), generator, kind)  # type: ignore[arg-type]
 
-    @property
-    def classes(self) -> int:
-        """Outputs of the networks."""
-        names = self.data.train.class_names
-        if names is not None:
-            return len(names)
-        if self.data.train.labels is None:
-            raise DataError(f"{self.data.train.name} has no labels: training needs them")
-        highest = int(self.data.train.labels.max())
-        if highest >= MOST_CLASSES:
-            raise DataError(
-                f"{self.data.train.name}: the highest label is {highest}, and a network has an output for each number "
-                f"up to it, at most {MOST_CLASSES:,}: number the classes 0, 1, ..."
-            )
-        return highest + 1
+class Desk:
+    """Where a run tells how far it is, and leaves what is kept of it; see :class:`Reporter`."""
 
-    @cached_property
-    def radius(self) -> float | None:
-        """Radius of the balls of ``local_complexity``, the same for all networks; None where it is not measured."""
-        if "local_complexity" not in self.spec.measures:
-            return None
-        from hashlens.study.geometry import ball_radius
+    def __init__(self, store: Store, own: Mapping[Run, Claimed], advance: Callable[[Run, int], None]) -> None:
+        self._store = store
+        self._own = own
+        self._advance = advance
+        self.kept: dict[Run, dict[str, str]] = {}
 
-        return ball_radius(self.data.train)
+    def advance(self, run: Run, steps: int = 1) -> None:
+        """Move the progress bar."""
+        if run in self._own:
+            self._advance(run, steps)
 
-    def evaluation(self, samples: int) -> Evaluation:
-        """Return what is measured on networks of so many distinct training examples."""
-        data = Split(self.data.train.narrow(0, samples), self.data.test)
-        reading = Reading(device=self.device, seed=self.spec.seed)
-        spec = self.spec
-        return Evaluation(data, self.noise, spec.measures, spec.k, spec.logistic, reading, self.radius)  # type: ignore[arg-type]
+    def keep(self, run: Run, name: str, content: bytes) -> str:
+        """Keep bytes beside the store; return the name of the file, which is by digest."""
+        if self._store.kept is None:
+            raise StudyError(f"{name!r} cannot be kept: {self._store.name} is no file, and so has no folder beside it")
+        file = keep(self._store.kept, name, content)
+        self.kept.setdefault(run, {})[name] = file
+        return file
 
 
 def work(
@@ -103,7 +89,7 @@ def work(
     store : Store
         Begun with this study.
     todo : Work
-        Spec, data and runs.
+        The experiment and its runs.
     wait : bool
         Whether to stay until the runs of other workers are done too, and take up those of workers that die.
     lease : float
@@ -120,13 +106,19 @@ def work(
     by_key = {(run.cell.key, run.repeat): run for run in todo.runs}
     release_the_dead(store)
     status = store.status()
-    epochs_each = todo.spec.last_epoch + 1
-    left = status.runs - status.done - len(status.failures)
-    with beating(store, worker, lease), bar(f"{status.study}: {left} networks", left * epochs_each) as advance:
+    spec = todo.materials.spec
+    steps = todo.experiment.steps(spec)
+    left, said = status.runs - status.done - len(status.failures), sayings(todo.runs)
+    with beating(store, worker, lease), bar(status.study or spec.runs_are, left, steps) as advance:
+
+        def over(run: Run, moved: int) -> None:
+            for _ in range(moved):
+                advance(said(run))
+
         while True:
             claimed = store.claim(worker, lease=lease)
             if claimed:
-                done += _do_pack(store, worker, todo, claimed, by_key, advance)
+                done += _do_pack(store, worker, todo, _known(store, claimed, by_key), over)
                 continue
             status = store.status()
             # What is pending was given back, or its lease ran out, since nothing was there to be claimed.
@@ -136,84 +128,140 @@ def work(
             release_the_dead(store)
 
 
+def sayings(runs: Sequence[Run]) -> Callable[[Run], str]:
+    """Return what says a run in short: the factors that vary over `runs`, and which repeat."""
+    levels: dict[str, set[Any]] = {}
+    for cell in {run.cell.key: run.cell for run in runs}.values():
+        for factor, level in cell.factors.items():
+            levels.setdefault(factor, set()).add(level)
+    varying = [factor for factor, found in levels.items() if len(found) > 1]
+    repeats = len({run.repeat for run in runs}) > 1
+
+    def said(run: Run) -> str:
+        parts = [f"{factor.replace('_', ' ')} {level_name(run.cell.factors[factor])}" for factor in varying]
+        return ", ".join([*parts, *([f"repeat {run.repeat}"] if repeats else [])])
+
+    return said
+
+
+def _known(store: Store, claimed: Sequence[Claimed], by_key: Mapping[tuple[str, int], Run]) -> dict[Run, Claimed]:
+    """Return which runs of ours were claimed."""
+    if any((one.cell, one.repeat) not in by_key for one in claimed):
+        raise StudyError(
+            f"{store.name}: the study has grown since this worker began: start it again, with the larger study"
+        )
+    return {by_key[one.cell, one.repeat]: one for one in claimed}
+
+
 def _do_pack(
-    store: Store,
-    worker: str,
-    todo: Work,
-    claimed: Sequence[Claimed],
-    by_key: dict[tuple[str, int], Run],
-    advance: Callable[[str], None],
+    store: Store, worker: str, todo: Work, own: dict[Run, Claimed], advance: Callable[[Run, int], None]
 ) -> int:
-    """Train a pack and commit each of its claimed runs."""
-    own = {by_key[one.cell, one.repeat]: one for one in claimed}
-    pack = [run for run in todo.runs if run in own or _must_train_again(run, claimed[0].pack, todo)]
-    started, spec = time.perf_counter(), todo.spec
-
-    def over(position: int, epoch: Epoch) -> None:
-        if pack[position] in own:
-            advance(f"{pack[position].cell.key} repeat {pack[position].repeat}")
-
-    trained = train_pack(
-        pack, todo.data.train, todo.classes, spec.recipe(), spec.checkpoints, device=todo.device, on_epoch=over
-    )
-    seconds = (time.perf_counter() - started) / len(pack)
-    committed = 0
-    for one in trained:
-        if one.run not in own:
+    """Do a pack and commit each of its claimed runs."""
+    number = next(iter(own)).pack
+    whole = todo.experiment.depends_on_pack(todo.materials)
+    pack = [run for run in todo.runs if run in own or (whole and run.pack == number)]
+    desk = Desk(store, own, advance)
+    committed, begun = 0, time.perf_counter()
+    for outcome in _outcomes(todo, pack, desk):
+        seconds, begun = time.perf_counter() - begun, time.perf_counter()
+        run = outcome.run
+        if run not in own:
             continue
-        begun = time.perf_counter()
-        rows = _rows_or_reason(one, todo)
-        if isinstance(rows, str):
-            store.fail(own[one.run], worker, rows)
+        failure = outcome.failure or wrong(outcome, todo.experiment.terms)
+        if failure is None:
+            committed += store.commit(own[run], worker, outcome.rows, _facts(outcome, desk.kept.get(run), seconds))
         else:
-            facts = _facts(one, todo, seconds + time.perf_counter() - begun)
-            committed += store.commit(own[one.run], worker, rows, facts)
-        # Early stopping leaves epochs that no one advances.
-        for _ in range(spec.last_epoch + 1 - one.fitted.epochs):
-            advance(one.run.cell.key)
+            store.fail(own[run], worker, failure)
     return committed
 
 
-def _must_train_again(run: Run, pack: int, todo: Work) -> bool:
-    """Return whether a finished run is trained once more with its pack: stacked products are of the pack's size."""
-    on_cpu = todo.device is None or torch.device(todo.device).type == "cpu"
-    return not on_cpu and run.pack == pack
-
-
-def _rows_or_reason(trained: TrainedRun, todo: Work) -> list[Row] | str:
-    """Return what a run found, or why it found nothing: one network must not end a study of thousands."""
-    if trained.failure is not None:
-        return trained.failure
+def _outcomes(todo: Work, pack: Sequence[Run], desk: Desk) -> Iterator[Outcome]:
+    """Yield what each run of a pack gave; whatever fails in one run must not end a study of thousands."""
+    left, why = list(pack), "the experiment gave nothing for this run"
     try:
-        return _measured(trained, todo)
-    except HashlensError as error:
-        return str(error)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return f"measuring ran out of memory: {str(error).split(chr(10))[0]}"
+        for outcome in todo.experiment.run(tuple(pack), todo.materials, desk):
+            if outcome.run not in left:
+                raise StudyError(f"the experiment gave {_name(outcome.run)} twice, or without being asked for it")
+            left.remove(outcome.run)
+            yield outcome
+    except Exception as error:
+        why = reason(error)
+        log.info("%s of a pack of %d failed", len(left), len(pack), exc_info=True)
+    if len(pack) == 1:
+        yield from (Outcome(run, failure=why) for run in left)
+        return
+    # One by one, so that a run that cannot be done takes no other with it.
+    for run in left:
+        yield from _outcomes(todo, [run], desk)
 
 
-def _measured(trained: TrainedRun, todo: Work) -> list[Row]:
-    """Return the rows of all checkpoints; those past an early stop say again what the last network says."""
-    what, found = todo.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
-    for epoch in todo.spec.checkpoints:
-        reached = trained.reached(epoch)
-        if reached not in found:
-            with trained.at(epoch) as network:
-                found[reached] = evaluate(network, reached, what, trained.loss(epoch))
-    return [replace(row, epochs=epoch) for epoch in todo.spec.checkpoints for row in found[trained.reached(epoch)]]
+def _name(run: Run) -> str:
+    return f"{run.cell.key} repeat {run.repeat}"
 
 
-def _facts(trained: TrainedRun, todo: Work, seconds: float) -> dict[str, object]:
+def wrong(outcome: Outcome, terms: Terms) -> str | None:
+    """Return what is wrong with the rows of a run, in one line; None where nothing is."""
+    seen = set()
+    try:
+        json.dumps(plain(dict(outcome.facts)), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"the experiment gave facts that JSON does not take: {str(error).splitlines()[0]}"
+    for row in outcome.rows:
+        if not isinstance(row, Row) or not all(isinstance(text, str) for text in (row.split, row.layer)):
+            return f"the experiment gave {row!r:.80}, expected a Row whose split and layer are text"
+        known = terms.measures.get(row.measure)
+        if known is None:
+            return f"the experiment gave the unknown measure {row.measure!r}; {nearest(row.measure, terms.measures)}"
+        at = (row.step, row.measure, row.split, row.layer)
+        if at in seen:
+            return f"the experiment gave two rows for step, measure, split, layer = {at}"
+        seen.add(at)
+        if not is_whole(row.step) or (terms.step is None and row.step):
+            name = "steps" if terms.step is None else terms.step.name
+            expected = "has none" if terms.step is None else "are whole numbers"
+            return f"{row.measure} is at step {row.step!r}, and {name} {expected}"
+        if not is_number(row.value):
+            return f"{row.measure} is a {type(row.value).__name__}, expected a number"
+        if math.isnan(row.value):
+            if not known.may_lack:
+                return f"{row.measure} is not a number"
+            continue
+        low, high = (-math.inf if known.low is None else known.low), (math.inf if known.high is None else known.high)
+        if not low - ROUNDING <= row.value <= high + ROUNDING:
+            return f"{row.measure} is {row.value:g}, and its range is {low:g} to {high:g}"
+    return None
+
+
+def _facts(outcome: Outcome, kept: dict[str, str] | None, seconds: float) -> dict[str, object]:
     return {
         "seconds": round(seconds, 3),
-        "epochs_trained": trained.fitted.epochs,
-        "stopped_early": trained.fitted.stopped_early,
-        "last_loss": trained.loss(trained.fitted.epochs),
-        "parameters": parameters_digest(trained.network),
-        "dtype": str(next(trained.network.parameters()).dtype).removeprefix("torch."),
-        "device": "cpu" if todo.device is None else str(todo.device),
-        "threads": torch.get_num_threads(),
-        **({} if todo.radius is None else {"local_complexity_radius": todo.radius}),
         "machine": f"{platform.machine()}, {platform.system()}",
         "versions": {"hashlens": __version__, "torch": torch.__version__, "numpy": np.__version__},
+        **({"kept": kept} if kept else {}),
+        **outcome.facts,
     }
+
+
+def planned(experiment: Experiment, materials: Materials, store: Store) -> tuple[Run, ...]:
+    """Return all runs of a study: those that a store has in the packs that it has, then the others, in packs of theirs.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What is repeated.
+    materials : Materials
+        What its runs depend on.
+    store : Store
+        Where the study was begun, or will be.
+    """
+    cells, seed = experiment.cells(materials), materials.spec.seed
+    if twice := [key for key, times in Counter(cell.key for cell in cells).items() if times > 1]:
+        raise StudyError(f"experiment {experiment.terms.experiment!r} gives two cells of the key {twice[0]!r}")
+    pairs = {(cell.key, repeat): (cell, repeat) for cell, repeat in repeated(cells, materials.spec.repeats)}
+    there = {(run.cell, run.repeat): run.pack for run in store.runs()} if store.is_begun else {}
+    old = numbered([[pairs[at] for at in there if at in pairs]], seed)
+    new = experiment.packs([pair for at, pair in pairs.items() if at not in there], materials)
+    return (
+        *(replace(run, pack=there[run.cell.key, run.repeat]) for run in old),
+        *numbered(new, seed, max(there.values(), default=-1) + 1),
+    )

@@ -1,48 +1,43 @@
 """Study: a spec, its data and its store in one object."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hashlens.arguments import is_number, shortly
-from hashlens.data.examples import ArrayExamples
-from hashlens.data.finite import require_finite
-from hashlens.data.labels import unseen_classes
-from hashlens.data.numbering import with_one_numbering
-from hashlens.data.sources import load_data, load_training_data
 from hashlens.device import find_device
-from hashlens.errors import DataError, HashlensError, StudyError
-from hashlens.nets import build
+from hashlens.errors import StudyError
 from hashlens.passwords import masked
-from hashlens.result import Split
-from hashlens.study.cells import runs
+from hashlens.study.experiment import find_experiment
 from hashlens.study.results import Results
-from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, work
-from hashlens.study.spec import StudySpec, check_against
-from hashlens.study.spec.measures import MEASURES
+from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, planned, work
+from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
+from hashlens.study.store.identity import Begun
 from hashlens.study.store.status import StudyStatus
-from hashlens.training.evaluate import check_examples
 
 log = logging.getLogger("hashlens")
 
 
 class Study:
-    """Many networks, trained and measured as a spec says, with what they found kept in a store.
+    """An experiment repeated as a spec says, such as many networks trained and measured, with the numbers in a store.
 
     A run that is done is never done again: interrupted at any moment and run again, a study goes on where it was. Any
-    number of processes may run the same study on one store; they share the work.
+    number of processes may run the same study on one store; they share the work. With more levels of an axis or more
+    repeats in its spec, a study grows: only what is new is run.
 
     Parameters
     ----------
     spec : StudySpec
-        What is trained and measured.
+        Which experiment is repeated, and over what.
     store : str or Path
         Path of an SQLite file, or a URL ``postgresql://USER@HOST/NAME``.
-    train, test : what :func:`hashlens.load_data` takes, optional
-        In place of the spec's ``data``.
+    **given
+        What the experiment takes besides; of networks ``train`` and ``test``, what :func:`hashlens.load_data` takes,
+        in place of the spec's ``data``.
 
     Examples
     --------
@@ -56,15 +51,16 @@ class Study:
         If `spec` is no StudySpec.
     """
 
-    def __init__(self, spec: StudySpec, store: str | Path, *, train: Any = None, test: Any = None) -> None:
+    def __init__(self, spec: StudySpec, store: str | Path, **given: Any) -> None:
         if not isinstance(spec, StudySpec):
             raise StudyError(f"a study is made of a StudySpec, received {shortly(spec)}: Study.load reads a file")
         self.spec = spec
         self._target = store
-        self._given = Split(train, test)
+        self.given = given
+        self.experiment = find_experiment(spec.experiment)
 
     @classmethod
-    def load(cls, path: str | Path, store: str | Path | None = None, *, train: Any = None, test: Any = None) -> "Study":
+    def load(cls, path: str | Path, store: str | Path | None = None, **given: Any) -> "Study":
         """Return the study of a YAML file.
 
         Parameters
@@ -73,17 +69,15 @@ class Study:
             The file.
         store : str or Path, optional
             Where results are kept; by default beside the file, with the ending ``.db``.
-        train, test : what :func:`hashlens.load_data` takes, optional
-            In place of the spec's ``data``.
+        **given
+            What the experiment takes besides.
 
         Raises
         ------
         StudyError
             If the file is missing or a field is wrong: with its line.
         """
-        return cls(
-            StudySpec.load(path), Path(path).with_suffix(".db") if store is None else store, train=train, test=test
-        )
+        return cls(StudySpec.load(path), Path(path).with_suffix(".db") if store is None else store, **given)
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Study":
@@ -104,8 +98,9 @@ class Study:
         lease: float = LEASE_SECONDS,
         device: str | torch.device | None = None,
         retry_failed: bool = False,
+        on_begun: Callable[[Begun], None] | None = None,
     ) -> "Study":
-        """Train and measure what is not done yet, and return the study.
+        """Do what is not done yet, and return the study.
 
         Parameters
         ----------
@@ -114,9 +109,11 @@ class Study:
         lease : float
             Seconds after which the runs of a worker that went silent are taken up by others.
         device : str or torch.device, optional
-            Where networks are trained and read; the CPU by default.
+            Where to compute; the CPU by default.
         retry_failed : bool
-            Whether networks that failed before are trained again.
+            Whether runs that failed before are done again.
+        on_begun : callable, optional
+            Called before the work with what is there already and what is new.
 
         Raises
         ------
@@ -134,11 +131,12 @@ class Study:
         if not is_number(lease) or not 0 < lease <= LONGEST_LEASE:
             raise StudyError(f"a lease is more than 0 and at most {LONGEST_LEASE:,} seconds, received {lease!r}")
         home = None if device is None else find_device(device)
-        data = self._load()
-        todo = Work(self.spec, data, runs(self.spec, len(data.train)), home)
-        _require_networks(todo)
+        materials = self.experiment.open(self.spec, home, **self.given)
         store = Store.open(self._target)
-        store.begin(self.spec.to_plain(), todo.runs, {"train": data.train.digest(), "test": data.test.digest()})
+        todo = Work(self.experiment, materials, planned(self.experiment, materials, store))
+        begun = store.begin(self.spec.to_plain(), todo.runs, materials.digests, self.experiment.terms)
+        if on_begun is not None:
+            on_begun(begun)
         _warn_of_devices(store, "cpu" if home is None else str(home))
         if retry_failed:
             store.retry_failed()
@@ -159,68 +157,13 @@ class Study:
         """Return how far the study is."""
         return self.store.status()
 
-    def _load(self) -> Split[ArrayExamples]:
-        said = self.spec.data
-        sources = {
-            name: given if given is not None else getattr(said, name, None)
-            for name, given in (("train", self._given.train), ("test", self._given.test))
-        }
-        for name, source in sources.items():
-            if source is None:
-                raise StudyError(
-                    f"study {self.spec.name!r} has no {name} data: write data: {{train: ..., test: ...}} in its spec, "
-                    f"or give {name}="
-                )
-        train, test = load_training_data(sources["train"]).load(), load_data(sources["test"]).load()
-        check_against(self.spec, len(train), train.labels is not None and test.labels is not None)
-        train, test = with_one_numbering(train, test)
-        for name, part in (("train", train), ("test", test)):
-            require_finite(name, part)
-        if unseen := unseen_classes(train.labels, test.labels, train.class_names):
-            log.warning("%s", unseen)
-        return Split(train, test)
-
-
-def _require_networks(todo: Work) -> None:
-    """Raise an error before there is a store if an architecture cannot be built for the data, or does not take them."""
-    train, test = todo.data.train, todo.data.test
-    shape = tuple(train.inputs.shape[1:])
-    if shape != tuple(test.inputs.shape[1:]):
-        raise DataError(
-            f"train and test must be of one shape: {train.name} has examples of {shape}, {test.name} of "
-            f"{tuple(test.inputs.shape[1:])}"
-        )
-    highest = -1 if test.labels is None else int(test.labels.max())
-    if highest >= todo.classes and "network_accuracy" in todo.spec.measures:
-        raise DataError(
-            f"{test.name}: labels go up to {highest}, and networks have outputs for those of {train.name}, 0 to "
-            f"{todo.classes - 1}: their accuracy on test is not defined; leave such examples out of test, or "
-            "network_accuracy out of measures"
-        )
-    for name, cell in {run.cell.architecture: run.cell for run in reversed(todo.runs)}.items():
-        network = build(name, input_shape=shape, classes=todo.classes, **cell.arguments())
-        check_examples(network, train)
-        _require_geometry(todo, network)
-
-
-def _require_geometry(todo: Work, network: torch.nn.Module) -> None:
-    """Raise StudyError if a measure is of regions that the network or the data have not."""
-    for place, name in enumerate(todo.spec.measures):
-        if MEASURES[name].geometry:
-            from hashlens.study.geometry import require_geometry
-
-            try:
-                require_geometry(name, network, todo.data.train)
-            except HashlensError as error:
-                raise todo.spec.error(("measures", place), f"{name!r} cannot be measured: {error}") from error
-
 
 def _warn_of_devices(store: Store, device: str) -> None:
     """Say so when a study goes on where its numbers will not be the same to the last bit."""
-    others = {run.facts["device"] for run in store.runs() if run.facts} - {device}
+    others = {run.facts["device"] for run in store.runs() if "device" in run.facts} - {device}
     if others:
         log.warning(
-            "networks so far were trained on %s, and the rest will be on %s: their numbers agree as those of other "
+            "runs so far were done on %s, and the rest will be on %s: their numbers agree as those of other "
             "seeds do, not to the last bit",
             ", ".join(sorted(others)), device,
         )  # fmt: skip

@@ -8,8 +8,9 @@ from hashlens.data.digits import TRAIN_ROWS
 from hashlens.errors import DataError, OutputError, ReportError, StudyError
 from hashlens.report.page import page_html
 from hashlens.saved import load_result
-from hashlens.study.cells import cells
 from hashlens.study.charts.curves import Curve
+from hashlens.study.networks.cells import cells
+from hashlens.study.networks.measures import MEASURES
 from hashlens.study.reproduce.comparison import compare
 from hashlens.study.reproduce.markdown import markdown_page
 from hashlens.study.reproduce.page import reproduction_page
@@ -17,7 +18,6 @@ from hashlens.study.reproduce.picture import picture
 from hashlens.study.reproduce.preset import SIZES, find_preset, preset_names
 from hashlens.study.reproduce.reproduce import reproduce
 from hashlens.study.spec import StudySpec
-from hashlens.study.spec.measures import MEASURES
 from hashlens.study.store.changes import changes, compared
 from hashlens.study.store.store import Store
 from hashlens.study.study import Study

@@ -24,10 +24,10 @@ def test_differences_name_the_fields_that_changed():
         .replace("random_inputs: [none, uniform]", "random_inputs: null")
     )
     assert between(spec, changed) == [
-        'training.patience: null -> "recipe"',
         "axes.width: [10, 20, 40] -> [10, 20]",
         'axes.random_inputs: ["none", "uniform"] -> null',
         "seed: 7 -> 8",
+        'training.patience: null -> "recipe"',
     ]
 
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import event
 
 from hashlens.errors import MissingExtraError, OutputError, StudyError
+from hashlens.study.row import Row
 from hashlens.study.store import Store
-from hashlens.study.store.schema import Row
 
 from .test_store import SPEC, begun, finish, same, some_rows, states
 

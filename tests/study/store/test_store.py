@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 
 import numpy as np
@@ -15,8 +15,8 @@ from sqlalchemy import create_engine, text
 
 from hashlens.errors import HashlensError, StudyError
 from hashlens.study.networks.terms import FACTORS, TERMS
+from hashlens.study.row import Row
 from hashlens.study.store import Store
-from hashlens.study.store.schema import Row
 from hashlens.study.store.status import duration
 
 SPEC = {"name": "small", "data": {"train": "a"}, "axes": {"width": [10, 20], "epochs": [0, 1]}, "seed": 0}
@@ -34,6 +34,10 @@ class Cell:
     weight_decay: float = 0.0
     batch_norm: bool = False
     dropout: float = 0.0
+
+    @property
+    def factors(self):
+        return asdict(self)
 
     @property
     def key(self):
@@ -95,7 +99,7 @@ def target(request, tmp_path):
 
 def begun(target, runs=None, **options):
     store = Store.open(target, **options)
-    assert store.begin(SPEC, some_runs() if runs is None else runs, DIGESTS)
+    assert store.begin(SPEC, some_runs() if runs is None else runs, DIGESTS).is_new
     return store
 
 
@@ -135,7 +139,7 @@ def test_results_are_the_committed_rows_sorted(target):
     results = store.results()
     assert results.study == "small"
     expected = sorted(
-        (run.cell, run.repeat, row.epochs, row.measure, row.split, row.layer, row.value)
+        (run.cell, run.repeat, row.step, row.measure, row.split, row.layer, row.value)
         for run in claimed
         for row in some_rows(run)
     )
@@ -185,7 +189,7 @@ def test_a_key_twice_is_refused_and_nothing_written(target):
     store = begun(target)
     run = store.claim("w", lease=60)[0]
     rows = some_rows(run)
-    with pytest.raises(StudyError, match=r"repeat 0: two rows for epochs, measure, split, layer = \(0, 'knn', 'train'"):
+    with pytest.raises(StudyError, match=r"repeat 0: two rows for step, measure, split, layer = \(0, 'knn', 'train'"):
         store.commit(run, "w", [*rows, replace(rows[2], value=-1.0)], {})
     assert states(store)[0] == "leased"
     assert len(store.results()) == 0
@@ -301,7 +305,9 @@ def test_resuming_keeps_what_is_done(target):
     run = store.claim("w", lease=60)[0]
     store.commit(run, "w", some_rows(run), {})
     spec = SPEC | {"name": "renamed", "data": {"train": "b"}, "description": "new"}
-    assert not Store.open(target).begin(spec, some_runs(), DIGESTS)
+    begun_again = Store.open(target).begin(spec, some_runs(), DIGESTS)
+    assert (begun_again.there, begun_again.done, begun_again.added) == (6, 1, 0)
+    assert str(begun_again) == "1 of 6 runs are done"
     assert states(store)[:2] == ["done", "leased"]
     assert store.spec == spec
     assert store.results().study == "renamed"
@@ -310,9 +316,9 @@ def test_resuming_keeps_what_is_done(target):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"axes": {"width": [10, 20, 40], "epochs": [0, 1]}}, "axes.width: [10, 20] -> [10, 20, 40]; go back"),
+        ({"axes": {"width": [10, 20], "epochs": [0, 1, 2]}}, "axes.epochs: [0, 1] -> [0, 1, 2]; go back"),
         ({"seed": 1, "k": 9}, "seed: 0 -> 1; k: (nothing) -> 9; go back"),
-        ({"axes": {}}, "axes.width: [10, 20] -> (nothing); axes.epochs: [0, 1] -> (nothing); axes: (nothing) -> {}"),
+        ({"axes": {}}, "axes.epochs: [0, 1] -> (nothing); axes: (nothing) -> {}; axes.width: [10, 20] ->"),
         (dict.fromkeys("abcdef", 1), "a: (nothing) -> 1; b: (nothing) -> 1; c: (nothing) -> 1; and 3 more; go back"),
         ({"k": list(range(100))}, "k: (nothing) -> [0, 1, 2"),
     ],
@@ -331,13 +337,41 @@ def test_other_data_or_other_runs_are_refused(tmp_path):
     with pytest.raises(StudyError, match=r'other data, by digest: train: "d1" -> "d3"; go back'):
         store.begin(SPEC, some_runs(), DIGESTS | {"train": "d3"})
     with pytest.raises(StudyError, match="cut into other runs than"):
-        store.begin(SPEC, some_runs(pack=3), DIGESTS)
+        store.begin(SPEC, [replace(run, seed=5) for run in some_runs()], DIGESTS)
+    with pytest.raises(StudyError, match="cut into other runs than"):
+        store.begin(SPEC, some_runs(9), DIGESTS)
+
+
+def test_more_levels_and_repeats_are_added_and_the_rest_stays(target):
+    store = begun(target)
+    finish(store)
+    before = {run.id: (run.cell, run.repeat, run.seed, run.pack, run.worker) for run in store.runs()}
+    grown = SPEC | {"axes": {"width": [10, 20, 30], "epochs": [0, 1]}, "repeats": 3}
+    runs = [replace(run, pack=run.pack + 7) for run in some_runs(9)]
+    found = Store.open(target).begin(grown, runs, DIGESTS)
+    assert str(found) == "6 of 9 runs are there; 3 are new"
+    after = {run.id: (run.cell, run.repeat, run.seed, run.pack, run.worker) for run in store.runs()}
+    assert before.items() <= after.items()
+    assert [(after[i][:3], after[i][3]) for i in (6, 7, 8)] == [
+        ((run.cell.key, run.repeat, run.seed), run.pack) for run in runs[6:]
+    ]
+    finish(store, "later")
+    assert [run.worker for run in store.runs()] == ["w"] * 6 + ["later"] * 3
+    assert store.results().levels("width") == [10, 20, 30]
+    assert store.spec == grown
+
+
+def test_what_would_drop_runs_is_refused(target):
+    store = begun(target, some_runs(9))
+    with pytest.raises(StudyError, match=r"holds 3 runs that this spec has not: axes.width: \[10, 20\] -> \[10\]; go"):
+        store.begin(SPEC | {"axes": {"width": [10], "epochs": [0, 1]}}, some_runs(6), DIGESTS)
+    assert len(store.runs()) == 9
 
 
 def test_two_that_begin_at_once(target):
     first, second = Store.open(target), Store.open(target)
-    assert first.begin(SPEC, some_runs(), DIGESTS)
-    assert not second.begin(SPEC, some_runs(), DIGESTS)
+    assert first.begin(SPEC, some_runs(), DIGESTS).is_new
+    assert not second.begin(SPEC, some_runs(), DIGESTS).is_new
     with pytest.raises(StudyError, match="another spec"):
         second.begin(SPEC | {"seed": 5}, some_runs(), DIGESTS)
 
@@ -346,14 +380,15 @@ def test_a_later_schema_is_refused(target):
     store = begun(target)
     with store._database.writing() as connection:
         connection.execute(text("UPDATE hashlens_study SET schema_version = 99"))
-    with pytest.raises(StudyError, match="has schema 99, this hashlens reads up to 1: upgrade"):
+    with pytest.raises(StudyError, match="has schema 99, this hashlens reads up to 2: upgrade"):
         Store.open(target)
 
 
 WORKER = f"""
 import os, sys
-from dataclasses import dataclass
-from hashlens.study.store.schema import Row, run_table
+from dataclasses import asdict, dataclass
+from hashlens.study.row import Row
+from hashlens.study.store.schema import CURRENT
 from hashlens.study.store import Store
 from sqlalchemy import update
 
@@ -369,7 +404,7 @@ while claimed := store.claim(name, lease=60):
         print(run.id, flush=True)
         if die:
             with store._database.writing() as connection:
-                connection.execute(update(run_table).where(run_table.c.id == run.id).values(state="done"))
+                connection.execute(update(CURRENT.run).where(CURRENT.run.c.id == run.id).values(state="done"))
                 os._exit(9)
         assert store.commit(run, name, some_rows(run), dict(by=name))
 """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import update
 
-from hashlens.study.store.schema import run_table
+from hashlens.study.store.schema import CURRENT
 
 from .test_store import Clock, begun, some_rows, some_runs
 
@@ -92,7 +92,7 @@ class Model(RuleBasedStateMachine):
             return
         run = self.remembered[worker][data.draw(st.sampled_from(sorted(self.remembered[worker])))]
         with pytest.raises(KeyboardInterrupt), self.store._database.writing() as connection:
-            connection.execute(update(run_table).where(run_table.c.id == run.id).values(state="done"))
+            connection.execute(update(CURRENT.run).where(CURRENT.run.c.id == run.id).values(state="done"))
             raise KeyboardInterrupt
 
     @rule()
@@ -110,7 +110,7 @@ class Model(RuleBasedStateMachine):
         columns = self.store.results().columns
         names = ("cell", "repeat", "epochs", "measure", "split", "layer", "value")
         expected = sorted(
-            (run.cell, run.repeat, row.epochs, row.measure, row.split, row.layer, row.value)
+            (run.cell, run.repeat, row.step, row.measure, row.split, row.layer, row.value)
             for run in self.store.runs()
             if run.id in self.committed
             for row in some_rows(run)

@@ -1,7 +1,7 @@
 """What there is to reproduce, as a table."""
 
 from hashlens.data.digits import TRAIN_ROWS
-from hashlens.study.cells import cells
+from hashlens.study.networks.cells import cells
 from hashlens.study.reproduce.preset import SIZES, Preset, find_preset, preset_names
 from hashlens.tables import Table, number, table
 

@@ -11,7 +11,7 @@ from hashlens.errors import StudyError, nearest
 from hashlens.study.claims.read import AnyClaim
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.lines import read_yaml
-from hashlens.study.spec.sections import Section
+from hashlens.study.spec.section import Section
 
 Size = Literal["quick", "paper"]
 SIZES: tuple[Size, ...] = ("quick", "paper")
@@ -142,7 +142,7 @@ class Preset(Section):
     quick: dict[str, Any]
     paper: dict[str, Any]
 
-    def spec(self, name: str, size: Size, data: str | None = None) -> StudySpec:
+    def spec(self, name: str, size: Size, data: str | None = None) -> Any:
         """Return the spec of a size.
 
         Parameters

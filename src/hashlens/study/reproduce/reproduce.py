@@ -107,7 +107,7 @@ def reproduce(
     return done
 
 
-def _open(name: str, preset: Preset, spec: StudySpec, data: str | Path | None) -> Split[Examples]:
+def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples]:
     """Return train and test, after making sure that they are what the preset is about."""
     wanted = preset.expects
     if wanted is None and data is not None:

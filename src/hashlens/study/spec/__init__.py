@@ -1,5 +1,6 @@
 """The spec of a study: a typed YAML file whose errors name field and line."""
 
-from hashlens.study.spec.spec import StudySpec, check_against
+from hashlens.study.spec.section import Section
+from hashlens.study.spec.spec import StudySpec
 
-__all__ = ["StudySpec", "check_against"]
+__all__ = ["Section", "StudySpec"]

@@ -1,77 +1,82 @@
-"""The spec of a study: data, network, training, axes, repeats and measures, as a YAML file says them."""
+"""The spec of a study, as a YAML file says it: what every experiment has, and what its own adds."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, get_args
 
 import yaml
 from pydantic import PrivateAttr, ValidationError
 
 from hashlens.arguments import shortly
 from hashlens.errors import StudyError, nearest
-from hashlens.study.spec import fields
-from hashlens.study.spec.fields import Count, Listed, Text, shown
+from hashlens.study.spec.fields import Count, Listed, Seed, Text, shown
 from hashlens.study.spec.lines import FieldPath, Source, read_yaml
-from hashlens.study.spec.measures import DEFAULT_MEASURES
-from hashlens.study.spec.misfits import misfits, unmet
-from hashlens.study.spec.sections import SECTIONS, Axes, DataSpec, NetworkSpec, Section, TrainingSpec
-from hashlens.training.recipe import Recipe, find_recipe
+from hashlens.study.spec.section import Section
+from hashlens.study.terms import Terms
+
+DEFAULT = "networks"
+"""The experiment of a spec that names none."""
+MOST_RUNS = 100_000
+"""More than these are a mistake in an axis, and would fill the memory before the first is done."""
 
 
 class StudySpec(Section):
-    """A study: which networks are trained, on what, and what is measured on each.
+    """A study: which experiment is repeated, over what, how often, and what is measured.
 
-    A factor may be given both as an axis and in `network` or `training`: the axis wins. Made in Python, sections are
-    given as mappings: ``StudySpec(axes={"width": [10, 20]}, repeats=3)``.
+    Made with the fields of an experiment, it is a spec of that experiment: ``StudySpec(axes={"width": [10, 20]})`` is
+    a :class:`~hashlens.study.networks.spec.NetworksSpec`.
 
     Parameters
     ----------
     name, description : str
         For people.
-    data : mapping, optional
-        ``train`` and ``test``: what :func:`hashlens.load_data` takes as text; None when the examples are given
-        separately.
-    network : mapping
-        ``architecture``, ``width``, ``depth``, ``batch_norm``, ``dropout`` of all networks.
-    training : mapping
-        ``recipe`` and what is to be otherwise than there.
+    experiment : str
+        ``networks``, another of ours by name, or ``package.module:object``, which is imported.
     axes : mapping of str to list
-        What is varied: see `Axes`.
+        What is varied: factors of the experiment and their levels.
     repeats : int
-        Networks of each cell, from different seeds.
+        Runs of each cell, from different seeds.
     seed : int
         What all seeds are drawn from.
     measures : list of str
-        Names in `hashlens.study.spec.measures.MEASURES`.
-    k : int
-        Neighbours of K-NN.
-    logistic : {"one-vs-one", "multinomial"}
-        How logistic regression tells classes apart.
-    ensemble : int
-        Networks that are trained together, at most.
+        What is measured, of what the experiment can.
+    **fields
+        What else the experiment takes.
 
     Raises
     ------
     StudyError
-        If a field is unknown, out of range, or does not fit the others; it names the field, the value received and
-        what is allowed.
+        If there is no such experiment, or a field is unknown, out of range, or does not fit the others; it names the
+        field, the value received and what is allowed.
     """
+
+    runs_are: ClassVar[str] = "runs"
+    """What people call the runs of this experiment."""
+    terms: ClassVar[Terms]
+    """Factors, step and measures of the experiment."""
 
     name: Text = "study"
     description: Text = ""
-    data: DataSpec | None = None
-    network: NetworkSpec = NetworkSpec()
-    training: TrainingSpec = TrainingSpec()
-    axes: Axes = Axes()
+    experiment: Text = DEFAULT
+    axes: Section = Section()
     repeats: Count = 1
-    seed: fields.Seed = 0
-    measures: Listed[fields.MeasureName] = DEFAULT_MEASURES
-    k: Count = 9
-    logistic: fields.Logistic = "one-vs-one"
-    ensemble: Count = 16
+    seed: Seed = 0
+    measures: Listed[Text] = ()
 
     _source: Source = PrivateAttr(default=Source())
+
+    def __new__(cls, source: Source | None = None, /, **given: Any) -> "StudySpec":
+        """Return an empty spec of the experiment that is named."""
+        if cls is not StudySpec:
+            return super().__new__(cls)
+        from hashlens.study.experiment import find_experiment
+
+        named = given.get("experiment", DEFAULT)
+        try:
+            return super().__new__(find_experiment(named).Spec)
+        except StudyError as error:
+            raise (source or Source()).error((("experiment",), str(error))) from error
 
     def __init__(self, source: Source | None = None, /, **given: Any) -> None:
         if source is not None and not isinstance(source, Source):
@@ -83,9 +88,9 @@ class StudySpec(Section):
         try:
             super().__init__(**given)
         except ValidationError as error:
-            raise source.error(*_explained(error)) from None
+            raise source.error(*_explained(error, type(self))) from None
         self._source = source
-        self._require(misfits(self))
+        self.require(self.misfits())
 
     @classmethod
     def load(cls, path: str | Path) -> "StudySpec":
@@ -116,90 +121,67 @@ class StudySpec(Section):
     def to_yaml(self) -> str:
         """Return YAML text of the same spec; fields that are as by default are left out."""
         said = self.model_dump(mode="json", exclude_defaults=True)
-        return str(yaml.safe_dump({"name": self.name, **said}, sort_keys=False, default_flow_style=None, width=120))
+        first = [name for name in ("description", "experiment", *self.sections()) if name in said]
+        ordered = {"name": self.name, **{name: said[name] for name in first}, **said}
+        return str(yaml.safe_dump(ordered, sort_keys=False, default_flow_style=None, width=120))
 
-    def recipe(self) -> Recipe:
-        """Return how the networks are trained: the recipe, with what the spec changes; axes are not looked at."""
-        changes: dict[str, Any] = {
-            name: value
-            for name, value in self.training.model_dump(exclude={"recipe", "patience"}).items()
-            if value is not None
-        }
-        if self.training.patience != "recipe":
-            changes["patience"] = self.training.patience
-        if self.network.batch_norm is not None:
-            changes["batch_norm"] = self.network.batch_norm
-        return replace(find_recipe(self.training.recipe), **changes)
+    def levels(self, factor: str) -> tuple[Any, ...] | None:
+        """Return the levels of a factor that is an axis; None of any other."""
+        found: tuple[Any, ...] | None = getattr(self.axes, factor, None)
+        return found
 
-    @property
-    def last_epoch(self) -> int:
-        """Epochs that are trained, unless early stopping ends a training before."""
-        return self.recipe().epochs
-
-    @property
-    def checkpoints(self) -> tuple[int, ...]:
-        """Epochs after which the networks are measured, ascending; 0 is the initialisation."""
-        return tuple(sorted(self.axes.epochs or (self.last_epoch,)))
-
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Names of the architectures."""
-        return self.axes.architecture or (self.network.architecture,)
-
-    @property
-    def random_inputs(self) -> tuple[str, ...]:
-        """Kinds of random inputs that are measured besides the data."""
-        return tuple(kind for kind in self.axes.random_inputs or () if kind != "none")
+    def misfits(self) -> Iterator[tuple[FieldPath, str]]:
+        """Yield the fields that do not fit each other, and what is wrong."""
+        levels = (self.levels(factor.name) for factor in self.terms.factors)
+        if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_RUNS:
+            asked = f"all axes crossed and {self.repeats:,} repeats are {runs:,} {self.runs_are}, at most {MOST_RUNS:,}"
+            place = "repeats" if self.repeats > MOST_RUNS else "axes"
+            yield (place,), f"{asked}: shorten an axis, or take fewer repeats"
 
     def error(self, path: FieldPath, text: str) -> StudyError:
         """Return the error for a field of this spec, with its line where it has one."""
         return self._source.error((path, text))
 
-    def _require(self, wrong: Iterator[tuple[FieldPath, str]]) -> None:
+    def require(self, wrong: Iterator[tuple[FieldPath, str]]) -> None:
+        """Raise the error for the fields that are wrong, if there are any."""
         if found := list(wrong):
             raise self._source.error(*found)
 
-
-def check_against(spec: StudySpec, n_train: int | None, has_labels: bool) -> None:
-    """Raise StudyError unless the study can be made with the data.
-
-    Parameters
-    ----------
-    spec : StudySpec
-        The study.
-    n_train : int or None
-        Training examples; None where it is not known.
-    has_labels : bool
-        Whether train and test have labels.
-
-    Raises
-    ------
-    StudyError
-        If there are no labels, fewer examples than ``axes.samples`` asks for, or fewer than K-NN needs.
-    """
-    spec._require(unmet(spec, n_train, has_labels))
+    @classmethod
+    def sections(cls) -> dict[str, type[Section]]:
+        """Return every section by the name of its field, axes last."""
+        names = sorted(cls.model_fields, key=lambda name: name == "axes")
+        kinds = {
+            name: (cls.model_fields[name].annotation, *get_args(cls.model_fields[name].annotation)) for name in names
+        }
+        return {
+            name: kind
+            for name, parts in kinds.items()
+            for kind in parts
+            if isinstance(kind, type) and issubclass(kind, Section)
+        }
 
 
-def _explained(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
+def _explained(error: ValidationError, spec: type[StudySpec]) -> Iterator[tuple[FieldPath, str]]:
     """Return the path of each wrong field, and what is wrong with it."""
     for problem in error.errors(include_url=False):
         path, kind = problem["loc"], problem["type"]
         if kind == "extra_forbidden":
-            yield path, _unknown(path)
+            yield path, _unknown(path, spec)
         elif kind == "missing":
             yield path, "is missing"
         elif kind in ("model_type", "model_attributes_type"):
-            known = ", ".join(SECTIONS[str(path[0])].model_fields)
+            known = ", ".join(spec.sections()[str(path[0])].model_fields)
             yield path, f"must be a mapping of {known}, received {shown(problem['input'])}"
         else:
             yield path, str(problem.get("ctx", {}).get("error", problem["msg"]))
 
 
-def _unknown(path: FieldPath) -> str:
+def _unknown(path: FieldPath, spec: type[StudySpec]) -> str:
     """Return the hint for a name that is not a field where it stands."""
-    name = str(path[-1])
-    known = StudySpec.model_fields if len(path) == 1 else SECTIONS[str(path[0])].model_fields
-    elsewhere = [f"'{section}'" for section, model in SECTIONS.items() if name in model.model_fields]
-    elsewhere += ["the top level"] if name in StudySpec.model_fields else []
+    name, sections = str(path[-1]), spec.sections()
+    known = spec.model_fields if len(path) == 1 else sections[str(path[0])].model_fields
+    elsewhere = [f"'{section}'" for section, model in sections.items() if name in model.model_fields]
+    elsewhere += ["the top level"] if name in spec.model_fields else []
     hint = f"it belongs under {' or '.join(elsewhere)}" if elsewhere else nearest(name, known)
     return f"unknown {'axis' if path[0] == 'axes' else 'field'}; {hint}"

@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hashlens.study.spec.spec import DEFAULT
+
 NOT_COMPARED = ("name", "description", "data")
 _ABSENT = "(nothing)"
 
 
 def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a spec that numbers depend on: not its name, its description, nor the place of the data."""
-    return {name: value for name, value in spec.items() if name not in NOT_COMPARED}
+    said = {"experiment": DEFAULT, **spec}  # stores of version 1 name none
+    return {name: value for name, value in said.items() if name not in NOT_COMPARED}
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

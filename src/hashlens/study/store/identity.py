@@ -1,25 +1,24 @@
-"""Which study a store holds: put there once, compared ever after."""
+"""Which study a store holds: put there once, compared ever after, and grown."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from hashlens.errors import StudyError
+from hashlens.plain import plain, rebuilt
+from hashlens.study.cells import Run
+from hashlens.study.results import default_terms
 from hashlens.study.store.changes import changes, compared, first_few
 from hashlens.study.store.database import CORRUPT, Database
-from hashlens.study.store.schema import (
-    FACTOR_TYPES,
-    PENDING,
-    SCHEMA_VERSION,
-    RunLike,
-    cell_table,
-    run_table,
-    study_table,
-)
+from hashlens.study.store.schema import CURRENT, PENDING, SCHEMA_VERSION, Tables
+from hashlens.study.store.version_1 import TABLES
+from hashlens.study.terms import Terms
 from hashlens.version import __version__
+
+WAY_OUT = "go back to it, or choose another store"
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,27 @@ class Identity:
         The spec, as JSON gives it back.
     digests : dict of str to str
         What the data is, by split.
+    said_terms : dict, optional
+        Factors, step and measures of its experiment, as JSON gives them back; None for those of networks.
     hashlens_version : str
         Who cut it into runs.
     """
 
     spec: dict[str, Any]
     digests: dict[str, str]
+    said_terms: dict[str, Any] | None = None
     hashlens_version: str = __version__
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], digests: Mapping[str, str]) -> "Identity":
+    def of(cls, spec: Mapping[str, Any], digests: Mapping[str, str], terms: Terms | None = None) -> "Identity":
         """Return the identity of a study of this hashlens."""
-        return cls(json.loads(json.dumps(dict(spec), allow_nan=False)), dict(digests))
+        return cls(json.loads(json.dumps(dict(spec), allow_nan=False)), dict(digests), plain(terms or default_terms()))
+
+    @property
+    def terms(self) -> Terms:
+        """Factors, step and measures of its experiment."""
+        found: Terms = default_terms() if self.said_terms is None else rebuilt(Terms, self.said_terms, "terms")
+        return found
 
     @property
     def name(self) -> str:
@@ -51,9 +59,40 @@ class Identity:
         return str(self.spec.get("name") or "")
 
 
-def described(database: Database, connection: Connection) -> Identity:
-    """Return the study in the store, if it is of a version that we can read."""
-    version = connection.scalar(select(study_table.c.schema_version))
+@dataclass(frozen=True)
+class Begun:
+    """What a store held when a study was begun on it.
+
+    Attributes
+    ----------
+    there : int
+        Runs that it knew already.
+    done : int
+        Those of them that were done.
+    added : int
+        Runs that are new.
+    """
+
+    there: int
+    done: int
+    added: int
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the store was empty."""
+        return not self.there
+
+    def __str__(self) -> str:
+        if self.there and self.added:
+            waiting = f", {self.done} of them done" if self.done < self.there else ""
+            runs = self.there + self.added
+            return f"{self.there:,} of {runs:,} runs are there{waiting}; {self.added:,} are new"
+        return f"{self.done:,} of {self.there:,} runs are done" if self.done else ""
+
+
+def tables_of(database: Database, connection: Connection) -> Tables:
+    """Return the tables of the store, if they are of a version that we can read."""
+    version = connection.scalar(select(CURRENT.study.c.schema_version))
     if version is None:
         raise database.error(StudyError, "holds no study: put back a copy of it, or choose another path for the store")
     if version > SCHEMA_VERSION:
@@ -61,63 +100,99 @@ def described(database: Database, connection: Connection) -> Identity:
             StudyError,
             f"has schema {version}, this hashlens reads up to {SCHEMA_VERSION}: upgrade with `pip install -U hashlens`",
         )
-    found = connection.execute(select(study_table)).one()
+    if version not in TABLES:
+        raise database.error(StudyError, CORRUPT)
+    return TABLES[version]
+
+
+def described(database: Database, connection: Connection, tables: Tables) -> Identity:
+    """Return the study in the store."""
+    found = connection.execute(select(tables.study)).mappings().one()
     try:
-        spec, digests = dict(json.loads(found.spec)), dict(json.loads(found.digests))
+        spec, digests = dict(json.loads(found["spec"])), dict(json.loads(found["digests"]))
+        terms = dict(json.loads(found["terms"])) if "terms" in found else None
     except (TypeError, ValueError) as error:
         raise database.error(StudyError, CORRUPT) from error
-    return Identity(spec, digests, found.hashlens_version)
+    return Identity(spec, digests, terms, found["hashlens_version"])
 
 
-def put(connection: Connection, study: Identity, runs: Sequence[RunLike], created: float) -> None:
+def put(connection: Connection, study: Identity, runs: Sequence[Run], created: float) -> Begun:
     """Write the study and its runs into empty tables."""
     connection.execute(
-        insert(study_table).values(
+        insert(CURRENT.study).values(
             id=1,
             schema_version=SCHEMA_VERSION,
             hashlens_version=study.hashlens_version,
             created=created,
             spec=json.dumps(study.spec),
             digests=json.dumps(study.digests),
+            terms=json.dumps(study.said_terms),
         )
     )
+    _add(connection, CURRENT, runs)
+    return Begun(0, 0, len(runs))
+
+
+def _add(connection: Connection, tables: Tables, runs: Sequence[Run]) -> None:
+    """Write runs, and those of their cells that are not there yet."""
     if not runs:
         return
-    keys = [run.cell.key for run in runs]
-    cells = {key: run.cell for key, run in zip(keys, runs, strict=True)}
-    numbers = {key: number for number, key in enumerate(cells)}
+    cell, run = tables.cell, tables.run
+    known: dict[str, int] = dict(connection.execute(select(cell.c.key, cell.c.id)).all())
+    fresh = {one.cell.key: one.cell for one in runs if one.cell.key not in known}
+    numbers = known | {key: number for number, key in enumerate(fresh, len(known))}
+    if fresh:
+        rows = [{"id": numbers[key]} | tables.cell_values(new) for key, new in fresh.items()]
+        connection.execute(insert(cell), rows)
+    first = connection.scalar(select(func.count()).select_from(run)) or 0
     connection.execute(
-        insert(cell_table),
+        insert(run),
         [
-            {"id": numbers[key], "key": key} | {name: getattr(cell, name) for name in FACTOR_TYPES}
-            for key, cell in cells.items()
-        ],
-    )
-    connection.execute(
-        insert(run_table),
-        [
-            {"id": number, "cell": numbers[key], "repeat": run.repeat, "seed": run.seed, "pack": run.pack}
+            {"id": number, "cell": numbers[one.cell.key], "repeat": one.repeat, "seed": one.seed, "pack": one.pack}
             | {"state": PENDING}
-            for number, (key, run) in enumerate(zip(keys, runs, strict=True))
+            for number, one in enumerate(runs, first)
         ],
     )
 
 
-def check_same(database: Database, connection: Connection, study: Identity, runs: Sequence[RunLike]) -> None:
-    """Raise StudyError if the store holds another study; a new name, description or place of the data is written."""
-    stored = described(database, connection)
-    way_out = "go back to it, or choose another store"
-    if changed := changes(compared(stored.spec), compared(study.spec)):
-        raise database.error(StudyError, f"holds a study of another spec: {first_few(changed)}; {way_out}")
-    if changed := changes(stored.digests, study.digests):
-        raise database.error(StudyError, f"holds a study of other data, by digest: {first_few(changed)}; {way_out}")
-    query = select(cell_table.c.key, run_table.c.repeat, run_table.c.seed, run_table.c.pack)
-    found = connection.execute(query.join_from(run_table, cell_table).order_by(run_table.c.id))
-    if [tuple(run) for run in found] != [(run.cell.key, run.repeat, run.seed, run.pack) for run in runs]:
+def resume(database: Database, connection: Connection, tables: Tables, study: Identity, runs: Sequence[Run]) -> Begun:
+    """Make sure that the store holds this study or a part of it, and add what is new.
+
+    A new name, description or place of the data is written. Other levels of axes and more repeats make the study grow:
+    what is there keeps its seeds, and so its numbers.
+
+    Raises
+    ------
+    StudyError
+        If anything that is there would be otherwise.
+    """
+    stored = described(database, connection, tables)
+    changed = changes(compared(stored.spec), compared(study.spec))
+    grows = {"repeats", *(f"axes.{factor.name}" for factor in stored.terms.factors)}
+    if others := [line for line in changed if line.partition(": ")[0] not in grows]:
+        lines = [*others, *(line for line in changed if line not in others)]
+        raise database.error(StudyError, f"holds a study of another spec: {first_few(lines)}; {WAY_OUT}")
+    if differing := changes(stored.digests, study.digests):
+        raise database.error(StudyError, f"holds a study of other data, by digest: {first_few(differing)}; {WAY_OUT}")
+
+    cell, run = tables.cell.c, tables.run.c
+    query = select(cell.key, run.repeat, run.seed).join_from(tables.run, tables.cell)
+    there = {(key, repeat): seed for key, repeat, seed in connection.execute(query)}
+    planned = {(one.cell.key, one.repeat): one for one in runs}
+    lost = [at for at, seed in there.items() if at not in planned or planned[at].seed != seed]
+    added = [one for at, one in planned.items() if at not in there]
+    if lost and changed:
+        raise database.error(
+            StudyError, f"holds {len(lost):,} runs that this spec has not: {first_few(changed)}; {WAY_OUT}"
+        )
+    if lost or (added and not changed):
         raise database.error(
             StudyError,
             f"holds a study that hashlens {stored.hashlens_version} cut into other runs than {__version__} does: "
             "resume it with that version, or choose another store",
         )
+    _add(connection, tables, added)
     if stored.spec != study.spec:
-        connection.execute(update(study_table).values(spec=json.dumps(study.spec)))
+        connection.execute(update(tables.study).values(spec=json.dumps(study.spec)))
+    done = connection.scalar(select(func.count()).select_from(tables.run).where(run.state == "done")) or 0
+    return Begun(len(there), done, len(added))

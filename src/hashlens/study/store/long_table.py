@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.study.store.schema import FACTOR_TYPES
+from hashlens.study.terms import Terms
 
 Column = npt.NDArray[Any]
 
@@ -20,7 +20,7 @@ class LongTable:
         self._chunks: list[tuple[Column, ...]] = []
 
     def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows of (run, epochs, measure, split, layer, value)."""
+        """Add rows of (run, step, measure, split, layer, value)."""
         labels, n = self._labels, len(rows)
         self._chunks.append(
             (
@@ -31,38 +31,44 @@ class LongTable:
             )
         )
 
-    def columns(self, cells: Iterable[Mapping[str, Any]], runs: Iterable[Sequence[int]]) -> dict[str, Column]:
+    def columns(
+        self, terms: Terms, cells: Iterable[tuple[int, str, Mapping[str, Any]]], runs: Iterable[Sequence[int]]
+    ) -> dict[str, Column]:
         """Return the sorted columns of results.
 
         Parameters
         ----------
-        cells : iterable of mapping
-            Each with ``id``, ``key`` and the factors.
+        terms : Terms
+            Of the experiment.
+        cells : iterable of (id, key, factors)
+            The cells.
         runs : iterable of (id, cell, repeat)
             Numbered from 0 without gaps, in order.
         """
-        ordered = sorted(cells, key=lambda cell: str(cell["key"]))
-        ranks = {cell["id"]: rank for rank, cell in enumerate(ordered)}
+        ordered = sorted(cells, key=lambda cell: cell[1])
+        ranks = {number: rank for rank, (number, _, _) in enumerate(ordered)}
         of_run = np.array([(ranks[cell], repeat) for _, cell, repeat in runs], np.int64)
         labels = sorted(self._labels)
         label_ranks = np.empty(len(labels), np.int64)
         label_ranks[[self._labels[label] for label in labels]] = np.arange(len(labels))
 
-        run, epochs, number, value = self._joined()
+        run, step, number, value = self._joined()
         cell, repeat = of_run.reshape(-1, 2)[run].T
         label = label_ranks[number]
-        order = np.lexsort((label, epochs, repeat, cell))
+        order = np.lexsort((label, step, repeat, cell))
         cell, repeat, label = cell[order], repeat[order], label[order]
         factors: dict[str, Column] = {
-            name: np.array([found[name] for found in ordered], object if kind is str else kind)
-            for name, kind in FACTOR_TYPES.items()
+            factor.name: np.array(
+                [factors[factor.name] for _, _, factors in ordered], object if factor.type == "text" else factor.type
+            )
+            for factor in terms.factors
         }
         # Columns of text hold references: a fixed width would take four bytes for each character of each row.
         return {
-            "cell": np.array([found["key"] for found in ordered], object)[cell],
+            "cell": np.array([key for _, key, _ in ordered], object)[cell],
             **{name: column[cell] for name, column in factors.items()},
             "repeat": repeat,
-            "epochs": epochs[order],
+            **({} if terms.step is None else {terms.step.name: step[order]}),
             **{
                 name: np.array([texts[place] for texts in labels], object)[label]
                 for place, name in enumerate(("measure", "split", "layer"))

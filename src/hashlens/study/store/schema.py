@@ -1,12 +1,12 @@
 """The tables of a study's store, and the records that go into and come out of them."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -19,95 +19,114 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeEngine
 
-from hashlens.study.networks.terms import TERMS
-from hashlens.study.terms import TYPES
+from hashlens.study.cells import CellLike
+from hashlens.study.row import Row
 
-SCHEMA_VERSION = 1
-"""Raised whenever a table changes; a store of a later version is refused."""
+__all__ = ["Row"]
+SCHEMA_VERSION = 2
+"""Raised whenever a table changes; a store of a later version is refused, one of an earlier version used as it is."""
 
 PENDING, LEASED, DONE, FAILED = "pending", "leased", "done", "failed"
 
-FACTOR_TYPES: dict[str, type] = {factor.name: TYPES[factor.type] for factor in TERMS.factors}
-_COLUMN_TYPES: dict[type, TypeEngine[Any]] = {str: String(), int: Integer(), float: Float(53), bool: Boolean()}
 
-metadata = MetaData()
-
-study_table = Table(
-    "hashlens_study",
-    metadata,
-    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
-    Column("schema_version", Integer, nullable=False),
-    Column("hashlens_version", String, nullable=False),
-    Column("created", Float(53), nullable=False),
-    Column("spec", Text, nullable=False),
-    Column("digests", Text, nullable=False),
-)
-
-cell_table = Table(
-    "hashlens_cell",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("key", String, nullable=False, unique=True),
-    *(Column(name, _COLUMN_TYPES[FACTOR_TYPES[name]], nullable=False) for name in FACTOR_TYPES),
-)
-
-run_table = Table(
-    "hashlens_run",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("cell", ForeignKey(cell_table.c.id), nullable=False),
-    Column("repeat", Integer, nullable=False),
-    Column("seed", BigInteger, nullable=False),
-    Column("pack", Integer, nullable=False),
-    Column("state", String, nullable=False),
-    Column("worker", String),
-    Column("leased_since", Float(53)),
-    Column("leased_until", Float(53)),
-    Column("seconds", Float(53)),
-    Column("facts", Text),
-    Column("reason", Text),
-    UniqueConstraint("cell", "repeat"),
-    Index("hashlens_run_by_state", "state", "pack"),
-)
-
-row_table = Table(
-    "hashlens_row",
-    metadata,
-    Column("run", ForeignKey(run_table.c.id), primary_key=True),
-    Column("epochs", Integer, primary_key=True, autoincrement=False),
-    Column("measure", String, primary_key=True),
-    Column("split", String, primary_key=True),
-    Column("layer", String, primary_key=True),
-    Column("value", Float(53)),
-    sqlite_with_rowid=False,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One number that a run found.
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The tables of one version of the schema; whatever differs between versions is said here.
 
     Attributes
     ----------
-    epochs : int
-        After how many epochs.
-    measure : str
-        Name of the measure.
-    split : str
-        ``train`` or ``test``; ``uniform`` or ``bytes`` for random inputs.
-    value : float
-        The number; NaN where the measure has none, stored as NULL.
-    layer : str
-        Name of the layer, empty for the whole code.
+    version : int
+        Of the schema.
+    metadata : MetaData
+        Of all of them.
+    study, cell, run, row : Table
+        The tables. A row's step is ``row.c.step``, whatever its column is called.
     """
 
-    epochs: int
-    measure: str
-    split: str
-    value: float
-    layer: str = ""
+    version: int
+    metadata: MetaData
+    study: Table
+    cell: Table
+    run: Table
+    row: Table
+
+    def cell_values(self, cell: CellLike) -> dict[str, Any]:
+        """Return what the table of cells takes of a cell, besides its number."""
+        return {"key": cell.key, "factors": json.dumps(dict(cell.factors), ensure_ascii=False)}
+
+    def cell_factors(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the level of each factor, of a row of the table of cells."""
+        return dict(json.loads(found["factors"]))
+
+
+def study_columns() -> list[Any]:
+    """Return the columns of the table that says which study it is, as every version has them."""
+    return [
+        Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+        Column("schema_version", Integer, nullable=False),
+        Column("hashlens_version", String, nullable=False),
+        Column("created", Float(53), nullable=False),
+        Column("spec", Text, nullable=False),
+        Column("digests", Text, nullable=False),
+    ]
+
+
+def cell_columns() -> list[Any]:
+    """Return the columns of a cell that every version has."""
+    return [
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("key", String, nullable=False, unique=True),
+    ]
+
+
+def run_table(metadata: MetaData, cell: Table) -> Table:
+    """Return the table of runs."""
+    return Table(
+        "hashlens_run",
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("cell", ForeignKey(cell.c.id), nullable=False),
+        Column("repeat", Integer, nullable=False),
+        Column("seed", BigInteger, nullable=False),
+        Column("pack", Integer, nullable=False),
+        Column("state", String, nullable=False),
+        Column("worker", String),
+        Column("leased_since", Float(53)),
+        Column("leased_until", Float(53)),
+        Column("seconds", Float(53)),
+        Column("facts", Text),
+        Column("reason", Text),
+        UniqueConstraint("cell", "repeat"),
+        Index("hashlens_run_by_state", "state", "pack"),
+    )
+
+
+def row_table(metadata: MetaData, run: Table, step: str) -> Table:
+    """Return the table of rows, whose step is in a column of that name."""
+    return Table(
+        "hashlens_row",
+        metadata,
+        Column("run", ForeignKey(run.c.id), primary_key=True),
+        Column(step, Integer, key="step", primary_key=True, autoincrement=False),
+        Column("measure", String, primary_key=True),
+        Column("split", String, primary_key=True),
+        Column("layer", String, primary_key=True),
+        Column("value", Float(53)),
+        sqlite_with_rowid=False,
+    )
+
+
+def _current() -> Tables:
+    metadata = MetaData()
+    study = Table("hashlens_study", metadata, *study_columns(), Column("terms", Text, nullable=False))
+    cell = Table("hashlens_cell", metadata, *cell_columns(), Column("factors", Text, nullable=False))
+    run = run_table(metadata, cell)
+    return Tables(SCHEMA_VERSION, metadata, study, cell, run, row_table(metadata, run, "step"))
+
+
+CURRENT = _current()
+"""The tables of stores that are begun now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +140,7 @@ class PlannedRun:
     cell : str
         Key of its cell.
     repeat, seed, pack : int
-        Which repeat, the seed of its network, and the number of the ensemble it is trained in.
+        Which repeat, its seed, and the number of the pack that it is done in.
     """
 
     id: int
@@ -149,7 +168,7 @@ class StoredRun(PlannedRun):
     reason : str or None
         Why it failed.
     facts : mapping
-        What was recorded with its numbers: seconds, dtype, device, versions and so on; empty until it is done.
+        What was recorded with its numbers: seconds, versions, files that were kept and so on; empty until it is done.
     """
 
     state: str
@@ -165,33 +184,6 @@ def run_settings(runs: Iterable[StoredRun]) -> dict[str, str]:
         versions = run.facts.get("versions") or {}
         said["versions"][", ".join(f"{package} {version}" for package, version in versions.items())] = None
         for fact in ("device", "dtype", "threads"):
-            said[fact][str(run.facts.get(fact, ""))] = None
-    return {fact: "; ".join(values) for fact, values in said.items()}
-
-
-class CellLike(Protocol):
-    """What the store needs of a cell, besides its factors as attributes."""
-
-    @property
-    def key(self) -> str:
-        """Its stable, readable name."""
-
-
-class RunLike(Protocol):
-    """What the store needs of a run."""
-
-    @property
-    def cell(self) -> CellLike:
-        """The cell it is a repeat of."""
-
-    @property
-    def repeat(self) -> int:
-        """Which repeat it is."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of its network."""
-
-    @property
-    def pack(self) -> int:
-        """The number of the ensemble it is trained in."""
+            if fact in run.facts:
+                said[fact][str(run.facts[fact])] = None
+    return {fact: "; ".join(values) for fact, values in said.items() if values}

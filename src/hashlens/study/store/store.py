@@ -15,29 +15,16 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, inspect, o
 
 from hashlens.errors import StudyError
 from hashlens.plain import plain
+from hashlens.study.cells import Run
 from hashlens.study.results import Results
 from hashlens.study.store.database import CORRUPT, Database
-from hashlens.study.store.identity import Identity, check_same, described, put
+from hashlens.study.store.identity import Begun, Identity, described, put, resume, tables_of
 from hashlens.study.store.long_table import LongTable
-from hashlens.study.store.schema import (
-    DONE,
-    FAILED,
-    LEASED,
-    PENDING,
-    Claimed,
-    Row,
-    RunLike,
-    StoredRun,
-    cell_table,
-    metadata,
-    row_table,
-    run_table,
-    study_table,
-)
+from hashlens.study.store.schema import CURRENT, DONE, FAILED, LEASED, PENDING, Claimed, Row, StoredRun, Tables
 from hashlens.study.store.status import Failure, Lease, StudyStatus
+from hashlens.study.terms import Terms
 
 _RUNS_AT_ONCE = 256
-_run, _cell = run_table.c, cell_table.c
 
 
 class Store:
@@ -49,9 +36,11 @@ class Store:
     An SQLite file is shared by processes of one machine; workers on several machines need PostgreSQL.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], tables: Tables = CURRENT) -> None:
         self._database = database
         self._clock = clock
+        self._tables = tables
+        self.is_begun = False
 
     @classmethod
     def open(
@@ -85,17 +74,28 @@ class Store:
             If the driver of PostgreSQL is not installed.
         """
         database = Database(target, timeout)
-        tables = database.tables()
-        if study_table.name in tables:
+        tables, found = CURRENT, database.tables()
+        if CURRENT.study.name in found:
             with database.reading() as connection:
-                described(database, connection)
-        elif tables and database.path:
+                tables = tables_of(database, connection)
+                described(database, connection, tables)
+        elif found and database.path:
             raise database.error(StudyError, "is an SQLite file of something else: choose another path for the store")
         elif not create:
             there = database.path is None or database.path.exists()
             what = "holds no study" if there else "is not there"
             raise database.error(StudyError, f"{what}: begin the study with `hashlens study run`")
-        return cls(database, clock)
+        found_store = cls(database, clock, tables)
+        found_store.is_begun = CURRENT.study.name in found
+        return found_store
+
+    @property
+    def _run(self) -> Any:
+        return self._tables.run.c
+
+    @property
+    def _cell(self) -> Any:
+        return self._tables.cell.c
 
     def __repr__(self) -> str:
         return f"Store({self._database.name!r})"
@@ -115,8 +115,21 @@ class Store:
         """Digests of the data."""
         return self._identity().digests
 
-    def begin(self, spec: Mapping[str, Any], runs: Sequence[RunLike], digests: Mapping[str, str]) -> bool:
-        """Put the study into the store, or make sure that the store holds this study.
+    @property
+    def terms(self) -> Terms:
+        """Factors, step and measures of the experiment."""
+        return self._identity().terms
+
+    @property
+    def kept(self) -> Path | None:
+        """The folder of what the experiment keeps beside the numbers; None where the store is no file."""
+        path = self._database.path
+        return None if path is None else path.with_name(f"{path.name}.kept")
+
+    def begin(
+        self, spec: Mapping[str, Any], runs: Sequence[Run], digests: Mapping[str, str], terms: Terms | None = None
+    ) -> Begun:
+        """Put the study into the store, or make sure that the store holds it, or a part that it can grow from.
 
         Parameters
         ----------
@@ -126,26 +139,29 @@ class Store:
             All runs, in order; each with ``cell`` (``key`` and factors), ``repeat``, ``seed`` and ``pack``.
         digests : mapping of str to str
             What the data is, by split.
+        terms : Terms, optional
+            Factors, step and measures of the experiment; by default of networks.
 
         Returns
         -------
-        bool
-            Whether the study is new.
+        Begun
+            What was there, and what is new.
 
         Raises
         ------
         StudyError
             If the store holds a study of another spec or other data.
         """
-        study = Identity.of(spec, digests)
+        study = Identity.of(spec, digests, terms)
         with self._database.writing(create=True) as connection:
-            if inspect(connection).has_table(study_table.name):
-                check_same(self._database, connection, study, runs)
-                return False
-            metadata.create_all(connection)
-            put(connection, study, runs, self._clock())
+            if inspect(connection).has_table(CURRENT.study.name):
+                self._tables = tables_of(self._database, connection)
+                return resume(self._database, connection, self._tables, study, runs)
+            self._tables = CURRENT
+            CURRENT.metadata.create_all(connection)
+            begun = put(connection, study, runs, self._clock())
         self._database.keep_readers_going()
-        return True
+        return begun
 
     def claim(self, worker: str, *, lease: float) -> tuple[Claimed, ...]:
         """Take the first pack that has runs to do and that nobody holds a run of, whole; nothing if there is none.
@@ -164,33 +180,35 @@ class Store:
         """
         with self._database.writing() as connection:
             now = self._clock()
-            free = or_(_run.state == PENDING, and_(_run.state == LEASED, _run.leased_until <= now))
-            held = select(_run.pack).where(_run.state == LEASED, _run.leased_until > now)
-            pack = connection.scalar(select(func.min(_run.pack)).where(free, _run.pack.not_in(held)))
+            free = or_(self._run.state == PENDING, and_(self._run.state == LEASED, self._run.leased_until <= now))
+            held = select(self._run.pack).where(self._run.state == LEASED, self._run.leased_until > now)
+            pack = connection.scalar(select(func.min(self._run.pack)).where(free, self._run.pack.not_in(held)))
             if pack is None:
                 return ()
             connection.execute(
-                update(run_table)
-                .where(_run.pack == pack, free)
+                update(self._tables.run)
+                .where(self._run.pack == pack, free)
                 .values(state=LEASED, worker=worker, leased_since=now, leased_until=now + lease)
             )
-            return _held(connection, worker, _run.pack == pack)
+            return _held(connection, self._tables, worker, self._run.pack == pack)
 
     def beat(self, worker: str, lease: float) -> tuple[Claimed, ...]:
         """Extend the leases of `worker` to `lease` seconds from now, and return the runs that it still holds."""
         with self._database.writing() as connection:
             connection.execute(
-                update(run_table)
-                .where(_run.state == LEASED, _run.worker == worker)
+                update(self._tables.run)
+                .where(self._run.state == LEASED, self._run.worker == worker)
                 .values(leased_until=self._clock() + lease)
             )
-            return _held(connection, worker)
+            return _held(connection, self._tables, worker)
 
     def release(self, worker: str) -> int:
         """Give back what `worker` holds and has not done; return how many runs."""
         with self._database.writing() as connection:
             return connection.execute(
-                update(run_table).where(_run.state == LEASED, _run.worker == worker).values(**_released())
+                update(self._tables.run)
+                .where(self._run.state == LEASED, self._run.worker == worker)
+                .values(**_released())
             ).rowcount
 
     def commit(self, run: Claimed, worker: str, rows: Sequence[Row], facts: Mapping[str, Any]) -> bool:
@@ -222,8 +240,8 @@ class Store:
         facts = plain(dict(facts))
         with self._database.writing() as connection:
             done = connection.execute(
-                update(run_table)
-                .where(_run.id == run.id, _run.state != DONE)
+                update(self._tables.run)
+                .where(self._run.id == run.id, self._run.state != DONE)
                 .values(
                     **_released()
                     | {
@@ -236,15 +254,15 @@ class Store:
                 )
             ).rowcount
             if done and values:
-                connection.execute(insert(row_table), values)
+                connection.execute(insert(self._tables.row), values)
         return bool(done)
 
     def fail(self, run: Claimed, worker: str, reason: str) -> bool:
         """Mark a run of `worker` as failed, until :meth:`retry_failed`; False if it does not hold the run any more."""
         with self._database.writing() as connection:
             failed = connection.execute(
-                update(run_table)
-                .where(_run.id == run.id, _run.state == LEASED, _run.worker == worker)
+                update(self._tables.run)
+                .where(self._run.id == run.id, self._run.state == LEASED, self._run.worker == worker)
                 .values(**_released() | {"state": FAILED, "worker": worker, "reason": reason})
             )
             return bool(failed.rowcount)
@@ -253,16 +271,16 @@ class Store:
         """Let the failed runs be claimed again; return how many there are."""
         with self._database.writing() as connection:
             return connection.execute(
-                update(run_table).where(_run.state == FAILED).values(**_released(), reason=None)
+                update(self._tables.run).where(self._run.state == FAILED).values(**_released(), reason=None)
             ).rowcount
 
     def runs(self) -> tuple[StoredRun, ...]:
         """Return all runs in order, with their states and facts."""
         columns = ("id", "repeat", "seed", "pack", "state", "worker", "reason", "facts")
         query = (
-            select(_cell.key.label("cell"), *(run_table.c[name] for name in columns))
-            .join_from(run_table, cell_table)
-            .order_by(_run.id)
+            select(self._cell.key.label("cell"), *(self._tables.run.c[name] for name in columns))
+            .join_from(self._tables.run, self._tables.cell)
+            .order_by(self._run.id)
         )
         with self._database.reading() as connection:
             return tuple(
@@ -273,24 +291,24 @@ class Store:
     def status(self) -> StudyStatus:
         """Return what is done, held, waiting and failed, and how long the rest will take."""
         now = self._clock()
-        living = and_(_run.state == LEASED, _run.leased_until > now)
+        living = and_(self._run.state == LEASED, self._run.leased_until > now)
         with self._database.reading() as connection:
-            study = described(self._database, connection)
-            by_state = select(_run.state, func.count()).group_by(_run.state)
+            study = described(self._database, connection, self._tables)
+            by_state = select(self._run.state, func.count()).group_by(self._run.state)
             counts: dict[str, int] = dict(connection.execute(by_state).all())
             leases = connection.execute(
-                select(_run.worker, func.count(), func.min(_run.leased_since))
+                select(self._run.worker, func.count(), func.min(self._run.leased_since))
                 .where(living)
-                .group_by(_run.worker)
-                .order_by(_run.worker)
+                .group_by(self._run.worker)
+                .order_by(self._run.worker)
             ).all()
             failures = connection.execute(
-                select(_cell.key, _run.repeat, _run.reason)
-                .join_from(run_table, cell_table)
-                .where(_run.state == FAILED)
-                .order_by(_run.id)
+                select(self._cell.key, self._run.repeat, self._run.reason)
+                .join_from(self._tables.run, self._tables.cell)
+                .where(self._run.state == FAILED)
+                .order_by(self._run.id)
             ).all()
-            seconds = connection.scalars(select(_run.seconds).where(_run.seconds.is_not(None))).all()
+            seconds = connection.scalars(select(self._run.seconds).where(self._run.seconds.is_not(None))).all()
         at_work = sum(runs for _, runs, _ in leases)
         left = counts.get(PENDING, 0) + counts.get(LEASED, 0)
         median = float(np.median(seconds)) if seconds else None
@@ -308,34 +326,38 @@ class Store:
     def results(self) -> Results:
         """Return all that was found, sorted."""
         with self._database.reading() as connection:
-            study = described(self._database, connection)
-            cells = [dict(cell) for cell in connection.execute(select(cell_table)).mappings()]
-            runs = connection.execute(select(_run.id, _run.cell, _run.repeat).order_by(_run.id)).all()
+            study = described(self._database, connection, self._tables)
+            found = connection.execute(select(self._tables.cell)).mappings()
+            cells = [(cell["id"], cell["key"], self._tables.cell_factors(dict(cell))) for cell in found]
+            runs = connection.execute(
+                select(self._run.id, self._run.cell, self._run.repeat).order_by(self._run.id)
+            ).all()
             table = LongTable()
             for first in range(0, len(runs), _RUNS_AT_ONCE):
                 # Run by run, because that bounds the memory in every database; straight from the driver, because
                 # SQLAlchemy would wrap each of millions of rows.
-                some = row_table.c.run.between(first, first + _RUNS_AT_ONCE - 1)
-                cursor = connection.execute(select(row_table).where(some)).cursor
+                some = self._tables.row.c.run.between(first, first + _RUNS_AT_ONCE - 1)
+                cursor = connection.execute(select(self._tables.row).where(some)).cursor
                 try:
                     table.add(cursor.fetchall() if cursor else ())
                 except (TypeError, ValueError) as error:
                     raise self._database.error(StudyError, CORRUPT) from error
-        return Results(table.columns(cells, runs), study.name)
+        return Results(table.columns(study.terms, cells, runs), study.name, study.terms)
 
     def _identity(self) -> Identity:
         with self._database.reading() as connection:
-            return described(self._database, connection)
+            return described(self._database, connection, self._tables)
 
 
 def _released() -> dict[str, str | None]:
     return {"state": PENDING, "worker": None, "leased_since": None, "leased_until": None}
 
 
-def _held(connection: Connection, worker: str, *conditions: ColumnElement[bool]) -> tuple[Claimed, ...]:
+def _held(connection: Connection, tables: Tables, worker: str, *conditions: ColumnElement[bool]) -> tuple[Claimed, ...]:
+    _cell, _run = tables.cell.c, tables.run.c
     query = (
         select(_run.id, _cell.key, _run.repeat, _run.seed, _run.pack)
-        .join_from(run_table, cell_table)
+        .join_from(tables.run, tables.cell)
         .where(_run.state == LEASED, _run.worker == worker, *conditions)
         .order_by(_run.id)
     )
@@ -345,14 +367,13 @@ def _held(connection: Connection, worker: str, *conditions: ColumnElement[bool])
 def _values(run: Claimed, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return what the table of rows takes."""
     values = {
-        (row.epochs, row.measure, row.split, row.layer): None if np.isnan(row.value) else float(row.value)
-        for row in rows
+        (row.step, row.measure, row.split, row.layer): None if np.isnan(row.value) else float(row.value) for row in rows
     }
     if len(values) != len(rows):
-        keys = Counter((row.epochs, row.measure, row.split, row.layer) for row in rows)
+        keys = Counter((row.step, row.measure, row.split, row.layer) for row in rows)
         twice = keys.most_common(1)[0][0]
-        raise StudyError(f"{run.cell} repeat {run.repeat}: two rows for epochs, measure, split, layer = {twice}")
+        raise StudyError(f"{run.cell} repeat {run.repeat}: two rows for step, measure, split, layer = {twice}")
     return [
-        {"run": run.id, "epochs": int(epochs), "measure": measure, "split": split, "layer": layer, "value": value}
-        for (epochs, measure, split, layer), value in values.items()
+        {"run": run.id, "step": int(step), "measure": measure, "split": split, "layer": layer, "value": value}
+        for (step, measure, split, layer), value in values.items()
     ]

@@ -17,8 +17,8 @@ from hashlens.result import Split
 from hashlens.seeds import numpy_generator
 from hashlens.study.charts.intervals import range_of
 from hashlens.study.charts.summary import summarize
-from hashlens.study.evaluate import Evaluation, evaluate
-from hashlens.study.geometry import DIAMETERS, DIRECTIONS, EXAMPLES
+from hashlens.study.networks.evaluate import Evaluation, evaluate
+from hashlens.study.networks.geometry import DIAMETERS, DIRECTIONS, EXAMPLES
 from hashlens.study.networks.terms import TERMS
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study

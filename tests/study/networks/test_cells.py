@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashlens.nets import build
-from hashlens.study.cells import Cell, cells, runs
+from hashlens.study.networks.cells import Cell, cells, runs
 from hashlens.study.networks.terms import FACTORS
 from hashlens.study.spec import StudySpec
 

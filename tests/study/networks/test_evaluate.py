@@ -10,8 +10,8 @@ from hashlens.measures.prepared import cluster_accuracies, prepare
 from hashlens.nets import build
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
-from hashlens.study.evaluate import KMEANS_STARTS, Evaluation, evaluate
-from hashlens.study.spec.measures import DEFAULT_MEASURES, MEASURES
+from hashlens.study.networks.evaluate import KMEANS_STARTS, Evaluation, evaluate
+from hashlens.study.networks.measures import DEFAULT_MEASURES, MEASURES
 
 DATA = Split(hl.load_data("digits[:500]").load(), hl.load_data("digits[500:800]").load())
 NOISE = random_inputs(DATA.test, 300, numpy_generator(0, "noise"), "bytes")
@@ -28,7 +28,7 @@ def rows(network):
     found = evaluate(network, 8, Evaluation(DATA, {"bytes": NOISE}, tuple(MEASURES)), loss=1.5)
     values = {(row.measure, row.split, row.layer): row.value for row in found}
     assert len(values) == len(found)
-    assert {row.epochs for row in found} == {8}
+    assert {row.step for row in found} == {8}
     return values
 
 

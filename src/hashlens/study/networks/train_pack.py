@@ -13,7 +13,8 @@ from hashlens.errors import ModelError
 from hashlens.nets import build
 from hashlens.nets.mlp import MLP
 from hashlens.seeds import numpy_generator
-from hashlens.study.cells import Cell, Run
+from hashlens.study.cells import Run
+from hashlens.study.networks.cells import Cell
 from hashlens.training.ensemble import fit_ensemble
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted

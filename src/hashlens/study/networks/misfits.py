@@ -1,37 +1,25 @@
 """What does not fit in a study though each field alone is right: its fields to each other, and to the data."""
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hashlens.nets.build import architecture_arguments
+from hashlens.study.networks.measures import MEASURES
+from hashlens.study.networks.sections import NetworkSpec
 from hashlens.study.spec.fields import shown
 from hashlens.study.spec.lines import FieldPath
-from hashlens.study.spec.measures import MEASURES
-from hashlens.study.spec.sections import NetworkSpec
 
 if TYPE_CHECKING:
-    from hashlens.study.spec import StudySpec
+    from hashlens.study.networks.spec import NetworksSpec
 
 
-MOST_NETWORKS = 100_000
-"""More than these are a mistake in an axis, and would fill the memory before the first is trained."""
-
-
-def misfits(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
+def misfits(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
     """Return the fields that do not fit each other."""
     axes, last = spec.axes, spec.last_epoch
     for place, epoch in enumerate(axes.epochs or ()):
         if epoch > last:
             yield ("axes", "epochs", place), f"must be at most {last}, the last epoch, received {epoch}"
     yield from _not_taken(spec)
-    levels = (getattr(axes, name) for name in type(axes).model_fields if name not in ("epochs", "random_inputs"))
-    if (networks := spec.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_NETWORKS:
-        asked = f"all axes crossed and {spec.repeats:,} repeats are {networks:,} networks, at most {MOST_NETWORKS:,}"
-        yield (
-            ("repeats" if spec.repeats > MOST_NETWORKS else "axes",),
-            f"{asked}: shorten an axis, or take fewer repeats",
-        )
     fixed = spec.recipe().batch_norm
     if axes.batch_norm and None in axes.batch_norm and fixed in axes.batch_norm:
         same = f"null is what network or recipe say, {shown(fixed)}, which is listed too"
@@ -45,10 +33,9 @@ def misfits(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
         )
     if spec.measures == ("loss",) and spec.checkpoints == (0,):
         yield ("measures",), 'there is no loss at initialisation, received ["loss"]: add checkpoints or measures'
-    yield from unmet(spec, None, has_labels=True)
 
 
-def _not_taken(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
+def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
     """Return what the architectures have no choice of: an axis that one of them lacks, a field that all of them lack.
 
     An axis that changes nothing for an architecture would make its cells twice.
@@ -64,7 +51,7 @@ def _not_taken(spec: "StudySpec") -> Iterator[tuple[FieldPath, str]]:
             yield (section, factor), f"{without[0]} has no {factor}, received {shown(value)}: {hint}"
 
 
-def unmet(spec: "StudySpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
+def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
     """Return the fields that the data do not fit."""
     samples = spec.axes.samples or ()
     needing = [name for name in spec.measures if MEASURES[name].labels]

@@ -17,7 +17,7 @@ from hashlens.regions.program import Program
 from hashlens.regions.trace import trace
 
 if TYPE_CHECKING:
-    from hashlens.study.evaluate import Evaluation
+    from hashlens.study.networks.evaluate import Evaluation
 
 EXAMPLES = 100
 """Only the first so many of each split are looked at: regions cost much more than codes."""

@@ -1,26 +1,8 @@
-"""The sections of a study file: data, network, training and axes."""
+"""The sections of a study of networks: data, network, training and axes."""
 
-from typing import Any, Self
-
-from pydantic import BaseModel, ConfigDict
-
-from hashlens.study.spec import fields
+from hashlens.study.networks import fields
 from hashlens.study.spec.fields import Count, CountFromZero, Listed, Text
-
-
-class Section(BaseModel):
-    """A mapping of a study file, of known fields only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """Return the section that `to_plain` wrote."""
-        return cls(**plain)
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return all fields as dicts, lists, text and numbers."""
-        return self.model_dump(mode="json")
+from hashlens.study.spec.section import Section
 
 
 class DataSpec(Section):
@@ -90,12 +72,3 @@ class Axes(Section):
     dropout: Listed[fields.DropProbability] | None = None
     epochs: Listed[CountFromZero] | None = None
     random_inputs: Listed[fields.RandomInputs] | None = None
-
-
-SECTIONS: dict[str, type[Section]] = {
-    "data": DataSpec,
-    "network": NetworkSpec,
-    "training": TrainingSpec,
-    "axes": Axes,
-}
-"""Every section by the name of its field."""

@@ -4,8 +4,8 @@ from itertools import pairwise
 import pytest
 
 from hashlens.errors import StudyError
-from hashlens.study.spec import StudySpec, check_against
-from hashlens.study.spec.measures import MEASURES
+from hashlens.study.networks.measures import MEASURES
+from hashlens.study.spec import StudySpec
 from hashlens.training.recipe import find_recipe
 
 FULL = """\
@@ -267,7 +267,7 @@ def test_dates_are_text_and_exponents_are_numbers():
 )
 def test_data_that_do_not_fit_are_refused(fields, n, has_labels, expected):
     with pytest.raises(StudyError) as caught:
-        check_against(StudySpec(**fields), n, has_labels)
+        StudySpec(**fields).check_against(n, has_labels)
     assert str(caught.value).startswith(f"study: {expected}")
 
 
@@ -276,13 +276,13 @@ def test_data_that_do_not_fit_are_refused(fields, n, has_labels, expected):
     [({"axes": {"samples": [10, 1797]}}, 1797), ({}, 9), ({"measures": ["knn_train"]}, 10), ({}, None)],
 )
 def test_data_that_fit_are_accepted(fields, n):
-    check_against(StudySpec(**fields), n, has_labels=True)
+    StudySpec(**fields).check_against(n, has_labels=True)
 
 
 def test_samples_past_the_data_name_their_line():
     spec = StudySpec.from_yaml("axes:\n  samples:\n  - 10\n  - 99", "here.yaml")
     with pytest.raises(StudyError, match=r"^here.yaml line 4: axes.samples\[1\]: must be at most 50"):
-        check_against(spec, 50, has_labels=True)
+        spec.check_against(50, has_labels=True)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

@@ -7,9 +7,9 @@ import torch
 from hashlens.data.sources import load_data
 from hashlens.data.subset import tile
 from hashlens.nets import build
-from hashlens.study.cells import runs
+from hashlens.study.networks.cells import runs
+from hashlens.study.networks.train_pack import noisy_examples, train_pack
 from hashlens.study.spec import StudySpec
-from hashlens.study.train_pack import noisy_examples, train_pack
 from hashlens.training import fit
 
 TRAIN = load_data("digits[:300]").load()

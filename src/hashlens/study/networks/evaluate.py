@@ -25,8 +25,8 @@ from hashlens.measures.classes import labelled_pair
 from hashlens.measures.logistic import accuracy_tolerance
 from hashlens.measures.prepared import Prepared, cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
 from hashlens.result import Split
-from hashlens.study.spec.measures import MEASURES
-from hashlens.study.store.schema import Row
+from hashlens.study.networks.measures import MEASURES
+from hashlens.study.row import Row
 
 Found = Iterator[tuple[str, str, float]]
 CATEGORIES = ("knn", "knn_train", "logistic", "kmeans")
@@ -45,7 +45,7 @@ class Evaluation:
     random_inputs : mapping of str to ArrayExamples
         Random inputs by kind.
     measures : sequence of str
-        Names in `hashlens.study.spec.measures.MEASURES`.
+        Names in `hashlens.study.networks.measures.MEASURES`.
     k : int
         Neighbours of K-NN.
     logistic : {"one-vs-one", "multinomial"}
@@ -97,7 +97,7 @@ def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: floa
         prints = fingerprint(network, examples, batch_size=what.reading.batch_size, device=what.reading.device)
         found += _determinism(what.measures, kind, prints)
     if any(MEASURES[name].geometry for name in what.measures):
-        from hashlens.study.geometry import geometry
+        from hashlens.study.networks.geometry import geometry
 
         found += geometry(network, what)
     rows = [Row(epochs, *one) for one in found]

@@ -1,0 +1,124 @@
+"""The experiment of the paper: train networks, measure their codes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from hashlens.errors import StudyError
+from hashlens.nets.digest import parameters_digest
+from hashlens.study.cells import Run
+from hashlens.study.experiment import Experiment, Materials, Outcome, Reporter
+from hashlens.study.failure import reason
+from hashlens.study.networks.cells import Cell, cells, packs
+from hashlens.study.networks.evaluate import evaluate
+from hashlens.study.networks.materials import NetworkMaterials, load_split, require_networks
+from hashlens.study.networks.spec import NetworksSpec
+from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.train_pack import TrainedRun, train_pack
+from hashlens.study.row import Row
+from hashlens.training.fitted import Epoch
+
+
+class Networks(Experiment):
+    """Networks are trained, each once, and measured after so many epochs."""
+
+    terms = TERMS
+    Spec = NetworksSpec
+
+    def open(
+        self, spec: NetworksSpec, device: Any = None, train: Any = None, test: Any = None, **given: Any
+    ) -> Materials:
+        """Load the data, and make sure that every architecture takes them; errors as :class:`Study.run` has them.
+
+        Parameters
+        ----------
+        spec : NetworksSpec
+            The study.
+        device : str or torch.device, optional
+            Where networks are trained and read; the CPU by default.
+        train, test : what :func:`hashlens.load_data` takes, optional
+            In place of the spec's ``data``.
+        """
+        if given:
+            raise StudyError(f"networks take train= and test=, received {next(iter(given))}=")
+        made = NetworkMaterials(spec, device, data=load_split(spec, train, test))
+        require_networks(made)
+        return made
+
+    def cells(self, materials: Any) -> Sequence[Cell]:
+        """Return the cells: all axes crossed."""
+        return cells(materials.spec, len(materials.data.train))
+
+    def packs(self, repeated: Sequence[tuple[Cell, int]], materials: Any) -> list[list[tuple[Cell, int]]]:
+        """Return ensembles of perceptrons, and other networks alone."""
+        return packs(repeated, materials.spec.ensemble)
+
+    def depends_on_pack(self, materials: Any) -> bool:
+        """Return whether networks are stacked: products of matrices are then of the pack's size."""
+        return not materials.on_cpu
+
+    def steps(self, spec: NetworksSpec) -> int:
+        """Return the epochs, and one for measuring."""
+        return spec.last_epoch + 1
+
+    def run(self, pack: Sequence[Run], materials: NetworkMaterials, reporter: Reporter) -> Iterator[Outcome]:
+        """Train the networks of a pack, and measure each at its checkpoints."""
+        spec, started = materials.spec, time.perf_counter()
+
+        def over(position: int, epoch: Epoch) -> None:
+            reporter.advance(pack[position])
+
+        trained = train_pack(
+            pack, materials.data.train, materials.classes, spec.recipe(), spec.checkpoints,
+            device=materials.device, on_epoch=over,
+        )  # fmt: skip
+        each = (time.perf_counter() - started) / len(pack)
+        for one in trained:
+            begun = time.perf_counter()
+            yield _outcome(one, materials, each - begun)
+            # Early stopping leaves epochs that no one advances.
+            reporter.advance(one.run, spec.last_epoch + 1 - one.fitted.epochs)
+
+
+def _outcome(trained: TrainedRun, materials: NetworkMaterials, before: float) -> Outcome:
+    """Return what a run found, or why it found nothing: one network must not end a study of thousands."""
+    if trained.failure is not None:
+        return Outcome(trained.run, failure=trained.failure)
+    try:
+        rows = _measured(trained, materials)
+    except Exception as error:
+        return Outcome(trained.run, failure=reason(error))
+    return Outcome(trained.run, rows, facts=_facts(trained, materials, before + time.perf_counter()))
+
+
+def _measured(trained: TrainedRun, materials: NetworkMaterials) -> list[Row]:
+    """Return the rows of all checkpoints; those past an early stop say again what the last network says."""
+    what, found = materials.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
+    checkpoints = materials.spec.checkpoints
+    for epoch in checkpoints:
+        reached = trained.reached(epoch)
+        if reached not in found:
+            with trained.at(epoch) as network:
+                found[reached] = evaluate(network, reached, what, trained.loss(epoch))
+    return [replace(row, step=epoch) for epoch in checkpoints for row in found[trained.reached(epoch)]]
+
+
+def _facts(trained: TrainedRun, materials: NetworkMaterials, seconds: float) -> dict[str, object]:
+    return {
+        "seconds": round(seconds, 3),
+        "epochs_trained": trained.fitted.epochs,
+        "stopped_early": trained.fitted.stopped_early,
+        "last_loss": trained.loss(trained.fitted.epochs),
+        "parameters": parameters_digest(trained.network),
+        "dtype": str(next(trained.network.parameters()).dtype).removeprefix("torch."),
+        "device": "cpu" if materials.device is None else str(materials.device),
+        "threads": torch.get_num_threads(),
+        **({} if materials.radius is None else {"local_complexity_radius": materials.radius}),
+    }
+
+
+NETWORKS = Networks()
+"""The experiment that a spec is of where it names none."""

@@ -1,0 +1,47 @@
+"""What the fields of a study of networks may hold."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, PlainValidator
+
+from hashlens.arguments import is_whole
+from hashlens.data.noise import KINDS
+from hashlens.measures.logistic import METHODS
+from hashlens.nets.build import ARCHITECTURES, INITS
+from hashlens.study.networks.measures import MEASURES
+from hashlens.study.spec.fields import named, numbered, shown
+from hashlens.training.recipe import OPTIMIZERS, RECIPES
+from hashlens.training.schedules import SCHEDULES
+
+
+def _flag(value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"must be true, false, or null for the recipe's, received {shown(value)}")
+    return value
+
+
+def _patience(value: Any) -> int | str | None:
+    if value is None or value == "recipe":
+        return value  # type: ignore[no-any-return]
+    if not is_whole(value) or value < 1:
+        raise ValueError(
+            "must be 'recipe', null for no early stopping, or a whole number of epochs, 1 or more, "
+            f"received {shown(value)}"
+        )
+    return int(value)
+
+
+Share = Annotated[float, numbered("0 to 1", lambda value: 0 <= value <= 1)]
+Penalty = Annotated[float, numbered("0 or more", lambda value: value >= 0)]
+Positive = Annotated[float, numbered("more than 0", lambda value: value > 0)]
+DropProbability = Annotated[float, numbered("0 or more and less than 1", lambda value: 0 <= value < 1)]
+Flag = Annotated[bool | None, BeforeValidator(_flag)]
+Patience = Annotated[int | Literal["recipe"] | None, PlainValidator(_patience)]
+Architecture = Annotated[str, named("architecture", ARCHITECTURES)]
+RecipeName = Annotated[str, named("recipe", RECIPES)]
+Optimizer = Annotated[str, named("optimizer", OPTIMIZERS)]
+Schedule = Annotated[str, named("schedule", SCHEDULES)]
+Init = Annotated[str, named("init", INITS)]
+RandomInputs = Annotated[str, named("random inputs", ("none", *KINDS))]
+MeasureName = Annotated[str, named("measure", MEASURES)]
+Logistic = Annotated[str, named("logistic regression", METHODS)]

@@ -1,0 +1,67 @@
+"""The spec of an experiment, made of its terms: a field for each factor, names of its measures."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, create_model
+
+from hashlens.arguments import is_number, is_whole
+from hashlens.errors import nearest
+from hashlens.study.spec.fields import MOST, Listed, Text, named, shown
+from hashlens.study.spec.section import Section
+from hashlens.study.spec.spec import DEFAULT, StudySpec
+from hashlens.study.terms import TYPES, Factor, Terms
+
+EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "one line of text"}
+
+
+def completed(spec: type[StudySpec], terms: Terms) -> type[StudySpec]:
+    """Return `spec` with ``axes`` and ``measures`` as the terms say, unless it declares them itself."""
+    # Left out of YAML as by default it would be read as a study of networks.
+    added: dict[str, Any] = {"experiment": (Text, terms.experiment if terms.experiment == DEFAULT else ...)}
+    if spec.model_fields["axes"].annotation is Section:
+        axes = _axes(terms)
+        added["axes"] = (axes, axes())
+    if not spec.model_fields["measures"].default:
+        names = tuple(terms.measures)
+        added["measures"] = (Listed[Annotated[str, named("measure", names)]], names)
+    made: type[StudySpec] = create_model(
+        spec.__name__, __base__=spec, __module__=spec.__module__, __doc__=spec.__doc__, **added
+    )
+    made.terms = terms
+    return made
+
+
+def _axes(terms: Terms) -> type[Section]:
+    fields: dict[str, Any] = {
+        factor.name: (Listed[Annotated[Any, _level(factor)]] | None, None)
+        for factor in terms.factors
+    }  # fmt: skip
+    return create_model("Axes", __base__=Section, __doc__="The levels that are crossed, all with all.", **fields)
+
+
+def _level(factor: Factor) -> BeforeValidator:
+    """Return what lets the levels of a factor pass."""
+
+    def check(value: Any) -> Any:
+        if not _fits(value, factor):
+            raise ValueError(f"must be {EXPECTED[factor.type]}, received {shown(value)}")
+        level = TYPES[factor.type](value)
+        # Minus zero becomes zero: they are one value and must not be two cells.
+        level = level + 0.0 if factor.type == "float" else level
+        if factor.allowed and level not in factor.allowed:
+            among = ", ".join(map(str, factor.allowed))
+            hint = nearest(level, factor.allowed) if factor.type == "text" else f"allowed: {among}"
+            raise ValueError(f"no level of {factor.name}, received {shown(value)}; {hint}")
+        return level
+
+    return BeforeValidator(check)
+
+
+def _fits(value: Any, factor: Factor) -> bool:
+    if factor.type == "text":
+        return isinstance(value, str) and value.isprintable()
+    if factor.type == "bool":
+        return isinstance(value, bool)
+    if factor.type == "int":
+        return is_whole(value) and abs(value) <= MOST
+    return is_number(value) and abs(value) < float("inf")

@@ -1,0 +1,185 @@
+"""The contract of an experiment: interrupted, shared, packed otherwise or grown, a study of it gives the same rows."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashlens.study.experiment import Outcome
+from hashlens.study.results import Results
+from hashlens.study.run import planned, wrong
+from hashlens.study.spec import StudySpec
+from hashlens.study.store import Store
+from hashlens.study.study import Study
+from hashlens.testing.result_contract import check_json
+
+Numbers = dict[tuple[Any, ...], float]
+KILLED = "from hashlens.testing.experiment_contract import work_and_be_killed as work"
+SHARED = "from hashlens.testing.experiment_contract import work_with_others as work"
+
+
+def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: float = 0.0) -> Results:
+    """Assert that a study of an experiment is one.
+
+    Parameters
+    ----------
+    fields : mapping
+        Of a small study file, ``experiment`` and data among them: two cells or more, and two repeats or more.
+    folder : str or Path
+        An empty folder to write to.
+    tolerance : float
+        What the rows of a run may differ, in the median, where it is packed otherwise; nothing by default.
+
+    Returns
+    -------
+    Results
+        Of the study.
+
+    Raises
+    ------
+    AssertionError
+        If the study, killed and gone on with, done by two workers, packed otherwise, or grown from one repeat, gives
+        other rows than one that is run at once; or if spec, rows or facts are no JSON.
+    """
+    folder, spec = Path(folder), StudySpec(**fields)
+    assert spec.repeats > 1, "the contract needs two repeats or more, of which a study of one can grow"
+    study = Study(spec, folder / "whole.db").run()
+    status = study.status()
+    assert status.finished, f"not every run is done: {status.failures[:1]}"
+    assert status.runs >= 4, "the contract needs two cells or more"
+    whole = study.results
+    check_spec(spec)
+    check_json(whole, folder / "results.json")
+    check_packing(study, tolerance)
+    check_killed(fields, folder / "killed.db", whole)
+    check_shared(fields, folder / "shared.db", whole)
+    check_growth(fields, folder / "grown.db", whole, tolerance)
+    return whole
+
+
+def check_spec(spec: StudySpec) -> None:
+    """Assert that a spec comes back from JSON and from YAML."""
+    plain = spec.to_plain()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain, "the spec is no plain JSON"
+    assert StudySpec.from_plain(plain) == spec, "the spec does not come back from JSON"
+    assert StudySpec.from_yaml(spec.to_yaml()) == spec, "the spec does not come back from YAML"
+
+
+def check_packing(study: Study, tolerance: float = 0.0) -> None:
+    """Assert that each run gives its rows alone, and with all others."""
+    experiment, materials = study.experiment, study.experiment.open(study.spec, **study.given)
+    runs = planned(experiment, materials, study.store)
+    expected = _numbers(study.results)
+    for packs, how in (([(run,) for run in runs], "alone"), ([runs], "in one pack")):
+        outcomes = [outcome for pack in packs for outcome in experiment.run(pack, materials, _Silent())]
+        assert len(outcomes) == len(runs), f"{len(runs)} runs, {how}, gave {len(outcomes)} outcomes"
+        for outcome in outcomes:
+            assert not outcome.failure, f"{outcome.run.cell.key} failed {how}: {outcome.failure}"
+            fault = wrong(outcome, experiment.terms)
+            assert fault is None, fault
+        _assert_same(_of(outcomes, study.results), expected, tolerance, f"runs done {how}")
+
+
+def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
+    """Assert that a study whose worker is killed once it has committed goes on where it was."""
+    killed = _start(KILLED, fields, store).wait()
+    assert killed == -signal.SIGKILL, f"the worker was to be killed, and ended with {killed}"
+    done = [run for run in Store.open(store, create=False).runs() if run.state == "done"]
+    assert len(done) == 1, f"{len(done)} runs are done after one commit"
+    study = Study(StudySpec(**fields), store).run()
+    assert done[0] in study.store.runs(), "what was done is done again"
+    _assert_same(_numbers(study.results), _numbers(expected), 0.0, "a study that was killed")
+
+
+def check_shared(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
+    """Assert that two workers at once give the rows of one."""
+    workers = [_start(SHARED, fields, store) for _ in range(2)]
+    ended = [worker.wait() for worker in workers]
+    assert ended == [0, 0], f"the workers ended with {ended}"
+    study = Study(StudySpec(**fields), store)
+    assert study.status().finished, "two workers left something to do"
+    _assert_same(_numbers(study.results), _numbers(expected), 0.0, "a study of two workers")
+
+
+def check_growth(fields: Mapping[str, Any], store: Path, expected: Results, tolerance: float = 0.0) -> None:
+    """Assert that a study grown from one repeat keeps what is done, and is as one of that size from the start."""
+    small = Study(StudySpec(**{**fields, "repeats": 1}), store).run().store.runs()
+    grown = Study(StudySpec(**fields), store).run()
+    after = grown.store.runs()
+    assert {run.id for run in small} <= {run.id for run in after}, "runs are gone"
+    assert list(after[: len(small)]) == list(small), "what was done is otherwise after the study grew"
+    seeds = {(run.cell, run.repeat): run.seed for run in after}
+    assert len(seeds) == len(after), "a run is there twice"
+    _assert_same(_numbers(grown.results), _numbers(expected), tolerance, "a study that grew")
+
+
+class _Silent:
+    def advance(self, run: Any, steps: int = 1) -> None:
+        pass
+
+    def keep(self, run: Any, name: str, content: bytes) -> str:
+        return name
+
+
+def _numbers(results: Results) -> Numbers:
+    """Return every number by all that tells it from others."""
+    names = [name for name in results.terms.columns if name != "value"]
+    keys = zip(*(results.columns[name].tolist() for name in names), strict=True)
+    return dict(zip(keys, results.columns["value"].tolist(), strict=True))
+
+
+def _of(outcomes: Sequence[Outcome], like: Results) -> Numbers:
+    steps = () if like.step is None else ("step",)
+    return {
+        (
+            outcome.run.cell.key,
+            *(outcome.run.cell.factors[factor] for factor in like.factors),
+            outcome.run.repeat,
+            *(getattr(row, name) for name in (*steps, "measure", "split", "layer")),
+        ): float(row.value)
+        for outcome in outcomes
+        for row in outcome.rows
+    }
+
+
+def _assert_same(found: Numbers, expected: Numbers, tolerance: float, what: str) -> None:
+    missing = [key for key in expected if key not in found] or [key for key in found if key not in expected]
+    assert not missing, f"{what}: {len(missing)} rows differ, such as {missing[0]}"
+    one, other = (np.array([numbers[key] for key in expected]) for numbers in (found, expected))
+    if not tolerance:
+        assert np.array_equal(one, other, equal_nan=True), f"{what}: other values"
+        return
+    assert np.array_equal(np.isfinite(one), np.isfinite(other)), f"{what}: other values are missing"
+    known = np.isfinite(other)
+    apart = float(np.median(np.abs(one[known] - other[known]))) if known.any() else 0.0
+    assert apart <= tolerance, f"{what}: values differ by {apart:g} in the median, at most {tolerance:g}"
+
+
+def _start(how: str, fields: Mapping[str, Any], store: Path) -> "subprocess.Popen[bytes]":
+    code = f"{how}\nwork({json.dumps(json.dumps(dict(fields)))}, {str(store)!r})"
+    paths = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
+
+
+def work_with_others(fields: str, store: str) -> None:
+    """Do what nobody else does of a study; `fields` is JSON."""
+    Study(StudySpec(**json.loads(fields)), store).run(wait=False)
+
+
+def work_and_be_killed(fields: str, store: str) -> None:
+    """Do a study, and end by SIGKILL right after the first commit; `fields` is JSON."""
+    commit = Store.commit
+
+    def committed(*given: Any) -> bool:
+        commit(*given)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    Store.commit = committed  # type: ignore[method-assign, assignment]
+    work_with_others(fields, store)
