@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from hashlens.codes.observe import observe
+from hashlens.codes.reader import Reading
 from hashlens.errors import DataError, ModelError, OutputError
+from hashlens.explanations import explain
 from hashlens.nets import load_model, parameters_digest
 from hashlens.training import Recipe, accuracy, train
 
@@ -157,3 +160,18 @@ def test_data_are_named_by_the_strings_that_name_them_everywhere():
     trained = train("mlp", "digits#train[:60]", recipe=QUICK, epochs=0, test="digits#test")
     assert trained.info.data["name"] == "digits#train[:60]"
     assert 0 <= trained.info.metrics["test_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_a_network_in_memory_is_read_as_the_one_that_is_loaded(classes, tmp_path):
+    inputs = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+    labels = np.arange(60) % classes
+    trained = train("mlp", (inputs, labels), epochs=1, width=8, out=tmp_path / "model").network
+    loaded = load_model(tmp_path / "model")
+    seen = [observe(network, (inputs, labels), Reading(), 1 << 20) for network in (trained, loaded)]
+    assert seen[0].output.kind == seen[1].output.kind == "logits"
+    assert np.array_equal(seen[0].predictions, seen[1].predictions)
+    assert set(seen[0].predictions.tolist()) <= set(range(classes))  # a single class is right, whatever its score
+    assert seen[0].accuracy == seen[1].accuracy
+    asked = [explain(network, inputs[:2], "gradient") for network in (trained, loaded)]
+    assert np.array_equal(asked[0].values, asked[1].values)

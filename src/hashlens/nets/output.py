@@ -149,12 +149,12 @@ def check_output(output: OutputLike) -> None:
 
 
 def declare_output(model: torch.nn.Module, output: Output) -> None:
-    """Let a loaded network say how its output is read."""
+    """Let a network that was loaded or trained here say how its output is read."""
     model.hashlens_output = output  # type: ignore[assignment]
 
 
 def declared_output(model: Any) -> Output | None:
-    """Return what a loaded model was saved with, if it was."""
+    """Return how a network says that its output is read, if it does."""
     found = getattr(model, "hashlens_output", None)
     return found if isinstance(found, Output) else None
 

@@ -20,6 +20,7 @@ from hashlens.files import as_path
 from hashlens.nets.build import architecture_arguments, build
 from hashlens.nets.class_names import declare_classes
 from hashlens.nets.folder import NetworkInfo, check_free, save_network
+from hashlens.nets.output import Output, declare_output
 from hashlens.training.evaluate import accuracy, check_accepted
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted
@@ -132,6 +133,7 @@ def train(
         if unseen := unseen_classes(examples.labels, held_out.labels, examples.class_names):
             log.warning("%s", unseen)
     declare_classes(network, examples.class_names)
+    declare_output(network, Output("logits", "as hashlens.train makes it"))
     info = NetworkInfo(
         architecture, input_shape, classes, arguments, seed, class_names=examples.class_names, output="logits"
     )
