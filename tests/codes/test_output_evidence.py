@@ -264,3 +264,31 @@ def test_a_loss_is_no_score_in_any_batch_size(head, size):
     found = seen(Head(head), batch_size=size)
     assert np.array_equal(found.predictions, seen(Head()).predictions)
     assert (found.output.kind, found.output.notes) == ("logits", ())
+
+
+class OfTheBatch(torch.nn.Module):
+    """What a gate gets depends on the other examples of a batch, by plain means, or on a generator that torch lacks."""
+
+    def __init__(self, way):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.first, self.last, self.way = torch.nn.Linear(5, 8), torch.nn.Linear(8, 3), way
+        self.numbers = np.random.default_rng(0)
+
+    def forward(self, x):
+        x = self.first(x)
+        if self.way == "mean of the batch":
+            x = x - x.mean(dim=0)
+        elif self.way == "noise of NumPy":
+            x = x + torch.from_numpy(self.numbers.normal(size=tuple(x.shape)).astype(np.float32))
+        return self.last(torch.relu(x))
+
+
+@pytest.mark.parametrize("way", ["mean of the batch", "noise of NumPy", "neither"])
+def test_what_differs_between_two_batches_is_noticed(way, caplog):
+    inputs = torch.linspace(-1, 1, 60).reshape(12, 5) ** 3
+    codes = hl.encode(OfTheBatch(way).eval(), inputs)
+    noticed = "the same examples gave other values in two batches of a few"
+    assert (noticed in codes.provenance.unsteady) == (noticed in caplog.text) == (way != "neither")
+    assert (codes.provenance.unsteady == "") == (way == "neither")

@@ -53,10 +53,13 @@ class BatchAxes:
     ----------
     fixed : set of str
         Gates that get the same from all examples, as those on weights do.
+    unsteady : set of str
+        Gates that got something else of the same examples in two batches.
     """
 
     def __init__(self) -> None:
         self.fixed: set[str] = set()
+        self.unsteady: set[str] = set()
         self._axis: dict[str, int | None] = {}
         self._reason: dict[str, str] = {}
         self._folded: set[str] = set()
@@ -92,12 +95,13 @@ class BatchAxes:
             if axis is None or axis not in first.marks or axis not in second.marks:
                 continue
             marks = second.marks[axis]
-            if moved(
-                marks.reshape(sizes[1], -1, marks.shape[1])[list(order)].reshape(-1, marks.shape[1]), first.marks[axis]
-            ):
+            chosen = marks.reshape(sizes[1], -1, marks.shape[1])[list(order)].reshape(-1, marks.shape[1])
+            if moved(chosen, first.marks[axis]):
                 self._move(name)
-            else:
-                self._marks[name] = axis, marks
+                continue
+            self._marks[name] = axis, marks
+            if np.isfinite(marks).all() and not _same(chosen, first.marks[axis]).all():
+                self.unsteady.add(name)
 
     def of(self, name: str) -> int | None:
         """Return the axis; what the probe did not reach has it in front, unless its first call has it nowhere."""

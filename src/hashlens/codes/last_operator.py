@@ -34,6 +34,10 @@ STATISTICS = (
     "batch normalisation uses the statistics of the batch (no running statistics): codes and scores of an example "
     "depend on the batch that it comes in"
 )
+BATCH = (
+    "the same examples gave other values in two batches of a few: codes and scores of an example depend on the batch "
+    "that it comes in, or on chance"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class LastOperators(Observer):
         self._made: dict[int, Made] = {}
         self._when = 0
         self.unsteady: dict[str, None] = {}
+        self.differs = False
+        """Whether a gate got something else of the same examples in two batches."""
 
     def of(self, tensor: Tensor) -> Made | None:
         """Return what made a tensor, which may be a view of all of it but not of a part; None if nobody knows."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.last_operator import AFFINE, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Made
+from hashlens.codes.last_operator import AFFINE, BATCH, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Made
 from hashlens.errors import ModelError
 from hashlens.nets.output import (
     BINARY,
@@ -64,7 +64,7 @@ class OutputEvidence:
     @property
     def unsteady(self) -> tuple[str, ...]:
         """What makes codes and scores depend on chance, or on the batch."""
-        return tuple(self.operators.unsteady)
+        return tuple(self.operators.unsteady) or ((BATCH,) if self.operators.differs else ())
 
     @property
     def rows(self) -> int:

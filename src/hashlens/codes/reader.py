@@ -155,7 +155,8 @@ class Reader:
         for order in ([2, 0] if more == 3 else [1], [*range(1, more)]):
             few = some_examples(inputs, len(first), order)[0]
             if self.capture.probe(forward or _forward, few, several, order, whole):
-                return
+                break
+        self.evidence.operators.differs = bool(self.capture.axes.unsteady)
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Look at the layout with one batch, then keep a sample of its bits."""
