@@ -43,6 +43,7 @@ def test_changes_add_up():
     assert found.reported.change == 0
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say():
     estimates = [audited_accuracy(*made(seed, 500), seed=seed).estimate for seed in range(60)]
     made_ones = [estimate.interval for estimate in estimates if estimate is not None]
@@ -105,6 +106,7 @@ def test_an_older_file_keeps_the_steps_that_ran_and_no_label_weighed_one(searche
     assert AuditedAccuracy.from_dict(json.loads(json.dumps(found.to_dict())), True) == found
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_accuracy_by_labels_before_noise():
     held, draws = [], 4
     for power in TABLES.values():

@@ -33,6 +33,7 @@ def blank(browser, scheme: str = "light", width: int = 1280) -> Iterator:
     viewport = {"width": width, "height": HEIGHT}
     context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True, accept_downloads=True)
     try:
+        context.set_default_timeout(120_000)  # milliseconds; the machine may be busy
         page = context.new_page()
         page.on("console", lambda message: wrong.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
@@ -52,7 +53,7 @@ def see_all(page) -> None:
     page.evaluate("window.scrollTo(0, 0)")
 
 
-def until(page, condition: str, seconds: float = 10) -> None:
+def until(page, condition: str, seconds: float = 120) -> None:
     """Wait for a page to become as told; Playwright's own wait breaks the pages' policy."""
     end = time.monotonic() + seconds
     while not page.evaluate(condition):

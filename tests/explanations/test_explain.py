@@ -207,6 +207,7 @@ class Normalised(nn.Module):
         return self.inner(self.drop(self.norm(x)))
 
 
+@pytest.mark.slow
 def test_a_hundred_explanations_leave_the_network_as_it_was():
     network = seeded(Normalised).double().train()
     network.inner.one.eval()

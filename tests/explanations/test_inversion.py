@@ -40,9 +40,12 @@ def test_the_start_knows_nothing_of_the_image():
 
 def test_deeper_layers_keep_less():
     network, x = digits()
-    lost = [np.linalg.norm(explain(network, x[:8], "inversion", layer=layer).values) for layer in BLOCKS]
-    assert lost[0] < lost[2] < lost[3]
-    assert lost[0] < 0.2 * float(x[:8].norm())
+    lost = [
+        np.linalg.norm(explain(network, x[:4], "inversion", layer=layer).values)
+        for layer in (BLOCKS[0], BLOCKS[2], BLOCKS[3])
+    ]
+    assert lost[0] < lost[1] < lost[2]
+    assert lost[0] < 0.2 * float(x[:4].norm())
 
 
 def test_other_images_are_farther_than_the_made_one():
@@ -55,7 +58,7 @@ def test_other_images_are_farther_than_the_made_one():
 
 def test_smoothness_is_weighed():
     network, x = digits()
-    rough, smooth = (explain(network, x[:4], "inversion", layer=BLOCKS[3], total_variation=weight).image
+    rough, smooth = (explain(network, x[:2], "inversion", layer=BLOCKS[3], total_variation=weight).image
                      for weight in (0.0, 30.0))  # fmt: skip
     assert roughness(smooth) < roughness(rough)
 

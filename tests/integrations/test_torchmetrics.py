@@ -71,6 +71,7 @@ def one_process(rank, folder):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_with_a_padded_sampler_find_what_one_finds():
     with tempfile.TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(one_process, args=(folder,), nprocs=2)

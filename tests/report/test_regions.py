@@ -411,7 +411,7 @@ def test_pointing_at_a_region_says_what_it_is(flat, tmp_path):
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1000,800",
         f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=4000", "--dump-dom", path.as_uri(),
     ]  # fmt: skip
-    dumped = subprocess.run(arguments, capture_output=True, timeout=60, check=True).stdout.decode()
+    dumped = subprocess.run(arguments, capture_output=True, check=True).stdout.decode()
     told = json.loads(re.search(r'data-told="([^"]*)"', dumped)[1].replace("&quot;", '"'))
     notes = region_notes(flat, ("output ≤ 0", "output &gt; 0"))
     assert [one.replace(">", "&gt;").replace("&amp;", "&") for one in told] == [notes[face] for face in faces]
