@@ -3,8 +3,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -280,24 +278,31 @@ def test_a_network_that_diverges_is_marked_and_the_others_go_on(tmp_path):
     assert work(store, todo) == 0
 
 
-@pytest.mark.faults
-def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
-    store, todo = begun(tmp_path / "study.db")
+def interrupted(todo, interrupt):
+    """Return the work, of examples whose fifth narrowing is when something happens."""
 
     class Examples(type(DATA.train)):
-        """Examples whose fifth narrowing is when the user presses Ctrl-C."""
-
         narrowings = 0
 
         def narrow(self, *args):
             Examples.narrowings += 1
             if Examples.narrowings == 5:
-                raise KeyboardInterrupt
+                interrupt()
             return super().narrow(*args)
 
     train = Examples(**{name: getattr(DATA.train, name) for name in DATA.train.__dataclass_fields__})
+    return replace(todo, materials=replace(todo.materials, data=Split(train, DATA.test), noise={}))
+
+
+@pytest.mark.faults
+def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
+    store, todo = begun(tmp_path / "study.db")
+
+    def press_ctrl_c():
+        raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        work(store, replace(todo, materials=replace(todo.materials, data=Split(train, DATA.test), noise={})))
+        work(store, interrupted(todo, press_ctrl_c))
     status = store.status()
     assert status.leases == ()
     assert 0 < status.done < 8
@@ -308,40 +313,26 @@ def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
 @pytest.mark.faults
 def test_a_store_locked_in_mid_run_ends_the_work_in_one_line(results, tmp_path):
     store, todo = begun(tmp_path / "study.db", timeout=0.3)
-    over = threading.Event()
-
-    def lock():
-        while not store.status().done:
-            time.sleep(0.01)
-        with closing(sqlite3.connect(tmp_path / "study.db", isolation_level=None, timeout=30)) as connection:
-            connection.execute("BEGIN EXCLUSIVE")
-            over.wait(60)
-
-    thread = threading.Thread(target=lock)
-    thread.start()
-    try:
-        with pytest.raises(StudyError, match=r"locked by another program for 0.3 s; what was done is kept") as caught:
-            work(store, todo)
-    finally:
-        over.set()
-        thread.join()
+    other = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
+    locked = pytest.raises(StudyError, match=r"locked by another program for 0.3 s; what was done is kept")
+    with closing(other), locked as caught:
+        work(store, interrupted(todo, lambda: other.execute("BEGIN EXCLUSIVE")))
     assert "\n" not in str(caught.value)
     assert 0 < store.status().done < 8
-    # The leases could not be given back, but whoever held them is known to be at work no more.
+    # The leases could not be given back, but whoever held them is known to be at work no more: nobody waits for them.
     assert store.status().leases
-    started = time.monotonic()
-    work(store, todo)
-    assert time.monotonic() - started < 30
+    work(store, todo, wait=False)
     assert table(store.results()) == table(results)
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_twenty_kills_change_no_number_and_no_network_is_trained_twice(tmp_path):
     script = Path(__file__).with_name("kill_study.py")
     # It forks, and a forked process hangs in a pool of threads that its parent had.
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     told = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, env=alone, timeout=300
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, env=alone, timeout=3000
     )
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
