@@ -50,7 +50,7 @@ def read_claims(text: str, where: str = "claims.yaml") -> tuple[Claim, ...]:
     return claims_of(fields["claims"], source)
 
 
-def claims_of(given: Any, source: Source, at: FieldPath = ("claims",)) -> tuple[Claim, ...]:
+def claims_of(given: Any, source: Source, at: FieldPath = ("claims",)) -> tuple[AnyClaim, ...]:
     """Return the claims that a list of mappings says; errors name the field and its line."""
     if not isinstance(given, list | tuple):
         raise source.error((at, f"must be a list of claims, received {given!r:.60}"))

@@ -75,7 +75,7 @@ def _part(panel: Panel, results: Results, examples: dict[str, int]) -> Part:
         return phase_sensitivity(results, panel.x, panel.y, where=panel.where)
     if panel.kind == "effects":
         return effect_table(results, where=panel.where, examples=examples)
-    return curve(results, panel.measures, panel.x, split=panel.splits, by=panel.by, where=panel.where)
+    return curve(results, panel.measures, panel.x, split=panel.splits or None, by=panel.by, where=panel.where)
 
 
 def _points(part: Part, results: Results, reference: Reference | None) -> dict[str, tuple[tuple[Level, float], ...]]:

@@ -1,22 +1,25 @@
-"""Presets: the studies that `reproduce` knows, each a YAML file in the package."""
+"""Presets: the studies that `reproduce` knows, each a YAML file in the room of its experiment, or of one's own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from hashlens.errors import StudyError, nearest
-from hashlens.study.claims.read import AnyClaim
+from hashlens.study.claims.read import AnyClaim, claims_of
 from hashlens.study.spec import StudySpec
-from hashlens.study.spec.lines import read_yaml
+from hashlens.study.spec.lines import FieldPath, read_yaml
 from hashlens.study.spec.section import Section
 
 Size = Literal["quick", "paper"]
 SIZES: tuple[Size, ...] = ("quick", "paper")
 Level = bool | int | float | str
 Levels = tuple[tuple[Level, float], ...]
+PRESETS = {"networks": "hashlens.study.reproduce"}
+"""By experiment, the package in whose folder ``presets`` its reproductions are."""
 
 
 class Expected(Section):
@@ -91,7 +94,7 @@ class Panel(Section):
     x, y : str
         Axes; a curve has `x` alone.
     measures, splits : tuple of str
-        The lines of a curve.
+        The lines of a curve; where no split is named, on test, or where else the measure was taken.
     by : str, optional
         The factor that tells its lines apart.
     where : dict
@@ -102,7 +105,7 @@ class Panel(Section):
     x: str = ""
     y: str = ""
     measures: tuple[str, ...] = ()
-    splits: tuple[str, ...] = ("test",)
+    splits: tuple[str, ...] = ()
     by: str | None = None
     where: dict[str, Level] = Field(default_factory=dict)
 
@@ -125,7 +128,7 @@ class Preset(Section):
     took : dict of str to str
         About how long each size took on two CPU cores; sizes that were never timed are left out.
     study : dict
-        The spec: what both sizes share.
+        The spec: what both sizes share; the experiment too, where it is not networks.
     quick, paper : dict
         What each says besides or otherwise.
     """
@@ -155,34 +158,72 @@ class Preset(Section):
             The folder that ``{data}`` stands for.
         """
         said = _merged(self.study, getattr(self, size))
-        said["data"] = {split: text.replace("{data}", data or "DIR") for split, text in said["data"].items()}
+        if "data" in said:
+            said["data"] = {split: text.replace("{data}", data or "DIR") for split, text in said["data"].items()}
         return StudySpec(name=name, description=self.shows, **said)
 
 
 def preset_names() -> tuple[str, ...]:
     """Return the names of all presets: those of the paper's data first."""
-    found = [entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml")]
     data = ("mnist", "cifar10", "digits")
     studies = ("width", "time", "samples", "noise", "regularization", "random-inputs", "phase", "effects")
     known = {f"{of}-{study}": at for at, (of, study) in enumerate((of, study) for of in data for study in studies)}
-    return tuple(sorted(found, key=lambda name: (known.get(name, len(known)), name)))
+    return tuple(sorted(_files(), key=lambda name: (known.get(name, len(known)), name)))
 
 
 @cache
 def find_preset(name: str) -> Preset:
-    """Return the preset of a name.
+    """Return the preset of a name, or the one that a YAML file holds.
 
     Raises
     ------
     StudyError
-        If there is none.
+        If there is none, or a field of it is wrong: with its line.
     """
-    if name not in preset_names():
+    if name.endswith((".yaml", ".yml")):
+        return read_preset(Path(name))
+    known = _files()
+    if name not in known:
         hint = nearest(name, preset_names())
-        raise StudyError(f"there is nothing to reproduce by the name {name!r}: {hint}; see hashlens reproduce --list")
-    file = _folder() / f"{name}.yaml"
-    fields, _ = read_yaml(file.read_text(encoding="utf-8"), file.name)
-    return Preset(**fields)
+        raise StudyError(
+            f"there is nothing to reproduce by the name {name!r}: {hint}; or give a YAML file; see hashlens reproduce "
+            "--list"
+        )
+    return preset_of(known[name].read_text(encoding="utf-8"), f"{name}.yaml")
+
+
+def read_preset(path: Path) -> Preset:
+    """Return the preset that a YAML file holds; errors as of :func:`find_preset`."""
+    try:
+        return preset_of(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: there is no such file; expected the YAML file of a reproduction") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise StudyError(f"{path}: cannot be read as the YAML file of a reproduction: {reason}") from error
+
+
+def preset_of(text: str, where: str) -> Preset:
+    """Return the preset that YAML text holds; errors name its place `where`, and the line."""
+    given, source = read_yaml(text, where)
+    claims = claims_of(given.pop("claims", ()), source)
+    try:
+        return Preset(claims=claims, **given)
+    except ValidationError as error:
+        raise source.error(*_explained(error)) from None
+
+
+def _explained(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
+    for problem in error.errors(include_url=False):
+        path = problem["loc"]
+        if problem["type"] == "missing":
+            yield path, "is missing"
+        elif problem["type"] == "extra_forbidden":
+            known = Preset.model_fields if len(path) == 1 else ()
+            yield path, f"unknown field; {nearest(str(path[-1]), known)}" if known else "unknown field"
+        else:
+            said = str(problem.get("ctx", {}).get("error", problem["msg"]))
+            yield path, f"{said[:1].lower()}{said[1:]}, received {problem['input']!r:.60}"
 
 
 def require_size(size: str) -> Size:
@@ -199,8 +240,15 @@ def require_size(size: str) -> Size:
     raise StudyError(f"preset must be one of {', '.join(SIZES)}, received {size!r}")
 
 
-def _folder() -> Any:
-    return files("hashlens.study.reproduce") / "presets"
+@cache
+def _files() -> dict[str, Any]:
+    """Return the files of all presets by their names."""
+    return {
+        entry.name.removesuffix(".yaml"): entry
+        for room in PRESETS.values()
+        for entry in (files(room) / "presets").iterdir()
+        if entry.name.endswith(".yaml")
+    }
 
 
 def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

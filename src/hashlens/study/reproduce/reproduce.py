@@ -39,7 +39,7 @@ def reproduce(
     overwrite: bool = False,
     device: str | torch.device | None = None,
 ) -> Reproduction:
-    """Do a study of the paper again, and set it beside the paper's figures where they are known.
+    """Do a study again, put its claims to the test, and set it beside the paper's figures where they are known.
 
     Interrupted at any moment and called again, it goes on where it was. The folder holds the spec (``study.yaml``) and
     the store (``study.db``), with which :class:`Study` opens it, and at the end ``results.parquet``, ``table.md``, the
@@ -48,13 +48,14 @@ def reproduce(
     Parameters
     ----------
     name : str
-        ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`).
+        ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`); or a YAML file with a
+        ``study`` of any experiment, its ``claims`` and ``pictures``.
     data : str or Path, optional
         Folder with the Parquet files of MNIST or CIFAR-10, train and test; not for ``digits-...``.
     preset : {"quick", "paper"}
         Minutes, or the whole of it.
     out : str or Path, optional
-        The folder; by default ``hashlens-reproduce/NAME-PRESET``.
+        The folder; by default ``hashlens-reproduce/NAME-PRESET``, of a file its name without the ending.
     overwrite : bool
         Whether to begin afresh: in a folder that holds a reproduction of that name, which is deleted, or something else
         and no study. A study of another name, and what is no store or no spec, is never deleted.
@@ -78,10 +79,12 @@ def reproduce(
     found, size = find_preset(name), require_size(preset)
     if device is not None:
         find_device(device)
-    spec = found.spec(name, size, None if data is None else str(data))
-    examples = _open(name, found, spec, data)
-    folder = _prepared(as_path(out or Path("hashlens-reproduce") / f"{name}-{size}"), name, overwrite)
-    study = Study(spec, folder / STORE, train=examples.train, test=examples.test)
+    title = Path(name).stem
+    spec = found.spec(title, size, None if data is None else str(data))
+    examples = _open(title, found, spec, data)
+    folder = _prepared(as_path(out or Path("hashlens-reproduce") / f"{title}-{size}"), title, overwrite)
+    given = {} if examples is None else {"train": examples.train, "test": examples.test}
+    study = Study(spec, folder / STORE, **given)
     before = _done(study) if (folder / STORE).exists() else 0
     if not (folder / SPEC).exists():
         _write(folder / SPEC, spec.to_yaml())
@@ -89,10 +92,10 @@ def reproduce(
     _write(folder / SPEC, spec.to_yaml())
 
     results = study.results
-    sizes = {"train": min(spec.axes.samples or (len(examples.train),)), "test": len(examples.test)}
+    sizes = {} if examples is None else _sizes(spec, examples)
     pictures = tuple(picture(file, panels, results, found.reference, sizes) for file, panels in found.pictures.items())
     done = Reproduction(
-        name=name,
+        name=title,
         size=size,
         preset=found,
         study=study,
@@ -107,8 +110,14 @@ def reproduce(
     return done
 
 
-def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples]:
-    """Return train and test, after making sure that they are what the preset is about."""
+def _sizes(spec: Any, examples: Split[Examples]) -> dict[str, int]:
+    """Return on how many examples measures are taken, at least."""
+    samples = getattr(spec.axes, "samples", None)
+    return {"train": min(samples or (len(examples.train),)), "test": len(examples.test)}
+
+
+def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples] | None:
+    """Return train and test, after making sure that they are what the preset is about; None for a study of no data."""
     wanted = preset.expects
     if wanted is None and data is not None:
         raise DataError(f"{name} takes no data, received {str(data)!r}: its examples come with the library")
@@ -121,7 +130,8 @@ def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Spli
         )
         if data is None:
             raise DataError(way_out)
-    assert spec.data is not None
+    if getattr(spec, "data", None) is None:
+        return None
     try:
         examples = Split(load_data(spec.data.train), load_data(spec.data.test))
         shape = tuple(next(examples.train.batches(1)).inputs.shape[1:])
