@@ -42,3 +42,12 @@ def test_long_lists_that_differ_at_the_end_are_shown_to_the_end():
     widths = list(range(1, 60))
     (line,) = between(StudySpec(axes={"width": widths}), StudySpec(axes={"width": [*widths, 99]}))
     assert line.endswith("58, 59, 99]")
+
+
+def test_a_store_of_before_a_field_is_the_same_until_the_field_is_used():
+    old = StudySpec.from_yaml(FULL).to_plain()
+    del old["training"]["loss"]
+    now = StudySpec.from_yaml(FULL)
+    squared = StudySpec.from_yaml(FULL.replace("recipe: scripts", "recipe: scripts, loss: mse"))
+    assert changes(compared(old), compared(now.to_plain())) == []
+    assert changes(compared(old), compared(squared.to_plain())) == ['training.loss: (nothing) -> "mse"']

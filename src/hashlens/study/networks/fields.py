@@ -10,6 +10,7 @@ from hashlens.measures.logistic import METHODS
 from hashlens.nets.build import ARCHITECTURES, INITS
 from hashlens.study.networks.measures import MEASURES
 from hashlens.study.spec.fields import named, numbered, shown
+from hashlens.training.losses import LOSSES
 from hashlens.training.recipe import OPTIMIZERS, RECIPES
 from hashlens.training.schedules import SCHEDULES
 
@@ -40,6 +41,7 @@ Patience = Annotated[int | Literal["recipe"] | None, PlainValidator(_patience)]
 Architecture = Annotated[str, named("architecture", ARCHITECTURES)]
 RecipeName = Annotated[str, named("recipe", RECIPES)]
 Optimizer = Annotated[str, named("optimizer", OPTIMIZERS)]
+Loss = Annotated[str, named("loss", LOSSES)]
 Schedule = Annotated[str, named("schedule", SCHEDULES)]
 Init = Annotated[str, named("init", INITS)]
 RandomInputs = Annotated[str, named("random inputs", ("none", *KINDS))]

@@ -39,6 +39,7 @@ class TrainingSpec(Section):
     batch_size: Count | None = None
     learning_rate: fields.Positive | None = None
     optimizer: fields.Optimizer | None = None
+    loss: fields.Loss | None = None
     schedule: fields.Schedule | None = None
     decay_every: Count | None = None
     decay_factor: fields.Positive | None = None

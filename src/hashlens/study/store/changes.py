@@ -19,6 +19,8 @@ def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return a line for every field that differs, named by its dotted path.
 
+    A field that is absent, as in a store of before it was known, is as one that is null.
+
     >>> changes({"axes": {"width": [10, 20]}, "seed": 0}, {"axes": {"width": [10]}, "k": 9, "seed": 0})
     ['axes.width: [10, 20] -> [10]', 'k: (nothing) -> 9']
     """
@@ -26,7 +28,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
         f"{path}: {_short(before.get(path, _ABSENT))} -> {_short(after.get(path, _ABSENT))}"
         for path in dict.fromkeys([*before, *after])
-        if before.get(path) != after.get(path)
+        if before.get(path, "null") != after.get(path, "null")
     ]
 
 
