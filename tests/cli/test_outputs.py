@@ -111,6 +111,19 @@ def test_a_result_is_not_written_over_the_network_or_the_data(made, tmp_path, ca
     assert info.read_bytes() == before
 
 
+def test_arrays_beside_the_json_are_written_over_as_it_is(made, tmp_path, capsys):
+    beside = tmp_path / "a.arrays.npz"
+    np.savez(beside, x=np.zeros((2, 64), np.float32), y=np.array([0, 1]))
+    before = beside.read_bytes()
+    measure = ["measure", str(made / "net"), "--data", "digits#train", "--test"]
+    assert run([*measure, "digits#test", "--json", str(tmp_path / "a.json")]) == 2
+    assert f"{beside} exists already" in "".join(capsys.readouterr().err.splitlines())
+    assert run([*measure, f"npz:{beside}", "--json", str(tmp_path / "a.json"), "--force"]) == 2
+    assert f"{beside} is what is read" in capsys.readouterr().err
+    assert beside.read_bytes() == before
+    assert not (tmp_path / "a.json").exists()
+
+
 def test_a_password_is_shown_nowhere(made, capsys):
     store = "postgresql://ada:hush@127.0.0.1:1/runs"
     for command in (["study", "run", str(made / "study.yaml"), "--store", store], ["study", "status", store],

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 import hashlens as hl
 from hashlens import regions
 from hashlens.cli.app import run
+from hashlens.regions.tables import Piece, PieceTable
 
 NETWORKS = """
 import torch
@@ -129,6 +131,19 @@ def test_pieces_are_those_of_the_library(digits, tmp_path, capsys):
     assert [one["predicted"] for one in found["pieces"]] == middle.argmax(dim=1).tolist()
     assert f"{len(pieces):,} linear pieces from 3 (id 3) to 8 (id 8)" in capsys.readouterr().out
     assert picture.read_text().startswith("<?xml")
+    (shown,), (whole,) = hl.load_result(target).figures(), pieces.figures()
+    assert [line.y for line in shown.series] == [pytest.approx(line.y) for line in whole.series]
+    assert (shown.title, shown.ends) == (whole.title, whole.ends)
+    assert shown.x_label == "from 3 (id 3) at 0 to 8 (id 8) at 1"
+    assert all(before != behind for before, behind in pairwise(shown.colours))
+
+
+def test_pieces_are_of_classes_by_their_names(tmp_path):
+    piece = Piece(0.0, 1.0, 2.0, None, 1, (0.0, 0.5), (0.0, 1.0))
+    found = PieceTable("made", "a", "b", 2.0, (piece,), ("cat", "dog"))
+    assert str(found).split()[:4] == ["1", "linear", "piece", "from"]
+    assert "dog" in str(found)
+    assert [(line.name, line.y) for line in found.figures()[0].series] == [("cat", (0.0, 0.0)), ("dog", (0.5, 1.5))]
 
 
 # --- plane ------------------------------------------------------------------------------------------------------------

@@ -95,12 +95,27 @@ class Careless(Tides):
         return write_columns(path, {"hour": self.hours}, overwrite=True)
 
 
+class Untidy(Tides):
+    def to_csv(self, path, *, overwrite=False):
+        path.with_name("notes.txt").write_text("beside it")
+        return super().to_csv(path, overwrite=overwrite)
+
+
+class Unsure(Tides):
+    def export(self, path, *, overwrite=False):
+        return write_columns(path, {"hour": self.hours, "again": [overwrite] * 3}, overwrite=overwrite)
+
+
 def test_the_contract_says_what_a_result_lacks(tides, tmp_path):
     other = {name: of(*vars(tides).values()) for name, of in globals().items()
              if isinstance(of, type) and issubclass(of, Tides)}  # fmt: skip
     check_overwriting(tides, tmp_path)
     with pytest.raises(AssertionError, match="to_csv wrote over a file that was there"):
-        check_overwriting(other["Careless"], tmp_path)
+        check_overwriting(other["Careless"], tmp_path / "careless")
+    with pytest.raises(AssertionError, match="to_csv refused and wrote all the same"):
+        check_overwriting(other["Untidy"], tmp_path / "untidy")
+    with pytest.raises(AssertionError, match="export writes otherwise over a file that was there"):
+        check_overwriting(other["Unsure"], tmp_path / "unsure")
     with pytest.raises(AssertionError, match="Shy: the page lacks 'Tides at Dover <&>'"):
         check_page(other["Shy"])
     with pytest.raises(AssertionError, match="Tides: read back, against what was said of it"):

@@ -95,7 +95,7 @@ def check_outputs(
     force : bool
         Whether what is there may be written over.
     json : Path or None
-        The file of the JSON; ``-`` is standard output, for it alone.
+        The file of the JSON, which may have its arrays in another beside it; ``-`` is standard output, for it alone.
     page : Path or None
         The file of a page.
     added_to : Path or None
@@ -103,13 +103,14 @@ def check_outputs(
     reads : sequence of str, Path or None
         What the command reads: paths, or sources of data. It is never written over, and of a folder no file but pages.
     """
+    from hashlens.saved.json_files import arrays_beside
+
     named = [path for path in (added_to, *paths, page) if path is not None]
     for path in named:
         check_named(path)
-    given = [*named, *([] if json in (None, STANDARD_OUTPUT) else [json])]
+    given = [*named, *([] if json is None or json == STANDARD_OUTPUT else [json, arrays_beside(output_path(json))])]
     written: list[tuple[Path, Path]] = []
     for path in given:
-        assert path is not None
         target = output_path(path)
         for other, before in written:
             if target == before or (target.exists() and before.exists() and target.samefile(before)):
@@ -124,7 +125,6 @@ def check_outputs(
             check_page(path)
         written.append((path, target))
     for path in given:
-        assert path is not None
         check_writable(path, overwrite=force)
 
 

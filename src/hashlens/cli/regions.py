@@ -101,7 +101,6 @@ def along(
 ) -> None:
     """Cut the straight line between two examples where units flip: every piece, with its length and class."""
     from hashlens.regions import along as pieces_along
-    from hashlens.regions.figures import along_figure
     from hashlens.regions.tables import piece_table
 
     _check_picture(out, PICTURES)
@@ -110,10 +109,10 @@ def along(
     network, examples = _opened(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
     found = pieces_along(network, inputs[:1], inputs[1:])
-    told = piece_table(found, examples.name, *names)
+    told = piece_table(found, examples.name, names[0], names[1], examples.class_names)
     write_json(told, json, force)
     if out is not None:
-        _draw(out, force, along_figure(found, ends=(names[0], names[1]), class_names=examples.class_names))
+        _draw(out, force, told.figures()[0])
     console(json).print(told)
     if out is None:
         tell("a picture: add --out along.png")

@@ -128,7 +128,34 @@ def along_figure(
     value, slope = (
         of[rows].reshape(len(rows), -1).cpu().numpy().astype(np.float64) for of in (along.value, along.slope)
     )
-    outputs = (value[:, None] + spans[:, :, None] * slope[:, None]).reshape(2 * len(rows), -1)
+    shades = _hashed(along.fingerprints[rows], len(code_colours()))
+    return pieces_figure(spans, value, slope, shades, ends, class_names)
+
+
+def pieces_figure(
+    spans: Floats,
+    value: Floats,
+    slope: Floats,
+    shades: Ints,
+    ends: tuple[str, str],
+    class_names: Sequence[str] | None,
+) -> Pieces:
+    """Return the figure data of one segment.
+
+    Parameters
+    ----------
+    spans : numpy.ndarray
+        float64 ``(pieces, 2)``: where each piece begins and ends, from 0 to 1.
+    value, slope : numpy.ndarray
+        float64 ``(pieces, outputs)``: at t the outputs are ``value + t * slope``.
+    shades : numpy.ndarray
+        int64 ``(pieces,)``: the colour of each piece in :func:`hashlens.report.colours.code_colours`.
+    ends : tuple of str
+        Names of where it begins and ends.
+    class_names : sequence of str or None
+        Name of output 0, 1, ...
+    """
+    outputs = (value[:, None] + spans[:, :, None] * slope[:, None]).reshape(2 * len(spans), -1)
     # The outputs that come nearest to being the largest tell most.
     behind = (outputs.max(axis=1, keepdims=True) - outputs).min(axis=0)
     shown = np.sort(np.argsort(behind, kind="stable")[:MOST_LINES]).tolist()
@@ -137,13 +164,13 @@ def along_figure(
     x = tuple(spans.flatten().tolist())
     palette = code_colours()
     return Pieces(
-        f"{len(rows):,} linear piece{'s' if len(rows) > 1 else ''}"
+        f"{len(spans):,} linear piece{'s' if len(spans) > 1 else ''}"
         + (f"; {len(shown)} of {count:,} outputs" if count > len(shown) else ""),
         f"from {ends[0]} at 0 to {ends[1]} at 1",
         "output",
         tuple(Series(names[at], x, tuple(outputs[:, at].tolist())) for at in shown),
         (*spans[:, 0].tolist(), float(spans[-1, 1])),
-        tuple(palette[at] for at in _hashed(along.fingerprints[rows], len(palette))),
+        tuple(palette[at] for at in shades),
     )
 
 

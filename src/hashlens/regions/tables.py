@@ -11,6 +11,8 @@ from hashlens.data.labels import class_name
 from hashlens.regions.along import Along
 from hashlens.regions.at import Region
 from hashlens.regions.predicted import predicted
+from hashlens.report.colours import code_colours
+from hashlens.report.figures import Figure
 from hashlens.result import Result
 from hashlens.tables import number, table
 
@@ -57,6 +59,14 @@ class RadiusTable(Result):
     norm: float
     examples: tuple[ExampleRadius, ...]
     class_names: tuple[str, ...] | None = None
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the histogram of radii as figure data, where there are several to draw."""
+        from hashlens.regions.figures import radius_figure
+
+        radii = [at.radius for at in self.examples]
+        drawn = [radius for radius in radii if 0 < radius < inf]
+        return (radius_figure({self.data: radii}, self.norm),) if len(drawn) > 1 else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields; the norm as a string, since JSON knows no infinity."""
@@ -156,6 +166,18 @@ class PieceTable(Result):
     finish: str
     length: float
     pieces: tuple[Piece, ...]
+    class_names: tuple[str, ...] | None = None
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the outputs along the segment, straight on each piece, as figure data; pieces are coloured in turn."""
+        from hashlens.regions.figures import pieces_figure
+
+        spans, value, slope = (
+            np.array(of, np.float64).reshape(len(self.pieces), -1)
+            for of in zip(*(((at.start, at.end), at.value, at.slope) for at in self.pieces), strict=True)
+        )
+        shades = np.arange(len(self.pieces)) % len(code_colours())
+        return (pieces_figure(spans, value, slope, shades, (self.begin, self.finish), self.class_names),)
 
     def __rich__(self) -> RenderableType:
         rows = [
@@ -165,19 +187,22 @@ class PieceTable(Result):
                 f"{at.end:.6f}",
                 f"{at.length:.4g}",
                 at.unit or "",
-                "–" if at.predicted is None else str(at.predicted),
+                "–" if at.predicted is None else class_name(self.class_names, at.predicted),
             )
             for row, at in enumerate(self.pieces[:MOST_ROWS])
         ]
         count = len(self.pieces)
         shown = f"The first {MOST_ROWS} of {count:,} pieces." if count > MOST_ROWS else ""
+        pieces = "1 linear piece" if count == 1 else f"{count:,} linear pieces"
         return table(
-            f"{count:,} linear pieces from {self.begin} to {self.finish}, {self.length:.4g} apart",
+            f"{pieces} from {self.begin} to {self.finish}, {self.length:.4g} apart",
             ("piece", "from", "to", "length", "unit that flips at its start", "class in the middle"), rows, shown,
         )  # fmt: skip
 
 
-def piece_table(along: Along, data: str, begin: str, finish: str) -> PieceTable:
+def piece_table(
+    along: Along, data: str, begin: str, finish: str, class_names: tuple[str, ...] | None = None
+) -> PieceTable:
     """Return the pieces of the only segment of `along`."""
     value, slope = (of.reshape(len(along), -1).cpu() for of in (along.value, along.slope))
     classes: list[int | None] = [None] * len(along)
@@ -191,4 +216,4 @@ def piece_table(along: Along, data: str, begin: str, finish: str) -> PieceTable:
         Piece(start, end, length, unit, at, tuple(values), tuple(slopes))
         for start, end, length, unit, at, values, slopes in zip(*columns, strict=True)
     )
-    return PieceTable(data, begin, finish, sum(lengths), pieces)
+    return PieceTable(data, begin, finish, sum(lengths), pieces, class_names)

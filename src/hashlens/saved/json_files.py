@@ -45,7 +45,7 @@ def save_result(result: Result, path: str | Path, *, overwrite: bool = False) ->
     arrays: dict[str, npt.NDArray[Any]] = {}
     body = _moved(result.to_dict(), "", arrays)
     if arrays:
-        file = target.with_suffix(".arrays.npz")
+        file = arrays_beside(target)
         with written_whole(file, overwrite=overwrite) as beside:
             with beside.open("wb") as opened:
                 np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
@@ -54,6 +54,11 @@ def save_result(result: Result, path: str | Path, *, overwrite: bool = False) ->
     with written_whole(target, overwrite=overwrite) as beside:
         beside.write_text(json.dumps(body, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return Path(path)
+
+
+def arrays_beside(path: Path) -> Path:
+    """Return where the large arrays of a result lie that is written to `path`, if it has any."""
+    return path.with_suffix(".arrays.npz")
 
 
 def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:

@@ -1,22 +1,25 @@
 """The contract of a result: shown, drawn, written and read back, with nothing else that would have to know it."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape, unescape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hashlens.errors import OutputError, ReportError
 from hashlens.report.figures import Heatmap, Polygons
 from hashlens.report.page import Page, Widget, page_html
 from hashlens.result import Result
+from hashlens.saved.json_files import save_result
 from hashlens.saved.report import report_page
 from hashlens.saved.results import load_result
 from hashlens.testing.figure_contract import check_figure
 
 ComesBack = Literal["whole", "in part", "refused"]
-WRITERS = {"to_html": "page.html", "to_csv": "table.csv"}
-"""What writes files, and a name for one."""
+WRITERS = {"to_html": "page.html", "to_csv": "table.csv", "export": "table.parquet", "save": "saved.npz"}
+"""What writes files or folders, and a name for one."""
 
 
 def check_result(
@@ -118,20 +121,36 @@ def check_json(
 
 
 def check_overwriting(result: Result, folder: Path) -> None:
-    """Assert that what writes files replaces one with ``overwrite=True`` alone, and leaves it whole otherwise."""
-    for name, place in WRITERS.items():
-        write, path = getattr(result, name, None), folder / place
-        if write is None:
-            continue
-        assert Path(write(path, overwrite=True)) == path, f"{name} returns another path"
-        file = path if path.is_file() else sorted(path.iterdir())[-1]
-        file.write_text("mine")
-        refusal = ""
-        try:
-            write(path)
-        except OutputError as error:
-            refusal = str(error)
-        assert "overwrite=True" in refusal, f"{name} wrote over a file that was there, or names no way out: {refusal!r}"
-        assert file.read_text() == "mine", f"{name} refused and wrote all the same"
-        write(path, overwrite=True)
-        assert file.read_text(encoding="utf-8") != "mine", f"{name} did not write with overwrite=True"
+    """Assert that what writes files replaces one with ``overwrite=True`` alone, and leaves it whole otherwise.
+
+    Besides what the result itself writes (``to_html``, ``to_csv``, ``export``, ``save``), its JSON file is written.
+    """
+    writers = {name: (getattr(result, name, None), place) for name, place in WRITERS.items()}
+    writers["save_result"] = (partial(save_result, result), "saved.json")
+    for name, (write, place) in writers.items():
+        if write is not None:
+            _check_overwriting(name, write, folder / "written" / name / place)
+    shutil.rmtree(folder / "written")
+
+
+def _check_overwriting(name: str, write: Callable[..., Any], path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    assert Path(write(path)) == path, f"{name} returns another path"
+    whole = _held(path.parent)
+    for file in whole:
+        file.write_bytes(b"mine")
+    refusal = ""
+    try:
+        write(path)
+    except OutputError as error:
+        refusal = str(error)
+    assert "overwrite=True" in refusal, f"{name} wrote over a file that was there, or names no way out: {refusal!r}"
+    assert "\n" not in refusal, f"{name} refuses in several lines"
+    assert _held(path.parent) == dict.fromkeys(whole, b"mine"), f"{name} refused and wrote all the same"
+    write(path, overwrite=True)
+    assert _held(path.parent) == whole, f"{name} writes otherwise over a file that was there"
+
+
+def _held(folder: Path) -> dict[Path, bytes]:
+    """Return all files below a folder, with what they hold."""
+    return {file: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
