@@ -97,6 +97,8 @@ class Column:
 RANK = Column("rank", "ranks", int, names_row=True)
 ID = Column("id", "ids", names_row=True)
 ROW = Column("row", "rows", int, shown=False)
+EXAMPLE = (RANK, ID, ROW)
+"""Which example it is: the first columns of every ranked table."""
 
 
 class Ranked(Result):

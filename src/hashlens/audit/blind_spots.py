@@ -13,7 +13,7 @@ from hashlens.data.labels import class_name
 from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels, checked_labels, labelled_pair
 from hashlens.measures.knn import nearest_codes
-from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
+from hashlens.ranked import EXAMPLE, SHOWN, Column, Ranked
 from hashlens.report.figures import Bars, Figure
 from hashlens.tables import Table, number, table
 
@@ -45,9 +45,7 @@ class BlindSpots(Ranked):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        RANK,
-        ID,
-        ROW,
+        *EXAMPLE,
         Column("label", "labels", int, names_row=True, classes=True),
         Column("predicted", dtype=int, names_row=True, classes=True),
         Column("agreement", dtype=float),

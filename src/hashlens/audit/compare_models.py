@@ -23,7 +23,7 @@ from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import OutputLike, output_notes
-from hashlens.ranked import ID, RANK, ROW, Column, Ranked
+from hashlens.ranked import EXAMPLE, Column, Ranked
 from hashlens.report.figures import Figure, Histogram, Lines
 from hashlens.result import Result
 from hashlens.tables import number, table
@@ -91,9 +91,7 @@ class ModelComparison(Ranked):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        RANK,
-        ID,
-        ROW,
+        *EXAMPLE,
         Column("overlap", dtype=float),
         Column("label", "labels", int, classes=True),
         Column("predicted_a", dtype=int, classes=True),

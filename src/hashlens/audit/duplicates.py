@@ -19,7 +19,7 @@ from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
 from hashlens.measures.determinism import CollisionGroup
 from hashlens.measures.grouping import Groups, group_rows, group_words
-from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
+from hashlens.ranked import EXAMPLE, SHOWN, Column, Ranked
 from hashlens.report.figures import Figure
 from hashlens.tables import number, table
 
@@ -87,9 +87,7 @@ class Duplicates(Ranked):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        RANK,
-        ID,
-        ROW,
+        *EXAMPLE,
         Column("ratio", lambda found: found.ratios[found.rows], float),
         Column(
             "group_ratio", lambda found: found.of_groups([group.ratio for group in found.groups], np.float64), float

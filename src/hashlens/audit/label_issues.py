@@ -15,7 +15,7 @@ from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import AuditError, nearest
 from hashlens.measures.classes import LabelledPair, Labels, labelled_codes, labelled_pair
-from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
+from hashlens.ranked import EXAMPLE, SHOWN, Column, Ranked
 from hashlens.report.figures import Figure, Lines, Rule, Series
 from hashlens.tables import Table
 
@@ -63,9 +63,7 @@ class LabelIssues(Ranked):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        RANK,
-        ID,
-        ROW,
+        *EXAMPLE,
         Column("given", dtype=int, heading="label", names_row=True, classes=True),
         Column("suggested", dtype=int, names_row=True, classes=True),
         Column("probability", dtype=float),

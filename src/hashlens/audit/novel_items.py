@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.audit.figures import BINS, shares
-from hashlens.ranked import ID, RANK, ROW, Column, Ranked
+from hashlens.ranked import EXAMPLE, Column, Ranked
 from hashlens.report.figures import Figure, Histogram, Rule
 from hashlens.tables import Table
 
@@ -38,9 +38,7 @@ class NovelItems(Ranked):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        RANK,
-        ID,
-        ROW,
+        *EXAMPLE,
         Column("score", "scores", float),
         Column("p_value", "p_values", float, "p", cell=lambda found, at: f"{found.p_values[at]:.2g}"),
         Column("novel", lambda found: found.scores > found.threshold, bool),

@@ -15,7 +15,7 @@ from hashlens.codes.packing import Packed, unpack_bits
 from hashlens.errors import AuditError
 from hashlens.measures.determinism import rarefied
 from hashlens.measures.grouping import group_rows
-from hashlens.ranked import ID, RANK, ROW, Column, Ranked
+from hashlens.ranked import EXAMPLE, Column, Ranked
 from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result
 from hashlens.tables import number, table
@@ -70,9 +70,7 @@ class NewReach(Ranked):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        RANK,
-        ID,
-        ROW,
+        *EXAMPLE,
         Column("new_bits", dtype=int),
         Column("new_layers", dtype=int),
     )

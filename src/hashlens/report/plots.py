@@ -1,7 +1,7 @@
 """Figures drawn with matplotlib."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,28 +68,10 @@ def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
         panels, width = _even(canvas, figures, min(columns, len(figures)))
     for axes, figure in zip(panels, figures, strict=True):
         axes.spines[["top", "right"]].set_visible(False)
-        if isinstance(figure, Lines):
-            _lines(axes, figure)
-        elif isinstance(figure, Bars):
-            _bars(axes, figure)
-        elif isinstance(figure, Intervals):
-            _intervals(axes, figure)
-        elif isinstance(figure, Histogram):
-            _histogram(axes, figure)
-        elif isinstance(figure, Heatmap):
+        if isinstance(figure, Heatmap):
             draw_map(axes, figure, (width - 1.2) / len(figure.columns))
-        elif isinstance(figure, Polygons):
-            draw_plane(axes, figure)
-        elif isinstance(figure, Pieces):
-            draw_pieces(axes, figure)
-        elif isinstance(figure, Scatter):
-            _scatter(axes, figure)
-        elif isinstance(figure, Pixels):
-            draw_pixels(axes, figure)
-        elif isinstance(figure, Words):
-            draw_words(axes, figure)
         else:
-            draw_shares(axes, figure)
+            DRAWN[type(figure)](axes, figure)
         title = plane_title(figure) if isinstance(figure, Polygons) else figure.title
         axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     names_are_text(canvas)
@@ -335,3 +317,18 @@ def _scatter(axes: "Axes", figure: Scatter) -> None:
     axes.set_yticks([])
     if 0 < len(figure.groups) <= 20:
         axes.legend(frameon=False, fontsize=8, markerscale=2, loc="upper left", bbox_to_anchor=(1.0, 1.02))
+
+
+DRAWN: dict[type[Figure], Callable[["Axes", Any], None]] = {
+    Bars: _bars,
+    Histogram: _histogram,
+    Intervals: _intervals,
+    Lines: _lines,
+    Pieces: draw_pieces,
+    Pixels: draw_pixels,
+    Polygons: draw_plane,
+    Scatter: _scatter,
+    Shares: draw_shares,
+    Words: draw_words,
+}
+"""What draws a figure on axes; maps besides take the room that there is."""

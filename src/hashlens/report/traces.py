@@ -1,7 +1,7 @@
 """Figures as Plotly takes them: the same data that matplotlib draws."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import log10
 from textwrap import wrap
 from typing import Any
@@ -41,25 +41,12 @@ BAR_HEIGHT, LEAST_HEIGHT = 26, 300
 
 def can_trace(figure: Figure) -> bool:
     """Whether :func:`plotly` knows a figure; others are pictures."""
-    return isinstance(figure, Lines | Bars | Intervals | Histogram | Heatmap | Shares | Scatter)
+    return type(figure) in TRACED
 
 
 def plotly(figure: Figure) -> dict[str, Any]:
     """Return ``{"data": traces, "layout": layout}`` of a figure, without the colours that depend on light and dark."""
-    if isinstance(figure, Lines):
-        return _lines(figure)
-    if isinstance(figure, Bars):
-        return _bars(figure)
-    if isinstance(figure, Intervals):
-        return _intervals(figure)
-    if isinstance(figure, Histogram):
-        return _histogram(figure)
-    if isinstance(figure, Scatter):
-        return _scatter(figure)
-    if isinstance(figure, Shares):
-        return _shares(figure)
-    assert isinstance(figure, Heatmap), type(figure)
-    return _heatmap(figure)
+    return TRACED[type(figure)](figure)
 
 
 def colours(count: int) -> tuple[str, ...]:
@@ -369,3 +356,15 @@ def _paler(paint: str, opacity: float) -> str:
     """Return a colour nearer to white the less opaque: dark numbers are read on a dark page too."""
     parts = (255 + (int(paint[at : at + 2], 16) - 255) * (0.35 + 0.65 * opacity) for at in (1, 3, 5))
     return "#" + "".join(f"{round(part):02x}" for part in parts)
+
+
+TRACED: dict[type[Figure], Callable[[Any], dict[str, Any]]] = {
+    Bars: _bars,
+    Heatmap: _heatmap,
+    Histogram: _histogram,
+    Intervals: _intervals,
+    Lines: _lines,
+    Scatter: _scatter,
+    Shares: _shares,
+}
+"""What makes the traces of a figure."""
