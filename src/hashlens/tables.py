@@ -23,6 +23,15 @@ def number(value: float | int | None, digits: int = 4) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
+def rough(value: float) -> str:
+    """Return what is only about so much: two digits, or as a whole number.
+
+    >>> rough(0.0123), rough(2.6), rough(217.4)
+    ('0.012', '2.6', '217')
+    """
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
 @dataclass(frozen=True)
 class Table:
     """A titled table of strings: the first columns name the row, the others are numbers.

@@ -127,7 +127,7 @@ def _labels(found: Leaks, at: int, names: Sequence[str]) -> tuple[str, str]:
 
 
 def _share(chance: float) -> str:
-    return "> 99.9 %" if chance > 0.999 else f"{100 * chance:.1f} %"
+    return "> 99.9%" if chance > 0.999 else f"{chance:.1%}"
 
 
 def _lines(*parts: str) -> str:

@@ -20,7 +20,7 @@ from hashlens.errors import AuditError, nearest
 from hashlens.progress import track
 from hashlens.result import Result, Split
 from hashlens.seeds import numpy_generator
-from hashlens.tables import Table, number, table
+from hashlens.tables import Table, number, rough, table
 
 if TYPE_CHECKING:
     from hashlens.audit.views import Views
@@ -72,7 +72,7 @@ class LayerScore(Result):
     def chance(self) -> str:
         """How many are expected by chance, with the interval, in words."""
         low, high = self.interval
-        return f"about {self.expected:.2g} expected by chance ({low:.1f} to {high:.1f})"
+        return f"about {rough(self.expected)} expected by chance ({low:.1f} to {high:.1f})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +220,8 @@ class Search:
             if apart >= FEWEST_BITS:
                 copies = np.ones(len(at.rows), np.bool_)
             elif not reason and not isinstance(queries, Codes):
-                reason = f"neighbours differ in {apart:g} bits, and no other layer can tell chance from copies"
+                bits = "1 bit" if apart == 1 else f"{apart:g} bits"
+                reason = f"neighbours differ in {bits}, and no other layer can tell chance from copies"
         # Rows with the same input as another are found by that, and say nothing of how near others come by chance.
         null = MeasuredNull.measure(
             at.ratios[at.single],
@@ -232,7 +233,7 @@ class Search:
         threshold = nan if reason else null.threshold(self.expected_false, ratios)
         if not reason and threshold != threshold:
             expected = len(ratios) * float(null.probability(0.0))
-            reason = f"about {expected:,.2g} of {len(ratios):,} rows would share their code with another by chance"
+            reason = f"about {rough(expected)} of {len(ratios):,} rows would share their code with another by chance"
         if not reason and isinstance(queries, Codes):
             reason = null.of_another_kind(ratios, threshold)
         if reason:
@@ -305,7 +306,7 @@ def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
             at.name + (" (chosen)" if at.name == chosen and not at.reason else ""),
             number(at.bits),
             at.reason or number(at.suspected),
-            "–" if at.reason or at.expected != at.expected else f"{at.expected:.2g}",
+            "–" if at.reason or at.expected != at.expected else rough(at.expected),
             "–" if at.reason else number(at.threshold, 3),
             "–" if at.reason else number(at.copies),
         )
@@ -314,7 +315,7 @@ def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
     note = (
         "Chosen: of the layers with the most suspected rows above chance, up to two standard errors of that number "
         "and the uncertainty of chance, the last."
-        if len(scores) > 1
+        if len(scores) > 1 and any(at.name == chosen and not at.reason for at in scores)
         else ""
     )
     return table(

@@ -21,7 +21,7 @@ from hashlens.measures.classes import Labels
 from hashlens.ranked import ID, RANK, ROW, SHOWN, Column, Ranked
 from hashlens.report.figures import Figure
 from hashlens.result import Split
-from hashlens.tables import number
+from hashlens.tables import number, rough
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ class Leaks(Ranked):
         Column("train_label", "train_labels", int, names_row=True, classes=True),
         Column("ratio", "ratios", float, cell=lambda found, at: found.near(at)),
         Column("distance", "distances", np.int32),
-        Column("expected", dtype=float, cell=lambda found, at: f"{found.expected[at]:.2g}"),
+        Column("expected", dtype=float, cell=lambda found, at: rough(found.expected[at])),
         Column("identical", dtype=bool, shown=False),
         Column("exact", lambda found: found.exact, bool, shown=False),
         Column("suspected", lambda found: found.flags, bool, shown=False),

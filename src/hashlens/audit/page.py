@@ -8,10 +8,10 @@ from hashlens.audit.headline import findings, headline
 from hashlens.audit.label_issues import LabelIssues
 from hashlens.audit.layer_choice import scores_table
 from hashlens.audit.leaks import Leaks
-from hashlens.codes.provenance import Provenance
+from hashlens.codes.page_parts import origin_table
 from hashlens.report.page import Block, Page, Prose, Section, charts
 from hashlens.report.sprite import Sprite
-from hashlens.tables import Table, table
+from hashlens.tables import Table
 
 SHOWN = 15
 """Rows of each table."""
@@ -34,7 +34,7 @@ def audit_page(audit: Audit) -> Page:
             _label_section(audit, "train", sprite),
             _blind_section(audit, sprite),
             _novel_section(audit, sprite),
-            Section("Provenance", (provenance_table(train, test),)),
+            Section("Provenance", (origin_table({"train": train, "test": test}),)),
         ),
         (*audit.label_issues.test.notes, *audit.label_issues.train.notes, *audit.notes),
         audit.command,
@@ -104,10 +104,16 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
 def _leak_table(found: Leaks) -> Table:
     note = (
         f"The local ratio: distance to the nearest training example over that to the {found.k}th nearest, in "
-        f"{found.bits:,} bits of {found.layer}. Suspected: {found.threshold:.3f} or less. Expected: how many of "
+        f"{found.bits:,} bits of {found.layer}. {_suspected(found.threshold)} Expected: how many of "
         f"{len(found):,} ordinary examples would have such a ratio. {found.told_copies}{found.told_views}"
     )
     return found.table("Most suspicious", note, shown=SHOWN)
+
+
+def _suspected(threshold: float) -> str:
+    if threshold != threshold:
+        return "None is suspected by its code: no layer tells examples apart well enough."
+    return f"Suspected: {threshold:.3f} or less."
 
 
 def _label_table(issues: LabelIssues) -> Table:
@@ -116,18 +122,3 @@ def _label_table(issues: LabelIssues) -> Table:
         "the network gives it."
     )
     return issues.table("Likeliest wrong", note, shown=SHOWN, without=("collisions",))
-
-
-def provenance_table(train: Provenance, test: Provenance) -> Table:
-    """Return where the codes of train and of test come from, what is the same for both in one line."""
-    rows = [("data", train.data, test.data)]
-    for name, value in (
-        ("network", "model"), ("parameters", "parameters_digest"), ("granularity", "granularity"), ("gates", "gates"),
-        ("dtype", "dtype"), ("autocast", "autocast"), ("device", "device"), ("batch size", "batch_size"),
-        ("threads", "threads"), ("seed", "seed"), ("torch", "torch_version"), ("hashlens", "hashlens_version"),
-        ("output read as", "output"), ("depends on", "unsteady"),
-    ):  # fmt: skip
-        first, second = (str(getattr(origin, value)) for origin in (train, test))
-        if first or second:
-            rows.append((name, first, second))
-    return table("Network, data and machine", ("", "train", "test"), rows, names=3)

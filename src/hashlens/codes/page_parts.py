@@ -1,11 +1,28 @@
 """What pages show of codes: their layers, and where they come from."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from hashlens.codes.layers import Layer
 from hashlens.codes.provenance import Provenance
 from hashlens.report.page import Section
 from hashlens.tables import Table, number, table
+
+ORIGIN = {
+    "model": "network",
+    "parameters_digest": "digest of the parameters",
+    "masked": "padding is left out",
+    "threads": "threads of torch",
+    "images": "inputs are images",
+    "sampled_from": "bits are drawn from",
+    "left_out": "gates left out",
+    "output": "output read as",
+    "unsteady": "depends on",
+    "torch_version": "torch",
+    "hashlens_version": "hashlens",
+}
+"""What people read for a field of a provenance; for the others its name."""
+NOTHING = (None, "", (), False)
 
 
 def subtitle(origin: Provenance) -> str:
@@ -25,9 +42,23 @@ def layer_table(layers: tuple[Layer, ...]) -> Table:
 
 def origin_section(origin: Provenance) -> Section:
     """Return what is known of network, data and machine."""
+    return Section("Where they come from", (origin_table({"": origin}),))
+
+
+def origin_table(origins: Mapping[str, Provenance]) -> Table:
+    """Return what is known of network, data and machine: a column for each origin, by its heading."""
+    known = [asdict(origin) for origin in origins.values()]
     rows = [
-        (name.replace("_", " "), ", ".join(value) if isinstance(value, tuple) else str(value))
-        for name, value in asdict(origin).items()
-        if value not in (None, "", (), 0, False)
+        (ORIGIN.get(name, name.replace("_", " ")), *(_told(one[name]) for one in known))
+        for name in known[0]
+        if any(one[name] not in NOTHING for one in known)
     ]
-    return Section("Where they come from", (table("Network, data and machine", ("", ""), rows, names=2),))
+    return table("Network, data and machine", ("", *origins), rows, names=1 + len(known))
+
+
+def _told(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "–"
+    return number(value) if isinstance(value, int) else str(value or "–")

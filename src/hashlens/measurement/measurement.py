@@ -159,7 +159,7 @@ class Measurement(Result):
             ("network accuracy", number(self.network_accuracy.train), number(self.network_accuracy.test)),
         ]  # fmt: skip
         enough = (
-            f"{fewest:,} random bits give R <= .01" if fewest is not None else "even all bits leave R > .01 on train"
+            f"{fewest:,} random bits give R ≤ 0.01" if fewest is not None else "even all bits leave R > 0.01 on train"
         )
         kind = "soft codes" if self.soft else "codes"
         whole = self.provenance.train.sampled_from

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashlens.codes.page_parts import origin_table
 from hashlens.codes.provenance import Provenance
 from hashlens.data.labels import class_name
 from hashlens.data.thumbnails import thumbnails
@@ -20,7 +21,7 @@ from hashlens.measures.knn import Rows
 from hashlens.report.page import Block, Chart, Gallery, Item, Page, Section, charts
 from hashlens.report.sprite import Sprite
 from hashlens.result import Split
-from hashlens.tables import Table, table
+from hashlens.tables import Table
 
 Pictures = dict[int, int]
 """The place in the sprite of each row."""
@@ -213,14 +214,6 @@ def _shown(pictures: Pictures, rows: Rows) -> tuple[int, ...]:
 def _origin(measured: Measurement) -> Section:
     """Return where the numbers come from, and how far rounding moves them."""
     found: Split[Provenance] = measured.provenance
-    pairs = [(name, getattr(found.train, name), getattr(found.test, name)) for name in vars(found.train)]
-    rows = [(name.replace("_", " "), _said(train), _said(test)) for name, train, test in pairs]
-    origin = table("Provenance", ("", "train", "test"), rows, names=3)
+    origin = origin_table({"train": found.train, "test": found.test})
     floors: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]
     return Section("Where it comes from", tuple[Block, ...]((origin, *floors)))
-
-
-def _said(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "–"
-    return "–" if value is None or value == "" else str(value)

@@ -224,7 +224,9 @@ def _picture(figure: Figure) -> str:
     from hashlens.report.plots import draw
 
     picture = io.BytesIO()
-    draw([figure]).savefig(picture, format="png", dpi=130)
+    canvas = draw([figure])
+    canvas.axes[0].set_title("", loc="left")  # the page has it above
+    canvas.savefig(picture, format="png", dpi=130)
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 

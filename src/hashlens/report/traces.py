@@ -62,7 +62,7 @@ def as_text(text: str) -> str:
 
 
 def _axis(label: str, **more: Any) -> dict[str, Any]:
-    return {"title": {"text": as_text(label)}, **more}
+    return {"title": {"text": as_text(label)}, "exponentformat": "power", **more}
 
 
 def _rounded(values: Any) -> list[float | None]:

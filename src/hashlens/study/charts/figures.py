@@ -105,10 +105,9 @@ def axis_places(levels: Sequence[Any]) -> dict[str, Any]:
 
 
 def _value_label(terms: Terms, measures: Sequence[str]) -> str:
-    if len(measures) == 1:
-        return terms.label(measures[0])
     groups = {terms.measures[name].group if name in terms.measures else "" for name in measures}
-    return groups.pop() or "value" if len(groups) == 1 else "value"
+    group = groups.pop() if len(groups) == 1 else ""
+    return group or (terms.label(measures[0]) if len(measures) == 1 else "value")
 
 
 def effect_bars(effects: EffectTable) -> tuple[Bars, ...]:

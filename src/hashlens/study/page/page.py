@@ -17,7 +17,7 @@ from hashlens.study.charts.grid import conditions, level_name
 from hashlens.study.charts.phase import PhaseChart, PhaseSlices
 from hashlens.study.charts.sensitivity import PhaseSensitivity
 from hashlens.study.charts.summary import summarize
-from hashlens.study.page.phase_widget import Cells, chart_cells, counts_text, phase_widget, results_cells
+from hashlens.study.page.phase_widget import Cells, chart_cells, phase_widget, results_cells
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
@@ -116,7 +116,12 @@ def _verdict(cells: Cells) -> tuple[str, str]:
         f"{limits.under_redundancy:g} or retention below {limits.under_retention:g}; sufficiently expressive: R up to "
         f"{limits.sufficient_redundancy:g} and retention from {limits.sufficient_retention:g}; critically: between."
     )
-    return counts_text(counts), reason
+    under, critically, sufficiently = (f"{count:,}" for count in counts.values())
+    verdict = (
+        f"Of {sum(counts.values()):,} cells {under} are under-expressive, {critically} critically and {sufficiently} "
+        "sufficiently expressive"
+    )
+    return verdict, reason
 
 
 def curve_sections(results: Results) -> Iterator[Section]:
