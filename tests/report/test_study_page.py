@@ -1,5 +1,7 @@
 """Pages of studies: what stands first, what is held fixed, and where the numbers come from."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,10 @@ def test_regimes_come_first_then_every_measure_over_every_axis_then_effects(stud
     assert page.subtitle.startswith("64 networks in 32 cells;")
     assert titles(page) == ["Regimes", "Curves over width", "Curves over samples", "Curves over label noise",
                             "Curves over epochs", "What matters", "What was trained"]  # fmt: skip
-    assert page.verdict.startswith("under ")
+    assert re.fullmatch(
+        r"Of 32 cells \d+ are under-expressive, \d+ critically and \d+ sufficiently expressive", page.verdict
+    )
+    assert {block.figure.y_label for block in page.sections[1].blocks} == {"redundancy ratio R", "accuracy", "loss"}
     for section in page.sections[1:5]:
         drawn = [block.figure.title for block in section.blocks]
         assert drawn == ["Redundancy ratio R", "Accuracy on test", "Accuracy on train", "Loss"]

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from hashlens.codes.gates import GATES
+from hashlens.codes.gates import GATES, Gate
 from hashlens.explanations import methods
 from hashlens.saved.kinds import KINDS
 from hashlens.study.experiment import EXPERIMENTS
@@ -34,6 +34,9 @@ def put_into(table, entry, module):
         (method,) = eval(f"({entry})", vars(module))
         methods.METHODS += (method,)
         methods.NAMES[method.name] = method
+    elif table == "_HARD":
+        entries = eval(f"{{{entry}}}", vars(module))
+        GATES.update({name: Gate(name, planes) for name, planes in entries.items()})
     else:
         vars(module)[table].update(eval(f"{{{entry}}}", vars(module)))
 

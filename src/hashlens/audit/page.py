@@ -104,16 +104,10 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
 def _leak_table(found: Leaks) -> Table:
     note = (
         f"The local ratio: distance to the nearest training example over that to the {found.k}th nearest, in "
-        f"{found.bits:,} bits of {found.layer}. {_suspected(found.threshold)} Expected: how many of "
+        f"{found.bits:,} bits of {found.layer}. {found.told_threshold} Expected: how many of "
         f"{len(found):,} ordinary examples would have such a ratio. {found.told_copies}{found.told_views}"
     )
     return found.table("Most suspicious", note, shown=SHOWN)
-
-
-def _suspected(threshold: float) -> str:
-    if threshold != threshold:
-        return "None is suspected by its code: no layer tells examples apart well enough."
-    return f"Suspected: {threshold:.3f} or less."
 
 
 def _label_table(issues: LabelIssues) -> Table:

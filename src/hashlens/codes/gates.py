@@ -40,7 +40,7 @@ class Gate:
     activation: bool = True
 
 
-def _sign(bound: Bound) -> list[Plane]:
+def _at_zero(bound: Bound) -> list[Plane]:
     return [(bound["self"], 0.0)]
 
 
@@ -68,11 +68,11 @@ def _pair(bound: Bound) -> list[Plane]:
 
 
 _HARD: dict[str, Callable[[Bound], list[Plane]]] = {
-    "relu": _sign,
-    "leaky_relu": _sign,
-    "_prelu_kernel": _sign,
-    "rrelu_with_noise": _sign,
-    "rrelu_with_noise_functional": _sign,
+    "relu": _at_zero,
+    "leaky_relu": _at_zero,
+    "_prelu_kernel": _at_zero,
+    "rrelu_with_noise": _at_zero,
+    "rrelu_with_noise_functional": _at_zero,
     "hardtanh": _between("min_val", "max_val"),
     "threshold": lambda bound: [(bound["self"], bound["threshold"])],
     "clamp": _clamp,
@@ -84,11 +84,11 @@ _HARD: dict[str, Callable[[Bound], list[Plane]]] = {
 }
 _SOFT = ("gelu", "silu", "sigmoid", "tanh", "hardswish", "mish", "celu", "elu", "selu", "softplus",
          "log_sigmoid_forward")  # fmt: skip
-_OTHER = {"abs": _sign, "maximum": _pair, "minimum": _pair}
+_OTHER = {"abs": _at_zero, "maximum": _pair, "minimum": _pair}
 
 GATES: dict[str, Gate] = {
     **{name: Gate(name, planes) for name, planes in _HARD.items()},
-    **{name: Gate(name, _sign, soft=True) for name in _SOFT},
+    **{name: Gate(name, _at_zero, soft=True) for name in _SOFT},
     "glu": Gate("glu", _glu, soft=True),
     **{name: Gate(name, planes, activation=False) for name, planes in _OTHER.items()},
 }

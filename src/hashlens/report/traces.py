@@ -33,7 +33,7 @@ STRONG = (
 DIGITS = 5
 MOST_TICKS = 12
 """Names of places on one axis; of more, some are left out."""
-MOST_DECADES = 3.5
+MOST_DECADES = 3.0
 """Powers of ten on one axis between which 2 and 5 have ticks too."""
 BAR_HEIGHT, LEAST_HEIGHT = 26, 300
 """Pixels."""
