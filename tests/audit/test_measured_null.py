@@ -12,7 +12,7 @@ RATIOS = st.lists(st.sampled_from([0.0, 0.2, 0.25, 1 / 3, 0.5, 0.75, 1.0]), min_
 @given(RATIOS, RATIOS, st.floats(0.1, 30))
 def test_the_threshold_is_the_largest_ratio_that_keeps_the_promise(ordinary, queries, expected_false):
     null = MeasuredNull.measure(ordinary)
-    threshold = null.threshold(expected_false, queries)
+    threshold = null.threshold(expected_false, len(queries), queries)
 
     def expected(ratio):
         return len(queries) * min(1, (sum(ordinary <= ratio) + 1) / (len(ordinary) + 1))
@@ -34,7 +34,7 @@ def test_copies_leave_the_curve_to_decide_between_the_rows_with_and_without_them
     ratios = np.concatenate([np.full(40, 0.1), np.linspace(0.5, 1, 960)])
     copies = np.arange(1000) < 30
     for curve, expected in (
-        (OrdinaryRatios(1e6, 1.0), 0.010),  # Hardly any row: but ten are near that are no copies.
+        (OrdinaryRatios(1e6, 1.0), 11 / 1001),  # Hardly any row: but ten are near that are no copies.
         (OrdinaryRatios(1e-9, 9.0), 41 / 1001),  # Nearly all rows: but no more than are near were seen.
         (OrdinaryRatios(1.0, 0.2), 1 - 0.9**0.2),
     ):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from hashlens.audit.blind_spots import BlindSpots, blind_spots
 from hashlens.audit.headline import copies_only, doubt, findings, headline, searched
 from hashlens.audit.label_issues import LabelIssues, label_issues
 from hashlens.audit.leaks import Leaks, leaks
+from hashlens.audit.measured_null import least_promise
 from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.predictions import predict_both
-from hashlens.audit.splits import train_and_test
+from hashlens.audit.splits import input_keys, train_and_test
 from hashlens.audit.views import Views, views_by
 from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.provenance import Provenance
@@ -419,13 +421,21 @@ def _leaks(
     if len(codes.test) < 2:
         return None, ["no leaks were looked for: of a single test example, as many may be suspected by chance"]
     try:
-        found = leaks(codes.train, codes.test, seed=seed, suspect_copies=suspect_copies, views=views)
+        found = leaks(codes.train, codes.test, expected_false=_expected_false(codes), seed=seed,
+                      suspect_copies=suspect_copies, views=views)  # fmt: skip
     except AuditError as error:
         return None, [f"no leaks were looked for: {error}"]
     if found.score is not None:
         return found, []
     reasons = "; ".join(f"{at.name}: {at.reason}" for at in found.layers)
     return found, [f"no leaks were looked for by code, as no layer can keep the promise ({reasons})"]
+
+
+def _expected_false(codes: Split[Codes]) -> int:
+    """Return how many test examples may be suspected by chance: one, or what so many training inputs can promise."""
+    keys = input_keys(codes)
+    rows = len(codes.train) if keys is None else len(np.unique(keys.train))
+    return min(max(1, ceil(least_promise(rows, len(codes.test)))), len(codes.test) - 1)
 
 
 def _novel(codes: Split[Codes], predicted: np.ndarray, seed: int) -> NovelItems:

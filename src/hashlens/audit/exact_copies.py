@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hashlens.audit.local_ratio import Rows
-from hashlens.audit.splits import input_keys, repeat_rate
+from hashlens.audit.splits import input_keys, ordinary_rate, repeat_rate
 from hashlens.codes.codes import Codes
 from hashlens.result import Result, Split
 
@@ -26,6 +26,9 @@ class ExactCopies(Result):
         Whether the inputs are images.
     suspected : bool
         Whether these rows count as leaked.
+    ordinary : float or None
+        The probability that an ordinary test row equals a training row, as far as train and test tell; `rate` where it
+        is not known.
     """
 
     rows: Rows
@@ -34,20 +37,22 @@ class ExactCopies(Result):
     rate: float
     images: bool
     suspected: bool
+    ordinary: float | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def expected(self) -> float:
-        """How many ordinary test rows would equal a training row: as large a share as of the training rows."""
-        return self.rate * self.tests
+        """How many ordinary test rows would equal a training row."""
+        return (self.rate if self.ordinary is None else self.ordinary) * self.tests
 
     def __str__(self) -> str:
         counted = "" if self.suspected or not len(self) else "; they are not counted as leaked"
+        by_test = "" if self.ordinary in (None, self.rate) else ", by the repeats within test"
         return (
             f"{len(self):,} of {self.tests:,} test inputs equal a training input, and {self.rate:.2%} of training "
-            f"inputs equal another one ({self.expected:,.1f} test inputs expected){counted}"
+            f"inputs equal another one ({self.expected:,.1f} test inputs expected{by_test}){counted}"
         )
 
 
@@ -62,7 +67,8 @@ def exact_copies(codes: Split[Codes], expected_false: float, suspect: bool | Non
         Test rows that may be suspected by chance.
     suspect : bool, optional
         Whether equal inputs count as leaked. By default they do where inputs are images, and otherwise where equal rows
-        are no ordinary thing: by the rate within train, at most `expected_false` of the test rows would have one.
+        are no ordinary thing: at most `expected_false` of the test rows would have one
+        (:func:`~hashlens.audit.splits.ordinary_rate`).
     """
     keys = input_keys(codes)
     if keys is None:
@@ -71,6 +77,6 @@ def exact_copies(codes: Split[Codes], expected_false: float, suspect: bool | Non
     ordered = keys.train[order]
     at = np.minimum(np.searchsorted(ordered, keys.test), len(ordered) - 1)
     rows = np.flatnonzero(ordered[at] == keys.test)
-    rate, images = repeat_rate(keys.train), codes.train.provenance.images
-    counted = images or rate * len(codes.test) <= expected_false if suspect is None else suspect
-    return ExactCopies(rows, order[at[rows]], len(codes.test), rate, images, counted)
+    rate, ordinary, images = repeat_rate(keys.train), ordinary_rate(keys), codes.train.provenance.images
+    counted = images or ordinary * len(codes.test) <= expected_false if suspect is None else suspect
+    return ExactCopies(rows, order[at[rows]], len(codes.test), rate, images, counted, ordinary)

@@ -1,16 +1,16 @@
 """Which layer tells near-duplicates from ordinary neighbours best, found without labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf, nan, sqrt
+from dataclasses import dataclass, replace
+from math import ceil, inf, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import is_number, require_whole, shortly
-from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio
-from hashlens.audit.measured_null import Interval, MeasuredNull
+from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio, pair_ratios
+from hashlens.audit.measured_null import UNCHECKED, Interval, MeasuredNull
 from hashlens.audit.nearest_view import nearest_view
 from hashlens.audit.splits import input_keys
 from hashlens.audit.surveyed_layer import ALL_LAYERS, SurveyedLayer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hashlens.audit.views import Views
 
 ORDINARY_ROWS = 5000
-"""Training rows, at least, whose ratios say what is ordinary; as many as there are test rows if those are more."""
+"""Training rows, at least, whose ratios say what is ordinary; more where the promise is of something rarer."""
 FEWEST_BITS = 8
 """Bits between neighbours, at the lower quartile, from which a curve may stand for the null unchecked."""
 
@@ -161,6 +161,10 @@ class Search:
         if self.layer is not None and self.layer not in names:
             raise AuditError(f"no layer {self.layer!r} in these codes: {nearest(self.layer, names)}")
 
+    def among(self, rows: Rows) -> "Search":
+        """Return the search among some of the known rows, ascending."""
+        return self if self.views is None else replace(self, views=self.views.among(rows))
+
     def best(self, known: Codes, queries: Codes | Rows) -> tuple[LayerSearch, tuple[LayerScore, ...]]:
         """Return the search of `queries`, other codes or rows of `known`, in the layer chosen; and all scores.
 
@@ -175,7 +179,7 @@ class Search:
         elif self.views is not None:
             asked = self.views.rows
         else:
-            asked = sample_rows(len(known), max(ORDINARY_ROWS, len(queries)), self.seed)
+            asked = sample_rows(len(known), enough_rows(len(known), len(queries) / self.expected_false), self.seed)
         parts, single = _parts(known), _single(known, queries)
         fresh = _fresh(known, queries, single)
         layers = [
@@ -213,11 +217,12 @@ class Search:
             distances, neighbours, view = nearest_view([part.keep(at.chosen) for part in asked], at.known, self.k)
         else:
             distances, neighbours, view = at.distances, at.neighbours, None
+        alone = False
         if copies is None and (len(layers) == 1 or not isinstance(queries, Codes)):
             # No other layer says which rows are copies: any of them may be, and the curve is all there is. Where there
             # are others, which tell too few rows apart, other codes are compared with all that was measured.
             apart = float(np.quantile(at.distances[:, 0], 0.25))
-            if apart >= FEWEST_BITS:
+            if alone := apart >= FEWEST_BITS:
                 copies = np.ones(len(at.rows), np.bool_)
             elif not reason and not isinstance(queries, Codes):
                 bits = "1 bit" if apart == 1 else f"{apart:g} bits"
@@ -228,14 +233,16 @@ class Search:
             None if copies is None else copies[at.single],
             at.fitted,
             (at.rows[at.single], at.neighbours[at.single, 0]),
+            UNCHECKED if alone else 1.0,
+            int(isinstance(queries, Codes)),
         )
-        ratios = local_ratio(distances)
-        threshold = nan if reason else null.threshold(self.expected_false, ratios)
-        if not reason and threshold != threshold:
-            expected = len(ratios) * float(null.probability(0.0))
-            reason = f"about {rough(expected)} of {len(ratios):,} rows would share their code with another by chance"
+        ratios, every = local_ratio(distances), pair_ratios(distances)
+        reason = reason or _cannot_promise(null, len(ratios), self.expected_false)
+        threshold = nan if reason else null.threshold(self.expected_false, len(ratios), every)
         if not reason and isinstance(queries, Codes):
-            reason = null.of_another_kind(ratios, threshold)
+            # Whether rows are of one kind does not hang on how many of them may be suspected.
+            strict = null.threshold(min(1.0, self.expected_false), len(ratios), every)
+            reason = null.of_another_kind(ratios, -1.0 if strict != strict else strict)
         if reason:
             score = LayerScore(at.name, at.known.code_bits, ordinary=at.fitted, reason=reason)
             return LayerSearch(score, at.known, distances, neighbours, null, view)
@@ -276,6 +283,20 @@ def _fresh(known: Codes, queries: Codes | Rows, single: npt.NDArray[np.bool_]) -
     return np.ones(len(queries), np.bool_) if keys is None else ~np.isin(keys.test, keys.train)
 
 
+def _cannot_promise(null: MeasuredNull, queries: int, expected_false: float) -> str:
+    """Return why not even equal codes are as rare as is to be promised; empty where they are."""
+    least = queries * null.rarest
+    if least > expected_false:
+        return (
+            f"{len(null.every):,} training rows cannot show what happens to fewer than 1 in {1 / null.rarest:,.0f} by "
+            f"chance, and {expected_false:g} of {queries:,} is less: give expected_false={ceil(least)}"
+        )
+    expected = queries * float(null.probability(0.0))
+    if expected > expected_false:
+        return f"about {rough(expected)} of {queries:,} rows would share their code with another by chance"
+    return ""
+
+
 def _chosen(found: Sequence[LayerSearch], expected_false: float) -> LayerSearch:
     usable = [at for at in found if not at.score.reason]
     if not usable:
@@ -290,6 +311,17 @@ def _chosen(found: Sequence[LayerSearch], expected_false: float) -> LayerSearch:
 
 def _above(found: LayerSearch) -> float:
     return found.score.suspected - found.score.expected
+
+
+def enough_rows(rows: int, rarity: float) -> int:
+    """Return how many of the rows to ask for what happens to one in `rarity` of them, :data:`ORDINARY_ROWS` at least.
+
+    A pair of rows that are nearest to each other counts once. The more of the rows are asked, the more such pairs are
+    asked twice: of n rows, all in such pairs, s with s / (1 + s / n) = `rarity` are enough. One in ten is added, for
+    rows with the input of another one.
+    """
+    share = rarity / max(1, rows)
+    return max(ORDINARY_ROWS, ceil(1.1 * rarity / (1 - share))) if share < 1 else max(ORDINARY_ROWS, rows)
 
 
 def sample_rows(rows: int, most: int, seed: int) -> Rows:

@@ -12,8 +12,8 @@ from hashlens.audit.exact_copies import ExactCopies, exact_copies
 from hashlens.audit.figures import ratio_histogram
 from hashlens.audit.layer_choice import LayerScore, LayerSearch, Search, scores_table
 from hashlens.audit.linked_rows import linked
-from hashlens.audit.local_ratio import Ratios, Rows
-from hashlens.audit.splits import train_and_test
+from hashlens.audit.local_ratio import Ratios, Rows, pair_ratios
+from hashlens.audit.splits import first_rows, input_keys, train_and_test
 from hashlens.audit.views import AS_IT_IS, Views
 from hashlens.codes.codes import Codes
 from hashlens.files import write_columns
@@ -231,9 +231,14 @@ def leaks(
     in one layer or in all of them side by side. How often it gets so low by chance is measured: training examples are
     asked for their nearest among the other training examples. Those that are near their nearest in several layers are
     copies and do not count, and the threshold is the largest ratio at which no more than `expected_false` test examples
-    are expected (:class:`~hashlens.audit.measured_null.MeasuredNull`). A layer in which even equal codes are more
-    common is out. Of the others the one is taken that finds most above what is expected; of those that are equal up to
-    two standard errors and the uncertainty of what is expected, the last.
+    are expected (:class:`~hashlens.audit.measured_null.MeasuredNull`). Of training examples with the same input one is
+    searched. Codes of one layer have no other one to tell copies from chance: a curve through the quartiles stands for
+    the null then, with its probability to the power of .6.
+
+    A layer in which even equal codes are more common than promised is out, and so is each where the training examples
+    are too few: n cannot show what happens to fewer than 1 in n + 1, so that there must be one to two of them for each
+    test example, over `expected_false`. Of the others the one is taken that finds most above what is expected; of those
+    that are equal up to two standard errors and the uncertainty of what is expected, the last.
 
     Parameters
     ----------
@@ -287,8 +292,16 @@ def leaks(
     search.check(codes.train, len(codes.test), "test examples")
     if views is not None:
         views.check(codes)
-    found, scores = search.best(codes.train, codes.test)
-    return _ranked(codes, found, scores, search, exact_copies(codes, expected_false, suspect_copies))
+    # Of training rows with the same input one is searched: ten equal neighbours would hide any copy of them.
+    keys = input_keys(codes)
+    firsts = np.arange(len(codes.train)) if keys is None else first_rows(keys.train)
+    different = np.unique(firsts)
+    if len(different) <= k:
+        firsts = different = np.arange(len(codes.train))
+    known = codes.train if len(different) == len(codes.train) else codes.train[different]
+    found, scores = search.among(different).best(known, codes.test)
+    found = replace(found, neighbours=different[found.neighbours])
+    return _ranked(codes, found, scores, search, exact_copies(codes, expected_false, suspect_copies), firsts)
 
 
 def _ranked(
@@ -297,6 +310,7 @@ def _ranked(
     scores: tuple[LayerScore, ...],
     search: Search,
     copies: ExactCopies | None,
+    firsts: Rows,
 ) -> Leaks:
     ratios, nearest, exact = found.ratios, found.neighbours[:, 0].copy(), np.zeros(len(found.ratios), np.bool_)
     if copies is not None:
@@ -321,7 +335,7 @@ def _ranked(
         identical=_identical(codes, found)[order],
         labels=None if labels is None else labels[order],
         train_labels=None if train_labels is None else train_labels[partners],
-        groups=_groups(codes, found, flags, copies),
+        groups=_groups(codes, found, flags, copies, firsts),
         class_names=codes.train.class_names or (),
         layers=scores,
         copies=copies,
@@ -348,16 +362,19 @@ def _flagged(rows: Rows, ratios: Ratios, threshold: float, copies: ExactCopies |
 
 
 def _groups(
-    codes: Split[Codes], found: LayerSearch, flags: npt.NDArray[np.bool_], copies: ExactCopies | None
+    codes: Split[Codes], found: LayerSearch, flags: npt.NDArray[np.bool_], copies: ExactCopies | None, firsts: Rows
 ) -> tuple[LeakGroup, ...]:
     """Return the connected parts of the graph of suspected test rows and the training rows as near to them."""
     asked, partners = near_pairs(found)
     if copies is not None:
         asked, partners = np.append(asked, copies.rows), np.append(partners, copies.train_rows)
     asked, partners = asked[flags[asked]], partners[flags[asked]]
+    # Training rows with the same input are as near.
+    equal = np.flatnonzero(np.isin(firsts, partners) & (firsts != np.arange(len(firsts))))
     groups = []
     # Test rows are numbered behind the training rows.
-    for rows in linked(np.stack([partners, asked + len(codes.train)]), len(codes.train) + len(codes.test)):
+    ends = np.append(asked + len(codes.train), firsts[equal]), np.append(partners, equal)
+    for rows in linked(np.stack(ends), len(codes.train) + len(codes.test)):
         split = Split(rows[rows < len(codes.train)], rows[rows >= len(codes.train)] - len(codes.train))
         groups.append(LeakGroup(split, Split(codes.train.ids[split.train], codes.test.ids[split.test])))
     return tuple(groups)
@@ -365,7 +382,5 @@ def _groups(
 
 def near_pairs(found: LayerSearch) -> tuple[Rows, Rows]:
     """Return the pairs of a query and a row whose distance, over that of the k-th, is at most the threshold."""
-    last = found.distances[:, -1:]
-    ratios = np.divide(found.distances, last, out=np.zeros(found.distances.shape), where=last > 0)
-    asked, rank = np.nonzero(ratios <= found.score.threshold)
+    asked, rank = np.nonzero(pair_ratios(found.distances) <= found.score.threshold)
     return asked, found.neighbours[asked, rank]

@@ -32,6 +32,12 @@ def local_ratio(distances: npt.NDArray[np.int32]) -> Ratios:
     return np.divide(nearest, last, out=np.zeros(len(distances)), where=last > 0)
 
 
+def pair_ratios(distances: npt.NDArray[np.int32]) -> Ratios:
+    """Return the distance to each of the k nearest codes over that to the last of them, float64 ``(m, k)``."""
+    last = distances[:, -1:]
+    return np.divide(distances, last, out=np.zeros(distances.shape), where=last > 0)
+
+
 def nearest_others(codes: Codes, rows: Rows, k: int, seen: Codes | None = None) -> tuple[npt.NDArray[np.int32], Rows]:
     """Find the k codes nearest to each of `rows` among all other rows of the same codes.
 
@@ -89,8 +95,10 @@ class OrdinaryRatios(Result):
         low, high = (float(quartile) for quartile in np.quantile(ratios, (0.25, 0.75)))
         if low == 0:
             raise AuditError("a quarter of the rows or more share their code with another row")
-        if high >= 1 or low == high:
-            raise AuditError("most rows have neighbours at one and the same distance")
+        if high >= 1:
+            raise AuditError("a quarter of the rows or more have all neighbours at one and the same distance")
+        if low == high:
+            raise AuditError("half of the rows or more have one and the same ratio of distances")
         # By quartiles, log(1 - high**a) / log(1 - low**a) = log(1/4) / log(3/4), which grows with a from 1.
         wanted = log(log(1 / 4) / log(3 / 4))
 

@@ -11,17 +11,29 @@ from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows
 LEVEL = 0.95
 SHIFT = 1 / 12
 """Queries are none of the null's kind where the share of them in its lower quarter is larger by more than this."""
+UNCHECKED = 0.6
+"""The power of a curve's probability that stands for the null where nothing measured bounds it from below."""
 Interval = tuple[float, float]
+
+
+def least_promise(rows: int, queries: int) -> float:
+    """Return how many of the queries may come so near by chance at the least that so many ordinary rows can show."""
+    return 2 * queries / (rows + 2)
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredNull:
     """The distribution of a ratio among ordinary rows, from rows that were asked the same question.
 
-    Near-duplicates among the rows asked are no ordinary rows. Without those known to be copies the share of rows at or
-    below a ratio is a lower bound of the null; with them, and one row more, an upper bound. A smooth curve through the
-    quartiles decides between the two, and nothing outside them; where there is none, the upper bound counts. Without
-    copies the two bounds are one row apart, and the null is what was measured.
+    A further ordinary row comes at or below what c of n did with a probability of (c + 1) / (n + 1), whatever the
+    distribution: all n + 1 are alike, and each place among them is as likely. Two rows that are nearest to each other
+    are one pair seen twice; where all are, there are c / 2 of n / 2, and it is (c + 2) / (n + 2). So it is never less
+    than 1 / (n + 1) to 2 / (n + 2), and what is rarer cannot be promised.
+
+    Near-duplicates among the rows asked are no ordinary rows. Without those known to be copies the probability is a
+    lower bound of the null; with them an upper bound. A smooth curve through the quartiles decides between the two, and
+    nothing outside them: further out it takes rows for several times as rare as they are. Where there is none the upper
+    bound counts, and without copies the two are one.
 
     Attributes
     ----------
@@ -31,6 +43,11 @@ class MeasuredNull:
         float64, ascending: the ratios of those that are no copies.
     fitted : OrdinaryRatios or None
         The curve through the quartiles.
+    power : float
+        What the curve's probability is raised to, at most 1: lower is more cautious.
+    further : int
+        1 where the rows in question are further rows, and 0 where they are those that were asked: of these as many are
+        ordinary as were seen.
     mutual : float
         Rows for each independent pair, from 1 to 2: where two rows are nearest to each other, both have a low ratio.
     """
@@ -39,6 +56,8 @@ class MeasuredNull:
     ordinary: Ratios
     fitted: OrdinaryRatios | None = None
     mutual: float = 1.0
+    power: float = 1.0
+    further: int = 1
 
     @classmethod
     def measure(
@@ -47,6 +66,8 @@ class MeasuredNull:
         copies: npt.NDArray[np.bool_] | None = None,
         fitted: OrdinaryRatios | None = None,
         pairs: tuple[Rows, Rows] | None = None,
+        power: float = 1.0,
+        further: int = 1,
     ) -> "MeasuredNull":
         """Return the null of rows with these ratios, whatever the statistic.
 
@@ -61,6 +82,10 @@ class MeasuredNull:
         pairs : pair of numpy.ndarray, optional
             int64 ``(n,)`` each: the row number of each row asked, and of the row nearest to it. They say how many of
             the low ratios are two views of one pair, which widens the interval.
+        power : float
+            What the curve's probability is raised to.
+        further : int
+            Whether the rows in question are further rows, 1, or those that were asked, 0.
         """
         ordinary = ratios if copies is None else ratios[~copies]
         mutual = 1.0
@@ -68,19 +93,25 @@ class MeasuredNull:
             low = np.argsort(ratios, kind="stable")[: max(20, len(ratios) // 50)]
             both = np.sort(np.stack(pairs)[:, low], axis=0)
             mutual = len(low) / np.unique(both, axis=1).shape[1]
-        return cls(np.sort(ratios), np.sort(ordinary), fitted, mutual)
+        return cls(np.sort(ratios), np.sort(ordinary), fitted, mutual, power, further)
 
     def probability(self, ratios: npt.ArrayLike) -> Ratios:
         """Return the probability that an ordinary row has such a ratio or a lower one."""
         asked = np.asarray(ratios, np.float64)
-        n = len(self.every)
-        most = np.minimum(1.0, (np.searchsorted(self.every, asked, "right") + 1) / (n + 1))
+        n, more = len(self.every), self.further * self.mutual
+        least = (np.searchsorted(self.ordinary, asked, "right") + more) / max(1.0, n + more)
+        most = np.minimum(1.0, (np.searchsorted(self.every, asked, "right") + max(1.0, more)) / (n + max(1.0, more)))
         if self.fitted is None:
             return np.asarray(most)
-        least = np.searchsorted(self.ordinary, asked, "right") / max(1, n)
-        return np.clip(self.fitted.probability(asked), least, most)
+        return np.clip(self.fitted.probability(asked) ** self.power, least, most)
 
-    def threshold(self, expected_false: float, queries: Ratios) -> float:
+    @property
+    def rarest(self) -> float:
+        """The lowest probability that so many rows can show."""
+        more = self.further * self.mutual
+        return more / max(1.0, len(self.every) + more)
+
+    def threshold(self, expected_false: float, queries: int, occurring: Ratios) -> float:
         """Return the largest ratio that occurs at which no more of the queries are expected by chance.
 
         It is 0, that of an identical code, where none that occurs is rare enough, and NaN where even that is not.
@@ -89,11 +120,13 @@ class MeasuredNull:
         ----------
         expected_false : float
             How many of the queries may be expected at or below the threshold.
-        queries : numpy.ndarray
-            float64 ``(m,)``: the ratios of the rows in question.
+        queries : int
+            Rows in question.
+        occurring : numpy.ndarray
+            float64: the ratios of these rows, and of their further neighbours.
         """
-        occurring = np.unique(np.concatenate([[0.0], queries, self.every]))
-        allowed = occurring[len(queries) * self.probability(occurring) <= expected_false]
+        occurring = np.unique(np.concatenate([[0.0], occurring.ravel(), self.every]))
+        allowed = occurring[queries * self.probability(occurring) <= expected_false]
         return float(allowed[-1]) if len(allowed) else float("nan")
 
     def of_another_kind(self, queries: Ratios, threshold: float) -> str:
@@ -109,7 +142,9 @@ class MeasuredNull:
             return ""
         seen = float(np.mean(others <= quarter))
         surplus, n = (seen - share) * len(others), len(queries)
-        if surplus <= max(SHIFT * n, 3 * sqrt(share * (1 - share) * n), n - len(others)):
+        # The quarter of the null is measured too.
+        spread = sqrt(share * (1 - share) * n * (1 + self.mutual * n / len(self.every)))
+        if surplus <= max(SHIFT * n, 3 * spread, n - len(others)):
             return ""
         return f"not of one kind: {seen:.0%} of the rows in question lie as near as {share:.0%} of the training rows do"
 
@@ -118,6 +153,8 @@ class MeasuredNull:
         from scipy.stats import gamma
 
         scale = queries / max(1, len(self.every)) * self.mutual
-        seen = float(self.probability(ratio)) * len(self.every) / self.mutual
+        # Of the pairs expected one is that in question itself.
+        more = self.further * self.mutual
+        seen = max(0.0, float(self.probability(ratio)) * (len(self.every) + more) - more) / self.mutual
         low, high = (1 - LEVEL) / 2, (1 + LEVEL) / 2
         return float(scale * gamma.ppf(low, seen)) if seen > 0 else 0.0, float(scale * gamma.ppf(high, seen + 1))

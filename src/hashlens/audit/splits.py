@@ -1,11 +1,13 @@
 """Train and test as an audit needs them: the same bits of the same network, and not the same examples."""
 
 import logging
+from math import sqrt
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.audit.local_ratio import Rows
 from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.numbering import numbered_alike
 from hashlens.data.input_digests import Digests
@@ -23,7 +25,7 @@ def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
     """Return the two with one layout and one numbering of classes, after checking that they are what they are called.
 
     Whether the examples are the same is told by the digests of their inputs; where codes carry none, by the codes. Rows
-    of narrow networks and of tables repeat one another, so it is asked how often training rows do: all of test within
+    of narrow networks and of tables repeat one another, so it is asked how often rows of a set do: all of test within
     train means something only where ordinary rows would hardly be.
 
     Raises
@@ -78,6 +80,40 @@ def repeat_rate(keys: Keys) -> float:
     return float(counts[counts > 1].sum() / len(keys))
 
 
+def ordinary_rate(keys: Split[Keys]) -> float:
+    """Return the probability that an ordinary test row equals a training row, 0 to 1.
+
+    It is the share of training rows that equal another one. Where test is the larger set, its own repeats tell more,
+    and where they are clearly fewer than among as many training rows, rows of train were repeated on purpose, and test
+    alone says what is ordinary.
+    """
+    n, m = len(keys.train), len(keys.test)
+    if min(n, m) < 2:
+        return repeat_rate(keys.train)
+    if m > n:
+        return _met(keys.test, n)
+    likely = m * _met(keys.train, m - 1)
+    if m * repeat_rate(keys.test) < likely - 3 * sqrt(likely):
+        return _met(keys.test, len(np.unique(keys.train)))
+    return repeat_rate(keys.train)
+
+
+def _met(keys: Keys, draws: int) -> float:
+    """Return the probability that a row meets an equal one among so many draws from the others."""
+    counts = np.unique(keys, return_counts=True)[1]
+    return float(np.sum(counts * (1 - (1 - (counts - 1) / (len(keys) - 1)) ** draws)) / len(keys))
+
+
+def first_rows(keys: Keys) -> Rows:
+    """Return of each row the first row with the same key, int64.
+
+    >>> first_rows(np.array([3, 1, 3, 2])).tolist()
+    [0, 1, 0, 3]
+    """
+    _, firsts, at = np.unique(keys, return_index=True, return_inverse=True)
+    return np.asarray(firsts[at].ravel())
+
+
 def _part(codes: Codes) -> str:
     """Return what stands behind the # of the data's name."""
     return codes.provenance.data.rpartition("#")[2] if "#" in codes.provenance.data else ""
@@ -96,8 +132,8 @@ def _code_keys(codes: Split[Codes]) -> Split[Keys] | None:
 def _all_within(keys: Split[Keys]) -> bool:
     """Return whether every test key occurs in train, and ordinary rows would not.
 
-    An ordinary test row equals some training row as often as a training row equals another one.
+    How often an ordinary test row equals some training row, :func:`ordinary_rate` says.
     """
     if not np.isin(keys.test, keys.train).all():
         return False
-    return bool(repeat_rate(keys.train) ** len(keys.test) < SURE)
+    return bool(ordinary_rate(keys) ** len(keys.test) < SURE)

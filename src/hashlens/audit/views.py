@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.audit.layer_choice import ORDINARY_ROWS, sample_rows
+from hashlens.audit.layer_choice import enough_rows, sample_rows
 from hashlens.audit.local_ratio import Rows
 from hashlens.audit.surveyed_layer import ALL_LAYERS
 from hashlens.codes.codes import Codes, aligned
@@ -77,6 +77,12 @@ class Views:
         test, train = (tuple(part.layer(name) for part in of) for of in (self.test, self.train))
         return Views(self.names, test, train, self.rows, self.seconds)
 
+    def among(self, rows: Rows) -> "Views":
+        """Return the views of those training rows that are among `rows`, ascending, numbered by their place there."""
+        kept = np.flatnonzero(np.isin(self.rows, rows))
+        train = tuple(part[kept] for part in self.train)
+        return Views(self.names, self.test, train, np.searchsorted(rows, self.rows[kept]), self.seconds)
+
     def check(self, codes: Split[Codes]) -> None:
         """Raise AuditError or CodesError unless the views are of these codes."""
         for part in (*self.test, *self.train):
@@ -105,8 +111,9 @@ def encode_views(
 ) -> Views:
     """Encode test images in other views, and a sample of the training images with them, for :func:`hashlens.leaks`.
 
-    Each view is one more pass over the test set, and over at most 5,000 training images: how near an ordinary image
-    comes to another one in the best of as many views is measured among these.
+    Each view is one more pass over the test set, and over 5,000 training images, or somewhat more than there are test
+    images if those are more: how near an ordinary image comes to another one in the best of as many views is measured
+    among these.
 
     Parameters
     ----------
@@ -153,7 +160,7 @@ def views_by(
                     f"received {type(first.given).__name__}: leave views= or forward= out"
                 )
     start = perf_counter()
-    held, rows = _sample(data.train, reading.seed)
+    held, rows = _sample(data.train, enough_rows(len(data.train), len(data.test)), reading.seed)
     test, train = ([_encoded(model, view_of(part, name), reading) for name in names] for part in (data.test, held))
     return Views(names, tuple(test), tuple(train), rows, perf_counter() - start)
 
@@ -166,10 +173,10 @@ def _encoded(model: torch.nn.Module, examples: Examples, reading: Reading) -> Co
     return rows.codes(reader)
 
 
-def _sample(examples: Examples, seed: int) -> tuple[Examples, Rows]:
+def _sample(examples: Examples, wanted: int, seed: int) -> tuple[Examples, Rows]:
     """Return a sample of the examples in memory, before a normalisation, and which rows they are."""
     if isinstance(examples, TransformedExamples):
-        inner, rows = _sample(examples.inner, seed)
+        inner, rows = _sample(examples.inner, wanted, seed)
         return examples.around(inner), rows
     kept: list[torch.Tensor] = []
     rows, start = np.zeros(0, np.int64), 0
@@ -177,7 +184,7 @@ def _sample(examples: Examples, seed: int) -> tuple[Examples, Rows]:
         images = require_images(batch.inputs, examples.name)
         if not kept:
             most = HELD_BYTES // (images[0].numel() * images.element_size())
-            rows = sample_rows(len(examples), max(1, min(ORDINARY_ROWS, most)), seed)
+            rows = sample_rows(len(examples), max(1, min(wanted, most)), seed)
         inside = rows[(rows >= start) & (rows < start + len(batch))] - start
         kept.append(images[torch.from_numpy(inside)])
         start += len(batch)
