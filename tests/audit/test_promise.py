@@ -108,6 +108,13 @@ def test_rows_repeated_on_purpose_say_nothing_of_what_is_ordinary(repeated):
         train_and_test(repeated.train, part)
 
 
+def test_a_part_of_a_set_that_was_put_together_three_times_is_refused():
+    codes = replace(Codes.from_bits(evenly(np.random.default_rng(0), 300, 100)), input_digests=digests(300))
+    with pytest.raises(AuditError, match="the test set is a part of the training set"):
+        train_and_test(codes[np.tile(np.arange(300), 3)], codes[50:80])
+    assert ordinary_rate(Split(np.tile(np.arange(5), 9), np.arange(5))) == 1
+
+
 @pytest.mark.parametrize(("train", "test"), [(4000, 600), (600, 4000), (30, 2000), (3000, 30)])
 @pytest.mark.parametrize("values", [100, 3000])
 def test_the_rate_of_equal_rows_is_that_of_a_table(train, test, values):

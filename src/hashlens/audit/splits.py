@@ -17,6 +17,8 @@ from hashlens.result import Split
 
 Keys = npt.NDArray[Any]
 _log = logging.getLogger("hashlens")
+FEW = 10
+"""So few different rows may be equally frequent by chance."""
 SURE = 1e-6
 """That all of test lies within train is no accident where ordinary rows would do so with a lower probability."""
 
@@ -87,15 +89,23 @@ def ordinary_rate(keys: Split[Keys]) -> float:
     and where they are clearly fewer than among as many training rows, rows of train were repeated on purpose, and test
     alone says what is ordinary.
     """
-    n, m = len(keys.train), len(keys.test)
+    train, test = _once(keys.train), keys.test
+    n, m = len(train), len(test)
     if min(n, m) < 2:
-        return repeat_rate(keys.train)
+        return repeat_rate(train)
     if m > n:
-        return _met(keys.test, n)
-    likely = m * _met(keys.train, m - 1)
-    if m * repeat_rate(keys.test) < likely - 3 * sqrt(likely):
-        return _met(keys.test, len(np.unique(keys.train)))
-    return repeat_rate(keys.train)
+        return _met(test, n)
+    likely = m * _met(train, m - 1)
+    if m * repeat_rate(test) < likely - 3 * sqrt(likely):
+        return _met(test, len(np.unique(train)))
+    return repeat_rate(train)
+
+
+def _once(keys: Keys) -> Keys:
+    """Return the keys of a set that was put together several times as they were once."""
+    different, counts = np.unique(keys, return_counts=True)
+    times = int(np.gcd.reduce(counts))
+    return np.repeat(different, counts // times) if times > 1 and len(different) > FEW else keys
 
 
 def _met(keys: Keys, draws: int) -> float:
