@@ -299,3 +299,27 @@ def test_results_are_columns_of_one_length(made, change, message):
 def test_a_range_of_levels_is_any_of_them(made):
     results = made({"width": [1, 2, 30]}, lambda repeat, **_: {("knn", "test"): 0.5})
     assert results.where(width=range(1, 10)).levels("width") == [1, 2]
+
+
+def test_networks_that_are_kept_are_measured_further(path):
+    path.write_text(TEXT.replace("[redundancy_ratio, knn, network_accuracy]", "[redundancy_ratio, loss]\nkeep: true"))
+    first = Study.load(path).run()
+    before = columns(first.results)
+    trained = {(run.cell, run.repeat): run.facts["parameters"] for run in first.store.runs()}
+    more = TEXT.replace("[redundancy_ratio, knn", "[redundancy_ratio, loss, knn").replace("repeats: 2", "repeats: 3")
+    path.write_text(more.replace("epochs: [0, 1]}", "epochs: [0, 1], random_inputs: [uniform]}") + "keep: true\n")
+    told = []
+    grown = Study.load(path).run(on_begun=lambda begun: told.append(str(begun)))
+    assert told == ["4 of 6 runs are done, and measured further; 2 are new"]
+    assert trained.items() <= {(run.cell, run.repeat): run.facts["parameters"] for run in grown.store.runs()}.items()
+    assert columns(grown.results) == columns(Study.load(path, path.with_name("at-once.db")).run().results)
+    old = grown.results.where(measure=["redundancy_ratio", "loss"], repeat=[0, 1], split=["train", "test"])
+    assert columns(old) == before
+
+
+def test_networks_that_are_not_kept_are_not_measured_further(path):
+    Study.load(path).run()
+    path.write_text(TEXT.replace("[redundancy_ratio,", "[redundancy_ratio, loss,"))
+    with pytest.raises(StudyError, match=r"holds 4 runs of which too little is kept to measure more: measures: "):
+        Study.load(path).run()
+    assert Study.load(path).status().done == 4

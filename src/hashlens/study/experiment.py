@@ -5,7 +5,7 @@ Store, resume, workers, charts, claims and pages know nothing else of it. A spec
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Protocol
@@ -137,6 +137,40 @@ class Experiment(ABC):
     def steps(self, spec: Any) -> int:
         """Return how many steps of progress a run has."""
         return 1
+
+    def gains(self, spec: Any) -> Collection[str]:
+        """Return the fields of a spec, such as ``measures``, that may gain values once runs are done.
+
+        What they add is then measured by :meth:`measure_again`, if :meth:`is_kept` is true of all runs that are done.
+        """
+        return ()
+
+    def is_kept(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether what is kept of a run, by its facts, is enough to measure it again."""
+        return False
+
+    def measure_again(
+        self, run: Run, facts: Mapping[str, Any], materials: Any, read: Callable[[str], bytes]
+    ) -> Outcome:
+        """Measure a run that was done before its study grew.
+
+        Parameters
+        ----------
+        run : Run
+            Which.
+        facts : mapping
+            What is known of it: ``facts["kept"]`` names files.
+        materials : Materials
+            Of the larger study.
+        read : callable
+            Returns the bytes of a file that was kept.
+
+        Returns
+        -------
+        Outcome
+            Rows, of which those that are there already are left as they are.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:

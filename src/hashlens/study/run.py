@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,12 @@ class Desk:
         """Move the progress bar."""
         if run in self._own:
             self._advance(run, steps)
+
+    def read(self, file: str) -> bytes:
+        """Return what was kept."""
+        if self._store.kept is None or not (self._store.kept / file).is_file():
+            raise StudyError(f"{file} is not among what {self._store.name} has kept: put it back")
+        return (self._store.kept / file).read_bytes()
 
     def keep(self, run: Run, name: str, content: bytes) -> str:
         """Keep bytes beside the store; return the name of the file, which is by digest."""
@@ -157,12 +164,13 @@ def _do_pack(
     store: Store, worker: str, todo: Work, own: dict[Run, Claimed], advance: Callable[[Run, int], None]
 ) -> int:
     """Do a pack and commit each of its claimed runs."""
-    number = next(iter(own)).pack
+    number, again = next(iter(own)).pack, {run: one.facts for run, one in own.items() if one.facts}
     whole = todo.experiment.depends_on_pack(todo.materials)
-    pack = [run for run in todo.runs if run in own or (whole and run.pack == number)]
+    pack = [run for run in todo.runs if run not in again and (run in own or (whole and run.pack == number))]
+    pack = pack if again.keys() < own.keys() else []
     desk = Desk(store, own, advance)
     committed, begun = 0, time.perf_counter()
-    for outcome in _outcomes(todo, pack, desk):
+    for outcome in chain(_again(todo, again, desk), _outcomes(todo, pack, desk)):
         seconds, begun = time.perf_counter() - begun, time.perf_counter()
         run = outcome.run
         if run not in own:
@@ -175,8 +183,20 @@ def _do_pack(
     return committed
 
 
+def _again(todo: Work, again: Mapping[Run, Mapping[str, Any]], desk: Desk) -> Iterator[Outcome]:
+    """Yield what runs that were done before the study grew give for what it has gained."""
+    for run, facts in again.items():
+        try:
+            yield todo.experiment.measure_again(run, facts, todo.materials, desk.read)
+        except Exception as error:
+            yield Outcome(run, failure=reason(error))
+        desk.advance(run, todo.experiment.steps(todo.materials.spec))
+
+
 def _outcomes(todo: Work, pack: Sequence[Run], desk: Desk) -> Iterator[Outcome]:
     """Yield what each run of a pack gave; whatever fails in one run must not end a study of thousands."""
+    if not pack:
+        return
     left, why = list(pack), "the experiment gave nothing for this run"
     try:
         for outcome in todo.experiment.run(tuple(pack), todo.materials, desk):

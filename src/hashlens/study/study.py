@@ -134,7 +134,10 @@ class Study:
         materials = self.experiment.open(self.spec, home, **self.given)
         store = Store.open(self._target)
         todo = Work(self.experiment, materials, planned(self.experiment, materials, store))
-        begun = store.begin(self.spec.to_plain(), todo.runs, materials.digests, self.experiment.terms)
+        begun = store.begin(
+            self.spec.to_plain(), todo.runs, materials.digests, self.experiment.terms,
+            gains=self.experiment.gains(self.spec), is_kept=self.experiment.is_kept,
+        )  # fmt: skip
         if on_begun is not None:
             on_begun(begun)
         _warn_of_devices(store, "cpu" if home is None else str(home))

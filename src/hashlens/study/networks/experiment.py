@@ -1,7 +1,7 @@
 """The experiment of the paper: train networks, measure their codes."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from hashlens.study.experiment import Experiment, Materials, Outcome, Reporter
 from hashlens.study.failure import reason
 from hashlens.study.networks.cells import Cell, cells, packs
 from hashlens.study.networks.evaluate import evaluate
+from hashlens.study.networks.kept import keep_network, measured_again
 from hashlens.study.networks.materials import NetworkMaterials, load_split, require_networks
 from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.networks.terms import TERMS
@@ -64,6 +65,20 @@ class Networks(Experiment):
         """Return the epochs, and one for measuring."""
         return spec.last_epoch + 1
 
+    def gains(self, spec: NetworksSpec) -> tuple[str, ...]:
+        """Return what may be measured further on networks that are kept."""
+        return ("measures", "axes.random_inputs")
+
+    def is_kept(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether the network is kept as it was at its checkpoints."""
+        return "losses" in facts and bool(facts.get("kept"))
+
+    def measure_again(
+        self, run: Run, facts: Mapping[str, Any], materials: NetworkMaterials, read: Callable[[str], bytes]
+    ) -> Outcome:
+        """Measure a network that was kept, at its checkpoints."""
+        return measured_again(run, facts, materials, read)
+
     def run(self, pack: Sequence[Run], materials: NetworkMaterials, reporter: Reporter) -> Iterator[Outcome]:
         """Train the networks of a pack, and measure each at its checkpoints."""
         spec, started = materials.spec, time.perf_counter()
@@ -78,7 +93,8 @@ class Networks(Experiment):
         each = (time.perf_counter() - started) / len(pack)
         for one in trained:
             begun = time.perf_counter()
-            yield _outcome(one, materials, each - begun)
+            outcome = _outcome(one, materials, each - begun)
+            yield keep_network(outcome, one, materials, reporter) if spec.keep else outcome
             # Early stopping leaves epochs that no one advances.
             reporter.advance(one.run, spec.last_epoch + 1 - one.fitted.epochs)
 

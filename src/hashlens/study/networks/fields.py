@@ -21,6 +21,12 @@ def _flag(value: Any) -> bool | None:
     return value
 
 
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, received {shown(value)}")
+    return value
+
+
 def _patience(value: Any) -> int | str | None:
     if value is None or value == "recipe":
         return value  # type: ignore[no-any-return]
@@ -37,6 +43,7 @@ Penalty = Annotated[float, numbered("0 or more", lambda value: value >= 0)]
 Positive = Annotated[float, numbered("more than 0", lambda value: value > 0)]
 DropProbability = Annotated[float, numbered("0 or more and less than 1", lambda value: 0 <= value < 1)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
 Patience = Annotated[int | Literal["recipe"] | None, PlainValidator(_patience)]
 Architecture = Annotated[str, named("architecture", ARCHITECTURES)]
 RecipeName = Annotated[str, named("recipe", RECIPES)]

@@ -45,6 +45,8 @@ class NetworksSpec(StudySpec):
         How logistic regression tells classes apart.
     ensemble : int
         Networks that are trained together, at most.
+    keep : bool
+        Whether the networks are kept beside the store, so that more can be measured on them later.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class NetworksSpec(StudySpec):
     k: Count = 9
     logistic: fields.Logistic = "one-vs-one"
     ensemble: Count = 16
+    keep: fields.Switch = False
 
     def recipe(self) -> Recipe:
         """Return how the networks are trained: the recipe, with what the spec changes; axes are not looked at."""

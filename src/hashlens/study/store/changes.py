@@ -6,12 +6,12 @@ from typing import Any
 
 from hashlens.study.spec.spec import DEFAULT
 
-NOT_COMPARED = ("name", "description", "data")
+NOT_COMPARED = ("name", "description", "data", "keep")
 _ABSENT = "(nothing)"
 
 
 def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a spec that numbers depend on: not its name, its description, nor the place of the data."""
+    """Return the part of a spec that numbers depend on: all but its name and description, and where things are."""
     said = {"experiment": DEFAULT, **spec}  # stores of version 1 name none
     return {name: value for name, value in said.items() if name not in NOT_COMPARED}
 

@@ -1,8 +1,9 @@
 """Which study a store holds: put there once, compared ever after, and grown."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -13,7 +14,7 @@ from hashlens.study.cells import Run
 from hashlens.study.results import default_terms
 from hashlens.study.store.changes import changes, compared, first_few
 from hashlens.study.store.database import CORRUPT, Database
-from hashlens.study.store.schema import CURRENT, PENDING, SCHEMA_VERSION, Tables
+from hashlens.study.store.schema import CURRENT, DONE, PENDING, SCHEMA_VERSION, Tables
 from hashlens.study.store.version_1 import TABLES
 from hashlens.study.terms import Terms
 from hashlens.version import __version__
@@ -71,11 +72,14 @@ class Begun:
         Those of them that were done.
     added : int
         Runs that are new.
+    again : int
+        Runs that are done, and will be measured again for what the study has gained.
     """
 
     there: int
     done: int
     added: int
+    again: int = 0
 
     @property
     def is_new(self) -> bool:
@@ -83,6 +87,9 @@ class Begun:
         return not self.there
 
     def __str__(self) -> str:
+        if self.again:
+            new = f"; {self.added:,} are new" if self.added else ""
+            return f"{self.again:,} of {self.there + self.added:,} runs are done, and measured further{new}"
         if self.there and self.added:
             waiting = f", {self.done} of them done" if self.done < self.there else ""
             runs = self.there + self.added
@@ -155,7 +162,15 @@ def _add(connection: Connection, tables: Tables, runs: Sequence[Run]) -> None:
     )
 
 
-def resume(database: Database, connection: Connection, tables: Tables, study: Identity, runs: Sequence[Run]) -> Begun:
+def resume(
+    database: Database,
+    connection: Connection,
+    tables: Tables,
+    study: Identity,
+    runs: Sequence[Run],
+    gains: Collection[str] = (),
+    is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
+) -> Begun:
     """Make sure that the store holds this study or a part of it, and add what is new.
 
     A new name, description or place of the data is written. Other levels of axes and more repeats make the study grow:
@@ -169,7 +184,8 @@ def resume(database: Database, connection: Connection, tables: Tables, study: Id
     stored = described(database, connection, tables)
     changed = changes(compared(stored.spec), compared(study.spec))
     grows = {"repeats", *(f"axes.{factor.name}" for factor in stored.terms.factors)}
-    if others := [line for line in changed if line.partition(": ")[0] not in grows]:
+    gained = [path for path in gains if _gained(stored.spec, study.spec, path)]
+    if others := [line for line in changed if line.partition(": ")[0] not in {*grows, *gained}]:
         lines = [*others, *(line for line in changed if line not in others)]
         raise database.error(StudyError, f"holds a study of another spec: {first_few(lines)}; {WAY_OUT}")
     if differing := changes(stored.digests, study.digests):
@@ -194,5 +210,19 @@ def resume(database: Database, connection: Connection, tables: Tables, study: Id
     _add(connection, tables, added)
     if stored.spec != study.spec:
         connection.execute(update(tables.study).values(spec=json.dumps(study.spec)))
-    done = connection.scalar(select(func.count()).select_from(tables.run).where(run.state == "done")) or 0
-    return Begun(len(there), done, len(added))
+    done = connection.execute(select(run.id, run.facts).where(run.state == DONE)).all()
+    if not gained:
+        return Begun(len(there), len(done), len(added))
+    if lacking := sum(not is_kept(json.loads(facts or "{}")) for _, facts in done):
+        raise database.error(
+            StudyError,
+            f"holds {lacking:,} runs of which too little is kept to measure more: {first_few(changed)}; {WAY_OUT}",
+        )
+    connection.execute(update(tables.run).where(run.state == DONE).values(state=PENDING, worker=None))
+    return Begun(len(there), len(done), len(added), len(done))
+
+
+def _gained(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> bool:
+    """Return whether a field, by its dotted path, holds what it held, and more."""
+    before, after = (reduce(lambda part, name: (part or {}).get(name), path.split("."), said) for said in (old, new))
+    return bool(after) and set(before or ()) < set(after)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -152,7 +152,15 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class Claimed(PlannedRun):
-    """A run that a worker holds."""
+    """A run that a worker holds.
+
+    Attributes
+    ----------
+    facts : mapping
+        What is known of it, where it was done before its study grew; else empty.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

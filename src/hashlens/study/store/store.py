@@ -6,7 +6,7 @@ Every change is one transaction, so that a process killed at any moment leaves w
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,14 @@ class Store:
         return None if path is None else path.with_name(f"{path.name}.kept")
 
     def begin(
-        self, spec: Mapping[str, Any], runs: Sequence[Run], digests: Mapping[str, str], terms: Terms | None = None
+        self,
+        spec: Mapping[str, Any],
+        runs: Sequence[Run],
+        digests: Mapping[str, str],
+        terms: Terms | None = None,
+        *,
+        gains: Collection[str] = (),
+        is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
     ) -> Begun:
         """Put the study into the store, or make sure that the store holds it, or a part that it can grow from.
 
@@ -141,6 +148,10 @@ class Store:
             What the data is, by split.
         terms : Terms, optional
             Factors, step and measures of the experiment; by default of networks.
+        gains : collection of str
+            Dotted paths of lists in the spec to which values may be added once runs are done.
+        is_kept : callable
+            Returns, of the facts of a run, whether it can be measured again for them.
 
         Returns
         -------
@@ -156,7 +167,7 @@ class Store:
         with self._database.writing(create=True) as connection:
             if inspect(connection).has_table(CURRENT.study.name):
                 self._tables = tables_of(self._database, connection)
-                return resume(self._database, connection, self._tables, study, runs)
+                return resume(self._database, connection, self._tables, study, runs, gains, is_kept)
             self._tables = CURRENT
             CURRENT.metadata.create_all(connection)
             begun = put(connection, study, runs, self._clock())
@@ -237,7 +248,7 @@ class Store:
             If two rows have the same key.
         """
         values = _values(run, rows)
-        facts = plain(dict(facts))
+        facts = {**run.facts, **plain(dict(facts))}
         with self._database.writing() as connection:
             done = connection.execute(
                 update(self._tables.run)
@@ -253,9 +264,19 @@ class Store:
                     }
                 )
             ).rowcount
+            if run.facts:
+                values = self._missing(connection, run, values)
             if done and values:
                 connection.execute(insert(self._tables.row), values)
         return bool(done)
+
+    def _missing(self, connection: Connection, run: Claimed, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows that a run which is measured again has not yet."""
+        names = ("step", "measure", "split", "layer")
+        columns = (self._tables.row.c[name] for name in names)
+        found = connection.execute(select(*columns).where(self._tables.row.c.run == run.id))
+        there = {tuple(row) for row in found}
+        return [value for value in values if tuple(value[name] for name in names) not in there]
 
     def fail(self, run: Claimed, worker: str, reason: str) -> bool:
         """Mark a run of `worker` as failed, until :meth:`retry_failed`; False if it does not hold the run any more."""
@@ -356,12 +377,12 @@ def _released() -> dict[str, str | None]:
 def _held(connection: Connection, tables: Tables, worker: str, *conditions: ColumnElement[bool]) -> tuple[Claimed, ...]:
     _cell, _run = tables.cell.c, tables.run.c
     query = (
-        select(_run.id, _cell.key, _run.repeat, _run.seed, _run.pack)
+        select(_run.id, _cell.key, _run.repeat, _run.seed, _run.pack, _run.facts)
         .join_from(tables.run, tables.cell)
         .where(_run.state == LEASED, _run.worker == worker, *conditions)
         .order_by(_run.id)
     )
-    return tuple(Claimed(*found) for found in connection.execute(query))
+    return tuple(Claimed(*found, json.loads(facts or "{}")) for *found, facts in connection.execute(query))
 
 
 def _values(run: Claimed, rows: Sequence[Row]) -> list[dict[str, Any]]:

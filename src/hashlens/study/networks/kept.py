@@ -1,0 +1,52 @@
+"""Networks that are kept beside the store of a study, and measured again when it grows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from safetensors.torch import load, save
+
+from hashlens.nets import build
+from hashlens.study.cells import Run
+from hashlens.study.experiment import Outcome, Reporter
+from hashlens.study.networks.evaluate import evaluate
+from hashlens.study.networks.materials import NetworkMaterials
+from hashlens.study.networks.train_pack import TrainedRun
+from hashlens.study.row import Row
+
+
+def keep_network(outcome: Outcome, trained: TrainedRun, materials: NetworkMaterials, reporter: Reporter) -> Outcome:
+    """Keep the weights of a network at its checkpoints, and return its outcome with the losses there."""
+    if outcome.failure is not None:
+        return outcome
+    losses: dict[str, float | None] = {}
+    for epoch in materials.spec.checkpoints:
+        reached = trained.reached(epoch)
+        with trained.at(epoch) as network:
+            weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+            reporter.keep(trained.run, _file(reached), save(weights))
+        losses[str(reached)] = trained.loss(epoch)
+    return replace(outcome, facts={**outcome.facts, "losses": losses})
+
+
+def measured_again(
+    run: Run, facts: Mapping[str, Any], materials: NetworkMaterials, read: Callable[[str], bytes]
+) -> Outcome:
+    """Return the rows of a network that was kept; see :meth:`Experiment.measure_again`."""
+    network = build(
+        run.cell.architecture, input_shape=tuple(materials.data.train.inputs.shape[1:]), classes=materials.classes,
+        seed=run.seed, **run.cell.arguments(),
+    )  # fmt: skip
+    if materials.device is not None:
+        network = network.to(materials.device)
+    what, rows = materials.evaluation(run.cell.samples), list[Row]()
+    for epoch in materials.spec.checkpoints:
+        reached = min(epoch, int(facts["epochs_trained"]))
+        network.load_state_dict(load(read(facts["kept"][_file(reached)])))
+        found = evaluate(network, reached, what, facts["losses"][str(reached)])
+        rows += [replace(row, step=epoch) for row in found]
+    return Outcome(run, rows)
+
+
+def _file(epoch: int) -> str:
+    return f"epoch-{epoch:04}.safetensors"
