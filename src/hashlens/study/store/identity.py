@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -224,5 +223,13 @@ def resume(
 
 def _gained(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> bool:
     """Return whether a field, by its dotted path, holds what it held, and more."""
-    before, after = (reduce(lambda part, name: (part or {}).get(name), path.split("."), said) for said in (old, new))
+    before, after = _field(old, path), _field(new, path)
     return bool(after) and set(before or ()) < set(after)
+
+
+def _field(spec: Mapping[str, Any], path: str) -> Any:
+    """Return what stands at a dotted path; None where nothing does."""
+    found: Any = spec
+    for name in path.split("."):
+        found = (found or {}).get(name)
+    return found

@@ -382,7 +382,10 @@ def _held(connection: Connection, tables: Tables, worker: str, *conditions: Colu
         .where(_run.state == LEASED, _run.worker == worker, *conditions)
         .order_by(_run.id)
     )
-    return tuple(Claimed(*found, json.loads(facts or "{}")) for *found, facts in connection.execute(query))
+    return tuple(
+        Claimed(number, cell, repeat, seed, pack, json.loads(facts or "{}"))
+        for number, cell, repeat, seed, pack, facts in connection.execute(query)
+    )
 
 
 def _values(run: Claimed, rows: Sequence[Row]) -> list[dict[str, Any]]:
