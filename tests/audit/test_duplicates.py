@@ -80,7 +80,7 @@ def test_pairs_near_in_one_layer_alone_are_no_duplicates():
 def test_codes_that_tell_nothing_apart_have_no_duplicates():
     for bits, reason in (
         (np.zeros((50, 4)), "no bit varies"),
-        (np.random.default_rng(0).random((900, 14)) < 0.5, "bits, and no other layer can tell chance from copies"),
+        (np.random.default_rng(0).random((900, 14)) < 0.5, "and no other layer can tell chance from copies"),
     ):
         found = duplicates(Codes.from_bits(bits))
         assert len(found) == 0

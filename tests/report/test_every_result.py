@@ -38,7 +38,7 @@ from hashlens.training.recipe import Recipe
 WRITTEN = Path(__file__).parents[1] / "saved/written/0.1"
 SOURCE = Path(hl.__file__).parent
 ELSEWHERE = {
-    "Reproduction", "Provenance", "Finding", "Comparison", "Picture", "StudyStatus",  # tests/study
+    "Reproduction", "Provenance", "Finding", "EarlierFinding", "Comparison", "Picture", "StudyStatus",  # tests/study
 }  # fmt: skip
 """Results that are made by long runs, in the tests of their own rooms."""
 COMES_BACK: dict[str, str] = {}

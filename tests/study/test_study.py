@@ -219,7 +219,7 @@ def test_data_that_are_gone_when_a_study_is_resumed(tmp_path):
     expected = columns(study.results)
     with closing(sqlite3.connect(tmp_path / "study.db")) as connection, connection:
         connection.execute("DELETE FROM hashlens_row WHERE run = 0")
-        connection.execute("UPDATE hashlens_run SET state = 'pending' WHERE id = 0")
+        connection.execute("UPDATE hashlens_run SET state = 'pending', facts = NULL WHERE id = 0")
     (tmp_path / "digits.npz").rename(tmp_path / "elsewhere.npz")
     with pytest.raises(DataError, match=r"digits\.npz") as caught:
         study.run()
