@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.regions.compiling import compiled
+from hashlens.compiling import compiled
 from hashlens.regions.half_edges import cut, longer, outline, room
 from hashlens.regions.line_sizes import SAMPLE, TRUST, median_size, reach_of
 

@@ -70,7 +70,7 @@ def plane(
     """
     if not isinstance(max_regions, int) or max_regions < 1:
         raise DataError(f"max_regions must be a whole number from 1 on, received {max_regions!r}")
-    from hashlens.regions.compiling import compiling
+    from hashlens.compiling import compiling
 
     with torch.no_grad():
         program, flat = requested_plane(model, box, origin, directions, through, pca, dtype)

@@ -4,9 +4,6 @@ Each edge is two half-edges, one for the face at either side, which know their s
 their face and the vertex that they leave. Both moves of a cut (a vertex on an edge, an edge through a face) keep the
 mesh whole, whatever rounding does: V - E + F stays 1.
 
-What calls these functions is compiled with them, and numba sees changes of the caller's file alone: after a change
-here, delete what is compiled (``src/hashlens/regions/__pycache__``).
-
 Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
 """
 
@@ -14,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.regions.compiling import compiled
+from hashlens.compiling import compiled
 
 NEXT, TWIN, FACE, TAIL = 0, 1, 2, 3
 """Columns of a half-edge."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.regions.compiling import compiled
+from hashlens.compiling import compiled
 
 SAMPLE = 32
 """Lines of a row that the median is taken of."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.regions.compiling import compiled
+from hashlens.compiling import compiled
 
 
 @compiled

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.retrieval.popcount import compiled, popcount
+from hashlens.compiling import compiled
+from hashlens.retrieval.popcount import popcount
 
 
 @compiled

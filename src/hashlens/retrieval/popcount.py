@@ -5,14 +5,8 @@ Importing this module imports numba; compiled code is kept beside the source, or
 
 from typing import Any
 
-import numba
 from numba import types
 from numba.extending import intrinsic
-
-
-def compiled(function: Any) -> Any:
-    """Compile a loop so that it holds no lock."""
-    return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
 
 
 def _popcount(typing: Any, word: Any) -> Any:

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.retrieval.popcount import compiled, popcount
+from hashlens.compiling import compiled
+from hashlens.retrieval.popcount import popcount
 
 QUERIES_AT_ONCE = 16
 """Queries that share one pass over the codes, so that a code is fetched from memory once for all of them."""

@@ -9,8 +9,9 @@ Importing this module imports numba; compiled code is kept beside the source, or
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from hashlens.compiling import compiled
 
 ADAM, SGD = 0, 1
 CROSS_ENTROPY, SQUARED_ERROR = 0, 1
@@ -23,7 +24,7 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
 def _compiled(function: Any) -> Any:
-    return numba.njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)(function)
+    return compiled(function, fastmath=FAST)
 
 
 @_compiled
