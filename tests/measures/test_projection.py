@@ -31,6 +31,7 @@ def test_wide_codes_are_sampled(make_codes):
     assert np.array_equal(project(wide).places, project(wide.sample_bits(PROJECTION_BITS, 0)).places)
 
 
+@pytest.mark.slow
 def test_umap_keeps_clusters_together():
     pytest.importorskip("umap")
     generator = np.random.default_rng(0)

@@ -168,6 +168,7 @@ def test_axes_can_be_changed(study, opened):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_five_thousand_cells_follow_a_threshold(opened):
     large = planted_results({"width": list(range(4, 104, 2)), "epochs": list(range(100))})
     page = opened(large)
