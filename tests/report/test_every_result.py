@@ -139,6 +139,7 @@ def test_one_of_each_kind_is_tried(made):
     assert declared() - ELSEWHERE <= made.keys()
 
 
+@pytest.mark.slow
 def test_every_result_keeps_the_contract(made, tmp_path):
     broken = {}
     for kind, result in made.items():
