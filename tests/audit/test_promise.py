@@ -9,7 +9,7 @@ import hashlens as hl
 from hashlens.audit.exact_copies import exact_copies
 from hashlens.audit.leaks import leaks
 from hashlens.audit.local_ratio import OrdinaryRatios
-from hashlens.audit.measured_null import MeasuredNull
+from hashlens.audit.measured_null import UNCHECKED, MeasuredNull
 from hashlens.audit.splits import ordinary_rate, train_and_test
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
@@ -148,14 +148,11 @@ def test_few_training_rows_are_a_kind_that_is_hardly_known():
 
 
 def test_one_layer_alone_promises_less_than_its_curve():
-    bits = evenly(np.random.default_rng(0), 900, 300)
-    found = leaks(Codes.from_bits(bits[:600]), Codes.from_bits(bits[600:]), expected_false=3)
-    (layer,) = found.layers
-    assert layer.copies == 0 or layer.interval[0] < layer.expected
-    likely = found.ratios < np.quantile(found.ratios, 0.1)
-    curve = 300 * layer.ordinary.probability(found.ratios[likely]) ** 0.6
+    ratios = np.linspace(0.001, 1, 600)
+    null = MeasuredNull.measure(ratios, np.ones(600, bool), LIGHT, power=UNCHECKED)
     # No less than 600 rows can show, and no more than was seen.
-    assert (found.expected[likely] >= np.minimum(curve, 300 / 601)).all()
+    expected = [1 / 601, LIGHT.probability(0.45) ** 0.6, LIGHT.probability(0.7) ** 0.6]
+    assert null.probability([0.2, 0.45, 0.7]) == pytest.approx(expected)
 
 
 def test_reasons_are_true():
