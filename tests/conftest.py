@@ -1,4 +1,3 @@
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,20 +6,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+import tests.torchvision_operators  # noqa: F401
 from tests.fresh import FreshPython
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
 )  # fmt: skip
-
-# torchvision's compiled part is built for one build of torch. Where it does not load, its Python part wants its names.
-if (found := importlib.util.find_spec("torchvision")) is not None:
-    try:
-        torch.ops.load_library(next(Path(found.origin).parent.glob("_C*")))
-    except (OSError, StopIteration):
-        for name in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 # A busy machine is slow; that says nothing of the code.
 settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow], deadline=None)

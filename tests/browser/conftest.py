@@ -129,8 +129,8 @@ def mnist_study(folder, shared_data) -> hl.Study:
     source = f"parquet:{shared_data}/mnist"
     spec = StudySpec(
         name="mnist-width",
-        data={"train": f"{source}#train[:1000]", "test": f"{source}#test[:300]"},
-        training={"recipe": "figures", "epochs": 3},
+        data={"train": f"{source}#train[:2000]", "test": f"{source}#test[:500]"},
+        training={"recipe": "figures", "epochs": 5},
         axes={"width": [10, 27, 100]},
     )
     return hl.Study(spec, folder / "mnist-width.db").run()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tests.torchvision_operators  # noqa: F401
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
 

@@ -1,0 +1,14 @@
+"""What stands in for the compiled part of torchvision where that does not load; processes that are spawned need it too."""
+
+import importlib.util
+from pathlib import Path
+
+import torch
+
+# torchvision's compiled part is built for one build of torch. Where it does not load, its Python part wants its names.
+if (found := importlib.util.find_spec("torchvision")) is not None:
+    try:
+        torch.ops.load_library(next(Path(found.origin).parent.glob("_C*")))
+    except (OSError, StopIteration):
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
