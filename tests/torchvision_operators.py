@@ -1,4 +1,4 @@
-"""What stands in for the compiled part of torchvision where that does not load; processes that are spawned need it too."""
+"""Stand-ins for torchvision's compiled part, where it does not load; spawned processes need them too."""
 
 import importlib.util
 from pathlib import Path
