@@ -117,7 +117,10 @@ class FolderKind:
             complete = isinstance(manifest["files"], dict) and set(self.files) <= set(manifest["files"])
         except (ValueError, KeyError, TypeError) as error:
             raise self.error(f"{file} is corrupt ({error}); {self.mend}") from error
-        if not (known and complete):
+        if not known:
+            other = str(manifest["format"]).removeprefix("hashlens-")
+            raise self.error(f"{folder} is no {self.bare}: its format is {other!r}; make one with {self.made_with}")
+        if not complete:
             raise self.error(f"{file} does not describe {self.what}; {self.mend}")
         if schema > self.schema_version:
             raise self.error(

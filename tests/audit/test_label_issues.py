@@ -240,3 +240,19 @@ def test_bad_input_meets_one_line(arguments, message):
 def test_what_out_of_sample_brings_is_not_given_again(uniform):
     with pytest.raises(HashlensError, match="bring labels, reference and probabilities: give none beside"):
         label_issues(uniform[0], labels=CLEAN.labels)
+
+
+@pytest.mark.parametrize(("honest", "noted"), [(True, False), (False, True)])
+def test_probabilities_that_do_not_fit_the_labels_are_not_to_be_trusted(honest, noted):
+    random = np.random.default_rng(3)
+    level = random.integers(0, 3, 3000)
+    sure = np.array([0.98, 0.8, 0.5])[level]
+    first = random.integers(0, 3, 3000)
+    probabilities = np.repeat((1 - sure)[:, None] / 2, 3, axis=1)
+    probabilities[np.arange(3000), first] = sure
+    # Labels are right as often as the network says, or most often where it is neither sure nor unsure.
+    right = random.random(3000) < (sure if honest else np.array([0.6, 0.95, 0.6])[level])
+    labels = np.where(right, first, (first + random.integers(1, 3, 3000)) % 3)
+    codes = Codes.from_bits(random.random((3000, 20)) < 0.5, labels=labels)
+    found = label_issues(codes, probabilities=probabilities, evidence="confidence")
+    assert any("Trust the order, but not the probabilities" in note for note in found.notes) == noted

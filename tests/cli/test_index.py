@@ -45,8 +45,8 @@ def test_search_within_a_radius_and_by_weights(folders, capsys):
 
 MISTAKES = {
     "k above n": (["search", "INDEX", "QUERIES", "-k", "401"], "k must be at most the 400 rows"),
-    "no index": (["search", "CODES", "QUERIES"], "does not describe an index"),
-    "no codes": (["build", "INDEX", "-o", "OUT"], "does not describe a folder of codes"),
+    "no index": (["search", "CODES", "QUERIES"], "is no index: its format is 'codes'; make one with Index.save"),
+    "no codes": (["build", "INDEX", "-o", "OUT"], "is no folder of codes: its format is 'index'; make one with"),
     "unknown kind": (["build", "CODES", "-o", "OUT", "--kind", "hsnw"], "did you mean 'hnsw'"),
     "there already": (["build", "CODES", "-o", "INDEX"], "exists already"),
     "codes in the way": (["build", "CODES", "-o", "CODES", "--force"], "is what is read"),

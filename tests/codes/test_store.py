@@ -116,7 +116,7 @@ def spoil(folder, how):
         ("no manifest", "no manifest.json"),
         ("broken manifest", "corrupt"),
         ("other json", "corrupt"),
-        ("other format", "does not describe"),
+        ("other format", "its format is"),
         ("wrong layers", "packed codes must be"),
         ("unknown provenance", "corrupt"),
         ("other start", "contradict each other"),

@@ -128,7 +128,7 @@ def spoil(folder, how):
         ("newer schema", "schema version 99.*upgrade hashlens"),
         ("no manifest", "no manifest.json, so it is no index; make one with Index.save"),
         ("half a manifest", "corrupt"),
-        ("a folder of codes", "does not describe an index"),
+        ("a folder of codes", "is no index: its format is 'codes'; make one with Index.save or `hashlens index build`"),
         ("unknown kind", "the index is corrupt .'annoy'.; build the index again"),
         ("other rows", "wrong checksum|truncated or overwritten"),
         ("other rows, known", "does not describe an index"),

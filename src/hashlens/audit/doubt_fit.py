@@ -33,10 +33,10 @@ LEAST_VARIANCE = 5.0
 ROWS = 20_000
 """Rows looked at a time."""
 REASONS = {
-    "sure": "no temperature makes its doubt what the labels say, from the least sure examples to the surest",
-    "second": "labels are its second choice more or less often than its doubt and evenly spread mistakes make them",
-    "class": "labels agree with it more or less often than its doubt says, depending on the class",
-    "even": "it doubts too evenly for its labels at any temperature, as after training with smoothed labels",
+    "sure": "no temperature calibrates the confidence, from the least sure examples to the surest",
+    "second": "labels are the second choice more or less often than confidence and evenly spread mistakes explain",
+    "class": "the confidence is calibrated differently from class to class",
+    "even": "the confidence is too even for the labels at any temperature, as after training with smoothed labels",
 }
 
 

@@ -56,7 +56,7 @@ def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite)
         chance = float(issues.probability[at])
         caption = _lines(f"{at + 1}. {split} {issues.ids[at]}", f"{given} → {suggested}", f"wrong: {_share(chance)}")
         items.append(Item(images[at], caption, cells[at]))
-    title = f"Label → suggested label: {issues.likely:,} rather wrong than right"
+    title = f"Label → suggested label: {issues.likely:,} more likely wrong than right"
     return Gallery(title, columns, tuple(items), note, name)
 
 

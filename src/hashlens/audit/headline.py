@@ -21,7 +21,7 @@ def findings(audit: "Audit") -> str:
     """Return what was found, each count beside how many were to be expected, in one line."""
     leaks, issues, spots, novel = audit.leaks, audit.label_issues.test, audit.blind_spots, audit.novel
     return (
-        f"{_leaked(leaks)}; {issues.likely:,} of {len(issues):,} test labels are rather wrong than right "
+        f"{_leaked(leaks)}; {issues.likely:,} of {len(issues):,} test labels are more likely wrong than right "
         f"({issues.expected:,.0f} wrong ones expected); "
         f"{spots.blind:,} of {len(spots):,} mistakes are blind spots; "
         f"{novel.novel:,} of {len(novel):,} test examples are novel ({novel.chance})"

@@ -91,11 +91,13 @@ class LabelIssues(Ranked):
 
     @property
     def likely(self) -> int:
-        """How many labels are rather wrong than right: the first ones."""
+        """How many labels are more likely wrong than right: the first ones."""
         return int((self.probability > 0.5).sum())
 
     def __rich__(self) -> Table:
-        title = f"{self.likely:,} of {len(self):,} labels are rather wrong than right; {self.expected:,.0f} expected"
+        title = (
+            f"{self.likely:,} of {len(self):,} labels are more likely wrong than right; {self.expected:,.0f} expected"
+        )
         more = [f"The first {SHOWN}; to_csv writes all of them."] if len(self) > SHOWN else []
         return self.table(title, " ".join([*more, *self.notes]))
 
@@ -309,6 +311,13 @@ def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: Labell
     return own[pair.query_rows]
 
 
+def _doubtful(misfit: str) -> tuple[str, ...]:
+    """Return what to know of the number of wrong labels where the evidence does not fit them."""
+    if not misfit:
+        return ()
+    return (f"Trust the order, but not the probabilities and their sum: {misfit}.",)
+
+
 def _ranked(judged: _Judged, ids: npt.NDArray[Any], places: npt.NDArray[np.int64] | None, evidence: str) -> LabelIssues:
     labels, rows = judged.labels, np.arange(len(judged.labels))
     sources, temperature, confidence = [], None, None
@@ -338,6 +347,6 @@ def _ranked(judged: _Judged, ids: npt.NDArray[Any], places: npt.NDArray[np.int64
         expected=noise.rate * len(labels),
         evidence=evidence,
         temperature=temperature,
-        notes=judged.notes,
+        notes=(*judged.notes, *_doubtful(noise.misfit)),
         class_names=judged.class_names,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hashlens.audit.doubt_fit import misfit
 from hashlens.audit.noise_rate import noise_grid
 from hashlens.audit.temperature import LEAST, Probabilities
 from hashlens.measures.classes import Labels
@@ -22,10 +23,13 @@ class LabelNoise:
         float64 ``(c, c)``: row t, column g holds the probability that an example of class t is given label g.
     rate : float
         Share of all labels that is expected to be wrong.
+    misfit : str
+        Why the rate may be wrong, as :func:`hashlens.audit.doubt_fit.misfit` finds; empty where it finds nothing.
     """
 
     transition: Probabilities
     rate: float
+    misfit: str = ""
 
 
 def label_noise(probabilities: Probabilities, labels: Labels) -> LabelNoise:
@@ -51,8 +55,8 @@ def label_noise(probabilities: Probabilities, labels: Labels) -> LabelNoise:
     """
     counts = _counts(probabilities, labels, CLEARER)
     # No rate is quite 0: odds are shifted until probabilities add up to it.
-    rate = max(noise_grid(probabilities, labels).rate, LEAST)
-    return LabelNoise(_shrunk(counts, _mistakes(counts)), rate)
+    grid = noise_grid(probabilities, labels)
+    return LabelNoise(_shrunk(counts, _mistakes(counts)), max(grid.rate, LEAST), misfit(probabilities, labels, grid))
 
 
 def _counts(probabilities: Probabilities, labels: Labels, share: float) -> Probabilities:

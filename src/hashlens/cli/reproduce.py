@@ -39,7 +39,7 @@ def reproduce(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Do a study of the paper again, beside the paper's figures; interrupted, it goes on where it was."""
+    """Rerun one of the paper's studies, beside the paper's figures; interrupted, it goes on where it was."""
     from hashlens.errors import StudyError
     from hashlens.study.reproduce.listing import preset_table
     from hashlens.study.reproduce.reproduce import reproduce as again

@@ -164,7 +164,7 @@ def _scheme(address: Address) -> Scheme:
     if scheme is None:
         hint = nearest(address.scheme, SCHEMES)
         if Path(address.scheme).exists():
-            hint = "it is a path: write parquet:, npz: or folder: before it"
+            hint = "it is a path: write parquet:, npz: or folder: before it; a CSV file is read by pandas, in Python"
         raise DataError(f"{address.text!r}: there is no source {address.scheme!r}; {hint}")
     if (":" in scheme.form) != bool(address.place):
         raise DataError(f"{address.text!r}: write this source as {scheme.form}")

@@ -33,7 +33,7 @@ class Categorization(Result):
     logistic_method : {"multinomial", "one-vs-one"}
         The paper's is one-vs-one.
     kmeans_purity : Split of float
-        Share of examples in the majority class of their cluster; it flatters, since several clusters may share a class.
+        Share of examples in the majority class of their cluster; optimistic, since several clusters may share a class.
     kmeans_hungarian : Split of float
         Share of examples in the class matched to their cluster, one class a cluster.
     knn_train : float or None

@@ -9,7 +9,7 @@ from hashlens.errors import MeasureError
 def purity(assignment: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Return the share of rows that belong to the majority class of their cluster.
 
-    It flatters, since several clusters may share a class: ten clusters of two classes can reach 1.
+    It is optimistic, since several clusters may share a class: ten clusters of two classes can reach 1.
 
     Parameters
     ----------

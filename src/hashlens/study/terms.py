@@ -68,8 +68,6 @@ class MeasureInfo:
         The same where columns are many; by default its label.
     low, high : float or None
         Ends of its range; None where there is none.
-    unit : str
-        Such as ``nats``.
     better : {"higher", "lower"} or None
         Which way people want it.
     group : str
@@ -86,7 +84,6 @@ class MeasureInfo:
     heading: str = ""
     low: float | None = None
     high: float | None = None
-    unit: str = ""
     better: Literal["higher", "lower"] | None = None
     group: str = ""
     every_split: bool = False

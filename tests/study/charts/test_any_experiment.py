@@ -22,7 +22,7 @@ FACTORS = (
 )
 MEASURES = {
     "heads": MeasureInfo("share of heads", low=0.0, high=1.0),
-    "temperature": MeasureInfo(low=-273.15, unit="°C"),
+    "temperature": MeasureInfo(low=-273.15),
     "luck": MeasureInfo(low=-1.0, high=1.0, better="higher", group="feelings"),
     "mood": MeasureInfo(better="higher", group="feelings"),
 }

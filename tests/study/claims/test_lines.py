@@ -5,13 +5,13 @@ import pytest
 
 from hashlens.study.charts.intervals import Estimate
 from hashlens.study.claims.contrast import contrast_intervals
-from hashlens.study.claims.lines import Asked, Question, answered, overall
+from hashlens.study.claims.lines import ClaimedRange, Question, answered, overall
 
-ABOVE, BELOW, WITHIN = Asked(above=0.0), Asked(below=0.0), Asked(-0.1, 0.1)
+ABOVE, BELOW, WITHIN = ClaimedRange(above=0.0), ClaimedRange(below=0.0), ClaimedRange(-0.1, 0.1)
 
 
 @pytest.mark.parametrize(
-    ("asked", "low", "high", "verdict"),
+    ("claimed", "low", "high", "verdict"),
     [
         (ABOVE, 0.01, 0.5, "reproduced"), (ABOVE, 0.0, 0.5, "inconclusive"), (ABOVE, -0.1, 0.5, "inconclusive"),
         (ABOVE, -0.5, 0.0, "not reproduced"), (ABOVE, 0.0, 0.0, "not reproduced"),
@@ -21,8 +21,8 @@ ABOVE, BELOW, WITHIN = Asked(above=0.0), Asked(below=0.0), Asked(-0.1, 0.1)
         (ABOVE, np.nan, np.nan, "inconclusive"),
     ],
 )  # fmt: skip
-def test_an_interval_decides_only_where_all_of_it_lies_on_one_side(asked, low, high, verdict):
-    (line,) = answered(iter([Question("", "", asked, lambda _: Estimate(0.0, low, high, 3))]), 0.95)
+def test_an_interval_decides_only_where_all_of_it_lies_on_one_side(claimed, low, high, verdict):
+    (line,) = answered(iter([Question("", "", claimed, lambda _: Estimate(0.0, low, high, 3))]), 0.95)
     assert line.verdict == verdict
 
 

@@ -14,7 +14,7 @@ from hashlens.study.charts.grid import lay_out, level_name, narrowed
 from hashlens.study.charts.intervals import Array, Estimate
 from hashlens.study.claims.claim import ON, STRICT, Claim
 from hashlens.study.claims.contrast import contrast_intervals
-from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
 FEWEST_CELLS = 3
@@ -67,8 +67,8 @@ class Correlation(Claim):
                 found = correlations(both.reshape(2, -1, both.shape[-1]), self.method, name)
                 cells = int(np.isfinite(both).all(axis=(0, -1)).sum())
                 interval = partial(fisher_interval, found, cells if self.method == "spearman" else 0)
-                yield Question(name, f"{self.method} correlation over {cells} cells", Asked(self.above, self.below),
-                               interval)  # fmt: skip
+                quantity = f"{self.method} correlation over {cells} cells"
+                yield Question(name, quantity, ClaimedRange(self.above, self.below), interval)
 
 
 def correlations(values: Array, method: Method, name: str = "") -> Array:

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
 from hashlens.study.claims.claim import ON, STRICT, Claim, Level, Terms, contrast, rows_along
-from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.claims.shares import factor_questions
 from hashlens.study.results import Results
 
@@ -34,7 +34,7 @@ class Compared(Claim):
     over: str | None = None
     level: Level | None = None
 
-    def differences(self, results: Results, others: Others, asked: Asked) -> Iterator[Question]:
+    def differences(self, results: Results, others: Others, claimed: ClaimedRange) -> Iterator[Question]:
         """Yield a question for each difference of what is compared from the `others`."""
         for measure, split in self.pairs(results):
             own = rows_along(results, self.over or "", measure, split, self.by, self.where)
@@ -42,10 +42,10 @@ class Compared(Claim):
                 name, _, on = str(others).partition(ON)
                 theirs = rows_along(results, self.over or "", name, on or split, self.by, self.where)
                 for one, other in zip(own, theirs, strict=True):
-                    yield from _measures(one, other, asked, self.over)
+                    yield from _measures(one, other, claimed, self.over)
             else:
                 for one in own:
-                    yield from _levels(one, self.level, others, asked, self.over or "")
+                    yield from _levels(one, self.level, others, claimed, self.over or "")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -89,30 +89,30 @@ class Difference(Compared):
 
     def questions(self, results: Results) -> Iterator[Question]:
         """Yield the difference from each thing that is compared with."""
-        asked = Asked(self.margin) if self.above is not None else Asked(None, 0.0 - self.margin)
+        claimed = ClaimedRange(self.margin) if self.above is not None else ClaimedRange(None, 0.0 - self.margin)
         others = self.above if self.above is not None else self.below
         assert others is not None
         if self.factors:
-            yield from factor_questions(self, results, others, asked)
+            yield from factor_questions(self, results, others, claimed)
         else:
-            yield from self.differences(results, others, asked)
+            yield from self.differences(results, others, claimed)
 
 
-def _measures(one: Terms, other: Terms, asked: Asked, over: str | None) -> Iterator[Question]:
+def _measures(one: Terms, other: Terms, claimed: ClaimedRange, over: str | None) -> Iterator[Question]:
     for level in one.levels:
         if level in other.levels:
             at = f", {over.replace('_', ' ')} {level_name(level)}" if over else ""
-            yield difference(one, level, other, level, f"{one.name}{at}, less {other.name.partition(',')[0]}", asked)
+            yield difference(one, level, other, level, f"{one.name}{at}, less {other.name.partition(',')[0]}", claimed)
 
 
-def _levels(terms: Terms, level: Any, others: Others, asked: Asked, over: str) -> Iterator[Question]:
+def _levels(terms: Terms, level: Any, others: Others, claimed: ClaimedRange, over: str) -> Iterator[Question]:
     named = others if isinstance(others, tuple) else (others,)
     for other in [at for at in terms.levels if at != level] if named == (OTHERS,) else named:
         name = f"{terms.name}, {over.replace('_', ' ')} {level_name(level)} less {level_name(other)}"
-        yield difference(terms, level, terms, other, name, asked)
+        yield difference(terms, level, terms, other, name, claimed)
 
 
-def difference(one: Terms, level: Any, other: Terms, than: Any, name: str, asked: Asked) -> Question:
+def difference(one: Terms, level: Any, other: Terms, than: Any, name: str, claimed: ClaimedRange) -> Question:
     """Return the question of the difference of two rows of numbers, paired by repeat."""
     both = np.stack([one.row(level), other.row(than)])
-    return Question(name, "difference", asked, partial(contrast, both, (1.0, -1.0), (one, other)))
+    return Question(name, "difference", claimed, partial(contrast, both, (1.0, -1.0), (one, other)))

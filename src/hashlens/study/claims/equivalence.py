@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from hashlens.study.charts.grid import level_name
 from hashlens.study.claims.claim import STRICT, rows_along
 from hashlens.study.claims.difference import Compared, Others, difference
-from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
 
@@ -47,13 +47,13 @@ class Equivalence(Compared):
 
     def questions(self, results: Results) -> Iterator[Question]:
         """Yield the difference of each pair."""
-        asked = Asked(-self.margin, self.margin)
+        claimed = ClaimedRange(-self.margin, self.margin)
         if self.to is not None:
-            yield from self.differences(results, self.to, asked)
+            yield from self.differences(results, self.to, claimed)
             return
         assert self.over is not None
         for measure, split in self.pairs(results):
             for terms in rows_along(results, self.over, measure, split, self.by, self.where):
                 for one, other in combinations(terms.levels, 2):
                     levels = f"{self.over.replace('_', ' ')} {level_name(one)} less {level_name(other)}"
-                    yield difference(terms, one, terms, other, f"{terms.name}, {levels}", asked)
+                    yield difference(terms, one, terms, other, f"{terms.name}, {levels}", claimed)

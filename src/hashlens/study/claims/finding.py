@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from hashlens.report.figures import Figure, Intervals
 from hashlens.report.page import Chart, Page, Section
 from hashlens.result import Result
-from hashlens.study.claims.lines import Asked, Line, Verdict
+from hashlens.study.claims.lines import ClaimedRange, Line, Verdict
 from hashlens.tables import Table, table
 
 SHOWN = 3
@@ -93,7 +93,7 @@ class Finding(Result):
         """What decides it, in one phrase: the closest line of those reproduced, or the first of the others."""
         first = self.deciding[: 1 if self.reproduced else SHOWN]
         more = len(self.deciding) - len(first)
-        parts = [f"{line.text}, asked {line.asked.words}" for line in first]
+        parts = [f"{line.text}, claimed {line.claimed.words}" for line in first]
         if more and not self.reproduced:
             parts.append(f"and {more} more")
         closest = "closest " if self.reproduced and more else ""
@@ -118,21 +118,21 @@ class Finding(Result):
         return body
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the lines with their intervals, a figure for each quantity and where it is asked to lie."""
+        """Return the lines with their intervals, a figure for each quantity and its claimed range."""
         return tuple(chart.figure for chart in self.charts())
 
     def charts(self) -> tuple[Chart, ...]:
         """Return the same figures, each with the table of its lines."""
         known = [line for line in self.lines if isfinite(line.low)]
-        kinds = dict.fromkeys((line.quantity, line.asked) for line in known)
+        kinds = dict.fromkeys((line.quantity, line.claimed) for line in known)
         return tuple(
-            self._chart(*kind, [line for line in known if (line.quantity, line.asked) == kind]) for kind in kinds
+            self._chart(*kind, [line for line in known if (line.quantity, line.claimed) == kind]) for kind in kinds
         )
 
-    def _chart(self, quantity: str, asked: Asked, lines: Sequence[Line]) -> Chart:
+    def _chart(self, quantity: str, claimed: ClaimedRange, lines: Sequence[Line]) -> Chart:
         figure = Intervals(
             f"{self.says}: {self.verdict}",
-            f"{quantity}, asked {asked.words}; {self.confidence:.0%} intervals",
+            f"{quantity}, claimed {claimed.words}; {self.confidence:.0%} intervals",
             tuple(line.name for line in lines),
             tuple(line.estimate for line in lines),
             tuple((line.low, line.high) for line in lines),
@@ -142,11 +142,11 @@ class Finding(Result):
     def table(self, lines: Sequence[Line] | None = None) -> Table:
         """Return lines with their intervals, all unless told otherwise, and the verdict on each."""
         rows = [
-            (line.name, line.quantity, f"{line.estimate:.4f}", _ends(line.low, line.high), line.asked.words,
+            (line.name, line.quantity, f"{line.estimate:.4f}", _ends(line.low, line.high), line.claimed.words,
              str(line.repeats), line.verdict)
             for line in (self.lines if lines is None else lines)
         ]  # fmt: skip
-        columns = ("", "", "estimate", f"{self.confidence:.0%} interval", "asked", "repeats", "")
+        columns = ("", "", "estimate", f"{self.confidence:.0%} interval", "claimed", "repeats", "")
         return table(self.says, columns, rows, f"{self.counts}. {self.way_out}".strip(), names=2)
 
     def page(self) -> Page:

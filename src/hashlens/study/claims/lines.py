@@ -1,4 +1,4 @@
-"""What a claim asks of numbers, one line each, and what an interval answers."""
+"""The numbers that a claim is about, one line each, and what their intervals say of it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Where a number is asked to lie: strictly between two ends, of which one may be missing.
+class ClaimedRange:
+    """Where a claim says that a number lies: strictly between two ends, of which one may be missing.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Asked:
     def words(self) -> str:
         """The same for people.
 
-        >>> Asked(above=0.0).words, Asked(-0.02, 0.02).words, Asked(0.1, 0.5).words
+        >>> ClaimedRange(above=0.0).words, ClaimedRange(-0.02, 0.02).words, ClaimedRange(0.1, 0.5).words
         ('above 0', 'within ± 0.02', 'between 0.1 and 0.5')
         """
         if self.above is None:
@@ -38,11 +38,11 @@ class Asked:
         return f"within ± {self.below:g}" if alike else f"between {self.above:g} and {self.below:g}"
 
     def met(self, low: float, high: float) -> bool:
-        """Whether an interval lies wholly where it is asked to."""
+        """Whether an interval lies wholly in this range."""
         return (self.above is None or low > self.above) and (self.below is None or high < self.below)
 
     def missed(self, low: float, high: float) -> bool:
-        """Whether an interval lies wholly where it is asked not to."""
+        """Whether an interval lies wholly outside of this range."""
         return (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below)
 
 
@@ -56,7 +56,7 @@ class Line:
         What tells it from the others: measure, split, levels.
     quantity : str
         What the number is: ``difference``, ``slope on ranks``.
-    asked : Asked
+    claimed : ClaimedRange
         Where the claim wants it.
     estimate, low, high : float
         The number and its interval; ends are not a number where there are too few repeats.
@@ -70,7 +70,7 @@ class Line:
 
     name: str
     quantity: str
-    asked: Asked
+    claimed: ClaimedRange
     estimate: float
     low: float
     high: float
@@ -84,15 +84,15 @@ class Line:
         """Of this line: its own interval can be right, the simultaneous one can be wrong."""
         if not isfinite(self.low) or not isfinite(self.high):
             return "inconclusive"
-        if self.asked.met(self.low, self.high):
+        if self.claimed.met(self.low, self.high):
             return "reproduced"
-        return "not reproduced" if self.asked.missed(self.wide_low, self.wide_high) else "inconclusive"
+        return "not reproduced" if self.claimed.missed(self.wide_low, self.wide_high) else "inconclusive"
 
     @property
     def room(self) -> float:
-        """By how much its interval is inside where it is asked to lie; below 0 it is not inside."""
-        ends = (self.low - (self.asked.above if self.asked.above is not None else -float("inf")),
-                (self.asked.below if self.asked.below is not None else float("inf")) - self.high)  # fmt: skip
+        """By how much its interval is inside the claimed range; below 0 it is not inside."""
+        ends = (self.low - (self.claimed.above if self.claimed.above is not None else -float("inf")),
+                (self.claimed.below if self.claimed.below is not None else float("inf")) - self.high)  # fmt: skip
         return min(ends) if isfinite(self.low) else -float("inf")
 
     @property
@@ -112,7 +112,7 @@ class Question:
 
     Attributes
     ----------
-    name, quantity, asked, needed
+    name, quantity, claimed, needed
         As of :class:`Line`.
     interval : callable
         Takes a level of confidence, and returns the number with its two-sided interval.
@@ -120,16 +120,16 @@ class Question:
 
     name: str
     quantity: str
-    asked: Asked
+    claimed: ClaimedRange
     interval: Callable[[float], Estimate]
     needed: int = 2
 
 
 def answered(questions: Iterator[Question], confidence: float) -> tuple[Line, ...]:
     """Answer questions, with the intervals of each alone, and of all at once (Bonferroni's)."""
-    asked = tuple(questions)
-    together = 1 - (1 - confidence) / max(1, len(asked))
-    return tuple(_line(one, one.interval(confidence), one.interval(together)) for one in asked)
+    claimed = tuple(questions)
+    together = 1 - (1 - confidence) / max(1, len(claimed))
+    return tuple(_line(one, one.interval(confidence), one.interval(together)) for one in claimed)
 
 
 def overall(lines: tuple[Line, ...]) -> Verdict:
@@ -149,7 +149,7 @@ def overall(lines: tuple[Line, ...]) -> Verdict:
     return "not reproduced" if "not reproduced" in found else "inconclusive"
 
 
-def _line(asked: Question, alone: Estimate, wide: Estimate) -> Line:
+def _line(claimed: Question, alone: Estimate, wide: Estimate) -> Line:
     repeats = alone.repeats if isfinite(alone.mean) else 0
-    ends = (alone.low, alone.high, wide.low, wide.high) if repeats >= asked.needed else (nan,) * 4
-    return Line(asked.name, asked.quantity, asked.asked, alone.mean, *ends, repeats, asked.needed)
+    ends = (alone.low, alone.high, wide.low, wide.high) if repeats >= claimed.needed else (nan,) * 4
+    return Line(claimed.name, claimed.quantity, claimed.claimed, alone.mean, *ends, repeats, claimed.needed)

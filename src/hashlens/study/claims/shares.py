@@ -13,14 +13,14 @@ from hashlens.study.charts.grid import Grid, lay_out, narrowed
 from hashlens.study.charts.intervals import Array, Estimate
 from hashlens.study.charts.variance import variance_shares
 from hashlens.study.claims.jackknife import FEWEST, jackknife_interval
-from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
 if TYPE_CHECKING:
     from hashlens.study.claims.difference import Difference
 
 
-def factor_questions(claim: "Difference", results: Results, others: Any, asked: Asked) -> Iterator[Question]:
+def factor_questions(claim: "Difference", results: Results, others: Any, claimed: ClaimedRange) -> Iterator[Question]:
     """Yield a question for each factor named and each other: the difference of their total shares of variance."""
     kept = narrowed(results, claim.where)
     axes = [axis for axis in kept.axes if len(kept.levels(axis)) > 1]
@@ -37,7 +37,7 @@ def factor_questions(claim: "Difference", results: Results, others: Any, asked: 
         for factor, other in product(claim.factors, than):
             name = f"{results.terms.label(measure)} {split}, {_read(factor)} less {_read(other)}"
             interval = partial(_interval, values, grid.axes, results.step, factor, other)
-            yield Question(name, "difference of shares of variance", asked, interval, FEWEST)
+            yield Question(name, "difference of shares of variance", claimed, interval, FEWEST)
 
 
 def _interval(

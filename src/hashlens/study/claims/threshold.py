@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
 from hashlens.study.claims.claim import STRICT, Claim, contrast, rows_along
-from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
 
@@ -40,10 +40,10 @@ class Threshold(Claim):
 
     def questions(self, results: Results) -> Iterator[Question]:
         """Yield the mean at each level."""
-        asked = Asked(self.above, self.below)
+        claimed = ClaimedRange(self.above, self.below)
         for measure, split in self.pairs(results):
             for terms in rows_along(results, self.over or "", measure, split, self.by, self.where):
                 for at, level in enumerate(terms.levels):
                     place = f", {self.over.replace('_', ' ')} {level_name(level)}" if self.over else ""
                     interval = partial(contrast, terms.values[[at]], (1.0,), (terms,))
-                    yield Question(terms.name + place, "mean", asked, interval)
+                    yield Question(terms.name + place, "mean", claimed, interval)

@@ -13,7 +13,7 @@ from hashlens.errors import StudyError
 from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.grid import level_name
 from hashlens.study.claims.claim import STRICT, Claim, Terms, contrast, rows_along
-from hashlens.study.claims.lines import Asked, Question
+from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
 
@@ -49,15 +49,17 @@ class Trend(Claim):
             for found in rows_along(results, self.over, measure, split, self.by, self.where):
                 terms = self._since(found)
                 slopes = slope_weights(len(terms.levels))
-                yield self._question(terms, slopes, "slope on ranks", Asked(0.0) if rises else Asked(None, 0.0))
+                yield self._question(
+                    terms, slopes, "slope on ranks", ClaimedRange(0.0) if rises else ClaimedRange(None, 0.0)
+                )
                 if self.step is None:
                     continue
-                asked = Asked(-self.step) if rises else Asked(None, self.step)
+                claimed = ClaimedRange(-self.step) if rises else ClaimedRange(None, self.step)
                 for at, (before, after) in enumerate(pairwise(terms.levels)):
                     weights = np.zeros(len(terms.levels))
                     weights[at : at + 2] = -1.0, 1.0
                     place = f", {self.over.replace('_', ' ')} {level_name(before)} to {level_name(after)}"
-                    yield self._question(terms, weights, "step", asked, place)
+                    yield self._question(terms, weights, "step", claimed, place)
 
     def _since(self, terms: Terms) -> Terms:
         if not is_numeric(terms.levels) and set(terms.levels) != {False, True}:
@@ -65,10 +67,10 @@ class Trend(Claim):
         kept = [at for at, level in enumerate(terms.levels) if self.since is None or level >= self.since]
         return Terms(terms.name, tuple(terms.levels[at] for at in kept), terms.values[kept], terms.range, terms.step)
 
-    def _question(self, terms: Terms, weights: Any, quantity: str, asked: Asked, place: str = "") -> Question:
+    def _question(self, terms: Terms, weights: Any, quantity: str, claimed: ClaimedRange, place: str = "") -> Question:
         used = [at for at, weight in enumerate(weights) if weight]
         interval = partial(contrast, terms.values[used], weights[used], [terms] * len(used))
-        return Question(terms.name + place, quantity, asked, interval)
+        return Question(terms.name + place, quantity, claimed, interval)
 
 
 def slope_weights(levels: int) -> Any:

@@ -82,7 +82,7 @@ def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: floa
     what : Evaluation
         Measures and data.
     loss : float, optional
-        Mean training loss of the last epoch, in nats; there is none before training.
+        Mean training loss of the last epoch (in nats if it is cross-entropy); there is none before training.
 
     Returns
     -------

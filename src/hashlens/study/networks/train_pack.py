@@ -53,7 +53,7 @@ class TrainedRun:
         return min(epoch, self.fitted.epochs)
 
     def loss(self, epoch: int) -> float | None:
-        """Return the mean training loss of the epoch that was reached, in nats; None before training."""
+        """Return the mean training loss of the epoch that was reached (cross-entropy in nats); None before training."""
         reached = self.reached(epoch)
         return self.fitted.history[reached - 1].loss if reached else None
 
