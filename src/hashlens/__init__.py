@@ -1,39 +1,37 @@
 """hashlens: a lens on the hash code inside a neural network."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hashlens import codes, data, measures, nets, regions, retrieval, training
-from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
-from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
-from hashlens.data import load_data
-from hashlens.errors import HashlensError
-from hashlens.measurement.measure import measure
-from hashlens.measurement.measurement import Measurement
-from hashlens.measures import (
-    bits_to_determinism,
-    categorization,
-    determinism,
-    floor,
-    redundancy_ratio,
-    regime,
-    separation,
-)
-from hashlens.nets import load_model
-from hashlens.training import train
 from hashlens.version import __version__
 
 if TYPE_CHECKING:
+    from hashlens import codes, data, measures, nets, regions, retrieval, training
+    from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
+    from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
+    from hashlens.data import load_data
+    from hashlens.errors import HashlensError
     from hashlens.explanations import Explanation, compare_explanations, explain, explain_methods
     from hashlens.index import Index
-    from hashlens.integrations.monitor import CodeMonitor
+    from hashlens.integrations import CodeMonitor
+    from hashlens.measurement import Measurement, measure
+    from hashlens.measures import (
+        bits_to_determinism,
+        categorization,
+        determinism,
+        floor,
+        redundancy_ratio,
+        regime,
+        separation,
+    )
+    from hashlens.nets import load_model
     from hashlens.saved import load_result
-    from hashlens.study.charts.curves import curve
-    from hashlens.study.charts.effects import effect_table
-    from hashlens.study.charts.phase import phase_chart, phase_slices
-    from hashlens.study.charts.sensitivity import phase_sensitivity
-    from hashlens.study.reproduce.reproduce import reproduce
+    from hashlens.study.charts import curve, effect_table, phase_chart, phase_sensitivity, phase_slices
+    from hashlens.study.reproduce import reproduce
     from hashlens.study.study import Study
+    from hashlens.training import train
 
 __all__ = [
     "Audit",
@@ -86,30 +84,80 @@ __all__ = [
     "training",
 ]
 
-_ON_FIRST_USE = {
-    "Index": "hashlens.index",
-    "CodeMonitor": "hashlens.integrations.monitor",
+_MODULES = {
+    "Audit": "hashlens.audit",
+    "CodeMonitor": "hashlens.integrations",
+    "Codes": "hashlens.codes",
     "Explanation": "hashlens.explanations",
+    "Fingerprints": "hashlens.codes",
+    "HashlensError": "hashlens.errors",
+    "Index": "hashlens.index",
+    "Measurement": "hashlens.measurement",
+    "Novelty": "hashlens.audit",
     "Study": "hashlens.study.study",
+    "audit": "hashlens.audit.audit",
+    "bits_to_determinism": "hashlens.measures",
+    "categorization": "hashlens.measures",
+    "codes": "hashlens.codes",
     "compare_explanations": "hashlens.explanations",
-    "curve": "hashlens.study.charts.curves",
-    "effect_table": "hashlens.study.charts.effects",
+    "compare_models": "hashlens.audit",
+    "concatenate": "hashlens.codes",
+    "coverage": "hashlens.audit",
+    "curve": "hashlens.study.charts",
+    "data": "hashlens.data",
+    "determinism": "hashlens.measures",
+    "duplicates": "hashlens.audit",
+    "effect_table": "hashlens.study.charts",
+    "encode": "hashlens.codes",
     "explain": "hashlens.explanations",
     "explain_methods": "hashlens.explanations",
+    "fingerprint": "hashlens.codes",
+    "floor": "hashlens.measures",
+    "label_issues": "hashlens.audit",
+    "leaks": "hashlens.audit",
+    "load_data": "hashlens.data",
+    "load_model": "hashlens.nets",
     "load_result": "hashlens.saved",
-    "phase_chart": "hashlens.study.charts.phase",
-    "phase_sensitivity": "hashlens.study.charts.sensitivity",
-    "phase_slices": "hashlens.study.charts.phase",
-    "reproduce": "hashlens.study.reproduce.reproduce",
+    "measure": "hashlens.measurement",
+    "measures": "hashlens.measures",
+    "nets": "hashlens.nets",
+    "phase_chart": "hashlens.study.charts",
+    "phase_sensitivity": "hashlens.study.charts",
+    "phase_slices": "hashlens.study.charts",
+    "redundancy_ratio": "hashlens.measures",
+    "regime": "hashlens.measures",
+    "regions": "hashlens.regions",
+    "reproduce": "hashlens.study.reproduce",
+    "retrieval": "hashlens.retrieval",
+    "separation": "hashlens.measures",
+    "train": "hashlens.training",
+    "training": "hashlens.training",
 }
+"""The module of each public name; a room is its own."""
+
+
+class _Names(ModuleType):
+    """hashlens itself: each name is what it is in the table, whatever was imported before."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # `audit` is a function and a room. Python sets each room here when it was imported, after the last line of the
+        # room has run: so the setting of this one has to be refused.
+        if not (isinstance(value, ModuleType) and _MODULES.get(name, value.__name__) != value.__name__):
+            super().__setattr__(name, value)
 
 
 def __getattr__(name: str) -> Any:
-    # What studies stand on (pydantic, SQLAlchemy, numba) is not loaded for those who do not make any.
-    if name in _ON_FIRST_USE:
-        return getattr(import_module(_ON_FIRST_USE[name]), name)
-    raise AttributeError(f"module 'hashlens' has no attribute {name!r}")
+    # torch and what studies stand on are loaded with the first name that needs them.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'hashlens' has no attribute {name!r}")
+    module = import_module(_MODULES[name])
+    value = module if module.__name__ == f"hashlens.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+sys.modules[__name__].__class__ = _Names

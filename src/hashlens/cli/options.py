@@ -7,16 +7,19 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 
 from hashlens.errors import OutputError
 from hashlens.files import check_writable, output_path
 from hashlens.passwords import masked
-from hashlens.result import Result
 from hashlens.terminal import Terminal
+
+if TYPE_CHECKING:
+    import torch
+
+    from hashlens.result import Result
 
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Default: where the model is.")]
@@ -73,6 +76,7 @@ def set_threads(threads: int | None) -> None:
     """Set the threads of torch and FAISS, when asked for."""
     if threads is not None:
         import faiss
+        import torch
 
         torch.set_num_threads(threads)
         faiss.omp_set_num_threads(threads)
@@ -171,7 +175,7 @@ def _places(read: str) -> list[Path]:
     return found
 
 
-def open_model(model: str, weights: Path | None) -> torch.nn.Module:
+def open_model(model: str, weights: Path | None) -> "torch.nn.Module":
     """Load the network that a command names; say so when a factory's own weights are all there is."""
     from hashlens.nets import load_model
 
@@ -211,7 +215,7 @@ def as_typed(context: typer.Context) -> str:
     return "" if arguments is None else masked(shlex.join(["hashlens", *arguments]))
 
 
-def write_json(result: Result, path: Path | None, force: bool) -> None:
+def write_json(result: "Result", path: Path | None, force: bool) -> None:
     """Write a result as JSON, whole or not at all; ``-`` is standard output."""
     if path is None:
         return

@@ -24,7 +24,6 @@ from hashlens.cli.options import (
     tell,
     write_json,
 )
-from hashlens.data.labels import class_name
 from hashlens.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -218,6 +217,8 @@ def _inputs(
 ) -> tuple["torch.Tensor", tuple[str, ...]]:
     """Return the examples with the given ids, and what to call them: by class where it is known."""
     import torch
+
+    from hashlens.data.labels import class_name
 
     batches = list(chosen(examples, wanted))
     names = []
