@@ -5,11 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
+from hashlens.codes import Codes
 from hashlens.data.arrays import from_arrays
-from hashlens.data.labels import class_labels, one_numbering, unseen_classes
+from hashlens.data.labels import class_labels, has_label, one_numbering, unseen_classes
 from hashlens.data.numbering import numbered_as, with_one_numbering
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError
+from hashlens.retrieval import retrieval_quality
 
 
 @pytest.mark.parametrize(
@@ -200,3 +202,31 @@ def test_the_values_of_a_regression_are_no_classes():
     assert class_labels(np.arange(20.0), "y")[0].tolist() == list(range(20))
     assert class_labels(np.arange(400.0) % 100, "y")[0].max() == 99
     assert class_labels([f"1.{at}" for at in range(20)], "releases")[1][0] == "1.0"
+
+
+def test_rows_of_a_source_that_leave_minus_one_and_one_have_no_class_minus_one():
+    bits = np.eye(6, dtype=int)
+    codes = Codes.from_bits(bits, labels=[0, 1, -1, 1, -1, 1])
+    left = codes[1:]
+    assert set(left.labels.tolist()) == {-1, 1}
+    assert has_label(left.labels).tolist() == [True, False, True, False, True]
+    assert retrieval_quality(left, k=(1,)).without_label == 2
+
+
+def test_masked_labels_are_missing():
+    labels = np.ma.array([0, 7, 2], mask=[False, True, False])
+    assert class_labels(labels, "source")[0].tolist() == [0, -1, 2]
+
+
+def test_bytes_are_names():
+    numbers, names = class_labels(np.array([b"cat", b"ant", b"cat"]), "source")
+    assert (numbers.tolist(), names) == ([1, 0, 1], ("ant", "cat"))
+    with pytest.raises(DataError, match="no UTF-8 text"):
+        class_labels(np.array([b"\xff\xfe"]), "source")
+
+
+def test_masked_inputs_are_refused_and_say_how_many():
+    inputs = np.ma.array(np.ones((3, 2)), mask=[[True, False], [False, False], [True, True]])
+    with pytest.raises(DataError, match=r"3 values are masked; fill them first, as with x.filled\(0\)"):
+        load_data(inputs)
+    assert load_data(np.ma.array(np.ones((3, 2)))).load().inputs.shape == (3, 2)

@@ -170,3 +170,14 @@ def test_without_maps_a_signal_is_refused_by_its_own_shape():
     network = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(80, 3))).double()
     with pytest.raises(ExplainError, match=r"no layer gives maps \(n, c, l\) that everything goes through"):
         explain(network, SIGNALS, "grad_cam", kind="signal")
+
+
+def test_memory_that_runs_out_is_not_a_shape_that_the_model_does_not_take():
+    class Full(nn.Module):
+        def forward(self, x):
+            if x.dim() == 4:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return x.flatten(1)
+
+    with pytest.raises((torch.OutOfMemoryError, ExplainError), match="out of memory"):
+        explain(Full(), torch.zeros(3, 8, 8), "gradient", kind="image")

@@ -304,7 +304,7 @@ def audit(
         novel = _novel(codes, predicted, seed)
         advance("")
     assert codes.test.labels is not None
-    labelled = has_label(codes.test.labels, codes.test.class_names)
+    labelled = has_label(codes.test.labels)
     labels, probabilities = codes.test.labels[labelled], seen.test.probabilities[labelled]
     correct = predicted[labelled] == labels
     suspected = None
@@ -377,7 +377,7 @@ def _call(
 def _differing_classes(codes: Split[Codes], classes: int) -> str:
     """Return what to say where the network tells another number of classes apart than the labels; else nothing."""
     assert codes.train.labels is not None
-    named = len(set(codes.train.labels[has_label(codes.train.labels, codes.train.class_names)].tolist()))
+    named = len(set(codes.train.labels[has_label(codes.train.labels)].tolist()))
     if named == classes:
         return ""
     return (
@@ -388,14 +388,14 @@ def _differing_classes(codes: Split[Codes], classes: int) -> str:
 
 def _unlabelled(codes: Codes) -> int:
     assert codes.labels is not None
-    return int((~has_label(codes.labels, codes.class_names)).sum())
+    return int((~has_label(codes.labels)).sum())
 
 
 def _require_labels(codes: Split[Codes], classes: int) -> None:
     if classes < 2:
         raise AuditError("the network's output tells no two classes apart: audit a classifier of two classes or more")
     for name, part in (("train", codes.train), ("test", codes.test)):
-        if part.labels is None or not has_label(part.labels, part.class_names).any():
+        if part.labels is None or not has_label(part.labels).any():
             raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
         if (highest := int(part.labels.max())) >= classes:
             raise AuditError(

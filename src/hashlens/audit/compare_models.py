@@ -274,7 +274,7 @@ def _accuracy(
     """Return the share of the labels that the second gives, both in the numbers of the first."""
     if second.accuracy is None or predicted is None or labels is None:
         return None
-    known = has_label(labels, class_names)
+    known = has_label(labels)
     return float((predicted == labels)[known].mean())
 
 

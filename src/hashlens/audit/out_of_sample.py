@@ -181,7 +181,7 @@ def out_of_sample(
 
 def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.int64] | None]:
     """Return the examples that have a label, and which they are; None for all."""
-    known = None if examples.labels is None else has_label(examples.labels, examples.class_names)
+    known = None if examples.labels is None else has_label(examples.labels)
     if known is None or known.all() or not known.any():
         return (examples if known is None or known.any() else replace(examples, labels=None)), None
     rows = np.flatnonzero(known)

@@ -63,7 +63,7 @@ class Observation:
         """Share of labelled examples that the network gets right; None without labels, predictions or outputs."""
         if self.predictions is None or self.codes.labels is None or self.unknown_labels:
             return None
-        known = has_label(self.codes.labels, self.codes.class_names)
+        known = has_label(self.codes.labels)
         return float(np.mean((self.predictions == self.codes.labels)[known])) if known.any() else None
 
 

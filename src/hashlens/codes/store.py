@@ -283,7 +283,7 @@ def _export_labels(codes: Codes) -> list[Any]:
     """Return the column of labels, null where a row has none, and that of class names where there are some."""
     import pyarrow as pa
 
-    known = np.zeros(len(codes), np.bool_) if codes.labels is None else has_label(codes.labels, codes.class_names)
+    known = np.zeros(len(codes), np.bool_) if codes.labels is None else has_label(codes.labels)
     numbers = np.full(len(codes), NO_LABEL) if codes.labels is None else np.asarray(codes.labels)
     labels = pa.array(numbers, pa.int64(), mask=~known)
     if codes.class_names is None:

@@ -12,6 +12,16 @@ from hashlens.errors import DataError
 Array = npt.NDArray[Any]
 
 
+def unmasked(x: Any, name: str) -> Array:
+    """Return an array; DataError where values of it are masked, which a plain array would show as they lie beneath."""
+    if np.ma.is_masked(x):
+        hidden = int(np.ma.getmaskarray(x).sum())
+        raise DataError(
+            f"{name}: {hidden:,} values are masked; fill them first, as with x.filled(0), or drop those rows"
+        )
+    return np.asarray(x)
+
+
 def array_of(x: Any, name: str) -> Array:
     """Return an array, or the numbers of a data frame, in rows that may be written on.
 
@@ -31,7 +41,7 @@ def array_of(x: Any, name: str) -> Array:
     if without:
         received = " and ".join(f"{what} in {', '.join(where)}" for what, where in without.items())
         raise DataError(f"{name} must be an array of numbers, received {received}")
-    array = np.asarray(x)
+    array = unmasked(x, name)
     if parts and np.ndim(x) == 2 and array.dtype.kind in "Ob":
         whole = all(getattr(part.dtype, "kind", "") in ("i", "u") and not part.isna().any() for _, part in parts)
         array = np.column_stack(

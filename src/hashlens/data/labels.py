@@ -80,6 +80,8 @@ def class_labels(labels: Any, name: str, *, whole: bool = True) -> tuple[Labels,
 
 def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
     """Return labels as an array of numbers, or of strings in which ``""`` stands for a label that is missing."""
+    if isinstance(labels, np.ma.MaskedArray):  # what is masked is missing
+        labels = labels.tolist(None)
     try:
         values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
     except ValueError as error:
@@ -88,6 +90,11 @@ def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
         values = values[:, 0]
     if values.ndim != 1:
         raise DataError(f"{name}: labels have shape {values.shape}; {_WAY_OUT}")
+    if values.dtype.kind == "S":  # names as HDF5 and C strings have them
+        try:
+            values = np.char.decode(values, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}: labels are bytes that are no UTF-8 text; {_WAY_OUT}") from error
     if values.dtype.kind not in "OUT":
         return values
     kept = [None if is_missing(value) else value for value in values.tolist()]
@@ -134,15 +141,16 @@ def _numbered(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:
     return labels, tuple(class_names.tolist())
 
 
-def has_label(labels: Labels, class_names: Sequence[str] | None = None) -> npt.NDArray[np.bool_]:
-    """Return which labels are known, bool ``(n,)``: the one definition of "no label".
+def has_label(labels: Labels) -> npt.NDArray[np.bool_]:
+    """Return which labels are known, bool ``(n,)``: all but -1.
 
-    A label is known unless it is -1. Where labels have no names and are -1 and 1 and nothing else, -1 is a class.
+    Whether -1 and 1 are two classes is decided once for all labels of a source, by :func:`settled`, never for some of
+    its rows: those might have no others by chance.
 
-    >>> has_label(np.array([0, -1, 1])).tolist(), has_label(np.array([1, -1, 1])).tolist()
-    ([True, False, True], [True, True, True])
+    >>> has_label(np.array([0, -1, 1])).tolist()
+    [True, False, True]
     """
-    return np.ones(len(labels), np.bool_) if are_signs(labels, class_names) else np.asarray(labels != NO_LABEL)
+    return np.asarray(labels != NO_LABEL)
 
 
 def are_signs(labels: Labels, class_names: Sequence[str] | None = None) -> bool:
@@ -300,7 +308,7 @@ def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[st
     """
     if train is None or test is None:
         return None
-    unseen = ~np.isin(test, train) & has_label(test, names)
+    unseen = ~np.isin(test, train) & has_label(test)
     if not unseen.any():
         return None
     known = names or ()

@@ -149,7 +149,7 @@ def _chosen(
     if whole.labels is None:
         raise DataError(f"{whole.name}: there are no labels to make noise of")
     _require_fraction(whole, fraction)
-    labelled = np.flatnonzero(has_label(whole.labels, whole.class_names))
+    labelled = np.flatnonzero(has_label(whole.labels))
     chosen = generator.choice(len(labelled), round(fraction * len(labelled)), replace=False)
     return whole, whole.labels.copy(), labelled[chosen]
 

@@ -15,7 +15,7 @@ from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import pack_bits
 from hashlens.codes.reader import Forward, Gates, Granularity
-from hashlens.data.labels import class_labels, has_label
+from hashlens.data.labels import class_labels, has_label, settled
 from hashlens.errors import CodesError, DataError, MeasureError, MissingExtraError
 from hashlens.measures.knn import knn_accuracy, knn_accuracy_leave_one_out
 
@@ -307,7 +307,7 @@ class CodeKNNAccuracy(_CodeMetric):
         MeasureError
             If there are fewer rows to look among than `k`.
         """
-        asked, reference = self._part("asked"), self._part("reference")
+        asked, reference = _settled(self._part("asked"), self._part("reference"))
         found = float("nan")
         if _labelled(asked) and len(reference):
             found = knn_accuracy(asked, reference, self.k)
@@ -320,6 +320,14 @@ class CodeKNNAccuracy(_CodeMetric):
         kept = _once(ids, len(labels))
         codes = _of_packed(np.ascontiguousarray(self._rows(f"{part}_codes", len(labels))[kept]))
         return replace(codes, labels=labels[kept])
+
+
+def _settled(*parts: Codes) -> list[Codes]:
+    """Return codes whose labels, where they are -1 and 1 in all parts together, are two classes."""
+    labels = [np.zeros(0, np.int64) if part.labels is None else part.labels for part in parts]
+    numbers, _ = settled(np.concatenate(labels), None, "CodeKNNAccuracy")
+    ends = np.cumsum([len(part) for part in labels])[:-1]
+    return [replace(part, labels=own) for part, own in zip(parts, np.split(numbers, ends), strict=True)]
 
 
 def _labelled(codes: Codes) -> bool:

@@ -296,7 +296,7 @@ class MeasurementRun:
 
 def _unlabelled(codes: Codes) -> int:
     labels = codes.labels
-    return 0 if labels is None else int((~has_label(labels, codes.class_names)).sum())
+    return 0 if labels is None else int((~has_label(labels)).sum())
 
 
 def same_classes(seen: Observation) -> bool:
@@ -304,7 +304,7 @@ def same_classes(seen: Observation) -> bool:
     labels = seen.codes.labels
     if labels is None or seen.predictions is None:
         return True
-    return seen.classes == len(set(labels[has_label(labels, seen.codes.class_names)].tolist()))
+    return seen.classes == len(set(labels[has_label(labels)].tolist()))
 
 
 def _lies_in_unit_range(examples: Examples) -> bool:

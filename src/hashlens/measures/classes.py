@@ -102,7 +102,7 @@ def labelled_row_pairs(
     if note:
         _log.warning("%s: %s", purpose, note)
     numbers = [part for part in found if part is not None]
-    kept = _kept(numbers, names, purpose)
+    kept = _kept(numbers, names, purpose, True)
     return (numbers[0][kept[0]], kept[0]), (numbers[1][kept[1]], kept[1])
 
 
@@ -123,7 +123,7 @@ def named_rows(
     numbers, names = parts[1] if parts[1][1] is None else _by_name(parts)
     assert numbers is not None
     names = names or fitting_names(numbers, class_names)
-    kept = _kept([numbers], names, purpose)[0]
+    kept = _kept([numbers], names, purpose, True)[0]
     return numbers[kept], kept, names
 
 
@@ -151,7 +151,7 @@ def labelled_codes(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> 
     """
     codes = _with_labels(codes, labels, purpose)
     assert codes.labels is not None
-    kept = _kept([codes.labels], codes.class_names, purpose)[0]
+    kept = _kept([codes.labels], codes.class_names, purpose, labels is not None)[0]
     found = codes[kept]
     assert found.labels is not None
     return found, found.labels, kept
@@ -230,7 +230,8 @@ def labelled_pair(
     ]
     sources = [part.provenance.data or name for part, name in zip(given, ("the first", "the second"), strict=True)]
     alike, note = numbered_alike(given, sources, error)
-    rows = _kept([part.labels for part in alike if part.labels is not None], alike[0].class_names, purpose)
+    arrays = labels is not None or query_labels is not None
+    rows = _kept([part.labels for part in alike if part.labels is not None], alike[0].class_names, purpose, arrays)
     kept = [part[chosen] for part, chosen in zip(alike, rows, strict=True)]
     left_out = (len(reference) - len(kept[0]), len(queries) - len(kept[1]))
     assert kept[0].labels is not None
@@ -250,12 +251,15 @@ def _with_labels(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> Co
     return codes if same else replace(codes, labels=numbers, class_names=names)
 
 
-def _kept(parts: list[Labels], class_names: ClassNames, purpose: str) -> list[Labels | slice]:
-    """Return which rows of each part have a label, decided over all parts together; a slice for all of them."""
-    together = np.concatenate(parts)
-    if are_signs(together, class_names):
+def _kept(parts: list[Labels], class_names: ClassNames, purpose: str, arrays: bool) -> list[Labels | slice]:
+    """Return which rows of each part have a label; a slice for all of them.
+
+    Labels that came as arrays may be the classes -1 and 1, which all parts together show. Those of codes are settled.
+    """
+    masks = [has_label(part) for part in parts]
+    if arrays and are_signs(np.concatenate(parts), class_names):
         _log.warning("%s: the labels are -1 and 1 only, so -1 is taken for a class and not for no label", purpose)
-    masks = np.split(has_label(together, class_names), np.cumsum([len(part) for part in parts])[:-1])
+        masks = [np.ones(len(part), np.bool_) for part in parts]
     for mask in masks:
         if not mask.any():
             raise MeasureError(
