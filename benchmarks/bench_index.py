@@ -125,12 +125,12 @@ def approximate_row(name, kind, codes, queries, bare, repeats):
     tuning, asked = queries[:half], queries[half:]
     index, built = timed(lambda: Index(codes, kind))
     try:
-        effort = index.tune(tuning, K, recall=RECALL)
+        value = index.tune(tuning, K, recall=RECALL)
     except IndexFault:
         return (name, f"Index, {kind}", f"below {RECALL}", "", "", "", "", f"{built:.1f}")
     seconds = in_turn({kind: lambda: index.search(asked, K)}, repeats)[kind] * len(queries) / len(asked)
     recall = f"{index.recall(asked, K):.4f}"
-    return (name, f"Index, {kind}", recall, f"{effort}", *speed(seconds, queries, bare), f"{built:.1f}")
+    return (name, f"Index, {kind}", recall, f"{value}", *speed(seconds, queries, bare), f"{built:.1f}")
 
 
 def searches(options):
@@ -143,11 +143,11 @@ def searches(options):
         sets["MLP, MNIST"] = network_codes(options.data, options.rows, options.queries)
     for name, (codes, queries) in sets.items():
         found += search_rows(name, codes, queries, options)
-    columns = ("codes", "search", "recall", "effort", "seconds", "queries/s", "speed to bare", "build s")
+    columns = ("codes", "search", "recall", "nprobe, efSearch", "seconds", "queries/s", "speed to bare", "build s")
     note = (
-        f"{options.rows:,} rows, {options.queries:,} queries, {BITS:,} bits, k = {K}; {os.cpu_count()} CPUs; effort "
-        f"tuned for recall {RECALL} on half of the queries, recall and time measured on the other half; scikit-learn "
-        f"scaled up from {options.asked:,} queries."
+        f"{options.rows:,} rows, {options.queries:,} queries, {BITS:,} bits, k = {K}; {os.cpu_count()} CPUs; nprobe "
+        f"and efSearch tuned for recall {RECALL} on half of the queries, recall and time measured on the other half; "
+        f"scikit-learn scaled up from {options.asked:,} queries."
     )
     Console(width=140).print(table("Search in packed codes", columns, found, note, names=2))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hashlens.version import __version__
 
 if TYPE_CHECKING:
-    from hashlens import codes, data, measures, nets, regions, retrieval, training
+    from hashlens import codes, data, errors, measures, nets, regions, retrieval, training
     from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
     from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
     from hashlens.data import load_data
@@ -59,6 +59,7 @@ __all__ = [
     "duplicates",
     "effect_table",
     "encode",
+    "errors",
     "explain",
     "explain_methods",
     "fingerprint",
@@ -109,6 +110,7 @@ _MODULES = {
     "duplicates": "hashlens.audit",
     "effect_table": "hashlens.study.charts",
     "encode": "hashlens.codes",
+    "errors": "hashlens.errors",
     "explain": "hashlens.explanations",
     "explain_methods": "hashlens.explanations",
     "fingerprint": "hashlens.codes",

@@ -19,6 +19,7 @@ HINTS = {
     "globs": ("measure", "leave it out with layers=['!a']", "leave it out with --layers '!a'"),
     "a level": ("study chart", "give where={'samples': 48000} or another", "give --where samples=48000 or another"),
     "a truth": ("study chart", "give where={'batch_norm': True} or another", "give --where batch_norm=true or another"),
+    "a name of FAISS": ("index search", "takes no nprobe=: give efSearch=", "takes no --nprobe: give --efSearch"),
     "another name": ("index search", "give weights= too", "give --weight too"),
     "a number": ("audit", "k=5 neighbours are more than the 3 rows", "k=5 neighbours are more than the 3 rows"),
     "text": ("measure", "no file 'runs/ layers=3' or a/layers=3", "no file 'runs/ layers=3' or a/layers=3"),

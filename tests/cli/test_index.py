@@ -25,8 +25,8 @@ def test_build_and_search(kind, folders, capsys):
     assert run(["index", "build", codes, "-o", index, "--kind", kind, "--layers", "co*"]) == 0
     assert kind in capsys.readouterr().out
     assert Index.load(index).kind == kind
-    effort = [] if kind == "exact" else ["--effort", "20"]
-    assert run(["index", "search", index, queries, "-k", "2", "-o", out, *effort]) == 0
+    parameter = {"exact": [], "ivf": ["--nprobe", "20"], "hnsw": ["--efSearch", "20"]}[kind]
+    assert run(["index", "search", index, queries, "-k", "2", "-o", out, *parameter]) == 0
     assert "0 (3)" in capsys.readouterr().out
     found = pd.read_csv(out)
     assert found[found["rank"] == 1]["id"].tolist() == [0, 1, 2, 3, 4]
@@ -51,9 +51,10 @@ MISTAKES = {
     "there already": (["build", "CODES", "-o", "INDEX"], "exists already"),
     "codes in the way": (["build", "CODES", "-o", "CODES", "--force"], "is what is read"),
     "negative radius": (["search", "INDEX", "QUERIES", "--radius", "-1"], "--radius"),
-    "radius and effort": (["search", "INDEX", "QUERIES", "--radius", "1", "--effort", "2"], "leave out --effort"),
+    "radius and nprobe": (["search", "INDEX", "QUERIES", "--radius", "1", "--nprobe", "2"], "leave out --nprobe"),
+    "nprobe for exact": (["search", "INDEX", "QUERIES", "--nprobe", "2"], "takes no --nprobe: leave it out"),
     "weight of text": (["search", "INDEX", "QUERIES", "--weight", "code=x"], "LAYER=NUMBER"),
-    "option of another kind": (["build", "CODES", "-o", "OUT", "--lists", "3"], "has no option 'lists'"),
+    "option of another kind": (["build", "CODES", "-o", "OUT", "--nlist", "3"], "has no option 'nlist'"),
 }
 
 

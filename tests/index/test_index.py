@@ -14,6 +14,12 @@ from hashlens.index import Index, exact, rows
 
 WIDTHS = (70, 5, 130)
 KINDS = ("exact", "ivf", "hnsw")
+PARAMETER = {"ivf": "nprobe", "hnsw": "efSearch"}
+
+
+def at(kind, value):
+    """Return the search parameter of a kind of index, as an argument."""
+    return {} if kind == "exact" else {PARAMETER[kind]: value}
 
 
 def some_codes(n, seed=0, widths=WIDTHS, ids=None, labels=True, model="net"):
@@ -77,8 +83,8 @@ def test_rows_added_in_parts_are_found_like_rows_given_at_once(kind, tmp_path):
     index = Index(codes[:100], kind)
     for part in (mapped, codes[300:301], codes[301:]):
         index.add(part)
-    full = index.options.get("lists", 400)
-    found = index.search(queries, 6, effort=None if kind == "exact" else full)
+    full = index.options.get("nlist", 400)
+    found = index.search(queries, 6, **at(kind, full))
     distances, order = nearest_of(distances_of(asked, bits), 6)
     assert np.array_equal(found.distances, distances)
     if kind == "exact":
@@ -91,19 +97,19 @@ def test_rows_added_in_parts_are_found_like_rows_given_at_once(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-def test_recall_is_the_share_found_and_effort_buys_it(kind):
+def test_recall_is_the_share_found_and_a_wider_search_finds_more(kind):
     codes, bits = some_codes(1500)
     queries, asked = some_codes(100, seed=1)
     index = Index(codes, kind, seed=3)
     farthest = nearest_of(distances_of(asked, bits), 5)[0][:, -1:]
-    found = index.search(queries, 5, effort=1)
-    assert index.recall(queries, 5, effort=1) == pytest.approx((found.distances <= farthest).mean())
+    found = index.search(queries, 5, **at(kind, 1))
+    assert index.recall(queries, 5, **at(kind, 1)) == pytest.approx((found.distances <= farthest).mean())
     assert np.array_equal(found.distances, np.take_along_axis(distances_of(asked, bits), found.rows, axis=1))
-    effort = index.tune(queries, 5, recall=0.99)
-    assert index.options["effort"] == effort
+    value = index.tune(queries, 5, recall=0.99)
+    assert index.options[PARAMETER[kind]] == value
     assert index.recall(queries, 5) >= 0.99
-    assert index.recall(queries, 5, effort=1) < 0.99 or effort == 1
-    assert index.recall(queries, 5, effort=3000) == 1
+    assert index.recall(queries, 5, **at(kind, 1)) < 0.99 or value == 1
+    assert index.recall(queries, 5, **at(kind, 3000)) == 1
 
 
 def test_exact_recall_is_one():
@@ -113,7 +119,7 @@ def test_exact_recall_is_one():
 
 def test_an_approximate_search_never_leaves_holes():
     codes, _ = some_codes(200)
-    found = Index(codes, "ivf", lists=20).search(codes[:30], 60, effort=1)
+    found = Index(codes, "ivf", nlist=20).search(codes[:30], 60, nprobe=1)
     assert (found.rows >= 0).all()
     assert all(len(set(row)) == 60 for row in found.rows.tolist())
     assert (np.diff(found.distances, axis=1) >= 0).all()
@@ -123,7 +129,7 @@ def test_an_approximate_search_never_leaves_holes():
 def test_the_same_seed_makes_the_same_index(kind):
     codes, _ = some_codes(1000)
     queries, _ = some_codes(100, seed=1)
-    a, b = (Index(codes, kind, seed=5).search(queries, 5, effort=1) for _ in range(2))
+    a, b = (Index(codes, kind, seed=5).search(queries, 5, **at(kind, 1)) for _ in range(2))
     assert np.array_equal(a.rows, b.rows)
 
 
@@ -217,7 +223,7 @@ def test_what_an_index_says_of_itself():
     from rich.console import Console
 
     codes, _ = some_codes(120)
-    index = Index(codes, "ivf", layers=["layer0"], lists=7)
+    index = Index(codes, "ivf", layers=["layer0"], nlist=7)
     assert repr(index) == "Index(ivf, 120 rows of 70 bits, 1 layer, net)"
     console = Console(width=80)
     with console.capture() as capture:
@@ -234,10 +240,10 @@ EMPTY = CODES[:0]
 MISTAKES = {
     "no codes": (lambda: Index(CODES.packed), "an index is made of Codes"),
     "unknown kind": (lambda: Index(CODES, "hsnw"), "did you mean 'hnsw'"),
-    "unknown option": (lambda: Index(CODES, "ivf", list=3), "did you mean 'lists'"),
-    "option of exact": (lambda: Index(CODES, lists=3), "'exact' has no option 'lists': it takes none"),
-    "lists of text": (lambda: Index(CODES, "ivf", lists="3"), "lists must be a whole number"),
-    "more lists than rows": (lambda: Index(CODES, "ivf", lists=41), "at most the 40 rows"),
+    "unknown option": (lambda: Index(CODES, "ivf", nlists=3), "did you mean 'nlist'"),
+    "option of exact": (lambda: Index(CODES, nlist=3), "'exact' has no option 'nlist': it takes none"),
+    "lists of text": (lambda: Index(CODES, "ivf", nlist="3"), "nlist must be a whole number"),
+    "more lists than rows": (lambda: Index(CODES, "ivf", nlist=41), "at most the 40 rows"),
     "ivf of nothing": (lambda: Index(EMPTY, "ivf"), "finds its centres among its rows, received none"),
     "unknown layer": (lambda: Index(CODES, layers=["layr1"]), "did you mean 'layer1'"),
     "layer as a word": (lambda: Index(CODES, layers="layer1"), "a list of names or globs"),
@@ -249,7 +255,7 @@ MISTAKES = {
     "ids of several lengths": (lambda: Index(CODES, ids=[[1], [2, 3]]), "one for each of the 40 rows"),
     "ids beyond int64": (lambda: Index(CODES, ids=np.arange(40, dtype=np.uint64) + 2**63), "numbers below 2**63"),
     "layers as a number": (lambda: Index(CODES, layers=5), "a list of names or globs, received 5"),
-    "links for nothing": (lambda: Index(CODES, "hnsw", links=10_000), "links must be at most 1,024, received 10,000"),
+    "M for nothing": (lambda: Index(CODES, "hnsw", M=10_000), "M must be at most 1,024, received 10,000"),
     "weight beyond float": (lambda: Index(CODES).search(OTHER, 1, weights={"layer0": 10**400}), "a finite number"),
     "empty index": (lambda: Index(EMPTY).search(OTHER, 1), "the index is empty: add codes"),
     "empty index, radius": (lambda: Index(EMPTY).range_search(OTHER, 1), "the index is empty: add codes"),
@@ -257,12 +263,20 @@ MISTAKES = {
     "k of nothing": (lambda: Index(CODES).search(OTHER, 0), "k must be a whole number, 1 or more, received 0"),
     "k of text": (lambda: Index(CODES).search(OTHER, "3"), "k must be a whole number"),
     "queries as an array": (lambda: Index(CODES).search(OTHER.packed, 1), "must be Codes"),
-    "effort for exact": (lambda: Index(CODES).search(OTHER, 1, effort=3), "takes no effort"),
-    "effort for layers": (
-        lambda: Index(CODES, "ivf").search(OTHER, 1, effort=3, layers=["layer0"]),
-        "takes no effort",
+    "nprobe for exact": (lambda: Index(CODES).search(OTHER, 1, nprobe=3), "takes no nprobe=: leave it out"),
+    "nprobe for layers": (
+        lambda: Index(CODES, "ivf").search(OTHER, 1, nprobe=3, layers=["layer0"]),
+        "takes no nprobe=: leave it out",
     ),
-    "no effort": (lambda: Index(CODES, "ivf").search(OTHER, 1, effort=0), "effort must be a whole number, 1 or more"),
+    "nprobe for a graph": (
+        lambda: Index(CODES, "hnsw").search(OTHER, 1, nprobe=3),
+        "an index of kind 'hnsw' takes no nprobe=: give efSearch=",
+    ),
+    "efSearch for lists": (
+        lambda: Index(CODES, "ivf").recall(OTHER, 1, efSearch=3),
+        "an index of kind 'ivf' takes no efSearch=: give nprobe=",
+    ),
+    "no list": (lambda: Index(CODES, "ivf").search(OTHER, 1, nprobe=0), "nprobe must be a whole number, 1 or more"),
     "negative radius": (lambda: Index(CODES).range_search(OTHER, -1), "radius must be a whole number, 0 or more"),
     "weights of text": (lambda: Index(CODES).search(OTHER, 1, weights="x"), "weights must be a dict"),
     "weight of no layer": (lambda: Index(CODES).search(OTHER, 1, weights={"layer9": 1}), "'layer9' that is not"),
@@ -282,17 +296,16 @@ MISTAKES = {
 
 def test_more_candidates_than_rows_are_all_rows():
     index = Index(CODES, "hnsw")
-    found = index.search(OTHER, 3, effort=10**9)  # memory for so many would not be there
-    assert found.distances.tolist() == index.search(OTHER, 3, effort=40).distances.tolist()
+    found = index.search(OTHER, 3, efSearch=10**9)  # memory for so many would not be there
+    assert found.distances.tolist() == index.search(OTHER, 3, efSearch=40).distances.tolist()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whole_numbers_of_numpy_are_taken(kind):
-    options = {"exact": {}, "ivf": {"lists": np.int64(4)}, "hnsw": {"links": np.int64(8), "seed": np.int64(3)}}[kind]
+    options = {"exact": {}, "ivf": {"nlist": np.int64(4)}, "hnsw": {"M": np.int64(8), "seed": np.int64(3)}}[kind]
     index = Index(CODES, kind, **options)
-    effort = None if kind == "exact" else np.int64(4)
-    found = index.search(OTHER, np.int64(3), effort=effort)
-    assert found.ids.tolist() == index.search(OTHER, 3, effort=None if effort is None else 4).ids.tolist()
+    found = index.search(OTHER, np.int64(3), **at(kind, np.int64(4)))
+    assert found.ids.tolist() == index.search(OTHER, 3, **at(kind, 4)).ids.tolist()
 
 
 @pytest.mark.parametrize("name", MISTAKES)

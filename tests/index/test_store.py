@@ -44,12 +44,12 @@ def test_what_is_added_to_a_loaded_index_is_found_and_the_folder_stays(kind, tmp
     folder = Index(codes[:200], kind).save(tmp_path / "index")
     loaded = Index.load(folder)
     loaded.add(codes[200:])
-    effort = None if kind == "exact" else 300
+    wide = {"exact": {}, "ivf": {"nprobe": 300}, "hnsw": {"efSearch": 300}}[kind]
     expected = nearest_of(distances_of(asked, bits), 5)[0]
-    assert np.array_equal(loaded.search(queries, 5, effort=effort).distances, expected)
+    assert np.array_equal(loaded.search(queries, 5, **wide).distances, expected)
     assert len(Index.load(folder)) == 200
     again = Index.load(loaded.save(tmp_path / "more"))
-    assert np.array_equal(again.search(queries, 5, effort=effort).distances, expected)
+    assert np.array_equal(again.search(queries, 5, **wide).distances, expected)
 
 
 def test_inverted_lists_are_written_as_faiss_writes_them(tmp_path):
@@ -175,7 +175,7 @@ def test_only_an_index_is_replaced_by_an_index(tmp_path):
 def test_nothing_half_written_stays(tmp_path):
     codes, _ = some_codes(30)
     with pytest.raises(IndexFault):
-        Index.build(codes, "ivf", lists=31, out=tmp_path / "index")
+        Index.build(codes, "ivf", nlist=31, out=tmp_path / "index")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -199,7 +199,7 @@ def peak_growth(work):
     return peak - before
 
 folder = sys.argv[1]
-options = {"ivf": {"lists": 32}, "exact": {}}
+options = {"ivf": {"nlist": 32}, "exact": {}}
 few = Codes.from_bits(np.eye(64, dtype=int))
 for kind in options:  # so that what is loaded once is there
     Index.build(few, kind, out=f"{folder}/small", overwrite=True).search(few, 3)
@@ -207,7 +207,7 @@ codes, queries = Codes.load(folder + "/codes"), Codes.load(folder + "/queries")
 for kind, chosen in options.items():
     before = memory("VmRSS")
     index = Index.load(f"{folder}/{kind}")
-    index.search(queries, 10, effort=chosen.get("lists"))
+    index.search(queries, 10, nprobe=chosen.get("nlist"))
     print((memory("VmRSS") - before) / codes.packed.nbytes)
     del index
 for kind, chosen in options.items():  # the least of three: what an allocator holds back varies
@@ -222,7 +222,7 @@ def test_memory_stays_near_the_packed_size_and_building_needs_less(fresh, tmp_pa
     layers = some_codes(1, widths=(8192,))[0].layers
     codes = Codes.load(Codes(packed, layers).save(tmp_path / "codes"))
     Codes(packed[:100], layers).save(tmp_path / "queries")
-    for kind, options in {"exact": {}, "ivf": {"lists": 32}}.items():
+    for kind, options in {"exact": {}, "ivf": {"nlist": 32}}.items():
         Index.build(codes, kind, out=tmp_path / kind, **options)
     found = fresh(MEMORY, tmp_path).stdout
     *searching, building_lists, building_rows = map(float, found.split())

@@ -17,7 +17,12 @@ from hashlens.study.study import Study
 
 WRITTEN = Path(__file__).parent / "written"
 VERSIONS = sorted(folder.name for folder in WRITTEN.iterdir())
-FOLDERS = ("codes", "index", "network", "audit", "explanation.npz", "study.db")
+FOLDERS = ("codes", "index", "index-ivf", "index-hnsw", "network", "audit", "explanation.npz", "study.db")
+INDEX_OPTIONS = {
+    "ivf": {"nlist": 6, "nprobe": 1, "seed": 3},
+    "hnsw": {"M": 4, "efConstruction": 80, "efSearch": 64, "seed": 3},
+}
+"""Their manifests name these lists, effort, links and build_effort."""
 SHOWN = "shown.json"
 """What every page says, written when the files were: its headings, and the first table cells."""
 
@@ -77,6 +82,10 @@ def test_what_they_are_of_can_be_used(version):
     codes, queries = Codes.load(folder / "codes"), Codes.load(folder / "queries")
     found = Index.load(folder / "index").search(queries, 3)
     assert found.ids.tolist() == load_result(folder / "neighbours.json").ids.tolist()
+    for kind, options in INDEX_OPTIONS.items():
+        index = Index.load(folder / f"index-{kind}")
+        assert (index.kind, index.options) == (kind, options)
+        assert (index.search(queries, 3).distances >= found.distances).all()
     again = hl.encode(load_model(str(folder / "network")), "digits#train[:90]")
     assert (again.packed == codes.packed).all()
     assert load_model(str(folder / "network/checkpoints/epoch-0001")) is not None

@@ -19,6 +19,8 @@ COMMANDS = (
     "encode network --data {train} --out codes",
     "encode network --data {test} --out queries",
     "index build codes -o index",
+    "index build codes -o index-ivf --kind ivf --nlist 6 --seed 3",
+    "index build codes -o index-hnsw --kind hnsw --M 4 --seed 3 --threads 1",
     "index search index queries -k 3 --json neighbours.json",
     "measure network --data {train} --test {test} --json measurement.json",
     "audit network --data {train} --test {test} --csv audit --json audit.json",

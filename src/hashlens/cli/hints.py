@@ -8,7 +8,7 @@ from typing import Any
 
 # A name with = after a space or bracket, and what it is set to: text, a list, a mapping, a word, or nothing.
 _ARGUMENT = re.compile(
-    r"(?<![^\s(])(?P<name>[a-z][a-z_]*)=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|True|False|None|)(?=[\s,;:.)]|$)"
+    r"(?<![^\s(])(?P<name>[a-z][a-zA-Z_]*)=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|True|False|None|)(?=[\s,;:.)]|$)"
 )
 _CALLED = {"force": "overwrite", "weight": "weights", "begin": "a", "finish": "b"}
 """What the library calls the parameter of a command, where the names differ."""

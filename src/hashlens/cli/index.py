@@ -29,10 +29,16 @@ def build(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the index.")],
     kind: Annotated[str, typer.Option(help="exact, ivf (lists around centres), or hnsw (a graph).")] = "exact",
     layers: Layers = None,
-    lists: Annotated[
-        int | None, typer.Option(help="ivf: how many lists. Default: the root of the rows.", min=1)
+    nlist: Annotated[
+        int | None, typer.Option(help="ivf: how many lists. Default: the square root of the number of rows.", min=1)
     ] = None,
-    links: Annotated[int | None, typer.Option(help="hnsw: links of a row. Default: 32.", min=2)] = None,
+    M: Annotated[
+        int | None, typer.Option("--M", help="hnsw: neighbours of a row in the graph. Default: 32.", min=2)
+    ] = None,
+    efConstruction: Annotated[
+        int | None,
+        typer.Option("--efConstruction", help="hnsw: candidates kept while a row is linked. Default: 80.", min=1),
+    ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     force: Force = False,
@@ -44,8 +50,8 @@ def build(
 
     set_threads(threads)
     check_outputs(out, force=force, reads=[codes])
-    given = {"lists": lists, "links": links, "seed": None if kind == "exact" else seed}
-    options = {name: value for name, value in given.items() if value is not None}
+    options = {"nlist": nlist, "M": M, "efConstruction": efConstruction, "seed": None if kind == "exact" else seed}
+    options = {name: value for name, value in options.items() if value is not None}
     made = Index.build(Codes.load(codes), kind, layers, out=out, overwrite=force, **options)
     console().print(made)
     tell(f"next: hashlens index search {out} QUERIES -k 10")
@@ -59,8 +65,9 @@ def search(
     radius: Annotated[
         int | None, typer.Option(help="All rows within so many bits, in place of the k nearest.", min=0)
     ] = None,
-    effort: Annotated[
-        int | None, typer.Option(help="ivf: lists to look into; hnsw: candidates to keep. Default: the index's.", min=1)
+    nprobe: Annotated[int | None, typer.Option(help="ivf: lists to look into. Default: the index's.", min=1)] = None,
+    efSearch: Annotated[
+        int | None, typer.Option("--efSearch", help="hnsw: candidates to keep. Default: the index's.", min=1)
     ] = None,
     layers: Layers = None,
     weight: Annotated[
@@ -76,15 +83,17 @@ def search(
     from hashlens.codes import Codes
     from hashlens.index import Index, Neighbours, WithinRadius
 
-    if radius is not None and (effort is not None or weight):
-        raise IndexFault("a search within --radius is exact and unweighted: leave out --effort and --weight")
+    if radius is not None and (nprobe is not None or efSearch is not None or weight):
+        raise IndexFault(
+            "a search within --radius is exact and unweighted: leave out --nprobe, --efSearch and --weight"
+        )
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[where, queries])
     opened, asked = Index.load(where), Codes.load(queries)
     found: Neighbours | WithinRadius
     if radius is None:
         weights = dict(map(_weight, weight)) if weight else None
-        found = opened.search(asked, k, effort=effort, layers=layers, weights=weights)
+        found = opened.search(asked, k, nprobe=nprobe, efSearch=efSearch, layers=layers, weights=weights)
     else:
         found = opened.range_search(asked, radius, layers=layers)
     write_json(found, json, force)

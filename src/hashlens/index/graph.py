@@ -11,8 +11,8 @@ from hashlens.index.rows import Rows
 from hashlens.index.searcher import checked_options
 
 FILE = "graph.faiss"
-LINKS, BUILD_EFFORT, EFFORT = 32, 80, 64
-MOST_LINKS = 1024
+NEIGHBOURS, CONSTRUCTION_CANDIDATES, SEARCH_CANDIDATES = 32, 80, 64
+MOST_NEIGHBOURS = 1024
 """More would take a row 8 KiB and more, for nothing."""
 
 
@@ -23,7 +23,7 @@ class Graph:
     ----------
     index : faiss.IndexBinaryHNSW
         The graph, with a copy of the rows.
-    effort : int
+    efSearch : int
         Candidates that a search keeps while it walks.
     seed : int
         That of the levels.
@@ -34,8 +34,10 @@ class Graph:
     graphs", 2018.
     """
 
-    def __init__(self, index: Any, effort: int, seed: int) -> None:
-        self.index, self.effort, self.seed = index, effort, seed
+    parameter = "efSearch"
+
+    def __init__(self, index: Any, efSearch: int, seed: int) -> None:
+        self.index, self.value, self.seed = index, efSearch, seed
 
     @classmethod
     def empty(cls, rows: Rows, **arguments: Any) -> "Graph":
@@ -45,26 +47,26 @@ class Graph:
         ----------
         rows : Rows
             They are not added yet.
-        links : int, optional
+        M : int, optional
             Neighbours of a row in the graph, 32 by default and 1,024 at most, twice as many on the lowest level.
-        build_effort : int, optional
+        efConstruction : int, optional
             Candidates kept while a row is linked, 80 by default.
-        effort : int, optional
+        efSearch : int, optional
             Candidates kept in a search, 64 by default.
         seed : int, optional
             Of the levels that rows are on.
         """
         faiss = load_faiss()
 
-        options = checked_options("hnsw", arguments, {"links": 2, "build_effort": 1, "effort": 1, "seed": 0})
-        links = options["links"] or LINKS
-        if links > MOST_LINKS:
-            raise IndexFault(f"links must be at most {MOST_LINKS:,}, received {links:,}")
-        index = faiss.IndexBinaryHNSW(rows.row_bytes * 8, links)
-        index.hnsw.efConstruction = options["build_effort"] or BUILD_EFFORT
+        options = checked_options("hnsw", arguments, {"M": 2, "efConstruction": 1, "efSearch": 1, "seed": 0})
+        neighbours = options["M"] or NEIGHBOURS
+        if neighbours > MOST_NEIGHBOURS:
+            raise IndexFault(f"M must be at most {MOST_NEIGHBOURS:,}, received {neighbours:,}")
+        index = faiss.IndexBinaryHNSW(rows.row_bytes * 8, neighbours)
+        index.hnsw.efConstruction = options["efConstruction"] or CONSTRUCTION_CANDIDATES
         seed = options["seed"] or 0
         index.hnsw.rng = faiss.RandomGenerator(seed % (1 << 63))
-        return cls(index, options["effort"] or EFFORT, seed)
+        return cls(index, options["efSearch"] or SEARCH_CANDIDATES, seed)
 
     @property
     def most(self) -> int:
@@ -75,20 +77,20 @@ class Graph:
         """Link rows into the graph."""
         self.index.add(packed)
 
-    def search(self, queries: Packed, k: int, effort: int) -> tuple[Distances, Numbers]:
+    def search(self, queries: Packed, k: int, value: int) -> tuple[Distances, Numbers]:
         """Walk the graph; see :class:`~hashlens.index.searcher.Searcher`."""
         # Room for all candidates is taken at once: more of them than rows would only take memory.
-        self.index.hnsw.efSearch = max(min(effort, self.most), k)
+        self.index.hnsw.efSearch = max(min(value, self.most), k)
         distances, numbers = self.index.search(queries, k)
         return distances, numbers
 
     def options(self) -> dict[str, int]:
-        """Return links, efforts and the seed."""
+        """Return neighbours of a row, candidates while linking and while searching, and the seed."""
         graph = self.index.hnsw
         return {
-            "links": graph.nb_neighbors(1),
-            "build_effort": graph.efConstruction,
-            "effort": self.effort,
+            "M": graph.nb_neighbors(1),
+            "efConstruction": graph.efConstruction,
+            "efSearch": self.value,
             "seed": self.seed,
         }
 
@@ -102,11 +104,11 @@ class Graph:
         faiss.write_index_binary(self.index, str(folder / FILE))
 
     @classmethod
-    def read(cls, folder: Path, rows: Rows, effort: int, seed: int, **_: int) -> "Graph":
+    def read(cls, folder: Path, rows: Rows, efSearch: int, seed: int, **_: int) -> "Graph":
         """Read the graph of a folder into memory."""
         faiss = load_faiss()
 
         index = faiss.read_index_binary(str(folder / FILE))
         if (index.ntotal, index.d) != (len(rows), rows.row_bytes * 8):
             raise ValueError("its graph and its rows contradict each other")
-        return cls(index, effort, seed)
+        return cls(index, efSearch, seed)

@@ -18,7 +18,7 @@ from hashlens.index.exact import Distances, Numbers, nearest_rows, rows_within
 from hashlens.index.graph import Graph
 from hashlens.index.inverted_lists import InvertedLists
 from hashlens.index.neighbours import Neighbours, WithinRadius
-from hashlens.index.recall import least_effort, recall_of, sampled_queries
+from hashlens.index.recall import least_value, recall_of, sampled_queries
 from hashlens.index.rows import Rows
 from hashlens.index.searcher import Searcher, checked_options
 from hashlens.index.store import INDEX_FOLDER, load_index, save_index
@@ -47,8 +47,9 @@ class Index:
     ids : array, optional
         int64 or str ``(n,)``, no two alike; those of `codes` by default.
     **options
-        ``ivf``: `lists` (``sqrt(n)``), `effort`, how many of them a search looks into (1 in 16), `seed`.
-        ``hnsw``: `links` of a row (32), `build_effort` (80), `effort`, candidates that a search keeps (64), `seed`.
+        Named as in FAISS. ``ivf``: `nlist`, the number of lists (``sqrt(n)``); `nprobe`, how many of them a search
+        looks into (1 in 16); `seed`. ``hnsw``: `M`, neighbours of a row in the graph (32); `efConstruction` (80) and
+        `efSearch` (64), candidates kept while a row is linked and in a search; `seed`.
 
     Raises
     ------
@@ -161,7 +162,7 @@ class Index:
 
     @property
     def options(self) -> dict[str, int]:
-        """What the index was made with, and the effort of a search."""
+        """What the index was made with, and the search parameter, as FAISS names them."""
         return {} if self._searcher is None else self._searcher.options()
 
     def add(self, codes: Codes, ids: npt.ArrayLike | None = None) -> None:
@@ -195,7 +196,8 @@ class Index:
         queries: Codes,
         k: int = 10,
         *,
-        effort: int | None = None,
+        nprobe: int | None = None,
+        efSearch: int | None = None,
         layers: Sequence[str] | None = None,
         weights: Mapping[str, float] | None = None,
         candidates: int | None = None,
@@ -208,8 +210,10 @@ class Index:
             m rows of the same bits of the same network; further layers are not looked at.
         k : int
             Neighbours, 1 <= k <= n.
-        effort : int, optional
-            ``ivf``: lists to look into; ``hnsw``: candidates to keep. That of the index by default.
+        nprobe : int, optional
+            Of ``ivf`` only: lists to look into. That of the index by default.
+        efSearch : int, optional
+            Of ``hnsw`` only: candidates to keep. That of the index by default.
         layers : sequence of str, optional
             Globs: compare only some of the index's layers, exactly, whatever its kind.
         weights : mapping of str to float, optional
@@ -227,17 +231,17 @@ class Index:
         Raises
         ------
         IndexFault
-            If the index is empty, or k, effort, layers or weights do not fit it.
+            If the index is empty, or k, nprobe, efSearch, layers or weights do not fit it.
         CodesError
             If the queries are of another network or of other bits.
         """
         rows, exact = self._rows.narrowed(layers), self._searcher is None or layers is not None
         packed = rows.matching(queries)
-        k, effort = self._checked_k(k), self._checked_effort(effort, exact)
+        k, value = self._checked_k(k), self._checked_parameter(exact, nprobe=nprobe, efSearch=efSearch)
         wanted = k if weights is None else self._candidates(k, candidates)
         if weights is None and candidates is not None:
             raise IndexFault("candidates are ranked again by weights: give weights= too, or no candidates=")
-        distances, numbers = nearest_rows(rows, packed, wanted) if exact else self._approximate(packed, wanted, effort)
+        distances, numbers = nearest_rows(rows, packed, wanted) if exact else self._approximate(packed, wanted, value)
         method = "exact" if exact else self.kind
         if weights is None:
             return Neighbours(rows.ids[numbers], distances, numbers, queries.ids, method)
@@ -271,7 +275,14 @@ class Index:
         return WithinRadius(limits, rows.ids[numbers], distances, numbers, queries.ids, int(radius))
 
     def recall(
-        self, queries: Codes, k: int = 10, *, effort: int | None = None, sample: int = 1000, seed: int = 0
+        self,
+        queries: Codes,
+        k: int = 10,
+        *,
+        nprobe: int | None = None,
+        efSearch: int | None = None,
+        sample: int = 1000,
+        seed: int = 0,
     ) -> float:
         """Return the share of the k nearest rows that the index finds, against exact search.
 
@@ -283,19 +294,20 @@ class Index:
             m rows.
         k : int
             Neighbours.
-        effort : int, optional
+        nprobe, efSearch : int, optional
             As for :meth:`search`.
         sample : int
             Queries to measure on at most.
         seed : int
             Of their choice.
         """
-        k, effort = self._checked_k(k), self._checked_effort(effort, self._searcher is None)
+        value = self._checked_parameter(self._searcher is None, nprobe=nprobe, efSearch=efSearch)
+        k = self._checked_k(k)
         packed = sampled_queries(self._rows.matching(queries), sample, seed)
-        return 1.0 if self._searcher is None else self._recall(packed, k)(effort or self._searcher.effort)
+        return 1.0 if self._searcher is None else self._recall(packed, k)(value or self._searcher.value)
 
     def tune(self, queries: Codes, k: int = 10, *, recall: float = 0.99, sample: int = 1000, seed: int = 0) -> int:
-        """Set the effort of searches to the least, of 1, 2, 3, 4, 6, 8, 12, ..., that reaches a recall; return it.
+        """Set nprobe, or efSearch, to the least of 1, 2, 3, 4, 6, 8, 12, ... that reaches a recall; return it.
 
         Parameters
         ----------
@@ -307,14 +319,14 @@ class Index:
         Raises
         ------
         IndexFault
-            If the index is exact, or if no effort reaches the recall.
+            If the index is exact, or if no value reaches the recall.
         """
         if self._searcher is None:
             raise IndexFault("an exact index finds everything: there is nothing to tune")
         k = self._checked_k(k)
         packed = sampled_queries(self._rows.matching(queries), sample, seed)
-        self._searcher.effort = least_effort(self._recall(packed, k), self._searcher.most, recall)
-        return self._searcher.effort
+        self._searcher.value = least_value(self._recall(packed, k), self._searcher.most, recall)
+        return self._searcher.value
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the index as a folder (see :mod:`hashlens.index.store`) and return its path."""
@@ -342,10 +354,10 @@ class Index:
         index._rows, index._kind, index._searcher = load_index(path, verify)
         return index
 
-    def _approximate(self, packed: Packed, k: int, effort: int | None) -> tuple[Distances, Numbers]:
+    def _approximate(self, packed: Packed, k: int, value: int | None) -> tuple[Distances, Numbers]:
         """Search by what the index has; queries for which it finds fewer than k rows are searched exactly."""
         assert self._searcher is not None
-        distances, numbers = self._searcher.search(packed, k, effort or self._searcher.effort)
+        distances, numbers = self._searcher.search(packed, k, value or self._searcher.value)
         short = np.flatnonzero((numbers < 0).any(axis=1))
         if len(short):
             distances[short], numbers[short] = nearest_rows(self._rows, packed[short], k)
@@ -353,7 +365,7 @@ class Index:
         return np.take_along_axis(distances, order, axis=1), np.take_along_axis(numbers, order, axis=1)
 
     def _recall(self, packed: Packed, k: int) -> Callable[[int], float]:
-        return recall_of(lambda effort: self._approximate(packed, k, effort)[0], self._rows, packed, k)
+        return recall_of(lambda value: self._approximate(packed, k, value)[0], self._rows, packed, k)
 
     def _candidates(self, k: int, candidates: int | None) -> int:
         if candidates is None:
@@ -372,13 +384,20 @@ class Index:
             raise IndexFault(f"k must be at most the {len(self):,} rows of the index, received {k:,}")
         return int(k)
 
-    def _checked_effort(self, effort: int | None, exact: bool) -> int | None:
-        if effort is None:
-            return None
-        if exact:
-            raise IndexFault("exact search looks at every row and takes no effort=: leave it out")
-        require_whole(IndexFault, "effort", effort)
-        return int(effort)
+    def _checked_parameter(self, exact: bool, **parameters: int | None) -> int | None:
+        """Return the search parameter that a search names, which is that of the kind of the index; None for none."""
+        value = None
+        for name, named in parameters.items():
+            if named is None:
+                continue
+            if exact:
+                raise IndexFault(f"exact search looks at every row and takes no {name}=: leave it out")
+            assert self._searcher is not None
+            if name != self._searcher.parameter:
+                raise IndexFault(f"an index of kind {self.kind!r} takes no {name}=: give {self._searcher.parameter}=")
+            require_whole(IndexFault, name, named)
+            value = int(named)
+        return value
 
 
 def _searcher(kind: str, rows: Rows, options: dict[str, Any]) -> Searcher | None:

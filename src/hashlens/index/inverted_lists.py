@@ -31,14 +31,16 @@ class InvertedLists:
     ----------
     index : faiss.IndexBinaryIVF
         With its centres.
-    effort : int
+    nprobe : int
         Lists that a search looks into.
     seed : int
         That of the centres.
     """
 
-    def __init__(self, index: Any, effort: int, seed: int) -> None:
-        self.index, self.effort, self.seed = index, effort, seed
+    parameter = "nprobe"
+
+    def __init__(self, index: Any, nprobe: int, seed: int) -> None:
+        self.index, self.value, self.seed = index, nprobe, seed
         self.mapped = False
 
     @classmethod
@@ -49,31 +51,31 @@ class InvertedLists:
         ----------
         rows : Rows
             n rows; centres are found on a sample of them.
-        lists : int, optional
-            How many; ``sqrt(n)`` by default.
-        effort : int, optional
+        nlist : int, optional
+            How many lists; ``sqrt(n)`` by default.
+        nprobe : int, optional
             Lists that a search looks into; 1 in 16 by default.
         seed : int, optional
             Of the sample and the first centres.
         """
         faiss = load_faiss()
 
-        options = checked_options("ivf", arguments, {"lists": 1, "effort": 1, "seed": 0})
+        options = checked_options("ivf", arguments, {"nlist": 1, "nprobe": 1, "seed": 0})
         if len(rows) == 0:
             raise IndexFault(
                 "an index of kind 'ivf' finds its centres among its rows, received none: give codes of one row or more"
             )
-        count, seed = options["lists"] or round(sqrt(len(rows))), options["seed"] or 0
-        if count > len(rows):
-            raise IndexFault(f"lists must be at most the {len(rows):,} rows, received {count:,}")
-        centres = find_centres(rows, count, seed)
+        nlist, seed = options["nlist"] or round(sqrt(len(rows))), options["seed"] or 0
+        if nlist > len(rows):
+            raise IndexFault(f"nlist must be at most the {len(rows):,} rows, received {nlist:,}")
+        centres = find_centres(rows, nlist, seed)
         bits = rows.row_bytes * 8
         quantizer = faiss.IndexBinaryFlat(bits)
         quantizer.add(centres)
         index = faiss.IndexBinaryIVF(quantizer, bits, len(centres))
         quantizer.this.disown()
         index.own_fields, index.is_trained = True, True
-        return cls(index, options["effort"] or -(-len(centres) // 16), seed)
+        return cls(index, options["nprobe"] or -(-len(centres) // 16), seed)
 
     @property
     def most(self) -> int:
@@ -86,15 +88,15 @@ class InvertedLists:
             self._read_into_memory()
         self.index.add(packed)
 
-    def search(self, queries: Packed, k: int, effort: int) -> tuple[Distances, Numbers]:
+    def search(self, queries: Packed, k: int, value: int) -> tuple[Distances, Numbers]:
         """Search the lists of the nearest centres; see :class:`~hashlens.index.searcher.Searcher`."""
-        self.index.nprobe = min(effort, self.most)
+        self.index.nprobe = min(value, self.most)
         distances, numbers = self.index.search(queries, k)
         return distances, numbers
 
     def options(self) -> dict[str, int]:
-        """Return the number of lists, the effort and the seed."""
-        return {"lists": self.most, "effort": self.effort, "seed": self.seed}
+        """Return the number of lists, how many of them a search looks into, and the seed."""
+        return {"nlist": self.most, "nprobe": self.value, "seed": self.seed}
 
     def write(self, folder: Path, rows: Rows) -> None:
         """Write the lists as FAISS reads them, block by block of `rows`, in memory of one block.
@@ -106,14 +108,14 @@ class InvertedLists:
             _write_lists(file, self.index, rows, assignment)
 
     @classmethod
-    def read(cls, folder: Path, rows: Rows, effort: int, seed: int, **_: int) -> "InvertedLists":
+    def read(cls, folder: Path, rows: Rows, nprobe: int, seed: int, **_: int) -> "InvertedLists":
         """Map the lists of a folder into memory."""
         faiss = load_faiss()
 
         index = faiss.read_index_binary(str(folder / FILE), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         if (index.ntotal, index.d) != (len(rows), rows.row_bytes * 8):
             raise ValueError("its lists and its rows contradict each other")
-        found = cls(index, effort, seed)
+        found = cls(index, nprobe, seed)
         found.mapped = True
         return found
 

@@ -1,4 +1,4 @@
-"""How many of the nearest rows an approximate index finds, and the least effort that finds enough."""
+"""How many of the nearest rows an approximate index finds, and the least search parameter that finds enough."""
 
 from collections.abc import Callable
 
@@ -24,12 +24,12 @@ def sampled_queries(packed: Packed, sample: int, seed: int) -> Packed:
 
 
 def recall_of(found: Callable[[int], Distances], rows: Rows, queries: Packed, k: int) -> Callable[[int], float]:
-    """Return the function effort -> recall of a search on some queries, which are searched exactly once.
+    """Return the function search parameter -> recall of a search on some queries, which are searched exactly once.
 
     Parameters
     ----------
     found : callable
-        effort -> distances ``(m, k)``.
+        Search parameter -> distances ``(m, k)``.
     rows : Rows
         What is searched.
     queries : numpy.ndarray
@@ -38,11 +38,11 @@ def recall_of(found: Callable[[int], Distances], rows: Rows, queries: Packed, k:
         Neighbours.
     """
     farthest = nearest_rows(rows, queries, k)[0][:, -1:]
-    return lambda effort: float(np.mean(found(effort) <= farthest))
+    return lambda value: float(np.mean(found(value) <= farthest))
 
 
-def least_effort(measured: Callable[[int], float], most: int, recall: float) -> int:
-    """Return the least effort, of 1, 2, 3, 4, 6, 8, 12, ... and `most`, that reaches a recall.
+def least_value(measured: Callable[[int], float], most: int, recall: float) -> int:
+    """Return the least search parameter, of 1, 2, 3, 4, 6, 8, 12, ... and `most`, that reaches a recall.
 
     Raises
     ------
@@ -51,22 +51,22 @@ def least_effort(measured: Callable[[int], float], most: int, recall: float) -> 
     """
     if not is_number(recall) or not 0 < recall <= 1:
         raise IndexFault(f"recall must be above 0 and up to 1, received {shortly(recall)}")
-    effort = 1
-    while (reached := measured(effort)) < recall:
-        if effort >= most:
+    value = 1
+    while (reached := measured(value)) < recall:
+        if value >= most:
             raise IndexFault(
                 f"the index reaches a recall of {reached:.4f} at most on these queries, {recall} was asked for: build "
-                "it with more links and build_effort, or as 'ivf'"
+                "it with a larger M and efConstruction, or as 'ivf'"
             )
-        effort = min(next_effort(effort), most)
-    return effort
+        value = min(next_value(value), most)
+    return value
 
 
-def next_effort(effort: int) -> int:
+def next_value(value: int) -> int:
     """Return the next of 1, 2, 3, 4, 6, 8, 12, 16, ...: powers of two, and half-way between them.
 
-    >>> [next_effort(effort) for effort in (1, 2, 3, 4, 6, 8)]
+    >>> [next_value(value) for value in (1, 2, 3, 4, 6, 8)]
     [2, 3, 4, 6, 8, 12]
     """
-    power = 1 << (effort.bit_length() - 1)
-    return max(effort + 1, 2 * power if effort > power else power + power // 2)
+    power = 1 << (value.bit_length() - 1)
+    return max(value + 1, 2 * power if value > power else power + power // 2)

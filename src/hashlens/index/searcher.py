@@ -15,22 +15,25 @@ class Searcher(Protocol):
 
     Attributes
     ----------
-    effort : int
-        How much of the structure a search looks at unless it is told otherwise; `most` finds all that can be found.
+    parameter : str
+        Name of the search parameter, as in FAISS: how much of the structure a search looks at.
+    value : int
+        Of the search parameter, where a search names none; `most` finds all that can be found.
     """
 
-    effort: int
+    parameter: str
+    value: int
 
     @property
     def most(self) -> int:
-        """The effort beyond which nothing more is found."""
+        """The value of the search parameter beyond which nothing more is found."""
         ...
 
     def add(self, packed: Packed) -> None:
         """Add rows, uint8 ``(k, row_bytes)``, below those there."""
         ...
 
-    def search(self, queries: Packed, k: int, effort: int) -> tuple[Distances, Numbers]:
+    def search(self, queries: Packed, k: int, value: int) -> tuple[Distances, Numbers]:
         """Return distances and row numbers, ``(m, k)`` each; row -1 where fewer than k were found."""
         ...
 

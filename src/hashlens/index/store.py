@@ -25,13 +25,18 @@ from hashlens.manifest import FolderKind
 
 INDEX_FOLDER = FolderKind(
     format="hashlens-index",
-    schema_version=1,
+    schema_version=2,
     files=("codes/manifest.json",),
     what="an index",
     made_with="Index.save or `hashlens index build`",
     mend="build the index again",
     error=IndexFault,
 )
+FIRST_NAMES = {
+    "ivf": {"lists": "nlist", "effort": "nprobe"},
+    "hnsw": {"links": "M", "build_effort": "efConstruction", "effort": "efSearch"},
+}
+"""The names that options have in manifests of schema version 1, with those of FAISS."""
 READERS: dict[str, Callable[..., Searcher]] = {"ivf": InvertedLists.read, "hnsw": Graph.read}
 
 
@@ -57,7 +62,8 @@ def load_index(path: str | Path, verify: bool = True) -> tuple[Rows, str, Search
         rows, kind = Rows.of(codes), manifest["kind"]
         if kind == "exact":
             return rows, kind, None
-        searcher: Searcher = READERS[kind](folder, rows, **manifest["options"])
+        options = {FIRST_NAMES[kind].get(name, name): value for name, value in manifest["options"].items()}
+        searcher: Searcher = READERS[kind](folder, rows, **options)
         return rows, kind, searcher
 
     return INDEX_FOLDER.open(path, verify, opened)

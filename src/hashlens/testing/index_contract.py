@@ -30,7 +30,7 @@ def check_index(
     load : callable
         Opens what ``save`` wrote.
     recall : float
-        Of the nearest six, the share that must be found at the effort it chooses; 1.0 for exact search.
+        Of the nearest six, the share that must be found by default; 1.0 for exact search.
 
     Raises
     ------
