@@ -21,7 +21,8 @@ import torch
 from hashlens import nets
 from hashlens.codes.comparison import REPAID
 from hashlens.codes.encode import HashRows
-from hashlens.codes.reader import Reader, Reading
+from hashlens.codes.reader import Reader
+from hashlens.codes.reading import Reading
 
 VGG16, RESNET18 = {"batch_norm": False}, {"stem": "imagenet"}
 NETWORKS = {

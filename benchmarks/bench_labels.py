@@ -30,7 +30,8 @@ from hashlens.audit.label_noise import joint, label_noise, probability_wrong
 from hashlens.audit.out_of_sample import out_of_sample
 from hashlens.audit.predictions import predict
 from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_temperature
-from hashlens.codes.reader import Reader, Reading
+from hashlens.codes.reader import Reader
+from hashlens.codes.reading import Reading
 from hashlens.data import split, swap_labels, uniform_labels
 from hashlens.measures.knn import nearest_features
 from hashlens.seeds import numpy_generator
@@ -50,7 +51,7 @@ def average_precision(scores, wrong):
 def penultimate(network, examples):
     """Return the inputs of the last affine map, float32 ``(n, d)``."""
     found = []
-    with Reader(network, examples, Reading(penultimate=True, bits=64, batch_size=256)) as reader:
+    with Reader(network, examples, Reading(bits=64, batch_size=256), penultimate=True) as reader:
         for _, captured in reader:
             found.append(captured.penultimate.detach().flatten(1).float().numpy().copy())
     return np.concatenate(found)

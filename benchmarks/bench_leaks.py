@@ -21,7 +21,8 @@ import torch
 import hashlens as hl
 from hashlens.audit.leaks import leaks
 from hashlens.audit.local_ratio import local_ratio
-from hashlens.codes.reader import Reader, Reading
+from hashlens.codes.reader import Reader
+from hashlens.codes.reading import Reading
 from hashlens.measures.knn import nearest_codes
 from hashlens.tables import table
 
@@ -79,7 +80,7 @@ def pixels(examples):
 
 def penultimate(network, examples):
     found = []
-    with Reader(network, examples, Reading(penultimate=True, bits=64, batch_size=256)) as reader:
+    with Reader(network, examples, Reading(bits=64, batch_size=256), penultimate=True) as reader:
         for _, captured in reader:
             found.append(captured.penultimate.detach().flatten(1).float().numpy().copy())
     return np.concatenate(found)

@@ -37,7 +37,7 @@ import hashlens as hl
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.weighed_energy import weighed_energy
 from hashlens.codes.observe import observe
-from hashlens.codes.reader import Reading
+from hashlens.codes.reading import Reading
 from hashlens.seeds import numpy_generator
 from hashlens.tables import table
 

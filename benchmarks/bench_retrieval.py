@@ -25,7 +25,7 @@ def written(value):
 def curve_of(network, train, test, lengths, seed, with_inputs):
     """Return the curve of one network, with the controls on raw inputs where asked."""
     from hashlens.codes.observe import observe
-    from hashlens.codes.reader import Reading
+    from hashlens.codes.reading import Reading
     from hashlens.result import Split
     from hashlens.retrieval.curve import quality_curve
 

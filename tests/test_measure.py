@@ -38,7 +38,7 @@ def test_network_accuracy_is_the_networks_own(trained, measured):
 
 def test_penultimate_features_are_the_input_of_the_head(trained):
     from hashlens.codes.observe import observe
-    from hashlens.codes.reader import Reading
+    from hashlens.codes.reading import Reading
 
     seen = observe(trained, "digits#test", Reading(), 1 << 20, penultimate=True)
     inputs = []

@@ -10,7 +10,7 @@ from hashlens.version import __version__
 if TYPE_CHECKING:
     from hashlens import codes, data, errors, measures, nets, regions, retrieval, training
     from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
-    from hashlens.codes import Codes, Fingerprints, concatenate, encode, fingerprint
+    from hashlens.codes import Codes, Fingerprints, Reading, concatenate, encode, fingerprint
     from hashlens.data import load_data
     from hashlens.errors import HashlensError
     from hashlens.explanations import Explanation, compare_explanations, explain, explain_methods
@@ -43,6 +43,7 @@ __all__ = [
     "Index",
     "Measurement",
     "Novelty",
+    "Reading",
     "Study",
     "__version__",
     "audit",
@@ -95,6 +96,7 @@ _MODULES = {
     "Index": "hashlens.index",
     "Measurement": "hashlens.measurement",
     "Novelty": "hashlens.audit",
+    "Reading": "hashlens.codes",
     "Study": "hashlens.study.study",
     "audit": "hashlens.audit.audit",
     "bits_to_determinism": "hashlens.measures",

@@ -38,19 +38,28 @@ def shortly(value: object) -> str:
 def as_called(function: Callable[..., Any], **given: Any) -> str:
     """Return a call as it is written in Python, for a record: without the arguments that have their default value.
 
-    Values that no short literal names, such as networks and arrays, are written as the name of their argument.
+    Values that no short literal names, such as networks and arrays, are written as the name of their argument. What
+    ``**options`` takes comes before the other keyword arguments.
 
     >>> as_called(require_whole, error=HashlensError, name="k", value=3, least=1)
     "hashlens.require_whole(error, 'k', 3)"
     """
-    written = []
+    plain, options, named = list[str](), list[str](), list[str]()
     for name, argument in inspect.signature(function).parameters.items():
         value = given[name]
-        if value is argument.default or (_is_literal(value) and value == argument.default):
+        if argument.kind is argument.VAR_KEYWORD:
+            options += [f"{option}={_written(option, of)}" for option, of in value.items()]
+        elif value is argument.default or (_is_literal(value) and value == argument.default):
             continue
-        shown = repr(value) if _is_literal(value) else name
-        written.append(shown if argument.kind is not argument.KEYWORD_ONLY else f"{name}={shown}")
-    return f"hashlens.{function.__name__}({', '.join(written)})"
+        elif argument.kind is argument.KEYWORD_ONLY:
+            named.append(f"{name}={_written(name, value)}")
+        else:
+            plain.append(_written(name, value))
+    return f"hashlens.{function.__name__}({', '.join((*plain, *options, *named))})"
+
+
+def _written(name: str, value: object) -> str:
+    return repr(value) if _is_literal(value) else name
 
 
 def _is_literal(value: object) -> bool:

@@ -111,7 +111,7 @@ def test_it_prints_and_is_written(trained, tmp_path):
     ],
 )
 def test_wrong_arguments(trained, settings, says):
-    with pytest.raises(AuditError, match=says):
+    with pytest.raises(hl.HashlensError, match=says):
         compare_models(*trained, "digits#test", **settings)
 
 

@@ -127,7 +127,7 @@ def test_an_audit_searches_in_views_and_keeps_what_they_told(network, data, tmp_
     labels = [np.arange(len(part)) % 10 for part in data]
     found = audit(network, *((part, of) for part, of in zip(data, labels, strict=True)), views="mirrored")
     assert set(COPIED) <= set(found.leaks.suspected_rows.tolist())
-    assert found.command.endswith("views=('mirrored',))")
+    assert found.command.endswith("views='mirrored')")
     loaded = Audit.load(found.to_csv(tmp_path / "tables"))
     assert str(loaded) == str(found)
     assert np.array_equal(loaded.leaks.view, found.leaks.view)

@@ -11,7 +11,7 @@ from torch import nn
 import hashlens as hl
 from hashlens.codes.observe import observe
 from hashlens.codes.output_evidence import OutputEvidence, adds_up
-from hashlens.codes.reader import Reading
+from hashlens.codes.reading import Reading
 
 
 def seeded(make, seed=0):

@@ -104,7 +104,8 @@ def test_the_positions_behind_a_stride_are_those_that_the_network_gives_an_examp
 
 def test_channels_sum_over_real_positions_only():
     model, rows = make(Strided), signals()
-    kinds = [hl.encode(model, batches(rows, size, width), "relu", "channel", forward=by_x, mask="attention_mask")
+    reading = hl.Reading(layers="relu", granularity="channel", forward=by_x, mask="attention_mask")
+    kinds = [hl.encode(model, batches(rows, size, width), reading=reading)
              for size, width in ((2, None), (3, 50))]  # fmt: skip
     expected = [model.conv[0](row.T[None]).relu().sum(2)[0].tolist() for row in rows]
     for codes in kinds:

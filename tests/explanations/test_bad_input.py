@@ -111,7 +111,7 @@ MISTAKES = {
     "layer that is a module": ((NETWORK, IMAGES, "grad_cam"), {"layer": NETWORK.two},
                                "layer must be a name, as model.named_modules() has it, received Conv2d("),
     "layer of a code that is a number": ((NETWORK, IMAGES, "code_inversion"), {"layers": 3},
-                                         "layers must be names or patterns of names, received 3"),
+                                         "layers must be globs over layer names, or None for all, received 3"),
     "reshape that is a shape": ((NETWORK, IMAGES, "grad_cam"), {"reshape": (3, 3)},
                                 "reshape must be a function, received (3, 3)"),
     "reshape that fails": ((NETWORK, IMAGES, "grad_cam"), {"layer": "two", "reshape": lambda a: a.reshape(7, 7)},

@@ -42,7 +42,7 @@ def test_the_verdict_is_the_accuracy_and_comes_first(found):
     assert [section.title for section in page.sections] == [
         "Accuracy", "Leaks", "Labels of test", "Labels of train", "Blind spots", "Novel examples", "Provenance",
     ]  # fmt: skip
-    assert page.command == "hashlens.audit(model, 'digits#train', 'digits#test', seed=0, batch_size=64)"
+    assert page.command == "hashlens.audit(model, 'digits#train', 'digits#test')"
 
 
 def test_each_list_is_a_gallery_named_like_its_file(found):

@@ -93,16 +93,16 @@ def test_a_network_brings_its_inputs_and_penultimate_features(digits):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bits": ()}, "lengths of codes"),
-        ({"bits": 16}, "received 16"),
-        ({"bits": (16, 2.5)}, "each length in bits must be a whole number, 1 or more, received 2.5"),
+        ({"lengths": ()}, "lengths of codes"),
+        ({"lengths": 16}, "received 16"),
+        ({"lengths": (16, 2.5)}, "each length in bits must be a whole number, 1 or more, received 2.5"),
         ({"methods": ["depht"]}, "did you mean 'depth'"),
         ({"k": 1000}, "k must be whole numbers from 1 to the 600 rows"),
     ],
 )
 def test_bad_input(codes, arguments, message):
     with pytest.raises(MeasureError, match=message):
-        quality_curve(codes, **{"bits": (16,), **arguments})
+        quality_curve(codes, **{"lengths": (16,), **arguments})
 
 
 def test_labels_are_needed(codes, digits):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hashlens.codes.observe import observe
-from hashlens.codes.reader import Reading
+from hashlens.codes.reading import Reading
 from hashlens.errors import DataError, ModelError, OutputError
 from hashlens.explanations import explain
 from hashlens.nets import load_model, parameters_digest

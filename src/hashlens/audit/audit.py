@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hashlens.arguments import as_called
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 from hashlens.audit.blind_spots import BlindSpots, blind_spots
 from hashlens.audit.headline import copies_only, doubt, findings, headline, searched
@@ -21,10 +22,10 @@ from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.predictions import predict_both
 from hashlens.audit.splits import input_keys, train_and_test
-from hashlens.audit.views import Views, views_by
+from hashlens.audit.views import Views, each_layer, require_no_mask, views_by
 from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.provenance import Provenance
-from hashlens.codes.reader import Forward, Mask, Reading
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.examples import Examples
 from hashlens.data.labels import has_label, unseen_classes
 from hashlens.data.numbering import numbered_as, with_one_numbering
@@ -33,14 +34,13 @@ from hashlens.data.views import view_names
 from hashlens.errors import AuditError
 from hashlens.measures.classes import without_label
 from hashlens.nets.class_names import declared_classes
-from hashlens.nets.output import OutputLike, output_notes
+from hashlens.nets.output import output_notes
 from hashlens.plain import UNWRITTEN
 from hashlens.progress import bar
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result, Split
 
-BITS = 1024
 NEIGHBOURS = 20
 NOVELTY_NEIGHBOUR = 5
 
@@ -209,15 +209,10 @@ def audit(
     train: Any,
     test: Any,
     *,
-    layers: str | Sequence[str] | None = None,
-    seed: int = 0,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
-    forward: Forward | None = None,
-    mask: Mask | None = None,
+    reading: Reading | None = None,
     suspect_copies: bool | None = None,
     views: bool | str | Sequence[str] = False,
-    output: OutputLike = None,
+    **options: Unpack[ReadingOptions],
 ) -> Audit:
     """Look for what is wrong with a test accuracy: leaked examples, wrong labels, blind spots, novel examples.
 
@@ -230,19 +225,10 @@ def audit(
         A classifier.
     train, test : str, Examples, pair, Dataset or DataLoader
         What it was trained on and what its accuracy was measured on, both labelled.
-    layers : str or sequence of str, optional
-        Patterns of the layers to look at; all by default.
-    seed : int
-        What bits, calibration rows and resamples are drawn from.
-    device : str or torch.device, optional
-        Where the network runs; by default where it is.
-    batch_size : int
-        Examples a forward pass.
-    forward : callable, optional
-        As in :func:`hashlens.encode`.
-    mask : str, callable or dict, optional
-        Which positions are no padding, as in :func:`hashlens.encode`. All bits are read then, before 1,024 of each
-        layer are kept.
+    reading, **options
+        How the network is read: a :class:`hashlens.Reading`, or its fields. ``bits``, 1,024 by default, are those of
+        each layer; with ``mask`` or channels all are read before so many are kept. ``seed`` also draws calibration
+        rows and resamples.
     suspect_copies : bool, optional
         Whether test inputs that equal a training input are suspected, as in :func:`hashlens.leaks`: by default always
         for images, and for tables and texts where equal rows are no ordinary thing.
@@ -250,9 +236,6 @@ def audit(
         Of images: other views to search for leaks in, by the names of :func:`~hashlens.audit.views.encode_views`; True
         for all seven. Each is one more pass over test and over at most 5,000 training images; the result says how long
         they took.
-
-    output : str or callable, optional
-        How the network's output is read, as :func:`hashlens.measure` takes it.
 
     Returns
     -------
@@ -273,22 +256,25 @@ def audit(
     Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
     NeurIPS.
     """
+    how = Reading.of(audit, reading, options)
+    arguments = {**locals(), "reading": None, "options": how.changes}
+    how, seed = each_layer(how), how.seed
     known = numbered_as(load_training_data(train), declared_classes(model))
     data = Split(*with_one_numbering(known, load_data(test)))
     names = view_names(views)
-    if names and mask is not None:
-        raise AuditError("views= are of images, and mask= is of padded tokens: leave one of them out")
-    bits = BITS if mask is None else None
-    reading = Reading(layers, bits=bits, seed=seed, forward=forward, mask=mask, device=device, batch_size=batch_size,
-                      per_layer=bits is not None, output=output)  # fmt: skip
+    if names:
+        require_no_mask(how)
+    whole = how.mask is not None or how.granularity == "channel"
     with bar("audit", 7 if names else 6) as advance:
-        seen = Split(*predict_both(model, data.train, data.test, reading))
-        codes = train_and_test(*_sampled(seen.train.codes, seen.test.codes, seed))
+        read = replace(how, bits=None) if whole else how
+        seen = Split(*predict_both(model, data.train, data.test, read, per_layer=not whole))
+        codes = train_and_test(*(_sampled(seen.train.codes, seen.test.codes, how) if whole else
+                                 (seen.train.codes, seen.test.codes)))  # fmt: skip
         _require_labels(codes, seen.test.probabilities.shape[1])
         _require_neighbours(codes.train)
         if names:
             advance("views")
-        seen_views = views_by(model, data, names, reading) if names else None
+        seen_views = views_by(model, data, names, how) if names else None
         advance("leaks")
         leaked, notes = _leaks(codes, seed, suspect_copies, seen_views)
         advance("labels of test")
@@ -339,39 +325,15 @@ def audit(
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
         class_names=codes.train.class_names or (),
-        command=_call(train, test, layers, seed, batch_size, suspect_copies, names, output, forward, mask),
+        command=as_called(audit, **arguments),
         data=data,
     )
 
 
-def _sampled(train: Codes, test: Codes, seed: int) -> list[Codes]:
-    """Return the bits that an audit looks at: codes of padded tokens are read whole, and sampled at one length."""
-    if not train.provenance.masked:
-        return [train, test]
-    return [codes.sample_bits(BITS, seed, per_layer=True) for codes in aligned([train, test])]
-
-
-def _call(
-    train: Any,
-    test: Any,
-    layers: str | Sequence[str] | None,
-    seed: int,
-    batch_size: int,
-    suspect_copies: bool | None,
-    views: tuple[str, ...],
-    output: OutputLike,
-    forward: Forward | None,
-    mask: Mask | None,
-) -> str:
-    """Return the call as a line to type again; what is no text goes by the name of its argument."""
-    sources = [repr(source) if isinstance(source, str) else name for name, source in (("train", train), ("test", test))]
-    chosen = "" if layers is None else f", layers={layers!r}"
-    more = "" if suspect_copies is None else f", suspect_copies={suspect_copies}"
-    more += f", views={views}" if views else ""
-    more += "" if output is None else f", output={output!r}" if isinstance(output, str) else ", output=output"
-    more += "" if forward is None else ", forward=forward"
-    more += "" if mask is None else f", mask={mask!r}" if isinstance(mask, str) else ", mask=mask"
-    return f"hashlens.audit(model, {', '.join(sources)}{chosen}, seed={seed}, batch_size={batch_size}{more})"
+def _sampled(train: Codes, test: Codes, reading: Reading) -> list[Codes]:
+    """Return the bits that an audit looks at of codes that were read whole, sampled at one length."""
+    assert reading.bits is not None
+    return [codes.sample_bits(reading.bits, reading.seed, per_layer=True) for codes in aligned([train, test])]
 
 
 def _differing_classes(codes: Split[Codes], classes: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +15,22 @@ from hashlens.audit.linear_cka import LEAST_ROWS, linear_cka
 from hashlens.audit.local_ratio import nearest_others
 from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
-from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.labels import ClassNames, fitting_names, has_label, one_numbering
 from hashlens.data.numbering import numbered_as
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
 from hashlens.nets.class_names import declared_classes
-from hashlens.nets.output import OutputLike, output_notes
+from hashlens.nets.output import output_notes
 from hashlens.ranked import EXAMPLE, Column, Ranked
 from hashlens.report.figures import Figure, Histogram, Lines
 from hashlens.result import Result
 from hashlens.tables import number, table
 
 Shares = npt.NDArray[np.float64]
+BITS = 1024
+"""Bits of a layer that are compared."""
 
 
 @dataclass(frozen=True)
@@ -151,18 +153,10 @@ def compare_models(
     b: torch.nn.Module,
     data: Any,
     *,
-    layers: Sequence[str] | str | None = None,
     k: int = 10,
-    bits: int = 1024,
-    granularity: Granularity = "unit",
-    seed: int = 0,
-    forward: Forward | None = None,
-    mask: Mask | None = None,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
-    gates: Gates = "activations",
-    output: OutputLike = None,
+    reading: Reading | None = None,
     memory_budget: int = 2 << 30,
+    **options: Unpack[ReadingOptions],
 ) -> ModelComparison:
     """Compare how two models, as two checkpoints or two seeds, see the same examples.
 
@@ -178,12 +172,9 @@ def compare_models(
         n examples, what :func:`hashlens.load_data` takes; more than `k`.
     k : int
         Neighbours.
-    bits : int
-        Bits of a layer that are compared at most, a sample drawn with `seed`.
-    layers, granularity, seed, forward, mask, device, batch_size, gates
-        As in :func:`hashlens.encode`.
-    output : str or callable, optional
-        How the output of both is read, as :func:`hashlens.measure` takes it.
+    reading, **options
+        How both networks are read: a :class:`hashlens.Reading`, or its fields. ``bits`` are those of a layer that are
+        compared at most; 1,024 by default.
     memory_budget : int
         Bytes that the codes of a model may take; of wider ones a sample of the bits is read.
 
@@ -204,14 +195,14 @@ def compare_models(
     Kornblith, Norouzi, Lee, Hinton (2019): Similarity of neural network representations revisited. ICML.
     """
     require_whole(AuditError, "k", k)
-    require_whole(AuditError, "bits", bits)
     require_whole(AuditError, "memory_budget", memory_budget)
     examples = load_data(data)
     numbers = [_numbers_of(*models, examples.class_names) for models in ((a, b), (b, a))]
-    reading = Reading(layers, granularity, None, seed, forward, mask, device, batch_size, gates, output=output)
+    how = Reading.of(compare_models, reading, options)
+    bits, seed = BITS if how.bits is None else how.bits, how.seed
     budget = max(8, memory_budget // len(examples))
     first, second = (
-        observe(model, numbered_as(examples, names), reading, budget)
+        observe(model, numbered_as(examples, names), replace(how, bits=None), budget)
         for model, names in zip((a, b), numbers, strict=True)
     )
     first, second = _renamed(first, numbers[0]), _renamed(second, numbers[1])

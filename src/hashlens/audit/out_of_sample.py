@@ -11,14 +11,13 @@ import torch
 from hashlens.arguments import require_whole, shortly
 from hashlens.audit.predictions import predict
 from hashlens.codes.codes import Codes
-from hashlens.codes.reader import Reading
+from hashlens.codes.reading import Reading, split_options
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.labels import has_label
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError, ModelError
 from hashlens.measures.classes import Labels
 from hashlens.nets.build import architecture_arguments, build
-from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 from hashlens.seeds import numpy_generator, torch_seed
 from hashlens.training.ensemble import fit_ensemble
@@ -98,15 +97,10 @@ def out_of_sample(
     data: Any,
     *,
     folds: int = 5,
-    seed: int = 0,
-    layers: Sequence[str] | str | None = None,
-    bits: int | None = 1024,
-    device: str | torch.device | None = None,
-    batch_size: int = 256,
+    reading: Reading | None = None,
     recipe: str | Recipe = "figures",
     epochs: int | None = None,
-    output: OutputLike = None,
-    **arguments: Any,
+    **options: Any,
 ) -> OutOfSample:
     """Predict and encode every example by a network that was trained on the others, fold by fold.
 
@@ -124,14 +118,12 @@ def out_of_sample(
         left out.
     folds : int
         Networks to train, at least 2; each is trained on all but n / folds examples. Classes are spread evenly.
-    seed : int
-        What folds, weights and orders are drawn from.
-    layers, bits, device, batch_size
-        As in :func:`hashlens.encode`; `device` is also where an architecture is trained.
-    recipe, epochs, **arguments
+    reading, **options
+        How the networks are read: a :class:`hashlens.Reading`, or its fields; by default ``bits=1024`` and
+        ``batch_size=256``. Folds, weights and orders are drawn from ``seed`` too, and an architecture is trained on
+        ``device``. Other options are those of the architecture, as :func:`hashlens.train` takes them.
+    recipe, epochs
         As in :func:`hashlens.train`, for an architecture.
-    output : str or callable, optional
-        How the output of the networks is read, as :func:`hashlens.measure` takes it.
 
     Returns
     -------
@@ -145,6 +137,9 @@ def out_of_sample(
     HashlensError
         As :func:`hashlens.train` and :func:`hashlens.encode` raise.
     """
+    read, arguments = split_options(options)
+    how = Reading.of(out_of_sample, reading, read, bits=1024, batch_size=256)
+    seed = how.seed
     examples = load_data(data).load()
     require_whole(AuditError, "folds", folds, 2)
     examples, kept = _labelled(examples)
@@ -160,13 +155,12 @@ def out_of_sample(
     if callable(train_network):
         networks = (_network(train_network(part, seed=own)) for part, own in zip(parts, seeds, strict=True))
     else:
-        networks = _trained(train_network, parts, seeds, find_recipe(recipe), epochs, device, arguments)
-    reading = Reading(layers, bits=bits, seed=seed, device=device, batch_size=batch_size, output=output)
+        networks = _trained(train_network, parts, seeds, find_recipe(recipe), epochs, how.device, arguments)
     probabilities = np.empty((len(labels), classes))
     found = []
     with bar("out of sample", folds) as advance:
         for rows, network in zip(held, networks, strict=True):
-            seen = predict(network, examples, reading)
+            seen = predict(network, examples, how)
             if seen.probabilities.shape[1] != classes:
                 raise AuditError(
                     f"the labels tell {classes} classes apart and the network {seen.probabilities.shape[1]}: "

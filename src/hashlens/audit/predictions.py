@@ -10,7 +10,8 @@ import torch
 from hashlens.codes.capture import CapturedBatch
 from hashlens.codes.codes import Codes
 from hashlens.codes.encode import CodeRows
-from hashlens.codes.reader import Reader, Reading
+from hashlens.codes.reader import Reader
+from hashlens.codes.reading import Reading
 from hashlens.errors import AuditError
 from hashlens.nets.output import Output
 
@@ -37,7 +38,9 @@ class Predictions:
     unsteady: tuple[str, ...] = ()
 
 
-def predict(model: torch.nn.Module, data: Any, reading: Reading | None = None) -> Predictions:
+def predict(
+    model: torch.nn.Module, data: Any, reading: Reading | None = None, *, per_layer: bool = False
+) -> Predictions:
     """Run a network over examples once.
 
     Parameters
@@ -46,6 +49,8 @@ def predict(model: torch.nn.Module, data: Any, reading: Reading | None = None) -
         As :func:`hashlens.encode` takes them.
     reading : Reading, optional
         How codes and the output are read.
+    per_layer : bool
+        As :func:`hashlens.encode` takes it.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def predict(model: torch.nn.Module, data: Any, reading: Reading | None = None) -
         If the output of the network is not one row of finite scores of classes for each example.
     """
     rows, scores = CodeRows(), list[torch.Tensor]()
-    with Reader(model, data, reading or Reading(batch_size=256)) as reader:
+    with Reader(model, data, reading or Reading(batch_size=256), per_layer=per_layer) as reader:
         for batch, captured in reader:
             rows.append(batch, captured)
             scores.append(_scores(captured, len(batch), reader))
@@ -74,10 +79,12 @@ def _scores(captured: CapturedBatch, size: int, reader: Reader) -> torch.Tensor:
     return found.detach().double().cpu()
 
 
-def predict_both(model: torch.nn.Module, train: Any, test: Any, reading: Reading) -> tuple[Predictions, Predictions]:
+def predict_both(
+    model: torch.nn.Module, train: Any, test: Any, reading: Reading, *, per_layer: bool
+) -> tuple[Predictions, Predictions]:
     """Run a network over train and over test, its output read the same way: as the rows of train decide."""
-    first = predict(model, train, reading)
-    return first, predict(model, test, replace(reading, output=first.output))
+    first = predict(model, train, reading, per_layer=per_layer)
+    return first, predict(model, test, replace(reading, output=first.output), per_layer=per_layer)
 
 
 def class_probabilities(scores: torch.Tensor, output: Output) -> npt.NDArray[np.float64]:

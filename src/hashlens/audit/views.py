@@ -1,9 +1,9 @@
 """Views in an audit: test images encoded mirrored, brighter, turned and so on, for copies that somebody changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ from hashlens.audit.local_ratio import Rows
 from hashlens.audit.surveyed_layer import ALL_LAYERS
 from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.encode import CodeRows
-from hashlens.codes.reader import Forward, Reader, Reading
+from hashlens.codes.reader import Reader
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.examples import ArrayExamples, Examples
 from hashlens.data.sources import load_data
 from hashlens.data.transformed import TransformedExamples
@@ -23,6 +24,8 @@ from hashlens.errors import AuditError
 from hashlens.result import Split
 
 AS_IT_IS = "as it is"
+BITS = 1024
+"""Bits of each layer that an audit looks at."""
 BATCH = 256
 """Images read at a time for the sample."""
 HELD_BYTES = 1 << 30
@@ -102,12 +105,8 @@ def encode_views(
     test: Any,
     views: bool | str | Sequence[str] = True,
     *,
-    layers: str | Sequence[str] | None = None,
-    bits: int = 1024,
-    seed: int = 0,
-    forward: Forward | None = None,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
+    reading: Reading | None = None,
+    **options: Unpack[ReadingOptions],
 ) -> Views:
     """Encode test images in other views, and a sample of the training images with them, for :func:`hashlens.leaks`.
 
@@ -124,8 +123,9 @@ def encode_views(
     views : bool, str or sequence of str
         Names of :data:`hashlens.data.views.VIEWS`: ``mirrored``, ``brighter``, ``darker``, ``turned left``,
         ``turned right``, ``nearer``, ``farther``; True for all of them.
-    layers, bits, seed, forward, device, batch_size
-        As train and test were encoded: ``encode(model, data, bits=1024, per_layer=True)`` by default.
+    reading, **options
+        How train and test were encoded: a :class:`hashlens.Reading`, or its fields; ``bits``, 1,024 by default, are
+        those of each layer, as of ``encode(model, data, bits=1024, per_layer=True)``.
 
     Returns
     -------
@@ -137,20 +137,25 @@ def encode_views(
     DataError
         If a view is not known, or inputs are no images.
     AuditError
-        If no view is asked for.
+        If no view is asked for, or there is a mask.
     """
-    reading = Reading(layers, bits=bits, seed=seed, forward=forward, device=device, batch_size=batch_size,
-                      per_layer=True, digests=False)  # fmt: skip
-    return views_by(model, Split(load_data(train), load_data(test)), views, reading)
+    how = each_layer(Reading.of(encode_views, reading, options))
+    return views_by(model, Split(load_data(train), load_data(test)), views, how)
+
+
+def each_layer(reading: Reading) -> Reading:
+    """Return a reading of so many bits of each layer, 1,024 where it does not say how many."""
+    return replace(reading, bits=BITS) if reading.bits is None else reading
 
 
 def views_by(
     model: torch.nn.Module, data: Split[Examples], views: bool | str | Sequence[str], reading: Reading
 ) -> Views:
-    """Encode views as :func:`encode_views` does, by a reading."""
+    """Encode views as :func:`encode_views` does, by a reading that says how many bits of each layer are kept."""
     names = view_names(views)
     if not names:
         raise AuditError("no view was asked for: give views=True, or the names of some")
+    require_no_mask(reading)
     if reading.forward is not None:
         for part in (data.train, data.test):
             first = next(iter(part.batches(1)))
@@ -165,9 +170,15 @@ def views_by(
     return Views(names, tuple(test), tuple(train), rows, perf_counter() - start)
 
 
+def require_no_mask(reading: Reading) -> None:
+    """Raise AuditError for a mask, which images do not have."""
+    if reading.mask is not None:
+        raise AuditError("views= are of images, and mask= is of padded tokens: leave one of them out")
+
+
 def _encoded(model: torch.nn.Module, examples: Examples, reading: Reading) -> Codes:
     rows = CodeRows()
-    with Reader(model, examples, reading) as reader:
+    with Reader(model, examples, reading, per_layer=True, digests=False) as reader:
         for batch, captured in reader:
             rows.append(batch, captured)
     return rows.codes(reader)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import Fingerprints, hash_padded_rows, hash_rows, hash_rows_torch, multilinear_keys
 from hashlens.codes.layers import BitChoice, Layer, widen
 from hashlens.codes.packing import Packed
-from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reader, Reading
+from hashlens.codes.reader import Reader
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.codes.store import CodesWriter
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests
@@ -38,19 +39,12 @@ def batch_labels(batch: Batch) -> npt.NDArray[np.int64] | None:
 def encode(
     model: torch.nn.Module,
     data: Any,
-    layers: Sequence[str] | str | None = None,
-    granularity: Granularity = "unit",
-    bits: int | None = None,
-    seed: int = 0,
-    forward: Forward | None = None,
-    mask: Mask | None = None,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
     *,
-    gates: Gates = "activations",
+    reading: Reading | None = None,
     per_layer: bool = False,
     out: str | Path | None = None,
     overwrite: bool = False,
+    **options: Unpack[ReadingOptions],
 ) -> Codes:
     """Read the neural code of every example: which units of the network are on.
 
@@ -63,29 +57,8 @@ def encode(
         eval mode without gradients and handed back as it came.
     data : str, Examples, tensor, array, pair, Dataset or DataLoader
         What :func:`hashlens.load_data` takes.
-    layers : str or sequence of str, optional
-        Globs over layer names (``"hidden.*"``); ``"!head.*"`` leaves layers out. Default: every gate.
-    granularity : {"unit", "channel"}
-        ``unit``: a bit for each unit. ``channel``: a bit for each channel (some unit of it is on), and beside the bits
-        ``Codes.values``, the channel's activation summed over space (the ImageNet procedure of He et al., 2021).
-    bits : int, optional
-        Keep a fixed random sample of this many bits, chosen before capture.
-    seed : int
-        Seed of that sample.
-    forward : callable, optional
-        ``forward(model, batch)``, for batches that ``model(inputs)`` does not fit: dicts, several inputs. It receives
-        the batch as the data gave it, moved to the device.
-    mask : str, callable or dict, optional
-        Key of the batch, or function of it, that gives a bool tensor (examples, positions), true where a token is no
-        padding. Bits of padded positions are 0, positions come first in a layer's shape, and rows of shorter batches
-        are padded with zeros. Where strides, pools or slices make fewer positions of them, the mask follows. For
-        layers with positions of their own, a dict of globs over layer names; None for those without padding.
-    device : str or torch.device, optional
-        Default: where the model is. Another device gets a copy.
-    batch_size : int
-        Examples a forward pass, for data that is not batched already.
-    gates : {"activations", "hard", "all"}
-        ``hard`` refuses soft activations by layer name; ``all`` adds abs, maximum, minimum and max-pool (one-hot).
+    reading, **options
+        How the network is read: a :class:`hashlens.Reading`, or its fields, as ``layers="hidden.*"`` or ``bits=4096``.
     per_layer : bool
         Whether `bits` is kept of every layer, rather than of all layers together, where wide layers get most of them.
     out : str or Path, optional
@@ -111,11 +84,11 @@ def encode(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, per_layer=per_layer)
+    reader = Reader(model, data, Reading.of(encode, reading, options), per_layer=per_layer)
     if out is not None:
-        return _encode_to(out, model, data, reading, overwrite)
+        return _encode_to(out, reader, overwrite)
     rows = CodeRows()
-    with Reader(model, data, reading) as reader:
+    with reader:
         for batch, captured in reader:
             rows.append(batch, captured)
     warn_unsteady(reader)
@@ -178,8 +151,8 @@ def gathered_labels(parts: Sequence[Labels], examples: Examples) -> tuple[Labels
     return (None, names) if labels is None else settled(labels, names, examples.name)
 
 
-def _encode_to(out: str | Path, model: torch.nn.Module, data: Any, reading: Reading, overwrite: bool) -> Codes:
-    with CodesWriter(out, overwrite) as writer, Reader(model, data, reading) as reader:
+def _encode_to(out: str | Path, reader: Reader, overwrite: bool) -> Codes:
+    with CodesWriter(out, overwrite) as writer, reader:
         for batch, captured in reader:
             labels = batch_labels(batch)
             writer.append(host(captured.packed), labels, batch.ids, captured.values, captured.digests)
@@ -217,18 +190,7 @@ class HashRows:
 
 
 def fingerprint(
-    model: torch.nn.Module,
-    data: Any,
-    layers: Sequence[str] | str | None = None,
-    granularity: Granularity = "unit",
-    bits: int | None = None,
-    seed: int = 0,
-    forward: Forward | None = None,
-    mask: Mask | None = None,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
-    *,
-    gates: Gates = "activations",
+    model: torch.nn.Module, data: Any, *, reading: Reading | None = None, **options: Unpack[ReadingOptions]
 ) -> Fingerprints:
     """Read 16 bytes for each example that stand for its code, without keeping codes.
 
@@ -240,9 +202,9 @@ def fingerprint(
     Fingerprints
         uint64 ``(n, 2)`` with labels, ids and provenance.
     """
-    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, digests=False)
-    rows, ids, labels = HashRows(padded=mask is not None), [], []
-    with Reader(model, data, reading) as reader:
+    how = Reading.of(fingerprint, reading, options)
+    rows, ids, labels = HashRows(padded=how.mask is not None), [], []
+    with Reader(model, data, how, digests=False) as reader:
         for batch, captured in reader:
             rows.append(captured)
             ids.append(batch.ids)

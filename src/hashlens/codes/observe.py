@@ -1,6 +1,6 @@
 """Observe: everything that measuring needs from one pass over the data: codes, predictions, penultimate features."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.encode import CodeRows, HashRows
 from hashlens.codes.fingerprint import Fingerprints
 from hashlens.codes.layers import BitChoice, choose_bits, sample_positions
-from hashlens.codes.reader import Reader, Reading
+from hashlens.codes.reader import Reader
+from hashlens.codes.reading import Reading
 from hashlens.data.labels import has_label
 from hashlens.errors import ModelError
 from hashlens.nets.output import Output
@@ -95,7 +96,7 @@ def observe(
     prints = HashRows(padded=reading.mask is not None)
     outputs, features = list[torch.Tensor](), list[npt.NDArray[np.float32]]()
     choice: BitChoice | None = None
-    with Reader(model, data, replace(reading, penultimate=penultimate)) as reader:
+    with Reader(model, data, reading, penultimate=penultimate) as reader:
         for batch, captured in reader:
             prints.append(captured)
             ids.append(batch.ids)

@@ -1,14 +1,13 @@
 """Reader: a network on examples, batch by batch, as codes are read from it."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 
 from hashlens.codes.batch_parts import each_tensor, padded, some_examples
@@ -18,6 +17,7 @@ from hashlens.codes.layer_axes import Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
 from hashlens.codes.output_evidence import OutputEvidence
 from hashlens.codes.provenance import Provenance
+from hashlens.codes.reading import Mask, Reading
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests, are_images, input_digests
 from hashlens.data.sources import load_data
@@ -25,68 +25,44 @@ from hashlens.device import find_device
 from hashlens.errors import CodesError, DataError, warn
 from hashlens.nets.copying import copied
 from hashlens.nets.digest import parameters_digest
-from hashlens.nets.output import Output, OutputLike, check_output
+from hashlens.nets.output import Output
 from hashlens.progress import track
-
-Forward = Callable[[torch.nn.Module, Any], Any]
-Mask = str | Callable[[Any], torch.Tensor] | Mapping[str, str | Callable[[Any], torch.Tensor] | None]
-Granularity = Literal["unit", "channel"]
-Gates = Literal["activations", "hard", "all"]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How codes are read; the arguments of :func:`encode`."""
-
-    layers: Sequence[str] | None = None
-    granularity: Granularity = "unit"
-    bits: int | None = None
-    seed: int = 0
-    forward: Forward | None = None
-    mask: Mask | None = None
-    device: str | torch.device | None = None
-    batch_size: int = 64
-    gates: Gates = "activations"
-    penultimate: bool = False
-    per_layer: bool = False
-    digests: bool = True
-    output: OutputLike = None
-
-    def __post_init__(self) -> None:
-        check_output(self.output)
-        for what, value, allowed in (
-            ("granularity", self.granularity, ("unit", "channel")),
-            ("gates", self.gates, ("activations", "hard", "all")),
-        ):
-            if value not in allowed:
-                raise CodesError(f"{what} must be one of {allowed}, received {value!r}")
-        for what, number in (("batch_size", self.batch_size), ("bits", 1 if self.bits is None else self.bits)):
-            if not isinstance(number, int | np.integer) or number < 1:
-                raise CodesError(f"{what} must be at least 1 and an integer, received {number!r}")
-        if self.forward is not None and not callable(self.forward):
-            raise CodesError(f"forward must be a function of the network and a batch, received {self.forward!r}")
-        masks = self.mask.values() if isinstance(self.mask, Mapping) else [self.mask]
-        if not all(at is None or isinstance(at, str) or callable(at) for at in masks):
-            raise CodesError(f"mask must be a key, a function, or a dict of them by layer, received {self.mask!r}")
-        if self.bits is not None and self.mask is not None:
-            raise CodesError("bits= samples codes of one length; with mask= use Codes.sample_bits afterwards")
-        if self.bits is not None and self.granularity == "channel":
-            raise CodesError('bits= samples units; with granularity="channel" use Codes.sample_bits afterwards')
-        if self.per_layer and self.bits is None:
-            raise CodesError("per_layer=True says what bits= counts: give bits= as well")
-        if isinstance(self.layers, str):
-            object.__setattr__(self, "layers", [self.layers])
-        if self.layers is not None and not (
-            isinstance(self.layers, Sequence) and self.layers and all(isinstance(glob, str) for glob in self.layers)
-        ):
-            raise CodesError(f"layers must be globs over layer names, or None for all, received {self.layers!r}")
 
 
 class Reader:
-    """Read a network on examples, batch by batch; a context manager over :class:`~hashlens.codes.capture.Capture`."""
+    """Read a network on examples, batch by batch; a context manager over :class:`~hashlens.codes.capture.Capture`.
 
-    def __init__(self, model: torch.nn.Module, data: Any, reading: Reading) -> None:
-        self.reading = reading
+    Parameters
+    ----------
+    model, data
+        As :func:`hashlens.encode` takes them.
+    reading : Reading
+        How the network is read.
+    penultimate : bool
+        Whether to keep the input of the last affine map of each batch.
+    per_layer : bool
+        Whether the bits of the reading are kept of every layer, rather than of all layers together.
+    digests : bool
+        Whether to take a digest of each input.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        data: Any,
+        reading: Reading,
+        *,
+        penultimate: bool = False,
+        per_layer: bool = False,
+        digests: bool = True,
+    ) -> None:
+        if reading.bits is not None and reading.mask is not None:
+            raise CodesError("bits= samples codes of one length; with mask= use Codes.sample_bits afterwards")
+        if reading.bits is not None and reading.granularity == "channel":
+            raise CodesError('bits= samples units; with granularity="channel" use Codes.sample_bits afterwards')
+        if per_layer and reading.bits is None:
+            raise CodesError("per_layer=True says what bits= counts: give bits= as well")
+        self.reading, self.per_layer, self.digests = reading, per_layer, digests
         self.examples: Examples = load_data(data)
         self.sampled_from: int | None = None
         self.largest_batch = 0
@@ -107,10 +83,10 @@ class Reader:
         self._watched = False
         self.capture = Capture(
             model,
-            layers=reading.layers,
+            layers=reading.patterns,
             granularity=reading.granularity,
             gates=reading.gates,
-            penultimate=reading.penultimate,
+            penultimate=penultimate,
         )
 
     def __enter__(self) -> "Reader":
@@ -163,7 +139,7 @@ class Reader:
         self._run(first)
         layers = self.capture.layers
         self.sampled_from = sum(layer.bits for layer in layers)
-        if self.reading.per_layer:
+        if self.per_layer:
             positions = sample_each_layer(layers, bits, self.reading.seed)
         else:
             positions = sample_positions(self.sampled_from, bits, self.reading.seed)
@@ -179,7 +155,7 @@ class Reader:
         elif not self._warned:
             self._warn_of_padding(batch.given)
         inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
-        digests = self._digests(batch, mask) if self.reading.digests else None
+        digests = self._digests(batch, mask) if self.digests else None
         padding = (self.static_batch or size) - size
         if size == 1 and not padding and self._drops_batch_of_one(inputs):
             padding = 1

@@ -12,7 +12,7 @@ from hashlens.arguments import require_whole, shortly
 from hashlens.codes.codes import Codes
 from hashlens.codes.encode import encode
 from hashlens.codes.packing import pack_bits
-from hashlens.codes.reader import Gates
+from hashlens.codes.reading import Gates, Reading
 from hashlens.errors import ExplainError, HashlensError, ModelError
 from hashlens.explanations.ascent import Adam, InputRange, input_range_of, noise, require_amounts, shape_of
 from hashlens.explanations.explain import as_array, each_or_only, explained
@@ -77,33 +77,31 @@ def code_inversion(
     if code is not None and example is not None:
         raise ExplainError("code= and example= say both what is wanted: give one of them")
     size, input_range = shape_of(request, shape), input_range_of(request, bounds)
-    reading = _reading(request, code, layers)
-    codes = _wanted(reading, code, example, noise(request, 1, size, input_range))
+    encoder = _encoder(request, code, layers)
+    codes = _wanted(encoder, code, example, noise(request, 1, size, input_range))
     own = code is None and example is None
     start = noise(request, len(codes), size, input_range) if own or request.x is None else request.x
     start, codes = _paired(start, codes)
-    search = _search(reading, codes, start)
+    search = _search(encoder, codes, start)
     made = torch.cat(
         [search.run(start[rows], rows, input_range, steps, step_size) for rows in batches(request, len(start))]
     )
-    return _explained(reading, codes, start, made, search)
+    return _explained(encoder, codes, start, made, search)
 
 
 # --- the code that is wanted -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How codes of inputs are read: by which layers and gates, as :func:`hashlens.encode` does."""
+class InputEncoder:
+    """Encodes inputs of a request, by the layers and gates of the code that is wanted."""
 
     request: Request
-    layers: list[str] | None
-    gates: Gates = "activations"
+    reading: Reading
 
     def codes(self, x: Tensor) -> Codes:
         """Return the codes of inputs."""
-        size = self.request.subject.batch_size
-        return encode(self.request.module, x, self.layers, batch_size=size, gates=self.gates)
+        return encode(self.request.module, x, reading=self.reading)
 
     def differing(self, x: Tensor, codes: Codes) -> Bits:
         """Return which bits of inputs are not those of the codes, bool ``(n, bits)``."""
@@ -115,27 +113,27 @@ class Reading:
         return differing
 
 
-def _reading(request: Request, code: Any, layers: str | Sequence[str] | None) -> Reading:
+def _encoder(request: Request, code: Any, layers: str | Sequence[str] | None) -> InputEncoder:
+    reading = Reading(batch_size=request.subject.batch_size)
     if isinstance(code, Codes):
         if layers is not None or request.layer is not None:
             raise ExplainError("the code says which layers it is of: leave out layers= and layer=")
         gates: Gates = "all" if code.provenance.gates == "all" else "activations"
-        return Reading(request, [layer.name for layer in code.layers], gates)
-    chosen = request.layer if layers is None else layers
-    chosen = [chosen] if isinstance(chosen, str) else chosen
-    if chosen is not None and not (isinstance(chosen, (list, tuple)) and all(isinstance(at, str) for at in chosen)):
-        raise ExplainError(f"layers must be names or patterns of names, received {shortly(chosen)}")
-    return Reading(request, None if chosen is None else list(chosen))
+        return InputEncoder(request, replace(reading, layers=[layer.name for layer in code.layers], gates=gates))
+    try:
+        return InputEncoder(request, replace(reading, layers=request.layer if layers is None else layers))
+    except HashlensError as error:
+        raise ExplainError(str(error)) from error
 
 
-def _wanted(reading: Reading, code: Any, example: Any, probe: Tensor) -> Codes:
+def _wanted(encoder: InputEncoder, code: Any, example: Any, probe: Tensor) -> Codes:
     """Return the codes that inputs are to have; ExplainError if they are none of this network."""
     try:
         if code is None:
-            return reading.codes(
-                reading.request.inputs if example is None else _example(reading.request, example, probe)
+            return encoder.codes(
+                encoder.request.inputs if example is None else _example(encoder.request, example, probe)
             )
-        own = reading.codes(probe)
+        own = encoder.codes(probe)
     except HashlensError as error:
         raise ExplainError(str(error)) from error
     return _checked(code, own) if isinstance(code, Codes) else _from_bits(code, own)
@@ -190,8 +188,8 @@ def _paired(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
-def _search(reading: Reading, codes: Codes, start: Tensor) -> "Search":
-    request = reading.request
+def _search(encoder: InputEncoder, codes: Codes, start: Tensor) -> "Search":
+    request = encoder.request
     try:
         program = trace(request.module, start)
         known = {layer.name: layer.bits for layer in program.layers}
@@ -199,9 +197,11 @@ def _search(reading: Reading, codes: Codes, start: Tensor) -> "Search":
     except ModelError:
         held = False
     return Search(
-        reading,
+        encoder,
         codes,
-        FixedGates(program) if held else UnconstrainedGates(request.module, start.dtype, reading.gates == "all"),
+        FixedGates(program)
+        if held
+        else UnconstrainedGates(request.module, start.dtype, encoder.reading.gates == "all"),
     )
 
 
@@ -209,7 +209,7 @@ def _search(reading: Reading, codes: Codes, start: Tensor) -> "Search":
 class Search:
     """The search for inputs that have codes."""
 
-    reading: Reading
+    encoder: InputEncoder
     codes: Codes
     margins: FixedGates | UnconstrainedGates
     steps: int = 0
@@ -238,12 +238,12 @@ class Search:
         """Return which of the likely rows have their code as the network computes, which may round over a margin."""
         found = likely.clone()
         if bool(likely.any()):
-            wrong = self.reading.differing(x[likely], codes[likely.cpu().numpy()]).any(axis=1)
+            wrong = self.encoder.differing(x[likely], codes[likely.cpu().numpy()]).any(axis=1)
             found[likely] = torch.from_numpy(~wrong).to(found.device)
         return found
 
     def _count(self, step: int, x: Tensor) -> None:
-        subject = self.reading.request.subject
+        subject = self.encoder.request.subject
         self.steps, subject.calls, subject.rows = max(self.steps, step + 1), subject.calls + 1, subject.rows + len(x)
 
     def _wanted(self, codes: Codes, device: torch.device) -> dict[str, TargetBits]:
@@ -276,9 +276,9 @@ class Hinge:
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 
-def _explained(reading: Reading, codes: Codes, start: Tensor, made: Tensor, search: Search) -> Explanation:
-    request, n = reading.request, len(made)
-    before, after = (reading.differing(x, codes) for x in (start, made))
+def _explained(encoder: InputEncoder, codes: Codes, start: Tensor, made: Tensor, search: Search) -> Explanation:
+    request, n = encoder.request, len(made)
+    before, after = (encoder.differing(x, codes) for x in (start, made))
     distance = after.sum(axis=1).tolist()
     each: dict[str, list[Any]] = {
         "hamming_distance": distance,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hashlens.arguments import require_whole, shortly
-from hashlens.codes.reader import Forward, Mask, Reading
+from hashlens.codes.reading import Forward, Mask, Reading
 from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError, HashlensError, ModelError, nearest
 from hashlens.explanations.explanation import Explanation

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from hashlens.codes.reader import Reading, masks_of
+from hashlens.codes.reader import masks_of
+from hashlens.codes.reading import Reading
 from hashlens.errors import ExplainError
 from hashlens.explanations.explanation import Explanation
 

@@ -12,7 +12,7 @@ from hashlens.arguments import require_whole, shortly
 from hashlens.codes.borrow import borrowed, unwrap
 from hashlens.codes.model_error import model_error
 from hashlens.codes.output_evidence import LEAST_ROWS, OutputEvidence
-from hashlens.codes.reader import Forward
+from hashlens.codes.reading import Forward
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations.forwarded import Forwarded
 from hashlens.nets.output import Output, OutputLike

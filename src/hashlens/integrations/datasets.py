@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import torch
 
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.codes.encode import encode
-from hashlens.codes.reader import Forward, Gates, Mask
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.decode import Decoding, as_encoded, decode
 from hashlens.data.examples import Batch
 from hashlens.data.labels import class_labels, fitting_names
@@ -29,11 +29,11 @@ class BatchEncoder:
         columns: tuple[str, ...] | str,
         name: str,
         transform: Callable[[Any], Any] | None,
-        settings: dict[str, Any],
+        reading: Reading,
         decoding: Decoding,
     ) -> None:
         self.model, self.columns, self.name = model, columns, name
-        self._transform, self._settings, self._decoding = transform, settings, decoding
+        self._transform, self._reading, self._decoding = transform, reading, decoding
         self._layout: Codes | None = None
         self._channels = dict[str, int]()
 
@@ -52,7 +52,7 @@ class BatchEncoder:
             size = len(inputs[self.columns[0]])
         inputs = inputs if self._transform is None else self._transform(inputs)
         examples = KeptExamples([Batch(inputs, None, np.arange(size), inputs)], f"column {self.columns}")
-        codes = encode(self.model, examples, **self._settings)
+        codes = encode(self.model, examples, reading=self._reading)
         if self._layout is None:
             self._layout = codes[:0]
         require_same_code(self._layout, codes)
@@ -121,15 +121,10 @@ def encode_batch(
     *,
     name: str = "code",
     transform: Callable[[Any], Any] | None = None,
-    layers: Sequence[str] | str | None = None,
-    bits: int | None = None,
-    seed: int = 0,
-    forward: Forward | None = None,
-    mask: Mask | None = None,
-    device: str | torch.device | None = None,
-    gates: Gates = "activations",
+    reading: Reading | None = None,
     orientation: str = "apply",
     transparency: str = "white",
+    **options: Unpack[ReadingOptions],
 ) -> BatchEncoder:
     """Return a function for ``dataset.map(..., batched=True)`` that adds a column with the packed code of every row.
 
@@ -149,8 +144,9 @@ def encode_batch(
         Of the new column.
     transform : callable, optional
         Maps the tensor ``(b, ...)``, or dict of tensors, as a normalisation does.
-    layers, bits, seed, forward, mask, device, gates
-        As in :func:`hashlens.encode`. With `mask` all rows have to be padded to the same length.
+    reading, **options
+        How the network is read: a :class:`hashlens.Reading`, or its fields. With ``mask`` all rows have to be padded
+        to the same length. A batch of ``map`` is one forward pass, whatever ``batch_size``.
     orientation : str
         ``"apply"`` turns images upright by their EXIF; ``"ignore"`` takes them as they are stored. In a map over a data
         set in the format ``"torch"`` or ``"numpy"``, `datasets` itself has turned them before.
@@ -176,9 +172,8 @@ def encode_batch(
     [16, 16]
     """
     columns = column if isinstance(column, str) else tuple(column)
-    settings = {"layers": layers, "bits": bits, "seed": seed, "forward": forward, "mask": mask, "device": device,
-                "gates": gates}  # fmt: skip
-    return BatchEncoder(model, columns, name, transform, settings, Decoding(orientation, transparency))
+    how = Reading.of(encode_batch, reading, options)
+    return BatchEncoder(model, columns, name, transform, how, Decoding(orientation, transparency))
 
 
 def values_of(batch: Any, column: str) -> Sequence[Any]:

@@ -2,19 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from operator import index
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import numpy as np
 import torch
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
-from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.examples import Examples
 from hashlens.data.numbering import numbered_as
 from hashlens.errors import HashlensError, MeasureError
@@ -25,7 +25,6 @@ from hashlens.measures import knn_accuracy, redundancy_ratio
 from hashlens.measures.features import FLOAT_BYTES
 from hashlens.measures.prepared import knn_test_accuracy, prepare
 from hashlens.nets.class_names import declared_classes
-from hashlens.nets.output import OutputLike
 from hashlens.progress import silent
 from hashlens.result import Split
 
@@ -50,11 +49,10 @@ class CodeMonitor:
         Optimiser steps from one reading to the next.
     k : int
         Neighbours of K-NN.
-    layers, granularity, bits, seed, forward, mask, batch_size, gates
-        As in :func:`hashlens.encode`. `batch_size` is larger than there, since each batch of a small network costs as
-        much as the next; for the same numbers to the last bit, give :func:`hashlens.measure` the same one.
-    output : str or callable, optional
-        How the network's output is read, as :func:`hashlens.measure` takes it.
+    reading, **options
+        How the network is read: a :class:`hashlens.Reading`, or its fields. ``batch_size`` is 256 by default, since
+        each batch of a small network costs as much as the next; for the same numbers to the last bit, give
+        :func:`hashlens.measure` the same one.
     probe_size : pair of int, or None
         How many train and test examples to keep at most, evenly spaced over larger data: of arrays and data sets one
         by one, of streamed sources in at most 100 runs of consecutive ones. A stream without a length gives its first
@@ -95,20 +93,13 @@ class CodeMonitor:
         *,
         every: int,
         k: int = 9,
-        layers: Sequence[str] | str | None = None,
-        granularity: Granularity = "unit",
-        bits: int | None = None,
-        seed: int = 0,
-        forward: Forward | None = None,
-        mask: Mask | None = None,
-        batch_size: int = 256,
-        gates: Gates = "activations",
-        output: OutputLike = None,
+        reading: Reading | None = None,
         probe_size: tuple[int, int] | None = (1000, 500),
         log: Any = None,
         prefix: str = "hashlens",
         budget: float | None = 0.02,
         memory_budget: int = 2 << 30,
+        **options: Unpack[ReadingOptions],
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
             raise MeasureError(f"every is a number of steps, at least 1 and an integer, received {every!r}")
@@ -117,8 +108,8 @@ class CodeMonitor:
         self.every, self.k, self.budget, self.prefix = int(every), k, budget, prefix
         self.memory_budget = memory_budget
         self._write = _writer(log)
-        self._reading = Reading(layers, granularity, bits, seed, forward, mask, None, batch_size, gates, output=output)
-        self._probe = load_probe(train_probe, test_probe, probe_size, batch_size, k)
+        self._reading = Reading.of(type(self), reading, options, batch_size=256)
+        self._probe = load_probe(train_probe, test_probe, probe_size, self._reading.batch_size, k)
         load_faiss()  # now: the first reading would be charged with it
         self._readings: list[CodeReading] = []
         self._step: int | None = None

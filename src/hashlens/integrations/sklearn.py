@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hashlens.arguments import shortly
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.codes.encode import encode
-from hashlens.codes.reader import Forward, Gates, Granularity
+from hashlens.codes.reading import Forward, Gates, Granularity
 from hashlens.errors import CodesError
 from hashlens.nets.copying import Copying
 from hashlens.nets.load import load_model

@@ -1,7 +1,6 @@
 """torchmetrics: redundancy ratio and K-NN accuracy of codes, gathered over batches and over processes."""
 
 import importlib
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from hashlens.codes.encode import encode
 from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import pack_bits
-from hashlens.codes.reader import Forward, Gates, Granularity
+from hashlens.codes.reading import Reading, split_options
 from hashlens.data.labels import class_labels, has_label, settled
 from hashlens.errors import CodesError, DataError, MeasureError, MissingExtraError
 from hashlens.measures.knn import knn_accuracy, knn_accuracy_leave_one_out
@@ -52,12 +51,14 @@ class _CodeMetric(_metric_class()):  # type: ignore[misc]
     higher_is_better: bool | None = None
     full_state_update = False
 
-    def __init__(self, model: torch.nn.Module | None, reading: dict[str, Any], settings: dict[str, Any]) -> None:
+    def __init__(self, model: torch.nn.Module | None, reading: Reading | None, options: dict[str, Any]) -> None:
+        of_reading, settings = split_options(options)
         super().__init__(**settings)
-        if model is None and any(value is not None for value in reading.values()):
-            raise MeasureError(f"{', '.join(reading)} say how a network is read: give model= as well")
+        if model is None and (reading is not None or of_reading):
+            named = ", ".join(f"{name}=" for name in (of_reading or ["reading"]))
+            raise MeasureError(f"{named} says how a network is read: give model= as well")
         self._network = None if model is None else _Network(model)
-        self._reading = {name: value for name, value in reading.items() if value is not None}
+        self._reading = Reading.of(type(self), reading, of_reading)
         self._dtypes: dict[str, torch.dtype] = {}
 
     def _gather(self, **dtypes: torch.dtype) -> None:
@@ -86,7 +87,7 @@ class _CodeMetric(_metric_class()):  # type: ignore[misc]
     def _codes(self, batch: Any) -> Codes:
         """Return the codes of a batch: of inputs where there is a network, else as they were given."""
         if self._network is not None:
-            return encode(self._network.model, batch, batch_size=_size(batch), **self._reading)
+            return encode(self._network.model, batch, reading=self._reading, batch_size=_size(batch))
         return as_codes(batch)
 
 
@@ -157,10 +158,9 @@ class RedundancyRatio(_CodeMetric):
         The network to read; an update then takes inputs, and runs it once more on them, in evaluation mode. It stays
         the same network in copies of the metric, and is no part of the metric's state. Without it an update takes
         codes.
-    layers, granularity, bits, seed, forward, gates
-        As in :func:`hashlens.encode`, with `model` only.
-    **settings
-        Those of ``torchmetrics.Metric``.
+    reading, **options
+        How the network is read, with `model` only: a :class:`hashlens.Reading`, or its fields. A batch is one forward
+        pass, whatever ``batch_size``. Other options are those of ``torchmetrics.Metric``.
 
     Examples
     --------
@@ -177,17 +177,10 @@ class RedundancyRatio(_CodeMetric):
         self,
         model: torch.nn.Module | None = None,
         *,
-        layers: Sequence[str] | str | None = None,
-        granularity: Granularity | None = None,
-        bits: int | None = None,
-        seed: int | None = None,
-        forward: Forward | None = None,
-        gates: Gates | None = None,
-        **settings: Any,
+        reading: Reading | None = None,
+        **options: Any,
     ) -> None:
-        reading = {"layers": layers, "granularity": granularity, "bits": bits, "seed": seed, "forward": forward,
-                   "gates": gates}  # fmt: skip
-        super().__init__(model, reading, settings)
+        super().__init__(model, reading, options)
         self._gather(prints=torch.int64, ids=torch.int64)
 
     def update(self, batch: Any, ids: Any = None) -> None:
@@ -236,10 +229,9 @@ class CodeKNNAccuracy(_CodeMetric):
         As in :class:`RedundancyRatio`.
     k : int
         Neighbours.
-    layers, granularity, bits, seed, forward, gates
-        As in :func:`hashlens.encode`, with `model` only.
-    **settings
-        Those of ``torchmetrics.Metric``.
+    reading, **options
+        How the network is read, with `model` only: a :class:`hashlens.Reading`, or its fields. A batch is one forward
+        pass, whatever ``batch_size``. Other options are those of ``torchmetrics.Metric``.
 
     Examples
     --------
@@ -257,17 +249,10 @@ class CodeKNNAccuracy(_CodeMetric):
         model: torch.nn.Module | None = None,
         k: int = 9,
         *,
-        layers: Sequence[str] | str | None = None,
-        granularity: Granularity | None = None,
-        bits: int | None = None,
-        seed: int | None = None,
-        forward: Forward | None = None,
-        gates: Gates | None = None,
-        **settings: Any,
+        reading: Reading | None = None,
+        **options: Any,
     ) -> None:
-        reading = {"layers": layers, "granularity": granularity, "bits": bits, "seed": seed, "forward": forward,
-                   "gates": gates}  # fmt: skip
-        super().__init__(model, reading, settings)
+        super().__init__(model, reading, options)
         self.k = k
         for part in ("asked", "reference"):
             self._gather(**{f"{part}_codes": torch.uint8, f"{part}_labels": torch.int64, f"{part}_ids": torch.int64})

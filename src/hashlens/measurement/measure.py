@@ -1,12 +1,11 @@
 """Measure: a network, train and test data in; its encoding properties, controls and regime out."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
 from hashlens.arguments import as_called, is_number, require_whole, shortly
-from hashlens.codes.reader import Forward, Gates, Granularity, Mask, Reading
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import MeasureError
 from hashlens.measurement.measurement import Measurement
@@ -21,7 +20,6 @@ from hashlens.measures import (
 )
 from hashlens.measures.projection import ProjectionMethod, check_projection
 from hashlens.measures.regime import as_thresholds
-from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 from hashlens.result import Split
 
@@ -31,16 +29,7 @@ def measure(
     train: Any,
     test: Any,
     *,
-    layers: Sequence[str] | str | None = None,
-    granularity: Granularity = "unit",
-    bits: int | None = None,
-    seed: int = 0,
-    forward: Forward | None = None,
-    mask: Mask | None = None,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
-    gates: Gates = "activations",
-    output: OutputLike = None,
+    reading: Reading | None = None,
     k: int = 9,
     logistic: LogisticMethod = "multinomial",
     controls: bool = True,
@@ -48,19 +37,19 @@ def measure(
     thresholds: RegimeThresholds | None = None,
     memory_budget: int = 2 << 30,
     projection: ProjectionMethod = "pca",
+    **options: Unpack[ReadingOptions],
 ) -> Measurement:
     """Measure how a network encodes: determinism and categorization of its codes, beside controls, and the regime.
 
     Parameters
     ----------
-    model, layers, granularity, bits, seed, forward, mask, device, batch_size, gates
-        As in :func:`hashlens.encode`. `seed` also draws the untrained network, hyperplanes, random inputs and samples.
-    output : str or callable, optional
-        How the network's output is read: ``logits``, ``probabilities``, ``binary_logit``, ``binary_probability``,
-        ``multilabel_logits``, ``multilabel_probabilities``, ``regression``, or a function from what the network gives
-        to its scores. By default its last operator or its first 64 rows tell; the notes say which.
+    model : torch.nn.Module
+        As in :func:`hashlens.encode`.
     train, test : str, Examples, pair, Dataset or DataLoader
         Labelled data that :func:`hashlens.load_data` takes; what the network was trained on, and what it was not.
+    reading, **options
+        How the network is read: a :class:`hashlens.Reading`, or its fields. ``seed`` also draws the untrained network,
+        hyperplanes, random inputs and samples.
     k : int
         Neighbours of K-NN.
     logistic : {"multinomial", "one-vs-one"}
@@ -93,13 +82,13 @@ def measure(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    arguments = dict(locals())
+    reading = Reading.of(measure, reading, options)
+    arguments = {**locals(), "reading": None, "options": reading.changes}
     require_whole(MeasureError, "k", k)
     check_projection(projection)
     if not is_number(memory_budget) or memory_budget <= 0:
         raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
     limits = as_thresholds(thresholds)
-    reading = Reading(layers, granularity, bits, seed, forward, mask, device, batch_size, gates, output=output)
     data = labelled_alike(Split(load_training_data(train), load_data(test)), model)
     run = MeasurementRun(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
@@ -111,11 +100,11 @@ def measure(
         found = Split(
             determinism(seen.train.fingerprints, rarefy_to=n), determinism(seen.test.fingerprints, rarefy_to=n)
         )
-        enough = bits_to_determinism(codes.train, seed=seed)
+        enough = bits_to_determinism(codes.train, seed=reading.seed)
         advance("categorization")
         categories, shown = run.look(codes, found, projection)
         advance("separation")
-        apart = separation(codes.test, seed=seed)
+        apart = separation(codes.test, seed=reading.seed)
         alone = run.layers(codes, apart)
         advance("floor")
         flips, noise = run.floor(seen.test), run.random_inputs()

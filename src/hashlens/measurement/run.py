@@ -9,7 +9,7 @@ import torch
 from hashlens.codes.codes import Codes, aligned
 from hashlens.codes.encode import encode, fingerprint
 from hashlens.codes.observe import Observation, observe
-from hashlens.codes.reader import Reading
+from hashlens.codes.reading import Reading
 from hashlens.data.examples import Examples
 from hashlens.data.labels import has_label, unseen_classes
 from hashlens.data.noise import random_inputs
@@ -172,18 +172,12 @@ class MeasurementRun:
             affordable = max(8, self.memory_budget // (8 * max(1, seen.fingerprints.code_bits // 8)))
             some = subset(self.data.test, min(FLOOR_EXAMPLES, affordable, len(self.data.test)))
             order = numpy_generator(self.reading.seed, "floor").permutation(len(some))
-            settings = {**self._same_bits(), "forward": self.reading.forward, "mask": self.reading.mask}
-            once = encode(self.model, some, batch_size=self.reading.batch_size, **settings)
-            again = encode(self.model, some.select(order), batch_size=1, **settings)
+            once = encode(self.model, some, reading=self.reading)
+            again = encode(self.model, some.select(order), reading=self.reading, batch_size=1)
             return floor(once, again)
         except HashlensError as error:
             self.notes.append(f"no floor: {error}")
             return None
-
-    def _same_bits(self) -> dict[str, Any]:
-        """Return the arguments that say which bits are read, and where."""
-        names = ("layers", "granularity", "bits", "seed", "device", "gates")
-        return {name: getattr(self.reading, name) for name in names}
 
     def random_inputs(self) -> Control:
         """Return R on uniform random inputs, as many as there are test examples."""
@@ -193,7 +187,7 @@ class MeasurementRun:
                 raise DataError("inputs do not lie in [0, 1], so uniform ones would be of another kind")
             self._require_memory("random inputs", test, len(test))
             noise = random_inputs(test, len(test), generator)
-            prints = fingerprint(self.model, noise, batch_size=self.reading.batch_size, **self._same_bits())
+            prints = fingerprint(self.model, noise, reading=self.reading, mask=None)
         except HashlensError as error:
             return Control("random_inputs", available=False, reason=str(error))
         return Control("random_inputs", redundancy_ratio=Split(None, redundancy_ratio(prints)))

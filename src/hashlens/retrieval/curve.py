@@ -138,7 +138,7 @@ def _average(quality: RetrievalQuality | None) -> str:
 
 def quality_curve(
     codes: Split[Codes],
-    bits: Sequence[int] = LENGTHS,
+    lengths: Sequence[int] = LENGTHS,
     *,
     inputs: Split[Features] | None = None,
     penultimate: Split[Features] | None = None,
@@ -154,8 +154,8 @@ def quality_curve(
     ----------
     codes : Split of Codes
         Labelled, n rows of train and m of test.
-    bits : sequence of int
-        Lengths.
+    lengths : sequence of int
+        Of the codes, in bits.
     inputs : Split of array, optional
         ``(n, d)`` and ``(m, d)``: the inputs, for controls that nobody taught labels.
     penultimate : Split of array, optional
@@ -181,14 +181,14 @@ def quality_curve(
         If train and test are not the same bits of the same network.
     """
     require_same_code(codes.train, codes.test)
-    lengths = checked_lengths(bits)
+    wanted = checked_lengths(lengths)
     for method in methods:
         if method not in METHODS:
             raise MeasureError(f"no method {shortly(method)} of bit selection: {nearest(method, METHODS)}")
     for part in (codes.train, codes.test):
         if part.labels is None:
             raise MeasureError("the curve of retrieval quality needs labels, and these codes have none")
-    works = list(_works(codes, lengths, methods, inputs, penultimate, k, seed))
+    works = list(_works(codes, wanted, methods, inputs, penultimate, k, seed))
     points: list[QualityPoint] = []
     with bar("quality against bits", len(works)) as advance:
         for word, work in works:

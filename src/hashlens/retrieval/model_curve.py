@@ -1,13 +1,13 @@
 """The curve of retrieval quality of a network: its codes, inputs and penultimate features in one pass."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
 from hashlens.arguments import require_whole
 from hashlens.codes.observe import observe
-from hashlens.codes.reader import Gates, Reading
+from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import HashlensError, MeasureError
@@ -22,27 +22,26 @@ def model_quality_curve(
     model: torch.nn.Module,
     train: Any,
     test: Any,
-    bits: Sequence[int] = LENGTHS,
+    lengths: Sequence[int] = LENGTHS,
     *,
-    layers: Sequence[str] | str | None = None,
+    reading: Reading | None = None,
     methods: Sequence[Selection] = METHODS,
     k: Sequence[int] | int = (1, 10, 100),
-    seed: int = 0,
-    device: str | torch.device | None = None,
-    batch_size: int = 64,
-    gates: Gates = "activations",
     memory_budget: int = 2 << 30,
+    **options: Unpack[ReadingOptions],
 ) -> QualityCurve:
     """Measure the curve of a network: its codes, and controls on its raw inputs and penultimate features.
 
     Parameters
     ----------
-    model, layers, device, batch_size, gates
+    model : torch.nn.Module
         As in :func:`hashlens.encode`.
     train, test : str, Examples, pair, Dataset or DataLoader
         Labelled data: what is ranked, and the queries.
-    bits, methods, k, seed
+    lengths, methods, k
         As in :func:`quality_curve`.
+    reading, **options
+        How the network is read: a :class:`hashlens.Reading`, or its fields. ``seed`` also draws bits and rotations.
     memory_budget : int
         Bytes that codes may take; of more, a seeded sample of the bits is kept. Controls on features that would take
         more are left out.
@@ -52,27 +51,21 @@ def model_quality_curve(
     HashlensError
         As :func:`hashlens.encode` and :func:`quality_curve` raise.
     """
-    checked_lengths(bits)
+    how = Reading.of(model_quality_curve, reading, options)
+    checked_lengths(lengths)
     require_whole(MeasureError, "memory_budget", memory_budget)
     data = labelled_alike(Split(load_data(train).load(), load_data(test).load()), model)
     budget = max(8, memory_budget // (len(data.train) + len(data.test)))
-    reading = Reading(
-        None if layers is None else [layers] if isinstance(layers, str) else layers,
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        gates=gates,
-    )
-    seen = Split(*(observe(model, part, reading, budget, penultimate=True) for part in (data.train, data.test)))
+    seen = Split(*(observe(model, part, how, budget, penultimate=True) for part in (data.train, data.test)))
     trained, tested = seen.train.penultimate, seen.test.penultimate
     return quality_curve(
         Split(seen.train.codes, seen.test.codes),
-        bits,
+        lengths,
         inputs=_vectors(data, budget),
         penultimate=None if trained is None or tested is None else Split(trained, tested),
         methods=methods,
         k=k,
-        seed=seed,
+        seed=how.seed,
     )
 
 

@@ -10,7 +10,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.encode import fingerprint
 from hashlens.codes.fingerprint import Fingerprints
 from hashlens.codes.observe import Observation, observe
-from hashlens.codes.reader import Reading
+from hashlens.codes.reading import Reading
 from hashlens.data.examples import ArrayExamples
 from hashlens.errors import MeasureError
 from hashlens.measures import (

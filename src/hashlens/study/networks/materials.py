@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.reader import Reading
+from hashlens.codes.reading import Reading
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.finite import require_finite
 from hashlens.data.labels import unseen_classes
