@@ -18,7 +18,7 @@ ROWS = torch.randn(24, 6, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture
 def network():
-    return hl.nets.MLP(6, 3, width=16, depth=2)
+    return hl.nets.build("mlp", input_shape=(6,), classes=3, seed=0, width=16, depth=2)
 
 
 def test_options_are_the_fields_of_a_reading():
