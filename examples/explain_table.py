@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 import hashlens as hl
-from hashlens.data.retention import FEATURES, RULES, retention_table
 from hashlens.report.plots import save
+from hashlens.ted.retention import FEATURES, RULES, retention
 
-table = retention_table(10_000, seed=0)
-rows, leaves = torch.from_numpy(table.rows), torch.from_numpy(table.leaves)
+table = retention(10_000, seed=0)
+rows, leaves = torch.from_numpy(table.rows), torch.from_numpy(table.labels)
 mean, scale = rows[:8000].mean(0), rows[:8000].std(0)
 network = hl.train("mlp", ((rows[:8000] - mean) / scale, leaves[:8000]), epochs=60, seed=0, width=64).network
 # What is explained takes the table as it is: months and levels, not standard scores.
@@ -27,7 +27,7 @@ with torch.no_grad():
 print(f"right on held-out rows: {right:.3f}")
 
 # Someone of the held-out rows who leaves by the first rule: organization 1, rating high, salary low.
-chosen = 8000 + int((table.reasons[8000:] == 0).nonzero()[0][0])
+chosen = 8000 + int((table.explanations[8000:] == 0).nonzero()[0][0])
 print("reason planted:", {name: RULES[0][name] for name in RULES[0]})
 asked = {
     "feature_names": FEATURES,

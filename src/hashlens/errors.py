@@ -12,11 +12,13 @@
     ├── AuditError           an audit asked for what codes, labels or probabilities cannot give
     ├── ExplainError         an explanation asked for what the model, the input or the method cannot give
     ├── StudyError           a study: its spec, its store, its results
+    ├── TEDError             labels and explanations to be taught, or an estimator that cannot take them
     ├── ReportError          a file or folder that no report can be made of
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not there
     └── MissingExtraError    an optional dependency that is not installed
     CodesWarning         (a warning) codes are read, but not of every gate, or of padding too
+    TEDWarning           (a warning) explanations are taught, but not for every label
 
 Each message says what, where, expected and received, and the way out, in one line. All of them are mistakes that the
 caller can mend: the command line prints the line and exits with status 2.
@@ -76,6 +78,14 @@ class ExplainError(HashlensError):
 
 class StudyError(HashlensError):
     """The spec of a study is wrong, or its store is of another study, locked or corrupt."""
+
+
+class TEDError(HashlensError, ValueError):
+    """Labels and explanations cannot be taught as they are, or the estimator cannot take them."""
+
+
+class TEDWarning(UserWarning):
+    """Explanations are taught, but not for every label."""
 
 
 class ReportError(HashlensError):

@@ -2,7 +2,6 @@
 
 from hashlens.data.examples import ArrayExamples, Batch, Examples
 from hashlens.data.noise import random_inputs, shuffle_labels, swap_labels, uniform_labels
-from hashlens.data.retention import RetentionTable, retention_table
 from hashlens.data.sources import load_data
 from hashlens.data.subset import split, subset, tile
 
@@ -10,10 +9,8 @@ __all__ = [
     "ArrayExamples",
     "Batch",
     "Examples",
-    "RetentionTable",
     "load_data",
     "random_inputs",
-    "retention_table",
     "shuffle_labels",
     "split",
     "subset",

@@ -1,0 +1,165 @@
+"""Credit: HELOC-like applicants, who is approved by which of two rules, or what each lacks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import require_whole
+from hashlens.errors import TEDError
+from hashlens.seeds import numpy_generator
+from hashlens.ted.taught import TaughtTable
+
+Floats = npt.NDArray[np.float64]
+TRADES, SCORE, BURDEN = "NumSatisfactoryTrades", "ExternalRiskEstimate", "NetFractionRevolvingBurden"
+TARGET = "RiskPerformance"
+DENIED, APPROVED = 0, 1
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Applicants with so many satisfactory trades, and what approves them.
+
+    Attributes
+    ----------
+    trades : str
+        Which applicants, in words.
+    least_score, most_burden : int
+        The external risk estimate that they need at least, and the revolving burden in % that they may have.
+    """
+
+    trades: str
+    least_score: int
+    most_burden: int
+
+
+MANY = 23
+"""Satisfactory trades from which an applicant is of the first branch."""
+BRANCHES = (Branch("23 satisfactory trades or more", 70, 63), Branch("22 satisfactory trades or fewer", 76, 78))
+REASONS = (
+    *(f"{at.trades}, score {at.least_score} or more, burden {at.most_burden} % or less" for at in BRANCHES),
+    *(f"{at.trades}: {what}" for at in BRANCHES for what in ("score too low", "burden too high", "both")),
+)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """How a column follows from three hidden factors: creditworthiness, size of the history, debt.
+
+    A standard normal number is their sum by `loads`, and noise; then the column is ``middle + spread * z``, or where it
+    is `skewed` ``middle * exp(spread * z)``, rounded, and cut to what lies between `low` and `high`.
+    """
+
+    name: str
+    loads: tuple[float, float, float]
+    middle: float
+    spread: float
+    low: float
+    high: float
+    skewed: bool = False
+
+
+FEATURES = (
+    Feature(SCORE, (0.90, 0.10, -0.30), 72, 10, 30, 100),
+    Feature("MSinceOldestTradeOpen", (0.40, 0.50, 0.00), 200, 95, 2, 800),
+    Feature("AverageMInFile", (0.50, 0.20, -0.10), 78, 33, 4, 380),
+    Feature(TRADES, (0.30, 0.85, 0.10), 21, 11, 0, 80),
+    Feature("PercentTradesNeverDelq", (0.75, 0.05, 0.00), 93, 9, 0, 100),
+    Feature("NumTotalTrades", (0.05, 0.95, 0.15), 23, 12, 0, 100),
+    Feature("NumInqLast6M", (-0.30, 0.20, 0.30), 1, 0.9, 0, 60, skewed=True),
+    Feature(BURDEN, (-0.35, 0.00, 0.75), 32, 0.9, 0, 230, skewed=True),
+    Feature("NumRevolvingTradesWBalance", (-0.10, 0.55, 0.60), 4, 3, 0, 32),
+    Feature("PercentTradesWBalance", (-0.35, 0.05, 0.70), 66, 22, 0, 100),
+)
+
+
+def features(n: int, seed: int) -> Floats:
+    """Return the columns of `n` made applicants, float64 ``(n, 10)``, whole numbers."""
+    rng = numpy_generator(seed, "credit")
+    factors = rng.standard_normal((n, 3))
+    columns = []
+    for feature in FEATURES:
+        loads = np.array(feature.loads)
+        z = factors @ loads + np.sqrt(1 - loads @ loads) * rng.standard_normal(n)
+        spread = feature.spread * z
+        column = feature.middle * np.exp(spread) if feature.skewed else feature.middle + spread
+        columns.append(np.clip(np.round(column), feature.low, feature.high))
+    return np.stack(columns, axis=1)
+
+
+def decided(trades: Floats, score: Floats, burden: Floats) -> npt.NDArray[np.int64]:
+    """Return the explanation of each row, a place in ``REASONS``; the first two are of those who are approved."""
+    few = (trades < MANY).astype(np.int64)
+    low = score < np.array([at.least_score for at in BRANCHES])[few]
+    high = burden > np.array([at.most_burden for at in BRANCHES])[few]
+    lacking = np.where(low & high, 2, np.where(high, 1, 0))
+    return np.where(low | high, 2 + 3 * few + lacking, few)
+
+
+def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None, **taught: Any) -> TaughtTable:
+    """Return applicants for credit, where who is approved and why is known.
+
+    Approved are those with 23 satisfactory trades or more, a score of 70 or more and a burden of 63 % or less, and
+    those with 22 trades or fewer, a score of 76 or more and a burden of 78 % or less. There are 8 explanations: which
+    of both rules approved, or for each number of trades, whether the score, the burden or both stood against it.
+
+    The made applicants are like those of the HELOC data set in the names and the ranges of ten columns, and correlated;
+    no number was fitted to it. How, is in ``FEATURES``.
+
+    Parameters
+    ----------
+    n : int, optional
+        Rows; 10,000 by default, and of a file the first so many, or all.
+    seed : int
+        The same gives the same table.
+    csv : str or Path, optional
+        Your own file of the HELOC data, whose columns take the place of made ones. Of the labels in it
+        (``RiskPerformance``) nothing is used. Rows whose score, trades or burden are below 0, which there stands for a
+        missing one, are dropped; `dropped` says how many.
+    **taught
+        As of :func:`retention`.
+
+    Returns
+    -------
+    TaughtTable
+        Labels are 1 for those approved.
+
+    Raises
+    ------
+    TEDError
+        If an argument is not what it must be, or the file lacks a column that the rules need.
+    """
+    require_whole(TEDError, "seed", seed, least=0)
+    if n is not None:
+        require_whole(TEDError, "n", n)
+    if csv is None:
+        names, rows, dropped = tuple(feature.name for feature in FEATURES), features(n or 10_000, seed), 0
+    else:
+        names, rows, dropped = _of_file(Path(csv), n)
+    why = decided(*(rows[:, names.index(name)] for name in (TRADES, SCORE, BURDEN)))
+    table = TaughtTable(names, rows.astype(np.float32), (why < 2).astype(np.int64), why, REASONS, dropped=dropped)
+    return table.spoilt(seed, **taught)
+
+
+def _of_file(path: Path, n: int | None) -> tuple[tuple[str, ...], Floats, int]:
+    """Return names and rows of a HELOC file, and how many rows were dropped."""
+    from pyarrow import ArrowInvalid
+    from pyarrow import csv as arrow_csv
+
+    try:
+        table = arrow_csv.read_csv(path)
+        columns = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names if name != TARGET}
+    except (OSError, ArrowInvalid, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise TEDError(f"{path}: cannot be read as a CSV of numbers with the columns of HELOC: {reason}") from error
+    lacks = [name for name in (TRADES, SCORE, BURDEN) if name not in columns]
+    if lacks:
+        raise TEDError(f"{path}: expected the columns of HELOC, and there is no {', '.join(lacks)}")
+    rows = np.stack(list(columns.values()), axis=1)
+    names = tuple(columns)
+    known = (rows[:, [names.index(name) for name in (TRADES, SCORE, BURDEN)]] >= 0).all(axis=1)
+    if not known.any():
+        raise TEDError(f"{path}: every row lacks its {TRADES}, {SCORE} or {BURDEN}")
+    return names, rows[known][:n], int((~known).sum())

@@ -1,0 +1,82 @@
+"""Noise: explanations that are wrong, in three ways in which people are."""
+
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.errors import TEDError, nearest
+from hashlens.seeds import numpy_generator
+
+Numbers = npt.NDArray[np.int64]
+NoiseKind = Literal["within label", "across labels", "by annotator"]
+NOISE_KINDS: tuple[NoiseKind, ...] = get_args(NoiseKind)
+
+
+def noisy(
+    explanations: Numbers, labels: Numbers, share: float, kind: NoiseKind = "within label", seed: int = 0, *,
+    annotators: int = 5,
+) -> Numbers:  # fmt: skip
+    """Return explanations of which a share is wrong.
+
+    So many rows are drawn; each gets another explanation than it has. Rows of a label with one explanation keep it,
+    but across labels.
+
+    Parameters
+    ----------
+    explanations, labels : numpy.ndarray
+        int64 ``(n,)``.
+    share : float
+        Of the rows drawn, from 0 to 1.
+    kind : {"within label", "across labels", "by annotator"}
+        ``within label``: any other explanation of the same label, all as likely. ``across labels``: any that no row of
+        this label has, so that it contradicts the label. ``by annotator``: the rows are shared out among people, and
+        what one of them takes for another explanation of the label is always the same.
+    seed : int
+        What is drawn depends on it.
+    annotators : int
+        How many people there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 ``(n,)``.
+
+    Raises
+    ------
+    TEDError
+        If an argument is not what it must be.
+    """
+    check_share("noise", share)
+    require_whole(TEDError, "annotators", annotators)
+    if kind not in NOISE_KINDS:
+        raise TEDError(f"unknown noise_kind {shortly(kind)}; {nearest(kind, NOISE_KINDS)}")
+    rng = numpy_generator(seed, "ted noise", kind)
+    drawn = np.zeros(len(labels), bool)
+    drawn[rng.permutation(len(labels))[: round(share * len(labels))]] = True
+    person = rng.integers(annotators, size=len(labels))
+    found = explanations.copy()
+    for label in np.unique(labels):
+        of_label = labels == label
+        own = np.unique(explanations[of_label])
+        rows = np.flatnonzero(of_label & drawn)
+        if kind == "across labels":
+            others = np.setdiff1d(explanations, own)
+            if len(others):
+                found[rows] = rng.choice(others, len(rows))
+            continue
+        if len(own) < 2:
+            continue
+        # How many places further the wrong one stands: of a person always as many from the same explanation.
+        places = np.searchsorted(own, explanations[rows])
+        habits = rng.integers(1, len(own), (annotators, len(own)))
+        steps = rng.integers(1, len(own), len(rows)) if kind == "within label" else habits[person[rows], places]
+        found[rows] = own[(places + steps) % len(own)]
+    return found
+
+
+def check_share(name: str, share: object) -> None:
+    """Raise TEDError unless `share` is a number from 0 to 1."""
+    if not is_number(share) or not 0 <= share <= 1:  # type: ignore[operator]
+        raise TEDError(f"{name} must be a share from 0 to 1, received {shortly(share)}")

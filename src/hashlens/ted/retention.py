@@ -1,0 +1,186 @@
+"""Retention: a made table of employees, who leaves, and by which of 25 rules."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.errors import TEDError
+from hashlens.seeds import numpy_generator
+from hashlens.ted.taught import TaughtTable
+
+Column = npt.NDArray[np.int64]
+FEATURES = (
+    "position", "organization", "potential", "rating", "rating slope", "salary", "tenure", "position tenure",
+)  # fmt: skip
+LOW, MIDDLE, HIGH = 1, 2, 3
+NO, YES = 0, 1
+LEVELS: dict[str, tuple[tuple[int, float], ...]] = {
+    "position": ((4, 0.05), (3, 0.20), (2, 0.30), (1, 0.45)),
+    "organization": ((3, 0.3), (2, 0.3), (1, 0.4)),
+    "potential": ((YES, 0.5), (NO, 0.5)),
+    "rating": ((HIGH, 0.15), (MIDDLE, 0.80), (LOW, 0.05)),
+    "rating slope": ((HIGH, 0.15), (MIDDLE, 0.80), (LOW, 0.05)),
+    "salary": ((HIGH, 0.10), (MIDDLE, 0.70), (LOW, 0.20)),
+}
+MONTHS: dict[str, tuple[tuple[int, int, float], ...]] = {
+    "tenure": ((0, 25, 0.3), (25, 61, 0.3), (61, 361, 0.4)),
+    "position tenure": ((0, 13, 0.7), (13, 25, 0.2), (25, 361, 0.1)),
+}
+Interval = tuple[int, int]
+EVER = 1000
+
+
+def _rule(**conditions: int | Interval) -> dict[str, Interval]:
+    """Return lowest and highest value of each feature that a rule names; one number stands for itself."""
+    return {
+        name.replace("_", " "): (value, value) if isinstance(value, int) else value
+        for name, value in conditions.items()
+    }
+
+
+RULES: tuple[dict[str, Interval], ...] = (
+    _rule(organization=1, rating=HIGH, salary=LOW),
+    *(_rule(organization=1, position=position, position_tenure=(15, EVER)) for position in (1, 2, 3)),
+    *(_rule(organization=2, position=position, position_tenure=(20, EVER)) for position in (1, 2)),
+    _rule(organization=2, position=3, position_tenure=(30, EVER)),
+    _rule(organization=3, position=1, position_tenure=(20, EVER)),
+    *(_rule(organization=3, position=position, position_tenure=(30, EVER)) for position in (2, 3)),
+    *(_rule(organization=1, position=position, tenure=(0, 11)) for position in (1, 2)),
+    _rule(organization=1, position=3, tenure=(0, 29)),
+    _rule(organization=2, position=1, tenure=(0, 23)),
+    _rule(organization=2, position=2, tenure=(0, 29)),
+    *(_rule(organization=organization, rating=LOW, rating_slope=HIGH) for organization in (1, 2)),
+    *(_rule(potential=YES, rating=rating, rating_slope=HIGH, salary=LOW) for rating in (MIDDLE, HIGH)),
+    *(
+        _rule(potential=YES, rating_slope=HIGH, salary=MIDDLE, organization=organization, rating=rating)
+        for rating in (MIDDLE, HIGH)
+        for organization in (1, 2)
+    ),
+    _rule(organization=1, rating_slope=MIDDLE, salary=MIDDLE, tenure=(120, 179)),
+    _rule(organization=2, potential=YES, salary=MIDDLE, tenure=(130, 189)),
+)
+"""Why someone leaves: rule by rule, the values that features must lie between, both ends included."""
+
+MERGED: dict[int, tuple[tuple[int, ...], ...]] = {
+    26: tuple((number,) for number in range(26)),
+    17: (
+        (0,), (1, 2, 3), (4, 5), (6,), (7,), (8, 9), (10, 11), (12,), (13,), (14,), (15, 16), (17, 18), (19, 20),
+        (21, 22), (23,), (24,), (25,),
+    ),
+    7: ((0,), tuple(range(1, 10)), tuple(range(10, 15)), (15, 16), tuple(range(17, 23)), (23, 24), (25,)),
+}  # fmt: skip
+"""Which rules share an explanation where there are fewer than 26; the last is that of those who stay.
+
+Of 17, rules that stand next to each other and differ in one column only share one. Of 7, rules of one kind do: a high
+rating and a low salary; long in a position; new in the firm; a low rating that rises; potential and a rising rating;
+some ten to fifteen years in the firm; none of these.
+"""
+
+
+def described(number: int) -> str:
+    """Return a rule in words.
+
+    >>> described(0)
+    'organization 1, rating 3, salary 1'
+    >>> described(23)
+    'organization 1, rating slope 2, salary 2, tenure 120 to 179'
+    """
+    if number == len(RULES):
+        return "no reason to leave"
+    return ", ".join(_condition(name, *between) for name, between in RULES[number].items())
+
+
+def _condition(name: str, low: int, high: int) -> str:
+    if low == high:
+        return f"{name} {low}"
+    return f"{name} {low} or more" if high == EVER else f"{name} {low} to {high}"
+
+
+def features(n: int, seed: int) -> dict[str, Column]:
+    """Return the columns of `n` employees, by name: all independent, but for the months in a position."""
+    generator = numpy_generator(seed, "retention")
+    columns: dict[str, Column] = {}
+    for name, levels in LEVELS.items():
+        columns[name] = generator.choice(np.array([level for level, _ in levels]), n, p=[share for _, share in levels])
+    for name, spans in MONTHS.items():
+        span = generator.choice(len(spans), n, p=[share for *_, share in spans])
+        first, end = (np.array([at[place] for at in spans])[span] for place in (0, 1))
+        columns[name] = generator.integers(first, end)
+    columns["position tenure"] = np.minimum(columns["position tenure"], columns["tenure"])
+    return columns
+
+
+def matched(columns: dict[str, Column]) -> Column:
+    """Return the rule of each row, ``len(RULES)`` where none holds: of several, the first that names most columns."""
+    n = len(next(iter(columns.values())))
+    reasons, named = np.full(n, len(RULES)), np.zeros(n, np.int64)
+    for number, rule in enumerate(RULES):
+        holds = np.logical_and.reduce(
+            [(columns[name] >= low) & (columns[name] <= high) for name, (low, high) in rule.items()]
+        )
+        better = holds & (len(rule) > named)
+        reasons[better], named[better] = number, len(rule)
+    return reasons
+
+
+def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **taught: Any) -> TaughtTable:
+    """Return a made table of employees, where who leaves and why is known.
+
+    The features, the rules and the shares are those of the published generator; what is drawn is not, since random
+    numbers differ. All features are independent but for the months in a position, which are no more than those in the
+    firm. Of all rules that hold, the one that names most features is the explanation, and the first of those.
+
+    Parameters
+    ----------
+    n : int
+        Rows.
+    seed : int
+        The same gives the same table.
+    explanations : {26, 17, 7}
+        How many there are, that of those who stay among them; ``MERGED`` says which rules share one.
+    **taught
+        ``noise``, ``noise_kind``, ``annotators``, ``missing``, ``missing_kind``: what is wrong with the explanations
+        that a model is taught, as :meth:`TaughtTable.spoilt` takes it.
+
+    Returns
+    -------
+    TaughtTable
+        Columns as in ``FEATURES``: levels are numbers (low 1, middle 2, high 3; no 0, yes 1), tenures months. Labels
+        are 1 for those who leave.
+
+    Raises
+    ------
+    TEDError
+        If an argument is not what it must be.
+
+    References
+    ----------
+    Hind, Wei, Campbell, Codella, Dhurandhar, Mojsilovic, Ramamurthy, Varshney (2019): TED: teaching AI to explain its
+    decisions. AIES.
+    """
+    require_whole(TEDError, "n", n)
+    require_whole(TEDError, "seed", seed, least=0)
+    if explanations not in MERGED:
+        known = ", ".join(map(str, MERGED))
+        raise TEDError(f"explanations must be one of {known}, received {shortly(explanations)}")
+    columns = features(n, seed)
+    rules = matched(columns)
+    groups = MERGED[explanations]
+    shared = np.empty(len(RULES) + 1, np.int64)
+    for place, group in enumerate(groups):
+        shared[list(group)] = place
+    table = TaughtTable(
+        columns=FEATURES,
+        rows=np.stack([columns[name] for name in FEATURES], axis=1).astype(np.float32),
+        labels=(rules < len(RULES)).astype(np.int64),
+        explanations=shared[rules],
+        reasons=tuple(_shared(group) for group in groups),
+    )
+    return table.spoilt(seed, **taught)
+
+
+def _shared(group: Sequence[int]) -> str:
+    return "; or ".join(map(described, group))

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from hashlens.ted import left_out, retention
+
+TABLE = retention(20_000, seed=2)
+
+
+def shares(lost, groups):
+    return np.sort([lost[groups == group].mean() for group in np.unique(groups)])
+
+
+@pytest.mark.parametrize("kind", ["random", "by class", "by rule"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99, 1.0])
+def test_exactly_the_share_is_left_out(kind, share):
+    assert left_out(TABLE.explanations, TABLE.labels, share, kind).sum() == round(share * len(TABLE))
+
+
+def test_at_random_all_are_as_likely_and_by_group_some_lose_more():
+    at_random = left_out(TABLE.explanations, TABLE.labels, 0.5)
+    assert np.ptp(shares(at_random, TABLE.labels)) < 0.03
+    by_class = left_out(TABLE.explanations, TABLE.labels, 0.5, "by class")
+    assert np.ptp(shares(by_class, TABLE.labels)) > 0.3
+    by_rule = left_out(TABLE.explanations, TABLE.labels, 0.5, "by rule")
+    assert np.ptp(shares(by_rule, TABLE.explanations)) > 0.3
+
+
+def test_the_group_that_loses_most_has_nine_times_the_odds_while_few_are_drawn():
+    lost = left_out(TABLE.explanations, TABLE.labels, 0.05, "by class", seed=1)
+    low, high = shares(lost, TABLE.labels)
+    assert 6 < high / low < 13
