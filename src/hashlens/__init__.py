@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hashlens.version import __version__
 
 if TYPE_CHECKING:
-    from hashlens import codes, data, errors, measures, nets, regions, retrieval, training
+    from hashlens import codes, data, errors, measures, nets, regions, retrieval, ted, training
     from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
     from hashlens.codes import Codes, Fingerprints, Reading, concatenate, encode, fingerprint
     from hashlens.data import load_data
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hashlens.study.charts import curve, effect_table, phase_chart, phase_sensitivity, phase_slices
     from hashlens.study.reproduce import reproduce
     from hashlens.study.study import Study
+    from hashlens.ted import TEDClassifier
     from hashlens.training import train
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Novelty",
     "Reading",
     "Study",
+    "TEDClassifier",
     "__version__",
     "audit",
     "bits_to_determinism",
@@ -82,6 +84,7 @@ __all__ = [
     "reproduce",
     "retrieval",
     "separation",
+    "ted",
     "train",
     "training",
 ]
@@ -98,6 +101,7 @@ _MODULES = {
     "Novelty": "hashlens.audit",
     "Reading": "hashlens.codes",
     "Study": "hashlens.study.study",
+    "TEDClassifier": "hashlens.ted",
     "audit": "hashlens.audit.audit",
     "bits_to_determinism": "hashlens.measures",
     "categorization": "hashlens.measures",
@@ -134,6 +138,7 @@ _MODULES = {
     "reproduce": "hashlens.study.reproduce",
     "retrieval": "hashlens.retrieval",
     "separation": "hashlens.measures",
+    "ted": "hashlens.ted",
     "train": "hashlens.training",
     "training": "hashlens.training",
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.naive_bayes import GaussianNB
 from torch import nn
 
 import hashlens as hl
@@ -32,6 +33,7 @@ from hashlens.study.charts.sensitivity import phase_sensitivity
 from hashlens.study.charts.summary import summarize
 from hashlens.study.networks.terms import TERMS
 from hashlens.study.results import Results
+from hashlens.ted import TEDClassifier, retention
 from hashlens.testing.result_contract import check_result
 from hashlens.training.recipe import Recipe
 
@@ -112,6 +114,12 @@ def results_of_a_study():
     ]  # fmt: skip
 
 
+def ted_results():
+    table = retention(600, seed=0)
+    model = TEDClassifier(GaussianNB()).fit(table.rows, table.labels, table.E)
+    return [model.score_ted(table.rows, table.labels, table.E)]
+
+
 def inside(value):
     """Yield the results that a value holds, itself first."""
     if isinstance(value, Result):
@@ -128,7 +136,7 @@ def inside(value):
 def made():
     """One result of each kind, by the name of its class."""
     found = {}
-    for outer in (*region_results(), *results_of_a_network(), *results_of_a_study()):
+    for outer in (*region_results(), *results_of_a_network(), *results_of_a_study(), *ted_results()):
         for one in inside(outer):
             found.setdefault(type(one).__name__, one)
     found["SavedPlane"] = load_result(WRITTEN / "plane.json")

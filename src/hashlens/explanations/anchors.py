@@ -13,6 +13,7 @@ from hashlens.explanations.conditions import Space, space_of
 from hashlens.explanations.explanation import Explanation, Rule
 from hashlens.explanations.perturbed import PerturbedExample, explained_parts, perturbed_one
 from hashlens.explanations.request import Request
+from hashlens.intervals import clopper_pearson
 from hashlens.seeds import numpy_generator
 
 Array = npt.NDArray[Any]
@@ -130,21 +131,6 @@ def anchor(
         tuple(condition.text for condition in conditions), tuple(condition.feature for condition in conditions),
         kept / held_out, space.coverage(rule), interval, CONFIDENCE,
     ))  # fmt: skip
-
-
-def clopper_pearson(hits: int, trials: int, confidence: float) -> tuple[float, float]:
-    """Return the exact interval of a share.
-
-    >>> low, high = clopper_pearson(10, 10, 0.95)
-    >>> round(low, 4), high
-    (0.6915, 1.0)
-    """
-    from scipy.stats import beta
-
-    tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, trials - hits)) if hits < trials else 1.0
-    return low, high
 
 
 def _answer(example: PerturbedExample) -> int:

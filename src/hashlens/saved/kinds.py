@@ -78,6 +78,7 @@ KINDS: dict[str, str] = {
     "Step": "hashlens.audit.audited_accuracy",
     "StudyStatus": "hashlens.study.store.status",
     "Summary": "hashlens.study.charts.summary",
+    "TEDScore": "hashlens.ted.score",
     "ThresholdSweep": "hashlens.study.charts.sensitivity",
     "WithinRadius": "hashlens.index.neighbours",
 }

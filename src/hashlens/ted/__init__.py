@@ -1,13 +1,21 @@
 """TED: models that are taught an explanation beside each label, and predict both."""
 
+from hashlens.ted.classifier import TEDClassifier
 from hashlens.ted.credit import credit
+from hashlens.ted.explanations import MultiLabel
 from hashlens.ted.missing import left_out
 from hashlens.ted.noise import noisy
 from hashlens.ted.retention import retention
+from hashlens.ted.score import TEDScore
 from hashlens.ted.taught import TaughtTable
+from hashlens.ted.top import TopExplanations
 
 __all__ = [
+    "MultiLabel",
+    "TEDClassifier",
+    "TEDScore",
     "TaughtTable",
+    "TopExplanations",
     "credit",
     "left_out",
     "noisy",

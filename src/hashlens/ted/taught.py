@@ -40,7 +40,7 @@ class TaughtTable:
     labels: Numbers
     explanations: Numbers
     reasons: tuple[str, ...]
-    E: npt.NDArray[np.object_] = None  # type: ignore[assignment]
+    E: Any = None
     dropped: int = 0
 
     def __post_init__(self) -> None:

@@ -1,0 +1,349 @@
+"""TEDClassifier: a scikit-learn classifier that is taught an explanation beside each label."""
+
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _num_samples,
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.errors import TEDError, nearest
+from hashlens.ted.explanations import NONE, as_array, coded
+from hashlens.ted.impute import imputed, warn_unexplained
+from hashlens.ted.pairs import Pairs, contradictions
+from hashlens.ted.score import TEDScore, scored
+from hashlens.ted.top import TopExplanations
+
+Array = npt.NDArray[Any]
+Codes = npt.NDArray[np.int64]
+Strategy = Literal["cartesian"]
+Missing = Literal["impute", "drop", "unknown"]
+STRATEGIES: tuple[Strategy, ...] = ("cartesian",)
+MISSING: tuple[Missing, ...] = ("impute", "drop", "unknown")
+
+
+def _gives_probabilities(ted: Any) -> bool:
+    return hasattr(getattr(ted, "estimator_", ted.estimator), "predict_proba")
+
+
+class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that is taught an explanation beside each label, and predicts both (TED).
+
+    Any classifier learns pairs of a label and an explanation as one class. The label predicted is the likeliest one,
+    all its explanations summed; the explanation is the likeliest among those of that label. An estimator without
+    ``predict_proba`` gives the pair that it predicts.
+
+    Parameters
+    ----------
+    estimator : sklearn estimator
+        A classifier, or a pipeline that ends with one: it gets X as it is.
+    strategy : {"cartesian"}
+        ``cartesian``: `estimator` learns the pairs.
+    missing : {"impute", "drop", "unknown"}
+        What becomes of rows without an explanation. ``impute``: for each label a clone of `estimator` learns the
+        explanations from its explained rows and fills in the others; then all pairs are learnt. ``drop``: they are left
+        out (complete-case). ``unknown``: having none is one more explanation of the label, which is never predicted.
+    marker : object, optional
+        What in E means that there is no explanation, besides None, NaN and ``pd.NA``: such as -1.
+
+    Attributes
+    ----------
+    classes_ : numpy.ndarray
+        Labels, sorted.
+    explanations_ : numpy.ndarray
+        Explanations, sorted.
+    pairs_ : list of (label, explanation)
+        All pairs that were taught: what the columns of :meth:`predict_joint_proba` are. None is no explanation.
+    contradictions_ : list
+        Explanations that stand beside more than one label. They are taught as they are: each pair is a class of its
+        own.
+    missing_ : int
+        Rows without an explanation.
+    decision_ : {"marginal", "pair"}
+        Whether labels are decided on sums of probabilities, or as the estimator predicts pairs.
+    estimator_ : sklearn estimator
+        Fitted on the pairs.
+
+    References
+    ----------
+    Hind, Wei, Campbell, Codella, Dhurandhar, Mojsilovic, Ramamurthy, Varshney (2019): TED: teaching AI to explain its
+    decisions. AIES. Hind, Wei, Zhang (2020): Consumer-driven explanations for machine learning decisions: an empirical
+    study of robustness. Imputing within each label and deciding on sums are this project's.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from hashlens.ted import retention
+    >>> table = retention(2000, seed=0, missing=0.5)
+    >>> model = TEDClassifier(RandomForestClassifier(20, random_state=0))
+    >>> model = model.fit(table.rows, table.labels, table.E)
+    >>> labels, explanations = model.predict_explain(table.rows[:3])
+    >>> labels.tolist() == table.labels[:3].tolist()
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        strategy: Strategy = "cartesian",
+        missing: Missing = "impute",
+        *,
+        marker: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.strategy = strategy
+        self.missing = missing
+        self.marker = marker
+
+    def fit(self, X: Any, y: Any, E: Any = None, sample_weight: Any = None) -> Self:
+        """Learn labels and explanations.
+
+        Parameters
+        ----------
+        X : array_like
+            n rows, of any kind that the estimator takes.
+        y : array_like
+            ``(n,)`` labels.
+        E : array_like, optional
+            ``(n,)`` explanations: text, numbers, categories, or :class:`MultiLabel` for sets of reasons. None, NaN,
+            ``pd.NA`` and the marker mean that there is none. Without E the estimator learns labels alone.
+        sample_weight : array_like, optional
+            ``(n,)``, for the estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or y is nothing that the estimator takes.
+        TEDError
+            If E does not fit, or what is left of it cannot be taught.
+
+        Warns
+        -----
+        TEDWarning
+            If E has no explanation for one of the labels.
+        """
+        self._check_arguments()
+        y = self._labels(X, y)
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        if weights is not None:
+            check_consistent_length(X, weights)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        values, explanations = coded(E, len(labels), self.marker)
+        self.explanations_ = as_array(values)
+        self.missing_ = int((explanations == NONE).sum())
+        if self.missing_ and self.missing_ < len(labels):
+            X, labels, explanations, weights = self._completed(X, labels, explanations, weights)
+        pairs, codes = Pairs.of(labels, explanations)
+        self._pairs = pairs
+        names = [None if place == NONE else values[place] for place in pairs.explanations]
+        self.pairs_ = list(zip(self.classes_[pairs.labels].tolist(), names, strict=True))
+        self.contradictions_ = [values[place] for place in contradictions(pairs)]
+        self.estimator_ = self._fitted(X, codes, weights)
+        self.decision_ = "marginal" if hasattr(self.estimator_, "predict_proba") else "pair"
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return the label of each row, ``(n,)``."""
+        check_is_fitted(self)
+        found: Array = self.classes_[self._labels_and_joint(X)[0]]
+        return found
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each label, ``(n, labels)``, summed over explanations; columns as `classes_`."""
+        check_is_fitted(self)
+        return self._pairs.marginal(self._joint(X))
+
+    @available_if(_gives_probabilities)
+    def predict_joint_proba(self, X: Any) -> Array:
+        """Return the probability of each label with each of its explanations, ``(n, pairs)``; columns as `pairs_`."""
+        check_is_fitted(self)
+        return self._joint(X)
+
+    def predict_explanation(self, X: Any, top_k: int | None = None) -> Any:
+        """Return the likeliest explanation of the label that is predicted.
+
+        Parameters
+        ----------
+        X : array_like
+            n rows.
+        top_k : int, optional
+            So many of the likeliest, with probabilities.
+
+        Returns
+        -------
+        numpy.ndarray or TopExplanations
+            ``(n,)``, None where the label has no explanation; with `top_k` a :class:`TopExplanations`.
+
+        Raises
+        ------
+        TEDError
+            If `top_k` is no whole number, or the estimator gives no probabilities.
+        """
+        if top_k is None:
+            return self.predict_explain(X)[1]
+        check_is_fitted(self)
+        require_whole(TEDError, "top_k", top_k)
+        labels, joint = self._labels_and_joint(X)[:2]
+        if joint is None:
+            raise TEDError(
+                f"{type(self.estimator_).__name__} has no predict_proba, so that pairs are predicted as they are: "
+                "leave out top_k, or wrap the estimator in sklearn.calibration.CalibratedClassifierCV"
+            )
+        places, shares = self._pairs.ranked(joint, labels, top_k)
+        values = np.append(self.explanations_.astype(object), None)
+        return TopExplanations(self.classes_[labels], values[places], shares)
+
+    def predict_explain(self, X: Any) -> tuple[Array, Array]:
+        """Return the label and the explanation of each row, ``(n,)`` each: the call of AIX360."""
+        check_is_fitted(self)
+        labels, joint, pair = self._labels_and_joint(X)
+        places = self._pairs.explanations[pair] if joint is None else self._pairs.ranked(joint, labels, 1)[0][:, 0]
+        return self.classes_[labels], self._named(places)
+
+    def score_ted(
+        self, X: Any, y: Any, E: Any, sample_weight: Any = None, *, confidence: float = 0.95, sure: float = 0.8
+    ) -> TEDScore:
+        """Return how often label, explanation and both are right, with intervals.
+
+        Parameters
+        ----------
+        X, y, E, sample_weight : array_like
+            As of :meth:`fit`; rows without an explanation count for the label alone.
+        confidence : float
+            Of the intervals.
+        sure : float
+            From which probability on, given the label, an explanation is called sure.
+
+        Returns
+        -------
+        TEDScore
+            With explanations that are confused, and rows to look at.
+        """
+        return scored(self, X, self._labels(X, y), E, sample_weight, confidence, sure)
+
+    def _check_arguments(self) -> None:
+        for name, known in (("strategy", STRATEGIES), ("missing", MISSING)):
+            value = getattr(self, name)
+            if value not in known:
+                raise TEDError(f"unknown {name} {shortly(value)}; {nearest(value, known)}")
+        if self.estimator is None:
+            raise TEDError(
+                "strategy 'cartesian' needs an estimator to learn pairs: such as "
+                "TEDClassifier(sklearn.ensemble.RandomForestClassifier())"
+            )
+
+    def _labels(self, X: Any, y: Any) -> Array:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        check_consistent_length(X, y)
+        if not _num_samples(X):
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required: X has no rows")
+        return np.asarray(y)
+
+    def _completed(
+        self, X: Any, labels: Codes, explanations: Codes, weights: Array | None
+    ) -> tuple[Any, Codes, Codes, Array | None]:
+        """Return what is taught where some rows lack an explanation."""
+        if self.missing == "impute":
+            return X, labels, imputed(X, labels, explanations, weights, self._fitted, self.classes_.tolist()), weights
+        known = np.flatnonzero(explanations != NONE)
+        lacking = np.setdiff1d(labels, labels[known])
+        if self.missing == "unknown":
+            for label in lacking:
+                warn_unexplained(self.classes_[label].item() if hasattr(self.classes_[label], "item") else label)
+            return X, labels, explanations, weights
+        if len(lacking):
+            raise TEDError(
+                f"no row of label {self.classes_[lacking[0]]!s} has an explanation, so that missing='drop' would drop "
+                "the label: explain some, or take missing='impute'"
+            )
+        return (
+            _safe_indexing(X, known), labels[known], explanations[known], None if weights is None else weights[known],
+        )  # fmt: skip
+
+    def _fitted(self, X: Any, codes: Codes, weights: Array | None) -> Any:
+        """Return an estimator fitted on classes that are numbered from 0, all of them there."""
+        if codes.max(initial=0) == 0 and len(self.classes_) == 1 and self.missing_ < len(codes):
+            # Estimators differ in whether they take one class; the answer is the same.
+            return DummyClassifier().fit(X, codes, weights)
+        estimator = clone(self.estimator)
+        if weights is None:
+            return estimator.fit(X, codes)
+        named = "sample_weight"
+        if isinstance(estimator, Pipeline) and not _routes():
+            named = f"{estimator.steps[-1][0]}__{named}"
+        return estimator.fit(X, codes, **{named: weights})
+
+    def _labels_and_joint(self, X: Any) -> tuple[Codes, Array | None, Codes | None]:
+        """Return places of labels, with the probabilities of all pairs, or the pairs predicted where there are none."""
+        if self.decision_ == "pair":
+            pair = np.asarray(self.estimator_.predict(X))
+            return self._pairs.labels[pair], None, pair
+        joint = self._joint(X)
+        return self._pairs.marginal(joint).argmax(axis=1), joint, None
+
+    def _joint(self, X: Any) -> Array:
+        joint = np.asarray(self.estimator_.predict_proba(X))
+        classes = np.asarray(self.estimator_.classes_)
+        if len(classes) == len(self._pairs):
+            return joint
+        # What an estimator set aside for itself may have been all rows of a rare pair.
+        whole = np.zeros((len(joint), len(self._pairs)))
+        whole[:, classes] = joint
+        return whole
+
+    def _named(self, places: Codes) -> Array:
+        if (places == NONE).any() or not len(self.explanations_):
+            values = np.append(self.explanations_.astype(object), None)
+            return values[places]
+        return self.explanations_[places]
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of X, where the estimator counts them."""
+        return int(self._fitted_attribute("n_features_in_"))
+
+    @property
+    def feature_names_in_(self) -> Array:
+        """Names of the columns of X, where the estimator keeps them."""
+        names: Array = self._fitted_attribute("feature_names_in_")
+        return names
+
+    def _fitted_attribute(self, name: str) -> Any:
+        fitted = self.__dict__.get("estimator_")
+        if fitted is None or not hasattr(fitted, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(fitted, name)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.estimator is not None:
+            inner = get_tags(self.estimator)
+            tags.input_tags = inner.input_tags
+            tags.array_api_support = False
+            tags.non_deterministic = inner.non_deterministic
+            tags.classifier_tags.poor_score = bool(inner.classifier_tags and inner.classifier_tags.poor_score)
+        return tags
+
+
+def _routes() -> bool:
+    from sklearn import get_config
+
+    return bool(get_config()["enable_metadata_routing"])

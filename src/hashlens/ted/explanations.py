@@ -1,0 +1,181 @@
+"""Explanations as people write them: text, numbers, categories, sets; some missing."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import shortly
+from hashlens.errors import TEDError
+
+Codes = npt.NDArray[np.int64]
+NONE = -1
+"""The code of a missing explanation, inside; no user's value."""
+
+
+class MultiLabel(frozenset[Any]):
+    """Several reasons of one row, which together are its explanation; their order does not matter.
+
+    Examples
+    --------
+    >>> MultiLabel(["low income", "young"]) == MultiLabel(["young", "low income"])
+    True
+    >>> MultiLabel(["young", "low income"])
+    MultiLabel(['low income', 'young'])
+    """
+
+    def __repr__(self) -> str:
+        return f"MultiLabel({sorted(self, key=_order)!r})"
+
+    def __str__(self) -> str:
+        return ", ".join(str(reason) for reason in sorted(self, key=_order))
+
+
+def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes]:
+    """Return what explanations there are, in order, and the place of each row's among them.
+
+    Parameters
+    ----------
+    E : array_like, optional
+        ``(rows,)``: text, numbers, categories or :class:`MultiLabel`. None, NaN and ``pd.NA`` mean that there is none;
+        None in place of all means that no row has one.
+    rows : int
+        Rows of X.
+    marker : object, optional
+        What else means that there is none.
+
+    Returns
+    -------
+    values : tuple
+        All different explanations, sorted.
+    codes : numpy.ndarray
+        int64 ``(rows,)``; -1 where there is none.
+
+    Raises
+    ------
+    TEDError
+        If the length does not fit, a value cannot be an explanation, or -1 is among them and was not declared.
+    """
+    if E is None:
+        return (), np.full(rows, NONE)
+    array = _as_column(E)
+    if len(array) != rows:
+        raise TEDError(f"E has {len(array):,} explanations and X has {rows:,} rows: expected one each, None where none")
+    found, codes = _numbered(array) if array.dtype.kind in "iufU" else _looked_up(array)
+    missing = np.array([_is_missing(value, marker) for value in found], bool)
+    _check_undeclared(found, codes, missing)
+    kept = sorted(np.flatnonzero(~missing), key=lambda place: _order(found[place]))
+    renumbered = np.full(len(found) + 1, NONE)
+    renumbered[kept] = np.arange(len(kept))
+    return tuple(found[place] for place in kept), renumbered[codes]
+
+
+def looked_up(E: Any, values: Iterable[Any], rows: int, marker: Any = None) -> tuple[Codes, npt.NDArray[np.bool_]]:
+    """Return the place of each row's explanation among known values, and which rows have one at all.
+
+    As of :func:`coded`; -1 where it is none of them.
+    """
+    own, codes = coded(E, rows, marker)
+    known = {value: place for place, value in enumerate(values)}
+    places = np.array([*(known.get(value, NONE) for value in own), NONE])
+    return places[codes], codes != NONE
+
+
+def as_array(values: Iterable[Any]) -> npt.NDArray[Any]:
+    """Return explanations as an array ``(k,)``: of text or numbers where all are, and else of objects."""
+    values = list(values)
+    kinds = {_kind(value) for value in values}
+    if values and kinds in ({"number"}, {"text"}):
+        return np.asarray(values)
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _as_column(E: Any) -> npt.NDArray[Any]:
+    """Return explanations as an array of one axis: numbers, text or objects."""
+    dtype = getattr(E, "dtype", None)
+    if isinstance(E, np.ndarray) or (isinstance(dtype, np.dtype) and dtype.kind in "iuf"):
+        array = np.asarray(E)
+    else:
+        if isinstance(E, str | bytes | dict) or not isinstance(E, Iterable):
+            raise TEDError(f"E must hold an explanation for each row, received {shortly(E)}")
+        frame = E.to_numpy() if getattr(E, "ndim", 1) == 2 and hasattr(E, "to_numpy") else None
+        if frame is not None and frame.shape[1] == 1:
+            return _as_column(frame[:, 0].astype(object))
+        listed = E.tolist() if hasattr(E, "tolist") else E.to_pylist() if hasattr(E, "to_pylist") else list(E)
+        array = np.empty(len(listed), object)
+        array[:] = listed
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise TEDError(
+            f"E must be one column of explanations, received an array {array.shape}: several reasons of a row are "
+            "hl.ted.MultiLabel([...])"
+        )
+    return array
+
+
+def _numbered(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
+    found, codes = np.unique(array, return_inverse=True)
+    return list(found.tolist()), codes.astype(np.int64)
+
+
+def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
+    """Return the different values and their places; missing ones of any kind share a place."""
+    places: dict[Any, int] = {}
+    try:
+        codes = np.fromiter(
+            (places.setdefault(None if _is_missing(value) else value, len(places)) for value in array.tolist()),
+            np.int64, len(array),
+        )  # fmt: skip
+    except TypeError as error:
+        row, value = next((row, value) for row, value in enumerate(array) if not _is_hashable(value))
+        raise TEDError(
+            f"E has a {type(value).__name__} in row {row}, {shortly(value)}: expected text or a number; several "
+            "reasons of a row are hl.ted.MultiLabel([...])"
+        ) from error
+    return list(places), codes
+
+
+def _is_missing(value: Any, marker: Any = None) -> bool:
+    # pd.NA and pd.NaT are told by their names, so that pandas need not be there; NaN is unlike itself.
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, float) and value != value:
+        return True
+    return marker is not None and type(value) is type(marker) and bool(value == marker)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_undeclared(found: list[Any], codes: Codes, missing: npt.NDArray[np.bool_]) -> None:
+    for place, value in enumerate(found):
+        if not missing[place] and not isinstance(value, MultiLabel) and str(value) in ("-1", "-1.0"):
+            count = int((codes == place).sum())
+            raise TEDError(
+                f"E has {value!r} in {count:,} rows, the first of them row {int(np.argmax(codes == place))}: is it a "
+                f"missing explanation? Write None, or declare it with TEDClassifier(..., marker={value!r}); give a "
+                "reason of that name another"
+            )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "text"
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "object"
+
+
+def _order(value: Any) -> tuple[str, Any]:
+    """Return what explanations of any kinds are sorted by: kinds apart, numbers by size, sets by their reasons."""
+    kind = _kind(value)
+    if kind != "object":
+        return kind, value
+    return type(value).__name__, str(value)

@@ -1,0 +1,79 @@
+"""Missing explanations filled in: for each label, from the explained rows of that label."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.errors import TEDError, TEDWarning
+from hashlens.ted.explanations import NONE
+
+Codes = npt.NDArray[np.int64]
+Fit = Callable[[Any, Codes, Any], Any]
+"""From rows, classes and weights to a fitted model of these classes."""
+
+
+def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, names: Sequence[Any]) -> Codes:
+    """Return explanations with the missing ones filled in.
+
+    For each label y a model of P(E | X, Y = y) is fitted on the explained rows of that label, and gives its likeliest
+    explanation for the others: an explanation never comes from another label. A label with one explanation needs no
+    model. Rows of a label without any explanation stay as they are.
+
+    Parameters
+    ----------
+    X : array_like
+        n rows, of any kind that scikit-learn takes.
+    labels, explanations : numpy.ndarray
+        int64 ``(n,)``; -1 for a missing explanation.
+    weights : numpy.ndarray or None
+        Of the rows.
+    fit : callable
+        Fits a model.
+    names : sequence
+        Of the labels, for what is said.
+
+    Warns
+    -----
+    TEDWarning
+        If no row of a label has an explanation.
+
+    Raises
+    ------
+    TEDError
+        If a model cannot be fitted on the explained rows.
+    """
+    from sklearn.utils import _safe_indexing
+
+    found = explanations.copy()
+    for label, name in enumerate(names):
+        rows = np.flatnonzero(labels == label)
+        known, lost = rows[explanations[rows] != NONE], rows[explanations[rows] == NONE]
+        if not len(lost):
+            continue
+        own, codes = np.unique(explanations[known], return_inverse=True)
+        if not len(own):
+            warn_unexplained(name)
+        elif len(own) == 1:
+            found[lost] = own[0]
+        else:
+            try:
+                model = fit(_safe_indexing(X, known), codes, None if weights is None else weights[known])
+                found[lost] = own[np.asarray(model.predict(_safe_indexing(X, lost)))]
+            except ValueError as error:
+                reason = " ".join(str(error).split())
+                raise TEDError(
+                    f"the explanations of label {name!r} cannot be imputed from its {len(known):,} explained rows, of "
+                    f"{len(own)} explanations: {reason}; explain more rows, or take missing='unknown'"
+                ) from error
+    return found
+
+
+def warn_unexplained(name: Any) -> None:
+    """Warn of a label of which no row has an explanation."""
+    warnings.warn(
+        f"no row of label {name!r} has an explanation: where it is predicted, the explanation is None",
+        TEDWarning, stacklevel=4,
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""Pairs: a label and its explanation, coded as one class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.ted.explanations import NONE
+
+Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """All pairs of a label and an explanation that there are, in order of the label.
+
+    Attributes
+    ----------
+    labels, explanations : numpy.ndarray
+        int64 ``(p,)``: places among labels and among explanations; -1 for no explanation.
+    starts : numpy.ndarray
+        int64 ``(labels + 1,)``: where the pairs of each label begin, and the last end.
+    """
+
+    labels: Codes
+    explanations: Codes
+    starts: Codes
+
+    @classmethod
+    def of(cls, labels: Codes, explanations: Codes) -> tuple["Pairs", Codes]:
+        """Return the pairs of rows, and the place of each row's among them, int64 ``(n,)``."""
+        many = int(explanations.max(initial=NONE)) + 2
+        keys, codes = np.unique(labels * many + explanations + 1, return_inverse=True)
+        of_label, of_explanation = np.divmod(keys, many)
+        starts = np.searchsorted(of_label, np.arange(int(labels.max()) + 2))
+        return cls(of_label, of_explanation - 1, starts.astype(np.int64)), codes.astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def marginal(self, joint: Floats) -> Floats:
+        """Return the probability of each label, ``(n, labels)``, from that of each pair, ``(n, p)``."""
+        return np.add.reduceat(joint, self.starts[:-1], axis=1)
+
+    def explained(self, label: int) -> Codes:
+        """Return the places of the pairs of a label that have an explanation."""
+        places = np.arange(self.starts[label], self.starts[label + 1])
+        return places[self.explanations[places] != NONE]
+
+    def ranked(self, joint: Floats, labels: Codes, top: int) -> tuple[Codes, Floats]:
+        """Return the likeliest explanations of a label, by row.
+
+        Parameters
+        ----------
+        joint : numpy.ndarray
+            ``(n, p)``: the probability of each pair.
+        labels : numpy.ndarray
+            int64 ``(n,)``: the label of each row.
+        top : int
+            How many explanations.
+
+        Returns
+        -------
+        explanations : numpy.ndarray
+            int64 ``(n, top)``: places among the explanations, the likeliest first, equal ones in order; -1 where there
+            are no more, or they have no probability at all.
+        probabilities : numpy.ndarray
+            float64 ``(n, top)``: of the explanation, if the label is that; they sum to 1 over all of a label.
+        """
+        found, shares = np.full((len(joint), top), NONE), np.zeros((len(joint), top))
+        for label in np.unique(labels):
+            rows, places = np.flatnonzero(labels == label), self.explained(int(label))
+            if not len(places):
+                continue
+            own = joint[np.ix_(rows, places)]
+            order = own.argmax(axis=1)[:, None] if top == 1 else np.argsort(-own, axis=1, kind="stable")[:, :top]
+            total = own.sum(axis=1, keepdims=True)
+            best = np.take_along_axis(own, order, axis=1)
+            width = order.shape[1]
+            found[rows, :width] = np.where(best > 0, self.explanations[places][order], NONE)
+            shares[rows, :width] = np.divide(best, total, out=np.zeros_like(best), where=total > 0)
+        return found, shares
+
+
+def contradictions(pairs: Pairs) -> Sequence[int]:
+    """Return the places of explanations that stand beside more than one label."""
+    own, counts = np.unique(pairs.explanations[pairs.explanations != NONE], return_counts=True)
+    return [int(place) for place in own[counts > 1]]

@@ -1,0 +1,240 @@
+"""The score of a TED model: how often label, explanation and both are right, and where they are not."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import is_number, shortly
+from hashlens.errors import TEDError
+from hashlens.intervals import clopper_pearson
+from hashlens.report.figures import Figure, Intervals
+from hashlens.report.page import Page, Section, charts
+from hashlens.result import Result
+from hashlens.tables import Table, number, table
+from hashlens.ted.confusions import Confusion, confusion_table, most_confused
+from hashlens.ted.explanations import NONE, looked_up
+
+SHOWN_ROWS = 20
+"""Rows to look at."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share of right answers.
+
+    Attributes
+    ----------
+    value : float
+        The share, by weight.
+    low, high : float
+        Ends of its exact (Clopper-Pearson) interval. Weighted rows count for as many as they are worth (Kish).
+    rows : int
+        Of how many rows.
+    """
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+
+
+@dataclass(frozen=True)
+class WrongRow:
+    """A row whose explanation is wrong although the model was sure of it.
+
+    Attributes
+    ----------
+    row : int
+        Its place, from 0.
+    label, explanation : str
+        What is right.
+    predicted_label, predicted_explanation : str
+        What was predicted.
+    probability : float or None
+        Of the explanation predicted, if the label is that; None where the estimator gives none.
+    """
+
+    row: int
+    label: str
+    explanation: str
+    predicted_label: str
+    predicted_explanation: str
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class TEDScore(Result):
+    """How often a model's labels and explanations are right.
+
+    Attributes
+    ----------
+    label, explanation, pair : Accuracy
+        Accuracy of Y, of E, and of YE: both at once. Of the last two only rows that have an explanation count; None
+        where none has.
+    confidence : float
+        Of the intervals.
+    decision : {"marginal", "pair"}
+        Whether labels are decided on the sum over their explanations, or as the estimator predicts pairs.
+    sure_from : float
+        The probability from which an explanation is called sure.
+    sure : float or None
+        The share of explanations that are; None where the estimator gives no probabilities.
+    right_if_sure, right_if_unsure : float or None
+        How many of either are right; None where there are none.
+    confusions : tuple of Confusion
+        Which explanations are taken for which, the most frequent first.
+    to_look_at : tuple of WrongRow
+        Wrong explanations, the surest first.
+    """
+
+    label: Accuracy
+    explanation: Accuracy | None
+    pair: Accuracy | None
+    confidence: float
+    decision: str
+    sure_from: float
+    sure: float | None
+    right_if_sure: float | None
+    right_if_unsure: float | None
+    confusions: tuple[Confusion, ...]
+    to_look_at: tuple[WrongRow, ...]
+
+    @property
+    def accuracies(self) -> dict[str, Accuracy]:
+        """What is known of the three, by name."""
+        named = {"label (Y)": self.label, "explanation (E)": self.explanation, "both (YE)": self.pair}
+        return {name: accuracy for name, accuracy in named.items() if accuracy is not None}
+
+    def __rich__(self) -> Table:
+        rows = [
+            (name, number(at.value, 3), f"{at.low:.3f}–{at.high:.3f}", number(at.rows))
+            for name, at in self.accuracies.items()
+        ]
+        return table(
+            "TED: right answers", ("", "accuracy", f"{self.confidence:.0%} interval", "rows"), rows, self._note
+        )
+
+    @property
+    def _note(self) -> str:
+        how = {
+            "marginal": "The label is the likeliest with all its explanations summed; the explanation is the likeliest "
+            "of that label.",
+            "pair": "The estimator gives no probabilities: label and explanation are those of the pair it predicts.",
+        }[self.decision]
+        if self.sure is None:
+            return how
+        parts = [f"{self.sure:.1%} of the explanations are sure ({self.sure_from:.0%} or more, given the label)"]
+        for share, which in ((self.right_if_sure, "of these"), (self.right_if_unsure, "of the others")):
+            if share is not None:
+                parts.append(f"{share:.1%} {which} are right")
+        return f"{how} {', '.join(parts)}."
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the accuracies with their intervals."""
+        at = self.accuracies
+        return (
+            Intervals(
+                "Right answers", "accuracy", tuple(at), tuple(one.value for one in at.values()),
+                tuple((one.low, one.high) for one in at.values()),
+            ),
+        )  # fmt: skip
+
+    def page(self) -> Page:
+        """Return accuracies, explanations that are confused, and wrong rows of which the model was sure."""
+        verdict = "" if self.pair is None else f"{self.pair.value:.1%} of the rows get the right label and explanation"
+        wrong = [
+            (str(at.row), at.label, at.explanation, at.predicted_label, at.predicted_explanation,
+             number(at.probability, 3))
+            for at in self.to_look_at
+        ]  # fmt: skip
+        columns = ("row", "label", "explanation", "predicted label", "predicted explanation", "probability")
+        looked = [table("Wrong explanations, the surest first", columns, wrong, names=1)] if wrong else []
+        confused = [confusion_table(self.confusions, "right", "predicted")] if self.confusions else []
+        return Page(
+            "TED score", "", verdict, "",
+            (
+                Section("Right answers", (*charts(self.figures()), self.__rich__())),
+                Section("Explanations that are confused", tuple(confused)),
+                Section("Rows to look at", tuple(looked)),
+            ),
+        )  # fmt: skip
+
+
+def scored(
+    model: Any, X: Any, y: npt.NDArray[Any], E: Any, sample_weight: Any, confidence: float, sure: float
+) -> TEDScore:
+    """Return the score of a fitted model; arguments as of :meth:`TEDClassifier.score_ted`."""
+    for name, value in (("confidence", confidence), ("sure", sure)):
+        if not is_number(value) or not 0 < value < 1:
+            raise TEDError(f"{name} must be a share between 0 and 1, received {shortly(value)}")
+    known_explanations = model.explanations_.tolist()
+    right, explained = looked_up(E, known_explanations, len(y), model.marker)
+    names = [str(value) for value in known_explanations]
+    if model.decision_ == "marginal":
+        top = model.predict_explanation(X, top_k=1)
+        labels, predicted, shares = top.labels, top.explanations[:, 0], top.probabilities[:, 0]
+    else:
+        labels, predicted = model.predict_explain(X)
+        shares = np.full(len(y), np.nan)
+    places = {value: place for place, value in enumerate(known_explanations)}
+    found = np.array([NONE if value is None else places[value] for value in predicted.tolist()], np.int64)
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    is_label, is_explanation = labels == y, (found == right) & (right != NONE)
+    is_sure = shares >= sure
+    own_names = _own_names(E, right, explained, names)
+    wrong = np.flatnonzero(explained & ~is_explanation)
+    surest = wrong[np.argsort(-np.nan_to_num(shares[wrong]), kind="stable")[:SHOWN_ROWS]]
+    said = [names[place] if place != NONE else "none" for place in found]
+    return TEDScore(
+        label=_accuracy(is_label, weights, confidence),
+        explanation=_accuracy(is_explanation[explained], weights[explained], confidence) if explained.any() else None,
+        pair=_accuracy((is_label & is_explanation)[explained], weights[explained], confidence)
+        if explained.any()
+        else None,
+        confidence=float(confidence),
+        decision=model.decision_,
+        sure_from=float(sure),
+        sure=None if np.isnan(shares).all() else float(np.average(is_sure, weights=weights)),
+        right_if_sure=_share(is_explanation, explained & is_sure),
+        right_if_unsure=_share(is_explanation, explained & ~is_sure & ~np.isnan(shares)),
+        confusions=most_confused(
+            [own_names[row] for row in wrong], [said[row] for row in wrong], [str(y[row]) for row in wrong]
+        ),
+        to_look_at=tuple(
+            WrongRow(
+                int(row),
+                str(y[row]),
+                own_names[row],
+                str(labels[row]),
+                said[row],
+                None if np.isnan(shares[row]) else float(shares[row]),
+            )
+            for row in surest
+        ),
+    )
+
+
+def _accuracy(right: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64], confidence: float) -> Accuracy:
+    value = float(np.average(right, weights=weights))
+    worth = weights.sum() ** 2 / (weights**2).sum()
+    # Whole numbers of weighted rows come out of the sums with rounding errors, and beta quantiles take none below 0.
+    low, high = clopper_pearson(min(round(value * worth, 9), worth), worth, confidence)
+    return Accuracy(value, low, high, len(right))
+
+
+def _share(right: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> float | None:
+    return float(right[among].mean()) if among.any() else None
+
+
+def _own_names(E: Any, right: npt.NDArray[np.int64], explained: npt.NDArray[np.bool_], names: list[str]) -> list[str]:
+    """Return the right explanation of each row as text, those that were never taught too."""
+    listed = [None] * len(right) if E is None else E.tolist() if hasattr(E, "tolist") else list(E)
+    return [
+        names[place] if place != NONE else str(value) if has else "none"
+        for place, has, value in zip(right, explained, listed, strict=True)
+    ]
