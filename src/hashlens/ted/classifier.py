@@ -160,13 +160,13 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         found: Array = self.classes_[self._labels_and_joint(X)[0]]
         return found
 
-    @available_if(_gives_probabilities)
+    @available_if(_gives_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each label, ``(n, labels)``, summed over explanations; columns as `classes_`."""
         check_is_fitted(self)
         return self._pairs.marginal(self._joint(X))
 
-    @available_if(_gives_probabilities)
+    @available_if(_gives_probabilities)  # type: ignore[untyped-decorator]
     def predict_joint_proba(self, X: Any) -> Array:
         """Return the probability of each label with each of its explanations, ``(n, pairs)``; columns as `pairs_`."""
         check_is_fitted(self)
@@ -203,8 +203,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
                 "leave out top_k, or wrap the estimator in sklearn.calibration.CalibratedClassifierCV"
             )
         places, shares = self._pairs.ranked(joint, labels, top_k)
-        values = np.append(self.explanations_.astype(object), None)
-        return TopExplanations(self.classes_[labels], values[places], shares)
+        return TopExplanations(self.classes_[labels], self._or_none()[places], shares)
 
     def predict_explain(self, X: Any) -> tuple[Array, Array]:
         """Return the label and the explanation of each row, ``(n,)`` each: the call of AIX360."""
@@ -311,9 +310,15 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
 
     def _named(self, places: Codes) -> Array:
         if (places == NONE).any() or not len(self.explanations_):
-            values = np.append(self.explanations_.astype(object), None)
-            return values[places]
-        return self.explanations_[places]
+            return self._or_none()[places]
+        found: Array = self.explanations_[places]
+        return found
+
+    def _or_none(self) -> npt.NDArray[np.object_]:
+        """Return the explanations, and None in the last place, which -1 is."""
+        values = np.full(len(self.explanations_) + 1, None, dtype=object)
+        values[:-1] = self.explanations_
+        return values
 
     @property
     def n_features_in_(self) -> int:

@@ -47,7 +47,8 @@ class Pairs:
     def explained(self, label: int) -> Codes:
         """Return the places of the pairs of a label that have an explanation."""
         places = np.arange(self.starts[label], self.starts[label + 1])
-        return places[self.explanations[places] != NONE]
+        found: Codes = places[self.explanations[places] != NONE]
+        return found
 
     def ranked(self, joint: Floats, labels: Codes, top: int) -> tuple[Codes, Floats]:
         """Return the likeliest explanations of a label, by row.
