@@ -17,7 +17,7 @@ def clopper_pearson(hits: float, trials: float, confidence: float) -> tuple[floa
     >>> round(low, 4), high
     (0.6915, 1.0)
     """
-    from scipy.stats import beta
+    from scipy.stats import beta  # binomtest takes whole numbers only
 
     tail = (1 - confidence) / 2
     low = float(beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0

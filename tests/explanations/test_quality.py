@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 import hashlens as hl
@@ -155,6 +156,10 @@ def test_a_blurred_image_keeps_its_mean_and_loses_its_edges():
     assert blurred.shape == x.shape
     assert float(blurred.std()) < 0.2 * float(x.std())
     assert torch.allclose(baseline_inputs(torch.ones(1, 1, 6, 6), "blur"), torch.ones(1, 1, 6, 6))
+    # Five pixels of an image of 28, and no weight beyond two deviations.
+    scale = 5 * x.shape[-1] / 28
+    expected = gaussian_filter(x.numpy(), scale, radius=int(2 * scale), mode="mirror", axes=(2, 3))
+    assert np.allclose(blurred, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

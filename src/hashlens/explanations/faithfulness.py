@@ -65,6 +65,7 @@ def baseline_inputs(x: Tensor, name: str, background: Tensor | None = None) -> T
 
 
 def _blurred(x: Tensor) -> Tensor:
+    # scipy.ndimage's gaussian_filter, truncated at two deviations and mirrored, on the device of the inputs.
     deviation = BLUR * x.shape[-1] / 28
     reach = min(int(2 * deviation), min(x.shape[-2:]) - 1)
     places = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)

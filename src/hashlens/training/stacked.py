@@ -176,6 +176,7 @@ class _Stack:
             filled = [nn.functional.pad(factor, (0, self.width - factor.shape[-1])) for factor in drawn]
             yield torch.stack(filled, dim=1).to(self.device)
 
+    # Not torch.func.vmap: on one core a step of 8 to 64 networks of 8 to 64 units took it 1.4 to 5 times as long.
     def forward(self, batch: torch.Tensor, factors: torch.Tensor | None) -> torch.Tensor:
         """Return the logits ``(N, b, classes)`` of inputs ``(N, b, features)``."""
         per = 4 if self.norm else 2
