@@ -402,7 +402,7 @@ few = (torch.rand(20, 64, generator=torch.Generator().manual_seed(0)), torch.ara
         (None, {"k": 0}, MeasureError, "received k=0"),
         (None, {"gates": "some"}, CodesError, "gates must be one of"),
         (None, {"layers": []}, CodesError, "layers must be globs"),
-        (None, {"batch_size": 0}, CodesError, "batch_size must be at least 1"),
+        (None, {"batch_size": 0}, CodesError, "batch_size must be a whole number, 1 or more"),
         ((few[0], few), {}, MeasureError, "has no labels"),
         ((few, few[0]), {}, MeasureError, "has no labels"),
         (((few[0], torch.zeros(20)), few), {}, MeasureError, "needs at least two classes"),

@@ -86,7 +86,7 @@ def explain(
     inputs = torch.cat([batch.inputs for batch in chosen(examples, ids)])
     names = declared_classes(network) or ()
     if not names and examples.class_names is not None:
-        subject = subject_of(network, batch_size, output, reading_of(forward, mask)["forward"])
+        subject = subject_of(network, hl.Reading(batch_size=batch_size, output=output, **reading_of(forward, mask)))
         with subject.borrowed():
             first = inputs_of(inputs[:1], kind_of(kind, inputs[:1]), subject)
             classes = subject.scores(first).shape[1]

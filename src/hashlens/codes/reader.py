@@ -70,12 +70,9 @@ class Reader:
         self._loses_axis: bool | None = None
         self._warned = False
         model = unwrap(model)
-        parameter = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
+        parameter = _parameter(model)
         self.dtype = None if parameter is None else parameter.dtype
-        own = torch.device("cpu") if parameter is None else parameter.device
-        self.device = own if reading.device is None else find_device(reading.device)
-        if self.device.type != own.type or (self.device.index or 0) != (own.index or 0):
-            model = copied(model).to(self.device)
+        model, self.device = placed(model, reading.device)
         self.model = model
         self.static_batch = _static_batch(model)
         self.digest = parameters_digest(model)
@@ -231,6 +228,20 @@ class Reader:
             unsteady="; ".join(self.evidence.unsteady),
             torch_version=torch.__version__,
         )
+
+
+def placed(model: torch.nn.Module, device: str | torch.device | None) -> tuple[torch.nn.Module, torch.device]:
+    """Return a network on a device, a copy where that is another one than its own, and the device."""
+    parameter = _parameter(model)
+    own = torch.device("cpu") if parameter is None else parameter.device
+    wanted = own if device is None else find_device(device)
+    if wanted.type != own.type or (wanted.index or 0) != (own.index or 0):
+        model = copied(model).to(wanted)
+    return model, wanted
+
+
+def _parameter(model: torch.nn.Module) -> torch.Tensor | None:
+    return next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), None)
 
 
 def _forward(network: Any, inputs: Any) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import require_whole, shortly
-from hashlens.codes.reading import Forward, Mask, Reading
+from hashlens.arguments import shortly
+from hashlens.codes.reading import Reading
 from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError, HashlensError, ModelError, nearest
 from hashlens.explanations.explanation import Explanation
@@ -31,9 +31,9 @@ from hashlens.explanations.request import (
     names_of,
     texts_of,
 )
-from hashlens.explanations.subject import Subject, subject_of
+from hashlens.explanations.subject import EXPLAINED, Subject, reading_of, subject_of
 from hashlens.nets.class_names import declared_classes
-from hashlens.nets.output import OutputLike, check_output, output_notes
+from hashlens.nets.output import output_notes
 
 Tensor = torch.Tensor
 UNITS = ("probability", "score")
@@ -56,11 +56,7 @@ def explain(
     class_names: Sequence[str] | None = None,
     tokenizer: Callable[[str], Sequence[str]] | None = None,
     reshape: Callable[[Tensor], Tensor] | None = None,
-    output: OutputLike = None,
-    forward: Forward | None = None,
-    mask: Mask | None = None,
-    batch_size: int = 64,
-    seed: int = 0,
+    reading: Reading | None = None,
     **options: Any,
 ) -> Explanation:
     """Explain why a network says what it says.
@@ -95,24 +91,16 @@ def explain(
         Text to a list of words.
     reshape : callable, optional
         For CAMs of transformers: activations to ``(n, c, h, w)``.
-    output : str or callable, optional
-        How the model's output is read: ``logits``, ``probabilities``, ``binary_logit``, ``binary_probability``,
-        ``multilabel_logits``, ``multilabel_probabilities``, ``regression``, or a function from what it gives to its
-        scores. By default its last operator or 64 rows tell; the explanation says which. One score of two classes is
-        explained for class 1 as it is, for class 0 from the other side: minus the logit, 1 less the probability. To
-        perturbation methods ``"score"`` says that scores are explained in place of probabilities.
-    forward : callable, optional
-        ``forward(model, batch)``, as :func:`hashlens.encode` takes it: the batch is rows of `x`, or a list of texts.
-    mask : callable or dict, optional
-        Of `x`, as :func:`hashlens.encode` takes it: bool ``(n, positions)``, true where a position is no padding.
-        Values of padded positions become 0, and a note says how much of the explanation they were, which is nothing
-        where the network does not read its padding.
-    batch_size : int
-        Rows at a time.
-    seed : int
-        Of everything that is drawn: the same seed gives the same explanation, bit for bit.
-    **options
-        Of the method.
+    reading, **options
+        How the model is run: a :class:`hashlens.Reading`, or its fields ``output``, ``forward``, ``mask``,
+        ``batch_size``, ``device`` and ``seed``, of everything that is drawn: the same seed gives the same explanation,
+        bit for bit. Which bits a reading keeps does not matter here. Other options are those of the method.
+
+        To ``forward`` a batch is rows of `x`, or a list of texts. ``mask`` is a function of `x`, or a dict of them:
+        values of padded positions become 0, and a note says how much of the explanation they were, which is nothing
+        where the network does not read its padding. One score of two classes is explained for class 1 as it is, for
+        class 0 from the other side: minus the logit, 1 less the probability. To perturbation methods
+        ``output="score"`` says that scores are explained in place of probabilities.
 
     Returns
     -------
@@ -124,14 +112,10 @@ def explain(
         If the method, layer, class or option is not known, or does not fit the input.
     """
     chosen = find_method(method)
-    require_whole(ExplainError, "seed", seed, least=0)
-    if isinstance(output, str) and output in UNITS:
-        options, output = {"unit": output, **options}, None
-    _check_reading(chosen, output)
+    how, options = _reading_of(chosen, reading, options)
     _check_options(chosen, options)
     check_named(layer, tokenizer=tokenizer, reshape=reshape)
-    reading = Reading(forward=forward, mask=mask)
-    subject = subject_of(model, batch_size, output, forward)
+    subject = subject_of(model, how)
     if subject.module is None and chosen.needs_module:
         raise ExplainError(
             f"{chosen.name} needs the gradients of a torch.nn.Module, received a plain function: use lime, cle, "
@@ -149,7 +133,7 @@ def explain(
         inputs, known = None if x is None or texts else inputs_of(x, kind, subject), names_of_columns(x)
         check_columns(columns := names_of(feature_names, "feature_names") or known, kind, inputs)
         replacing = background_of(background, inputs, subject, labels_of(x))
-        subject.more = more_inputs(inputs, replacing, int(seed), kind)
+        subject.more = more_inputs(inputs, replacing, int(how.seed), kind)
         try:
             classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
         except HashlensError as error:
@@ -170,7 +154,7 @@ def explain(
             class_names=names,
             tokenizer=tokenizer,
             reshape=reshape,
-            seed=int(seed),
+            seed=int(how.seed),
         )
         found = chosen.run(request, **options)
     if bad := int((~np.isfinite(found.values)).sum()):
@@ -178,8 +162,8 @@ def explain(
             f"{chosen.name}: {bad:,} of {found.values.size:,} values are NaN or infinite, as slopes are where the "
             "model has none: move x a little, or use kernel_shap"
         )
-    if mask is not None:
-        found = without_padding(found, inputs, reading)
+    if how.mask is not None:
+        found = without_padding(found, inputs, how)
     if chosen.group == "gradient" and not found.values.any():
         found = replace(found, notes=(*found.notes, NO_SLOPE))
     read = ""
@@ -190,15 +174,18 @@ def explain(
     return replace(found, diagnostics=found.diagnostics | spent, output=read)
 
 
-def _check_reading(method: Method, output: OutputLike) -> None:
-    """Raise ExplainError for what says neither how the output is read nor, to some methods, what is explained."""
+def _reading_of(method: Method, reading: Reading | None, options: dict[str, Any]) -> tuple[Reading, dict[str, Any]]:
+    """Return how the model is run, and the options of the method."""
+    output = options.get("output")
+    if isinstance(output, str) and output in UNITS:
+        options = {"unit": output, **{name: value for name, value in options.items() if name != "output"}}
     try:
-        check_output(output)
-    except ModelError as error:
-        units = ""
-        if method.group == "perturbation":
-            units = f"output must be 'probability' or 'score', received {shortly(output)}; or how the output is read: "
-        raise ExplainError(f"{units}{error}") from error
+        return reading_of(explain, reading, options)
+    except ExplainError as error:
+        if method.group != "perturbation" or not isinstance(error.__cause__, ModelError):
+            raise
+        units = f"output must be 'probability' or 'score', received {shortly(output)}; or how the output is read"
+        raise ExplainError(f"{units}: {error}") from error
 
 
 def notes_on(subject: Subject) -> list[str]:
@@ -249,8 +236,9 @@ def _check_options(method: Method, options: dict[str, Any]) -> None:
     module, name = method.place.split(":")
     function = getattr(import_module(f"hashlens.explanations.{module}"), name)
     parameters = inspect.signature(function).parameters
-    known = [option for option in parameters if option != "asked"]
+    known = [option for option in parameters if option != "request"]
     shared = [name for name, of in inspect.signature(explain).parameters.items() if of.kind is of.KEYWORD_ONLY]
+    shared += EXPLAINED
     for option in options:
         if option not in known:
             raise ExplainError(f"{method.name} has no option {option!r}: {nearest(option, [*known, *shared])}")

@@ -1,12 +1,14 @@
 """hl.compare_explanations: how good explanations are, beside controls that know nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import shortly
+from hashlens.codes.reading import Reading, ReadingOptions, check_names
 from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError
 from hashlens.explanations.comparison import ExplanationComparison, means
@@ -25,9 +27,8 @@ from hashlens.explanations.request import (
     more_inputs,
     names_of,
 )
-from hashlens.explanations.subject import subject_of
+from hashlens.explanations.subject import EXPLAINED, reading_of, subject_of
 from hashlens.nets.class_names import declared_classes
-from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 
 
@@ -38,10 +39,8 @@ def compare_explanations(
     metrics: str | Sequence[str] = "standard",
     *,
     target: Any = None,
-    output: OutputLike = None,
-    batch_size: int = 64,
-    seed: int = 0,
-    **shared: Any,
+    reading: Reading | None = None,
+    **options: Any,
 ) -> ExplanationComparison:
     """Compare explanations of the same examples by what they are good for, beside controls that know nothing.
 
@@ -66,13 +65,10 @@ def compare_explanations(
         ``standard`` leaves out what takes most explanations anew: rank stability and region stability.
     target : optional
         The class of each; by default as predicted.
-    output : str or callable, optional
-        How the model's output is read, as :func:`hashlens.explain` takes it.
-    batch_size, seed : int
-        As :func:`hashlens.explain` takes them.
-    **shared
-        For every method: ``background``, ``layer``, ``class_names`` ... With ``background``, removed values of a table
-        become its mean, otherwise that of the rows.
+    reading, **options
+        How the model is run, as :func:`hashlens.explain` takes it, and options of every method: ``background``,
+        ``layer``, ``class_names`` ... With ``background``, removed values of a table become its mean, otherwise that
+        of the rows.
 
     Returns
     -------
@@ -84,12 +80,12 @@ def compare_explanations(
         If a method or metric is not known, a method gives no values to compare, or the examples are texts.
     """
     chosen, wanted = _methods(methods), find_metrics(metrics)
-    require_whole(ExplainError, "seed", seed, least=0)
-    evaluation_set = _compared(model, x, target, batch_size, seed, shared, output)
+    how, shared = reading_of(compare_explanations, reading, options)
+    evaluation_set = _compared(model, x, target, how, shared)
     controls = [name for name in CONTROLS if name != "edges" or evaluation_set.x.dim() == 4]
     read = evaluation_set.subject.output
-    given: dict[str, Any] = {"batch_size": batch_size, "output": read, **shared}
-    given.pop("forward", None)  # the network of the comparison is called by it already
+    # The network of the comparison is called by forward=, on its device, already.
+    given: dict[str, Any] = {"reading": replace(how, output=read, forward=None, device=None), **shared}
     columns = shared.get("feature_names") or names_of_columns(x)
     given |= {"feature_names": columns, "background": shared.get("background")}
     with bar("comparing", 2 * (len(chosen) + len(controls))) as advance:
@@ -124,9 +120,8 @@ def score_explanation(
     metrics: str | Sequence[str] = "standard",
     *,
     background: Any = None,
-    output: OutputLike = None,
-    batch_size: int = 64,
-    seed: int = 0,
+    reading: Reading | None = None,
+    **options: Unpack[ReadingOptions],
 ) -> dict[str, float]:
     """Return what can be said of one explanation without explaining anew: means over its examples by metric.
 
@@ -138,10 +133,11 @@ def score_explanation(
         What it explains.
     metrics : "standard" or sequence of str
         As :func:`hashlens.compare_explanations` has them.
-    background, batch_size, seed
-        As :func:`hashlens.compare_explanations` takes them.
-    output : str or callable, optional
-        How the model's output is read; by default as it was for the explanation.
+    background
+        As :func:`hashlens.compare_explanations` takes it.
+    reading, **options
+        How the model is run, as :func:`hashlens.explain` takes it; its output is by default read as it was for the
+        explanation.
 
     Returns
     -------
@@ -160,9 +156,10 @@ def score_explanation(
     if explanation.inputs is None or explanation.image is not None:
         raise ExplainError(f"an explanation by {explanation.method} cannot be scored: it names no parts of an input")
     shared = {"kind": explanation.kind, "background": background}
-    require_whole(ExplainError, "seed", seed, least=0)
-    read = output or explanation.output.partition(" ")[0] or None
-    evaluation_set = _compared(model, explanation.inputs, explanation.target, batch_size, seed, shared, read)
+    check_names(score_explanation, options, EXPLAINED)
+    how, _ = reading_of(score_explanation, reading, options)
+    how = replace(how, output=how.output or explanation.output.partition(" ")[0] or None)
+    evaluation_set = _compared(model, explanation.inputs, explanation.target, how, shared)
     candidate = Candidate(explanation.method, evaluation_set, lambda *_: explanation, explanation)
     found = _measured(evaluation_set, candidate, wanted)
     return {name: float(value) for name, value in zip(wanted, means(found), strict=True)}
@@ -186,22 +183,20 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
     return found
 
 
-def _compared(
-    model: Model, x: Any, target: Any, batch_size: int, seed: int, shared: Mapping[str, Any], output: OutputLike
-) -> EvaluationSet:
-    subject = subject_of(model, batch_size, output, shared.get("forward"))
+def _compared(model: Model, x: Any, target: Any, reading: Reading, shared: Mapping[str, Any]) -> EvaluationSet:
+    subject = subject_of(model, reading)
     kind = kind_of(shared.get("kind"), x)
     if kind == "text" or x is None:
         raise ExplainError("texts are explained one by one, not compared: give x, images or rows of a table")
     inputs = inputs_of(x, kind, subject)
     background = background_of(shared.get("background"), inputs, subject, labels_of(x))
-    subject.more = more_inputs(inputs, background, seed, kind)
+    subject.more = more_inputs(inputs, background, int(reading.seed), kind)
     with subject.borrowed():
         names = shared.get("class_names")
         names = names_of(declared_classes(model) if names is None else names, "class_names")
         classes, _ = classes_of(target, subject, inputs, names)
         _ = subject.output  # decided here, where the network is in evaluation mode
-    return EvaluationSet(subject, inputs, classes, background, seed)
+    return EvaluationSet(subject, inputs, classes, background, int(reading.seed))
 
 
 def _measured(evaluation_set: EvaluationSet, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":

@@ -1,6 +1,6 @@
 """Subject: the network or function that is explained, called and its output read in one way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import shortly
 from hashlens.codes.borrow import borrowed, unwrap
 from hashlens.codes.model_error import model_error
 from hashlens.codes.output_evidence import LEAST_ROWS, OutputEvidence
-from hashlens.codes.reading import Forward
+from hashlens.codes.reader import placed
+from hashlens.codes.reading import Reading, split_options
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations.forwarded import Forwarded
 from hashlens.nets.output import Output, OutputLike
@@ -20,6 +21,8 @@ from hashlens.nets.output import Output, OutputLike
 Tensor = torch.Tensor
 MOST = 2**31
 """No model has so many classes, and no batch so many rows."""
+EXPLAINED = ("seed", "forward", "mask", "device", "batch_size", "output")
+"""The fields of a reading that matter to an explanation."""
 
 
 @dataclass(eq=False)
@@ -157,17 +160,28 @@ def _twice(inputs: Any) -> Any:
     return torch.cat([inputs, inputs]) if isinstance(inputs, Tensor) else [*inputs, *inputs]
 
 
-def subject_of(model: Any, batch_size: int, output: OutputLike = None, forward: Forward | None = None) -> Subject:
-    """Return what is explained, a network as it is or any function, called and its output read as said."""
-    require_whole(ExplainError, "batch_size", batch_size)
-    batch_size = min(batch_size, MOST)
+def reading_of(
+    caller: Callable[..., Any], reading: Reading | None, options: Mapping[str, Any]
+) -> tuple[Reading, dict[str, Any]]:
+    """Return how the model is run, and the options that say something else; ExplainError for a wrong field."""
+    of_reading, others = split_options(options, EXPLAINED)
+    try:
+        return Reading.of(caller, reading, of_reading), others
+    except HashlensError as error:
+        raise ExplainError(str(error)) from error
+
+
+def subject_of(model: Any, reading: Reading) -> Subject:
+    """Return what is explained, a network or any function, called and its output read as a reading says."""
+    size = min(reading.batch_size, MOST)
     if isinstance(model, torch.nn.Module):
-        network = unwrap(model)
-        if forward is not None:
-            network = Forwarded(network, forward)
-        return Subject(network, network, batch_size, output)
+        network = placed(unwrap(model), reading.device)[0]
+        if reading.forward is not None:
+            network = Forwarded(network, reading.forward)
+        return Subject(network, network, size, reading.output)
     if not callable(model):
         raise ExplainError(f"model must be a torch.nn.Module or a function, received {type(model).__name__}")
-    if forward is not None:
-        raise ExplainError("forward= says how a torch.nn.Module is called: of a plain function leave it out")
-    return Subject(model, None, batch_size, output)
+    for name in ("forward", "device"):
+        if getattr(reading, name) is not None:
+            raise ExplainError(f"{name}= says how a torch.nn.Module is run: of a plain function leave it out")
+    return Subject(model, None, size, reading.output)

@@ -67,6 +67,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     30
     """
 
+    # No reading=: get_params, clone and searches over parameters need each argument by its own name.
     def __init__(
         self,
         model: torch.nn.Module | str | Path,
