@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     )
     from hashlens.nets import load_model
     from hashlens.saved import load_result
-    from hashlens.study.charts import curve, effect_table, phase_chart, phase_sensitivity, phase_slices
+    from hashlens.study.charts import curve, effect_table
+    from hashlens.study.networks.regimes import phase_chart, phase_sensitivity, phase_slices
     from hashlens.study.reproduce import reproduce
     from hashlens.study.study import Study
     from hashlens.ted import TEDClassifier
@@ -129,9 +130,9 @@ _MODULES = {
     "measure": "hashlens.measurement",
     "measures": "hashlens.measures",
     "nets": "hashlens.nets",
-    "phase_chart": "hashlens.study.charts",
-    "phase_sensitivity": "hashlens.study.charts",
-    "phase_slices": "hashlens.study.charts",
+    "phase_chart": "hashlens.study.networks.regimes",
+    "phase_sensitivity": "hashlens.study.networks.regimes",
+    "phase_slices": "hashlens.study.networks.regimes",
     "redundancy_ratio": "hashlens.measures",
     "regime": "hashlens.measures",
     "regions": "hashlens.regions",

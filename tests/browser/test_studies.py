@@ -4,7 +4,7 @@ import pytest
 from tests.browser.opening import see_all
 
 from hashlens.measures.regime import RegimeThresholds
-from hashlens.study.page.phase_widget import counts_text, results_cells
+from hashlens.study.networks.regimes.widget import counts_text, results_cells
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

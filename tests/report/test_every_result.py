@@ -28,9 +28,9 @@ from hashlens.saved.kinds import KINDS
 from hashlens.saved.results import READ_AS, load_result, result_class
 from hashlens.study.charts.curves import curve
 from hashlens.study.charts.effects import effect_table
-from hashlens.study.charts.phase import phase_chart, phase_slices
-from hashlens.study.charts.sensitivity import phase_sensitivity
 from hashlens.study.charts.summary import summarize
+from hashlens.study.networks.regimes.phase import phase_chart, phase_slices
+from hashlens.study.networks.regimes.sensitivity import phase_sensitivity
 from hashlens.study.networks.terms import TERMS
 from hashlens.study.results import Results
 from hashlens.ted import TEDClassifier, retention

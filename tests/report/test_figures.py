@@ -17,7 +17,7 @@ from hashlens.report.figures import (
 from hashlens.report.maps import pale
 from hashlens.report.plots import draw
 from hashlens.report.traces import plotly
-from hashlens.study.charts.phase import REGIME_COLOURS
+from hashlens.study.networks.regimes.phase import REGIME_COLOURS
 
 
 def hexed(colour):

@@ -10,9 +10,9 @@ import pytest
 from hashlens.errors import StudyError
 from hashlens.measures.regime import RegimeThresholds
 from hashlens.report.page import write_page
-from hashlens.study.charts.phase import phase_chart, phase_slices
+from hashlens.study.networks.regimes.phase import phase_chart, phase_slices
+from hashlens.study.networks.regimes.widget import chart_cells, counts_text, phase_widget, results_cells
 from hashlens.study.page.page import study_page
-from hashlens.study.page.phase_widget import chart_cells, counts_text, phase_widget, results_cells
 
 from .planted_study import planted_results
 

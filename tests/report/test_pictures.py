@@ -15,7 +15,7 @@ from hashlens.report.colours import scale_colours
 from hashlens.report.figures import Contour, Heatmap, Lines, Mark, Points, Polygons, Rule, Scale, Series, Tile
 from hashlens.report.plots import draw
 from hashlens.report.style import paper_style
-from hashlens.study.charts.phase import REGIME_COLOURS
+from hashlens.study.networks.regimes.phase import REGIME_COLOURS
 
 PICTURES = Path(__file__).with_name("pictures")
 DPI = 60

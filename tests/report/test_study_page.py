@@ -11,8 +11,8 @@ from hashlens.report.traces import plotly
 from hashlens.study.charts.curves import curve
 from hashlens.study.charts.effects import effect_table
 from hashlens.study.charts.figures import curve_lines
-from hashlens.study.charts.phase import phase_chart, phase_slices
-from hashlens.study.charts.sensitivity import phase_sensitivity
+from hashlens.study.networks.regimes.phase import phase_chart, phase_slices
+from hashlens.study.networks.regimes.sensitivity import phase_sensitivity
 from hashlens.study.page.page import curve_sections, store_page, study_page
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
@@ -36,7 +36,7 @@ def test_regimes_come_first_then_every_measure_over_every_axis_then_effects(stud
     page = study_page(study)
     assert page.subtitle.startswith("64 networks in 32 cells;")
     assert titles(page) == ["Regimes", "Curves over width", "Curves over samples", "Curves over label noise",
-                            "Curves over epochs", "What matters", "What was trained"]  # fmt: skip
+                            "Curves over epochs", "What matters", "Factors"]  # fmt: skip
     assert re.fullmatch(
         r"Of 32 cells \d+ are under-expressive, \d+ critically and \d+ sufficiently expressive", page.verdict
     )
@@ -71,7 +71,7 @@ def test_one_axis_alone_has_a_row_of_regimes():
 
 def test_a_study_of_one_cell_has_its_numbers():
     page = study_page(planted_results({"width": [8]}))
-    assert titles(page) == ["Numbers", "What was trained"]
+    assert titles(page) == ["Numbers", "Factors"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_store_says_how_far_it_is_and_where_its_numbers_come_from(tmp_path):
     path = tmp_path / "small.db"
     Study(spec, path).run()
     page = store_page(Store.open(path, create=False))
-    assert titles(page)[-2:] == ["How far the study is", "Where this comes from"]
+    assert titles(page)[-2:] == ["Progress", "Origin"]
     origin, fields = page.sections[-1].blocks
     assert ("networks", "4 of 4") in origin.rows
     assert ("data.train", "digits[:200]") in fields.rows

@@ -148,7 +148,7 @@ def chart(
 ) -> None:
     """Draw the phase chart: the regime of every network over two factors."""
     from hashlens.report.plots import save
-    from hashlens.study.charts.phase import PhaseChart, PhaseSlices, phase_chart, phase_slices
+    from hashlens.study.networks.regimes.phase import PhaseChart, PhaseSlices, phase_chart, phase_slices
 
     if out.suffix not in PICTURES:
         raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 from hashlens.errors import ModelError, StudyError, nearest
 from hashlens.nets.load import load_object
 from hashlens.study.cells import Cell, CellLike, Run, crossed
+from hashlens.study.page.opening import Opening
+from hashlens.study.results import Results
 from hashlens.study.row import Row
 from hashlens.study.spec.completed import completed
 from hashlens.study.spec.spec import StudySpec
@@ -87,10 +89,13 @@ class Experiment(ABC):
         Its factors, step and measures.
     Spec : type of StudySpec
         The fields of its study files. Axes and measures are added as the terms say, unless they are declared.
+    runs : str
+        What its runs are called on pages: ``networks``.
     """
 
     terms: ClassVar[Terms]
     Spec: ClassVar[type[StudySpec]] = StudySpec
+    runs: ClassVar[str] = "runs"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -137,6 +142,10 @@ class Experiment(ABC):
     def steps(self, spec: Any) -> int:
         """Return how many steps of progress a run has."""
         return 1
+
+    def opening(self, results: Results) -> Opening:
+        """Return what the page of a study opens with: by default nothing, and curves come first."""
+        return Opening()
 
     def gains(self, spec: Any) -> Collection[str]:
         """Return the fields of a spec, such as ``measures``, that may gain values once runs are done.

@@ -6,9 +6,9 @@ from hashlens.errors import StudyError
 from hashlens.study.charts.curves import curve
 from hashlens.study.charts.effects import effect_table
 from hashlens.study.charts.figures import curve_lines, effect_bars
-from hashlens.study.charts.phase import REGIMES, phase_chart, phase_slices
-from hashlens.study.charts.phase_figures import phase_map, sensitivity_figures
-from hashlens.study.charts.sensitivity import phase_sensitivity
+from hashlens.study.networks.regimes.phase import REGIMES, phase_chart, phase_slices
+from hashlens.study.networks.regimes.phase_figures import phase_map, sensitivity_figures
+from hashlens.study.networks.regimes.sensitivity import phase_sensitivity
 
 FULL = {"samples": 48000}
 

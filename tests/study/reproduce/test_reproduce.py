@@ -230,7 +230,7 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
         first.plot("widht")
     shown = reproduction_page(first)
     titles = [section.title for section in shown.sections if section.blocks]
-    assert titles[:3] == ["Regimes", "What was drawn", "Claims"]
+    assert titles[:3] == ["Regimes", "Figures", "Claims"]
     assert shown.verdict == "Not in the paper: these are ours alone."
     assert shown.reason.startswith("Of 2 claims: ")
     assert {finding.claim for finding in first.findings} == {"trend"}
@@ -250,7 +250,7 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
 
     (out / "study.db").unlink()
     alone = back.page()
-    assert [section.title for section in alone.sections if section.blocks] == ["What was drawn", "Claims", "This call"]
+    assert [section.title for section in alone.sections if section.blocks] == ["Figures", "Claims", "Command"]
     assert "study.db is not there" in alone.notes[-1]
     (tmp_path / "old.json").write_text('{"kind": "Reproduction", "schema_version": 1, "name": "digits-width"}')
     with pytest.raises(ReportError, match=r"an earlier hashlens wrote too little of it: see report\.html"):

@@ -14,8 +14,16 @@ from hashlens.errors import StudyError
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
-from hashlens.study.charts.boundaries import is_numeric
-from hashlens.study.charts.grid import Grid, as_names, conditions, lay_out, level_name, narrowed, usual_split
+from hashlens.study.charts.grid import (
+    Grid,
+    as_names,
+    conditions,
+    is_numeric,
+    lay_out,
+    level_name,
+    narrowed,
+    usual_split,
+)
 from hashlens.study.charts.intervals import require_confidence
 from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
 from hashlens.study.results import Results, default_terms

@@ -9,10 +9,9 @@ from typing import Any
 from hashlens.errors import StudyError, nearest
 from hashlens.report.figures import Bars, Lines, Series
 from hashlens.report.traces import zero_place
-from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.curves import Curve, CurveSeries, Reference
 from hashlens.study.charts.effects import EffectTable, ResponseEffects, Share
-from hashlens.study.charts.grid import level_name
+from hashlens.study.charts.grid import is_numeric, level_name
 from hashlens.study.charts.summary import split_order
 from hashlens.study.results import Results
 from hashlens.study.terms import Terms

@@ -12,6 +12,11 @@ from hashlens.errors import StudyError, nearest
 from hashlens.study.results import Results
 
 
+def is_numeric(levels: Sequence[Any]) -> bool:
+    """Return whether levels are numbers, so that something can be interpolated between them."""
+    return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
+
+
 def level_name(level: Any) -> str:
     """Return a level as people read it.
 

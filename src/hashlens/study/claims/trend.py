@@ -10,8 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from hashlens.errors import StudyError
-from hashlens.study.charts.boundaries import is_numeric
-from hashlens.study.charts.grid import level_name
+from hashlens.study.charts.grid import is_numeric, level_name
 from hashlens.study.claims.claim import STRICT, Claim, Terms, contrast, rows_along
 from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results

@@ -19,6 +19,8 @@ from hashlens.study.networks.materials import NetworkMaterials, load_split, requ
 from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.networks.terms import TERMS
 from hashlens.study.networks.train_pack import TrainedRun, train_pack
+from hashlens.study.page.opening import Opening
+from hashlens.study.results import Results
 from hashlens.study.row import Row
 from hashlens.training.fitted import Epoch
 
@@ -28,6 +30,7 @@ class Networks(Experiment):
 
     terms = TERMS
     Spec = NetworksSpec
+    runs = "networks"
 
     def open(
         self, spec: NetworksSpec, device: Any = None, train: Any = None, test: Any = None, **given: Any
@@ -52,6 +55,12 @@ class Networks(Experiment):
     def cells(self, materials: Any) -> Sequence[Cell]:
         """Return the cells: all axes crossed."""
         return cells(materials.spec, len(materials.data.train))
+
+    def opening(self, results: Results) -> Opening:
+        """Return the phase chart, its regimes to play with."""
+        from hashlens.study.networks.regimes.page import regimes_opening
+
+        return regimes_opening(results)
 
     def packs(self, repeated: Sequence[tuple[Cell, int]], materials: Any) -> list[list[tuple[Cell, int]]]:
         """Return ensembles of perceptrons, and other networks alone."""

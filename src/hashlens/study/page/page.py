@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from hashlens.errors import StudyError
 from hashlens.report.blocks import blocks
 from hashlens.report.figures import Figure
-from hashlens.report.page import Block, Chart, Page, Prose, Section, charts
+from hashlens.report.page import Chart, Page, Section, Widget, charts
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
 from hashlens.study.charts.figures import curve_lines, panels, settled
 from hashlens.study.charts.grid import conditions, level_name
-from hashlens.study.charts.phase import PhaseChart, PhaseSlices
-from hashlens.study.charts.sensitivity import PhaseSensitivity
 from hashlens.study.charts.summary import summarize
-from hashlens.study.page.phase_widget import Cells, chart_cells, phase_widget, results_cells
+from hashlens.study.experiment import EXPERIMENTS, Experiment, find_experiment
+from hashlens.study.page.opening import Opening
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
@@ -31,18 +30,31 @@ DRAWS = 40_000_000
 
 def study_page(results: Results) -> Page:
     """Return the page of all that a study found."""
-    regimes, verdict, notes = _regimes(results)
-    sections = (*regimes, *curve_sections(results), *_effects(results), _factors(results))
+    opening = opening_of(results)
+    sections = (*opening.sections, *curve_sections(results), *_effects(results), _factors(results))
     if not any(section.blocks for section in sections[:-1]):
         sections = (Section("Numbers", blocks(summarize(results))), *sections)
     cells, rows = len(results.levels("cell")), len(results)
     runs = len(set(zip(results.columns["cell"].tolist(), results.columns["repeat"].tolist(), strict=True)))
     subtitle = f"{runs:,} {_runs(results)} in {cells:,} cells; {rows:,} numbers"
-    return Page(results.study or "A study", subtitle, *verdict, sections, notes)
+    return Page(results.study or "A study", subtitle, opening.verdict, opening.reason, sections, opening.notes)
+
+
+def opening_of(results: Results) -> Opening:
+    """Return what the experiment shows first; of one that does not come with the library, nothing."""
+    known = _experiment(results)
+    return Opening() if known is None else known.opening(results)
+
+
+def _experiment(results: Results) -> Experiment | None:
+    """Return the experiment if it comes with the library: what a file of results names is never imported."""
+    name = results.terms.experiment
+    return find_experiment(name) if name in EXPERIMENTS else None
 
 
 def _runs(results: Results) -> str:
-    return "networks" if results.terms.experiment == "networks" else "runs"
+    known = _experiment(results)
+    return Experiment.runs if known is None else known.runs
 
 
 def store_page(store: "Store", command: str = "") -> Page:
@@ -64,8 +76,8 @@ def store_page(store: "Store", command: str = "") -> Page:
     page = study_page(results)
     status = store.status()
     more = (
-        Section("How far the study is", blocks(status)),
-        Section("Where this comes from", (_origin(store, status, _runs(results)), _spec(store.spec))),
+        Section("Progress", blocks(status)),
+        Section("Origin", (_origin(store, status, _runs(results)), _spec(store.spec))),
     )
     under_way = f"{status.done:,} of {status.runs:,} {_runs(results)} are done."
     notes = page.notes if status.finished else (*page.notes, under_way)
@@ -92,47 +104,16 @@ def _some(results: Results, store: "Store") -> Results:
     return results
 
 
-def _regimes(results: Results) -> tuple[tuple[Section, ...], tuple[str, str], tuple[str, ...]]:
-    """Return the interactive chart, what it says, and notes; or why there is none."""
-    if results.terms.experiment != "networks":
-        return (), ("", ""), ()
-    try:
-        cells = results_cells(results)
-    except StudyError as missing:
-        return (), ("", ""), (f"No regimes: {missing}",)
-    if cells is None:
-        return (), ("", ""), ()
-    return (Section("Regimes", (phase_widget(cells),)),), _verdict(cells), cells.notes
-
-
-def _verdict(cells: Cells) -> tuple[str, str]:
-    counts, limits = cells.counts(), cells.thresholds
-    spans = "; ".join(
-        f"{axis.replace('_', ' ')} {level_name(levels[0])} to {level_name(levels[-1])}"
-        for axis, levels in zip(cells.axes, cells.levels, strict=True)
-    )
-    reason = (
-        f"The regimes of {sum(counts.values()):,} cells over {spans}. Under-expressive: R on train above "
-        f"{limits.under_redundancy:g} or retention below {limits.under_retention:g}; sufficiently expressive: R up to "
-        f"{limits.sufficient_redundancy:g} and retention from {limits.sufficient_retention:g}; critically: between."
-    )
-    under, critically, sufficiently = (f"{count:,}" for count in counts.values())
-    verdict = (
-        f"Of {sum(counts.values()):,} cells {under} are under-expressive, {critically} critically and {sufficiently} "
-        "sufficiently expressive"
-    )
-    return verdict, reason
-
-
 def curve_sections(results: Results) -> Iterator[Section]:
     """Yield a section for each axis that varies: every measure along it, the other axes held where they end."""
     varying = [axis for axis in results.axes if len(results.levels(axis)) > 1]
+    clickable = any(isinstance(block, Widget) for section in opening_of(results).sections for block in section.blocks)
     held = {axis: settled(results.terms, axis, results.levels(axis)) for axis in varying}
     for over in varying:
         where = {axis: level for axis, level in held.items() if axis != over}
         found = list(_curves(results, over, where))
         at = conditions(where)
-        others = ": click a cell of the chart above for others" if len(varying) > 1 else ""
+        others = ": click a cell of the chart above for others" if clickable and len(varying) > 1 else ""
         bands = next((f", with {one.band_name}" for one in found if one.band_name), "")
         note = f"Means over repeats{bands}{f', at {at}{others}' if at else ''}."
         yield Section(f"Curves over {over.replace('_', ' ')}", charts(found), note)
@@ -173,8 +154,7 @@ def _factors(results: Results) -> Section:
         for factor in results.axes
     ]  # fmt: skip
     rows.append(("repeats", str(len(results.levels("repeat")))))
-    title = "What was trained" if _runs(results) == "networks" else "What was run"
-    return Section(title, (table("Levels of each factor", ("factor", "levels"), rows, names=2),))
+    return Section("Factors", (table("Levels of each factor", ("factor", "levels"), rows, names=2),))
 
 
 def _origin(store: "Store", status: "StudyStatus", named: str) -> Table:
@@ -188,10 +168,7 @@ def _origin(store: "Store", status: "StudyStatus", named: str) -> Table:
         *((f"{split} data, digest", digest) for split, digest in store.digests.items()),
         *run_settings(runs).items(),
         (named, f"{status.done:,} of {status.runs:,}"),
-        (
-            "training and measuring, over all workers" if named == "networks" else "time, over all workers",
-            duration(seconds),
-        ),
+        ("time, over all workers", duration(seconds)),
     ]
     return table("Data and machine", ("", ""), rows, names=2)
 
@@ -209,26 +186,6 @@ def _fields(spec: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, ", ".join(map(str, spec)) if isinstance(spec, Sequence) and not isinstance(spec, str) else str(spec)
 
 
-def chart_page(chart: PhaseChart) -> Page:
-    """Return the page of a phase chart."""
-    return _cells_page(chart_cells([chart]), _name(chart), blocks(chart))
-
-
-def slices_page(slices: PhaseSlices) -> Page:
-    """Return the page of slices over a third axis."""
-    return _cells_page(chart_cells(slices.charts, slices.z, slices.levels), _name(slices.charts[0]), blocks(slices))
-
-
-def _name(chart: PhaseChart) -> str:
-    return chart.study or "Phase chart"
-
-
-def _cells_page(cells: Cells, title: str, shown: Sequence[Block]) -> Page:
-    tables = tuple(block for block in shown if isinstance(block, Table))
-    sections = (Section("Regimes", (phase_widget(cells),)), Section("As tables", tables))
-    return Page(title, "Activation hash phase chart", *_verdict(cells), sections, cells.notes)
-
-
 def curve_page(found: Curve, figure: Figure) -> Page:
     """Return the page of a curve, which `figure` draws."""
     chart = Chart(figure, found.__rich__())
@@ -241,16 +198,3 @@ def effects_page(found: EffectTable) -> Page:
     first, *others = found.verdicts
     section = Section("Shares of variance", (*charts(found.figures()), *found.tables()))
     return Page(found.study or "Effects", "What matters", first, " ".join(others), (section,))
-
-
-def sensitivity_page(found: PhaseSensitivity) -> Page:
-    """Return the page of a sensitivity: how many cells never change first."""
-    shown = blocks(found)
-    tables = tuple(block for block in shown if isinstance(block, Table))
-    verdict = next((block.text for block in shown if isinstance(block, Prose)), "")
-    cells = chart_cells([found.chart])
-    sections = (
-        Section("As thresholds move", (*charts(found.figures()), *tables)),
-        Section("Move them yourself", (phase_widget(cells),)),
-    )
-    return Page(_name(found.chart), "How regimes depend on the thresholds", verdict, "", sections, cells.notes)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from hashlens.errors import StudyError
 from hashlens.report.page import Block, Page, Section, charts
 from hashlens.study.charts.effects import EffectTable
-from hashlens.study.charts.phase import PhaseChart
-from hashlens.study.page.page import store_page
+from hashlens.study.networks.regimes.phase import PhaseChart
+from hashlens.study.page.page import opening_of, store_page
 from hashlens.study.reproduce.comparison import comparison_table
 from hashlens.study.reproduce.picture import Picture
 from hashlens.study.reproduce.reproduction import CLAIMS, Reproduction, provenance_lines
@@ -15,11 +15,11 @@ from hashlens.tables import Table, table
 
 def reproduction_page(done: Reproduction) -> Page:
     """Return the page of a reproduction."""
-    sections, notes = _found(done)
-    regimes = tuple(section for section in sections if section.title == "Regimes")
-    rest = tuple(section for section in sections if section.title != "Regimes")
-    drawn = Section("Beside the paper" if done.comparisons else "What was drawn", tuple(_beside(done)))
-    first = (drawn, *regimes)
+    sections, titles, notes = _found(done)
+    opening = tuple(section for section in sections if section.title in titles)
+    rest = tuple(section for section in sections if section.title not in titles)
+    drawn = Section("Beside the paper" if done.comparisons else "Figures", tuple(_beside(done)))
+    first = (drawn, *opening)
     verdict, *reasons = _verdict(done)
     return Page(
         f"{done.preset.title} ({done.size})",
@@ -30,20 +30,23 @@ def reproduction_page(done: Reproduction) -> Page:
             *(first if done.comparisons else first[::-1]),
             Section("Claims", tuple(_claims(done))),
             *rest,
-            Section("This call", (_call(done),)),
+            Section("Command", (_call(done),)),
         ),
         (done.preset.note, *notes),
         done.provenance.command,
     )
 
 
-def _found(done: Reproduction) -> tuple[tuple[Section, ...], tuple[str, ...]]:
-    """Return what the page of the study shows, and its notes; of one read back whose store is gone, only why."""
+def _found(done: Reproduction) -> tuple[tuple[Section, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return what the page of the study shows, titles of what comes first there, and its notes.
+
+    Of one read back whose store is gone, only why.
+    """
     try:
         page = store_page(done.study.store)
     except StudyError as missing:
-        return (), (f"All that the study found beside this cannot be shown: {missing}",)
-    return page.sections, page.notes
+        return (), (), (f"All that the study found beside this cannot be shown: {missing}",)
+    return page.sections, tuple(section.title for section in opening_of(done.study.results).sections), page.notes
 
 
 def _verdict(done: Reproduction) -> Iterator[str]:
@@ -68,7 +71,7 @@ def _beside(done: Reproduction) -> Iterator[Block]:
 def _claims(done: Reproduction) -> Iterator[Block]:
     if done.findings:
         rows = [(at.says, at.counts, at.shown) for at in done.findings]
-        yield table(CLAIMS, ("claim", "here", "what decides it"), rows, names=3)
+        yield table(CLAIMS, ("claim", "verdict", "what decides it"), rows, names=3)
     for at in done.findings:
         yield from at.charts()
 

@@ -6,8 +6,8 @@ from hashlens.report.figures import Figure
 from hashlens.result import Result
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
-from hashlens.study.charts.phase import PhaseChart, phase_chart
-from hashlens.study.charts.sensitivity import PhaseSensitivity, phase_sensitivity
+from hashlens.study.networks.regimes.phase import PhaseChart, phase_chart
+from hashlens.study.networks.regimes.sensitivity import PhaseSensitivity, phase_sensitivity
 from hashlens.study.reproduce.comparison import resolved
 from hashlens.study.reproduce.preset import Level, Panel, Reference
 from hashlens.study.results import Results

@@ -143,7 +143,7 @@ class Reproduction(Result):
         if self.findings:
             yield listed(CLAIMS, (at.__rich__() for at in self.findings))
         yield listed("In words", self.conclusion())
-        yield listed("Where this comes from", provenance_lines(self.provenance, self.seconds))
+        yield listed("Origin", provenance_lines(self.provenance, self.seconds))
 
     def conclusion(self) -> Iterator[str]:
         """Yield what came out, in words."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +33,6 @@ class Boundary(Result):
     lines: tuple[Polyline, ...]
     low: tuple[Polyline, ...]
     high: tuple[Polyline, ...]
-
-
-def is_numeric(levels: Sequence[Any]) -> bool:
-    """Return whether levels are numbers, so that something can be interpolated between them."""
-    return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
 
 
 def level_at(positions: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -15,10 +15,10 @@ from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result, Split
-from hashlens.study.charts.boundaries import Boundary, crossings, is_numeric
-from hashlens.study.charts.grid import Grid, conditions, lay_out, level_name
+from hashlens.study.charts.grid import Grid, conditions, is_numeric, lay_out, level_name
 from hashlens.study.charts.intervals import Estimate, Estimates, shown_estimates
-from hashlens.study.charts.learnt import LEARNT, best_accuracy, failed_cells, failed_note
+from hashlens.study.networks.regimes.boundaries import Boundary, crossings
+from hashlens.study.networks.regimes.learnt import LEARNT, best_accuracy, failed_cells, failed_note
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
@@ -159,13 +159,13 @@ class PhaseChart(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the chart as figure data."""
-        from hashlens.study.charts.phase_figures import phase_map
+        from hashlens.study.networks.regimes.phase_figures import phase_map
 
         return (phase_map(self),)
 
     def page(self) -> Page:
         """Return the page of the chart: its thresholds can be moved."""
-        from hashlens.study.page.page import chart_page
+        from hashlens.study.networks.regimes.page import chart_page
 
         return chart_page(self)
 
@@ -206,7 +206,7 @@ class PhaseSlices(Result):
 
     def page(self) -> Page:
         """Return the page of the slices: one map, and the level of the third axis to choose."""
-        from hashlens.study.page.page import slices_page
+        from hashlens.study.networks.regimes.page import slices_page
 
         return slices_page(self)
 

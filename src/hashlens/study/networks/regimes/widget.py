@@ -12,12 +12,11 @@ import numpy.typing as npt
 from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
 from hashlens.report.figures import COLOURS, Floats
 from hashlens.report.page import Widget
-from hashlens.study.charts.boundaries import is_numeric
 from hashlens.study.charts.figures import Panel, axis_places, panels, settled
-from hashlens.study.charts.grid import Grid, lay_out, level_name
+from hashlens.study.charts.grid import Grid, is_numeric, lay_out, level_name
 from hashlens.study.charts.intervals import Estimate, Estimates, around_note, range_of, shown_estimates
-from hashlens.study.charts.learnt import LEARNT, failed_cells, failed_note
-from hashlens.study.charts.phase import (
+from hashlens.study.networks.regimes.learnt import LEARNT, failed_cells, failed_note
+from hashlens.study.networks.regimes.phase import (
     REGIME_COLOURS,
     REGIMES,
     PhaseChart,
@@ -293,4 +292,4 @@ def counts_text(counts: Mapping[RegimeName, int]) -> str:
 
 
 def _text(name: str) -> str:
-    return files("hashlens.study.page").joinpath(name).read_text(encoding="utf-8")
+    return files("hashlens.study.networks.regimes").joinpath(name).read_text(encoding="utf-8")

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlens.study.charts.boundaries import crossings, is_numeric, level_at, position_of
+from hashlens.study.charts.grid import is_numeric
+from hashlens.study.networks.regimes.boundaries import crossings, level_at, position_of
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=2, max_size=9, unique=True).map(sorted), st.floats(0, 1))

@@ -3,8 +3,8 @@ import pytest
 
 from hashlens.errors import StudyError
 from hashlens.measures import RegimeThresholds, regime
-from hashlens.study.charts.phase import REGIMES, phase_chart, phase_slices
-from hashlens.study.charts.sensitivity import RANGES, THRESHOLDS, phase_sensitivity
+from hashlens.study.networks.regimes.phase import REGIMES, phase_chart, phase_slices
+from hashlens.study.networks.regimes.sensitivity import RANGES, THRESHOLDS, phase_sensitivity
 
 FULL = {"samples": 48000}
 

@@ -13,7 +13,7 @@ from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
-from hashlens.study.charts.phase import REGIMES, Against, PhaseCell, PhaseChart, phase_chart
+from hashlens.study.networks.regimes.phase import REGIMES, Against, PhaseCell, PhaseChart, phase_chart
 from hashlens.study.results import Results
 from hashlens.tables import table
 
@@ -102,13 +102,13 @@ class PhaseSensitivity(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the cells that never change, and the counts as each threshold moves, as figure data."""
-        from hashlens.study.charts.phase_figures import sensitivity_figures
+        from hashlens.study.networks.regimes.phase_figures import sensitivity_figures
 
         return sensitivity_figures(self)
 
     def page(self) -> Page:
         """Return the page of a sensitivity: how many cells never change first."""
-        from hashlens.study.page.page import sensitivity_page
+        from hashlens.study.networks.regimes.page import sensitivity_page
 
         return sensitivity_page(self)
 
@@ -129,7 +129,7 @@ def phase_sensitivity(
     Parameters
     ----------
     results, x, y, thresholds, where, against
-        As of :func:`~hashlens.study.charts.phase.phase_chart`.
+        As of :func:`~hashlens.study.networks.regimes.phase.phase_chart`.
     ranges : mapping of str to (float, float), optional
         For some of the thresholds, from where to where they move; ``RANGES`` for the others. Ranges of the two
         redundancies, and of the two retentions, may touch and not overlap, and hold the thresholds as used.

@@ -5,10 +5,10 @@ from typing import Any
 
 from hashlens.measures.regime import RegimeThresholds
 from hashlens.report.figures import Contour, Figure, Heatmap, Rule, Shares, Tile
-from hashlens.study.charts.boundaries import Boundary, Polyline, position_of
 from hashlens.study.charts.grid import conditions, level_name
-from hashlens.study.charts.phase import FAILED, REGIME_COLOURS, REGIMES, PhaseCell, PhaseChart
-from hashlens.study.charts.sensitivity import PhaseSensitivity
+from hashlens.study.networks.regimes.boundaries import Boundary, Polyline, position_of
+from hashlens.study.networks.regimes.phase import FAILED, REGIME_COLOURS, REGIMES, PhaseCell, PhaseChart
+from hashlens.study.networks.regimes.sensitivity import PhaseSensitivity
 from hashlens.study.networks.terms import TERMS
 
 OWN = "The thresholds are this project's."
