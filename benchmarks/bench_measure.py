@@ -63,7 +63,7 @@ def our_parts(train, test):
 
     return {
         "determinism": timed(lambda: [determinism(part).redundancy_ratio for part in (train, test)], 3),
-        "K-NN": timed(lambda: knn_accuracy(test, train), 3),
+        "K-NN": timed(lambda: knn_accuracy(train, test), 3),
         "logistic, one-vs-one": timed(
             lambda: logistic_regression(train, method="one-vs-one", tolerance=accuracy_tolerance(len(train))).accuracy(
                 test, test.labels

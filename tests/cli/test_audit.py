@@ -17,7 +17,7 @@ def network(tmp_path_factory):
 
 def test_page_tables_and_numbers(network, tmp_path, capsys):
     page, tables, numbers = tmp_path / "audit.html", tmp_path / "tables", tmp_path / "audit.json"
-    line = ["audit", network, "--data", "digits#train", "--test", "digits#test"]
+    line = ["audit", network, "--train", "digits#train", "--test", "digits#test"]
     assert run([*line, "--html", str(page), "--csv", str(tables), "--json", str(numbers)]) == 0
     printed = capsys.readouterr().out
     told = json.loads(numbers.read_text())
@@ -35,7 +35,7 @@ def test_page_tables_and_numbers(network, tmp_path, capsys):
     ],
 )
 def test_mistakes_are_one_line(network, data, test, says, capsys):
-    assert run(["audit", network, "--data", data, "--test", test]) == 2
+    assert run(["audit", network, "--train", data, "--test", test]) == 2
     said = capsys.readouterr().err
     assert says in said
     assert len(said.strip().splitlines()) == 1
@@ -44,13 +44,13 @@ def test_mistakes_are_one_line(network, data, test, says, capsys):
 def test_nothing_is_overwritten_without_force(network, tmp_path, capsys):
     page = tmp_path / "audit.html"
     page.write_text("mine")
-    assert run(["audit", network, "--data", "digits#train", "--test", "digits#test", "--html", str(page)]) == 2
+    assert run(["audit", network, "--train", "digits#train", "--test", "digits#test", "--html", str(page)]) == 2
     assert page.read_text() == "mine"
 
 
 def test_exact_copies_are_suspected_or_kept_as_wished(network, tmp_path):
     numbers = tmp_path / "audit.json"
-    line = ["audit", network, "--data", "digits#train", "--test", "digits#test", "--json", str(numbers)]
+    line = ["audit", network, "--train", "digits#train", "--test", "digits#test", "--json", str(numbers)]
     assert run([*line, "--keep-copies"]) == 0
     told = json.loads(numbers.read_text())
     assert told["leaks"]["copies"]["suspected"] is False
@@ -59,7 +59,7 @@ def test_exact_copies_are_suspected_or_kept_as_wished(network, tmp_path):
 
 def test_views_are_searched_where_they_are_asked_for(network, tmp_path, capsys):
     numbers = tmp_path / "audit.json"
-    line = ["audit", network, "--data", "digits#train", "--test", "digits#test", "--json", str(numbers)]
+    line = ["audit", network, "--train", "digits#train", "--test", "digits#test", "--json", str(numbers)]
     assert run([*line, "--views", "darker, mirrored"]) == 0
     told = json.loads(numbers.read_text())
     assert told["leaks"]["views"].startswith("test images were also encoded darker, mirrored: 3,594 images more in")

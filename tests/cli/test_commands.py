@@ -20,7 +20,7 @@ def network(tmp_path_factory):
 
 def test_measure_writes_json_and_a_page(network, tmp_path, capsys):
     target, page = tmp_path / "measure.json", tmp_path / "report.html"
-    arguments = ["measure", str(network), "--data", "digits#train", "--test", "digits#test"]
+    arguments = ["measure", str(network), "--train", "digits#train", "--test", "digits#test"]
     assert run([*arguments, "--json", str(target), "--html", str(page), "--logistic", "one-vs-one"]) == 0
     assert "redundancy ratio R" in capsys.readouterr().out
     found = json.loads(target.read_text())
@@ -76,8 +76,8 @@ def test_the_loss_is_named_wherever_the_network_is(tmp_path, capsys):
 
 
 MISTAKES = {
-    "unknown source": (["measure", "NET", "--data", "digit", "--test", "digits#test"], "did you mean 'digits'"),
-    "missing parquet": (["measure", "NET", "--data", "parquet:/nowhere#train", "--test", "digits"], "/nowhere"),
+    "unknown source": (["measure", "NET", "--train", "digit", "--test", "digits#test"], "did you mean 'digits'"),
+    "missing parquet": (["measure", "NET", "--train", "parquet:/nowhere#train", "--test", "digits"], "/nowhere"),
     "unknown layer": (
         ["encode", "NET", "--data", "digits#train", "--out", "OUT", "--layers", "hiden*"],
         "no layer matches",
@@ -91,7 +91,7 @@ MISTAKES = {
     "no model": (["encode", "nowhere/net", "--data", "digits#train", "--out", "OUT"], "nowhere/net"),
     "existing output": (["encode", "NET", "--data", "digits#train", "--out", "NET"], "is what is read"),
     "no cuda": (["encode", "NET", "--data", "digits#train", "--out", "OUT", "--device", "cuda:9"], "CUDA"),
-    "k too large": (["measure", "NET", "--data", "digits[:20]", "--test", "digits#test", "-k", "40"], "k=40"),
+    "k too large": (["measure", "NET", "--train", "digits[:20]", "--test", "digits#test", "-k", "40"], "k=40"),
     "missing option": (["encode", "NET", "--data", "digits#train"], "--out"),
     "unknown option": (["encode", "NET", "--dta", "digits"], "--dta"),
     "unknown command": (["mesure"], "mesure"),
@@ -101,7 +101,7 @@ MISTAKES = {
         "granularity",
     ),
     "bad logistic": (
-        ["measure", "NET", "--data", "digits#train", "--test", "digits", "--logistic", "ovo"],
+        ["measure", "NET", "--train", "digits#train", "--test", "digits", "--logistic", "ovo"],
         "one-vs-one",
     ),
 }

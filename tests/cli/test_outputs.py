@@ -42,7 +42,7 @@ def made(tmp_path_factory):
 def commands(made):
     network, data = str(made / "net"), ["--data", "digits#test"]
     return {
-        "measure": ["measure", network, "--data", "digits#train", "--test", "digits#test"],
+        "measure": ["measure", network, "--train", "digits#train", "--test", "digits#test"],
         "explain": ["explain", network, *data, "--id", "1500", "--method", "gradient"],
         "regions at": ["regions", "at", network, *data, "--id", "1500"],
         "index search": ["index", "search", str(made / "index"), str(made / "codes")],
@@ -105,7 +105,7 @@ def test_a_result_is_not_written_over_the_network_or_the_data(made, tmp_path, ca
     shutil.copytree(made, folder)
     info = folder / "net/network.json"
     before = info.read_bytes()
-    arguments = ["measure", str(folder / "net"), "--data", "digits#train", "--test", "digits#test"]
+    arguments = ["measure", str(folder / "net"), "--train", "digits#train", "--test", "digits#test"]
     assert run([*arguments, "--json", str(info), "--force"]) == 2
     assert "is what is read" in capsys.readouterr().err
     assert info.read_bytes() == before
@@ -115,7 +115,7 @@ def test_arrays_beside_the_json_are_written_over_as_it_is(made, tmp_path, capsys
     beside = tmp_path / "a.arrays.npz"
     np.savez(beside, x=np.zeros((2, 64), np.float32), y=np.array([0, 1]))
     before = beside.read_bytes()
-    measure = ["measure", str(made / "net"), "--data", "digits#train", "--test"]
+    measure = ["measure", str(made / "net"), "--train", "digits#train", "--test"]
     assert run([*measure, "digits#test", "--json", str(tmp_path / "a.json")]) == 2
     assert f"{beside} exists already" in "".join(capsys.readouterr().err.splitlines())
     assert run([*measure, f"npz:{beside}", "--json", str(tmp_path / "a.json"), "--force"]) == 2
@@ -163,14 +163,14 @@ def test_no_terminal_acts_on_a_name(named, tmp_path, capsys):
     net, data = str(named / "net"), f"folder:{named}/images"
     first, *_, last = hl.load_data(data).ids
     for command in (
-        ["measure", net, "--data", data, "--test", data, "--no-controls", "--html", str(tmp_path / "m.html")],
+        ["measure", net, "--train", data, "--test", data, "--no-controls", "--html", str(tmp_path / "m.html")],
         ["index", "search", str(named / "index"), str(named / "codes")],
         ["regions", "at", net, "--data", data],
         ["regions", "along", net, "--data", data, "--from", first, "--to", last, "--out", str(tmp_path / "a.svg")],
         ["explain", net, "--data", data, "--id", first, "-m", "gradient", "-o", str(tmp_path / "e.png")],
         ["explain", net, "--data", data, "--id", "\x1b[31m"],
         ["report", str(named / "codes"), "-o", str(tmp_path / "c.html")],
-        ["measure", "\x1b[31m\u202e", "--data", data, "--test", data],
+        ["measure", "\x1b[31m\u202e", "--train", data, "--test", data],
     ):
         assert run(command) == (2 if "\x1b[31m" in command[-1] or command[1][0] == "\x1b" else 0)
         printed = capsys.readouterr()
@@ -195,8 +195,8 @@ def test_standard_output_takes_json_alone(made, tmp_path, monkeypatch, capsys):
         ["encode", net, "--data", "digits#test", "--out", "-"],
         ["index", "search", str(made / "index"), codes, "-o", "-"],
         ["index", "build", codes, "-o", "-"],
-        ["measure", net, "--data", "digits#train", "--test", "digits#test", "--html", "-"],
-        ["audit", net, "--data", "digits#train", "--test", "digits#test", "--csv", "-"],
+        ["measure", net, "--train", "digits#train", "--test", "digits#test", "--html", "-"],
+        ["audit", net, "--train", "digits#train", "--test", "digits#test", "--csv", "-"],
         ["train", "mlp", "--data", "digits#train", "--epochs", "0", "--out", "-"],
         ["study", "init", "-"],
         ["study", "export", str(made / "study.yaml"), "-"],
@@ -257,8 +257,8 @@ def test_paths_that_are_none_are_told_in_one_line(made, tmp_path, capsys):
     assert "File name too long; choose another path" in capsys.readouterr().err
     for memory in ("nan", "inf", "0"):
         both = ["--data", "digits#train[:99]", "--test", "digits#test[:99]"]
-        assert run(["measure", str(made / "net"), *both, "--memory", memory]) == 2
-        assert f"--memory is a number of GiB, more than 0, received {memory}" in capsys.readouterr().err
+        assert run(["measure", str(made / "net"), *both, "--memory-budget", memory]) == 2
+        assert f"--memory-budget is a number of GiB, more than 0, received {memory}" in capsys.readouterr().err
 
 
 def test_links_to_what_is_read_are_found(made, tmp_path, capsys):

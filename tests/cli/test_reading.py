@@ -55,7 +55,7 @@ def test_encode_and_audit_and_explain_take_forward_and_mask(files):
     assert not bits[x == 0].any()
     assert bits[x != 0].any()
     told = folder / "audit.json"
-    line = ["audit", model, "--data", data, "--test", f"npz:{folder / 'test.npz'}", "--json", str(told), *reading]
+    line = ["audit", model, "--train", data, "--test", f"npz:{folder / 'test.npz'}", "--json", str(told), *reading]
     assert run(line) == 0
     command = json.loads(told.read_text())["command"]
     assert "--forward" in command

@@ -89,7 +89,7 @@ def test_a_single_process_finds_what_the_measures_find():
     codes = hl.encode(network, (test.inputs, test.labels))
     expected = [
         hl.redundancy_ratio(codes),
-        knn_accuracy(codes, hl.encode(network, (train.inputs, train.labels)), k=5),
+        knn_accuracy(hl.encode(network, (train.inputs, train.labels)), codes, k=5),
         knn_accuracy_leave_one_out(codes, k=5),
     ]
     assert measured(0, 1) == pytest.approx(expected, abs=1e-7)

@@ -11,7 +11,7 @@ from hashlens.measures import categorization, hungarian_accuracy, kmeans, knn_ac
 def test_parts_are_those_of_the_parts(digits_codes):
     train, test = digits_codes
     found = categorization(train, test, logistic="one-vs-one", leave_one_out=True)
-    assert found.knn == knn_accuracy(test, train)
+    assert found.knn == knn_accuracy(train, test)
     assert found.logistic == pytest.approx(
         logistic_regression(train, method="one-vs-one").accuracy(test, test.labels), abs=0.005
     )
@@ -44,7 +44,7 @@ def test_wide_codes_are_sampled_and_the_result_says_so(digits_codes):
     expected = [part.sample_bits(16, 2) for part in digits_codes]
     assert (found.sampled, found.bits_used, found.informative_bits) == (True, 16, 40)
     assert "16 of 40 informative bits" in found.notes[0]
-    assert found.knn == knn_accuracy(expected[1], expected[0])
+    assert found.knn == knn_accuracy(*expected)
     assert not categorization(train, test).sampled
 
 

@@ -48,7 +48,7 @@ def unlabelled(codes, rows, missing=-1):
 
 class TestByName:
     def test_neighbours(self, train, without_ants):
-        assert knn_accuracy(without_ants, train) == 1.0
+        assert knn_accuracy(train, without_ants) == 1.0
         assert categorization(train, without_ants).knn == 1.0
         assert categorization(train, without_ants).logistic == 1.0
 
@@ -92,13 +92,13 @@ class TestByName:
 
     def test_saved_and_loaded(self, train, without_ants, tmp_path):
         loaded = [Codes.load(part.save(tmp_path / name)) for name, part in (("a", train), ("b", without_ants))]
-        assert knn_accuracy(loaded[1], loaded[0]) == 1.0
+        assert knn_accuracy(*loaded) == 1.0
         assert label_issues(loaded[1], reference=loaded[0]).likely == 0
 
     def test_numbers_that_fit_no_name_are_refused(self, train, without_ants):
         plain = replace(without_ants, labels=without_ants.labels + 2, class_names=None)
         for compare in (
-            lambda: knn_accuracy(plain, train),
+            lambda: knn_accuracy(train, plain),
             lambda: retrieval_quality(plain, train),
             lambda: label_issues(plain, reference=train),
             lambda: blind_spots(train, plain, plain.labels),
@@ -110,9 +110,9 @@ class TestByName:
         # Sorted as text, class 2 of folders 0, 1, 10 ... is the 10.
         numbered = replace(train, class_names=("0", "1", "10"))
         plain = replace(without_ants, labels=without_ants.labels + 1, class_names=None)
-        assert knn_accuracy(plain, numbered) == 1.0  # 2 has one meaning: there is no class that is called '2'
+        assert knn_accuracy(numbered, plain) == 1.0  # 2 has one meaning: there is no class that is called '2'
         with pytest.raises(MeasureError, match=r"class 1 of .* is called '2', another '1'"):
-            knn_accuracy(plain, replace(train, class_names=("0", "2", "1")))
+            knn_accuracy(replace(train, class_names=("0", "2", "1")), plain)
 
 
 class TestOneSet:
@@ -141,13 +141,13 @@ class TestNoLabel:
     def test_neighbours(self, train, without_ants, missing):
         some, rest = self.both(train, missing)
         assert np.array_equal(knn_predict(without_ants, some, k=5), knn_predict(without_ants, rest, k=5))
-        assert knn_accuracy_leave_one_out(some, 5) == knn_accuracy_leave_one_out(rest, 5)
-        assert knn_accuracy(unlabelled(without_ants, slice(10), missing), some) == 1.0
+        assert knn_accuracy_leave_one_out(some, k=5) == knn_accuracy_leave_one_out(rest, k=5)
+        assert knn_accuracy(some, unlabelled(without_ants, slice(10), missing)) == 1.0
         rows = np.random.default_rng(0).random((120, 4))
         kept = rows[np.setdiff1d(np.arange(120), self.rows)]
         given = [missing if at in self.rows else int(label) for at, label in enumerate(train.labels)]
-        assert knn_accuracy_features(rows, given, rows, given, 3) == knn_accuracy_features(
-            kept, rest.labels, kept, rest.labels, 3
+        assert knn_accuracy_features(rows, given, rows, given, k=3) == knn_accuracy_features(
+            kept, rest.labels, kept, rest.labels, k=3
         )
 
     def test_categorization(self, train, without_ants, missing):
@@ -222,7 +222,7 @@ def test_minus_one_and_one_are_two_classes_and_it_is_said(caplog):
     classes = np.arange(60) % 2
     bits = coded(classes, rng)
     signs = 2 * classes - 1
-    assert knn_accuracy_leave_one_out(bits.astype(np.float32), 5, signs) == 1.0
+    assert knn_accuracy_leave_one_out(bits.astype(np.float32), signs, k=5) == 1.0
     assert "-1 and 1 only, so -1 is taken for a class" in caplog.text
     assert knn_predict(Codes.from_bits(bits), Codes.from_bits(bits), signs, k=1).tolist() == signs.tolist()
     # Together with another class, -1 is no label again.
@@ -242,7 +242,7 @@ class TestVectors:
 
     def test_neighbours_and_queries(self, rows):
         train, known, test, asked = rows
-        assert knn_accuracy_features(test, asked, train, known) == 1.0
+        assert knn_accuracy_features(train, known, test, asked) == 1.0
         assert retrieval_quality_features(test, train, asked, known, k=1).mean_average_precision == pytest.approx(1)
 
     def test_a_fitted_model_knows_its_classes_by_name(self, rows):
@@ -257,7 +257,7 @@ class TestVectors:
     def test_numbers_beyond_the_names_are_refused(self, rows):
         train, known, test, _ = rows
         with pytest.raises(MeasureError, match="labels without class names, as 3"):
-            knn_accuracy_features(test, np.full(len(test), 3), train, known)
+            knn_accuracy_features(train, known, test, np.full(len(test), 3))
 
 
 def test_minus_one_beside_class_1_of_named_codes_is_no_label_in_determinism():
@@ -272,4 +272,4 @@ def test_minus_one_beside_class_1_is_not_compared_with_a_class_0():
     train = Codes.from_bits(rng.random((30, 8)) < 0.5, labels=np.arange(30) % 2)
     test = Codes.from_bits(rng.random((10, 8)) < 0.5, labels=[-1, 1] * 5)
     with pytest.raises(MeasureError, match=r"-1 and 1 only, which are two classes, and .* has a class 0"):
-        knn_accuracy(test, train)
+        knn_accuracy(train, test)

@@ -34,7 +34,7 @@ def test_rows_are_centred_by_train_and_labels_kept():
 
 def test_hyperplane_codes_categorize_as_codes_do():
     train, train_labels, test, test_labels = digits()
-    found = categorization(*hyperplane_codes(train, test, 256, 0, train_labels, test_labels))
+    found = categorization(*hyperplane_codes(train, test, 256, train_labels=train_labels, test_labels=test_labels))
     assert found.knn > 0.85
     assert found.logistic > 0.85
 

@@ -61,7 +61,7 @@ def test_accuracy_agrees_with_scikit_learn_but_for_ties(digits_codes):
 
     train, test = digits_codes
     plain = KNeighborsClassifier(9, metric="hamming").fit(train.unpack(), train.labels)
-    assert knn_accuracy(test, train) == pytest.approx(plain.score(test.unpack(), test.labels), abs=0.01)
+    assert knn_accuracy(train, test) == pytest.approx(plain.score(test.unpack(), test.labels), abs=0.01)
 
 
 def test_leaving_one_out_is_a_search_without_the_row(make_codes):
@@ -88,8 +88,8 @@ def test_euclidean_neighbours_are_those_of_all_distances():
     [
         (lambda a, b: nearest_codes(a, b, 11), "1 <= k <= 10 rows, received k=11"),
         (lambda a, b: nearest_codes(a, b, 0), "received k=0"),
-        (lambda a, b: knn_accuracy(a, Codes.from_bits(b.unpack()), 3), "needs labels and these rows have none"),
-        (lambda a, b: knn_accuracy_leave_one_out(b, 10), "received k=10"),
+        (lambda a, b: knn_accuracy(Codes.from_bits(b.unpack()), a, k=3), "needs labels and these rows have none"),
+        (lambda a, b: knn_accuracy_leave_one_out(b, k=10), "received k=10"),
         (lambda a, b: nearest_features(np.zeros((2, 3)), np.zeros((2, 4)), 1), "3 columns .* 4"),
         (lambda a, b: nearest_features(np.zeros(2), np.zeros((2, 4)), 1), "must be a matrix"),
         (lambda a, b: nearest_features(np.full((2, 2), np.nan), np.zeros((2, 2)), 1), "NaN or infinity"),

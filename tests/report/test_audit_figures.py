@@ -141,7 +141,7 @@ def test_distances_found_are_those_of_all_queries():
 
 
 def test_retrieval_is_drawn_over_cuts_and_over_bits(codes):
-    quality = retrieval_quality(codes.test, codes.train, (1, 10))
+    quality = retrieval_quality(codes.test, codes.train, k=(1, 10))
     (cuts,) = quality.figures()
     assert cuts.series[0].y == quality.precision
     curve = quality_curve(codes, (16, 32, 64), methods=("random",))

@@ -16,7 +16,7 @@ def codes():
     known = np.random.default_rng(0)
     labels = known.integers(0, 3, 500)
     rows = known.normal(size=(500, 6)) + labels[:, None] * known.normal(size=6)
-    return hyperplane_codes(rows, rows, 100, 0, labels, labels)[0]
+    return hyperplane_codes(rows, rows, 100, train_labels=labels, test_labels=labels)[0]
 
 
 def test_variance_takes_the_bits_nearest_to_one_half(codes):

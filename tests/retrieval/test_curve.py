@@ -39,19 +39,19 @@ def curve(digits, codes):
 def test_points_are_the_parts_called_one_by_one(digits, codes, curve):
     mask = select_bits(codes.train, 16)
     assert curve.of("neural code", "variance")[16] == retrieval_quality(
-        codes.test.keep(mask), codes.train.keep(mask), 5
+        codes.test.keep(mask), codes.train.keep(mask), k=5
     )
     mask = select_bits(codes.train, 48, "mutual_information")
     assert curve.of("neural code", "mutual_information")[48] == retrieval_quality(
-        codes.test.keep(mask), codes.train.keep(mask), 5
+        codes.test.keep(mask), codes.train.keep(mask), k=5
     )
     (inputs, labels), (asked, query_labels) = digits.train, digits.test
-    train, test = hyperplane_codes(inputs, asked, 128, 0, labels, query_labels)
-    assert curve.of("raw inputs", "random hyperplanes")[128] == retrieval_quality(test, train, 5)
-    train, test = itq_codes(inputs, asked, 16, 0, labels, query_labels)
-    near = retrieval_quality(test, train, 5).mean_average_precision
+    train, test = hyperplane_codes(inputs, asked, 128, train_labels=labels, test_labels=query_labels)
+    assert curve.of("raw inputs", "random hyperplanes")[128] == retrieval_quality(test, train, k=5)
+    train, test = itq_codes(inputs, asked, 16, train_labels=labels, test_labels=query_labels)
+    near = retrieval_quality(test, train, k=5).mean_average_precision
     assert curve.of("raw inputs", "ITQ")[16].mean_average_precision == pytest.approx(near, abs=0.05)
-    whole = retrieval_quality_features(asked, inputs, query_labels, labels, 5)
+    whole = retrieval_quality_features(asked, inputs, query_labels, labels, k=5)
     assert curve.of("raw inputs", "float, cosine") == {64 * 32: whole}
 
 

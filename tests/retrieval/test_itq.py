@@ -49,7 +49,10 @@ def test_principal_components_are_those_of_scikit_learn():
 def test_it_looks_at_no_labels_and_keeps_its_seed():
     known = np.random.default_rng(0)
     rows = known.normal(size=(300, 10))
-    plain, labelled = itq_codes(rows, rows, 6)[0], itq_codes(rows, rows, 6, 0, np.arange(300), np.arange(300))[0]
+    plain, labelled = (
+        itq_codes(rows, rows, 6)[0],
+        itq_codes(rows, rows, 6, train_labels=np.arange(300), test_labels=np.arange(300))[0],
+    )
     assert np.array_equal(plain.packed, labelled.packed)
     assert labelled.labels.tolist() == list(range(300))
     assert not np.array_equal(plain.packed, itq_codes(rows, rows, 6, seed=1)[0].packed)

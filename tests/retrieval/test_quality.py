@@ -49,7 +49,7 @@ def matrix(rows):
 def test_it_is_the_average_over_all_orders_of_the_ties(query, bits, labels):
     labels[0] = 1
     cuts = (1, 2, 4, 6)
-    found = retrieval_quality(Codes.from_bits(query, [1]), Codes.from_bits(bits, labels), cuts)
+    found = retrieval_quality(Codes.from_bits(query, [1]), Codes.from_bits(bits, labels), k=cuts)
     distances = (np.array(bits) != query[0]).sum(axis=1)
     expected = over_all_orders(distances, np.array(labels) == 1, cuts)
     assert found.precision == pytest.approx(expected[:, 0])
@@ -80,7 +80,7 @@ def test_many_queries_against_a_sum_over_positions(bits):
 
 def test_codes_that_say_nothing_find_the_base_rate():
     codes = Codes.from_bits(np.zeros((40, 5), int), np.arange(40) % 4)
-    found = retrieval_quality(codes[:3], codes, (1, 7, 40))
+    found = retrieval_quality(codes[:3], codes, k=(1, 7, 40))
     assert found.precision == pytest.approx((0.25, 0.25, 0.25))
     assert found.recall == pytest.approx((1 / 40, 7 / 40, 1))
 
@@ -101,7 +101,7 @@ def test_each_query_is_left_out_of_its_own_ranking():
     codes = Codes.from_bits(bits, labels)
     alone = retrieval_quality(codes, k=5)
     one_by_one = [
-        retrieval_quality(codes[i : i + 1], codes[np.delete(np.arange(30), i)], 5).mean_average_precision
+        retrieval_quality(codes[i : i + 1], codes[np.delete(np.arange(30), i)], k=5).mean_average_precision
         for i in range(30)
     ]
     assert alone.mean_average_precision == pytest.approx(np.mean(one_by_one))
@@ -109,7 +109,7 @@ def test_each_query_is_left_out_of_its_own_ranking():
     alone = retrieval_quality_features(features, None, labels, k=5)
     one_by_one = [
         retrieval_quality_features(
-            features[i : i + 1], np.delete(features, i, 0), labels[i : i + 1], np.delete(labels, i), 5
+            features[i : i + 1], np.delete(features, i, 0), labels[i : i + 1], np.delete(labels, i), k=5
         ).mean_average_precision
         for i in range(30)
     ]
@@ -156,22 +156,22 @@ SMALL = Codes.from_bits([[0, 1], [1, 1]], [0, 1])
     ("call", "error", "message"),
     [
         (lambda: retrieval_quality(SMALL, SMALL), MeasureError, "from 1 to the 2 rows .* received .1, 10, 100."),
-        (lambda: retrieval_quality(SMALL, SMALL, 0), MeasureError, "received 0"),
-        (lambda: retrieval_quality(SMALL, SMALL, "3"), MeasureError, "received '3'"),
-        (lambda: retrieval_quality(SMALL, SMALL, 1, [5, 6]), MeasureError, "none of the 2 queries has a row"),
-        (lambda: retrieval_quality(Codes.from_bits([[0, 1]]), SMALL, 1), MeasureError, "needs labels"),
-        (lambda: retrieval_quality(SMALL, SMALL, 1, labels=[0]), MeasureError, "one label for each of 2 rows"),
-        (lambda: retrieval_quality(SMALL[:0], SMALL, 1), MeasureError, "at least one row"),
+        (lambda: retrieval_quality(SMALL, SMALL, k=0), MeasureError, "received 0"),
+        (lambda: retrieval_quality(SMALL, SMALL, k="3"), MeasureError, "received '3'"),
+        (lambda: retrieval_quality(SMALL, SMALL, [5, 6], k=1), MeasureError, "none of the 2 queries has a row"),
+        (lambda: retrieval_quality(Codes.from_bits([[0, 1]]), SMALL, k=1), MeasureError, "needs labels"),
+        (lambda: retrieval_quality(SMALL, SMALL, labels=[0], k=1), MeasureError, "one label for each of 2 rows"),
+        (lambda: retrieval_quality(SMALL[:0], SMALL, k=1), MeasureError, "at least one row"),
         (lambda: retrieval_quality(SMALL, k=1), MeasureError, "none of the 2 queries"),
         (
-            lambda: retrieval_quality(*[Codes.from_bits(np.zeros((2, 0)), [0, 0])] * 2, 1),
+            lambda: retrieval_quality(*[Codes.from_bits(np.zeros((2, 0)), [0, 0])] * 2, k=1),
             MeasureError,
             "at least one bit",
         ),
-        (lambda: retrieval_quality(SMALL, Codes.from_bits([[1, 1, 1]], [0]), 1), CodesError, "different bits"),
+        (lambda: retrieval_quality(SMALL, Codes.from_bits([[1, 1, 1]], [0]), k=1), CodesError, "different bits"),
         (lambda: retrieval_quality_features(np.eye(2), np.eye(3), [0, 1], [0, 1, 1]), MeasureError, "2 columns"),
         (
-            lambda: retrieval_quality_features(np.eye(2), np.eye(2), [0, 1], [0, 1], 1, "cosin"),
+            lambda: retrieval_quality_features(np.eye(2), np.eye(2), [0, 1], [0, 1], k=1, distance="cosin"),
             MeasureError,
             "did you mean 'cosine'",
         ),

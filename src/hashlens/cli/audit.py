@@ -20,8 +20,8 @@ from hashlens.cli.options import (
     Model,
     OutputName,
     Seed,
-    Source,
     Threads,
+    Train,
     Weights,
     check_outputs,
     console,
@@ -35,7 +35,7 @@ from hashlens.cli.options import (
 
 def audit(
     model: Model,
-    data: Annotated[str, typer.Option(help=f"What it was trained on: {Source}, ...")],
+    train: Train,
     test: Annotated[str, typer.Option(help="What its accuracy was measured on.")],
     layers: Layers = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the examples to look at to this file.")] = None,
@@ -70,14 +70,14 @@ def audit(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(json=json, page=html, added_to=csv, force=force, reads=[model, weights, data, test, forward, mask])
+    check_outputs(json=json, page=html, added_to=csv, force=force, reads=[model, weights, train, test, forward, mask])
     wanted = views_wanted(views)
     found = hl.audit(
-        open_model(model, weights), data, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
+        open_model(model, weights), train, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
         suspect_copies=suspect_copies, views=wanted, output=output, **reading_of(forward, mask),
     )  # fmt: skip
     command = _command(
-        model, weights, data, test, layers, batch_size, seed, suspect_copies, views, output, forward, mask
+        model, weights, train, test, layers, batch_size, seed, suspect_copies, views, output, forward, mask
     )
     found = replace(found, command=command)
     write_json(found, json, force)
@@ -103,7 +103,7 @@ def views_wanted(views: str | None) -> bool | list[str]:
 def _command(
     model: str,
     weights: Path | None,
-    data: str,
+    train: str,
     test: str,
     layers: Sequence[str] | None,
     batch_size: int,
@@ -115,7 +115,7 @@ def _command(
     mask: str | None,
 ) -> str:
     """Return the command that gives the same numbers."""
-    words = ["hashlens", "audit", model, "--data", data, "--test", test]
+    words = ["hashlens", "audit", model, "--train", train, "--test", test]
     for layer in layers or ():
         words += ["--layers", layer]
     if weights is not None:

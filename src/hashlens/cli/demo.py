@@ -67,6 +67,6 @@ def demo(
         f"\n{out}/widths.png    how the code changes with the width of the network"
         f"\n{out}/report.html   this measurement as a page"
         f"\n{out}/codes         the codes of the test digits: hashlens.Codes.load('{out}/codes')"
-        f"\nnext: hashlens measure {out}/width-32 --data 'digits#train' --test 'digits#test'",
+        f"\nnext: hashlens measure {out}/width-32 --train 'digits#train' --test 'digits#test'",
         soft_wrap=True,
     )  # fmt: skip

@@ -21,8 +21,8 @@ from hashlens.cli.options import (
     Model,
     OutputName,
     Seed,
-    Source,
     Threads,
+    Train,
     Weights,
     as_typed,
     check_outputs,
@@ -39,16 +39,16 @@ from hashlens.errors import MeasureError
 def measure(
     context: typer.Context,
     model: Model,
-    data: Annotated[str, typer.Option(help=f"What it was trained on: {Source}, ...")],
+    train: Train,
     test: Annotated[str, typer.Option(help="Data that it has not seen.")],
     layers: Layers = None,
     granularity: GranularityName = "unit",
     gates: GatesName = "activations",
     bits: Annotated[int | None, typer.Option(help="Read a random sample of this many bits only.", min=1)] = None,
-    neighbours: Annotated[int, typer.Option("--neighbours", "-k", help="Neighbours of K-NN.", min=1)] = 9,
+    k: Annotated[int, typer.Option("-k", help="Neighbours of K-NN.", min=1)] = 9,
     logistic: Annotated[str, typer.Option(help="multinomial, or one-vs-one (the paper's).")] = "multinomial",
     controls: Annotated[bool, typer.Option(help="Measure the controls too.")] = True,
-    memory: Annotated[float, typer.Option(help="GiB for codes and features; wider ones are sampled.")] = 2.0,
+    memory_budget: Annotated[float, typer.Option(help="GiB for codes and features; wider ones are sampled.")] = 2.0,
     projection: Annotated[str, typer.Option(help="How the page maps the codes: pca, or umap.")] = "pca",
     output: OutputName = None,
     forward: ForwardName = None,
@@ -66,12 +66,12 @@ def measure(
     """Measure determinism and categorization of a network's codes, beside their controls."""
     import hashlens as hl
 
-    budget = _bytes(memory)
+    budget = _bytes(memory_budget)
     set_threads(threads)
-    check_outputs(json=json, page=html, force=force, reads=[model, weights, data, test, forward, mask])
+    check_outputs(json=json, page=html, force=force, reads=[model, weights, train, test, forward, mask])
     measured = hl.measure(
         open_model(model, weights),
-        data,
+        train,
         test,
         layers=layers,
         granularity=granularity,  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def measure(
         gates=gates,  # type: ignore[arg-type]
         output=output,
         **reading_of(forward, mask),
-        k=neighbours,
+        k=k,
         logistic=logistic,  # type: ignore[arg-type]
         controls=controls,
         memory_budget=budget,
@@ -102,5 +102,5 @@ def measure(
 
 def _bytes(gib: float) -> int:
     if not 0 < gib < inf:
-        raise MeasureError(f"--memory is a number of GiB, more than 0, received {gib:g}")
+        raise MeasureError(f"--memory-budget is a number of GiB, more than 0, received {gib:g}")
     return max(1, int(gib * 2**30))

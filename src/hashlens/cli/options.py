@@ -36,6 +36,8 @@ Model = Annotated[
 ]
 Weights = Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt without pickles.")]
 Source = "digits#train, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME"
+# Results of before name the command that made them, and there the training data are --data.
+Train = Annotated[str, typer.Option("--train", "--data", help=f"What it was trained on: {Source}, ...")]
 Layers = Annotated[
     list[str] | None, typer.Option(help="Glob over layer names; repeat for more; '!glob' leaves layers out.")
 ]

@@ -84,5 +84,5 @@ def train(
     write_json(trained.info, json, force)
     terminal = console(json)
     terminal.print(trained.info)
-    told = shlex.join([str(out), "--data", data, "--test", test or "DATA NOT SEEN"])
+    told = shlex.join([str(out), "--train", data, "--test", test or "DATA NOT SEEN"])
     terminal.print(f"next: hashlens measure {told}", soft_wrap=True)

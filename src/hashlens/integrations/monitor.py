@@ -251,7 +251,7 @@ class CodeMonitor:
         """
         fit = self.memory_budget // (FLOAT_BYTES * len(self._probe))
         if codes.train.values is None and codes.train.code_bits <= fit:
-            return knn_accuracy(codes.test, codes.train, k=self.k)
+            return knn_accuracy(codes.train, codes.test, k=self.k)
         prepared = prepare(codes.train, codes.test, self.memory_budget, self._reading.seed)
         return knn_test_accuracy(prepared, self.k)
 

@@ -295,9 +295,9 @@ class CodeKNNAccuracy(_CodeMetric):
         asked, reference = _settled(self._part("asked"), self._part("reference"))
         found = float("nan")
         if _labelled(asked) and len(reference):
-            found = knn_accuracy(asked, reference, self.k)
+            found = knn_accuracy(reference, asked, k=self.k)
         elif _labelled(asked):
-            found = knn_accuracy_leave_one_out(asked, self.k)
+            found = knn_accuracy_leave_one_out(asked, k=self.k)
         return torch.tensor(found, dtype=torch.float32, device=self.device)
 
     def _part(self, part: str) -> Codes:

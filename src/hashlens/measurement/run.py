@@ -159,7 +159,7 @@ class MeasurementRun:
                     soft=layer.soft,
                     bits=layer.bits,
                     redundancy_ratio=Split(redundancy_ratio(train), redundancy_ratio(test)),
-                    knn=knn_accuracy(sampled[1], sampled[0], k=self.k),
+                    knn=knn_accuracy(*sampled, k=self.k),
                     within=means[layer.name].within,
                     between=means[layer.name].between,
                 )
@@ -271,7 +271,9 @@ class MeasurementRun:
     def _hyperplanes(self, code_bits: int) -> Control:
         (inputs, labels), (test_inputs, test_labels) = self._raw().train, self._raw().test
         bits = min(HYPERPLANE_BITS, code_bits)
-        train, test = hyperplane_codes(inputs, test_inputs, bits, self.reading.seed, labels, test_labels)
+        train, test = hyperplane_codes(
+            inputs, test_inputs, bits, train_labels=labels, test_labels=test_labels, seed=self.reading.seed
+        )
         return self._coded("random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test)))
 
     def _penultimate(self, seen: Split[Observation]) -> Control:

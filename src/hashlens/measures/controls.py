@@ -63,9 +63,10 @@ def hyperplane_codes(
     train_features: Features,
     test_features: Features,
     bits: int,
-    seed: int = 0,
+    *,
     train_labels: npt.ArrayLike | None = None,
     test_labels: npt.ArrayLike | None = None,
+    seed: int = 0,
 ) -> tuple[Codes, Codes]:
     """Encode rows by the side of random hyperplanes on which they lie: a code that nothing has learnt.
 
@@ -77,10 +78,10 @@ def hyperplane_codes(
         ``(n, d)`` and ``(m, d)``.
     bits : int
         Length of the code, at most 4,096.
-    seed : int
-        Seed of the hyperplanes.
     train_labels, test_labels : array of int, optional
         ``(n,)`` and ``(m,)``.
+    seed : int
+        Seed of the hyperplanes.
 
     Raises
     ------
@@ -151,6 +152,6 @@ def feature_categorization(
         Shares of correctly classified test rows.
     """
     train, test = range_scaled(train_features, test_features)
-    knn = knn_accuracy_features(test, test_labels, train, train_labels, k)
+    knn = knn_accuracy_features(train, train_labels, test, test_labels, k=k)
     model = logistic_regression(train, train_labels, logistic, tolerance=accuracy_tolerance(len(train)))
     return knn, model.accuracy(test, test_labels)

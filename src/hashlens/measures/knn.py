@@ -120,7 +120,7 @@ def vote(distances: Distances, neighbour_labels: Labels) -> Labels:
     return predicted
 
 
-def knn_predict(queries: Codes, codes: Codes, labels: npt.ArrayLike | None = None, k: int = 9) -> Labels:
+def knn_predict(queries: Codes, codes: Codes, labels: npt.ArrayLike | None = None, *, k: int = 9) -> Labels:
     """Predict the class of each query from the k nearest codes, int64 ``(m,)``; ties as in :func:`vote`.
 
     Codes without a label do not vote.
@@ -139,7 +139,7 @@ def knn_predict(queries: Codes, codes: Codes, labels: npt.ArrayLike | None = Non
     return vote(distances, numbers[rows])
 
 
-def knn_accuracy(test: Codes, train: Codes, k: int = 9) -> float:
+def knn_accuracy(train: Codes, test: Codes, *, k: int = 9) -> float:
     """Return the share of test codes whose k nearest train codes vote for their label.
 
     Classes are compared by name where the codes have names; rows without a label are left out.
@@ -150,7 +150,7 @@ def knn_accuracy(test: Codes, train: Codes, k: int = 9) -> float:
     return float((vote(distances, pair.reference_labels[rows]) == pair.query_labels).mean())
 
 
-def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.ArrayLike | None = None) -> float:
+def knn_accuracy_leave_one_out(codes: Codes | Features, labels: npt.ArrayLike | None = None, *, k: int = 9) -> float:
     """Return the share of rows whose k nearest other rows vote for their label; it takes n**2 distances.
 
     Rows without a label are left out.
@@ -159,10 +159,10 @@ def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.
     ----------
     codes : Codes or array
         n rows: codes, compared in Hamming distance, or ``(n, d)``, compared in Euclidean distance.
-    k : int
-        Neighbours, 1 <= k < n.
     labels : array of int, optional
         ``(n,)``; those of the codes by default.
+    k : int
+        Neighbours, 1 <= k < n.
     """
     if isinstance(codes, Codes):
         codes, known, _ = labelled_codes(codes, labels, "K-NN")
@@ -182,16 +182,21 @@ def knn_accuracy_leave_one_out(codes: Codes | Features, k: int = 9, labels: npt.
 
 
 def knn_accuracy_features(
-    test: Features, test_labels: npt.ArrayLike | None, train: Features, train_labels: npt.ArrayLike | None, k: int = 9
+    train_features: Features,
+    train_labels: npt.ArrayLike | None,
+    test_features: Features,
+    test_labels: npt.ArrayLike | None,
+    *,
+    k: int = 9,
 ) -> float:
     """Return the share of test vectors whose k nearest train vectors (Euclidean) vote for their label.
 
     Classes are compared by name where labels are names; rows without a label are left out.
     """
     (known, kept), (expected, query_features) = labelled_row_pairs(
-        (train_labels, len(train)), (test_labels, len(test)), "K-NN"
+        (train_labels, len(train_features)), (test_labels, len(test_features)), "K-NN"
     )
-    distances, rows = nearest_features(as_features(test)[query_features], as_features(train)[kept], k)
+    distances, rows = nearest_features(as_features(test_features)[query_features], as_features(train_features)[kept], k)
     return float((vote(distances, known[rows]) == expected).mean())
 
 

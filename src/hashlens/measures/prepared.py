@@ -124,8 +124,8 @@ def knn_train_accuracy(prepared: Prepared, k: int) -> float:
     """Return the accuracy of K-NN on train, each example left out."""
     train, features = prepared.codes.train, prepared.features
     if features is None:
-        return knn_accuracy_leave_one_out(train, k)
-    return knn_accuracy_leave_one_out(features.train, k, train.labels)
+        return knn_accuracy_leave_one_out(train, k=k)
+    return knn_accuracy_leave_one_out(features.train, train.labels, k=k)
 
 
 def cluster_accuracies(

@@ -26,6 +26,7 @@ def select_bits(
     codes: Codes,
     bits: int,
     method: Selection = "variance",
+    *,
     labels: npt.ArrayLike | None = None,
     seed: int = 0,
 ) -> npt.NDArray[np.bool_]:
@@ -64,12 +65,12 @@ def select_bits(
     [False, False, True]
     """
     mask = np.zeros(codes.code_bits, np.bool_)
-    mask[preferred_bits(codes, bits, method, labels, seed)] = True
+    mask[preferred_bits(codes, bits, method, labels=labels, seed=seed)] = True
     return mask
 
 
 def preferred_bits(
-    codes: Codes, bits: int, method: Selection, labels: npt.ArrayLike | None = None, seed: int = 0
+    codes: Codes, bits: int, method: Selection, *, labels: npt.ArrayLike | None = None, seed: int = 0
 ) -> Positions:
     """Return the positions of the bits that :func:`select_bits` chooses, int64 ``(bits,)``, the best first."""
     if method not in get_args(Selection):

@@ -236,7 +236,7 @@ def _selected(
     for bits in lengths:
         quality, reason = None, ""
         if bits in within:
-            quality = retrieval_quality(_kept(codes.test, order[:bits]), _kept(codes.train, order[:bits]), k)
+            quality = retrieval_quality(_kept(codes.test, order[:bits]), _kept(codes.train, order[:bits]), k=k)
         else:
             reason = f"{NETWORK}: these codes have {codes.train.code_bits:,} bits."
         points.append(QualityPoint(NETWORK, method, bits, seen, quality, reason))
@@ -262,17 +262,17 @@ class _Control:
     seed: int
 
     @property
-    def labels(self) -> tuple[Any, Any]:
-        return self.codes.train.labels, self.codes.test.labels
+    def labels(self) -> dict[str, Any]:
+        return {"train_labels": self.codes.train.labels, "test_labels": self.codes.test.labels}
 
     def hyperplanes(self) -> list[QualityPoint]:
         most = min(max(self.lengths), MOST_HYPERPLANES)
-        train, test = hyperplane_codes(*self._pair(), most, self.seed, *self.labels)
+        train, test = hyperplane_codes(*self._pair(), most, **self.labels, seed=self.seed)
         points = []
         for bits in self.lengths:
             quality, reason = None, ""
             if bits <= most:
-                quality = retrieval_quality(_kept(test, np.arange(bits)), _kept(train, np.arange(bits)), self.k)
+                quality = retrieval_quality(_kept(test, np.arange(bits)), _kept(train, np.arange(bits)), k=self.k)
             else:
                 reason = f"{HYPERPLANES} take at most {most:,} bits."
             points.append(self._point(HYPERPLANES, bits, quality, reason))
@@ -288,8 +288,8 @@ class _Control:
         for bits in self.lengths:
             quality, reason = None, ""
             if bits in within:
-                coded = itq_codes(train[:, :bits], test[:, :bits], bits, self.seed, *self.labels)
-                quality = retrieval_quality(coded[1], coded[0], self.k)
+                coded = itq_codes(train[:, :bits], test[:, :bits], bits, **self.labels, seed=self.seed)
+                quality = retrieval_quality(coded[1], coded[0], k=self.k)
             else:
                 reason = f"{ITQ} of {self.source} gives at most {most:,} bits, one for each of their dimensions."
             points.append(self._point(ITQ, bits, quality, reason))
@@ -297,7 +297,10 @@ class _Control:
 
     def floats(self, distance: Distance) -> QualityPoint:
         train, test = self._pair()
-        quality = retrieval_quality_features(test, train, self.labels[1], self.labels[0], self.k, distance)
+        known = self.labels
+        quality = retrieval_quality_features(
+            test, train, known["test_labels"], known["train_labels"], k=self.k, distance=distance
+        )
         return self._point(f"float, {distance}", 8 * FLOAT_BYTES * train.shape[1], quality)
 
     def _pair(self) -> tuple[Features, Features]:
@@ -307,10 +310,10 @@ class _Control:
         return QualityPoint(self.source, coding, bits, self.seen, quality, reason)
 
 
-def checked_lengths(bits: Any) -> tuple[int, ...]:
+def checked_lengths(lengths: Any) -> tuple[int, ...]:
     """Return the lengths in ascending order, or raise MeasureError."""
-    if not isinstance(bits, (list, tuple, range, np.ndarray)) or len(bits) == 0:
-        raise MeasureError(f"bits must be lengths of codes, as (16, 64, 256), received {shortly(bits)}")
-    for length in bits:
+    if not isinstance(lengths, (list, tuple, range, np.ndarray)) or len(lengths) == 0:
+        raise MeasureError(f"lengths must be lengths of codes, as (16, 64, 256), received {shortly(lengths)}")
+    for length in lengths:
         require_whole(MeasureError, "each length in bits", length)
-    return tuple(sorted({int(length) for length in bits}))
+    return tuple(sorted({int(length) for length in lengths}))

@@ -24,9 +24,10 @@ def itq_codes(
     train_features: Features,
     test_features: Features,
     bits: int,
-    seed: int = 0,
+    *,
     train_labels: npt.ArrayLike | None = None,
     test_labels: npt.ArrayLike | None = None,
+    seed: int = 0,
     iterations: int = 50,
 ) -> tuple[Codes, Codes]:
     """Encode rows by iterative quantisation, fitted on train: unsupervised, and no longer than the rows are wide.
@@ -41,10 +42,10 @@ def itq_codes(
         ``(n, d)`` and ``(m, d)``.
     bits : int
         Length of the code, at most d and n.
-    seed : int
-        Seed of the first rotation, and of the sample of 10,000 rows that it is fitted on where there are more.
     train_labels, test_labels : array of int, optional
         ``(n,)`` and ``(m,)``, kept with the codes; the method does not look at them.
+    seed : int
+        Seed of the first rotation, and of the sample of 10,000 rows that it is fitted on where there are more.
     iterations : int
         The most to make; the paper's 50. It ends when fewer than one sign in 10,000 changes.
 

@@ -96,9 +96,10 @@ class RetrievalQuality(Result):
 def retrieval_quality(
     queries: Codes,
     codes: Codes | None = None,
-    k: Sequence[int] | int = (1, 10, 100),
     query_labels: npt.ArrayLike | None = None,
     labels: npt.ArrayLike | None = None,
+    *,
+    k: Sequence[int] | int = (1, 10, 100),
 ) -> RetrievalQuality:
     """Rank the codes for each query by Hamming distance, and say how far up those of its label stand.
 
@@ -110,12 +111,12 @@ def retrieval_quality(
         m rows.
     codes : Codes, optional
         n rows of the same bits. Default: the queries themselves, each left out of its own ranking.
-    k : int or sequence of int
-        Cuts of the ranking, ``1 <= k <= n``.
     query_labels, labels : array, optional
         ``(m,)`` and ``(n,)``, class numbers of the codes or class names; by default those of the codes. Without
         `codes` they are labels of the same rows: give one of them. Classes are compared by name where they have names,
         and rows without a label are left out.
+    k : int or sequence of int
+        Cuts of the ranking, ``1 <= k <= n``.
 
     Raises
     ------
@@ -174,6 +175,7 @@ def retrieval_quality_features(
     features: Features | None,
     query_labels: npt.ArrayLike | None,
     labels: npt.ArrayLike | None = None,
+    *,
     k: Sequence[int] | int = (1, 10, 100),
     distance: Distance = "cosine",
 ) -> RetrievalQuality:
