@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hashlens.version import __version__
 
 if TYPE_CHECKING:
-    from hashlens import codes, data, errors, measures, nets, regions, retrieval, ted, training
+    from hashlens import codes, data, errors, measures, nets, regions, retrieval, ted, training, tuning
     from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
     from hashlens.codes import Codes, Fingerprints, Reading, concatenate, encode, fingerprint
     from hashlens.data import load_data
@@ -88,6 +88,7 @@ __all__ = [
     "ted",
     "train",
     "training",
+    "tuning",
 ]
 
 _MODULES = {
@@ -142,6 +143,7 @@ _MODULES = {
     "ted": "hashlens.ted",
     "train": "hashlens.training",
     "training": "hashlens.training",
+    "tuning": "hashlens.tuning",
 }
 """The module of each public name; a room is its own."""
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -60,6 +61,16 @@ def as_called(function: Callable[..., Any], **given: Any) -> str:
 
 def _written(name: str, value: object) -> str:
     return repr(value) if _is_literal(value) else name
+
+
+def as_made(value: Any) -> str:
+    """Return the call that makes a dataclass, without the fields that have their default value."""
+    written = []
+    for field in fields(value):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.init and (default is MISSING or getattr(value, field.name) != default):
+            written.append(f"{field.name}={getattr(value, field.name)!r}")
+    return f"{type(value).__name__}({', '.join(written)})"
 
 
 def _is_literal(value: object) -> bool:

@@ -13,6 +13,7 @@
     ├── ExplainError         an explanation asked for what the model, the input or the method cannot give
     ├── StudyError           a study: its spec, its store, its results
     ├── TEDError             labels and explanations to be taught, or an estimator that cannot take them
+    ├── TuningError          tuning: a trace, a rule that stops, an objective, the space
     ├── ReportError          a file or folder that no report can be made of
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not there
@@ -86,6 +87,10 @@ class TEDError(HashlensError, ValueError):
 
 class TEDWarning(UserWarning):
     """Explanations are taught, but not for every label."""
+
+
+class TuningError(HashlensError):
+    """A trace, a rule that stops tuning, an objective or a space of hyperparameters is not what tuning takes."""
 
 
 class ReportError(HashlensError):

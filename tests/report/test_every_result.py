@@ -36,6 +36,7 @@ from hashlens.study.results import Results
 from hashlens.ted import TEDClassifier, retention
 from hashlens.testing.result_contract import check_result
 from hashlens.training.recipe import Recipe
+from hashlens.tuning import NoImprovement, Trace
 
 WRITTEN = Path(__file__).parents[1] / "saved/written/0.1"
 SOURCE = Path(hl.__file__).parent
@@ -120,6 +121,15 @@ def ted_results():
     return [model.score_ted(table.rows, table.labels, table.E)]
 
 
+def results_of_tuning():
+    rng = np.random.default_rng(0)
+    folds = rng.random((30, 5))
+    trace = Trace(folds.mean(axis=1), "maximize", folds, rng.random(30), rng.random(30),
+                  tuple({"C": float(x), "kernel": "rbf"} for x in rng.random(30)), name="made")  # fmt: skip
+    rule = NoImprovement(k=5)
+    return [trace, trace.replay([rule]), rule.decide(trace)]
+
+
 def inside(value):
     """Yield the results that a value holds, itself first."""
     if isinstance(value, Result):
@@ -136,7 +146,8 @@ def inside(value):
 def made():
     """One result of each kind, by the name of its class."""
     found = {}
-    for outer in (*region_results(), *results_of_a_network(), *results_of_a_study(), *ted_results()):
+    for outer in (*region_results(), *results_of_a_network(), *results_of_a_study(), *ted_results(),
+                  *results_of_tuning()):  # fmt: skip
         for one in inside(outer):
             found.setdefault(type(one).__name__, one)
     found["SavedPlane"] = load_result(WRITTEN / "plane.json")

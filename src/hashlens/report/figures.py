@@ -54,6 +54,11 @@ class Lines:
     ticks: tuple[tuple[float, str], ...] = ()
     dense: bool = False
 
+    @property
+    def has_negative(self) -> bool:
+        """Whether a line goes below zero, or a band does: then the axis does not begin there."""
+        return any(y < 0 for series in (*self.series, *self.references) for y in (*series.y, *series.low))
+
     @classmethod
     def over(
         cls, names: Sequence[str], lines: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str

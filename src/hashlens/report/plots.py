@@ -166,7 +166,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
     _x_scale(axes, figure)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
-    if not figure.dense:
+    if not figure.dense and not figure.has_negative:
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
     if len(figure.series) > 1 or figure.references:

@@ -68,6 +68,7 @@ KINDS: dict[str, str] = {
     "Recipe": "hashlens.training.recipe",
     "Regime": "hashlens.measures.regime",
     "RegimeThresholds": "hashlens.measures.regime",
+    "Replay": "hashlens.tuning.replay",
     "Reproduction": "hashlens.study.reproduce.reproduction",
     "ResponseEffects": "hashlens.study.charts.effects",
     "Results": "hashlens.study.results",
@@ -76,10 +77,12 @@ KINDS: dict[str, str] = {
     "Separation": "hashlens.measures.separation",
     "Share": "hashlens.study.charts.effects",
     "Step": "hashlens.audit.audited_accuracy",
+    "StopDecision": "hashlens.tuning.stop_decision",
     "StudyStatus": "hashlens.study.store.status",
     "Summary": "hashlens.study.charts.summary",
     "TEDScore": "hashlens.ted.score",
     "ThresholdSweep": "hashlens.study.networks.regimes.sensitivity",
+    "Trace": "hashlens.tuning.trace",
     "WithinRadius": "hashlens.index.neighbours",
 }
 """Module by name of the class. A module is imported when a file of its kind is read, and only from here."""

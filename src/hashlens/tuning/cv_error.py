@@ -1,0 +1,106 @@
+"""The error of a cross-validated score: how far it may be from the score on all data there could be."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import as_made, is_number, is_whole, shortly
+from hashlens.errors import TuningError, nearest
+
+Floats = npt.NDArray[np.float64]
+Splits = Literal["k-fold", "repeated", "random", "bootstrap"]
+SPLITS: tuple[Splits, ...] = ("k-fold", "repeated", "random", "bootstrap")
+
+
+@dataclass(frozen=True, repr=False)
+class CVError:
+    """The standard error of the mean of fold values, corrected for training sets that overlap.
+
+    The variance of the fold values is multiplied by one over their number, and by the rows of a test fold over the rows
+    it was trained on:
+
+    ============  =====================================  ==========================================
+    splits        correction                             fold values
+    ============  =====================================  ==========================================
+    k-fold        ``1/k + 1/(k - 1)``                    of the k folds
+    repeated      ``1/(r k) + 1/(k - 1)``                of all r repeats of k folds
+    random        ``1/J + test_rows / train_rows``       of J random splits
+    bootstrap     1                                      of a hold-out set drawn again, row by row, many times
+    ============  =====================================  ==========================================
+
+    Parameters
+    ----------
+    splits : {"k-fold", "repeated", "random", "bootstrap"}
+        How the data were split.
+    repeats : int
+        How often the folds were made anew; for ``repeated``.
+    test_rows, train_rows : int, optional
+        For ``random``.
+    ddof : int
+        What the variance's divisor lacks: 1 for an unbiased one, 0 as in the published code.
+
+    References
+    ----------
+    Nadeau, Bengio (2003): Inference for the generalization error. Machine Learning 52.
+    """
+
+    splits: Splits = "k-fold"
+    repeats: int = 1
+    test_rows: int | None = None
+    train_rows: int | None = None
+    ddof: int = 1
+
+    def __post_init__(self) -> None:
+        if self.splits not in SPLITS:
+            raise TuningError(f"splits must be one of {', '.join(SPLITS)}; {nearest(self.splits, SPLITS)}")
+        if self.ddof not in (0, 1):
+            raise TuningError(f"ddof must be 0 or 1, received {shortly(self.ddof)}")
+        if not is_whole(self.repeats) or self.repeats < 1:
+            raise TuningError(f"repeats must be a whole number, 1 or more, received {shortly(self.repeats)}")
+        if self.splits == "random":
+            for name in ("test_rows", "train_rows"):
+                value = getattr(self, name)
+                if not is_number(value) or value <= 0:
+                    raise TuningError(f"random splits need {name}, a number above 0, received {shortly(value)}")
+
+    def __repr__(self) -> str:
+        return as_made(self)
+
+    def factor(self, values: int) -> float:
+        """Return what the variance of this many fold values is multiplied by.
+
+        >>> round(CVError().factor(10), 4), round(CVError("repeated", repeats=5).factor(50), 4)
+        (0.2111, 0.1311)
+
+        Raises
+        ------
+        TuningError
+            If so many fold values cannot come from such splits.
+        """
+        if values < 2:
+            raise TuningError(f"an error needs 2 fold values or more, received {values}")
+        if self.splits == "bootstrap":
+            return 1.0
+        if self.splits == "random":
+            assert self.test_rows is not None
+            assert self.train_rows is not None
+            return 1 / values + self.test_rows / self.train_rows
+        folds, rest = divmod(values, self.repeats)
+        if rest or folds < 2:
+            raise TuningError(f"{values} fold values cannot be {self.repeats} repeats of 2 folds or more")
+        return 1 / values + 1 / (folds - 1)
+
+    def of(self, fold_values: npt.ArrayLike) -> float:
+        """Return the error of the mean of fold values, in their own unit; not a number where one of them is not.
+
+        >>> round(CVError().of([0.1, 0.2, 0.3]), 4)
+        0.0913
+        """
+        values = np.asarray(fold_values, dtype=np.float64)
+        return float(np.sqrt(self.factor(values.shape[-1])) * values.std(ddof=self.ddof))
+
+    def each(self, fold_values: Floats) -> Floats:
+        """Return the error of every row of fold values ``(trials, folds)``."""
+        return np.asarray(np.sqrt(self.factor(fold_values.shape[1])) * fold_values.std(axis=1, ddof=self.ddof))

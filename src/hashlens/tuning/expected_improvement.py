@@ -1,0 +1,45 @@
+"""Stop where no point is expected to improve on the best trial."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from hashlens.arguments import is_number, shortly
+from hashlens.errors import TuningError
+from hashlens.tuning.gains import EXPECTED, gains
+from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.trace import Trace
+
+
+@dataclass(frozen=True)
+class ExpectedImprovement(StopRule):
+    """Stop where the largest expected improvement over the space is below `eps`.
+
+    Parameters
+    ----------
+    eps : float
+        In the unit of the values.
+    recorded : bool
+        Whether it is what the trace has recorded, in place of a fit.
+
+    References
+    ----------
+    Nguyen, Gupta, Rana, Li, Venkatesh (2017): Regret for expected improvement over the best-observed value and stopping
+    condition. ACML.
+    """
+
+    eps: float = 1e-16
+    recorded: bool = False
+    unit: ClassVar[str] = "expected improvement"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_number(self.eps) or not self.eps > 0:
+            raise TuningError(f"eps must be a number above 0, received {shortly(self.eps)}")
+
+    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+        """Return the largest expected improvement."""
+        found = gains(trace, counts, EXPECTED, recorded=self.recorded)
+        return replace(found, error=np.full(len(counts), float(self.eps)))

@@ -1,0 +1,44 @@
+"""Stop where the best value has not become better for so many trials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hashlens.arguments import require_whole
+from hashlens.errors import TuningError
+from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.trace import Trace
+
+
+@dataclass(frozen=True)
+class NoImprovement(StopRule):
+    """Stop after `k` trials without a better one (``Conv_k`` in the literature).
+
+    Counting begins when `first` trials are done: by default the rule stops after 20 + `k` trials at the earliest. A
+    trial that ties the best is none that improves.
+
+    Parameters
+    ----------
+    k : int
+        How many trials to wait.
+
+    Notes
+    -----
+    ``bound`` is how many trials it still waits, and ``error`` is 1.
+    """
+
+    k: int = 50
+    unit: ClassVar[str] = "trials to wait"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_whole(TuningError, "k", self.k)
+
+    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+        """Return how many trials it still waits."""
+        after = np.asarray(counts, dtype=np.int64)
+        waits = self.k - (after - np.maximum(trace.incumbents[after] + 1, self.first))
+        refusals = tuple("" if known else "no trial has a finite value" for known in trace.incumbents[after] >= 0)
+        return Readings(np.maximum(waits, 0).astype(np.float64), np.ones(len(after)), refusals)

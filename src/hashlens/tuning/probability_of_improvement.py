@@ -1,0 +1,45 @@
+"""Stop where no point is likely to improve on the best trial."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from hashlens.arguments import is_number, shortly
+from hashlens.errors import TuningError
+from hashlens.tuning.gains import PROBABLE, gains
+from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.trace import Trace
+
+
+@dataclass(frozen=True)
+class ProbabilityOfImprovement(StopRule):
+    """Stop where the largest probability of an improvement over the space is below `eps`.
+
+    Parameters
+    ----------
+    eps : float
+        A probability.
+    recorded : bool
+        Whether it is what the trace has recorded, in place of a fit.
+
+    References
+    ----------
+    Lorenz, Monti, Violante, Faisal, Anagnostopoulos, Leech, Montana (2016): Stopping criteria for boosting automatic
+    experimental design using real-time fMRI with Bayesian optimization. arXiv 1511.07827.
+    """
+
+    eps: float = 1e-16
+    recorded: bool = False
+    unit: ClassVar[str] = "probability of improvement"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_number(self.eps) or not 0 < self.eps < 1:
+            raise TuningError(f"eps must be a probability, above 0 and below 1, received {shortly(self.eps)}")
+
+    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+        """Return the largest probability of improvement."""
+        found = gains(trace, counts, PROBABLE, recorded=self.recorded)
+        return replace(found, error=np.full(len(counts), float(self.eps)))

@@ -1,0 +1,149 @@
+"""Traces from files: a CSV or Parquet with a row a trial."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashlens.errors import TuningError, nearest
+from hashlens.tuning.space import Parameter
+from hashlens.tuning.trace import Direction, Trace
+
+NAMES = {"value": ("value",), "trial": ("trial", "number", "iteration"), "test_value": ("test_value",),
+         "seconds": ("seconds", "evaluation_seconds", "duration")}  # fmt: skip
+"""What a column may be called, by what it is."""
+RECORDED = ("regret_bound", "incumbent_std", "expected_improvement", "probability_of_improvement")
+RUN = ("dataset", "run", "seed")
+"""Columns that tell runs apart."""
+PARAMETERS, FOLDS, PREFIXES = ("params", "parameters"), "fold_values", ("param_", "params_")
+ENDINGS = (".csv", ".parquet")
+
+
+def read_traces(
+    path: str | Path, direction: Direction = "minimize", space: Sequence[Parameter] = ()
+) -> tuple[Trace, ...]:
+    """Return the traces that a file holds, in its order.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV or Parquet file with a row a trial. Columns: ``value``, and where they are known ``trial`` (the order),
+        ``test_value``, ``seconds``, ``fold_values`` (a list, in CSV as JSON) or ``fold_0``, ``fold_1``, ..., ``params``
+        (JSON) or ``param_NAME`` for each; ``regret_bound``, ``expected_improvement`` and
+        ``probability_of_improvement``, each of all trials before; ``dataset``, ``run`` and ``seed``, which tell several
+        runs apart.
+    direction : {"minimize", "maximize"}
+        Which way values are better.
+    space : sequence of Parameter
+        Where hyperparameters may be; by default the smallest space that holds those of the file.
+
+    Raises
+    ------
+    TuningError
+        If the file cannot be read, or a column is missing or of another kind.
+    """
+    columns = _columns(Path(path))
+    if _named(columns, "value") is None:
+        raise TuningError(f"{path} has no column 'value'; {nearest('value', columns)}: expected one row a trial")
+    by = [name for name in RUN if name in columns]
+    rows = len(next(iter(columns.values())))
+    if not rows:
+        raise TuningError(f"{path} has no trials")
+    runs: dict[tuple[str, ...], list[int]] = {}
+    for row in range(rows):
+        runs.setdefault(tuple(str(columns[name][row]) for name in by), []).append(row)
+    return tuple(
+        _trace(path, columns, _ordered(columns, places), " ".join(key), direction, tuple(space))
+        for key, places in runs.items()
+    )
+
+
+def _columns(path: Path) -> dict[str, list[Any]]:
+    if path.suffix not in ENDINGS:
+        raise TuningError(f"{path}: traces are read from {' or '.join(ENDINGS)}")
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    try:
+        table = parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise TuningError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    return {name: _values(table.column(name)) for name in table.column_names}
+
+
+def _values(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_list(column.type) and not column.null_count:
+        # Of many short lists: one array, cut where they end.
+        lists = column.combine_chunks()
+        flat = lists.flatten().to_numpy(zero_copy_only=False)
+        return list(np.split(flat, lists.offsets.to_numpy()[1:-1] - lists.offsets[0].as_py()))
+    found: list[Any] = column.to_pylist()
+    return found
+
+
+def _named(columns: dict[str, list[Any]], what: str) -> str | None:
+    return next((name for name in NAMES[what] if name in columns), None)
+
+
+def _ordered(columns: dict[str, list[Any]], places: list[int]) -> list[int]:
+    name = _named(columns, "trial")
+    return places if name is None else sorted(places, key=lambda row: columns[name][row])
+
+
+def _trace(
+    path: str | Path, columns: dict[str, list[Any]], rows: list[int], name: str, direction: Direction,
+    space: tuple[Parameter, ...],
+) -> Trace:  # fmt: skip
+    def numbers(column: str | None) -> Any:
+        if column is None:
+            return np.empty(0)
+        try:
+            return np.array(
+                [np.nan if (one := columns[column][row]) is None else one for row in rows], dtype=np.float64
+            )
+        except (TypeError, ValueError) as error:
+            raise TuningError(f"{path}, column {column!r}: expected numbers, {error}") from error
+
+    folds = [_listed(path, columns, row) for row in rows]
+    return Trace(
+        values=numbers(_named(columns, "value")),
+        direction=direction,
+        fold_values=folds if any(one is not None for one in folds) else np.empty((0, 0)),  # type: ignore[arg-type]
+        test_values=numbers(_named(columns, "test_value")),
+        seconds=numbers(_named(columns, "seconds")),
+        parameters=tuple(_parameters(path, columns, rows)),
+        space=space,
+        recorded={column: numbers(column) for column in RECORDED if column in columns},
+        name=name or Path(path).stem,
+    )
+
+
+def _listed(path: str | Path, columns: dict[str, list[Any]], row: int) -> list[float] | None:
+    if FOLDS in columns:
+        found: list[float] | None = columns[FOLDS][row]
+        return list(_json(path, FOLDS, row, found)) if isinstance(found, str) else found
+    names = [name for name in columns if name.startswith("fold_") and name[5:].isdecimal()]
+    values = [columns[name][row] for name in sorted(names, key=lambda name: int(name[5:]))]
+    return values if values and None not in values else None
+
+
+def _parameters(path: str | Path, columns: dict[str, list[Any]], rows: list[int]) -> Iterator[dict[str, Any]]:
+    whole = next((name for name in PARAMETERS if name in columns), None)
+    own = {name: name.removeprefix(prefix) for prefix in PREFIXES for name in columns if name.startswith(prefix)}
+    for row in rows if whole or own else ():
+        if whole:
+            found = columns[whole][row]
+            yield dict(_json(path, whole, row, found) if isinstance(found, str) else found or {})
+        else:
+            yield {name: columns[at][row] for at, name in own.items() if columns[at][row] is not None}
+
+
+def _json(path: str | Path, column: str, row: int, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise TuningError(f"{path}, row {row + 1}, column {column!r}: expected JSON, received {text!r:.60}") from error

@@ -1,0 +1,56 @@
+"""The recorded runs of Makarova et al.: random forests on 19 data sets, ten seeds each, 200 trials."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hashlens.errors import TuningError
+from hashlens.tuning.read_traces import read_traces
+from hashlens.tuning.space import Parameter
+from hashlens.tuning.trace import Trace
+
+TRIALS, BOUNDS = "rf_trials.parquet", "rf_recorded_bounds.parquet"
+SPACE = (
+    Parameter("max_depth", "int", 1, 5),
+    Parameter("min_samples_split", "float", math.log(0.01), math.log(0.5)),
+    Parameter("n_estimators", "float", 0.0, math.log(64)),
+)
+"""Where their hyperparameters were; two are recorded as natural logarithms."""
+
+
+def recorded_runs(folder: str | Path) -> tuple[Trace, ...]:
+    """Return the recorded runs, with the bounds that the published code gave.
+
+    Parameters
+    ----------
+    folder : str or Path
+        With ``rf_trials.parquet`` and ``rf_recorded_bounds.parquet``.
+
+    Raises
+    ------
+    TuningError
+        If a file is missing or of another kind.
+
+    References
+    ----------
+    Makarova, Shen, Perrone, Klein, Faddoul, Krause, Seeger, Archambeau (2022): Automatic termination for hyperparameter
+    optimization. AutoML. Runs: github.com/amazon-science/bo-early-stopping, Apache-2.0.
+    """
+    from pyarrow import parquet
+
+    traces = read_traces(Path(folder) / TRIALS, "minimize", SPACE)
+    try:
+        table = parquet.read_table(Path(folder) / BOUNDS).to_pydict()
+    except OSError as error:
+        raise TuningError(f"{Path(folder) / BOUNDS} cannot be read: {error.strerror or error}") from error
+    names = [f"{data} {seed}" for data, seed in zip(table["dataset"], table["seed"], strict=True)]
+    columns = {trace.name: {name: np.full(len(trace), np.nan) for name in WHAT} for trace in traces}
+    for row, (name, at) in enumerate(zip(names, table["iteration"], strict=True)):
+        for what in WHAT:
+            columns[name][what][at] = table[what][row]
+    return tuple(replace(trace, recorded={**trace.recorded, **columns[trace.name]}) for trace in traces)
+
+
+WHAT = ("regret_bound", "incumbent_std")

@@ -1,0 +1,149 @@
+"""Recorded runs, replayed: where each rule would have stopped, what it saves, and what it costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import require_whole
+from hashlens.errors import TuningError, nearest
+from hashlens.report.figures import Figure, Lines, Series
+from hashlens.result import Result
+from hashlens.tables import Table, table
+from hashlens.tuning.stop_rule import StopRule
+from hashlens.tuning.trace import Trace
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+WORSE = -0.05
+"""A run whose RYC is below this has lost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replay(Result):
+    """Where rules would have stopped recorded runs.
+
+    Attributes
+    ----------
+    rules, runs : tuple of str
+        Their names.
+    trials : numpy.ndarray
+        int64 ``(runs,)``: how many trials each run has, ``T``.
+    stops : numpy.ndarray
+        int64 ``(rules, runs)``: after how many trials the rule stops, ``t``; ``T`` where it never does.
+    fired : numpy.ndarray
+        bool ``(rules, runs)``: whether it does.
+    rtc : numpy.ndarray
+        float64 ``(rules, runs)``, relative time change: the share of trials saved, ``(T - t) / T``.
+    rtc_seconds : numpy.ndarray
+        float64 ``(rules, runs)``: the share of seconds saved; not a number where they are not known.
+    ryc : numpy.ndarray
+        float64 ``(rules, runs)``, relative test value change: ``(y_T - y_t) / max(|y_T|, |y_t|)`` of the incumbents'
+        test losses; above 0 where stopping helped.
+    """
+
+    rules: tuple[str, ...]
+    runs: tuple[str, ...]
+    trials: Ints
+    stops: Ints
+    fired: npt.NDArray[np.bool_]
+    rtc: Floats
+    rtc_seconds: Floats
+    ryc: Floats
+
+    def row(self, rule: str) -> int:
+        """Return the place of a rule; TuningError where there is none."""
+        if rule not in self.rules:
+            raise TuningError(f"no rule {rule!r} was replayed; {nearest(rule, self.rules)}")
+        return self.rules.index(rule)
+
+    def intervals(self, values: Floats, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Floats:
+        """Return the ends of bootstrap intervals over runs of each rule's mean, float64 ``(rules, 2)``."""
+        require_whole(TuningError, "resamples", resamples)
+        rng, runs = np.random.default_rng(seed), values.shape[1]
+        drawn = rng.integers(0, runs, (resamples, runs))
+        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+        return np.array([np.quantile(row[drawn].mean(axis=1), tails) for row in values])
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return RTC against RYC of all rules, means with intervals of RYC."""
+        ends = self.intervals(self.ryc)
+        series = tuple(
+            Series(name, (float(self.rtc[at].mean()),), (float(self.ryc[at].mean()),), (float(ends[at][0]),),
+                   (float(ends[at][1]),))
+            for at, name in enumerate(self.rules)
+        )  # fmt: skip
+        return (Lines("Saved against lost", "RTC", "RYC", series, band_name="95 % over runs"),)
+
+    def __rich__(self) -> Table:
+        saved, changed = self.intervals(self.rtc), self.intervals(self.ryc)
+        rows = [
+            (
+                name,
+                f"{self.rtc[at].mean():.3f}",
+                f"{saved[at][0]:.3f} to {saved[at][1]:.3f}",
+                f"{self.ryc[at].mean():+.4f}",
+                f"{changed[at][0]:+.4f} to {changed[at][1]:+.4f}",
+                f"{self.ryc[at].std():.3f}",
+                f"{(self.ryc[at] < WORSE).mean():.2f}",
+                f"{self.fired[at].mean():.2f}",
+            )
+            for at, name in enumerate(self.rules)
+        ]
+        columns = ("rule", "RTC", "95 %", "RYC", "95 %", "spread", "< -.05", "stops")
+        runs = f"{len(self.runs):,} run{'s' * (len(self.runs) != 1)}"
+        note = (
+            "RTC: share of trials saved; RYC: share of the test value won (+) or lost (-); spread: standard deviation "
+        )
+        note += "of RYC; shares of runs that lose more than 5 %, and that the rule stops"
+        return table(f"Replay of {runs}", columns, rows, note)
+
+
+def replay(traces: Sequence[Trace], rules: Sequence[StopRule]) -> Replay:
+    """Return where each rule would have stopped each run.
+
+    Parameters
+    ----------
+    traces : sequence of Trace
+        Runs with test values.
+    rules : sequence of StopRule
+        Which.
+
+    Raises
+    ------
+    TuningError
+        If there is no run or no rule, test values are missing, or a rule needs what a run has not.
+    """
+    if not traces or not rules:
+        raise TuningError("a replay needs one trace and one rule or more")
+    for trace in traces:
+        if not len(trace) or trace.incumbents[-1] < 0:
+            raise TuningError(f"{trace.named} has no trial with a finite value")
+    whole = np.array([len(trace) for trace in traces])
+    found = [[rule.stops_after(trace) for trace in traces] for rule in rules]
+    stops = np.array([[at or count for at, count in zip(row, whole, strict=True)] for row in found])
+    names = [str(rule) for rule in rules]
+    return Replay(
+        rules=tuple(names),
+        runs=tuple(trace.name or str(at) for at, trace in enumerate(traces)),
+        trials=whole,
+        stops=stops,
+        fired=np.array([[at is not None for at in row] for row in found]),
+        rtc=(whole - stops) / whole,
+        rtc_seconds=np.array([[_saved(trace, at) for trace, at in zip(traces, row, strict=True)] for row in stops]),
+        ryc=np.array([[_change(trace, at) for trace, at in zip(traces, row, strict=True)] for row in stops]),
+    )
+
+
+def _change(trace: Trace, stop: int) -> float:
+    early, late = (trace.sign * float(trace.test_curve[n]) for n in (stop, len(trace)))
+    largest = max(abs(early), abs(late))
+    return (late - early) / largest if largest else 0.0
+
+
+def _saved(trace: Trace, stop: int) -> float:
+    if not len(trace.seconds):
+        return np.nan
+    whole = float(np.nansum(trace.seconds))
+    return float(np.nansum(trace.seconds[stop:])) / whole if whole else 0.0

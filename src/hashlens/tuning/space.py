@@ -1,0 +1,136 @@
+"""The space of hyperparameters, and their places in the unit cube."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.errors import TuningError
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Kind = Literal["float", "int", "category"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One hyperparameter.
+
+    Attributes
+    ----------
+    name : str
+        As trials have it.
+    kind : {"float", "int", "category"}
+        Of its values.
+    low, high : float
+        Its ends; of a category 0 and one less than the number of its choices.
+    log : bool
+        Whether its logarithm is what counts.
+    step : float
+        By how much values differ; 0 where there are all between the ends.
+    choices : tuple
+        Of a category.
+    """
+
+    name: str
+    kind: Kind = "float"
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    step: float = 0.0
+    choices: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind == "category":
+            if not self.choices:
+                raise TuningError(f"parameter {self.name!r} is a category without choices")
+        elif not self.low <= self.high or (self.log and self.low <= 0):
+            raise TuningError(
+                f"parameter {self.name!r} must have low <= high, above 0 if log, received {self.low:g} and "
+                f"{self.high:g}"
+            )
+
+    def place(self, value: Any) -> float:
+        """Return where a value is: from 0 to 1, or the number of a choice."""
+        if self.kind == "category":
+            if value not in self.choices:
+                raise TuningError(
+                    f"parameter {self.name!r} has no choice {value!r}: {', '.join(map(str, self.choices))}"
+                )
+            return float(self.choices.index(value))
+        low, high, at = (math.log(x) if self.log else float(x) for x in (self.low, self.high, value))
+        return 0.5 if high == low else (at - low) / (high - low)
+
+    @property
+    def grid(self) -> Floats:
+        """All its places where they are few or discrete; empty where it is continuous."""
+        if self.kind == "category":
+            return np.arange(float(len(self.choices)))
+        step = self.step or (1.0 if self.kind == "int" else 0.0)
+        count = int((self.high - self.low) / step + 1e-9) + 1 if step else 0
+        if not 0 < count <= LARGEST_GRID:
+            return np.empty(0)
+        return np.array([self.place(self.low + at * step) for at in range(count)])
+
+
+LARGEST_GRID = 1000
+"""Whole numbers with more levels are as good as continuous."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Several hyperparameters."""
+
+    parameters: tuple[Parameter, ...]
+
+    @classmethod
+    def seen(cls, trials: Sequence[Mapping[str, Any]]) -> "Space":
+        """Return the smallest space that holds all trials, where none was declared."""
+        names = list(dict.fromkeys(name for trial in trials for name in trial))
+        return cls(tuple(_seen(name, [trial[name] for trial in trials if name in trial]) for name in names))
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def categories(self) -> Flags:
+        """Bool ``(dimensions,)``: which are categories."""
+        return np.array([one.kind == "category" for one in self.parameters], dtype=bool)
+
+    def places(self, trials: Sequence[Mapping[str, Any]]) -> Floats:
+        """Return the places of trials, float64 ``(trials, dimensions)``; not a number where one lacks a parameter."""
+        found = np.full((len(trials), len(self)), np.nan)
+        for row, trial in enumerate(trials):
+            for column, parameter in enumerate(self.parameters):
+                if parameter.name in trial:
+                    found[row, column] = parameter.place(trial[parameter.name])
+        return found
+
+    def conditional(self, trials: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+        """Yield each parameter that not all trials have, and in how many it is."""
+        for parameter in self.parameters:
+            count = sum(parameter.name in trial for trial in trials)
+            if count < len(trials):
+                yield parameter.name, count
+
+    def spread(self, count: int, seed: int = 0) -> Floats:
+        """Return places that fill the space, ``(count, dimensions)``: Sobol's, on the grid where there is one."""
+        from scipy.stats import qmc
+
+        drawn = qmc.Sobol(len(self), rng=np.random.default_rng(seed)).random(count)
+        for column, parameter in enumerate(self.parameters):
+            if len(grid := parameter.grid):
+                drawn[:, column] = grid[np.minimum((drawn[:, column] * len(grid)).astype(int), len(grid) - 1)]
+        return np.asarray(drawn)
+
+
+def _seen(name: str, values: Sequence[Any]) -> Parameter:
+    if all(isinstance(value, bool | str) or value is None for value in values):
+        return Parameter(name, "category", choices=tuple(dict.fromkeys(values)))
+    if any(isinstance(value, bool | str) or value is None for value in values):
+        return Parameter(name, "category", choices=tuple(dict.fromkeys(values)))
+    kind: Kind = "int" if all(float(value).is_integer() for value in values) else "float"
+    return Parameter(name, kind, float(min(values)), float(max(values)))

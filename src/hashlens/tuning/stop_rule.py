@@ -1,0 +1,118 @@
+"""What all rules have in common: when they may decide, patience, and that they are pure functions of a trace."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import as_made, require_whole
+from hashlens.errors import TuningError
+from hashlens.tuning.stop_decision import StopDecision
+from hashlens.tuning.trace import Trace
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What a rule found after each of several numbers of trials.
+
+    Attributes
+    ----------
+    bound, error : numpy.ndarray
+        float64, as in :class:`StopDecision`.
+    refusals : tuple of str
+        Why this is no ground to stop, whatever the numbers; empty where it is.
+    """
+
+    bound: Floats
+    error: Floats
+    refusals: tuple[str, ...]
+
+    @property
+    def fires(self) -> Flags:
+        """bool: whether the rule would stop by each reading alone."""
+        allowed = np.array([not refusal for refusal in self.refusals], dtype=bool)
+        return np.asarray((self.bound < self.error) & allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRule(ABC):
+    """When to stop tuning. A subclass says what it reads off a trace (:meth:`readings`); the rest is here.
+
+    A decision depends on the trials alone, in the order of their numbers, and not on when it is asked for.
+
+    Parameters
+    ----------
+    first : int
+        After how many trials it may stop at the earliest.
+    patience : int
+        How many times in a row it must have wanted to.
+    """
+
+    first: int = 20
+    patience: int = 1
+
+    unit: ClassVar[str] = "bound"
+
+    def __post_init__(self) -> None:
+        require_whole(TuningError, "first", self.first)
+        require_whole(TuningError, "patience", self.patience)
+
+    def __str__(self) -> str:
+        return as_made(self)
+
+    @abstractmethod
+    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+        """Return what the rule reads after each of `counts` trials, all `first` or more."""
+
+    def decide(self, trace: Trace) -> StopDecision:
+        """Return the decision after all trials of a trace.
+
+        Raises
+        ------
+        TuningError
+            If the rule needs what the trace has not, such as fold values.
+        """
+        return self.decisions(trace, (len(trace),))[0]
+
+    def decisions(self, trace: Trace, counts: Sequence[int] | None = None) -> list[StopDecision]:
+        """Return the decisions after each of `counts` trials; by default after each from `first` on."""
+        self.check(trace)
+        counts = range(min(self.first, len(trace)), len(trace) + 1) if counts is None else counts
+        needed = sorted({at for n in counts for at in range(n - self.patience + 1, n + 1) if at >= self.first})
+        readings = self.readings(trace, needed)
+        places = {at: place for place, at in enumerate(needed)}
+        return [self._decided(n, places, readings) for n in counts]
+
+    def stops_after(self, trace: Trace) -> int | None:
+        """Return after how many trials the rule stops; None where it never does."""
+        self.check(trace)
+        counts = range(self.first, len(trace) + 1)
+        fires = self.readings(trace, counts).fires.astype(np.int64)
+        if len(fires) < self.patience:
+            return None
+        runs = np.convolve(fires, np.ones(self.patience, dtype=np.int64), "valid") == self.patience
+        return self.first + self.patience - 1 + int(np.argmax(runs)) if runs.any() else None
+
+    def check(self, trace: Trace) -> None:  # noqa: B027
+        """Raise TuningError if the rule can never decide on a trace, as it lacks what the rule reads."""
+
+    def _decided(self, n: int, places: dict[int, int], readings: Readings) -> StopDecision:
+        if n < self.first:
+            return StopDecision(False, np.nan, np.nan, f"too few trials: {n}, and the rule begins at {self.first}")
+        at, fires = places[n], readings.fires
+        bound, error, refusal = float(readings.bound[at]), float(readings.error[at]), readings.refusals[at]
+        if refusal:
+            return StopDecision(False, bound, error, refusal)
+        said = f"{self.unit} {bound:.4g}, {'less than' if fires[at] else 'not less than'} {error:.4g}"
+        row = 0
+        while row < self.patience and n - row in places and fires[places[n - row]]:
+            row += 1
+        if 0 < row < self.patience:
+            said += f"; {row} of {self.patience} times in a row"
+        return StopDecision(row == self.patience, bound, error, said)

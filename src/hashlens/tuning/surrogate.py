@@ -1,0 +1,186 @@
+"""A Gaussian process over hyperparameters: Matern-5/2 with a length scale a dimension, and learned noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+ROOT_5 = 5**0.5
+INVERSE_LENGTHS, SCALES, NOISES = (1e-4, 100.0), (1e-3, 1e3), (1e-9, 1e3)
+"""Ends of what is learned, on a cube of unit edges and targets of unit variance."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What is learned of a Gaussian process, of targets of zero mean and unit variance.
+
+    Attributes
+    ----------
+    inverse_lengths : numpy.ndarray
+        float64 ``(dimensions,)``: one over the length scale of each dimension of the unit cube.
+    scale, noise : float
+        Variance of the process, and of the noise.
+    """
+
+    inverse_lengths: Floats
+    scale: float
+    noise: float
+
+    @classmethod
+    def usual(cls, dimensions: int, inverse_length: float = 1.0, noise: float = 1e-3) -> "Hyperparameters":
+        """Return where fitting begins."""
+        return cls(np.full(dimensions, inverse_length), 1.0, noise)
+
+    @classmethod
+    def of_logs(cls, logs: Floats) -> "Hyperparameters":
+        """Return those of such logarithms."""
+        values = np.exp(logs)
+        return cls(values[:-2], float(values[-2]), float(values[-1]))
+
+    @property
+    def logs(self) -> Floats:
+        """Their logarithms, as the optimiser moves them."""
+        return np.log([*self.inverse_lengths, self.scale, self.noise])
+
+
+class Surrogate:
+    """The posterior of a process with these hyperparameters, given points and targets.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        float64 ``(n, dimensions)`` in the unit cube; the levels of a category are whole numbers.
+    targets : numpy.ndarray
+        float64 ``(n,)``.
+    categories : numpy.ndarray
+        bool ``(dimensions,)``: where two levels are either the same, or 1 apart.
+    learned : Hyperparameters
+        Of the targets, standardized.
+    """
+
+    def __init__(self, points: Floats, targets: Floats, categories: Flags, learned: Hyperparameters) -> None:
+        from scipy.linalg import cho_solve, cholesky
+
+        self.points, self.categories, self.learned = points, categories, learned
+        self._squares = learned.inverse_lengths**2
+        self._centre, self.spread = float(targets.mean()), float(targets.std()) or 1.0
+        covariance = learned.scale * matern(squares(points, points, categories) @ self._squares)[0]
+        covariance[np.diag_indices(len(points))] += learned.noise
+        self._factor = cholesky(covariance, lower=True)
+        whole = cho_solve((self._factor, True), np.eye(len(points)))
+        standard = (targets - self._centre) / self.spread
+        self._mean = mean_of(whole, standard)
+        self._weights = whole @ (standard - self._mean)
+
+    def predict(self, places: Floats) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of the function at places ``(m, dimensions)``, in units of the targets."""
+        from scipy.linalg import solve_triangular
+
+        kernel = self.learned.scale * matern(squares(places, self.points, self.categories) @ self._squares)[0]
+        half = solve_triangular(self._factor, kernel.T, lower=True, check_finite=False)
+        variance = np.maximum(self.learned.scale - np.einsum("nm,nm->m", half, half), LEAST_VARIANCE)
+        return self._unscaled(kernel @ self._weights), self.spread * np.sqrt(variance)
+
+    def moments(self, place: Floats) -> tuple[float, float, Floats, Floats]:
+        """Return mean and standard deviation at one place ``(dimensions,)``, and the gradients of both there."""
+        from scipy.linalg import solve_triangular
+
+        apart = place - self.points
+        squared = apart**2
+        if self.categories.any():
+            squared[:, self.categories] = squared[:, self.categories] > 0
+            apart[:, self.categories] = 0.0
+        value, slope = matern(squared @ self._squares)
+        kernel = self.learned.scale * value
+        gradients = (2 * self.learned.scale * slope)[:, None] * apart * self._squares
+        half = solve_triangular(self._factor, kernel, lower=True, check_finite=False)
+        whole = solve_triangular(self._factor, half, lower=True, trans=1, check_finite=False)
+        deviation = float(np.sqrt(max(self.learned.scale - float(half @ half), LEAST_VARIANCE)))
+        mean = float(self._unscaled(kernel @ self._weights))
+        by_mean, by_deviation = gradients.T @ self._weights, -(gradients.T @ whole) / deviation
+        return mean, self.spread * deviation, self.spread * by_mean, self.spread * by_deviation
+
+    def _unscaled(self, standard: Floats) -> Floats:
+        return self._centre + self.spread * (self._mean + standard)
+
+
+LEAST_VARIANCE = 1e-12
+
+
+def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyperparameters]) -> Hyperparameters:
+    """Return the hyperparameters that are most likely a posteriori, by L-BFGS from several starts.
+
+    Parameters
+    ----------
+    points, targets, categories
+        As of :class:`Surrogate`.
+    starts : sequence of Hyperparameters
+        Where to begin; those of a fit before are a warm start.
+
+    Notes
+    -----
+    Priors: a standard log-normal one of the scale, a gamma one of shape 0.1 and mean 0.1 of the noise, a standard
+    normal one of the constant mean, and a uniform one of the inverse length scales. With them bounds follow those of
+    the published runs; others that were tried follow them less well.
+    """
+    from scipy.optimize import minimize
+
+    standard = (targets - targets.mean()) / (float(targets.std()) or 1.0)
+    apart = squares(points, points, categories)
+    ends = [np.log(INVERSE_LENGTHS)] * points.shape[1] + [np.log(SCALES), np.log(NOISES)]
+    found = [
+        minimize(_loss, start.logs, (apart, standard), jac=True, method="L-BFGS-B", bounds=ends,
+                 options={"maxiter": 200})
+        for start in starts
+    ]  # fmt: skip
+    return Hyperparameters.of_logs(min(found, key=lambda one: float(one.fun)).x)
+
+
+def squares(one: Floats, other: Floats, categories: Flags) -> Floats:
+    """Return the squared differences ``(n, m, dimensions)``; 0 or 1 between categories."""
+    apart = (one[:, None, :] - other[None, :, :]) ** 2
+    if categories.any():
+        apart[..., categories] = apart[..., categories] > 0
+    return np.asarray(apart)
+
+
+def matern(squared: Floats) -> tuple[Floats, Floats]:
+    """Return the Matern-5/2 kernel of squared distances in length scales, and its slope over them."""
+    root = ROOT_5 * np.sqrt(np.maximum(squared, 0.0))
+    decay = np.exp(-root)
+    return decay * (1 + root + (5 / 3) * squared), (-5 / 6) * (1 + root) * decay
+
+
+def mean_of(inverse: Floats, targets: Floats) -> float:
+    """Return the most likely constant mean, of a standard normal prior."""
+    return float((inverse @ targets).sum() / (inverse.sum() + 1.0))
+
+
+def _loss(logs: Floats, apart: Floats, targets: Floats) -> tuple[float, Floats]:
+    """Return the negative log posterior of hyperparameters, and its gradient over their logarithms."""
+    from scipy.linalg import cholesky, lapack
+
+    learned = Hyperparameters.of_logs(logs)
+    inverse_squares = learned.inverse_lengths**2
+    value, slope = matern(apart @ inverse_squares)
+    covariance = learned.scale * value
+    covariance[np.diag_indices(len(targets))] += learned.noise
+    try:
+        factor = cholesky(covariance, lower=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return 1e10, np.zeros_like(logs)
+    lower = lapack.dpotri(factor, lower=1)[0]
+    inverse = np.tril(lower) + np.tril(lower, -1).T
+    mean = mean_of(inverse, targets)
+    weights = inverse @ (targets - mean)
+    loss = 0.5 * float((targets - mean) @ weights) + float(np.log(np.diag(factor)).sum()) + 0.5 * mean**2
+    # The derivative of the loss by an entry of the covariance; the mean is where its own derivative is 0.
+    outer = 0.5 * (inverse - np.outer(weights, weights))
+    by_length = 2 * learned.scale * np.tensordot(outer * slope, apart, 2) * inverse_squares
+    by_scale = learned.scale * float((outer * value).sum()) + np.log(learned.scale) + 1.0
+    by_noise = learned.noise * float(np.trace(outer)) + 0.9 + learned.noise
+    loss += 0.5 * np.log(learned.scale) ** 2 + np.log(learned.scale) + 0.9 * np.log(learned.noise) + learned.noise
+    return float(loss), np.array([*by_length, by_scale, by_noise])

@@ -1,0 +1,236 @@
+"""The trace of a tuning run: what every trial gave, in the order of the trials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.errors import TuningError, nearest
+from hashlens.report.figures import Figure, Lines, Series
+from hashlens.result import Result
+from hashlens.tables import Table, number, table
+from hashlens.tuning.space import Parameter, Space
+
+if TYPE_CHECKING:
+    from hashlens.tuning.replay import Replay
+    from hashlens.tuning.stop_rule import StopRule
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Direction = Literal["minimize", "maximize"]
+DIRECTIONS: tuple[Direction, ...] = ("minimize", "maximize")
+
+
+def _none() -> Floats:
+    return np.empty(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Result):
+    """What every trial of a tuning run gave.
+
+    Attributes
+    ----------
+    values : numpy.ndarray
+        float64 ``(trials,)``: the value of each trial, by which it is chosen; not a number where a trial was pruned or
+        failed.
+    direction : {"minimize", "maximize"}
+        Which way values are better.
+    fold_values : numpy.ndarray
+        float64 ``(trials, folds)``: what each value is the mean of; not a number in trials that have none, and
+        ``(trials, 0)`` where no trial has any.
+    test_values : numpy.ndarray
+        float64 ``(trials,)``: the same measure on data that choose nothing; empty where it is not known.
+    seconds : numpy.ndarray
+        float64 ``(trials,)``: how long each took; empty where it is not known.
+    parameters : tuple of dict
+        The hyperparameters of each trial; empty where they are not known.
+    space : tuple of Parameter
+        Where they may be; by default the smallest space that holds them.
+    recorded : dict of str to numpy.ndarray
+        Further columns, float64 ``(trials,)``, of what was known when a trial was begun, that is of all trials before
+        it: ``regret_bound``, ``expected_improvement``, ``probability_of_improvement``.
+    name : str
+        Of the run.
+    """
+
+    values: Floats
+    direction: Direction = "minimize"
+    fold_values: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    test_values: Floats = field(default_factory=_none)
+    seconds: Floats = field(default_factory=_none)
+    parameters: tuple[dict[str, Any], ...] = ()
+    space: tuple[Parameter, ...] = ()
+    recorded: dict[str, Floats] = field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.direction not in DIRECTIONS:
+            raise TuningError(f"direction must be minimize or maximize; {nearest(self.direction, DIRECTIONS)}")
+        values = _column("values", self.values)
+        put = {"values": values, "fold_values": _folds(self.fold_values, len(values))}
+        for name in ("test_values", "seconds"):
+            put[name] = _column(name, getattr(self, name), len(values))
+        for name, column in put.items():
+            object.__setattr__(self, name, column)
+        object.__setattr__(
+            self, "recorded", {name: _column(name, column, len(values)) for name, column in self.recorded.items()}
+        )
+        if self.parameters and len(self.parameters) != len(values):
+            raise TuningError(f"{len(self.parameters)} trials have parameters, and {len(values)} have values")
+        if self.parameters and not self.space:
+            object.__setattr__(self, "space", Space.seen(self.parameters).parameters)
+        self._check_signs()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def named(self) -> str:
+        """Its name in a sentence."""
+        return f"trace {self.name!r}" if self.name else "the trace"
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether any trial has fold values."""
+        return bool(np.isfinite(self.fold_values).any())
+
+    @property
+    def sign(self) -> float:
+        """1 where less is better, else -1."""
+        return 1.0 if self.direction == "minimize" else -1.0
+
+    @cached_property
+    def losses(self) -> Floats:
+        """The values, turned so that less is better; infinite where there is none."""
+        found: Floats = np.where(np.isfinite(self.values), self.sign * self.values, np.inf)
+        return found
+
+    @cached_property
+    def incumbents(self) -> Ints:
+        """int64 ``(trials + 1,)``: the first best trial after so many trials; -1 where none has a finite value."""
+        best = np.minimum.accumulate(self.losses) if len(self) else self.losses
+        better = np.r_[np.inf, best[:-1]] > best if len(self) else np.zeros(0, dtype=bool)
+        found = np.where(better, np.arange(len(self)), -1)
+        return np.r_[np.int64(-1), np.maximum.accumulate(found)] if len(self) else np.array([-1])
+
+    @cached_property
+    def best(self) -> Floats:
+        """float64 ``(trials + 1,)``: the loss of the incumbent after so many trials; infinite where there is none."""
+        return np.where(self.incumbents < 0, np.inf, self.losses[self.incumbents] if len(self) else np.inf)
+
+    @cached_property
+    def test_curve(self) -> Floats:
+        """float64 ``(trials + 1,)``: the test value of the incumbent after so many trials; not a number where none.
+
+        Raises
+        ------
+        TuningError
+            If no test values are known.
+        """
+        if not len(self.test_values):
+            raise TuningError(f"{self.named} has no test values: give Trace(test_values=...)")
+        return np.where(self.incumbents < 0, np.nan, self.test_values[self.incumbents])
+
+    def first(self, trials: int) -> "Trace":
+        """Return the trace of so many first trials."""
+        return replace(
+            self,
+            values=self.values[:trials],
+            fold_values=self.fold_values[:trials],
+            test_values=self.test_values[:trials],
+            seconds=self.seconds[:trials],
+            parameters=self.parameters[:trials],
+            recorded={name: column[:trials] for name, column in self.recorded.items()},
+        )
+
+    def replay(self, rules: "Sequence[StopRule]") -> "Replay":
+        """Return where each rule would have stopped, what it would have saved, and what that would have cost.
+
+        Parameters
+        ----------
+        rules : sequence of StopRule
+            Which.
+
+        Raises
+        ------
+        TuningError
+            If there are no test values, or a rule needs what the trace has not.
+        """
+        from hashlens.tuning.replay import replay
+
+        return replay((self,), rules)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the value of the incumbent over trials, beside its test value where that is known."""
+        at = [n for n in range(1, len(self) + 1) if self.incumbents[n] >= 0]
+        lines = [Series("validation", tuple(map(float, at)), tuple((self.sign * self.best[at]).tolist()))]
+        if len(self.test_values):
+            lines.append(Series("test", lines[0].x, tuple(self.test_curve[at].tolist())))
+        return (Lines("Best trial so far", "trials", "value", tuple(lines), dense=True),)
+
+    def __rich__(self) -> Table:
+        finite = int(np.isfinite(self.values).sum())
+        best = int(self.incumbents[-1])
+        rows = [
+            ("trials", number(len(self))),
+            ("with a finite value", number(finite)),
+            ("best trial", number(best) if best >= 0 else "–"),
+            ("its value", number(float(self.values[best])) if best >= 0 else "–"),
+        ]
+        if best >= 0 and len(self.test_values):
+            rows.append(("its test value", number(float(self.test_values[best]))))
+        if len(self.seconds):
+            rows.append(("seconds", number(float(np.nansum(self.seconds)), 1)))
+        return table(f"Trace {self.name}".strip(), ("", self.direction), rows)
+
+    def _check_signs(self) -> None:
+        """Raise where values are minus the means of their folds."""
+        if not self.fold_values.size:
+            return
+        means = self.fold_values.mean(axis=1)
+        known = np.isfinite(means) & np.isfinite(self.values) & (np.abs(means) > 1e-12)
+        turned = known & np.isclose(self.values, -means, rtol=1e-6)
+        if known.any() and turned.sum() > known.sum() / 2:
+            at = int(np.flatnonzero(turned)[0])
+            raise TuningError(
+                f"{self.named}, trial {at}: the value {self.values[at]:g} is minus the mean of its fold values, "
+                f"{means[at]:g}: minimize and maximize are mixed up; give both the same sign"
+            )
+
+
+def _column(name: str, given: Any, trials: int | None = None) -> Floats:
+    try:
+        column = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TuningError(f"{name} must be numbers, one a trial: {' '.join(str(error).split())}") from error
+    if column.ndim != 1 or (trials is not None and len(column) not in (0, trials)):
+        expected = "one number a trial" if trials is None else f"{trials} numbers, one a trial, or none"
+        raise TuningError(f"{name} must be {expected}, received shape {column.shape}")
+    return column
+
+
+def _folds(given: Any, trials: int) -> Floats:
+    """Return fold values as one array; rows of another length are refused with their trial."""
+    if not isinstance(given, np.ndarray) or given.dtype == object:
+        rows = [None if row is None or not np.size(row) else np.asarray(row, dtype=np.float64) for row in given]
+        lengths = {len(row): at for at, row in reversed(list(enumerate(rows))) if row is not None}
+        if len(lengths) > 1:
+            (usual, _), (other, at) = sorted(lengths.items(), key=lambda pair: pair[1])[:2]
+            raise TuningError(
+                f"trial {at} has {other} fold values, and trials before it have {usual}: values of other splits cannot "
+                "be compared"
+            )
+        width = next(iter(lengths), 0)
+        given = np.array([np.full(width, np.nan) if row is None else row for row in rows]).reshape(len(rows), width)
+    array = np.asarray(given, dtype=np.float64)
+    if array.ndim == 2 and not len(array):
+        return np.empty((trials, 0))
+    if array.ndim != 2 or len(array) != trials:
+        raise TuningError(f"fold_values must have shape ({trials}, folds), received {array.shape}")
+    if array.shape[1] == 1:
+        raise TuningError("fold_values must have 2 folds or more, received 1")
+    return array
