@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
 from hashlens.audit.doubt_fit import misfit
 from hashlens.audit.noise_rate import NoiseGrid, accuracy_by_right_labels, noise_grid
@@ -162,10 +163,10 @@ class AuditedAccuracy(Result):
 
 
 def audited_accuracy(
-    correct: npt.NDArray[np.bool_],
-    leaked: npt.NDArray[np.bool_] | None = None,
-    probabilities: Probabilities | None = None,
-    labels: Labels | None = None,
+    correct: Bool[npt.NDArray[np.bool_], " n"],
+    leaked: Bool[npt.NDArray[np.bool_], " n"] | None = None,
+    probabilities: Float64[Probabilities, "n c"] | None = None,
+    labels: Int64[Labels, " n"] | None = None,
     seed: int = 0,
 ) -> AuditedAccuracy:
     """Return the accuracy with and without what is wrong with a test set.

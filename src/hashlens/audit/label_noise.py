@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from hashlens.audit.doubt_fit import misfit
 from hashlens.audit.noise_rate import noise_grid
@@ -32,7 +33,7 @@ class LabelNoise:
     misfit: str = ""
 
 
-def label_noise(probabilities: Probabilities, labels: Labels) -> LabelNoise:
+def label_noise(probabilities: Float64[Probabilities, "n c"], labels: Int64[Labels, " n"]) -> LabelNoise:
     """Estimate the noise of labels: how much from all examples, of which kinds from those whose class is clear.
 
     An example is clear when its class is more probable than that of most examples predicted like it. What labels say
@@ -92,7 +93,9 @@ def joint(probabilities: Probabilities, labels: Labels, noise: LabelNoise) -> Pr
     return probabilities * noise.transition.T[labels]
 
 
-def probability_wrong(together: Probabilities, labels: Labels, rate: float) -> tuple[Probabilities, Probabilities]:
+def probability_wrong(
+    together: Float64[Probabilities, "n c"], labels: Int64[Labels, " n"], rate: float
+) -> tuple[Float64[Probabilities, " n"], Float64[Probabilities, " n"]]:
     """Return for each row the log odds that its label is wrong, and the probability.
 
     The likeliest other class is weighed against the given one: doubt that is spread over many classes is a hard

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool
 from rich.console import Group, RenderableType
 
 from hashlens.audit.exact_copies import ExactCopies, exact_copies
@@ -134,12 +135,12 @@ class Leaks(Ranked):
         return int(np.count_nonzero(self.flags))
 
     @property
-    def exact(self) -> npt.NDArray[np.bool_]:
+    def exact(self) -> Bool[npt.NDArray[np.bool_], " {len(self.rows)}"]:
         """Of each example, in ranked order, whether its input is that of its training example; bool ``(m,)``."""
         return np.isin(self.rows, [] if self.copies is None else self.copies.rows)
 
     @property
-    def flags(self) -> npt.NDArray[np.bool_]:
+    def flags(self) -> Bool[npt.NDArray[np.bool_], " {len(self.rows)}"]:
         """Of each example, in ranked order, whether it is suspected; bool ``(m,)``."""
         return _flagged(self.rows, self.ratios, self.threshold, self.copies)
 

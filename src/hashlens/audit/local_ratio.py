@@ -5,6 +5,7 @@ from math import expm1, log, log1p
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Int, Int32, Int64
 
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
@@ -15,7 +16,7 @@ Ratios = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 
-def local_ratio(distances: npt.NDArray[np.int32]) -> Ratios:
+def local_ratio(distances: Int[npt.NDArray[np.int32], "m k"]) -> Float64[Ratios, " m"]:
     """Return the distance to the nearest code over that to the k-th, float64 ``(m,)``, between 0 and 1.
 
     An identical code has the ratio 0, also where the k-th is identical too.
@@ -32,13 +33,15 @@ def local_ratio(distances: npt.NDArray[np.int32]) -> Ratios:
     return np.divide(nearest, last, out=np.zeros(len(distances)), where=last > 0)
 
 
-def pair_ratios(distances: npt.NDArray[np.int32]) -> Ratios:
+def pair_ratios(distances: Int[npt.NDArray[np.int32], "m k"]) -> Float64[Ratios, "m k"]:
     """Return the distance to each of the k nearest codes over that to the last of them, float64 ``(m, k)``."""
     last = distances[:, -1:]
     return np.divide(distances, last, out=np.zeros(distances.shape), where=last > 0)
 
 
-def nearest_others(codes: Codes, rows: Rows, k: int, seen: Codes | None = None) -> tuple[npt.NDArray[np.int32], Rows]:
+def nearest_others(
+    codes: Codes, rows: Int64[Rows, " m"], k: int, seen: Codes | None = None
+) -> tuple[Int32[npt.NDArray[np.int32], "m {k}"], Int64[Rows, "m {k}"]]:
     """Find the k codes nearest to each of `rows` among all other rows of the same codes.
 
     `seen` are codes of the rows in another view of them, to ask for in their place.

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.audit.calibration import Calibration
@@ -111,7 +112,7 @@ class Novelty:
         kind = f"{len(self._classes) + len(self._few)} classes" if self.per_class else "all classes together"
         return f"Novelty({len(self.codes):,} codes of {self.codes.code_bits:,} bits, k={self.k}, {kind})"
 
-    def score(self, new_codes: Codes, predicted: npt.ArrayLike | None = None) -> Scores:
+    def score(self, new_codes: Codes, predicted: npt.ArrayLike | None = None) -> Float64[Scores, " {len(new_codes)}"]:
         """Return how novel each example is, float64 ``(m,)``: 1 is ordinary, more is farther away.
 
         Parameters

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float, Float64
 
 from hashlens.codes.capture import CapturedBatch
 from hashlens.codes.codes import Codes
@@ -87,7 +88,9 @@ def predict_both(
     return first, predict(model, test, replace(reading, output=first.output), per_layer=per_layer)
 
 
-def class_probabilities(scores: torch.Tensor, output: Output) -> npt.NDArray[np.float64]:
+def class_probabilities(
+    scores: Float[torch.Tensor, "n outputs"], output: Output
+) -> Float64[npt.NDArray[np.float64], "n classes"]:
     """Return scores as probabilities of classes that exclude each other, float64 ``(n, c)``, each row adding up to 1.
 
     Parameters

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
 from hashlens.measures.classes import Labels
 
@@ -27,7 +28,7 @@ def with_temperature(probabilities: Probabilities, temperature: float) -> Probab
     return _normalised(np.log(np.maximum(probabilities, LEAST)) / temperature)
 
 
-def fitted_temperature(probabilities: Probabilities, labels: Labels) -> float:
+def fitted_temperature(probabilities: Float64[Probabilities, "n c"], labels: Int64[Labels, " n"]) -> float:
     """Return the temperature, from 1/20 to 20, at which the probabilities give the labels the highest likelihood.
 
     References

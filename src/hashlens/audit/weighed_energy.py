@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from hashlens.arguments import require_whole
 from hashlens.codes.codes import Codes, require_same_code
@@ -14,7 +15,7 @@ Scores = npt.NDArray[np.float64]
 
 def weighed_energy(
     codes: Codes, new_codes: Codes, scores: npt.ArrayLike, k: int = 20, *, bits: int = 1024, seed: int = 0
-) -> Scores:
+) -> Float64[Scores, " {len(new_codes)}"]:
     """Return how novel each new example is, by its scores and its neighbours: more is farther from what is known.
 
     The energy ``-log sum_c exp(s_c)`` (Liu et al., 2020) with each class weighed by the share of votes that the k

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, UInt64
 
 from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_each_layer, sample_positions, widen
 from hashlens.codes.numbering import numbered_alike
@@ -138,7 +139,7 @@ class Codes:
         return any(layer.soft for layer in self.layers)
 
     @property
-    def words(self) -> npt.NDArray[np.uint64]:
+    def words(self) -> UInt64[npt.NDArray[np.uint64], "{len(self)} words"]:
         """The rows as uint64 ``(n, row_bytes / 8)``, without a copy where rows are whole."""
         return self.packed.view(np.uint64)
 
@@ -176,7 +177,7 @@ class Codes:
             values = values[:, before : before + prod(layer.shape)]
         return replace(self, packed=self.packed[:, layer.columns], layers=lay_out([layer]), values=values)
 
-    def unpack(self, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
+    def unpack(self, rows: slice = slice(None)) -> Bool[npt.NDArray[np.bool_], "k {self.code_bits}"]:
         """Return the bits of `rows` without padding, bool ``(k, code_bits)``."""
         parts = [unpack_bits(self.packed[rows, layer.columns], layer.bits) for layer in self.layers]
         if not parts:
@@ -189,7 +190,7 @@ class Codes:
         for start in range(0, len(self), step):
             yield slice(start, min(start + step, len(self)))
 
-    def constant_bits(self, *others: "Codes") -> npt.NDArray[np.bool_]:
+    def constant_bits(self, *others: "Codes") -> Bool[npt.NDArray[np.bool_], " {self.code_bits}"]:
         """Return which bits never change over all rows of these and the `others`, bool ``(code_bits,)``."""
         ones: Packed = np.full(self.packed.shape[1], 255, np.uint8)
         zeros: Packed = np.zeros(self.packed.shape[1], np.uint8)
@@ -209,7 +210,7 @@ class Codes:
         """
         return self.keep(~self.constant_bits(*others))
 
-    def keep(self, mask: npt.NDArray[np.bool_]) -> "Codes":
+    def keep(self, mask: Bool[npt.NDArray[np.bool_], " {self.code_bits}"]) -> "Codes":
         """Return the codes with only the bits where `mask`, bool ``(code_bits,)``, is true."""
         if mask.shape != (self.code_bits,):
             raise CodesError(f"the mask must be bool ({self.code_bits},), received {mask.shape}")

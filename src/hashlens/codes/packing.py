@@ -6,6 +6,7 @@ Zero padding changes no Hamming distance, and makes every row, and every layer o
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Bool, Float, Int64, UInt8
 
 Packed = npt.NDArray[np.uint8]
 WORD_BITS = 64
@@ -23,7 +24,9 @@ def packed_bytes(bits: int) -> int:
     return -(-bits // WORD_BITS) * WORD_BYTES
 
 
-def pack_bits(bits: npt.NDArray[np.bool_], out: Packed | None = None) -> Packed:
+def pack_bits(
+    bits: Bool[npt.NDArray[np.bool_], "n d"], out: UInt8[Packed, "n bytes"] | None = None
+) -> UInt8[Packed, "n bytes"]:
     """Pack rows of bits.
 
     Parameters
@@ -50,7 +53,12 @@ def pack_bits(bits: npt.NDArray[np.bool_], out: Packed | None = None) -> Packed:
     return out
 
 
-def pack_two_planes(values: npt.NDArray[np.floating], low: float, high: float, out: Packed | None = None) -> Packed:
+def pack_two_planes(
+    values: Float[npt.NDArray[np.floating], "n d"],
+    low: float,
+    high: float,
+    out: UInt8[Packed, "n bytes"] | None = None,
+) -> UInt8[Packed, "n bytes"]:
     """Compare values with two breakpoints and pack the bits: of each value first ``> low``, then ``> high``.
 
     Each block is read from memory once. Comparing into every other byte would take as long as eight passes.
@@ -100,12 +108,12 @@ def _spread(packed: Packed) -> npt.NDArray[np.uint16]:
     return wide
 
 
-def unpack_bits(packed: Packed, bits: int) -> npt.NDArray[np.bool_]:
+def unpack_bits(packed: UInt8[Packed, "n bytes"], bits: int) -> Bool[npt.NDArray[np.bool_], "n {bits}"]:
     """Undo :func:`pack_bits`: bool ``(n, bits)`` from uint8 ``(n, packed_bytes(bits))``."""
     return np.unpackbits(packed, axis=1, count=bits, bitorder="little").view(np.bool_)
 
 
-def pack_bits_torch(bits: torch.Tensor) -> torch.Tensor:
+def pack_bits_torch(bits: Bool[torch.Tensor, "n d"]) -> UInt8[torch.Tensor, "n bytes"]:
     """Pack rows of bits where they are, for tensors on an accelerator.
 
     Parameters
@@ -125,7 +133,7 @@ def pack_bits_torch(bits: torch.Tensor) -> torch.Tensor:
     return (gathered >> 56).to(torch.uint8).view(n, packed_bytes(d))
 
 
-def hamming(a: Packed, b: Packed) -> npt.NDArray[np.int64]:
+def hamming(a: UInt8[Packed, "*#n w"], b: UInt8[Packed, "*#n w"]) -> Int64[npt.NDArray[np.int64], "*#n"]:
     """Return the Hamming distances, in bits, of packed rows that broadcast: uint8 ``(..., w)`` to int64 ``(...)``.
 
     >>> hamming(pack_bits(np.array([[True, True]])), pack_bits(np.array([[False, True]]))).tolist()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Int32, Int64, UInt8
 
 from hashlens.codes.packing import Packed
 from hashlens.errors import IndexFault
@@ -14,7 +15,9 @@ MOST_PAIRS = 1 << 27
 """A range search that finds more is refused: the radius says nothing, and memory ends."""
 
 
-def nearest_rows(rows: Rows, queries: Packed, k: int) -> tuple[Distances, Numbers]:
+def nearest_rows(
+    rows: Rows, queries: UInt8[Packed, "m {rows.row_bytes}"], k: int
+) -> tuple[Int32[Distances, "m {k}"], Int64[Numbers, "m {k}"]]:
     """Find the k rows nearest to each query; of rows at one distance, those of lower number come first.
 
     Whole rows in one part are one search on the packed bits as they lie. Otherwise blocks are searched one after the
@@ -57,7 +60,9 @@ def _merged(best: tuple[Distances, Numbers], found: tuple[Distances, Numbers], k
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(numbers, order, axis=1)
 
 
-def rows_within(rows: Rows, queries: Packed, radius: int) -> tuple[Numbers, Distances, Numbers]:
+def rows_within(
+    rows: Rows, queries: UInt8[Packed, "m {rows.row_bytes}"], radius: int
+) -> tuple[Int64[Numbers, " m+1"], Int32[Distances, " found"], Int64[Numbers, " found"]]:
     """Find all rows within `radius` bits of each query.
 
     Returns

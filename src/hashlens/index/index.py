@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Int64, Shaped
 
 from hashlens.arguments import require_whole, shortly
 from hashlens.codes.codes import Codes
@@ -141,12 +142,12 @@ class Index:
         return self._rows.layers
 
     @property
-    def ids(self) -> npt.NDArray[Any]:
+    def ids(self) -> Shaped[npt.NDArray[Any], " {len(self)}"]:
         """The ids of the rows, int64 or str ``(n,)``."""
         return self._rows.ids
 
     @property
-    def labels(self) -> npt.NDArray[np.int64] | None:
+    def labels(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"] | None:
         """The labels of the rows, int64 ``(n,)``, where all codes had some."""
         return self._rows.labels
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Int64
 
 from hashlens.files import write_columns
 from hashlens.report.figures import Figure, Histogram
@@ -131,7 +132,7 @@ class WithinRadius(Result):
         return f"WithinRadius({len(self):,} queries, {len(self.ids):,} rows within {self.radius:,} bits)"
 
     @property
-    def counts(self) -> npt.NDArray[np.int64]:
+    def counts(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
         """How many rows were found for each query, int64 ``(m,)``."""
         return np.diff(self.limits)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Num
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer
@@ -60,8 +61,8 @@ class Control(Result):
 
 @full_precision()
 def hyperplane_codes(
-    train_features: Features,
-    test_features: Features,
+    train_features: Num[Features, "n d"],
+    test_features: Num[Features, "m d"],
     bits: int,
     *,
     train_labels: npt.ArrayLike | None = None,
@@ -124,9 +125,9 @@ def _optional(labels: npt.ArrayLike | None) -> npt.NDArray[np.int64] | None:
 
 
 def feature_categorization(
-    train_features: Features,
+    train_features: Num[Features, "n d"],
     train_labels: npt.ArrayLike,
-    test_features: Features,
+    test_features: Num[Features, "m d"],
     test_labels: npt.ArrayLike,
     k: int = 9,
     logistic: LogisticMethod = "multinomial",

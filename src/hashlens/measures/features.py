@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float32, Num
 
 from hashlens.codes.codes import Codes
 from hashlens.errors import MeasureError
@@ -21,7 +22,7 @@ def full_precision() -> Iterator[None]:
         yield
 
 
-def as_features(codes: Codes | Features) -> torch.Tensor:
+def as_features(codes: Codes | Num[Features, "n d"]) -> Float32[torch.Tensor, "n d"]:
     """Return codes as 0.0 and 1.0, or an array as it is, float32 ``(n, d)`` on the CPU.
 
     Raises
@@ -42,7 +43,9 @@ def as_features(codes: Codes | Features) -> torch.Tensor:
     return features
 
 
-def range_scaled(train: Features, test: Features) -> tuple[torch.Tensor, torch.Tensor]:
+def range_scaled(
+    train: Num[Features, "n d"], test: Num[Features, "m d"]
+) -> tuple[Float32[torch.Tensor, "n kept"], Float32[torch.Tensor, "m kept"]]:
     """Scale each column by the range it has on train, so that train lies in [0, 1]; drop columns constant on train.
 
     Parameters

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Num
 
 from hashlens.codes.codes import Codes
 from hashlens.errors import MeasureError
@@ -56,7 +57,7 @@ class KMeansResult(Result):
 
 
 @full_precision()
-def kmeans(codes: Codes | Features, k: int, restarts: int = 64, seed: int = 0) -> KMeansResult:
+def kmeans(codes: Codes | Num[Features, "n d"], k: int, restarts: int = 64, seed: int = 0) -> KMeansResult:
     """Cluster rows by K-Means with squared Euclidean distance.
 
     Starts by k-means++ run together on small samples of the rows. The best are improved on larger samples by moving one

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float32, Int32, Int64, Num
 
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError
@@ -14,7 +15,9 @@ Distances = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
 
 
-def nearest_codes(queries: Codes, codes: Codes, k: int) -> tuple[npt.NDArray[np.int32], Rows]:
+def nearest_codes(
+    queries: Codes, codes: Codes, k: int
+) -> tuple[Int32[npt.NDArray[np.int32], "{len(queries)} {k}"], Int64[Rows, "{len(queries)} {k}"]]:
     """Find, exactly, the k codes nearest to each query in Hamming distance.
 
     Searches the packed rows as they are. Of codes at the same distance, those of lower row number come first: on narrow
@@ -56,7 +59,9 @@ def nearest_codes(queries: Codes, codes: Codes, k: int) -> tuple[npt.NDArray[np.
     return distances, rows
 
 
-def nearest_features(queries: Features, features: Features, k: int) -> tuple[npt.NDArray[np.float32], Rows]:
+def nearest_features(
+    queries: Num[Features, "m d"], features: Num[Features, "n d"], k: int
+) -> tuple[Float32[npt.NDArray[np.float32], "m {k}"], Int64[Rows, "m {k}"]]:
     """Find the k vectors nearest to each query in Euclidean distance.
 
     Parameters
@@ -87,7 +92,7 @@ def nearest_features(queries: Features, features: Features, k: int) -> tuple[npt
     return np.sqrt(np.maximum(squared, 0)), rows
 
 
-def vote(distances: Distances, neighbour_labels: Labels) -> Labels:
+def vote(distances: Num[Distances, "m k"], neighbour_labels: Int64[Labels, "m k"]) -> Int64[Labels, " m"]:
     """Return the label that most neighbours have; of those, the one nearest in total; of those, the lowest.
 
     Parameters
@@ -120,7 +125,9 @@ def vote(distances: Distances, neighbour_labels: Labels) -> Labels:
     return predicted
 
 
-def knn_predict(queries: Codes, codes: Codes, labels: npt.ArrayLike | None = None, *, k: int = 9) -> Labels:
+def knn_predict(
+    queries: Codes, codes: Codes, labels: npt.ArrayLike | None = None, *, k: int = 9
+) -> Int64[Labels, " {len(queries)}"]:
     """Predict the class of each query from the k nearest codes, int64 ``(m,)``; ties as in :func:`vote`.
 
     Codes without a label do not vote.
@@ -150,7 +157,9 @@ def knn_accuracy(train: Codes, test: Codes, *, k: int = 9) -> float:
     return float((vote(distances, pair.reference_labels[rows]) == pair.query_labels).mean())
 
 
-def knn_accuracy_leave_one_out(codes: Codes | Features, labels: npt.ArrayLike | None = None, *, k: int = 9) -> float:
+def knn_accuracy_leave_one_out(
+    codes: Codes | Num[Features, "n d"], labels: npt.ArrayLike | None = None, *, k: int = 9
+) -> float:
     """Return the share of rows whose k nearest other rows vote for their label; it takes n**2 distances.
 
     Rows without a label are left out.
@@ -182,9 +191,9 @@ def knn_accuracy_leave_one_out(codes: Codes | Features, labels: npt.ArrayLike | 
 
 
 def knn_accuracy_features(
-    train_features: Features,
+    train_features: Num[Features, "n d"],
     train_labels: npt.ArrayLike | None,
-    test_features: Features,
+    test_features: Num[Features, "m d"],
     test_labels: npt.ArrayLike | None,
     *,
     k: int = 9,

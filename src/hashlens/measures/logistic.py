@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float32, Int64, Num
 
 from hashlens.codes.codes import Codes
 from hashlens.data.labels import ClassNames
@@ -48,13 +49,15 @@ class LogisticModel:
     class_names: ClassNames = None
 
     @full_precision()
-    def decisions(self, features: Features | Codes) -> npt.NDArray[np.float32]:
+    def decisions(
+        self, features: Num[Features, "k d"] | Codes
+    ) -> Float32[npt.NDArray[np.float32], "{len(features)} {len(self.intercepts)}"]:
         """Return the linear scores, float32 ``(k, m)``."""
         weights, intercepts = torch.from_numpy(self.coefficients).float(), torch.from_numpy(self.intercepts).float()
         scores: npt.NDArray[np.float32] = torch.nn.functional.linear(as_features(features), weights, intercepts).numpy()
         return scores
 
-    def predict(self, features: Features | Codes) -> Labels:
+    def predict(self, features: Num[Features, "k d"] | Codes) -> Int64[Labels, " {len(features)}"]:
         """Return the predicted classes, int64 ``(k,)``.
 
         One-vs-one: the class with most votes; of those, the one with the largest sum of scores, squashed below one
@@ -73,7 +76,7 @@ class LogisticModel:
             sums[:, first] -= scores[:, pair]
         return np.asarray(self.names[(votes + sums / (3 * (np.abs(sums) + 1))).argmax(axis=1)])
 
-    def accuracy(self, features: Features | Codes, labels: npt.ArrayLike) -> float:
+    def accuracy(self, features: Num[Features, "k d"] | Codes, labels: npt.ArrayLike) -> float:
         """Return the share of rows whose predicted class is their label; rows without a label are left out.
 
         Labels that are names are those of the classes that it was fitted to.
@@ -89,7 +92,7 @@ def accuracy_tolerance(rows: int) -> float:
 
 
 def logistic_regression(
-    features: Features | Codes,
+    features: Num[Features, "n d"] | Codes,
     labels: npt.ArrayLike | None = None,
     method: LogisticMethod = "multinomial",
     strength: float = 1.0,

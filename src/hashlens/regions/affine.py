@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 import torch
+from jaxtyping import Float
 
 from hashlens.errors import DataError
 from hashlens.regions.border import fitting, numbers
@@ -79,7 +80,7 @@ class AffineMap:
         joined = torch.cat(products)
         return joined[0] if single else joined
 
-    def dense(self) -> Tensor:
+    def dense(self) -> Float[Tensor, "{len(self)} outputs inputs"]:
         """Return J of each example as a matrix, ``(n, outputs, inputs)``.
 
         Raises

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Bool, Int64
 from rich.console import RenderableType
 
 from hashlens.codes.codes import Codes
@@ -140,7 +141,7 @@ class Region:
         return AffineMap(self.program, self.x, self.output, self.states)
 
     @cached_property
-    def on_boundary(self) -> npt.NDArray[np.int64]:
+    def on_boundary(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
         """On the boundaries of how many units each example lies exactly, int64 ``(n,)``.
 
         There a unit that is zero counts as off, in the code, the affine map and the chords. A unit that is zero
@@ -185,7 +186,7 @@ class Region:
             float(norm), distance.cpu().numpy(), Units(self.program.layers, bit.cpu().numpy()), self.on_boundary
         )
 
-    def contains(self, y: Any) -> npt.NDArray[np.bool_]:
+    def contains(self, y: Any) -> Bool[npt.NDArray[np.bool_], " {len(self)}"]:
         """Return whether each of `y` ``(n, *input)`` lies in the region of the example of its row, bool ``(n,)``."""
         points = fitting(self.program, y, "y", like=self.x)
         inside = np.ones(len(self), np.bool_)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from hashlens.arguments import require_whole
 from hashlens.errors import DataError
@@ -14,7 +15,7 @@ from hashlens.seeds import numpy_generator
 Tensor = torch.Tensor
 
 
-def random_directions(x: Any, k: int = 1, seed: int = 0) -> Tensor:
+def random_directions(x: Any, k: int = 1, seed: int = 0) -> Float64[Tensor, "{len(x)} {k} *input"]:
     """Return random directions, uniform on the unit sphere, for :func:`hashlens.regions.chord`.
 
     Parameters
@@ -55,7 +56,7 @@ def drawn_directions(rows: Tensor, k: int, seed: int, step: int) -> Iterator[Ten
         yield drawn / torch.linalg.vector_norm(drawn, dim=tuple(range(2, drawn.dim())), keepdim=True)
 
 
-def towards_others(x: Any, k: int = 1, seed: int = 0) -> Tensor:
+def towards_others(x: Any, k: int = 1, seed: int = 0) -> Float64[Tensor, "{len(x)} {k} *input"]:
     """Return the directions from each example to others of the same batch, for :func:`hashlens.regions.chord`.
 
     Along them t = 0 is the example and t = 1 is the other. Examples that are equal to one are none of its others, so

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float64, Int64
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -87,7 +88,7 @@ class Plane(Result):
         return value
 
     @property
-    def vertices(self) -> npt.NDArray[np.float64]:
+    def vertices(self) -> Float64[npt.NDArray[np.float64], "vertices 2"]:
         """Corners of polygons as s, t, float64 ``(vertices, 2)``."""
         return self.mesh.vertices
 
@@ -118,19 +119,19 @@ class Plane(Result):
         """The vertices around each face, anticlockwise, one face behind the other; and where each face begins."""
         return self.mesh.outlines()
 
-    def polygon(self, face: int) -> npt.NDArray[np.float64]:
+    def polygon(self, face: int) -> Float64[npt.NDArray[np.float64], "corners 2"]:
         """Return the corners of a face as s, t, anticlockwise, float64 ``(corners, 2)``."""
         at = int(self._faces([face])[0])
         corners, starts = self.outlines
         return self.vertices[corners[starts[at] : starts[at + 1]]]
 
     @cached_property
-    def areas(self) -> npt.NDArray[np.float64]:
+    def areas(self) -> Float64[npt.NDArray[np.float64], " {len(self)}"]:
         """The area of each face in s and t, float64 ``(faces,)``; they add up to the box."""
         return self.mesh.areas()
 
     @cached_property
-    def centers(self) -> npt.NDArray[np.float64]:
+    def centers(self) -> Float64[npt.NDArray[np.float64], "{len(self)} 2"]:
         """A point inside each face, float64 ``(faces, 2)``."""
         return self.mesh.centers(np.arange(len(self))) + self.mesh.center
 
@@ -155,7 +156,7 @@ class Plane(Result):
         return output
 
     @cached_property
-    def gradient_norms(self) -> npt.NDArray[np.float64]:
+    def gradient_norms(self) -> Float64[npt.NDArray[np.float64], " {len(self)}"]:
         """How steep the output is along the plane: Frobenius norm of its derivative, per unit of the input, (faces,).
 
         For a network of two inputs and one output this is the norm of its gradient.
@@ -166,7 +167,7 @@ class Plane(Result):
         return norms
 
     @cached_property
-    def classes(self) -> npt.NDArray[np.int64]:
+    def classes(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
         """The class predicted in the middle of each face: of the largest output; 1 where a single one is positive."""
         return self.predicted(self.centers, np.arange(len(self)))
 
@@ -183,7 +184,7 @@ class Plane(Result):
         reach = float(self.mesh.extent[0]) * across + float(self.mesh.extent[1]) * upward
         return predicted(output, noise_of(middle, reach, tolerances(middle.dtype)[0]))
 
-    def locate(self, coordinates: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def locate(self, coordinates: npt.ArrayLike) -> Int64[npt.NDArray[np.int64], " {len(coordinates)}"]:
         """Return the face that each s, t ``(n, 2)`` lies in, int64 ``(n,)``; -1 outside the box.
 
         Raises

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float64
 
 from hashlens.errors import DataError
 from hashlens.regions.border import examples
@@ -39,13 +40,13 @@ class Slice:
     box: Box
     marks: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)), repr=False)
 
-    def points(self, coordinates: npt.ArrayLike) -> Tensor:
+    def points(self, coordinates: npt.ArrayLike) -> Float64[Tensor, " {len(coordinates)} *input"]:
         """Return the inputs at s, t ``(n, 2)``, float64 ``(n, *input)``."""
         at = torch.as_tensor(np.asarray(coordinates, np.float64))
         away: Tensor = torch.tensordot(at, self.directions, dims=1)
         return self.origin + away
 
-    def project(self, x: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def project(self, x: Any) -> tuple[Float64[npt.NDArray[np.float64], "n 2"], Float64[npt.NDArray[np.float64], " n"]]:
         """Return s, t ``(n, 2)`` of the nearest point on the plane for each of `x` ``(n, *input)``, and how far it is.
 
         Raises

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Bool, Int64
 
 from hashlens.arguments import is_whole, shortly
 from hashlens.codes.codes import CHUNK_BYTES, Codes
@@ -29,7 +30,7 @@ def select_bits(
     *,
     labels: npt.ArrayLike | None = None,
     seed: int = 0,
-) -> npt.NDArray[np.bool_]:
+) -> Bool[npt.NDArray[np.bool_], " {codes.code_bits}"]:
     """Choose some bits of a code by what is seen on `codes`; keep the same ones of any other with ``Codes.keep``.
 
     Parameters
@@ -71,7 +72,7 @@ def select_bits(
 
 def preferred_bits(
     codes: Codes, bits: int, method: Selection, *, labels: npt.ArrayLike | None = None, seed: int = 0
-) -> Positions:
+) -> Int64[Positions, " {bits}"]:
     """Return the positions of the bits that :func:`select_bits` chooses, int64 ``(bits,)``, the best first."""
     if method not in get_args(Selection):
         raise MeasureError(f"no method {shortly(method)} of bit selection: {nearest(method, get_args(Selection))}")

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float32, Num
 
 from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.codes.codes import Codes
@@ -21,8 +22,8 @@ FLIPPED = 1e-4
 
 @full_precision()
 def itq_codes(
-    train_features: Features,
-    test_features: Features,
+    train_features: Num[Features, "n d"],
+    test_features: Num[Features, "m d"],
     bits: int,
     *,
     train_labels: npt.ArrayLike | None = None,
@@ -76,8 +77,8 @@ def itq_codes(
 
 @full_precision()
 def principal_components(
-    train_features: Features, test_features: Features, components: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+    train_features: Num[Features, "n d"], test_features: Num[Features, "m d"], components: int
+) -> tuple[Float32[torch.Tensor, "n {components}"], Float32[torch.Tensor, "m {components}"]]:
     """Project rows, centred by the mean of train, to the first principal components of train.
 
     Parameters

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Num
 from rich.console import RenderableType
 
 from hashlens.arguments import is_whole, shortly
@@ -171,8 +172,8 @@ def retrieval_quality(
 
 @full_precision()
 def retrieval_quality_features(
-    queries: Features,
-    features: Features | None,
+    queries: Num[Features, "m d"],
+    features: Num[Features, "n d"] | None,
     query_labels: npt.ArrayLike | None,
     labels: npt.ArrayLike | None = None,
     *,
