@@ -211,7 +211,6 @@ def _walk_diagnostics(way: Walk) -> dict[str, Any]:
         "all_flipped_after": float(shares.max(initial=0.0)),
         "flipped_before_the_turn": int((shares <= way.turn.share).sum()),
         "share_of_the_way": way.turn.share,
-        "turns_to_class": way.turn.following,
     }
 
 

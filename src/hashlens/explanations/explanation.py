@@ -96,7 +96,8 @@ class Explanation(Result):
     texts : tuple of str
         The texts explained.
     diagnostics : dict
-        What tells how far it can be trusted: completeness gap, R2, calls of the model, seconds ...
+        How far it can be trusted, in the method's own numbers, as its completeness gap or R2: the documentation's page
+        on explanations has a table of all keys with their units. One entry for each of several examples is a list.
     notes : tuple of str
         What to know before believing it.
     class_names : tuple of str
