@@ -60,7 +60,7 @@ def compare(name, network, batches, train, test, repeats, readings, settings):
     plain = statistics.median(epoch(network, optimizer, batches(*data)) for _ in range(repeats))
     rows = [(name, f"{plain:.2f}", "–", "–", "–", "–")]
     for count, budget in ((1, None), (readings, None), (readings, 0.02)):
-        monitor = CodeMonitor(train, test, every=max(1, steps // count), budget=budget, **settings)
+        monitor = CodeMonitor(train, test, every=max(1, steps // count), time_budget=budget, **settings)
         first = monitor(network, 0).seconds  # before training, as a callback does; not counted below
         for _ in range(repeats):
             epoch(network, optimizer, batches(*data), monitor)

@@ -107,7 +107,7 @@ def monitor():
     images, labels = digits.tensor(), torch.from_numpy(digits.labels)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 24), torch.nn.ReLU(), torch.nn.Linear(24, 10))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    watched = hl.CodeMonitor("digits#train", "digits#test", every=10, budget=None)
+    watched = hl.CodeMonitor("digits#train", "digits#test", every=10, time_budget=None)
     for _ in range(12):
         for rows in torch.randperm(len(images)).split(64):
             optimizer.zero_grad()

@@ -21,8 +21,8 @@ def main():
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Dropout(0.2), nn.Linear(24, 10))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
 
-    # budget=None reads at each multiple of 45; by default readings keep to 2 % of the time, which is short here.
-    monitor = CodeMonitor("digits#train", "digits#test", every=45, log=log, budget=None)
+    # time_budget=None reads at each multiple of 45; by default readings keep to 2 % of the time, which is short here.
+    monitor = CodeMonitor("digits#train", "digits#test", every=45, log=log, time_budget=None)
     monitor(network, step=0)
     for _ in range(6):
         for rows in torch.randperm(len(images)).split(64):

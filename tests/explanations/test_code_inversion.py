@@ -193,7 +193,9 @@ def test_the_network_is_handed_back_and_nothing_is_printed(capsys, gate):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     explain(network, ROWS, "code_inversion", steps=5)
     with pytest.raises(ExplainError):
-        explain(network, ROWS, "code_inversion", layer="none*")
+        explain(network, ROWS, "code_inversion", layers="none*")
+    with pytest.raises(ExplainError, match="layer= is one layer, and a code is of several: give layers="):
+        explain(network, ROWS, "code_inversion", layer="0")
     assert network.training
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
     assert all(not module._forward_hooks for module in network.modules())

@@ -89,7 +89,7 @@ def fit(lightning, module, digits, callback, **settings):
 def test_a_fit_logs_what_measure_says_of_the_same_weights(lightning, module_of, network, digits, as_measured, told):
     from hashlens.integrations.lightning import CodeMonitorCallback
 
-    callback = CodeMonitorCallback("digits#train", "digits#test", every=7, budget=None, probe_size=(300, 150))
+    callback = CodeMonitorCallback("digits#train", "digits#test", every=7, time_budget=None, probe_size=(300, 150))
     module = module_of(network)
     trainer, logged = fit(lightning, module, digits, callback)
     steps = 2 * -(-len(digits[0]) // 64)
@@ -106,7 +106,7 @@ def test_a_fit_logs_what_measure_says_of_the_same_weights(lightning, module_of, 
 def test_accumulated_gradients_count_as_the_steps_that_they_are(lightning, module_of, network, digits):
     from hashlens.integrations.lightning import CodeMonitorCallback
 
-    callback = CodeMonitorCallback(CodeMonitor("digits#train", "digits#test", every=4, budget=None))
+    callback = CodeMonitorCallback(CodeMonitor("digits#train", "digits#test", every=4, time_budget=None))
     trainer, logged = fit(lightning, module_of(network), digits, callback, accumulate_grad_batches=3)
     assert [step for step, _ in logged] == list(range(0, trainer.global_step + 1, 4))
 

@@ -16,7 +16,7 @@ from hashlens.result import Split
 
 def monitor_of(**settings):
     return CodeMonitor(
-        "digits#train", "digits#test", **{"every": 10, "budget": None, "probe_size": (300, 150), **settings}
+        "digits#train", "digits#test", **{"every": 10, "time_budget": None, "probe_size": (300, 150), **settings}
     )
 
 
@@ -175,7 +175,7 @@ def test_the_probe_is_loaded_once():
         Counted(),
         every=1,
         probe_size=(40, 20),
-        budget=None,
+        time_budget=None,
         forward=lambda model, batch: model(batch["x"]),
     )
     assert len(loads) == 60
@@ -248,7 +248,7 @@ def clock(monkeypatch):
 
 def test_readings_keep_to_the_budget_and_say_once_that_some_are_left_out(network, clock, caplog):
     ends = []
-    monitor = monitor_of(every=1, budget=0.5, log=lambda metrics, step: ends.append(clock.now))
+    monitor = monitor_of(every=1, time_budget=0.5, log=lambda metrics, step: ends.append(clock.now))
     for _ in range(60):
         monitor.step(network)
     readings = monitor.history.readings
@@ -259,7 +259,7 @@ def test_readings_keep_to_the_budget_and_say_once_that_some_are_left_out(network
 
 
 def test_a_pause_makes_room_for_one_reading(network, clock):
-    monitor = monitor_of(every=1, budget=0.1)
+    monitor = monitor_of(every=1, time_budget=0.1)
     monitor.step(network)
     clock.now += 0.5  # five readings of a hundredth of a second would fit a tenth of it
     for _ in range(5):
@@ -390,11 +390,11 @@ few = (torch.rand(20, 64, generator=torch.Generator().manual_seed(0)), torch.ara
         (None, {"every": True}, MeasureError, "received True"),
         (
             None,
-            {"budget": 0},
+            {"time_budget": 0},
             MeasureError,
-            "budget is a share of the time, above 0 and at most 1, or None; received 0",
+            "time_budget is a share of the time, above 0 and at most 1, or None; received 0",
         ),
-        (None, {"budget": 2}, MeasureError, "received 2"),
+        (None, {"time_budget": 2}, MeasureError, "received 2"),
         (None, {"log": "wandb"}, MeasureError, "log is called as log(metrics, step), or has add_scalar"),
         (None, {"probe_size": 1000}, MeasureError, "probe_size is a pair of how many train and test examples"),
         (None, {"probe_size": (0, 10)}, MeasureError, "received (0, 10)"),

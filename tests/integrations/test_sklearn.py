@@ -31,7 +31,7 @@ def test_bits_and_bytes_are_those_of_encode(trained, arrays, settings):
     codes = hl.encode(trained, inputs, **settings)
     coder = NeuralCoder(trained, **settings).fit(inputs)
     assert (coder.transform(inputs) == codes.unpack()).all()
-    assert (NeuralCoder(trained, output="packed", **settings).fit_transform(inputs) == codes.packed).all()
+    assert (NeuralCoder(trained, packed=True, **settings).fit_transform(inputs) == codes.packed).all()
     assert coder.n_bits_ == codes.code_bits
 
 
@@ -44,7 +44,7 @@ def test_names_tell_the_unit_of_every_column(trained, arrays):
     some = NeuralCoder(trained, bits=9).fit(inputs)
     columns = [names.index(name) for name in some.get_feature_names_out()]
     assert (some.transform(inputs) == bits[:, columns]).all()
-    packed = NeuralCoder(trained, output="packed").set_output(transform="pandas").fit_transform(inputs)
+    packed = NeuralCoder(trained, packed=True).set_output(transform="pandas").fit_transform(inputs)
     assert list(packed.columns)[:2] == ["hidden.0.relu.byte0", "hidden.0.relu.byte1"]
     assert packed.shape == (len(inputs), 16)
 
@@ -108,8 +108,8 @@ def test_weights_changed_since_the_fit_are_refused(network, arrays):
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        ({"output": "bytes"}, CodesError, "output must be 'bits' or 'packed', received 'bytes'"),
-        ({"bits": 0}, CodesError, "bits must be at least 1"),
+        ({"packed": "bytes"}, CodesError, "packed must be True or False, received 'bytes'"),
+        ({"bits": 0}, CodesError, "bits must be a whole number, 1 or more"),
         ({"layers": "hiden*"}, CaptureError, "hiden"),
         ({"input_shape": (3, 8, 8)}, ValueError, r"rows of X have shape \(1, 8, 8\), which cannot be reshaped to"),
     ],

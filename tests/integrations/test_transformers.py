@@ -84,7 +84,7 @@ def keeper(transformers):
     return Keeper()
 
 
-SETTINGS = {"every": 5, "budget": None, "mask": "attention_mask", "probe_size": (60, 40)}
+SETTINGS = {"every": 5, "time_budget": None, "mask": "attention_mask", "probe_size": (60, 40)}
 
 
 def test_an_attached_callback_logs_through_the_trainer_what_measure_says(bert, trainer_of, keeper, as_measured, told):

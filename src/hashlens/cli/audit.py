@@ -73,8 +73,10 @@ def audit(
     check_outputs(json=json, page=html, added_to=csv, force=force, reads=[model, weights, train, test, forward, mask])
     wanted = views_wanted(views)
     found = hl.audit(
-        open_model(model, weights), train, test, layers=layers, seed=seed, device=device, batch_size=batch_size,
-        suspect_copies=suspect_copies, views=wanted, output=output, **reading_of(forward, mask),
+        open_model(model, weights), train, test, suspect_copies=suspect_copies, views=wanted,
+        reading=reading_of(
+            forward, mask, layers=layers, seed=seed, device=device, batch_size=batch_size, output=output
+        ),
     )  # fmt: skip
     command = _command(
         model, weights, train, test, layers, batch_size, seed, suspect_copies, views, output, forward, mask

@@ -55,16 +55,19 @@ def encode(
     codes = hl.encode(
         open_model(model, weights),
         data,
-        layers=layers,
-        granularity=granularity,  # type: ignore[arg-type]
-        bits=bits,
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        gates=gates,  # type: ignore[arg-type]
+        reading=reading_of(
+            forward,
+            mask,
+            layers=layers,
+            granularity=granularity,
+            bits=bits,
+            seed=seed,
+            device=device,
+            batch_size=batch_size,
+            gates=gates,
+        ),
         out=out,
         overwrite=force,
-        **reading_of(forward, mask),
     )
     if export is not None:
         codes.export(export, overwrite=force)

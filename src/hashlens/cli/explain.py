@@ -9,6 +9,7 @@ from hashlens.cli.ids import chosen
 from hashlens.cli.options import (
     BatchSize,
     Debug,
+    Device,
     Force,
     ForwardName,
     Json,
@@ -62,6 +63,7 @@ def explain(
     weights: Weights = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
+    device: Device = None,
     threads: Threads = None,
     force: Force = False,
     json: Json = None,
@@ -82,11 +84,12 @@ def explain(
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[model, weights, data, background, forward, mask])
     network, examples = open_model(model, weights), hl.load_data(data)
+    reading = reading_of(forward, mask, output=output, batch_size=batch_size, seed=seed, device=device)
     # A source that lacks a class numbers the others otherwise than the network.
     inputs = torch.cat([batch.inputs for batch in chosen(examples, ids)])
     names = declared_classes(network) or ()
     if not names and examples.class_names is not None:
-        subject = subject_of(network, hl.Reading(batch_size=batch_size, output=output, **reading_of(forward, mask)))
+        subject = subject_of(network, reading)
         with subject.borrowed():
             first = inputs_of(inputs[:1], kind_of(kind, inputs[:1]), subject)
             classes = subject.scores(first).shape[1]
@@ -100,10 +103,7 @@ def explain(
         layer=layer,
         background=None if background is None else _some(background),
         class_names=names,
-        output=output,
-        **reading_of(forward, mask),
-        batch_size=batch_size,
-        seed=seed,
+        reading=reading,
     )
     write_json(found, json, force)
     if out is not None:

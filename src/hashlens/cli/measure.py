@@ -73,15 +73,18 @@ def measure(
         open_model(model, weights),
         train,
         test,
-        layers=layers,
-        granularity=granularity,  # type: ignore[arg-type]
-        bits=bits,
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        gates=gates,  # type: ignore[arg-type]
-        output=output,
-        **reading_of(forward, mask),
+        reading=reading_of(
+            forward,
+            mask,
+            layers=layers,
+            granularity=granularity,
+            bits=bits,
+            seed=seed,
+            device=device,
+            batch_size=batch_size,
+            gates=gates,
+            output=output,
+        ),
         k=k,
         logistic=logistic,  # type: ignore[arg-type]
         controls=controls,

@@ -19,6 +19,7 @@ from hashlens.terminal import Terminal
 if TYPE_CHECKING:
     import torch
 
+    from hashlens.codes import Reading
     from hashlens.result import Result
 
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
@@ -187,14 +188,16 @@ def open_model(model: str, weights: Path | None) -> "torch.nn.Module":
     return loaded
 
 
-def reading_of(forward: str | None, mask: str | None) -> dict[str, Any]:
-    """Return the functions, or the key, that a command names for how a network is called and where padding is."""
+def reading_of(forward: str | None, mask: str | None, **fields: Any) -> "Reading":
+    """Return how a command reads a network; it names functions by where they are, and a mask by its key too."""
+    from hashlens.codes import Reading
     from hashlens.nets.load import load_function
 
-    return {
-        "forward": None if forward is None else load_function(forward),
-        "mask": load_function(mask) if mask is not None and ":" in mask else mask,
-    }
+    return Reading(
+        forward=None if forward is None else load_function(forward),
+        mask=load_function(mask) if mask is not None and ":" in mask else mask,
+        **fields,
+    )
 
 
 def tell(message: str) -> None:

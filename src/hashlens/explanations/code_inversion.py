@@ -61,7 +61,7 @@ def code_inversion(
     example : array
         An input or more whose code is wanted.
     layers : str or sequence of str
-        Globs over layer names, as :func:`hashlens.encode` takes them; by default ``layer``, or all.
+        Globs over layer names, as :func:`hashlens.encode` takes them; by default all.
     shape : sequence of int
         Of one input, where neither ``x`` nor ``background`` tells; for a table with ``kind="table"``.
     steps : int
@@ -114,14 +114,16 @@ class InputEncoder:
 
 
 def _encoder(request: Request, code: Any, layers: str | Sequence[str] | None) -> InputEncoder:
+    if request.layer is not None:
+        raise ExplainError("layer= is one layer, and a code is of several: give layers=, globs over their names")
     reading = Reading(batch_size=request.subject.batch_size)
     if isinstance(code, Codes):
-        if layers is not None or request.layer is not None:
-            raise ExplainError("the code says which layers it is of: leave out layers= and layer=")
+        if layers is not None:
+            raise ExplainError("the code says which layers it is of: leave out layers=")
         gates: Gates = "all" if code.provenance.gates == "all" else "activations"
         return InputEncoder(request, replace(reading, layers=[layer.name for layer in code.layers], gates=gates))
     try:
-        return InputEncoder(request, replace(reading, layers=request.layer if layers is None else layers))
+        return InputEncoder(request, replace(reading, layers=layers))
     except HashlensError as error:
         raise ExplainError(str(error)) from error
 

@@ -62,7 +62,7 @@ class CodeMonitor:
         ``wandb.log`` are; or anything with ``add_scalar(name, value, step)``.
     prefix : str
         Of the names of the metrics: ``hashlens/redundancy_train`` and so on.
-    budget : float or None
+    time_budget : float or None
         Share of the time that readings may take: as long as the last one took would be more of the time since then, a
         reading waits for the next multiple of `every`. None reads at each multiple, whatever it costs.
     memory_budget : int
@@ -97,15 +97,17 @@ class CodeMonitor:
         probe_size: tuple[int, int] | None = (1000, 500),
         log: Any = None,
         prefix: str = "hashlens",
-        budget: float | None = 0.02,
+        time_budget: float | None = 0.02,
         memory_budget: int = 2 << 30,
         **options: Unpack[ReadingOptions],
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
             raise MeasureError(f"every is a number of steps, at least 1 and an integer, received {every!r}")
-        if budget is not None and not (isinstance(budget, int | float) and 0 < budget <= 1):
-            raise MeasureError(f"budget is a share of the time, above 0 and at most 1, or None; received {budget!r}")
-        self.every, self.k, self.budget, self.prefix = int(every), k, budget, prefix
+        if time_budget is not None and not (isinstance(time_budget, int | float) and 0 < time_budget <= 1):
+            raise MeasureError(
+                f"time_budget is a share of the time, above 0 and at most 1, or None; received {time_budget!r}"
+            )
+        self.every, self.k, self.time_budget, self.prefix = int(every), k, time_budget, prefix
         self.memory_budget = memory_budget
         self._write = _writer(log)
         self._reading = Reading.of(type(self), reading, options, batch_size=256)
@@ -210,18 +212,18 @@ class CodeMonitor:
 
     def _affordable(self) -> bool:
         """Return whether a reading as long as the last keeps to the budget, and say so once if it does not."""
-        if self.budget is None or not self._readings:
+        if self.time_budget is None or not self._readings:
             return True
         last = self._readings[-1].seconds
         # Of the time since the last reading alone, so that a pause makes room for one reading and not for many.
-        if last <= self.budget * (self._now - self._ended):
+        if last <= self.time_budget * (self._now - self._ended):
             return True
         if not self._postponed:
             self._postponed = True
             _log.warning(
                 "step %d: a reading takes %.3g s, and one every %d steps more than %.3g %% of the time: some are left "
-                "out; a larger every=, a smaller probe_size= or budget=None changes that",
-                self._step, last, self.every, 100 * self.budget,
+                "out; a larger every=, a smaller probe_size= or time_budget=None changes that",
+                self._step, last, self.every, 100 * self.time_budget,
             )  # fmt: skip
         return False
 

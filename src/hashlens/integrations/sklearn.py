@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +35,9 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         nothing: give the string where a pipeline is cloned many times.
     layers, granularity, bits, seed, forward, device, batch_size, gates
         As in :func:`hashlens.encode`.
-    output : {"bits", "packed"}
-        ``bits``: uint8 0 and 1, a column for each unit. ``packed``: uint8 bytes, eight units each, little bit order,
-        every layer padded with zeros to whole 8-byte words, as FAISS takes them.
+    packed : bool
+        Whether a row is bytes rather than bits: uint8, eight units a byte, little bit order, every layer padded with
+        zeros to whole 8-byte words, as FAISS takes them. By default uint8 0 and 1, a column for each unit.
     input_shape : tuple of int, optional
         Shape that the network takes one example in; rows of X are reshaped to it. Other steps of a pipeline give
         matrices, and convolutions take images. By default rows keep their shape.
@@ -80,7 +80,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         device: str | torch.device | None = None,
         batch_size: int = 64,
         gates: Gates = "activations",
-        output: Literal["bits", "packed"] = "bits",
+        packed: bool = False,
         input_shape: tuple[int, ...] | None = None,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
@@ -93,7 +93,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.batch_size = batch_size
         self.gates = gates
-        self.output = output
+        self.packed = packed
         self.input_shape = input_shape
         self.dtype = dtype
 
@@ -113,8 +113,8 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         HashlensError
             As :func:`hashlens.encode` and :func:`hashlens.load_model` raise.
         """
-        if self.output not in ("bits", "packed"):
-            raise CodesError(f"output must be 'bits' or 'packed', received {shortly(self.output)}")
+        if not isinstance(self.packed, (bool, np.bool_)):
+            raise CodesError(f"packed must be True or False, received {shortly(self.packed)}")
         rows = self._rows(X, reset=True)
         # Loaded once, and not at each transform; the module that was given is used as it is.
         self.network_ = load_model(self.model)
@@ -148,7 +148,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"rows of X have shape {rows.shape[1:]}, and the fit saw {self.input_shape_}")
         codes = self._encode(rows)
         require_same_code(self._layout, codes)
-        return codes.packed if self.output == "packed" else codes.unpack().view(np.uint8)
+        return codes.packed if self.packed else codes.unpack().view(np.uint8)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns: ``layer[unit]``, or ``layer.byte0`` and so on where they are packed.
@@ -156,7 +156,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         A unit is numbered as in the flattened activation; of a gate with two bits a unit, bits are.
         """
         check_is_fitted(self)
-        if self.output == "packed":
+        if self.packed:
             named = [f"{at.name}.byte{i}" for at in self.layers_ for i in range(at.columns.stop - at.columns.start)]
         else:
             named = [
