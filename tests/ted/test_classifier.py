@@ -92,7 +92,6 @@ ESTIMATORS = [
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning")
 def test_estimators_of_scikit_learn(estimator):
     table = TRAIN.spoilt(0, missing=0.5)
     model = TEDClassifier(make_pipeline(StandardScaler(), estimator)).fit(table.rows, table.labels, table.E)

@@ -9,6 +9,7 @@ from hashlens.ted.retention import retention
 from hashlens.ted.score import TEDScore
 from hashlens.ted.taught import TaughtTable
 from hashlens.ted.top import TopExplanations
+from hashlens.ted.trunk import Trunk
 
 __all__ = [
     "MultiLabel",
@@ -16,6 +17,7 @@ __all__ = [
     "TEDScore",
     "TaughtTable",
     "TopExplanations",
+    "Trunk",
     "credit",
     "left_out",
     "noisy",

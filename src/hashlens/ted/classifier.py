@@ -1,5 +1,6 @@
 """TEDClassifier: a scikit-learn classifier that is taught an explanation beside each label."""
 
+import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,22 +21,29 @@ from sklearn.utils.validation import (
 
 from hashlens.arguments import require_whole, shortly
 from hashlens.errors import TEDError, nearest
+from hashlens.nets.copying import Copying
+from hashlens.ted.code_neighbours import CodeNeighbours
+from hashlens.ted.embedding import LearnedEmbedding
 from hashlens.ted.explanations import NONE, as_array, coded
 from hashlens.ted.impute import imputed, warn_unexplained
+from hashlens.ted.multitask import TwoHeads
 from hashlens.ted.pairs import Pairs, contradictions
 from hashlens.ted.score import TEDScore, scored
 from hashlens.ted.top import TopExplanations
+from hashlens.ted.trunk import Trunk
 
 Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int64]
-Strategy = Literal["cartesian"]
+Strategy = Literal["cartesian", "multitask", "embedding"]
 Missing = Literal["impute", "drop", "unknown"]
-STRATEGIES: tuple[Strategy, ...] = ("cartesian",)
+Embedding = Literal["learned", "codes"]
+STRATEGIES: tuple[Strategy, ...] = ("cartesian", "multitask", "embedding")
 MISSING: tuple[Missing, ...] = ("impute", "drop", "unknown")
+EMBEDDINGS: tuple[Embedding, ...] = ("learned", "codes")
 
 
 def _gives_probabilities(ted: Any) -> bool:
-    return hasattr(getattr(ted, "estimator_", ted.estimator), "predict_proba")
+    return ted.strategy != "cartesian" or hasattr(getattr(ted, "estimator_", ted.estimator), "predict_proba")
 
 
 class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
@@ -47,16 +55,23 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
 
     Parameters
     ----------
-    estimator : sklearn estimator
-        A classifier, or a pipeline that ends with one: it gets X as it is.
-    strategy : {"cartesian"}
-        ``cartesian``: `estimator` learns the pairs.
+    estimator : sklearn estimator, Trunk, torch.nn.Module or str
+        A classifier, or a pipeline that ends with one: it gets X as it is. Of ``multitask`` and a learned embedding a
+        :class:`Trunk`, which has defaults; of an embedding by codes a trained network, or the name of one as
+        :func:`hashlens.load_model` takes it.
+    strategy : {"cartesian", "multitask", "embedding"}
+        ``cartesian``: `estimator` learns the pairs. ``multitask``: a small network with a head for labels and one for
+        explanations. ``embedding``: nearest neighbours vote on the pair.
     missing : {"impute", "drop", "unknown"}
         What becomes of rows without an explanation. ``impute``: for each label a clone of `estimator` learns the
         explanations from its explained rows and fills in the others; then all pairs are learnt. ``drop``: they are left
         out (complete-case). ``unknown``: having none is one more explanation of the label, which is never predicted.
     marker : object, optional
         What in E means that there is no explanation, besides None, NaN and ``pd.NA``: such as -1.
+    embedding : {"learned", "codes"}
+        Where neighbours are near: in an embedding that a trunk learns, or by the neural codes of a network.
+    neighbours : int
+        How many vote.
 
     Attributes
     ----------
@@ -101,11 +116,15 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         missing: Missing = "impute",
         *,
         marker: Any = None,
+        embedding: Embedding = "learned",
+        neighbours: int = 5,
     ) -> None:
         self.estimator = estimator
         self.strategy = strategy
         self.missing = missing
         self.marker = marker
+        self.embedding = embedding
+        self.neighbours = neighbours
 
     def fit(self, X: Any, y: Any, E: Any = None, sample_weight: Any = None) -> Self:
         """Learn labels and explanations.
@@ -150,7 +169,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         names = [None if place == NONE else values[place] for place in pairs.explanations]
         self.pairs_ = list(zip(self.classes_[pairs.labels].tolist(), names, strict=True))
         self.contradictions_ = [values[place] for place in contradictions(pairs)]
-        self.estimator_ = self._fitted(X, codes, weights)
+        self.estimator_ = self._fitted(X, codes, weights, pairs)
         self.decision_ = "marginal" if hasattr(self.estimator_, "predict_proba") else "pair"
         return self
 
@@ -234,14 +253,25 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         return scored(self, X, self._labels(X, y), E, sample_weight, confidence, sure)
 
     def _check_arguments(self) -> None:
-        for name, known in (("strategy", STRATEGIES), ("missing", MISSING)):
+        for name, known in (("strategy", STRATEGIES), ("missing", MISSING), ("embedding", EMBEDDINGS)):
             value = getattr(self, name)
             if value not in known:
                 raise TEDError(f"unknown {name} {shortly(value)}; {nearest(value, known)}")
-        if self.estimator is None:
+        require_whole(TEDError, "neighbours", self.neighbours)
+        by_codes = self.strategy == "embedding" and self.embedding == "codes"
+        if self.estimator is None and self.strategy == "cartesian":
             raise TEDError(
                 "strategy 'cartesian' needs an estimator to learn pairs: such as "
                 "TEDClassifier(sklearn.ensemble.RandomForestClassifier())"
+            )
+        if self.estimator is None and by_codes:
+            raise TEDError("embedding='codes' needs a network as estimator: such as TEDClassifier(network, ...)")
+        if not (
+            self.estimator is None or by_codes or self.strategy == "cartesian" or isinstance(self.estimator, Trunk)
+        ):
+            raise TEDError(
+                f"strategy {self.strategy!r} takes a hashlens.ted.Trunk as estimator, received "
+                f"{shortly(self.estimator)}; leave it out for one with defaults"
             )
 
     def _labels(self, X: Any, y: Any) -> Array:
@@ -277,18 +307,30 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             _safe_indexing(X, known), labels[known], explanations[known], None if weights is None else weights[known],
         )  # fmt: skip
 
-    def _fitted(self, X: Any, codes: Codes, weights: Array | None) -> Any:
+    def _fitted(self, X: Any, codes: Codes, weights: Array | None, pairs: Pairs | None = None) -> Any:
         """Return an estimator fitted on classes that are numbered from 0, all of them there."""
         if codes.max(initial=0) == 0 and len(self.classes_) == 1 and self.missing_ < len(codes):
             # Estimators differ in whether they take one class; the answer is the same.
             return DummyClassifier().fit(X, codes, weights)
-        estimator = clone(self.estimator)
-        if weights is None:
-            return estimator.fit(X, codes)
+        estimator = self._model(codes, pairs)
         named = "sample_weight"
         if isinstance(estimator, Pipeline) and not _routes():
             named = f"{estimator.steps[-1][0]}__{named}"
-        return estimator.fit(X, codes, **{named: weights})
+        with warnings.catch_warnings():
+            # Of few rows pairs may be many; they are classes all the same, whatever scikit-learn suspects.
+            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+            return estimator.fit(X, codes, **({} if weights is None else {named: weights}))
+
+    def _model(self, codes: Codes, pairs: Pairs | None) -> Any:
+        """Return a fresh estimator of classes that are pairs, or explanations of one label."""
+        if self.strategy == "cartesian":
+            return clone(self.estimator)
+        if self.strategy == "multitask":
+            pairs = Pairs.of(np.zeros_like(codes), codes)[0] if pairs is None else pairs
+            return TwoHeads(self.estimator or Trunk(), pairs)
+        if self.embedding == "codes":
+            return CodeNeighbours(self.estimator, self.neighbours)
+        return LearnedEmbedding(self.estimator or Trunk(), self.neighbours)
 
     def _labels_and_joint(self, X: Any) -> tuple[Codes, Array | None, Codes | None]:
         """Return places of labels, with the probabilities of all pairs, or the pairs predicted where there are none."""
@@ -339,13 +381,18 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        if self.estimator is not None:
+        if self.estimator is not None and self.strategy == "cartesian":
             inner = get_tags(self.estimator)
             tags.input_tags = inner.input_tags
             tags.array_api_support = False
             tags.non_deterministic = inner.non_deterministic
             tags.classifier_tags.poor_score = bool(inner.classifier_tags and inner.classifier_tags.poor_score)
         return tags
+
+    def __sklearn_clone__(self) -> Self:
+        with Copying():
+            fresh: Self = super().__sklearn_clone__()
+            return fresh
 
 
 def _routes() -> bool:

@@ -14,7 +14,7 @@ Numbers = npt.NDArray[np.int64]
 MissingKind = Literal["random", "by class", "by rule"]
 MISSING_KINDS: tuple[MissingKind, ...] = get_args(MissingKind)
 ODDS = 9.0
-"""How much sooner a row of the group that loses most loses its explanation than one of the group that loses least."""
+"""The odds of losing it in the group that loses most, over those in the group that loses least."""
 
 
 def left_out(
@@ -22,7 +22,7 @@ def left_out(
 ) -> npt.NDArray[np.bool_]:
     """Return which rows lose their explanation.
 
-    Rows are drawn one after the other without replacement until the share is reached, at random or by weight.
+    Exactly the share of rows loses it.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def left_out(
         Of rows that lose it, from 0 to 1.
     kind : {"random", "by class", "by rule"}
         ``random``: all rows are as likely. ``by class``, ``by rule``: all of one label, or of one explanation, are. The
-        weights of the labels (explanations) are spread evenly from 1 to 9 on a logarithmic scale, in an order that is
-        drawn.
+        odds of labels (explanations) are spread evenly on a logarithmic scale, the largest 9 times the smallest, in an
+        order that is drawn.
     seed : int
         What is drawn depends on it.
 
@@ -51,8 +51,8 @@ def left_out(
     if kind not in MISSING_KINDS:
         raise TEDError(f"unknown missing_kind {shortly(kind)}; {nearest(kind, MISSING_KINDS)}")
     rng = numpy_generator(seed, "ted missing", kind)
-    # Numbers that are drawn so, and ranked, are rows drawn by weight one after the other (Efraimidis, Spirakis, 2006).
-    keys = rng.gumbel(size=len(labels))
+    # A logistic number and a log odds: how often their sum is above a threshold is a logistic function of the odds.
+    keys = rng.logistic(size=len(labels))
     if kind != "random":
         groups, of = np.unique(labels if kind == "by class" else explanations, return_inverse=True)
         keys += rng.permutation(np.linspace(0.0, np.log(ODDS), len(groups)))[of]

@@ -1,0 +1,60 @@
+"""Nearest neighbours by the neural codes of a network."""
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from hashlens.codes.codes import Codes
+from hashlens.codes.encode import encode
+from hashlens.index.index import Index
+from hashlens.nets.load import load_model
+
+Numbers = npt.NDArray[np.int64]
+
+
+class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Nearest neighbours by the Hamming distance of neural codes; its classes are pairs.
+
+    The network is not trained. A row's pair is voted on by those rows whose units fire most alike.
+
+    Parameters
+    ----------
+    network : torch.nn.Module or str
+        A trained network, or what :func:`hashlens.load_model` takes.
+    neighbours : int
+        How many vote; fewer where there are fewer rows.
+    """
+
+    def __init__(self, network: Any, neighbours: int) -> None:
+        self.network = network
+        self.neighbours = neighbours
+
+    def fit(self, X: Any, y: Numbers, sample_weight: Any = None) -> Self:
+        """Encode the rows, ``(n, ...)`` as the network takes them; weights are those of their votes."""
+        self.network_ = load_model(self.network)
+        codes = self._encoded(X)
+        self.classes_, self.pairs_ = np.unique(y, return_inverse=True)
+        self.weights_ = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        self.index_ = Index(codes, ids=np.arange(len(codes)))
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the share of votes of each pair, ``(n, pairs)``."""
+        check_is_fitted(self)
+        found = self.index_.search(self._encoded(X), k=min(self.neighbours, len(self.index_))).ids
+        votes = np.zeros((len(found), len(self.classes_)))
+        for voter in found.T:
+            votes[np.arange(len(found)), self.pairs_[voter]] += self.weights_[voter]
+        total = votes.sum(axis=1, keepdims=True)
+        return np.divide(votes, total, out=np.full_like(votes, 1 / votes.shape[1]), where=total > 0)
+
+    def predict(self, X: Any) -> Numbers:
+        """Return the pair with most votes, int64 ``(n,)``."""
+        found: Numbers = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return found
+
+    def _encoded(self, X: Any) -> Codes:
+        return encode(self.network_, np.asarray(X, np.float32))

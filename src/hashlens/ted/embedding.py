@@ -1,0 +1,95 @@
+"""Embedding: a trunk that brings rows of one pair together, and their nearest neighbours."""
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch.nn.functional import normalize
+
+from hashlens.ted.trunk import Standardised, Trunk, mean_one
+
+Codes = npt.NDArray[np.int64]
+
+
+class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Nearest neighbours in an embedding that a trunk learns; its classes are pairs.
+
+    The loss is the supervised contrastive one: rows of one pair are to be nearer to each other, by the cosine, than to
+    other rows of their batch. A row's pair is voted on by its neighbours among the rows trained on.
+
+    Parameters
+    ----------
+    trunk : Trunk
+        The network and its training.
+    neighbours : int
+        How many vote; fewer where there are fewer rows.
+
+    References
+    ----------
+    Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan (2020): Supervised contrastive learning.
+    """
+
+    def __init__(self, trunk: Trunk, neighbours: int) -> None:
+        self.trunk = trunk
+        self.neighbours = neighbours
+
+    def fit(self, X: Any, y: Codes, sample_weight: Any = None) -> Self:
+        """Train on pairs, int64 ``(n,)``."""
+        self.trunk.check()
+        X = validate_data(self, X, dtype=np.float64)
+        self.network_ = self.trunk.network(X.shape[1], self.trunk.dimensions)
+        device = next(self.network_.parameters()).device
+        self.scale_ = Standardised(X)
+        pairs = torch.from_numpy(np.asarray(y)).to(device)
+
+        def loss(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return contrastive(outputs, pairs[rows], self.trunk.temperature)
+
+        weights = mean_one(sample_weight, len(X), device)
+        self.trunk.train(self.network_, self.scale_(X, device), weights, loss)
+        kept = (weights > 0).cpu().numpy()
+        self.voters_ = KNeighborsClassifier(min(self.neighbours, int(kept.sum())))
+        self.voters_.fit(self._embedded(X[kept]), np.asarray(y)[kept])
+        self.classes_ = self.voters_.classes_
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the share of votes of each pair, ``(n, pairs)``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        votes: npt.NDArray[np.float64] = self.voters_.predict_proba(self._embedded(X))
+        return votes
+
+    def predict(self, X: Any) -> Codes:
+        """Return the pair with most votes, int64 ``(n,)``."""
+        found: Codes = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return found
+
+    def _embedded(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        with torch.no_grad():
+            found = normalize(self.network_(self.scale_(X, next(self.network_.parameters()).device)), dim=1)
+        return found.cpu().numpy()
+
+
+def contrastive(outputs: torch.Tensor, pairs: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the supervised contrastive loss of each row of a batch; 0 for one whose pair no other row has.
+
+    Parameters
+    ----------
+    outputs : torch.Tensor
+        ``(b, dimensions)``, of any length.
+    pairs : torch.Tensor
+        int64 ``(b,)``.
+    temperature : float
+        What cosines are divided by.
+    """
+    embedded = normalize(outputs, dim=1)
+    itself = torch.eye(len(outputs), dtype=torch.bool, device=outputs.device)
+    alike = (pairs[:, None] == pairs) & ~itself
+    logits = (embedded @ embedded.T / temperature).masked_fill(itself, -torch.inf)
+    logs = logits.log_softmax(dim=1).masked_fill(~alike, 0.0)
+    return -logs.sum(dim=1) / alike.sum(dim=1).clamp(min=1)
