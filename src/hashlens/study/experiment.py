@@ -20,7 +20,10 @@ from hashlens.study.spec.completed import completed
 from hashlens.study.spec.spec import StudySpec
 from hashlens.study.terms import Terms
 
-EXPERIMENTS = {"networks": "hashlens.study.networks.experiment:NETWORKS"}
+EXPERIMENTS = {
+    "networks": "hashlens.study.networks.experiment:NETWORKS",
+    "ted": "hashlens.ted.experiment:EXPERIMENT",
+}
 """Those that come with the library, by name."""
 
 

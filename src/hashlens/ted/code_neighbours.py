@@ -49,7 +49,9 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for voter in found.T:
             votes[np.arange(len(found)), self.pairs_[voter]] += self.weights_[voter]
         total = votes.sum(axis=1, keepdims=True)
-        return np.divide(votes, total, out=np.full_like(votes, 1 / votes.shape[1]), where=total > 0)
+        shares: npt.NDArray[np.float64] = np.full_like(votes, 1 / votes.shape[1])
+        np.divide(votes, total, out=shares, where=total > 0)
+        return shares
 
     def predict(self, X: Any) -> Numbers:
         """Return the pair with most votes, int64 ``(n,)``."""

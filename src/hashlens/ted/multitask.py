@@ -48,7 +48,7 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reasons = torch.from_numpy(self.reasons_[y]).to(device)
 
         def loss(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            of_label, of_reason = outputs.split([self.labels_, len(own)], dim=1)
+            of_label, of_reason = outputs[:, : self.labels_], outputs[:, self.labels_ :]
             return cross_entropy(of_label, labels[rows], reduction="none") + cross_entropy(
                 of_reason, reasons[rows], reduction="none"
             )
@@ -73,4 +73,5 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Codes:
         """Return the likeliest pair of each row, int64 ``(n,)``."""
-        return self.predict_proba(X).argmax(axis=1)
+        found: Codes = self.predict_proba(X).argmax(axis=1)
+        return found

@@ -1,29 +1,38 @@
 """What there is to reproduce, as a table."""
 
+from typing import Any
+
 from hashlens.data.digits import TRAIN_ROWS
+from hashlens.study.cells import crossed
 from hashlens.study.networks.cells import cells
+from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.reproduce.preset import SIZES, Preset, find_preset, preset_names
 from hashlens.tables import Table, number, table
 
 
 def preset_table() -> Table:
-    """Return every preset: what varies, how many networks each size trains, and how long that took."""
+    """Return every preset: what varies, how many runs each size has, and how long that took."""
     presets = {name: find_preset(name) for name in preset_names()}
     rows = []
     for name, preset in presets.items():
         whole = preset.expects.train if preset.expects else TRAIN_ROWS
         specs = {size: preset.spec(name, size) for size in SIZES}
-        networks = {size: number(len(cells(spec, whole)) * spec.repeats) for size, spec in specs.items()}
-        sizes = (part for size in SIZES for part in (networks[size], preset.took.get(size, "–")))
+        runs = {size: number(_cells(spec, whole) * spec.repeats) for size, spec in specs.items()}
+        sizes = (part for size in SIZES for part in (runs[size], preset.took.get(size, "–")))
         rows.append((name, _varied(preset), *sizes))
     columns = ("name", "varies", *(part for size in SIZES for part in (size, "took")))
     needed = {name.partition("-")[0]: preset.expects.name for name, preset in presets.items() if preset.expects}
     note = (
-        "quick, paper: networks trained, and about how long that took on two CPU cores; – where it was never timed. "
+        "quick, paper: networks trained, or other runs, and about how long that took on two CPU cores; – where it was "
+        "never timed. "
         f"{' and '.join(f'{data}-...' for data in needed)} need --data DIR, a folder with the Parquet files of "
         f"{' or '.join(needed.values())}; the others need none."
     )
     return table("What there is to reproduce", columns, rows, note, names=2)
+
+
+def _cells(spec: Any, whole: int) -> int:
+    return len(cells(spec, whole) if isinstance(spec, NetworksSpec) else crossed(spec, spec.terms))
 
 
 def _varied(preset: Preset) -> str:

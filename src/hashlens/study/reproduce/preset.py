@@ -18,8 +18,8 @@ Size = Literal["quick", "paper"]
 SIZES: tuple[Size, ...] = ("quick", "paper")
 Level = bool | int | float | str
 Levels = tuple[tuple[Level, float], ...]
-PRESETS = {"networks": "hashlens.study.reproduce"}
-"""By experiment, the package in whose folder ``presets`` its reproductions are."""
+PRESETS = {"networks": "hashlens.study.reproduce:presets", "ted": "hashlens.ted:presets"}
+"""By experiment, the folder of a package in which its reproductions are."""
 
 
 class Expected(Section):
@@ -245,8 +245,8 @@ def _files() -> dict[str, Any]:
     """Return the files of all presets by their names."""
     return {
         entry.name.removesuffix(".yaml"): entry
-        for room in PRESETS.values()
-        for entry in (files(room) / "presets").iterdir()
+        for room, _, folder in (place.partition(":") for place in PRESETS.values())
+        for entry in (files(room) / folder).iterdir()
         if entry.name.endswith(".yaml")
     }
 
