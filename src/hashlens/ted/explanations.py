@@ -123,20 +123,17 @@ def _numbered(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
 
 
 def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
-    """Return the different values and their places; missing ones of any kind share a place."""
-    places: dict[Any, int] = {}
+    """Return the different values and their places; of NaN there may be several."""
+    listed = array.tolist()
     try:
-        codes = np.fromiter(
-            (places.setdefault(None if _is_missing(value) else value, len(places)) for value in array.tolist()),
-            np.int64, len(array),
-        )  # fmt: skip
+        places = {value: place for place, value in enumerate(dict.fromkeys(listed))}
     except TypeError as error:
-        row, value = next((row, value) for row, value in enumerate(array) if not _is_hashable(value))
+        row, value = next((row, value) for row, value in enumerate(listed) if not _is_hashable(value))
         raise TEDError(
             f"E has a {type(value).__name__} in row {row}, {shortly(value)}: expected text or a number; several "
             "reasons of a row are hl.ted.MultiLabel([...])"
         ) from error
-    return list(places), codes
+    return list(places), np.fromiter(map(places.__getitem__, listed), np.int64, len(listed))
 
 
 def _is_missing(value: Any, marker: Any = None) -> bool:
