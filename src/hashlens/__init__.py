@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hashlens.study.study import Study
     from hashlens.ted import TEDClassifier
     from hashlens.training import train
+    from hashlens.tuning import tune
 
 __all__ = [
     "Audit",
@@ -88,6 +89,7 @@ __all__ = [
     "ted",
     "train",
     "training",
+    "tune",
     "tuning",
 ]
 
@@ -143,6 +145,7 @@ _MODULES = {
     "ted": "hashlens.ted",
     "train": "hashlens.training",
     "training": "hashlens.training",
+    "tune": "hashlens.tuning",
     "tuning": "hashlens.tuning",
 }
 """The module of each public name; a room is its own."""

@@ -36,7 +36,7 @@ from hashlens.study.results import Results
 from hashlens.ted import TEDClassifier, retention
 from hashlens.testing.result_contract import check_result
 from hashlens.training.recipe import Recipe
-from hashlens.tuning import NoImprovement, Trace
+from hashlens.tuning import NoImprovement, Trace, Tuned
 
 WRITTEN = Path(__file__).parents[1] / "saved/written/0.1"
 SOURCE = Path(hl.__file__).parent
@@ -127,7 +127,8 @@ def results_of_tuning():
     trace = Trace(folds.mean(axis=1), "maximize", folds, rng.random(30), rng.random(30),
                   tuple({"C": float(x), "kernel": "rbf"} for x in rng.random(30)), name="made")  # fmt: skip
     rule = NoImprovement(k=5)
-    return [trace, trace.replay([rule]), rule.decide(trace)]
+    tuned = Tuned(trace, str(rule), rng.random(30), rng.random(30), 25, "made", {"C": 0.5, "kernel": "rbf"}, 40)
+    return [trace, trace.replay([rule]), rule.decide(trace), tuned]
 
 
 def inside(value):

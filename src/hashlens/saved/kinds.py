@@ -83,6 +83,7 @@ KINDS: dict[str, str] = {
     "TEDScore": "hashlens.ted.score",
     "ThresholdSweep": "hashlens.study.networks.regimes.sensitivity",
     "Trace": "hashlens.tuning.trace",
+    "Tuned": "hashlens.tuning.tuned",
     "WithinRadius": "hashlens.index.neighbours",
 }
 """Module by name of the class. A module is imported when a file of its kind is read, and only from here."""

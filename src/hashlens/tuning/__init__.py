@@ -9,10 +9,15 @@ from hashlens.tuning.read_traces import read_traces
 from hashlens.tuning.recorded import recorded_runs
 from hashlens.tuning.regret_bound import RegretBound
 from hashlens.tuning.replay import Replay, replay
+from hashlens.tuning.report_folds import report_folds
 from hashlens.tuning.space import Parameter, Space
+from hashlens.tuning.stop_callback import StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.study_trace import study_trace
 from hashlens.tuning.trace import Trace
+from hashlens.tuning.tune import tune
+from hashlens.tuning.tuned import Tuned
 
 __all__ = [
     "CVError",
@@ -25,10 +30,15 @@ __all__ = [
     "RegretBound",
     "Replay",
     "Space",
+    "StopCallback",
     "StopDecision",
     "StopRule",
     "Trace",
+    "Tuned",
     "read_traces",
     "recorded_runs",
     "replay",
+    "report_folds",
+    "study_trace",
+    "tune",
 ]

@@ -1,0 +1,100 @@
+"""The callback that stops an Optuna study: one line in code that people have."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from hashlens.plain import plain
+from hashlens.tuning.regret_bound import RegretBound
+from hashlens.tuning.stop_decision import StopDecision
+from hashlens.tuning.stop_rule import StopRule
+from hashlens.tuning.study_trace import direction_of, study_trace
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+STOPPED, DECISION = "hashlens:stopped", "hashlens:after {:04d}"
+"""Names of the user attributes of a study."""
+
+
+class StopCallback:
+    """Stop a study where a rule says so: ``study.optimize(objective, callbacks=[StopCallback(rule)])``.
+
+    What it decided after each trial is in the study's user attributes (``hashlens:after 0020``: stop, bound, error,
+    reason, rule), where Optuna's dashboard shows it; ``hashlens:stopped`` says after how many trials it was stopped.
+
+    A decision after ``n`` trials is about the trials of the ``n`` lowest numbers, and is taken once all of them have
+    ended: in which order they end changes nothing. Trials that were begun before the callback was made and have not
+    ended, as those of a process that was killed, are not waited for. What a killed process has not decided, the next
+    one decides.
+
+    Parameters
+    ----------
+    rule : StopRule, optional
+        When to stop; by default :class:`RegretBound`.
+    on_decision : callable, optional
+        Called with each decision.
+
+    Attributes
+    ----------
+    stopped : int or None
+        After how many trials the rule stopped: where trials are asked for and told one by one, nothing else stops.
+    """
+
+    stopped: int | None = None
+
+    def __init__(self, rule: StopRule | None = None, on_decision: Callable[[StopDecision], None] | None = None) -> None:
+        self.rule = RegretBound() if rule is None else rule
+        self._on_decision, self._made, self._lock = on_decision, datetime.now(), threading.Lock()
+
+    def __call__(self, study: "Study", trial: "FrozenTrial | None" = None) -> None:
+        """Decide after each trial of which all before have ended, and stop the study where the rule says so.
+
+        Raises
+        ------
+        TuningError
+            If the study has several objectives, or lacks what the rule needs.
+        """
+        with self._lock:
+            direction_of(study)
+            trials = self._settled(study.get_trials(deepcopy=False))
+            decided = self._decided(study.user_attrs, len(trials))
+            missing = [n for n in range(1, len(trials) + 1) if n not in decided]
+            for n, decision in zip(missing, self._decisions(study, trials, missing), strict=True):
+                decided[n] = self._written(decision)
+                study.set_user_attr(DECISION.format(n), decided[n])
+                if self._on_decision is not None:
+                    self._on_decision(decision)
+            if stops := [n for n, written in decided.items() if written["stop"]]:
+                self.stopped = min(stops)
+                study.set_user_attr(STOPPED, self.stopped)
+                with suppress(RuntimeError):  # outside of `optimize`
+                    study.stop()
+
+    def _decided(self, attributes: dict[str, Any], trials: int) -> dict[int, dict[str, Any]]:
+        """Return what this rule has decided before, by the number of trials."""
+        found = {n: attributes.get(DECISION.format(n)) for n in range(1, trials + 1)}
+        return {n: one for n, one in found.items() if one is not None and one.get("rule") == str(self.rule)}
+
+    def _written(self, decision: StopDecision) -> dict[str, Any]:
+        return {"stop": decision.stop, "bound": plain(decision.bound), "error": plain(decision.error),
+                "reason": decision.reason, "rule": str(self.rule)}  # fmt: skip
+
+    def _decisions(self, study: "Study", trials: "list[FrozenTrial]", counts: list[int]) -> list[StopDecision]:
+        if not counts:
+            return []
+        trace = study_trace(study, trials)
+        return self.rule.decisions(trace, counts)
+
+    def _settled(self, trials: "list[FrozenTrial]") -> "list[FrozenTrial]":
+        """Return the trials up to the first that is under way."""
+        found = []
+        for trial in sorted(trials, key=lambda one: one.number):
+            if trial.state.is_finished():
+                found.append(trial)
+            elif trial.datetime_start is None or trial.datetime_start >= self._made:
+                break
+        return found

@@ -1,0 +1,92 @@
+"""The trace of an Optuna study."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hashlens.errors import TuningError
+from hashlens.tuning.report_folds import FOLDS, TEST
+from hashlens.tuning.space import Parameter
+from hashlens.tuning.trace import Direction, Trace
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+OPTUNAS_FOLDS = "terminator:cv_scores"
+"""Where Optuna's own `report_cross_validation_scores` writes."""
+
+
+def study_trace(study: "Study", trials: "Sequence[FrozenTrial] | None" = None) -> Trace:
+    """Return the trace of an Optuna study.
+
+    Pruned and failed trials have no value. Fold values are those of :func:`report_folds`, or of Optuna's own
+    ``report_cross_validation_scores``.
+
+    Parameters
+    ----------
+    study : optuna.study.Study
+        Of one objective.
+    trials : sequence of optuna.trial.FrozenTrial, optional
+        Which of its trials, in the order of their numbers; by default all that are finished.
+
+    Raises
+    ------
+    TuningError
+        If the study has several objectives, or fold values do not fit.
+    """
+    from optuna.trial import TrialState
+
+    direction = direction_of(study)
+    if trials is None:
+        trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    folds = [_folds(trial) for trial in trials]
+    tests = [trial.user_attrs.get(TEST, np.nan) for trial in trials]
+    values = [trial.value if trial.state == TrialState.COMPLETE else None for trial in trials]
+    seconds = [np.nan if trial.duration is None else trial.duration.total_seconds() for trial in trials]
+    return Trace(
+        values=np.array([np.nan if value is None else value for value in values], dtype=np.float64),
+        direction=direction,
+        fold_values=folds if any(one is not None for one in folds) else np.empty((0, 0)),  # type: ignore[arg-type]
+        test_values=np.array(tests) if np.isfinite(tests).any() else np.empty(0),
+        seconds=np.array(seconds),
+        parameters=tuple(dict(trial.params) for trial in trials),
+        space=tuple(_space(trial.distributions for trial in trials)),
+        name=study.study_name,
+    )
+
+
+def direction_of(study: "Study") -> Direction:
+    """Return which way the values of a study are better; TuningError where it has several objectives."""
+    if len(study.directions) != 1:
+        raise TuningError(
+            f"study {study.study_name!r} has {len(study.directions)} objectives, and rules that stop need one: tune a "
+            "weighted sum of them"
+        )
+    found: Direction = "minimize" if study.directions[0].name == "MINIMIZE" else "maximize"
+    return found
+
+
+def _folds(trial: "FrozenTrial") -> list[float] | None:
+    # What Optuna's own function wrote is in the system attributes alone.
+    found = trial.user_attrs.get(FOLDS) or trial.system_attrs.get(OPTUNAS_FOLDS)
+    return None if found is None else list(found)
+
+
+def _space(trials: "Iterable[dict[str, BaseDistribution]]") -> Iterable[Parameter]:
+    found: dict[str, Any] = {}
+    for distributions in trials:
+        found |= distributions
+    return [parameter_of(name, distribution) for name, distribution in found.items()]
+
+
+def parameter_of(name: str, distribution: Any) -> Parameter:
+    """Return the parameter that an Optuna distribution declares."""
+    if hasattr(distribution, "choices"):
+        return Parameter(name, "category", choices=tuple(distribution.choices))
+    kind = "int" if type(distribution).__name__.startswith("Int") else "float"
+    step = float(distribution.step or 0.0)
+    return Parameter(name, kind, float(distribution.low), float(distribution.high), bool(distribution.log),  # type: ignore[arg-type]
+                     0.0 if distribution.log else step)  # fmt: skip

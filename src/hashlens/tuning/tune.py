@@ -1,0 +1,216 @@
+"""Tune an estimator or an objective, and stop where a rule says so."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.errors import MissingExtraError, TuningError
+from hashlens.progress import bar
+from hashlens.tuning.cross_validated import CrossValidated
+from hashlens.tuning.declared_space import declared, suggested
+from hashlens.tuning.stop_callback import DECISION, STOPPED, StopCallback
+from hashlens.tuning.stop_decision import StopDecision
+from hashlens.tuning.stop_rule import StopRule
+from hashlens.tuning.study_trace import study_trace
+from hashlens.tuning.trace import Direction
+from hashlens.tuning.tuned import Tuned
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
+    from optuna.trial import Trial
+
+STORAGE = "tuning.db"
+Objective = Callable[["Trial"], float]
+
+
+def tune(
+    estimator_or_objective: Any,
+    space: Mapping[str, Any] | None = None,
+    data: tuple[Any, Any] | None = None,
+    *,
+    cv: Any = 10,
+    n_trials: int = 100,
+    rule: StopRule | None = None,
+    scoring: Any = None,
+    test: tuple[Any, Any] | None = None,
+    direction: Direction | None = None,
+    storage: str | Path | None = STORAGE,
+    name: str | None = None,
+    sampler: "BaseSampler | None" = None,
+    pruner: "BasePruner | None" = None,
+    n_jobs: int = 1,
+    seed: int = 0,
+) -> Tuned:
+    """Tune hyperparameters by Optuna, until a rule says that what is left to gain is below the error.
+
+    A study of the same name in the same storage is gone on with; `n_trials` counts its trials too.
+
+    Parameters
+    ----------
+    estimator_or_objective : scikit-learn estimator, or callable
+        What is tuned: an estimator, whose cross-validated score is the value; or a function of an Optuna trial that
+        returns a number, and tells its fold values by :func:`report_folds` where it has any.
+    space : mapping of str to distribution, optional
+        Of each hyperparameter an Optuna distribution, a pair of ends (whole numbers or not), ends and ``"log"``, or a
+        list of choices. An objective may suggest its own in place of it.
+    data : (X, y), optional
+        Of an estimator: what it is fitted to.
+    cv : int or splitter
+        As scikit-learn takes it: of an estimator, how `data` is split. Whole numbers are shuffled folds, of each class
+        as many for a classifier.
+    n_trials : int
+        How many trials at most.
+    rule : StopRule, optional
+        When to stop; by default :class:`RegretBound`.
+    scoring : str or callable, optional
+        As scikit-learn takes it; a score is maximized.
+    test : (X, y), optional
+        Of an estimator: further data, on which the fit to all of `data` is scored in each trial. It chooses nothing.
+    direction : {"minimize", "maximize"}, optional
+        Which way values are better: of an objective ``minimize`` by default; of an estimator they are scores.
+    storage : str, Path or None
+        A file for SQLite, the URL of a database, or None for memory alone.
+    name : str, optional
+        Of the study; by default that of the estimator's class or the function.
+    sampler, pruner : optional
+        Of Optuna: by default TPE from `seed`, and no pruning.
+    n_jobs : int
+        How many trials at once, in threads.
+    seed : int
+        Of the sampler and of the folds.
+
+    Returns
+    -------
+    Tuned
+        The trials, the decisions and the best hyperparameters.
+
+    Raises
+    ------
+    TuningError
+        If an argument does not fit, an objective returns no number, or the storage is of another schema.
+    MissingExtraError
+        If Optuna is not installed.
+    """
+    optuna = _optuna()
+    require_whole(TuningError, "n_trials", n_trials)
+    require_whole(TuningError, "n_jobs", n_jobs)
+    distributions = {} if space is None else declared(space)
+    objective, direction = _objective(estimator_or_objective, data, cv, scoring, test, direction, seed)
+    called = name or str(getattr(estimator_or_objective, "__name__", type(estimator_or_objective).__name__))
+    sampler = optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler
+    study = open_study(called, storage, direction, sampler, optuna.pruners.NopPruner() if pruner is None else pruner)
+    callback, left = StopCallback(rule), n_trials - len(study_trace(study))
+    if STOPPED not in study.user_attrs and left > 0:
+        with bar("tuning", n_trials) as advance:
+            callback = StopCallback(rule, lambda decision: advance(_said(decision)))
+            study.optimize(
+                lambda trial: _number(trial, objective(suggested(trial, distributions))),
+                n_trials=left, n_jobs=n_jobs, callbacks=[callback],
+            )  # fmt: skip
+    return tuned(study, callback.rule, n_trials, "" if storage is None else str(storage))
+
+
+def open_study(
+    name: str, storage: str | Path | None, direction: Direction = "minimize", sampler: Any = None, pruner: Any = None
+) -> "Study":
+    """Return the study of a name, which is made if there is none.
+
+    Raises
+    ------
+    TuningError
+        If the storage cannot be opened, or is of another schema, or the study is of another direction.
+    """
+    optuna = _optuna()
+    url = f"sqlite:///{storage}" if storage is not None and "://" not in str(storage) else storage
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study: Study = optuna.create_study(storage=url, study_name=name, load_if_exists=True, direction=direction,
+                                           sampler=sampler, pruner=pruner)  # fmt: skip
+    except Exception as error:
+        said = " ".join(str(error).split())
+        way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in said else ""
+        raise TuningError(f"storage {str(storage)!r} cannot be opened by Optuna: {said[:200]}{way_out}") from error
+    finally:
+        optuna.logging.set_verbosity(before)
+    found = study_trace(study, ()).direction
+    if found != direction:
+        raise TuningError(
+            f"study {name!r} in {storage} is to {found}, and this tuning to {direction}: minimize and maximize are "
+            "mixed up; give another name= or storage="
+        )
+    return study
+
+
+def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tuned:
+    """Return what a study has given, and what was decided after each of its trials."""
+    trace, attributes = study_trace(study), study.user_attrs
+    decisions = [attributes.get(DECISION.format(n), {}) for n in range(1, len(trace) + 1)]
+    stopped = attributes.get(STOPPED)
+    said = decisions[(stopped or len(trace)) - 1].get("reason", "") if decisions else "no trial was done"
+    best = int(trace.incumbents[-1])
+
+    def numbers(what: str) -> Any:
+        found = [decision.get(what) for decision in decisions]
+        return np.array([np.nan if value is None else float(value) for value in found], dtype=np.float64)
+
+    return Tuned(
+        trace=trace,
+        rule=str(rule),
+        bound=numbers("bound"),
+        error=numbers("error"),
+        stopped=stopped,
+        reason=said,
+        best=dict(trace.parameters[best]) if best >= 0 else {},
+        budget=budget,
+        study=study.study_name,
+        storage=storage,
+    )
+
+
+def _objective(
+    given: Any, data: Any, cv: Any, scoring: Any, test: Any, direction: Direction | None, seed: int
+) -> tuple[Objective, Direction]:
+    if hasattr(given, "fit") and hasattr(given, "get_params"):
+        if data is None:
+            raise TuningError("an estimator is tuned on data: give data=(X, y)")
+        if direction == "minimize":
+            raise TuningError(
+                "an estimator's score is maximized, and direction='minimize' was given: minimize and maximize are "
+                "mixed up; leave out direction, or give scoring='neg_...'"
+            )
+        return CrossValidated(given, data, cv, scoring, test, seed), "maximize"
+    if not callable(given):
+        raise TuningError(f"what is tuned must be a scikit-learn estimator or a function, received {shortly(given)}")
+    if data is not None or test is not None:
+        raise TuningError("an objective has its own data: leave out data= and test=")
+    return given, direction or "minimize"
+
+
+def _number(trial: "Trial", value: Any) -> float:
+    if not is_number(value) or math.isnan(value):
+        what = "several values" if isinstance(value, tuple | list) else shortly(value)
+        raise TuningError(
+            f"the objective returned {what} in trial {trial.number}, expected one number: return one, or raise "
+            "optuna.TrialPruned to leave the trial out"
+        )
+    return float(value)
+
+
+def _said(decision: StopDecision) -> str:
+    known = math.isfinite(decision.bound) and math.isfinite(decision.error)
+    return f"bound {decision.bound:.3g}, error {decision.error:.3g}" if known else ""
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingExtraError("optuna", "tune", "tuning") from error
+    return optuna
