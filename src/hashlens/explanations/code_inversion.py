@@ -61,7 +61,7 @@ def code_inversion(
     example : array
         An input or more whose code is wanted.
     layers : str or sequence of str
-        Globs over layer names, as :func:`hashlens.encode` takes them; by default all.
+        Globs over layer names, as in :class:`hashlens.Reading`; by default all.
     shape : sequence of int
         Of one input, where neither ``x`` nor ``background`` tells; for a table with ``kind="table"``.
     steps : int

@@ -34,7 +34,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         A trained network, or what :func:`hashlens.load_model` takes. ``clone`` copies a network, and a string costs
         nothing: give the string where a pipeline is cloned many times.
     layers, granularity, bits, seed, forward, device, batch_size, gates
-        As in :func:`hashlens.encode`.
+        As in :class:`hashlens.Reading`.
     packed : bool
         Whether a row is bytes rather than bits: uint8, eight units a byte, little bit order, every layer padded with
         zeros to whole 8-byte words, as FAISS takes them. By default uint8 0 and 1, a column for each unit.

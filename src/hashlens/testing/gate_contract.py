@@ -26,7 +26,7 @@ def check_gate(
     shape : tuple of int
         Shape of one example.
     gates : {"activations", "all"}
-        As in :func:`hashlens.encode`.
+        As in :class:`hashlens.Reading`.
     soft : bool
         Whether the gate is smooth.
 
