@@ -34,6 +34,7 @@ from hashlens.study.networks.regimes.sensitivity import phase_sensitivity
 from hashlens.study.networks.terms import TERMS
 from hashlens.study.results import Results
 from hashlens.ted import TEDClassifier, retention
+from hashlens.ted.predictions import predictions_of
 from hashlens.testing.result_contract import check_result
 from hashlens.training.recipe import Recipe
 from hashlens.tuning import NoImprovement, Trace, Tuned
@@ -118,7 +119,8 @@ def results_of_a_study():
 def ted_results():
     table = retention(600, seed=0)
     model = TEDClassifier(GaussianNB()).fit(table.rows, table.labels, table.E)
-    return [model.score_ted(table.rows, table.labels, table.E)]
+    top = model.predict_explanation(table.rows, top_k=2)
+    return [model.score_ted(table.rows, table.labels, table.E), predictions_of(top)]
 
 
 def results_of_tuning():

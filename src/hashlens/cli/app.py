@@ -20,8 +20,9 @@ from hashlens.cli.regions import regions
 from hashlens.cli.report import report
 from hashlens.cli.reproduce import reproduce
 from hashlens.cli.study import study
+from hashlens.cli.ted import ted
 from hashlens.cli.train import train
-from hashlens.errors import CodesWarning, HashlensError
+from hashlens.errors import CodesWarning, HashlensError, TEDWarning
 from hashlens.passwords import masked
 from hashlens.version import __version__
 
@@ -42,6 +43,7 @@ for command in (demo, train, measure, encode, audit, explain, reproduce, report)
 app.add_typer(study, name="study")
 app.add_typer(regions, name="regions")
 app.add_typer(index, name="index")
+app.add_typer(ted, name="ted")
 
 
 def _version(asked: bool) -> None:
@@ -117,9 +119,9 @@ def _warn(
     line: Any = None,
 ) -> None:
     """Print a warning of ours as a line; others say where they come from."""
-    if issubclass(category, CodesWarning):
+    if issubclass(category, CodesWarning | TEDWarning):
         message = _hinted(str(message), arguments)
-    where = "" if issubclass(category, CodesWarning) else f" ({category.__name__}, {filename}:{lineno})"
+    where = "" if issubclass(category, CodesWarning | TEDWarning) else f" ({category.__name__}, {filename}:{lineno})"
     _say(f"{message}{where}", 0)
 
 

@@ -80,6 +80,7 @@ KINDS: dict[str, str] = {
     "StopDecision": "hashlens.tuning.stop_decision",
     "StudyStatus": "hashlens.study.store.status",
     "Summary": "hashlens.study.charts.summary",
+    "TEDPredictions": "hashlens.ted.predictions",
     "TEDScore": "hashlens.ted.score",
     "ThresholdSweep": "hashlens.study.networks.regimes.sensitivity",
     "Trace": "hashlens.tuning.trace",

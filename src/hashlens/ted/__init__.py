@@ -5,6 +5,7 @@ from hashlens.ted.credit import credit
 from hashlens.ted.explanations import MultiLabel
 from hashlens.ted.missing import left_out
 from hashlens.ted.noise import noisy
+from hashlens.ted.predictions import TEDPredictions
 from hashlens.ted.retention import retention
 from hashlens.ted.score import TEDScore
 from hashlens.ted.taught import TaughtTable
@@ -14,6 +15,7 @@ from hashlens.ted.trunk import Trunk
 __all__ = [
     "MultiLabel",
     "TEDClassifier",
+    "TEDPredictions",
     "TEDScore",
     "TaughtTable",
     "TopExplanations",

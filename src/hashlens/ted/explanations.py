@@ -63,7 +63,7 @@ def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes
     if len(array) != rows:
         raise TEDError(f"E has {len(array):,} explanations and X has {rows:,} rows: expected one each, None where none")
     found, codes = _numbered(array) if array.dtype.kind in "iufU" else _looked_up(array)
-    missing = np.array([_is_missing(value, marker) for value in found], bool)
+    missing = np.array([is_missing(value, marker) for value in found], bool)
     _check_undeclared(found, codes, missing)
     kept = sorted(np.flatnonzero(~missing), key=lambda place: _order(found[place]))
     renumbered = np.full(len(found) + 1, NONE)
@@ -136,7 +136,8 @@ def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
     return list(places), np.fromiter(map(places.__getitem__, listed), np.int64, len(listed))
 
 
-def _is_missing(value: Any, marker: Any = None) -> bool:
+def is_missing(value: Any, marker: Any = None) -> bool:
+    """Return whether a value means that there is no explanation."""
     # pd.NA and pd.NaT are told by their names, so that pandas need not be there; NaN is unlike itself.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True

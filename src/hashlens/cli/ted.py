@@ -1,0 +1,87 @@
+"""``hashlens ted``: a model of a table that gives its reasons, and what it says of other rows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hashlens.cli.options import (
+    Debug,
+    Force,
+    Json,
+    Seed,
+    Threads,
+    check_outputs,
+    console,
+    set_threads,
+    tell,
+    write_json,
+)
+
+ted = typer.Typer(no_args_is_help=True, help="Reasons in your own words, taught beside labels and predicted with them.")
+Html = Annotated[Path | None, typer.Option(help="Write a page with the rows to look at to this file.")]
+
+
+@ted.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="A .csv or .parquet file, one row an example.")],
+    label: Annotated[str, typer.Option(help="The column of labels.")],
+    explanation: Annotated[str, typer.Option(help="The column of explanations; an empty cell is a missing one.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model. The rows are in it.")],
+    estimator: Annotated[
+        str, typer.Option(help="random-forest, boosting, decision-tree, or logistic-regression.")
+    ] = "random-forest",
+    missing: Annotated[str, typer.Option(help="Rows without an explanation: impute, drop, or unknown.")] = "impute",
+    marker: Annotated[str | None, typer.Option(help="What means a missing explanation besides an empty cell.")] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="A column not to learn from; repeat for more.")] = None,
+    test: Annotated[float, typer.Option(help="Share of the rows that the score is taken on.")] = 0.2,
+    html: Html = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Fit on a part of a table, score on the rest, and keep a model of all of it."""
+    from hashlens.ted.saved import Plan, fit_table, held_out_score
+    from hashlens.ted.tables import read_table
+
+    set_threads(threads)
+    check_outputs(out, json=json, page=html, force=force, reads=[table])
+    rows = read_table(table)
+    plan = Plan(label, explanation, estimator, missing, marker, tuple(leave_out or ()), seed)
+    score = held_out_score(rows, plan, test)
+    fit_table(rows, plan).save(out, overwrite=force)
+    write_json(score, json, force)
+    if html is not None:
+        score.to_html(html, overwrite=force)
+    console(json).print(score)
+    tell(f"next: hashlens ted predict {out} TABLE --out FILE.csv")
+
+
+@ted.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A folder of `hashlens ted fit`.")],
+    table: Annotated[Path, typer.Argument(help="A .csv or .parquet file with the same columns.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The rows with what is predicted: .csv or .parquet.")],
+    html: Html = None,
+    sure: Annotated[float, typer.Option(help="From which probability an explanation is called sure.")] = 0.8,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Predict label and explanation of every row, with their probabilities."""
+    from hashlens.ted.saved import load_model_of_table
+    from hashlens.ted.tables import check_table_name, read_table, write_table
+
+    set_threads(threads)
+    check_outputs(out, json=json, page=html, force=force, reads=[table, model])
+    check_table_name(out)
+    predicted, found = load_model_of_table(model).predict(read_table(table), sure)
+    write_table(out, predicted, overwrite=force)
+    write_json(found, json, force)
+    if html is not None:
+        found.to_html(html, overwrite=force)
+    console(json).print(found)
+    tell(f"label, explanation and probabilities of every row: {out}")

@@ -1,0 +1,221 @@
+"""A TED model on disk: its rows and how it was fitted, and no pickle; it is fitted again when it is opened.
+
+::
+
+    manifest.json     columns, estimator by name, options, versions; size and xxh3-128 of the rows
+    rows.parquet      the rows trained on
+
+Files of fitted scikit-learn estimators are pickles, which run code when they are opened, and there are none here. The
+same rows, options and version of scikit-learn give the same model. Who gets the folder gets the rows.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashlens.arguments import require_whole
+from hashlens.errors import TEDError, nearest
+from hashlens.files import output_path, written_whole
+from hashlens.manifest import FolderKind
+from hashlens.seeds import numpy_generator
+from hashlens.ted.classifier import MISSING, TEDClassifier
+from hashlens.ted.explanations import is_missing
+from hashlens.ted.predictions import TEDPredictions, predictions_of
+from hashlens.ted.score import TEDScore
+from hashlens.ted.tables import Encoder, column_values
+
+ROWS = "rows.parquet"
+TED_FOLDER = FolderKind(
+    format="hashlens-ted",
+    schema_version=1,
+    files=(ROWS,),
+    what="a TED model",
+    made_with="`hashlens ted fit`",
+    mend="fit it again",
+    error=TEDError,
+)
+ESTIMATORS = {
+    "random-forest": "sklearn.ensemble:RandomForestClassifier",
+    "boosting": "sklearn.ensemble:HistGradientBoostingClassifier",
+    "decision-tree": "sklearn.tree:DecisionTreeClassifier",
+    "logistic-regression": "sklearn.linear_model:LogisticRegression",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is fitted on a table.
+
+    Attributes
+    ----------
+    label, explanation : str
+        Columns.
+    estimator : str
+        A name of ``ESTIMATORS``.
+    missing : {"impute", "drop", "unknown"}
+        As of :class:`TEDClassifier`.
+    marker : str or None
+        What in the column of explanations means that there is none, besides an empty cell.
+    leave_out : tuple of str
+        Columns that are not learnt from.
+    seed : int
+        Of the estimator.
+    """
+
+    label: str
+    explanation: str
+    estimator: str = "random-forest"
+    missing: Any = "impute"
+    marker: str | None = None
+    leave_out: tuple[str, ...] = ()
+    seed: int = 0
+
+    def check(self, table: Any) -> None:
+        """Raise TEDError for what does not fit a table."""
+        require_whole(TEDError, "seed", self.seed, least=0)
+        for name, value, known in (("estimator", self.estimator, ESTIMATORS), ("missing", self.missing, MISSING)):
+            if value not in known:
+                raise TEDError(f"unknown {name} {value!r}; {nearest(value, known)}")
+        if self.label == self.explanation:
+            raise TEDError(f"label and explanation are both column {self.label!r}: name two columns")
+        for name, of in ((self.label, "label"), (self.explanation, "explanation")):
+            column_values(table, name, of)
+        for name in self.leave_out:
+            column_values(table, name, "columns left out")
+
+
+@dataclass(frozen=True, eq=False)
+class TableModel:
+    """A model of a table.
+
+    Attributes
+    ----------
+    plan : Plan
+        How it was fitted.
+    rows : pyarrow.Table
+        On what.
+    encoder : Encoder
+        Columns to numbers.
+    model : TEDClassifier
+        Fitted.
+    """
+
+    plan: Plan
+    rows: Any
+    encoder: Encoder
+    model: TEDClassifier
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write the rows and the plan as a folder, and return its path."""
+        import pyarrow.parquet
+        import sklearn
+
+        TED_FOLDER.spare_other_things(output_path(path))
+        with written_whole(path, overwrite=overwrite) as folder:
+            folder.mkdir()
+            pyarrow.parquet.write_table(self.rows, folder / ROWS)
+            TED_FOLDER.write(folder, {"plan": asdict(self.plan), "sklearn": sklearn.__version__})
+        return Path(path)
+
+    def score(self, table: Any) -> TEDScore:
+        """Return the score on other rows."""
+        y, E = _taught(table, self.plan)
+        return self.model.score_ted(self.encoder(table), y, E)
+
+    def predict(self, table: Any, sure: float = 0.8) -> tuple[Any, TEDPredictions]:
+        """Return a table with what is predicted in four more columns, and how sure that is.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            With the columns that the model was fitted on.
+        sure : float
+            From which probability an explanation is called sure.
+        """
+        import pyarrow as pa
+
+        if not 0 < sure < 1:
+            raise TEDError(f"sure must be a share between 0 and 1, received {sure!r}")
+        X = self.encoder(table)
+        top, labels = self.model.predict_explanation(X, top_k=2), self.model.predict_proba(X).max(axis=1)
+        added = {
+            "predicted_label": pa.array(top.labels.tolist()),
+            "label_probability": pa.array(labels),
+            "predicted_explanation": pa.array(top.explanations[:, 0].tolist()),
+            "explanation_probability": pa.array(top.probabilities[:, 0]),
+        }
+        for name, values in added.items():
+            if name in table.column_names:
+                raise TEDError(f"the table has a column {name!r} already: name it otherwise")
+            table = table.append_column(name, values)
+        return table, predictions_of(top, sure)
+
+
+def fit_table(table: Any, plan: Plan) -> TableModel:
+    """Fit a model on a table; errors as of :class:`TEDClassifier`."""
+    plan.check(table)
+    encoder = Encoder.of(table, {plan.label, plan.explanation, *plan.leave_out})
+    y, E = _taught(table, plan)
+    model = TEDClassifier(_estimator(plan), missing=plan.missing, marker=_marker(E, plan.marker))
+    return TableModel(plan, table, encoder, model.fit(encoder(table), y, E))
+
+
+def load_model_of_table(path: str | Path) -> TableModel:
+    """Open a folder that :meth:`TableModel.save` wrote, and fit the model again.
+
+    Raises
+    ------
+    TEDError
+        If it is no such folder, or corrupt.
+    """
+
+    def opened(folder: Path, manifest: dict[str, Any]) -> tuple[Any, Plan]:
+        import pyarrow.parquet
+
+        said = manifest["plan"]
+        return pyarrow.parquet.read_table(folder / ROWS), Plan(**{**said, "leave_out": tuple(said["leave_out"])})
+
+    return fit_table(*TED_FOLDER.open(path, True, opened))
+
+
+def held_out_score(table: Any, plan: Plan, share: float) -> TEDScore:
+    """Return the score on a share of the rows of a model fitted on the others."""
+    if not 0 < share < 1:
+        raise TEDError(f"test must be a share between 0 and 1, received {share!r}")
+    plan.check(table)
+    order = numpy_generator(plan.seed, "ted held out").permutation(table.num_rows)
+    cut = max(round(share * table.num_rows), 1)
+    if cut == table.num_rows:
+        raise TEDError("one row is too few to hold some out: test needs two or more")
+    test, train = (table.take(np.sort(rows)) for rows in (order[:cut], order[cut:]))
+    return fit_table(train, plan).score(test)
+
+
+def _taught(table: Any, plan: Plan) -> tuple[Any, list[Any]]:
+    y = column_values(table, plan.label, "label")
+    lacking = sum(value is None for value in y)
+    if lacking:
+        raise TEDError(f"column {plan.label!r} has no label in {lacking:,} rows: leave these rows out")
+    return np.asarray(y), column_values(table, plan.explanation, "explanation")
+
+
+def _marker(E: list[Any], marker: str | None) -> Any:
+    """Return a marker, which people write as text, as what it is among the explanations."""
+    if marker is None:
+        return None
+    return next((value for value in E if not is_missing(value) and str(value) == marker), marker)
+
+
+def _estimator(plan: Plan) -> Any:
+    from importlib import import_module
+
+    module, _, name = ESTIMATORS[plan.estimator].partition(":")
+    made = getattr(import_module(module), name)()
+    if plan.estimator == "logistic-regression":
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return make_pipeline(StandardScaler(), made.set_params(max_iter=1000))
+    return made.set_params(random_state=plan.seed)

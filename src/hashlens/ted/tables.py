@@ -1,0 +1,163 @@
+"""Tables of people's files: CSV and Parquet in, numbers for an estimator, and the same out."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.errors import OutputError, TEDError, nearest
+from hashlens.files import write_columns, written_whole
+
+CATEGORIES = 100
+"""The most frequent categories of a column that get a column of their own; the others, and new ones, are all 0."""
+
+
+def read_table(path: Path) -> Any:
+    """Return a CSV or Parquet file as a pyarrow table.
+
+    Raises
+    ------
+    TEDError
+        If it is neither, cannot be read, or has no rows.
+    """
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise TEDError(f"{path}: tables are read from .csv or .parquet")
+    try:
+        if path.suffix.lower() == ".parquet":
+            found = pyarrow.parquet.read_table(path)
+        else:
+            found = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=True))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise TEDError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
+    if not found.num_rows:
+        raise TEDError(f"{path} has no rows")
+    if len(set(found.column_names)) < len(found.column_names):
+        raise TEDError(f"{path} has two columns of one name")
+    return found
+
+
+def write_table(path: Path, table: Any, overwrite: bool) -> None:
+    """Write a table as CSV or Parquet, whole or not at all."""
+    check_table_name(path)
+    if path.suffix.lower() == ".csv":
+        write_columns(path, {name: table[name].combine_chunks() for name in table.column_names}, overwrite=overwrite)
+        return
+    import pyarrow.parquet
+
+    with written_whole(path, overwrite=overwrite) as beside:
+        pyarrow.parquet.write_table(table, beside)
+
+
+def check_table_name(path: Path) -> None:
+    """Raise OutputError for a file that is named neither as CSV nor as Parquet."""
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise OutputError(f"{path}: tables are written as .csv or .parquet")
+
+
+def column_values(table: Any, name: str, of: str) -> list[Any]:
+    """Return the values of a column, None where one is missing.
+
+    Raises
+    ------
+    TEDError
+        If there is none of that name; `of` says what it is for.
+    """
+    if name not in table.column_names:
+        raise TEDError(f"there is no column {name!r} for the {of}; {nearest(name, table.column_names)}")
+    values: list[Any] = table[name].to_pylist()
+    return values
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Columns as numbers: numbers with the median where one is missing and whether it was, categories as 0 and 1.
+
+    Attributes
+    ----------
+    numbers : tuple of (str, float)
+        Columns of numbers, and their medians.
+    words : tuple of (str, tuple of str)
+        All other columns, and their most frequent categories; a missing value is none of them.
+    """
+
+    numbers: tuple[tuple[str, float], ...]
+    words: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @classmethod
+    def of(cls, table: Any, without: Collection[str]) -> "Encoder":
+        """Return the encoder of a table's columns, some left out; what it learns knows nothing of labels."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        numbers, words = [], []
+        for name in table.column_names:
+            kind = table[name].type
+            if name in without or pa.types.is_null(kind):
+                continue
+            if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+                values = _numbers(table, name)
+                numbers.append((name, float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0))
+            else:
+                counted = [
+                    (-one["counts"], one["values"])
+                    for one in pc.value_counts(_words(table, name)).to_pylist()
+                    if one["values"] is not None
+                ]
+                words.append((name, tuple(sorted(word for _, word in sorted(counted)[:CATEGORIES]))))
+        if not numbers and not words:
+            raise TEDError("the table has no columns besides those of label and explanation: nothing to learn from")
+        return cls(tuple(numbers), tuple(words))
+
+    def __call__(self, table: Any) -> npt.NDArray[np.float32]:
+        """Return the rows of a table, float32 ``(n, d)``.
+
+        Raises
+        ------
+        TEDError
+            If a column is missing, or no longer of numbers.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for name, _ in (*self.numbers, *self.words):
+            if name not in table.column_names:
+                raise TEDError(f"there is no column {name!r}, which the model was fitted on; "
+                               f"{nearest(name, table.column_names)}")  # fmt: skip
+        parts = []
+        for name, median in self.numbers:
+            values = _numbers(table, name)
+            known = np.isfinite(values)
+            parts += [np.where(known, values, median)[:, None], ~known[:, None]]
+        for name, categories in self.words:
+            places = pc.index_in(_words(table, name), value_set=pa.array(categories, pa.string()))
+            codes = pc.fill_null(places, len(categories)).to_numpy(zero_copy_only=False)
+            parts.append(np.eye(len(categories) + 1, dtype=np.float32)[codes][:, :-1])
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def _numbers(table: Any, name: str) -> npt.NDArray[np.float64]:
+    import pyarrow as pa
+
+    try:
+        values: npt.NDArray[np.float64] = (
+            table[name].combine_chunks().cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TEDError(f"column {name!r} held numbers in the fit, and now {' '.join(str(error).split())}") from error
+    return values
+
+
+def _words(table: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    column = table[name].combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(pa.string())
