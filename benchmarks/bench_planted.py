@@ -154,7 +154,7 @@ def main():
     codes = [hl.encode(network, part, **BITS) for part in (train, test)]
     print(f"codes of {len(train):,} + {ROWS:,} images: {time.perf_counter() - started:,.0f} seconds", flush=True)
     views = encode_views(network, train, test)
-    print(views.told, flush=True)
+    print(views.summary, flush=True)
     hashes = [phash(part) for part in (train, test)]
     counts = {name: dict.fromkeys(changes, 0) for name in ("codes", "codes, views", "pHash")}
     others = {name: [] for name in counts}

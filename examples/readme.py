@@ -2,7 +2,7 @@ import hashlens as hl
 
 trained = hl.train("mlp", hl.load_data("digits#train"), width=40)
 
-codes = hl.encode(trained.network, "digits#test")  # which units fire, 40 bits an example
+codes = hl.encode(trained.network, "digits#test")  # which units are active, 40 bits per example
 print(codes)
 print("redundancy ratio:", hl.redundancy_ratio(codes))
 

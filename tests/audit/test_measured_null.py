@@ -56,18 +56,19 @@ def test_two_views_of_one_pair_widen_the_interval():
     ratios = rows / 100 + 0.01
     each = MeasuredNull.measure(ratios, pairs=(rows, rows + 1000))
     both = MeasuredNull.measure(ratios, pairs=(rows, rows ^ 1))
-    assert both.mutual == 2
+    assert both.rows_per_pair == 2
     assert both.interval(0.1, 50)[1] > each.interval(0.1, 50)[1]
 
 
-def test_rows_that_lie_nearer_as_a_whole_are_of_another_kind_and_copies_are_not():
+def test_rows_that_lie_nearer_as_a_whole_have_another_distribution_and_copies_do_not():
     generator = np.random.default_rng(0)
     null = MeasuredNull.measure(generator.random(3000))
     ordinary, nearer = generator.random(1000), generator.random(1000) ** 1.8
-    assert null.of_another_kind(ordinary, 0.001) == ""
-    assert null.of_another_kind(np.concatenate([np.zeros(600), ordinary[:400]]), 0.001) == ""
-    assert null.of_another_kind(nearer, 0.001) == (
-        f"not of one kind: {np.mean(nearer[nearer > 0.001] <= np.quantile(null.every, 0.25)):.0%} of the rows in "
-        "question lie as near as 25% of the training rows do"
+    assert null.distribution_shift(ordinary, 0.001) == ""
+    assert null.distribution_shift(np.concatenate([np.zeros(600), ordinary[:400]]), 0.001) == ""
+    assert null.distribution_shift(nearer, 0.001) == (
+        "another distribution than in train: "
+        f"{np.mean(nearer[nearer > 0.001] <= np.quantile(null.all_ratios, 0.25)):.0%} of the queries lie as near as "
+        "25% of the training rows do"
     )
-    assert null.of_another_kind(generator.random(20), 0.001) == ""
+    assert null.distribution_shift(generator.random(20), 0.001) == ""

@@ -188,11 +188,11 @@ def test_with_classes_of_one_left_out_in_turn_fewer_alarms_are_possible_and_it_i
 
 
 def test_scores_that_stand_for_many_weigh_as_many():
-    whole = Calibration.of([np.repeat([1.0, 2.0], 5), np.array([9.0] * 10)])
-    drawn = Calibration.of([np.array([1.0, 2.0]), np.array([9.0])], [10, 10])
+    whole = Calibration.from_samples([np.repeat([1.0, 2.0], 5), np.array([9.0] * 10)])
+    drawn = Calibration.from_samples([np.array([1.0, 2.0]), np.array([9.0])], [10, 10])
     for rate in (0.1, 0.4, 0.6, 0.8):
         assert whole.threshold(rate) == {0.1: 9.0, 0.4: 9.0, 0.6: 2.0, 0.8: 1.0}[rate]
-    assert drawn.at_least.tolist() == [20.0, 15.0, 10.0, 0.0]
+    assert drawn.tail_weights.tolist() == [20.0, 15.0, 10.0, 0.0]
     asked = np.array([0.0, 2.0, 9.0, 10.0])
     assert whole.p_values(asked) == pytest.approx(np.array([21, 16, 11, 1]) / 21)
     own = (2 * 5**2 + 10**2) / 20

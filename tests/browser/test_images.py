@@ -19,7 +19,7 @@ POINTS = """() => {
 }"""
 # Where a gallery is on a page, and the rows of the data that it shows.
 ROWS = """name => {
-  const at = hashlens.told.parts.findIndex(part => part.gallery === name), part = hashlens.told.parts[at];
+  const at = hashlens.data.parts.findIndex(part => part.gallery === name), part = hashlens.data.parts[at];
   return [at, part.rows.map(row => Number(row[part.columns.indexOf('row')]))];
 }"""
 

@@ -71,7 +71,7 @@ def test_the_last_operator_tells(case, n):
     found = decided(head, outputs, n)
     assert found.kind == kind
     if case != "a part of softmax":
-        assert "is its last operator" in found.why
+        assert "is its last operator" in found.reason
 
 
 MEDIAN = Head(outputs=1)(INPUTS).median().detach()
@@ -89,19 +89,21 @@ ROWS = {
 def test_where_the_last_operator_does_not_tell_64_rows_do(case):
     head, outputs, kind = ROWS[case]
     found = decided(head, outputs)
-    assert (found.kind, found.sure) == (kind, True)
-    assert "64" in found.why
+    assert (found.kind, found.certain) == (kind, True)
+    assert "64" in found.reason
     few = decided(head, outputs, 63)
-    assert (few.kind, few.sure) == ("logits" if outputs == 3 else "binary_logit", False)
-    assert "63 rows, below 64" in few.why
+    assert (few.kind, few.certain) == ("logits" if outputs == 3 else "binary_logit", False)
+    assert "63 rows, below 64" in few.reason
 
 
 def test_one_score_that_nothing_tells_is_a_logit_unless_it_is_large():
     found = decided(torch.tanh, 1)
-    assert (found.kind, found.sure) == ("binary_logit", False)
-    assert "may be a regression too" in found.why
+    assert (found.kind, found.certain) == ("binary_logit", False)
+    assert "may be a regression too" in found.reason
     prices = decided(lambda z: 1000 * torch.tanh(z) + 5000, 1)
-    assert (prices.kind, prices.sure) == ("binary_logit", True) if "affine" in prices.why else ("regression", False)
+    assert (
+        (prices.kind, prices.certain) == ("binary_logit", True) if "affine" in prices.reason else ("regression", False)
+    )
 
 
 @pytest.mark.parametrize("case", [*LAST, *ROWS])
@@ -123,7 +125,7 @@ def test_a_scripted_and_an_exported_network_are_read_as_they_are():
 def test_what_is_declared_stands():
     assert decided(lambda z: z.softmax(1), output="logits").kind == "logits"
     taken = decided(lambda z: {"x": (z.relu(), z.softmax(1))}, output=lambda given: given["x"][1])
-    assert (taken.kind, taken.why) == ("probabilities", "softmax is its last operator")
+    assert (taken.kind, taken.reason) == ("probabilities", "softmax is its last operator")
     assert decided(lambda z: z, output=lambda z: z.sigmoid()).kind == "multilabel_probabilities"
 
 
@@ -210,9 +212,9 @@ def test_rounding_is_told_from_no_probabilities(classes):
 def test_the_first_64_rows_decide_whatever_comes_later():
     evidence = OutputEvidence(None)
     rows = torch.rand(64, 3, generator=torch.Generator().manual_seed(0))
-    evidence.see(rows / rows.sum(1, keepdim=True), 64)
+    evidence.add(rows / rows.sum(1, keepdim=True), 64)
     assert evidence.decide().kind == "probabilities"
-    evidence.see(50 * rows, 64)
+    evidence.add(50 * rows, 64)
     assert evidence.decide().kind == "probabilities"
 
 
@@ -245,8 +247,8 @@ def test_measure_says_how_it_read_and_takes_what_it_is_told():
 
 def test_percentages_are_named_with_the_way_out():
     found = decided(lambda z: 100 * z.softmax(1))
-    assert (found.kind, found.sure) == ("logits", False)
-    assert "add up to 100" in found.why
+    assert (found.kind, found.certain) == ("logits", False)
+    assert "add up to 100" in found.reason
     assert decided(lambda z: 100 * z.softmax(1), output=lambda z: z / 100).kind == "probabilities"
 
 

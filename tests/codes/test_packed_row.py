@@ -7,7 +7,7 @@ from hashlens.codes.packed_row import PackedRow
 def filled(row, n, widths, in_place=lambda at: True):
     row.start()
     for at, width in enumerate(widths):
-        part = row.room(n, width) if in_place(at) else np.zeros((n, width), np.uint8)
+        part = row.next_part(n, width) if in_place(at) else np.zeros((n, width), np.uint8)
         assert not part.any()
         part[:] = at + 1
         row.append(part)
@@ -39,7 +39,7 @@ def test_from_the_second_batch_on_nothing_is_joined():
     row.start()
     parts = []
     for width in (8, 16):
-        parts.append(row.room(2, width))
+        parts.append(row.next_part(2, width))
         row.append(parts[-1])
     rows = row.joined()
     assert all(np.shares_memory(part, rows) for part in parts)
@@ -49,7 +49,7 @@ def test_a_batch_that_failed_leaves_nothing():
     row = PackedRow()
     filled(row, 2, [8, 16])
     row.start()
-    row.append(row.room(2, 8))
+    row.append(row.next_part(2, 8))
     assert np.array_equal(filled(row, 3, [8, 16]), expected(3, [8, 16]))
 
 

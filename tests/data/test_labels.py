@@ -79,7 +79,7 @@ def test_no_label_is_one_number_and_a_class_only_beside_one_alone(given_labels, 
 
 
 def test_a_batch_does_not_say_that_minus_one_is_a_class():
-    assert class_labels([-1, 1], "x", whole=False)[0].tolist() == [-1, 1]
+    assert class_labels([-1, 1], "x", all_labels=False)[0].tolist() == [-1, 1]
     loader = load_data(DataLoader(TensorDataset(torch.zeros(4, 2), torch.tensor([-1, 1, -1, 2])), 2))
     assert loader.load().labels.tolist() == [-1, 1, -1, 2]
     loader = load_data(DataLoader(TensorDataset(torch.zeros(4, 2), torch.tensor([-1, 1, -1, 1])), 2))

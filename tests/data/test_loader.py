@@ -139,7 +139,7 @@ def test_a_dict_gives_its_labels_and_the_rest_is_inputs(dataset, keys):
     batch = next(load_data(dataset).batches(4))
     assert set(batch.inputs) == keys
     assert batch.labels.tolist() == LABELS[:4].tolist()
-    assert set(batch.given) > keys
+    assert set(batch.raw) > keys
     with pytest.raises(DataError, match=r"inputs come as dict, which cannot be held in one array; stream them"):
         load_data(dataset).load()
 
@@ -162,7 +162,7 @@ def test_the_loaders_own_collating_and_workers_are_kept():
     examples = load_data(DataLoader(pairs(), 3, shuffle=True, collate_fn=doubled))
     batch = next(examples.batches(99))
     assert torch.equal(batch.inputs, INPUTS[:3] * 2)
-    assert batch.given[2] == "more"
+    assert batch.raw[2] == "more"
 
 
 @pytest.mark.parametrize("dataset", [TensorDataset(INPUTS), [*INPUTS, INPUTS[0]]])
@@ -266,4 +266,4 @@ def test_images_and_targets_of_a_detector_are_one_of_each_an_example():
     batches = list(load_data(loader).batches(2))
     assert [len(batch) for batch in batches] == [2, 2]
     assert batches[1].labels is None
-    assert batches[1].given[0][1] is images[3]
+    assert batches[1].raw[0][1] is images[3]

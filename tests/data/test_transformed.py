@@ -14,7 +14,7 @@ def test_a_transform_acts_on_scaled_inputs_and_is_named():
     plain, examples = load_data("digits[:10]"), load_data("digits[:10]", transform=centred)
     batch = next(examples.batches(4))
     assert torch.equal(batch.inputs, plain.tensor(slice(4)) - 0.5)
-    assert batch.given is batch.inputs
+    assert batch.raw is batch.inputs
     assert examples.name == "digits[:10] | centred"
     assert examples.digest() != plain.digest()
     assert load_data("digits", transform=torch.nn.Flatten()).name == "digits | Flatten(start_dim=1, end_dim=-1)"
@@ -47,4 +47,4 @@ def test_a_loaders_batch_stays_as_it_was_given():
     dataset = TensorDataset(torch.ones(3, 2), torch.arange(3))
     batch = next(load_data(dataset, transform=centred).batches(3))
     assert batch.inputs.eq(0.5).all()
-    assert batch.given[0].eq(1).all()
+    assert batch.raw[0].eq(1).all()

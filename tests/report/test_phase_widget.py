@@ -55,7 +55,7 @@ def test_what_is_compared_goes_to_the_script_to_the_last_bit(study):
     for line, array in ((0, cells.ratio), (2, cells.retention)):
         sent = np.frombuffer(base64.b64decode(data["lines"][line]["mean"]), "<f8")
         np.testing.assert_array_equal(sent, array.ravel())
-    assert np.frombuffer(base64.b64decode(data["each"][1]), "<f8").shape == (40 * 3,)
+    assert np.frombuffer(base64.b64decode(data["repeatValues"][1]), "<f8").shape == (40 * 3,)
 
 
 def test_zero_epochs_stand_before_a_logarithmic_axis(study):

@@ -15,7 +15,7 @@ from hashlens.report.page import page_html
 from hashlens.saved.report import report_page
 from hashlens.study.experiment import Experiment, Outcome
 from hashlens.study.row import Row
-from hashlens.study.run import wrong
+from hashlens.study.run import outcome_problem
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
 from hashlens.study.terms import Factor, MeasureInfo, Terms
@@ -58,7 +58,7 @@ def test_what_it_keeps_lies_beside_the_store_by_digest(path):
     study = Study.load(path).run()
     kept = [run.facts["kept"]["throws.bin"] for run in study.store.runs()]
     assert len(set(kept)) == 6
-    folder = study.store.kept
+    folder = study.store.kept_folder
     assert folder == path.with_name("flipped.db.kept")
     assert all(len((folder / file).read_bytes()) == 125 for file in kept)
     assert len([file for file in folder.rglob("*") if file.is_file()]) == 6
@@ -69,7 +69,7 @@ def test_it_grows_by_a_level_of_text_and_by_repeats(path):
     before = {(run.cell, run.repeat): (run.seed, run.facts) for run in first.store.runs()}
     path.write_text(TEXT.replace("[fair, bent]", "[two heads, fair, bent]").replace("repeats: 3", "repeats: 4"))
     told = []
-    grown = Study.load(path).run(on_begun=lambda begun: told.append(str(begun)))
+    grown = Study.load(path).run(on_start=lambda begun: told.append(str(begun)))
     assert told == ["6 of 12 runs are there; 6 are new"]
     after = {(run.cell, run.repeat): (run.seed, run.facts) for run in grown.store.runs()}
     assert before.items() <= after.items()
@@ -256,4 +256,4 @@ def test_a_run_that_comes_twice_does_not_count_twice(tmp_path):
 
 
 def test_rows_near_the_end_of_a_range_pass():
-    assert wrong(Outcome(None, [Row(measure="size", value=1 + 1e-12)]), Bad.terms) is None
+    assert outcome_problem(Outcome(None, [Row(measure="size", value=1 + 1e-12)]), Bad.terms) is None

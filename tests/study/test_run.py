@@ -77,16 +77,16 @@ def test_rows_are_those_of_the_network_on_data_with_true_labels(results):
     todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, len(DATA.train)))
     noisy = [run for run in todo.runs if run.cell.label_noise == 0.5 and run.cell.width == 9]
     assert len(noisy) == 2
-    for one in train_pack(noisy, DATA.train, 10, spec.recipe(), (0, 1, 3)):
+    for trained in train_pack(noisy, DATA.train, 10, spec.recipe(), (0, 1, 3)):
         expected = {}
         for epoch in (0, 1, 3):
-            with one.at(epoch) as network:
+            with trained.at_epoch(epoch) as network:
                 rows = evaluate(network, epoch, todo.materials.evaluation(300))
                 expected |= {(row.step, row.measure, row.split, row.layer): row.value for row in rows}
                 measured = hl.measure(network, *(DATA.train, DATA.test), logistic="one-vs-one", controls=False)
             assert expected[epoch, "network_accuracy", "train", ""] == measured.network_accuracy.train
             assert expected[epoch, "knn", "test", ""] == measured.categorization.knn
-        assert values(results, cell=one.run.cell.key, repeat=one.run.repeat) == expected
+        assert values(results, cell=trained.run.cell.key, repeat=trained.run.repeat) == expected
 
 
 def test_every_run_has_every_row_once(results):

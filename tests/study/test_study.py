@@ -86,7 +86,7 @@ def test_a_study_grows_by_a_width_and_a_repeat(path):
     before = {(run.cell, run.repeat): (run.seed, run.facts) for run in first.store.runs()}
     path.write_text(TEXT.replace("[3, 6]", "[3, 6, 12]").replace("repeats: 2", "repeats: 3") + "ensemble: 1\n")
     told = []
-    grown = Study.load(path).run(on_begun=lambda begun: told.append(str(begun)))
+    grown = Study.load(path).run(on_start=lambda begun: told.append(str(begun)))
     assert told == ["4 of 9 runs are there; 5 are new"]
     after = {(run.cell, run.repeat): (run.seed, run.facts) for run in grown.store.runs()}
     assert before.items() <= after.items()
@@ -309,7 +309,7 @@ def test_networks_that_are_kept_are_measured_further(path):
     more = TEXT.replace("[redundancy_ratio, knn", "[redundancy_ratio, loss, knn").replace("repeats: 2", "repeats: 3")
     path.write_text(more.replace("epochs: [0, 1]}", "epochs: [0, 1], random_inputs: [uniform]}") + "keep: true\n")
     told = []
-    grown = Study.load(path).run(on_begun=lambda begun: told.append(str(begun)))
+    grown = Study.load(path).run(on_start=lambda begun: told.append(str(begun)))
     assert told == ["4 of 6 runs are done, and measured further; 2 are new"]
     assert trained.items() <= {(run.cell, run.repeat): run.facts["parameters"] for run in grown.store.runs()}.items()
     assert columns(grown.results) == columns(Study.load(path, path.with_name("at-once.db")).run().results)

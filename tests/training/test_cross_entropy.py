@@ -6,7 +6,7 @@ import torch
 from hashlens.nets import build
 from hashlens.training import Member, fit, fit_ensemble
 from hashlens.training.cross_entropy import cross_entropies
-from hashlens.training.member import Diary
+from hashlens.training.member import MemberProgress
 from hashlens.training.recipe import Recipe
 from hashlens.training.stacked import train_stacked
 
@@ -65,7 +65,7 @@ def test_every_way_to_train_keeps_the_gradients_of_what_is_learnt(digits, way):
     elif way == "side by side":
         fit_ensemble([member])
     else:
-        train_stacked([Diary(member)], torch.device("cpu"))
+        train_stacked([MemberProgress(member)], torch.device("cpu"))
     bias = network.head.bias.detach()
     assert bias[1:].tolist() == pytest.approx([-1.9e16 * math.exp(-40)] * 9, rel=1e-4)
     assert bias[0].item() == pytest.approx(40 - bias[1:].sum().item(), rel=1e-6)

@@ -14,7 +14,7 @@ from hashlens.nets import build
 from hashlens.seeds import numpy_generator
 from hashlens.training import RECIPES, fit
 from hashlens.training.ensemble import fit_ensemble
-from hashlens.training.member import Diary, Member
+from hashlens.training.member import Member, MemberProgress
 from hashlens.training.stacked import train_stacked
 
 TOTAL = 193
@@ -41,9 +41,9 @@ def alone(one, tmp_path=None):
 
 
 def train_on_cpu_stacked(members):
-    diaries = [Diary(one) for one in members]
-    train_stacked(diaries, torch.device("cpu"))
-    return tuple(diary.finished() for diary in diaries)
+    progresses = [MemberProgress(one) for one in members]
+    train_stacked(progresses, torch.device("cpu"))
+    return tuple(progress.result() for progress in progresses)
 
 
 ENGINES = {"side by side": fit_ensemble, "stacked": train_on_cpu_stacked}

@@ -193,7 +193,7 @@ def test_what_is_measured_joins_the_values_and_stops_the_training(few, tmp_path)
         in_batches,
         9,
         measure=lambda: {"left": next(counts)},
-        keep=lambda history: kept.append(len(history)),
+        save=lambda history: kept.append(len(history)),
         on_epoch=lambda epoch: told.append(epoch.number),
         stop=lambda history: bool(history) and history[-1].values["left"] == 3,
     )

@@ -17,7 +17,7 @@ from hashlens.audit.blind_spots import BlindSpots, blind_spots
 from hashlens.audit.headline import copies_only, doubt, findings, headline, searched
 from hashlens.audit.label_issues import LabelIssues, label_issues
 from hashlens.audit.leaks import Leaks, leaks
-from hashlens.audit.measured_null import least_promise
+from hashlens.audit.measured_null import smallest_expected_false
 from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.predictions import predict_both
@@ -91,9 +91,9 @@ class Audit(Result):
     @property
     def parts(self) -> dict[str, Any]:
         """The ranked tables by name."""
-        found = {} if self.leaks is None else {"leaks": self.leaks}
+        leaks = {} if self.leaks is None else {"leaks": self.leaks}
         return {
-            **found,
+            **leaks,
             "label-issues-test": self.label_issues.test,
             "label-issues-train": self.label_issues.train,
             "blind-spots": self.blind_spots,
@@ -143,8 +143,8 @@ class Audit(Result):
             If they are not there any more.
         """
         sources = (self.provenance.train.data, self.provenance.test.data)
-        data = Split(*(load_data(source if given is None else given)
-                       for given, source in zip((train, test), sources, strict=True)))  # fmt: skip
+        data = Split(*(load_data(source if part is None else part)
+                       for part, source in zip((train, test), sources, strict=True)))  # fmt: skip
         issues = self.label_issues
         for name, examples, audited in (
             ("train", data.train, len(issues.train)),
@@ -256,42 +256,44 @@ def audit(
     Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
     NeurIPS.
     """
-    how = Reading.of(audit, reading, options)
+    how = Reading.from_options(audit, reading, options)
     arguments = {**locals(), "reading": None, "options": how.changes}
     how, seed = each_layer(how), how.seed
-    known = numbered_as(load_training_data(train), declared_classes(model))
-    data = Split(*with_one_numbering(known, load_data(test)))
+    train_examples = numbered_as(load_training_data(train), declared_classes(model))
+    data = Split(*with_one_numbering(train_examples, load_data(test)))
     names = view_names(views)
     if names:
         require_no_mask(how)
     whole = how.mask is not None or how.granularity == "channel"
     with bar("audit", 7 if names else 6) as advance:
         read = replace(how, bits=None) if whole else how
-        seen = Split(*predict_both(model, data.train, data.test, read, per_layer=not whole))
-        codes = train_and_test(*(_sampled(seen.train.codes, seen.test.codes, how) if whole else
-                                 (seen.train.codes, seen.test.codes)))  # fmt: skip
-        _require_labels(codes, seen.test.probabilities.shape[1])
+        predictions = Split(*predict_both(model, data.train, data.test, read, per_layer=not whole))
+        codes = train_and_test(*(_sampled(predictions.train.codes, predictions.test.codes, how) if whole else
+                                 (predictions.train.codes, predictions.test.codes)))  # fmt: skip
+        _require_labels(codes, predictions.test.probabilities.shape[1])
         _require_neighbours(codes.train)
         if names:
             advance("views")
-        seen_views = views_by(model, data, names, how) if names else None
+        view_codes = views_by(model, data, names, how) if names else None
         advance("leaks")
-        leaked, notes = _leaks(codes, seed, suspect_copies, seen_views)
+        leaked, notes = _leaks(codes, seed, suspect_copies, view_codes)
         advance("labels of test")
-        issues = label_issues(codes.test, reference=codes.train, probabilities=seen.test.probabilities, k=NEIGHBOURS)
+        test_issues = label_issues(
+            codes.test, reference=codes.train, probabilities=predictions.test.probabilities, k=NEIGHBOURS
+        )
         advance("labels of train")
-        learnt = label_issues(codes.train, probabilities=seen.train.probabilities, k=NEIGHBOURS)
+        train_issues = label_issues(codes.train, probabilities=predictions.train.probabilities, k=NEIGHBOURS)
         advance("blind spots")
         # Of classes, the last layer knows most.
-        last = codes.train.layers[-1].name
-        predicted = seen.test.probabilities.argmax(axis=1)
-        spots = blind_spots(codes.train.layer(last), codes.test.layer(last), predicted, NEIGHBOURS)
+        last_layer = codes.train.layers[-1].name
+        predicted = predictions.test.probabilities.argmax(axis=1)
+        spots = blind_spots(codes.train.layer(last_layer), codes.test.layer(last_layer), predicted, NEIGHBOURS)
         advance("novelty")
         novel = _novel(codes, predicted, seed)
         advance("")
     assert codes.test.labels is not None
     labelled = has_label(codes.test.labels)
-    labels, probabilities = codes.test.labels[labelled], seen.test.probabilities[labelled]
+    labels, probabilities = codes.test.labels[labelled], predictions.test.probabilities[labelled]
     correct = predicted[labelled] == labels
     suspected = None
     if leaked is not None and searched(leaked):
@@ -301,15 +303,15 @@ def audit(
                 f"all {len(suspected):,} test examples are suspected as leaked, which leaves none to measure on: "
                 "give a test set that is not in train, or suspect_copies=False"
             )
-    if left_out := codes.train.provenance.left_out_note:
-        notes.append(left_out)
-    if without := without_label(*(_unlabelled(part) for part in (codes.train, codes.test))):
-        notes.append(without)
-    if unseen := unseen_classes(codes.train.labels, codes.test.labels, codes.train.class_names):
-        notes.append(unseen)
-    notes[:0] = output_notes(seen.train.output, seen.train.unsteady)
-    if differing := _differing_classes(codes, seen.test.probabilities.shape[1]):
-        notes.append(differing)
+    if gates_note := codes.train.provenance.left_out_note:
+        notes.append(gates_note)
+    if unlabelled_note := without_label(*(_unlabelled(part) for part in (codes.train, codes.test))):
+        notes.append(unlabelled_note)
+    if unseen_note := unseen_classes(codes.train.labels, codes.test.labels, codes.train.class_names):
+        notes.append(unseen_note)
+    notes[:0] = output_notes(predictions.train.output, predictions.train.unsteady)
+    if classes_note := _differing_classes(codes, predictions.test.probabilities.shape[1]):
+        notes.append(classes_note)
     measured = audited_accuracy(correct, suspected, probabilities, labels, seed)
     return Audit(
         model=type(model).__name__,
@@ -319,7 +321,7 @@ def audit(
             doubt=doubt(predicted[labelled], labels, probabilities.shape[1]),
         ),
         leaks=leaked,
-        label_issues=Split(learnt, issues),
+        label_issues=Split(train_issues, test_issues),
         blind_spots=spots,
         novel=novel,
         provenance=Split(codes.train.provenance, codes.test.provenance),
@@ -389,7 +391,7 @@ def _leaks(
         return None, [f"no leaks were looked for: {error}"]
     if found.score is not None:
         return found, []
-    reasons = "; ".join(f"{at.name}: {at.reason}" for at in found.layers)
+    reasons = "; ".join(f"{layer.name}: {layer.reason}" for layer in found.layers)
     return found, [f"no leaks were looked for by code, as no layer can keep the promise ({reasons})"]
 
 
@@ -397,13 +399,13 @@ def _expected_false(codes: Split[Codes]) -> int:
     """Return how many test examples may be suspected by chance: one, or what so many training inputs can promise."""
     keys = input_keys(codes)
     rows = len(codes.train) if keys is None else len(np.unique(keys.train))
-    return min(max(1, ceil(least_promise(rows, len(codes.test)))), len(codes.test) - 1)
+    return min(max(1, ceil(smallest_expected_false(rows, len(codes.test)))), len(codes.test) - 1)
 
 
 def _novel(codes: Split[Codes], predicted: np.ndarray, seed: int) -> NovelItems:
-    known = codes.train
-    assert known.labels is not None
+    train = codes.train
+    assert train.labels is not None
     # A network may predict a class that training lacks.
-    per_class = bool(np.isin(predicted, known.labels).all())
-    novelty = Novelty(known, NOVELTY_NEIGHBOUR, per_class, seed=seed)
+    per_class = bool(np.isin(predicted, train.labels).all())
+    novelty = Novelty(train, NOVELTY_NEIGHBOUR, per_class, seed=seed)
     return novelty.novel(codes.test, predicted if per_class else None)

@@ -45,8 +45,8 @@ def save_audit(audit: Audit, folder: str | Path, overwrite: bool = False) -> Pat
     (folder / SUMMARY).unlink(missing_ok=True)
     for name, part in audit.parts.items():
         part.to_csv(folder / f"{name}.csv", overwrite=overwrite)
-    with written_whole(folder / SUMMARY, overwrite=overwrite) as beside:
-        beside.write_text(json.dumps(_summary(audit), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with written_whole(folder / SUMMARY, overwrite=overwrite) as partial:
+        partial.write_text(json.dumps(_summary(audit), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder
 
 
@@ -55,12 +55,12 @@ def _summary(audit: Audit) -> dict[str, Any]:
     body, issues = audit.to_dict(), audit.label_issues
     bodies = (body["leaks"], body["label_issues"]["test"], body["label_issues"]["train"], body["blind_spots"],
               body["novel"])  # fmt: skip
-    for part, written in zip(audit.parts.values(), filter(None, bodies), strict=True):
+    for part, part_body in zip(audit.parts.values(), filter(None, bodies), strict=True):
         for field in fields(part):
             if isinstance(getattr(part, field.name), np.ndarray):
-                del written[field.name]
+                del part_body[field.name]
     ids = (("train", issues.train.ids), ("test", issues.test.ids))
-    return {**body, "text_ids": {name: of.dtype.kind not in "iu" for name, of in ids}}
+    return {**body, "text_ids": {name: values.dtype.kind not in "iu" for name, values in ids}}
 
 
 def load_audit(folder: str | Path) -> Audit:
@@ -92,21 +92,21 @@ def load_audit(folder: str | Path) -> Audit:
 
 
 def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
-    def table(kind: type[Ranked], name: str, known: dict[str, Any]) -> dict[str, Any]:
+    def table(kind: type[Ranked], name: str, fields_read: dict[str, Any]) -> dict[str, Any]:
         # Parts of older audits do not say the names of classes themselves.
         columns = _read(folder / f"{name}.csv", kind.COLUMNS, summary["text_ids"])
-        needed = [name for name, of in get_type_hints(kind).items() if get_origin(of) is np.ndarray]
+        needed = [name for name, hint in get_type_hints(kind).items() if get_origin(hint) is np.ndarray]
         if missing := [name for name in needed if name not in columns]:
             raise KeyError(f"{name}.csv has no {missing[0]}")
-        return {"class_names": summary["class_names"], **known, **columns}
+        return {"class_names": summary["class_names"], **fields_read, **columns}
 
-    known, novel = summary["label_issues"], summary["novel"]
-    issues = {name: table(LabelIssues, f"label-issues-{name}", known[name]) for name in ("train", "test")}
+    fields_read, novel = summary["label_issues"], summary["novel"]
+    issues = {name: table(LabelIssues, f"label-issues-{name}", fields_read[name]) for name in ("train", "test")}
     leaked = None if summary["leaks"] is None else table(Leaks, "leaks", summary["leaks"])
     if leaked is not None:
         leaked["groups"] = [_group(group, issues) for group in leaked["groups"]]
     # Older versions wrote null for infinity, which is the threshold that no score reaches.
-    unreached = {"threshold": inf} if novel["threshold"] is None else {}
+    no_threshold = {"threshold": inf} if novel["threshold"] is None else {}
     audit: Audit = rebuilt(
         Audit,
         {
@@ -115,7 +115,7 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
             "leaks": leaked,
             "label_issues": issues,
             "blind_spots": table(BlindSpots, "blind-spots", summary["blind_spots"]),
-            "novel": {**table(NovelItems, "novel", novel), **unreached},
+            "novel": {**table(NovelItems, "novel", novel), **no_threshold},
         },
     )
     return audit
@@ -129,7 +129,7 @@ def _group(group: dict[str, Any], issues: dict[str, dict[str, Any]]) -> dict[str
     if "ids" in group:
         ids = dict(zip(rows, np.split(np.array(group["ids"]), [len(rows["train"])]), strict=True))
     else:
-        ids = {name: of["ids"][np.argsort(of["rows"])][rows[name]] for name, of in issues.items()}
+        ids = {name: table["ids"][np.argsort(table["rows"])][rows[name]] for name, table in issues.items()}
     return {"rows": rows, "ids": ids}
 
 
@@ -142,13 +142,13 @@ def _read(path: Path, columns: tuple[Column, ...], text: Mapping[str, bool]) -> 
     named = {"id": text["train" if path.stem.endswith("train") else "test"], "train_id": text["train"]}
     texts = [column.name for column in columns if column.dtype is str or named.get(column.name)]
     options = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()))
-    read = pyarrow.csv.read_csv(path, convert_options=options)
-    found = {column.name: column for column in columns if column.attribute and column.name in read.column_names}
-    return {column.attribute: _values(read.column(name), column, name in texts) for name, column in found.items()}
+    cells = pyarrow.csv.read_csv(path, convert_options=options)
+    present = {column.name: column for column in columns if column.attribute and column.name in cells.column_names}
+    return {column.attribute: _values(cells.column(name), column, name in texts) for name, column in present.items()}
 
 
-def _values(column: Any, known: Column, is_text: bool) -> npt.NDArray[Any]:
+def _values(column: Any, spec: Column, is_text: bool) -> npt.NDArray[Any]:
     if is_text:
         return np.asarray([None if cell is None else from_cell(cell) for cell in column.to_pylist()])
     # A table without rows tells no types, and a number of which no row has a fraction is read as a whole one.
-    return (column.to_numpy() if len(column) else np.zeros(0)).astype(known.dtype or np.int64)
+    return (column.to_numpy() if len(column) else np.zeros(0)).astype(spec.dtype or np.int64)

@@ -118,22 +118,22 @@ class AuditedAccuracy(Result):
         return self.headline
 
     @classmethod
-    def from_dict(cls, known: dict[str, Any], searched: bool = True) -> "AuditedAccuracy":
+    def from_dict(cls, body: dict[str, Any], searched: bool = True) -> "AuditedAccuracy":
         """Return the accuracy that :meth:`to_dict` wrote.
 
         Parameters
         ----------
-        known : dict
+        body : dict
             As JSON returns it. Older files hold three steps whatever was done, the last by labels weighed in a way that
             is not used any more: it is left out, and the second with it if leaks were not looked for.
         searched : bool
             Whether leaks were looked for.
         """
-        found: AuditedAccuracy = rebuilt_fields(cls, known)
-        return found if "estimate" in known else replace(found, steps=found.steps[: 1 + searched])
+        accuracy: AuditedAccuracy = rebuilt_fields(cls, body)
+        return accuracy if "estimate" in body else replace(accuracy, steps=accuracy.steps[: 1 + searched])
 
     def __rich__(self) -> Table:
-        rows = [_row(step, first=at == 0) for at, step in enumerate(self.steps)]
+        rows = [_row(step, first=i == 0) for i, step in enumerate(self.steps)]
         note = f"Intervals: {self.level:.0%} of {RESAMPLES:,} resamples of the test examples."
         if self.estimate is not None:
             rows.append(_row(self.estimate))
@@ -201,45 +201,45 @@ def audited_accuracy(
     >>> [round(step.accuracy, 3) for step in found.steps]
     [0.75, 0.667]
     """
-    kept: list[npt.NDArray[Any]] = [np.ones(len(correct))]
+    masks: list[npt.NDArray[Any]] = [np.ones(len(correct))]
     names = ["all"]
     if leaked is not None:
-        kept.append(~leaked)
+        masks.append(~leaked)
         names.append("not suspected as leaked")
-    weights = np.stack(kept).astype(np.float64)
+    weights = np.stack(masks).astype(np.float64)
     rows = np.concatenate([weights, weights * correct]).T
     generator = numpy_generator(seed, "audited_accuracy")
     if probabilities is None or labels is None:
-        found, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
-        return AuditedAccuracy(_steps(names, weights, found, resampled, resampled))
-    last = weights[-1].astype(np.bool_)
-    grid = noise_grid(probabilities[last], labels[last])
-    if reason := misfit(probabilities[last], labels[last], grid):
-        found, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
-        return AuditedAccuracy(_steps(names, weights, found, resampled, resampled), no_estimate=reason)
+        accuracies, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
+        return AuditedAccuracy(_steps(names, weights, accuracies, resampled, resampled))
+    considered = weights[-1].astype(np.bool_)
+    grid = noise_grid(probabilities[considered], labels[considered])
+    if reason := misfit(probabilities[considered], labels[considered], grid):
+        accuracies, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
+        return AuditedAccuracy(_steps(names, weights, accuracies, resampled, resampled), no_estimate=reason)
     likelihood = np.zeros((len(correct), grid.total.size))
-    likelihood[last] = grid.log_likelihood(probabilities[last], labels[last])
-    clear = _clearest(probabilities, last)
-    columns = np.hstack([rows, np.stack([clear, clear & ~correct], axis=1), likelihood])
+    likelihood[considered] = grid.log_likelihood(probabilities[considered], labels[considered])
+    surest = _clearest(probabilities, considered)
+    columns = np.hstack([rows, np.stack([surest, surest & ~correct], axis=1), likelihood])
     sums, resampled_sums = _sums(columns, generator)
-    found = _with_estimate(sums, rows.shape[1], grid)
-    lowest, highest = (_with_estimate(resampled_sums, rows.shape[1], grid, of) for of in (np.minimum, np.maximum))
+    accuracies = _with_estimate(sums, rows.shape[1], grid)
+    lowest, highest = (_with_estimate(resampled_sums, rows.shape[1], grid, bound) for bound in (np.minimum, np.maximum))
     *steps, estimate = _steps(
         [*names, "the same, if all labels were right (an estimate)"],
         np.vstack([weights, weights[-1:]]),
-        found,
+        accuracies,
         lowest,
         highest,
     )
     return AuditedAccuracy(tuple(steps), estimate=estimate)
 
 
-def _clearest(probabilities: Probabilities, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _clearest(probabilities: Probabilities, considered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return the tenth of some of the examples that the network is surest of, bool ``(n,)``."""
-    rows = np.flatnonzero(among)
-    sureness = probabilities[rows].max(axis=1)
-    chosen = np.zeros(len(among), np.bool_)
-    chosen[rows[np.argsort(-sureness, kind="stable")[: max(1, round(CLEAREST * len(rows)))]]] = True
+    rows = np.flatnonzero(considered)
+    confidence = probabilities[rows].max(axis=1)
+    chosen = np.zeros(len(considered), np.bool_)
+    chosen[rows[np.argsort(-confidence, kind="stable")[: max(1, round(CLEAREST * len(rows)))]]] = True
     return chosen
 
 
@@ -254,7 +254,7 @@ def _with_estimate(
     accuracies, rates = _accuracies(sums[:, :steps]), grid.rates_of(sums[:, steps + 2 :])
     if bound is not None:
         disagree = sums[:, steps + 1] / np.maximum(sums[:, steps], 1)
-        rates = bound(rates, np.minimum(disagree, grid.most))
+        rates = bound(rates, np.minimum(disagree, grid.highest_rate))
     return np.column_stack([accuracies, accuracy_by_right_labels(accuracies[:, -1], rates, grid.classes)])
 
 
@@ -270,23 +270,27 @@ def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]
     return rows.sum(axis=0)[None], np.concatenate(draws)
 
 
-def _steps(names: Sequence[str], weights: Values, found: Values, lowest: Values, highest: Values) -> tuple[Step, ...]:
+def _steps(
+    names: Sequence[str], weights: Values, accuracies: Values, lowest: Values, highest: Values
+) -> tuple[Step, ...]:
     """Return the steps from their accuracies, ``(1, steps)``, and those of resamples, ``(m, steps)``.
 
     Lower ends of intervals are those of `lowest`, upper ones those of `highest`.
     """
-    changes, down, up = (np.diff(of, prepend=of[:, :1], axis=1) for of in (found, lowest, highest))
+    changes, low_changes, high_changes = (
+        np.diff(values, prepend=values[:, :1], axis=1) for values in (accuracies, lowest, highest)
+    )
     return tuple(
-        Step(name, float(weights[at].sum()), float(found[0, at]), _interval(lowest[:, at], highest[:, at]),
-             float(changes[0, at]), _interval(down[:, at], up[:, at]))
-        for at, name in enumerate(names)
+        Step(name, float(weights[i].sum()), float(accuracies[0, i]), _interval(lowest[:, i], highest[:, i]),
+             float(changes[0, i]), _interval(low_changes[:, i], high_changes[:, i]))
+        for i, name in enumerate(names)
     )  # fmt: skip
 
 
 def _accuracies(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return accuracies ``(m, steps)`` from weights and weights of correct examples, added up ``(m, 2 * steps)``."""
-    total, right = np.split(sums, 2, axis=1)
-    accuracies: npt.NDArray[np.float64] = right / np.maximum(total, np.finfo(np.float64).tiny)
+    total, correct = np.split(sums, 2, axis=1)
+    accuracies: npt.NDArray[np.float64] = correct / np.maximum(total, np.finfo(np.float64).tiny)
     return accuracies
 
 

@@ -68,12 +68,12 @@ class BlindSpots(Ranked):
     @property
     def pairs(self) -> list[tuple[int, int, int, int]]:
         """Label, prediction, mistakes, and how many of them are blind; most mistakes first."""
-        names, which, counts = np.unique(
+        names, pair, counts = np.unique(
             np.stack([self.labels, self.predicted]), axis=1, return_inverse=True, return_counts=True
         )
-        blind = np.bincount(which.ravel(), self.agreement == 1, minlength=len(counts)).astype(int)
+        blind = np.bincount(pair.ravel(), self.agreement == 1, minlength=len(counts)).astype(int)
         order = np.argsort(-counts, kind="stable")
-        return [(int(names[0, at]), int(names[1, at]), int(counts[at]), int(blind[at])) for at in order]
+        return [(int(names[0, i]), int(names[1, i]), int(counts[i]), int(blind[i])) for i in order]
 
     def __rich__(self) -> Table:
         note = (
@@ -83,7 +83,7 @@ class BlindSpots(Ranked):
         title = f"Blind spots: {self.blind:,} of {len(self):,} mistakes on {self.examples:,} test examples"
         return self.pairs_table(title, note)
 
-    def pairs_table(self, title: str, note: str = "", shown: int = SHOWN) -> Table:
+    def pairs_table(self, title: str, note: str = "", limit: int = SHOWN) -> Table:
         """Return which classes are taken for which, the first pairs of them, as a table."""
         rows = [
             (
@@ -92,7 +92,7 @@ class BlindSpots(Ranked):
                 number(mistakes),
                 number(blind),
             )
-            for label, predicted, mistakes, blind in self.pairs[:shown]
+            for label, predicted, mistakes, blind in self.pairs[:limit]
         ]
         return table(title, ("label", "predicted", "mistakes", "blind"), rows, note, names=2)
 
@@ -139,13 +139,13 @@ def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20
     pair.log()
     if k > len(pair.reference):
         raise AuditError(f"k={k} neighbours are more than the {len(pair.reference):,} training codes: lower k")
-    labels, given = pair.query_labels, checked_labels(predicted, len(test), "blind spots")[pair.query_rows]
-    wrong = np.flatnonzero(given != labels)
+    labels, classes = pair.query_labels, checked_labels(predicted, len(test), "blind spots")[pair.query_rows]
+    wrong = np.flatnonzero(classes != labels)
     _, neighbours = nearest_codes(pair.queries[wrong], pair.reference, k)
-    agreement = (pair.reference_labels[neighbours] == given[wrong, None]).mean(axis=1)
+    agreement = (pair.reference_labels[neighbours] == classes[wrong, None]).mean(axis=1)
     order = np.argsort(-agreement, kind="stable")
     wrong = wrong[order]
     rows = np.arange(len(test))[pair.query_rows][wrong]
     return BlindSpots(
-        test.ids[rows], rows, labels[wrong], given[wrong], agreement[order], k, len(labels), pair.class_names or ()
+        test.ids[rows], rows, labels[wrong], classes[wrong], agreement[order], k, len(labels), pair.class_names or ()
     )

@@ -29,17 +29,17 @@ class Calibration:
     """
 
     scores: Scores
-    at_least: Scores
-    own: float
+    tail_weights: Scores
+    query_weight: float
 
     @classmethod
-    def of(cls, parts: Sequence[Scores], rows: Sequence[int] | None = None) -> "Calibration":
+    def from_samples(cls, samples: Sequence[Scores], rows: Sequence[int] | None = None) -> "Calibration":
         """Join scores of several kinds of examples, each of which stands for so many `rows`; by default for its own."""
-        counts = [len(part) for part in parts] if rows is None else rows
+        counts = [len(part) for part in samples] if rows is None else rows
         weights = np.repeat(
-            [count / len(part) for part, count in zip(parts, counts, strict=True)], list(map(len, parts))
+            [count / len(part) for part, count in zip(samples, counts, strict=True)], list(map(len, samples))
         )
-        scores = np.concatenate(parts)
+        scores = np.concatenate(samples)
         order = np.argsort(scores, kind="stable")
         at_least = np.concatenate([np.cumsum(weights[order][::-1])[::-1], [0.0]])
         return cls(scores[order], at_least, float((weights**2).sum() / weights.sum()))
@@ -47,12 +47,12 @@ class Calibration:
     def threshold(self, rate: float) -> float:
         """Return the score that a known example exceeds with at most this probability; infinity where none is."""
         # A rate such as 0.07 is not quite what it says in floating point.
-        allowed = rate * (self.own + self.at_least[0]) * (1 + 1e-9)
-        enough = np.flatnonzero(self.own + self.at_least[1:] <= allowed)
+        allowed = rate * (self.query_weight + self.tail_weights[0]) * (1 + 1e-9)
+        enough = np.flatnonzero(self.query_weight + self.tail_weights[1:] <= allowed)
         return float(self.scores[enough[0]]) if len(enough) else inf
 
     def p_values(self, scores: Scores) -> Scores:
         """Return how likely a known example scores as high."""
-        reached = self.at_least[np.searchsorted(self.scores, scores, side="left")]
-        found: Scores = (self.own + reached) / (self.own + self.at_least[0])
-        return found
+        tail = self.tail_weights[np.searchsorted(self.scores, scores, side="left")]
+        p_values: Scores = (self.query_weight + tail) / (self.query_weight + self.tail_weights[0])
+        return p_values

@@ -198,7 +198,7 @@ def compare_models(
     require_whole(AuditError, "memory_budget", memory_budget)
     examples = load_data(data)
     numbers = [_numbers_of(*models, examples.class_names) for models in ((a, b), (b, a))]
-    how = Reading.of(compare_models, reading, options)
+    how = Reading.from_options(compare_models, reading, options)
     bits, seed = BITS if how.bits is None else how.bits, how.seed
     budget = max(8, memory_budget // len(examples))
     first, second = (
@@ -211,13 +211,13 @@ def compare_models(
         raise AuditError(f"k={k} neighbours need more than {max(k, LEAST_ROWS - 1)} examples, received {n}")
     if not np.array_equal(first.codes.ids, second.codes.ids):
         raise AuditError(f"{examples.name}: the two models were given the examples in different orders: fix the order")
-    names = [at.name for at in first.codes.layers if at.name in {other.name for other in second.codes.layers}]
+    names = [layer.name for layer in first.codes.layers if layer.name in {other.name for other in second.codes.layers}]
     if not names:
-        known = [", ".join(at.name for at in seen.codes.layers[:4]) for seen in (first, second)]
-        raise AuditError(f"the two models have no layer of the same name: {known[0]}, ... and {known[1]}, ...")
+        listed = [", ".join(layer.name for layer in observation.codes.layers[:4]) for observation in (first, second)]
+        raise AuditError(f"the two models have no layer of the same name: {listed[0]}, ... and {listed[1]}, ...")
     agreements, shared = list[LayerAgreement](), np.zeros(n)
     for name in names:
-        pair = [seen.codes.layer(name).sample_bits(bits, seed) for seen in (first, second)]
+        pair = [observation.codes.layer(name).sample_bits(bits, seed) for observation in (first, second)]
         common = common_neighbours(pair[0], pair[1], k)
         shared += common / (k * len(names))
         agreements.append(
@@ -232,31 +232,35 @@ def compare_models(
     return _comparison(first, second, agreements, shared, k)
 
 
-def _numbers_of(model: torch.nn.Module, other: torch.nn.Module, own: ClassNames) -> ClassNames:
+def _numbers_of(model: torch.nn.Module, other: torch.nn.Module, data_names: ClassNames) -> ClassNames:
     """Return what the classes of a model are called; where it does not say, those of the data, or of the other model.
 
     A source that lacks a class of the other model numbers those behind it otherwise than any model does.
     """
-    names, others = declared_classes(model), declared_classes(other)
-    return others if names is None and others is not None and set(own or ()) < set(others) else names
+    own_names, other_names = declared_classes(model), declared_classes(other)
+    return (
+        other_names
+        if own_names is None and other_names is not None and set(data_names or ()) < set(other_names)
+        else own_names
+    )
 
 
-def _renamed(seen: Observation, class_names: ClassNames) -> Observation:
+def _renamed(observation: Observation, class_names: ClassNames) -> Observation:
     """Return an observation whose codes have the class names of the network where the data have none."""
-    codes = seen.codes
+    codes = observation.codes
     names = fitting_names(codes.labels, codes.class_names or class_names)
-    return replace(seen, codes=replace(codes, class_names=names))
+    return replace(observation, codes=replace(codes, class_names=names))
 
 
 def _second_as_first(first: Observation, second: Observation) -> tuple[Labels | None, ClassNames]:
     """Return what the second predicts in the numbers of the first, by name, and the names of all classes."""
-    own, theirs = first.codes.class_names, second.codes.class_names
-    if own is None or theirs is None or own == theirs or second.classes > len(theirs):
-        return second.predictions, own
-    found, union, _ = one_numbering(
-        [(None, own), (second.predictions, theirs)], ["the first", "the second"], AuditError
+    first_names, second_names = first.codes.class_names, second.codes.class_names
+    if first_names is None or second_names is None or first_names == second_names or second.classes > len(second_names):
+        return second.predictions, first_names
+    labels, union, _ = one_numbering(
+        [(None, first_names), (second.predictions, second_names)], ["the first", "the second"], AuditError
     )
-    return found[1], union
+    return labels[1], union
 
 
 def _accuracy(
@@ -265,8 +269,8 @@ def _accuracy(
     """Return the share of the labels that the second gives, both in the numbers of the first."""
     if second.accuracy is None or predicted is None or labels is None:
         return None
-    known = has_label(labels)
-    return float((predicted == labels)[known].mean())
+    labelled = has_label(labels)
+    return float((predicted == labels)[labelled].mean())
 
 
 def common_neighbours(a: Codes, b: Codes, k: int) -> npt.NDArray[np.int64]:
@@ -284,28 +288,30 @@ def common_neighbours(a: Codes, b: Codes, k: int) -> npt.NDArray[np.int64]:
     [0, 0, 0, 0]
     """
     rows = np.arange(len(a))
-    both = np.concatenate([nearest_others(codes, rows, k)[1] for codes in (a, b)], axis=1)
-    both.sort(axis=1)
-    return np.asarray((both[:, 1:] == both[:, :-1]).sum(axis=1), np.int64)
+    neighbours = np.concatenate([nearest_others(codes, rows, k)[1] for codes in (a, b)], axis=1)
+    neighbours.sort(axis=1)
+    return np.asarray((neighbours[:, 1:] == neighbours[:, :-1]).sum(axis=1), np.int64)
 
 
 def _comparison(
     first: Observation, second: Observation, agreements: Sequence[LayerAgreement], shared: Shares, k: int
 ) -> ModelComparison:
     n, order = len(shared), np.argsort(shared, kind="stable")
-    digests = [seen.codes.provenance.parameters_digest for seen in (first, second)]
+    digests = [observation.codes.provenance.parameters_digest for observation in (first, second)]
     second_predicted, class_names = _second_as_first(first, second)
     predicted = [first.predictions, second_predicted]
     labels = first.codes.labels
-    names = [{at.name: None for at in seen.codes.layers} for seen in (first, second)]
-    alone = [name for name in names[0] | names[1] if name not in names[0] or name not in names[1]]
-    notes = [f"In one of the models only, and left out: {', '.join(alone)}."] if alone else []
-    for which, seen in (("first", first), ("second", second)):
-        notes += [f"The {which}: {note}." for note in output_notes(seen.output, seen.unsteady)]
-        if seen.unknown_labels:
-            notes.append(f"The {which} tells {seen.classes} classes apart, fewer than the labels: it has no accuracy.")
-    origins = [seen.codes.provenance for seen in (first, second)]
-    notes += [f"{at.model}: {at.left_out_note}." for at in origins if at.left_out]
+    names = [{item.name: None for item in observation.codes.layers} for observation in (first, second)]
+    unshared = [name for name in names[0] | names[1] if name not in names[0] or name not in names[1]]
+    notes = [f"In one of the models only, and left out: {', '.join(unshared)}."] if unshared else []
+    for place, observation in (("first", first), ("second", second)):
+        notes += [f"The {place}: {note}." for note in output_notes(observation.output, observation.unsteady)]
+        if observation.unknown_labels:
+            notes.append(
+                f"The {place} tells {observation.classes} classes apart, fewer than the labels: it has no accuracy."
+            )
+    origins = [observation.codes.provenance for observation in (first, second)]
+    notes += [f"{item.model}: {item.left_out_note}." for item in origins if item.left_out]
     if digests[0] == digests[1]:
         notes.append("The two models have the same parameters.")
     return ModelComparison(

@@ -47,9 +47,9 @@ class _Fitted:
     first: Labels
     expected: Values
     """``(2, n)``: of the likeliest class and of the second."""
-    seen: Values
+    observed: Values
     """``(2, n)``: 1 where it is the label."""
-    moved: Values
+    derivatives: Values
     """``(2, n, 2)``: derivatives of `expected` by log temperature and by rate."""
     score: Values
     """``(2,)``: derivatives of the log-likelihood of all labels."""
@@ -76,8 +76,8 @@ def misfit(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) -> str
     Neyman (1959): Optimal asymptotic tests of composite statistical hypotheses. Probability and Statistics, 213-234.
     """
     p_values = fit_p_values(probabilities, labels, grid)
-    worst = min(p_values, key=p_values.__getitem__)
-    return REASONS[worst] if p_values[worst] < SIZE / len(p_values) else ""
+    test = min(p_values, key=p_values.__getitem__)
+    return REASONS[test] if p_values[test] < SIZE / len(p_values) else ""
 
 
 def fit_p_values(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) -> dict[str, float]:
@@ -85,29 +85,29 @@ def fit_p_values(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) 
     from scipy.stats import norm
 
     fitted = _fitted(probabilities, labels, grid.temperature, grid.rate)
-    (own, both), (_, rates) = fitted.information
-    beyond = fitted.score[1] - both / max(own, LEAST) * fitted.score[0]
-    deviation = np.sqrt(max(rates - both**2 / max(own, LEAST), LEAST))
-    found = {
+    (temperature_information, cross_information), (_, rate_information) = fitted.information
+    residual = fitted.score[1] - cross_information / max(temperature_information, LEAST) * fitted.score[0]
+    deviation = np.sqrt(max(rate_information - cross_information**2 / max(temperature_information, LEAST), LEAST))
+    p_values = {
         "sure": _p_value(fitted, 0, _by_value(-fitted.expected[0], _variance(fitted, 0))),
         "class": _p_value(fitted, 0, _by_class(fitted.first, _variance(fitted, 0))),
-        "even": float(norm.cdf(beyond / deviation)),
+        "even": float(norm.cdf(residual / deviation)),
     }
     if probabilities.shape[1] > 2:
-        found["second"] = _p_value(fitted, 1, _by_value(fitted.expected[1], _variance(fitted, 1)))
-    return found
+        p_values["second"] = _p_value(fitted, 1, _by_value(fitted.expected[1], _variance(fitted, 1)))
+    return p_values
 
 
 def _fitted(probabilities: Probabilities, labels: Labels, temperature: float, rate: float) -> _Fitted:
     parts = [
-        _of_rows(probabilities[at : at + ROWS], labels[at : at + ROWS], temperature, rate)
-        for at in range(0, len(labels), ROWS)
+        _of_rows(probabilities[start : start + ROWS], labels[start : start + ROWS], temperature, rate)
+        for start in range(0, len(labels), ROWS)
     ]
     return _Fitted(
         np.concatenate([part.first for part in parts]),
         np.concatenate([part.expected for part in parts], axis=1),
-        np.concatenate([part.seen for part in parts], axis=1),
-        np.concatenate([part.moved for part in parts], axis=1),
+        np.concatenate([part.observed for part in parts], axis=1),
+        np.concatenate([part.derivatives for part in parts], axis=1),
         np.sum([part.score for part in parts], axis=0),
         np.sum([part.information for part in parts], axis=0),
     )
@@ -115,64 +115,68 @@ def _fitted(probabilities: Probabilities, labels: Labels, temperature: float, ra
 
 def _of_rows(probabilities: Probabilities, labels: Labels, temperature: float, rate: float) -> _Fitted:
     rows, classes = np.arange(len(labels)), probabilities.shape[1]
-    other = rate / (classes - 1)
-    right = with_temperature(probabilities, temperature)
-    logs = np.log(np.maximum(probabilities, LEAST)) / temperature
-    mixed = np.maximum(right * (1 - classes * other) + other, LEAST)
-    by_temperature = -(1 - classes * other) * right * (logs - (right * logs).sum(axis=1, keepdims=True))
-    moved = np.stack([by_temperature, (1 - classes * right) / (classes - 1)], axis=-1)
-    places = np.argpartition(-probabilities, 1, axis=1)[:, :2].T
+    other_rate = rate / (classes - 1)
+    calibrated = with_temperature(probabilities, temperature)
+    log_probabilities = np.log(np.maximum(probabilities, LEAST)) / temperature
+    label_probabilities = np.maximum(calibrated * (1 - classes * other_rate) + other_rate, LEAST)
+    by_temperature = (
+        -(1 - classes * other_rate)
+        * calibrated
+        * (log_probabilities - (calibrated * log_probabilities).sum(axis=1, keepdims=True))
+    )
+    derivatives = np.stack([by_temperature, (1 - classes * calibrated) / (classes - 1)], axis=-1)
+    top_two = np.argpartition(-probabilities, 1, axis=1)[:, :2].T
     return _Fitted(
-        places[0],
-        mixed[rows, places],
-        (labels == places).astype(np.float64),
-        moved[rows, places],
-        (moved[rows, labels] / mixed[rows, labels][:, None]).sum(axis=0),
-        np.einsum("nci,ncj->ij", moved, moved / mixed[..., None]),
+        top_two[0],
+        label_probabilities[rows, top_two],
+        (labels == top_two).astype(np.float64),
+        derivatives[rows, top_two],
+        (derivatives[rows, labels] / label_probabilities[rows, labels][:, None]).sum(axis=0),
+        np.einsum("nci,ncj->ij", derivatives, derivatives / label_probabilities[..., None]),
     )
 
 
-def _variance(fitted: _Fitted, place: int) -> Values:
+def _variance(fitted: _Fitted, rank: int) -> Values:
     """Return the variance of whether each label is the class at a place, ``(n,)``."""
-    expected: Values = fitted.expected[place]
+    expected: Values = fitted.expected[rank]
     return np.asarray(expected * (1 - expected))
 
 
 def _by_value(values: Values, variance: Values) -> Labels:
     """Return groups of rows from low values to high ones, with a like share of the variance each."""
-    groups = max(1, min(SURENESS, int(variance.sum() / LEAST_VARIANCE)))
+    count = max(1, min(SURENESS, int(variance.sum() / LEAST_VARIANCE)))
     order = np.argsort(values, kind="stable")
-    below = np.cumsum(variance[order]) - variance[order]
-    found = np.empty(len(values), np.int64)
-    found[order] = np.minimum(below / max(float(variance.sum()), LEAST) * groups, groups - 1).astype(np.int64)
-    return found
+    cumulative = np.cumsum(variance[order]) - variance[order]
+    by_row = np.empty(len(values), np.int64)
+    by_row[order] = np.minimum(cumulative / max(float(variance.sum()), LEAST) * count, count - 1).astype(np.int64)
+    return by_row
 
 
 def _by_class(classes: Labels, variance: Values) -> Labels:
     """Return groups of rows by class, neighbours together where a class has little variance."""
-    each = np.bincount(classes, variance)
-    step = max(LEAST_VARIANCE, float(each.sum()) / CLASSES)
-    groups, filled, at = np.zeros(len(each), np.int64), 0.0, 0
-    for one, amount in enumerate(each.tolist()):
-        if filled >= step:
-            filled, at = 0.0, at + 1
-        groups[one], filled = at, filled + amount
-    if filled < step and at > 0:
-        groups[groups == at] = at - 1
+    class_variances = np.bincount(classes, variance)
+    step = max(LEAST_VARIANCE, float(class_variances.sum()) / CLASSES)
+    groups, total, group = np.zeros(len(class_variances), np.int64), 0.0, 0
+    for c, amount in enumerate(class_variances.tolist()):
+        if total >= step:
+            total, group = 0.0, group + 1
+        groups[c], total = group, total + amount
+    if total < step and group > 0:
+        groups[groups == group] = group - 1
     return groups[classes]
 
 
-def _p_value(fitted: _Fitted, place: int, groups: Labels) -> float:
+def _p_value(fitted: _Fitted, rank: int, groups: Labels) -> float:
     """Return how often chance makes the sums of groups as unlike the fit."""
     from scipy.stats import chi2
 
-    missed = np.bincount(groups, fitted.seen[place] - fitted.expected[place])
-    moved = np.stack([np.bincount(groups, fitted.moved[place][:, at]) for at in range(2)], axis=1)
-    taken = moved @ np.linalg.pinv(fitted.information)
-    left = missed - taken @ fitted.score
-    variance = np.diag(np.bincount(groups, _variance(fitted, place))) - taken @ moved.T
+    residuals = np.bincount(groups, fitted.observed[rank] - fitted.expected[rank])
+    derivatives = np.stack([np.bincount(groups, fitted.derivatives[rank][:, j]) for j in range(2)], axis=1)
+    projection = derivatives @ np.linalg.pinv(fitted.information)
+    corrected = residuals - projection @ fitted.score
+    variance = np.diag(np.bincount(groups, _variance(fitted, rank))) - projection @ derivatives.T
     sizes, axes = np.linalg.eigh(variance)
-    kept = sizes > max(0.05 * LEAST_VARIANCE, 1e-3 * float(sizes.max()))
-    if not kept.any():
+    estimable = sizes > max(0.05 * LEAST_VARIANCE, 1e-3 * float(sizes.max()))
+    if not estimable.any():
         return 1.0
-    return float(chi2.sf(((axes.T @ left)[kept] ** 2 / sizes[kept]).sum(), int(kept.sum())))
+    return float(chi2.sf(((axes.T @ corrected)[estimable] ** 2 / sizes[estimable]).sum(), int(estimable.sum())))

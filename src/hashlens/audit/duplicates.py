@@ -221,37 +221,37 @@ def duplicates(
     """
     if not isinstance(codes, Codes):
         raise AuditError(f"codes must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
-    search = Search(k, layer, bits, expected_false, seed)
-    search.check(codes, len(codes), "examples")
-    every, few = np.arange(len(codes)), sample_rows(len(codes), ORDINARY_ROWS, seed)
-    found, scores = search.best(codes, few)
-    if len(few) < len(codes):
-        found = search.in_layer(found.score.name, codes, every, few)
-    ratios = found.ratios
+    settings = Search(k, layer, bits, expected_false, seed)
+    settings.check(codes, len(codes), "examples")
+    rows, sample = np.arange(len(codes)), sample_rows(len(codes), ORDINARY_ROWS, seed)
+    search, scores = settings.best(codes, sample)
+    if len(sample) < len(codes):
+        search = settings.in_layer(search.score.name, codes, rows, sample)
+    ratios = search.ratios
     return Duplicates(
         n=len(codes),
-        layer=found.score.name,
-        bits=found.score.bits,
+        layer=search.score.name,
+        bits=search.score.bits,
         k=k,
-        threshold=found.score.threshold,
+        threshold=search.score.threshold,
         expected_false=expected_false,
         ratios=ratios,
-        nearest=found.neighbours[:, 0],
-        groups=_groups(codes, found, ratios),
+        nearest=search.neighbours[:, 0],
+        groups=_groups(codes, search, ratios),
         layers=scores,
-        score=found.score,
-        expected=found.expected,
+        score=search.score,
+        expected=search.expected,
         class_names=codes.class_names or (),
     )
 
 
-def _groups(codes: Codes, found: LayerSearch, ratios: Ratios) -> tuple[DuplicateGroup, ...]:
-    pairs = [np.stack(near_pairs(found))]
-    if found.score.threshold >= 0:
-        pairs.append(_equal_pairs(group_rows(found.known)))
+def _groups(codes: Codes, search: LayerSearch, ratios: Ratios) -> tuple[DuplicateGroup, ...]:
+    pairs = [np.stack(near_pairs(search))]
+    if search.score.threshold >= 0:
+        pairs.append(_equal_pairs(group_rows(search.reference)))
     if codes.input_digests is not None:
-        words = np.ascontiguousarray(codes.input_digests).view(np.uint64)
-        pairs.append(_equal_pairs(group_words(words, words[:, 0])))
+        digests = np.ascontiguousarray(codes.input_digests).view(np.uint64)
+        pairs.append(_equal_pairs(group_words(digests, digests[:, 0])))
     exact = group_rows(codes).of_rows()
     groups = [_group(codes, rows, ratios, exact) for rows in linked(np.concatenate(pairs, axis=1), len(codes))]
     return tuple(sorted(groups, key=lambda group: (group.ratio, -len(group), int(group.rows[0]))))

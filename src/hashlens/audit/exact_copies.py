@@ -75,8 +75,8 @@ def exact_copies(codes: Split[Codes], expected_false: float, suspect: bool | Non
         return None
     order = np.argsort(keys.train, kind="stable")
     ordered = keys.train[order]
-    at = np.minimum(np.searchsorted(ordered, keys.test), len(ordered) - 1)
-    rows = np.flatnonzero(ordered[at] == keys.test)
+    position = np.minimum(np.searchsorted(ordered, keys.test), len(ordered) - 1)
+    rows = np.flatnonzero(ordered[position] == keys.test)
     rate, ordinary, images = repeat_rate(keys.train), ordinary_rate(keys), codes.train.provenance.images
     counted = images or ordinary * len(codes.test) <= expected_false if suspect is None else suspect
-    return ExactCopies(rows, order[at[rows]], len(codes.test), rate, images, counted, ordinary)
+    return ExactCopies(rows, order[position[rows]], len(codes.test), rate, images, counted, ordinary)

@@ -29,10 +29,10 @@ def ratio_histogram(title: str, name: str, ratios: Values, threshold: float, exp
     if expected is not None and len(ratios):
         # Of each row it is known how many ordinary ones are as near or nearer; all are at a ratio of 1.
         order = np.argsort(ratios, kind="stable")
-        below = np.searchsorted(ratios[order], edges, "right") - 1
-        reached = np.where(below < 0, 0.0, expected[order][np.maximum(below, 0)] / len(ratios))
-        reached[0], reached[-1] = 0.0, 1.0
-        drawn.append(("ordinary, as measured", tuple(np.diff(reached).tolist())))
+        position = np.searchsorted(ratios[order], edges, "right") - 1
+        cumulative = np.where(position < 0, 0.0, expected[order][np.maximum(position, 0)] / len(ratios))
+        cumulative[0], cumulative[-1] = 0.0, 1.0
+        drawn.append(("ordinary, as measured", tuple(np.diff(cumulative).tolist())))
     rules = () if np.isnan(threshold) else (Rule("x", threshold, "suspected at or below"),)
     return Histogram(
         title, "distance to the nearest / to the k-th nearest", tuple(edges.tolist()), tuple(drawn),

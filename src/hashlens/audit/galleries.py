@@ -23,39 +23,39 @@ LEAST = 12
 Rows = npt.NDArray[np.int64]
 
 
-def leak_gallery(found: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
+def leak_gallery(leaks: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
     """Return the pairs of a test example and the training example nearest to it."""
-    count, note = _cut(found.suspected, len(found), "suspected", "leaks")
+    count, note = _cut(leaks.suspected, len(leaks), "suspected", "leaks")
     train, test = _data(audit)
-    images = _pairs(sprite, (test, found.rows[:count]), (train, found.train_rows[:count]))
-    exact, items = found.exact, []
-    columns, cells = found.listed(
+    images = _pairs(sprite, (test, leaks.rows[:count]), (train, leaks.train_rows[:count]))
+    exact, items = leaks.exact, []
+    columns, cells = leaks.listed(
         ("rank", "id", "row", "train_id", "train_row", "label", "train_label", "ratio"), count
     )
-    for at in range(count):
-        labels = _labels(found, at, audit.class_names)
-        same = "the same input" if exact[at] else "the same code" if found.identical[at] else f"ratio {found.near(at)}"
-        given = labels[0] if labels[0] == labels[1] else " | ".join(labels)
-        caption = _lines(f"{at + 1}. test {found.ids[at]}", f"train {found.train_ids[at]}", given, same)
-        items.append(Item(images[at], caption, cells[at]))
-    return Gallery(f"Test | training example: {found.suspected:,} suspected", columns, tuple(items), note, "leaks")
+    for i in range(count):
+        labels = _labels(leaks, i, audit.class_names)
+        same = "the same input" if exact[i] else "the same code" if leaks.identical[i] else f"ratio {leaks.near(i)}"
+        label = labels[0] if labels[0] == labels[1] else " | ".join(labels)
+        caption = _lines(f"{i + 1}. test {leaks.ids[i]}", f"train {leaks.train_ids[i]}", label, same)
+        items.append(Item(images[i], caption, cells[i]))
+    return Gallery(f"Test | training example: {leaks.suspected:,} suspected", columns, tuple(items), note, "leaks")
 
 
 def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite) -> Gallery:
     """Return the labels that are likely wrong, each with the one suggested."""
     name = f"label-issues-{split}"
     # As many as are expected to be wrong: the ranking finds more than those that it is sure of.
-    wanted = max(issues.likely, round(issues.expected), LEAST)
-    count = min(wanted, LISTED, len(issues))
+    suggested_count = max(issues.likely, round(issues.expected), LEAST)
+    count = min(suggested_count, LISTED, len(issues))
     note = f"The first {count} of the ranking; {name}.csv, which to_csv(folder) writes, has all {len(issues):,}."
     images = _singles(sprite, _data(audit)[split == "test"], issues.rows[:count])
     columns, cells = issues.listed(("rank", "id", "row", "given", "suggested", "probability"), count)
     items = []
-    for at in range(count):
-        given, suggested = (class_name(audit.class_names, names[at]) for names in (issues.given, issues.suggested))
-        chance = float(issues.probability[at])
-        caption = _lines(f"{at + 1}. {split} {issues.ids[at]}", f"{given} → {suggested}", f"wrong: {_share(chance)}")
-        items.append(Item(images[at], caption, cells[at]))
+    for i in range(count):
+        given, suggested = (class_name(audit.class_names, names[i]) for names in (issues.given, issues.suggested))
+        chance = float(issues.probability[i])
+        caption = _lines(f"{i + 1}. {split} {issues.ids[i]}", f"{given} → {suggested}", f"wrong: {_share(chance)}")
+        items.append(Item(images[i], caption, cells[i]))
     title = f"Label → suggested label: {issues.likely:,} more likely wrong than right"
     return Gallery(title, columns, tuple(items), note, name)
 
@@ -66,11 +66,11 @@ def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
     images = _singles(sprite, _data(audit)[1], spots.rows[:count])
     columns, cells = spots.listed(("rank", "id", "row", "label", "predicted", "agreement"), count)
     items = []
-    for at in range(count):
-        label, predicted = (class_name(audit.class_names, names[at]) for names in (spots.labels, spots.predicted))
-        votes = f"{round(spots.k * float(spots.agreement[at]))} of {spots.k} neighbours"
-        caption = _lines(f"{at + 1}. test {spots.ids[at]}", f"{label} → {predicted}", votes)
-        items.append(Item(images[at], caption, cells[at]))
+    for i in range(count):
+        label, predicted = (class_name(audit.class_names, names[i]) for names in (spots.labels, spots.predicted))
+        votes = f"{round(spots.k * float(spots.agreement[i]))} of {spots.k} neighbours"
+        caption = _lines(f"{i + 1}. test {spots.ids[i]}", f"{label} → {predicted}", votes)
+        items.append(Item(images[i], caption, cells[i]))
     title = f"Label → prediction: {spots.blind:,} blind of {len(spots):,} mistakes"
     return Gallery(title, columns, tuple(items), note, "blind-spots")
 
@@ -83,24 +83,24 @@ def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
     labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # of those that have one
     columns, cells = novel.listed(("rank", "id", "row", "score", "p_value"), count)
     items = []
-    for at in range(count):
-        label = class_name(audit.class_names, labels.get(int(novel.rows[at]), NO_LABEL))
-        score = f"score {novel.scores[at]:.3f}"
-        caption = _lines(f"{at + 1}. test {novel.ids[at]}", label, score)
-        items.append(Item(images[at], caption, (*cells[at][:3], label, *cells[at][3:])))
+    for i in range(count):
+        label = class_name(audit.class_names, labels.get(int(novel.rows[i]), NO_LABEL))
+        score = f"score {novel.scores[i]:.3f}"
+        caption = _lines(f"{i + 1}. test {novel.ids[i]}", label, score)
+        items.append(Item(images[i], caption, (*cells[i][:3], label, *cells[i][3:])))
     columns = (*columns[:3], "label", *columns[3:])
     return Gallery(f"Unlike training: {novel.novel:,} novel", columns, tuple(items), note, "novel")
 
 
-def _cut(flagged: int, ranked: int, word: str, name: str) -> tuple[int, str]:
+def _cut(flagged: int, ranked: int, adjective: str, name: str) -> tuple[int, str]:
     """Return how many to list, and a note on what is left out."""
-    whole = f"{name}.csv, which to_csv(folder) writes, ranks all {ranked:,}."
+    file_note = f"{name}.csv, which to_csv(folder) writes, ranks all {ranked:,}."
     if flagged > LISTED:
-        return LISTED, f"The first {LISTED} of {flagged:,} that are {word}; {whole}"
+        return LISTED, f"The first {LISTED} of {flagged:,} that are {adjective}; {file_note}"
     if flagged:
-        return flagged, f"All that are {word}; {whole}"
+        return flagged, f"All that are {adjective}; {file_note}"
     count = min(LEAST, ranked)
-    return count, f"None is {word}: the first {count} of the ranking, to be sure." if count else ""
+    return count, f"None is {adjective}: the first {count} of the ranking, to be sure." if count else ""
 
 
 def _data(audit: Audit) -> tuple[Examples | None, Examples | None]:
@@ -108,8 +108,8 @@ def _data(audit: Audit) -> tuple[Examples | None, Examples | None]:
 
 
 def _singles(sprite: Sprite, examples: Examples | None, rows: Rows) -> list[tuple[int, ...]]:
-    places = sprite.add_all(thumbnails(examples, rows))
-    return [(place,) for place in places] if places else [()] * len(rows)
+    positions = sprite.add_all(thumbnails(examples, rows))
+    return [(position,) for position in positions] if positions else [()] * len(rows)
 
 
 def _pairs(
@@ -117,13 +117,13 @@ def _pairs(
 ) -> list[tuple[int, ...]]:
     left, right = _singles(sprite, *first), _singles(sprite, *second)
     # One without the other is nothing to compare.
-    return [(*one, *other) if one and other else () for one, other in zip(left, right, strict=True)]
+    return [(*a, *b) if a and b else () for a, b in zip(left, right, strict=True)]
 
 
-def _labels(found: Leaks, at: int, names: Sequence[str]) -> tuple[str, str]:
-    if found.labels is None or found.train_labels is None:
+def _labels(leaks: Leaks, i: int, names: Sequence[str]) -> tuple[str, str]:
+    if leaks.labels is None or leaks.train_labels is None:
         return "", ""
-    return class_name(names, found.labels[at]), class_name(names, found.train_labels[at])
+    return class_name(names, leaks.labels[i]), class_name(names, leaks.train_labels[i])
 
 
 def _share(chance: float) -> str:

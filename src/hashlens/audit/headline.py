@@ -66,14 +66,14 @@ def _by_code(leaks: "Leaks") -> bool:
 def _leaked(leaks: "Leaks | None") -> str:
     if leaks is None or not (_by_code(leaks) or leaks.copies is not None):
         return "Leaks could not be looked for (see the notes)"
-    near = (
+    near_note = (
         f"{leaks.suspected:,} test examples are suspected near-duplicates of training examples ({leaks.chance})"
         if _by_code(leaks)
         else "Near-duplicates could not be looked for (see the notes)"
     )
     copies = leaks.copies
     if copies is None or not len(copies):
-        return near
-    which = "of them" if copies.suspected and _by_code(leaks) else "test examples"
+        return near_note
+    subject = "of them" if copies.suspected and _by_code(leaks) else "test examples"
     counted = "" if copies.suspected else f", where {copies.expected:,.1f} were to be expected, and are not counted"
-    return f"{near}, {len(copies):,} {which} equal a training example exactly{counted}"
+    return f"{near_note}, {len(copies):,} {subject} equal a training example exactly{counted}"

@@ -101,13 +101,13 @@ class LabelIssues(Ranked):
         more = [f"The first {SHOWN}; to_csv writes all of them."] if len(self) > SHOWN else []
         return self.table(title, " ".join([*more, *self.notes]))
 
-    def figures(self, what: str = "labels") -> tuple[Figure, ...]:
+    def figures(self, subject: str = "labels") -> tuple[Figure, ...]:
         """Return the probability that labels are wrong, by rank."""
         if len(self) == 0:
             return ()
         ranks = np.unique(np.geomspace(1, len(self), POINTS).round().astype(np.int64))
         series = Series("probability", tuple(map(float, ranks)), tuple(self.probability[ranks - 1].tolist()))
-        title = f"Probability that {what} are wrong, by rank"
+        title = f"Probability that {subject} are wrong, by rank"
         return (Lines(title, "rank", "probability", (series,), rules=(Rule("y", 0.5),), log_x=True),)
 
 
@@ -174,7 +174,7 @@ def label_issues(
     if evidence is not None and evidence not in EVIDENCE:
         raise AuditError(f"unknown evidence {shortly(evidence)}: {nearest(evidence, EVIDENCE)}")
     if isinstance(codes, OutOfSample):
-        if any(given is not None for given in (labels, reference, reference_labels, probabilities)):
+        if any(argument is not None for argument in (labels, reference, reference_labels, probabilities)):
             raise AuditError("out-of-sample predictions bring labels, reference and probabilities: give none beside")
         return _ranked(_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
     if not isinstance(codes, Codes):
@@ -185,12 +185,12 @@ def label_issues(
     if evidence != "codes" and probabilities is None:
         raise AuditError(f"evidence {evidence!r} needs the network's probabilities= (n, classes), and there are none")
     pair = _compared(codes, labels, reference, reference_labels)
-    judged = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
-    return _ranked(judged, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
+    judgement = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
+    return _ranked(judgement, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
+class _Judgement:
     """Labels as class numbers 0 to c - 1, and what speaks for each class."""
 
     labels: Labels
@@ -204,14 +204,14 @@ class _Judged:
 def _notes(among_themselves: bool, evidence: Evidence) -> tuple[str, ...]:
     if not among_themselves:
         return ()
-    learnt = "a network" if evidence == "codes" else "a network, and its probabilities,"
+    source = "a network" if evidence == "codes" else "a network, and its probabilities,"
     return (
-        f"Rows were judged among themselves: {learnt} that saw these labels in training agrees with them, wrong ones "
+        f"Rows were judged among themselves: {source} that saw these labels in training agrees with them, wrong ones "
         "too; for training labels give out_of_sample(...).",
     )
 
 
-def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judged:
+def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judgement:
     """Judge each fold by its own network and the codes of that network alone."""
     classes = sample.probabilities.shape[1]
     votes: Votes | None = None
@@ -220,13 +220,13 @@ def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judged:
         collisions = np.empty(len(sample), np.int64)
         for fold in sample.folds:
             _check_k(k, len(fold.reference))
-            given, known = sample.labels[fold.rows], sample.labels[fold.others]
-            found = neighbour_votes(fold.codes, given, fold.reference, known, classes, k)
-            shares[fold.rows], smoothed[fold.rows] = found.shares, found.probabilities
-            collisions[fold.rows] = found.collisions
+            labels, reference_labels = sample.labels[fold.rows], sample.labels[fold.others]
+            fold_votes = neighbour_votes(fold.codes, labels, fold.reference, reference_labels, classes, k)
+            shares[fold.rows], smoothed[fold.rows] = fold_votes.shares, fold_votes.probabilities
+            collisions[fold.rows] = fold_votes.collisions
         votes = Votes(shares, smoothed, collisions)
-    own = None if evidence == "codes" else sample.probabilities
-    return _Judged(sample.labels, np.arange(classes), votes, own, sample.class_names)
+    probabilities = None if evidence == "codes" else sample.probabilities
+    return _Judgement(sample.labels, np.arange(classes), votes, probabilities, sample.class_names)
 
 
 def _compared(
@@ -239,8 +239,10 @@ def _compared(
         return labelled_pair(reference, codes, purpose, reference_labels, labels, AuditError, "a reference")
     if reference_labels is not None:
         raise AuditError("reference_labels are the labels of a reference, and there is none: give reference=")
-    own, given, rows = labelled_codes(codes, labels, purpose)
-    return LabelledPair(own, own, given, given, rows, rows, (0, len(codes) - len(own)), "")
+    labelled, class_numbers, rows = labelled_codes(codes, labels, purpose)
+    return LabelledPair(
+        labelled, labelled, class_numbers, class_numbers, rows, rows, (0, len(codes) - len(labelled)), ""
+    )
 
 
 def _of_codes(
@@ -250,25 +252,25 @@ def _of_codes(
     probabilities: npt.ArrayLike | None,
     k: int,
     evidence: Evidence,
-) -> _Judged:
+) -> _Judgement:
     """Judge rows by a reference, or by each other."""
-    labels, known = pair.query_labels, pair.reference_labels
+    labels, reference_labels = pair.query_labels, pair.reference_labels
     notes = (*_notes(among_themselves, evidence), *pair.notes)
     if evidence == "codes" or probabilities is None:
-        names, numbered = np.unique(np.concatenate([labels, known]), return_inverse=True)
-        labels, known, own = numbered[: len(labels)], numbered[len(labels) :], None
+        names, numbered = np.unique(np.concatenate([labels, reference_labels]), return_inverse=True)
+        labels, reference_labels, checked = numbered[: len(labels)], numbered[len(labels) :], None
     else:
-        own = _checked_probabilities(probabilities, rows, pair)
-        names = np.arange(own.shape[1])
-        notes = (*notes, *_other_classes(pair.class_names, own.shape[1]))
+        checked = _checked_probabilities(probabilities, rows, pair)
+        names = np.arange(checked.shape[1])
+        notes = (*notes, *_other_classes(pair.class_names, checked.shape[1]))
     if len(names) < 2:
         raise AuditError(f"all labels are of class {names[0]}: among labels of one class none can be found wrong")
     votes = None
     if evidence != "confidence":
-        _check_k(k, len(known) - among_themselves)
+        _check_k(k, len(reference_labels) - among_themselves)
         reference = None if among_themselves else pair.reference
-        votes = neighbour_votes(pair.queries, labels, reference, known, len(names), k)
-    return _Judged(labels, names, votes, own, pair.class_names or (), notes)
+        votes = neighbour_votes(pair.queries, labels, reference, reference_labels, len(names), k)
+    return _Judgement(labels, names, votes, checked, pair.class_names or (), notes)
 
 
 def _other_classes(class_names: Sequence[str] | None, columns: int) -> tuple[str, ...]:
@@ -296,19 +298,19 @@ def _require_reference(codes: Codes, reference: Codes) -> None:
 
 
 def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: LabelledPair) -> Shares:
-    labels, known = pair.query_labels, pair.reference_labels
-    own = np.asarray(probabilities, dtype=np.float64)
-    if own.ndim != 2 or len(own) != rows or own.shape[1] < 2:
-        raise AuditError(f"probabilities must be ({rows}, classes), 2 classes or more, received {own.shape}")
-    if not (own >= 0).all() or not (np.abs(own.sum(axis=1) - 1) < 1e-3).all():
+    labels, reference_labels = pair.query_labels, pair.reference_labels
+    checked = np.asarray(probabilities, dtype=np.float64)
+    if checked.ndim != 2 or len(checked) != rows or checked.shape[1] < 2:
+        raise AuditError(f"probabilities must be ({rows}, classes), 2 classes or more, received {checked.shape}")
+    if not (checked >= 0).all() or not (np.abs(checked.sum(axis=1) - 1) < 1e-3).all():
         raise AuditError("probabilities must be 0 or more and add up to 1 in each row: take the softmax of scores")
-    low, high = min(labels.min(), known.min()), max(labels.max(), known.max())
-    if low < 0 or high >= own.shape[1]:
+    low, high = min(labels.min(), reference_labels.min()), max(labels.max(), reference_labels.max())
+    if low < 0 or high >= checked.shape[1]:
         raise AuditError(
-            f"labels must be 0 to {own.shape[1] - 1} for probabilities of {own.shape[1]} classes, "
+            f"labels must be 0 to {checked.shape[1] - 1} for probabilities of {checked.shape[1]} classes, "
             f"received {low} to {high}"
         )
-    return own[pair.query_rows]
+    return checked[pair.query_rows]
 
 
 def _doubtful(misfit: str) -> tuple[str, ...]:
@@ -318,27 +320,29 @@ def _doubtful(misfit: str) -> tuple[str, ...]:
     return (f"Trust the order, but not the probabilities and their sum: {misfit}.",)
 
 
-def _ranked(judged: _Judged, ids: npt.NDArray[Any], places: npt.NDArray[np.int64] | None, evidence: str) -> LabelIssues:
-    labels, rows = judged.labels, np.arange(len(judged.labels))
+def _ranked(
+    judgement: _Judgement, ids: npt.NDArray[Any], all_rows: npt.NDArray[np.int64] | None, evidence: str
+) -> LabelIssues:
+    labels, rows = judgement.labels, np.arange(len(judgement.labels))
     sources, temperature, confidence = [], None, None
-    if judged.probabilities is not None:
-        temperature = fitted_temperature(judged.probabilities, labels)
-        sources.append(with_temperature(judged.probabilities, temperature))
+    if judgement.probabilities is not None:
+        temperature = fitted_temperature(judgement.probabilities, labels)
+        sources.append(with_temperature(judgement.probabilities, temperature))
         confidence = sources[0][rows, labels]
-    votes = judged.votes
+    votes = judgement.votes
     if votes is not None:
         sources.append(votes.probabilities)
     classes = geometric_mean(sources)
     noise = label_noise(classes, labels)
-    together = joint(classes, labels, noise)
-    odds, probability = probability_wrong(together, labels, noise.rate)
-    together[rows, labels] = -1.0
-    suggested = judged.names[together.argmax(axis=1)]
+    joint_probabilities = joint(classes, labels, noise)
+    odds, probability = probability_wrong(joint_probabilities, labels, noise.rate)
+    joint_probabilities[rows, labels] = -1.0
+    suggested = judgement.names[joint_probabilities.argmax(axis=1)]
     order = np.argsort(-odds, kind="stable")
     return LabelIssues(
         ids=ids[order],
-        rows=order if places is None else places[order],
-        given=judged.names[labels[order]],
+        rows=order if all_rows is None else all_rows[order],
+        given=judgement.names[labels[order]],
         suggested=suggested[order],
         probability=probability[order],
         agreement=None if votes is None else votes.shares[order, labels[order]],
@@ -347,6 +351,6 @@ def _ranked(judged: _Judged, ids: npt.NDArray[Any], places: npt.NDArray[np.int64
         expected=noise.rate * len(labels),
         evidence=evidence,
         temperature=temperature,
-        notes=(*judged.notes, *_doubtful(noise.misfit)),
-        class_names=judged.class_names,
+        notes=(*judgement.notes, *_doubtful(noise.misfit)),
+        class_names=judgement.class_names,
     )

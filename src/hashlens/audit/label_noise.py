@@ -65,11 +65,11 @@ def _counts(probabilities: Probabilities, labels: Labels, share: float) -> Proba
     classes = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1)
     counts = np.zeros((classes, classes))
-    for one in np.unique(predicted).tolist():
-        rows = np.flatnonzero(predicted == one)
-        certain = probabilities[rows, one]
-        clear = rows[certain >= np.quantile(certain, 1 - share)]
-        counts[one] = np.bincount(labels[clear], minlength=classes)
+    for c in np.unique(predicted).tolist():
+        rows = np.flatnonzero(predicted == c)
+        confidence = probabilities[rows, c]
+        chosen = rows[confidence >= np.quantile(confidence, 1 - share)]
+        counts[c] = np.bincount(labels[chosen], minlength=classes)
     return counts
 
 
@@ -94,7 +94,7 @@ def joint(probabilities: Probabilities, labels: Labels, noise: LabelNoise) -> Pr
 
 
 def probability_wrong(
-    together: Float64[Probabilities, "n c"], labels: Int64[Labels, " n"], rate: float
+    joint_probabilities: Float64[Probabilities, "n c"], labels: Int64[Labels, " n"], rate: float
 ) -> tuple[Float64[Probabilities, " n"], Float64[Probabilities, " n"]]:
     """Return for each row the log odds that its label is wrong, and the probability.
 
@@ -105,7 +105,7 @@ def probability_wrong(
 
     Parameters
     ----------
-    together : numpy.ndarray
+    joint_probabilities : numpy.ndarray
         float64 ``(n, c)``, as :func:`joint` returns it.
     labels : numpy.ndarray
         int64 ``(n,)``.
@@ -120,11 +120,11 @@ def probability_wrong(
     from scipy.optimize import brentq
     from scipy.special import expit
 
-    right = together[np.arange(len(labels)), labels]
-    others = together.copy()
+    as_labelled = joint_probabilities[np.arange(len(labels)), labels]
+    others = joint_probabilities.copy()
     others[np.arange(len(labels)), labels] = 0.0
     tiny = np.finfo(np.float64).tiny
-    odds = np.log(np.maximum(others.max(axis=1), tiny)) - np.log(np.maximum(right, tiny))
-    reach = float(np.abs(odds).max()) + 50.0
-    shift = brentq(lambda at: float(expit(odds + at).mean()) - rate, -reach, reach)
+    odds = np.log(np.maximum(others.max(axis=1), tiny)) - np.log(np.maximum(as_labelled, tiny))
+    bound = float(np.abs(odds).max()) + 50.0
+    shift = brentq(lambda s: float(expit(odds + s).mean()) - rate, -bound, bound)
     return odds + shift, expit(odds + shift)

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from hashlens.audit.views import Views
 
 ORDINARY_ROWS = 5000
-"""Training rows, at least, whose ratios say what is ordinary; more where the promise is of something rarer."""
+"""The fewest training rows from which the null is measured; more where `expected_false` is small."""
 FEWEST_BITS = 8
-"""Bits between neighbours, at the lower quartile, from which a curve may stand for the null unchecked."""
+"""The fitted curve replaces an unchecked null from this distance to the nearest row (lower quartile, in bits) on."""
 
 
 @dataclass(frozen=True)
 class LayerScore(Result):
-    """How far the suspicious rows of a layer stand out from its ordinary ones.
+    """How many rows of a layer are suspected, and how many are expected by chance.
 
     Attributes
     ----------
@@ -42,11 +42,12 @@ class LayerScore(Result):
     bits : int
         Bits searched: its informative ones, or a sample of them.
     suspected : int
-        Rows with a ratio at or below the threshold, besides those whose input is that of another, which need no code to
-        be found; the score is how many more they are than expected.
+        Rows with a ratio at or below the threshold. Rows that repeat the input of another row are not counted: they are
+        found without codes. The score of a layer is `suspected` less `expected`.
     threshold : float
-        The largest ratio that occurs and keeps the promise. NaN where the layer cannot be used.
-    ordinary : OrdinaryRatios or None
+        The largest observed ratio at which no more than `expected_false` rows are expected by chance. NaN where the
+        layer cannot be used.
+    ordinary_ratios : OrdinaryRatios or None
         The curve through the quartiles of the ratio among ordinary rows.
     reason : str
         Why the layer cannot be used; empty where it can.
@@ -55,7 +56,7 @@ class LayerScore(Result):
     interval : tuple of float
         Its 95 % interval.
     copies : int
-        Ordinary rows at or below the threshold that were left out of the null, as copies of one another.
+        Reference rows at or below the threshold that were left out of the null because they are copies of each other.
     """
 
     name: str
@@ -77,26 +78,26 @@ class LayerScore(Result):
 
 @dataclass(frozen=True, eq=False)
 class LayerSearch:
-    """Queries searched in one layer of known codes.
+    """The nearest reference codes of each query in one layer.
 
     Attributes
     ----------
     score : LayerScore
-        What was found, in numbers.
-    known : Codes
+        The counts and the threshold.
+    reference : Codes
         The bits searched.
     distances : numpy.ndarray
         int32 ``(m, k)``, ascending, in bits.
     neighbours : numpy.ndarray
-        int64 ``(m, k)``, rows of `known`.
+        int64 ``(m, k)``, rows of `reference`.
     null : MeasuredNull
-        How many ordinary rows have so low a ratio.
+        The distribution of the ratio among ordinary rows.
     view : numpy.ndarray or None
-        int64 ``(m,)``: of each query the place of the view that came nearest; None for rows of `known`.
+        int64 ``(m,)``: the index of the view in which each query is nearest; None for rows of `reference`.
     """
 
     score: LayerScore
-    known: Codes
+    reference: Codes
     distances: npt.NDArray[np.int32]
     neighbours: Rows
     null: MeasuredNull
@@ -109,28 +110,28 @@ class LayerSearch:
 
     @property
     def expected(self) -> Ratios:
-        """How many of the queries would have such a ratio or a lower one by chance, of each query."""
+        """For each query, how many of the queries are expected by chance to have a ratio as low."""
         return np.asarray(len(self.distances) * self.null.probability(self.ratios))
 
 
 @dataclass(frozen=True)
 class Search:
-    """How near-duplicates are searched.
+    """The settings of a search for near-duplicates.
 
     Attributes
     ----------
     k : int
-        The neighbour whose distance the nearest one's is compared with, at least 3.
+        The distance to the nearest row is divided by that to the k-th nearest; at least 3.
     layer : str or None
-        The layer, or "all layers"; None for the one in which suspicious rows stand out most.
+        The layer, or "all layers"; None for the one with the most suspected rows above chance.
     bits : int
-        Most bits of a row to search.
+        Bits of a row that are searched, at most.
     expected_false : float
-        Ordinary rows to expect at or below the threshold.
+        How many ordinary rows may be expected at or below the threshold.
     seed : int
         Seed of the samples.
     views : Views or None
-        Other codes in other views, and of the rows that say what is ordinary; of each row the nearest view is taken.
+        Codes of the queries and of the reference sample in other views. The nearest view of each row counts.
     """
 
     k: int
@@ -140,156 +141,174 @@ class Search:
     seed: int
     views: "Views | None" = None
 
-    def check(self, known: Codes, queries: int, what: str) -> None:
+    def check(self, reference: Codes, queries: int, noun: str) -> None:
         """Raise AuditError if an argument is wrong, or does not fit the codes to be searched."""
         require_whole(AuditError, "k", self.k, least=3)
         require_whole(AuditError, "bits", self.bits)
         require_whole(AuditError, "seed", self.seed, least=0)
-        if self.k + 1 > len(known):
+        if self.k + 1 > len(reference):
             raise AuditError(
-                f"k={self.k} neighbours of a row need at least {self.k + 1} rows to search, received {len(known):,}: "
-                "lower k or give more rows"
+                f"k={self.k} neighbours of a row need at least {self.k + 1} rows to search, received "
+                f"{len(reference):,}: lower k or give more rows"
             )
         if not is_number(self.expected_false) or not 0 < self.expected_false < inf:
             raise AuditError(f"expected_false must be more than 0 rows, received {shortly(self.expected_false)}")
         if self.expected_false >= queries:
             raise AuditError(
-                f"expected_false must be less than the {queries:,} {what}, received {self.expected_false:g}: "
+                f"expected_false must be less than the {queries:,} {noun}, received {self.expected_false:g}: "
                 "it is how many of them may be suspected by chance"
             )
-        names = [name for name, _ in _parts(known)]
+        names = [name for name, _ in _parts(reference)]
         if self.layer is not None and self.layer not in names:
             raise AuditError(f"no layer {self.layer!r} in these codes: {nearest(self.layer, names)}")
 
-    def among(self, rows: Rows) -> "Search":
+    def restricted_to(self, rows: Rows) -> "Search":
         """Return the search among some of the known rows, ascending."""
-        return self if self.views is None else replace(self, views=self.views.among(rows))
+        return self if self.views is None else replace(self, views=self.views.restricted_to(rows))
 
-    def best(self, known: Codes, queries: Codes | Rows) -> tuple[LayerSearch, tuple[LayerScore, ...]]:
-        """Return the search of `queries`, other codes or rows of `known`, in the layer chosen; and all scores.
+    def best(self, reference: Codes, queries: Codes | Rows) -> tuple[LayerSearch, tuple[LayerScore, ...]]:
+        """Search other codes, or rows of `reference`; return the result in the chosen layer, and all scores.
 
-        The layer is one in which as many rows are suspected **above** what is expected as in the best, up to two
-        standard errors of that count and what the interval leaves open of the expected number. Of those it is the last
-        in which the promise is used up to half at least: it forgives a crop, a shift or another brightness more than
-        those before. Where no layer can be used, the last that has bits is returned, with a threshold of NaN, and each
-        score says why.
+        Layers are compared by the suspected rows above those expected by chance. Layers within two standard errors of
+        the best, plus the uncertainty of the expected number, count as tied. The last of the tied layers is chosen: it
+        is the least sensitive to crops, shifts and brightness. Layers that expect less than half of `expected_false`
+        are chosen only if there is no other. If no layer can be used, the last one with bits is returned with a
+        threshold of NaN, and each score states the reason.
         """
         if not isinstance(queries, Codes):
-            asked = queries
+            survey_rows = queries
         elif self.views is not None:
-            asked = self.views.rows
+            survey_rows = self.views.rows
         else:
-            asked = sample_rows(len(known), enough_rows(len(known), len(queries) / self.expected_false), self.seed)
-        parts, single = _parts(known), _single(known, queries)
-        fresh = _fresh(known, queries, single)
+            survey_rows = sample_rows(
+                len(reference), enough_rows(len(reference), len(queries) / self.expected_false), self.seed
+            )
+        parts, unrepeated = _parts(reference), _unrepeated(reference, queries)
+        unmatched = _unmatched(reference, queries, unrepeated)
         layers = [
-            self._survey(name, part, asked, single) for name, part in track(parts, "searching layers", len(parts))
+            self._survey(name, part, survey_rows, unrepeated)
+            for name, part in track(parts, "searching layers", len(parts))
         ]
-        found = [self._in_layer(at, layers, queries, fresh) for at in layers if self.layer in (None, at.name)]
-        return _chosen(found, self.expected_false), tuple(at.score for at in found)
+        searches = [
+            self._in_layer(layer, layers, queries, unmatched) for layer in layers if self.layer in (None, layer.name)
+        ]
+        return _chosen(searches, self.expected_false), tuple(layer.score for layer in searches)
 
-    def in_layer(self, name: str, known: Codes, queries: Codes | Rows, few: Rows) -> LayerSearch:
-        """Return the search of `queries` in one layer, and pairs checked in the others by a survey of `few` rows."""
+    def in_layer(self, name: str, reference: Codes, queries: Codes | Rows, sample: Rows) -> LayerSearch:
+        """Search `queries` in one layer; the others, surveyed on the rows of `sample`, tell copies from chance."""
         rows = {name: queries} if not isinstance(queries, Codes) else {}
-        single = _single(known, queries)
-        layers = [self._survey(at, part, rows.get(at, few), single) for at, part in _parts(known)]
-        fresh = _fresh(known, queries, single)
-        return next(self._in_layer(at, layers, queries, fresh) for at in layers if at.name == name)
+        unrepeated = _unrepeated(reference, queries)
+        layers = [
+            self._survey(layer_name, part, rows.get(layer_name, sample), unrepeated)
+            for layer_name, part in _parts(reference)
+        ]
+        unmatched = _unmatched(reference, queries, unrepeated)
+        return next(
+            self._in_layer(layer_name, layers, queries, unmatched) for layer_name in layers if layer_name.name == name
+        )
 
-    def _survey(self, name: str, known: Codes, rows: Rows, single: npt.NDArray[np.bool_]) -> SurveyedLayer:
-        # A bit that is constant in train tells no training rows apart, and would only take the place of one that does.
-        chosen = ~known.constant_bits()
+    def _survey(self, name: str, reference: Codes, rows: Rows, unrepeated: npt.NDArray[np.bool_]) -> SurveyedLayer:
+        # Bits that are constant over the reference tell none of its rows apart.
+        chosen = ~reference.constant_bits()
         informative = np.flatnonzero(chosen)
         chosen[:] = False
         chosen[informative[sample_positions(len(informative), self.bits, self.seed)]] = True
-        seen = () if self.views is None else self.views.layer(name).train
-        return SurveyedLayer.survey(name, known, chosen, rows, single[rows], self.k, seen)
+        view_codes = () if self.views is None else self.views.layer(name).train
+        return SurveyedLayer.survey(name, reference, chosen, rows, unrepeated[rows], self.k, view_codes)
 
     def _in_layer(
-        self, at: SurveyedLayer, layers: Sequence[SurveyedLayer], queries: Codes | Rows, fresh: npt.NDArray[np.bool_]
+        self,
+        layer: SurveyedLayer,
+        layers: Sequence[SurveyedLayer],
+        queries: Codes | Rows,
+        unmatched: npt.NDArray[np.bool_],
     ) -> LayerSearch:
-        if at.known.code_bits == 0:
-            return _unusable(at, len(queries), self.k)
-        reason, copies = at.reason, at.copies(layers)
+        if layer.reference.code_bits == 0:
+            return _unusable(layer, len(queries), self.k)
+        reason, copies = layer.reason, layer.copies(layers)
         if isinstance(queries, Codes):
-            asked = [queries if at.name == ALL_LAYERS else queries.layer(at.name)]
-            asked += [] if self.views is None else self.views.layer(at.name).test
-            distances, neighbours, view = nearest_view([part.keep(at.chosen) for part in asked], at.known, self.k)
+            views = [queries if layer.name == ALL_LAYERS else queries.layer(layer.name)]
+            views += [] if self.views is None else self.views.layer(layer.name).test
+            distances, neighbours, view = nearest_view(
+                [part.keep(layer.chosen) for part in views], layer.reference, self.k
+            )
         else:
-            distances, neighbours, view = at.distances, at.neighbours, None
-        alone = False
+            distances, neighbours, view = layer.distances, layer.neighbours, None
+        unchecked = False
         if copies is None and (len(layers) == 1 or not isinstance(queries, Codes)):
-            # No other layer says which rows are copies: any of them may be, and the curve is all there is. Where there
-            # are others, which tell too few rows apart, other codes are compared with all that was measured.
-            apart = float(np.quantile(at.distances[:, 0], 0.25))
-            if alone := apart >= FEWEST_BITS:
-                copies = np.ones(len(at.rows), np.bool_)
+            # No other layer can tell which rows are copies, so the null is the fitted curve alone.
+            lower_quartile = float(np.quantile(layer.distances[:, 0], 0.25))
+            if unchecked := lower_quartile >= FEWEST_BITS:
+                copies = np.ones(len(layer.rows), np.bool_)
             elif not reason and not isinstance(queries, Codes):
-                bits = "1 bit" if apart == 1 else f"{apart:g} bits"
+                bits = "1 bit" if lower_quartile == 1 else f"{lower_quartile:g} bits"
                 reason = f"neighbours differ in {bits}, and no other layer can tell chance from copies"
-        # Rows with the same input as another are found by that, and say nothing of how near others come by chance.
+        # Rows that repeat an input are copies, not chance: they are left out of the null.
         null = MeasuredNull.measure(
-            at.ratios[at.single],
-            None if copies is None else copies[at.single],
-            at.fitted,
-            (at.rows[at.single], at.neighbours[at.single, 0]),
-            UNCHECKED if alone else 1.0,
+            layer.ratios[layer.unrepeated],
+            None if copies is None else copies[layer.unrepeated],
+            layer.fitted,
+            (layer.rows[layer.unrepeated], layer.neighbours[layer.unrepeated, 0]),
+            UNCHECKED if unchecked else 1.0,
             int(isinstance(queries, Codes)),
         )
-        ratios, every = local_ratio(distances), pair_ratios(distances)
-        reason = reason or _cannot_promise(null, len(ratios), self.expected_false)
-        threshold = nan if reason else null.threshold(self.expected_false, len(ratios), every)
+        ratios, all_ratios = local_ratio(distances), pair_ratios(distances)
+        reason = reason or _unattainable(null, len(ratios), self.expected_false)
+        threshold = nan if reason else null.threshold(self.expected_false, len(ratios), all_ratios)
         if not reason and isinstance(queries, Codes):
-            # Whether rows are of one kind does not hang on how many of them may be suspected.
-            strict = null.threshold(min(1.0, self.expected_false), len(ratios), every)
-            reason = null.of_another_kind(ratios, -1.0 if strict != strict else strict)
+            # This check must not depend on how many rows may be suspected.
+            strict_threshold = null.threshold(min(1.0, self.expected_false), len(ratios), all_ratios)
+            reason = null.distribution_shift(ratios, -1.0 if strict_threshold != strict_threshold else strict_threshold)
         if reason:
-            score = LayerScore(at.name, at.known.code_bits, ordinary=at.fitted, reason=reason)
-            return LayerSearch(score, at.known, distances, neighbours, null, view)
+            score = LayerScore(layer.name, layer.reference.code_bits, ordinary=layer.fitted, reason=reason)
+            return LayerSearch(score, layer.reference, distances, neighbours, null, view)
         score = LayerScore(
-            at.name,
-            at.known.code_bits,
-            int(np.count_nonzero(ratios[fresh] <= threshold)),
+            layer.name,
+            layer.reference.code_bits,
+            int(np.count_nonzero(ratios[unmatched] <= threshold)),
             threshold,
-            at.fitted,
+            layer.fitted,
             expected=len(ratios) * float(null.probability(threshold)),
             interval=null.interval(threshold, len(ratios)),
-            copies=int(np.count_nonzero(null.every <= threshold) - np.count_nonzero(null.ordinary <= threshold)),
+            copies=int(
+                np.count_nonzero(null.all_ratios <= threshold) - np.count_nonzero(null.ordinary_ratios <= threshold)
+            ),
         )
-        return LayerSearch(score, at.known, distances, neighbours, null, view)
+        return LayerSearch(score, layer.reference, distances, neighbours, null, view)
 
 
-def _parts(known: Codes) -> list[tuple[str, Codes]]:
+def _parts(reference: Codes) -> list[tuple[str, Codes]]:
     """Return the parts to search by name: all layers side by side where there are several, and each of them."""
-    each = [(layer.name, known.layer(layer.name)) for layer in known.layers]
-    return [(ALL_LAYERS, known), *each] if len(each) > 1 else each
+    single_layers = [(layer.name, reference.layer(layer.name)) for layer in reference.layers]
+    return [(ALL_LAYERS, reference), *single_layers] if len(single_layers) > 1 else single_layers
 
 
-def _single(known: Codes, queries: Codes | Rows) -> npt.NDArray[np.bool_]:
-    """Return of each known row whether no other has the same input; of all where their digests are not compared."""
-    keys = input_keys(Split(known, queries if isinstance(queries, Codes) else known))
+def _unrepeated(reference: Codes, queries: Codes | Rows) -> npt.NDArray[np.bool_]:
+    """Return which reference rows repeat no other input, bool ``(n,)``; all if digests cannot be compared."""
+    keys = input_keys(Split(reference, queries if isinstance(queries, Codes) else reference))
     if keys is None:
-        return np.ones(len(known), np.bool_)
-    _, at, counts = np.unique(keys.train, return_inverse=True, return_counts=True)
-    single = np.asarray(counts[at] == 1)
-    return single if single.any() else ~single
+        return np.ones(len(reference), np.bool_)
+    _, key, counts = np.unique(keys.train, return_inverse=True, return_counts=True)
+    unrepeated = np.asarray(counts[key] == 1)
+    return unrepeated if unrepeated.any() else ~unrepeated
 
 
-def _fresh(known: Codes, queries: Codes | Rows, single: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return of each query whether no known row, or no other one, has the same input, as far as digests tell."""
+def _unmatched(reference: Codes, queries: Codes | Rows, unrepeated: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return which queries have an input that no (other) reference row has, as far as digests tell; bool ``(m,)``."""
     if not isinstance(queries, Codes):
-        return single[queries]
-    keys = input_keys(Split(known, queries))
+        return unrepeated[queries]
+    keys = input_keys(Split(reference, queries))
     return np.ones(len(queries), np.bool_) if keys is None else ~np.isin(keys.test, keys.train)
 
 
-def _cannot_promise(null: MeasuredNull, queries: int, expected_false: float) -> str:
-    """Return why not even equal codes are as rare as is to be promised; empty where they are."""
-    least = queries * null.rarest
-    if least > expected_false:
+def _unattainable(null: MeasuredNull, queries: int, expected_false: float) -> str:
+    """Return why `expected_false` cannot be reached even for equal codes; empty where it can."""
+    fewest = queries * null.smallest_probability
+    if fewest > expected_false:
         return (
-            f"{len(null.every):,} training rows cannot show what happens to fewer than 1 in {1 / null.rarest:,.0f} by "
-            f"chance, and {expected_false:g} of {queries:,} is less: give expected_false={ceil(least)}"
+            f"{len(null.all_ratios):,} training rows cannot show what happens to fewer than 1 in "
+            f"{1 / null.smallest_probability:,.0f} by chance, and {expected_false:g} of {queries:,} is less: "
+            f"give expected_false={ceil(fewest)}"
         )
     expected = queries * float(null.probability(0.0))
     if expected > expected_false:
@@ -297,57 +316,56 @@ def _cannot_promise(null: MeasuredNull, queries: int, expected_false: float) -> 
     return ""
 
 
-def _chosen(found: Sequence[LayerSearch], expected_false: float) -> LayerSearch:
-    usable = [at for at in found if not at.score.reason]
+def _chosen(searches: Sequence[LayerSearch], expected_false: float) -> LayerSearch:
+    usable = [search for search in searches if not search.score.reason]
     if not usable:
-        return next((at for at in reversed(found) if at.score.bits), found[-1])
-    best = max(usable, key=_above)
-    # What is expected is measured too: no layer is better for what its own null may be off by.
-    enough = _above(best) - 2 * sqrt(best.score.suspected) - (best.score.interval[1] - best.score.expected)
-    level = [at for at in usable if _above(at) >= enough]
-    used = [at for at in level if at.score.expected >= expected_false / 2]
-    return (used or level)[-1]
+        return next((search for search in reversed(searches) if search.score.bits), searches[-1])
+    highest = max(usable, key=_excess)
+    # The expected number is an estimate: its uncertainty must not decide between layers.
+    enough = _excess(highest) - 2 * sqrt(highest.score.suspected) - (highest.score.interval[1] - highest.score.expected)
+    tied = [search for search in usable if _excess(search) >= enough]
+    full = [search for search in tied if search.score.expected >= expected_false / 2]
+    return (full or tied)[-1]
 
 
-def _above(found: LayerSearch) -> float:
-    return found.score.suspected - found.score.expected
+def _excess(search: LayerSearch) -> float:
+    return search.score.suspected - search.score.expected
 
 
 def enough_rows(rows: int, rarity: float) -> int:
-    """Return how many of the rows to ask for what happens to one in `rarity` of them, :data:`ORDINARY_ROWS` at least.
+    """Return how many of `rows` to survey to estimate a rate of one in `rarity`, at least :data:`ORDINARY_ROWS`.
 
-    A pair of rows that are nearest to each other counts once. The more of the rows are asked, the more such pairs are
-    asked twice: of n rows, all in such pairs, s with s / (1 + s / n) = `rarity` are enough. One in ten is added, for
-    rows with the input of another one.
+    Two rows that are nearest to each other count once. If all n rows are in such pairs, a survey of s rows holds
+    s / (1 + s / n) independent ones. A tenth is added for rows that repeat an input.
     """
     share = rarity / max(1, rows)
     return max(ORDINARY_ROWS, ceil(1.1 * rarity / (1 - share))) if share < 1 else max(ORDINARY_ROWS, rows)
 
 
-def sample_rows(rows: int, most: int, seed: int) -> Rows:
-    """Return a sample of row numbers, ascending; all where there are no more than `most`."""
-    if rows <= most:
+def sample_rows(rows: int, limit: int, seed: int) -> Rows:
+    """Return at most `limit` row numbers drawn at random, ascending."""
+    if rows <= limit:
         return np.arange(rows)
-    return np.sort(numpy_generator(seed, "rows").choice(rows, most, replace=False, shuffle=False))
+    return np.sort(numpy_generator(seed, "rows").choice(rows, limit, replace=False, shuffle=False))
 
 
 def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
     """Return the scores of all layers for people to read."""
     rows = [
         (
-            at.name + (" (chosen)" if at.name == chosen and not at.reason else ""),
-            number(at.bits),
-            at.reason or number(at.suspected),
-            "–" if at.reason or at.expected != at.expected else rough(at.expected),
-            "–" if at.reason else number(at.threshold, 3),
-            "–" if at.reason else number(at.copies),
+            score.name + (" (chosen)" if score.name == chosen and not score.reason else ""),
+            number(score.bits),
+            score.reason or number(score.suspected),
+            "–" if score.reason or score.expected != score.expected else rough(score.expected),
+            "–" if score.reason else number(score.threshold, 3),
+            "–" if score.reason else number(score.copies),
         )
-        for at in scores
+        for score in scores
     ]
     note = (
         "Chosen: of the layers with the most suspected rows above chance, up to two standard errors of that number "
         "and the uncertainty of chance, the last."
-        if len(scores) > 1 and any(at.name == chosen and not at.reason for at in scores)
+        if len(scores) > 1 and any(score.name == chosen and not score.reason for score in scores)
         else ""
     )
     return table(
@@ -355,8 +373,8 @@ def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
     )
 
 
-def _unusable(at: SurveyedLayer, queries: int, k: int) -> LayerSearch:
-    # Without a bit, every row is at distance 0 from every other.
+def _unusable(layer: SurveyedLayer, queries: int, k: int) -> LayerSearch:
+    # Without bits all distances are 0.
     distances, neighbours = np.zeros((queries, k), np.int32), np.zeros((queries, k), np.int64)
-    null = MeasuredNull.measure(np.zeros(len(at.rows)))
-    return LayerSearch(LayerScore(at.name, 0, reason=at.reason), at.known, distances, neighbours, null)
+    null = MeasuredNull.measure(np.zeros(len(layer.rows)))
+    return LayerSearch(LayerScore(layer.name, 0, reason=layer.reason), layer.reference, distances, neighbours, null)

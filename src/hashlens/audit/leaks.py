@@ -158,19 +158,19 @@ class Leaks(Ranked):
     def __rich__(self) -> RenderableType:
         note = (
             f"Ratio of the distances to the nearest and the {self.k}th nearest training example in {self.bits:,} bits "
-            f"of {self.layer}. {self.told_threshold} {self.told_copies}{self.told_views}"
+            f"of {self.layer}. {self.threshold_note} {self.copies_note}{self.views_note}"
         )
         title = f"Leaks: {self.suspected:,} suspected of {len(self):,} test examples"
-        shown = min(SHOWN, max(self.suspected, 1))
+        rows = min(SHOWN, max(self.suspected, 1))
         return Group(
-            self.table(title, note, shown=shown, without=("label", "train_label")),
+            self.table(title, note, shown=rows, without=("label", "train_label")),
             scores_table(self.layers, self.layer),
         )
 
     @property
     def score(self) -> LayerScore | None:
         """That of the layer chosen; None where no layer could be used."""
-        return next((at for at in self.layers if at.name == self.layer and not at.reason), None)
+        return next((score for score in self.layers if score.name == self.layer and not score.reason), None)
 
     @property
     def chance(self) -> str:
@@ -178,7 +178,7 @@ class Leaks(Ranked):
         return f"about {self.expected_false:g} expected by chance" if self.score is None else self.score.chance
 
     @property
-    def told_threshold(self) -> str:
+    def threshold_note(self) -> str:
         """What is suspected by code, and how much of that chance would do, in one sentence."""
         if self.score is None:
             return "No layer tells examples apart well enough to suspect any by its code: the layers say why."
@@ -190,7 +190,7 @@ class Leaks(Ranked):
         )
 
     @property
-    def told_copies(self) -> str:
+    def copies_note(self) -> str:
         """What is known of exact copies, in one sentence."""
         if self.copies is None:
             return "Exact copies were not looked for: these codes carry no digests of inputs (encode again)."
@@ -204,7 +204,7 @@ class Leaks(Ranked):
         return ratio if self.view is None or self.view[rank] == AS_IT_IS else f"{ratio} {self.view[rank]}"
 
     @property
-    def told_views(self) -> str:
+    def views_note(self) -> str:
         """Which views were searched, and what they cost, in a sentence behind another; empty without views."""
         return f" Of each image the nearest view counts: {self.views}." if self.views else ""
 
@@ -295,61 +295,61 @@ def leaks(
         views.check(codes)
     # Of training rows with the same input one is searched: ten equal neighbours would hide any copy of them.
     keys = input_keys(codes)
-    firsts = np.arange(len(codes.train)) if keys is None else first_rows(keys.train)
-    different = np.unique(firsts)
+    first_equal = np.arange(len(codes.train)) if keys is None else first_rows(keys.train)
+    different = np.unique(first_equal)
     if len(different) <= k:
-        firsts = different = np.arange(len(codes.train))
-    known = codes.train if len(different) == len(codes.train) else codes.train[different]
-    found, scores = search.among(different).best(known, codes.test)
-    found = replace(found, neighbours=different[found.neighbours])
-    return _ranked(codes, found, scores, search, exact_copies(codes, expected_false, suspect_copies), firsts)
+        first_equal = different = np.arange(len(codes.train))
+    reference = codes.train if len(different) == len(codes.train) else codes.train[different]
+    result, scores = search.restricted_to(different).best(reference, codes.test)
+    result = replace(result, neighbours=different[result.neighbours])
+    return _ranked(codes, result, scores, search, exact_copies(codes, expected_false, suspect_copies), first_equal)
 
 
 def _ranked(
     codes: Split[Codes],
-    found: LayerSearch,
+    result: LayerSearch,
     scores: tuple[LayerScore, ...],
     search: Search,
     copies: ExactCopies | None,
-    firsts: Rows,
+    first_equal: Rows,
 ) -> Leaks:
-    ratios, nearest, exact = found.ratios, found.neighbours[:, 0].copy(), np.zeros(len(found.ratios), np.bool_)
+    ratios, nearest, exact = result.ratios, result.neighbours[:, 0].copy(), np.zeros(len(result.ratios), np.bool_)
     if copies is not None:
         nearest[copies.rows], exact[copies.rows] = copies.train_rows, True
-    flags = _flagged(np.arange(len(ratios)), ratios, found.score.threshold, copies)
-    order = np.lexsort((found.distances[:, 0], ratios, ~exact, ~flags))
+    flags = _flagged(np.arange(len(ratios)), ratios, result.score.threshold, copies)
+    order = np.lexsort((result.distances[:, 0], ratios, ~exact, ~flags))
     partners, labels, train_labels = nearest[order], codes.test.labels, codes.train.labels
     views = search.views
     return Leaks(
-        layer=found.score.name,
-        bits=found.score.bits,
+        layer=result.score.name,
+        bits=result.score.bits,
         k=search.k,
-        threshold=found.score.threshold,
+        threshold=result.score.threshold,
         expected_false=search.expected_false,
         rows=order,
         train_rows=partners,
         ids=codes.test.ids[order],
         train_ids=codes.train.ids[partners],
-        distances=found.distances[order, 0],
+        distances=result.distances[order, 0],
         ratios=ratios[order],
-        expected=found.expected[order],
-        identical=_identical(codes, found)[order],
+        expected=result.expected[order],
+        identical=_identical(codes, result)[order],
         labels=None if labels is None else labels[order],
         train_labels=None if train_labels is None else train_labels[partners],
-        groups=_groups(codes, found, flags, copies, firsts),
+        groups=_groups(codes, result, flags, copies, first_equal),
         class_names=codes.train.class_names or (),
         layers=scores,
         copies=copies,
-        view=None if views is None or found.view is None else views.seen_in(found.view)[order],
-        views="" if views is None else views.told,
+        view=None if views is None or result.view is None else views.names_of(result.view)[order],
+        views="" if views is None else views.summary,
     )
 
 
-def _identical(codes: Split[Codes], found: LayerSearch) -> npt.NDArray[np.bool_]:
+def _identical(codes: Split[Codes], search: LayerSearch) -> npt.NDArray[np.bool_]:
     """Return of each test row whether all its bits are those of its nearest training row."""
-    equal: npt.NDArray[np.bool_] = found.distances[:, 0] == 0
+    equal: npt.NDArray[np.bool_] = search.distances[:, 0] == 0
     rows = np.flatnonzero(equal)
-    for row, partner in zip(rows, found.neighbours[rows, 0], strict=True):
+    for row, partner in zip(rows, search.neighbours[rows, 0], strict=True):
         equal[row] = np.array_equal(codes.test.packed[row], codes.train.packed[partner])
     return equal
 
@@ -363,25 +363,29 @@ def _flagged(rows: Rows, ratios: Ratios, threshold: float, copies: ExactCopies |
 
 
 def _groups(
-    codes: Split[Codes], found: LayerSearch, flags: npt.NDArray[np.bool_], copies: ExactCopies | None, firsts: Rows
+    codes: Split[Codes],
+    search: LayerSearch,
+    flags: npt.NDArray[np.bool_],
+    copies: ExactCopies | None,
+    first_equal: Rows,
 ) -> tuple[LeakGroup, ...]:
     """Return the connected parts of the graph of suspected test rows and the training rows as near to them."""
-    asked, partners = near_pairs(found)
+    test_rows, partners = near_pairs(search)
     if copies is not None:
-        asked, partners = np.append(asked, copies.rows), np.append(partners, copies.train_rows)
-    asked, partners = asked[flags[asked]], partners[flags[asked]]
+        test_rows, partners = np.append(test_rows, copies.rows), np.append(partners, copies.train_rows)
+    test_rows, partners = test_rows[flags[test_rows]], partners[flags[test_rows]]
     # Training rows with the same input are as near.
-    equal = np.flatnonzero(np.isin(firsts, partners) & (firsts != np.arange(len(firsts))))
+    equal = np.flatnonzero(np.isin(first_equal, partners) & (first_equal != np.arange(len(first_equal))))
     groups = []
     # Test rows are numbered behind the training rows.
-    ends = np.append(asked + len(codes.train), firsts[equal]), np.append(partners, equal)
-    for rows in linked(np.stack(ends), len(codes.train) + len(codes.test)):
+    edges = np.append(test_rows + len(codes.train), first_equal[equal]), np.append(partners, equal)
+    for rows in linked(np.stack(edges), len(codes.train) + len(codes.test)):
         split = Split(rows[rows < len(codes.train)], rows[rows >= len(codes.train)] - len(codes.train))
         groups.append(LeakGroup(split, Split(codes.train.ids[split.train], codes.test.ids[split.test])))
     return tuple(groups)
 
 
-def near_pairs(found: LayerSearch) -> tuple[Rows, Rows]:
+def near_pairs(search: LayerSearch) -> tuple[Rows, Rows]:
     """Return the pairs of a query and a row whose distance, over that of the k-th, is at most the threshold."""
-    asked, rank = np.nonzero(pair_ratios(found.distances) <= found.score.threshold)
-    return asked, found.neighbours[asked, rank]
+    queries, rank = np.nonzero(pair_ratios(search.distances) <= search.score.threshold)
+    return queries, search.neighbours[queries, rank]

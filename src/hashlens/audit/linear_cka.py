@@ -43,8 +43,12 @@ def linear_cka(a: Codes, b: Codes) -> float:
     if len(a) != len(b) or len(a) < LEAST_ROWS:
         raise AuditError(f"CKA needs two codes of the same examples, {LEAST_ROWS} or more, not {len(a)} and {len(b)}")
     first, second = _Kernel(a), _Kernel(b)
-    alone = _hsic(first, first), _hsic(second, second)
-    return _hsic(first, second) / (alone[0] * alone[1]) ** 0.5 if min(alone) > 0 else float("nan")
+    self_similarity = _hsic(first, first), _hsic(second, second)
+    return (
+        _hsic(first, second) / (self_similarity[0] * self_similarity[1]) ** 0.5
+        if min(self_similarity) > 0
+        else float("nan")
+    )
 
 
 class _Kernel:

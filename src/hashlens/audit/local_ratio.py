@@ -40,11 +40,11 @@ def pair_ratios(distances: Int[npt.NDArray[np.int32], "m k"]) -> Float64[Ratios,
 
 
 def nearest_others(
-    codes: Codes, rows: Int64[Rows, " m"], k: int, seen: Codes | None = None
+    codes: Codes, rows: Int64[Rows, " m"], k: int, view: Codes | None = None
 ) -> tuple[Int32[npt.NDArray[np.int32], "m {k}"], Int64[Rows, "m {k}"]]:
     """Find the k codes nearest to each of `rows` among all other rows of the same codes.
 
-    `seen` are codes of the rows in another view of them, to ask for in their place.
+    `view` are codes of the rows in another view of them, to ask for in their place.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def nearest_others(
     neighbours : numpy.ndarray
         int64 ``(len(rows), k)``, rows of `codes`.
     """
-    distances, neighbours = nearest_codes(codes[rows] if seen is None else seen, codes, k + 1)
+    distances, neighbours = nearest_codes(codes[rows] if view is None else view, codes, k + 1)
     others = neighbours != rows[:, None]
     # A row with k + 1 equals of lower row number is not among its own neighbours: then the last of them goes.
     others[others.all(axis=1), k] = False
@@ -103,17 +103,17 @@ class OrdinaryRatios(Result):
         if low == high:
             raise AuditError("half of the rows or more have one and the same ratio of distances")
         # By quartiles, log(1 - high**a) / log(1 - low**a) = log(1/4) / log(3/4), which grows with a from 1.
-        wanted = log(log(1 / 4) / log(3 / 4))
+        target = log(log(1 / 4) / log(3 / 4))
 
-        def missing(dimension: float) -> float:
-            return _log_hazard(high, dimension) - _log_hazard(low, dimension) - wanted
+        def gap(dimension: float) -> float:
+            return _log_hazard(high, dimension) - _log_hazard(low, dimension) - target
 
         from scipy.optimize import brentq
 
-        most = 1.0
-        while missing(most) < 0:
-            most *= 2
-        dimension = float(brentq(missing, 0.0, most)) if missing(0.0) < 0 else 0.0
+        upper = 1.0
+        while gap(upper) < 0:
+            upper *= 2
+        dimension = float(brentq(gap, 0.0, upper)) if gap(0.0) < 0 else 0.0
         return cls(dimension, log(4 / 3) / float(np.exp(_log_hazard(low, dimension))))
 
     def probability(self, ratios: npt.ArrayLike) -> Ratios:

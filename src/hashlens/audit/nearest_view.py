@@ -11,7 +11,7 @@ from hashlens.measures.knn import nearest_codes
 
 
 def nearest_view(
-    views: Sequence[Codes], known: Codes, k: int, own: Rows | None = None
+    views: Sequence[Codes], reference: Codes, k: int, own_rows: Rows | None = None
 ) -> tuple[npt.NDArray[np.int32], Rows, Rows]:
     """Find the k codes nearest to each row, in the view in which its local ratio is lowest; of equal ones the first.
 
@@ -19,12 +19,12 @@ def nearest_view(
     ----------
     views : sequence of Codes
         The same m rows, once for each view.
-    known : Codes
+    reference : Codes
         n rows.
     k : int
         Neighbours.
-    own : numpy.ndarray, optional
-        int64 ``(m,)``: the row of `known` that each row is a view of, which is no neighbour of it.
+    own_rows : numpy.ndarray, optional
+        int64 ``(m,)``: the row of `reference` that each row is a view of, which is no neighbour of it.
 
     Returns
     -------
@@ -33,11 +33,11 @@ def nearest_view(
     view : numpy.ndarray
         int64 ``(m,)``: the place of the view.
     """
-    if own is None:
-        found = [nearest_codes(view, known, k) for view in views]
+    if own_rows is None:
+        searches = [nearest_codes(view, reference, k) for view in views]
     else:
-        found = [nearest_others(known, own, k, view) for view in views]
-    best = np.stack([local_ratio(distances) for distances, _ in found]).argmin(axis=0)
+        searches = [nearest_others(reference, own_rows, k, view) for view in views]
+    best = np.stack([local_ratio(distances) for distances, _ in searches]).argmin(axis=0)
     rows = np.arange(len(best))
-    distances, neighbours = (np.stack(part)[best, rows] for part in zip(*found, strict=True))
+    distances, neighbours = (np.stack(part)[best, rows] for part in zip(*searches, strict=True))
     return distances, neighbours, best

@@ -55,17 +55,17 @@ def neighbour_votes(
     """
     if reference is None:
         distances, rows = nearest_others(codes, np.arange(len(codes)), k)
-        known, known_labels = codes, labels
+        voters, voter_labels = codes, labels
     else:
         distances, rows = nearest_codes(codes, reference, k)
-        known, known_labels = concatenate([codes, reference]), np.concatenate([labels, reference_labels])
+        voters, voter_labels = concatenate([codes, reference]), np.concatenate([labels, reference_labels])
     weights = np.exp(-2.0 * distances / np.maximum(distances[:, -1:], 1))
     cells = np.arange(len(codes))[:, None] * classes + reference_labels[rows]
     totals = np.bincount(cells.ravel(), weights.ravel(), len(codes) * classes).reshape(-1, classes)
     shares = totals / totals.sum(axis=1, keepdims=True)
     frequencies = np.bincount(reference_labels, minlength=classes) + 1.0
     smoothed = (k * shares + frequencies / frequencies.sum()) / (k + 1)
-    return Votes(shares, smoothed, _collisions(known, known_labels, classes)[: len(codes)])
+    return Votes(shares, smoothed, _collisions(voters, voter_labels, classes)[: len(codes)])
 
 
 def _collisions(codes: Codes, labels: Labels, classes: int) -> npt.NDArray[np.int64]:

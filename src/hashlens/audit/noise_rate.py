@@ -59,7 +59,7 @@ class NoiseGrid:
         return float(self.temperatures[self.total.max(axis=1).argmax()])
 
     @property
-    def most(self) -> float:
+    def highest_rate(self) -> float:
         """The highest rate that is considered."""
         return _most(self.classes)
 
@@ -77,8 +77,8 @@ class NoiseGrid:
 
     def rates_of(self, totals: Values) -> Values:
         """Return the likeliest rate of each of several samples, whose log-likelihoods are ``(m, t * r)``."""
-        found: Values = self.rates[totals.argmax(axis=1) % len(self.rates)]
-        return found
+        rates: Values = self.rates[totals.argmax(axis=1) % len(self.rates)]
+        return rates
 
 
 def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
@@ -113,8 +113,8 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
 
 def accuracy_by_right_labels(agreement: Values, rates: Values, classes: int) -> Values:
     """Return the accuracy if all labels were right, from the share of labels that a network gives; see the module."""
-    other = rates / (classes - 1)
-    accuracy: Values = np.clip((agreement - other) / (1 - classes * other), 0.0, 1.0)
+    other_rate = rates / (classes - 1)
+    accuracy: Values = np.clip((agreement - other_rate) / (1 - classes * other_rate), 0.0, 1.0)
     return accuracy
 
 
@@ -125,9 +125,11 @@ def _most(classes: int) -> float:
 def _log_likelihood(probabilities: Probabilities, labels: Labels, temperatures: Values, rates: Values) -> Values:
     """Return the log-likelihood of each label, by temperature, then rate: ``(n, t * r)``."""
     rows, classes = np.arange(len(labels)), probabilities.shape[1]
-    own = np.stack([with_temperature(probabilities, at)[rows, labels] for at in temperatures.tolist()], axis=1)
-    other = rates / (classes - 1)
-    mixed = own[:, :, None] * (1 - classes * other) + other
+    label_probabilities = np.stack(
+        [with_temperature(probabilities, temperature)[rows, labels] for temperature in temperatures.tolist()], axis=1
+    )
+    other_rate = rates / (classes - 1)
+    mixed = label_probabilities[:, :, None] * (1 - classes * other_rate) + other_rate
     return np.asarray(np.log(np.maximum(mixed, LEAST))).reshape(len(labels), -1)
 
 

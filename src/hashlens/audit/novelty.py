@@ -97,19 +97,19 @@ class Novelty:
         self._held_out_predicted = (
             None if held_out is None or held_out_predicted is None else self._numbers(held_out_predicted, len(held_out))
         )
-        whole = self._layers(codes)
-        self._all = _Known(whole, k, LEFT_OUT, seed)
+        layers = self._layers(codes)
+        self._all_codes = _Known(layers, k, LEFT_OUT, seed)
         groups = _rows_by_class(codes) if per_class else {}
-        self._few = {name: rows for name, rows in groups.items() if len(rows) <= k}
+        self._small_classes = {name: rows for name, rows in groups.items() if len(rows) <= k}
         share = max(1, LEFT_OUT // max(1, len(groups)))
         self._classes = {
-            name: _Known([layer[rows] for layer in whole], k, max(share, LEFT_OUT * len(rows) // len(codes)), seed)
+            name: _Known([layer[rows] for layer in layers], k, max(share, LEFT_OUT * len(rows) // len(codes)), seed)
             for name, rows in groups.items()
-            if name not in self._few
+            if name not in self._small_classes
         }
 
     def __repr__(self) -> str:
-        kind = f"{len(self._classes) + len(self._few)} classes" if self.per_class else "all classes together"
+        kind = f"{len(self._classes) + len(self._small_classes)} classes" if self.per_class else "all classes together"
         return f"Novelty({len(self.codes):,} codes of {self.codes.code_bits:,} bits, k={self.k}, {kind})"
 
     def score(self, new_codes: Codes, predicted: npt.ArrayLike | None = None) -> Float64[Scores, " {len(new_codes)}"]:
@@ -133,16 +133,16 @@ class Novelty:
         _require_rows(self.codes, new_codes, "new_codes")
         layers = self._layers(new_codes)
         if predicted is None:
-            return self._all.score(layers)
-        classes = self._checked(predicted, len(new_codes))
+            return self._all_codes.score(layers)
+        classes = self._checked_classes(predicted, len(new_codes))
         scores = np.empty(len(new_codes))
-        for name, known in self._classes.items():
+        for name, group in self._classes.items():
             rows = np.flatnonzero(classes == name)
             if len(rows):
-                scores[rows] = known.score([layer[rows] for layer in layers])
-        rows = np.flatnonzero(np.isin(classes, list(self._few)))
+                scores[rows] = group.score([layer[rows] for layer in layers])
+        rows = np.flatnonzero(np.isin(classes, list(self._small_classes)))
         if len(rows):
-            scores[rows] = self._all.score([layer[rows] for layer in layers])
+            scores[rows] = self._all_codes.score([layer[rows] for layer in layers])
         return scores
 
     def threshold(self, false_alarm_rate: float = 0.05, predicted: bool | None = None) -> float:
@@ -175,14 +175,14 @@ class Novelty:
 
         A score lies above ``threshold(rate)`` exactly where its p-value is `rate` or less.
         """
-        known = self._calibration(self.per_class if predicted is None else predicted)
+        calibration = self._calibration(self.per_class if predicted is None else predicted)
         try:
-            given = np.asarray(scores, np.float64)
+            values = np.asarray(scores, np.float64)
         except (TypeError, ValueError) as error:
             raise AuditError(f"scores must be numbers, received {shortly(scores)}") from error
-        if np.isnan(given).any():
+        if np.isnan(values).any():
             raise AuditError("scores must be numbers, received NaN among them")
-        return known.p_values(given)
+        return calibration.p_values(values)
 
     def novel(
         self, new_codes: Codes, predicted: npt.ArrayLike | None = None, false_alarm_rate: float = 0.05
@@ -207,98 +207,105 @@ class Novelty:
             p_values=self.p_values(scores[order], used),
             threshold=threshold,
             false_alarm_rate=float(false_alarm_rate),
-            calibration=(self._left_out(used) if self._held_out is None else f"{len(self._held_out):,} held-out codes"),
+            calibration=(
+                self._calibration_note(used) if self._held_out is None else f"{len(self._held_out):,} held-out codes"
+            ),
         )
 
-    def _left_out(self, predicted: bool) -> str:
+    def _calibration_note(self, predicted: bool) -> str:
         """Return what a threshold without held-out codes is set on, and to which side it errs."""
-        known = "training codes, each left out; expect more of them"
-        if not (predicted and self._few):
-            return known
+        note = "training codes, each left out; expect more of them"
+        if not (predicted and self._small_classes):
+            return note
         # One of a class left out has none of its class to be near, where a new one does.
-        return f"{known}, or fewer where classes have at most {self.k} examples"
+        return f"{note}, or fewer where classes have at most {self.k} examples"
 
     def _calibration(self, predicted: bool) -> Calibration:
         if not predicted:
-            return self._known
+            return self._overall_calibration
         self._require_classes()
-        return self._known_per_class
+        return self._class_calibration
 
     @cached_property
-    def _known(self) -> Calibration:
-        return Calibration.of([self._all.ordinary if self._held_out is None else self.score(self._held_out)])
+    def _overall_calibration(self) -> Calibration:
+        return Calibration.from_samples(
+            [self._all_codes.ordinary if self._held_out is None else self.score(self._held_out)]
+        )
 
     @cached_property
-    def _known_per_class(self) -> Calibration:
+    def _class_calibration(self) -> Calibration:
         if self._held_out is None:
-            parts = [(known.ordinary, len(known)) for known in self._classes.values()]
-            if self._few:
-                few = np.concatenate(list(self._few.values()))
-                parts.append((self._all.left_out(few), len(few)))
-            return Calibration.of([scores for scores, _ in parts], [rows for _, rows in parts])
+            parts = [(group.ordinary, len(group)) for group in self._classes.values()]
+            if self._small_classes:
+                small = np.concatenate(list(self._small_classes.values()))
+                parts.append((self._all_codes.left_out(small), len(small)))
+            return Calibration.from_samples([scores for scores, _ in parts], [rows for _, rows in parts])
         if self._held_out_predicted is None:
             raise AuditError(
                 "thresholds for scores that take predictions need those of the held-out codes: give held_out_predicted="
             )
-        return Calibration.of([self.score(self._held_out, self._held_out_predicted)])
+        return Calibration.from_samples([self.score(self._held_out, self._held_out_predicted)])
 
     def _layers(self, codes: Codes) -> list[Codes]:
-        return [codes.layer(at.name).sample_bits(self.bits, self.seed) for at in codes.layers]
+        return [codes.layer(layer.name).sample_bits(self.bits, self.seed) for layer in codes.layers]
 
     def _require_classes(self) -> None:
         if not self.per_class:
             raise AuditError("predictions are not used with per_class=False: leave them out, or set per_class=True")
 
-    def _checked(self, predicted: npt.ArrayLike, rows: int) -> Labels:
+    def _checked_classes(self, predicted: npt.ArrayLike, rows: int) -> Labels:
         self._require_classes()
         classes = self._numbers(predicted, rows)
-        unknown = np.setdiff1d(classes, [*self._classes, *self._few])
+        unknown = np.setdiff1d(classes, [*self._classes, *self._small_classes])
         if len(unknown):
             raise AuditError(
                 f"class {class_name(self.codes.class_names, int(unknown[0]))} is predicted, and no training code has "
-                f"that label: labels are {', '.join(self._told_classes)}"
+                f"that label: labels are {', '.join(self._class_list)}"
             )
         return classes
 
     @property
-    def _told_classes(self) -> list[str]:
-        return [class_name(self.codes.class_names, name) for name in sorted([*self._classes, *self._few])]
+    def _class_list(self) -> list[str]:
+        return [class_name(self.codes.class_names, name) for name in sorted([*self._classes, *self._small_classes])]
 
     def _numbers(self, predicted: npt.ArrayLike, rows: int) -> Labels:
         """Return predicted classes in the numbers of the training codes; names are found by name."""
         try:
-            classes, names = class_labels(predicted, "novelty: predicted", whole=False)
+            classes, names = class_labels(predicted, "novelty: predicted", all_labels=False)
         except DataError as error:
             raise AuditError(str(error)) from error
         if len(classes) != rows:
             raise AuditError(
                 f"novelty needs one label for each of {rows:,} rows, received {len(classes):,} predictions"
             )
-        known = self.codes.class_names
+        training_names = self.codes.class_names
         if names is None:
             return classes
-        if known is None:
+        if training_names is None:
             raise AuditError(
                 "predictions are names of classes, and the training codes have numbers without names: give numbers"
             )
-        if unknown := [name for name in names if name not in known]:
+        if unknown := [name for name in names if name not in training_names]:
             raise AuditError(
                 f"class {unknown[0]} is predicted, and no training code has that label: labels are "
-                f"{', '.join(self._told_classes)}"
+                f"{', '.join(self._class_list)}"
             )
-        return renumbered(classes, np.array([known.index(name) for name in names], np.int64))
+        return renumbered(classes, np.array([training_names.index(name) for name in names], np.int64))
 
 
 class _Known:
     """Training codes of one class, or of all, layer by layer, and how far they are from each other."""
 
-    def __init__(self, layers: list[Codes], k: int, most: int, seed: int) -> None:
-        self.layers, self.k, self._most, self._seed = layers, k, most, seed
+    def __init__(self, layers: list[Codes], k: int, limit: int, seed: int) -> None:
+        self.layers, self.k, self._limit, self._seed = layers, k, limit, seed
 
     def score(self, layers: list[Codes]) -> Scores:
         """Return the mean over layers of the distance to the k-th nearest, in units of the typical one."""
-        found = [nearest_codes(new, known, self.k)[0][:, -1] for new, known in zip(layers, self.layers, strict=True)]
-        return self._in_units(np.stack(found))
+        distances = [
+            nearest_codes(new_layer, group, self.k)[0][:, -1]
+            for new_layer, group in zip(layers, self.layers, strict=True)
+        ]
+        return self._normalised(np.stack(distances))
 
     def __len__(self) -> int:
         return len(self.layers[0])
@@ -306,24 +313,24 @@ class _Known:
     @cached_property
     def ordinary(self) -> Scores:
         """Scores of training codes, each left out."""
-        return self._in_units(self._sample)
+        return self._normalised(self._sample)
 
     def left_out(self, rows: npt.NDArray[np.int64]) -> Scores:
         """Return the scores of some training codes, each left out."""
-        return self._in_units(self._distances(rows))
+        return self._normalised(self._distances(rows))
 
     @cached_property
     def _sample(self) -> npt.NDArray[np.int32]:
         rows = np.arange(len(self))
-        if len(rows) > self._most:
+        if len(rows) > self._limit:
             generator = numpy_generator(self._seed, "novelty")
-            rows = np.sort(generator.choice(rows, self._most, replace=False, shuffle=False))
+            rows = np.sort(generator.choice(rows, self._limit, replace=False, shuffle=False))
         return self._distances(rows)
 
     def _distances(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        return np.stack([nearest_others(known, rows, self.k)[0][:, -1] for known in self.layers])
+        return np.stack([nearest_others(layer, rows, self.k)[0][:, -1] for layer in self.layers])
 
-    def _in_units(self, distances: npt.NDArray[np.int32]) -> Scores:
+    def _normalised(self, distances: npt.NDArray[np.int32]) -> Scores:
         # One bit is the smallest distance there is: where most codes are equal, the median is 0.
         typical = np.maximum(1.0, np.median(self._sample, axis=1))
         return np.asarray((distances / typical[:, None]).mean(axis=0))
@@ -333,8 +340,8 @@ def _rows_by_class(codes: Codes) -> dict[int, npt.NDArray[np.int64]]:
     if codes.labels is None:
         raise AuditError("per_class=True needs labelled training codes: encode labelled data, or set per_class=False")
     _, labels, rows = labelled_codes(codes, None, "novelty by class")
-    places = np.arange(len(codes))[rows]
-    return {int(name): places[labels == name] for name in np.unique(labels)}
+    all_rows = np.arange(len(codes))[rows]
+    return {int(name): all_rows[labels == name] for name in np.unique(labels)}
 
 
 def _require_rows(codes: Codes, others: Codes, name: str) -> None:

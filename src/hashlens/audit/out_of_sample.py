@@ -138,47 +138,49 @@ def out_of_sample(
         As :func:`hashlens.train` and :func:`hashlens.encode` raise.
     """
     read, arguments = split_options(options)
-    how = Reading.of(out_of_sample, reading, read, bits=1024, batch_size=256)
+    how = Reading.from_options(out_of_sample, reading, read, bits=1024, batch_size=256)
     seed = how.seed
     examples = load_data(data).load()
     require_whole(AuditError, "folds", folds, 2)
-    examples, kept = _labelled(examples)
+    examples, labelled_rows = _labelled(examples)
     labels, classes = _checked(examples, folds)
     if callable(train_network) and (arguments or epochs is not None):
         raise AuditError("epochs and arguments are for an architecture's name: a function brings its own")
-    held = [np.flatnonzero(_folds(labels, folds, seed) == fold) for fold in range(folds)]
+    held_out = [np.flatnonzero(_folds(labels, folds, seed) == fold) for fold in range(folds)]
     # A class that one part has no example of needs an output all the same.
     named = replace(examples, class_names=examples.class_names or tuple(map(str, range(classes))))
-    parts = (named.select(_without(len(labels), rows)) for rows in held)
+    parts = (named.select(_without(len(labels), rows)) for rows in held_out)
     seeds = [torch_seed(seed, "fold", fold) for fold in range(folds)]
     networks: Iterator[torch.nn.Module]
     if callable(train_network):
-        networks = (_network(train_network(part, seed=own)) for part, own in zip(parts, seeds, strict=True))
+        networks = (
+            _network(train_network(part, seed=network_seed)) for part, network_seed in zip(parts, seeds, strict=True)
+        )
     else:
         networks = _trained(train_network, parts, seeds, find_recipe(recipe), epochs, how.device, arguments)
     probabilities = np.empty((len(labels), classes))
-    found = []
+    fold_list = []
     with bar("out of sample", folds) as advance:
-        for rows, network in zip(held, networks, strict=True):
-            seen = predict(network, examples, how)
-            if seen.probabilities.shape[1] != classes:
+        for rows, network in zip(held_out, networks, strict=True):
+            predictions = predict(network, examples, how)
+            if predictions.probabilities.shape[1] != classes:
                 raise AuditError(
-                    f"the labels tell {classes} classes apart and the network {seen.probabilities.shape[1]}: "
+                    f"the labels tell {classes} classes apart and the network {predictions.probabilities.shape[1]}: "
                     "train_network must return one with an output for each class"
                 )
-            probabilities[rows] = seen.probabilities[rows]
+            probabilities[rows] = predictions.probabilities[rows]
             others = _without(len(labels), rows)
-            found.append(Fold(rows, others, seen.codes[rows], seen.codes[others], network))
+            fold_list.append(Fold(rows, others, predictions.codes[rows], predictions.codes[others], network))
             advance("")
-    return OutOfSample(labels, examples.ids, probabilities, tuple(found), kept, examples.class_names or ())
+    return OutOfSample(labels, examples.ids, probabilities, tuple(fold_list), labelled_rows, examples.class_names or ())
 
 
 def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.int64] | None]:
     """Return the examples that have a label, and which they are; None for all."""
-    known = None if examples.labels is None else has_label(examples.labels)
-    if known is None or known.all() or not known.any():
-        return (examples if known is None or known.any() else replace(examples, labels=None)), None
-    rows = np.flatnonzero(known)
+    labelled = None if examples.labels is None else has_label(examples.labels)
+    if labelled is None or labelled.all() or not labelled.any():
+        return (examples if labelled is None or labelled.any() else replace(examples, labels=None)), None
+    rows = np.flatnonzero(labelled)
     return examples.select(rows), rows
 
 
@@ -188,8 +190,8 @@ def _checked(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
         raise AuditError(f"{examples.name} has no labels, and there are none to look for mistakes in: give labels")
     if len(examples) < 2 * folds:
         raise AuditError(f"{examples.name}: {folds} folds need at least {2 * folds} examples, received {len(examples)}")
-    least = 0 if examples.class_names is None else len(examples.class_names)
-    return examples.labels, max(int(examples.labels.max()) + 1, least, 2)
+    named = 0 if examples.class_names is None else len(examples.class_names)
+    return examples.labels, max(int(examples.labels.max()) + 1, named, 2)
 
 
 def _folds(labels: Labels, folds: int, seed: int) -> npt.NDArray[np.int64]:

@@ -43,16 +43,16 @@ def audit_page(audit: Audit) -> Page:
 
 
 def _leak_section(audit: Audit, sprite: Sprite) -> Section:
-    found = audit.leaks
-    if found is None:
+    leaks = audit.leaks
+    if leaks is None:
         return Section("Leaks", (Prose("No leaks were looked for; the notes say why."),))
     return Section(
         "Leaks",
         (
-            leak_gallery(found, audit, sprite),
-            *charts(found.figures()),
-            _leak_table(found),
-            scores_table(found.layers, found.layer),
+            leak_gallery(leaks, audit, sprite),
+            *charts(leaks.figures()),
+            _leak_table(leaks),
+            scores_table(leaks.layers, leaks.layer),
         ),
         "Test examples with a training example suspiciously near: leave them out of the test set.",
     )
@@ -74,7 +74,7 @@ def _label_section(audit: Audit, split: str, sprite: Sprite) -> Section:
 
 def _blind_section(audit: Audit, sprite: Sprite) -> Section:
     spots = audit.blind_spots
-    counted = spots.pairs_table("By label and prediction", shown=SHOWN)
+    counted = spots.pairs_table("By label and prediction", limit=SHOWN)
     pictures = charts(spots.figures(audit.class_names))
     blocks: tuple[Block, ...] = (blind_gallery(spots, audit, sprite), *pictures, *([counted] if len(spots) else []))
     return Section(
@@ -104,8 +104,8 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
 def _leak_table(found: Leaks) -> Table:
     note = (
         f"The local ratio: distance to the nearest training example over that to the {found.k}th nearest, in "
-        f"{found.bits:,} bits of {found.layer}. {found.told_threshold} Expected: how many of "
-        f"{len(found):,} ordinary examples would have such a ratio. {found.told_copies}{found.told_views}"
+        f"{found.bits:,} bits of {found.layer}. {found.threshold_note} Expected: how many of "
+        f"{len(found):,} ordinary examples would have such a ratio. {found.copies_note}{found.views_note}"
     )
     return found.table("Most suspicious", note, shown=SHOWN)
 

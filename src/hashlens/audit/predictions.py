@@ -19,7 +19,7 @@ from hashlens.nets.output import Output
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a network makes of n examples.
+    """The codes and class probabilities of n examples.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Predictions:
     output : Output
         How the network's output is read.
     unsteady : tuple of str
-        What makes codes and scores depend on chance, or on the batch.
+        Reasons why codes and scores may change from run to run, or with the batch.
     """
 
     codes: Codes
@@ -70,14 +70,14 @@ def predict(
 
 
 def _scores(captured: CapturedBatch, size: int, reader: Reader) -> torch.Tensor:
-    found, raw = captured.scores, captured.output
-    if found is None or not found.is_floating_point():
-        what = tuple(raw.shape) if isinstance(raw, torch.Tensor) else type(raw).__name__
+    scores, raw = captured.scores, captured.output
+    if scores is None or not scores.is_floating_point():
+        received = tuple(raw.shape) if isinstance(raw, torch.Tensor) else type(raw).__name__
         raise AuditError(
-            f"{type(reader.model).__name__} must give one row of scores for each example, received {what} for a batch "
-            f"of {size}: audit a classifier, or give output=, a function from what it gives to its scores"
+            f"{type(reader.model).__name__} must give one row of scores for each example, received {received} for a "
+            f"batch of {size}: audit a classifier, or give output=, a function from what it gives to its scores"
         )
-    return found.detach().double().cpu()
+    return scores.detach().double().cpu()
 
 
 def predict_both(
@@ -106,9 +106,9 @@ def class_probabilities(
         If a score is not finite, or the output names no classes that exclude each other.
     """
     if output.regression or output.multilabel:
-        what = "values" if output.regression else "classes of which an example may have several"
+        noun = "values" if output.regression else "classes of which an example may have several"
         raise AuditError(
-            f"the output is read as {output}, {what}, and an audit is of one class an example: if it is a classifier, "
+            f"the output is read as {output}, {noun}, and an audit is of one class an example: if it is a classifier, "
             "give output='logits', 'probabilities' or a function that returns such scores"
         )
     values = scores.double()
@@ -116,11 +116,11 @@ def class_probabilities(
         raise AuditError(
             f"the scores of {undefined:,} of {len(values):,} examples are not finite: check the weights of the network"
         )
-    found = output.probabilities(values)
+    probabilities = output.probabilities(values)
     if output.kind in ("logits", "binary_logit"):
-        return found.numpy()
-    total = found.sum(dim=1, keepdim=True)
-    if bool((found < 0).any()) or bool((found > 1).any()) or bool((total <= 0).any()):
+        return probabilities.numpy()
+    total = probabilities.sum(dim=1, keepdim=True)
+    if bool((probabilities < 0).any()) or bool((probabilities > 1).any()) or bool((total <= 0).any()):
         raise AuditError(f"the output is read as {output}, and some rows are no probabilities: give output='logits'")
     # Rounded numbers add up to 1 but for their rounding.
-    return (found / total).numpy()
+    return (probabilities / total).numpy()

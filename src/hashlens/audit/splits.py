@@ -42,20 +42,20 @@ def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
             raise AuditError(f"{name} must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
         if len(codes) == 0:
             raise AuditError(f"{name} has no rows: there is nothing to compare")
-    (known, asked), note = numbered_alike(aligned([train, test]), error=AuditError)
+    (train_codes, test_codes), note = numbered_alike(aligned([train, test]), error=AuditError)
     if note:
         _log.warning("%s", note)
-    split = Split(known, asked)
+    split = Split(train_codes, test_codes)
     parts = [_part(codes) for codes in (train, test)]
     if parts[0].startswith("test") and parts[1].startswith("train"):
         raise AuditError(
             f"train and test are swapped: train comes from {train.provenance.data} and test from {test.provenance.data}"
         )
     digests = input_keys(split)
-    what, keys = ("codes", _code_keys(split)) if digests is None else ("inputs", digests)
+    noun, keys = ("codes", _code_keys(split)) if digests is None else ("inputs", digests)
     if train is test or (keys is not None and _all_within(keys)):
         raise AuditError(
-            f"each of the {len(test):,} test {what} is also that of a training example: the same examples were "
+            f"each of the {len(test):,} test {noun} is also that of a training example: the same examples were "
             "given as train and as test, or the test set is a part of the training set"
         )
     return split
@@ -94,10 +94,10 @@ def ordinary_rate(keys: Split[Keys]) -> float:
     if min(n, m) < 2:
         return repeat_rate(train)
     if m > n:
-        return _met(test, n)
-    likely = m * _met(train, m - 1)
+        return _match_probability(test, n)
+    likely = m * _match_probability(train, m - 1)
     if m * repeat_rate(test) < likely - 3 * sqrt(likely):
-        return _met(test, len(np.unique(train)))
+        return _match_probability(test, len(np.unique(train)))
     return repeat_rate(train)
 
 
@@ -108,7 +108,7 @@ def _once(keys: Keys) -> Keys:
     return np.repeat(different, counts // times) if times > 1 and len(different) > FEW else keys
 
 
-def _met(keys: Keys, draws: int) -> float:
+def _match_probability(keys: Keys, draws: int) -> float:
     """Return the probability that a row meets an equal one among so many draws from the others."""
     counts = np.unique(keys, return_counts=True)[1]
     return float(np.sum(counts * (1 - (1 - (counts - 1) / (len(keys) - 1)) ** draws)) / len(keys))
@@ -120,8 +120,8 @@ def first_rows(keys: Keys) -> Rows:
     >>> first_rows(np.array([3, 1, 3, 2])).tolist()
     [0, 1, 0, 3]
     """
-    _, firsts, at = np.unique(keys, return_index=True, return_inverse=True)
-    return np.asarray(firsts[at].ravel())
+    _, firsts, position = np.unique(keys, return_index=True, return_inverse=True)
+    return np.asarray(firsts[position].ravel())
 
 
 def _part(codes: Codes) -> str:

@@ -30,7 +30,7 @@ class SurveyedLayer:
     ----------
     name : str
         The layer.
-    known : Codes
+    reference : Codes
         The bits searched.
     chosen : numpy.ndarray
         bool: which bits of the layer they are.
@@ -40,54 +40,54 @@ class SurveyedLayer:
         int32 ``(n, k)``, ascending, in bits.
     neighbours : numpy.ndarray
         int64 ``(n, k)``.
-    single : numpy.ndarray
+    unrepeated : numpy.ndarray
         bool ``(n,)``: whether no other row has the same input.
     fitted : OrdinaryRatios or None
         The curve through the quartiles of the ratios of these.
     reason : str
         Why there is no curve.
-    seen : tuple of Codes
+    views : tuple of Codes
         The rows asked, as they are and in the other views.
     view : numpy.ndarray or None
         int64 ``(n,)``: of each row the place of the view that came nearest.
     """
 
     name: str
-    known: Codes
+    reference: Codes
     chosen: npt.NDArray[np.bool_]
     rows: Rows
     distances: npt.NDArray[np.int32]
     neighbours: Rows
-    single: npt.NDArray[np.bool_]
+    unrepeated: npt.NDArray[np.bool_]
     fitted: OrdinaryRatios | None
     reason: str = ""
-    seen: tuple[Codes, ...] = ()
+    views: tuple[Codes, ...] = ()
     view: Rows | None = None
 
     @classmethod
     def survey(
         cls,
         name: str,
-        known: Codes,
+        reference: Codes,
         chosen: npt.NDArray[np.bool_],
         rows: Rows,
-        single: npt.NDArray[np.bool_],
+        unrepeated: npt.NDArray[np.bool_],
         k: int,
-        seen: Sequence[Codes] = (),
+        other_views: Sequence[Codes] = (),
     ) -> "SurveyedLayer":
-        """Search the rows, and other views of them that were `seen`, among all others, in the bits chosen."""
-        kept = known.keep(chosen)
-        if kept.code_bits == 0:
+        """Search the rows, and other views of them that were `other_views`, among all others, in the bits chosen."""
+        searched = reference.keep(chosen)
+        if searched.code_bits == 0:
             nothing = np.zeros((len(rows), k), np.int32), np.zeros((len(rows), k), np.int64)
-            return cls(name, kept, chosen, rows, *nothing, single, None, "no bit varies")
-        views = (kept[rows], *(part.keep(chosen) for part in seen))
-        distances, neighbours, view = nearest_view(views, kept, k, rows)
+            return cls(name, searched, chosen, rows, *nothing, unrepeated, None, "no bit varies")
+        views = (searched[rows], *(part.keep(chosen) for part in other_views))
+        distances, neighbours, view = nearest_view(views, searched, k, rows)
         fitted, reason = None, ""
         try:
-            fitted = OrdinaryRatios.fit(local_ratio(distances[single]))
+            fitted = OrdinaryRatios.fit(local_ratio(distances[unrepeated]))
         except AuditError as error:
             reason = str(error)
-        return cls(name, kept, chosen, rows, distances, neighbours, single, fitted, reason, views, view)
+        return cls(name, searched, chosen, rows, distances, neighbours, unrepeated, fitted, reason, views, view)
 
     @property
     def ratios(self) -> Ratios:
@@ -97,7 +97,7 @@ class SurveyedLayer:
     @property
     def votes(self) -> bool:
         """Whether the layer tells rows apart well enough to say of a pair that it is near or not."""
-        return self.fitted is not None and float(np.mean(self.distances[self.single, 0] == 0)) <= TIED
+        return self.fitted is not None and float(np.mean(self.distances[self.unrepeated, 0] == 0)) <= TIED
 
     def near(self, rows: Rows, partners: Rows, view: Rows | None) -> npt.NDArray[np.bool_]:
         """Return of each row and its partner whether they are as near, in this layer, as few ordinary neighbours are.
@@ -105,16 +105,16 @@ class SurveyedLayer:
         The rows are any where `view` is None, and otherwise rows that were asked, seen in that view.
         """
         assert self.fitted is not None  # of a layer that votes
-        at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        packed, last = self.known.packed[rows], self.distances[at, -1]
-        missing = np.flatnonzero(self.rows[at] != rows)
+        position = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        packed, last = self.reference.packed[rows], self.distances[position, -1]
+        missing = np.flatnonzero(self.rows[position] != rows)
         if len(missing):
-            last[missing] = nearest_others(self.known, rows[missing], self.distances.shape[1])[0][:, -1]
+            last[missing] = nearest_others(self.reference, rows[missing], self.distances.shape[1])[0][:, -1]
         elif view is not None:
-            for place in np.unique(view):
-                packed[view == place] = self.seen[place].packed[at[view == place]]
-        apart = np.bitwise_count(packed ^ self.known.packed[partners]).sum(axis=1, dtype=np.int64)
-        ratios = np.divide(apart, last, out=np.zeros(len(rows)), where=last > 0)
+            for v in np.unique(view):
+                packed[view == v] = self.views[v].packed[position[view == v]]
+        distances = np.bitwise_count(packed ^ self.reference.packed[partners]).sum(axis=1, dtype=np.int64)
+        ratios = np.divide(distances, last, out=np.zeros(len(rows)), where=last > 0)
         return self.fitted.probability(np.minimum(ratios, 1.0)) <= NEAR
 
     def copies(self, others: Sequence["SurveyedLayer"]) -> npt.NDArray[np.bool_] | None:
@@ -135,6 +135,6 @@ class SurveyedLayer:
         rows, partners = self.rows[low], self.neighbours[low, 0]
         view = None if self.view is None else self.view[low]
         votes = np.sum([other.near(rows, partners, view) for other in voting], axis=0)
-        found = np.zeros(len(self.rows), np.bool_)
-        found[low] = votes >= (max(2, len(voting)) if self.name == ALL_LAYERS else ceil(len(voting) / 2))
-        return found
+        copied = np.zeros(len(self.rows), np.bool_)
+        copied[low] = votes >= (max(2, len(voting)) if self.name == ALL_LAYERS else ceil(len(voting) / 2))
+        return copied

@@ -40,11 +40,11 @@ def fitted_temperature(probabilities: Float64[Probabilities, "n c"], labels: Int
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
-        own = with_temperature(probabilities, float(np.exp(log_temperature)))[rows, labels]
-        return -float(np.log(np.maximum(own, LEAST)).mean())
+        label_probabilities = with_temperature(probabilities, float(np.exp(log_temperature)))[rows, labels]
+        return -float(np.log(np.maximum(label_probabilities, LEAST)).mean())
 
-    found = minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(found.x))
+    result = minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(result.x))
 
 
 def _normalised(logs: Probabilities) -> Probabilities:

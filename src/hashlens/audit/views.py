@@ -28,7 +28,7 @@ BITS = 1024
 """Bits of each layer that an audit looks at."""
 BATCH = 256
 """Images read at a time for the sample."""
-HELD_BYTES = 1 << 30
+SAMPLE_BYTES = 1 << 30
 """Training images are held in memory while they are seen in one view after the other: no more than these bytes."""
 
 
@@ -62,14 +62,14 @@ class Views:
         return sum(map(len, (*self.test, *self.train)))
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The views and what they cost, in one sentence."""
         return (
             f"test images were also encoded {', '.join(self.names)}: {self.passes:,} images more in "
             f"{self.seconds:,.0f} seconds, {len(self.rows):,} of them of train in each view"
         )
 
-    def seen_in(self, view: Rows) -> npt.NDArray[np.str_]:
+    def names_of(self, view: Rows) -> npt.NDArray[np.str_]:
         """Return the names of views by their places, the image as it is being the first."""
         return np.array([AS_IT_IS, *self.names])[view]
 
@@ -77,14 +77,14 @@ class Views:
         """Return the codes of one layer, or of all of them side by side."""
         if name == ALL_LAYERS:
             return self
-        test, train = (tuple(part.layer(name) for part in of) for of in (self.test, self.train))
+        test, train = (tuple(part.layer(name) for part in parts) for parts in (self.test, self.train))
         return Views(self.names, test, train, self.rows, self.seconds)
 
-    def among(self, rows: Rows) -> "Views":
+    def restricted_to(self, rows: Rows) -> "Views":
         """Return the views of those training rows that are among `rows`, ascending, numbered by their place there."""
-        kept = np.flatnonzero(np.isin(self.rows, rows))
-        train = tuple(part[kept] for part in self.train)
-        return Views(self.names, self.test, train, np.searchsorted(rows, self.rows[kept]), self.seconds)
+        positions = np.flatnonzero(np.isin(self.rows, rows))
+        train = tuple(part[positions] for part in self.train)
+        return Views(self.names, self.test, train, np.searchsorted(rows, self.rows[positions]), self.seconds)
 
     def check(self, codes: Split[Codes]) -> None:
         """Raise AuditError or CodesError unless the views are of these codes."""
@@ -139,7 +139,7 @@ def encode_views(
     AuditError
         If no view is asked for, or there is a mask.
     """
-    how = each_layer(Reading.of(encode_views, reading, options))
+    how = each_layer(Reading.from_options(encode_views, reading, options))
     return views_by(model, Split(load_data(train), load_data(test)), views, how)
 
 
@@ -159,14 +159,14 @@ def views_by(
     if reading.forward is not None:
         for part in (data.train, data.test):
             first = next(iter(part.batches(1)))
-            if first.given is not first.inputs:
+            if first.raw is not first.inputs:
                 raise AuditError(
                     f"{part.name}: with forward= batches must be the images themselves to be seen in other views, "
-                    f"received {type(first.given).__name__}: leave views= or forward= out"
+                    f"received {type(first.raw).__name__}: leave views= or forward= out"
                 )
     start = perf_counter()
-    held, rows = _sample(data.train, enough_rows(len(data.train), len(data.test)), reading.seed)
-    test, train = ([_encoded(model, view_of(part, name), reading) for name in names] for part in (data.test, held))
+    sampled, rows = _sample(data.train, enough_rows(len(data.train), len(data.test)), reading.seed)
+    test, train = ([_encoded(model, view_of(part, name), reading) for name in names] for part in (data.test, sampled))
     return Views(names, tuple(test), tuple(train), rows, perf_counter() - start)
 
 
@@ -184,19 +184,19 @@ def _encoded(model: torch.nn.Module, examples: Examples, reading: Reading) -> Co
     return rows.codes(reader)
 
 
-def _sample(examples: Examples, wanted: int, seed: int) -> tuple[Examples, Rows]:
+def _sample(examples: Examples, count: int, seed: int) -> tuple[Examples, Rows]:
     """Return a sample of the examples in memory, before a normalisation, and which rows they are."""
     if isinstance(examples, TransformedExamples):
-        inner, rows = _sample(examples.inner, wanted, seed)
+        inner, rows = _sample(examples.inner, count, seed)
         return examples.around(inner), rows
-    kept: list[torch.Tensor] = []
+    chosen: list[torch.Tensor] = []
     rows, start = np.zeros(0, np.int64), 0
     for batch in examples.batches(BATCH):
         images = require_images(batch.inputs, examples.name)
-        if not kept:
-            most = HELD_BYTES // (images[0].numel() * images.element_size())
-            rows = sample_rows(len(examples), max(1, min(wanted, most)), seed)
+        if not chosen:
+            limit = SAMPLE_BYTES // (images[0].numel() * images.element_size())
+            rows = sample_rows(len(examples), max(1, min(count, limit)), seed)
         inside = rows[(rows >= start) & (rows < start + len(batch))] - start
-        kept.append(images[torch.from_numpy(inside)])
+        chosen.append(images[torch.from_numpy(inside)])
         start += len(batch)
-    return ArrayExamples(torch.cat(kept), None, np.asarray(examples.ids)[rows], examples.name), rows
+    return ArrayExamples(torch.cat(chosen), None, np.asarray(examples.ids)[rows], examples.name), rows

@@ -59,17 +59,17 @@ def weighed_energy(
     codes, labels, _ = labelled_codes(codes, None, "novelty")
     if len(codes) < k:
         raise AuditError(f"k={k} needs at least {k:,} training codes, received {len(codes):,}: lower k")
-    given = np.asarray(scores, np.float64)
-    if given.ndim != 2 or len(given) != len(new_codes) or not np.isfinite(given).all():
+    values = np.asarray(scores, np.float64)
+    if values.ndim != 2 or len(values) != len(new_codes) or not np.isfinite(values).all():
         raise AuditError(f"scores must be finite, one row of classes for each of {len(new_codes):,} new codes")
-    if int(labels.max()) >= given.shape[1]:
-        raise AuditError(f"scores name {given.shape[1]} classes, and training codes have label {int(labels.max())}")
-    votes = np.zeros_like(given)
+    if int(labels.max()) >= values.shape[1]:
+        raise AuditError(f"scores name {values.shape[1]} classes, and training codes have label {int(labels.max())}")
+    votes = np.zeros_like(values)
     for layer in codes.layers:
-        known, new = (of.layer(layer.name).sample_bits(bits, seed) for of in (codes, new_codes))
-        nearest = labels[nearest_codes(new, known, k)[1]]
-        for number in range(given.shape[1]):
+        training, queries = (part.layer(layer.name).sample_bits(bits, seed) for part in (codes, new_codes))
+        nearest = labels[nearest_codes(queries, training, k)[1]]
+        for number in range(values.shape[1]):
             votes[:, number] += (nearest == number).sum(axis=1)
     # One more vote for every class: none is ruled out by too few neighbours.
-    share = (votes + 1) / (votes.sum(axis=1, keepdims=True) + given.shape[1])
-    return np.asarray(-logsumexp(given, axis=1, b=share))
+    share = (votes + 1) / (votes.sum(axis=1, keepdims=True) + values.shape[1])
+    return np.asarray(-logsumexp(values, axis=1, b=share))

@@ -90,7 +90,7 @@ def explain(
     names = declared_classes(network) or ()
     if not names and examples.class_names is not None:
         subject = subject_of(network, reading)
-        with subject.borrowed():
+        with subject.evaluation_mode():
             first = inputs_of(inputs[:1], kind_of(kind, inputs[:1]), subject)
             classes = subject.scores(first).shape[1]
         names = examples.class_names if len(examples.class_names) == classes else ()

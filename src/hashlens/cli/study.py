@@ -92,7 +92,7 @@ def run(
     try:
         chosen.run(
             wait=not worker, lease=lease, device=device, retry_failed=retry_failed,
-            on_begun=lambda begun: terminal.print(str(begun)) if str(begun) else None,
+            on_start=lambda begun: terminal.print(str(begun)) if str(begun) else None,
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command goes on from here") from stopped

@@ -26,7 +26,7 @@ MOST_COMPARED = 64
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbedInput:
     """What a gate got in a probe: its shape, a digest of its values, and marks of its rows by axis."""
 
     shape: tuple[int, ...]
@@ -34,7 +34,7 @@ class Probed:
     marks: Mapping[int, Marks]
 
     @classmethod
-    def of(cls, x: Tensor, size: int) -> "Probed":
+    def from_input(cls, x: Tensor, size: int) -> "ProbedInput":
         """Take note of a gate's input in a probe of `size` examples."""
         values = x.detach().reshape(-1).contiguous().cpu().view(torch.uint8).numpy()
         axes = [axis for axis, length in enumerate(x.shape) if _follows(length, size, axis)]
@@ -65,22 +65,28 @@ class BatchAxes:
         self._folded: set[str] = set()
         self._marks: dict[str, tuple[int, Marks]] = {}
 
-    def learn(self, few: Mapping[str, Probed], more: Mapping[str, Probed], order: Sequence[int], whole: bool) -> None:
+    def learn(
+        self,
+        smaller: Mapping[str, ProbedInput],
+        larger: Mapping[str, ProbedInput],
+        order: Sequence[int],
+        all_batched: bool,
+    ) -> None:
         """Compare two probes: some of the first examples, and one more.
 
         Parameters
         ----------
-        few, more : mapping
+        smaller, larger : mapping
             What each gate got.
         order : sequence of int
-            Which examples of `more` are in `few`.
-        whole : bool
+            Which examples of `larger` are in `smaller`.
+        all_batched : bool
             Whether all that the network got is of examples, so that what stays the same does not depend on them.
         """
         sizes = len(order), len(order) + 1
-        for name in (name for name in more if name in few):
-            first, second = few[name], more[name]
-            if not whole and first.shape == second.shape:
+        for name in (name for name in larger if name in smaller):
+            first, second = smaller[name], larger[name]
+            if not all_batched and first.shape == second.shape:
                 continue  # it may be of what could not be cut into examples
             if (first.shape, first.digest) == (second.shape, second.digest):
                 self.fixed.add(name)
@@ -95,22 +101,22 @@ class BatchAxes:
             if axis is None or axis not in first.marks or axis not in second.marks:
                 continue
             marks = second.marks[axis]
-            chosen = marks.reshape(sizes[1], -1, marks.shape[1])[list(order)].reshape(-1, marks.shape[1])
-            if moved(chosen, first.marks[axis]):
+            common = marks.reshape(sizes[1], -1, marks.shape[1])[list(order)].reshape(-1, marks.shape[1])
+            if moved(common, first.marks[axis]):
                 self._move(name)
                 continue
             self._marks[name] = axis, marks
-            if np.isfinite(marks).all() and not _same(chosen, first.marks[axis]).all():
+            if np.isfinite(marks).all() and not _same(common, first.marks[axis]).all():
                 self.unsteady.add(name)
 
-    def of(self, name: str) -> int | None:
+    def axis(self, name: str) -> int | None:
         """Return the axis; what the probe did not reach has it in front, unless its first call has it nowhere."""
         return self._axis.get(name, self._axis.get(first_call(name), 0))
 
     def folds(self, name: str) -> bool:
         """Return whether tokens may be folded into the first axis: as many for each example, in their order."""
-        known = name if name in self._axis else first_call(name)
-        return known not in self._axis or known in self._folded
+        call = name if name in self._axis else first_call(name)
+        return call not in self._axis or call in self._folded
 
     def reason(self, name: str) -> str:
         """Return why a gate's units belong to no single example."""
@@ -118,17 +124,17 @@ class BatchAxes:
 
     def in_order(self, name: str, x: Tensor) -> bool:
         """Return whether the first examples stand where they stood in the probe; asked in the first whole batch."""
-        known = self._marks.pop(name, None)
-        if known is None or x.dim() <= known[0] or x.shape[known[0]] <= len(known[1]):
+        probed = self._marks.pop(name, None)
+        if probed is None or x.dim() <= probed[0] or x.shape[probed[0]] <= len(probed[1]):
             return True
-        axis, marks = known
+        axis, marks = probed
         # Most networks leave their rows where they are, which the first few show.
         if _same(marks, row_marks(x.narrow(axis, 0, len(marks)), axis)).all() or not moved(marks, row_marks(x, axis)):
             return True
         self._move(name)
         return False
 
-    def settle(self) -> None:
+    def stop_checking(self) -> None:
         """Look no further: the first whole batch is over."""
         self._marks.clear()
 
@@ -137,22 +143,27 @@ class BatchAxes:
         self._folded.discard(name)
 
 
-def batch_axes(few: tuple[int, ...], more: tuple[int, ...], sizes: tuple[int, int]) -> list[int]:
+def batch_axes(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[int, int]) -> list[int]:
     """Return the axes that have as many entries as there are examples.
 
     >>> batch_axes((7, 2, 5), (7, 3, 5), (2, 3))
     [1]
     """
-    if len(few) != len(more):
+    if len(smaller) != len(larger):
         return []
-    return [axis for axis, pair in enumerate(zip(few, more, strict=True)) if pair == sizes]
+    return [axis for axis, pair in enumerate(zip(smaller, larger, strict=True)) if pair == sizes]
 
 
-def _tokens(few: tuple[int, ...], more: tuple[int, ...], sizes: tuple[int, int]) -> int:
+def _tokens(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[int, int]) -> int:
     """Return how many tokens of each example are folded into the first axis; 0 if none are."""
-    if not few or few[1:] != more[1:] or few[0] % sizes[0] or few[0] // sizes[0] * sizes[1] != more[0]:
+    if (
+        not smaller
+        or smaller[1:] != larger[1:]
+        or smaller[0] % sizes[0]
+        or smaller[0] // sizes[0] * sizes[1] != larger[0]
+    ):
         return 0
-    return few[0] // sizes[0]
+    return smaller[0] // sizes[0]
 
 
 def row_marks(x: Tensor, axis: int) -> Marks:
@@ -176,12 +187,14 @@ def moved(first: Marks, rows: Marks) -> bool:
         Marks of the first rows as they were, and of all rows as they are.
     """
     first = first[: len(rows)]
-    away = np.flatnonzero(~_same(first, rows[: len(first)]))
-    away = away[:: max(1, len(away) // MOST_COMPARED)]
-    return len(away) > 0 and 2 * sum(bool(_same(first[at : at + 1], rows).any()) for at in away) >= len(away)
+    changed = np.flatnonzero(~_same(first, rows[: len(first)]))
+    changed = changed[:: max(1, len(changed) // MOST_COMPARED)]
+    return len(changed) > 0 and 2 * sum(bool(_same(first[row : row + 1], rows).any()) for row in changed) >= len(
+        changed
+    )
 
 
 def _same(marks: Marks, others: Marks) -> npt.NDArray[np.bool_]:
-    near = np.abs(marks[..., :2] - others[..., :2]) <= others[..., 2:]
-    same: npt.NDArray[np.bool_] = np.all(near, axis=-1)
+    close = np.abs(marks[..., :2] - others[..., :2]) <= others[..., 2:]
+    same: npt.NDArray[np.bool_] = np.all(close, axis=-1)
     return same

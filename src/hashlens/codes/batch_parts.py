@@ -13,9 +13,9 @@ def each_tensor(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, Mapping):
-        return _like(value, {key: each_tensor(item, change) for key, item in value.items()})
+        return _same_container(value, {key: each_tensor(item, change) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return _like(value, [each_tensor(item, change) for item in value])
+        return _same_container(value, [each_tensor(item, change) for item in value])
     return value
 
 
@@ -29,12 +29,14 @@ def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool
         return (value[list(rows)] if batched else value), batched or value.dim() == 0
     if isinstance(value, Mapping):
         parts = {key: some_examples(item, size, rows) for key, item in value.items()}
-        return _like(value, {key: part for key, (part, _) in parts.items()}), all(of for _, of in parts.values())
+        return _same_container(value, {key: part for key, (part, _) in parts.items()}), all(
+            of for _, of in parts.values()
+        )
     if isinstance(value, (list, tuple)):
-        if _one_each(value, size):
-            return each_tensor(_like(value, [value[row] for row in rows]), torch.clone), True
-        parted = [some_examples(item, size, rows) for item in value]
-        return _like(value, [part for part, _ in parted]), all(of for _, of in parted)
+        if _one_item_per_example(value, size):
+            return each_tensor(_same_container(value, [value[row] for row in rows]), torch.clone), True
+        items = [some_examples(item, size, rows) for item in value]
+        return _same_container(value, [part for part, _ in items]), all(batched for _, batched in items)
     return value, True
 
 
@@ -49,12 +51,12 @@ def padded(value: Any, size: int, padding: int) -> Any:
     return each_tensor(value, pad)
 
 
-def _one_each(value: list[Any] | tuple[Any, ...], size: int) -> bool:
-    whole = all(isinstance(item, Tensor) and item.dim() and len(item) == size for item in value)
-    return len(value) == size and not whole and not hasattr(value, "_fields")
+def _one_item_per_example(value: list[Any] | tuple[Any, ...], size: int) -> bool:
+    all_full_batch = all(isinstance(item, Tensor) and item.dim() and len(item) == size for item in value)
+    return len(value) == size and not all_full_batch and not hasattr(value, "_fields")
 
 
-def _like(value: Any, parts: Any) -> Any:
+def _same_container(value: Any, parts: Any) -> Any:
     """Return parts in a container of the type of another; in a plain one where its type takes none."""
     if type(value) in (dict, list, tuple):
         return type(value)(parts)

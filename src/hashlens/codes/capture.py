@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.codes.batch_axes import BatchAxes, Probed
-from hashlens.codes.borrow import RunningModule, borrowed
+from hashlens.codes.batch_axes import BatchAxes, ProbedInput
 from hashlens.codes.comparison import Comparison
 from hashlens.codes.dispatch import Dispatch
+from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.finite import FiniteCheck, refuse_not_finite
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
 from hashlens.codes.layer_axes import LayerAxes, Masks
@@ -28,6 +28,7 @@ from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
 from hashlens.codes.packed_row import PackedRow
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch, packed_bytes
+from hashlens.codes.running_module import RunningModule
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
 
@@ -56,7 +57,7 @@ class Capture:
     Parameters
     ----------
     model : torch.nn.Module
-        Already unwrapped (see :func:`hashlens.codes.borrow.unwrap`).
+        Already unwrapped (see :func:`hashlens.codes.unwrap.unwrap`).
     layers : sequence of str, optional
         Globs over layer names; ``!glob`` leaves layers out. None takes all.
     granularity : {"unit", "channel"}
@@ -82,17 +83,17 @@ class Capture:
         self.every_gate = gates == "all"
         self.hard_only = gates == "hard"
         self.keep_penultimate = penultimate
-        self.kept: dict[str, npt.NDArray[np.int64]] | None = None
+        self.kept_positions: dict[str, npt.NDArray[np.int64]] | None = None
         self.axes = BatchAxes()
         self._compare = Comparison()
         self._row = PackedRow()
-        self._probed: dict[str, Probed] | None
+        self._probed: dict[str, ProbedInput] | None
         self._start_batch(0, None)
 
     def __enter__(self) -> "Capture":
         self._stack = ExitStack()
         with self._stack:
-            self._stack.enter_context(borrowed(self.model))
+            self._stack.enter_context(evaluation_mode(self.model))
             running = RunningModule(self.model, self._enter_module, self._leave_module)
             self._running = self._stack.enter_context(running)
             self.runner = self._running.runner()
@@ -142,14 +143,16 @@ class Capture:
         except HashlensError:
             raise
         except Exception as error:  # whatever a user's network raises
-            if dispatch.fault is not None:
-                raise dispatch.fault from None
+            if dispatch.error is not None:
+                raise dispatch.error from None
             raise model_error(error, inputs) from error
         self._finish_batch()
-        return CapturedBatch(self._row.joined(), self._value_row(), lay_out(self._seen), output, self._penultimate)
+        return CapturedBatch(
+            self._row.joined(), self._value_row(), lay_out(self._batch_layers), output, self._penultimate
+        )
 
     def probe(
-        self, call: Callable[[Any, Any], Any], few: Any, more: Any, order: Sequence[int], whole: bool = True
+        self, call: Callable[[Any, Any], Any], smaller: Any, larger: Any, order: Sequence[int], all_batched: bool = True
     ) -> bool:
         """Run two small batches, of other sizes than each other, to see which axis of each gate is the batch.
 
@@ -160,11 +163,11 @@ class Capture:
         ----------
         call : callable
             As in :meth:`run`.
-        few, more : Any
+        smaller, larger : Any
             Inputs of some examples, and of one more.
         order : sequence of int
-            Which examples of `more` are in `few`.
-        whole : bool
+            Which examples of `larger` are in `smaller`.
+        all_batched : bool
             Whether all tensors in the inputs are of examples.
 
         Returns
@@ -173,30 +176,32 @@ class Capture:
             Whether the network took both. If not, :meth:`run` says again, better, what it does not take.
         """
         sizes = len(order), len(order) + 1
-        before, after = (self._probe_run(call, inputs, size) for inputs, size in zip((few, more), sizes, strict=True))
-        if before is None or after is None:
+        first, second = (
+            self._probe_run(call, inputs, size) for inputs, size in zip((smaller, larger), sizes, strict=True)
+        )
+        if first is None or second is None:
             return False
-        self.axes.learn(before, after, order, whole)
+        self.axes.learn(first, second, order, all_batched)
         return True
 
-    def drops_batch_of_one(self, call: Callable[[Any, Any], Any], one: Any, two: Any) -> bool:
+    def needs_two_examples(self, call: Callable[[Any, Any], Any], single: Any, doubled: Any) -> bool:
         """Return whether a batch of one example fails or loses its axis, where the same example twice does not."""
-        alone, twice = self._probe_run(call, one, 1), self._probe_run(call, two, 2)
-        if alone is None or twice is None:
-            return twice is not None
-        return alone.keys() != twice.keys() or any(len(alone[name].shape) != len(twice[name].shape) for name in alone)
+        first, second = self._probe_run(call, single, 1), self._probe_run(call, doubled, 2)
+        if first is None or second is None:
+            return second is not None
+        return first.keys() != second.keys() or any(len(first[name].shape) != len(second[name].shape) for name in first)
 
-    def _probe_run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int) -> dict[str, Probed] | None:
+    def _probe_run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int) -> dict[str, ProbedInput] | None:
         """Return what each gate gets; None if the network fails."""
         self._start_batch(size, None)
-        found: dict[str, Probed] = {}
-        self._probed = found
+        probed: dict[str, ProbedInput] = {}
+        self._probed = probed
         try:
             with Dispatch(self):
                 call(self.runner, inputs)
         except Exception:  # whatever a user's network raises
             return None
-        return found
+        return probed
 
     def _start_batch(self, size: int, mask: Masks | None) -> None:
         self._size = size
@@ -205,7 +210,7 @@ class Capture:
         self._finite = FiniteCheck()
         self._probed = None
         self._names: set[str] = set()
-        self._seen: list[Layer] = []
+        self._batch_layers: list[Layer] = []
         self._row.start()
         self._values: list[Tensor] = []
         self._gates_run = 0
@@ -242,13 +247,15 @@ class Capture:
                 f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
                 f"layers='!{name}', or read soft codes with gates='activations'"
             )
-        planes = [(self._in_front(x, axis), self._in_front(at, axis)) for x, at in planes]
+        planes = [(self._in_front(x, axis), self._in_front(breakpoint, axis)) for x, breakpoint in planes]
         if self.channel:
             assert output is not None
-            self._take_channels(name, gate, planes, self._in_front(output, axis))
+            self._read_channels(name, gate, planes, self._in_front(output, axis))
         else:
             shape = tuple(planes[0][0].shape[1:])
-            self._take(Layer(name, gate.name, shape, len(planes), gate.soft, bits=len(planes) * prod(shape)), planes)
+            self._read_units(
+                Layer(name, gate.name, shape, len(planes), gate.soft, bits=len(planes) * prod(shape)), planes
+            )
 
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
         """Read the one-hot choices of one max-pool."""
@@ -260,7 +267,7 @@ class Capture:
             chosen = self._in_front(max_pool_choices(operator, bound, indices), axis)
             chosen, padded = self._layer_axes.in_order(name, chosen, chosen.shape[:-1])
             layer = Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1])
-            self._append(layer, chosen.flatten(1), padded)
+            self._add_bits(layer, chosen.flatten(1), padded)
 
     def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
         """Follow the padded positions through an operator that may change how many there are."""
@@ -275,7 +282,7 @@ class Capture:
     def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
         """Return the batch axis of a gate's input (-t: t tokens are folded into it); None if it is no activation."""
         if self._probed is not None:
-            self._probed[name] = Probed.of(x, self._size)
+            self._probed[name] = ProbedInput.from_input(x, self._size)
             return None
         # A weight may have as many rows as the batch has examples, and says nothing of them.
         if not x.is_floating_point() or isinstance(x, torch.nn.Parameter) or name in self.axes.fixed:
@@ -286,13 +293,13 @@ class Capture:
             tokens = None if positions is None else positions.folded(x.shape[0])
             if tokens is not None and self.axes.folds(name) and self.axes.in_order(name, x):
                 return -tokens
-            known = self.axes.of(name)
-            found = tokens is None and known is not None and known < x.dim() and x.shape[known] == self._size
-            if found and self.axes.in_order(name, x):
-                return known
+            axis = self.axes.axis(name)
+            fits = tokens is None and axis is not None and axis < x.dim() and x.shape[axis] == self._size
+            if fits and self.axes.in_order(name, x):
+                return axis
         if self.layout.selected(name):
-            seen = f"{operator} of {tuple(x.shape)} for {self._size} examples"
-            self.layout.leave_out(name, seen, self.axes.reason(name))
+            description = f"{operator} of {tuple(x.shape)} for {self._size} examples"
+            self.layout.leave_out(name, description, self.axes.reason(name))
         return None
 
     def _in_front(self, x: Any, axis: int) -> Any:
@@ -304,52 +311,56 @@ class Capture:
         return x.movedim(axis, 0) if x.dim() > axis and x.shape[axis] == self._size else x
 
     def _selected(self, name: str) -> bool:
-        return self.layout.selected(name) and (self.kept is None or name in self.kept)
+        return self.layout.selected(name) and (self.kept_positions is None or name in self.kept_positions)
 
     # --- bits ----------------------------------------------------------------------------------------------------
 
-    def _take(self, layer: Layer, planes: list[Plane]) -> None:
+    def _read_units(self, layer: Layer, planes: list[Plane]) -> None:
         x = planes[0][0]
-        if self.kept is None and not self.masked and all(one is x and _plain(x, at) for one, at in planes):
-            packed = self._row.room(self._size, packed_bytes(layer.bits))
-            if not self._compare(x, [float(at) for _, at in planes], packed):
+        if (
+            self.kept_positions is None
+            and not self.masked
+            and all(tensor is x and _comparable_in_numpy(x, breakpoint) for tensor, breakpoint in planes)
+        ):
+            packed = self._row.next_part(self._size, packed_bytes(layer.bits))
+            if not self._compare(x, [float(breakpoint) for _, breakpoint in planes], packed):
                 refuse_not_finite(layer.name, x)
-            self._place(layer, packed)
+            self._add_packed(layer, packed)
             return
         self._finite.see(layer.name, x)
-        on = torch.stack([x > at for x, at in planes], dim=-1)
-        on, padded = self._layer_axes.in_order(layer.name, on, x.shape)
-        self._append(replace(layer, shape=tuple(on.shape[1:-1])), on.reshape(self._size, -1), padded)
+        bits = torch.stack([x > breakpoint for x, breakpoint in planes], dim=-1)
+        bits, padded = self._layer_axes.in_order(layer.name, bits, x.shape)
+        self._add_bits(replace(layer, shape=tuple(bits.shape[1:-1])), bits.reshape(self._size, -1), padded)
 
-    def _take_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
+    def _read_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
         self._finite.see(name, planes[0][0])
         out = self._layer_axes.masked(name, output)
         if out.dim() == 1:  # one value an example, as a squeezed score, is one channel
-            out, planes = out[:, None], [(x[:, None], at) for x, at in planes]
+            out, planes = out[:, None], [(x[:, None], breakpoint) for x, breakpoint in planes]
         axis = self._layer_axes.channel_axis(out)
-        space = [at for at in range(1, out.dim()) if at != axis]
+        space = [breakpoint for breakpoint in range(1, out.dim()) if breakpoint != axis]
         self._values.append((out.sum(dim=space) if space else out).float())
-        on = [self._layer_axes.masked(name, x > at) for x, at in planes]
-        bits = torch.stack([plane.amax(dim=space) if space else plane for plane in on], dim=-1)
-        self._append(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
+        masked_bits = [self._layer_axes.masked(name, x > breakpoint) for x, breakpoint in planes]
+        bits = torch.stack([plane.amax(dim=space) if space else plane for plane in masked_bits], dim=-1)
+        self._add_bits(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
 
-    def _append(self, layer: Layer, bits: Tensor, padded: bool = False) -> None:
-        positions = None if self.kept is None else self.kept[layer.name]
+    def _add_bits(self, layer: Layer, bits: Tensor, padded: bool = False) -> None:
+        positions = None if self.kept_positions is None else self.kept_positions[layer.name]
         if positions is not None:
             bits = bits[:, torch.from_numpy(positions).to(bits.device)]
         placed = replace(layer, bits=bits.shape[1], positions=positions)
         packed = pack_bits(bits.numpy()) if bits.device.type == "cpu" else pack_bits_torch(bits)
-        self._place(placed, packed, padded=padded and positions is None)
+        self._add_packed(placed, packed, padded=padded and positions is None)
 
-    def _place(self, layer: Layer, packed: Packed | Tensor, padded: bool = False) -> None:
-        self.layout.expect(layer, len(self._seen), padded=padded)
-        self._seen.append(layer)
+    def _add_packed(self, layer: Layer, packed: Packed | Tensor, padded: bool = False) -> None:
+        self.layout.check_layer(layer, len(self._batch_layers), padded=padded)
+        self._batch_layers.append(layer)
         self._row.append(packed)
 
     def _finish_batch(self) -> None:
         self._finite.finish()
-        self.axes.settle()
-        self.layout.finish(self._seen, self._size)
+        self.axes.stop_checking()
+        self.layout.finish(self._batch_layers, self._size)
         self.layout.check_globs(self._layer_axes.positions)
 
     # --- rows ----------------------------------------------------------------------------------------------------
@@ -358,6 +369,6 @@ class Capture:
         return torch.cat(self._values, dim=1).detach().cpu().numpy() if self._values else None
 
 
-def _plain(x: Tensor, at: Tensor | float) -> bool:
+def _comparable_in_numpy(x: Tensor, breakpoint: Tensor | float) -> bool:
     """Return whether NumPy can compare `x` with the breakpoint where it is."""
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not isinstance(at, Tensor)
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not isinstance(breakpoint, Tensor)

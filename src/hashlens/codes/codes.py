@@ -75,9 +75,11 @@ class Codes:
                 f"input_digests must be uint8 (n, {DIGEST_BYTES}), received {digests.dtype} {digests.shape}"
             )
         rows = (("labels", self.labels), ("ids", self.ids), ("values", self.values), ("input_digests", digests))
-        for what, got in rows:
-            if got is not None and len(got) != len(self.packed):
-                raise CodesError(f"{what} must have one entry for each of the {len(self.packed)} rows, got {len(got)}")
+        for name, array in rows:
+            if array is not None and len(array) != len(self.packed):
+                raise CodesError(
+                    f"{name} must have one entry for each of the {len(self.packed)} rows, got {len(array)}"
+                )
         names, labels = self.class_names, self.labels
         if names is not None and labels is not None and len(labels) and labels.max() >= len(names):
             raise CodesError(f"a label is {labels.max()}, and there are {len(names)} class names: give a name to each")
@@ -103,7 +105,7 @@ class Codes:
         numbers, names = None, None if class_names is None else tuple(class_names)
         if labels is not None:
             try:
-                numbers, read = class_labels(labels, "bits", whole=names is None)
+                numbers, read = class_labels(labels, "bits", all_labels=names is None)
             except DataError as error:
                 raise CodesError(str(error)) from error
             names = read or names
@@ -170,11 +172,11 @@ class Codes:
             if layer.name == name:
                 break
         else:
-            raise CodesError(f"no layer {name!r} in these codes: {nearest(name, [at.name for at in self.layers])}")
+            raise CodesError(f"no layer {name!r} in these codes: {nearest(name, [item.name for item in self.layers])}")
         values = self.values
         if values is not None:
-            before = sum(prod(at.shape) for at in self.layers[: self.layers.index(layer)])
-            values = values[:, before : before + prod(layer.shape)]
+            first = sum(prod(item.shape) for item in self.layers[: self.layers.index(layer)])
+            values = values[:, first : first + prod(layer.shape)]
         return replace(self, packed=self.packed[:, layer.columns], layers=lay_out([layer]), values=values)
 
     def unpack(self, rows: slice = slice(None)) -> Bool[npt.NDArray[np.bool_], "k {self.code_bits}"]:
@@ -236,8 +238,8 @@ class Codes:
             return self
         chosen = np.zeros(self.code_bits, np.bool_)
         chosen[positions] = True
-        whole = self.provenance.sampled_from or self.code_bits
-        return replace(self.keep(chosen), provenance=replace(self.provenance, sampled_from=whole, seed=seed))
+        total = self.provenance.sampled_from or self.code_bits
+        return replace(self.keep(chosen), provenance=replace(self.provenance, sampled_from=total, seed=seed))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the codes as a folder (see :mod:`hashlens.codes.store`) and return its path."""
@@ -315,13 +317,13 @@ def aligned(codes: Sequence[Codes]) -> list[Codes]:
     """
     first = codes[0]
     layouts = [part.layers for part in codes]
-    names = {tuple((at.name, at.gate, at.planes, at.shape[1:]) for at in layout) for layout in layouts}
+    names = {tuple((layer.name, layer.gate, layer.planes, layer.shape[1:]) for layer in layout) for layout in layouts}
     padded = all(part.provenance.masked and part.provenance.same_network(first.provenance) for part in codes)
-    if not padded or len(names) > 1 or any(at.positions is not None for layout in layouts for at in layout):
+    if not padded or len(names) > 1 or any(layer.positions is not None for layout in layouts for layer in layout):
         for other in codes[1:]:
             require_same_code(first, other)
         return list(codes)
-    target = lay_out([max(same, key=lambda at: at.bits) for same in zip(*layouts, strict=True)])
+    target = lay_out([max(same, key=lambda layer: layer.bits) for same in zip(*layouts, strict=True)])
     return [replace(part, packed=widen(part.packed, part.layers, target), layers=target) for part in codes]
 
 

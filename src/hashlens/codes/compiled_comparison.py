@@ -53,18 +53,18 @@ def compare_compiled(values: npt.NDArray[np.floating], breakpoints: Sequence[flo
     loop = _loop(values.itemsize, planes)
     assert loop is not None
     lanes = WORD_BITS // planes
-    words = d // lanes
+    word_count = d // lanes
     low, high = breakpoints[0], breakpoints[-1]
     values_at, out_at = values.ctypes.data, out.ctypes.data
     finite = True
     for row in range(n):
-        place = out_at + row * out.strides[0]
-        finite &= loop.run(values_at + row * values.strides[0], words, low, high, place) == 0
-    rest = values[:, words * lanes :]
-    if rest.shape[1]:
-        bits = np.stack([rest > at for at in breakpoints], axis=-1).reshape(n, -1)
-        out[:, words * WORD_BYTES :] = pack_bits(bits)
-        finite &= bool(np.isfinite(rest).all())
+        out_row = out_at + row * out.strides[0]
+        finite &= loop.run(values_at + row * values.strides[0], word_count, low, high, out_row) == 0
+    remainder = values[:, word_count * lanes :]
+    if remainder.shape[1]:
+        bits = np.stack([remainder > breakpoint for breakpoint in breakpoints], axis=-1).reshape(n, -1)
+        out[:, word_count * WORD_BYTES :] = pack_bits(bits)
+        finite &= bool(np.isfinite(remainder).all())
     return finite
 
 
@@ -126,21 +126,21 @@ def _assembly(itemsize: int, planes: int) -> str:
         first = start.insert_element(ir.Constant(vector, ir.Undefined), scalar, index(0))
         return start.shuffle_vector(first, first, order([0] * lanes))
 
-    breakpoints = [everywhere(at) for at in (low, high)[:planes]]
+    breakpoints = [everywhere(i) for i in (low, high)[:planes]]
     start.branch(blocks[1])
 
-    at, so_far = loop.phi(word), loop.phi(vector)
-    place = loop.gep(values, [loop.mul(at, word(lanes))])
-    x = loop.load(loop.bitcast(place, vector.as_pointer()), align=1)
+    i, so_far = loop.phi(word), loop.phi(vector)
+    pointer = loop.gep(values, [loop.mul(i, word(lanes))])
+    x = loop.load(loop.bitcast(pointer, vector.as_pointer()), align=1)
     for ahead in range(AHEAD, AHEAD + lanes, 64 // itemsize):  # a line of the cache is 64 bytes
-        line = loop.bitcast(loop.gep(place, [word(ahead)]), byte)
+        line = loop.bitcast(loop.gep(pointer, [word(ahead)]), byte)
         loop.call(prefetch, [line, index(0), index(3), index(1)])
-    on = [loop.fcmp_ordered(">", x, breakpoint) for breakpoint in breakpoints]
+    above = [loop.fcmp_ordered(">", x, breakpoint) for breakpoint in breakpoints]
     side_by_side = order([plane * lanes + lane for lane in range(lanes) for plane in range(planes)])
-    bits = loop.shuffle_vector(on[0], on[-1], side_by_side)
-    loop.store(loop.bitcast(bits, word), loop.gep(packed, [at]), align=1)
-    total, following = loop.fadd(so_far, loop.fsub(x, x)), loop.add(at, word(1))
-    for phi, first, then in ((at, word(0), following), (so_far, ir.Constant(vector, [0.0] * lanes), total)):
+    bits = loop.shuffle_vector(above[0], above[-1], side_by_side)
+    loop.store(loop.bitcast(bits, word), loop.gep(packed, [i]), align=1)
+    total, following = loop.fadd(so_far, loop.fsub(x, x)), loop.add(i, word(1))
+    for phi, first, then in ((i, word(0), following), (so_far, ir.Constant(vector, [0.0] * lanes), total)):
         phi.add_incoming(first, blocks[0])
         phi.add_incoming(then, blocks[1])
     loop.cbranch(loop.icmp_unsigned("<", following, words), blocks[1], blocks[2])

@@ -63,16 +63,16 @@ class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        see = self._undisturbed if "torch._dynamo" in sys.modules else type(self).see
+        see = self._uncompiled_run if "torch._dynamo" in sys.modules else type(self).run_operator
         return see(self, func, args, kwargs or {})
 
     @cached_property
-    def _undisturbed(self) -> Callable[..., Any]:
-        disabled: Callable[..., Any] = torch.compiler.disable(type(self).see)  # type: ignore[no-untyped-call]
+    def _uncompiled_run(self) -> Callable[..., Any]:
+        disabled: Callable[..., Any] = torch.compiler.disable(type(self).run_operator)  # type: ignore[no-untyped-call]
         return disabled
 
     @abstractmethod
-    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator and return its result."""
 
 
@@ -81,17 +81,17 @@ class Dispatch(Observer):
 
     Attributes
     ----------
-    fault : Exception or None
+    error : Exception or None
         What the watcher raised. A network may hide it on its way up, as scripted ones do.
     """
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__()
         self.watcher = watcher
-        self.fault: Exception | None = None
+        self.error: Exception | None = None
         self.roles: dict[Any, Any] = {}
 
-    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator, and tell the watcher of it."""
         if func not in self.roles:
             self.roles[func] = _role(func)
@@ -107,12 +107,12 @@ class Dispatch(Observer):
         operator, meaning = role
         if isinstance(meaning, str) and meaning not in (POOL, RESIZE):
             where = self.watcher.running_path or "the model"
-            self.fault = CaptureError(f"{where}: the fused operator {operator!r} hides its gates; {meaning}")
-            raise self.fault
+            self.error = CaptureError(f"{where}: the fused operator {operator!r} hides its gates; {meaning}")
+            raise self.error
         result = func(*args, **kwargs)
         if meaning is RESIZE and not self.watcher.masked:
             return result
-        with self._watching():
+        with self._recording_errors():
             if self.watcher.masked and operator in CHANGES:
                 self.watcher.on_resize(operator, bind(func, args, kwargs), result)
             if meaning is POOL:
@@ -125,22 +125,22 @@ class Dispatch(Observer):
     def _gate(self, gate: Gate, func: Any, args: Any, kwargs: Any) -> Any:
         bound = bind(func, args, kwargs)
         if not self.watcher.channel:
-            with self._watching():
+            with self._recording_errors():
                 self.watcher.on_gate(gate, bound)
             return func(*args, **kwargs)
         if func._schema.is_mutable and isinstance(bound.get("self"), Tensor):
             bound["self"] = bound["self"].clone()  # the bit is the input's, and the operator is about to overwrite it
         result = func(*args, **kwargs)
-        with self._watching():
+        with self._recording_errors():
             self.watcher.on_gate(gate, bound, result[0] if isinstance(result, tuple) else result)
         return result
 
     @contextmanager
-    def _watching(self) -> Iterator[None]:
+    def _recording_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            self.fault = error
+            self.error = error
             raise
 
 

@@ -20,7 +20,7 @@ from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.codes.store import CodesWriter
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests
-from hashlens.data.labels import ClassNames, Labels, fitting_names, settled
+from hashlens.data.labels import ClassNames, Labels, fitting_names, signs_as_classes
 from hashlens.errors import CodesError
 
 _log = logging.getLogger("hashlens")
@@ -84,7 +84,7 @@ def encode(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    reader = Reader(model, data, Reading.of(encode, reading, options), per_layer=per_layer)
+    reader = Reader(model, data, Reading.from_options(encode, reading, options), per_layer=per_layer)
     if out is not None:
         return _encode_to(out, reader, overwrite)
     rows = CodeRows()
@@ -129,7 +129,10 @@ class CodeRows:
         provenance = reader.provenance()
         if choice is not None:
             provenance = replace(provenance, sampled_from=sum(layer.bits for layer in reader.capture.layers))
-        rows = [widen(part, own, layers) if reader.capture.layout.varying else part for part, own in self.packed]
+        rows = [
+            widen(part, part_layers, layers) if reader.capture.layout.varies else part
+            for part, part_layers in self.packed
+        ]
         self.packed.clear()
         labels, class_names = gathered_labels(self.labels, reader.examples)
         return Codes(
@@ -148,7 +151,7 @@ def gathered_labels(parts: Sequence[Labels], examples: Examples) -> tuple[Labels
     """Return the labels of all batches of some examples, and the names of their classes."""
     labels = np.concatenate(parts) if parts else None
     names = fitting_names(labels, examples.class_names)
-    return (None, names) if labels is None else settled(labels, names, examples.name)
+    return (None, names) if labels is None else signs_as_classes(labels, names, examples.name)
 
 
 def _encode_to(out: str | Path, reader: Reader, overwrite: bool) -> Codes:
@@ -156,11 +159,11 @@ def _encode_to(out: str | Path, reader: Reader, overwrite: bool) -> Codes:
         for batch, captured in reader:
             labels = batch_labels(batch)
             writer.append(host(captured.packed), labels, batch.ids, captured.values, captured.digests)
-            if reader.capture.layout.varying:
+            if reader.capture.layout.varies:
                 raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
         warn_unsteady(reader)
-        known, class_names = gathered_labels(writer.labels, reader.examples)
-        writer.labels = [] if known is None else [known]
+        all_labels, class_names = gathered_labels(writer.labels, reader.examples)
+        writer.labels = [] if all_labels is None else [all_labels]
         writer.finish(reader.capture.layers, reader.provenance(), class_names)
     return Codes.load(out, verify=False)
 
@@ -202,14 +205,14 @@ def fingerprint(
     Fingerprints
         uint64 ``(n, 2)`` with labels, ids and provenance.
     """
-    how = Reading.of(fingerprint, reading, options)
+    how = Reading.from_options(fingerprint, reading, options)
     rows, ids, labels = HashRows(padded=how.mask is not None), [], []
     with Reader(model, data, how, digests=False) as reader:
         for batch, captured in reader:
             rows.append(captured)
             ids.append(batch.ids)
-            if (found := batch_labels(batch)) is not None:
-                labels.append(found)
+            if (part := batch_labels(batch)) is not None:
+                labels.append(part)
     warn_unsteady(reader)
     return Fingerprints(
         np.concatenate(rows.hashes),

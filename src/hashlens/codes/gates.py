@@ -56,7 +56,7 @@ def _clamp(bound: Bound) -> list[Plane]:
     low, high = bound.get("min"), bound.get("max")
     if isinstance(low, (int, float)) and 0 < low <= GUARD and (high is None or 1 - GUARD <= high < 1):
         return []
-    return [(bound["self"], at) for at in (low, high) if at is not None]
+    return [(bound["self"], bound_value) for bound_value in (low, high) if bound_value is not None]
 
 
 def _glu(bound: Bound) -> list[Plane]:
@@ -150,17 +150,17 @@ def max_pool_choices(name: str, bound: Bound, indices: torch.Tensor) -> torch.Te
     """
     space = bound["self"].shape[-indices.dim() + 2 :]
     axes = len(space)
-    rest, coordinates = indices, list[torch.Tensor]()
+    quotient, coordinates = indices, list[torch.Tensor]()
     for size in reversed(space):
-        coordinates.insert(0, rest % size)
-        rest = rest // size
+        coordinates.insert(0, quotient % size)
+        quotient = quotient // size
     offset, window = torch.zeros_like(indices), 1
     for axis in range(axes):
         starts, extent, step = axis_windows(name, bound, axis, space[axis], indices.shape[2 + axis])
         shape = [1] * indices.dim()
         shape[2 + axis] = -1
-        within = (coordinates[axis] - starts.to(indices.device).view(shape)) // step
-        offset = offset * extent + within
+        place = (coordinates[axis] - starts.to(indices.device).view(shape)) // step
+        offset = offset * extent + place
         window *= extent
     return offset.unsqueeze(-1) == torch.arange(window, device=offset.device)
 
@@ -185,14 +185,14 @@ def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tup
         Where the windows start (int64 ``(out,)``, negative in the padding), how many elements the largest has, and the
         step from one of them to the next.
     """
-    at = torch.arange(out)
+    index = torch.arange(out)
     if name.startswith("adaptive"):
-        starts, ends = at * size // out, -(-(at + 1) * size // out)
+        starts, ends = index * size // out, -(-(index + 1) * size // out)
         return starts, int((ends - starts).max()), 1
     kernel, stride, padding, dilation = (
         along_axis(bound[key], axis) for key in ("kernel_size", "stride", "padding", "dilation")
     )
-    return at * (stride if stride is not None else kernel) - padding, kernel, dilation
+    return index * (stride if stride is not None else kernel) - padding, kernel, dilation
 
 
 def along_axis(value: Any, axis: int) -> Any:

@@ -12,9 +12,9 @@ def selected(name: str, patterns: Sequence[str] | None) -> bool:
     """
     if patterns is None:
         return True
-    wanted = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
-    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    return any(fnmatchcase(name, glob) for glob in wanted) and not any(fnmatchcase(name, glob) for glob in unwanted)
+    included = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
+    excluded = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    return any(fnmatchcase(name, glob) for glob in included) and not any(fnmatchcase(name, glob) for glob in excluded)
 
 
 def named(name: str, patterns: Sequence[str] | None) -> bool:

@@ -41,11 +41,11 @@ BATCH = (
 
 
 @dataclass(frozen=True)
-class Made:
+class Source:
     """What made a tensor: the operator, the when-th that ran, and how many numbers it gave."""
 
     operator: str
-    when: int
+    order: int
     numbers: int
 
     @property
@@ -59,36 +59,38 @@ class LastOperators(Observer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._made: dict[int, Made] = {}
-        self._when = 0
+        self._sources: dict[int, Source] = {}
+        self._count = 0
         self.unsteady: dict[str, None] = {}
-        self.differs = False
+        self.batch_dependent = False
         """Whether a gate got something else of the same examples in two batches."""
 
-    def of(self, tensor: Tensor) -> Made | None:
+    def source(self, tensor: Tensor) -> Source | None:
         """Return what made a tensor, which may be a view of all of it but not of a part; None if nobody knows."""
-        made = self._made.get(_place(tensor))
+        made = self._sources.get(_storage(tensor))
         return made if made is not None and made.numbers == tensor.numel() else None
 
-    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator, and note what it made."""
         name = func.overloadpacket.__name__
         base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
-        sources = [self._made.get(_place(at)) for at in _tensors((*args, *kwargs.values()))]
+        sources = [self._sources.get(_storage(tensor)) for tensor in _tensors((*args, *kwargs.values()))]
         self._check_steady(func, base, args, kwargs)
         result = func(*args, **kwargs)
-        self._when += 1
-        for at in _tensors(result if isinstance(result, (tuple, list)) else (result,)):
-            self._note(func, base, at, sources)
+        self._count += 1
+        for tensor in _tensors(result if isinstance(result, (tuple, list)) else (result,)):
+            self._note(func, base, tensor, sources)
         return result
 
-    def _note(self, func: Any, base: str, result: Tensor, sources: list[Made | None]) -> None:
-        if any(given.alias_info is not None and not given.alias_info.is_write for given in func._schema.returns):
+    def _note(self, func: Any, base: str, result: Tensor, sources: list[Source | None]) -> None:
+        if any(
+            returned.alias_info is not None and not returned.alias_info.is_write for returned in func._schema.returns
+        ):
             return  # a view: its storage is what it was
         operator = SPECIAL.get(base, base)
-        known = [source for source in sources if source is not None]
-        first = known[-1 if base == "copy_" else 0].operator if known else ""
-        if base in PRODUCTS and len(known) < len(sources):
+        tracked = [source for source in sources if source is not None]
+        first = tracked[-1 if base == "copy_" else 0].operator if tracked else ""
+        if base in PRODUCTS and len(tracked) < len(sources):
             operator = AFFINE
         elif base in SAME or (base in GUARDS and first in (SOFTMAX, SIGMOID)):
             operator = first or base
@@ -96,9 +98,9 @@ class LastOperators(Observer):
             operator = LOG_SOFTMAX
         elif base == "exp" and first == LOG_SOFTMAX:
             operator = SOFTMAX
-        elif base in SCALED and known and all(source.operator == AFFINE for source in known):
+        elif base in SCALED and tracked and all(source.operator == AFFINE for source in tracked):
             operator = AFFINE
-        self._made[_place(result)] = Made(operator, self._when, result.numel())
+        self._sources[_storage(result)] = Source(operator, self._count, result.numel())
 
     def _check_steady(self, func: Any, base: str, args: Any, kwargs: Any) -> None:
         if base in RANDOM:
@@ -116,16 +118,16 @@ class LastOperators(Observer):
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    found = []
+    tensors = []
     for value in values:
         if isinstance(value, Tensor):
-            found.append(value)
+            tensors.append(value)
         elif isinstance(value, (list, tuple)):
-            found += [at for at in value if isinstance(at, Tensor)]
-    return found
+            tensors += [item for item in value if isinstance(item, Tensor)]
+    return tensors
 
 
-def _place(tensor: Tensor) -> int:
+def _storage(tensor: Tensor) -> int:
     """Return where a tensor's numbers are; -1 where they have no place, as those of sparse tensors."""
     try:
         return tensor.untyped_storage().data_ptr()

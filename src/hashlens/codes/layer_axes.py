@@ -26,7 +26,7 @@ class LayerAxes:
 
     def __init__(self, size: int, mask: Masks | None) -> None:
         self._size = size
-        self.positions = {glob: None if at is None else Positions(at) for glob, at in (mask or {}).items()}
+        self.positions = {glob: None if part is None else Positions(part) for glob, part in (mask or {}).items()}
         self._affine: list[tuple[str, int, bool]] = []
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
@@ -37,16 +37,16 @@ class LayerAxes:
         """Follow the padded positions through an operator that may change how many there are."""
         for positions in self.positions.values():
             if positions is not None:
-                positions.follow(operator, bound, result)
+                positions.update(operator, bound, result)
 
     def channel_axis(self, x: Tensor) -> int:
         """Return the axis of channels: by the sizes that fit, or 1 where there was a convolution, or the last."""
-        seen = self._seen_channels(x.shape)
-        if seen is not None:
-            return seen
+        axis = self._known_channel_axis(x.shape)
+        if axis is not None:
+            return axis
         return 1 if any("convolution" in operator for operator, _, _ in self._affine) else x.dim() - 1
 
-    def _seen_channels(self, shape: Sequence[int]) -> int | None:
+    def _known_channel_axis(self, shape: Sequence[int]) -> int | None:
         """Return axis 1 after a convolution, the last after a linear map, of as many channels; None if none fits."""
         last = len(shape) - 1
         for per_example in (False, True):  # a gate of squeeze-and-excitation is linear, and lies between convolutions
@@ -66,7 +66,7 @@ class LayerAxes:
         positions = self.positions_of(name)
         if positions is None or len(shape) < 2:
             return None
-        channels = self._seen_channels(shape)
+        channels = self._known_channel_axis(shape)
         if len(shape) == 2 and (channels is not None or not self._affine):
             return None  # units, not one value a position
         axis = positions.axis_of(name, tuple(shape), channels)
@@ -74,10 +74,10 @@ class LayerAxes:
 
     def masked(self, name: str, x: Tensor) -> Tensor:
         """Return `x` with zeros at padded positions, wherever it has positions."""
-        found = self._position_axis(name, x.shape)
-        return x if found is None else found[0].masked(x, found[1])
+        located = self._position_axis(name, x.shape)
+        return x if located is None else located[0].masked(x, located[1])
 
     def in_order(self, name: str, bits: Tensor, shape: Sequence[int]) -> tuple[Tensor, bool]:
         """Return bits ``(*shape, planes)``, positions in front and padding last, and whether there are positions."""
-        found = self._position_axis(name, shape)
-        return (bits, False) if found is None else (found[0].in_order(bits, found[1]), True)
+        located = self._position_axis(name, shape)
+        return (bits, False) if located is None else (located[0].in_order(bits, located[1]), True)

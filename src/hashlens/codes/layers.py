@@ -59,8 +59,10 @@ class Layer:
 
     def same_as(self, other: "Layer") -> bool:
         """Return whether the two hold the same bits of the same gate."""
-        mine, theirs = self.positions, other.positions
-        same_positions = mine is theirs or (mine is not None and theirs is not None and np.array_equal(mine, theirs))
+        own_positions, other_positions = self.positions, other.positions
+        same_positions = own_positions is other_positions or (
+            own_positions is not None and other_positions is not None and np.array_equal(own_positions, other_positions)
+        )
         return same_positions and all(
             getattr(self, key) == getattr(other, key) for key in ("name", "gate", "shape", "planes", "bits", "start")
         )
@@ -78,9 +80,9 @@ def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 def widen(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> Packed:
     """Return rows of `layers` in the layout of `target`, whose layers may be longer; the rest is zero padding."""
     out = np.zeros((len(packed), sum(packed_bytes(layer.bits) for layer in target)), np.uint8)
-    for source, place in zip(layers, target, strict=True):
+    for source, wide in zip(layers, target, strict=True):
         part = packed[:, source.columns]
-        out[:, place.start // 8 : place.start // 8 + part.shape[1]] = part
+        out[:, wide.start // 8 : wide.start // 8 + part.shape[1]] = part
     return out
 
 
@@ -148,8 +150,8 @@ def sample_each_layer(layers: Sequence[Layer], bits: int, seed: int) -> npt.NDAr
 
     The sample of a layer depends on its name, so that two layers of one size do not keep the same places.
     """
-    kept, before = [np.zeros(0, np.int64)], 0
+    parts, start = [np.zeros(0, np.int64)], 0
     for layer in layers:
-        kept.append(before + sample_positions(layer.bits, bits, seed, layer.name))
-        before += layer.bits
-    return np.concatenate(kept)
+        parts.append(start + sample_positions(layer.bits, bits, seed, layer.name))
+        start += layer.bits
+    return np.concatenate(parts)

@@ -1,13 +1,13 @@
 """Naming: what the layer of a gate is called."""
 
-from hashlens.codes.borrow import RunningModule, qualified_name
 from hashlens.codes.gates import ACTIVATION_MODULES
+from hashlens.codes.running_module import RunningModule, qualified_name
 
 ACTIVATION_NAMES = frozenset(qualified_name(kind) for kind in ACTIVATION_MODULES)
 """Qualified class names of the modules that must yield a gate whenever they run."""
 
 
-def layer_name(running: RunningModule, operator: str, taken: set[str]) -> str:
+def layer_name(running: RunningModule, operator: str, used: set[str]) -> str:
     """Return the name of a gate's layer, and add it to those taken.
 
     It is the path of the activation module that runs, or the path of another module with the operator behind it; from
@@ -19,16 +19,16 @@ def layer_name(running: RunningModule, operator: str, taken: set[str]) -> str:
         Knows which module runs.
     operator : str
         The gate's operator.
-    taken : set of str
+    used : set of str
         Names of the gates that the same pass has met before.
     """
     path, kind = running.current
     base = path if path and kind in ACTIVATION_NAMES else f"{path}.{operator}".lstrip(".")
     name, calls = base, 0
-    while name in taken:
+    while name in used:
         calls += 1
         name = f"{base}#{calls}"
-    taken.add(name)
+    used.add(name)
     return name
 
 

@@ -64,8 +64,8 @@ class Observation:
         """Share of labelled examples that the network gets right; None without labels, predictions or outputs."""
         if self.predictions is None or self.codes.labels is None or self.unknown_labels:
             return None
-        known = has_label(self.codes.labels)
-        return float(np.mean((self.predictions == self.codes.labels)[known])) if known.any() else None
+        labelled = has_label(self.codes.labels)
+        return float(np.mean((self.predictions == self.codes.labels)[labelled])) if labelled.any() else None
 
 
 def observe(
@@ -108,16 +108,16 @@ def observe(
     codes = rows.codes(reader, choice)
     code_bits = sum(layer.bits for layer in reader.capture.layers)
     hashes = np.concatenate(prints.hashes)
-    whole = len(outputs) == len(ids)
-    predictions = _predictions(outputs, reader.output) if whole else None
+    complete = len(outputs) == len(ids)
+    predictions = _predictions(outputs, reader.output) if complete else None
     return Observation(
         codes,
         Fingerprints(hashes, code_bits, codes.labels, codes.ids, reader.provenance(), prints.method),
         predictions,
         np.concatenate(features) if len(features) == len(ids) else None,
         0 if predictions is None else max(2, outputs[0].shape[1]),
-        torch.cat(outputs).float().numpy() if scores and whole else None,
-        reader.output if whole else None,
+        torch.cat(outputs).float().numpy() if scores and complete else None,
+        reader.output if complete else None,
         reader.evidence.unsteady,
     )
 
@@ -137,14 +137,14 @@ def _scores(scores: torch.Tensor | None) -> list[torch.Tensor]:
 
 
 def _predictions(scores: list[torch.Tensor], output: Output) -> npt.NDArray[np.int64] | None:
-    every = torch.cat(scores)
-    if undefined := int(every.isnan().any(dim=1).sum()):
+    all_scores = torch.cat(scores)
+    if undefined := int(all_scores.isnan().any(dim=1).sum()):
         raise ModelError(
-            f"the output of the model is NaN for {undefined:,} of {len(every):,} examples; check the weights after its "
-            "last activation"
+            f"the output of the model is NaN for {undefined:,} of {len(all_scores):,} examples; check the "
+            "weights after its last activation"
         )
-    found = output.classes(every.double())
-    return None if found is None else found.numpy()
+    classes = output.classes(all_scores.double())
+    return None if classes is None else classes.numpy()
 
 
 def _features(penultimate: torch.Tensor | None, size: int, row_budget: int) -> list[npt.NDArray[np.float32]]:

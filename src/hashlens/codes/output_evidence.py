@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.last_operator import AFFINE, BATCH, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Made
+from hashlens.codes.last_operator import AFFINE, BATCH, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Source
 from hashlens.errors import ModelError
 from hashlens.nets.output import (
     BINARY,
@@ -43,28 +43,28 @@ class OutputEvidence:
 
     Parameters
     ----------
-    given : str, callable, Output or None
+    declared : str, callable, Output or None
         What the user says.
     model : object
         What it is the output of: a loaded network brings a decision along, and a plain function of one number is taken
         for a regression, where a network's last number is a logit.
     """
 
-    def __init__(self, given: OutputLike, model: Any = None) -> None:
-        check_output(given)
-        self.given = declared_output(model) if given is None else given
+    def __init__(self, output: OutputLike, model: Any = None) -> None:
+        check_output(output)
+        self.declared = declared_output(model) if output is None else output
         self.operators = LastOperators()
         self._is_network = model is None or isinstance(model, torch.nn.Module)
-        self._decided = self.given if isinstance(self.given, Output) else None
-        self._seen = self._scored = False
-        self._place = Output("logits", "")
-        self._made: Made | None = None
+        self._decided = self.declared if isinstance(self.declared, Output) else None
+        self._started = self._scored = False
+        self._location = Output("logits", "")
+        self._source: Source | None = None
         self._rows: list[Tensor] = []
 
     @property
     def unsteady(self) -> tuple[str, ...]:
         """What makes codes and scores depend on chance, or on the batch."""
-        return tuple(self.operators.unsteady) or ((BATCH,) if self.operators.differs else ())
+        return tuple(self.operators.unsteady) or ((BATCH,) if self.operators.batch_dependent else ())
 
     @property
     def rows(self) -> int:
@@ -77,35 +77,35 @@ class OutputEvidence:
         return self._scored
 
     @property
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether more rows would change nothing."""
-        operator = self._made.operator if self._made else ""
-        known = operator in (SOFTMAX, SIGMOID, LOG_SOFTMAX)
-        return self._decided is not None or isinstance(self.given, str) or known or self.rows >= LEAST_ROWS
+        operator = self._source.operator if self._source else ""
+        decisive = operator in (SOFTMAX, SIGMOID, LOG_SOFTMAX)
+        return self._decided is not None or isinstance(self.declared, str) or decisive or self.rows >= LEAST_ROWS
 
-    def see(self, raw: Any, n: int) -> Tensor | None:
+    def add(self, raw: Any, n: int) -> Tensor | None:
         """Take note of what the network gave for n examples, and return their scores ``(n, K)``; None without any."""
-        if not self._seen and (self._decided is None or self._decided.why == ""):
-            self._place = self._find(raw, n)
-        self._seen = True
-        scores = (self._decided or self._place).scores(raw, n)
+        if not self._started and (self._decided is None or self._decided.reason == ""):
+            self._location = self._locate(raw, n)
+        self._started = True
+        scores = (self._decided or self._location).scores(raw, n)
         self._scored |= scores is not None
         if scores is not None and self._decided is None and self.rows < LEAST_ROWS:
             self._rows.append(scores.detach()[: LEAST_ROWS - self.rows].cpu())
         return scores
 
-    def _find(self, raw: Any, n: int) -> Output:
+    def _locate(self, raw: Any, n: int) -> Output:
         """Return where the scores are; it keeps what made them."""
-        if callable(self.given) and not isinstance(self.given, Output):
+        if callable(self.declared) and not isinstance(self.declared, Output):
             with self.operators:
-                taken = as_scores(selected(self.given, raw), n)
-            self._made = None if taken is None else self.operators.of(taken)
-            return Output("logits", "", select=self.given)
+                scores = as_scores(selected(self.declared, raw), n)
+            self._source = None if scores is None else self.operators.source(scores)
+            return Output("logits", "", select=self.declared)
         parts = parts_of(raw, n)
         if not parts:
             return Output("logits", "")
         path, note = self._chosen(parts)
-        self._made = self.operators.of(parts[path])
+        self._source = self.operators.source(parts[path])
         return Output("logits", "", part=path, notes=(note,) if note else ())
 
     def _chosen(self, parts: dict[tuple[str | int, ...], Tensor]) -> tuple[tuple[str | int, ...], str]:
@@ -115,30 +115,32 @@ class OutputEvidence:
         for name in NAMES:
             if named := [path for path in parts if path[-1] == name]:
                 return named[0], ""
-        made = {path: found for path, part in parts.items() if (found := self.operators.of(part)) and found.is_scores}
-        path = max(made, key=lambda at: made[at].when) if made else next(iter(parts))
-        if len(made) == 1:
+        sources = {
+            path: source for path, part in parts.items() if (source := self.operators.source(part)) and source.is_scores
+        }
+        path = max(sources, key=lambda at: sources[at].order) if sources else next(iter(parts))
+        if len(sources) == 1:
             return path, ""
-        shown = "".join(f"[{at!r}]" for at in path)
-        which = f"the one that {made[path].operator} gave last" if made else "the first"
+        index = "".join(f"[{at!r}]" for at in path)
+        reason = f"the one that {sources[path].operator} gave last" if sources else "the first"
         return path, (
-            f"the model gives {len(parts)} things that may be scores: output{shown} was taken, {which}; to choose, "
+            f"the model gives {len(parts)} things that may be scores: output{index} was taken, {reason}; to choose, "
             "give output=lambda output: output[...]"
         )
 
     def decide(self) -> Output:
         """Return how the output is read, by all that was seen so far; the first answer stands."""
         if self._decided is None:
-            place = self._place
-            if isinstance(self.given, str):
-                kind, why, sure = self._fitting(self.given), "as declared", True
+            location = self._location
+            if isinstance(self.declared, str):
+                kind, reason, certain = self._checked_kind(self.declared), "as declared", True
             else:
-                kind, why, sure = self._judged()
-            self._decided = Output(kind, why, sure, place.part, place.select, place.notes)
+                kind, reason, certain = self._inferred()
+            self._decided = Output(kind, reason, certain, location.part, location.select, location.notes)
             self._rows.clear()
         return self._decided
 
-    def _fitting(self, kind: str) -> str:
+    def _checked_kind(self, kind: str) -> str:
         """Return the kind that was declared, of one score that of two classes; ModelError where it does not fit."""
         k = self._rows[0].shape[1] if self._rows else 0
         if k == 1:
@@ -147,55 +149,59 @@ class OutputEvidence:
             raise ModelError(f"output={kind!r} is one score of two classes, and the model gives {k}: declare another")
         return kind
 
-    def _judged(self) -> tuple[str, str, bool]:
-        operator = self._made.operator if self._made else ""
+    def _inferred(self) -> tuple[str, str, bool]:
+        operator = self._source.operator if self._source else ""
         if not self._rows:
             return "logits", "it gives no scores to tell from", False
         rows = torch.cat(self._rows).double()
-        seen, k = len(rows), rows.shape[1]
-        within = bool(((rows >= 0) & (rows <= 1)).all())
-        because = f"{operator} is its last operator"
+        count, k = len(rows), rows.shape[1]
+        in_unit_range = bool(((rows >= 0) & (rows <= 1)).all())
+        reason = f"{operator} is its last operator"
         if operator == SOFTMAX and k > 1:
-            if within and adds_up(torch.cat(self._rows), loose=True):
-                return "probabilities", because, True
+            if in_unit_range and adds_up(torch.cat(self._rows), loose=True):
+                return "probabilities", reason, True
             return "logits", "softmax is its last operator, but not over the scores of an example", False
         if operator == SIGMOID:
-            return ("binary_probability" if k == 1 else "multilabel_probabilities"), because, True
+            return ("binary_probability" if k == 1 else "multilabel_probabilities"), reason, True
         if operator == LOG_SOFTMAX:
-            return "logits", f"{because}, and the softmax of logarithms of probabilities is these", True
-        if k > 1 and seen >= LEAST_ROWS and within and adds_up(torch.cat(self._rows), loose=operator != AFFINE):
-            return "probabilities", f"{seen} rows add up to 1", True
+            return "logits", f"{reason}, and the softmax of logarithms of probabilities is these", True
+        if k > 1 and count >= LEAST_ROWS and in_unit_range and adds_up(torch.cat(self._rows), loose=operator != AFFINE):
+            return "probabilities", f"{count} rows add up to 1", True
         if operator == AFFINE:
-            return ("logits", because, True) if k > 1 else ("binary_logit", f"one score, and {because}", True)
+            return ("logits", reason, True) if k > 1 else ("binary_logit", f"one score, and {reason}", True)
         if k == 1 and operator in POSITIVE:
-            return "regression", f"one score, and {because}, which no logit has", True
-        kind, why, sure = self._by_rows(rows, within, operator)
+            return "regression", f"one score, and {reason}, which no logit has", True
+        kind, explanation, certain = self._by_rows(rows, in_unit_range, operator)
         if kind == "binary_logit" and not (self._is_network and operator):
             return "regression", "one number of a function, which nothing shows to be a logit or a probability", False
-        return kind, why, sure
+        return kind, explanation, certain
 
     @staticmethod
-    def _by_rows(rows: Tensor, within: bool, operator: str) -> tuple[str, str, bool]:
-        seen, k = rows.shape
+    def _by_rows(rows: Tensor, in_unit_range: bool, operator: str) -> tuple[str, str, bool]:
+        count, k = rows.shape
         kind = "logits" if k > 1 else "binary_logit"
-        if seen < LEAST_ROWS:
-            last = f"its last operator ({operator})" if operator else "no operator was seen that does"
-            said = f"{last} does not tell" if operator else last
-            return kind, f"taken for want of evidence: {said}, nor do {seen} rows, below {LEAST_ROWS}", False
-        if not within and k == 1 and float(rows.abs().median()) > STEEP:
-            return "regression", f"half of {seen} values are above {STEEP}, and logits hardly are", False
-        if not within and k == 1:
-            return kind, f"taken for want of evidence: {seen} values, not all in [0, 1], may be a regression too", False
-        if not within and (total := shared_total(rows)):
-            taken = f"taken for want of evidence: {seen} rows all add up to {total:.4g}, as probabilities times that do"
-            return kind, f"{taken}: divide them by it in output=", False
-        if not within:
-            return kind, f"{seen} rows do not all lie in [0, 1]", True
+        if count < LEAST_ROWS:
+            operator_note = f"its last operator ({operator})" if operator else "no operator was seen that does"
+            evidence = f"{operator_note} does not tell" if operator else operator_note
+            return kind, f"taken for want of evidence: {evidence}, nor do {count} rows, below {LEAST_ROWS}", False
+        if not in_unit_range and k == 1 and float(rows.abs().median()) > STEEP:
+            return "regression", f"half of {count} values are above {STEEP}, and logits hardly are", False
+        if not in_unit_range and k == 1:
+            return (
+                kind,
+                f"taken for want of evidence: {count} values, not all in [0, 1], may be a regression too",
+                False,
+            )
+        if not in_unit_range and (total := shared_total(rows)):
+            note = f"taken for want of evidence: {count} rows all add up to {total:.4g}, as probabilities times that do"
+            return kind, f"{note}: divide them by it in output=", False
+        if not in_unit_range:
+            return kind, f"{count} rows do not all lie in [0, 1]", True
         if k == 1 and bool((rows > 0.5).any()) and bool((rows < 0.5).any()):
-            return "binary_probability", f"{seen} scores all lie in [0, 1], on both sides of 1/2", True
+            return "binary_probability", f"{count} scores all lie in [0, 1], on both sides of 1/2", True
         return (
             kind,
-            f"taken for want of evidence: {seen} rows lie in [0, 1]"
+            f"taken for want of evidence: {count} rows lie in [0, 1]"
             + (" and do not add up to 1" if k > 1 else ", all on one side of 1/2"),
             False,
         )

@@ -24,16 +24,16 @@ class PackedRow:
     def start(self) -> None:
         """Begin a batch."""
         self._parts: list[Any] = []
-        self._whole: Packed | None = None
+        self._buffer: Packed | None = None
 
-    def room(self, n: int, width: int) -> Packed:
+    def next_part(self, n: int, width: int) -> Packed:
         """Return uint8 ``(n, width)`` of zeros for the next part, to be written and appended."""
-        at = len(self._parts)
-        if self._widths[at : at + 1] != [width]:
+        index = len(self._parts)
+        if self._widths[index : index + 1] != [width]:
             return np.zeros((n, width), np.uint8)
-        if self._whole is None:
-            self._whole = np.zeros((n, self._ends[-1]), np.uint8)
-        return self._whole[:, self._ends[at] - width : self._ends[at]]
+        if self._buffer is None:
+            self._buffer = np.zeros((n, self._ends[-1]), np.uint8)
+        return self._buffer[:, self._ends[index] - width : self._ends[index]]
 
     def append(self, part: Packed | torch.Tensor) -> None:
         """Take the next part."""
@@ -41,14 +41,14 @@ class PackedRow:
 
     def joined(self) -> Packed | torch.Tensor:
         """Return the rows of the batch, uint8 ``(n, ...)``; a tensor on an accelerator."""
-        parts, before = self._parts, self._widths
+        parts, earlier_widths = self._parts, self._widths
         if isinstance(parts[0], torch.Tensor):
             return torch.cat(parts, dim=1)
         self._widths = [part.shape[1] for part in parts]
         self._ends = list(accumulate(self._widths))
-        if self._whole is None or self._widths != before:
+        if self._buffer is None or self._widths != earlier_widths:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         for part, end in zip(parts, self._ends, strict=True):
-            if part.base is not self._whole:
-                self._whole[:, end - part.shape[1] : end] = part
-        return self._whole
+            if part.base is not self._buffer:
+                self._buffer[:, end - part.shape[1] : end] = part
+        return self._buffer

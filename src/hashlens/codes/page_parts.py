@@ -33,10 +33,15 @@ def subtitle(origin: Provenance) -> str:
 def layer_table(layers: tuple[Layer, ...]) -> Table:
     """Return a row for each layer: its gate, shape and bits."""
     rows = [
-        (at.name, at.gate + (" (soft)" if at.soft else ""), " x ".join(map(str, at.shape)), number(at.bits),
-         number(at.all_bits))
-        for at in layers
-    ]  # fmt: skip
+        (
+            layer.name,
+            layer.gate + (" (soft)" if layer.soft else ""),
+            " x ".join(map(str, layer.shape)),
+            number(layer.bits),
+            number(layer.all_bits),
+        )
+        for layer in layers
+    ]
     return table("Layers", ("layer", "gate", "shape", "bits kept", "bits in all"), rows, names=3)
 
 
@@ -47,16 +52,16 @@ def origin_section(origin: Provenance) -> Section:
 
 def origin_table(origins: Mapping[str, Provenance]) -> Table:
     """Return what is known of network, data and machine: a column for each origin, by its heading."""
-    known = [asdict(origin) for origin in origins.values()]
+    records = [asdict(origin) for origin in origins.values()]
     rows = [
-        (ORIGIN.get(name, name.replace("_", " ")), *(_told(one[name]) for one in known))
-        for name in known[0]
-        if any(one[name] not in NOTHING for one in known)
+        (ORIGIN.get(name, name.replace("_", " ")), *(_text(record[name]) for record in records))
+        for name in records[0]
+        if any(record[name] not in NOTHING for record in records)
     ]
-    return table("Network, data and machine", ("", *origins), rows, names=1 + len(known))
+    return table("Network, data and machine", ("", *origins), rows, names=1 + len(records))
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):

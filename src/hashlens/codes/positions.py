@@ -29,44 +29,44 @@ class Positions:
 
     Attributes
     ----------
-    known : dict
+    masks : dict
         From the number of positions of a layer to its mask, bool ``(b, that number)``; None where several are possible.
     """
 
     def __init__(self, mask: Tensor) -> None:
         self.size, self.width = mask.shape
         self.padded = not bool(mask.all())
-        self.known: dict[int, Tensor | None] = {self.width: mask}
+        self.masks: dict[int, Tensor | None] = {self.width: mask}
         self._at_end = torch.equal(mask, _prefix(mask.sum(dim=1), self.width))
 
     def folded(self, rows: int) -> int | None:
         """Return how many positions of each example are folded into `rows`; None if none are."""
-        return next((width for width in self.known if width > 1 and rows == self.size * width), None)
+        return next((width for width in self.masks if width > 1 and rows == self.size * width), None)
 
-    def whole(self, width: int) -> bool:
+    def unpadded(self, width: int) -> bool:
         """Return whether none of so many positions is padding."""
-        mask = self.known[width]
+        mask = self.masks[width]
         return mask is not None and bool(mask.all())
 
-    def follow(self, operator: str, bound: Bound, result: Any) -> None:
+    def update(self, operator: str, bound: Bound, result: Any) -> None:
         """Take note of how an operator that ran changes the number of positions."""
         for before, after, lengths in CHANGES[operator](bound, result, self):
-            if before in self.known and before != after and after != self.width and lengths(before) in (after, None):
-                mask = self._changed(self.known[before], after, lengths)
-                other = self.known.get(after, mask)
-                same = mask is not None and other is not None and torch.equal(mask, other)
-                self.known[after] = mask if same else None
+            if before in self.masks and before != after and after != self.width and lengths(before) in (after, None):
+                mask = self._changed(self.masks[before], after, lengths)
+                earlier = self.masks.get(after, mask)
+                same = mask is not None and earlier is not None and torch.equal(mask, earlier)
+                self.masks[after] = mask if same else None
 
     def _changed(self, mask: Tensor | None, after: int, lengths: Lengths) -> Tensor | None:
         if mask is None or not self._at_end:
             return None
-        found = [0 if n == 0 else lengths(n) for n in mask.sum(dim=1).tolist()]
-        counts = [n for n in found if n is not None]
-        return _prefix(torch.tensor(counts, device=mask.device), after) if len(counts) == len(found) else None
+        lengths_after = [0 if n == 0 else lengths(n) for n in mask.sum(dim=1).tolist()]
+        counts = [n for n in lengths_after if n is not None]
+        return _prefix(torch.tensor(counts, device=mask.device), after) if len(counts) == len(lengths_after) else None
 
     def masked(self, x: Tensor, axis: int) -> Tensor:
         """Return values or bits with zeros at the padded positions along an axis."""
-        mask = self._of(x, axis)
+        mask = self._mask_of(x, axis)
         shape = [1] * x.dim()
         shape[0], shape[axis] = mask.shape
         return x.masked_fill(~mask.view(shape), 0)
@@ -76,7 +76,7 @@ class Positions:
 
         So rows of another width differ by zeros at their end only, wherever the positions, and the padding, stood.
         """
-        bits, mask = self.masked(bits, axis).movedim(axis, 1), self._of(bits, axis)
+        bits, mask = self.masked(bits, axis).movedim(axis, 1), self._mask_of(bits, axis)
         if self._at_end:
             return bits
         order = (~mask).to(torch.uint8).argsort(dim=1, stable=True)
@@ -101,16 +101,16 @@ class Positions:
         """
         # Of more axes than positions and channels, as of attention maps, two may be of positions.
         axes = [axis for axis in range(1, len(shape)) if axis != channels or len(shape) > 3]
-        found = [axis for axis in axes if shape[axis] in self.known]
-        if len(found) == 1 and self.known[shape[found[0]]] is not None:
-            return found[0]
-        many = [axis for axis in axes if axis != channels and shape[axis] > 1]
-        if not self.padded or (not found and (len(shape) == 2 or not many)):
+        fitting = [axis for axis in axes if shape[axis] in self.masks]
+        if len(fitting) == 1 and self.masks[shape[fitting[0]]] is not None:
+            return fitting[0]
+        candidates = [axis for axis in axes if axis != channels and shape[axis] > 1]
+        if not self.padded or (not fitting and (len(shape) == 2 or not candidates)):
             return None
-        if len(found) > 1:
+        if len(fitting) > 1:
             reason = "several of its axes have as many entries as positions"
-        elif found:
-            reason = f"which of its {shape[found[0]]} positions are padding cannot be told from the mask"
+        elif fitting:
+            reason = f"which of its {shape[fitting[0]]} positions are padding cannot be told from the mask"
         else:
             reason = f"no axis has the {self.width} positions of the mask, or what the operators before it make of them"
         raise CaptureError(
@@ -119,8 +119,8 @@ class Positions:
             f"'*': ...}}; or leave it out with layers='!{name}'"
         )
 
-    def _of(self, x: Tensor, axis: int) -> Tensor:
-        mask = self.known[x.shape[axis]]
+    def _mask_of(self, x: Tensor, axis: int) -> Tensor:
+        mask = self.masks[x.shape[axis]]
         assert mask is not None
         return mask.to(x.device)
 
@@ -136,13 +136,13 @@ def _convolution(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]
     x, weight = bound["input"], bound["weight"]
     for axis in range(weight.dim() - 2):
         stride, padding, dilation = (along_axis(bound[key], axis) for key in ("stride", "padding", "dilation"))
-        reach = dilation * (weight.shape[2 + axis] - 1)
-        at = axis - (weight.dim() - 2)
+        extent = dilation * (weight.shape[2 + axis] - 1)
+        dim = axis - (weight.dim() - 2)
         if bound["transposed"]:
             extra = along_axis(bound["output_padding"], axis)
-            yield x.shape[at], result.shape[at], _spread(stride, 1 + reach + extra - 2 * padding)
+            yield x.shape[dim], result.shape[dim], _spread(stride, 1 + extent + extra - 2 * padding)
         else:
-            yield x.shape[at], result.shape[at], _windows(stride, 2 * padding - reach - 1)
+            yield x.shape[dim], result.shape[dim], _windows(stride, 2 * padding - extent - 1)
 
 
 def _pool(bound: Bound, result: Any, _: Positions) -> Iterator[Change]:
@@ -151,14 +151,14 @@ def _pool(bound: Bound, result: Any, _: Positions) -> Iterator[Change]:
     for axis in range(axes if axes > 1 else x.dim() - 2):
         kernel, padding = along_axis(bound["kernel_size"], axis), along_axis(bound["padding"], axis)
         stride = along_axis(bound["stride"], axis) or kernel
-        spare = 2 * padding - along_axis(bound.get("dilation", 1), axis) * (kernel - 1) - 1
-        up = stride - 1 if bound["ceil_mode"] else 0
-        at = axis - (x.dim() - 2)
-        yield x.shape[at], out.shape[at], _windows(stride, spare + up)
+        offset = 2 * padding - along_axis(bound.get("dilation", 1), axis) * (kernel - 1) - 1
+        rounding = stride - 1 if bound["ceil_mode"] else 0
+        dim = axis - (x.dim() - 2)
+        yield x.shape[dim], out.shape[dim], _windows(stride, offset + rounding)
 
 
-def _windows(stride: int, spare: int) -> Lengths:
-    return lambda n: max(0, (n + spare) // stride + 1)
+def _windows(stride: int, offset: int) -> Lengths:
+    return lambda n: max(0, (n + offset) // stride + 1)
 
 
 def _spread(stride: int, extra: int) -> Lengths:
@@ -166,10 +166,10 @@ def _spread(stride: int, extra: int) -> Lengths:
 
 
 def _slice(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
-    x, at = bound["self"], bound["dim"]
+    x, dim = bound["self"], bound["dim"]
     chosen = slice(bound["start"], bound["end"], bound["step"])
-    if at % x.dim():
-        yield x.shape[at], result.shape[at], lambda n: len(range(*chosen.indices(n)))
+    if dim % x.dim():
+        yield x.shape[dim], result.shape[dim], lambda n: len(range(*chosen.indices(n)))
 
 
 def _pad(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
@@ -183,18 +183,18 @@ def _pad(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
             yield before, after, _longer(before, after, left + right if left or right < 0 else 0)
 
 
-def _longer(all_of: int, to: int, by: int) -> Lengths:
-    return lambda n: to if n == all_of else n + by
+def _longer(whole: int, whole_after: int, added: int) -> Lengths:
+    return lambda n: whole_after if n == whole else n + added
 
 
 def _cat(bound: Bound, result: Tensor, positions: Positions) -> Iterator[Change]:
-    at, parts = bound["dim"], [part for part in bound["tensors"] if part.dim() == result.dim()]
-    sizes = [part.shape[at] for part in parts]
-    known = [place for place, size in enumerate(sizes) if size in positions.known]
-    padded = [place for place in known if not positions.whole(sizes[place])]
-    if at % max(1, result.dim()) and known and len(padded) < 2:
-        place = (padded or known)[-1]
-        before, after, last = sizes[place], result.shape[at], place == len(sizes) - 1
+    dim, parts = bound["dim"], [part for part in bound["tensors"] if part.dim() == result.dim()]
+    sizes = [part.shape[dim] for part in parts]
+    masked = [index for index, size in enumerate(sizes) if size in positions.masks]
+    padded = [index for index in masked if not positions.unpadded(sizes[index])]
+    if dim % max(1, result.dim()) and masked and len(padded) < 2:
+        index = (padded or masked)[-1]
+        before, after, last = sizes[index], result.shape[dim], index == len(sizes) - 1
         yield before, after, lambda n: n + after - before if last else None
 
 
@@ -206,9 +206,9 @@ def _view(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
 
 
 def _unfold(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
-    at, size, step = bound["dimension"], bound["size"], bound["step"]
-    at %= bound["self"].dim()
-    yield bound["self"].shape[at], result.shape[at], _windows(step, -size)
+    dim, size, step = bound["dimension"], bound["size"], bound["step"]
+    dim %= bound["self"].dim()
+    yield bound["self"].shape[dim], result.shape[dim], _windows(step, -size)
 
 
 def _upsample(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:

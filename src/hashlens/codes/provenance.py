@@ -41,8 +41,8 @@ class Provenance:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Provenance":
         """Return what a manifest keeps, of this version or an earlier one, which may know less."""
-        known: dict[str, Any] = {name: value for name, value in record.items() if name != "ignored"}
-        return cls(**{**known, "left_out": tuple(known.get("left_out", ()))})
+        values: dict[str, Any] = {name: value for name, value in record.items() if name != "ignored"}
+        return cls(**{**values, "left_out": tuple(values.get("left_out", ()))})
 
     @property
     def left_out_note(self) -> str:
@@ -68,5 +68,5 @@ def left_out_gates(left_out: Sequence[str]) -> str:
     '1 gate left out (experts.act.silu)'
     """
     names = [entry.partition(": ")[0] for entry in left_out]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} gate{'s' * (len(names) > 1)} left out ({', '.join(names[:3])}{more})"
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} gate{'s' * (len(names) > 1)} left out ({', '.join(names[:3])}{rest})"

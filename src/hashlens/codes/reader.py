@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from hashlens.codes.batch_parts import each_tensor, padded, some_examples
-from hashlens.codes.borrow import unwrap
 from hashlens.codes.capture import Capture, CapturedBatch
 from hashlens.codes.layer_axes import Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
 from hashlens.codes.output_evidence import OutputEvidence
 from hashlens.codes.provenance import Provenance
 from hashlens.codes.reading import Mask, Reading
+from hashlens.codes.unwrap import unwrap
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests, are_images, input_digests
 from hashlens.data.sources import load_data
@@ -67,7 +67,7 @@ class Reader:
         self.sampled_from: int | None = None
         self.largest_batch = 0
         self.images = False
-        self._loses_axis: bool | None = None
+        self._needs_two: bool | None = None
         self._warned = False
         model = unwrap(model)
         parameter = _parameter(model)
@@ -77,7 +77,7 @@ class Reader:
         self.static_batch = _static_batch(model)
         self.digest = parameters_digest(model)
         self.evidence = OutputEvidence(reading.output, model)
-        self._watched = False
+        self._operators_recorded = False
         self.capture = Capture(
             model,
             layers=reading.patterns,
@@ -103,8 +103,8 @@ class Reader:
         self._probe(first)
         if reading.bits is not None:
             self._choose_bits(first, reading.bits)
-        known = self.examples.known_length
-        total = None if known is None else ceil(known / len(first))
+        length = self.examples.known_length
+        total = None if length is None else ceil(length / len(first))
         for batch in track(chain([first], batches), "encoding", total):
             yield batch, self._run(batch)
         if note := self.provenance().left_out_note:
@@ -118,18 +118,18 @@ class Reader:
 
     def _probe(self, first: Batch) -> None:
         """Let the capture see which axis of each gate is the batch, with two or three of the first examples."""
-        more, forward = min(3, len(first)), self.reading.forward
-        if more < 2 or self.static_batch is not None:
+        count, forward = min(3, len(first)), self.reading.forward
+        if count < 2 or self.static_batch is not None:
             return
-        inputs = _to_device(first.given if forward else first.inputs, self.device, None if forward else self.dtype)
+        inputs = _to_device(first.raw if forward else first.inputs, self.device, None if forward else self.dtype)
         # No example in its own place: what is the same of both is the same of all examples. Backwards at first: a
         # network that sorts its batch gives itself away. One that must be given it sorted takes it in its order only.
-        several, whole = some_examples(inputs, len(first), range(more))
-        for order in ([2, 0] if more == 3 else [1], [*range(1, more)]):
-            few = some_examples(inputs, len(first), order)[0]
-            if self.capture.probe(forward or _forward, few, several, order, whole):
+        larger, all_batched = some_examples(inputs, len(first), range(count))
+        for order in ([2, 0] if count == 3 else [1], [*range(1, count)]):
+            smaller = some_examples(inputs, len(first), order)[0]
+            if self.capture.probe(forward or _forward, smaller, larger, order, all_batched):
                 break
-        self.evidence.operators.differs = bool(self.capture.axes.unsteady)
+        self.evidence.operators.batch_dependent = bool(self.capture.axes.unsteady)
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Look at the layout with one batch, then keep a sample of its bits."""
@@ -141,41 +141,43 @@ class Reader:
         else:
             positions = sample_positions(self.sampled_from, bits, self.reading.seed)
         choice = choose_bits(layers, positions)
-        self.capture.kept = {layer.name: columns for layer, columns in zip(choice.sources, choice.columns, strict=True)}
-        self.capture.layout.forget()
+        self.capture.kept_positions = {
+            layer.name: columns for layer, columns in zip(choice.sources, choice.columns, strict=True)
+        }
+        self.capture.layout.reset()
 
     def _run(self, batch: Batch) -> CapturedBatch:
         size, forward, mask = len(batch), self.reading.forward, None
         self.largest_batch = max(self.largest_batch, self.static_batch or size)
         if self.reading.mask is not None:
-            mask = masks_of(self.reading.mask, batch.given)
+            mask = masks_of(self.reading.mask, batch.raw)
         elif not self._warned:
-            self._warn_of_padding(batch.given)
-        inputs = _to_device(batch.given if forward else batch.inputs, self.device, None if forward else self.dtype)
+            self._warn_of_padding(batch.raw)
+        inputs = _to_device(batch.raw if forward else batch.inputs, self.device, None if forward else self.dtype)
         digests = self._digests(batch, mask) if self.digests else None
         padding = (self.static_batch or size) - size
-        if size == 1 and not padding and self._drops_batch_of_one(inputs):
+        if size == 1 and not padding and self._needs_two_examples(inputs):
             padding = 1
         if padding > 0:
             inputs = padded(inputs, size, padding)
-            mask = None if mask is None else {glob: padded(at, size, padding) for glob, at in mask.items()}
+            mask = None if mask is None else {glob: padded(part, size, padding) for glob, part in mask.items()}
         # Which operator comes last is the same in every batch: the first one tells.
-        with nullcontext() if self._watched else self.evidence.operators:
+        with nullcontext() if self._operators_recorded else self.evidence.operators:
             captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
-        self._watched = True
-        captured = replace(captured, scores=self.evidence.see(captured.output, size + padding))
+        self._operators_recorded = True
+        captured = replace(captured, scores=self.evidence.add(captured.output, size + padding))
         captured = captured if padding <= 0 else _first_rows(captured, size)
         return replace(captured, digests=digests)
 
-    def _warn_of_padding(self, given: Any) -> None:
+    def _warn_of_padding(self, raw: Any) -> None:
         """Warn once of padded tokens whose bits are read as those of others are."""
-        for key in given if isinstance(given, Mapping) else ():
-            found = given[key]
+        for key in raw if isinstance(raw, Mapping) else ():
+            value = raw[key]
             if (
                 "attention_mask" in str(key)
-                and isinstance(found, torch.Tensor)
-                and found.dim() == 2
-                and not found.all()
+                and isinstance(value, torch.Tensor)
+                and value.dim() == 2
+                and not value.all()
             ):
                 self._warned = True
                 warn(
@@ -185,20 +187,20 @@ class Reader:
 
     def _digests(self, batch: Batch, masks: Masks | None) -> Digests | None:
         """Return the digest of each input in the dtype that the network receives."""
-        given, forward = batch.given, self.reading.forward
-        mask = next((at for at in (masks or {}).values() if at is not None), None)
-        if forward and isinstance(given, (tuple, list)) and len(given) > 2:
+        raw, forward = batch.raw, self.reading.forward
+        mask = next((part for part in (masks or {}).values() if part is not None), None)
+        if forward and isinstance(raw, (tuple, list)) and len(raw) > 2:
             return None  # What stands behind inputs and labels may be inputs too, or names and numbers of rows.
         return input_digests(batch.inputs, len(batch), mask, None if forward else self.dtype)
 
-    def _drops_batch_of_one(self, inputs: Any) -> bool:
+    def _needs_two_examples(self, inputs: Any) -> bool:
         """Return whether the network squeezes the batch axis of one example away, seen by running it on one and two."""
-        if self._loses_axis is None:
+        if self._needs_two is None:
             call = self.reading.forward or _forward
-            self._loses_axis = self.capture.drops_batch_of_one(
+            self._needs_two = self.capture.needs_two_examples(
                 call, some_examples(inputs, 1, [0])[0], padded(inputs, 1, 1)
             )
-        return self._loses_axis
+        return self._needs_two
 
     @property
     def output(self) -> Output:
@@ -258,32 +260,32 @@ def _is_unnamed(network: Any, inputs: Mapping[str, Any]) -> bool:
         parameters = inspect.signature(getattr(network, "forward", network)).parameters
     except (TypeError, ValueError):
         return False
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     return not takes_all and next(iter(inputs)) not in parameters
 
 
-def masks_of(mask: Mask, given: Any) -> Masks:
+def masks_of(mask: Mask, raw: Any) -> Masks:
     """Return the mask of each glob over layer names, bool ``(examples, positions)``, for a batch."""
     if isinstance(mask, Mapping):
-        return {glob: None if at is None else _mask(at, given) for glob, at in mask.items()}
-    return {"*": _mask(mask, given)}
+        return {glob: None if part is None else _mask(part, raw) for glob, part in mask.items()}
+    return {"*": _mask(mask, raw)}
 
 
-def _mask(mask: str | Callable[[Any], torch.Tensor], given: Any) -> torch.Tensor:
+def _mask(mask: str | Callable[[Any], torch.Tensor], raw: Any) -> torch.Tensor:
     try:
-        if isinstance(mask, str) and isinstance(given, torch.Tensor | tuple | list):
+        if isinstance(mask, str) and isinstance(raw, torch.Tensor | tuple | list):
             raise TypeError("it has no keys")
-        found = given[mask] if isinstance(mask, str) else mask(given)
+        values = raw[mask] if isinstance(mask, str) else mask(raw)
     except Exception as error:  # a user's function, or a batch that is no dict
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise DataError(
-            f"mask={mask!r} cannot be read from a batch of type {type(given).__name__} ({reason}); "
+            f"mask={mask!r} cannot be read from a batch of type {type(raw).__name__} ({reason}); "
             "give a key of dict batches, or a function of the batch"
         ) from error
-    if not isinstance(found, torch.Tensor) or found.dim() != 2:
-        what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-        raise DataError(f"mask must give a tensor (examples, positions), true where no padding is; received {what}")
-    return found.to(torch.bool)
+    if not isinstance(values, torch.Tensor) or values.dim() != 2:
+        received = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
+        raise DataError(f"mask must give a tensor (examples, positions), true where no padding is; received {received}")
+    return values.to(torch.bool)
 
 
 def _to_device(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:

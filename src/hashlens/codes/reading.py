@@ -98,19 +98,19 @@ class Reading:
 
     def __post_init__(self) -> None:
         check_output(self.output)
-        for what, value, allowed in (
+        for name, value, allowed in (
             ("granularity", self.granularity, ("unit", "channel")),
             ("gates", self.gates, ("activations", "hard", "all")),
         ):
             if value not in allowed:
-                raise CodesError(f"{what} must be one of {allowed}, received {value!r}")
-        for what, number in (("batch_size", self.batch_size), ("bits", 1 if self.bits is None else self.bits)):
-            require_whole(CodesError, what, number)
+                raise CodesError(f"{name} must be one of {allowed}, received {value!r}")
+        for name, number in (("batch_size", self.batch_size), ("bits", 1 if self.bits is None else self.bits)):
+            require_whole(CodesError, name, number)
         require_whole(CodesError, "seed", self.seed, least=0)
         if self.forward is not None and not callable(self.forward):
             raise CodesError(f"forward must be a function of the network and a batch, received {self.forward!r}")
         masks = self.mask.values() if isinstance(self.mask, Mapping) else [self.mask]
-        if not all(at is None or isinstance(at, str) or callable(at) for at in masks):
+        if not all(part is None or isinstance(part, str) or callable(part) for part in masks):
             raise CodesError(f"mask must be a key, a function, or a dict of them by layer, received {self.mask!r}")
         if not (self.patterns is None or (self.patterns and all(isinstance(glob, str) for glob in self.patterns))):
             raise CodesError(f"layers must be globs over layer names, or None for all, received {self.layers!r}")
@@ -125,11 +125,11 @@ class Reading:
     @property
     def changes(self) -> dict[str, Any]:
         """The fields that are not as by default, as keyword arguments."""
-        every = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
-        return {name: value for name, value, default in every if value is not default and value != default}
+        values = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
+        return {name: value for name, value, default in values if value is not default and value != default}
 
     @classmethod
-    def of(
+    def from_options(
         cls, caller: Callable[..., Any], reading: "Reading | None", options: Mapping[str, Any], **defaults: Any
     ) -> "Reading":
         """Return the reading that a function was called with.
@@ -166,13 +166,17 @@ FIELDS = tuple(field.name for field in fields(Reading))
 
 def split_options(options: Mapping[str, Any], names: Sequence[str] = FIELDS) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the options that are fields of a reading, and the others, where a function takes both."""
-    of_reading = {name: value for name, value in options.items() if name in names}
-    return of_reading, {name: value for name, value in options.items() if name not in of_reading}
+    reading_options = {name: value for name, value in options.items() if name in names}
+    return reading_options, {name: value for name, value in options.items() if name not in reading_options}
 
 
-def check_names(caller: Callable[..., Any], options: Mapping[str, Any], known: Sequence[str] = FIELDS) -> None:
+def check_names(caller: Callable[..., Any], options: Mapping[str, Any], allowed: Sequence[str] = FIELDS) -> None:
     """Raise TypeError, as Python does, for a keyword argument that a function does not take; the nearest is named."""
     for name in options:
-        if name not in known:
-            own = [each for each, of in inspect.signature(caller).parameters.items() if of.kind is not of.VAR_KEYWORD]
-            raise TypeError(f"{caller.__name__}() has no argument {name!r}: {nearest(name, [*own, *known])}")
+        if name not in allowed:
+            own_names = [
+                parameter
+                for parameter, value in inspect.signature(caller).parameters.items()
+                if value.kind is not value.VAR_KEYWORD
+            ]
+            raise TypeError(f"{caller.__name__}() has no argument {name!r}: {nearest(name, [*own_names, *allowed])}")

@@ -89,7 +89,7 @@ class CodesWriter:
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
         CODES_FOLDER.spare_other_things(output_path(path))
-        self._whole = written_whole(path, overwrite=overwrite)
+        self._partial = written_whole(path, overwrite=overwrite)
         self.path = Path(path)
         self.labels: list[npt.NDArray[np.int64]] = []
         self._ids: list[npt.NDArray[Any]] = []
@@ -97,13 +97,13 @@ class CodesWriter:
         self._digests: list[Digests] = []
 
     def __enter__(self) -> "CodesWriter":
-        self._folder = self._whole.__enter__()
+        self._folder = self._partial.__enter__()
         try:
             self._folder.mkdir()
             self._bits = GrowingArray(self._folder / "bits.npy")
             self._values: GrowingArray | None = None
         except OSError as error:
-            self._whole.__exit__(type(error), error, error.__traceback__)
+            self._partial.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
@@ -113,7 +113,7 @@ class CodesWriter:
         for array in filter(None, (self._bits, self._values)):
             with suppress(OSError):  # what a full disk did not take is written nowhere, and the body has raised already
                 array.file.close()
-        return self._whole.__exit__(kind, error, trace)
+        return self._partial.__exit__(kind, error, trace)
 
     def append(
         self,
@@ -169,8 +169,8 @@ def _write_rows(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    none = pa.nulls(len(ids), pa.int64())
-    columns = {"id": ids, "label": none if labels is None else labels, "fingerprint": _of_16_bytes(fingerprints)}
+    no_labels = pa.nulls(len(ids), pa.int64())
+    columns = {"id": ids, "label": no_labels if labels is None else labels, "fingerprint": _of_16_bytes(fingerprints)}
     if digests is not None:
         columns["input_digest"] = _of_16_bytes(digests)
     pq.write_table(pa.table(columns), path)
@@ -223,7 +223,7 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
         layers.append(layer)
     if (
         manifest["rows"] != len(packed)
-        or [at.start for at in lay_out(layers)] != [at.start for at in layers]
+        or [part.start for part in lay_out(layers)] != [part.start for part in layers]
         or 0 < label.null_count < len(label)
     ):
         raise ValueError("its parts contradict each other")
@@ -269,7 +269,7 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True, *, overwri
     id_type = pa.array(codes.ids).type
     named = [] if codes.class_names is None else [("class_name", pa.string())]
     schema = pa.schema([("id", id_type), ("label", pa.int64()), *named, *zip(names, types, strict=True)])
-    with written_whole(path, overwrite=overwrite) as beside, pq.ParquetWriter(beside, schema) as writer:
+    with written_whole(path, overwrite=overwrite) as partial, pq.ParquetWriter(partial, schema) as writer:
         for rows in codes.chunks():
             part = codes[rows]
             columns = [_export_column(part.layer(layer.name), packed) for layer in codes.layers]
@@ -283,12 +283,14 @@ def _export_labels(codes: Codes) -> list[Any]:
     """Return the column of labels, null where a row has none, and that of class names where there are some."""
     import pyarrow as pa
 
-    known = np.zeros(len(codes), np.bool_) if codes.labels is None else has_label(codes.labels)
+    labelled = np.zeros(len(codes), np.bool_) if codes.labels is None else has_label(codes.labels)
     numbers = np.full(len(codes), NO_LABEL) if codes.labels is None else np.asarray(codes.labels)
-    labels = pa.array(numbers, pa.int64(), mask=~known)
+    labels = pa.array(numbers, pa.int64(), mask=~labelled)
     if codes.class_names is None:
         return [labels]
-    names = [codes.class_names[at] if there else None for at, there in zip(numbers, known, strict=True)]
+    names = [
+        codes.class_names[number] if has_name else None for number, has_name in zip(numbers, labelled, strict=True)
+    ]
     return [labels, pa.array(names, pa.string())]
 
 

@@ -57,14 +57,14 @@ class Address:
         DataError
             When it is none of `splits`, or left out: guessing would let a test set pass for a training set.
         """
-        known = sorted(splits)
-        if self.split in known:
+        names = sorted(splits)
+        if self.split in names:
             return str(self.split)
         if self.split is not None:
-            raise DataError(f"{self.text}: there is no split {self.split!r}; {nearest(self.split, known)}")
-        if len(known) == 1:
-            return known[0]
-        raise DataError(f"{self.text}: say which split: " + " or ".join(f"{self.whole}#{split}" for split in known))
+            raise DataError(f"{self.text}: there is no split {self.split!r}; {nearest(self.split, names)}")
+        if len(names) == 1:
+            return names[0]
+        raise DataError(f"{self.text}: say which split: " + " or ".join(f"{self.whole}#{split}" for split in names))
 
     def path(self) -> Path:
         """Return the place as a path.
@@ -77,10 +77,10 @@ class Address:
         path = Path(self.place).expanduser()
         if path.exists():
             return path
-        there = path.parent
-        while not there.exists():
-            there = there.parent
-        raise DataError(f"{self.text}: no file or folder {str(path)!r}; what exists of this path is {str(there)!r}")
+        existing = path.parent
+        while not existing.exists():
+            existing = existing.parent
+        raise DataError(f"{self.text}: no file or folder {str(path)!r}; what exists of this path is {str(existing)!r}")
 
 
 def parse(text: str) -> Address:
@@ -97,13 +97,13 @@ def parse(text: str) -> Address:
     Address(text='parquet:data/mnist#train[:48000]', scheme='parquet', place='data/mnist', split='train', start=None, \
 stop=48000, options=())
     """
-    found = _ADDRESS.fullmatch(text)
-    rows = _ROWS.fullmatch(found["rows"] or ":") if found else None
-    if not found or not rows:
+    match = _ADDRESS.fullmatch(text)
+    rows = _ROWS.fullmatch(match["rows"] or ":") if match else None
+    if not match or not rows:
         raise DataError(
             f"{text!r} does not name a source; expected scheme:place#split[start:stop], as in digits[:1000]"
         )
     start, stop = (None if end is None else int(end) for end in rows.group("start", "stop"))
-    pairs = (each.partition("=") for each in (found["options"] or "").split("&") if each)
+    pairs = (option.partition("=") for option in (match["options"] or "").split("&") if option)
     options = tuple((name, value) for name, _, value in pairs)
-    return Address(text, found["scheme"], found["place"] or "", found["split"], start, stop, options)
+    return Address(text, match["scheme"], match["place"] or "", match["split"], start, stop, options)

@@ -39,7 +39,7 @@ def open_adult(address: Address) -> ArrayExamples:
     from sklearn.datasets import fetch_openml
 
     # OSError: no network. ValueError: OpenML's own errors, and a file that does not match its checksum.
-    with reading(f"{address.text}: OpenML data set {OPENML_ID}", OSError, ValueError, way_out="is there a network?"):
+    with reading(f"{address.text}: OpenML data set {OPENML_ID}", OSError, ValueError, hint="is there a network?"):
         bunch = fetch_openml(data_id=OPENML_ID, as_frame=True, parser="pandas")
     columns = {str(name): bunch.data[name].to_numpy() for name in bunch.data.columns}
     table = table_inputs(columns, TRAIN_ROWS)
@@ -80,12 +80,12 @@ def table_inputs(columns: Mapping[str, npt.NDArray[Any]], train_rows: int) -> np
         parts.append(StandardScaler().fit(table[:train_rows]).transform(table).astype(np.float32))
     categories = [name for name in columns if name not in numbers]
     if categories:
-        words = np.stack([_words(columns[name]) for name in categories], axis=1)
+        texts = np.stack([_texts(columns[name]) for name in categories], axis=1)
         encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
-        parts.append(encoder.fit(words[:train_rows]).transform(words))
+        parts.append(encoder.fit(texts[:train_rows]).transform(texts))
     return np.concatenate(parts, axis=1)
 
 
-def _words(values: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
+def _texts(values: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
     # NaN, the mark of a missing value, is the one value that differs from itself.
     return np.array(["?" if value is None or value != value else str(value) for value in values], object)

@@ -42,11 +42,11 @@ def from_columns(dataset: Any) -> StreamedExamples:
         When there are no rows, several columns of images, or broken ones.
     """
     form = dataset.format["type"]
-    shown = dataset.format["columns"]
-    label = next((key for key in LABEL_KEYS if key in shown), None)
+    columns = dataset.format["columns"]
+    label = next((key for key in LABEL_KEYS if key in columns), None)
     if form == OWN_ROWS or len(dataset) == 0:
         return DatasetExamples(dataset)
-    images = [name for name in shown if type(dataset.features[name]).__name__ == "Image"]
+    images = [name for name in columns if type(dataset.features[name]).__name__ == "Image"]
     name = type(dataset).__name__
     if len(images) > 1:
         raise DataError(
@@ -56,7 +56,7 @@ def from_columns(dataset: Any) -> StreamedExamples:
     labels, class_names = _labels(dataset, label, name)
     if images:
         return ColumnImages.of(dataset, images[0], labels, class_names)
-    rows = dataset if form in TENSORS else dataset.with_format("torch", columns=shown)
+    rows = dataset if form in TENSORS else dataset.with_format("torch", columns=columns)
     if label is None or getattr(dataset.features[label], "dtype", "") != "string":
         return DatasetExamples(rows)
     examples = DatasetExamples(NumberedRows(rows, label, labels, class_names))
@@ -107,13 +107,13 @@ class ColumnImages(ImageExamples):
 
 
 def _encoded(values: Sequence[Any], name: str, start: int) -> list[Encoded]:
-    found = []
+    images = []
     for row, value in enumerate(values, start):
         image = as_encoded(value)
         if image is None:
             raise DataError(f"{name}: row {row} has no image")
-        found.append(image)
-    return found
+        images.append(image)
+    return images
 
 
 class NumberedRows:

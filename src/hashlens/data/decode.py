@@ -70,9 +70,9 @@ class Decoding:
             "transparency": ("white", "ignore"),
             "channels": ("first", "3"),
         }
-        for name, known in allowed.items():
-            if (value := getattr(self, name)) not in known:
-                raise DataError(f"{name} is {' or '.join(map(repr, known))}, received {value!r}")
+        for name, values in allowed.items():
+            if (value := getattr(self, name)) not in values:
+                raise DataError(f"{name} is {' or '.join(map(repr, values))}, received {value!r}")
 
     @classmethod
     def of(cls, address: Address) -> Self:
@@ -106,7 +106,7 @@ def changes_line(changes: Mapping[str, int], n: int) -> str:
     >>> changes_line({FIRST_FRAME: 2}, 60)
     'of 60 images, 2 are read by the first of several frames or pages'
     """
-    return f"of {n} images, " + ", ".join(f"{count} are {what}" for what, count in changes.items())
+    return f"of {n} images, " + ", ".join(f"{count} are {change}" for change, count in changes.items())
 
 
 def decode(encoded: Encoded, channels: int | None = None, decoding: Decoding = Decoding()) -> Decoded:

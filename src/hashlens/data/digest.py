@@ -41,12 +41,12 @@ class ExamplesDigest:
 
     def finish(self, scale: float, labels: npt.NDArray[np.int64] | None) -> str:
         """Return the 32 hex digits of all inputs taken in, their `scale`, and the `labels`."""
-        whole = xxhash.xxh3_128(f"{scale}".encode())
+        total = xxhash.xxh3_128(f"{scale}".encode())
         for path in sorted(self._hashers):
-            whole.update(f" {path} {self._forms.get(path)} ".encode() + self._hashers[path].digest())
+            total.update(f" {path} {self._forms.get(path)} ".encode() + self._hashers[path].digest())
         if labels is not None:
-            whole.update(np.ascontiguousarray(labels).data)
-        return whole.hexdigest()
+            total.update(np.ascontiguousarray(labels).data)
+        return total.hexdigest()
 
 
 def tensor_digest(tensor: torch.Tensor) -> str:

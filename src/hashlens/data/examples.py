@@ -29,14 +29,14 @@ class Batch:
         int64 ``(b,)``.
     ids : numpy.ndarray
         int64 or str ``(b,)``.
-    given : Any
+    raw : Any
         The batch as the source gave it: what ``forward=`` receives.
     """
 
     inputs: Any
     labels: torch.Tensor | None
     ids: npt.NDArray[Any]
-    given: Any
+    raw: Any
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -89,17 +89,17 @@ class Examples(ABC):
     def _narrow(self, start: int, stop: int) -> Self:
         """Return examples ``0 <= start < stop <= n``."""
 
-    def numbered(self, places: Labels, class_names: ClassNames) -> Self:
+    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
         """Return the same examples with class i called ``class_names[places[i]]``, and numbered ``places[i]``."""
-        other = copy.copy(self)
+        renamed = copy.copy(self)
         # Some are frozen, and some take their digest along, which labels are part of.
         for name, value in (
-            ("labels", None if self.labels is None else renumbered(self.labels, places)),
+            ("labels", None if self.labels is None else renumbered(self.labels, numbers)),
             ("class_names", class_names),
             ("_digest", None),
         ):
-            object.__setattr__(other, name, value)
-        return other
+            object.__setattr__(renamed, name, value)
+        return renamed
 
     @abstractmethod
     def batches(self, batch_size: int) -> Iterator[Batch]:
@@ -135,11 +135,11 @@ class ArrayExamples(Examples):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for what, got in (("labels", self.labels), ("ids", self.ids)):
-            if got is not None and got.shape != (len(self.inputs),):
+        for field, array in (("labels", self.labels), ("ids", self.ids)):
+            if array is not None and array.shape != (len(self.inputs),):
                 raise DataError(
-                    f"{self.name}: {what} must have one entry for each of the {len(self.inputs)} inputs, "
-                    f"received shape {tuple(got.shape)}"
+                    f"{self.name}: {field} must have one entry for each of the {len(self.inputs)} inputs, "
+                    f"received shape {tuple(array.shape)}"
                 )
 
     def tensor(self, rows: Rows = slice(None)) -> torch.Tensor:

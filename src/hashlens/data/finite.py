@@ -31,7 +31,7 @@ def require_finite(split: str, examples: Examples, dtype: torch.dtype = torch.fl
     """
     if not isinstance(examples, ArrayExamples):
         return
-    inputs, wrong = examples.inputs, list[int]()
+    inputs, bad_rows = examples.inputs, list[int]()
     if not inputs.is_floating_point() or not inputs.numel():
         return
     limit = min(torch.finfo(dtype).max, torch.finfo(inputs.dtype).max)
@@ -42,10 +42,10 @@ def require_finite(split: str, examples: Examples, dtype: torch.dtype = torch.fl
         low, high = rows.aminmax()
         if not (bool(low >= -limit) and bool(high <= limit)):
             unfit = ~(rows.abs() <= limit).all(1)
-            wrong += (start + unfit.nonzero()[:, 0]).tolist()
-    if wrong:
+            bad_rows += (start + unfit.nonzero()[:, 0]).tolist()
+    if bad_rows:
         raise DataError(
-            f"{examples.name}: {len(wrong):,} of {len(inputs):,} {split} examples hold numbers that are not finite in "
-            f"{str(dtype).removeprefix('torch.')} (NaN, infinity), the first in row {wrong[0]}: leave these examples "
-            "out, or replace the numbers"
+            f"{examples.name}: {len(bad_rows):,} of {len(inputs):,} {split} examples hold numbers that are not finite "
+            f"in {str(dtype).removeprefix('torch.')} (NaN, infinity), the first in row {bad_rows[0]}: leave these "
+            "examples out, or replace the numbers"
         )

@@ -34,18 +34,18 @@ def array_of(x: Any, name: str) -> Array:
         If columns of a data frame hold no numbers; it names them.
     """
     parts = _parts(x)
-    without: dict[str, list[str]] = {}
+    bad_columns: dict[str, list[str]] = {}
     for label, part in parts:
-        if what := _instead_of_numbers(part):
-            without.setdefault(what, []).append(shortly(label))
-    if without:
-        received = " and ".join(f"{what} in {', '.join(where)}" for what, where in without.items())
+        if problem := _instead_of_numbers(part):
+            bad_columns.setdefault(problem, []).append(shortly(label))
+    if bad_columns:
+        received = " and ".join(f"{problem} in {', '.join(columns)}" for problem, columns in bad_columns.items())
         raise DataError(f"{name} must be an array of numbers, received {received}")
     array = unmasked(x, name)
     if parts and np.ndim(x) == 2 and array.dtype.kind in "Ob":
-        whole = all(getattr(part.dtype, "kind", "") in ("i", "u") and not part.isna().any() for _, part in parts)
+        all_integers = all(getattr(part.dtype, "kind", "") in ("i", "u") and not part.isna().any() for _, part in parts)
         array = np.column_stack(
-            [part.to_numpy(np.int64 if whole else np.float64, na_value=np.nan) for _, part in parts]
+            [part.to_numpy(np.int64 if all_integers else np.float64, na_value=np.nan) for _, part in parts]
         )
     elif array.dtype == object:
         array = array.astype(np.float64)
@@ -79,7 +79,7 @@ def _parts(x: Any) -> list[tuple[Any, Any]]:
     if not hasattr(x, "iloc"):
         return []
     labels = labels_of(x)
-    return [(label, x.iloc[:, at] if np.ndim(x) == 2 else x.iloc[at]) for at, label in enumerate(labels)]
+    return [(label, x.iloc[:, i] if np.ndim(x) == 2 else x.iloc[i]) for i, label in enumerate(labels)]
 
 
 def _instead_of_numbers(part: Any) -> str:
@@ -89,6 +89,8 @@ def _instead_of_numbers(part: Any) -> str:
     try:
         np.asarray(part, dtype=np.float64)
     except (TypeError, ValueError):
-        held = {type(at).__name__ for at in np.asarray(part, dtype=object).ravel().tolist()}
-        return "missing values" if "NAType" in held and "str" not in held else "text" if "str" in held else "no numbers"
+        types = {type(value).__name__ for value in np.asarray(part, dtype=object).ravel().tolist()}
+        return (
+            "missing values" if "NAType" in types and "str" not in types else "text" if "str" in types else "no numbers"
+        )
     return ""

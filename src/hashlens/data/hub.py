@@ -49,7 +49,7 @@ def hub_files(address: Address) -> tuple[Path, ...]:
         raise DataError(f"{address.text}: say which split: {address.whole}#train or {address.whole}#test")
     repository = f"{owner}/{name}"
     prefixes = [f"{folder}/"] if folder else ["", "*/"]
-    patterns = [f"{each}{address.split}{end}" for each in prefixes for end in (".parquet", "-*-of-*.parquet")]
+    patterns = [f"{prefix}{address.split}{end}" for prefix in prefixes for end in (".parquet", "-*-of-*.parquet")]
     with _reached(address):
         snapshot = Path(snapshot_download(repository, repo_type="dataset", allow_patterns=patterns)) / folder
     if not any(split_of(path.name) == address.split for path in snapshot.rglob("*.parquet")):
@@ -63,4 +63,4 @@ def hub_files(address: Address) -> tuple[Path, ...]:
 
 def _reached(address: Address) -> AbstractContextManager[None]:
     # The client raises errors of its own, of its HTTP library and of the file system, in changing families.
-    return reading(address.text, Exception, way_out="is the name right, and is there a network or a copy in the cache?")
+    return reading(address.text, Exception, hint="is the name right, and is there a network or a copy in the cache?")

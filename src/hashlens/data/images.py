@@ -42,7 +42,7 @@ class ImageExamples(StreamedExamples):
     decoding: Decoding
     scale: float = 1 / 255
     # Shared with the parts of these examples: what was done to images is said once.
-    _said: set[str] = field(default_factory=set, repr=False)
+    _logged: set[str] = field(default_factory=set, repr=False)
 
     @abstractmethod
     def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
@@ -58,8 +58,8 @@ class ImageExamples(StreamedExamples):
         changes: Counter[str] = Counter()
 
         def done() -> Batch:
-            batch, found = pending.popleft().result()
-            changes.update(found)
+            batch, batch_changes = pending.popleft().result()
+            changes.update(batch_changes)
             return batch
 
         with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
@@ -72,8 +72,8 @@ class ImageExamples(StreamedExamples):
                     yield done()
             while pending:
                 yield done()
-        if changes and not self._said:
-            self._said.add(self.name)
+        if changes and not self._logged:
+            self._logged.add(self.name)
             _log.warning("%s: %s", self.name, changes_line(changes, len(self)))
 
     def _batch(self, start: int, images: Sequence[Encoded]) -> tuple[Batch, Counter[str]]:
@@ -104,16 +104,16 @@ def checked(
     DataError
         When it cannot be decoded or does not have the expected `shape`.
     """
-    where = f"{name}: image {identity}" if isinstance(identity, str) else f"{name}: the image of row {identity}"
+    image_name = f"{name}: image {identity}" if isinstance(identity, str) else f"{name}: the image of row {identity}"
     # A broken file makes the decoders stumble in ways that no list could name.
-    with reading(where, Exception):
+    with reading(image_name, Exception):
         decoded = decode(encoded, shape[0] if shape else channels, decoding)
     if shape and decoded.pixels.shape != shape:
-        size, expected = ("x".join(map(str, reversed(each[1:]))) for each in (decoded.pixels.shape, shape))
+        size, expected = ("x".join(map(str, reversed(dims[1:]))) for dims in (decoded.pixels.shape, shape))
         sideways = decoding.orientation == "apply" and decoded.pixels.shape[:0:-1] == shape[1:]
         way_out = "orientation=ignore takes them as stored, or " if sideways else ""
         raise DataError(
-            f"{where} is {size} pixels, the first one is {expected}; all must have one size: {way_out}resize them, or "
-            "pass a DataLoader that does"
+            f"{image_name} is {size} pixels, the first one is {expected}; all must have one size: {way_out}resize "
+            "them, or pass a DataLoader that does"
         )
     return decoded

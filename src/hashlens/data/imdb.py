@@ -35,12 +35,12 @@ def open_imdb(address: Address) -> "BagExamples":
     """
     split = address.choose(["train", "test"])
     table = {
-        each: read_columns(
+        name: read_columns(
             address.text,
-            hub_files(replace(address, scheme="hub", place=REPOSITORY, split=each)),
+            hub_files(replace(address, scheme="hub", place=REPOSITORY, split=name)),
             ["text", "label"],
         )
-        for each in {"train", split}
+        for name in {"train", split}
     }
     return BagExamples(
         name=address.text,
@@ -51,14 +51,14 @@ def open_imdb(address: Address) -> "BagExamples":
     )
 
 
-def word_bags(train_texts: Sequence[str], texts: Sequence[str], words: int = WORDS) -> Any:
+def word_bags(train_texts: Sequence[str], texts: Sequence[str], vocabulary_size: int = WORDS) -> Any:
     """Return how often each of the most frequent words of the training texts occurs in each text.
 
     Parameters
     ----------
     train_texts, texts : sequence of str
         What the vocabulary is taken from; what is counted, n of them.
-    words : int
+    vocabulary_size : int
         Size of the vocabulary, at most.
 
     Returns
@@ -68,7 +68,7 @@ def word_bags(train_texts: Sequence[str], texts: Sequence[str], words: int = WOR
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    return CountVectorizer(max_features=words, dtype=np.float32).fit(train_texts).transform(texts).tocsr()
+    return CountVectorizer(max_features=vocabulary_size, dtype=np.float32).fit(train_texts).transform(texts).tocsr()
 
 
 @dataclass(eq=False, kw_only=True)

@@ -43,16 +43,16 @@ def input_digests(
     """
     if mask is None and isinstance(inputs, Mapping):
         mask = _attention_mask(inputs, size)
-    kept = None if mask is None else mask.detach().cpu().to(torch.bool).numpy()
+    unpadded = None if mask is None else mask.detach().cpu().to(torch.bool).numpy()
     columns: list[list[bytes]] = []
     shared = b""
     for path, part in _parts(inputs, size):
         if isinstance(part, list):
-            columns.append([_digest(path, _host(one, dtype)) for one in part])
+            columns.append([_digest(path, _host(example, dtype)) for example in part])
         elif isinstance(part, torch.Tensor) and part.layout is not torch.strided:
             return None
         elif isinstance(part, torch.Tensor) and part.dim() and len(part) == size:
-            columns.append(_of_rows(path, _host(part, dtype), kept))
+            columns.append(_of_rows(path, _host(part, dtype), unpadded))
         elif isinstance(part, torch.Tensor):
             shared += _digest(path, _host(part, dtype))
         elif part is None or isinstance(part, bool | int | float):
@@ -78,9 +78,9 @@ def are_images(inputs: Any) -> bool:
 
 
 def _attention_mask(inputs: Mapping[str, Any], size: int) -> torch.Tensor | None:
-    found = inputs.get("attention_mask")
-    fits = isinstance(found, torch.Tensor) and found.dim() == 2 and len(found) == size
-    return found if fits else None
+    mask = inputs.get("attention_mask")
+    fits = isinstance(mask, torch.Tensor) and mask.dim() == 2 and len(mask) == size
+    return mask if fits else None
 
 
 def _parts(inputs: Any, size: int, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -104,11 +104,13 @@ def _host(values: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     return values.detach().to("cpu", dtype if values.is_floating_point() else None)
 
 
-def _of_rows(path: str, rows: torch.Tensor, kept: Mask | None) -> list[bytes]:
-    axis = None if kept is None else _positions(rows, kept)
-    if kept is not None and axis is not None:
-        chosen = (torch.from_numpy(np.flatnonzero(row)) for row in kept)
-        return [_digest(path, row.index_select(axis - 1, at)) for row, at in zip(rows, chosen, strict=True)]
+def _of_rows(path: str, rows: torch.Tensor, unpadded: Mask | None) -> list[bytes]:
+    axis = None if unpadded is None else _positions(rows, unpadded)
+    if unpadded is not None and axis is not None:
+        chosen = (torch.from_numpy(np.flatnonzero(row)) for row in unpadded)
+        return [
+            _digest(path, row.index_select(axis - 1, positions)) for row, positions in zip(rows, chosen, strict=True)
+        ]
     form, flat = _form(path, rows[0]), _bytes(rows)
     if not flat.size:
         return [xxhash.xxh3_128_digest(b"", form)] * len(rows)
@@ -116,19 +118,20 @@ def _of_rows(path: str, rows: torch.Tensor, kept: Mask | None) -> list[bytes]:
     return [xxhash.xxh3_128_digest(row, form) for row in flat.view(f"V{flat.size // len(rows)}").tolist()]
 
 
-def _positions(rows: torch.Tensor, kept: Mask) -> int | None:
+def _positions(rows: torch.Tensor, unpadded: Mask) -> int | None:
     """Return the axis of the positions: the first behind the examples if it has so many, else the last."""
-    return next((axis for axis in (1, rows.dim() - 1) if 0 < axis < rows.dim() and rows.shape[axis] == kept.shape[1]),
-                None)  # fmt: skip
+    return next(
+        (axis for axis in (1, rows.dim() - 1) if 0 < axis < rows.dim() and rows.shape[axis] == unpadded.shape[1]), None
+    )
 
 
-def _digest(path: str, one: torch.Tensor) -> bytes:
-    return xxhash.xxh3_128_digest(_bytes(one).data, seed=_form(path, one))
+def _digest(path: str, example: torch.Tensor) -> bytes:
+    return xxhash.xxh3_128_digest(_bytes(example).data, seed=_form(path, example))
 
 
-def _form(path: str, one: torch.Tensor) -> int:
+def _form(path: str, example: torch.Tensor) -> int:
     """Return what is told apart besides the numbers of one example."""
-    return xxhash.xxh3_64_intdigest(f"{path} {one.dtype} {tuple(one.shape)}".encode())
+    return xxhash.xxh3_64_intdigest(f"{path} {example.dtype} {tuple(example.shape)}".encode())
 
 
 def _bytes(values: torch.Tensor) -> npt.NDArray[np.uint8]:

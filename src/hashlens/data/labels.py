@@ -27,7 +27,7 @@ _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each exam
 _log = logging.getLogger("hashlens")
 
 
-def class_labels(labels: Any, name: str, *, whole: bool = True) -> tuple[Labels, ClassNames]:
+def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[Labels, ClassNames]:
     """Return labels as class numbers, with the names of the classes where labels are strings.
 
     Parameters
@@ -37,7 +37,7 @@ def class_labels(labels: Any, name: str, *, whole: bool = True) -> tuple[Labels,
         order. -1, None and NaN mean that an example has no label.
     name : str
         The source, for the message.
-    whole : bool
+    all_labels : bool
         Whether these are all labels of the source. Where they are -1 and 1 only, they are two classes.
 
     Returns
@@ -62,19 +62,19 @@ def class_labels(labels: Any, name: str, *, whole: bool = True) -> tuple[Labels,
     with np.errstate(invalid="ignore"):  # infinity has no remainder, which is what we want to hear
         missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), np.bool_)
         fractions = values % 1 != 0 if values.dtype.kind == "f" else False
-        wrong = np.flatnonzero(~missing & ((values < NO_LABEL) | (values >= _TOO_LARGE) | fractions))
-    if len(wrong):
-        odd = values[wrong[0]]
+        invalid = np.flatnonzero(~missing & ((values < NO_LABEL) | (values >= _TOO_LARGE) | fractions))
+    if len(invalid):
+        odd = values[invalid[0]]
         value = f"the values of a regression are no classes: {_CUT}; " if math.isfinite(odd) and odd % 1 else ""
-        raise DataError(f"{name}: the label of row {wrong[0]} is {odd}; {value}{_WAY_OUT}")
-    if whole and values.dtype.kind == "f":
+        raise DataError(f"{name}: the label of row {invalid[0]} is {odd}; {value}{_WAY_OUT}")
+    if all_labels and values.dtype.kind == "f":
         _require_few(values[~missing], name, "floating-point numbers")
     labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
-    if not whole:
+    if not all_labels:
         return labels, None
     # Where None or NaN says that a label is missing, -1 beside 1 is a class all the more.
-    known, names = settled(labels[~missing], None, name)
-    labels[~missing] = known
+    numbered, names = signs_as_classes(labels[~missing], None, name)
+    labels[~missing] = numbered
     return labels, names
 
 
@@ -97,13 +97,13 @@ def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
             raise DataError(f"{name}: labels are bytes that are no UTF-8 text; {_WAY_OUT}") from error
     if values.dtype.kind not in "OUT":
         return values
-    kept = [None if is_missing(value) else value for value in values.tolist()]
-    if any(isinstance(value, str) for value in kept):
-        if not all(value is None or isinstance(value, str) for value in kept):
+    items = [None if is_missing(value) else value for value in values.tolist()]
+    if any(isinstance(value, str) for value in items):
+        if not all(value is None or isinstance(value, str) for value in items):
             raise DataError(f"{name}: labels are names and numbers mixed; {_WAY_OUT}")
-        return np.array(["" if value is None else value for value in kept], dtype=np.str_)
+        return np.array(["" if value is None else value for value in items], dtype=np.str_)
     try:
-        return np.array([np.nan if value is None else value for value in kept])
+        return np.array([np.nan if value is None else value for value in items])
     except ValueError as error:
         raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}") from error
 
@@ -115,11 +115,11 @@ def is_missing(value: Any) -> bool:
     )
 
 
-def _require_few(values: npt.NDArray[Any], name: str, what: str) -> None:
+def _require_few(values: npt.NDArray[Any], name: str, kind: str) -> None:
     """Raise DataError for numbers that are hardly ever the same: values of a regression."""
     if (different := len(np.unique(values))) > max(VALUES, len(values) / 4):
         raise DataError(
-            f"{name}: {len(values):,} labels are {different:,} different {what}, as the values of a regression are: "
+            f"{name}: {len(values):,} labels are {different:,} different {kind}, as the values of a regression are: "
             f"{_CUT}; if they are classes, give them as integers"
         )
 
@@ -135,9 +135,9 @@ def _require_names(names: npt.NDArray[Any], name: str) -> None:
 
 
 def _numbered(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:
-    known = values != ""
+    labelled = values != ""
     labels = np.full(len(values), NO_LABEL, np.int64)
-    class_names, labels[known] = np.unique(values[known], return_inverse=True)
+    class_names, labels[labelled] = np.unique(values[labelled], return_inverse=True)
     return labels, tuple(class_names.tolist())
 
 
@@ -160,7 +160,7 @@ def are_signs(labels: Labels, class_names: Sequence[str] | None = None) -> bool:
     return bool(np.isin(labels, SIGNS).all())
 
 
-def settled(labels: Labels, class_names: ClassNames, name: str) -> tuple[Labels, ClassNames]:
+def signs_as_classes(labels: Labels, class_names: ClassNames, name: str) -> tuple[Labels, ClassNames]:
     """Return all labels of a source, numbered from 0 where they are the two classes -1 and 1, which are then named."""
     if not are_signs(labels, class_names):
         return labels, class_names
@@ -216,29 +216,31 @@ def one_numbering(
         to be told apart.
     """
     labels, names = [part[0] for part in parts], [part[1] for part in parts]
-    known = [each for each in names if each is not None]
-    if not known:
+    name_lists = [class_names for class_names in names if class_names is not None]
+    if not name_lists:
         return labels, None, ""
     note = _by_number(parts, sources, error)
-    if all(each == known[0] for each in known):
-        return labels, known[0], note
-    for source, each in zip(sources, names, strict=True):
-        if each is not None and len(set(each)) < len(each):
-            twice = next(one for at, one in enumerate(each) if one in each[:at])
+    if all(class_names == name_lists[0] for class_names in name_lists):
+        return labels, name_lists[0], note
+    for source, class_names in zip(sources, names, strict=True):
+        if class_names is not None and len(set(class_names)) < len(class_names):
+            twice = next(name for i, name in enumerate(class_names) if name in class_names[:i])
             raise error(
                 f"{source}: two classes are called {twice!r}, so that its classes cannot be compared by name with "
                 "others; give both sets of examples the same class names"
             )
-    union = tuple(dict.fromkeys(one for each in known for one in each))
-    place = {one: at for at, one in enumerate(union)}
+    union = tuple(dict.fromkeys(name for class_names in name_lists for name in class_names))
+    index = {name: i for i, name in enumerate(union)}
     numbered = [
-        part if part is None or own is None else renumbered(part, np.array([place[one] for one in own], np.int64))
-        for part, own in zip(labels, names, strict=True)
+        part
+        if part is None or own_names is None
+        else renumbered(part, np.array([index[name] for name in own_names], np.int64))
+        for part, own_names in zip(labels, names, strict=True)
     ]
     return numbered, union, note
 
 
-def renumbered(labels: Labels, places: Labels) -> Labels:
+def renumbered(labels: Labels, numbers: Labels) -> Labels:
     """Return labels with class i as ``places[i]``; what has no label has none after it.
 
     Raises
@@ -246,11 +248,13 @@ def renumbered(labels: Labels, places: Labels) -> Labels:
     DataError
         When a label is no class that has a place.
     """
-    if len(labels) and labels.max() >= len(places):
-        raise DataError(f"a label is {labels.max()}, and there are names of {len(places)} classes: give a name to each")
+    if len(labels) and labels.max() >= len(numbers):
+        raise DataError(
+            f"a label is {labels.max()}, and there are names of {len(numbers)} classes: give a name to each"
+        )
     numbered = labels.copy()
-    known = labels != NO_LABEL
-    numbered[known] = places[labels[known]]
+    labelled = labels != NO_LABEL
+    numbered[labelled] = numbers[labels[labelled]]
     return numbered
 
 
@@ -260,35 +264,35 @@ def _by_number(
     """Return a note on the sources that have numbers where others have names; they must fit."""
     named, names = next((source, part[1]) for source, part in zip(sources, parts, strict=True) if part[1] is not None)
     assert names is not None
-    plain = [
+    unnamed = [
         (source, labels)
-        for source, (labels, own) in zip(sources, parts, strict=True)
-        if own is None and labels is not None and (labels != NO_LABEL).any()
+        for source, (labels, own_names) in zip(sources, parts, strict=True)
+        if own_names is None and labels is not None and (labels != NO_LABEL).any()
     ]
-    for source, labels in plain:
+    for source, labels in unnamed:
         if labels.max() >= len(names) or labels.min() < NO_LABEL or are_signs(labels):
             odd = int(labels.max() if labels.max() >= len(names) else labels.min())
             raise error(
                 f"{source} has labels without class names, as {odd}, and {named} has {len(names)} named classes "
                 f"({names[0]!r}, ...): give both class names, or both numbers"
             )
-    numbers = sorted({label for _, labels in plain for label in labels.tolist()} - {NO_LABEL})
+    numbers = sorted({label for _, labels in unnamed for label in labels.tolist()} - {NO_LABEL})
     if names == tuple(map(str, SIGNS)) and 0 in numbers:
         raise error(
-            f"{named} has labels -1 and 1 only, which are two classes, and {plain[0][0]} has a class 0: if -1 is no "
+            f"{named} has labels -1 and 1 only, which are two classes, and {unnamed[0][0]} has a class 0: if -1 is no "
             "label, give None or NaN in its place, or class names; if it is a class, give both the same numbers"
         )
     for number in numbers:
         if str(number) in names and names[number] != str(number):
             raise error(
-                f"{plain[0][0]} has labels without class names, as {number}, and class {number} of {named} is called "
+                f"{unnamed[0][0]} has labels without class names, as {number}, and class {number} of {named} is called "
                 f"{names[number]!r}, another {str(number)!r}: give both class names, or both numbers"
             )
     # A class 7 that is called '7' is the same by number and by name.
     if all(names[number] == str(number) for number in numbers):
         return ""
     return (
-        f"the labels of {', '.join(source for source, _ in plain)} have no class names: they are compared by number "
+        f"the labels of {', '.join(source for source, _ in unnamed)} have no class names: they are compared by number "
         f"with those of {named}, where 0 is {names[0]!r}; labels that are names are compared by name"
     )
 
@@ -311,8 +315,11 @@ def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[st
     unseen = ~np.isin(test, train) & has_label(test)
     if not unseen.any():
         return None
-    known = names or ()
-    classes = [known[at] if 0 <= at < len(known) else str(at) for at in np.unique(test[unseen]).tolist()]
+    class_names = names or ()
+    classes = [
+        class_names[number] if 0 <= number < len(class_names) else str(number)
+        for number in np.unique(test[unseen]).tolist()
+    ]
     listed = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     return (
         f"{int(unseen.sum()):,} of {len(test):,} test examples are of classes that train has no example of ({listed}): "

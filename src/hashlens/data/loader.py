@@ -53,41 +53,41 @@ class DatasetExamples(StreamedExamples):
         self.ids = traced_ids(dataset)
         self.class_names = names_of_classes(dataset)
         self._dataset = dataset
-        self._given = loader
-        self._places: Labels | None = None
+        self._settings = loader
+        self._numbers: Labels | None = None
 
     def _narrow(self, start: int, stop: int) -> Self:
-        narrowed = type(self)(Subset(self._dataset, range(start, stop)), self._given)
+        narrowed = type(self)(Subset(self._dataset, range(start, stop)), self._settings)
         narrowed.name, narrowed.ids = self.name, self.ids[start:stop]
-        narrowed.class_names, narrowed._places = self.class_names, self._places
+        narrowed.class_names, narrowed._numbers = self.class_names, self._numbers
         return narrowed
 
-    def numbered(self, places: Labels, class_names: ClassNames) -> Self:
+    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
         """Return the same examples in another numbering of the classes."""
-        other = super().numbered(places, class_names)
-        other._places = places if self._places is None else places[self._places]
-        return other
+        renamed = super().numbered(numbers, class_names)
+        renamed._numbers = numbers if self._numbers is None else numbers[self._numbers]
+        return renamed
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         loader: DataLoader[Any]
-        if self._given is None:
+        if self._settings is None:
             loader = DataLoader(self._dataset, batch_size, collate_fn=_collated)
         else:
             loader = DataLoader(
                 self._dataset,
-                self._given.batch_size,
-                num_workers=self._given.num_workers,
-                collate_fn=self._given.collate_fn,
-                timeout=self._given.timeout,
-                worker_init_fn=self._given.worker_init_fn,
-                multiprocessing_context=self._given.multiprocessing_context,
-                prefetch_factor=self._given.prefetch_factor,
+                self._settings.batch_size,
+                num_workers=self._settings.num_workers,
+                collate_fn=self._settings.collate_fn,
+                timeout=self._settings.timeout,
+                worker_init_fn=self._settings.worker_init_fn,
+                multiprocessing_context=self._settings.multiprocessing_context,
+                prefetch_factor=self._settings.prefetch_factor,
             )
         for batch in _batches(loader, self.ids, self.name):
-            if self._places is None or batch.labels is None:
+            if self._numbers is None or batch.labels is None:
                 yield batch
             else:
-                numbers = renumbered(batch.labels.numpy(), self._places)
+                numbers = renumbered(batch.labels.numpy(), self._numbers)
                 yield replace(batch, labels=torch.from_numpy(numbers))
 
 
@@ -169,24 +169,24 @@ def _takes_every_row(loader: DataLoader[Any]) -> bool:
     if type(sampler) is SequentialSampler:
         return sampler.data_source is dataset
     if type(sampler) is RandomSampler:
-        whole = sampler.num_samples == len(sampler.data_source)
-        return sampler.data_source is dataset and whole and not sampler.replacement
+        every_row = sampler.num_samples == len(sampler.data_source)
+        return sampler.data_source is dataset and every_row and not sampler.replacement
     return False
 
 
 def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -> Iterator[Batch]:
     start = 0
-    for given in _apart(loader, name):
-        inputs, labels = _parted(given)
-        size = _size(inputs, given, name)
-        _check_images(given, name)
+    for raw in _with_own_generator(loader, name):
+        inputs, labels = _inputs_and_labels(raw)
+        size = _size(inputs, raw, name)
+        _check_images(raw, name)
         stop = start + size
         if labels is not None:
-            where = f"{name}, rows {start} to {stop - 1}"
-            codes, class_names = class_labels(labels, where, whole=False)
+            place = f"{name}, rows {start} to {stop - 1}"
+            codes, class_names = class_labels(labels, place, all_labels=False)
             # Each batch would number its own names.
             if class_names:
-                raise DataError(f"{where}: labels are names, as {class_names[0]!r}; number the classes in the data set")
+                raise DataError(f"{place}: labels are names, as {class_names[0]!r}; number the classes in the data set")
             labels = torch.from_numpy(codes)
             if len(labels) != size:
                 raise DataError(f"{name}: a batch of {size} inputs has {len(labels)} labels, from row {start} on")
@@ -195,24 +195,24 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
                 f"{name}: batches of {len(ids)} examples have {stop} rows or more, by their first tensor: it must have "
                 "one row for each example, so that nodes of graphs, boxes and the like come behind a tensor that has"
             )
-        yield Batch(inputs, labels, np.arange(start, stop) if ids is None else ids[start:stop], given)
+        yield Batch(inputs, labels, np.arange(start, stop) if ids is None else ids[start:stop], raw)
         start = stop
 
 
-def _apart(loader: DataLoader[Any], name: str) -> Iterator[Any]:
+def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:
     """Yield the loader's batches and leave torch's global generator as it is, which loaders draw orders and seeds from.
 
     So every pass starts from the same state, too, and a loader that shuffles by it comes in one order.
     """
     iterator: Iterator[Any] | None = None
-    theirs = torch.random.get_rng_state()
+    loader_state = torch.random.get_rng_state()
     while True:
-        ours = torch.random.get_rng_state()
-        torch.random.set_rng_state(theirs)
+        outer_state = torch.random.get_rng_state()
+        torch.random.set_rng_state(loader_state)
         try:
             if iterator is None:
                 iterator = iter(loader)
-            given = next(iterator)
+            raw = next(iterator)
         except StopIteration:
             return
         except HashlensError:
@@ -223,9 +223,9 @@ def _apart(loader: DataLoader[Any], name: str) -> Iterator[Any]:
                 f"{name} cannot be read: {reason}; mend the data set, or give a DataLoader with a collate_fn"
             ) from error
         finally:
-            theirs = torch.random.get_rng_state()
-            torch.random.set_rng_state(ours)
-        yield given
+            loader_state = torch.random.get_rng_state()
+            torch.random.set_rng_state(outer_state)
+        yield raw
 
 
 def _collated(samples: list[Any]) -> Any:
@@ -242,35 +242,35 @@ def _with_number(sample: Any) -> Any:
     return sample
 
 
-def _parted(given: Any) -> tuple[Any, Any]:
+def _inputs_and_labels(raw: Any) -> tuple[Any, Any]:
     """Return inputs and labels of a batch, as the common layouts have them."""
-    if isinstance(given, Mapping):
-        inputs = {key: value for key, value in given.items() if key not in LABEL_KEYS}
-        return inputs, next((given[key] for key in LABEL_KEYS if key in given), None)
-    if isinstance(given, list | tuple):
-        second = given[1] if len(given) > 1 else None
+    if isinstance(raw, Mapping):
+        inputs = {key: value for key, value in raw.items() if key not in LABEL_KEYS}
+        return inputs, next((raw[key] for key in LABEL_KEYS if key in raw), None)
+    if isinstance(raw, list | tuple):
+        second = raw[1] if len(raw) > 1 else None
         # The targets of a detector, boxes and more, are no classes.
-        targets = isinstance(second, list | tuple) and all(isinstance(each, Mapping) for each in second)
-        return given[0], None if targets else second
-    return given, None
+        targets = isinstance(second, list | tuple) and all(isinstance(item, Mapping) for item in second)
+        return raw[0], None if targets else second
+    return raw, None
 
 
-def _check_images(given: Any, name: str) -> None:
+def _check_images(raw: Any, name: str) -> None:
     """Raise DataError for a list of images, of which the second would be taken for the labels of the first."""
-    if not isinstance(given, list | tuple) or len(given) < 2:
+    if not isinstance(raw, list | tuple) or len(raw) < 2:
         return
-    if all(isinstance(part, torch.Tensor) and part.ndim > 2 for part in given):
+    if all(isinstance(part, torch.Tensor) and part.ndim > 2 for part in raw):
         raise DataError(
-            f"{name}: a batch is a list of {len(given)} tensors, and the second, of shape {tuple(given[1].shape)}, "
+            f"{name}: a batch is a list of {len(raw)} tensors, and the second, of shape {tuple(raw[1].shape)}, "
             "holds no labels, which are (n,): give a list of images with targets, (images, targets), several inputs "
             "or maps of labels in a dict"
         )
 
 
-def _size(inputs: Any, given: Any, name: str) -> int:
+def _size(inputs: Any, raw: Any, name: str) -> int:
     """Return how many examples a batch has: the length of its first tensor, or of a list with an image for each."""
-    if isinstance(given, list | tuple) and len(given) > 1 and isinstance(inputs, list | tuple):
-        second = given[1]
+    if isinstance(raw, list | tuple) and len(raw) > 1 and isinstance(inputs, list | tuple):
+        second = raw[1]
         if isinstance(second, list | tuple) and 0 < len(inputs) == len(second):
             return len(inputs)
     if isinstance(inputs, torch.Tensor) and inputs.ndim:

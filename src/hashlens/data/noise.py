@@ -145,13 +145,13 @@ def _chosen(
     examples: Examples, fraction: float, generator: np.random.Generator
 ) -> tuple[ArrayExamples, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the examples, a copy of their labels, and the rows whose labels are to be noise; they have labels."""
-    whole = examples.load()
-    if whole.labels is None:
-        raise DataError(f"{whole.name}: there are no labels to make noise of")
-    _require_fraction(whole, fraction)
-    labelled = np.flatnonzero(has_label(whole.labels))
+    loaded = examples.load()
+    if loaded.labels is None:
+        raise DataError(f"{loaded.name}: there are no labels to make noise of")
+    _require_fraction(loaded, fraction)
+    labelled = np.flatnonzero(has_label(loaded.labels))
     chosen = generator.choice(len(labelled), round(fraction * len(labelled)), replace=False)
-    return whole, whole.labels.copy(), labelled[chosen]
+    return loaded, loaded.labels.copy(), labelled[chosen]
 
 
 def _require_fraction(examples: Examples, fraction: float) -> None:

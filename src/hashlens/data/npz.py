@@ -33,9 +33,7 @@ def open_npz(address: Address) -> ArrayExamples:
     """
     path = address.path()
     broken = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-    as_lines = reading(
-        f"{address.text}: {str(path)!r}", *broken, way_out="expected an .npz file without Python objects"
-    )
+    as_lines = reading(f"{address.text}: {str(path)!r}", *broken, hint="expected an .npz file without Python objects")
     # Opened here, since NumPy does not close a file that turns out to be no archive.
     with as_lines, path.open("rb") as stream:
         file = np.load(stream, allow_pickle=False)
@@ -53,28 +51,28 @@ def open_npz(address: Address) -> ArrayExamples:
 
 
 def _keys(address: Address, present: list[str]) -> tuple[str, str]:
-    plain = [pair for pair in KEYS if pair[0] in present]
+    unsplit = [pair for pair in KEYS if pair[0] in present]
     splits = dict(_splits(present))
-    if plain and not address.split:
-        return plain[0]
+    if unsplit and not address.split:
+        return unsplit[0]
     if splits:
         return splits[address.choose(splits)]
-    known = "x and y, x_train and y_train with #train, inputs and labels, images and labels, data and target"
-    wanted = f"split {address.split!r} has no arrays" if plain else "no array of inputs"
-    raise DataError(f"{address.text}: {wanted}; expected {known}; the file has {', '.join(present) or 'nothing'}")
+    expected = "x and y, x_train and y_train with #train, inputs and labels, images and labels, data and target"
+    problem = f"split {address.split!r} has no arrays" if unsplit else "no array of inputs"
+    raise DataError(f"{address.text}: {problem}; expected {expected}; the file has {', '.join(present) or 'nothing'}")
 
 
 def _splits(present: list[str]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each split with the keys of its inputs and labels."""
     for inputs, labels in SPLIT_KEYS:
-        before, after = inputs.split("{}")
+        prefix, suffix = inputs.split("{}")
         for key in present:
-            split = key.removeprefix(before).removesuffix(after)
+            split = key.removeprefix(prefix).removesuffix(suffix)
             if split and key == inputs.format(split):
                 yield split, (key, labels.format(split))
 
 
-def _channels_first(images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+def _channels_first(images: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     if images.ndim == 3:
         return images[:, None]
     if images.ndim == 4 and images.shape[3] in (1, 3):
@@ -82,6 +80,6 @@ def _channels_first(images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
     if images.ndim == 4 and images.shape[1] in (1, 3):
         return images
     raise DataError(
-        f"{where}: uint8 is taken for images, (n, h, w) or (n, h, w, c) with 1 or 3 channels, received {images.shape}; "
+        f"{name}: uint8 is taken for images, (n, h, w) or (n, h, w, c) with 1 or 3 channels, received {images.shape}; "
         "save other inputs as float32"
     )

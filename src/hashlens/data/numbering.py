@@ -21,13 +21,13 @@ def numbered_as(examples: Train, class_names: ClassNames) -> Train:
     that the network does not know come behind those that it knows. Where it knows none by name, as where one side has
     words and the other codes for them, numbers stay as they are.
     """
-    own = examples.class_names
-    if class_names is None or own is None or own == class_names or set(own).isdisjoint(class_names):
+    own_names = examples.class_names
+    if class_names is None or own_names is None or own_names == class_names or set(own_names).isdisjoint(class_names):
         return examples
-    union = tuple(dict.fromkeys([*class_names, *own]))
+    union = tuple(dict.fromkeys([*class_names, *own_names]))
     if len(class_names) > len(set(class_names)):
         return examples
-    return examples.numbered(np.array([union.index(name) for name in own], np.int64), union)
+    return examples.numbered(np.array([union.index(name) for name in own_names], np.int64), union)
 
 
 def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
@@ -44,14 +44,19 @@ def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
     """
     # Labels may come with the batches only: places stand for them.
     parts = [
-        (np.arange(len(each.class_names)) if each.class_names is not None else each.labels, each.class_names)
-        for each in (train, test)
+        (
+            np.arange(len(examples.class_names)) if examples.class_names is not None else examples.labels,
+            examples.class_names,
+        )
+        for examples in (train, test)
     ]
-    places, names, note = one_numbering(parts, [train.name, test.name])
+    numbers, names, note = one_numbering(parts, [train.name, test.name])
     if note:
         _log.warning("%s", note)
-    ours, theirs = (
-        each if names is None or each.class_names in (None, names) or place is None else each.numbered(place, names)
-        for each, place in zip((train, test), places, strict=True)
+    renumbered_train, renumbered_test = (
+        examples
+        if names is None or examples.class_names in (None, names) or new_numbers is None
+        else examples.numbered(new_numbers, names)
+        for examples, new_numbers in zip((train, test), numbers, strict=True)
     )
-    return ours, theirs  # type: ignore[return-value]
+    return renumbered_train, renumbered_test  # type: ignore[return-value]

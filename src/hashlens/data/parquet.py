@@ -55,16 +55,16 @@ def split_files(address: Address) -> tuple[Path, ...]:
     DataError
         When there is no such split, or files of it are missing.
     """
-    place = address.path()
-    if place.is_file():
+    path = address.path()
+    if path.is_file():
         if address.split:
             raise DataError(f"{address.text}: one file has no splits; leave out #{address.split}, or name its folder")
-        return (place,)
-    files = _visible(address, place, "*.parquet") or _visible(address, place, "*/*.parquet")
+        return (path,)
+    files = _visible(address, path, "*.parquet") or _visible(address, path, "*/*.parquet")
     folders = sorted({str(file.parent) for file in files})
     if len(folders) != 1:
-        found = f"they lie in {', '.join(folders)}: name one of these" if folders else "there are none"
-        raise DataError(f"{address.text}: expected Parquet files SPLIT-*-of-*.parquet in {str(place)!r}; {found}")
+        problem = f"they lie in {', '.join(folders)}: name one of these" if folders else "there are none"
+        raise DataError(f"{address.text}: expected Parquet files SPLIT-*-of-*.parquet in {str(path)!r}; {problem}")
     splits: dict[str, list[Path]] = {}
     counts: dict[str, int] = {}
     for file in files:
@@ -80,10 +80,10 @@ def split_files(address: Address) -> tuple[Path, ...]:
     return tuple(splits[split])
 
 
-def _visible(address: Address, place: Path, pattern: str) -> list[Path]:
-    found = sorted(place.glob(pattern))
-    visible = [path for path in found if not is_hidden(path.relative_to(place))]
-    if hidden := len(found) - len(visible):
+def _visible(address: Address, folder: Path, pattern: str) -> list[Path]:
+    files = sorted(folder.glob(pattern))
+    visible = [path for path in files if not is_hidden(path.relative_to(folder))]
+    if hidden := len(files) - len(visible):
         _log.warning("%s: %s", address.text, skipped_line(Counter({"hidden": hidden})))
     return visible
 
@@ -239,25 +239,27 @@ def _encoded_rows(name: str, files: Sequence[Path], column: str, first: int, las
     """Yield the images of rows `first` to `last`, reading no row group that has none of them."""
     import pyarrow.parquet as pq
 
-    seen = 0
+    first_row = 0
     for path in files:
         with _reading(name, path), pq.ParquetFile(path, buffer_size=_BUFFER, page_checksum_verification=True) as file:
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
-                if first < seen + rows and seen < last:
-                    yield from _group_rows(name, file, group, column, seen, first, last)
-                seen += rows
+                if first < first_row + rows and first_row < last:
+                    yield from _group_rows(name, file, group, column, first_row, first, last)
+                first_row += rows
 
 
-def _group_rows(name: str, file: Any, group: int, column: str, seen: int, first: int, last: int) -> Iterator[bytes]:
+def _group_rows(
+    name: str, file: Any, group: int, column: str, first_row: int, first: int, last: int
+) -> Iterator[bytes]:
     for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[column]):
-        if seen >= last:
+        if first_row >= last:
             return
-        start = max(first - seen, 0)
+        start = max(first - first_row, 0)
         values = batch.column(0)
         images = values.flatten()[0] if "." in column else values
-        for row, image in enumerate(images[start : max(last - seen, start)].to_pylist(), seen + start):
+        for row, image in enumerate(images[start : max(last - first_row, start)].to_pylist(), first_row + start):
             if image is None:
                 raise DataError(f"{name}: row {row} has no image bytes; images must be embedded in the file")
             yield image
-        seen += len(batch)
+        first_row += len(batch)

@@ -7,8 +7,8 @@ from hashlens.errors import DataError
 
 
 @contextmanager
-def reading(where: str, *errors: type[Exception], way_out: str = "") -> Iterator[None]:
-    """Turn `errors` of the body into a DataError: `where`, the first line of what was said, and the way out.
+def reading(source: str, *errors: type[Exception], hint: str = "") -> Iterator[None]:
+    """Turn `errors` of the body into a DataError: `source`, the first line of what was said, and the way out.
 
     Raises
     ------
@@ -19,4 +19,4 @@ def reading(where: str, *errors: type[Exception], way_out: str = "") -> Iterator
         yield
     except errors as error:
         first_line = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise DataError(f"{where} cannot be read: {first_line}" + (f"; {way_out}" if way_out else "")) from error
+        raise DataError(f"{source} cannot be read: {first_line}" + (f"; {hint}" if hint else "")) from error

@@ -31,19 +31,19 @@ def from_samples(samples: Sequence[Any]) -> Examples:
         When the list is empty, of several kinds, or of what is no sample.
     """
     kinds = {_kind(sample) for sample in samples}
-    what = f"a {type(samples).__name__} of {len(samples)}"
+    noun = f"a {type(samples).__name__} of {len(samples)}"
     if not samples or len(kinds) > 1 or None in kinds:
-        found = "nothing" if not samples else "samples of several kinds" if None not in kinds else _odd(samples)
+        content = "nothing" if not samples else "samples of several kinds" if None not in kinds else _odd(samples)
         raise DataError(
-            f"{what} is not a source: it holds {found}; expected a pair (inputs, labels) of arrays, or samples, "
+            f"{noun} is not a source: it holds {content}; expected a pair (inputs, labels) of arrays, or samples, "
             f"which are {_KINDS}"
         )
     paired = kinds == {"pair"}
     inputs = [sample[0] for sample in samples] if paired else list(samples)
-    shapes = {tuple(np.shape(one)) if is_array(one) else None for one in inputs}
+    shapes = {tuple(np.shape(item)) if is_array(item) else None for item in inputs}
     if None in shapes or len(shapes) > 1:
         return DatasetExamples(samples)
-    return from_arrays(_stacked(inputs), [_label(one[1]) for one in samples] if paired else None, name="samples")
+    return from_arrays(_stacked(inputs), [_label(item[1]) for item in samples] if paired else None, name="samples")
 
 
 def is_array(source: Any) -> bool:

@@ -9,7 +9,7 @@ import torch
 
 from hashlens.data.digest import ExamplesDigest
 from hashlens.data.examples import ArrayExamples, Batch, Examples
-from hashlens.data.labels import ClassNames, Labels, fitting_names, settled
+from hashlens.data.labels import ClassNames, Labels, fitting_names, signs_as_classes
 from hashlens.errors import DataError
 
 # For passes that no caller sized: small enough for memory, large enough to be quick.
@@ -17,8 +17,8 @@ PASS_BATCH_SIZE = 256
 
 
 def _joined(labels: Sequence[torch.Tensor | None]) -> Labels | None:
-    known = [part for part in labels if part is not None]
-    return torch.cat(known).numpy() if known and len(known) == len(labels) else None
+    present = [part for part in labels if part is not None]
+    return torch.cat(present).numpy() if present and len(present) == len(labels) else None
 
 
 class StreamedExamples(Examples):
@@ -44,7 +44,7 @@ class StreamedExamples(Examples):
             labels.append(piece.labels)
             if self.scale != 1.0:
                 inputs = piece.inputs.to(torch.float32).mul_(self.scale)
-                piece = replace(piece, inputs=inputs, given=inputs)
+                piece = replace(piece, inputs=inputs, raw=inputs)
             yield piece
         if not labels:
             raise DataError(f"{self.name}: the source gave no batch; it must give them anew on every pass")
@@ -53,32 +53,32 @@ class StreamedExamples(Examples):
 
     def load(self) -> ArrayExamples:
         """Return the same examples, decoded and whole in memory, where their inputs are tensors of one shape."""
-        whole: torch.Tensor | None = None
+        inputs_array: torch.Tensor | None = None
         labels: list[torch.Tensor | None] = []
         count = 0
         for piece in self._pieces(PASS_BATCH_SIZE):
             inputs = self._tensor(piece.inputs)
-            if whole is None:
-                whole = inputs.new_empty((len(self), *inputs.shape[1:]))
-            if inputs.shape[1:] != whole.shape[1:] or count + len(inputs) > len(whole):
+            if inputs_array is None:
+                inputs_array = inputs.new_empty((len(self), *inputs.shape[1:]))
+            if inputs.shape[1:] != inputs_array.shape[1:] or count + len(inputs) > len(inputs_array):
                 raise DataError(
                     f"{self.name}: inputs must have one shape to be held in one array; after {count} examples of "
-                    f"{tuple(whole.shape[1:])} came {len(inputs)} of {tuple(inputs.shape[1:])}; "
-                    f"expected {len(whole)} in all"
+                    f"{tuple(inputs_array.shape[1:])} came {len(inputs)} of {tuple(inputs.shape[1:])}; "
+                    f"expected {len(inputs_array)} in all"
                 )
-            whole[count : count + len(inputs)] = inputs
+            inputs_array[count : count + len(inputs)] = inputs
             labels.append(piece.labels)
             count += len(inputs)
-        if whole is None or count < len(whole):
+        if inputs_array is None or count < len(inputs_array):
             raise DataError(f"{self.name}: expected {len(self)} examples, the source gave {count}")
-        known, class_names = self._settled(labels)
-        return ArrayExamples(whole, known, self.ids, self.name, class_names, self.scale)
+        numbers, class_names = self._labels_and_names(labels)
+        return ArrayExamples(inputs_array, numbers, self.ids, self.name, class_names, self.scale)
 
-    def _settled(self, parts: Sequence[torch.Tensor | None]) -> tuple[Labels | None, ClassNames]:
+    def _labels_and_names(self, parts: Sequence[torch.Tensor | None]) -> tuple[Labels | None, ClassNames]:
         """Return the labels of all batches, and the class names if these fit them."""
         labels = _joined(parts)
         names = fitting_names(labels, self.class_names)
-        return (None, names) if labels is None else settled(labels, names, self.name)
+        return (None, names) if labels is None else signs_as_classes(labels, names, self.name)
 
     def _tensor(self, inputs: Any) -> torch.Tensor:
         if isinstance(inputs, torch.Tensor):

@@ -36,8 +36,8 @@ def subset(examples: Examples, rows: int | Sequence[int] | npt.NDArray[np.intege
             f"received {index.dtype} of shape {index.shape}"
         )
     if index.min() < 0 or index.max() >= count:
-        wrong = index[(index < 0) | (index >= count)][0]
-        raise DataError(f"{examples.name}: there is no row {wrong}; rows are 0 to {count - 1}")
+        outside = index[(index < 0) | (index >= count)][0]
+        raise DataError(f"{examples.name}: there is no row {outside}; rows are 0 to {count - 1}")
     return examples.load().select(index.astype(np.int64))
 
 

@@ -27,28 +27,28 @@ def thumbnails(examples: Examples | None, rows: Rows) -> list[Image]:
     list of numpy.ndarray
         uint8 ``(h, w)`` or ``(h, w, 3)``; empty where the examples are no images or cannot be read again.
     """
-    found = {} if examples is None else _images(examples, rows)
-    return [found[int(row)] for row in rows] if found else []
+    images = {} if examples is None else _images(examples, rows)
+    return [images[int(row)] for row in rows] if images else []
 
 
 def _images(examples: Examples, rows: Rows) -> dict[int, Image]:
     """Return some rows as images by row, in one pass; none where the examples are no images or cannot be read again."""
-    wanted = np.unique(rows)
-    found: dict[int, Image] = {}
-    if len(wanted) == 0:
-        return found
-    first = start = int(wanted[0])
+    unique_rows = np.unique(rows)
+    images: dict[int, Image] = {}
+    if len(unique_rows) == 0:
+        return images
+    first = start = int(unique_rows[0])
     try:
-        for batch in examples.narrow(first, int(wanted[-1]) + 1).batches(BATCH):
-            for row in wanted[(wanted >= start) & (wanted < start + len(batch))].tolist():
+        for batch in examples.narrow(first, int(unique_rows[-1]) + 1).batches(BATCH):
+            for row in unique_rows[(unique_rows >= start) & (unique_rows < start + len(batch))].tolist():
                 image = as_image(batch.inputs[row - start]) if isinstance(batch.inputs, torch.Tensor) else None
                 if image is None:
                     return {}
-                found[row] = fitted(image)
+                images[row] = fitted(image)
             start += len(batch)
     except DataError:
         return {}
-    return found
+    return images
 
 
 def as_image(example: torch.Tensor) -> Image | None:

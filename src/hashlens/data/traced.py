@@ -45,14 +45,14 @@ def traced_ids(dataset: Any) -> Ids:
 def _joined(dataset: "ConcatDataset[Any]") -> Ids:
     parts = [traced_ids(part) for part in dataset.datasets]
     kinds = {ids.dtype.kind for ids in parts}
-    one = len({id(_underneath(part)) for part in dataset.datasets}) == 1
-    if kinds == {"U"} or (one and len(kinds) == 1):
-        together = np.concatenate(parts)
-        if len(np.unique(together)) == len(together):
-            return together
+    single_source = len({id(_underneath(part)) for part in dataset.datasets}) == 1
+    if kinds == {"U"} or (single_source and len(kinds) == 1):
+        joined = np.concatenate(parts)
+        if len(np.unique(joined)) == len(joined):
+            return joined
     if not any(isinstance(part, Subset | ConcatDataset) for part in dataset.datasets):
         return np.arange(len(dataset))
-    return np.array([f"{place}:{one}" for place, ids in enumerate(parts) for one in ids.tolist()])
+    return np.array([f"{i}:{single_source}" for i, ids in enumerate(parts) for single_source in ids.tolist()])
 
 
 def _underneath(dataset: Any) -> Any:
@@ -66,7 +66,7 @@ def _files(dataset: Any) -> Ids | None:
     samples, root = getattr(dataset, "samples", None), getattr(dataset, "root", None)
     if not isinstance(samples, list) or not isinstance(root, str | Path) or len(samples) != len(dataset):
         return None
-    if not all(isinstance(one, tuple) and one and isinstance(one[0], str) for one in samples):
+    if not all(isinstance(sample, tuple) and sample and isinstance(sample[0], str) for sample in samples):
         return None
-    paths = [Path(one[0]) for one in samples]
-    return np.array([(at.relative_to(root) if at.is_relative_to(root) else at).as_posix() for at in paths])
+    paths = [Path(sample[0]) for sample in samples]
+    return np.array([(path.relative_to(root) if path.is_relative_to(root) else path).as_posix() for path in paths])

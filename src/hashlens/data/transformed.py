@@ -54,9 +54,9 @@ class TransformedExamples(StreamedExamples):
     def _narrow(self, start: int, stop: int) -> Self:
         return type(self)(self._examples.narrow(start, stop), self._transform)
 
-    def numbered(self, places: Labels, class_names: ClassNames) -> Self:
+    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
         """Return the same examples, transformed, in another numbering of the classes."""
-        return type(self)(self._examples.numbered(places, class_names), self._transform)
+        return type(self)(self._examples.numbered(numbers, class_names), self._transform)
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         for batch in self._examples.batches(batch_size):
@@ -67,6 +67,6 @@ class TransformedExamples(StreamedExamples):
                 )
             inputs = self._transform(batch.inputs)
             if not isinstance(inputs, torch.Tensor) or inputs.shape[:1] != batch.inputs.shape[:1]:
-                got = tuple(inputs.shape) if isinstance(inputs, torch.Tensor) else type(inputs).__name__
-                raise DataError(f"{self.name}: the transform gave {got}, expected a tensor ({len(batch)}, ...)")
-            yield replace(batch, inputs=inputs, given=inputs if batch.given is batch.inputs else batch.given)
+                received = tuple(inputs.shape) if isinstance(inputs, torch.Tensor) else type(inputs).__name__
+                raise DataError(f"{self.name}: the transform gave {received}, expected a tensor ({len(batch)}, ...)")
+            yield replace(batch, inputs=inputs, raw=inputs if batch.raw is batch.inputs else batch.raw)

@@ -119,18 +119,18 @@ class ViewedExamples(StreamedExamples):
         for batch in self._examples.batches(batch_size):
             inputs = require_images(batch.inputs, self._examples.name)
             bounds = _bounds(inputs) if bounds is None else bounds
-            seen = VIEWS[self._view](inputs.to(torch.float32), bounds)
-            seen = seen.to(inputs.dtype) if inputs.is_floating_point() else seen.round().to(inputs.dtype)
-            yield replace(batch, inputs=seen, given=seen)
+            viewed = VIEWS[self._view](inputs.to(torch.float32), bounds)
+            viewed = viewed.to(inputs.dtype) if inputs.is_floating_point() else viewed.round().to(inputs.dtype)
+            yield replace(batch, inputs=viewed, raw=viewed)
 
 
 def require_images(inputs: Any, name: str) -> Tensor:
     """Return the inputs of a batch, or raise DataError if they are no images."""
     if not are_images(inputs):
-        what = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+        received = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
         raise DataError(
             f"{name}: views are of images (b, c, h, w) with 1, 3 or 4 channels of 8 pixels and more a side, received "
-            f"{what}: leave views= out"
+            f"{received}: leave views= out"
         )
     images: Tensor = inputs
     return images
@@ -138,15 +138,15 @@ def require_images(inputs: Any, name: str) -> Tensor:
 
 def _bounds(images: Tensor) -> Bounds:
     axes, floating = (0, 2, 3), images.is_floating_point()
-    least, most = images.amin(axes, keepdim=True).float(), images.amax(axes, keepdim=True).float()
-    if bool((least >= 0).all()) and bool((most <= (1 if floating else 255)).all()):
-        return torch.zeros_like(least), torch.full_like(most, 1.0 if floating else 255.0)
-    return least, most
+    lowest, highest = images.amin(axes, keepdim=True).float(), images.amax(axes, keepdim=True).float()
+    if bool((lowest >= 0).all()) and bool((highest <= (1 if floating else 255)).all()):
+        return torch.zeros_like(lowest), torch.full_like(highest, 1.0 if floating else 255.0)
+    return lowest, highest
 
 
-def _sampled(images: Tensor, places: list[list[float]]) -> Tensor:
+def _sampled(images: Tensor, affine: list[list[float]]) -> Tensor:
     grid = torch.nn.functional.affine_grid(
-        torch.tensor([places], dtype=images.dtype, device=images.device).expand(len(images), 2, 3),
+        torch.tensor([affine], dtype=images.dtype, device=images.device).expand(len(images), 2, 3),
         list(images.shape),
         align_corners=False,
     )

@@ -35,20 +35,20 @@ def open_vision(address: Address) -> "VisionExamples":
         When the class is not known, or its files are missing or hold no labelled images.
     """
     try:
-        with reading("torchvision", RuntimeError, way_out="install the version that was built for this torch"):
+        with reading("torchvision", RuntimeError, hint="install the version that was built for this torch"):
             from torchvision import datasets
     except ImportError:
         raise MissingExtraError("torchvision", "vision", address.text) from None
     name, separator, root = address.place.partition(":")
     if not separator or not root:
         raise DataError(f"{address.text}: expected torchvision:NAME:ROOT#SPLIT, as in torchvision:MNIST:data#train")
-    known = {each: kind for each in datasets.__all__ if _takes_root(kind := getattr(datasets, each))}
-    if name not in known:
-        raise DataError(f"{address.text}: torchvision has no data set {name!r}; {nearest(name, known)}")
-    arguments, decoding = _arguments(address, known[name]), Decoding.of(address)
+    kinds = {each: kind for each in datasets.__all__ if _takes_root(kind := getattr(datasets, each))}
+    if name not in kinds:
+        raise DataError(f"{address.text}: torchvision has no data set {name!r}; {nearest(name, kinds)}")
+    arguments, decoding = _arguments(address, kinds[name]), Decoding.of(address)
     # Each class of torchvision has its own way to say that files are missing or broken.
     with reading(f"{address.text}: {root!r}", Exception):
-        dataset = known[name](root, **arguments)
+        dataset = kinds[name](root, **arguments)
         labels = _labels(dataset)
     if len(dataset) == 0:
         raise DataError(f"{address.text}: there are no examples in {root!r}")
@@ -98,13 +98,13 @@ def _visible(dataset: Any, codes: Labels) -> tuple[Labels, Labels, ClassNames]:
     samples = getattr(dataset, "samples", None)
     if not hasattr(dataset, "find_classes") or not isinstance(samples, list):
         return rows, codes, names or None
-    shown = np.array([not is_hidden(Path(path).relative_to(dataset.root)) for path, _ in samples], np.bool_)
-    known = np.array([not is_hidden(name) for name in names], np.bool_)
-    rows = rows[shown]
+    visible = np.array([not is_hidden(Path(path).relative_to(dataset.root)) for path, _ in samples], np.bool_)
+    visible_names = np.array([not is_hidden(name) for name in names], np.bool_)
+    rows = rows[visible]
     return (
         rows,
-        (np.cumsum(known) - 1)[codes[rows]],
-        tuple(name for name, keep in zip(names, known, strict=True) if keep),
+        (np.cumsum(visible_names) - 1)[codes[rows]],
+        tuple(name for name, is_visible in zip(names, visible_names, strict=True) if is_visible),
     )
 
 

@@ -42,24 +42,24 @@ def files_under(root: Path, suffixes: Collection[str]) -> tuple[list[Path], Coun
     OSError
         When a folder cannot be read.
     """
-    found, skipped = list[Path](), Counter[str]()
+    files, skipped = list[Path](), Counter[str]()
     for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
-        place = Path(folder)
-        back = {name for name in folders if _leads_back(root, place / name)}
+        path = Path(folder)
+        back = {name for name in folders if _leads_back(root, path / name)}
         skipped["links back"] += len(back)
         folders[:] = [name for name in folders if name not in back]
-        hidden_place = is_hidden(place.relative_to(root))
+        hidden_place = is_hidden(path.relative_to(root))
         for name in names:
             kind = os.path.splitext(name)[1].lower()
             if hidden_place or is_hidden(name):
                 skipped["hidden"] += kind in suffixes
             elif kind not in suffixes:
                 skipped[kind or "without a suffix"] += 1
-            elif (place / name).is_file():
-                found.append(place / name)
+            elif (path / name).is_file():
+                files.append(path / name)
             else:
-                skipped["broken links" if (place / name).is_symlink() else "pipes and devices"] += 1
-    return sorted(found), +skipped
+                skipped["broken links" if (path / name).is_symlink() else "pipes and devices"] += 1
+    return sorted(files), +skipped
 
 
 def skipped_line(skipped: Counter[str]) -> str:
@@ -79,7 +79,9 @@ def _leads_back(root: Path, path: Path) -> bool:
         return False
     target = path.resolve()
     return any(
-        each.resolve().is_relative_to(target) for each in path.parents if each == root or each.is_relative_to(root)
+        parent.resolve().is_relative_to(target)
+        for parent in path.parents
+        if parent == root or parent.is_relative_to(root)
     )
 
 

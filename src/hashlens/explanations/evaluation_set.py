@@ -65,7 +65,7 @@ class Candidate:
     ----------
     name : str
         Of the method or control.
-    evaluation_set : Compared
+    evaluation_set : EvaluationSet
         The examples.
     make : callable
         Explains anew.

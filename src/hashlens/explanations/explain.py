@@ -128,7 +128,7 @@ def explain(
         raise ExplainError(f"{chosen.name} explains examples: give x, images (n, c, h, w), rows (n, d) or texts")
     names = names_of(declared_classes(model) if class_names is None else class_names, "class_names")
     started = time.perf_counter()
-    with subject.borrowed():
+    with subject.evaluation_mode():
         texts = texts_of(x) if kind == "text" and x is not None else ()
         inputs, known = None if x is None or texts else inputs_of(x, kind, subject), names_of_columns(x)
         check_columns(columns := names_of(feature_names, "feature_names") or known, kind, inputs)
@@ -194,7 +194,7 @@ def notes_on(subject: Subject) -> list[str]:
     if output.regression:
         return [*output.notes, *subject.evidence.unsteady]
     notes = output_notes(output, subject.evidence.unsteady)
-    if output.kind == "binary_logit" and output.why not in DECLARED:
+    if output.kind == "binary_logit" and output.reason not in DECLARED:
         notes.insert(0, ONE_SCORE)
     return notes
 

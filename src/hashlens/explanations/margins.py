@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import torch
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from hashlens.codes.borrow import RunningModule
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.gates import Bound, Gate
 from hashlens.codes.naming import layer_name
+from hashlens.codes.running_module import RunningModule
 from hashlens.errors import ExplainError
 from hashlens.regions.program import Flow, Program
 from hashlens.regions.windows import WindowMax

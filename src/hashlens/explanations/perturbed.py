@@ -125,7 +125,7 @@ def explained_parts(
     request = replace(request, prediction=own)
     output = request.output if first.probability else request.subject.declared
     if output is not None and output.regression:
-        unit = "value" if output.sure else "score"  # one number of which nothing tells may be a score of a class
+        unit = "value" if output.certain else "score"  # one number of which nothing tells may be a score of a class
     else:
         unit = "probability" if first.probability else "score"
     diagnostics = {"output": unit, **more.pop("diagnostics")}

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch.autograd.graph import Node
 
-from hashlens.codes.borrow import RunningModule
 from hashlens.codes.dispatch import Observer
 from hashlens.codes.gates import GATES
 from hashlens.codes.naming import ACTIVATION_NAMES
+from hashlens.codes.running_module import RunningModule
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.gradients import row_scores
 from hashlens.explanations.passages import Passages, passages
@@ -281,7 +281,7 @@ class _Operators(Observer):
         super().__init__()
         self.running, self.met, self.calls = running, met, Counter[str]()
 
-    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator, and tell what it gave."""
         result = func(*args, **kwargs)
         operator = func.overloadpacket.__name__

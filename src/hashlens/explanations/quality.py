@@ -191,7 +191,7 @@ def _compared(model: Model, x: Any, target: Any, reading: Reading, shared: Mappi
     inputs = inputs_of(x, kind, subject)
     background = background_of(shared.get("background"), inputs, subject, labels_of(x))
     subject.more = more_inputs(inputs, background, int(reading.seed), kind)
-    with subject.borrowed():
+    with subject.evaluation_mode():
         names = shared.get("class_names")
         names = names_of(declared_classes(model) if names is None else names, "class_names")
         classes, _ = classes_of(target, subject, inputs, names)
@@ -201,7 +201,7 @@ def _compared(model: Model, x: Any, target: Any, reading: Reading, shared: Mappi
 
 def _measured(evaluation_set: EvaluationSet, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":
     """Return each metric of each example, ``(metrics, n)``."""
-    with evaluation_set.subject.borrowed(), torch.no_grad():
+    with evaluation_set.subject.evaluation_mode(), torch.no_grad():
         return np.stack([_metric(evaluation_set, candidate, name) for name in wanted])
 
 

@@ -198,7 +198,7 @@ def _taken(subject: Subject, inputs: Tensor) -> bool:
     """Return whether the model takes inputs, and gives something for each."""
     two = inputs[:2] if len(inputs) > 1 else torch.cat([inputs, inputs])
     try:
-        with subject.borrowed(), torch.no_grad():
+        with subject.evaluation_mode(), torch.no_grad():
             given = subject.function(two)
         first = given if isinstance(given, Tensor) else next(iter(getattr(given, "values", lambda: given)()))
         return len(first) == len(two)

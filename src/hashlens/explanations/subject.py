@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from hashlens.arguments import shortly
-from hashlens.codes.borrow import borrowed, unwrap
+from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.model_error import model_error
 from hashlens.codes.output_evidence import LEAST_ROWS, OutputEvidence
 from hashlens.codes.reader import placed
 from hashlens.codes.reading import Reading, split_options
+from hashlens.codes.unwrap import unwrap
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations.forwarded import Forwarded
 from hashlens.nets.output import Output, OutputLike
@@ -68,7 +69,7 @@ class Subject:
     @property
     def output(self) -> Output:
         """How the output is read; decided when first asked for, by inputs like the first ones where they are few."""
-        if not self.evidence.settled and self.evidence.rows and self.more is not None:
+        if not self.evidence.is_settled and self.evidence.rows and self.more is not None:
             more = self.more(LEAST_ROWS - self.evidence.rows)
             with suppress(Exception):  # what it does not take says nothing
                 self.raw(more)
@@ -77,11 +78,11 @@ class Subject:
     @property
     def declared(self) -> Output | None:
         """How the output is read, where that is settled without running more."""
-        return self.evidence.decide() if self.evidence.settled else None
+        return self.evidence.decide() if self.evidence.is_settled else None
 
-    def borrowed(self) -> AbstractContextManager[None]:
+    def evaluation_mode(self) -> AbstractContextManager[None]:
         """Return the context in which it may be run: the network is handed back as it came."""
-        return nullcontext() if self.module is None else borrowed(self.module)
+        return nullcontext() if self.module is None else evaluation_mode(self.module)
 
     def run(self, inputs: Any) -> Tensor:
         """Return scores of each class, ``(n, K)``, of one batch, gradients and all; of one score both classes."""
@@ -120,7 +121,7 @@ class Subject:
             raise
         except Exception as error:
             raise model_error(error, inputs, "check the shape that it takes") from error
-        scores = self.evidence.see(output, given)
+        scores = self.evidence.add(output, given)
         if scores is None or scores.shape[1] == 0:
             what = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else shortly(output)
             raise ExplainError(
@@ -166,7 +167,7 @@ def reading_of(
     """Return how the model is run, and the options that say something else; ExplainError for a wrong field."""
     of_reading, others = split_options(options, EXPLAINED)
     try:
-        return Reading.of(caller, reading, of_reading), others
+        return Reading.from_options(caller, reading, of_reading), others
     except HashlensError as error:
         raise ExplainError(str(error)) from error
 

@@ -172,7 +172,7 @@ def encode_batch(
     [16, 16]
     """
     columns = column if isinstance(column, str) else tuple(column)
-    how = Reading.of(encode_batch, reading, options)
+    how = Reading.from_options(encode_batch, reading, options)
     return BatchEncoder(model, columns, name, transform, how, Decoding(orientation, transparency))
 
 

@@ -110,7 +110,7 @@ class CodeMonitor:
         self.every, self.k, self.time_budget, self.prefix = int(every), k, time_budget, prefix
         self.memory_budget = memory_budget
         self._write = _writer(log)
-        self._reading = Reading.of(type(self), reading, options, batch_size=256)
+        self._reading = Reading.from_options(type(self), reading, options, batch_size=256)
         self._probe = load_probe(train_probe, test_probe, probe_size, self._reading.batch_size, k)
         load_faiss()  # now: the first reading would be charged with it
         self._readings: list[CodeReading] = []

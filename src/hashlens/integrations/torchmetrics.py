@@ -14,7 +14,7 @@ from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import pack_bits
 from hashlens.codes.reading import Reading, split_options
-from hashlens.data.labels import class_labels, has_label, settled
+from hashlens.data.labels import class_labels, has_label, signs_as_classes
 from hashlens.errors import CodesError, DataError, MeasureError, MissingExtraError
 from hashlens.measures.knn import knn_accuracy, knn_accuracy_leave_one_out
 
@@ -58,7 +58,7 @@ class _CodeMetric(_metric_class()):  # type: ignore[misc]
             named = ", ".join(f"{name}=" for name in (of_reading or ["reading"]))
             raise MeasureError(f"{named} says how a network is read: give model= as well")
         self._network = None if model is None else _Network(model)
-        self._reading = Reading.of(type(self), reading, of_reading)
+        self._reading = Reading.from_options(type(self), reading, of_reading)
         self._dtypes: dict[str, torch.dtype] = {}
 
     def _gather(self, **dtypes: torch.dtype) -> None:
@@ -310,7 +310,7 @@ class CodeKNNAccuracy(_CodeMetric):
 def _settled(*parts: Codes) -> list[Codes]:
     """Return codes whose labels, where they are -1 and 1 in all parts together, are two classes."""
     labels = [np.zeros(0, np.int64) if part.labels is None else part.labels for part in parts]
-    numbers, _ = settled(np.concatenate(labels), None, "CodeKNNAccuracy")
+    numbers, _ = signs_as_classes(np.concatenate(labels), None, "CodeKNNAccuracy")
     ends = np.cumsum([len(part) for part in labels])[:-1]
     return [replace(part, labels=own) for part, own in zip(parts, np.split(numbers, ends), strict=True)]
 
@@ -322,7 +322,7 @@ def _labelled(codes: Codes) -> bool:
 def _checked_numbers(labels: Any, rows: int) -> Rows:
     """Return the class numbers of a batch, int64 ``(rows,)``, -1 for no label."""
     try:
-        numbers, names = class_labels(labels, "CodeKNNAccuracy", whole=False)
+        numbers, names = class_labels(labels, "CodeKNNAccuracy", all_labels=False)
     except DataError as error:
         raise MeasureError(str(error)) from error
     if names is not None:

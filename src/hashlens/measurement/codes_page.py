@@ -41,18 +41,18 @@ def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str,
     if len(codes) == 0:
         return Page(title, subtitle(origin), "No rows.", "", (_layers(codes), origin_section(origin)), notes)
     sprite = Sprite()
-    found = determinism(codes)
+    result = determinism(codes)
     notes = (*notes, origin.left_out_note) if origin.left_out else notes
     sections = (
         _layers(codes),
-        _reach(codes),
-        _shared(codes, found, examples, sprite),
+        _coverage_section(codes),
+        _redundancy_section(codes, result, examples, sprite),
         _map(codes, examples, sprite),
         origin_section(origin),
     )
-    shared = len(codes) - found.distinct
-    verdict = f"Redundancy ratio {number(found.redundancy_ratio)}"
-    reason = f"{found.distinct:,} of {len(codes):,} codes are distinct; {shared:,} repeat one that was there before."
+    shared = len(codes) - result.distinct
+    verdict = f"Redundancy ratio {number(result.redundancy_ratio)}"
+    reason = f"{result.distinct:,} of {len(codes):,} codes are distinct; {shared:,} repeat one that was there before."
     return Page(title, subtitle(origin), verdict, reason, sections, notes, sprite=sprite)
 
 
@@ -60,29 +60,29 @@ def _layers(codes: Codes) -> Section:
     return Section("What was read", (layer_table(codes.layers),))
 
 
-def _reach(codes: Codes) -> Section:
-    reached = coverage(codes)
-    return Section("What the examples reach", (*charts(reached.figures()), *blocks(reached.__rich__())))
+def _coverage_section(codes: Codes) -> Section:
+    result = coverage(codes)
+    return Section("What the examples reach", (*charts(result.figures()), *blocks(result.__rich__())))
 
 
-def _shared(codes: Codes, found: Determinism, examples: Examples | None, sprite: Sprite) -> Section:
-    rows = [("rows", number(found.n)), ("distinct codes", number(found.distinct)),
-            ("redundancy ratio R", number(found.redundancy_ratio)),
-            ("collision probability", f"{found.collision_probability:.3g}")]  # fmt: skip
-    if found.conflicting_groups is not None and found.conflicting_rows is not None:
-        rows += [("codes shared by several classes", number(found.conflicting_groups)),
-                 ("rows that have one of them", number(found.conflicting_rows))]  # fmt: skip
-    ordered = sorted(found.groups, key=lambda group: not group.conflicting)[:LISTED]
+def _redundancy_section(codes: Codes, result: Determinism, examples: Examples | None, sprite: Sprite) -> Section:
+    rows = [("rows", number(result.n)), ("distinct codes", number(result.distinct)),
+            ("redundancy ratio R", number(result.redundancy_ratio)),
+            ("collision probability", f"{result.collision_probability:.3g}")]  # fmt: skip
+    if result.conflicting_groups is not None and result.conflicting_rows is not None:
+        rows += [("codes shared by several classes", number(result.conflicting_groups)),
+                 ("rows that have one of them", number(result.conflicting_rows))]  # fmt: skip
+    ordered = sorted(result.groups, key=lambda group: not group.conflicting)[:LISTED]
     items = []
     for group in ordered:
         ids = ", ".join(str(codes.ids[row]) for row in group.rows[:SHOWN])
-        more = ", ..." if len(group.rows) > SHOWN else ""
+        ellipsis = ", ..." if len(group.rows) > SHOWN else ""
         numbers = [] if codes.labels is None else np.unique(codes.labels[list(group.rows)]).tolist()
         names = [class_name(codes.class_names, label) for label in numbers]
-        caption = f"{len(group.rows):,} rows: {ids}{more}" + (f"; labels {', '.join(names)}" if names else "")
+        caption = f"{len(group.rows):,} rows: {ids}{ellipsis}" + (f"; labels {', '.join(names)}" if names else "")
         images = sprite.add_all(thumbnails(examples, np.array(group.rows[:SHOWN], np.int64)))
         items.append(Item(images, caption, (";".join(str(codes.ids[row]) for row in group.rows), ";".join(names))))
-    note = f"{len(found.groups):,} in all; different labels first, then the most rows." if items else ""
+    note = f"{len(result.groups):,} in all; different labels first, then the most rows." if items else ""
     gallery = Gallery("Rows that share a code", ("ids", "labels"), tuple(items), note)
     return Section("Redundancy", (table("Distinct codes", ("", ""), rows), gallery))
 
@@ -91,14 +91,14 @@ def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
     rows = np.arange(len(codes))
     if len(rows) > MAP_ROWS:
         rows = np.sort(numpy_generator(0, "map").choice(len(rows), MAP_ROWS, replace=False))
-    found = project(codes[rows])
-    first, second = found.variance or (0.0, 0.0)
+    projection = project(codes[rows])
+    first, second = projection.variance or (0.0, 0.0)
     group, names = _groups(None if codes.labels is None else codes.labels[rows], len(rows), codes.class_names)
     texts = tuple(
-        str(name) if codes.labels is None else f"{name}: {_told_label(codes, int(row))}"
+        str(name) if codes.labels is None else f"{name}: {_label_text(codes, int(row))}"
         for name, row in zip(codes.ids[rows], rows, strict=True)
     )
-    x, y = found.places.T
+    x, y = projection.places.T
     images = sprite.add_all(thumbnails(examples, rows))
     figure = Scatter(
         f"Principal components of {len(rows):,} codes", f"component 1 ({first:.0%} of the variance)",
@@ -109,7 +109,7 @@ def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
     return Section("Map of the codes", (Chart(figure),), note)
 
 
-def _told_label(codes: Codes, row: int) -> str:
+def _label_text(codes: Codes, row: int) -> str:
     assert codes.labels is not None
     label = int(codes.labels[row])
     named = class_name(codes.class_names, label)
@@ -122,6 +122,6 @@ def _groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[In
         return np.full(rows, -1), ()
     present, counts = np.unique(labels, return_counts=True)
     chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
-    place = np.minimum(np.searchsorted(chosen, labels), len(chosen) - 1)
-    group = np.where(chosen[place] == labels, place, -1)
+    position = np.minimum(np.searchsorted(chosen, labels), len(chosen) - 1)
+    group = np.where(chosen[position] == labels, position, -1)
     return group.astype(np.int64), tuple(class_name(class_names, label) for label in chosen.tolist())

@@ -18,7 +18,7 @@ LISTED = 120
 """Examples of each list at most."""
 COLLISIONS, SHOWN = 60, 6
 """Codes listed of each split, and examples shown of each, at most."""
-SURE = 2 / 3
+MAJORITY = 2 / 3
 """A label is in doubt when at least this share of the neighbours agree on another."""
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[Any]
@@ -199,24 +199,24 @@ def _map(prepared: Prepared, projection: ProjectionMethod, seed: int) -> CodeMap
     rows = np.arange(len(test))
     if len(rows) > MAP_ROWS:
         rows = np.sort(numpy_generator(seed, "map").choice(len(rows), MAP_ROWS, replace=False))
-    shown = project(test[rows] if prepared.features is None else prepared.features.test[rows], projection, seed)
-    x, y = shown.places.T
-    return CodeMap(shown.method, rows, test.ids[rows], test.labels[rows], x, y, shown.variance, len(test))
+    projected = project(test[rows] if prepared.features is None else prepared.features.test[rows], projection, seed)
+    x, y = projected.places.T
+    return CodeMap(projected.method, rows, test.ids[rows], test.labels[rows], x, y, projected.variance, len(test))
 
 
-def _collisions(found: Determinism) -> tuple[Collision, ...]:
-    ranked = [*found.conflicts, *(group for group in found.groups if not group.conflicting)]
-    return tuple(_some(group) for group in ranked[:COLLISIONS])
+def _collisions(result: Determinism) -> tuple[Collision, ...]:
+    ranked = [*result.conflicts, *(group for group in result.groups if not group.conflicting)]
+    return tuple(_collision(group) for group in ranked[:COLLISIONS])
 
 
-def _some(group: CollisionGroup) -> Collision:
+def _collision(group: CollisionGroup) -> Collision:
     """Return a few examples of a group, one of each class before a second of any."""
     assert group.labels is not None
     order = np.argsort(group.labels, kind="stable")
     ordered = group.labels[order]
     turn = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    shown = np.sort(order[np.lexsort([order, turn])][:SHOWN])
-    return Collision(len(group), group.conflicting, group.rows[shown], group.ids[shown], group.labels[shown])
+    chosen = np.sort(order[np.lexsort([order, turn])][:SHOWN])
+    return Collision(len(group), group.conflicting, group.rows[chosen], group.ids[chosen], group.labels[chosen])
 
 
 def _doubtful(prepared: Prepared, distances: Distances, neighbours: Rows) -> DoubtfulLabels:
@@ -227,7 +227,7 @@ def _doubtful(prepared: Prepared, distances: Distances, neighbours: Rows) -> Dou
     # A class with more than half of the votes, the only kind of interest, holds the middle.
     suggested = votes[:, votes.shape[1] // 2]
     share = (votes == suggested[:, None]).mean(axis=1)
-    doubtful = np.flatnonzero((suggested != test.labels) & (share >= SURE))
+    doubtful = np.flatnonzero((suggested != test.labels) & (share >= MAJORITY))
     # Of equal agreement, those whose neighbours are nearer say more.
     ranked = doubtful[np.lexsort([distances[doubtful].sum(axis=1), -share[doubtful]])]
     listed = ranked[:LISTED]

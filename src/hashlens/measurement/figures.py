@@ -26,9 +26,13 @@ def measurement_figures(measured: Measurement) -> tuple[Figure, ...]:
 
 def accuracies(measured: Measurement) -> Bars:
     """Return accuracies of the codes beside those of the controls that could be measured."""
-    own = measured.categorization
-    rows: list[tuple[str, float | None, float | None]] = [("codes", own.knn, own.logistic)]
-    rows += [(spoken(at.name), at.knn, at.logistic) for at in measured.controls.values() if at.available]
+    codes = measured.categorization
+    rows: list[tuple[str, float | None, float | None]] = [("codes", codes.knn, codes.logistic)]
+    rows += [
+        (as_words(control.name), control.knn, control.logistic)
+        for control in measured.controls.values()
+        if control.available
+    ]
     return Bars(
         "Classes from the codes, beside controls",
         "accuracy on test",
@@ -44,7 +48,7 @@ def redundancy(measured: Measurement) -> Bars:
     ]
     for control in (*measured.controls.values(), measured.random_inputs):
         if control.redundancy_ratio is not None:
-            rows.append((spoken(control.name), control.redundancy_ratio.train, control.redundancy_ratio.test))
+            rows.append((as_words(control.name), control.redundancy_ratio.train, control.redundancy_ratio.test))
     return Bars(
         "Examples that share a code, beside controls",
         "redundancy ratio R",
@@ -58,8 +62,8 @@ def layer_figures(measured: Measurement) -> tuple[Lines, ...]:
     layers = measured.layers
     if not layers:
         return ()
-    depth = tuple(float(at + 1) for at in range(len(layers)))
-    ticks = tuple((place, at.name) for place, at in zip(depth, layers, strict=True))
+    depth = tuple(float(layer + 1) for layer in range(len(layers)))
+    ticks = tuple((x, layer.name) for x, layer in zip(depth, layers, strict=True))
 
     def lines(title: str, y_label: str, *drawn: tuple[str, tuple[float, ...]]) -> Lines:
         return Lines(title, "layer", y_label, tuple(Series(name, depth, y) for name, y in drawn), ticks=ticks)
@@ -68,88 +72,92 @@ def layer_figures(measured: Measurement) -> tuple[Lines, ...]:
         lines(
             "Each layer alone: what it keeps",
             "accuracy, and share of examples",
-            ("K-NN accuracy", tuple(at.knn for at in layers)),
-            ("R train", tuple(at.redundancy_ratio.train for at in layers)),
-            ("R test", tuple(at.redundancy_ratio.test for at in layers)),
+            ("K-NN accuracy", tuple(layer.knn for layer in layers)),
+            ("R train", tuple(layer.redundancy_ratio.train for layer in layers)),
+            ("R test", tuple(layer.redundancy_ratio.test for layer in layers)),
         ),
         lines(
             "Each layer alone: how far classes lie apart",
             "mean Hamming distance / bits",
-            ("same class", tuple(at.within for at in layers)),
-            ("different classes", tuple(at.between for at in layers)),
+            ("same class", tuple(layer.within for layer in layers)),
+            ("different classes", tuple(layer.between for layer in layers)),
         ),
     )
 
 
 def bits(measured: Measurement) -> Lines:
     """Return R on train over the number of bits read."""
-    found = measured.bits_to_determinism
-    x, y = tuple(float(count) for count, _ in found.curve), tuple(ratio for _, ratio in found.curve)
+    result = measured.bits_to_determinism
+    x, y = tuple(float(count) for count, _ in result.curve), tuple(ratio for _, ratio in result.curve)
     return Lines(
         "How few bits tell examples apart", "randomly chosen bits", "R on train", (Series("R", x, y),),
-        rules=(Rule("y", found.threshold),), log_x=True,
+        rules=(Rule("y", result.threshold),), log_x=True,
     )  # fmt: skip
 
 
 def distances(measured: Measurement) -> Histogram:
     """Return Hamming distances within and between classes."""
-    apart = measured.separation
+    separation = measured.separation
     return Histogram(
         "Distance between the codes of two test examples",
         "Hamming distance / bits",
-        tuple(apart.edges.tolist()),
+        tuple(separation.edges.tolist()),
         (
-            ("same class", tuple(apart.within_histogram.tolist())),
-            ("different classes", tuple(apart.between_histogram.tolist())),
+            ("same class", tuple(separation.within_histogram.tolist())),
+            ("different classes", tuple(separation.between_histogram.tolist())),
         ),
     )
 
 
 def distance_table(measured: Measurement) -> Table:
     """Return the same in bits: each bin of the histogram holds whole distances."""
-    apart = measured.separation
-    edges = np.round(apart.edges * apart.overall.bits + 0.5).astype(int)
+    separation = measured.separation
+    edges = np.round(separation.edges * separation.overall.bits + 0.5).astype(int)
     rows = [
-        (number(int(low)) if high - low == 1 else f"{low:,} to {high - 1:,}", number(float(near)), number(float(far)))
-        for low, high, near, far in zip(
-            edges[:-1], edges[1:], apart.within_histogram, apart.between_histogram, strict=True
+        (
+            number(int(low)) if high - low == 1 else f"{low:,} to {high - 1:,}",
+            number(float(same)),
+            number(float(different)),
+        )
+        for low, high, same, different in zip(
+            edges[:-1], edges[1:], separation.within_histogram, separation.between_histogram, strict=True
         )
     ]
-    note = f"Shares of {apart.pairs:,} sampled pairs of each kind, in {apart.overall.bits:,} bits."
+    note = f"Shares of {separation.pairs:,} sampled pairs of each kind, in {separation.overall.bits:,} bits."
     return table("Distance between codes", ("bits that differ", "same class", "different classes"), rows, note)
 
 
-def code_map(shown: Exhibits, images: tuple[int, ...] = ()) -> Scatter:
+def code_map(exhibits: Exhibits, images: tuple[int, ...] = ()) -> Scatter:
     """Return the map of the codes; `images` are the places of the examples in the sprite of a page."""
-    found = shown.map
-    present, counts = np.unique(found.labels, return_counts=True)
+    code_map_ = exhibits.map
+    present, counts = np.unique(code_map_.labels, return_counts=True)
     chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
-    rest = ("other classes",) if len(chosen) < len(present) else ()
-    place = np.searchsorted(chosen, found.labels)
-    known = chosen[np.minimum(place, len(chosen) - 1)] == found.labels
+    others = ("other classes",) if len(chosen) < len(present) else ()
+    position = np.searchsorted(chosen, code_map_.labels)
+    listed = chosen[np.minimum(position, len(chosen) - 1)] == code_map_.labels
     return Scatter(
-        f"{'PCA' if found.method == 'pca' else 'UMAP'} of the codes of {len(found.rows):,} test examples",
-        *_axes(shown),
-        found.x,
-        found.y,
-        np.where(known, place, len(chosen)),
-        (*(class_name(shown.class_names, int(label)) for label in chosen), *rest),
+        f"{'PCA' if code_map_.method == 'pca' else 'UMAP'} of the codes of {len(code_map_.rows):,} test examples",
+        *_axes(exhibits),
+        code_map_.x,
+        code_map_.y,
+        np.where(listed, position, len(chosen)),
+        (*(class_name(exhibits.class_names, int(label)) for label in chosen), *others),
         tuple(
-            f"{name}: {class_name(shown.class_names, int(label))}"
-            for name, label in zip(found.ids, found.labels, strict=True)
+            f"{name}: {class_name(exhibits.class_names, int(label))}"
+            for name, label in zip(code_map_.ids, code_map_.labels, strict=True)
         ),
         images,
     )  # fmt: skip
 
 
-def _axes(shown: Exhibits) -> tuple[str, str]:
-    shares = shown.map.variance
+def _axes(exhibits: Exhibits) -> tuple[str, str]:
+    shares = exhibits.map.variance
     if shares is None:
         return "UMAP 1", "UMAP 2"
     first, second = (f"component {axis + 1} ({share:.0%} of the variance)" for axis, share in enumerate(shares))
     return first, second
 
 
-def spoken(name: str) -> str:
+def as_words(name: str) -> str:
     """Return the name of a control or a field as words."""
     return name.replace("_", " ")

@@ -82,7 +82,7 @@ def measure(
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
-    reading = Reading.of(measure, reading, options)
+    reading = Reading.from_options(measure, reading, options)
     arguments = {**locals(), "reading": None, "options": reading.changes}
     require_whole(MeasureError, "k", k)
     check_projection(projection)
@@ -93,47 +93,48 @@ def measure(
     run = MeasurementRun(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:
-        seen = run.observe(penultimate=controls)
-        codes = Split(seen.train.codes, seen.test.codes)
+        observations = run.observe(penultimate=controls)
+        codes = Split(observations.train.codes, observations.test.codes)
         advance("determinism")
         n = min(len(codes.train), len(codes.test))
-        found = Split(
-            determinism(seen.train.fingerprints, rarefy_to=n), determinism(seen.test.fingerprints, rarefy_to=n)
+        collisions = Split(
+            determinism(observations.train.fingerprints, rarefy_to=n),
+            determinism(observations.test.fingerprints, rarefy_to=n),
         )
         enough = bits_to_determinism(codes.train, seed=reading.seed)
         advance("categorization")
-        categories, shown = run.look(codes, found, projection)
+        categories, examples = run.categorize_with_exhibits(codes, collisions, projection)
         advance("separation")
-        apart = separation(codes.test, seed=reading.seed)
-        alone = run.layers(codes, apart)
+        distances = separation(codes.test, seed=reading.seed)
+        single_layers = run.layers(codes, distances)
         advance("floor")
-        flips, noise = run.floor(seen.test), run.random_inputs()
-        beside = run.controls(seen, untrained, advance) if controls else {}
-        run.compare_with_controls(categories, beside)
-    own = Split(seen.train.accuracy, seen.test.accuracy)
+        flips, noise = run.floor(observations.test), run.random_inputs()
+        control_results = run.controls(observations, untrained, advance) if controls else {}
+        run.compare_with_controls(categories, control_results)
+    network_accuracy = Split(observations.train.accuracy, observations.test.accuracy)
     best = max(categories.knn, categories.logistic)
-    learning = run.learning(codes, seen, beside)
-    reference = own.test if same_classes(seen.train) and learning.matched is None else None
+    learning = run.learning(codes, observations, control_results)
+    reference = network_accuracy.test if same_classes(observations.train) and learning.matched is None else None
     retention = best / reference if reference else best
     return Measurement(
         model=codes.train.provenance.model,
         examples=Split(len(codes.train), len(codes.test)),
-        code_bits=seen.train.fingerprints.code_bits,
+        code_bits=observations.train.fingerprints.code_bits,
         informative_bits=categories.informative_bits,
         soft=codes.train.soft,
-        redundancy_ratio=Split(found.train.redundancy_ratio, found.test.redundancy_ratio),
-        determinism=found,
+        redundancy_ratio=Split(collisions.train.redundancy_ratio, collisions.test.redundancy_ratio),
+        determinism=collisions,
         bits_to_determinism=enough,
         categorization=categories,
-        network_accuracy=own,
-        controls=beside,
+        network_accuracy=network_accuracy,
+        controls=control_results,
         random_inputs=noise,
-        conflicts=Split(found.train.conflicts, found.test.conflicts),
-        separation=apart,
+        conflicts=Split(collisions.train.conflicts, collisions.test.conflicts),
+        separation=distances,
         floor=flips,
-        layers=alone,
+        layers=single_layers,
         regime=regime(
-            found.train.redundancy_ratio,
+            collisions.train.redundancy_ratio,
             retention,
             thresholds=limits,
             learning=learning,
@@ -141,7 +142,7 @@ def measure(
         ),
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
-        exhibits=shown,
+        exhibits=examples,
         command=as_called(measure, **arguments),
         data=data,
     )

@@ -145,16 +145,16 @@ class Measurement(Result):
         )
 
     def _codes_table(self) -> Table:
-        ratio, found = self.redundancy_ratio, self.determinism
+        ratio, result = self.redundancy_ratio, self.determinism
         groups = Split(len(self.conflicts.train), len(self.conflicts.test))
         fewest = self.bits_to_determinism.bits
         rows = [
             ("examples", number(self.examples.train), number(self.examples.test)),
             ("redundancy ratio R", number(ratio.train), number(ratio.test)),
-            (f"R of {number(found.test.rarefied_to)} examples", number(found.train.rarefied_ratio),
-             number(found.test.rarefied_ratio)),
-            ("collision probability", f"{found.train.collision_probability:.3g}",
-             f"{found.test.collision_probability:.3g}"),
+            (f"R of {number(result.test.rarefied_to)} examples", number(result.train.rarefied_ratio),
+             number(result.test.rarefied_ratio)),
+            ("collision probability", f"{result.train.collision_probability:.3g}",
+             f"{result.test.collision_probability:.3g}"),
             ("codes shared by several classes", number(groups.train), number(groups.test)),
             ("network accuracy", number(self.network_accuracy.train), number(self.network_accuracy.test)),
         ]  # fmt: skip
@@ -162,17 +162,17 @@ class Measurement(Result):
             f"{fewest:,} random bits give R ≤ 0.01" if fewest is not None else "even all bits leave R > 0.01 on train"
         )
         kind = "soft codes" if self.soft else "codes"
-        whole = self.provenance.train.sampled_from
-        drawn = f" drawn from {whole:,}" if whole is not None and whole > self.code_bits else ""
+        total = self.provenance.train.sampled_from
+        drawn = f" drawn from {total:,}" if total is not None and total > self.code_bits else ""
         title = f"{self.model}: {kind} of {self.code_bits:,} bits{drawn}, {self.informative_bits:,} of them informative"
         read = f" Output read as {self.provenance.train.output}." if self.provenance.train.output else ""
         return table(title, ("", "train", "test"), rows, f"{enough}.{read}")
 
     def _accuracy_table(self) -> Table:
-        own = self.categorization
+        codes = self.categorization
         rows = [
-            ("codes", number(self.redundancy_ratio.train), number(self.redundancy_ratio.test), number(own.knn),
-             number(own.logistic), number(own.kmeans_purity.test), number(own.kmeans_hungarian.test)),
+            ("codes", number(self.redundancy_ratio.train), number(self.redundancy_ratio.test), number(codes.knn),
+             number(codes.logistic), number(codes.kmeans_purity.test), number(codes.kmeans_hungarian.test)),
         ]  # fmt: skip
         reasons = []
         for control in self.controls.values():
@@ -186,18 +186,28 @@ class Measurement(Result):
         if noise is not None:
             rows.append(("random inputs", "–", number(noise.test), "–", "–", "–", "–"))
         columns = ("", "R train", "R test", "K-NN", "logistic", "purity", "Hungarian")
-        how = f"Logistic regression: {own.logistic_method}. K-Means: by majority (purity), by matching (Hungarian)."
+        methods = (
+            f"Logistic regression: {codes.logistic_method}. K-Means: by majority (purity), by matching (Hungarian)."
+        )
         title = "Categorization on test" + (", beside its controls" if self.controls else "")
-        return table(title, columns, rows, " ".join([how, *own.notes, *reasons]))
+        return table(title, columns, rows, " ".join([methods, *codes.notes, *reasons]))
 
     def _layer_table(self) -> Table | None:
         if not self.layers:
             return None
         rows = [
-            (at.name, at.gate + (" (soft)" if at.soft else ""), number(at.bits), number(at.redundancy_ratio.train),
-             number(at.redundancy_ratio.test), number(at.knn), number(at.within), number(at.between))
-            for at in self.layers
-        ]  # fmt: skip
+            (
+                layer.name,
+                layer.gate + (" (soft)" if layer.soft else ""),
+                number(layer.bits),
+                number(layer.redundancy_ratio.train),
+                number(layer.redundancy_ratio.test),
+                number(layer.knn),
+                number(layer.within),
+                number(layer.between),
+            )
+            for layer in self.layers
+        ]
         columns = ("layer", "gate", "bits", "R train", "R test", "K-NN", "within", "between")
         return table(
             "Layer by layer", columns, rows, "Within and between classes: mean Hamming distance / bits, on test."

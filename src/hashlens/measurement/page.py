@@ -52,8 +52,8 @@ def measurement_page(measured: Measurement) -> Page:
 
 def _verdict(measured: Measurement) -> str:
     """Return the regime in words, after what speaks against the network having learnt."""
-    found = measured.regime
-    verdict = found.verdict if not found.learnt else f"{found.name}: {MEANING[found.name]}"
+    regime = measured.regime
+    verdict = regime.verdict if not regime.learnt else f"{regime.name}: {MEANING[regime.name]}"
     return verdict[:1].upper() + verdict[1:]
 
 
@@ -61,93 +61,96 @@ def _reason(measured: Measurement) -> str:
     """Return why, what would change it, whose the thresholds are, and the control that does as well, if one does."""
     reason = measured.regime.reason
     sentence = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
-    own = max(measured.categorization.knn, measured.categorization.logistic)
-    for name, what in (("untrained", "untrained"), ("random_hyperplanes", "of random hyperplanes")):
+    best = max(measured.categorization.knn, measured.categorization.logistic)
+    for name, kind in (("untrained", "untrained"), ("random_hyperplanes", "of random hyperplanes")):
         control = measured.controls.get(name)
-        if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= own:
-            return f"{sentence} Mind the controls: a code {what} does as well here, so this says little about training."
+        if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= best:
+            return f"{sentence} Mind the controls: a code {kind} does as well here, so this says little about training."
     return sentence
 
 
 def _numbers(measured: Measurement) -> tuple[Section, ...]:
     """Return the sections of numbers: beside controls, of each layer, of distances."""
-    codes, beside, *others = measured.tables()
+    codes, accuracy, *rest = measured.tables()
     layers = layer_figures(measured)
-    apart = measured.separation
+    separation = measured.separation
     return (
         Section(
-            "Redundancy and categorization", (*charts((accuracies(measured), redundancy(measured))), codes, beside)
+            "Redundancy and categorization", (*charts((accuracies(measured), redundancy(measured))), codes, accuracy)
         ),
         Section(
             "Layer by layer",
-            (*charts(layers), others[0]) if layers else (),
+            (*charts(layers), rest[0]) if layers else (),
         ),
         Section(
             "Distances",
             (Chart(distances(measured), distance_table(measured)), Chart(bits(measured))),
-            f"A pair of different classes is farther apart than a pair of one class in {apart.separability:.1%} of "
-            "draws; 50% would say that distance tells nothing of the class.",
+            f"A pair of different classes is farther apart than a pair of one class in {separation.separability:.1%} "
+            "of draws; 50% would say that distance tells nothing of the class.",
         ),
     )
 
 
 def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
     """Return the sections of examples to look at and to act on; none where none were chosen."""
-    shown = measured.exhibits
-    if shown is None:
+    exhibits = measured.exhibits
+    if exhibits is None:
         return ()
-    pictures = _pictures(measured, shown, sprite)
+    pictures = _pictures(measured, exhibits, sprite)
     return (
-        _map_section(shown, pictures.test),
+        _map_section(exhibits, pictures.test),
         Section(
             "What the network cannot tell apart",
             tuple(
-                _collisions(shown, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
+                _collisions(exhibits, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
                 for split in ("train", "test")
             ),
             "Examples in one box share one code: every unit that was read is on for all of them, or off for all.",
         ),
-        Section("Labels to check", (_labels(shown, pictures.test),)),
-        Section("Novel examples", (_novel(shown, pictures.test),)),
+        Section("Labels to check", (_labels(exhibits, pictures.test),)),
+        Section("Novel examples", (_novel(exhibits, pictures.test),)),
     )
 
 
-def _pictures(measured: Measurement, shown: Exhibits, sprite: Sprite) -> Split[Pictures]:
+def _pictures(measured: Measurement, exhibits: Exhibits, sprite: Sprite) -> Split[Pictures]:
     """Take a thumbnail of every example that is shown, each once, in one pass over each split."""
 
-    def taken(split: str, *rows: Rows) -> Pictures:
-        wanted = np.unique(np.concatenate([*rows, *(at.rows for at in getattr(shown.collisions, split))]))
-        places = sprite.add_all(thumbnails(None if measured.data is None else getattr(measured.data, split), wanted))
-        return dict(zip(wanted.tolist(), places, strict=False))
+    def thumbnails_of(split: str, *rows: Rows) -> Pictures:
+        listed = np.unique(np.concatenate([*rows, *(group.rows for group in getattr(exhibits.collisions, split))]))
+        positions = sprite.add_all(thumbnails(None if measured.data is None else getattr(measured.data, split), listed))
+        return dict(zip(listed.tolist(), positions, strict=False))
 
-    none = np.empty(0, np.int64)
-    return Split(taken("train", none), taken("test", shown.map.rows, shown.labels.rows, shown.novel.rows))
+    no_rows = np.empty(0, np.int64)
+    return Split(
+        thumbnails_of("train", no_rows),
+        thumbnails_of("test", exhibits.map.rows, exhibits.labels.rows, exhibits.novel.rows),
+    )
 
 
-def _map_section(shown: Exhibits, pictures: Pictures) -> Section:
-    found = shown.map
-    drawn = "" if len(found.rows) == found.drawn_from else f", drawn at random from {found.drawn_from:,}"
-    how = (
+def _map_section(exhibits: Exhibits, pictures: Pictures) -> Section:
+    code_map_ = exhibits.map
+    drawn = "" if len(code_map_.rows) == code_map_.drawn_from else f", drawn at random from {code_map_.drawn_from:,}"
+    explanation = (
         "Two principal components: examples of one code lie on one point, and far points differ in many bits; near "
         "ones may too, in what two axes do not show."
-        if found.variance is not None
+        if code_map_.variance is not None
         else "UMAP keeps neighbours together; distances between groups, and their sizes, mean nothing."
     )
-    chart = code_map(shown, _shown(pictures, found.rows))
-    note = f"Each point is a test example{drawn}, coloured by its label. {how}"
+    chart = code_map(exhibits, _sprite_positions(pictures, code_map_.rows))
+    note = f"Each point is a test example{drawn}, coloured by its label. {explanation}"
     return Section("Map of the codes", (Chart(chart),), note)
 
 
-def _collisions(shown: Exhibits, split: str, conflicts: int, pictures: Pictures) -> Gallery:
-    groups: tuple[Collision, ...] = getattr(shown.collisions, split)
+def _collisions(exhibits: Exhibits, split: str, conflicts: int, pictures: Pictures) -> Gallery:
+    groups: tuple[Collision, ...] = getattr(exhibits.collisions, split)
     items = []
     for group in groups:
-        names = [class_name(shown.class_names, int(label)) for label in group.labels]
+        names = [class_name(exhibits.class_names, int(label)) for label in group.labels]
         label_text = ", ".join(dict.fromkeys(names))
         head = "different labels" if group.conflicting else "one label"
         items.append(
             Item(
-                _shown(pictures, group.rows),
+                _sprite_positions(pictures, group.rows),
                 f"{group.size:,} examples, {head}: {label_text}",
                 (split, ";".join(map(str, group.ids)), ";".join(names), str(group.size)),
             )
@@ -162,24 +165,24 @@ def _collisions(shown: Exhibits, split: str, conflicts: int, pictures: Pictures)
     )
 
 
-def _labels(shown: Exhibits, pictures: Pictures) -> Gallery:
-    found = shown.labels
+def _labels(exhibits: Exhibits, pictures: Pictures) -> Gallery:
+    doubtful = exhibits.labels
     items = []
-    for at in range(len(found.rows)):
-        given, suggested = (
-            class_name(shown.class_names, int(found.given[at])),
-            class_name(shown.class_names, int(found.suggested[at])),
+    for i in range(len(doubtful.rows)):
+        label, suggested = (
+            class_name(exhibits.class_names, int(doubtful.given[i])),
+            class_name(exhibits.class_names, int(doubtful.suggested[i])),
         )
         items.append(
             Item(
-                _shown(pictures, found.rows[at : at + 1]),
-                f"{found.ids[at]}: {given}, or {suggested}? {found.share[at]:.0%} say {suggested}",
-                (str(found.ids[at]), given, suggested, f"{found.share[at]:.4g}"),
+                _sprite_positions(pictures, doubtful.rows[i : i + 1]),
+                f"{doubtful.ids[i]}: {label}, or {suggested}? {doubtful.share[i]:.0%} say {suggested}",
+                (str(doubtful.ids[i]), label, suggested, f"{doubtful.share[i]:.4g}"),
             )
         )
-    listed = f" The first {len(items)} of {found.found:,}." if found.found > len(items) else ""
+    listed = f" The first {len(items)} of {doubtful.found:,}." if doubtful.found > len(items) else ""
     return Gallery(
-        f"Test labels that the {shown.k} nearest training codes doubt: {found.found:,}",
+        f"Test labels that the {exhibits.k} nearest training codes doubt: {doubtful.found:,}",
         ("id", "label", "suggested", "share"),
         tuple(items),
         "Most of the neighbours agree on another class: a wrong label, or an example that the network takes for "
@@ -187,33 +190,33 @@ def _labels(shown: Exhibits, pictures: Pictures) -> Gallery:
     )
 
 
-def _novel(shown: Exhibits, pictures: Pictures) -> Gallery:
-    found = shown.novel
+def _novel(exhibits: Exhibits, pictures: Pictures) -> Gallery:
+    novel = exhibits.novel
     items = [
         Item(
-            _shown(pictures, found.rows[at : at + 1]),
-            f"{found.ids[at]}: {class_name(shown.class_names, int(found.labels[at]))}; {found.distances[at]:.4g} away",
-            (str(found.ids[at]), class_name(shown.class_names, int(found.labels[at])), f"{found.distances[at]:.6g}"),
+            _sprite_positions(pictures, novel.rows[i : i + 1]),
+            f"{novel.ids[i]}: {class_name(exhibits.class_names, int(novel.labels[i]))}; {novel.distances[i]:.4g} away",
+            (str(novel.ids[i]), class_name(exhibits.class_names, int(novel.labels[i])), f"{novel.distances[i]:.6g}"),
         )
-        for at in range(len(found.rows))
+        for i in range(len(novel.rows))
     ]
     return Gallery(
         "Test examples farthest from all training codes",
         ("id", "label", "distance"),
         tuple(items),
-        f"Distance to the k-th nearest training code, k = {shown.k}, in {shown.bits:,} bits; the median of test is "
-        f"{found.ordinary:.4g}. They need not be wrong: they are what train says least about.",
+        f"Distance to the k-th nearest training code, k = {exhibits.k}, in {exhibits.bits:,} bits; the median of test "
+        f"is {novel.ordinary:.4g}. They need not be wrong: they are what train says least about.",
     )
 
 
-def _shown(pictures: Pictures, rows: Rows) -> tuple[int, ...]:
+def _sprite_positions(pictures: Pictures, rows: Rows) -> tuple[int, ...]:
     """Return the places of the thumbnails of some rows; none where the examples are no images."""
     return tuple(pictures[row] for row in rows.tolist()) if pictures else ()
 
 
 def _origin(measured: Measurement) -> Section:
     """Return where the numbers come from, and how far rounding moves them."""
-    found: Split[Provenance] = measured.provenance
-    origin = origin_table({"train": found.train, "test": found.test})
+    provenance: Split[Provenance] = measured.provenance
+    origin = origin_table({"train": provenance.train, "test": provenance.test})
     floors: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]
     return Section("Where it comes from", tuple[Block, ...]((origin, *floors)))

@@ -78,55 +78,55 @@ class MeasurementRun:
             self.reading = replace(self.reading, output=train.output)
         test = observe(network, self.data.test, self.reading, row_budget, penultimate)
         codes = aligned([train.codes, test.codes])
-        seen = Split(replace(train, codes=codes[0]), replace(test, codes=codes[1]))
+        observations = Split(replace(train, codes=codes[0]), replace(test, codes=codes[1]))
         if model is None:
             self.notes += output_notes(train.output, train.unsteady)
             self.notes += [
                 f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, and the network's "
                 f"output tells {part.classes} classes apart; number the classes as it was trained on them"
-                for name, part in (("train", seen.train), ("test", seen.test))
+                for name, part in (("train", observations.train), ("test", observations.test))
                 if part.unknown_labels and part.codes.labels is not None
             ]
-            unlabelled = [_unlabelled(part.codes) for part in (seen.train, seen.test)]
+            unlabelled = [_unlabelled(part.codes) for part in (observations.train, observations.test)]
             if any(unlabelled):
                 self.notes.append(f"{without_label(*unlabelled)}, in all that needs labels; R counts them")
-            names = seen.train.codes.class_names
-            if unseen := unseen_classes(seen.train.codes.labels, seen.test.codes.labels, names):
+            names = observations.train.codes.class_names
+            if unseen := unseen_classes(observations.train.codes.labels, observations.test.codes.labels, names):
                 self.notes.append(unseen)
-            if not same_classes(seen.train):
+            if not same_classes(observations.train):
                 self.notes.append(
-                    f"the network's output tells {seen.train.classes} classes apart and the labels of train another "
-                    "number: if it was not trained on these classes, its accuracy says nothing, and the regime "
+                    f"the network's output tells {observations.train.classes} classes apart and the labels of train "
+                    "another number: if it was not trained on these classes, its accuracy says nothing, and the regime "
                     "compares the codes with an accuracy of 1 in its place"
                 )
-            if left_out := seen.train.codes.provenance.left_out_note:
+            if left_out := observations.train.codes.provenance.left_out_note:
                 self.notes.append(left_out)
-            whole = seen.train.fingerprints.provenance.sampled_from
-            if self.reading.bits is not None and whole is not None and whole > self.reading.bits:
+            total = observations.train.fingerprints.provenance.sampled_from
+            if self.reading.bits is not None and total is not None and total > self.reading.bits:
                 self.notes.append(
-                    f"everything, R and the regime too, is that of {self.reading.bits:,} of {whole:,} bits, drawn at "
+                    f"everything, R and the regime too, is that of {self.reading.bits:,} of {total:,} bits, drawn at "
                     "random as bits= asked"
                 )
-        kept, whole = seen.train.codes.code_bits, seen.train.fingerprints.code_bits
-        if kept < whole and model is None:
+        measured, total = observations.train.codes.code_bits, observations.train.fingerprints.code_bits
+        if measured < total and model is None:
             self.notes.append(
-                f"R is that of all {whole:,} bits; everything else is measured on {kept:,} of them, drawn at random, "
-                f"since all would take more than the memory budget of {self.memory_budget / 2**30:.3g} GiB"
+                f"R is that of all {total:,} bits; everything else is measured on {measured:,} of them, drawn at "
+                f"random, since all would take more than the memory budget of {self.memory_budget / 2**30:.3g} GiB"
             )
-        return seen
+        return observations
 
-    def look(
-        self, codes: Split[Codes], found: Split[Determinism], projection: ProjectionMethod
+    def categorize_with_exhibits(
+        self, codes: Split[Codes], collisions: Split[Determinism], projection: ProjectionMethod
     ) -> tuple[Categorization, Exhibits]:
         """Return how well the codes tell the classes apart, and the examples worth a look: one search for both."""
         require_labelled_classes(codes.train, codes.test, self.k)
         seed = self.reading.seed
         prepared = prepare(codes.train, codes.test, self.memory_budget, seed)
-        near = nearest_train(prepared, self.k)
+        nearest = nearest_train(prepared, self.k)
         names = codes.train.class_names or codes.test.class_names
         return (
-            categorize(prepared, *near, self.logistic, seed),
-            exhibits(prepared, *near, found, names, projection, seed),
+            categorize(prepared, *nearest, self.logistic, seed),
+            exhibits(prepared, *nearest, collisions, names, projection, seed),
         )
 
     def categorize(self, codes: Split[Codes]) -> Categorization:
@@ -140,19 +140,19 @@ class MeasurementRun:
             seed=self.reading.seed,
         )
 
-    def layers(self, codes: Split[Codes], apart: Separation) -> tuple[LayerMeasurement, ...]:
+    def layers(self, codes: Split[Codes], distances: Separation) -> tuple[LayerMeasurement, ...]:
         """Measure each layer alone; nothing for a code of one layer, which would say the same again.
 
-        Distances are those of `apart`, the separation of the test codes.
+        Distances are those of `distances`, the separation of the test codes.
         """
         if len(codes.train.layers) < 2:
             return ()
-        means = {at.name: at for at in apart.layers}
-        found = []
+        means = {part.name: part for part in distances.layers}
+        results = []
         for layer in codes.train.layers:
             train, test = codes.train.layer(layer.name), codes.test.layer(layer.name)
             sampled = [part.sample_bits(LAYER_KNN_BITS, self.reading.seed) for part in (train, test)]
-            found.append(
+            results.append(
                 LayerMeasurement(
                     name=layer.name,
                     gate=layer.gate,
@@ -164,16 +164,16 @@ class MeasurementRun:
                     between=means[layer.name].between,
                 )
             )
-        return tuple(found)
+        return tuple(results)
 
-    def floor(self, seen: Observation) -> Floor | None:
+    def floor(self, observation: Observation) -> Floor | None:
         """Encode some test examples, of those seen, in one order and batch size and in another, and compare."""
         try:
-            affordable = max(8, self.memory_budget // (8 * max(1, seen.fingerprints.code_bits // 8)))
-            some = subset(self.data.test, min(FLOOR_EXAMPLES, affordable, len(self.data.test)))
-            order = numpy_generator(self.reading.seed, "floor").permutation(len(some))
-            once = encode(self.model, some, reading=self.reading)
-            again = encode(self.model, some.select(order), reading=self.reading, batch_size=1)
+            affordable = max(8, self.memory_budget // (8 * max(1, observation.fingerprints.code_bits // 8)))
+            examples = subset(self.data.test, min(FLOOR_EXAMPLES, affordable, len(self.data.test)))
+            order = numpy_generator(self.reading.seed, "floor").permutation(len(examples))
+            once = encode(self.model, examples, reading=self.reading)
+            again = encode(self.model, examples.select(order), reading=self.reading, batch_size=1)
             return floor(once, again)
         except HashlensError as error:
             self.notes.append(f"no floor: {error}")
@@ -193,64 +193,68 @@ class MeasurementRun:
         return Control("random_inputs", redundancy_ratio=Split(None, redundancy_ratio(prints)))
 
     def controls(
-        self, seen: Split[Observation], untrained: torch.nn.Module | None, advance: Callable[[str], None]
+        self, observations: Split[Observation], untrained: torch.nn.Module | None, advance: Callable[[str], None]
     ) -> dict[str, Control]:
         """Measure every control; one that this network or data does not allow is unavailable, with the reason."""
-        found = {}
+        results = {}
         works: dict[str, Callable[[], Control]] = {
             "untrained": lambda: self._untrained(untrained),
-            "random_hyperplanes": lambda: self._hyperplanes(seen.train.fingerprints.code_bits),
+            "random_hyperplanes": lambda: self._hyperplanes(observations.train.fingerprints.code_bits),
             "raw_inputs": lambda: self._features("raw_inputs", self._raw()),
-            "penultimate": lambda: self._penultimate(seen),
+            "penultimate": lambda: self._penultimate(observations),
         }
         for name, work in works.items():
             advance(f"control {name.replace('_', ' ')}")
             try:
-                found[name] = work()
+                results[name] = work()
             except HashlensError as error:
-                found[name] = Control(name, available=False, reason=str(error))
-        return found
+                results[name] = Control(name, available=False, reason=str(error))
+        return results
 
-    def learning(self, codes: Split[Codes], seen: Split[Observation], controls: dict[str, Control]) -> Learning:
+    def learning(self, codes: Split[Codes], observations: Split[Observation], controls: dict[str, Control]) -> Learning:
         """Return what speaks against the network having learnt."""
         never_on, always_on = constant_bits(codes.train)
-        _, labels, known = labelled_codes(codes.test, None, "a comparison with chance")
+        _, labels, labelled = labelled_codes(codes.test, None, "a comparison with chance")
         raw = controls.get("raw_inputs")
-        reached = [] if raw is None else [value for value in (raw.knn, raw.logistic) if value is not None]
+        accuracies = [] if raw is None else [value for value in (raw.knn, raw.logistic) if value is not None]
         return Learning(
             codes.train.code_bits,
             never_on,
             always_on,
             len(labels),
             # Where the outputs are of other classes than the labels, the accuracy says nothing.
-            seen.test.accuracy if same_classes(seen.train) else None,
-            max(reached, default=None),
+            observations.test.accuracy if same_classes(observations.train) else None,
+            max(accuracies, default=None),
             most_frequent(labels),
-            None if seen.test.predictions is None else matched_accuracy(seen.test.predictions[known], labels),
+            None
+            if observations.test.predictions is None
+            else matched_accuracy(observations.test.predictions[labelled], labels),
         )
 
-    def compare_with_controls(self, own: Categorization, controls: dict[str, Control]) -> None:
+    def compare_with_controls(self, codes: Categorization, controls: dict[str, Control]) -> None:
         """Note when codes that nothing was learnt for do as well: the verdict then says little about training."""
-        best = max(own.knn, own.logistic)
+        best = max(codes.knn, codes.logistic)
         for name in ("untrained", "random_hyperplanes"):
             control = controls.get(name)
-            reached = max((control.knn or 0.0), (control.logistic or 0.0)) if control is not None else 0.0
-            if control is not None and control.available and reached >= best:
+            accuracy = max((control.knn or 0.0), (control.logistic or 0.0)) if control is not None else 0.0
+            if control is not None and control.available and accuracy >= best:
                 whose = "the untrained network" if name == "untrained" else "random hyperplanes of the same length"
                 self.notes.append(
-                    f"the codes of {whose} do as well ({reached:.3f} against {best:.3f}): on this data the code says "
+                    f"the codes of {whose} do as well ({accuracy:.3f} against {best:.3f}): on this data the code says "
                     "little about training"
                 )
 
     def _coded(self, name: str, train: Codes, test: Codes, ratio: Split[float]) -> Control:
-        found = self.categorize(Split(train, test))
-        return Control(name, redundancy_ratio=ratio, knn=found.knn, logistic=found.logistic)
+        result = self.categorize(Split(train, test))
+        return Control(name, redundancy_ratio=ratio, knn=result.knn, logistic=result.logistic)
 
     def _untrained(self, untrained: torch.nn.Module | None) -> Control:
-        fresh = untrained_copy(self.model, self.reading.seed) if untrained is None else untrained
-        seen = self.observe(fresh)
-        ratio = Split(redundancy_ratio(seen.train.fingerprints), redundancy_ratio(seen.test.fingerprints))
-        return self._coded("untrained", seen.train.codes, seen.test.codes, ratio)
+        network = untrained_copy(self.model, self.reading.seed) if untrained is None else untrained
+        observations = self.observe(network)
+        ratio = Split(
+            redundancy_ratio(observations.train.fingerprints), redundancy_ratio(observations.test.fingerprints)
+        )
+        return self._coded("untrained", observations.train.codes, observations.test.codes, ratio)
 
     def _raw(self) -> Split[Labelled]:
         """Return the inputs of train and test as vectors, with the labels that came with them in this very pass."""
@@ -263,10 +267,10 @@ class MeasurementRun:
             self._decoded = Split(*((part.tensor().float().flatten(1), part.labels) for part in (train, test)))
         return self._decoded
 
-    def _require_memory(self, what: str, like: Examples, rows: int) -> None:
-        needed = 4 * rows * next(like.batches(1)).inputs[0].numel()
+    def _require_memory(self, noun: str, examples: Examples, rows: int) -> None:
+        needed = 4 * rows * next(examples.batches(1)).inputs[0].numel()
         if needed > self.memory_budget:
-            raise DataError(f"{what} take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
+            raise DataError(f"{noun} take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
 
     def _hyperplanes(self, code_bits: int) -> Control:
         (inputs, labels), (test_inputs, test_labels) = self._raw().train, self._raw().test
@@ -276,14 +280,16 @@ class MeasurementRun:
         )
         return self._coded("random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test)))
 
-    def _penultimate(self, seen: Split[Observation]) -> Control:
-        train, test = seen.train.penultimate, seen.test.penultimate
+    def _penultimate(self, observations: Split[Observation]) -> Control:
+        train, test = observations.train.penultimate, observations.test.penultimate
         if train is None or test is None:
             raise MeasureError(
                 "no affine map with one row of inputs for each example was seen, or its inputs take more than the "
                 "memory budget; raise memory_budget"
             )
-        return self._features("penultimate", Split((train, seen.train.codes.labels), (test, seen.test.codes.labels)))
+        return self._features(
+            "penultimate", Split((train, observations.train.codes.labels), (test, observations.test.codes.labels))
+        )
 
     def _features(self, name: str, features: Split[Labelled]) -> Control:
         knn, logistic = feature_categorization(*features.train, *features.test, k=self.k, logistic=self.logistic)
@@ -295,12 +301,12 @@ def _unlabelled(codes: Codes) -> int:
     return 0 if labels is None else int((~has_label(labels)).sum())
 
 
-def same_classes(seen: Observation) -> bool:
+def same_classes(observation: Observation) -> bool:
     """Return whether a network has as many outputs as its labels have classes, or none that could be compared."""
-    labels = seen.codes.labels
-    if labels is None or seen.predictions is None:
+    labels = observation.codes.labels
+    if labels is None or observation.predictions is None:
         return True
-    return seen.classes == len(set(labels[has_label(labels)].tolist()))
+    return observation.classes == len(set(labels[has_label(labels)].tolist()))
 
 
 def _lies_in_unit_range(examples: Examples) -> bool:

@@ -67,22 +67,22 @@ def bits_to_determinism(codes: Codes, threshold: float = 0.01, seed: int = 0) ->
     if codes.code_bits == 0:
         raise MeasureError("bits_to_determinism needs codes of at least one bit, received none")
     order = numpy_generator(seed, "bits to determinism").permutation(codes.code_bits)
-    whole = redundancy_ratio(codes)
-    tried = {codes.code_bits: whole}
-    below, upto = 0, 1
+    full_ratio = redundancy_ratio(codes)
+    tried = {codes.code_bits: full_ratio}
+    lower, upper = 0, 1
     while True:
-        upto = min(upto, codes.code_bits)
-        words = chosen_bits(codes, order[:upto])
-        tried.setdefault(upto, ratio_of_first(words, upto))
-        if tried[upto] <= threshold or upto == codes.code_bits:
+        upper = min(upper, codes.code_bits)
+        words = chosen_bits(codes, order[:upper])
+        tried.setdefault(upper, ratio_of_first(words, upper))
+        if tried[upper] <= threshold or upper == codes.code_bits:
             break
-        below, upto = upto, 2 * upto
-    found = upto if tried[upto] <= threshold else None
-    while found is not None and found - below > 1:
-        middle = (below + found) // 2
+        lower, upper = upper, 2 * upper
+    bits = upper if tried[upper] <= threshold else None
+    while bits is not None and bits - lower > 1:
+        middle = (lower + bits) // 2
         tried[middle] = ratio_of_first(words, middle)
-        below, found = (below, middle) if tried[middle] <= threshold else (middle, found)
-    return BitsToDeterminism(found, threshold, codes.code_bits, tuple(sorted(tried.items())))
+        lower, bits = (lower, middle) if tried[middle] <= threshold else (middle, bits)
+    return BitsToDeterminism(bits, threshold, codes.code_bits, tuple(sorted(tried.items())))
 
 
 def chosen_bits(codes: Codes, positions: npt.NDArray[np.int64]) -> Words:
@@ -97,9 +97,9 @@ def chosen_bits(codes: Codes, positions: npt.NDArray[np.int64]) -> Words:
     return packed.view(np.uint64)
 
 
-def ratio_of_first(words: Words, bits: int) -> float:
+def ratio_of_first(rows: Words, bits: int) -> float:
     """Return R of the first `bits` bits of each row of words, uint64 ``(n, w)``."""
-    first = words[:, : -(-bits // WORD_BITS)].copy()
+    first = rows[:, : -(-bits // WORD_BITS)].copy()
     first[:, -1] &= np.uint64(2 ** (bits - WORD_BITS * (first.shape[1] - 1)) - 1)
     groups = group_words(first, keys_of(first) if first.shape[1] > 1 else first[:, 0])
-    return (len(words) - len(groups)) / len(words)
+    return (len(rows) - len(groups)) / len(rows)

@@ -125,8 +125,8 @@ def categorization(
     """
     require_labelled_classes(train, test, k)
     prepared = prepare(train, test, memory_budget, seed)
-    near = nearest_train(prepared, k)
-    return categorize(prepared, *near, logistic, seed, restarts, leave_one_out)
+    nearest = nearest_train(prepared, k)
+    return categorize(prepared, *nearest, logistic, seed, restarts, leave_one_out)
 
 
 def require_labelled_classes(train: Codes, test: Codes, k: int) -> None:

@@ -40,7 +40,7 @@ def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels
     if rows == 0:
         raise MeasureError(f"{purpose} needs at least one row, received none")
     try:
-        return class_labels(labels, purpose, whole=False)
+        return class_labels(labels, purpose, all_labels=False)
     except DataError as error:
         raise MeasureError(str(error)) from error
 
@@ -102,7 +102,7 @@ def labelled_row_pairs(
     if note:
         _log.warning("%s: %s", purpose, note)
     numbers = [part for part in found if part is not None]
-    kept = _kept(numbers, names, purpose, True)
+    kept = _labelled_selection(numbers, names, purpose, True)
     return (numbers[0][kept[0]], kept[0]), (numbers[1][kept[1]], kept[1])
 
 
@@ -123,8 +123,8 @@ def named_rows(
     numbers, names = parts[1] if parts[1][1] is None else _by_name(parts)
     assert numbers is not None
     names = names or fitting_names(numbers, class_names)
-    kept = _kept([numbers], names, purpose, True)[0]
-    return numbers[kept], kept, names
+    rows_kept = _labelled_selection([numbers], names, purpose, True)[0]
+    return numbers[rows_kept], rows_kept, names
 
 
 def _by_name(parts: list[tuple[Labels | None, ClassNames]]) -> tuple[Labels | None, ClassNames]:
@@ -151,10 +151,10 @@ def labelled_codes(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> 
     """
     codes = _with_labels(codes, labels, purpose)
     assert codes.labels is not None
-    kept = _kept([codes.labels], codes.class_names, purpose, labels is not None)[0]
-    found = codes[kept]
-    assert found.labels is not None
-    return found, found.labels, kept
+    rows = _labelled_selection([codes.labels], codes.class_names, purpose, labels is not None)[0]
+    labelled = codes[rows]
+    assert labelled.labels is not None
+    return labelled, labelled.labels, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +198,7 @@ class LabelledPair:
     def notes(self) -> tuple[str, ...]:
         """What to know of the comparison, as sentences."""
         sentences = (self.note, without_label(*self.left_out))
-        return tuple(f"{one[0].upper()}{one[1:]}." for one in sentences if one)
+        return tuple(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
 
     def log(self) -> None:
         """Log the note, where no result takes it."""
@@ -224,19 +224,26 @@ def labelled_pair(
     MeasureError
         As :func:`checked_labels`, and if no row of one has a label.
     """
-    given = [
+    sources_with_labels = [
         _with_labels(reference, labels, reference_purpose or purpose),
         _with_labels(queries, query_labels, purpose),
     ]
-    sources = [part.provenance.data or name for part, name in zip(given, ("the first", "the second"), strict=True)]
-    alike, note = numbered_alike(given, sources, error)
+    sources = [
+        part.provenance.data or name
+        for part, name in zip(sources_with_labels, ("the first", "the second"), strict=True)
+    ]
+    renumbered, note = numbered_alike(sources_with_labels, sources, error)
     arrays = labels is not None or query_labels is not None
-    rows = _kept([part.labels for part in alike if part.labels is not None], alike[0].class_names, purpose, arrays)
-    kept = [part[chosen] for part, chosen in zip(alike, rows, strict=True)]
-    left_out = (len(reference) - len(kept[0]), len(queries) - len(kept[1]))
-    assert kept[0].labels is not None
-    assert kept[1].labels is not None
-    return LabelledPair(kept[0], kept[1], kept[0].labels, kept[1].labels, rows[0], rows[1], left_out, note)
+    rows = _labelled_selection(
+        [part.labels for part in renumbered if part.labels is not None], renumbered[0].class_names, purpose, arrays
+    )
+    labelled = [part[chosen] for part, chosen in zip(renumbered, rows, strict=True)]
+    left_out = (len(reference) - len(labelled[0]), len(queries) - len(labelled[1]))
+    assert labelled[0].labels is not None
+    assert labelled[1].labels is not None
+    return LabelledPair(
+        labelled[0], labelled[1], labelled[0].labels, labelled[1].labels, rows[0], rows[1], left_out, note
+    )
 
 
 def without_label(train: int, test: int) -> str:
@@ -251,7 +258,9 @@ def _with_labels(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> Co
     return codes if same else replace(codes, labels=numbers, class_names=names)
 
 
-def _kept(parts: list[Labels], class_names: ClassNames, purpose: str, arrays: bool) -> list[Labels | slice]:
+def _labelled_selection(
+    parts: list[Labels], class_names: ClassNames, purpose: str, arrays: bool
+) -> list[Labels | slice]:
     """Return which rows of each part have a label; a slice for all of them.
 
     Labels that came as arrays may be the classes -1 and 1, which all parts together show. Those of codes are settled.

@@ -52,8 +52,8 @@ class Control(Result):
             return f"{name}: not available, {self.reason}"
         parts = []
         if self.redundancy_ratio is not None:
-            both = (("train", self.redundancy_ratio.train), ("test", self.redundancy_ratio.test))
-            parts += [f"R {split} {ratio:.4f}" for split, ratio in both if ratio is not None]
+            ratios = (("train", self.redundancy_ratio.train), ("test", self.redundancy_ratio.test))
+            parts += [f"R {split} {ratio:.4f}" for split, ratio in ratios if ratio is not None]
         accuracies = (("K-NN", self.knn), ("logistic", self.logistic))
         parts += [f"{kind} {accuracy:.4f}" for kind, accuracy in accuracies if accuracy is not None]
         return f"{name}: {', '.join(parts)}"
@@ -104,10 +104,10 @@ def hyperplane_codes(
     centre = train.mean(dim=0)
     normals = torch.randn(train.shape[1], bits, generator=torch_generator(seed, "hyperplanes"))
     layer = Layer("hyperplanes", "sign", (bits,), bits=bits)
-    made = Provenance(model="random hyperplanes", seed=seed)
+    provenance = Provenance(model="random hyperplanes", seed=seed)
     return (
-        Codes(_sides(train, centre, normals), (layer,), _optional(train_labels), provenance=made),
-        Codes(_sides(test, centre, normals), (layer,), _optional(test_labels), provenance=made),
+        Codes(_sides(train, centre, normals), (layer,), _optional(train_labels), provenance=provenance),
+        Codes(_sides(test, centre, normals), (layer,), _optional(test_labels), provenance=provenance),
     )
 
 

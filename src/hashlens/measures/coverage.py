@@ -118,11 +118,18 @@ class Coverage(Result):
     def __rich__(self) -> RenderableType:
         columns = ["layer", "bits", "never on", "always on", "patterns", "unseen"]
         rows = [
-            [at.name, number(at.bits), number(len(at.never_on)), number(len(at.always_on)), number(at.distinct),
-             number(at.unseen_probability), number(at.new_patterns)]
-            for at in self.layers
-        ]  # fmt: skip
-        rows.append(["whole code", number(sum(at.bits for at in self.layers)), "", "", number(self.distinct),
+            [
+                layer.name,
+                number(layer.bits),
+                number(len(layer.never_on)),
+                number(len(layer.always_on)),
+                number(layer.distinct),
+                number(layer.unseen_probability),
+                number(layer.new_patterns),
+            ]
+            for layer in self.layers
+        ]
+        rows.append(["whole code", number(sum(layer.bits for layer in self.layers)), "", "", number(self.distinct),
                      number(self.unseen_probability), ""])  # fmt: skip
         if self.new is not None:
             columns.append("new")
@@ -130,26 +137,31 @@ class Coverage(Result):
         if self.new is not None:
             note += " New: share of the new examples with a pattern that is not among these."
         cells = [row[: len(columns)] for row in rows]
-        shown = table(f"Coverage by {self.n:,} examples", columns, cells, note)
-        return shown if self.new is None else Group(shown, self.new)
+        result = table(f"Coverage by {self.n:,} examples", columns, cells, note)
+        return result if self.new is None else Group(result, self.new)
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the saturation curve, and layer by layer what is never reached."""
         x = tuple(self.sample_sizes.astype(float).tolist())
         curve = (Series("codes", x, tuple(self.expected_distinct.tolist())), Series("a code each", x, x))
-        layers = [at for at in self.layers if at.bits]
+        layers = [layer for layer in self.layers if layer.bits]
         lines = {
-            "never on": [len(at.never_on) / at.bits for at in layers],
-            "always on": [len(at.always_on) / at.bits for at in layers],
-            "pattern of their own": [at.unseen_probability for at in layers],
+            "never on": [len(layer.never_on) / layer.bits for layer in layers],
+            "always on": [len(layer.always_on) / layer.bits for layer in layers],
+            "pattern of their own": [layer.unseen_probability for layer in layers],
         }
         if self.new is not None:
-            lines["new patterns"] = [at.new_patterns for at in layers if at.new_patterns is not None]
+            lines["new patterns"] = [layer.new_patterns for layer in layers if layer.new_patterns is not None]
         return (
             Lines("Saturation", "examples", "distinct codes", curve),
-            Lines.over([at.name for at in layers], lines, title="What is not reached, layer by layer", x_label="layer",
-                       y_label="share of bits, or of examples"),
-        )  # fmt: skip
+            Lines.over(
+                [layer.name for layer in layers],
+                lines,
+                title="What is not reached, layer by layer",
+                x_label="layer",
+                y_label="share of bits, or of examples",
+            ),
+        )
 
 
 def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> Coverage:
@@ -202,11 +214,13 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
     ever = np.bitwise_or.reduce(codes.packed, axis=0)
     always = np.bitwise_and.reduce(codes.packed, axis=0)
     unseen = (
-        [] if new_codes is None else [_unseen(codes.layer(at.name), new_codes.layer(at.name)) for at in codes.layers]
+        []
+        if new_codes is None
+        else [_unseen(codes.layer(layer.name), new_codes.layer(layer.name)) for layer in codes.layers]
     )
     layers = tuple(
-        _layer(codes.layer(at.name), at, ever, always, unseen[i] if unseen else None)
-        for i, at in enumerate(codes.layers)
+        _layer(codes.layer(layer.name), layer, ever, always, unseen[i] if unseen else None)
+        for i, layer in enumerate(codes.layers)
     )
     sizes = group_rows(codes).sizes
     drawn = np.unique(np.linspace(1, len(codes), points).round().astype(np.int64))
@@ -217,7 +231,7 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
         unseen_probability=_unseen_probability(sizes),
         sample_sizes=drawn,
         expected_distinct=np.array([m * (1 - rarefied(sizes, m)) for m in drawn.tolist()]),
-        new=None if new_codes is None else _reach(new_codes, ever, always, unseen),
+        new=None if new_codes is None else _new_reach(new_codes, ever, always, unseen),
     )
 
 
@@ -225,13 +239,13 @@ def _layer(
     codes: Codes, layer: Layer, ever: Packed, always: Packed, unseen: npt.NDArray[np.bool_] | None
 ) -> LayerCoverage:
     sizes = group_rows(codes).sizes
-    on, fixed = (unpack_bits(row[None, layer.columns], layer.bits)[0] for row in (ever, always))
+    switched, constant_on = (unpack_bits(row[None, layer.columns], layer.bits)[0] for row in (ever, always))
     numbers = np.arange(layer.bits) if layer.positions is None else layer.positions
     return LayerCoverage(
         name=layer.name,
         bits=layer.bits,
-        never_on=numbers[~on],
-        always_on=numbers[fixed],
+        never_on=numbers[~switched],
+        always_on=numbers[constant_on],
         distinct=len(sizes),
         unseen_probability=_unseen_probability(sizes),
         new_patterns=None if unseen is None else float(unseen.mean()),
@@ -248,7 +262,7 @@ def _unseen(codes: Codes, new_codes: Codes) -> npt.NDArray[np.bool_]:
     return groups.firsts[groups.of_rows()[len(codes) :]] >= len(codes)
 
 
-def _reach(new_codes: Codes, ever: Packed, always: Packed, unseen: Sequence[npt.NDArray[np.bool_]]) -> NewReach:
+def _new_reach(new_codes: Codes, ever: Packed, always: Packed, unseen: Sequence[npt.NDArray[np.bool_]]) -> NewReach:
     counts = np.empty(len(new_codes), np.int64)
     for rows in new_codes.chunks():
         packed = new_codes.packed[rows]

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import Fingerprints
-from hashlens.data.labels import NO_LABEL, settled
+from hashlens.data.labels import NO_LABEL, signs_as_classes
 from hashlens.errors import MeasureError
 from hashlens.measures.classes import Labels, checked_labels, labels_of
 from hashlens.measures.grouping import Groups, group_rows
@@ -171,7 +171,7 @@ def _checked(codes: Codes | Fingerprints, labels: npt.ArrayLike | None) -> Label
         numbers, names = labels_of(codes, labels, "determinism")
     else:
         numbers, names = checked_labels(codes.labels if labels is None else labels, len(codes), "determinism"), None
-    return settled(numbers, names, "determinism")[0]
+    return signs_as_classes(numbers, names, "determinism")[0]
 
 
 def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:

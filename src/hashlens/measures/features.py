@@ -64,8 +64,10 @@ def range_scaled(
     if len(first) == 0:
         raise MeasureError("train needs at least one row, received none")
     low, high = first.min(dim=0).values, first.max(dim=0).values
-    kept = high > low
-    if not kept.any():
-        raise MeasureError(f"all {len(kept):,} columns are constant on train: there is nothing to tell rows apart by")
-    low, reach = low[kept], (high - low)[kept]
-    return first[:, kept].sub_(low).div_(reach), second[:, kept].sub_(low).div_(reach)
+    varying = high > low
+    if not varying.any():
+        raise MeasureError(
+            f"all {len(varying):,} columns are constant on train: there is nothing to tell rows apart by"
+        )
+    low, span = low[varying], (high - low)[varying]
+    return first[:, varying].sub_(low).div_(span), second[:, varying].sub_(low).div_(span)

@@ -74,15 +74,15 @@ def floor(codes: Codes, again: Codes) -> Floor:
     first, second = codes.packed, again.packed[matching_rows(codes, again)]
     step = max(1, (1 << 24) // max(1, first.shape[1]))
     flips = np.concatenate([hamming(first[i : i + step], second[i : i + step]) for i in range(0, len(first), step)])
-    both = redundancy_ratio(concatenate([codes, replace(again, values=codes.values)]))
+    joint_ratio = redundancy_ratio(concatenate([codes, replace(again, values=codes.values)]))
     identical = (1 + redundancy_ratio(codes)) / 2
     return Floor(
         n=len(codes),
         mean_flips=float(flips.mean()),
         max_flips=int(flips.max()),
         changed_rows=float((flips > 0).mean()),
-        redundancy_ratio=both,
-        shortfall=identical - both,
+        redundancy_ratio=joint_ratio,
+        shortfall=identical - joint_ratio,
     )
 
 
@@ -90,12 +90,12 @@ def matching_rows(codes: Codes, again: Codes) -> npt.NDArray[np.int64]:
     """Return, for each row of `codes`, the row of `again` with the same id, int64 ``(n,)``."""
     if len(codes) != len(again):
         raise MeasureError(f"two encodings of the same rows are needed, not of {len(codes):,} and {len(again):,} rows")
-    here, there = np.argsort(codes.ids, kind="stable"), np.argsort(again.ids, kind="stable")
-    mine = codes.ids[here]
-    if not np.array_equal(mine, again.ids[there]):
+    order, other_order = np.argsort(codes.ids, kind="stable"), np.argsort(again.ids, kind="stable")
+    sorted_ids = codes.ids[order]
+    if not np.array_equal(sorted_ids, again.ids[other_order]):
         raise MeasureError("the two encodings hold different ids: encode the same examples twice")
-    if (mine[1:] == mine[:-1]).any():
+    if (sorted_ids[1:] == sorted_ids[:-1]).any():
         raise MeasureError("ids repeat, so rows cannot be matched: give each example an id of its own")
     rows = np.empty(len(codes), np.int64)
-    rows[here] = there
+    rows[order] = other_order
     return rows

@@ -93,8 +93,8 @@ def _neighbours_equal(words: Words, order: Rows, positions: Rows) -> bool:
     """Return whether row ``order[i]`` equals row ``order[i + 1]`` for every i of `positions`."""
     step = max(1, CHUNK_BYTES // (8 * max(1, words.shape[1])))
     for start in range(0, len(positions), step):
-        at = positions[start : start + step]
-        if not np.array_equal(words[order[at]], words[order[at + 1]]):
+        block = positions[start : start + step]
+        if not np.array_equal(words[order[block]], words[order[block + 1]]):
             return False
     return True
 

@@ -96,8 +96,8 @@ def kmeans(codes: Codes | Num[Features, "n d"], k: int, restarts: int = 64, seed
         raise MeasureError(f"K-Means needs at least one start, received restarts={restarts}")
     points, point_of_row = distinct_points(codes)
     generator = torch_generator(seed, "kmeans")
-    found = [search(points, k, -(-restarts // SAMPLES), generator) for _ in range(SAMPLES)]
-    centres, cost, first = lloyd(points, torch.cat(found), FIRST_STEPS)
+    candidates = [search(points, k, -(-restarts // SAMPLES), generator) for _ in range(SAMPLES)]
+    centres, cost, first = lloyd(points, torch.cat(candidates), FIRST_STEPS)
     centres, cost, rest = lloyd(points, best_of(centres, cost, FINALISTS), CONVERGED)
     return exact(points, point_of_row, centres[cost.argmin()], first + rest)
 
@@ -113,9 +113,9 @@ def search(points: Points, k: int, starts: int, generator: torch.Generator) -> t
     # More moves would only fit a sample better; where it holds all points, they find better optima.
     moves = MOVES if len(sample) < len(points) else 4 * MOVES
     # With many clusters, one set of centres is already as wide as the products need.
-    most = max(1, 256 // k)
-    best = best_of(centres, cost, min(SETS_MOVED, most))
-    centres, cost = move_centres(sample, best, min(moves, most), generator)
+    limit = max(1, 256 // k)
+    candidates = best_of(centres, cost, min(SETS_MOVED, limit))
+    centres, cost = move_centres(sample, candidates, min(moves, limit), generator)
     return best_of(centres, cost, SETS_KEPT)
 
 
@@ -152,11 +152,11 @@ def draw(points: Points, distances: torch.Tensor, count: int, generator: torch.G
 
 def best_of(centres: torch.Tensor, cost: torch.Tensor, count: int) -> torch.Tensor:
     """Return the `count` best sets of centres, without those that cost the same as a better one."""
-    kept: list[int] = []
+    chosen: list[int] = []
     for i in torch.argsort(cost).tolist():
-        if not kept or cost[i] - cost[kept[-1]] > 1e-5 * cost[i].abs():
-            kept.append(i)
-    return centres[kept[:count]]
+        if not chosen or cost[i] - cost[chosen[-1]] > 1e-5 * cost[i].abs():
+            chosen.append(i)
+    return centres[chosen[:count]]
 
 
 def move_centres(
@@ -167,20 +167,20 @@ def move_centres(
     A round tries `moves` of them and keeps the best if it helps; a round that helps no set is the last.
     """
     sets, k, columns = centres.shape
-    every = torch.arange(sets)
+    all_sets = torch.arange(sets)
     squares = points.rows.square().sum(dim=1)
     centres, cost, _ = lloyd(points, centres, SETTLE_STEPS)
     for _ in range(MOVE_ROUNDS):
         distances = assign(points, centres)[1].mul_(2).add_(squares).clamp_(min=0)
         tried = centres[:, None].repeat(1, moves, 1, 1)
         moved = torch.randint(k, (sets, moves), generator=generator)
-        tried[every[:, None], torch.arange(moves), moved] = points.rows[draw(points, distances, moves, generator)]
+        tried[all_sets[:, None], torch.arange(moves), moved] = points.rows[draw(points, distances, moves, generator)]
         tried, tried_cost, _ = lloyd(points, tried.flatten(0, 1), MOVE_STEPS)
         best = tried_cost.view(sets, moves).argmin(dim=1)
-        better = tried_cost.view(sets, moves)[every, best] < cost
-        if not better.any():
+        improved = tried_cost.view(sets, moves)[all_sets, best] < cost
+        if not improved.any():
             break
-        centres = torch.where(better[:, None, None], tried.view(sets, moves, k, columns)[every, best], centres)
+        centres = torch.where(improved[:, None, None], tried.view(sets, moves, k, columns)[all_sets, best], centres)
         centres, cost, _ = lloyd(points, centres, SETTLE_STEPS)
     return centres, cost
 
@@ -193,11 +193,11 @@ def exact(
     sums = torch.zeros(centres.shape, dtype=torch.float64)
     counts = torch.zeros(len(centres), dtype=torch.float64)
     squares = 0.0
-    for at, block in points.blocks(max(len(centres), points.rows.shape[1])):
+    for rows, block in points.blocks(max(len(centres), points.rows.shape[1])):
         weights = torch.ones(len(block)) if block.weights is None else block.weights
         weighted = block.rows.double() * weights[:, None]
-        sums.index_add_(0, nearest[at], weighted)
-        counts.index_add_(0, nearest[at], weights.double())
+        sums.index_add_(0, nearest[rows], weighted)
+        counts.index_add_(0, nearest[rows], weights.double())
         squares += float((weighted * block.rows).sum())
     means = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centres.double())
     inertia = max(0.0, squares - float((sums * means).sum()))

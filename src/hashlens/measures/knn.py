@@ -81,14 +81,14 @@ def nearest_features(
     import faiss
 
     check_k(k, len(features))
-    query_features, known = as_features(queries), as_features(features)
-    if query_features.shape[1] != known.shape[1]:
+    query_features, vectors = as_features(queries), as_features(features)
+    if query_features.shape[1] != vectors.shape[1]:
         raise MeasureError(
-            f"queries of {query_features.shape[1]} columns cannot be compared with rows of {known.shape[1]}"
+            f"queries of {query_features.shape[1]} columns cannot be compared with rows of {vectors.shape[1]}"
         )
     if len(query_features) == 0:
         return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
-    squared, rows = faiss.knn(query_features.contiguous().numpy(), known.contiguous().numpy(), k)
+    squared, rows = faiss.knn(query_features.contiguous().numpy(), vectors.contiguous().numpy(), k)
     return np.sqrt(np.maximum(squared, 0)), rows
 
 
@@ -174,10 +174,10 @@ def knn_accuracy_leave_one_out(
         Neighbours, 1 <= k < n.
     """
     if isinstance(codes, Codes):
-        codes, known, _ = labelled_codes(codes, labels, "K-NN")
+        codes, labelled, _ = labelled_codes(codes, labels, "K-NN")
     else:
-        known, kept = labelled_rows(labels, len(codes), "K-NN")
-        codes = as_features(codes)[kept]
+        labelled, rows_kept = labelled_rows(labels, len(codes), "K-NN")
+        codes = as_features(codes)[rows_kept]
     check_k(k, len(codes) - 1)
     distances: Distances
     if isinstance(codes, Codes):
@@ -187,7 +187,7 @@ def knn_accuracy_leave_one_out(
     others = rows != np.arange(len(codes))[:, None]
     # A row with k + 1 equals of lower row number is not among its own neighbours: then the last of them goes.
     others[others.all(axis=1), k] = False
-    return float((vote(distances[others].reshape(-1, k), known[rows[others]].reshape(-1, k)) == known).mean())
+    return float((vote(distances[others].reshape(-1, k), labelled[rows[others]].reshape(-1, k)) == labelled).mean())
 
 
 def knn_accuracy_features(

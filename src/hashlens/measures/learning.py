@@ -110,10 +110,10 @@ class Learning(Result):
         return ""
 
 
-def clearly_less(one: float, other: float, examples: int) -> bool:
+def clearly_less(accuracy: float, reference: float, examples: int) -> bool:
     """Return whether an accuracy is below another by two standard errors of the difference."""
-    spread = one * (1 - one) + other * (1 - other)
-    return other - one > ERRORS * sqrt(spread / max(1, examples))
+    spread = accuracy * (1 - accuracy) + reference * (1 - reference)
+    return reference - accuracy > ERRORS * sqrt(spread / max(1, examples))
 
 
 def not_above(accuracy: float, chance: float, examples: int) -> bool:

@@ -63,10 +63,10 @@ def assign(points: Points, centres: torch.Tensor) -> tuple[torch.Tensor, torch.T
     """Return each row's nearest centre of each set, int64 ``(r, n)``, and the half distance to it, ``(r, n)``."""
     sets, k, _ = centres.shape
     nearest = torch.empty(sets, len(points), dtype=torch.int64)
-    least = torch.empty(sets, len(points))
-    for at, block in points.blocks(sets * k):
-        torch.min(half_distances(block.rows, centres), dim=1, out=(least[:, at], nearest[:, at]))
-    return nearest, least
+    nearest_cost = torch.empty(sets, len(points))
+    for rows, block in points.blocks(sets * k):
+        torch.min(half_distances(block.rows, centres), dim=1, out=(nearest_cost[:, rows], nearest[:, rows]))
+    return nearest, nearest_cost
 
 
 def step(points: Points, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,16 +103,16 @@ def lloyd(points: Points, centres: torch.Tensor, iterations: int) -> tuple[torch
     iterations : int
         Steps taken.
     """
-    found = centres.clone()
+    best = centres.clone()
     cost = torch.full((len(centres),), torch.inf, dtype=torch.float64)
     active = torch.arange(len(centres))
-    taken = 0
-    while len(active) and taken < iterations:
-        means, now = step(points, found[active])
+    steps_done = 0
+    while len(active) and steps_done < iterations:
+        means, now = step(points, best[active])
         # float32 products leave the cost exact to about 1e-7.
         improved = now < cost[active] * (1 - 1e-7 * cost[active].sign())
         cost[active] = torch.minimum(now, cost[active])
         active = active[improved]
-        found[active] = means[improved]
-        taken += 1
-    return found, cost, taken
+        best[active] = means[improved]
+        steps_done += 1
+    return best, cost, steps_done

@@ -81,8 +81,8 @@ class LogisticModel:
 
         Labels that are names are those of the classes that it was fitted to.
         """
-        expected, kept, _ = named_rows(labels, len(features), "logistic regression", self.class_names)
-        return float((self.predict(features)[kept] == expected).mean())
+        expected, rows, _ = named_rows(labels, len(features), "logistic regression", self.class_names)
+        return float((self.predict(features)[rows] == expected).mean())
 
 
 @full_precision()
@@ -126,13 +126,13 @@ def logistic_regression(
     if method not in METHODS:
         raise MeasureError(f"unknown logistic regression {method!r}: {nearest(method, METHODS)}")
     if isinstance(features, Codes):
-        features, known, _ = labelled_codes(features, labels, "logistic regression")
+        features, class_numbers, _ = labelled_codes(features, labels, "logistic regression")
         names = features.class_names
     else:
-        known, kept, names = named_rows(labels, len(features), "logistic regression")
+        class_numbers, kept, names = named_rows(labels, len(features), "logistic regression")
         features = as_features(features)[kept]
-    classes = Classes.of(known, "logistic regression")
-    in_order = bool((known[:-1] <= known[1:]).all())
+    classes = Classes.of(class_numbers, "logistic regression")
+    in_order = bool((class_numbers[:-1] <= class_numbers[1:]).all())
     if isinstance(features, Codes):
         rows = as_features(features if in_order else features[classes.order])
     else:

@@ -61,7 +61,7 @@ class LogisticLoss(ABC):
         self._rows = rows
 
     @abstractmethod
-    def taken(self, i: int) -> torch.Tensor:
+    def scores_of(self, i: int) -> torch.Tensor:
         """Return the scores that class i takes part in, int64 ``(s,)``."""
 
     @abstractmethod
@@ -69,7 +69,7 @@ class LogisticLoss(ABC):
         """Return the loss of class i by problem, its derivative by the scores, and the curvature."""
 
     @abstractmethod
-    def bend(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def score_hessian_product(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the Hessian by the scores times a change of them, example by example."""
 
     @abstractmethod
@@ -86,31 +86,31 @@ class LogisticLoss(ABC):
         gradient = self.penalty * weights
         curvatures = []
         for i, block in enumerate(self.blocks):
-            taken = self.taken(i)
+            own_scores = self.scores_of(i)
             curved = []
             for part in torch.split(block, max(1, EXACT_CELLS // self.shape[1])):
                 exact = part.double()
-                loss, slope, curvature = self.terms(i, _scores(exact, weights[taken]))
-                value[taken if len(self.dims) == 1 else slice(None)] += self.strength * loss
-                gradient[taken] += self.strength * _backwards(exact, slope)
+                loss, slope, curvature = self.terms(i, _scores(exact, weights[own_scores]))
+                value[own_scores if len(self.dims) == 1 else slice(None)] += self.strength * loss
+                gradient[own_scores] += self.strength * _backwards(exact, slope)
                 curved.append(curvature.float())
             curvatures.append(torch.cat(curved, dim=1))
         return Evaluation(value, gradient, tuple(curvatures))
 
-    def hessian_product(self, at: Evaluation, change: torch.Tensor) -> torch.Tensor:
+    def hessian_product(self, evaluation: Evaluation, change: torch.Tensor) -> torch.Tensor:
         """Return the Hessian times a change of the weights, float64 ``(m, d + 1)``."""
         product = self.penalty * change
-        for i, (block, curvature) in enumerate(zip(self.blocks, at.curvature, strict=True)):
-            taken = self.taken(i)
-            bent = self.bend(curvature, _scores(block, change[taken].float()))
-            product[taken] += self.strength * _backwards(block, bent)
+        for i, (block, curvature) in enumerate(zip(self.blocks, evaluation.curvature, strict=True)):
+            own_scores = self.scores_of(i)
+            product_block = self.score_hessian_product(curvature, _scores(block, change[own_scores].float()))
+            product[own_scores] += self.strength * _backwards(block, product_block)
         return product
 
-    def mean_curvature(self, at: Evaluation) -> torch.Tensor:
+    def mean_curvature(self, evaluation: Evaluation) -> torch.Tensor:
         """Return the mean over rows of the curvature of each score, ``(m,)``."""
         total = torch.zeros(self.scores, dtype=torch.float64)
-        for i, curvature in enumerate(at.curvature):
-            total[self.taken(i)] += self.diagonal(curvature).sum(dim=1, dtype=torch.float64)
+        for i, curvature in enumerate(evaluation.curvature):
+            total[self.scores_of(i)] += self.diagonal(curvature).sum(dim=1, dtype=torch.float64)
         return self.strength * total / len(self._rows)
 
     def gram(self) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -139,7 +139,7 @@ class MultinomialLoss(LogisticLoss):
         self.scores = len(classes)
         super().__init__(rows, classes, strength)
 
-    def taken(self, i: int) -> torch.Tensor:
+    def scores_of(self, i: int) -> torch.Tensor:
         """Return the scores that class i takes part in."""
         return torch.arange(self.scores)
 
@@ -151,10 +151,10 @@ class MultinomialLoss(LogisticLoss):
         slope[i] -= 1
         return -logarithms[i].sum(), slope, probabilities
 
-    def bend(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def score_hessian_product(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the Hessian by the scores times a change of them."""
-        bent = scores.mul_(curvature)
-        return bent.sub_(curvature * bent.sum(dim=0, keepdim=True))
+        product = scores.mul_(curvature)
+        return product.sub_(curvature * product.sum(dim=0, keepdim=True))
 
     def diagonal(self, curvature: torch.Tensor) -> torch.Tensor:
         """Return the diagonal of the Hessian by the scores."""
@@ -169,16 +169,16 @@ class PairwiseLoss(LogisticLoss):
     def __init__(self, rows: torch.Tensor, classes: Classes, strength: float) -> None:
         pairs = np.stack(np.triu_indices(len(classes), 1))
         self.scores = pairs.shape[1]
-        self._taken = [torch.from_numpy(np.flatnonzero((pairs == i).any(axis=0))) for i in range(len(classes))]
+        self._scores_of = [torch.from_numpy(np.flatnonzero((pairs == i).any(axis=0))) for i in range(len(classes))]
         self._targets = [
             torch.from_numpy((pairs[1][taken.numpy()] == i).astype(np.float64))[:, None]
-            for i, taken in enumerate(self._taken)
+            for i, taken in enumerate(self._scores_of)
         ]
         super().__init__(rows, classes, strength)
 
-    def taken(self, i: int) -> torch.Tensor:
+    def scores_of(self, i: int) -> torch.Tensor:
         """Return the scores that class i takes part in."""
-        return self._taken[i]
+        return self._scores_of[i]
 
     def terms(self, i: int, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return loss, derivative and curvature of class i."""
@@ -187,7 +187,7 @@ class PairwiseLoss(LogisticLoss):
         probabilities = torch.sigmoid(scores)
         return loss, probabilities - targets, probabilities * (1 - probabilities)
 
-    def bend(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def score_hessian_product(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the Hessian by the scores times a change of them."""
         return scores.mul_(curvature)
 

@@ -45,14 +45,14 @@ def minimise(loss: LogisticLoss, tolerance: float) -> tuple[torch.Tensor, int]:
     """
     weights = torch.zeros(loss.shape, dtype=torch.float64)
     precondition = Preconditioner(loss)
-    at = loss.evaluate(weights)
+    evaluation = loss.evaluate(weights)
     steps = 0
     while steps < NEWTON_STEPS:
         steps += 1
-        precondition.update(at)
-        direction = conjugate_gradients(loss, at, precondition, tolerance / 10)
-        decrement = -loss.sum(at.gradient * direction)
-        weights, at = line_search(loss, weights, direction, at, decrement)
+        precondition.update(evaluation)
+        direction = conjugate_gradients(loss, evaluation, precondition, tolerance / 10)
+        decrement = -loss.sum(evaluation.gradient * direction)
+        weights, evaluation = line_search(loss, weights, direction, evaluation, decrement)
         if bool((decrement <= tolerance).all()):
             break
     return weights, steps
@@ -74,8 +74,8 @@ def conjugate_gradients(loss: LogisticLoss, at: Evaluation, precondition: Precon
         direction += step * search
         residual -= step * product
         conditioned = precondition.apply(residual)
-        before, size = size, loss.sum(residual * conditioned)
-        search = conditioned + torch.where(active, size / before.clamp(min=1e-300), 0) * search
+        previous, size = size, loss.sum(residual * conditioned)
+        search = conditioned + torch.where(active, size / previous.clamp(min=1e-300), 0) * search
     return direction
 
 

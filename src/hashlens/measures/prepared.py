@@ -72,8 +72,8 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
     """
     require_same_code(train, test)
     pair = labelled_pair(train, test, "categorization")
-    found = _prepared(pair.reference, pair.queries, memory_budget, seed)
-    return replace(found, notes=(*found.notes, *pair.notes), test_rows=pair.rows_of_queries)
+    prepared = _prepared(pair.reference, pair.queries, memory_budget, seed)
+    return replace(prepared, notes=(*prepared.notes, *pair.notes), test_rows=pair.rows_of_queries)
 
 
 def _prepared(train: Codes, test: Codes, memory_budget: int, seed: int) -> Prepared:

@@ -85,11 +85,11 @@ def _principal_components(features: npt.NDArray[np.float32], seed: int) -> Proje
 
     places, shares = np.zeros((len(features), 2)), np.zeros(2)
     if len(features) and (features != features[0]).any():
-        kept = min(2, *features.shape)
+        components = min(2, *features.shape)
         # The iterative solver finds fewer axes than there are rows and columns.
-        found = PCA(kept, svd_solver="arpack" if kept < min(features.shape) else "full", random_state=seed)
-        places[:, :kept] = found.fit_transform(features)
-        shares[:kept] = found.explained_variance_ratio_
+        pca = PCA(components, svd_solver="arpack" if components < min(features.shape) else "full", random_state=seed)
+        places[:, :components] = pca.fit_transform(features)
+        shares[:components] = pca.explained_variance_ratio_
     return Projection("pca", places, (float(shares[0]), float(shares[1])))
 
 
@@ -101,11 +101,11 @@ def _umap(features: npt.NDArray[np.float32], binary: bool, seed: int) -> npt.NDA
         # It warns of packages it would like to have, and of the threads that a seed costs.
         warnings.simplefilter("ignore")
         umap: Any = import_module("umap")
-        how = umap.UMAP(
+        reducer = umap.UMAP(
             n_neighbors=min(NEIGHBOURS, len(features) - 1),
             metric="hamming" if binary else "euclidean",
             init="pca",
             random_state=seed,
             n_jobs=1,
         )
-        return np.asarray(how.fit_transform(features), dtype=np.float64)
+        return np.asarray(reducer.fit_transform(features), dtype=np.float64)

@@ -143,36 +143,38 @@ def regime(
     if not retention >= 0:
         raise MeasureError(f"retention must be an accuracy divided by another, received {retention}")
     limits = as_thresholds(thresholds)
-    name, because, change = _decide(redundancy_ratio, retention, limits, compared)
+    name, decision, change = _decide(redundancy_ratio, retention, limits, compared)
     advice = learning.advice if learning is not None and learning.problems else f"{change} would change it"
-    return Regime(name, f"{because}; {advice}", redundancy_ratio, retention, limits, learning)
+    return Regime(name, f"{decision}; {advice}", redundancy_ratio, retention, limits, learning)
 
 
 def _decide(ratio: float, retention: float, limits: RegimeThresholds, compared: bool) -> tuple[RegimeName, str, str]:
     """Return the name, what decided, and what would change it if the network has learnt."""
-    shared = f"R on train is {ratio:.3f}"
-    kept = (
+    ratio_text = f"R on train is {ratio:.3f}"
+    retained_text = (
         f"the code alone keeps {retention:.1%} of the network's accuracy"
         if compared
         else f"the code alone is right in {retention:.1%}, with no accuracy of the network to compare with"
     )
     crowded, lossy = ratio > limits.under_redundancy, retention < limits.under_retention
     if crowded or lossy:
-        because = []
+        reasons = []
         if crowded:
-            because.append(f"{shared}, above {limits.under_redundancy:g}, so most examples share a code")
+            reasons.append(f"{ratio_text}, above {limits.under_redundancy:g}, so most examples share a code")
         if lossy:
-            because.append(f"{kept}, less than {limits.under_retention:.0%}")
-        return "under-expressive", " and ".join(because), "more width or longer training"
+            reasons.append(f"{retained_text}, less than {limits.under_retention:.0%}")
+        return "under-expressive", " and ".join(reasons), "more width or longer training"
     deterministic = ratio <= limits.sufficient_redundancy
     retained = retention >= limits.sufficient_retention
     if deterministic and retained:
-        both = f"at most {limits.sufficient_redundancy:g}, and {kept}, at least {limits.sufficient_retention:.0%}"
-        return "sufficiently-expressive", f"{shared}, {both}", "fewer units, less training or less data"
+        conditions = (
+            f"at most {limits.sufficient_redundancy:g}, and {retained_text}, at least {limits.sufficient_retention:.0%}"
+        )
+        return "sufficiently-expressive", f"{ratio_text}, {conditions}", "fewer units, less training or less data"
     missing = []
     if not deterministic:
-        missing.append(f"{shared}, and {limits.sufficient_redundancy:g} or less is wanted")
+        missing.append(f"{ratio_text}, and {limits.sufficient_redundancy:g} or less is wanted")
     if not retained:
-        missing.append(f"{kept}, and {limits.sufficient_retention:.0%} or more is wanted")
-    met = "" if len(missing) == 2 else f" ({shared if deterministic else kept}, which is enough)"
-    return "critically-expressive", f"{'; '.join(missing)}{met}", "more width, training or data"
+        missing.append(f"{retained_text}, and {limits.sufficient_retention:.0%} or more is wanted")
+    note = "" if len(missing) == 2 else f" ({ratio_text if deterministic else retained_text}, which is enough)"
+    return "critically-expressive", f"{'; '.join(missing)}{note}", "more width, training or data"

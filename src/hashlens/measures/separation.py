@@ -68,7 +68,8 @@ class Separation(Result):
 
     def __rich__(self) -> RenderableType:
         rows = [
-            (at.name, number(at.bits), number(at.within), number(at.between)) for at in (*self.layers, self.overall)
+            (layer.name, number(layer.bits), number(layer.within), number(layer.between))
+            for layer in (*self.layers, self.overall)
         ]
         note = f"Separability {self.separability:.3f}, from {self.pairs:,} pairs of each kind."
         return table("Mean Hamming distance / bits", ("layer", "bits", "within classes", "between classes"), rows, note)
@@ -101,8 +102,8 @@ def separation(
     MeasureError
         If labels are missing, there is only one class, no class has two examples, or there are no bits.
     """
-    codes, known, _ = labelled_codes(codes, labels, "separation")
-    classes = Classes.of(known, "separation")
+    codes, class_numbers, _ = labelled_codes(codes, labels, "separation")
+    classes = Classes.of(class_numbers, "separation")
     if classes.counts.max() < 2:
         raise MeasureError("separation needs a class of two examples or more, and every class has one")
     if codes.code_bits == 0 or bins < 1 or pairs < 1:
@@ -166,11 +167,11 @@ def sampled_distances(
     drawn, first, offset = draw(counts * (counts - 1.0))
     second = generator.integers(counts[drawn] - 1)
     second += second >= offset
-    near = _distances(codes, classes.order[first], classes.order[starts[drawn] + second])
+    within = _distances(codes, classes.order[first], classes.order[starts[drawn] + second])
     drawn, first, _ = draw(counts * (total - counts) * 1.0)
     second = generator.integers(total - counts[drawn])
     second += np.where(second >= starts[drawn], counts[drawn], 0)
-    return near, _distances(codes, classes.order[first], classes.order[second])
+    return within, _distances(codes, classes.order[first], classes.order[second])
 
 
 def _distances(codes: Codes, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -179,13 +180,13 @@ def _distances(codes: Codes, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64])
     return np.concatenate(parts)
 
 
-def _edges(least: int, most: int, bins: int) -> npt.NDArray[np.float64]:
+def _edges(lowest: int, highest: int, bins: int) -> npt.NDArray[np.float64]:
     """Return edges of bins that hold equally many whole distances each, from the least to the most that occur."""
-    step = -(-(most - least + 1) // bins)
-    return np.arange(least, most + step + 1, step, dtype=np.float64) - 0.5
+    step = -(-(highest - lowest + 1) // bins)
+    return np.arange(lowest, highest + step + 1, step, dtype=np.float64) - 0.5
 
 
-def _separability(near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]) -> float:
-    ordered = np.sort(near)
-    below = np.searchsorted(ordered, far, side="left") + np.searchsorted(ordered, far, side="right")
-    return float(below.mean() / (2 * len(near)))
+def _separability(within: npt.NDArray[np.int64], between: npt.NDArray[np.int64]) -> float:
+    ordered = np.sort(within)
+    ranks = np.searchsorted(ordered, between, side="left") + np.searchsorted(ordered, between, side="right")
+    return float(ranks.mean() / (2 * len(within)))

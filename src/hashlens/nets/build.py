@@ -46,8 +46,8 @@ def _lenet(input_shape: Sequence[int], classes: int) -> nn.Module:
 
 
 def _cnn(input_shape: Sequence[int], classes: int, *, width: int = 32, batch_norm: bool = True) -> nn.Module:
-    channels, height, across = _image_shape("cnn", input_shape)
-    return CNN(classes, channels, width, batch_norm, (height, across))
+    channels, height, width_pixels = _image_shape("cnn", input_shape)
+    return CNN(classes, channels, width, batch_norm, (height, width_pixels))
 
 
 def _vgg(

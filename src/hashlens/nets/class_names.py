@@ -13,5 +13,5 @@ def declare_classes(model: torch.nn.Module, class_names: tuple[str, ...] | None)
 
 def declared_classes(model: Any) -> tuple[str, ...] | None:
     """Return what the outputs of a network are called, if it was trained or saved with names of classes."""
-    found = getattr(model, "hashlens_classes", None)
-    return found if isinstance(found, tuple) else None
+    names = getattr(model, "hashlens_classes", None)
+    return names if isinstance(names, tuple) else None

@@ -31,7 +31,7 @@ def behind(module: nn.Module) -> list[nn.Parameter]:
     """Return the parameters of one module, those too that a parametrized weight is computed from."""
     return [
         *module.parameters(recurse=False),
-        *(at for parametrized in _parametrizations(module) for at in parametrized.parameters()),
+        *(parameter for parametrized in _parametrizations(module) for parameter in parametrized.parameters()),
     ]
 
 

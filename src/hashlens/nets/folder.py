@@ -124,12 +124,12 @@ def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, o
         check_free(folder)
     # Cloned, since safetensors takes no two tensors that share memory.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    with written_whole(folder / WEIGHTS_FILE, overwrite=True) as beside:
-        beside.write_bytes(save(tensors))
+    with written_whole(folder / WEIGHTS_FILE, overwrite=True) as partial:
+        partial.write_bytes(save(tensors))
         (folder / INFO_FILE).unlink(missing_ok=True)
     document = {**info.to_dict(), "parameters": parameters_digest(network)}
-    with written_whole(folder / INFO_FILE, overwrite=True) as beside:
-        beside.write_text(json.dumps(document, indent=2) + "\n")
+    with written_whole(folder / INFO_FILE, overwrite=True) as partial:
+        partial.write_text(json.dumps(document, indent=2) + "\n")
     return folder
 
 

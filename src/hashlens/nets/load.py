@@ -88,8 +88,8 @@ def load_function(spec: str) -> Callable[..., Any]:
     return function
 
 
-def load_object(spec: str, what: str) -> Any:
-    """Return what ``package.module:name`` or ``path/to/file.py:name`` names; errors call it `what`.
+def load_object(spec: str, kind: str) -> Any:
+    """Return what ``package.module:name`` or ``path/to/file.py:name`` names; errors call it `kind`.
 
     Raises
     ------
@@ -98,9 +98,9 @@ def load_object(spec: str, what: str) -> Any:
     """
     source, colon, name = spec.rpartition(":")
     if not colon:
-        raise ModelError(f"{what} {spec!r}: expected package.module:name or path/to/file.py:name")
+        raise ModelError(f"{kind} {spec!r}: expected package.module:name or path/to/file.py:name")
     with torch.random.fork_rng(devices=[]):
-        return _found(_import(source, spec, what), source, name, spec, what)
+        return _attribute_of(_import(source, spec, kind), source, name, spec, kind)
 
 
 def _call_factory(spec: str) -> nn.Module:
@@ -111,7 +111,7 @@ def _call_factory(spec: str) -> nn.Module:
 
 
 def _made_by(module: ModuleType, source: str, name: str, spec: str) -> nn.Module:
-    factory = _found(module, source, name, spec)
+    factory = _attribute_of(module, source, name, spec)
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
@@ -125,12 +125,12 @@ def _made_by(module: ModuleType, source: str, name: str, spec: str) -> nn.Module
     return network
 
 
-def _found(module: ModuleType, source: str, name: str, spec: str, what: str = "model") -> Any:
+def _attribute_of(module: ModuleType, source: str, name: str, spec: str, kind: str = "model") -> Any:
     try:
         return reduce(getattr, name.split("."), module)
     except AttributeError as error:
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise ModelError(f"{what} {spec!r}: {source} has no {name!r}: {nearest(name, known)}") from error
+        callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ModelError(f"{kind} {spec!r}: {source} has no {name!r}: {nearest(name, callables)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -147,20 +147,20 @@ def _importing_from(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-def _import(source: str, spec: str, what: str = "model") -> ModuleType:
+def _import(source: str, spec: str, kind: str = "model") -> ModuleType:
     try:
         if not source.endswith(".py"):
             with _importing_from(Path.cwd()):
                 return importlib.import_module(source)
         path = Path(source).resolve()
         if not path.is_file():
-            raise ModelError(f"{what} {spec!r}: {source} is not there")
+            raise ModelError(f"{kind} {spec!r}: {source} is not there")
         with _importing_from(path.parent):
             return _import_file(path)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{what} {spec!r}: importing {source!r} raised {_reason(error)}") from error
+        raise ModelError(f"{kind} {spec!r}: importing {source!r} raised {_reason(error)}") from error
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -32,9 +32,9 @@ class Output:
         ``logits`` or ``probabilities`` of classes that exclude each other, ``(n, K)``; ``binary_logit`` or
         ``binary_probability``, one score ``(n, 1)`` that tells class 1 from class 0; ``multilabel_logits`` or
         ``multilabel_probabilities``, K classes each of which an example may have or not; ``regression``, K values.
-    why : str
+    reason : str
         What that was decided from.
-    sure : bool
+    certain : bool
         Whether it was declared or seen, rather than taken for want of evidence.
     part : tuple of str or int
         Where the scores are in what the model gives; empty where it gives nothing else.
@@ -45,8 +45,8 @@ class Output:
     """
 
     kind: str
-    why: str
-    sure: bool = True
+    reason: str
+    certain: bool = True
     part: tuple[str | int, ...] = ()
     select: Select | None = None
     notes: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Output:
             raise ModelError(f"no output {self.kind!r}: {nearest(self.kind, KINDS)}")
 
     def __str__(self) -> str:
-        return f"{self.kind} ({self.why})"
+        return f"{self.kind} ({self.reason})"
 
     @property
     def line(self) -> str:
@@ -155,8 +155,8 @@ def declare_output(model: torch.nn.Module, output: Output) -> None:
 
 def declared_output(model: Any) -> Output | None:
     """Return how a network says that its output is read, if it does."""
-    found = getattr(model, "hashlens_output", None)
-    return found if isinstance(found, Output) else None
+    output = getattr(model, "hashlens_output", None)
+    return output if isinstance(output, Output) else None
 
 
 def selected(select: Select, raw: Any) -> Any:
@@ -197,35 +197,35 @@ def _as_array(value: Any) -> Any:
         return None
 
 
-def _step(value: Any, at: str | int) -> Any:
-    return value[at] if isinstance(at, int) or isinstance(value, Mapping) else getattr(value, at)
+def _step(value: Any, key: str | int) -> Any:
+    return value[key] if isinstance(key, int) or isinstance(value, Mapping) else getattr(value, key)
 
 
 def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
     """Return everything in a model's output that may be scores, by where it is."""
     found: dict[tuple[str | int, ...], Tensor] = {}
 
-    def look(value: Any, path: tuple[str | int, ...]) -> None:
+    def collect(value: Any, path: tuple[str | int, ...]) -> None:
         scores = as_scores(value, n)
         if scores is not None:
             found[path] = scores
         elif isinstance(value, Mapping):
             for name, part in value.items():
-                look(part, (*path, name))
+                collect(part, (*path, name))
         elif isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
             for at, part in enumerate(value):
-                look(part, (*path, at))
+                collect(part, (*path, at))
         elif (names := _names(value)) and len(path) < 3:
             for name in names:
-                look(getattr(value, name), (*path, name))
+                collect(getattr(value, name), (*path, name))
 
-    look(raw, ())
+    collect(raw, ())
     # Counts are no scores, nor is a loss, which is one number, as the row of a batch of one may be too.
     real = {path for path, part in found.items() if part.is_floating_point()}
     named = {path for path in found if not (path and "loss" in str(path[-1]).lower())}
     rows = {path for path in found if n > 1 or getattr(reduce(_step, path, raw), "ndim", 1) > 0}
-    for kept in (real, named, rows):
-        found = {path: part for path, part in found.items() if path in kept} or found
+    for candidates in (real, named, rows):
+        found = {path: part for path, part in found.items() if path in candidates} or found
     return found
 
 
@@ -257,7 +257,7 @@ def output_notes(output: Output | None, unsteady: tuple[str, ...] = ()) -> list[
     line = []
     if output.regression:
         line = [f"{output.line}: it names no classes, so that there is no accuracy"]
-    elif not output.sure:
+    elif not output.certain:
         line = [f"{output.line}; output= says otherwise"]
     elif output.multilabel:
         line = [f"{output.line}: the class of an example is the likeliest, whatever else it has"]

@@ -24,8 +24,8 @@ class PaddedShortcut(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return `images` ``(b, c, h, w)`` as ``(b, c + extra, ceil(h / 2), ceil(w / 2))``."""
-        before = self.extra_channels // 2
-        padding = (0, 0, 0, 0, before, self.extra_channels - before)
+        first = self.extra_channels // 2
+        padding = (0, 0, 0, 0, first, self.extra_channels - first)
         return nn.functional.pad(images[:, :, ::2, ::2], padding)
 
 

@@ -25,21 +25,23 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
         If some parameters cannot be drawn anew; the message names the module.
     """
     for name, module in drawn_modules(model):
-        own = any(True for _ in module.parameters(recurse=False))
-        if isinstance(module, (torch.jit.ScriptModule, torch.fx.GraphModule)) or (own and reset_of(module) is None):
+        has_parameters = any(True for _ in module.parameters(recurse=False))
+        if isinstance(module, (torch.jit.ScriptModule, torch.fx.GraphModule)) or (
+            has_parameters and reset_of(module) is None
+        ):
             raise ModelError(
                 f"{name or 'the model'} ({type(module).__name__}) has parameters and no reset_parameters(): its "
                 "untrained state is not known; give the untrained network itself"
             )
     try:
-        fresh = copied(model)
+        copy_ = copied(model)
     except (RuntimeError, TypeError) as error:
-        what = type(model).__name__
-        raise ModelError(f"{what} cannot be copied ({error}); give the untrained network itself") from error
+        kind = type(model).__name__
+        raise ModelError(f"{kind} cannot be copied ({error}); give the untrained network itself") from error
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(seed, "untrained"))
         # Children first: a container that draws its children's parameters in its own way has the last word.
-        for _, module in reversed(list(drawn_modules(fresh))):
+        for _, module in reversed(list(drawn_modules(copy_))):
             reset = reset_of(module)
             if reset is not None:
                 try:
@@ -50,4 +52,4 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
                         f"reset_parameters() of {type(module).__name__} raised {type(error).__name__} ({reason}); "
                         "give the untrained network itself"
                     ) from error
-    return fresh
+    return copy_

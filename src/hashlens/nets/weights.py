@@ -68,31 +68,31 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         If the file cannot be read, or its names or shapes are not those of `network`.
     """
     weights = read_weights(path)
-    own = network.state_dict()
-    faults = [
-        _names("missing", own.keys() - weights.keys()),
-        _names("unexpected", weights.keys() - own.keys()),
+    expected = network.state_dict()
+    differences = [
+        _names("missing", expected.keys() - weights.keys()),
+        _names("unexpected", weights.keys() - expected.keys()),
         _names(
             "of another shape",
             {
                 f"{name} {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
-                for name, value in own.items()
+                for name, value in expected.items()
                 if name in weights and weights[name].shape != value.shape
             },
         ),
     ]
-    if any(faults):
+    if any(differences):
         raise ModelError(
-            f"weights {path} do not fit {type(network).__name__}: {'; '.join(filter(None, faults))}: "
+            f"weights {path} do not fit {type(network).__name__}: {'; '.join(filter(None, differences))}: "
             "give the weights of this very architecture"
         )
-    network.load_state_dict(weights, assign=any(value.is_meta for value in own.values()))
+    network.load_state_dict(weights, assign=any(value.is_meta for value in expected.values()))
 
 
-def _names(what: str, names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:3])
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{what}: {shown}{rest}" if names else ""
+def _names(prefix: str, names: set[str]) -> str:
+    listed = ", ".join(sorted(names)[:3])
+    remainder = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{prefix}: {listed}{remainder}" if names else ""
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:

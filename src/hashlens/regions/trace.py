@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from hashlens.codes.borrow import RunningModule, borrowed, qualified_name, scripted_graphs, scripted_nodes, unwrap
 from hashlens.codes.dispatch import Observer
+from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.gates import GATES, MAX_POOLS, Bound, bind
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
+from hashlens.codes.running_module import RunningModule, qualified_name
+from hashlens.codes.unwrap import scripted_graphs, scripted_nodes, unwrap
 from hashlens.errors import DataError, HashlensError, ModelError
 from hashlens.nets.copying import copied
 from hashlens.nets.output import first_tensor
@@ -63,7 +65,7 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
     device = next((at.device for at in [*network.parameters(), *network.buffers()]), x.device)
     example = x[:1].to(device=device, dtype=dtype).clone()
     recorder = _Recorder(example)
-    with borrowed(network), RunningModule(network, recorder.enter, recorder.leave) as running:
+    with evaluation_mode(network), RunningModule(network, recorder.enter, recorder.leave) as running:
         runner = running.runner()
         recorder.running = running
 
@@ -107,7 +109,7 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
             "the output of the model is NaN or infinite: look for weights or examples that are, or overflow"
         )
     try:
-        with borrowed(network):
+        with evaluation_mode(network):
             together = first_tensor(network(pair.clone()))
     except Exception:  # it takes one example at a time, which is its way of keeping them apart
         return
@@ -219,7 +221,7 @@ class _Recorder(Observer):
         laid_out = tuple(step if isinstance(step, Affine) else replace(step, layer=next(placed)) for step in steps)
         return Program(model, laid_out, output.register, tuple(self._tape.shapes), dtype, device)
 
-    def see(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator, and write it down."""
         wired_args, wired_kwargs = tree_map(self.wire, (args, kwargs))
         operator = func.overloadpacket.__name__

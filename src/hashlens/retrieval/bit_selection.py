@@ -89,8 +89,8 @@ def preferred_bits(
     if method == "decorrelation":
         return _decorrelated(codes, bits, seed)
     if method == "mutual_information":
-        labelled, known, _ = labelled_codes(codes, labels, "supervised bit selection")
-        worth = _mutual_information(labelled, Classes.of(known, "supervised bit selection"))
+        labelled, classes, _ = labelled_codes(codes, labels, "supervised bit selection")
+        worth = _mutual_information(labelled, Classes.of(classes, "supervised bit selection"))
     else:
         worth = _variance(codes)
     keys: list[npt.NDArray[np.generic]] = [-worth]
@@ -109,10 +109,10 @@ def _variance(codes: Codes) -> npt.NDArray[np.float64]:
 
 def _mutual_information(codes: Codes, classes: Classes) -> npt.NDArray[np.float64]:
     """Return the mutual information of each bit and the label, in nats, float64 ``(code_bits,)``."""
-    ones = _ones(codes, classes.of_rows, len(classes))
+    on_counts = _ones(codes, classes.of_rows, len(classes))
     sizes = classes.counts[:, None]
     information = np.zeros(codes.code_bits)
-    for joint in (ones, sizes - ones):
+    for joint in (on_counts, sizes - on_counts):
         expected = sizes * joint.sum(axis=0) / len(codes)
         ratio = np.divide(joint, expected, out=np.ones_like(joint), where=joint > 0)
         information += (joint / len(codes) * np.log(ratio)).sum(axis=0)

@@ -83,11 +83,11 @@ class QualityCurve(Result):
         MeasureError
             If there is no such way; the message gives the nearest.
         """
-        found = [point for point in self.points if (point.source, point.coding) == (source, coding)]
-        if not found:
-            known = dict.fromkeys(f"{point.source}, {point.coding}" for point in self.points)
-            raise MeasureError(f"no curve of {source!r}, {coding!r}: {nearest(f'{source}, {coding}', known)}")
-        return {point.bits: point.quality for point in found if point.quality is not None}
+        points = [point for point in self.points if (point.source, point.coding) == (source, coding)]
+        if not points:
+            listed = dict.fromkeys(f"{point.source}, {point.coding}" for point in self.points)
+            raise MeasureError(f"no curve of {source!r}, {coding!r}: {nearest(f'{source}, {coding}', listed)}")
+        return {point.bits: point.quality for point in points if point.quality is not None}
 
     def best(self, bits: int, source: str) -> QualityPoint | None:
         """Return the point of the highest mAP at a length, of the codes of a source; None without one."""
@@ -191,8 +191,8 @@ def quality_curve(
     works = list(_works(codes, wanted, methods, inputs, penultimate, k, seed))
     points: list[QualityPoint] = []
     with bar("quality against bits", len(works)) as advance:
-        for word, work in works:
-            advance(word)
+        for step, work in works:
+            advance(step)
             points.extend(work())
     order = sorted(points, key=lambda point: point.is_float)
     return QualityCurve(tuple(order), Split(len(codes.train), len(codes.test)))
@@ -229,17 +229,17 @@ def _works(
 def _selected(
     codes: Split[Codes], lengths: tuple[int, ...], method: Selection, k: Sequence[int] | int, seed: int
 ) -> list[QualityPoint]:
-    within = [bits for bits in lengths if bits <= codes.train.code_bits]
-    order = preferred_bits(codes.train, max(within), method, seed=seed) if within else np.zeros(0, np.int64)
-    seen = "network, selection" if method in SUPERVISED else "network"
+    usable = [bits for bits in lengths if bits <= codes.train.code_bits]
+    order = preferred_bits(codes.train, max(usable), method, seed=seed) if usable else np.zeros(0, np.int64)
+    labels_seen = "network, selection" if method in SUPERVISED else "network"
     points = []
     for bits in lengths:
         quality, reason = None, ""
-        if bits in within:
+        if bits in usable:
             quality = retrieval_quality(_kept(codes.test, order[:bits]), _kept(codes.train, order[:bits]), k=k)
         else:
             reason = f"{NETWORK}: these codes have {codes.train.code_bits:,} bits."
-        points.append(QualityPoint(NETWORK, method, bits, seen, quality, reason))
+        points.append(QualityPoint(NETWORK, method, bits, labels_seen, quality, reason))
     return points
 
 

@@ -34,12 +34,14 @@ def decorrelated(columns: Any, rows: int, chosen: Any) -> None:
             ones += popcount(columns[j, w])
         mean[j] = ones / rows
     variance = mean * (1 - mean)
-    alike = np.zeros(candidates)
+    similarity = np.zeros(candidates)
     free = np.ones(candidates, np.bool_)
     for step in range(chosen.size):
         best = -1
         for j in range(candidates):
-            if free[j] and (best < 0 or variance[j] * (1 - alike[j]) > variance[best] * (1 - alike[best]) + 1e-12):
+            if free[j] and (
+                best < 0 or variance[j] * (1 - similarity[j]) > variance[best] * (1 - similarity[best]) + 1e-12
+            ):
                 best = j
         chosen[step] = best
         free[best] = False
@@ -51,4 +53,4 @@ def decorrelated(columns: Any, rows: int, chosen: Any) -> None:
                 for w in range(columns.shape[1]):
                     both += popcount(columns[j, w] & columns[best, w])
                 covariance = both / rows - mean[j] * mean[best]
-                alike[j] = max(alike[j], covariance * covariance / (variance[j] * variance[best]))
+                similarity[j] = max(similarity[j], covariance * covariance / (variance[j] * variance[best]))

@@ -63,13 +63,13 @@ def itq_codes(
     train, test = principal_components(train_features, test_features, bits)
     rotation = _rotation(train, iterations, seed)
     layer = Layer("itq", "sign", (bits,), bits=bits)
-    made = Provenance(model="iterative quantisation", seed=seed)
+    provenance = Provenance(model="iterative quantisation", seed=seed)
     return tuple(  # type: ignore[return-value]
         Codes(
             pack_bits((rows @ rotation > 0).numpy()),
             (layer,),
             None if labels is None else np.asarray(labels, dtype=np.int64),
-            provenance=made,
+            provenance=provenance,
         )
         for rows, labels in ((train, train_labels), (test, test_labels))
     )
@@ -96,10 +96,10 @@ def principal_components(
     train, test = as_features(train_features), as_features(test_features)
     if train.shape[1] != test.shape[1]:
         raise MeasureError(f"train and test must have the same columns, not {train.shape[1]} and {test.shape[1]}")
-    most = min(train.shape)
-    if not is_whole(components) or not 1 <= components <= most:
+    limit = min(train.shape)
+    if not is_whole(components) or not 1 <= components <= limit:
         raise MeasureError(
-            f"principal components, and ITQ bits, are from 1 to {most:,} for {len(train):,} rows of "
+            f"principal components, and ITQ bits, are from 1 to {limit:,} for {len(train):,} rows of "
             f"{train.shape[1]:,} columns, received {shortly(components)}: lower the bits, or use hyperplane_codes"
         )
     centre = train.mean(dim=0)
@@ -116,12 +116,12 @@ def _rotation(projected: torch.Tensor, iterations: int, seed: int) -> torch.Tens
         rows = rows[torch.from_numpy(np.sort(drawn))]
     bits = rows.shape[1]
     rotation: torch.Tensor = torch.linalg.qr(torch.randn(bits, bits, generator=torch_generator(seed, "itq"))).Q
-    before = torch.zeros(len(rows), bits, dtype=torch.bool)
+    previous = torch.zeros(len(rows), bits, dtype=torch.bool)
     for _ in range(iterations):
         positive = rows @ rotation > 0
-        if (positive != before).float().mean() < FLIPPED:
+        if (positive != previous).float().mean() < FLIPPED:
             break
-        before = positive
+        previous = positive
         left, _, right = torch.linalg.svd(rows.T @ (2 * positive.float() - 1))
         rotation = left @ right
     return rotation

@@ -51,15 +51,15 @@ def model_quality_curve(
     HashlensError
         As :func:`hashlens.encode` and :func:`quality_curve` raise.
     """
-    how = Reading.of(model_quality_curve, reading, options)
+    how = Reading.from_options(model_quality_curve, reading, options)
     checked_lengths(lengths)
     require_whole(MeasureError, "memory_budget", memory_budget)
     data = labelled_alike(Split(load_data(train).load(), load_data(test).load()), model)
     budget = max(8, memory_budget // (len(data.train) + len(data.test)))
-    seen = Split(*(observe(model, part, how, budget, penultimate=True) for part in (data.train, data.test)))
-    trained, tested = seen.train.penultimate, seen.test.penultimate
+    observations = Split(*(observe(model, part, how, budget, penultimate=True) for part in (data.train, data.test)))
+    trained, tested = observations.train.penultimate, observations.test.penultimate
     return quality_curve(
-        Split(seen.train.codes, seen.test.codes),
+        Split(observations.train.codes, observations.test.codes),
         lengths,
         inputs=_vectors(data, budget),
         penultimate=None if trained is None or tested is None else Split(trained, tested),

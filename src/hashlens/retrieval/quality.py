@@ -158,13 +158,13 @@ def retrieval_quality(
         pair.log()
         known, queries, left_out = pair.reference, pair.queries, sum(pair.left_out)
         query_classes, classes = pair.query_labels, pair.reference_labels
-    task = _Task.of(query_classes, classes, k, codes is None, left_out)
+    task = _RankingTask.of(query_classes, classes, k, codes is None, left_out)
     query_rows, rows = _words(queries), _words(known)
 
-    def rank(part: slice, found: Scores, precisions: Scores) -> None:
+    def rank(part: slice, hits_: Scores, precisions: Scores) -> None:
         rank_codes(
             query_rows[part], rows, task.query_classes[part], task.classes, known.code_bits + 1, task.itself,
-            task.cuts, task.harmonic, found, precisions,
+            task.cuts, task.harmonic, hits_, precisions,
         )  # fmt: skip
 
     return task.run(rank, QUERIES_A_TASK)
@@ -223,7 +223,7 @@ def retrieval_quality_features(
         )
     left_out = len(query_rows) - len(query_classes) + (0 if same else len(rows) - len(classes))
     query_rows, rows = query_rows[kept], rows[kept_rows]
-    task = _Task.of(query_classes, classes, k, same, left_out)
+    task = _RankingTask.of(query_classes, classes, k, same, left_out)
     if distance == "cosine":
         query_rows, rows = (torch.nn.functional.normalize(part, dim=1) for part in (query_rows, rows))
         lengths = torch.zeros(len(rows))
@@ -233,14 +233,14 @@ def retrieval_quality_features(
         query_rows, rows = query_rows - centre, rows - centre
         lengths = rows.square().sum(dim=1)
 
-    def rank(part: slice, found: Scores, precisions: Scores) -> None:
+    def rank(part: slice, hits_: Scores, precisions: Scores) -> None:
         # |q|^2 is the same for all rows, and cosine is -2 q f up to a factor.
         ranked = torch.addmm(lengths, query_rows[part], rows.T, alpha=-2).numpy()
         keys = _sortable(ranked, task.query_classes[part, None] == task.classes)
         if task.itself:
             keys[np.arange(len(keys)), np.arange(part.start, part.start + len(keys))] = np.iinfo(np.uint64).max
         keys.sort(axis=1)
-        rank_keys(keys[:, : task.ranked], task.cuts, task.harmonic, found, precisions)
+        rank_keys(keys[:, : task.ranked], task.cuts, task.harmonic, hits_, precisions)
 
     return task.run(rank, max(1, KEYS_BYTES // (8 * len(rows))))
 
@@ -269,7 +269,7 @@ def _sortable(values: npt.NDArray[np.float32], relevant: npt.NDArray[np.bool_]) 
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
+class _RankingTask:
     """Checked queries and rows, and how to average over the queries."""
 
     query_classes: Labels
@@ -282,11 +282,13 @@ class _Task:
     left_out: int
 
     @classmethod
-    def of(cls, query_classes: Labels, classes: Labels, k: Sequence[int] | int, itself: bool, left_out: int) -> "_Task":
+    def of(
+        cls, query_classes: Labels, classes: Labels, k: Sequence[int] | int, itself: bool, left_out: int
+    ) -> "_RankingTask":
         queries, rows = len(query_classes), len(classes)
         names, counts = np.unique(classes, return_counts=True)
-        at = np.minimum(np.searchsorted(names, query_classes), len(names) - 1)
-        relevant = np.where(names[at] == query_classes, counts[at], 0) - itself
+        position = np.minimum(np.searchsorted(names, query_classes), len(names) - 1)
+        relevant = np.where(names[position] == query_classes, counts[position], 0) - itself
         if not relevant.any():
             raise MeasureError(
                 f"none of the {queries:,} queries has a row of its label to find: the labels of queries and rows differ"
@@ -345,10 +347,10 @@ def checked_cuts(k: Any, rows: int) -> tuple[int, ...]:
     MeasureError
         If one is no whole number from 1 to `rows`.
     """
-    given = [k] if is_whole(k) else list(k) if isinstance(k, (list, tuple, range, np.ndarray)) else None
-    if given is None or not all(is_whole(cut) and 1 <= cut <= rows for cut in given):
+    cuts = [k] if is_whole(k) else list(k) if isinstance(k, (list, tuple, range, np.ndarray)) else None
+    if cuts is None or not all(is_whole(cut) and 1 <= cut <= rows for cut in cuts):
         raise MeasureError(
             f"k must be whole numbers from 1 to the {rows:,} rows that are ranked, received {shortly(k)}: lower k or "
             "give more rows"
         )
-    return tuple(sorted({int(cut) for cut in given}))
+    return tuple(sorted({int(cut) for cut in cuts}))

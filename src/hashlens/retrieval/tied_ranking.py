@@ -34,11 +34,11 @@ def _add_group(
     share = hits / size
     slope = (hits - 1) / (size - 1) if size > 1 else 0.0
     level = ahead_hits + 1 - slope * (ahead + 1)
-    for at in range(cuts.size):
-        taken = min(size, cuts[at] - ahead)
-        if taken > 0:
-            found[at] += share * taken
-            precisions[at] += share * (slope * taken + level * (harmonic[ahead + taken] - harmonic[ahead]))
+    for i in range(cuts.size):
+        counted = min(size, cuts[i] - ahead)
+        if counted > 0:
+            found[i] += share * counted
+            precisions[i] += share * (slope * counted + level * (harmonic[ahead + counted] - harmonic[ahead]))
 
 
 @compiled

@@ -49,7 +49,7 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """Its name in seeds and stores: ``coin=fair bias=0.5``."""
-        return " ".join(f"{name}={written(level)}" for name, level in self.levels) or "all"
+        return " ".join(f"{name}={level_text(level)}" for name, level in self.levels) or "all"
 
     def __getitem__(self, factor: str) -> Any:
         return self.factors[factor]
@@ -77,7 +77,7 @@ class Run:
     pack: int
 
 
-def written(level: Any) -> str:
+def level_text(level: Any) -> str:
     """Return a level as the key of a cell has it.
 
     >>> written(10.0), written(True), written("two words"), written("fair")

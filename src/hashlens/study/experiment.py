@@ -105,7 +105,7 @@ class Experiment(ABC):
         if "terms" in cls.__dict__:
             cls.Spec = completed(cls.Spec, cls.terms)
 
-    def open(self, spec: Any, device: Any = None, **given: Any) -> Materials:
+    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Materials:
         """Load what the study needs, and make sure that it can be made with it.
 
         Parameters
@@ -122,8 +122,8 @@ class Experiment(ABC):
         HashlensError
             If it cannot; nothing is written then.
         """
-        if given:
-            raise StudyError(f"experiment {self.terms.experiment!r} takes no {next(iter(given))}=")
+        if inputs:
+            raise StudyError(f"experiment {self.terms.experiment!r} takes no {next(iter(inputs))}=")
         return Materials(spec, device)
 
     def cells(self, materials: Materials) -> Sequence[CellLike]:
@@ -133,7 +133,7 @@ class Experiment(ABC):
 
     def packs(self, repeated: Sequence[tuple[Any, int]], materials: Materials) -> Iterable[Sequence[tuple[Any, int]]]:
         """Return the (cell, repeat) pairs parted into packs, which are run together: by default each alone."""
-        return [[one] for one in repeated]
+        return [[pair] for pair in repeated]
 
     def depends_on_pack(self, materials: Materials) -> bool:
         """Return whether a run gives other numbers, within rounding, where its pack holds other runs.

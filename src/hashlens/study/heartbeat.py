@@ -63,12 +63,12 @@ def release_the_dead(store: Store) -> None:
 @contextmanager
 def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
     """Extend the leases of `worker` from a thread of its own until the body ends, then give back what is left."""
-    over = threading.Event()
+    stop = threading.Event()
 
     def beat() -> None:
-        while not over.wait(lease / BEATS_PER_LEASE):
+        while not stop.wait(lease / BEATS_PER_LEASE):
             try:
-                store.beat(worker, lease)
+                store.extend_leases(worker, lease)
             except HashlensError as error:
                 # The next beat, or the commit, meets the same fault and reports it where somebody sees it.
                 log.warning("the lease could not be extended: %s", error)
@@ -79,7 +79,7 @@ def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        stop.set()
         thread.join()
         _at_work.discard(worker)
         try:

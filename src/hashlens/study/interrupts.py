@@ -17,11 +17,11 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield
         return
-    held: list[tuple[int, Any]] = []
-    signal.signal(signal.SIGINT, lambda *pressed: held.append(pressed))
+    pending: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda *pressed: pending.append(pressed))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, usual)
-        if held:
-            usual(*held[0])
+        if pending:
+            usual(*pending[0])

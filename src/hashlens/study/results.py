@@ -93,17 +93,17 @@ class Results(Result):
         StudyError
             If there is no such column.
         """
-        kept = np.ones(len(self), bool)
-        for name, wanted in conditions.items():
+        mask = np.ones(len(self), bool)
+        for name, condition in conditions.items():
             if name not in self.columns:
                 raise StudyError(f"results have no column {name!r}: {nearest(name, self.terms.columns)}")
             column = self.columns[name]
-            if isinstance(wanted, list | tuple | set | range | np.ndarray):
+            if isinstance(condition, list | tuple | set | range | np.ndarray):
                 # Not in the column's type: 40.5 is no width, and would become 40.
-                kept &= np.isin(column, np.asarray(list(wanted), dtype=object if column.dtype == object else None))
+                mask &= np.isin(column, np.asarray(list(condition), dtype=object if column.dtype == object else None))
             else:
-                kept &= column == wanted
-        return replace(self, columns={name: column[kept] for name, column in self.columns.items()})
+                mask &= column == condition
+        return replace(self, columns={name: column[mask] for name, column in self.columns.items()})
 
     def levels(self, column: str) -> list[Any]:
         """Return the values that a column takes, in order."""
@@ -150,8 +150,8 @@ class Results(Result):
             return write_columns(path, arrays, overwrite=overwrite)
         import pyarrow.parquet
 
-        with written_whole(path, overwrite=overwrite) as beside:
-            pyarrow.parquet.write_table(self.to_arrow(), beside)
+        with written_whole(path, overwrite=overwrite) as partial:
+            pyarrow.parquet.write_table(self.to_arrow(), partial)
         return path
 
     def to_dict(self) -> dict[str, Any]:

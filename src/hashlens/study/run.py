@@ -57,32 +57,32 @@ class Work:
     runs: tuple[Run, ...]
 
 
-class Desk:
+class RunReporter:
     """Where a run tells how far it is, and leaves what is kept of it; see :class:`Reporter`."""
 
-    def __init__(self, store: Store, own: Mapping[Run, Claimed], advance: Callable[[Run, int], None]) -> None:
+    def __init__(self, store: Store, claimed: Mapping[Run, Claimed], advance: Callable[[Run, int], None]) -> None:
         self._store = store
-        self._own = own
+        self._claimed = claimed
         self._advance = advance
-        self.kept: dict[Run, dict[str, str]] = {}
+        self.kept_folder: dict[Run, dict[str, str]] = {}
 
     def advance(self, run: Run, steps: int = 1) -> None:
         """Move the progress bar."""
-        if run in self._own:
+        if run in self._claimed:
             self._advance(run, steps)
 
     def read(self, file: str) -> bytes:
         """Return what was kept."""
-        if self._store.kept is None or not (self._store.kept / file).is_file():
+        if self._store.kept_folder is None or not (self._store.kept_folder / file).is_file():
             raise StudyError(f"{file} is not among what {self._store.name} has kept: put it back")
-        return (self._store.kept / file).read_bytes()
+        return (self._store.kept_folder / file).read_bytes()
 
     def keep(self, run: Run, name: str, content: bytes) -> str:
         """Keep bytes beside the store; return the name of the file, which is by digest."""
-        if self._store.kept is None:
+        if self._store.kept_folder is None:
             raise StudyError(f"{name!r} cannot be kept: {self._store.name} is no file, and so has no folder beside it")
-        file = keep(self._store.kept, name, content)
-        self.kept.setdefault(run, {})[name] = file
+        file = keep(self._store.kept_folder, name, content)
+        self.kept_folder.setdefault(run, {})[name] = file
         return file
 
 
@@ -115,17 +115,17 @@ def work(
     status = store.status()
     spec = todo.materials.spec
     steps = todo.experiment.steps(spec)
-    left, said = status.runs - status.done - len(status.failures), sayings(todo.runs)
-    with beating(store, worker, lease), bar(status.study or spec.runs_are, left, steps) as advance:
+    remaining, label_of = status.runs - status.done - len(status.failures), run_labels(todo.runs)
+    with beating(store, worker, lease), bar(status.study or spec.runs_are, remaining, steps) as advance:
 
-        def over(run: Run, moved: int) -> None:
-            for _ in range(moved):
-                advance(said(run))
+        def on_progress(run: Run, steps_done: int) -> None:
+            for _ in range(steps_done):
+                advance(label_of(run))
 
         while True:
             claimed = store.claim(worker, lease=lease)
             if claimed:
-                done += _do_pack(store, worker, todo, _known(store, claimed, by_key), over)
+                done += _do_pack(store, worker, todo, _claimed_runs(store, claimed, by_key), on_progress)
                 continue
             status = store.status()
             # What is pending was given back, or its lease ran out, since nothing was there to be claimed.
@@ -135,57 +135,65 @@ def work(
             release_the_dead(store)
 
 
-def sayings(runs: Sequence[Run]) -> Callable[[Run], str]:
+def run_labels(runs: Sequence[Run]) -> Callable[[Run], str]:
     """Return what says a run in short: the factors that vary over `runs`, and which repeat."""
     levels: dict[str, set[Any]] = {}
     for cell in {run.cell.key: run.cell for run in runs}.values():
         for factor, level in cell.factors.items():
             levels.setdefault(factor, set()).add(level)
-    varying = [factor for factor, found in levels.items() if len(found) > 1]
+    varying = [factor for factor, values in levels.items() if len(values) > 1]
     repeats = len({run.repeat for run in runs}) > 1
 
-    def said(run: Run) -> str:
+    def label_of(run: Run) -> str:
         parts = [f"{factor.replace('_', ' ')} {level_name(run.cell.factors[factor])}" for factor in varying]
         return ", ".join([*parts, *([f"repeat {run.repeat}"] if repeats else [])])
 
-    return said
+    return label_of
 
 
-def _known(store: Store, claimed: Sequence[Claimed], by_key: Mapping[tuple[str, int], Run]) -> dict[Run, Claimed]:
+def _claimed_runs(
+    store: Store, claimed: Sequence[Claimed], by_key: Mapping[tuple[str, int], Run]
+) -> dict[Run, Claimed]:
     """Return which runs of ours were claimed."""
-    if any((one.cell, one.repeat) not in by_key for one in claimed):
+    if any((claim.cell, claim.repeat) not in by_key for claim in claimed):
         raise StudyError(
             f"{store.name}: the study has grown since this worker began: start it again, with the larger study"
         )
-    return {by_key[one.cell, one.repeat]: one for one in claimed}
+    return {by_key[claim.cell, claim.repeat]: claim for claim in claimed}
 
 
 def _do_pack(
-    store: Store, worker: str, todo: Work, own: dict[Run, Claimed], advance: Callable[[Run, int], None]
+    store: Store, worker: str, todo: Work, claimed: dict[Run, Claimed], advance: Callable[[Run, int], None]
 ) -> int:
     """Do a pack and commit each of its claimed runs."""
-    number, again = next(iter(own)).pack, {run: one.facts for run, one in own.items() if one.facts}
-    whole = todo.experiment.depends_on_pack(todo.materials)
-    pack = [run for run in todo.runs if run not in again and (run in own or (whole and run.pack == number))]
-    pack = pack if again.keys() < own.keys() else []
-    desk = Desk(store, own, advance)
-    committed, begun = 0, time.perf_counter()
-    for outcome in chain(_again(todo, again, desk), _outcomes(todo, pack, desk)):
-        seconds, begun = time.perf_counter() - begun, time.perf_counter()
+    number, remeasured = next(iter(claimed)).pack, {run: claim.facts for run, claim in claimed.items() if claim.facts}
+    whole_pack = todo.experiment.depends_on_pack(todo.materials)
+    pack = [
+        run for run in todo.runs if run not in remeasured and (run in claimed or (whole_pack and run.pack == number))
+    ]
+    pack = pack if remeasured.keys() < claimed.keys() else []
+    desk = RunReporter(store, claimed, advance)
+    committed, start = 0, time.perf_counter()
+    for outcome in chain(_remeasured_outcomes(todo, remeasured, desk), _outcomes(todo, pack, desk)):
+        seconds, start = time.perf_counter() - start, time.perf_counter()
         run = outcome.run
-        if run not in own:
+        if run not in claimed:
             continue
-        failure = outcome.failure or wrong(outcome, todo.experiment.terms)
+        failure = outcome.failure or outcome_problem(outcome, todo.experiment.terms)
         if failure is None:
-            committed += store.commit(own[run], worker, outcome.rows, _facts(outcome, desk.kept.get(run), seconds))
+            committed += store.commit(
+                claimed[run], worker, outcome.rows, _facts(outcome, desk.kept_folder.get(run), seconds)
+            )
         else:
-            store.fail(own[run], worker, failure)
+            store.fail(claimed[run], worker, failure)
     return committed
 
 
-def _again(todo: Work, again: Mapping[Run, Mapping[str, Any]], desk: Desk) -> Iterator[Outcome]:
+def _remeasured_outcomes(
+    todo: Work, remeasured: Mapping[Run, Mapping[str, Any]], desk: RunReporter
+) -> Iterator[Outcome]:
     """Yield what runs that were done before the study grew give for what it has gained."""
-    for run, facts in again.items():
+    for run, facts in remeasured.items():
         try:
             yield todo.experiment.measure_again(run, facts, todo.materials, desk.read)
         except Exception as error:
@@ -193,25 +201,25 @@ def _again(todo: Work, again: Mapping[Run, Mapping[str, Any]], desk: Desk) -> It
         desk.advance(run, todo.experiment.steps(todo.materials.spec))
 
 
-def _outcomes(todo: Work, pack: Sequence[Run], desk: Desk) -> Iterator[Outcome]:
+def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Outcome]:
     """Yield what each run of a pack gave; whatever fails in one run must not end a study of thousands."""
     if not pack:
         return
-    left, why = list(pack), "the experiment gave nothing for this run"
+    remaining, failure = list(pack), "the experiment gave nothing for this run"
     try:
         for outcome in todo.experiment.run(tuple(pack), todo.materials, desk):
-            if outcome.run not in left:
+            if outcome.run not in remaining:
                 raise StudyError(f"the experiment gave {_name(outcome.run)} twice, or without being asked for it")
-            left.remove(outcome.run)
+            remaining.remove(outcome.run)
             yield outcome
     except Exception as error:
-        why = reason(error)
-        log.info("%s of a pack of %d failed", len(left), len(pack), exc_info=True)
+        failure = reason(error)
+        log.info("%s of a pack of %d failed", len(remaining), len(pack), exc_info=True)
     if len(pack) == 1:
-        yield from (Outcome(run, failure=why) for run in left)
+        yield from (Outcome(run, failure=failure) for run in remaining)
         return
     # One by one, so that a run that cannot be done takes no other with it.
-    for run in left:
+    for run in remaining:
         yield from _outcomes(todo, [run], desk)
 
 
@@ -219,9 +227,9 @@ def _name(run: Run) -> str:
     return f"{run.cell.key} repeat {run.repeat}"
 
 
-def wrong(outcome: Outcome, terms: Terms) -> str | None:
+def outcome_problem(outcome: Outcome, terms: Terms) -> str | None:
     """Return what is wrong with the rows of a run, in one line; None where nothing is."""
-    seen = set()
+    keys = set()
     try:
         json.dumps(plain(dict(outcome.facts)), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -229,13 +237,13 @@ def wrong(outcome: Outcome, terms: Terms) -> str | None:
     for row in outcome.rows:
         if not isinstance(row, Row) or not all(isinstance(text, str) for text in (row.split, row.layer)):
             return f"the experiment gave {row!r:.80}, expected a Row whose split and layer are text"
-        known = terms.measures.get(row.measure)
-        if known is None:
+        info = terms.measures.get(row.measure)
+        if info is None:
             return f"the experiment gave the unknown measure {row.measure!r}; {nearest(row.measure, terms.measures)}"
-        at = (row.step, row.measure, row.split, row.layer)
-        if at in seen:
-            return f"the experiment gave two rows for step, measure, split, layer = {at}"
-        seen.add(at)
+        key = (row.step, row.measure, row.split, row.layer)
+        if key in keys:
+            return f"the experiment gave two rows for step, measure, split, layer = {key}"
+        keys.add(key)
         if not is_whole(row.step) or (terms.step is None and row.step):
             name = "steps" if terms.step is None else terms.step.name
             expected = "has none" if terms.step is None else "are whole numbers"
@@ -243,21 +251,21 @@ def wrong(outcome: Outcome, terms: Terms) -> str | None:
         if not is_number(row.value):
             return f"{row.measure} is a {type(row.value).__name__}, expected a number"
         if math.isnan(row.value):
-            if not known.may_lack:
+            if not info.may_lack:
                 return f"{row.measure} is not a number"
             continue
-        low, high = (-math.inf if known.low is None else known.low), (math.inf if known.high is None else known.high)
+        low, high = (-math.inf if info.low is None else info.low), (math.inf if info.high is None else info.high)
         if not low - ROUNDING <= row.value <= high + ROUNDING:
             return f"{row.measure} is {row.value:g}, and its range is {low:g} to {high:g}"
     return None
 
 
-def _facts(outcome: Outcome, kept: dict[str, str] | None, seconds: float) -> dict[str, object]:
+def _facts(outcome: Outcome, files: dict[str, str] | None, seconds: float) -> dict[str, object]:
     return {
         "seconds": round(seconds, 3),
         "machine": f"{platform.machine()}, {platform.system()}",
         "versions": {"hashlens": __version__, "torch": torch.__version__, "numpy": np.__version__},
-        **({"kept": kept} if kept else {}),
+        **({"kept": files} if files else {}),
         **outcome.facts,
     }
 
@@ -278,10 +286,10 @@ def planned(experiment: Experiment, materials: Materials, store: Store) -> tuple
     if twice := [key for key, times in Counter(cell.key for cell in cells).items() if times > 1]:
         raise StudyError(f"experiment {experiment.terms.experiment!r} gives two cells of the key {twice[0]!r}")
     pairs = {(cell.key, repeat): (cell, repeat) for cell, repeat in repeated(cells, materials.spec.repeats)}
-    there = {(run.cell, run.repeat): run.pack for run in store.runs()} if store.is_begun else {}
-    old = numbered([[pairs[at] for at in there if at in pairs]], seed)
-    new = experiment.packs([pair for at, pair in pairs.items() if at not in there], materials)
+    existing_packs = {(run.cell, run.repeat): run.pack for run in store.runs()} if store.is_begun else {}
+    existing = numbered([[pairs[pair_key] for pair_key in existing_packs if pair_key in pairs]], seed)
+    added = experiment.packs([pair for pair_key, pair in pairs.items() if pair_key not in existing_packs], materials)
     return (
-        *(replace(run, pack=there[run.cell.key, run.repeat]) for run in old),
-        *numbered(new, seed, max(there.values(), default=-1) + 1),
+        *(replace(run, pack=existing_packs[run.cell.key, run.repeat]) for run in existing),
+        *numbered(added, seed, max(existing_packs.values(), default=-1) + 1),
     )

@@ -16,7 +16,7 @@ from hashlens.study.results import Results
 from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, planned, work
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
-from hashlens.study.store.identity import Begun
+from hashlens.study.store.identity import StudyStart
 from hashlens.study.store.status import StudyStatus
 
 log = logging.getLogger("hashlens")
@@ -51,16 +51,16 @@ class Study:
         If `spec` is no StudySpec.
     """
 
-    def __init__(self, spec: StudySpec, store: str | Path, **given: Any) -> None:
+    def __init__(self, spec: StudySpec, store: str | Path, **inputs: Any) -> None:
         if not isinstance(spec, StudySpec):
             raise StudyError(f"a study is made of a StudySpec, received {shortly(spec)}: Study.load reads a file")
         self.spec = spec
         self._target = store
-        self.given = given
+        self.inputs = inputs
         self.experiment = find_experiment(spec.experiment)
 
     @classmethod
-    def load(cls, path: str | Path, store: str | Path | None = None, **given: Any) -> "Study":
+    def load(cls, path: str | Path, store: str | Path | None = None, **inputs: Any) -> "Study":
         """Return the study of a YAML file.
 
         Parameters
@@ -77,7 +77,7 @@ class Study:
         StudyError
             If the file is missing or a field is wrong: with its line.
         """
-        return cls(StudySpec.load(path), Path(path).with_suffix(".db") if store is None else store, **given)
+        return cls(StudySpec.load(path), Path(path).with_suffix(".db") if store is None else store, **inputs)
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Study":
@@ -98,7 +98,7 @@ class Study:
         lease: float = LEASE_SECONDS,
         device: str | torch.device | None = None,
         retry_failed: bool = False,
-        on_begun: Callable[[Begun], None] | None = None,
+        on_start: Callable[[StudyStart], None] | None = None,
     ) -> "Study":
         """Do what is not done yet, and return the study.
 
@@ -112,7 +112,7 @@ class Study:
             Where to compute; the CPU by default.
         retry_failed : bool
             Whether runs that failed before are done again.
-        on_begun : callable, optional
+        on_start : callable, optional
             Called before the work with what is there already and what is new.
 
         Raises
@@ -130,17 +130,17 @@ class Study:
         """
         if not is_number(lease) or not 0 < lease <= LONGEST_LEASE:
             raise StudyError(f"a lease is more than 0 and at most {LONGEST_LEASE:,} seconds, received {lease!r}")
-        home = None if device is None else find_device(device)
-        materials = self.experiment.open(self.spec, home, **self.given)
+        device_ = None if device is None else find_device(device)
+        materials = self.experiment.open(self.spec, device_, **self.inputs)
         store = Store.open(self._target)
         todo = Work(self.experiment, materials, planned(self.experiment, materials, store))
-        begun = store.begin(
+        start = store.begin(
             self.spec.to_plain(), todo.runs, materials.digests, self.experiment.terms,
             gains=self.experiment.gains(self.spec), is_kept=self.experiment.is_kept,
         )  # fmt: skip
-        if on_begun is not None:
-            on_begun(begun)
-        _warn_of_devices(store, "cpu" if home is None else str(home))
+        if on_start is not None:
+            on_start(start)
+        _warn_of_devices(store, "cpu" if device_ is None else str(device_))
         if retry_failed:
             store.retry_failed()
         work(store, todo, wait=wait, lease=lease)

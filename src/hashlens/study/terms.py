@@ -29,7 +29,7 @@ class Axis:
     label: str = ""
 
     @property
-    def said(self) -> str:
+    def display_name(self) -> str:
         """Its label."""
         return self.label or self.name.replace("_", " ")
 
@@ -122,8 +122,8 @@ class Terms:
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
-        for place, name in enumerate(names):
-            if not name.isidentifier() or name in RESERVED or name in names[:place]:
+        for i, name in enumerate(names):
+            if not name.isidentifier() or name in RESERVED or name in names[:i]:
                 raise StudyError(
                     f"experiment {self.experiment!r}: {name!r} cannot be the name of a factor or step: names are "
                     f"words such as label_noise, all different, and none of {', '.join(RESERVED)}"
@@ -149,9 +149,9 @@ class Terms:
 
     def label(self, name: str) -> str:
         """Return an axis, or a measure, as people read it."""
-        known = next((axis.said for axis in self.axes if axis.name == name), "")
+        axis_name = next((axis.display_name for axis in self.axes if axis.name == name), "")
         measured = self.measures.get(name)
-        return known or (measured.label if measured else "") or name.replace("_", " ")
+        return axis_name or (measured.label if measured else "") or name.replace("_", " ")
 
     def heading(self, measure: str) -> str:
         """Return a measure as people read it where columns are many."""
@@ -160,12 +160,12 @@ class Terms:
 
     def only(self, axes: Iterable[str], measures: Iterable[str]) -> "Terms":
         """Return the terms of some axes and measures: what one chart needs to know."""
-        kept, measured = set(axes), set(measures)
+        axis_names, measured = set(axes), set(measures)
         return replace(
             self,
-            factors=tuple(factor for factor in self.factors if factor.name in kept),
-            step=self.step if self.step is not None and self.step.name in kept else None,
-            measures={name: known for name, known in self.measures.items() if name in measured},
+            factors=tuple(factor for factor in self.factors if factor.name in axis_names),
+            step=self.step if self.step is not None and self.step.name in axis_names else None,
+            measures={name: info for name, info in self.measures.items() if name in measured},
         )
 
     @cached_property

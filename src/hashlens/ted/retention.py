@@ -107,7 +107,7 @@ def features(n: int, seed: int) -> dict[str, Column]:
         columns[name] = generator.choice(np.array([level for level, _ in levels]), n, p=[share for _, share in levels])
     for name, spans in MONTHS.items():
         span = generator.choice(len(spans), n, p=[share for *_, share in spans])
-        first, end = (np.array([at[place] for at in spans])[span] for place in (0, 1))
+        first, end = (np.array([span_[bound] for span_ in spans])[span] for bound in (0, 1))
         columns[name] = generator.integers(first, end)
     columns["position tenure"] = np.minimum(columns["position tenure"], columns["tenure"])
     return columns

@@ -13,7 +13,7 @@ import numpy as np
 
 from hashlens.study.experiment import Outcome
 from hashlens.study.results import Results
-from hashlens.study.run import planned, wrong
+from hashlens.study.run import outcome_problem, planned
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
 from hashlens.study.study import Study
@@ -73,7 +73,7 @@ def check_spec(spec: StudySpec) -> None:
 
 def check_packing(study: Study, tolerance: float = 0.0) -> None:
     """Assert that each run gives its rows alone, and with all others."""
-    experiment, materials = study.experiment, study.experiment.open(study.spec, **study.given)
+    experiment, materials = study.experiment, study.experiment.open(study.spec, **study.inputs)
     runs = planned(experiment, materials, study.store)
     expected = _numbers(study.results)
     for packs, how in (([(run,) for run in runs], "alone"), ([runs], "in one pack")):
@@ -81,7 +81,7 @@ def check_packing(study: Study, tolerance: float = 0.0) -> None:
         assert len(outcomes) == len(runs), f"{len(runs)} runs, {how}, gave {len(outcomes)} outcomes"
         for outcome in outcomes:
             assert not outcome.failure, f"{outcome.run.cell.key} failed {how}: {outcome.failure}"
-            fault = wrong(outcome, experiment.terms)
+            fault = outcome_problem(outcome, experiment.terms)
             assert fault is None, fault
         _assert_same(_of(outcomes, study.results), expected, tolerance, f"runs done {how}")
 

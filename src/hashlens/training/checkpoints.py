@@ -22,19 +22,19 @@ class Checkpoints:
     ----------
     folder : Path
         Of the training.
-    wanted : collection of int
+    epochs : collection of int
         Epochs after which the network is kept; 0 is the initialisation.
     info : NetworkInfo
         What they say about the network.
     """
 
     folder: Path
-    wanted: Collection[int]
+    epochs: Collection[int]
     info: NetworkInfo
 
-    def keep(self, network: nn.Module, epoch: int, metrics: Mapping[str, float]) -> None:
+    def save(self, network: nn.Module, epoch: int, metrics: Mapping[str, float]) -> None:
         """Write the network as it is after `epoch`, if that is wanted."""
-        if epoch in self.wanted:
+        if epoch in self.epochs:
             info = replace(self.info, epochs=epoch, metrics=metrics)
             save_network(self.path(epoch), network, info, overwrite=True)
 
@@ -42,9 +42,9 @@ class Checkpoints:
         """Return the folder of the network after `epoch`."""
         return self.folder / CHECKPOINTS / f"epoch-{epoch:04d}"
 
-    def kept(self, epochs: int) -> tuple[Path, ...]:
+    def paths(self, epochs: int) -> tuple[Path, ...]:
         """Return the folders of those wanted that a training of so many epochs reached, in order."""
-        return tuple(self.path(epoch) for epoch in sorted(self.wanted) if epoch <= epochs)
+        return tuple(self.path(epoch) for epoch in sorted(self.epochs) if epoch <= epochs)
 
     def clear(self) -> None:
         """Remove what an earlier training kept."""

@@ -122,17 +122,17 @@ def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
     loss, hits = 0.0, 0
     share = logits.dtype.type(1) / count
     for i in range(count):
-        best = 0
+        predicted = 0
         for j in range(1, classes):
-            if logits[i, j] > logits[i, best]:
-                best = j
-        hits += best == targets[i]
-        top, right = logits[i, best], logits[i, targets[i]]
+            if logits[i, j] > logits[i, predicted]:
+                predicted = j
+        hits += predicted == targets[i]
+        top, true_logit = logits[i, predicted], logits[i, targets[i]]
         rest = logits.dtype.type(0)
         for j in range(classes):
             logits[i, j] = np.exp(logits[i, j] - top)
-            rest += logits[i, j] if j != best else 0
-        loss += np.log1p(rest) + top - right
+            rest += logits[i, j] if j != predicted else 0
+        loss += np.log1p(rest) + top - true_logit
         # As in cross_entropies: never p - 1.
         others = logits.dtype.type(0)
         for j in range(classes):

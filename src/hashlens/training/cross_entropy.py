@@ -34,8 +34,8 @@ def cross_entropies(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     >>> loss.item() > 0  # 1 - p is 1e-13, which float32 cannot hold beside 1
     True
     """
-    found: torch.Tensor = _CrossEntropies.apply(logits, targets)  # type: ignore[no-untyped-call]
-    return found
+    losses: torch.Tensor = _CrossEntropies.apply(logits, targets)  # type: ignore[no-untyped-call]
+    return losses
 
 
 class _CrossEntropies(torch.autograd.Function):

@@ -13,7 +13,7 @@ from hashlens.nets.mlp import MLP
 from hashlens.training.checkpoints import check_checkpoints
 from hashlens.training.evaluate import check_examples, network_dtype
 from hashlens.training.fitted import Epoch
-from hashlens.training.member import Diary, Member, MemberFitted, inputs_key
+from hashlens.training.member import Member, MemberFitted, MemberProgress, inputs_key
 from hashlens.training.recipe import Recipe
 
 
@@ -64,26 +64,26 @@ def fit_ensemble(
     if threads is not None:
         require_whole(ModelError, "threads", threads)
     checked = set[object]()
-    for at, member in enumerate(members):
+    for i, member in enumerate(members):
         try:
             _check(member, checked)
         except HashlensError as error:
-            raise type(error)(f"member {at} of the ensemble: {error}") from error
+            raise type(error)(f"member {i} of the ensemble: {error}") from error
     first: dict[int, int] = {}
-    for at, member in enumerate(members):
-        if (same := first.setdefault(id(member.network), at)) != at:
-            raise ModelError(f"members {same} and {at} of the ensemble are one network: give each a network of its own")
-    home = torch.device("cpu") if device is None else find_device(device)
-    diaries = [Diary(member) for member in members]
-    if home.type == "cpu":
+    for i, member in enumerate(members):
+        if (same := first.setdefault(id(member.network), i)) != i:
+            raise ModelError(f"members {same} and {i} of the ensemble are one network: give each a network of its own")
+    training_device = torch.device("cpu") if device is None else find_device(device)
+    progresses = [MemberProgress(member) for member in members]
+    if training_device.type == "cpu":
         from hashlens.training.side_by_side import train_side_by_side
 
-        train_side_by_side(diaries, threads or torch.get_num_threads(), on_epoch)
+        train_side_by_side(progresses, threads or torch.get_num_threads(), on_epoch)
     else:
         from hashlens.training.stacked import train_stacked
 
-        train_stacked(diaries, home, on_epoch)
-    return tuple(diary.finished() for diary in diaries)
+        train_stacked(progresses, training_device, on_epoch)
+    return tuple(progress.result() for progress in progresses)
 
 
 def _check(member: Member, finite: set[object]) -> None:

@@ -69,7 +69,7 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
     """
     device, dtype = network_device(network), network_dtype(network)
     examples = numbered_as(examples, declared_classes(network))
-    known = 0
+    labelled = 0
     hits = torch.zeros((), dtype=torch.int64, device=device)
     with evaluation_mode(network):
         for batch in examples.batches(batch_size):
@@ -77,12 +77,12 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
                 raise DataError(f"{examples.name} has no labels: accuracy needs them")
             logits = network(as_inputs(batch.inputs.to(device), dtype))
             hits += (logits.argmax(1) == batch.labels.to(device)).sum()
-            known += int((batch.labels != NO_LABEL).sum())
+            labelled += int((batch.labels != NO_LABEL).sum())
     if not len(examples):
         raise DataError(f"{examples.name} is empty: accuracy needs at least one example")
-    if not known:
+    if not labelled:
         raise DataError(f"{examples.name}: no example has a label (-1 means none): accuracy needs them")
-    return int(hits) / known
+    return int(hits) / labelled
 
 
 def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
@@ -118,8 +118,8 @@ def count_outputs(network: nn.Module, examples: ArrayExamples) -> int:
     """
     logits = _logits(network, examples, examples.tensor(slice(0, 1)))
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {got}")
+        received = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {received}")
     return int(logits.shape[1])
 
 
@@ -138,10 +138,10 @@ def check_accepted(network: nn.Module, examples: Examples) -> None:
         raise DataError(f"{examples.name} has no labels: accuracy needs them")
     logits = _logits(network, examples, first.inputs)
     if examples.labels is not None:
-        known = examples.labels[examples.labels != NO_LABEL]
-        if not len(known):
+        labels = examples.labels[examples.labels != NO_LABEL]
+        if not len(labels):
             raise DataError(f"{examples.name} (test): no example has a label (-1 means none): accuracy needs them")
-        _check_labels(f"{examples.name} (test)", known, logits.shape[1])
+        _check_labels(f"{examples.name} (test)", labels, logits.shape[1])
 
 
 def _check_labels(name: str, labels: npt.NDArray[np.int64], outputs: int) -> None:

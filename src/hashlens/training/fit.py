@@ -103,26 +103,26 @@ def fit(
     if targets is not None and validation is not None:
         raise ModelError("validation measures the accuracy on classes, which targets are not: leave one of them out")
     examples = train.load()
-    home = network_device(network)
-    away = home if device is None else find_device(device)
+    own_device = network_device(network)
+    training_device = own_device if device is None else find_device(device)
     try:
-        network.to(away)
+        network.to(training_device)
         outputs = training_targets(network, examples, recipe, targets)
         for split, part in (("train", examples), ("validation", validation)):
             if part is not None:
                 require_finite(split, part, network_dtype(network))
-        journal = kept = None
+        journal = saved = None
         if out is not None:
             run = _identity(network, examples, recipe, seed, None if targets is None else outputs)
             info = _described(info, examples, recipe, run)
-            journal, kept = Journal(as_path(out), run), Checkpoints(as_path(out), frozenset(checkpoints), info)
+            journal, saved = Journal(as_path(out), run), Checkpoints(as_path(out), frozenset(checkpoints), info)
             if not resume:
                 journal.close()
-                kept.clear()
+                saved.clear()
         step = _step(network, examples, outputs, recipe, classes=targets is None)
-        return _run(step, recipe, seed, validation, journal, kept, on_epoch)
+        return _run(step, recipe, seed, validation, journal, saved, on_epoch)
     finally:
-        network.to(home)
+        network.to(own_device)
         # An exported program has one mode only.
         with suppress(NotImplementedError):
             network.eval()
@@ -152,19 +152,19 @@ def _run(
     seed: int,
     validation: Examples | None,
     journal: Journal | None,
-    kept: Checkpoints | None,
+    saved: Checkpoints | None,
     on_epoch: Callable[[Epoch], None] | None,
 ) -> Fitted:
-    network, n, place = step.network, len(step.examples), step.examples.inputs.device
+    network, n, device = step.network, len(step.examples), step.examples.inputs.device
 
     def order(epoch: int) -> list[torch.Tensor]:
-        return split_batches(batch_order(n, seed, epoch).to(place), recipe.batch_size)
+        return split_batches(batch_order(n, seed, epoch).to(device), recipe.batch_size)
 
-    def keep(history: Sequence[LoopEpoch]) -> None:
-        if kept is not None:
-            kept.keep(network, len(history), {"train_loss": history[-1].values["loss"]} if history else {})
+    def save(history: Sequence[LoopEpoch]) -> None:
+        if saved is not None:
+            saved.save(network, len(history), {"train_loss": history[-1].values["loss"]} if history else {})
 
-    done = run_loop(
+    result = run_loop(
         TrainingState({"network": network}, {"network": step.optimizer}, {"network": recipe.rate}),
         step,
         order,
@@ -172,18 +172,24 @@ def _run(
         seed=seed,
         journal=journal,
         measure=None if validation is None else lambda: {"validation_accuracy": accuracy(network, validation)},
-        keep=keep,
+        save=save,
         on_epoch=None if on_epoch is None else lambda epoch: on_epoch(_epoch(epoch)),
         stop=lambda history: stalled([epoch.values["loss"] for epoch in history], recipe.patience),
     )
-    paths = () if kept is None else kept.kept(len(done.history))
-    return Fitted(tuple(map(_epoch, done.history)), done.stopped_early, done.resumed_at, paths, recipe.loss)
+    paths = () if saved is None else saved.paths(len(result.history))
+    return Fitted(tuple(map(_epoch, result.history)), result.stopped_early, result.resumed_at, paths, recipe.loss)
 
 
 def _epoch(epoch: LoopEpoch) -> Epoch:
     values = epoch.values
-    loss, right, validated = values["loss"], values.get("accuracy"), values.get("validation_accuracy")
-    return Epoch(epoch.number, loss, right, validated, epoch.learning_rates["network"], epoch.seconds)
+    loss, train_accuracy, validation_accuracy = (
+        values["loss"],
+        values.get("accuracy"),
+        values.get("validation_accuracy"),
+    )
+    return Epoch(
+        epoch.number, loss, train_accuracy, validation_accuracy, epoch.learning_rates["network"], epoch.seconds
+    )
 
 
 def _identity(

@@ -43,8 +43,8 @@ class Journal:
         }
         buffer = io.BytesIO()
         torch.save(document, buffer)
-        with written_whole(self.folder / STATE_FILE, overwrite=True) as beside:
-            beside.write_bytes(buffer.getbuffer())
+        with written_whole(self.folder / STATE_FILE, overwrite=True) as partial:
+            partial.write_bytes(buffer.getbuffer())
 
     def restore(self, state: TrainingState) -> list[LoopEpoch]:
         """Restore `state` as it was written, if it was, and return the epochs that had been trained.
@@ -60,19 +60,21 @@ class Journal:
         way_out = "train afresh (overwrite=True), or choose another folder"
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            version, theirs = int(saved["schema_version"]), dict(saved["run"])
+            version, saved_run = int(saved["schema_version"]), dict(saved["run"])
             if version <= SCHEMA_VERSION:
                 saved = _of_version_1(saved) if version == 1 else saved
-                theirs = {**saved["run"], **_lists(saved)}
+                saved_run = {**saved["run"], **_lists(saved)}
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is damaged ({type(error).__name__}): {way_out}") from error
         if version > SCHEMA_VERSION:
             raise ModelError(f"{path} has schema version {version}, this hashlens reads {SCHEMA_VERSION}: {way_out}")
-        ours = {**self.run, **_lists(vars(state))}
-        for key in sorted(theirs.keys() | ours.keys()):
-            if theirs.get(key) != ours.get(key):
-                was, is_now = theirs.get(key), ours.get(key)
-                raise ModelError(f"{path} is of another run: its {key} is {was}, this one's is {is_now}: {way_out}")
+        this_run = {**self.run, **_lists(vars(state))}
+        for key in sorted(saved_run.keys() | this_run.keys()):
+            if saved_run.get(key) != this_run.get(key):
+                saved_value, this_value = saved_run.get(key), this_run.get(key)
+                raise ModelError(
+                    f"{path} is of another run: its {key} is {saved_value}, this one's is {this_value}: {way_out}"
+                )
         state.load_state_dict(saved)
         return [LoopEpoch(**epoch) for epoch in saved["history"]]
 

@@ -66,7 +66,7 @@ def run_loop(
     seed: int = 0,
     journal: Journal | None = None,
     measure: Callable[[], Mapping[str, float]] | None = None,
-    keep: Callable[[Sequence[LoopEpoch]], None] | None = None,
+    save: Callable[[Sequence[LoopEpoch]], None] | None = None,
     on_epoch: Callable[[LoopEpoch], None] | None = None,
     stop: Callable[[Sequence[LoopEpoch]], bool] | None = None,
 ) -> LoopResult:
@@ -93,7 +93,7 @@ def run_loop(
         Where the state is written after every epoch, and restored from at the start; removed at the end.
     measure : callable, optional
         What else is measured after each epoch, by name; it changes nothing.
-    keep : callable, optional
+    save : callable, optional
         Called with the history before the first epoch and after each, before the journal records it: what it writes is
         there, or is written again by the training that goes on.
     on_epoch : callable, optional
@@ -113,13 +113,13 @@ def run_loop(
         history = [] if journal is None else journal.restore(state)
         resumed_at = len(history)
         if not history:
-            _write(state, history, journal, keep)
+            _write(state, history, journal, save)
         while len(history) < epochs and not (stop is not None and stop(history)):
             epoch = _run_epoch(state, step, order, len(history) + 1, seed)
             if measure is not None:
                 epoch = replace(epoch, values={**epoch.values, **measure()})
             history.append(epoch)
-            _write(state, history, journal, keep)
+            _write(state, history, journal, save)
             if on_epoch is not None:
                 on_epoch(epoch)
     if journal is not None:
@@ -131,10 +131,10 @@ def _write(
     state: TrainingState,
     history: Sequence[LoopEpoch],
     journal: Journal | None,
-    keep: Callable[[Sequence[LoopEpoch]], None] | None,
+    save: Callable[[Sequence[LoopEpoch]], None] | None,
 ) -> None:
-    if keep is not None:
-        keep(history)
+    if save is not None:
+        save(history)
     if journal is not None:
         journal.record(state, history)
 
@@ -157,7 +157,7 @@ def _run_epoch(
         raise ModelError(f"training {trained} failed in epoch {number}: {reason}") from error
     seconds = time.perf_counter() - started
     for name, mean in means.items():
-        check_finite(mean, number, *rates.values(), what=name)
+        check_finite(mean, number, *rates.values(), quantity=name)
     return LoopEpoch(number, means, rates, seconds)
 
 
@@ -187,11 +187,11 @@ def _seed_global_generators(devices: set[torch.device], seed: int) -> None:
                 torch.cuda.manual_seed(seed)
 
 
-def check_finite(mean: float, epoch: int, *rates: float, what: str = "loss") -> None:
+def check_finite(mean: float, epoch: int, *rates: float, quantity: str = "loss") -> None:
     """Raise ModelError, with the way out, for a loss that is no longer a number."""
     if not math.isfinite(mean):
-        at = " and ".join(f"{rate:g}" for rate in rates)
+        listed = " and ".join(f"{rate:g}" for rate in rates)
         raise ModelError(
-            f"the training {what} is {mean} in epoch {epoch} at learning rate{'s' * (len(rates) > 1)} {at}: "
+            f"the training {quantity} is {mean} in epoch {epoch} at learning rate{'s' * (len(rates) > 1)} {listed}: "
             "lower the learning rate, or bring the inputs nearer to 0"
         )

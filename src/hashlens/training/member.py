@@ -1,4 +1,4 @@
-"""A member of an ensemble: one network and all that its training depends on, and the diary of that training."""
+"""A member of an ensemble: one network and all that its training depends on, and the training progress."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -74,31 +74,31 @@ class MemberFitted:
 
 
 @dataclass
-class Diary:
+class MemberProgress:
     """The epochs of one member as they are written down by an engine."""
 
     member: Member
     history: list[Epoch] = field(default_factory=list)
-    kept: dict[int, Weights] = field(default_factory=dict)
+    weights: dict[int, Weights] = field(default_factory=dict)
     failure: str | None = None
 
     @property
-    def over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the member has no epoch left."""
         recipe = self.member.recipe
         done = len(self.history) >= recipe.epochs or stalled([epoch.loss for epoch in self.history], recipe.patience)
         return done or self.failure is not None
 
-    def keep(self) -> None:
+    def keep_weights(self) -> None:
         """Keep the network's present weights, when a checkpoint asks for them."""
         epoch = len(self.history)
-        if epoch in self.member.checkpoints and epoch not in self.kept:
+        if epoch in self.member.checkpoints and epoch not in self.weights:
             weights = self.member.network.state_dict()
-            self.kept[epoch] = {name: value.detach().cpu().clone() for name, value in weights.items()}
+            self.weights[epoch] = {name: value.detach().cpu().clone() for name, value in weights.items()}
 
-    def finished(self) -> MemberFitted:
-        """Return what stands in the diary, and leave the network in evaluation mode."""
+    def result(self) -> MemberFitted:
+        """Return the result, and leave the network in evaluation mode."""
         self.member.network.eval()
         early = self.failure is None and len(self.history) < self.member.recipe.epochs
         fitted = Fitted(tuple(self.history), early, 0, (), self.member.recipe.loss)
-        return MemberFitted(fitted, self.kept, self.failure)
+        return MemberFitted(fitted, self.weights, self.failure)

@@ -26,12 +26,12 @@ def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -
     shape = " x ".join(map(str, info.input_shape))
     size = f"{data['n']:,} examples of " if isinstance(data.get("n"), int) else ""
     rows = {
-        "architecture": info.architecture, **{spoken(name): value for name, value in info.arguments.items()},
+        "architecture": info.architecture, **{as_words(name): value for name, value in info.arguments.items()},
         "input": shape, "classes": info.classes, "class names": ", ".join(info.class_names or ()), "seed": info.seed,
         "digest of the weights": info.parameters,
     }  # fmt: skip
     names = {"name": "data", "digest": "digest of the data", "n": "examples"}
-    origin = {**{names.get(name, spoken(name)): value for name, value in data.items()}, **info.versions}
+    origin = {**{names.get(name, as_words(name)): value for name, value in data.items()}, **info.versions}
     accuracy = info.metrics.get("test_accuracy")
     named = info.architecture or "A network of its own"
     return Page(
@@ -41,36 +41,40 @@ def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -
         "",
         (
             Section("How it does", (_metrics(info), *_history(info, checkpoints))),
-            Section("What it is", (_facts("Network", rows),)),
-            Section("How it was trained", (_facts("Recipe", _spoken(info.recipe or {})),) if info.recipe else ()),
-            Section("Where it comes from", (_facts("Data and versions", origin),)),
+            Section("What it is", (_field_table("Network", rows),)),
+            Section(
+                "How it was trained", (_field_table("Recipe", _with_words(info.recipe or {})),) if info.recipe else ()
+            ),
+            Section("Where it comes from", (_field_table("Data and versions", origin),)),
         ),
     )
 
 
 def checkpoints_of(folder: Path) -> tuple[NetworkInfo, ...]:
     """Return what is known about the checkpoints in the folder of a network, in the order of their epochs."""
-    found = [read_info(file.parent) for file in sorted((folder / CHECKPOINTS).glob(f"*/{INFO_FILE}"))]
-    return tuple(sorted(found, key=lambda info: info.epochs))
+    infos = [read_info(file.parent) for file in sorted((folder / CHECKPOINTS).glob(f"*/{INFO_FILE}"))]
+    return tuple(sorted(infos, key=lambda info: info.epochs))
 
 
-def spoken(name: str) -> str:
+def as_words(name: str) -> str:
     """Return the name of a field as words."""
     return name.replace("_", " ")
 
 
 def _metrics(info: NetworkInfo) -> Table:
     unit = f" ({_loss(info).unit})"
-    rows = [(spoken(name) + (unit if "loss" in name else ""), number(value)) for name, value in info.metrics.items()]
+    rows = [(as_words(name) + (unit if "loss" in name else ""), number(value)) for name, value in info.metrics.items()]
     return table("At the end", ("", ""), rows or [("no numbers were kept", "")])
 
 
 def _history(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...]) -> tuple[Chart, ...]:
     """Return the training loss over checkpoints and the end; nothing where there are fewer than two points."""
-    known = {at.epochs: at.metrics["train_loss"] for at in (*checkpoints, info) if "train_loss" in at.metrics}
-    if len(known) < 2:
+    losses = {
+        entry.epochs: entry.metrics["train_loss"] for entry in (*checkpoints, info) if "train_loss" in entry.metrics
+    }
+    if len(losses) < 2:
         return ()
-    x, y = zip(*sorted(known.items()), strict=True)
+    x, y = zip(*sorted(losses.items()), strict=True)
     series = Series("training loss", tuple(map(float, x)), y)
     return (Chart(Lines("Training loss at its checkpoints", "epochs", _loss(info).title, (series,))),)
 
@@ -79,10 +83,10 @@ def _loss(info: NetworkInfo) -> Loss:
     return LOSSES.get((info.recipe or {}).get("loss", ""), LOSSES["cross-entropy"])
 
 
-def _spoken(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {spoken(name): value for name, value in values.items()}
+def _with_words(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {as_words(name): value for name, value in values.items()}
 
 
-def _facts(title: str, rows: Mapping[str, Any]) -> Table:
-    told = [(name, str(value)) for name, value in rows.items() if value not in (None, "", {}, ())]
-    return table(title, ("", ""), told, names=2)
+def _field_table(title: str, rows: Mapping[str, Any]) -> Table:
+    shown_rows = [(name, str(value)) for name, value in rows.items() if value not in (None, "", {}, ())]
+    return table(title, ("", ""), shown_rows, names=2)

@@ -63,12 +63,12 @@ class Recipe(Result):
     loss: str = "cross-entropy"
 
     def __post_init__(self) -> None:
-        for field, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
+        for field, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
             value = getattr(self, field)
-            if value not in known:
-                raise ModelError(f"recipe {self.name!r}: unknown {field} {value!r}: {nearest(value, known)}")
-        for field, least in (("epochs", 0), ("batch_size", 1), ("decay_every", 1)):
-            require_whole(ModelError, f"recipe {self.name!r}: {field}", getattr(self, field), least)
+            if value not in allowed:
+                raise ModelError(f"recipe {self.name!r}: unknown {field} {value!r}: {nearest(value, allowed)}")
+        for field, minimum in (("epochs", 0), ("batch_size", 1), ("decay_every", 1)):
+            require_whole(ModelError, f"recipe {self.name!r}: {field}", getattr(self, field), minimum)
         if self.patience is not None:
             require_whole(ModelError, f"recipe {self.name!r}: patience, unless None,", self.patience)
         for field in ("learning_rate", "decay_factor", "weight_decay"):

@@ -4,21 +4,21 @@ import math
 from collections.abc import Callable
 
 
-def constant(epoch: int, epochs: int, every: int, factor: float) -> float:
+def constant(epoch: int, epochs: int, period: int, factor: float) -> float:
     """Return 1."""
     return 1.0
 
 
-def step(epoch: int, epochs: int, every: int, factor: float) -> float:
-    """Return `factor` to the power of the whole multiples of `every` that lie behind.
+def step(epoch: int, epochs: int, period: int, factor: float) -> float:
+    """Return `factor` to the power of the whole multiples of `period` that lie behind.
 
     >>> [step(epoch, 100, 20, 0.5) for epoch in (1, 20, 21, 41)]
     [1.0, 1.0, 0.5, 0.25]
     """
-    return factor ** ((epoch - 1) // every)
+    return factor ** ((epoch - 1) // period)
 
 
-def cosine(epoch: int, epochs: int, every: int, factor: float) -> float:
+def cosine(epoch: int, epochs: int, period: int, factor: float) -> float:
     """Return half a cosine, from 1 at the first of `epochs` towards 0 after the last.
 
     >>> [round(cosine(epoch, 4, 0, 0), 2) for epoch in (1, 2, 3, 4)]

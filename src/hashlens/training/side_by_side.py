@@ -22,7 +22,7 @@ from hashlens.training.compiled_epoch import ADAM, CROSS_ENTROPY, SGD, SQUARED_E
 from hashlens.training.dropout import dropout_factors
 from hashlens.training.fitted import Epoch
 from hashlens.training.loop import check_finite
-from hashlens.training.member import Diary, inputs_key
+from hashlens.training.member import MemberProgress, inputs_key
 from hashlens.training.order import batch_order, split_batches
 
 Array = npt.NDArray[np.floating]
@@ -38,30 +38,30 @@ class _Inputs:
 
 
 def train_side_by_side(
-    diaries: Sequence[Diary], threads: int, on_epoch: Callable[[int, Epoch], None] | None = None
+    progresses: Sequence[MemberProgress], threads: int, on_epoch: Callable[[int, Epoch], None] | None = None
 ) -> None:
-    """Train the members of all diaries, `threads` at a time, the largest first.
+    """Train the members of all progresses, `threads` at a time, the largest first.
 
     BLAS is held to one thread meanwhile, since the threads are these; an exception, Ctrl-C among them, ends all after
     the epochs that they are in.
     """
     prepared: dict[tuple[object, ...], _Inputs] = {}
-    sources = [_prepare(diary.member.train, _dtype(diary.member.network), prepared) for diary in diaries]
+    sources = [_prepare(progress.member.train, _dtype(progress.member.network), prepared) for progress in progresses]
     stop = threading.Event()
 
-    def train(at: int) -> None:
+    def train(i: int) -> None:
         try:
-            _train(diaries[at], sources[at], stop, lambda epoch: on_epoch(at, epoch) if on_epoch else None)
+            _train(progresses[i], sources[i], stop, lambda epoch: on_epoch(i, epoch) if on_epoch else None)
         except BaseException:
             stop.set()
             raise
 
-    largest_first = sorted(range(len(diaries)), key=lambda at: -_cost(diaries[at]))
+    largest_first = sorted(range(len(progresses)), key=lambda i: -_cost(progresses[i]))
     with (
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(max(1, threads)) as pool,
     ):
-        waiting = [pool.submit(train, at) for at in largest_first]
+        waiting = [pool.submit(train, i) for i in largest_first]
         try:
             for future in waiting:
                 future.result()
@@ -70,10 +70,10 @@ def train_side_by_side(
             raise
 
 
-def _cost(diary: Diary) -> float:
-    network, recipe = diary.member.network, diary.member.recipe
+def _cost(progress: MemberProgress) -> float:
+    network, recipe = progress.member.network, progress.member.recipe
     size = sum(parameter.numel() for parameter in network.parameters())
-    return float(size * recipe.epochs * diary.member.examples_per_epoch)
+    return float(size * recipe.epochs * progress.member.examples_per_epoch)
 
 
 def _dtype(network: nn.Module) -> torch.dtype:
@@ -91,19 +91,19 @@ def _prepare(examples: ArrayExamples, dtype: torch.dtype, prepared: dict[tuple[o
     return prepared[key]
 
 
-def _train(diary: Diary, inputs: _Inputs, stop: threading.Event, tell: Callable[[Epoch], None]) -> None:
+def _train(progress: MemberProgress, inputs: _Inputs, stop: threading.Event, on_epoch: Callable[[Epoch], None]) -> None:
     """Train one member to its end."""
-    member, recipe = diary.member, diary.member.recipe
-    network = _Flat.of(member.network)
+    member, recipe = progress.member, progress.member.recipe
+    network = _FlatNetwork.from_network(member.network)
     assert member.train.labels is not None
     labels, n = member.train.labels.astype(np.int64), len(member.train)
     sizes = [len(batch) for batch in split_batches(torch.arange(member.examples_per_epoch), recipe.batch_size)]
     if network.batch_norm and min(sizes) < 2:
-        diary.failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
+        progress.failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
     ends, steps = np.cumsum(sizes), 0
-    diary.keep()
-    while not diary.over and not stop.is_set():
-        number = len(diary.history) + 1
+    progress.keep_weights()
+    while not progress.is_finished and not stop.is_set():
+        number = len(progress.history) + 1
         started = time.perf_counter()
         order = batch_order(member.examples_per_epoch, member.seed, number).numpy() % n
         masks = network.masks(sizes, member.seed, number)
@@ -119,18 +119,18 @@ def _train(diary: Diary, inputs: _Inputs, stop: threading.Event, tell: Callable[
         try:
             check_finite(loss, number, rate)
         except ModelError as error:
-            diary.failure = str(error)
+            progress.failure = str(error)
             break
-        diary.history.append(Epoch(number, loss / len(order), hits / len(order), None, rate, seconds))
+        progress.history.append(Epoch(number, loss / len(order), hits / len(order), None, rate, seconds))
         if number in member.checkpoints:
-            network.give_back(member.network, steps)
-            diary.keep()
-        tell(diary.history[-1])
-    network.give_back(member.network, steps)
+            network.copy_to(member.network, steps)
+            progress.keep_weights()
+        on_epoch(progress.history[-1])
+    network.copy_to(member.network, steps)
 
 
 @dataclass(frozen=True, eq=False)
-class _Flat:
+class _FlatNetwork:
     """A perceptron as flat arrays, with the moments of its optimizer."""
 
     theta: Array
@@ -142,15 +142,15 @@ class _Flat:
     dropout: float
 
     @classmethod
-    def of(cls, network: MLP) -> "_Flat":
+    def from_network(cls, network: MLP) -> "_FlatNetwork":
         """Copy the parameters of `network`, in their order."""
         theta = torch.cat([parameter.detach().cpu().reshape(-1) for parameter in network.parameters()]).numpy()
         normed = norms(network)
         depth, width = len(network.hidden), network.head.in_features
         features = next(network.parameters()).shape[1]
         running = np.zeros((depth, 2, width), theta.dtype)
-        for at, norm in enumerate(normed):
-            running[at] = torch.stack([norm.running_mean, norm.running_var]).cpu().numpy()  # type: ignore[list-item]
+        for i, norm in enumerate(normed):
+            running[i] = torch.stack([norm.running_mean, norm.running_var]).cpu().numpy()  # type: ignore[list-item]
         sizes = np.array([features, *[width] * depth, network.head.out_features])
         return cls(
             theta, np.zeros_like(theta), np.zeros_like(theta), running, sizes, bool(normed), drop_probability(network)
@@ -166,15 +166,15 @@ class _Flat:
         drawn: Array = torch.cat(list(factors), dim=1).numpy()
         return drawn
 
-    def give_back(self, network: MLP, steps: int) -> None:
+    def copy_to(self, network: MLP, steps: int) -> None:
         """Copy the parameters and the statistics of BatchNorm to `network`."""
         values, begin = torch.from_numpy(self.theta), 0
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.copy_(values[begin : begin + parameter.numel()].view_as(parameter))
                 begin += parameter.numel()
-        for at, norm in enumerate(norms(network)):
-            mean, var = torch.from_numpy(self.running[at].copy())
+        for i, norm in enumerate(norms(network)):
+            mean, var = torch.from_numpy(self.running[i].copy())
             with torch.no_grad():
                 norm.running_mean.copy_(mean)  # type: ignore[union-attr]
                 norm.running_var.copy_(var)  # type: ignore[union-attr]

@@ -13,30 +13,30 @@ from hashlens.training.dropout import dropout_factors
 from hashlens.training.fitted import Epoch
 from hashlens.training.loop import check_finite
 from hashlens.training.losses import class_targets
-from hashlens.training.member import Diary
+from hashlens.training.member import MemberProgress
 from hashlens.training.order import batch_order, split_batches
 
 BETAS, EPSILON, MOMENTUM, NORM_MOMENTUM, NORM_EPSILON = (0.9, 0.999), 1e-8, 0.9, 0.1, 1e-5
 
 
 def train_stacked(
-    diaries: Sequence[Diary], device: torch.device, on_epoch: Callable[[int, Epoch], None] | None = None
+    progresses: Sequence[MemberProgress], device: torch.device, on_epoch: Callable[[int, Epoch], None] | None = None
 ) -> None:
-    """Train the members of all diaries on `device`; those that can share products share them.
+    """Train the members of all progresses on `device`; those that can share products share them.
 
     Narrower networks are filled up with units whose weights are 0. Such a unit is never on, so its gradients are 0, and
     it stays what it is. Dropout draws what :func:`hashlens.training.fit` draws on the CPU, on a GPU too.
     """
     groups: dict[Hashable, list[int]] = {}
-    for at, diary in enumerate(diaries):
-        groups.setdefault(_kind(diary), []).append(at)
+    for i, progress in enumerate(progresses):
+        groups.setdefault(_kind(progress), []).append(i)
     for group in groups.values():
-        _train_group(group, diaries, device, on_epoch)
+        _train_group(group, progresses, device, on_epoch)
 
 
-def _kind(diary: Diary) -> Hashable:
+def _kind(progress: MemberProgress) -> Hashable:
     """Return what members must have in common to share a product."""
-    member, network = diary.member, diary.member.network
+    member, network = progress.member, progress.member.network
     inputs = member.train.inputs
     return (
         len(network.hidden), network.head.out_features, next(network.parameters()).dtype, bool(norms(network)),
@@ -47,39 +47,45 @@ def _kind(diary: Diary) -> Hashable:
 
 
 def _train_group(
-    group: list[int], diaries: Sequence[Diary], device: torch.device, on_epoch: Callable[[int, Epoch], None] | None
+    group: list[int],
+    progresses: Sequence[MemberProgress],
+    device: torch.device,
+    on_epoch: Callable[[int, Epoch], None] | None,
 ) -> None:
-    longest = max((diaries[at].member.train for at in group), key=len)
+    longest = max((progresses[i].member.train for i in group), key=len)
     inputs = longest.inputs.to(device)
-    size, batch_size = diaries[group[0]].member.examples_per_epoch, diaries[group[0]].member.recipe.batch_size
+    size, batch_size = progresses[group[0]].member.examples_per_epoch, progresses[group[0]].member.recipe.batch_size
     batches = [len(batch) for batch in split_batches(torch.arange(size), batch_size)]
-    for at in group:
-        diaries[at].keep()
-        if norms(diaries[at].member.network) and min(batches) < 2:
-            diaries[at].failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
-    active = [at for at in group if not diaries[at].over]
+    for i in group:
+        progresses[i].keep_weights()
+        if norms(progresses[i].member.network) and min(batches) < 2:
+            progresses[i].failure = "BatchNorm has no statistics of one example: give more examples or a larger batch"
+    active = [i for i in group if not progresses[i].is_finished]
     if not active:
         return
-    stack = _Stack([diaries[at].member.network for at in active], device)
+    stack = _Stack([progresses[i].member.network for i in active], device)
     while active:
-        _train_epoch(stack, [diaries[at] for at in active], inputs, longest.scale, batches, device)
-        stack.give_back([diaries[at].member.network for at in active])
-        for at in active:
-            diaries[at].keep()
-            if on_epoch is not None and diaries[at].failure is None:
-                on_epoch(at, diaries[at].history[-1])
-        rest = [position for position, at in enumerate(active) if not diaries[at].over]
-        if len(rest) < len(active):
-            active = [active[position] for position in rest]
-            stack.select(rest)
+        _train_epoch(stack, [progresses[i] for i in active], inputs, longest.scale, batches, device)
+        stack.copy_to([progresses[i].member.network for i in active])
+        for i in active:
+            progresses[i].keep_weights()
+            if on_epoch is not None and progresses[i].failure is None:
+                on_epoch(i, progresses[i].history[-1])
+        remaining = [position for position, i in enumerate(active) if not progresses[i].is_finished]
+        if len(remaining) < len(active):
+            active = [active[position] for position in remaining]
+            stack.select(remaining)
 
 
 def _train_epoch(
-    stack: "_Stack", diaries: Sequence[Diary], inputs: torch.Tensor, scale: float, batches: list[int],
+    stack: "_Stack", progresses: Sequence[MemberProgress], inputs: torch.Tensor, scale: float, batches: list[int],
     device: torch.device,
 ) -> None:  # fmt: skip
     started = time.perf_counter()
-    members, numbers = [diary.member for diary in diaries], [len(diary.history) + 1 for diary in diaries]
+    members, numbers = (
+        [progress.member for progress in progresses],
+        [len(progress.history) + 1 for progress in progresses],
+    )
     total, dtype = sum(batches), stack.weights[0].dtype
     orders = torch.stack([
         batch_order(total, member.seed, number) % len(member.train)
@@ -92,8 +98,8 @@ def _train_epoch(
     orders = orders.to(device)
     rates = [member.recipe.rate(number) for member, number in zip(members, numbers, strict=True)]
     steps, penalties = (
-        torch.tensor(each, dtype=dtype, device=device).view(-1, 1, 1)
-        for each in (rates, [member.recipe.weight_decay for member in members])
+        torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
+        for values in (rates, [member.recipe.weight_decay for member in members])
     )
     factors = stack.dropout_factors(batches, [member.seed for member in members], numbers)
     losses = torch.zeros(len(members), dtype=torch.float64, device=device)
@@ -105,23 +111,23 @@ def _train_epoch(
         # As ArrayExamples.tensor scales them: in float32, whatever the network's dtype.
         batch = (batch if scale == 1.0 else batch.to(torch.float32).mul_(scale)).to(dtype)
         logits = stack.forward(batch, factor)
-        each = _losses(logits, target, members[0].recipe.loss)
-        torch.autograd.backward(each.sum())
+        values = _losses(logits, target, members[0].recipe.loss)
+        torch.autograd.backward(values.sum())
         stack.step(steps, penalties, members[0].recipe.optimizer)
-        losses += each.detach() * count
+        losses += values.detach() * count
         hits += (logits.detach().argmax(2) == target).sum(1)
         begin += count
     # Before the clock: a GPU is done only when its numbers are here.
     sums = losses.tolist(), hits.tolist()
     seconds = (time.perf_counter() - started) / len(members)
-    rows_of = zip(diaries, numbers, rates, *sums, strict=True)
-    for diary, number, rate, loss, hit in rows_of:
+    rows_of = zip(progresses, numbers, rates, *sums, strict=True)
+    for progress, number, rate, loss, hit in rows_of:
         try:
             check_finite(loss, number, rate)
         except ModelError as error:
-            diary.failure = str(error)
+            progress.failure = str(error)
         else:
-            diary.history.append(Epoch(number, loss / total, hit / total, None, rate, seconds))
+            progress.history.append(Epoch(number, loss / total, hit / total, None, rate, seconds))
 
 
 def _losses(outputs: torch.Tensor, classes: torch.Tensor, loss: str) -> torch.Tensor:
@@ -153,13 +159,13 @@ class _Stack:
             for name in ("running_mean", "running_var")
         ]
 
-    def select(self, rest: list[int]) -> None:
+    def select(self, positions: list[int]) -> None:
         """Keep the networks at these positions."""
-        index = torch.tensor(rest, dtype=torch.int64, device=self.device)
+        index = torch.tensor(positions, dtype=torch.int64, device=self.device)
         for tensors in (self.first, self.second, self.running):
             tensors[:] = [tensor[index] for tensor in tensors]
         self.weights = [weight.detach()[index].requires_grad_() for weight in self.weights]
-        self.drops, self.widths = self.drops[rest], [self.widths[at] for at in rest]
+        self.drops, self.widths = self.drops[positions], [self.widths[position] for position in positions]
 
     def dropout_factors(
         self, batches: Sequence[int], seeds: Sequence[int], numbers: Sequence[int]
@@ -169,8 +175,8 @@ class _Stack:
             yield from [None] * len(batches)
             return
         streams = [
-            dropout_factors(drop, batches, self.depth, own, self.weights[0].dtype, seed, number)
-            for drop, own, seed, number in zip(self.drops.tolist(), self.widths, seeds, numbers, strict=True)
+            dropout_factors(drop, batches, self.depth, width, self.weights[0].dtype, seed, number)
+            for drop, width, seed, number in zip(self.drops.tolist(), self.widths, seeds, numbers, strict=True)
         ]
         for drawn in zip(*streams, strict=True):
             filled = [nn.functional.pad(factor, (0, self.width - factor.shape[-1])) for factor in drawn]
@@ -181,22 +187,22 @@ class _Stack:
         """Return the logits ``(N, b, classes)`` of inputs ``(N, b, features)``."""
         per = 4 if self.norm else 2
         hidden = batch
-        for at in range(self.depth):
-            weight, bias, *scaling = self.weights[at * per : (at + 1) * per]
+        for k in range(self.depth):
+            weight, bias, *scaling = self.weights[k * per : (k + 1) * per]
             hidden = torch.baddbmm(bias, hidden, weight.transpose(1, 2))
             if scaling:
-                hidden = self._normalized(hidden, at) * scaling[0] + scaling[1]
+                hidden = self._normalized(hidden, k) * scaling[0] + scaling[1]
             hidden = hidden.relu()
             if factors is not None:
-                hidden = hidden * factors[at]
+                hidden = hidden * factors[k]
         return torch.baddbmm(self.weights[-1], hidden, self.weights[-2].transpose(1, 2))
 
-    def _normalized(self, values: torch.Tensor, at: int) -> torch.Tensor:
+    def _normalized(self, values: torch.Tensor, k: int) -> torch.Tensor:
         var, mean = torch.var_mean(values, dim=1, keepdim=True, correction=0)
         with torch.no_grad():
             count = values.shape[1]
-            self.running[2 * at].lerp_(mean, NORM_MOMENTUM)
-            self.running[2 * at + 1].lerp_(var * (count / (count - 1)), NORM_MOMENTUM)
+            self.running[2 * k].lerp_(mean, NORM_MOMENTUM)
+            self.running[2 * k + 1].lerp_(var * (count / (count - 1)), NORM_MOMENTUM)
         return (values - mean) * torch.rsqrt(var + NORM_EPSILON)
 
     @torch.no_grad()
@@ -217,16 +223,16 @@ class _Stack:
             weight.grad = None
 
     @torch.no_grad()
-    def give_back(self, networks: Sequence[MLP]) -> None:
+    def copy_to(self, networks: Sequence[MLP]) -> None:
         """Copy every network's own part of the stack to it."""
         for position, network in enumerate(networks):
-            for own, stacked in zip(_tensors(network), self.weights, strict=True):
-                _copy(own, stacked[position])
+            for tensor, stacked in zip(_tensors(network), self.weights, strict=True):
+                _copy(tensor, stacked[position])
             statistics = [
                 getattr(norm, name) for norm in norms(network) for name in ("running_mean", "running_var")
             ]  # fmt: skip
-            for own, stacked in zip(statistics, self.running, strict=True):
-                _copy(own, stacked[position])
+            for tensor, stacked in zip(statistics, self.running, strict=True):
+                _copy(tensor, stacked[position])
             for norm in norms(network):
                 norm.num_batches_tracked.fill_(self.steps)  # type: ignore[union-attr]
 
@@ -244,6 +250,6 @@ def _filled(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     ])  # fmt: skip
 
 
-def _copy(own: torch.Tensor, stacked: torch.Tensor) -> None:
-    part = stacked[tuple(slice(0, size) for size in own.shape)] if own.ndim == 2 else stacked[0, : len(own)]
-    own.copy_(part)
+def _copy(tensor: torch.Tensor, stacked: torch.Tensor) -> None:
+    part = stacked[tuple(slice(0, size) for size in tensor.shape)] if tensor.ndim == 2 else stacked[0, : len(tensor)]
+    tensor.copy_(part)

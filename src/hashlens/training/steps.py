@@ -63,6 +63,6 @@ class SupervisedStep:
         self.optimizer.step()
         values = {"loss": loss.detach()}
         if self.classes:
-            right = targets if targets.ndim == 1 else targets.argmax(1)
-            values["accuracy"] = outputs.detach().argmax(1) == right
+            true_classes = targets if targets.ndim == 1 else targets.argmax(1)
+            values["accuracy"] = outputs.detach().argmax(1) == true_classes
         return values

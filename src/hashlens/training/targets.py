@@ -61,6 +61,6 @@ def _regression_targets(network: nn.Module, examples: ArrayExamples, recipe: Rec
             f"network; received {tuple(values.shape)}"
         )
     values = values.detach().cpu().to(network_dtype(network))
-    if wrong := int((~values.isfinite()).any(1).sum()):
-        raise DataError(f"targets of {wrong:,} of {len(examples):,} examples are not finite: leave them out")
+    if not_finite := int((~values.isfinite()).any(1).sum()):
+        raise DataError(f"targets of {not_finite:,} of {len(examples):,} examples are not finite: leave them out")
     return values

@@ -118,19 +118,19 @@ def train(
     if out is not None and not overwrite:
         check_free(as_path(out))
     examples = load_training_data(data).load()
-    held_out = None if test is None else load_data(test)
-    own: dict[str, Any] = {"init": recipe.init}
+    test_examples = None if test is None else load_data(test)
+    defaults: dict[str, Any] = {"init": recipe.init}
     if "batch_norm" in architecture_arguments(architecture):
-        own["batch_norm"] = recipe.batch_norm
-    arguments = {**own, **arguments}
+        defaults["batch_norm"] = recipe.batch_norm
+    arguments = {**defaults, **arguments}
     input_shape, classes = _input_shape(examples), _classes(examples)
     network = build(architecture, input_shape=input_shape, classes=classes, seed=seed, **arguments)
-    if held_out is not None:
+    if test_examples is not None:
         # Before the training, which a mistake here would waste.
-        _, held_out = with_one_numbering(examples, held_out)
-        require_finite("test", held_out)
-        check_accepted(network, held_out)
-        if unseen := unseen_classes(examples.labels, held_out.labels, examples.class_names):
+        _, test_examples = with_one_numbering(examples, test_examples)
+        require_finite("test", test_examples)
+        check_accepted(network, test_examples)
+        if unseen := unseen_classes(examples.labels, test_examples.labels, examples.class_names):
             log.warning("%s", unseen)
     declare_classes(network, examples.class_names)
     declare_output(network, Output("logits", "as hashlens.train makes it"))
@@ -151,8 +151,8 @@ def train(
         resume=not overwrite,
     )
     metrics = {"train_accuracy": accuracy(network, examples)}
-    if held_out is not None:
-        metrics["test_accuracy"] = accuracy(network, held_out)
+    if test_examples is not None:
+        metrics["test_accuracy"] = accuracy(network, test_examples)
     if fitted.history:
         metrics["train_loss"] = fitted.history[-1].loss
     planned = recipe if epochs is None else replace(recipe, epochs=epochs)

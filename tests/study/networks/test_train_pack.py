@@ -45,7 +45,7 @@ def test_checkpoints_are_the_weights_of_separate_shorter_trainings():
     for epochs in (0, 1):
         for long, short in zip(whole, trained(study, epochs=epochs), strict=True):
             assert short.fitted.epochs == epochs
-            with long.at(epochs) as network:
+            with long.at_epoch(epochs) as network:
                 assert same(network.state_dict(), short.network.state_dict())
 
 
@@ -83,7 +83,7 @@ def test_epoch_zero_is_the_network_as_it_was_built(architecture):
         **one.run.cell.arguments(),
     )
     assert not same(one.network.state_dict(), built.state_dict())
-    with one.at(0) as network:
+    with one.at_epoch(0) as network:
         assert same(network.state_dict(), built.state_dict())
     assert one.loss(0) is None
 
@@ -102,7 +102,7 @@ def test_a_convolutional_network_is_trained_as_fit_trains_it():
     for one in found:
         plain = build("lenet", input_shape=(1, 16, 16), classes=10, seed=one.run.seed, init="glorot")
         fit(plain, tile(LARGE.narrow(0, 100), 300), recipe=study.recipe(), seed=one.run.seed, epochs=1)
-        with one.at(1) as network:
+        with one.at_epoch(1) as network:
             assert same(network.state_dict(), plain.state_dict())
     assert not same(*(one.network.state_dict() for one in found))
 
@@ -110,7 +110,7 @@ def test_a_convolutional_network_is_trained_as_fit_trains_it():
 def test_at_puts_the_last_weights_back_whatever_happens():
     (one,) = trained(spec(axes={"epochs": [0, 4]}))
     last = {name: value.clone() for name, value in one.network.state_dict().items()}
-    with pytest.raises(RuntimeError, match="in between"), one.at(0) as network:
+    with pytest.raises(RuntimeError, match="in between"), one.at_epoch(0) as network:
         assert not same(network.state_dict(), last)
         raise RuntimeError("in between")
     assert same(one.network.state_dict(), last)
@@ -121,9 +121,9 @@ def test_early_stopping_is_told_by_what_was_reached():
     (one,) = trained(study)
     stop = one.fitted.epochs
     assert 1 < stop < 60
-    assert [one.reached(epoch) for epoch in (0, 1, stop, 60)] == [0, 1, stop, stop]
+    assert [one.last_epoch(epoch) for epoch in (0, 1, stop, 60)] == [0, 1, stop, stop]
     assert one.loss(60) == one.fitted.history[-1].loss
-    with one.at(60) as network:
+    with one.at_epoch(60) as network:
         last = {name: value.clone() for name, value in network.state_dict().items()}
     assert same(last, one.network.state_dict())
 

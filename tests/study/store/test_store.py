@@ -226,14 +226,14 @@ def test_a_lease_ends_unless_extended(target):
     store = begun(target, clock=clock)
     mine = store.claim("a", lease=60)
     clock.now += 59
-    assert store.beat("a", 60) == mine
+    assert store.extend_leases("a", 60) == mine
     clock.now += 59
     assert [run.pack for run in store.claim("b", lease=10)] == [1, 1]
     clock.now += 1
     assert store.claim("c", lease=60) == mine
-    assert store.beat("a", 60) == ()
+    assert store.extend_leases("a", 60) == ()
     assert store.release("a") == 0
-    assert store.beat("c", 60) == mine
+    assert store.extend_leases("c", 60) == mine
 
 
 def test_the_first_to_commit_wins(target):
@@ -243,7 +243,7 @@ def test_the_first_to_commit_wins(target):
     clock.now += 61
     assert run in store.claim("b", lease=60)
     assert store.commit(run, "a", some_rows(run), {"by": "a"})
-    assert store.beat("b", 60) == (other,)
+    assert store.extend_leases("b", 60) == (other,)
     assert not store.commit(run, "b", [Row(0, "knn", "train", -1.0)], {"by": "b"})
     assert store.runs()[0].facts == {"by": "a"}
     assert len(store.results()) == len(some_rows(run))
@@ -306,7 +306,7 @@ def test_resuming_keeps_what_is_done(target):
     store.commit(run, "w", some_rows(run), {})
     spec = SPEC | {"name": "renamed", "data": {"train": "b"}, "description": "new"}
     begun_again = Store.open(target).begin(spec, some_runs(), DIGESTS)
-    assert (begun_again.there, begun_again.done, begun_again.added) == (6, 1, 0)
+    assert (begun_again.existing, begun_again.done, begun_again.added) == (6, 1, 0)
     assert str(begun_again) == "1 of 6 runs are done"
     assert states(store)[:2] == ["done", "leased"]
     assert store.spec == spec

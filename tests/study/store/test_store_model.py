@@ -50,9 +50,9 @@ class Model(RuleBasedStateMachine):
             self.remembered[worker][run.id] = run
 
     @rule(worker=WORKERS, lease=st.sampled_from([5, 20]))
-    def beat(self, worker, lease):
+    def extend_leases(self, worker, lease):
         held = self.held_by(worker)
-        assert [run.id for run in self.store.beat(worker, lease)] == held
+        assert [run.id for run in self.store.extend_leases(worker, lease)] == held
         for i in held:
             self.runs[i] = ("leased", worker, self.clock.now + lease)
 

@@ -61,7 +61,7 @@ def test_it_grows(study):
     yaml = Path(study.store.name).with_suffix(".yaml")
     yaml.write_text(yaml.read_text().replace("repeats: 2", "repeats: 3").replace("[3, 5]", "[3, 5, 6]"))
     told = []
-    grown = Study.load(yaml).run(on_begun=lambda begun: told.append(str(begun)), retry_failed=True)
+    grown = Study.load(yaml).run(on_start=lambda begun: told.append(str(begun)), retry_failed=True)
     assert told == ["16 of 36 runs are there, 8 of them done; 20 are new"]
     assert grown.results.levels("width") == [3, 5, 6]
     assert set(keys(said("whole.json"))) < set(keys(grown.results.columns))

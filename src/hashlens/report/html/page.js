@@ -1,7 +1,7 @@
 // What a report's page does: draws charts when they come near, shows images on hover, keeps what is ticked, writes CSV.
 const hashlens = (function () {
   'use strict';
-  const told = JSON.parse(document.getElementById('data').textContent);
+  const data = JSON.parse(document.getElementById('data').textContent);
   const hover = document.querySelector('.hover');
   const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const said = document.querySelector('.said');
@@ -98,8 +98,8 @@ const hashlens = (function () {
         show(plain(trace.text[point]), trace.customdata[point], frame.left + xaxis._offset + xaxis.l2p(trace.x[point]),
           frame.top + yaxis._offset + yaxis.l2p(trace.y[point]));
       } else {
-        const told = [[xaxis, trace.x[point]], [yaxis, trace.y[point]]].map(([axis, value]) => (axis.title.text || '') + ' ' + value);
-        said.textContent = plain([trace.name, trace.hovertext ? trace.hovertext[point] : told.join(', ')].join(': '));
+        const values = [[xaxis, trace.x[point]], [yaxis, trace.y[point]]].map(([axis, value]) => (axis.title.text || '') + ' ' + value);
+        said.textContent = plain([trace.name, trace.hovertext ? trace.hovertext[point] : values.join(', ')].join(': '));
       }
     });
     place.addEventListener('blur', () => { hide(); Plotly.Fx.unhover(place); });
@@ -118,7 +118,7 @@ const hashlens = (function () {
     URL.revokeObjectURL(link.href);
   }
 
-  const partOf = element => told.parts[element.closest('.part').dataset.part];
+  const partOf = element => data.parts[element.closest('.part').dataset.part];
 
   document.querySelectorAll('button.csv').forEach(button => button.addEventListener('click', () => {
     const table = partOf(button).table;
@@ -135,7 +135,7 @@ const hashlens = (function () {
     const bar = document.querySelector('.ticked');
     if (!bar) return;
     const boxes = [...document.querySelectorAll('.gallery input')];
-    const place = 'hashlens ' + location.pathname + ' ' + told.title;
+    const place = 'hashlens ' + location.pathname + ' ' + data.title;
     const chosen = () => boxes.filter(box => box.checked);
     // By what the row says: a page written anew in the same place may have other rows.
     const name = box => JSON.stringify([partOf(box).gallery, ...partOf(box).rows[box.dataset.row]]);
@@ -163,7 +163,7 @@ const hashlens = (function () {
   ticks();
 
   const charts = [...document.querySelectorAll('.part')].flatMap(part => {
-    const chart = told.parts[part.dataset.part].chart, place = part.querySelector('.plot');
+    const chart = data.parts[part.dataset.part].chart, place = part.querySelector('.plot');
     return chart && place ? [[place, chart]] : [];
   });
   const near = new IntersectionObserver(seen => seen.forEach(one => {
@@ -196,5 +196,5 @@ const hashlens = (function () {
     up.hidden = window.scrollY < 2 * window.innerHeight;
   }, { passive: true });
 
-  return { told, theme, config, draw, show, hide, css, save, plain };
+  return { data, theme, config, draw, show, hide, css, save, plain };
 })();

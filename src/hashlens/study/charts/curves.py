@@ -80,23 +80,23 @@ class Curve(Result):
         """What the lines have in common."""
         measures = dict.fromkeys(self.terms.label(series.measure) for series in self.series)
         splits = dict.fromkeys(series.split for series in self.series)
-        on = f" on {next(iter(splits))}" if len(splits) == 1 and any(splits) else ""
-        held = conditions(self.where, (self.over, self.by or ""))
-        fixed = f" at {held}" if held else ""
-        return f"{', '.join(measures)}{on}{fixed}"
+        split_text = f" on {next(iter(splits))}" if len(splits) == 1 and any(splits) else ""
+        fixed_levels = conditions(self.where, (self.over, self.by or ""))
+        fixed = f" at {fixed_levels}" if fixed_levels else ""
+        return f"{', '.join(measures)}{split_text}{fixed}"
 
     @property
-    def around(self) -> str:
+    def interval_note(self) -> str:
         """What stands around the means, in words; empty for single repeats."""
-        return around_note((at for series in self.series for at in series.estimates), self.confidence)
+        return around_note((estimate for series in self.series for estimate in series.estimates), self.confidence)
 
     def __rich__(self) -> Table:
         columns = (self.over.replace("_", " "), *(series.name or "mean" for series in self.series))
         rows = [
-            (level_name(level), *(_text(series.estimates[at]) for series in self.series))
-            for at, level in enumerate(self.levels)
+            (level_name(level), *(_text(series.estimates[i]) for series in self.series))
+            for i, level in enumerate(self.levels)
         ]
-        return table(self.title, columns, rows, f"Mean over repeats {self.around}".rstrip() + ".")
+        return table(self.title, columns, rows, f"Mean over repeats {self.interval_note}".rstrip() + ".")
 
     def figures(
         self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots"
@@ -157,20 +157,26 @@ def curve(
     """
     measures = as_names("measure", measure)
     splits = None if split is None else as_names("split", split)
-    pairs = [(one, on) for one in measures for on in splits or (usual_split(results, one),)]
+    pairs = [
+        (measure_name, split_name)
+        for measure_name in measures
+        for split_name in splits or (usual_split(results, measure_name),)
+    ]
     grid = lay_out(results, (over,) if by is None else (over, by), where)
     lines: Sequence[Any] = (None,) if by is None else grid.levels[1]
     series = []
-    for one, on in pairs:
-        values = grid.values(one, on).reshape(len(grid.levels[0]), len(lines), -1)
-        means = shown_estimates(values, range_of(results.measures.get(one), values), confidence)
+    for measure_name, split_name in pairs:
+        values = grid.values(measure_name, split_name).reshape(len(grid.levels[0]), len(lines), -1)
+        means = shown_estimates(values, range_of(results.measures.get(measure_name), values), confidence)
         for column, level in enumerate(lines):
-            parts = [results.terms.label(one)] * (len(measures) > 1) + [on] * (len({on for _, on in pairs}) > 1)
+            parts = [results.terms.label(measure_name)] * (len(measures) > 1) + [split_name] * (
+                len({split_name for _, split_name in pairs}) > 1
+            )
             parts += [f"{by.replace('_', ' ')} {level_name(level)}"] if by else []
             estimates = tuple(
                 means.at(row, column) if np.isfinite(means.mean[row, column]) else None for row in range(len(values))
             )
-            series.append(CurveSeries(", ".join(parts), one, on, level, estimates))
+            series.append(CurveSeries(", ".join(parts), measure_name, split_name, level, estimates))
     terms = results.terms.only((over, *([by] if by else [])), (name for name, _ in pairs))
     return Curve(over, grid.levels[0], tuple(series), by, dict(where or {}), confidence, results.study, terms)
 

@@ -106,14 +106,14 @@ class ResponseEffects(Result):
     label: str = ""
 
     @property
-    def said(self) -> str:
+    def measure_label(self) -> str:
         """The measure as people read it."""
         return self.label or _label(default_terms(), self.measure)
 
     @property
     def name(self) -> str:
         """The response as people read it."""
-        return f"{self.said} {self.split}".rstrip()
+        return f"{self.measure_label} {self.split}".rstrip()
 
     @property
     def verdict(self) -> str:
@@ -121,10 +121,14 @@ class ResponseEffects(Result):
         if not np.isfinite(self.residual.value):
             return f"{self.name} does not vary."
         ranked = sorted(self.effects, key=lambda effect: -effect.total.value)
-        large = [f"{_read(at)} {at.total.value:.0%}" for at in ranked if at.total.value >= DOMINATES]
-        small = [_read(at) for at in ranked if at.total.value < NEGLIGIBLE]
-        said = f"{', '.join(large)} dominate{'s' * (len(large) == 1)}" if large else "no factor dominates"
-        return f"{self.name}: {said}" + (f"; under {NEGLIGIBLE:.0%}: {', '.join(small)}." if small else ".")
+        large = [
+            f"{_read(ranked_effect)} {ranked_effect.total.value:.0%}"
+            for ranked_effect in ranked
+            if ranked_effect.total.value >= DOMINATES
+        ]
+        small = [_read(ranked_effect) for ranked_effect in ranked if ranked_effect.total.value < NEGLIGIBLE]
+        dominating = f"{', '.join(large)} dominate{'s' * (len(large) == 1)}" if large else "no factor dominates"
+        return f"{self.name}: {dominating}" + (f"; under {NEGLIGIBLE:.0%}: {', '.join(small)}." if small else ".")
 
 
 @dataclass(frozen=True)
@@ -178,24 +182,29 @@ class EffectTable(Result):
     def tables(self) -> tuple[Table, ...]:
         """Return first-order shares, and total shares."""
         names = [factor.replace("_", " ") for factor in self.ranges]
-        held = conditions(self.where, self.ranges)
-        fixed = f", at {held}" if held else ""
+        fixed_levels = conditions(self.where, self.ranges)
+        fixed = f", at {fixed_levels}" if fixed_levels else ""
         ranges = f"Over {'; '.join(map(self.range_text, self.ranges))}{fixed}; {self.repeats} repeats a cell."
-        named = dict.fromkeys(at.said for at in self.responses if at.scale == "logit")
+        named = dict.fromkeys(response.measure_label for response in self.responses if response.scale == "logit")
         logit = f" {' and '.join(named)} on the logit scale." if named else ""
-        how = (
+        method = (
             f"{logit} Corrected for the noise of repeats: below 0 means none. {self.confidence:.0%} "
             "intervals are over other seeds, not over other levels."
         )
         first = [
-            (at.name, *(str(effect.first) for effect in at.effects), str(at.interactions), str(at.residual))
-            for at in self.responses
+            (
+                response.name,
+                *(str(effect.first) for effect in response.effects),
+                str(response.interactions),
+                str(response.residual),
+            )
+            for response in self.responses
         ]
-        total = [(at.name, *(str(effect.total) for effect in at.effects)) for at in self.responses]
+        total = [(response.name, *(str(effect.total) for effect in response.effects)) for response in self.responses]
         return (
             table("Percent of the variance that each factor explains alone, all jointly (interactions), and repeats",
                   ("", *names, "jointly", "repeats"), first),
-            table("With all its interactions (these overlap)", ("", *names), total, ranges + how),
+            table("With all its interactions (these overlap)", ("", *names), total, ranges + method),
         )  # fmt: skip
 
     def __rich__(self) -> RenderableType:
@@ -262,26 +271,26 @@ def effect_table(
     require_whole(StudyError, "bootstrap", bootstrap, 2)
     require_confidence(confidence)
     if factors is None:
-        kept = narrowed(results, where)
-        factors = [axis for axis in kept.axes if len(kept.levels(axis)) > 1]
+        rows = narrowed(results, where)
+        factors = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
         if not factors:
             raise StudyError("no factor varies in these results: there is nothing to compare")
     factors = as_names("factors", factors)
     grid = lay_out(results, factors, where)
-    wanted = _wanted(grid, responses)
-    sizes = _examples(results, examples, wanted)
-    table_of = np.stack([_response(grid, measure, split, sizes) for measure, split in wanted], axis=-1)
+    pairs = _response_pairs(grid, responses)
+    sizes = _examples(results, examples, pairs)
+    table_of = np.stack([_response(grid, measure, split, sizes) for measure, split in pairs], axis=-1)
     checkpoints = grid.axes.index(results.step) if results.step in grid.axes else None
     shares = variance_shares(table_of, checkpoints)
     low, high = bootstrap_shares(table_of, checkpoints, bootstrap, confidence, seed)
-    effects = tuple(_effects(grid, pair, at, shares, low, high) for at, pair in enumerate(wanted))
+    effects = tuple(_effects(grid, pair, at, shares, low, high) for at, pair in enumerate(pairs))
     ranges = dict(zip(grid.axes, grid.levels, strict=True))
     return EffectTable(
         ranges, effects, len(grid.repeats), sizes, bootstrap, confidence, dict(where or {}), results.study
     )
 
 
-def _wanted(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
+def _response_pairs(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
     results = grid.results
     if responses is None:
         held = results.levels("measure")
@@ -305,8 +314,8 @@ def _splits(results: Results, measure: str) -> tuple[str, ...]:
     info = results.measures.get(measure)
     if info is None or not info.every_split:
         return (usual_split(results, measure),)
-    held = results.where(measure=measure).levels("split")
-    return tuple(split for split in ("train", "test") if split in held) or (usual_split(results, measure),)
+    splits = results.where(measure=measure).levels("split")
+    return tuple(split for split in ("train", "test") if split in splits) or (usual_split(results, measure),)
 
 
 def _is_logit(results: Results, measure: str) -> bool:
@@ -330,12 +339,12 @@ def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int])
     """One response of every cell and repeat, complete, on its scale."""
     values = grid.values(measure, split)
     counts = np.isfinite(values).sum(axis=-1)
-    short = np.argwhere(counts < len(grid.repeats))
-    if len(short):
+    incomplete = np.argwhere(counts < len(grid.repeats))
+    if len(incomplete):
         raise StudyError(
-            f"{measure} on {split} is not fully crossed: {grid.cell_name(short[0].tolist())} has "
-            f"{counts[tuple(short[0])]} of {len(grid.repeats)} repeats, and {len(short)} of {counts.size} cells have "
-            "too few: run the study to its end, or restrict it with where="
+            f"{measure} on {split} is not fully crossed: {grid.cell_name(incomplete[0].tolist())} has "
+            f"{counts[tuple(incomplete[0])]} of {len(grid.repeats)} repeats, and {len(incomplete)} of {counts.size} "
+            "cells have too few: run the study to its end, or restrict it with where="
         )
     if len(grid.repeats) < 2:
         raise StudyError("an effect table needs two repeats or more, to tell factors from noise; received one")
@@ -348,13 +357,15 @@ def finite_logit(values: npt.NDArray[np.float64], examples: int) -> npt.NDArray[
     return np.asarray(np.log(share / (1 - share)))
 
 
-def _effects(grid: Grid, pair: tuple[str, str], at: int, shares: Shares, low: Shares, high: Shares) -> ResponseEffects:
+def _effects(
+    grid: Grid, pair: tuple[str, str], column: int, shares: Shares, low: Shares, high: Shares
+) -> ResponseEffects:
     def share(name: str, *index: int) -> Share:
         return Share(*(float(getattr(part, name)[index]) for part in (shares, low, high)))
 
     measure, split = pair
     effects = tuple(
-        Effect(factor, share("first", row, at), share("total", row, at)) for row, factor in enumerate(grid.axes)
+        Effect(factor, share("first", row, column), share("total", row, column)) for row, factor in enumerate(grid.axes)
     )
     scale = "logit" if _is_logit(grid.results, measure) else "plain"
     label = _label(grid.results.terms, measure)
@@ -362,10 +373,10 @@ def _effects(grid: Grid, pair: tuple[str, str], at: int, shares: Shares, low: Sh
         measure,
         split,
         scale,
-        float(shares.variance[at]),
+        float(shares.variance[column]),
         effects,
-        share("interactions", at),
-        share("residual", at),
+        share("interactions", column),
+        share("residual", column),
         label,
     )
 

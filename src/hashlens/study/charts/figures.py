@@ -40,12 +40,12 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
         lines,
         log_x=numeric and _is_spread(curve.levels),
         references=tuple(
-            Series(name, tuple(_place(curve, x) for x, _ in at), tuple(float(y) for _, y in at))
+            Series(name, tuple(_axis_position(curve, x) for x, _ in at), tuple(float(y) for _, y in at))
             for name, at in points.items()
         ),
         reference_name=reference_name,
-        band_name=curve.around.translate(dict.fromkeys(map(ord, "()[]"))) if any(at.low for at in lines) else "",
-        ticks=tuple((_place(curve, level), level_name(level)) for level in curve.levels),
+        band_name=curve.interval_note.translate(dict.fromkeys(map(ord, "()[]"))) if any(at.low for at in lines) else "",
+        ticks=tuple((_axis_position(curve, level), level_name(level)) for level in curve.levels),
     )
 
 
@@ -69,38 +69,41 @@ class Panel:
 
 def panels(results: Results) -> tuple[Panel, ...]:
     """Return everything that a study measured on whole codes, in the order of its terms, groups together."""
-    whole, terms = results.where(layer=""), results.terms
-    held = set(zip(whole.columns["measure"].tolist(), whole.columns["split"].tolist(), strict=True))
-    on = {measure: tuple(split_order(split for of, split in held if of == measure)) for measure, _ in sorted(held)}
-    found: dict[str, Panel] = {}
+    whole_codes, terms = results.where(layer=""), results.terms
+    pairs = set(zip(whole_codes.columns["measure"].tolist(), whole_codes.columns["split"].tolist(), strict=True))
+    splits_of = {
+        measure: tuple(split_order(split for measured, split in pairs if measured == measure))
+        for measure, _ in sorted(pairs)
+    }
+    by_title: dict[str, Panel] = {}
     for measure in (
-        *(name for name in terms.measures if name in on),
-        *(name for name in on if name not in terms.measures),
+        *(name for name in terms.measures if name in splits_of),
+        *(name for name in splits_of if name not in terms.measures),
     ):
         group = terms.measures[measure].group if measure in terms.measures else ""
         if not group:
-            found[measure] = Panel(terms.label(measure), (measure,), on[measure])
+            by_title[measure] = Panel(terms.label(measure), (measure,), splits_of[measure])
             continue
-        for split in sorted(on[measure], key=lambda split: split != "test"):
+        for split in sorted(splits_of[measure], key=lambda split: split != "test"):
             title = f"{group} on {split}" if split else group
-            others = found[title].measures if title in found else ()
-            found[title] = Panel(title, (*others, measure), (split,))
-    return tuple(found.values())
+            earlier = by_title[title].measures if title in by_title else ()
+            by_title[title] = Panel(title, (*earlier, measure), (split,))
+    return tuple(by_title.values())
 
 
-def settled(terms: Terms, axis: str, levels: Sequence[Any]) -> Any:
+def resting_level(terms: Terms, axis: str, levels: Sequence[Any]) -> Any:
     """Return the level at which an axis is held while others are looked at, as its factor says; steps at the last."""
     first = any(factor.name == axis and factor.rests == "first" for factor in terms.factors)
     return levels[0 if first else -1]
 
 
-def axis_places(levels: Sequence[Any]) -> dict[str, Any]:
+def axis_positions(levels: Sequence[Any]) -> dict[str, Any]:
     """Return where levels stand on an axis, and whether it is logarithmic; zero stands a little before the rest."""
     if not is_numeric(levels):
         return {"places": list(range(len(levels))), "log": False}
     log = _is_spread(levels)
-    before = zero_place(levels) if log else 0.0
-    return {"places": [float(level) or before for level in levels], "log": log}
+    zero = zero_place(levels) if log else 0.0
+    return {"places": [float(level) or zero for level in levels], "log": log}
 
 
 def _value_label(terms: Terms, measures: Sequence[str]) -> str:
@@ -116,8 +119,8 @@ def effect_bars(effects: EffectTable) -> tuple[Bars, ...]:
 
 def _response_bars(effects: EffectTable, response: ResponseEffects) -> Bars:
     names = (*map(effects.range_text, effects.ranges), "interactions", "repeats (other seeds)")
-    first = (*(at.first for at in response.effects), response.interactions, response.residual)
-    total = (*(at.total for at in response.effects), None, None)
+    first = (*(effect.first for effect in response.effects), response.interactions, response.residual)
+    total = (*(effect.total for effect in response.effects), None, None)
     scale = ", logit scale" if response.scale == "logit" else ""
     return Bars(
         f"Variance of {response.name}{scale}",
@@ -131,17 +134,17 @@ def _response_bars(effects: EffectTable, response: ResponseEffects) -> Bars:
 
 def _series(curve: Curve, series: CurveSeries) -> Series:
     pairs = zip(curve.levels, series.estimates, strict=True)
-    known = [(_place(curve, level), estimate) for level, estimate in pairs if estimate is not None]
+    points = [(_axis_position(curve, level), estimate) for level, estimate in pairs if estimate is not None]
     return Series(
         series.name,
-        tuple(place for place, _ in known),
-        tuple(estimate.mean for _, estimate in known),
-        tuple(estimate.low for _, estimate in known),
-        tuple(estimate.high for _, estimate in known),
+        tuple(x for x, _ in points),
+        tuple(estimate.mean for _, estimate in points),
+        tuple(estimate.low for _, estimate in points),
+        tuple(estimate.high for _, estimate in points),
     )
 
 
-def _place(curve: Curve, level: Any) -> float:
+def _axis_position(curve: Curve, level: Any) -> float:
     if is_numeric(curve.levels):
         return float(level)
     if level not in curve.levels:

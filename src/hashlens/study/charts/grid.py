@@ -37,10 +37,10 @@ def conditions(where: Mapping[str, Any], axes: Collection[str] = ()) -> str:
     'width 40; repeat 1, 2'
     """
     parts = []
-    for name, wanted in where.items():
+    for name, condition in where.items():
         if name in axes:
             continue
-        levels = wanted if isinstance(wanted, list | tuple | set | np.ndarray) else (wanted,)
+        levels = condition if isinstance(condition, list | tuple | set | np.ndarray) else (condition,)
         parts.append(f"{name.replace('_', ' ')} {', '.join(level_name(level) for level in levels)}")
     return "; ".join(parts)
 
@@ -77,19 +77,19 @@ class Grid:
         rows = self.results.where(measure=measure, split=split)
         if not len(rows):
             columns = self.results.columns
-            held = sorted(
+            listed = sorted(
                 {
-                    f"{of} on {on}" if on else str(of)
-                    for of, on in zip(columns["measure"], columns["split"], strict=True)
+                    f"{name} on {split_name}" if split_name else str(name)
+                    for name, split_name in zip(columns["measure"], columns["split"], strict=True)
                 }
             )
-            raise StudyError(f"results hold no {measure} on {split}; they hold {', '.join(held)}")
+            raise StudyError(f"results hold no {measure} on {split}; they hold {', '.join(listed)}")
         shape = (*map(len, self.levels), len(self.repeats))
-        places = [
+        indices = [
             np.searchsorted(np.asarray(levels), rows.columns[axis])
             for axis, levels in zip((*self.axes, "repeat"), (*self.levels, self.repeats), strict=True)
         ]
-        flat = np.ravel_multi_index(places, shape)
+        flat = np.ravel_multi_index(indices, shape)
         if len(np.unique(flat)) < len(flat):
             raise StudyError(f"results hold {measure} on {split} more than once for a cell, repeat and checkpoint")
         table = np.full(shape, np.nan)
@@ -98,9 +98,7 @@ class Grid:
 
     def cell_name(self, index: Sequence[int]) -> str:
         """Return a cell as people read it: ``width=40, epochs=3``."""
-        return ", ".join(
-            f"{axis}={levels[at]}" for axis, levels, at in zip(self.axes, self.levels, index, strict=False)
-        )
+        return ", ".join(f"{axis}={levels[i]}" for axis, levels, i in zip(self.axes, self.levels, index, strict=False))
 
 
 def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | None = None) -> Grid:
@@ -121,22 +119,22 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
         If an axis is unknown, named twice or takes one value, nothing satisfies `where`, or another factor takes
         several values.
     """
-    kept = narrowed(results, where)
+    rows = narrowed(results, where)
     for axis in axes:
-        if axis not in kept.axes:
-            raise StudyError(f"{axis!r} is no axis of a study: {nearest(axis, kept.axes)}")
+        if axis not in rows.axes:
+            raise StudyError(f"{axis!r} is no axis of a study: {nearest(axis, rows.axes)}")
     if len(set(axes)) < len(axes):
         raise StudyError(f"axes must differ, received {', '.join(axes)}")
-    for factor in kept.axes:
-        levels = kept.levels(factor)
+    for factor in rows.axes:
+        levels = rows.levels(factor)
         if factor in axes and len(levels) < 2:
             raise StudyError(f"{factor} takes one value, {levels[0]!r}: an axis needs two or more")
         if factor not in axes and len(levels) > 1:
             raise StudyError(
-                f"{factor} takes {len(levels)} values ({_few(levels)}): give where={{{factor!r}: {levels[-1]!r}}} or "
-                "another of them"
+                f"{factor} takes {len(levels)} values ({_first_levels(levels)}): give "
+                f"where={{{factor!r}: {levels[-1]!r}}} or another of them"
             )
-    return Grid(kept, tuple(axes), tuple(tuple(kept.levels(axis)) for axis in axes), tuple(kept.levels("repeat")))
+    return Grid(rows, tuple(axes), tuple(tuple(rows.levels(axis)) for axis in axes), tuple(rows.levels("repeat")))
 
 
 def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
@@ -145,18 +143,20 @@ def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
         raise StudyError(f"expected the results of a study, as study.results, received a {type(results).__name__}")
     if where is not None and not isinstance(where, Mapping):
         raise StudyError(f"where is a mapping such as {{'width': 40}}, received {shortly(where)}")
-    kept = results.where(layer="")
-    if not len(kept):
+    rows = results.where(layer="")
+    if not len(rows):
         raise StudyError(f"{results.study or 'the study'} has no results yet: nothing was measured")
-    for name, wanted in (where or {}).items():
-        if name not in (*kept.axes, "repeat"):
-            steps = "" if kept.step is None else f", {kept.step}"
-            raise StudyError(f"where takes factors{steps} and repeat, received {name!r}: {nearest(name, kept.axes)}")
-        found = kept.where(**{name: wanted})
-        if not len(found):
-            raise StudyError(f"no results where {name} is {shortly(wanted)}: it takes {_few(kept.levels(name))}")
-        kept = found
-    return kept
+    for name, condition in (where or {}).items():
+        if name not in (*rows.axes, "repeat"):
+            steps = "" if rows.step is None else f", {rows.step}"
+            raise StudyError(f"where takes factors{steps} and repeat, received {name!r}: {nearest(name, rows.axes)}")
+        matching = rows.where(**{name: condition})
+        if not len(matching):
+            raise StudyError(
+                f"no results where {name} is {shortly(condition)}: it takes {_first_levels(rows.levels(name))}"
+            )
+        rows = matching
+    return rows
 
 
 def usual_split(results: Results, measure: str) -> str:
@@ -175,13 +175,13 @@ def usual_split(results: Results, measure: str) -> str:
     return splits[0]
 
 
-def as_names(what: str, given: Any) -> tuple[Any, ...]:
+def as_names(argument: str, value: Any) -> tuple[Any, ...]:
     """Return one name, or several, as a tuple; StudyError if there is none."""
-    names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
     if not names:
-        raise StudyError(f"{what} must be a name or a list of names, received {shortly(given)}")
+        raise StudyError(f"{argument} must be a name or a list of names, received {shortly(value)}")
     return names
 
 
-def _few(levels: Sequence[Any]) -> str:
+def _first_levels(levels: Sequence[Any]) -> str:
     return ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")

@@ -119,13 +119,13 @@ def shown_estimates(values: npt.ArrayLike, scale: Scale | Range = "plain", confi
     >>> shown_estimates([0.0004, 0.0000, 0.0002], "share").at()
     Estimate(mean=0.0002, low=0.0, high=0.0004, repeats=3, around='range')
     """
-    found = mean_intervals(values, scale, confidence)
+    intervals = mean_intervals(values, scale, confidence)
     table = np.asarray(values, np.float64)
-    few = (found.repeats > 1) & (found.repeats < FEWEST)
-    known = np.isfinite(table)
-    low = np.where(few, np.where(known, table, np.inf).min(axis=-1, initial=np.inf), found.low)
-    high = np.where(few, np.where(known, table, -np.inf).max(axis=-1, initial=-np.inf), found.high)
-    return replace(found, low=low, high=high, is_range=few)
+    is_range = (intervals.repeats > 1) & (intervals.repeats < FEWEST)
+    finite = np.isfinite(table)
+    low = np.where(is_range, np.where(finite, table, np.inf).min(axis=-1, initial=np.inf), intervals.low)
+    high = np.where(is_range, np.where(finite, table, -np.inf).max(axis=-1, initial=-np.inf), intervals.high)
+    return replace(intervals, low=low, high=high, is_range=is_range)
 
 
 def around_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
@@ -136,7 +136,7 @@ def around_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
     >>> around_note([Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
     '[range of the repeats, too few for an interval]'
     """
-    kinds = {one.around for one in estimates if one is not None and np.isfinite(one.low)}
+    kinds = {estimate.around for estimate in estimates if estimate is not None and np.isfinite(estimate.low)}
     interval = f"({confidence:.0%} interval of the mean)"
     if kinds == {"interval", "range"}:
         return f"{interval}, or [range of the repeats] where there are fewer than {FEWEST}"
@@ -188,26 +188,26 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
         low, high = _ends(mean, half, RANGES[scale] if isinstance(scale, str) else scale)
     agreed = (n > 1) & (squares == 0)
     low, high = np.where(agreed, mean, low), np.where(agreed, mean, high)
-    alone = n < 2
-    return Estimates(mean, np.where(alone, np.nan, low), np.where(alone, np.nan, high), n, np.zeros_like(alone))
+    single = n < 2
+    return Estimates(mean, np.where(single, np.nan, low), np.where(single, np.nan, high), n, np.zeros_like(single))
 
 
-def _ends(mean: Array, half: Array, within: Range) -> tuple[Array, Array]:
+def _ends(mean: Array, half: Array, range_: Range) -> tuple[Array, Array]:
     """Return the ends of intervals of half width `half`, carried to the link of the range and back."""
     from scipy.special import expit, logit
 
-    least, most = within
-    if least is not None and most is not None:
-        share = (mean - least) / (most - least)
-        width = half / (most - least) / (share * (1 - share))
+    minimum, maximum = range_
+    if minimum is not None and maximum is not None:
+        share = (mean - minimum) / (maximum - minimum)
+        width = half / (maximum - minimum) / (share * (1 - share))
         low, high = (expit(logit(share) + sign * width) for sign in (-1, 1))
-        return least + (most - least) * low, least + (most - least) * high
-    if least is not None:
-        away = mean - least
-        return least + away * np.exp(-half / away), least + away * np.exp(half / away)
-    if most is not None:
-        away = most - mean
-        return most - away * np.exp(half / away), most - away * np.exp(-half / away)
+        return minimum + (maximum - minimum) * low, minimum + (maximum - minimum) * high
+    if minimum is not None:
+        distance = mean - minimum
+        return minimum + distance * np.exp(-half / distance), minimum + distance * np.exp(half / distance)
+    if maximum is not None:
+        distance = maximum - mean
+        return maximum - distance * np.exp(half / distance), maximum - distance * np.exp(-half / distance)
     return mean - half, mean + half
 
 

@@ -59,23 +59,27 @@ class Summary(Result):
     terms: Terms = field(default_factory=default_terms)
 
     def __rich__(self) -> Table:
-        shown, note = self.rows, ""
-        if len(shown) > ROWS_SHOWN:
-            at = ""
+        rows, note = self.rows, ""
+        if len(rows) > ROWS_SHOWN:
+            place = ""
             if self.terms.step is not None:
-                last = max(row.levels[-1] for row in shown)
-                shown, at = tuple(row for row in shown if row.levels[-1] == last), ", at the last checkpoint"
-            shown = shown[:ROWS_SHOWN]
-            note = f"{len(shown)} of {len(self.rows):,} rows{at}; export has all."
-        lines = [(*map(level_name, row.levels), *(number(mean, 3) for mean in row.means)) for row in shown]
+                last = max(row.levels[-1] for row in rows)
+                rows, place = tuple(row for row in rows if row.levels[-1] == last), ", at the last checkpoint"
+            rows = rows[:ROWS_SHOWN]
+            note = f"{len(rows)} of {len(self.rows):,} rows{place}; export has all."
+        lines = [(*map(level_name, row.levels), *(number(mean, 3) for mean in row.means)) for row in rows]
         headings = (
             *(name.replace("_", " ") for name in self.factors),
             *(_heading(self.terms, column) for column in self.measures),
         )
-        fewest, most = (choose((row.repeats for row in self.rows), default=0) for choose in (min, max))
-        repeats = f"{most} repeat{'s' * (most != 1)}" if fewest == most else f"{fewest} to {most} repeats"
-        on = "; on test where a heading names no split" if any(split == "test" for _, split in self.measures) else ""
-        means = f"Means over {repeats}{on}."
+        smallest, largest = (choose((row.repeats for row in self.rows), default=0) for choose in (min, max))
+        repeats = (
+            f"{largest} repeat{'s' * (largest != 1)}" if smallest == largest else f"{smallest} to {largest} repeats"
+        )
+        split_note = (
+            "; on test where a heading names no split" if any(split == "test" for _, split in self.measures) else ""
+        )
+        means = f"Means over {repeats}{split_note}."
         return table(self.study or "study", headings, lines, f"{means} {note}".rstrip(), len(self.factors))
 
 
@@ -95,14 +99,14 @@ def summarize(results: Results) -> Summary:
     """
     import pyarrow
 
-    whole = results.where(layer="")
-    factors = tuple(name for name in whole.axes if name == whole.step or len(whole.levels(name)) > 1)
-    measures = tuple(_columns(whole))
+    whole_codes = results.where(layer="")
+    factors = tuple(name for name in whole_codes.axes if name == whole_codes.step or len(whole_codes.levels(name)) > 1)
+    measures = tuple(_columns(whole_codes))
     # To Arrow NaN is a number; here it is the lack of one.
-    values = pyarrow.array(whole.columns["value"], from_pandas=True)
-    kept = whole.to_arrow().drop_columns("value").append_column("value", values)
-    grouped = kept.group_by([*factors, "measure", "split"]).aggregate([("value", "mean")])
-    repeats = kept.group_by(list(factors)).aggregate([("repeat", "count_distinct")])
+    values = pyarrow.array(whole_codes.columns["value"], from_pandas=True)
+    finite = whole_codes.to_arrow().drop_columns("value").append_column("value", values)
+    grouped = finite.group_by([*factors, "measure", "split"]).aggregate([("value", "mean")])
+    repeats = finite.group_by(list(factors)).aggregate([("repeat", "count_distinct")])
     means: dict[tuple[Any, ...], float | None] = {
         tuple(row[name] for name in (*factors, "measure", "split")): row["value_mean"] for row in grouped.to_pylist()
     }
@@ -122,10 +126,10 @@ def split_order(splits: Iterable[str]) -> list[str]:
 
 def _columns(results: Results) -> Iterator[tuple[str, str]]:
     """Yield measure and split of each column: those that stand on every split first."""
-    found = set(zip(results.columns["measure"].tolist(), results.columns["split"].tolist(), strict=True))
-    names = sorted({measure for measure, _ in found}, key=lambda name: (not _on_every(results.terms, name), name))
+    pairs = set(zip(results.columns["measure"].tolist(), results.columns["split"].tolist(), strict=True))
+    names = sorted({measure for measure, _ in pairs}, key=lambda name: (not _on_every(results.terms, name), name))
     for name in names:
-        splits = split_order(split for measure, split in found if measure == name)
+        splits = split_order(split for measure, split in pairs if measure == name)
         if _on_every(results.terms, name) or not {"test", "train", ""}.intersection(splits):
             yield from ((name, split) for split in splits)
         else:

@@ -69,26 +69,26 @@ def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
     means = values.mean(axis=-2)
     noise = np.square(values - means[..., None, :]).reshape(cells * repeats, -1).sum(axis=0)
     if checkpoints is None:
-        between, within = noise / (runs * (repeats - 1)), np.zeros_like(noise)
+        between, within_variance = noise / (runs * (repeats - 1)), np.zeros_like(noise)
     else:
         run_noise = np.square((values - means[..., None, :]).mean(axis=checkpoints))
         between_sum = e * run_noise.reshape(runs * repeats, -1).sum(axis=0)
         between = between_sum / (runs * (repeats - 1))
-        within = (noise - between_sum) / (runs * (repeats - 1) * (e - 1))
+        within_variance = (noise - between_sum) / (runs * (repeats - 1) * (e - 1))
     residual = noise / (cells * (repeats - 1))
-    every = tuple(range(factors))
-    explained = means.var(axis=every) - ((runs - 1) * between + runs * (e - 1) * within) / n
+    all_factors = tuple(range(factors))
+    explained = means.var(axis=all_factors) - ((runs - 1) * between + runs * (e - 1) * within_variance) / n
     first, total = [], []
     for factor, levels in enumerate(sizes):
-        others = tuple(axis for axis in every if axis != factor)
-        raw_first = means.mean(axis=others).var(axis=0)
+        other_factors = tuple(axis for axis in all_factors if axis != factor)
+        raw_first = means.mean(axis=other_factors).var(axis=0)
         raw_total = means.var(axis=factor).reshape(cells // levels, -1).mean(axis=0)
         if factor == checkpoints:
-            first.append(raw_first - (e - 1) * within / n)
-            total.append(raw_total - runs * (e - 1) * within / n)
+            first.append(raw_first - (e - 1) * within_variance / n)
+            total.append(raw_total - runs * (e - 1) * within_variance / n)
         else:
             first.append(raw_first - (levels - 1) * between / n)
-            total.append(raw_total - (levels - 1) * (runs // levels) * (between + (e - 1) * within) / n)
+            total.append(raw_total - (levels - 1) * (runs // levels) * (between + (e - 1) * within_variance) / n)
     variance = explained + residual
     # The mean of equal numbers may differ from them in the last bit: that is no variance to share out.
     rounding = np.square(1e-12 * np.abs(values).max(axis=tuple(range(values.ndim - 1))))
@@ -123,8 +123,8 @@ def bootstrap_shares(
     drawn = []
     for _ in track(range(draws), "resampling repeats", draws):
         chosen = rng.integers(repeats, size=(*shape, repeats, 1))
-        whole = np.broadcast_to(chosen, (*values.shape[:-1], 1))
-        drawn.append(variance_shares(means + np.take_along_axis(deviations, whole, axis=-2), checkpoints))
+        resampled = np.broadcast_to(chosen, (*values.shape[:-1], 1))
+        drawn.append(variance_shares(means + np.take_along_axis(deviations, resampled, axis=-2), checkpoints))
     estimate = variance_shares(values, checkpoints)
     return (
         _shifted(estimate, drawn, (1 - confidence) / 2),

@@ -59,13 +59,13 @@ class Claim(ABC):
     def pairs(self, results: Results) -> Iterator[tuple[str, str]]:
         """Yield each measure with each split that the claim is about."""
         for measure in self.measures:
-            name, _, own = measure.partition(ON)
-            for split in (own,) if own else self.splits or (usual_split(results, name),):
+            name, _, named_split = measure.partition(ON)
+            for split in (named_split,) if named_split else self.splits or (usual_split(results, name),):
                 yield name, split
 
 
 @dataclass(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
-class Terms:
+class LevelValues:
     """Numbers of one line before they are weighed against each other: some levels of one measure.
 
     Attributes
@@ -97,31 +97,35 @@ class Terms:
             If it was not measured.
         """
         if level not in self.levels:
-            known = ", ".join(map(level_name, self.levels)) or "none"
-            raise StudyError(f"{self.name} was not measured at {level!r}; it was at {known}")
+            measured = ", ".join(map(level_name, self.levels)) or "none"
+            raise StudyError(f"{self.name} was not measured at {level!r}; it was at {measured}")
         return np.asarray(self.values[self.levels.index(level)])
 
 
-def rows_along(
+def values_along(
     results: Results, over: str, measure: str, split: str, by: str | None, where: dict[str, Levels]
-) -> Iterator[Terms]:
+) -> Iterator[LevelValues]:
     """Yield the numbers of a measure along an axis, for each level of `by`; without an axis, one number each."""
     axes = [axis for axis in (over, by) if axis]
     grid = lay_out(results, axes, where)
     table = grid.values(measure, split)
     table = table.reshape(len(grid.levels[0]) if over else 1, len(grid.levels[-1]) if by else 1, -1)
-    within, step = range_of(results.measures.get(measure), table), step_of(table)
+    range_, step = range_of(results.measures.get(measure), table), step_of(table)
     for column, level in enumerate(grid.levels[-1] if by else (None,)):
         values = table[:, column]
         measured: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=1))
-        levels = tuple(at for at, known in zip(grid.levels[0] if over else (None,), measured, strict=True) if known)
+        levels = tuple(
+            level_
+            for level_, is_measured in zip(grid.levels[0] if over else (None,), measured, strict=True)
+            if is_measured
+        )
         name = f"{results.terms.label(measure)} {split}".strip()
         name += f", {by.replace('_', ' ')} {level_name(level)}" if by else ""
-        yield Terms(name, levels, values[measured], within, step)
+        yield LevelValues(name, levels, values[measured], range_, step)
 
 
-def contrast(values: Array, weights: Sequence[float], terms: Sequence[Terms], confidence: float) -> Estimate:
+def contrast(values: Array, weights: Sequence[float], terms: Sequence[LevelValues], confidence: float) -> Estimate:
     """Return a weighted sum of the means of rows, with its interval, over the repeats that have all of them."""
     values = values[:, np.isfinite(values).all(axis=0)]
-    ranges, steps = [one.range for one in terms], [one.step for one in terms]
+    ranges, steps = [row.range for row in terms], [row.step for row in terms]
     return contrast_intervals(values, weights, ranges, confidence, steps).at()

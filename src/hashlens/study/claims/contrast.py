@@ -61,10 +61,10 @@ def contrast_intervals(
     repeats, flags = np.full(mean.shape, n), np.zeros(mean.shape, bool)
     if n < 2:
         return Estimates(mean, np.full(mean.shape, np.nan), np.full(mean.shape, np.nan), repeats, flags)
-    least = np.linalg.norm(sign * np.asarray(steps if steps is not None else np.zeros(len(sign)))) / 2
-    half = stdtrit(n - 1, (1 + confidence) / 2) * np.maximum(sums.std(axis=-1, ddof=1), least) / np.sqrt(n)
-    down, up = _combined(table, sign, ranges, confidence)
-    return Estimates(mean, mean - np.maximum(half, down), mean + np.maximum(half, up), repeats, flags)
+    minimum_spread = np.linalg.norm(sign * np.asarray(steps if steps is not None else np.zeros(len(sign)))) / 2
+    half = stdtrit(n - 1, (1 + confidence) / 2) * np.maximum(sums.std(axis=-1, ddof=1), minimum_spread) / np.sqrt(n)
+    below, above = _combined(table, sign, ranges, confidence)
+    return Estimates(mean, mean - np.maximum(half, below), mean + np.maximum(half, above), repeats, flags)
 
 
 def step_of(values: npt.ArrayLike) -> float:
@@ -73,8 +73,8 @@ def step_of(values: npt.ArrayLike) -> float:
     >>> round(step_of([0.90, 0.98, 1.0]), 6), step_of([0.1, 0.3161, 0.7071068]), step_of([0.5, 0.5])
     (0.02, 0.0, 0.0)
     """
-    known = np.asarray(values, np.float64)
-    distinct = np.unique(known[np.isfinite(known)])
+    numbers = np.asarray(values, np.float64)
+    distinct = np.unique(numbers[np.isfinite(numbers)])
     step, span = 0.0, float(np.ptp(distinct)) if len(distinct) else 0.0
     for gap in np.diff(distinct).tolist():
         while gap > EQUAL * span:  # Euclid's greatest common divisor, of numbers that are not exact
@@ -84,13 +84,13 @@ def step_of(values: npt.ArrayLike) -> float:
 
 def _combined(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:
     """Return the distances from weighted sums to both ends, from those of each term and the correlation of repeats."""
-    parts = [mean_intervals(table[..., at, :], within, confidence) for at, within in enumerate(ranges)]
+    parts = [mean_intervals(table[..., i, :], range_, confidence) for i, range_ in enumerate(ranges)]
     mean, low, high = (np.stack([getattr(part, name) for part in parts], axis=-1) for name in ("mean", "low", "high"))
-    apart = table - mean[..., None]
-    norm = np.sqrt(np.square(apart).sum(axis=-1, keepdims=True))
-    towards = np.divide(apart, norm, out=np.zeros_like(apart), where=norm > 0)
+    deviations = table - mean[..., None]
+    norm = np.sqrt(np.square(deviations).sum(axis=-1, keepdims=True))
+    directions = np.divide(deviations, norm, out=np.zeros_like(deviations), where=norm > 0)
     # With these unit vectors the correlations need no matrix: the sum of r_ij g_i g_j is the square of a length.
     below = weights * np.where(weights > 0, mean - low, high - mean)
     above = weights * np.where(weights > 0, high - mean, mean - low)
-    down, up = (np.linalg.norm(np.einsum("...t,...tn->...n", ends, towards), axis=-1) for ends in (below, above))
-    return down, up
+    lower, upper = (np.linalg.norm(np.einsum("...t,...tn->...n", ends, directions), axis=-1) for ends in (below, above))
+    return lower, upper

@@ -52,21 +52,21 @@ class Correlation(Claim):
 
     def questions(self, results: Results) -> Iterator[Question]:
         """Yield the correlation on each split, and at each level of `by`."""
-        kept = narrowed(results, self.where)
-        axes = [axis for axis in kept.axes if len(kept.levels(axis)) > 1]
-        levels = kept.levels(self.by) if self.by else [None]
+        rows = narrowed(results, self.where)
+        axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
+        levels = rows.levels(self.by) if self.by else [None]
         for measure, split in self.pairs(results):
-            other, _, on = self.to.partition(ON)
+            other, _, other_split = self.to.partition(ON)
             for level in levels:
                 where = {**self.where, **({self.by: level} if self.by else {})}
                 grid = lay_out(results, [axis for axis in axes if axis != self.by], where)
-                both = np.stack([grid.values(measure, split), grid.values(other, on or split)])
-                pair = ((measure, split), (other, on or split))
-                name = " with ".join(f"{results.terms.label(of)} {at}".strip() for of, at in pair)
+                values = np.stack([grid.values(measure, split), grid.values(other, other_split or split)])
+                pair = ((measure, split), (other, other_split or split))
+                name = " with ".join(f"{results.terms.label(name_)} {split_}".strip() for name_, split_ in pair)
                 name += f", {self.by.replace('_', ' ')} {level_name(level)}" if self.by else ""
-                found = correlations(both.reshape(2, -1, both.shape[-1]), self.method, name)
-                cells = int(np.isfinite(both).all(axis=(0, -1)).sum())
-                interval = partial(fisher_interval, found, cells if self.method == "spearman" else 0)
+                per_repeat = correlations(values.reshape(2, -1, values.shape[-1]), self.method, name)
+                cells = int(np.isfinite(values).all(axis=(0, -1)).sum())
+                interval = partial(fisher_interval, per_repeat, cells if self.method == "spearman" else 0)
                 quantity = f"{self.method} correlation over {cells} cells"
                 yield Question(name, quantity, ClaimedRange(self.above, self.below), interval)
 
@@ -90,22 +90,22 @@ def correlations(values: Array, method: Method, name: str = "") -> Array:
     """
     from scipy.stats import pearsonr, spearmanr
 
-    known = values[:, np.isfinite(values).any(axis=(0, 2))]
-    known = known[:, :, np.isfinite(known).all(axis=(0, 1))]
-    if known.shape[1] < FEWEST_CELLS:
-        raise StudyError(f"{name}: a correlation needs {FEWEST_CELLS} cells, received {known.shape[1]}")
-    work = pearsonr if method == "pearson" else spearmanr
-    varies = (np.ptp(known, axis=1) > 0).all(axis=0)
-    found = [work(*known[..., at]).statistic if varies[at] else 0.0 for at in range(known.shape[2])]
-    return np.array(found, np.float64)
+    complete = values[:, np.isfinite(values).any(axis=(0, 2))]
+    complete = complete[:, :, np.isfinite(complete).all(axis=(0, 1))]
+    if complete.shape[1] < FEWEST_CELLS:
+        raise StudyError(f"{name}: a correlation needs {FEWEST_CELLS} cells, received {complete.shape[1]}")
+    correlate = pearsonr if method == "pearson" else spearmanr
+    varies = (np.ptp(complete, axis=1) > 0).all(axis=0)
+    correlations_ = [correlate(*complete[..., i]).statistic if varies[i] else 0.0 for i in range(complete.shape[2])]
+    return np.array(correlations_, np.float64)
 
 
-def fisher_interval(found: Array, ranked: int, confidence: float) -> Estimate:
+def fisher_interval(correlations: Array, ranked: int, confidence: float) -> Estimate:
     """Return Fisher's mean of correlations, with Student's t interval of their z.
 
     Parameters
     ----------
-    found : numpy.ndarray
+    correlations : numpy.ndarray
         ``(repeats,)``.
     ranked : int
         Cells, where ranks were correlated: few correlations are possible then, and repeats that agree by chance do not
@@ -114,8 +114,8 @@ def fisher_interval(found: Array, ranked: int, confidence: float) -> Estimate:
         Level of the two-sided interval.
     """
     step = 12 / (ranked * (ranked**2 - 1)) if ranked else 0.0
-    most = 1 - step / 2 if ranked else 1 - 1e-12
-    z = np.arctanh(np.clip(found, -most, most))
+    limit = 1 - step / 2 if ranked else 1 - 1e-12
+    z = np.arctanh(np.clip(correlations, -limit, limit))
     width = step / (1 - np.tanh(z.mean()) ** 2) if ranked and len(z) else 0.0
-    plain = contrast_intervals(z[None], (1.0,), ((None, None),), confidence, (width,)).at()
-    return replace(plain, mean=np.tanh(plain.mean), low=np.tanh(plain.low), high=np.tanh(plain.high))
+    estimate = contrast_intervals(z[None], (1.0,), ((None, None),), confidence, (width,)).at()
+    return replace(estimate, mean=np.tanh(estimate.mean), low=np.tanh(estimate.low), high=np.tanh(estimate.high))

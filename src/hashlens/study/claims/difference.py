@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
-from hashlens.study.claims.claim import ON, STRICT, Claim, Level, Terms, contrast, rows_along
+from hashlens.study.claims.claim import ON, STRICT, Claim, Level, LevelValues, contrast, values_along
 from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.claims.shares import factor_questions
 from hashlens.study.results import Results
@@ -20,7 +20,7 @@ Others = Level | tuple[Level, ...]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Compared(Claim):
+class ComparisonClaim(Claim):
     """What compares measures, or levels, repeat by repeat.
 
     Attributes
@@ -37,19 +37,19 @@ class Compared(Claim):
     def differences(self, results: Results, others: Others, claimed: ClaimedRange) -> Iterator[Question]:
         """Yield a question for each difference of what is compared from the `others`."""
         for measure, split in self.pairs(results):
-            own = rows_along(results, self.over or "", measure, split, self.by, self.where)
+            rows = values_along(results, self.over or "", measure, split, self.by, self.where)
             if self.level is None:
-                name, _, on = str(others).partition(ON)
-                theirs = rows_along(results, self.over or "", name, on or split, self.by, self.where)
-                for one, other in zip(own, theirs, strict=True):
-                    yield from _measures(one, other, claimed, self.over)
+                name, _, other_split = str(others).partition(ON)
+                other_rows = values_along(results, self.over or "", name, other_split or split, self.by, self.where)
+                for row, other_row in zip(rows, other_rows, strict=True):
+                    yield from _measures(row, other_row, claimed, self.over)
             else:
-                for one in own:
-                    yield from _levels(one, self.level, others, claimed, self.over or "")
+                for row in rows:
+                    yield from _levels(row, self.level, others, claimed, self.over or "")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Difference(Compared):
+class Difference(ComparisonClaim):
     """One thing is above, or below, another, repeat by repeat.
 
     Three things can be compared. **Measures**: ``above: network_accuracy``, at every level of `over` if that is named.
@@ -98,21 +98,25 @@ class Difference(Compared):
             yield from self.differences(results, others, claimed)
 
 
-def _measures(one: Terms, other: Terms, claimed: ClaimedRange, over: str | None) -> Iterator[Question]:
-    for level in one.levels:
-        if level in other.levels:
-            at = f", {over.replace('_', ' ')} {level_name(level)}" if over else ""
-            yield difference(one, level, other, level, f"{one.name}{at}, less {other.name.partition(',')[0]}", claimed)
+def _measures(first: LevelValues, second: LevelValues, claimed: ClaimedRange, over: str | None) -> Iterator[Question]:
+    for level in first.levels:
+        if level in second.levels:
+            place = f", {over.replace('_', ' ')} {level_name(level)}" if over else ""
+            yield difference(
+                first, level, second, level, f"{first.name}{place}, less {second.name.partition(',')[0]}", claimed
+            )
 
 
-def _levels(terms: Terms, level: Any, others: Others, claimed: ClaimedRange, over: str) -> Iterator[Question]:
+def _levels(terms: LevelValues, level: Any, others: Others, claimed: ClaimedRange, over: str) -> Iterator[Question]:
     named = others if isinstance(others, tuple) else (others,)
-    for other in [at for at in terms.levels if at != level] if named == (OTHERS,) else named:
+    for other in [other_level for other_level in terms.levels if other_level != level] if named == (OTHERS,) else named:
         name = f"{terms.name}, {over.replace('_', ' ')} {level_name(level)} less {level_name(other)}"
         yield difference(terms, level, terms, other, name, claimed)
 
 
-def difference(one: Terms, level: Any, other: Terms, than: Any, name: str, claimed: ClaimedRange) -> Question:
+def difference(
+    first: LevelValues, level: Any, second: LevelValues, other_level: Any, name: str, claimed: ClaimedRange
+) -> Question:
     """Return the question of the difference of two rows of numbers, paired by repeat."""
-    both = np.stack([one.row(level), other.row(than)])
-    return Question(name, "difference", claimed, partial(contrast, both, (1.0, -1.0), (one, other)))
+    pair = np.stack([first.row(level), second.row(other_level)])
+    return Question(name, "difference", claimed, partial(contrast, pair, (1.0, -1.0), (first, second)))

@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
-from hashlens.study.claims.claim import STRICT, rows_along
-from hashlens.study.claims.difference import Compared, Others, difference
+from hashlens.study.claims.claim import STRICT, values_along
+from hashlens.study.claims.difference import ComparisonClaim, Others, difference
 from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Equivalence(Compared):
+class Equivalence(ComparisonClaim):
     """Two measures, or levels of an axis, are the same within a margin: the whole interval lies inside it.
 
     That is what two one-sided tests (TOST) decide. That an interval holds 0 says nothing of the kind. With `over` and
@@ -53,7 +53,7 @@ class Equivalence(Compared):
             return
         assert self.over is not None
         for measure, split in self.pairs(results):
-            for terms in rows_along(results, self.over, measure, split, self.by, self.where):
-                for one, other in combinations(terms.levels, 2):
-                    levels = f"{self.over.replace('_', ' ')} {level_name(one)} less {level_name(other)}"
-                    yield difference(terms, one, terms, other, f"{terms.name}, {levels}", claimed)
+            for terms in values_along(results, self.over, measure, split, self.by, self.where):
+                for first, second in combinations(terms.levels, 2):
+                    levels = f"{self.over.replace('_', ' ')} {level_name(first)} less {level_name(second)}"
+                    yield difference(terms, first, terms, second, f"{terms.name}, {levels}", claimed)

@@ -62,7 +62,9 @@ class Finding(Result):
     @property
     def deciding(self) -> tuple[Line, ...]:
         """The lines that the verdict is owed to, those first that have the least room; of many reproduced, all."""
-        return tuple(sorted((line for line in self.lines if line.verdict == self.verdict), key=lambda line: line.room))
+        return tuple(
+            sorted((line for line in self.lines if line.verdict == self.verdict), key=lambda line: line.margin)
+        )
 
     @property
     def estimate(self) -> float:
@@ -75,46 +77,46 @@ class Finding(Result):
         return (self.deciding[0].low, self.deciding[0].high) if self.deciding else (float("nan"), float("nan"))
 
     @property
-    def way_out(self) -> str:
+    def hint(self) -> str:
         """What decides a claim that is inconclusive; empty for the others."""
         if self.verdict != "inconclusive":
             return ""
-        short = [line for line in self.deciding if line.repeats < line.needed]
-        if not self.lines or any(line.repeats == 0 for line in short):
+        too_few = [line for line in self.deciding if line.repeats < line.needed]
+        if not self.lines or any(line.repeats == 0 for line in too_few):
             return self.why or "something that it needs was not measured"
-        if short:
-            repeats, needed = min(line.repeats for line in short), max(line.needed for line in short)
-            said = "1 repeat gives" if repeats == 1 else f"{repeats} repeats give"
-            return f"{said} no interval: {needed} or more are needed"
+        if too_few:
+            repeats, needed = min(line.repeats for line in too_few), max(line.needed for line in too_few)
+            repeats_text = "1 repeat gives" if repeats == 1 else f"{repeats} repeats give"
+            return f"{repeats_text} no interval: {needed} or more are needed"
         return "more repeats decide"
 
     @property
-    def shown(self) -> str:
+    def summary(self) -> str:
         """What decides it, in one phrase: the closest line of those reproduced, or the first of the others."""
         first = self.deciding[: 1 if self.reproduced else SHOWN]
-        more = len(self.deciding) - len(first)
-        parts = [f"{line.text}, claimed {line.claimed.words}" for line in first]
-        if more and not self.reproduced:
-            parts.append(f"and {more} more")
-        closest = "closest " if self.reproduced and more else ""
-        return closest + "; ".join(parts) + (f": {self.way_out}" if self.way_out else "")
+        others = len(self.deciding) - len(first)
+        parts = [f"{line.text}, claimed {line.claimed.text}" for line in first]
+        if others and not self.reproduced:
+            parts.append(f"and {others} more")
+        closest = "closest " if self.reproduced and others else ""
+        return closest + "; ".join(parts) + (f": {self.hint}" if self.hint else "")
 
     @property
     def counts(self) -> str:
         """How many lines went which way: ``reproduced``, or ``inconclusive, 3 of 4 lines reproduced``."""
-        right = sum(line.verdict == "reproduced" for line in self.lines)
+        reproduced = sum(line.verdict == "reproduced" for line in self.lines)
         if self.reproduced or len(self.lines) < 2:
             return self.verdict
-        return f"{self.verdict}, {right} of {len(self.lines)} lines reproduced"
+        return f"{self.verdict}, {reproduced} of {len(self.lines)} lines reproduced"
 
     def __rich__(self) -> str:
-        return f"{self.says}: {self.counts} – {self.shown}".removesuffix(" – ")
+        return f"{self.says}: {self.counts} – {self.summary}".removesuffix(" – ")
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, each line with its own verdict."""
         body = super().to_dict()
-        for line, written in zip(self.lines, body["lines"], strict=True):
-            written["verdict"] = line.verdict
+        for line, line_body in zip(self.lines, body["lines"], strict=True):
+            line_body["verdict"] = line.verdict
         return body
 
     def figures(self) -> tuple[Figure, ...]:
@@ -123,16 +125,16 @@ class Finding(Result):
 
     def charts(self) -> tuple[Chart, ...]:
         """Return the same figures, each with the table of its lines."""
-        known = [line for line in self.lines if isfinite(line.low)]
-        kinds = dict.fromkeys((line.quantity, line.claimed) for line in known)
+        measured = [line for line in self.lines if isfinite(line.low)]
+        kinds = dict.fromkeys((line.quantity, line.claimed) for line in measured)
         return tuple(
-            self._chart(*kind, [line for line in known if (line.quantity, line.claimed) == kind]) for kind in kinds
+            self._chart(*kind, [line for line in measured if (line.quantity, line.claimed) == kind]) for kind in kinds
         )
 
     def _chart(self, quantity: str, claimed: ClaimedRange, lines: Sequence[Line]) -> Chart:
         figure = Intervals(
             f"{self.says}: {self.verdict}",
-            f"{quantity}, claimed {claimed.words}; {self.confidence:.0%} intervals",
+            f"{quantity}, claimed {claimed.text}; {self.confidence:.0%} intervals",
             tuple(line.name for line in lines),
             tuple(line.estimate for line in lines),
             tuple((line.low, line.high) for line in lines),
@@ -142,17 +144,17 @@ class Finding(Result):
     def table(self, lines: Sequence[Line] | None = None) -> Table:
         """Return lines with their intervals, all unless told otherwise, and the verdict on each."""
         rows = [
-            (line.name, line.quantity, f"{line.estimate:.4f}", _ends(line.low, line.high), line.claimed.words,
+            (line.name, line.quantity, f"{line.estimate:.4f}", _ends(line.low, line.high), line.claimed.text,
              str(line.repeats), line.verdict)
             for line in (self.lines if lines is None else lines)
         ]  # fmt: skip
         columns = ("", "", "estimate", f"{self.confidence:.0%} interval", "claimed", "repeats", "")
-        return table(self.says, columns, rows, f"{self.counts}. {self.way_out}".strip(), names=2)
+        return table(self.says, columns, rows, f"{self.counts}. {self.hint}".strip(), names=2)
 
     def page(self) -> Page:
         """Return the page of a finding: the verdict, the intervals, every line."""
         section = Section("What decides it", (*self.charts(), self.table()))
-        return Page(self.says, f"A claim: {self.claim}", self.counts, self.shown, (section,))
+        return Page(self.says, f"A claim: {self.claim}", self.counts, self.summary, (section,))
 
 
 @dataclass(frozen=True)
@@ -184,17 +186,17 @@ class EarlierFinding(Result):
         return f"{said}, which is no verdict"
 
     @property
-    def shown(self) -> str:
+    def summary(self) -> str:
         """The first of the evidence, as one phrase."""
-        more = len(self.evidence) - SHOWN
-        return "; ".join((*self.evidence[:SHOWN], *([f"and {more} more"] if more > 0 else [])))
+        others = len(self.evidence) - SHOWN
+        return "; ".join((*self.evidence[:SHOWN], *([f"and {others} more"] if others > 0 else [])))
 
     def charts(self) -> tuple[Chart, ...]:
         """Return nothing: there were no intervals."""
         return ()
 
     def __rich__(self) -> str:
-        return f"{self.says}: {self.counts} – {self.shown}"
+        return f"{self.says}: {self.counts} – {self.summary}"
 
 
 def _ends(low: float, high: float) -> str:

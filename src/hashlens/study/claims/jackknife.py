@@ -34,7 +34,7 @@ def jackknife_interval(values: Array, statistic: Callable[[Array], float], confi
     """
     n = len(values)
     if n < FEWEST:
-        whole = statistic(values) if n == FEWEST - 1 else np.nan
-        return Estimate(whole, np.nan, np.nan, n)
-    without = np.array([statistic(np.delete(values, at, axis=0)) for at in range(n)])
-    return mean_intervals(n * statistic(values) - (n - 1) * without, "plain", confidence).at()
+        estimate = statistic(values) if n == FEWEST - 1 else np.nan
+        return Estimate(estimate, np.nan, np.nan, n)
+    leave_one_out = np.array([statistic(np.delete(values, i, axis=0)) for i in range(n)])
+    return mean_intervals(n * statistic(values) - (n - 1) * leave_one_out, "plain", confidence).at()

@@ -24,24 +24,24 @@ class ClaimedRange:
     below: float | None = None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The same for people.
 
-        >>> ClaimedRange(above=0.0).words, ClaimedRange(-0.02, 0.02).words, ClaimedRange(0.1, 0.5).words
+        >>> ClaimedRange(above=0.0).text, ClaimedRange(-0.02, 0.02).text, ClaimedRange(0.1, 0.5).text
         ('above 0', 'within ± 0.02', 'between 0.1 and 0.5')
         """
         if self.above is None:
             return f"below {self.below:g}"
         if self.below is None:
             return f"above {self.above:g}"
-        alike = self.above == -self.below
-        return f"within ± {self.below:g}" if alike else f"between {self.above:g} and {self.below:g}"
+        symmetric = self.above == -self.below
+        return f"within ± {self.below:g}" if symmetric else f"between {self.above:g} and {self.below:g}"
 
-    def met(self, low: float, high: float) -> bool:
+    def contains(self, low: float, high: float) -> bool:
         """Whether an interval lies wholly in this range."""
         return (self.above is None or low > self.above) and (self.below is None or high < self.below)
 
-    def missed(self, low: float, high: float) -> bool:
+    def excludes(self, low: float, high: float) -> bool:
         """Whether an interval lies wholly outside of this range."""
         return (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below)
 
@@ -84,12 +84,12 @@ class Line:
         """Of this line: its own interval can be right, the simultaneous one can be wrong."""
         if not isfinite(self.low) or not isfinite(self.high):
             return "inconclusive"
-        if self.claimed.met(self.low, self.high):
+        if self.claimed.contains(self.low, self.high):
             return "reproduced"
-        return "not reproduced" if self.claimed.missed(self.wide_low, self.wide_high) else "inconclusive"
+        return "not reproduced" if self.claimed.excludes(self.wide_low, self.wide_high) else "inconclusive"
 
     @property
-    def room(self) -> float:
+    def margin(self) -> float:
         """By how much its interval is inside the claimed range; below 0 it is not inside."""
         ends = (self.low - (self.claimed.above if self.claimed.above is not None else -float("inf")),
                 (self.claimed.below if self.claimed.below is not None else float("inf")) - self.high)  # fmt: skip
@@ -128,8 +128,10 @@ class Question:
 def answered(questions: Iterator[Question], confidence: float) -> tuple[Line, ...]:
     """Answer questions, with the intervals of each alone, and of all at once (Bonferroni's)."""
     claimed = tuple(questions)
-    together = 1 - (1 - confidence) / max(1, len(claimed))
-    return tuple(_line(one, one.interval(confidence), one.interval(together)) for one in claimed)
+    joint_confidence = 1 - (1 - confidence) / max(1, len(claimed))
+    return tuple(
+        _line(question, question.interval(confidence), question.interval(joint_confidence)) for question in claimed
+    )
 
 
 def overall(lines: tuple[Line, ...]) -> Verdict:
@@ -143,13 +145,13 @@ def overall(lines: tuple[Line, ...]) -> Verdict:
     ----------
     Berger (1982): Multiparameter hypothesis testing and acceptance sampling. Technometrics 24.
     """
-    found = {line.verdict for line in lines}
-    if found == {"reproduced"}:
+    verdicts = {line.verdict for line in lines}
+    if verdicts == {"reproduced"}:
         return "reproduced"
-    return "not reproduced" if "not reproduced" in found else "inconclusive"
+    return "not reproduced" if "not reproduced" in verdicts else "inconclusive"
 
 
-def _line(claimed: Question, alone: Estimate, wide: Estimate) -> Line:
-    repeats = alone.repeats if isfinite(alone.mean) else 0
-    ends = (alone.low, alone.high, wide.low, wide.high) if repeats >= claimed.needed else (nan,) * 4
-    return Line(claimed.name, claimed.quantity, claimed.claimed, alone.mean, *ends, repeats, claimed.needed)
+def _line(question: Question, single: Estimate, joint: Estimate) -> Line:
+    repeats = single.repeats if isfinite(single.mean) else 0
+    ends = (single.low, single.high, joint.low, joint.high) if repeats >= question.needed else (nan,) * 4
+    return Line(question.name, question.quantity, question.claimed, single.mean, *ends, repeats, question.needed)

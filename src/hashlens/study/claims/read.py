@@ -50,21 +50,21 @@ def read_claims(text: str, where: str = "claims.yaml") -> tuple[Claim, ...]:
     return claims_of(fields["claims"], source)
 
 
-def claims_of(given: Any, source: Source, at: FieldPath = ("claims",)) -> tuple[AnyClaim, ...]:
+def claims_of(mappings: Any, source: Source, field_path: FieldPath = ("claims",)) -> tuple[AnyClaim, ...]:
     """Return the claims that a list of mappings says; errors name the field and its line."""
-    if not isinstance(given, list | tuple):
-        raise source.error((at, f"must be a list of claims, received {given!r:.60}"))
-    for place, one in enumerate(given):
-        if not isinstance(one, dict):
-            raise source.error(((*at, place), f"must be a mapping of fields, received {one!r:.60}"))
-        if one.get("kind") not in KINDS:
-            received = f"received {one['kind']!r:.40}; " if "kind" in one else ""
-            path = (*at, place, *(("kind",) if "kind" in one else ()))
-            raise source.error((path, f"a claim has a kind: {received}{nearest(str(one.get('kind')), KINDS)}"))
+    if not isinstance(mappings, list | tuple):
+        raise source.error((field_path, f"must be a list of claims, received {mappings!r:.60}"))
+    for i, fields in enumerate(mappings):
+        if not isinstance(fields, dict):
+            raise source.error(((*field_path, i), f"must be a mapping of fields, received {fields!r:.60}"))
+        if fields.get("kind") not in KINDS:
+            received = f"received {fields['kind']!r:.40}; " if "kind" in fields else ""
+            path = (*field_path, i, *(("kind",) if "kind" in fields else ()))
+            raise source.error((path, f"a claim has a kind: {received}{nearest(str(fields.get('kind')), KINDS)}"))
     try:
-        return _CLAIMS.validate_python(tuple(given))
+        return _CLAIMS.validate_python(tuple(mappings))
     except ValidationError as error:
-        raise source.error(*_explained(error, at)) from None
+        raise source.error(*_explained(error, field_path)) from None
 
 
 def decide(results: Results, claim: Claim) -> Finding:
@@ -99,24 +99,24 @@ def decided(results: Results, claim: Claim) -> Finding:
 
 
 def _kind(claim: Claim) -> str:
-    return next(name for name, known in KINDS.items() if isinstance(claim, known))
+    return next(name for name, kind in KINDS.items() if isinstance(claim, kind))
 
 
-def _explained(error: ValidationError, at: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+def _explained(error: ValidationError, base: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     """Yield the path of each wrong field, and what is wrong with it."""
     for problem in error.errors(include_url=False):
-        place, *rest = problem["loc"]
+        index, *rest = problem["loc"]
         kind = KINDS.get(str(rest[0])) if rest else None
         inner = tuple(part for part in rest[1:] if kind is None or part in _fields(kind) or isinstance(part, int))
-        path = (*at, place, *inner)
+        path = (*base, index, *inner)
         if problem["type"] == "unexpected_keyword_argument":
             name = str(problem["loc"][-1])
-            yield (*at, place, name), f"unknown field; {nearest(name, _fields(kind)) if kind else ''}"
+            yield (*base, index, name), f"unknown field; {nearest(name, _fields(kind)) if kind else ''}"
         elif problem["type"] == "missing":
             yield path, "is missing"
         else:
-            said = str(problem.get("ctx", {}).get("error", problem["msg"]))
-            yield path, f"{said[:1].lower()}{said[1:]}, received {problem['input']!r:.60}" if inner else said
+            message = str(problem.get("ctx", {}).get("error", problem["msg"]))
+            yield path, f"{message[:1].lower()}{message[1:]}, received {problem['input']!r:.60}" if inner else message
 
 
 def _fields(kind: type[Claim]) -> tuple[str, ...]:

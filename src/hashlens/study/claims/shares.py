@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 def factor_questions(claim: "Difference", results: Results, others: Any, claimed: ClaimedRange) -> Iterator[Question]:
     """Yield a question for each factor named and each other: the difference of their total shares of variance."""
-    kept = narrowed(results, claim.where)
-    axes = [axis for axis in kept.axes if len(kept.levels(axis)) > 1]
+    rows = narrowed(results, claim.where)
+    axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
     named = others if isinstance(others, tuple) else (others,)
-    than = [axis for axis in axes if axis not in claim.factors] if named == ("others",) else list(named)
-    for factor in (*claim.factors, *than):
+    others_named = [axis for axis in axes if axis not in claim.factors] if named == ("others",) else list(named)
+    for factor in (*claim.factors, *others_named):
         if factor not in axes:
             raise StudyError(f"{claim.says!r}: {factor!r} does not vary here: {nearest(str(factor), axes)}")
     grid = lay_out(results, axes, claim.where)
@@ -34,7 +34,7 @@ def factor_questions(claim: "Difference", results: Results, others: Any, claimed
         values = _repeats(grid, measure, split)
         if claim.scale == "logit":
             values = finite_logit(values, claim.examples.get(split, EXAMPLES))
-        for factor, other in product(claim.factors, than):
+        for factor, other in product(claim.factors, others_named):
             name = f"{results.terms.label(measure)} {split}, {_read(factor)} less {_read(other)}"
             interval = partial(_interval, values, grid.axes, results.step, factor, other)
             yield Question(name, "difference of shares of variance", claimed, interval, FEWEST)
@@ -45,13 +45,13 @@ def _interval(
 ) -> Estimate:
     steps = axes.index(step) if step in axes else None
 
-    def apart(repeats: Array) -> float:
+    def difference(repeats: Array) -> float:
         shares = variance_shares(np.moveaxis(repeats, 0, -1)[..., None], steps).total[:, 0]
         return float(shares[axes.index(factor)] - shares[axes.index(other)])
 
     if np.ptp(values) == 0:
         return Estimate(0.0, 0.0, 0.0, len(values))
-    return jackknife_interval(values, apart, confidence)
+    return jackknife_interval(values, difference, confidence)
 
 
 def _repeats(grid: Grid, measure: str, split: str) -> Array:

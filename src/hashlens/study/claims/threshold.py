@@ -8,7 +8,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
-from hashlens.study.claims.claim import STRICT, Claim, contrast, rows_along
+from hashlens.study.claims.claim import STRICT, Claim, contrast, values_along
 from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
@@ -42,8 +42,8 @@ class Threshold(Claim):
         """Yield the mean at each level."""
         claimed = ClaimedRange(self.above, self.below)
         for measure, split in self.pairs(results):
-            for terms in rows_along(results, self.over or "", measure, split, self.by, self.where):
-                for at, level in enumerate(terms.levels):
-                    place = f", {self.over.replace('_', ' ')} {level_name(level)}" if self.over else ""
-                    interval = partial(contrast, terms.values[[at]], (1.0,), (terms,))
-                    yield Question(terms.name + place, "mean", claimed, interval)
+            for terms in values_along(results, self.over or "", measure, split, self.by, self.where):
+                for i, level in enumerate(terms.levels):
+                    level_text = f", {self.over.replace('_', ' ')} {level_name(level)}" if self.over else ""
+                    interval = partial(contrast, terms.values[[i]], (1.0,), (terms,))
+                    yield Question(terms.name + level_text, "mean", claimed, interval)

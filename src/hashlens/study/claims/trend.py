@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from hashlens.errors import StudyError
 from hashlens.study.charts.grid import is_numeric, level_name
-from hashlens.study.claims.claim import STRICT, Claim, Terms, contrast, rows_along
+from hashlens.study.claims.claim import STRICT, Claim, LevelValues, contrast, values_along
 from hashlens.study.claims.lines import ClaimedRange, Question
 from hashlens.study.results import Results
 
@@ -45,8 +45,8 @@ class Trend(Claim):
         """Yield the slope of each line, then its steps."""
         rises = self.direction == "rises"
         for measure, split in self.pairs(results):
-            for found in rows_along(results, self.over, measure, split, self.by, self.where):
-                terms = self._since(found)
+            for values in values_along(results, self.over, measure, split, self.by, self.where):
+                terms = self._since(values)
                 slopes = slope_weights(len(terms.levels))
                 yield self._question(
                     terms, slopes, "slope on ranks", ClaimedRange(0.0) if rises else ClaimedRange(None, 0.0)
@@ -54,20 +54,24 @@ class Trend(Claim):
                 if self.step is None:
                     continue
                 claimed = ClaimedRange(-self.step) if rises else ClaimedRange(None, self.step)
-                for at, (before, after) in enumerate(pairwise(terms.levels)):
+                for i, (level, next_level) in enumerate(pairwise(terms.levels)):
                     weights = np.zeros(len(terms.levels))
-                    weights[at : at + 2] = -1.0, 1.0
-                    place = f", {self.over.replace('_', ' ')} {level_name(before)} to {level_name(after)}"
+                    weights[i : i + 2] = -1.0, 1.0
+                    place = f", {self.over.replace('_', ' ')} {level_name(level)} to {level_name(next_level)}"
                     yield self._question(terms, weights, "step", claimed, place)
 
-    def _since(self, terms: Terms) -> Terms:
+    def _since(self, terms: LevelValues) -> LevelValues:
         if not is_numeric(terms.levels) and set(terms.levels) != {False, True}:
             raise StudyError(f"{self.says!r}: a trend needs an axis of numbers, and {self.over} has other levels")
-        kept = [at for at, level in enumerate(terms.levels) if self.since is None or level >= self.since]
-        return Terms(terms.name, tuple(terms.levels[at] for at in kept), terms.values[kept], terms.range, terms.step)
+        indices = [i for i, level in enumerate(terms.levels) if self.since is None or level >= self.since]
+        return LevelValues(
+            terms.name, tuple(terms.levels[i] for i in indices), terms.values[indices], terms.range, terms.step
+        )
 
-    def _question(self, terms: Terms, weights: Any, quantity: str, claimed: ClaimedRange, place: str = "") -> Question:
-        used = [at for at, weight in enumerate(weights) if weight]
+    def _question(
+        self, terms: LevelValues, weights: Any, quantity: str, claimed: ClaimedRange, place: str = ""
+    ) -> Question:
+        used = [i for i, weight in enumerate(weights) if weight]
         interval = partial(contrast, terms.values[used], weights[used], [terms] * len(used))
         return Question(terms.name + place, quantity, claimed, interval)
 

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from hashlens.nets.build import ARCHITECTURES, architecture_arguments
-from hashlens.study.cells import Run, numbered, repeated, written
+from hashlens.study.cells import Run, level_text, numbered, repeated
 from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.networks.terms import FACTORS
 
@@ -53,9 +53,9 @@ class Cell:
 
         What the architecture has no choice of is left out.
         """
-        taken = self.arguments()
-        said = (factor for factor in FACTORS[1:] if factor not in CHOICES or factor in taken)
-        return " ".join((self.architecture, *(f"{factor}={written(getattr(self, factor))}" for factor in said)))
+        arguments = self.arguments()
+        factors = (factor for factor in FACTORS[1:] if factor not in CHOICES or factor in arguments)
+        return " ".join((self.architecture, *(f"{factor}={level_text(getattr(self, factor))}" for factor in factors)))
 
     @property
     def factors(self) -> dict[str, Any]:

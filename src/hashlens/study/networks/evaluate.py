@@ -28,7 +28,7 @@ from hashlens.result import Split
 from hashlens.study.networks.measures import MEASURES
 from hashlens.study.row import Row
 
-Found = Iterator[tuple[str, str, float]]
+MeasuredValues = Iterator[tuple[str, str, float]]
 CATEGORIES = ("knn", "knn_train", "logistic", "kmeans")
 KMEANS_STARTS = 10
 MEMORY_BUDGET = 2 << 30
@@ -65,7 +65,9 @@ class Evaluation:
     radius: float | None = None
 
 
-def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: float | None = None) -> tuple[Row, ...]:
+def evaluate(
+    network: torch.nn.Module, epochs: int, evaluation: Evaluation, loss: float | None = None
+) -> tuple[Row, ...]:
     """Measure a network after `epochs` epochs.
 
     All accuracies are of the true labels, whatever noise the network was trained on; `loss` is of the noisy ones. Where
@@ -79,7 +81,7 @@ def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: floa
         As it was after so many epochs.
     epochs : int
         What the rows are filed under.
-    what : Evaluation
+    evaluation : Evaluation
         Measures and data.
     loss : float, optional
         Mean training loss of the last epoch (in nats if it is cross-entropy); there is none before training.
@@ -89,92 +91,98 @@ def evaluate(network: torch.nn.Module, epochs: int, what: Evaluation, loss: floa
     tuple of Row
         One for each measure, split and layer.
     """
-    parts = Split(what.data.train, what.data.test)
+    parts = Split(evaluation.data.train, evaluation.data.test)
     row_budget = max(8, MEMORY_BUDGET // (len(parts.train) + len(parts.test)))
-    seen = Split(*(observe(network, part, what.reading, row_budget) for part in (parts.train, parts.test)))
-    found = list(_whole(seen, what, loss))
-    for kind, examples in what.random_inputs.items():
-        prints = fingerprint(network, examples, batch_size=what.reading.batch_size, device=what.reading.device)
-        found += _determinism(what.measures, kind, prints)
-    if any(MEASURES[name].geometry for name in what.measures):
+    observations = Split(
+        *(observe(network, part, evaluation.reading, row_budget) for part in (parts.train, parts.test))
+    )
+    values = list(_whole_code(observations, evaluation, loss))
+    for kind, examples in evaluation.random_inputs.items():
+        prints = fingerprint(
+            network, examples, batch_size=evaluation.reading.batch_size, device=evaluation.reading.device
+        )
+        values += _determinism(evaluation.measures, kind, prints)
+    if any(MEASURES[name].geometry for name in evaluation.measures):
         from hashlens.study.networks.geometry import geometry
 
-        found += geometry(network, what)
-    rows = [Row(epochs, *one) for one in found]
-    if "redundancy_ratio" in what.measures:
-        rows += [Row(epochs, *one, layer) for layer, one in _layers(seen)]
+        values += geometry(network, evaluation)
+    rows = [Row(epochs, *value) for value in values]
+    if "redundancy_ratio" in evaluation.measures:
+        rows += [Row(epochs, *value, layer) for layer, value in _layers(observations)]
     return tuple(rows)
 
 
-def _determinism(measures: Sequence[str], split: str, prints: Fingerprints) -> Found:
+def _determinism(measures: Sequence[str], split: str, prints: Fingerprints) -> MeasuredValues:
     if "redundancy_ratio" in measures:
         yield "redundancy_ratio", split, redundancy_ratio(prints)
     if "collision_probability" in measures:
         yield "collision_probability", split, determinism(prints).collision_probability
 
 
-def _whole(seen: Split[Observation], what: Evaluation, loss: float | None) -> Found:
+def _whole_code(observations: Split[Observation], evaluation: Evaluation, loss: float | None) -> MeasuredValues:
     """Yield measure, split and value of the whole code."""
-    parts = (("train", seen.train), ("test", seen.test))
-    works: dict[str, Callable[[], Found]] = {
-        "bits_to_determinism": lambda: iter([("bits_to_determinism", "train", _enough_bits(seen.train.codes, what))]),
+    parts = (("train", observations.train), ("test", observations.test))
+    works: dict[str, Callable[[], MeasuredValues]] = {
+        "bits_to_determinism": lambda: iter(
+            [("bits_to_determinism", "train", _enough_bits(observations.train.codes, evaluation))]
+        ),
         "loss": lambda: iter([] if loss is None else [("loss", "train", loss)]),
         "network_accuracy": lambda: (
             ("network_accuracy", name, float("nan") if part.accuracy is None else part.accuracy)
             for name, part in parts
         ),
-        "separation": lambda: _separation(seen.test.codes, what.reading.seed),
+        "separation": lambda: _separation(observations.test.codes, evaluation.reading.seed),
     }  # fmt: skip
     for name, part in parts:
-        yield from _determinism(what.measures, name, part.fingerprints)
-    for measure in what.measures:
+        yield from _determinism(evaluation.measures, name, part.fingerprints)
+    for measure in evaluation.measures:
         if measure in works:
             yield from works[measure]()
-    yield from _categories(Split(seen.train.codes, seen.test.codes), what)
+    yield from _categories(Split(observations.train.codes, observations.test.codes), evaluation)
 
 
-def _enough_bits(codes: Codes, what: Evaluation) -> float:
-    found = bits_to_determinism(codes, seed=what.reading.seed).bits
-    return float("nan") if found is None else float(found)
+def _enough_bits(codes: Codes, evaluation: Evaluation) -> float:
+    bits = bits_to_determinism(codes, seed=evaluation.reading.seed).bits
+    return float("nan") if bits is None else float(bits)
 
 
-def _separation(codes: Codes, seed: int) -> Found:
-    apart = separation(codes, seed=seed).overall
-    yield "separation_within", "test", apart.within
-    yield "separation_between", "test", apart.between
+def _separation(codes: Codes, seed: int) -> MeasuredValues:
+    distances = separation(codes, seed=seed).overall
+    yield "separation_within", "test", distances.within
+    yield "separation_between", "test", distances.between
 
 
-def _categories(codes: Split[Codes], what: Evaluation) -> Found:
-    wanted = [measure for measure in what.measures if measure in CATEGORIES]
-    if not wanted:
+def _categories(codes: Split[Codes], evaluation: Evaluation) -> MeasuredValues:
+    measures = [measure for measure in evaluation.measures if measure in CATEGORIES]
+    if not measures:
         return
     pair = labelled_pair(codes.train, codes.test, "categorization")
     codes, train_labels, test_labels = Split(pair.reference, pair.queries), pair.reference_labels, pair.query_labels
     classes, counts = np.unique(train_labels, return_counts=True)
     try:
-        prepared = prepare(codes.train, codes.test, seed=what.reading.seed)
+        prepared = prepare(codes.train, codes.test, seed=evaluation.reading.seed)
     except MeasureError:
-        yield from _constant(wanted, Split(train_labels, test_labels), classes[counts.argmax()])
+        yield from _constant_predictions(measures, Split(train_labels, test_labels), classes[counts.argmax()])
         return
-    for measure in wanted:
+    for measure in measures:
         if measure == "logistic" and len(classes) == 1:
             # One class among the first few examples: the only one that a classifier can name.
-            yield from _constant([measure], Split(train_labels, test_labels), classes[0])
+            yield from _constant_predictions([measure], Split(train_labels, test_labels), classes[0])
         else:
-            yield from _category(measure, prepared, Split(train_labels, test_labels), len(classes), what)
+            yield from _category(measure, prepared, Split(train_labels, test_labels), len(classes), evaluation)
 
 
-def _constant(wanted: Sequence[str], labels: Split[np.ndarray], named: int) -> Found:
+def _constant_predictions(measures: Sequence[str], labels: Split[np.ndarray], named: int) -> MeasuredValues:
     share = {name: float(np.mean(part == named)) for name, part in (("train", labels.train), ("test", labels.test))}
-    most = {
+    majority = {
         name: float(np.unique(part, return_counts=True)[1].max() / len(part))
         for name, part in (("train", labels.train), ("test", labels.test))
     }
-    for measure in wanted:
+    for measure in measures:
         if measure == "kmeans":
             for name in ("train", "test"):
-                yield "kmeans_purity", name, most[name]
-                yield "kmeans_hungarian", name, most[name]
+                yield "kmeans_purity", name, majority[name]
+                yield "kmeans_hungarian", name, majority[name]
         elif measure == "logistic":
             yield "logistic", "train", share["train"]
             yield "logistic", "test", share["test"]
@@ -183,30 +191,32 @@ def _constant(wanted: Sequence[str], labels: Split[np.ndarray], named: int) -> F
             yield "knn", split, share[split]
 
 
-def _category(measure: str, prepared: Prepared, labels: Split[np.ndarray], classes: int, what: Evaluation) -> Found:
+def _category(
+    measure: str, prepared: Prepared, labels: Split[np.ndarray], classes: int, evaluation: Evaluation
+) -> MeasuredValues:
     rows = prepared.rows
     if measure == "knn":
-        yield "knn", "test", knn_test_accuracy(prepared, what.k)
+        yield "knn", "test", knn_test_accuracy(prepared, evaluation.k)
     elif measure == "knn_train":
-        yield "knn", "train", knn_train_accuracy(prepared, what.k)
+        yield "knn", "train", knn_train_accuracy(prepared, evaluation.k)
     elif measure == "logistic":
         model = logistic_regression(
-            rows.train, labels.train, what.logistic, tolerance=accuracy_tolerance(len(labels.train))
+            rows.train, labels.train, evaluation.logistic, tolerance=accuracy_tolerance(len(labels.train))
         )
         yield "logistic", "train", model.accuracy(rows.train, labels.train)
         yield "logistic", "test", model.accuracy(rows.test, labels.test)
     else:
         for name, part, truth in (("train", rows.train, labels.train), ("test", rows.test, labels.test)):
             clusters = min(classes, len(truth))
-            pure, matched = cluster_accuracies(part, truth, clusters, KMEANS_STARTS, what.reading.seed)
+            pure, matched = cluster_accuracies(part, truth, clusters, KMEANS_STARTS, evaluation.reading.seed)
             yield "kmeans_purity", name, pure
             yield "kmeans_hungarian", name, matched
 
 
-def _layers(seen: Split[Observation]) -> Iterator[tuple[str, tuple[str, str, float]]]:
+def _layers(observations: Split[Observation]) -> Iterator[tuple[str, tuple[str, str, float]]]:
     """Yield R of each layer alone; nothing for a code of one layer, which would say the same again."""
-    if len(seen.train.codes.layers) < 2:
+    if len(observations.train.codes.layers) < 2:
         return
-    for layer in seen.train.codes.layers:
-        for name, part in (("train", seen.train), ("test", seen.test)):
+    for layer in observations.train.codes.layers:
+        for name, part in (("train", observations.train), ("test", observations.test)):
             yield layer.name, ("redundancy_ratio", name, redundancy_ratio(part.codes.layer(layer.name)))

@@ -33,7 +33,7 @@ class Networks(Experiment):
     runs = "networks"
 
     def open(
-        self, spec: NetworksSpec, device: Any = None, train: Any = None, test: Any = None, **given: Any
+        self, spec: NetworksSpec, device: Any = None, train: Any = None, test: Any = None, **inputs: Any
     ) -> Materials:
         """Load the data, and make sure that every architecture takes them; errors as :class:`Study.run` has them.
 
@@ -46,11 +46,11 @@ class Networks(Experiment):
         train, test : what :func:`hashlens.load_data` takes, optional
             In place of the spec's ``data``.
         """
-        if given:
-            raise StudyError(f"networks take train= and test=, received {next(iter(given))}=")
-        made = NetworkMaterials(spec, device, data=load_split(spec, train, test))
-        require_networks(made)
-        return made
+        if inputs:
+            raise StudyError(f"networks take train= and test=, received {next(iter(inputs))}=")
+        materials = NetworkMaterials(spec, device, data=load_split(spec, train, test))
+        require_networks(materials)
+        return materials
 
     def cells(self, materials: Any) -> Sequence[Cell]:
         """Return the cells: all axes crossed."""
@@ -92,23 +92,23 @@ class Networks(Experiment):
         """Train the networks of a pack, and measure each at its checkpoints."""
         spec, started = materials.spec, time.perf_counter()
 
-        def over(position: int, epoch: Epoch) -> None:
+        def on_epoch(position: int, epoch: Epoch) -> None:
             reporter.advance(pack[position])
 
         trained = train_pack(
             pack, materials.data.train, materials.classes, spec.recipe(), spec.checkpoints,
-            device=materials.device, on_epoch=over,
+            device=materials.device, on_epoch=on_epoch,
         )  # fmt: skip
-        each = (time.perf_counter() - started) / len(pack)
-        for one in trained:
-            begun = time.perf_counter()
-            outcome = _outcome(one, materials, each - begun)
-            yield keep_network(outcome, one, materials, reporter) if spec.keep else outcome
+        share = (time.perf_counter() - started) / len(pack)
+        for trained_run in trained:
+            start = time.perf_counter()
+            outcome = _outcome(trained_run, materials, share - start)
+            yield keep_network(outcome, trained_run, materials, reporter) if spec.keep else outcome
             # Early stopping leaves epochs that no one advances.
-            reporter.advance(one.run, spec.last_epoch + 1 - one.fitted.epochs)
+            reporter.advance(trained_run.run, spec.last_epoch + 1 - trained_run.fitted.epochs)
 
 
-def _outcome(trained: TrainedRun, materials: NetworkMaterials, before: float) -> Outcome:
+def _outcome(trained: TrainedRun, materials: NetworkMaterials, training_seconds: float) -> Outcome:
     """Return what a run found, or why it found nothing: one network must not end a study of thousands."""
     if trained.failure is not None:
         return Outcome(trained.run, failure=trained.failure)
@@ -116,19 +116,19 @@ def _outcome(trained: TrainedRun, materials: NetworkMaterials, before: float) ->
         rows = _measured(trained, materials)
     except Exception as error:
         return Outcome(trained.run, failure=reason(error))
-    return Outcome(trained.run, rows, facts=_facts(trained, materials, before + time.perf_counter()))
+    return Outcome(trained.run, rows, facts=_facts(trained, materials, training_seconds + time.perf_counter()))
 
 
 def _measured(trained: TrainedRun, materials: NetworkMaterials) -> list[Row]:
     """Return the rows of all checkpoints; those past an early stop say again what the last network says."""
-    what, found = materials.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
+    evaluation, by_epoch = materials.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
     checkpoints = materials.spec.checkpoints
     for epoch in checkpoints:
-        reached = trained.reached(epoch)
-        if reached not in found:
-            with trained.at(epoch) as network:
-                found[reached] = evaluate(network, reached, what, trained.loss(epoch))
-    return [replace(row, step=epoch) for epoch in checkpoints for row in found[trained.reached(epoch)]]
+        last = trained.last_epoch(epoch)
+        if last not in by_epoch:
+            with trained.at_epoch(epoch) as network:
+                by_epoch[last] = evaluate(network, last, evaluation, trained.loss(epoch))
+    return [replace(row, step=epoch) for epoch in checkpoints for row in by_epoch[trained.last_epoch(epoch)]]
 
 
 def _facts(trained: TrainedRun, materials: NetworkMaterials, seconds: float) -> dict[str, object]:

@@ -27,7 +27,7 @@ DIRECTIONS = 16
 """Directions of chords through each of them."""
 
 
-def geometry(network: torch.nn.Module, what: "Evaluation") -> Iterator[tuple[str, str, float]]:
+def geometry(network: torch.nn.Module, evaluation: "Evaluation") -> Iterator[tuple[str, str, float]]:
     """Yield measure, split and value of what is asked for, computed in float64.
 
     ``local_complexity`` is the mean number of regions that a diameter of a ball around an example crosses; all balls
@@ -38,21 +38,21 @@ def geometry(network: torch.nn.Module, what: "Evaluation") -> Iterator[tuple[str
     ----------
     network : torch.nn.Module
         Piecewise linear.
-    what : Evaluation
+    evaluation : Evaluation
         Measures and data; the seed of its `reading` draws directions, the same for all networks.
     """
-    splits = {"train": what.data.train, "test": what.data.test, **what.random_inputs}
-    radius, seed = what.radius, what.reading.seed
-    if radius is None and "local_complexity" in what.measures:
-        radius = ball_radius(what.data.train)
+    splits = {"train": evaluation.data.train, "test": evaluation.data.test, **evaluation.random_inputs}
+    radius, seed = evaluation.radius, evaluation.reading.seed
+    if radius is None and "local_complexity" in evaluation.measures:
+        radius = ball_radius(evaluation.data.train)
     program: torch.nn.Module | Program = network
     for split, examples in splits.items():
         x = _first(examples)
         program = trace(program, x)
-        if "local_complexity" in what.measures:
+        if "local_complexity" in evaluation.measures:
             regions = local_complexity(program, x, radius, DIAMETERS, seed).regions
             yield "local_complexity", split, float(regions.mean())
-        if "chord" in what.measures:
+        if "chord" in evaluation.measures:
             length = chord(program, x, random_directions(x, DIRECTIONS, seed)).length
             yield "chord_length", split, float(np.median(length))
 

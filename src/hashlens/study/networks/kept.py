@@ -21,11 +21,11 @@ def keep_network(outcome: Outcome, trained: TrainedRun, materials: NetworkMateri
         return outcome
     losses: dict[str, float | None] = {}
     for epoch in materials.spec.checkpoints:
-        reached = trained.reached(epoch)
-        with trained.at(epoch) as network:
+        last = trained.last_epoch(epoch)
+        with trained.at_epoch(epoch) as network:
             weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-            reporter.keep(trained.run, _file(reached), save(weights))
-        losses[str(reached)] = trained.loss(epoch)
+            reporter.keep(trained.run, _file(last), save(weights))
+        losses[str(last)] = trained.loss(epoch)
     return replace(outcome, facts={**outcome.facts, "losses": losses})
 
 
@@ -39,12 +39,12 @@ def measured_again(
     )  # fmt: skip
     if materials.device is not None:
         network = network.to(materials.device)
-    what, rows = materials.evaluation(run.cell.samples), list[Row]()
+    evaluation, rows = materials.evaluation(run.cell.samples), list[Row]()
     for epoch in materials.spec.checkpoints:
         reached = min(epoch, int(facts["epochs_trained"]))
         network.load_state_dict(load(read(facts["kept"][_file(reached)])))
-        found = evaluate(network, reached, what, facts["losses"][str(reached)])
-        rows += [replace(row, step=epoch) for row in found]
+        rows_found = evaluate(network, reached, evaluation, facts["losses"][str(reached)])
+        rows += [replace(row, step=epoch) for row in rows_found]
     return Outcome(run, rows)
 
 

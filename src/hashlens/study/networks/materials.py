@@ -109,8 +109,8 @@ def load_split(spec: NetworksSpec, train: Any = None, test: Any = None) -> Split
         If they cannot be read, or hold numbers that are not finite.
     """
     sources = {
-        name: given if given is not None else getattr(spec.data, name, None)
-        for name, given in (("train", train), ("test", test))
+        name: override if override is not None else getattr(spec.data, name, None)
+        for name, override in (("train", train), ("test", test))
     }
     for name, source in sources.items():
         if source is None:
@@ -128,9 +128,9 @@ def load_split(spec: NetworksSpec, train: Any = None, test: Any = None) -> Split
     return Split(train, test)
 
 
-def require_networks(made: NetworkMaterials) -> None:
+def require_networks(materials: NetworkMaterials) -> None:
     """Raise an error before there is a store if an architecture cannot be built for the data, or does not take them."""
-    train, test = made.data.train, made.data.test
+    train, test = materials.data.train, materials.data.test
     shape = tuple(train.inputs.shape[1:])
     if shape != tuple(test.inputs.shape[1:]):
         raise DataError(
@@ -138,25 +138,25 @@ def require_networks(made: NetworkMaterials) -> None:
             f"{tuple(test.inputs.shape[1:])}"
         )
     highest = -1 if test.labels is None else int(test.labels.max())
-    if highest >= made.classes and "network_accuracy" in made.spec.measures:
+    if highest >= materials.classes and "network_accuracy" in materials.spec.measures:
         raise DataError(
             f"{test.name}: labels go up to {highest}, and networks have outputs for those of {train.name}, 0 to "
-            f"{made.classes - 1}: their accuracy on test is not defined; leave such examples out of test, or "
+            f"{materials.classes - 1}: their accuracy on test is not defined; leave such examples out of test, or "
             "network_accuracy out of measures"
         )
-    for name, cell in {cell.architecture: cell for cell in reversed(cells(made.spec, len(train)))}.items():
-        network = build(name, input_shape=shape, classes=made.classes, **cell.arguments())
+    for name, cell in {cell.architecture: cell for cell in reversed(cells(materials.spec, len(train)))}.items():
+        network = build(name, input_shape=shape, classes=materials.classes, **cell.arguments())
         check_examples(network, train)
-        _require_geometry(made, network)
+        _require_geometry(materials, network)
 
 
-def _require_geometry(made: NetworkMaterials, network: torch.nn.Module) -> None:
+def _require_geometry(materials: NetworkMaterials, network: torch.nn.Module) -> None:
     """Raise StudyError if a measure is of regions that the network or the data have not."""
-    for place, name in enumerate(made.spec.measures):
+    for place, name in enumerate(materials.spec.measures):
         if MEASURES[name].geometry:
             from hashlens.study.networks.geometry import require_geometry
 
             try:
-                require_geometry(name, network, made.data.train)
+                require_geometry(name, network, materials.data.train)
             except HashlensError as error:
-                raise made.spec.error(("measures", place), f"{name!r} cannot be measured: {error}") from error
+                raise materials.spec.error(("measures", place), f"{name!r} cannot be measured: {error}") from error

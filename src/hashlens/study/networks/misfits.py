@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def misfits(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
     """Return the fields that do not fit each other."""
     axes, last = spec.axes, spec.last_epoch
-    for place, epoch in enumerate(axes.epochs or ()):
+    for i, epoch in enumerate(axes.epochs or ()):
         if epoch > last:
-            yield ("axes", "epochs", place), f"must be at most {last}, the last epoch, received {epoch}"
+            yield ("axes", "epochs", i), f"must be at most {last}, the last epoch, received {epoch}"
     yield from _not_taken(spec)
     fixed = spec.recipe().batch_norm
     if axes.batch_norm and None in axes.batch_norm and fixed in axes.batch_norm:
@@ -42,13 +42,13 @@ def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
     """
     choices = [factor for factor in NetworkSpec.model_fields if factor != "architecture"]
     for factor in choices:
-        without = [name for name in spec.architectures if factor not in architecture_arguments(name)]
+        lacking = [name for name in spec.architectures if factor not in architecture_arguments(name)]
         axis, fixed = getattr(spec.axes, factor), getattr(spec.network, factor)
         section, value = ("axes", axis) if axis is not None else ("network", fixed)
-        if value is not None and without and (axis is not None or len(without) == len(spec.architectures)):
-            taken = [other for other in choices if other in architecture_arguments(without[0])]
-            hint = f"it takes {', '.join(taken)}" if taken else f"it takes none of {', '.join(choices)}"
-            yield (section, factor), f"{without[0]} has no {factor}, received {shown(value)}: {hint}"
+        if value is not None and lacking and (axis is not None or len(lacking) == len(spec.architectures)):
+            alternatives = [alternative for alternative in choices if alternative in architecture_arguments(lacking[0])]
+            hint = f"it takes {', '.join(alternatives)}" if alternatives else f"it takes none of {', '.join(choices)}"
+            yield (section, factor), f"{lacking[0]} has no {factor}, received {shown(value)}: {hint}"
 
 
 def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
@@ -69,10 +69,10 @@ def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterat
             )
     fewest = min((*samples, *(() if n_train is None else (n_train,))), default=None)
     # On train an example is not its own neighbour.
-    for name, most in (("knn", fewest), ("knn_train", None if fewest is None else fewest - 1)):
-        if name in spec.measures and most is not None and spec.k > most:
-            way_out = f"give k: {most}, or more examples" if most > 0 else f"leave {name} out, or give more examples"
+    for name, limit in (("knn", fewest), ("knn_train", None if fewest is None else fewest - 1)):
+        if name in spec.measures and limit is not None and spec.k > limit:
+            hint = f"give k: {limit}, or more examples" if limit > 0 else f"leave {name} out, or give more examples"
             yield (
                 ("k",),
-                f"must be at most {most} for {name}, with {fewest} training examples, received {spec.k}: {way_out}",
+                f"must be at most {limit} for {name}, with {fewest} training examples, received {spec.k}: {hint}",
             )

@@ -48,17 +48,17 @@ class TrainedRun:
     checkpoints: Mapping[int, Weights]
     failure: str | None
 
-    def reached(self, epoch: int) -> int:
+    def last_epoch(self, epoch: int) -> int:
         """Return `epoch`, or the last epoch where training stopped before it."""
         return min(epoch, self.fitted.epochs)
 
     def loss(self, epoch: int) -> float | None:
         """Return the mean training loss of the epoch that was reached (cross-entropy in nats); None before training."""
-        reached = self.reached(epoch)
-        return self.fitted.history[reached - 1].loss if reached else None
+        last = self.last_epoch(epoch)
+        return self.fitted.history[last - 1].loss if last else None
 
     @contextmanager
-    def at(self, epoch: int) -> Iterator[torch.nn.Module]:
+    def at_epoch(self, epoch: int) -> Iterator[torch.nn.Module]:
         """Give the network the weights that it had after `epoch` epochs, or at its end, and then those it has now."""
         now = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         try:
@@ -101,10 +101,10 @@ def train_pack(
     if all(isinstance(member.network, MLP) for member in members):
         fitted = fit_ensemble(members, device=device, on_epoch=on_epoch)
     else:
-        fitted = tuple(_alone(at, member, device, on_epoch) for at, member in enumerate(members))
+        fitted = tuple(_train_alone(i, member, device, on_epoch) for i, member in enumerate(members))
     return [
-        TrainedRun(run, member.network, found.fitted, found.checkpoints, found.failure)
-        for run, member, found in zip(runs, members, fitted, strict=True)
+        TrainedRun(run, member.network, result.fitted, result.checkpoints, result.failure)
+        for run, member, result in zip(runs, members, fitted, strict=True)
     ]
 
 
@@ -121,30 +121,32 @@ def _member(run: Run, train: ArrayExamples, classes: int, recipe: Recipe, checkp
         run.cell.architecture, input_shape=tuple(train.inputs.shape[1:]), classes=classes, seed=run.seed,
         init=recipe.init, **run.cell.arguments(),
     )  # fmt: skip
-    own = replace(recipe, weight_decay=run.cell.weight_decay, batch_norm=run.cell.batch_norm)
+    cell_recipe = replace(recipe, weight_decay=run.cell.weight_decay, batch_norm=run.cell.batch_norm)
     examples = noisy_examples(train, run.cell, run.seed)
     # Only an ensemble takes perceptrons; others are trained one by one from the same description.
-    return Member(network, examples, own, run.seed, len(train), tuple(checkpoints))  # type: ignore[arg-type]
+    return Member(network, examples, cell_recipe, run.seed, len(train), tuple(checkpoints))  # type: ignore[arg-type]
 
 
-def _alone(at: int, member: Member, device: str | torch.device | None, on_epoch: OnEpoch | None) -> MemberFitted:
-    kept: dict[int, Weights] = {}
+def _train_alone(
+    position: int, member: Member, device: str | torch.device | None, on_epoch: OnEpoch | None
+) -> MemberFitted:
+    weights: dict[int, Weights] = {}
 
-    def keep(epoch: int) -> None:
+    def keep_weights(epoch: int) -> None:
         if epoch in member.checkpoints:
-            kept[epoch] = {name: value.detach().cpu().clone() for name, value in member.network.state_dict().items()}
+            weights[epoch] = {name: value.detach().cpu().clone() for name, value in member.network.state_dict().items()}
 
-    def over(epoch: Epoch) -> None:
-        keep(epoch.number)
+    def after_epoch(epoch: Epoch) -> None:
+        keep_weights(epoch.number)
         if on_epoch is not None:
-            on_epoch(at, epoch)
+            on_epoch(position, epoch)
 
-    keep(0)
+    keep_weights(0)
     try:
         fitted = fit(
             member.network, tile(member.train, member.examples_per_epoch), recipe=member.recipe, seed=member.seed,
-            device=device, on_epoch=over,
+            device=device, on_epoch=after_epoch,
         )  # fmt: skip
     except ModelError as error:
-        return MemberFitted(Fitted((), True, 0, ()), kept, str(error))
-    return MemberFitted(fitted, kept, None)
+        return MemberFitted(Fitted((), True, 0, ()), weights, str(error))
+    return MemberFitted(fitted, weights, None)

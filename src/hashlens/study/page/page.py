@@ -12,7 +12,7 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Chart, Page, Section, Widget, charts
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
-from hashlens.study.charts.figures import curve_lines, panels, settled
+from hashlens.study.charts.figures import curve_lines, panels, resting_level
 from hashlens.study.charts.grid import conditions, level_name
 from hashlens.study.charts.summary import summarize
 from hashlens.study.experiment import EXPERIMENTS, Experiment, find_experiment
@@ -72,21 +72,21 @@ def store_page(store: "Store", command: str = "") -> Page:
     StudyError
         If nothing is measured yet.
     """
-    results = _some(store.results(), store)
+    results = _require_results(store.results(), store)
     page = study_page(results)
     status = store.status()
-    more = (
+    progress_sections = (
         Section("Progress", blocks(status)),
         Section("Origin", (_origin(store, status, _runs(results)), _spec(store.spec))),
     )
-    under_way = f"{status.done:,} of {status.runs:,} {_runs(results)} are done."
-    notes = page.notes if status.finished else (*page.notes, under_way)
+    progress = f"{status.done:,} of {status.runs:,} {_runs(results)} are done."
+    notes = page.notes if status.finished else (*page.notes, progress)
     return Page(
         page.title,
         page.subtitle,
         page.verdict,
         page.reason,
-        (*page.sections, *more),
+        (*page.sections, *progress_sections),
         notes,
         command or _commands(store.name),
     )
@@ -94,11 +94,11 @@ def store_page(store: "Store", command: str = "") -> Page:
 
 def _commands(name: str) -> str:
     spec = Path(name).with_suffix(".yaml")
-    ran = [shlex.join(["hashlens", "study", "run", str(spec)])] if "://" not in name and spec.exists() else []
-    return "\n".join((*ran, shlex.join(["hashlens", "report", name])))
+    commands = [shlex.join(["hashlens", "study", "run", str(spec)])] if "://" not in name and spec.exists() else []
+    return "\n".join((*commands, shlex.join(["hashlens", "report", name])))
 
 
-def _some(results: Results, store: "Store") -> Results:
+def _require_results(results: Results, store: "Store") -> Results:
     if not len(results):
         raise StudyError(f"{store.name}: nothing is measured yet")
     return results
@@ -108,43 +108,43 @@ def curve_sections(results: Results) -> Iterator[Section]:
     """Yield a section for each axis that varies: every measure along it, the other axes held where they end."""
     varying = [axis for axis in results.axes if len(results.levels(axis)) > 1]
     clickable = any(isinstance(block, Widget) for section in opening_of(results).sections for block in section.blocks)
-    held = {axis: settled(results.terms, axis, results.levels(axis)) for axis in varying}
-    for over in varying:
-        where = {axis: level for axis, level in held.items() if axis != over}
-        found = list(_curves(results, over, where))
-        at = conditions(where)
-        others = ": click a cell of the chart above for others" if clickable and len(varying) > 1 else ""
-        bands = next((f", with {one.band_name}" for one in found if one.band_name), "")
-        note = f"Means over repeats{bands}{f', at {at}{others}' if at else ''}."
-        yield Section(f"Curves over {over.replace('_', ' ')}", charts(found), note)
+    resting = {axis: resting_level(results.terms, axis, results.levels(axis)) for axis in varying}
+    for drawn in varying:
+        where = {axis: level for axis, level in resting.items() if axis != drawn}
+        curves = list(_curves(results, drawn, where))
+        fixed = conditions(where)
+        hint = ": click a cell of the chart above for others" if clickable and len(varying) > 1 else ""
+        bands = next((f", with {figure.band_name}" for figure in curves if figure.band_name), "")
+        note = f"Means over repeats{bands}{f', at {fixed}{hint}' if fixed else ''}."
+        yield Section(f"Curves over {drawn.replace('_', ' ')}", charts(curves), note)
 
 
 def _curves(results: Results, over: str, where: dict[str, Any]) -> Iterator[Any]:
     for panel in panels(results):
         try:
-            found = curve(results, panel.measures, over, split=panel.splits, where=where)
+            result = curve(results, panel.measures, over, split=panel.splits, where=where)
         except StudyError:
             # A study under way, or one whose axes are not crossed, lacks some combinations of levels.
             continue
-        if any(estimate is not None for series in found.series for estimate in series.estimates):
-            yield _titled(found, panel.title)
+        if any(estimate is not None for series in result.series for estimate in series.estimates):
+            yield _titled(result, panel.title)
 
 
-def _titled(found: Curve, title: str) -> Any:
-    return replace(curve_lines(found), title=f"{title[0].upper()}{title[1:]}")
+def _titled(curve_: Curve, title: str) -> Any:
+    return replace(curve_lines(curve_), title=f"{title[0].upper()}{title[1:]}")
 
 
 def _effects(results: Results) -> Iterator[Section]:
     rows = len(results.where(layer=""))
     try:
-        found = effect_table(results, bootstrap=max(50, min(1000, DRAWS // max(rows, 1))))
+        effects = effect_table(results, bootstrap=max(50, min(1000, DRAWS // max(rows, 1))))
     except StudyError:
         return
-    yield _effect_section(found)
+    yield _effect_section(effects)
 
 
-def _effect_section(found: EffectTable) -> Section:
-    return Section("What matters", (*charts(found.figures()), *found.tables()), " ".join(found.verdicts))
+def _effect_section(effects: EffectTable) -> Section:
+    return Section("What matters", (*charts(effects.figures()), *effects.tables()), " ".join(effects.verdicts))
 
 
 def _factors(results: Results) -> Section:
@@ -186,15 +186,15 @@ def _fields(spec: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, ", ".join(map(str, spec)) if isinstance(spec, Sequence) and not isinstance(spec, str) else str(spec)
 
 
-def curve_page(found: Curve, figure: Figure) -> Page:
+def curve_page(curve_: Curve, figure: Figure) -> Page:
     """Return the page of a curve, which `figure` draws."""
-    chart = Chart(figure, found.__rich__())
-    note = f"Bands: {found.around}." if found.around else ""
-    return Page(found.study or "Curve", found.title, "", "", (Section("Curve", (chart,), note),))
+    chart = Chart(figure, curve_.__rich__())
+    note = f"Bands: {curve_.interval_note}." if curve_.interval_note else ""
+    return Page(curve_.study or "Curve", curve_.title, "", "", (Section("Curve", (chart,), note),))
 
 
-def effects_page(found: EffectTable) -> Page:
+def effects_page(effects: EffectTable) -> Page:
     """Return the page of an effect table: its verdicts first."""
-    first, *others = found.verdicts
-    section = Section("Shares of variance", (*charts(found.figures()), *found.tables()))
-    return Page(found.study or "Effects", "What matters", first, " ".join(others), (section,))
+    first, *others = effects.verdicts
+    section = Section("Shares of variance", (*charts(effects.figures()), *effects.tables()))
+    return Page(effects.study or "Effects", "What matters", first, " ".join(others), (section,))

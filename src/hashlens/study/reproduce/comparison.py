@@ -49,8 +49,8 @@ class Comparison(Result):
     @property
     def difference(self) -> float:
         """Ours less the paper's; for a bound, by how much ours is above it, or 0."""
-        apart = self.ours.mean - self.paper
-        return max(apart, 0.0) if self.is_bound else apart
+        gap = self.ours.mean - self.paper
+        return max(gap, 0.0) if self.is_bound else gap
 
     @property
     def inside(self) -> bool | None:
@@ -67,8 +67,8 @@ class Comparison(Result):
     @property
     def name(self) -> str:
         """What is compared, as people read it."""
-        on = f" on {self.split}" if self.split else ""
-        return f"{self.label or default_terms().label(self.measure)}{on} at {conditions(self.at)}"
+        split_text = f" on {self.split}" if self.split else ""
+        return f"{self.label or default_terms().label(self.measure)}{split_text} at {conditions(self.at)}"
 
     @property
     def verdict(self) -> str:
@@ -80,8 +80,8 @@ class Comparison(Result):
         """How ours differs from the paper's, in words."""
         if not np.isfinite(self.ours.mean):
             return f"{self.name}: nothing was measured."
-        theirs = f"{'at most ' if self.is_bound else ''}{self.paper:g}"
-        apart = f"{abs(self.difference):.3f} {'below' if self.difference < 0 else 'above'} the paper's {theirs}"
+        paper_text = f"{'at most ' if self.is_bound else ''}{self.paper:g}"
+        apart = f"{abs(self.difference):.3f} {'below' if self.difference < 0 else 'above'} the paper's {paper_text}"
         band = f", band ± {self.band:g}" if self.band is not None and not self.is_bound else ""
         return f"{self.name} is {self.ours.mean:.3f}: {apart}{band}."
 
@@ -100,27 +100,27 @@ def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
     """Return a table of comparisons, for people."""
     rows = [
         (
-            one.name,
-            f"{'≤ ' if one.is_bound else ''}{one.paper:g}",
-            f"{one.ours.mean:.4f}",
-            one.ours.ends or "–",
-            f"{one.difference:+.4f}",
-            "–" if one.band is None or one.is_bound else f"± {one.band:g}",
-            one.verdict,
+            comparison.name,
+            f"{'≤ ' if comparison.is_bound else ''}{comparison.paper:g}",
+            f"{comparison.ours.mean:.4f}",
+            comparison.ours.ends or "–",
+            f"{comparison.difference:+.4f}",
+            "–" if comparison.band is None or comparison.is_bound else f"± {comparison.band:g}",
+            comparison.verdict,
         )
-        for one in comparisons
+        for comparison in comparisons
     ]
-    around = around_note((one.ours for one in comparisons), 0.95)
-    columns = ("", "paper", "ours", around, "difference", "band", "")
+    interval_note_ = around_note((comparison.ours for comparison in comparisons), 0.95)
+    columns = ("", "paper", "ours", interval_note_, "difference", "band", "")
     return table("Beside the paper", columns, rows, f"The paper's: {source}. The bands are this project's.")
 
 
 def _compared(results: Results, points: Points, reference: Reference) -> Iterator[Comparison]:
-    for is_bound, known in ((True, points.at_most), (False, points.values)):
-        for level, value in known:
+    for is_bound, values in ((True, points.at_most), (False, points.values)):
+        for level, value in values:
             at = {**points.at, points.over: resolved(results, points.over, level)}
             rows = results.where(measure=points.measure, split=points.split, layer="", **at)
-            found = rows.columns["value"]
-            ours = shown_estimates(found, range_of(results.measures.get(points.measure), found)).at()
+            measured = rows.columns["value"]
+            ours = shown_estimates(measured, range_of(results.measures.get(points.measure), measured)).at()
             band, label = reference.bands.get(points.measure), results.terms.label(points.measure)
             yield Comparison(points.measure, points.split, at, value, is_bound, ours, band, label)

@@ -15,9 +15,9 @@ def preset_table() -> Table:
     presets = {name: find_preset(name) for name in preset_names()}
     rows = []
     for name, preset in presets.items():
-        whole = preset.expects.train if preset.expects else TRAIN_ROWS
+        train_size = preset.expects.train if preset.expects else TRAIN_ROWS
         specs = {size: preset.spec(name, size) for size in SIZES}
-        runs = {size: number(_cells(spec, whole) * spec.repeats) for size, spec in specs.items()}
+        runs = {size: number(_cells(spec, train_size) * spec.repeats) for size, spec in specs.items()}
         sizes = (part for size in SIZES for part in (runs[size], preset.took.get(size, "–")))
         rows.append((name, _varied(preset), *sizes))
     columns = ("name", "varies", *(part for size in SIZES for part in (size, "took")))
@@ -38,4 +38,6 @@ def _cells(spec: Any, whole: int) -> int:
 def _varied(preset: Preset) -> str:
     """Return the axes of either size that take several values."""
     axes = [preset.spec("", size).axes.model_dump() for size in SIZES]
-    return ", ".join(name.replace("_", " ") for name in axes[0] if any(len(of[name] or ()) > 1 for of in axes))
+    return ", ".join(
+        name.replace("_", " ") for name in axes[0] if any(len(size_axes[name] or ()) > 1 for size_axes in axes)
+    )

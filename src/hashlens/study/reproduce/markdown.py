@@ -3,16 +3,18 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hashlens.study.reproduce.reproduction import Listed, Reproduction
+from hashlens.study.reproduce.reproduction import Reproduction, TitledList
 from hashlens.tables import Table
 
 
-def markdown_page(done: Reproduction) -> str:
+def markdown_page(reproduction: Reproduction) -> str:
     """Return a page with all tables, the pictures, and where the numbers come from."""
-    preset = done.preset
-    pictures = (f"![{preset.title}: {one.name.replace('-', ' ')}]({one.name}.png)" for one in done.pictures)
-    tables = (markdown(part) for part in done.parts(everything=True))
-    head = (f"# {preset.title} ({done.size})", preset.shows, preset.note)
+    preset = reproduction.preset
+    pictures = (
+        f"![{preset.title}: {picture.name.replace('-', ' ')}]({picture.name}.png)" for picture in reproduction.pictures
+    )
+    tables = (markdown(part) for part in reproduction.parts(everything=True))
+    head = (f"# {preset.title} ({reproduction.size})", preset.shows, preset.note)
     return "\n\n".join(filter(None, (part.strip() for part in (*head, *pictures, *tables)))) + "\n"
 
 
@@ -33,7 +35,7 @@ def markdown(part: RenderableType) -> str:
         rules = ["---", *["---:"] * (len(part.columns) - 1)]
         lines = [_line(part.columns), _line(rules), *map(_line, part.rows)]
         return "\n\n".join(filter(None, (f"**{part.title}**", "\n".join(lines), part.note)))
-    if isinstance(part, Listed):
+    if isinstance(part, TitledList):
         return "\n".join((f"**{part.title}**", "", *(f"- {line}" for line in part.lines)))
     return part.plain if isinstance(part, Text) else str(part)
 

@@ -13,71 +13,81 @@ from hashlens.study.reproduce.reproduction import CLAIMS, Reproduction, provenan
 from hashlens.tables import Table, table
 
 
-def reproduction_page(done: Reproduction) -> Page:
+def reproduction_page(reproduction: Reproduction) -> Page:
     """Return the page of a reproduction."""
-    sections, titles, notes = _found(done)
+    sections, titles, notes = _study_sections(reproduction)
     opening = tuple(section for section in sections if section.title in titles)
     rest = tuple(section for section in sections if section.title not in titles)
-    drawn = Section("Beside the paper" if done.comparisons else "Figures", tuple(_beside(done)))
+    drawn = Section("Beside the paper" if reproduction.comparisons else "Figures", tuple(_picture_blocks(reproduction)))
     first = (drawn, *opening)
-    verdict, *reasons = _verdict(done)
+    verdict, *reasons = _verdict(reproduction)
     return Page(
-        f"{done.preset.title} ({done.size})",
-        done.preset.shows,
+        f"{reproduction.preset.title} ({reproduction.size})",
+        reproduction.preset.shows,
         verdict,
         " ".join(reasons),
         (
-            *(first if done.comparisons else first[::-1]),
-            Section("Claims", tuple(_claims(done))),
+            *(first if reproduction.comparisons else first[::-1]),
+            Section("Claims", tuple(_claims(reproduction))),
             *rest,
-            Section("Command", (_call(done),)),
+            Section("Command", (_call(reproduction),)),
         ),
-        (done.preset.note, *notes),
-        done.provenance.command,
+        (reproduction.preset.note, *notes),
+        reproduction.provenance.command,
     )
 
 
-def _found(done: Reproduction) -> tuple[tuple[Section, ...], tuple[str, ...], tuple[str, ...]]:
+def _study_sections(reproduction: Reproduction) -> tuple[tuple[Section, ...], tuple[str, ...], tuple[str, ...]]:
     """Return what the page of the study shows, titles of what comes first there, and its notes.
 
     Of one read back whose store is gone, only why.
     """
     try:
-        page = store_page(done.study.store)
+        page = store_page(reproduction.study.store)
     except StudyError as missing:
         return (), (), (f"All that the study found beside this cannot be shown: {missing}",)
-    return page.sections, tuple(section.title for section in opening_of(done.study.results).sections), page.notes
+    return (
+        page.sections,
+        tuple(section.title for section in opening_of(reproduction.study.results).sections),
+        page.notes,
+    )
 
 
-def _verdict(done: Reproduction) -> Iterator[str]:
+def _verdict(reproduction: Reproduction) -> Iterator[str]:
     """Yield the conclusion, of all figures outside their band only the furthest: the table has the others."""
-    outside = [one for one in done.comparisons if one.inside is False]
-    left_out = {one.sentence for one in sorted(outside, key=lambda one: -abs(one.difference))[1:]}
-    for said in done.conclusion():
-        if said not in left_out:
-            yield f"Furthest off: {said}" if any(said == one.sentence for one in outside) and left_out else said
+    outside = [comparison for comparison in reproduction.comparisons if comparison.inside is False]
+    omitted = {
+        comparison.sentence for comparison in sorted(outside, key=lambda comparison: -abs(comparison.difference))[1:]
+    }
+    for sentence in reproduction.conclusion():
+        if sentence not in omitted:
+            yield (
+                f"Furthest off: {sentence}"
+                if any(sentence == comparison.sentence for comparison in outside) and omitted
+                else sentence
+            )
 
 
-def _beside(done: Reproduction) -> Iterator[Block]:
+def _picture_blocks(reproduction: Reproduction) -> Iterator[Block]:
     """Yield what the reproduction draws, but the phase chart and the effects, which the page shows otherwise."""
-    for one in done.pictures:
-        for part, points in zip(one.parts, one.paper, strict=True):
+    for picture in reproduction.pictures:
+        for part, points in zip(picture.parts, picture.paper, strict=True):
             if not isinstance(part, PhaseChart | EffectTable):
-                yield from charts(Picture(one.name, (part,), (points,)).figures())
-    if done.comparisons and done.preset.reference is not None:
-        yield comparison_table(done.comparisons, done.preset.reference.source)
+                yield from charts(Picture(picture.name, (part,), (points,)).figures())
+    if reproduction.comparisons and reproduction.preset.reference is not None:
+        yield comparison_table(reproduction.comparisons, reproduction.preset.reference.source)
 
 
-def _claims(done: Reproduction) -> Iterator[Block]:
-    if done.findings:
-        rows = [(at.says, at.counts, at.shown) for at in done.findings]
+def _claims(reproduction: Reproduction) -> Iterator[Block]:
+    if reproduction.findings:
+        rows = [(finding.says, finding.counts, finding.summary) for finding in reproduction.findings]
         yield table(CLAIMS, ("claim", "verdict", "what decides it"), rows, names=3)
-    for at in done.findings:
-        yield from at.charts()
+    for finding in reproduction.findings:
+        yield from finding.charts()
 
 
-def _call(done: Reproduction) -> Table:
-    lines = (line.partition(": ") for line in provenance_lines(done.provenance, done.seconds))
+def _call(reproduction: Reproduction) -> Table:
+    lines = (line.partition(": ") for line in provenance_lines(reproduction.provenance, reproduction.seconds))
     return table(
         "What gives these numbers again", ("", ""), [(name, said.strip("`")) for name, _, said in lines], names=2
     )

@@ -82,11 +82,16 @@ def _points(part: Part, results: Results, reference: Reference | None) -> dict[s
     """Return the paper's points for the lines of a curve; a bound is no point."""
     if reference is None or not isinstance(part, Curve):
         return {}
-    found: dict[str, tuple[tuple[Level, float], ...]] = {}
+    by_series: dict[str, tuple[tuple[Level, float], ...]] = {}
     for series in part.series:
-        own = {} if part.by is None else {part.by: series.level}
+        series_level = {} if part.by is None else {part.by: series.level}
         for points in reference.points:
-            if (points.measure, points.split, points.over, points.at) == (series.measure, series.split, part.over, own):
-                known = tuple((resolved(results, points.over, level), value) for level, value in points.values)
-                found[series.name] = found.get(series.name, ()) + known
-    return {name: points for name, points in found.items() if points}
+            if (points.measure, points.split, points.over, points.at) == (
+                series.measure,
+                series.split,
+                part.over,
+                series_level,
+            ):
+                values = tuple((resolved(results, points.over, level), value) for level, value in points.values)
+                by_series[series.name] = by_series.get(series.name, ()) + values
+    return {name: points for name, points in by_series.items() if points}

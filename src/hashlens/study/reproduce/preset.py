@@ -157,18 +157,21 @@ class Preset(Section):
         data : str, optional
             The folder that ``{data}`` stands for.
         """
-        said = _merged(self.study, getattr(self, size))
-        if "data" in said:
-            said["data"] = {split: text.replace("{data}", data or "DIR") for split, text in said["data"].items()}
-        return StudySpec(name=name, description=self.shows, **said)
+        merged = _merged(self.study, getattr(self, size))
+        if "data" in merged:
+            merged["data"] = {split: text.replace("{data}", data or "DIR") for split, text in merged["data"].items()}
+        return StudySpec(name=name, description=self.shows, **merged)
 
 
 def preset_names() -> tuple[str, ...]:
     """Return the names of all presets: those of the paper's data first."""
     data = ("mnist", "cifar10", "digits")
     studies = ("width", "time", "samples", "noise", "regularization", "random-inputs", "phase", "effects")
-    known = {f"{of}-{study}": at for at, (of, study) in enumerate((of, study) for of in data for study in studies)}
-    return tuple(sorted(_files(), key=lambda name: (known.get(name, len(known)), name)))
+    order = {
+        f"{source}-{study}": i
+        for i, (source, study) in enumerate((source, study) for source in data for study in studies)
+    }
+    return tuple(sorted(_files(), key=lambda name: (order.get(name, len(order)), name)))
 
 
 @cache
@@ -182,14 +185,14 @@ def find_preset(name: str) -> Preset:
     """
     if name.endswith((".yaml", ".yml")):
         return read_preset(Path(name))
-    known = _files()
-    if name not in known:
+    presets = _files()
+    if name not in presets:
         hint = nearest(name, preset_names())
         raise StudyError(
             f"there is nothing to reproduce by the name {name!r}: {hint}; or give a YAML file; see hashlens reproduce "
             "--list"
         )
-    return preset_of(known[name].read_text(encoding="utf-8"), f"{name}.yaml")
+    return preset_of(presets[name].read_text(encoding="utf-8"), f"{name}.yaml")
 
 
 def read_preset(path: Path) -> Preset:
@@ -203,12 +206,12 @@ def read_preset(path: Path) -> Preset:
         raise StudyError(f"{path}: cannot be read as the YAML file of a reproduction: {reason}") from error
 
 
-def preset_of(text: str, where: str) -> Preset:
-    """Return the preset that YAML text holds; errors name its place `where`, and the line."""
-    given, source = read_yaml(text, where)
-    claims = claims_of(given.pop("claims", ()), source)
+def preset_of(text: str, name: str) -> Preset:
+    """Return the preset that YAML text holds; errors name its place `name`, and the line."""
+    fields, source = read_yaml(text, name)
+    claims = claims_of(fields.pop("claims", ()), source)
     try:
-        return Preset(claims=claims, **given)
+        return Preset(claims=claims, **fields)
     except ValidationError as error:
         raise source.error(*_explained(error)) from None
 
@@ -219,11 +222,11 @@ def _explained(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
         if problem["type"] == "missing":
             yield path, "is missing"
         elif problem["type"] == "extra_forbidden":
-            known = Preset.model_fields if len(path) == 1 else ()
-            yield path, f"unknown field; {nearest(str(path[-1]), known)}" if known else "unknown field"
+            fields = Preset.model_fields if len(path) == 1 else ()
+            yield path, f"unknown field; {nearest(str(path[-1]), fields)}" if fields else "unknown field"
         else:
-            said = str(problem.get("ctx", {}).get("error", problem["msg"]))
-            yield path, f"{said[:1].lower()}{said[1:]}, received {problem['input']!r:.60}"
+            message = str(problem.get("ctx", {}).get("error", problem["msg"]))
+            yield path, f"{message[:1].lower()}{message[1:]}, received {problem['input']!r:.60}"
 
 
 def require_size(size: str) -> Size:
@@ -234,9 +237,9 @@ def require_size(size: str) -> Size:
     StudyError
         If there is none.
     """
-    for known in SIZES:
-        if size == known:
-            return known
+    for allowed in SIZES:
+        if size == allowed:
+            return allowed
     raise StudyError(f"preset must be one of {', '.join(SIZES)}, received {size!r}")
 
 
@@ -251,11 +254,11 @@ def _files() -> dict[str, Any]:
     }
 
 
-def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of both; sections are merged field by field, and `own` wins."""
+def _merged(shared: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of both; sections are merged field by field, and `overrides` wins."""
     sections = {
         name: {**shared[name], **value}
-        for name, value in own.items()
+        for name, value in overrides.items()
         if isinstance(value, dict) and isinstance(shared.get(name), dict)
     }
-    return {**shared, **own, **sections}
+    return {**shared, **overrides, **sections}

@@ -76,16 +76,16 @@ def reproduce(
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490.
     """
     started = time.monotonic()
-    found, size = find_preset(name), require_size(preset)
+    preset_, size = find_preset(name), require_size(preset)
     if device is not None:
         find_device(device)
     title = Path(name).stem
-    spec = found.spec(title, size, None if data is None else str(data))
-    examples = _open(title, found, spec, data)
+    spec = preset_.spec(title, size, None if data is None else str(data))
+    examples = _open(title, preset_, spec, data)
     folder = _prepared(as_path(out or Path("hashlens-reproduce") / f"{title}-{size}"), title, overwrite)
-    given = {} if examples is None else {"train": examples.train, "test": examples.test}
-    study = Study(spec, folder / STORE, **given)
-    before = _done(study) if (folder / STORE).exists() else 0
+    inputs = {} if examples is None else {"train": examples.train, "test": examples.test}
+    study = Study(spec, folder / STORE, **inputs)
+    done_before = _done_runs(study) if (folder / STORE).exists() else 0
     if not (folder / SPEC).exists():
         _write(folder / SPEC, spec.to_yaml())
     study.run(device=device)
@@ -93,21 +93,23 @@ def reproduce(
 
     results = study.results
     sizes = {} if examples is None else _sizes(spec, examples)
-    pictures = tuple(picture(file, panels, results, found.reference, sizes) for file, panels in found.pictures.items())
-    done = Reproduction(
+    pictures = tuple(
+        picture(file, panels, results, preset_.reference, sizes) for file, panels in preset_.pictures.items()
+    )
+    result = Reproduction(
         name=title,
         size=size,
-        preset=found,
+        preset=preset_,
         study=study,
-        comparisons=compare(results, found.reference) if found.reference else (),
-        findings=tuple(decided(results, claim) for claim in found.claims),
+        comparisons=compare(results, preset_.reference) if preset_.reference else (),
+        findings=tuple(decided(results, claim) for claim in preset_.claims),
         pictures=pictures,
         seconds=time.monotonic() - started,
-        provenance=_provenance(study, _command(name, data, size, out, device), before),
+        provenance=_provenance(study, _command(name, data, size, out, device), done_before),
         folder=folder,
     )
-    _write_all(done)
-    return done
+    _write_all(result)
+    return result
 
 
 def _sizes(spec: Any, examples: Split[Examples]) -> dict[str, int]:
@@ -118,32 +120,36 @@ def _sizes(spec: Any, examples: Split[Examples]) -> dict[str, int]:
 
 def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples] | None:
     """Return train and test, after making sure that they are what the preset is about; None for a study of no data."""
-    wanted = preset.expects
-    if wanted is None and data is not None:
+    expected_data = preset.expects
+    if expected_data is None and data is not None:
         raise DataError(f"{name} takes no data, received {str(data)!r}: its examples come with the library")
-    way_out = ""
-    if wanted is not None:
-        way_out = (
-            f"{name} needs --data DIR, a folder with the Parquet files of {wanted.name}, such as "
+    hint = ""
+    if expected_data is not None:
+        hint = (
+            f"{name} needs --data DIR, a folder with the Parquet files of {expected_data.name}, such as "
             "train-00000-of-00001.parquet and test-00000-of-00001.parquet, read as parquet:DIR#train and "
             "parquet:DIR#test"
         )
         if data is None:
-            raise DataError(way_out)
+            raise DataError(hint)
     if getattr(spec, "data", None) is None:
         return None
     try:
         examples = Split(load_data(spec.data.train), load_data(spec.data.test))
         shape = tuple(next(examples.train.batches(1)).inputs.shape[1:])
     except DataError as error:
-        raise DataError(f"{error}; {way_out}" if way_out else str(error)) from error
-    if wanted is None:
+        raise DataError(f"{error}; {hint}" if hint else str(error)) from error
+    if expected_data is None:
         return examples
-    for split, part, expected in (("train", examples.train, wanted.train), ("test", examples.test, wanted.test)):
-        if len(part) != expected or shape != wanted.input_shape:
+    for split, part, expected in (
+        ("train", examples.train, expected_data.train),
+        ("test", examples.test, expected_data.test),
+    ):
+        if len(part) != expected or shape != expected_data.input_shape:
             raise DataError(
-                f"{str(data)!r} is not {wanted.name}: expected {expected:,} examples of shape {wanted.input_shape} in "
-                f"{part.name}, received {len(part):,} of shape {shape} on {split}; {way_out}"
+                f"{str(data)!r} is not {expected_data.name}: expected {expected:,} examples of shape "
+                f"{expected_data.input_shape} in {part.name}, received {len(part):,} of shape {shape} on {split}; "
+                f"{hint}"
             )
     return examples
 
@@ -158,14 +164,14 @@ def _prepared(folder: Path, name: str, overwrite: bool) -> Path:
             "overwrite=True"
         )
     if overwrite:
-        own = [file for file in (STORE, SPEC) if _is_own(folder / file, name)]
-        for file in (*own, *((f"{STORE}-wal", f"{STORE}-shm") if STORE in own else ())):
+        own_files = [file for file in (STORE, SPEC) if _belongs_to(folder / file, name)]
+        for file in (*own_files, *((f"{STORE}-wal", f"{STORE}-shm") if STORE in own_files else ())):
             with suppress(FileNotFoundError):
                 (folder / file).unlink()
     return folder
 
 
-def _is_own(path: Path, name: str) -> bool:
+def _belongs_to(path: Path, name: str) -> bool:
     """Return whether there is a store or spec of a reproduction of that name, to be begun afresh.
 
     Raises
@@ -176,58 +182,60 @@ def _is_own(path: Path, name: str) -> bool:
     if not path.exists():
         return False
     try:
-        found = Store.open(path, create=False).spec.get("name") if path.name == STORE else StudySpec.load(path).name
-        what = f"is of the study {found!r}"
+        study_name = (
+            Store.open(path, create=False).spec.get("name") if path.name == STORE else StudySpec.load(path).name
+        )
+        content = f"is of the study {study_name!r}"
     except HashlensError as error:
-        found, what = None, f"is none of a study ({error})"
-    if found != name:
+        study_name, content = None, f"is none of a study ({error})"
+    if study_name != name:
         raise OutputError(
-            f"{path} {what} and no reproduction {name!r}, so that it is not deleted: move it, or choose another folder "
-            "with out="
+            f"{path} {content} and no reproduction {name!r}, so that it is not deleted: move it, or choose another "
+            "folder with out="
         )
     return True
 
 
-def _done(study: Study) -> int:
+def _done_runs(study: Study) -> int:
     return study.status().done
 
 
 def _command(
     name: str, data: str | Path | None, size: Size, out: str | Path | None, device: str | torch.device | None
 ) -> str:
-    given: Mapping[str, Any] = {"--data": data, "--preset": size, "--out": out, "--device": device}
-    said = [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    return shlex.join(["hashlens", "reproduce", name, *said])
+    options: Mapping[str, Any] = {"--data": data, "--preset": size, "--out": out, "--device": device}
+    words = [word for option, value in options.items() if value is not None for word in (option, str(value))]
+    return shlex.join(["hashlens", "reproduce", name, *words])
 
 
-def _provenance(study: Study, command: str, before: int) -> Provenance:
+def _provenance(study: Study, command: str, done_before: int) -> Provenance:
     stored, status = study.store.runs(), study.status()
-    done = [run for run in stored if run.state == DONE]
+    finished = [run for run in stored if run.state == DONE]
     return Provenance(
         command=command,
         seed=study.spec.seed,
         machine=machine(),
-        settings=run_settings(done),
+        settings=run_settings(finished),
         networks=status.done,
-        trained_now=status.done - before,
-        work_seconds=sum(float(run.facts.get("seconds") or 0.0) for run in done),
-        failures=tuple(f"{at.cell} repeat {at.repeat}: {at.reason}" for at in status.failures),
+        trained_now=status.done - done_before,
+        work_seconds=sum(float(run.facts.get("seconds") or 0.0) for run in finished),
+        failures=tuple(f"{failure.cell} repeat {failure.repeat}: {failure.reason}" for failure in status.failures),
     )
 
 
 def _write(path: Path, text: str) -> None:
-    with written_whole(path, overwrite=True) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with written_whole(path, overwrite=True) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
-def _write_all(done: Reproduction) -> None:
+def _write_all(reproduction: Reproduction) -> None:
     from hashlens.report.plots import save
     from hashlens.study.reproduce.markdown import markdown_page
 
-    done.study.results.export(done.folder / RESULTS, overwrite=True)
-    for one in done.pictures:
-        canvas = one.plot()
+    reproduction.study.results.export(reproduction.folder / RESULTS, overwrite=True)
+    for picture_ in reproduction.pictures:
+        canvas = picture_.plot()
         for ending in ("png", "svg"):
-            save(canvas, done.folder / f"{one.name}.{ending}", overwrite=True)
-    _write(done.folder / TABLE, markdown_page(done))
-    done.to_html(done.folder / PAGE, overwrite=True)
+            save(canvas, reproduction.folder / f"{picture_.name}.{ending}", overwrite=True)
+    _write(reproduction.folder / TABLE, markdown_page(reproduction))
+    reproduction.to_html(reproduction.folder / PAGE, overwrite=True)

@@ -99,13 +99,17 @@ class Reproduction(Result):
     @property
     def inside(self) -> bool:
         """Whether no figure is outside its band or bound."""
-        return all(one.inside is not False for one in self.comparisons)
+        return all(comparison.inside is not False for comparison in self.comparisons)
 
     @property
     def differences(self) -> tuple[str, ...]:
         """Where ours differ from the paper's by more than the band, and which claims are not reproduced, in words."""
-        outside = [one.sentence for one in self.comparisons if one.inside is False]
-        failing = [f"{at.says}: {at.counts}: {at.shown}." for at in self.findings if at.verdict == "not reproduced"]
+        outside = [comparison.sentence for comparison in self.comparisons if comparison.inside is False]
+        failing = [
+            f"{finding.says}: {finding.counts}: {finding.summary}."
+            for finding in self.findings
+            if finding.verdict == "not reproduced"
+        ]
         return (*outside, *failing)
 
     def figures(self, name: str | None = None) -> tuple[Figure, ...]:
@@ -116,7 +120,7 @@ class Reproduction(Result):
         StudyError
             If there is none of that name.
         """
-        names = [one.name for one in self.pictures]
+        names = [picture.name for picture in self.pictures]
         if name is not None and name not in names:
             raise StudyError(f"{self.name} has no picture {name!r}: {nearest(name, names)}")
         return self.pictures[0 if name is None else names.index(name)].figures()
@@ -138,33 +142,34 @@ class Reproduction(Result):
         """Yield tables and lines, for a terminal or a page; the tables of curves only if `everything` is asked for."""
         if self.comparisons and self.preset.reference is not None:
             yield comparison_table(self.comparisons, self.preset.reference.source)
-        for one in self.pictures:
-            yield from (part.__rich__() for part in one.parts if everything or not isinstance(part, Curve))
+        for picture in self.pictures:
+            yield from (part.__rich__() for part in picture.parts if everything or not isinstance(part, Curve))
         if self.findings:
-            yield listed(CLAIMS, (at.__rich__() for at in self.findings))
-        yield listed("In words", self.conclusion())
-        yield listed("Origin", provenance_lines(self.provenance, self.seconds))
+            yield titled_list(CLAIMS, (finding.__rich__() for finding in self.findings))
+        yield titled_list("In words", self.conclusion())
+        yield titled_list("Origin", provenance_lines(self.provenance, self.seconds))
 
     def conclusion(self) -> Iterator[str]:
         """Yield what came out, in words."""
-        within = [one for one in self.comparisons if one.inside is not None]
-        if within:
-            yield f"{sum(bool(one.inside) for one in within)} of {len(within)} figures are inside their band."
+        with_band = [comparison for comparison in self.comparisons if comparison.inside is not None]
+        if with_band:
+            inside = sum(bool(comparison.inside) for comparison in with_band)
+            yield f"{inside} of {len(with_band)} figures are inside their band."
         elif not self.comparisons:
             paper = "The paper's figures for this are not known here" if self.preset.expects else "Not in the paper"
             yield f"{paper}: these are ours alone."
-        yield from (one.sentence for one in self.comparisons if one.inside is False)
+        yield from (comparison.sentence for comparison in self.comparisons if comparison.inside is False)
         if self.findings:
-            counts = Counter(at.verdict for at in self.findings)
-            said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-            yield f"Of {len(self.findings)} claim{'s' * (len(self.findings) != 1)}: {said}."
+            counts = Counter(finding.verdict for finding in self.findings)
+            verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+            yield f"Of {len(self.findings)} claim{'s' * (len(self.findings) != 1)}: {verdicts}."
         if self.provenance.failures:
             failures = self.provenance.failures
             yield f"{len(failures)} networks did not come to their end and count nowhere, such as {failures[0]}."
 
 
 @dataclass(frozen=True)
-class Listed:
+class TitledList:
     """A heading and lines below it."""
 
     title: str
@@ -174,9 +179,9 @@ class Listed:
         return Group(Text(self.title, style="bold"), *(Text(f"- {line}") for line in self.lines), "")
 
 
-def listed(title: str, lines: Iterable[str]) -> Listed:
+def titled_list(title: str, lines: Iterable[str]) -> TitledList:
     """Return a heading and lines, from any iterable."""
-    return Listed(title, tuple(lines))
+    return TitledList(title, tuple(lines))
 
 
 def provenance_lines(provenance: Provenance, seconds: float) -> Iterator[str]:

@@ -24,11 +24,11 @@ def completed(spec: type[StudySpec], terms: Terms) -> type[StudySpec]:
     if not spec.model_fields["measures"].default:
         names = tuple(terms.measures)
         added["measures"] = (Listed[Annotated[str, named("measure", names)]], names)
-    made: type[StudySpec] = create_model(
+    model: type[StudySpec] = create_model(
         spec.__name__, __base__=spec, __module__=spec.__module__, __doc__=spec.__doc__, **added
     )
-    made.terms = terms
-    return made
+    model.terms = terms
+    return model
 
 
 def _axes(terms: Terms) -> type[Section]:
@@ -49,8 +49,8 @@ def _level(factor: Factor) -> BeforeValidator:
         # Minus zero becomes zero: they are one value and must not be two cells.
         level = level + 0.0 if factor.type == "float" else level
         if factor.allowed and level not in factor.allowed:
-            among = ", ".join(map(str, factor.allowed))
-            hint = nearest(level, factor.allowed) if factor.type == "text" else f"allowed: {among}"
+            listed = ", ".join(map(str, factor.allowed))
+            hint = nearest(level, factor.allowed) if factor.type == "text" else f"allowed: {listed}"
             raise ValueError(f"no level of {factor.name}, received {shown(value)}; {hint}")
         return level
 

@@ -24,14 +24,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def whole(minimum: int, most: int | None = MOST) -> BeforeValidator:
+def whole(minimum: int, maximum: int | None = MOST) -> BeforeValidator:
     """Return what lets whole numbers pass, from a minimum on."""
 
     def check(value: Any) -> int:
         if not is_whole(value) or value < minimum:
             raise ValueError(f"must be a whole number, {minimum} or more, received {shown(value)}")
-        if most is not None and value > most:
-            raise ValueError(f"must be at most {most}, received {shown(value)}")
+        if maximum is not None and value > maximum:
+            raise ValueError(f"must be at most {maximum}, received {shown(value)}")
         return int(value)
 
     return BeforeValidator(check)
@@ -50,12 +50,12 @@ def numbered(allowed: str, fits: Callable[[float], bool]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def named(kind: str, known: Collection[str]) -> BeforeValidator:
+def named(kind: str, names: Collection[str]) -> BeforeValidator:
     """Return what lets known names pass; `kind` says of what."""
 
     def check(value: Any) -> str:
-        if not isinstance(value, str) or value not in known:
-            raise ValueError(f"unknown {kind} {shown(value)}; {nearest(value, known)}")
+        if not isinstance(value, str) or value not in names:
+            raise ValueError(f"unknown {kind} {shown(value)}; {nearest(value, names)}")
         return value
 
     return BeforeValidator(check)
@@ -78,8 +78,8 @@ def _listed(values: Any) -> tuple[Any, ...]:
 
 
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
-    for place, value in enumerate(values):
-        if value in values[:place]:
+    for i, value in enumerate(values):
+        if value in values[:i]:
             raise ValueError(f"{shown(value)} is listed twice, received {shown(values)}: list each value once")
     return values
 

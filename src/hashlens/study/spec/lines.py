@@ -56,9 +56,9 @@ class Source:
         """Return the error for what is wrong: the first of it in the file, and how much more there is."""
         path, text = min(problems, key=lambda problem: self.line(problem[0]) or 0)
         line = self.line(path)
-        place = self.name if line is None else f"{self.name} line {line}"
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return StudyError(": ".join(part for part in (place, spelled(path), text) if part) + more)
+        location = self.name if line is None else f"{self.name} line {line}"
+        rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return StudyError(": ".join(part for part in (location, spelled(path), text) if part) + rest)
 
 
 def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
@@ -80,8 +80,10 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
         fields = _value(root, (), source)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = name if mark is None else f"{name} line {mark.line + 1}"
-        raise StudyError(f"{place}: not YAML: {_one_line(error.problem or error.context or 'unreadable')}") from error
+        location = name if mark is None else f"{name} line {mark.line + 1}"
+        raise StudyError(
+            f"{location}: not YAML: {_one_line(error.problem or error.context or 'unreadable')}"
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise StudyError(f"{name}: not YAML: {_one_line(error)}") from error
     except RecursionError as error:
@@ -104,9 +106,9 @@ def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
     if isinstance(node, yaml.MappingNode):
         return dict(_fields(node, path, source))
     if isinstance(node, yaml.SequenceNode):
-        for place, item in enumerate(node.value):
-            source.lines[*path, place] = item.start_mark.line + 1
-        return [_value(item, (*path, place), source) for place, item in enumerate(node.value)]
+        for i, item in enumerate(node.value):
+            source.lines[*path, i] = item.start_mark.line + 1
+        return [_value(item, (*path, i), source) for i, item in enumerate(node.value)]
     if node.tag in _AS_TEXT:
         return node.value
     plain = isinstance(node, yaml.ScalarNode) and node.style is None
@@ -115,8 +117,10 @@ def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)
     except (ValueError, KeyError) as error:
-        where, kind = f"{source.name} line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
-        raise StudyError(f"{where}: {spelled(path)}: cannot be read as {kind}, received {node.value!r:.60}") from error
+        location, kind = f"{source.name} line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
+        raise StudyError(
+            f"{location}: {spelled(path)}: cannot be read as {kind}, received {node.value!r:.60}"
+        ) from error
 
 
 def _fields(node: yaml.MappingNode, path: FieldPath, source: Source) -> Iterator[tuple[str, Any]]:

@@ -66,19 +66,19 @@ class StudySpec(Section):
 
     _source: Source = PrivateAttr(default=Source())
 
-    def __new__(cls, source: Source | None = None, /, **given: Any) -> "StudySpec":
+    def __new__(cls, source: Source | None = None, /, **fields: Any) -> "StudySpec":
         """Return an empty spec of the experiment that is named."""
         if cls is not StudySpec:
             return super().__new__(cls)
         from hashlens.study.experiment import find_experiment
 
-        named = given.get("experiment", DEFAULT)
+        named = fields.get("experiment", DEFAULT)
         try:
             return super().__new__(find_experiment(named).Spec)
         except StudyError as error:
             raise (source or Source()).error((("experiment",), str(error))) from error
 
-    def __init__(self, source: Source | None = None, /, **given: Any) -> None:
+    def __init__(self, source: Source | None = None, /, **fields: Any) -> None:
         if source is not None and not isinstance(source, Source):
             raise StudyError(
                 f"a spec is made of fields by name, as StudySpec(axes={{'width': [10, 20]}}), received "
@@ -86,7 +86,7 @@ class StudySpec(Section):
             )
         source = source or Source()
         try:
-            super().__init__(**given)
+            super().__init__(**fields)
         except ValidationError as error:
             raise source.error(*_explained(error, type(self))) from None
         self._source = source
@@ -113,16 +113,16 @@ class StudySpec(Section):
         return cls.from_yaml(text, str(path))
 
     @classmethod
-    def from_yaml(cls, text: str, where: str = "study.yaml") -> "StudySpec":
-        """Return the spec that YAML text holds; errors name its place `where`."""
-        given, source = read_yaml(text, where)
-        return cls(source, **given)
+    def from_yaml(cls, text: str, name: str = "study.yaml") -> "StudySpec":
+        """Return the spec that YAML text holds; errors name its place `name`."""
+        fields, source = read_yaml(text, name)
+        return cls(source, **fields)
 
     def to_yaml(self) -> str:
         """Return YAML text of the same spec; fields that are as by default are left out."""
-        said = self.model_dump(mode="json", exclude_defaults=True)
-        first = [name for name in ("description", "experiment", *self.sections()) if name in said]
-        ordered = {"name": self.name, **{name: said[name] for name in first}, **said}
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        first = [name for name in ("description", "experiment", *self.sections()) if name in fields]
+        ordered = {"name": self.name, **{name: fields[name] for name in first}, **fields}
         return str(yaml.safe_dump(ordered, sort_keys=False, default_flow_style=None, width=120))
 
     def levels(self, factor: str) -> tuple[Any, ...] | None:
@@ -134,18 +134,18 @@ class StudySpec(Section):
         """Yield the fields that do not fit each other, and what is wrong."""
         levels = (self.levels(factor.name) for factor in self.terms.factors)
         if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_RUNS:
-            asked = f"all axes crossed and {self.repeats:,} repeats are {runs:,} {self.runs_are}, at most {MOST_RUNS:,}"
-            place = "repeats" if self.repeats > MOST_RUNS else "axes"
-            yield (place,), f"{asked}: shorten an axis, or take fewer repeats"
+            total = f"all axes crossed and {self.repeats:,} repeats are {runs:,} {self.runs_are}, at most {MOST_RUNS:,}"
+            field = "repeats" if self.repeats > MOST_RUNS else "axes"
+            yield (field,), f"{total}: shorten an axis, or take fewer repeats"
 
     def error(self, path: FieldPath, text: str) -> StudyError:
         """Return the error for a field of this spec, with its line where it has one."""
         return self._source.error((path, text))
 
-    def require(self, wrong: Iterator[tuple[FieldPath, str]]) -> None:
+    def require(self, problems: Iterator[tuple[FieldPath, str]]) -> None:
         """Raise the error for the fields that are wrong, if there are any."""
-        if found := list(wrong):
-            raise self._source.error(*found)
+        if listed := list(problems):
+            raise self._source.error(*listed)
 
     @classmethod
     def sections(cls) -> dict[str, type[Section]]:
@@ -171,8 +171,8 @@ def _explained(error: ValidationError, spec: type[StudySpec]) -> Iterator[tuple[
         elif kind == "missing":
             yield path, "is missing"
         elif kind in ("model_type", "model_attributes_type"):
-            known = ", ".join(spec.sections()[str(path[0])].model_fields)
-            yield path, f"must be a mapping of {known}, received {shown(problem['input'])}"
+            fields = ", ".join(spec.sections()[str(path[0])].model_fields)
+            yield path, f"must be a mapping of {fields}, received {shown(problem['input'])}"
         else:
             yield path, str(problem.get("ctx", {}).get("error", problem["msg"]))
 
@@ -180,8 +180,8 @@ def _explained(error: ValidationError, spec: type[StudySpec]) -> Iterator[tuple[
 def _unknown(path: FieldPath, spec: type[StudySpec]) -> str:
     """Return the hint for a name that is not a field where it stands."""
     name, sections = str(path[-1]), spec.sections()
-    known = spec.model_fields if len(path) == 1 else sections[str(path[0])].model_fields
+    fields = spec.model_fields if len(path) == 1 else sections[str(path[0])].model_fields
     elsewhere = [f"'{section}'" for section, model in sections.items() if name in model.model_fields]
     elsewhere += ["the top level"] if name in spec.model_fields else []
-    hint = f"it belongs under {' or '.join(elsewhere)}" if elsewhere else nearest(name, known)
+    hint = f"it belongs under {' or '.join(elsewhere)}" if elsewhere else nearest(name, fields)
     return f"unknown {'axis' if path[0] == 'axes' else 'field'}; {hint}"

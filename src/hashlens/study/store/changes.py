@@ -12,11 +12,11 @@ _ABSENT = "(nothing)"
 
 def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a spec that numbers depend on: all but its name and description, and where things are."""
-    said = {"experiment": DEFAULT, **spec}  # stores of version 1 name none
-    return {name: value for name, value in said.items() if name not in NOT_COMPARED}
+    fields = {"experiment": DEFAULT, **spec}  # stores of version 1 name none
+    return {name: value for name, value in fields.items() if name not in NOT_COMPARED}
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def changes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[str]:
     """Return a line for every field that differs, named by its dotted path.
 
     A field that is absent, as in a store of before it was known, is as one that is null.
@@ -24,22 +24,22 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     >>> changes({"axes": {"width": [10, 20]}, "seed": 0}, {"axes": {"width": [10]}, "k": 9, "seed": 0})
     ['axes.width: [10, 20] -> [10]', 'k: (nothing) -> 9']
     """
-    before, after = _leaves(old), _leaves(new)
+    earlier_leaves, later_leaves = _leaves(earlier), _leaves(later)
     return [
-        f"{path}: {_short(before.get(path, _ABSENT))} -> {_short(after.get(path, _ABSENT))}"
-        for path in dict.fromkeys([*before, *after])
-        if before.get(path, "null") != after.get(path, "null")
+        f"{path}: {_short(earlier_leaves.get(path, _ABSENT))} -> {_short(later_leaves.get(path, _ABSENT))}"
+        for path in dict.fromkeys([*earlier_leaves, *later_leaves])
+        if earlier_leaves.get(path, "null") != later_leaves.get(path, "null")
     ]
 
 
-def first_few(lines: list[str], few: int = 3) -> str:
+def first_few(lines: list[str], limit: int = 3) -> str:
     """Return the first lines in one, and how many more there are.
 
     >>> first_few(["a", "b", "c"], 2)
     'a; b; and 1 more'
     """
-    more = [f"and {len(lines) - few} more"] if len(lines) > few else []
-    return "; ".join([*lines[:few], *more])
+    rest = [f"and {len(lines) - limit} more"] if len(lines) > limit else []
+    return "; ".join([*lines[:limit], *rest])
 
 
 def _short(text: str) -> str:

@@ -100,9 +100,9 @@ class Database:
             with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=self.timeout)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
 
-    def error(self, kind: type[HashlensError], what: str) -> HashlensError:
+    def error(self, kind: type[HashlensError], problem: str) -> HashlensError:
         """Return an error of `kind` that names the store first."""
-        return kind(f"{self.name} {what}")
+        return kind(f"{self.name} {problem}")
 
     def _occupied(self, path: Path) -> bool:
         """Return whether there is an SQLite file; raise if there is anything else, or nowhere to put one."""
@@ -153,10 +153,10 @@ class Database:
     def _explained(self, error: BaseException) -> HashlensError:
         code = str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "")
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        known = [name for name in _FAULTS if code.startswith(name)]
-        if not known:
+        names = [name for name in _FAULTS if code.startswith(name)]
+        if not names:
             return self.error(StudyError, f"cannot be used: {reason}; {_KEPT}")
-        kind, what = _FAULTS[max(known, key=len)]
+        kind, what = _FAULTS[max(names, key=len)]
         return self.error(kind, what.format(timeout=self.timeout, reason=reason))
 
 

@@ -31,7 +31,7 @@ class Identity:
         The spec, as JSON gives it back.
     digests : dict of str to str
         What the data is, by split.
-    said_terms : dict, optional
+    plain_terms : dict, optional
         Factors, step and measures of its experiment, as JSON gives them back; None for those of networks.
     hashlens_version : str
         Who cut it into runs.
@@ -39,18 +39,18 @@ class Identity:
 
     spec: dict[str, Any]
     digests: dict[str, str]
-    said_terms: dict[str, Any] | None = None
+    plain_terms: dict[str, Any] | None = None
     hashlens_version: str = __version__
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], digests: Mapping[str, str], terms: Terms | None = None) -> "Identity":
+    def from_spec(cls, spec: Mapping[str, Any], digests: Mapping[str, str], terms: Terms | None = None) -> "Identity":
         """Return the identity of a study of this hashlens."""
         return cls(json.loads(json.dumps(dict(spec), allow_nan=False)), dict(digests), plain(terms or default_terms()))
 
     @property
     def terms(self) -> Terms:
         """Factors, step and measures of its experiment."""
-        found: Terms = default_terms() if self.said_terms is None else rebuilt(Terms, self.said_terms, "terms")
+        found: Terms = default_terms() if self.plain_terms is None else rebuilt(Terms, self.plain_terms, "terms")
         return found
 
     @property
@@ -60,40 +60,40 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Begun:
+class StudyStart:
     """What a store held when a study was begun on it.
 
     Attributes
     ----------
-    there : int
+    existing : int
         Runs that it knew already.
     done : int
         Those of them that were done.
     added : int
         Runs that are new.
-    again : int
+    remeasured : int
         Runs that are done, and will be measured again for what the study has gained.
     """
 
-    there: int
+    existing: int
     done: int
     added: int
-    again: int = 0
+    remeasured: int = 0
 
     @property
     def is_new(self) -> bool:
         """Whether the store was empty."""
-        return not self.there
+        return not self.existing
 
     def __str__(self) -> str:
-        if self.again:
+        if self.remeasured:
             new = f"; {self.added:,} are new" if self.added else ""
-            return f"{self.again:,} of {self.there + self.added:,} runs are done, and measured further{new}"
-        if self.there and self.added:
-            waiting = f", {self.done} of them done" if self.done < self.there else ""
-            runs = self.there + self.added
-            return f"{self.there:,} of {runs:,} runs are there{waiting}; {self.added:,} are new"
-        return f"{self.done:,} of {self.there:,} runs are done" if self.done else ""
+            return f"{self.remeasured:,} of {self.existing + self.added:,} runs are done, and measured further{new}"
+        if self.existing and self.added:
+            waiting = f", {self.done} of them done" if self.done < self.existing else ""
+            runs = self.existing + self.added
+            return f"{self.existing:,} of {runs:,} runs are there{waiting}; {self.added:,} are new"
+        return f"{self.done:,} of {self.existing:,} runs are done" if self.done else ""
 
 
 def tables_of(database: Database, connection: Connection) -> Tables:
@@ -113,16 +113,16 @@ def tables_of(database: Database, connection: Connection) -> Tables:
 
 def described(database: Database, connection: Connection, tables: Tables) -> Identity:
     """Return the study in the store."""
-    found = connection.execute(select(tables.study)).mappings().one()
+    record = connection.execute(select(tables.study)).mappings().one()
     try:
-        spec, digests = dict(json.loads(found["spec"])), dict(json.loads(found["digests"]))
-        terms = dict(json.loads(found["terms"])) if "terms" in found else None
+        spec, digests = dict(json.loads(record["spec"])), dict(json.loads(record["digests"]))
+        terms = dict(json.loads(record["terms"])) if "terms" in record else None
     except (TypeError, ValueError) as error:
         raise database.error(StudyError, CORRUPT) from error
-    return Identity(spec, digests, terms, found["hashlens_version"])
+    return Identity(spec, digests, terms, record["hashlens_version"])
 
 
-def put(connection: Connection, study: Identity, runs: Sequence[Run], created: float) -> Begun:
+def write_study(connection: Connection, study: Identity, runs: Sequence[Run], created: float) -> StudyStart:
     """Write the study and its runs into empty tables."""
     connection.execute(
         insert(CURRENT.study).values(
@@ -132,11 +132,11 @@ def put(connection: Connection, study: Identity, runs: Sequence[Run], created: f
             created=created,
             spec=json.dumps(study.spec),
             digests=json.dumps(study.digests),
-            terms=json.dumps(study.said_terms),
+            terms=json.dumps(study.plain_terms),
         )
     )
     _add(connection, CURRENT, runs)
-    return Begun(0, 0, len(runs))
+    return StudyStart(0, 0, len(runs))
 
 
 def _add(connection: Connection, tables: Tables, runs: Sequence[Run]) -> None:
@@ -144,19 +144,19 @@ def _add(connection: Connection, tables: Tables, runs: Sequence[Run]) -> None:
     if not runs:
         return
     cell, run = tables.cell, tables.run
-    known: dict[str, int] = dict(connection.execute(select(cell.c.key, cell.c.id)).all())
-    fresh = {one.cell.key: one.cell for one in runs if one.cell.key not in known}
-    numbers = known | {key: number for number, key in enumerate(fresh, len(known))}
-    if fresh:
-        rows = [{"id": numbers[key]} | tables.cell_values(new) for key, new in fresh.items()]
+    stored: dict[str, int] = dict(connection.execute(select(cell.c.key, cell.c.id)).all())
+    new_cells = {run_.cell.key: run_.cell for run_ in runs if run_.cell.key not in stored}
+    numbers = stored | {key: number for number, key in enumerate(new_cells, len(stored))}
+    if new_cells:
+        rows = [{"id": numbers[key]} | tables.cell_values(cell_) for key, cell_ in new_cells.items()]
         connection.execute(insert(cell), rows)
     first = connection.scalar(select(func.count()).select_from(run)) or 0
     connection.execute(
         insert(run),
         [
-            {"id": number, "cell": numbers[one.cell.key], "repeat": one.repeat, "seed": one.seed, "pack": one.pack}
+            {"id": number, "cell": numbers[run_.cell.key], "repeat": run_.repeat, "seed": run_.seed, "pack": run_.pack}
             | {"state": PENDING}
-            for number, one in enumerate(runs, first)
+            for number, run_ in enumerate(runs, first)
         ],
     )
 
@@ -169,7 +169,7 @@ def resume(
     runs: Sequence[Run],
     gains: Collection[str] = (),
     is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
-) -> Begun:
+) -> StudyStart:
     """Make sure that the store holds this study or a part of it, and add what is new.
 
     A new name, description or place of the data is written. Other levels of axes and more repeats make the study grow:
@@ -183,19 +183,19 @@ def resume(
     stored = described(database, connection, tables)
     changed = changes(compared(stored.spec), compared(study.spec))
     grows = {"repeats", *(f"axes.{factor.name}" for factor in stored.terms.factors)}
-    gained = [path for path in gains if _gained(stored.spec, study.spec, path)]
-    if others := [line for line in changed if line.partition(": ")[0] not in {*grows, *gained}]:
-        lines = [*others, *(line for line in changed if line not in others)]
+    gained = [path for path in gains if _grew(stored.spec, study.spec, path)]
+    if blocking := [line for line in changed if line.partition(": ")[0] not in {*grows, *gained}]:
+        lines = [*blocking, *(line for line in changed if line not in blocking)]
         raise database.error(StudyError, f"holds a study of another spec: {first_few(lines)}; {WAY_OUT}")
     if differing := changes(stored.digests, study.digests):
         raise database.error(StudyError, f"holds a study of other data, by digest: {first_few(differing)}; {WAY_OUT}")
 
     cell, run = tables.cell.c, tables.run.c
     query = select(cell.key, run.repeat, run.seed).join_from(tables.run, tables.cell)
-    there = {(key, repeat): seed for key, repeat, seed in connection.execute(query)}
-    planned = {(one.cell.key, one.repeat): one for one in runs}
-    lost = [at for at, seed in there.items() if at not in planned or planned[at].seed != seed]
-    added = [one for at, one in planned.items() if at not in there]
+    existing = {(key, repeat): seed for key, repeat, seed in connection.execute(query)}
+    planned = {(run_.cell.key, run_.repeat): run_ for run_ in runs}
+    lost = [run_key for run_key, seed in existing.items() if run_key not in planned or planned[run_key].seed != seed]
+    added = [run_ for run_key, run_ in planned.items() if run_key not in existing]
     if lost and changed:
         raise database.error(
             StudyError, f"holds {len(lost):,} runs that this spec has not: {first_few(changed)}; {WAY_OUT}"
@@ -211,25 +211,25 @@ def resume(
         connection.execute(update(tables.study).values(spec=json.dumps(study.spec)))
     done = connection.execute(select(run.id, run.facts).where(run.state == DONE)).all()
     if not gained:
-        return Begun(len(there), len(done), len(added))
+        return StudyStart(len(existing), len(done), len(added))
     if lacking := sum(not is_kept(json.loads(facts or "{}")) for _, facts in done):
         raise database.error(
             StudyError,
             f"holds {lacking:,} runs of which too little is kept to measure more: {first_few(changed)}; {WAY_OUT}",
         )
     connection.execute(update(tables.run).where(run.state == DONE).values(state=PENDING, worker=None))
-    return Begun(len(there), len(done), len(added), len(done))
+    return StudyStart(len(existing), len(done), len(added), len(done))
 
 
-def _gained(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> bool:
+def _grew(earlier: Mapping[str, Any], later: Mapping[str, Any], path: str) -> bool:
     """Return whether a field, by its dotted path, holds what it held, and more."""
-    before, after = _field(old, path), _field(new, path)
-    return bool(after) and set(before or ()) < set(after)
+    earlier_values, later_values = _field(earlier, path), _field(later, path)
+    return bool(later_values) and set(earlier_values or ()) < set(later_values)
 
 
 def _field(spec: Mapping[str, Any], path: str) -> Any:
     """Return what stands at a dotted path; None where nothing does."""
-    found: Any = spec
+    value: Any = spec
     for name in path.split("."):
-        found = (found or {}).get(name)
-    return found
+        value = (value or {}).get(name)
+    return value

@@ -33,6 +33,6 @@ def keep(folder: Path, name: str, content: bytes) -> str:
     file = Path(digest[:2]) / f"{digest}{PurePath(name).suffix}"
     if not (folder / file).exists():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(folder / file, overwrite=True) as beside:
-            beside.write_bytes(content)
+        with written_whole(folder / file, overwrite=True) as partial:
+            partial.write_bytes(content)
     return file.as_posix()

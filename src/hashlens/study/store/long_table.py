@@ -70,8 +70,8 @@ class LongTable:
             "repeat": repeat,
             **({} if terms.step is None else {terms.step.name: step[order]}),
             **{
-                name: np.array([texts[place] for texts in labels], object)[label]
-                for place, name in enumerate(("measure", "split", "layer"))
+                name: np.array([texts[i] for texts in labels], object)[label]
+                for i, name in enumerate(("measure", "split", "layer"))
             },
             "value": value[order],
         }

@@ -55,9 +55,9 @@ class Tables:
         """Return what the table of cells takes of a cell, besides its number."""
         return {"key": cell.key, "factors": json.dumps(dict(cell.factors), ensure_ascii=False)}
 
-    def cell_factors(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def cell_factors(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the level of each factor, of a row of the table of cells."""
-        return dict(json.loads(found["factors"]))
+        return dict(json.loads(row["factors"]))
 
 
 def study_columns() -> list[Any]:
@@ -187,11 +187,11 @@ class StoredRun(PlannedRun):
 
 def run_settings(runs: Iterable[StoredRun]) -> dict[str, str]:
     """Return what the facts of runs say, each value once."""
-    said: dict[str, dict[str, None]] = {"versions": {}, "device": {}, "dtype": {}, "threads": {}}
+    distinct: dict[str, dict[str, None]] = {"versions": {}, "device": {}, "dtype": {}, "threads": {}}
     for run in runs:
         versions = run.facts.get("versions") or {}
-        said["versions"][", ".join(f"{package} {version}" for package, version in versions.items())] = None
+        distinct["versions"][", ".join(f"{package} {version}" for package, version in versions.items())] = None
         for fact in ("device", "dtype", "threads"):
             if fact in run.facts:
-                said[fact][str(run.facts[fact])] = None
-    return {fact: "; ".join(values) for fact, values in said.items() if values}
+                distinct[fact][str(run.facts[fact])] = None
+    return {fact: "; ".join(values) for fact, values in distinct.items() if values}

@@ -103,9 +103,9 @@ class StudyStatus(Result):
             parts.append(table("at work", ("worker", "runs", "for"), leases))
         if self.failures:
             failures = [(failure.cell, str(failure.repeat), failure.reason) for failure in self.failures[:20]]
-            more = len(self.failures) - len(failures)
+            others = len(self.failures) - len(failures)
             parts.append(
-                table("failed", ("cell", "repeat", "reason"), failures, f"and {more} more" if more else "", names=3)
+                table("failed", ("cell", "repeat", "reason"), failures, f"and {others} more" if others else "", names=3)
             )
         return Group(*parts)
 
@@ -118,8 +118,8 @@ def duration(seconds: float) -> str:
     """
     if seconds < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
+    rounded = round(seconds)
     for name, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size} {name} {whole % size // part} {smaller}"
-    return f"{whole} s"
+        if rounded >= size:
+            return f"{rounded // size} {name} {rounded % size // part} {smaller}"
+    return f"{rounded} s"

@@ -18,7 +18,7 @@ from hashlens.plain import plain
 from hashlens.study.cells import Run
 from hashlens.study.results import Results
 from hashlens.study.store.database import CORRUPT, Database
-from hashlens.study.store.identity import Begun, Identity, described, put, resume, tables_of
+from hashlens.study.store.identity import Identity, StudyStart, described, resume, tables_of, write_study
 from hashlens.study.store.long_table import LongTable
 from hashlens.study.store.schema import CURRENT, DONE, FAILED, LEASED, PENDING, Claimed, Row, StoredRun, Tables
 from hashlens.study.store.status import Failure, Lease, StudyStatus
@@ -30,10 +30,10 @@ _RUNS_AT_ONCE = 256
 class Store:
     """One study in an SQLite file or a PostgreSQL schema, shared by any number of workers; see :meth:`open`.
 
-    Workers hold runs by leases, which end unless :meth:`beat` extends them. Leases are compared with the clock of
-    whoever asks: clocks of several machines may differ by as much as the lease is longer than the time between two
-    beats. If they differ by more, a run may be done twice, which costs time and nothing else: the first to commit wins.
-    An SQLite file is shared by processes of one machine; workers on several machines need PostgreSQL.
+    A worker leases its runs, and :meth:`extend_leases` keeps the leases alive. Leases are compared with the clock of
+    the caller. Clocks of several machines may differ by the length of a lease less the time between two extensions. If
+    they differ by more, a run may be done twice, which costs time only: the first commit wins. An SQLite file is shared
+    by processes of one machine; workers on several machines need PostgreSQL.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float], tables: Tables = CURRENT) -> None:
@@ -83,8 +83,8 @@ class Store:
             raise database.error(StudyError, "is an SQLite file of something else: choose another path for the store")
         elif not create:
             there = database.path is None or database.path.exists()
-            what = "holds no study" if there else "is not there"
-            raise database.error(StudyError, f"{what}: begin the study with `hashlens study run`")
+            problem = "holds no study" if there else "is not there"
+            raise database.error(StudyError, f"{problem}: begin the study with `hashlens study run`")
         found_store = cls(database, clock, tables)
         found_store.is_begun = CURRENT.study.name in found
         return found_store
@@ -121,7 +121,7 @@ class Store:
         return self._identity().terms
 
     @property
-    def kept(self) -> Path | None:
+    def kept_folder(self) -> Path | None:
         """The folder of what the experiment keeps beside the numbers; None where the store is no file."""
         path = self._database.path
         return None if path is None else path.with_name(f"{path.name}.kept")
@@ -135,7 +135,7 @@ class Store:
         *,
         gains: Collection[str] = (),
         is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
-    ) -> Begun:
+    ) -> StudyStart:
         """Put the study into the store, or make sure that the store holds it, or a part that it can grow from.
 
         Parameters
@@ -155,7 +155,7 @@ class Store:
 
         Returns
         -------
-        Begun
+        StudyStart
             What was there, and what is new.
 
         Raises
@@ -163,16 +163,16 @@ class Store:
         StudyError
             If the store holds a study of another spec or other data.
         """
-        study = Identity.of(spec, digests, terms)
+        study = Identity.from_spec(spec, digests, terms)
         with self._database.writing(create=True) as connection:
             if inspect(connection).has_table(CURRENT.study.name):
                 self._tables = tables_of(self._database, connection)
                 return resume(self._database, connection, self._tables, study, runs, gains, is_kept)
             self._tables = CURRENT
             CURRENT.metadata.create_all(connection)
-            begun = put(connection, study, runs, self._clock())
+            start = write_study(connection, study, runs, self._clock())
         self._database.keep_readers_going()
-        return begun
+        return start
 
     def claim(self, worker: str, *, lease: float) -> tuple[Claimed, ...]:
         """Take the first pack that has runs to do and that nobody holds a run of, whole; nothing if there is none.
@@ -192,8 +192,8 @@ class Store:
         with self._database.writing() as connection:
             now = self._clock()
             free = or_(self._run.state == PENDING, and_(self._run.state == LEASED, self._run.leased_until <= now))
-            held = select(self._run.pack).where(self._run.state == LEASED, self._run.leased_until > now)
-            pack = connection.scalar(select(func.min(self._run.pack)).where(free, self._run.pack.not_in(held)))
+            leased_packs = select(self._run.pack).where(self._run.state == LEASED, self._run.leased_until > now)
+            pack = connection.scalar(select(func.min(self._run.pack)).where(free, self._run.pack.not_in(leased_packs)))
             if pack is None:
                 return ()
             connection.execute(
@@ -201,9 +201,9 @@ class Store:
                 .where(self._run.pack == pack, free)
                 .values(state=LEASED, worker=worker, leased_since=now, leased_until=now + lease)
             )
-            return _held(connection, self._tables, worker, self._run.pack == pack)
+            return _claimed(connection, self._tables, worker, self._run.pack == pack)
 
-    def beat(self, worker: str, lease: float) -> tuple[Claimed, ...]:
+    def extend_leases(self, worker: str, lease: float) -> tuple[Claimed, ...]:
         """Extend the leases of `worker` to `lease` seconds from now, and return the runs that it still holds."""
         with self._database.writing() as connection:
             connection.execute(
@@ -211,7 +211,7 @@ class Store:
                 .where(self._run.state == LEASED, self._run.worker == worker)
                 .values(leased_until=self._clock() + lease)
             )
-            return _held(connection, self._tables, worker)
+            return _claimed(connection, self._tables, worker)
 
     def release(self, worker: str) -> int:
         """Give back what `worker` holds and has not done; return how many runs."""
@@ -274,9 +274,9 @@ class Store:
         """Return the rows that a run which is measured again has not yet."""
         names = ("step", "measure", "split", "layer")
         columns = (self._tables.row.c[name] for name in names)
-        found = connection.execute(select(*columns).where(self._tables.row.c.run == run.id))
-        there = {tuple(row) for row in found}
-        return [value for value in values if tuple(value[name] for name in names) not in there]
+        stored = connection.execute(select(*columns).where(self._tables.row.c.run == run.id))
+        keys = {tuple(row) for row in stored}
+        return [value for value in values if tuple(value[name] for name in names) not in keys]
 
     def fail(self, run: Claimed, worker: str, reason: str) -> bool:
         """Mark a run of `worker` as failed, until :meth:`retry_failed`; False if it does not hold the run any more."""
@@ -305,8 +305,8 @@ class Store:
         )
         with self._database.reading() as connection:
             return tuple(
-                StoredRun(**{**found, "facts": json.loads(found["facts"] or "{}")})
-                for found in connection.execute(query).mappings()
+                StoredRun(**{**row, "facts": json.loads(row["facts"] or "{}")})
+                for row in connection.execute(query).mappings()
             )
 
     def status(self) -> StudyStatus:
@@ -330,26 +330,26 @@ class Store:
                 .order_by(self._run.id)
             ).all()
             seconds = connection.scalars(select(self._run.seconds).where(self._run.seconds.is_not(None))).all()
-        at_work = sum(runs for _, runs, _ in leases)
-        left = counts.get(PENDING, 0) + counts.get(LEASED, 0)
+        leased = sum(runs for _, runs, _ in leases)
+        unfinished = counts.get(PENDING, 0) + counts.get(LEASED, 0)
         median = float(np.median(seconds)) if seconds else None
         return StudyStatus(
             study=study.name,
             runs=sum(counts.values()),
             done=counts.get(DONE, 0),
-            pending=left - at_work,
+            pending=unfinished - leased,
             leases=tuple(Lease(worker, runs, max(now - since, 0.0)) for worker, runs, since in leases),
             failures=tuple(Failure(cell, repeat, reason or "") for cell, repeat, reason in failures),
             seconds_per_run=median,
-            seconds_left=None if median is None else left * median / max(len(leases), 1),
+            seconds_left=None if median is None else unfinished * median / max(len(leases), 1),
         )
 
     def results(self) -> Results:
         """Return all that was found, sorted."""
         with self._database.reading() as connection:
             study = described(self._database, connection, self._tables)
-            found = connection.execute(select(self._tables.cell)).mappings()
-            cells = [(cell["id"], cell["key"], self._tables.cell_factors(dict(cell))) for cell in found]
+            rows = connection.execute(select(self._tables.cell)).mappings()
+            cells = [(cell["id"], cell["key"], self._tables.cell_factors(dict(cell))) for cell in rows]
             runs = connection.execute(
                 select(self._run.id, self._run.cell, self._run.repeat).order_by(self._run.id)
             ).all()
@@ -357,8 +357,8 @@ class Store:
             for first in range(0, len(runs), _RUNS_AT_ONCE):
                 # Run by run, because that bounds the memory in every database; straight from the driver, because
                 # SQLAlchemy would wrap each of millions of rows.
-                some = self._tables.row.c.run.between(first, first + _RUNS_AT_ONCE - 1)
-                cursor = connection.execute(select(self._tables.row).where(some)).cursor
+                chunk = self._tables.row.c.run.between(first, first + _RUNS_AT_ONCE - 1)
+                cursor = connection.execute(select(self._tables.row).where(chunk)).cursor
                 try:
                     table.add(cursor.fetchall() if cursor else ())
                 except (TypeError, ValueError) as error:
@@ -374,7 +374,9 @@ def _released() -> dict[str, str | None]:
     return {"state": PENDING, "worker": None, "leased_since": None, "leased_until": None}
 
 
-def _held(connection: Connection, tables: Tables, worker: str, *conditions: ColumnElement[bool]) -> tuple[Claimed, ...]:
+def _claimed(
+    connection: Connection, tables: Tables, worker: str, *conditions: ColumnElement[bool]
+) -> tuple[Claimed, ...]:
     _cell, _run = tables.cell.c, tables.run.c
     query = (
         select(_run.id, _cell.key, _run.repeat, _run.seed, _run.pack, _run.facts)

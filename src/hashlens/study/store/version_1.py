@@ -31,9 +31,9 @@ class Version1(Tables):
         """Return what the table of cells takes of a cell, besides its number."""
         return {"key": cell.key} | {name: cell.factors[name] for name in FACTORS}
 
-    def cell_factors(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def cell_factors(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the level of each factor, of a row of the table of cells."""
-        return {name: found[name] for name in FACTORS}
+        return {name: row[name] for name in FACTORS}
 
 
 def _tables() -> Version1:

@@ -41,10 +41,10 @@ def level_at(positions: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[n
     >>> level_at([0.5, 1.5], [0, 1, 4]).tolist()
     [0.5, 2.0]
     """
-    at = np.asarray(positions, np.float64)
-    known = np.asarray(levels, np.float64)
-    left = np.clip(np.floor(at).astype(np.int64), 0, len(known) - 2)
-    part, low, high = at - left, known[left], known[left + 1]
+    fractions = np.asarray(positions, np.float64)
+    values = np.asarray(levels, np.float64)
+    lower = np.clip(np.floor(fractions).astype(np.int64), 0, len(values) - 2)
+    part, low, high = fractions - lower, values[lower], values[lower + 1]
     positive = low > 0
     geometric = np.where(positive, low, 1.0) * (high / np.where(positive, low, 1.0)) ** part
     return np.where(positive, geometric, low + part * (high - low))
@@ -56,14 +56,14 @@ def position_of(values: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[n
     >>> position_of([0.5, 2.0], [0, 1, 4]).tolist()
     [0.5, 1.5]
     """
-    wanted = np.asarray(values, np.float64)
+    targets = np.asarray(values, np.float64)
     known = np.asarray(levels, np.float64)
-    left = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, len(known) - 2)
+    left = np.clip(np.searchsorted(known, targets, side="right") - 1, 0, len(known) - 2)
     low, high = known[left], known[left + 1]
     positive = low > 0
     base = np.where(positive, low, 1.0)
-    geometric = np.log(np.where(positive, wanted, 1.0) / base) / np.log(np.where(positive, high / base, 2.0))
-    return np.where(positive, geometric, (wanted - low) / (high - low)) + left.astype(np.float64)
+    geometric = np.log(np.where(positive, targets, 1.0) / base) / np.log(np.where(positive, high / base, 2.0))
+    return np.where(positive, geometric, (targets - low) / (high - low)) + left.astype(np.float64)
 
 
 def crossings(
@@ -83,8 +83,8 @@ def crossings(
     from contourpy import LineType, contour_generator
 
     z = np.ma.masked_invalid(surface.T)
-    found = contour_generator(z=z, line_type=LineType.Separate, corner_mask=True).lines(threshold)
-    lines = [np.asarray(points, np.float64) for points in found]
+    polylines = contour_generator(z=z, line_type=LineType.Separate, corner_mask=True).lines(threshold)
+    lines = [np.asarray(points, np.float64) for points in polylines]
     return tuple(
         tuple(zip(level_at(at[:, 0], x_levels).tolist(), level_at(at[:, 1], y_levels).tolist(), strict=True))
         for at in lines

@@ -49,10 +49,10 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.ND
         raise StudyError(f"learnt must be a share from 0 to 1, received {shortly(learnt)}")
     rows = grid.results.where(measure="network_accuracy").columns
     split = "train" if "train" in rows["split"] else "test"
-    own = grid.values("network_accuracy", split)
-    known = np.isfinite(own)
-    mean = np.where(known, own, 0.0).sum(axis=-1) / np.maximum(1, known.sum(axis=-1))
-    failed = known.any(axis=-1) & (mean < learnt * best_accuracy(results, split))
+    accuracies = grid.values("network_accuracy", split)
+    measured = np.isfinite(accuracies)
+    mean = np.where(measured, accuracies, 0.0).sum(axis=-1) / np.maximum(1, measured.sum(axis=-1))
+    failed = measured.any(axis=-1) & (mean < learnt * best_accuracy(results, split))
     if "epochs" in grid.axes:
         axis = grid.axes.index("epochs")
         trained = np.asarray(grid.levels[axis]) > 0

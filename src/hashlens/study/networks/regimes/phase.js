@@ -2,7 +2,7 @@
 (function () {
   'use strict';
   const REGIMES = ['under', 'critically', 'sufficiently'];
-  const WORDS = {
+  const LABELS = {
     under_redundancy: 'Under: R above', under_retention: 'Under: retention below',
     sufficient_redundancy: 'Sufficient: R up to', sufficient_retention: 'Sufficient: retention from',
   };
@@ -23,98 +23,98 @@
   }
 
   function element(name, properties, ...children) {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children);
-    return made;
+    const node = Object.assign(document.createElement(name), properties);
+    node.append(...children);
+    return node;
   }
 
-  function paler(colour, sure) {
-    const part = at => Math.round(255 + (parseInt(colour.slice(at, at + 2), 16) - 255) * (0.35 + 0.65 * sure));
-    return 'rgb(' + [1, 3, 5].map(part).join() + ')';
+  function paler(colour, share) {
+    const channel = start => Math.round(255 + (parseInt(colour.slice(start, start + 2), 16) - 255) * (0.35 + 0.65 * share));
+    return 'rgb(' + [1, 3, 5].map(channel).join() + ')';
   }
 
-  const told = value => value.toFixed(3);
+  const threeDigits = value => value.toFixed(3);
   const escaped = text => text.replace(/[&<>]/g, sign => '&#' + sign.charCodeAt(0) + ';'); // For Plotly, which reads tags.
 
-  // The cells: numbers by place, where a place is one level of each axis.
+  // The cells: a number for each combination of levels, one level of each axis.
   function cellsOf(data) {
     const sizes = data.axes.map(axis => axis.levels.length);
-    const strides = sizes.map((_, at) => sizes.slice(at + 1).reduce((product, size) => product * size, 1));
+    const strides = sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, size) => product * size, 1));
     const count = sizes.reduce((product, size) => product * size, 1);
     const lines = data.lines.map(line => ({
-      panel: line.panel, name: line.name, said: line.said,
+      panel: line.panel, name: line.name, label: line.label,
       mean: unpack(line.mean, line.exact ? Float64Array : Float32Array),
       low: unpack(line.low, Float32Array), high: unpack(line.high, Float32Array),
       isRange: unpack(line.isRange, Uint8Array),
     }));
     const ratio = lines[0].mean, retention = lines[2].mean;
-    const each = data.each && data.each.map(part => unpack(part, Float64Array));
-    const sure = data.sure && unpack(data.sure, Float64Array);
+    const repeatValues = data.repeatValues && data.repeatValues.map(part => unpack(part, Float64Array));
+    const agreement = data.agreement && unpack(data.agreement, Float64Array);
     const repeats = unpack(data.repeats, Float64Array), failed = new Set(data.failed);
 
     return {
       lines, ratio, retention, repeats, count,
       failed: cell => failed.has(cell),
-      index: at => at.reduce((sum, level, axis) => sum + level * strides[axis], 0),
+      index: levels => levels.reduce((sum, level, axis) => sum + level * strides[axis], 0),
       regime: (cell, limits) => regime(ratio[cell], retention[cell], limits),
-      // How many of a cell's repeats are in its regime; 1 where that is not known.
+      // The share of a cell's repeats that are in its regime; 1 where it is unknown.
       agreement(cell, limits) {
-        const own = regime(ratio[cell], retention[cell], limits);
-        if (each) {
-          const most = each[0].length / count;
+        const meanRegime = regime(ratio[cell], retention[cell], limits);
+        if (repeatValues) {
+          const repeatCount = repeatValues[0].length / count;
           let same = 0, all = 0;
-          for (let at = cell * most; at < (cell + 1) * most; at++) {
-            if (Number.isNaN(each[0][at])) continue;
+          for (let i = cell * repeatCount; i < (cell + 1) * repeatCount; i++) {
+            if (Number.isNaN(repeatValues[0][i])) continue;
             all += 1;
-            same += regime(each[0][at], each[1][at], limits) === own;
+            same += regime(repeatValues[0][i], repeatValues[1][i], limits) === meanRegime;
           }
           return same / all;
         }
         const asUsed = Object.keys(data.thresholds).every(name => data.thresholds[name] === limits[name]);
-        return sure && asUsed ? sure[cell] : 1;
+        return agreement && asUsed ? agreement[cell] : 1;
       },
       text(cell, line) {
         const { mean, low, high, isRange } = lines[line], [first, last] = isRange[cell] ? '[]' : '()';
-        return told(mean[cell]) + (Number.isNaN(low[cell]) ? '' : ' ' + first + told(low[cell]) + '–' + told(high[cell]) + last);
+        return threeDigits(mean[cell]) + (Number.isNaN(low[cell]) ? '' : ' ' + first + threeDigits(low[cell]) + '–' + threeDigits(high[cell]) + last);
       },
     };
   }
 
   // Where a surface crosses a level: segments in fractional columns and rows, straight across each square of four cells.
   function crossings(value, columns, rows, level) {
-    const found = [];
+    const segments = [];
     for (let column = 0; column < columns - 1; column++) for (let row = 0; row < rows - 1; row++) {
       const corners = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([x, y]) => [column + x, row + y, value(column + x, row + y)]);
       if (corners.some(corner => Number.isNaN(corner[2]))) continue;
       const ends = [];
-      corners.forEach(([x, y, here], at) => {
-        const [nextX, nextY, there] = corners[(at + 1) % 4];
+      corners.forEach(([x, y, here], corner) => {
+        const [nextX, nextY, there] = corners[(corner + 1) % 4];
         if ((here >= level) === (there >= level)) return;
         const part = (level - here) / (there - here);
         ends.push([x + part * (nextX - x), y + part * (nextY - y)]);
       });
-      for (let at = 0; at + 1 < ends.length; at += 2) found.push([ends[at], ends[at + 1]]);
+      for (let end = 0; end + 1 < ends.length; end += 2) segments.push([ends[end], ends[end + 1]]);
     }
-    return found;
+    return segments;
   }
 
   function chart(root, data) {
     const cells = cellsOf(data), find = name => root.querySelector(name);
     const canvas = find('canvas'), pen = canvas.getContext('2d'), map = find('.map');
     const limits = { ...data.thresholds };
-    const at = data.axes.map(axis => axis.start);
+    const levels = data.axes.map(axis => axis.start); // of each axis that is not drawn
     let [x, y] = data.shown, cursor = null, chosen = null, frame = null;
 
     const columns = () => data.axes[x].levels.length;
     const rows = () => y === undefined ? 1 : data.axes[y].levels.length;
     function cellAt(column, row) {
-      const place = [...at];
+      const place = [...levels];
       place[x] = column;
       if (y !== undefined) place[y] = row;
       return cells.index(place);
     }
     const isMeasured = (column, row) => !Number.isNaN(cells.ratio[cellAt(column, row)]);
-    const named = (axis, level) => data.axes[axis].word + ' ' + data.axes[axis].levels[level];
+    const named = (axis, level) => data.axes[axis].name + ' ' + data.axes[axis].levels[level];
 
     function count(all) {
       const counts = [0, 0, 0];
@@ -127,15 +127,15 @@
       return REGIMES.map((name, regime) => name + ' ' + counts[regime].toLocaleString('en')).join(' · ');
     }
 
-    function tell() {
+    function showCounts() {
       const others = data.axes.length > (y === undefined ? 1 : 2);
       find('.counts').textContent = count(false) + (others ? ' (all slices: ' + count(true) + ')' : '');
-      const said = [
+      const rules = [
         'under-expressive: R > ' + limits.under_redundancy + ' or retention < ' + limits.under_retention,
         'critically-expressive: between the two',
         'sufficiently-expressive: R ≤ ' + limits.sufficient_redundancy + ' and retention ≥ ' + limits.sufficient_retention,
       ];
-      find('.key').replaceChildren(...said.map((text, regime) => {
+      find('.key').replaceChildren(...rules.map((text, regime) => {
         const swatch = element('span', { className: 'swatch' });
         swatch.style.background = data.regimes[regime];
         return element('li', {}, swatch, text);
@@ -164,7 +164,7 @@
       pen.setTransform(ratio, 0, 0, ratio, 0, 0);
       pen.clearRect(0, 0, view.width, view.height);
       pen.font = FONT;
-      const unsure = paintCells(view);
+      const disagree = paintCells(view);
       if (y !== undefined && data.axes[x].numeric && data.axes[y].numeric) paintLines(view);
       if (view.wide >= 30 && view.high >= 16) paintNumbers(view);
       paintAxes(view);
@@ -177,22 +177,22 @@
           pen.strokeRect(left, top, view.wide, view.high);
         }
       }
-      find('.unsure').hidden = !unsure;
+      find('.unsure').hidden = !disagree;
       find('.failed').hidden = !data.failed.length;
       find('.bounds').hidden = !(y !== undefined && data.axes[x].numeric && data.axes[y].numeric);
     }
 
     function paintCells(view) {
       const gap = Math.min(view.wide, view.high) > 9 ? 1 : 0, whole = Math.round;
-      let unsure = false;
+      let disagree = false;
       for (let column = 0; column < columns(); column++) for (let row = 0; row < rows(); row++) {
         if (!isMeasured(column, row)) continue;
-        const cell = cellAt(column, row), [left, top] = corner(view, column, row), sure = cells.agreement(cell, limits);
-        pen.fillStyle = paler(data.regimes[cells.regime(cell, limits)], sure);
+        const cell = cellAt(column, row), [left, top] = corner(view, column, row), share = cells.agreement(cell, limits);
+        pen.fillStyle = paler(data.regimes[cells.regime(cell, limits)], share);
         // Whole pixels: no seams between cells.
         pen.fillRect(whole(left), whole(top), whole(left + view.wide) - whole(left) - gap, whole(top + view.high) - whole(top) - gap);
-        if (sure < 1) {
-          unsure = true;
+        if (share < 1) {
+          disagree = true;
           pen.strokeStyle = '#1b1f2455';
           pen.lineWidth = 1;
           pen.beginPath();
@@ -211,7 +211,7 @@
           pen.stroke();
         }
       }
-      return unsure;
+      return disagree;
     }
 
     // On top of the lines, with a rim in the colour of the cell.
@@ -273,7 +273,7 @@
 
     const repaint = () => { frame ??= requestAnimationFrame(paint); };
     function refresh() {
-      tell();
+      showCounts();
       repaint();
     }
 
@@ -282,16 +282,16 @@
       const name = [named(x, column), ...(y === undefined ? [] : [named(y, row)])].join(', ');
       const repeats = cells.repeats[cell], share = cells.agreement(cell, limits);
       const agree = repeats + ' repeat' + (repeats === 1 ? '' : 's') +
-        (repeats > 1 && data.each ? ', ' + Math.round(100 * share) + '% of them in this regime' : '');
+        (repeats > 1 && data.repeatValues ? ', ' + Math.round(100 * share) + '% of them in this regime' : '');
       const lines = [name, REGIMES[kind] + (kind === 0 ? '-' : ' ') + 'expressive; ' + agree];
       if (cells.failed(cell)) lines.push('training failed here, or has not gone far');
-      cells.lines.forEach((line, at) => {
-        if (!Number.isNaN(line.mean[cell]) && (at < 3 || line.panel === 'accuracy on test')) lines.push(line.said + ' ' + cells.text(cell, at));
+      cells.lines.forEach((line, i) => {
+        if (!Number.isNaN(line.mean[cell]) && (i < 3 || line.panel === 'accuracy on test')) lines.push(line.label + ' ' + cells.text(cell, i));
       });
-      return element('div', {}, ...lines.flatMap((line, at) => at ? [element('br', {}), line] : [element('strong', {}, line)]));
+      return element('div', {}, ...lines.flatMap((line, i) => i ? [element('br', {}), line] : [element('strong', {}, line)]));
     }
 
-    function under(event) {
+    function cellUnder(event) {
       const box = canvas.getBoundingClientRect(), view = layOut();
       const column = Math.floor((event.clientX - box.left - view.left) / view.wide);
       const row = rows() - 1 - Math.floor((event.clientY - box.top - view.top) / view.high);
@@ -337,12 +337,12 @@
       const part = find('.of-cell');
       part.hidden = !chosen;
       if (!chosen) return;
-      const place = [...at];
+      const place = [...levels];
       place[x] = chosen[0];
       if (y !== undefined) place[y] = chosen[1];
       const over = Number(part.querySelector('select').value), axis = data.axes[over];
       const along = axis.levels.map((_, level) => cells.index(Object.assign([...place], { [over]: level })));
-      const heading = place.map((level, one) => named(one, level)).join(', ');
+      const heading = place.map((level, axis) => named(axis, level)).join(', ');
       if (part.querySelector('h4').textContent !== heading) part.querySelector('h4').textContent = heading;
       const titles = [...new Set(cells.lines.map(line => line.panel))];
       const plots = part.querySelector('.plots');
@@ -351,17 +351,17 @@
         plot.setAttribute('role', 'img');
         return element('figure', {}, element('figcaption', {}, title), plot);
       }));
-      titles.forEach((title, one) => {
-        const plot = plots.children[one].querySelector('.plot');
-        plot.setAttribute('aria-label', title + ' over ' + axis.word + ' at ' + heading + '; the numbers are in the table below');
+      titles.forEach((title, i) => {
+        const plot = plots.children[i].querySelector('.plot');
+        plot.setAttribute('aria-label', title + ' over ' + axis.name + ' at ' + heading + '; the numbers are in the table below');
         drawCurves(plot, cells.lines.filter(line => line.panel === title), along, axis, place[over]);
       });
     }
 
     function drawCurves(plot, lines, along, axis, here) {
-      const traces = lines.flatMap((line, at) => {
-        const colour = data.colours[at % data.colours.length], known = along.map((cell, level) => [cell, level]).filter(([cell]) => !Number.isNaN(line.mean[cell]));
-        const places = known.map(([, level]) => axis.places[level]), name = escaped(line.name || line.said);
+      const traces = lines.flatMap((line, i) => {
+        const colour = data.colours[i % data.colours.length], known = along.map((cell, level) => [cell, level]).filter(([cell]) => !Number.isNaN(line.mean[cell]));
+        const places = known.map(([, level]) => axis.places[level]), name = escaped(line.name || line.label);
         const banded = known.filter(([cell]) => !Number.isNaN(line.low[cell]));
         const band = {
           type: 'scatter', mode: 'lines', line: { width: 0 }, fill: 'toself', fillcolor: colour + '2e', hoverinfo: 'skip', showlegend: false,
@@ -371,12 +371,12 @@
         const curve = {
           type: 'scatter', mode: 'lines+markers', name, x: places, y: known.map(([cell]) => line.mean[cell]),
           line: { color: colour, width: 2 }, marker: { color: colour, size: 6 },
-          hovertext: known.map(([cell, level]) => escaped(axis.word + ' ' + axis.levels[level]) + ': ' + cells.text(cell, cells.lines.indexOf(line))),
+          hovertext: known.map(([cell, level]) => escaped(axis.name + ' ' + axis.levels[level]) + ': ' + cells.text(cell, cells.lines.indexOf(line))),
           hovertemplate: '%{hovertext}<extra>' + name + '</extra>',
         };
         return banded.length ? [band, curve] : [curve];
       });
-      const shown = apart(axis);
+      const shown = spacedLevels(axis);
       const mark = { type: 'line', yref: 'paper', y0: 0, y1: 1, x0: axis.places[here], x1: axis.places[here], line: { dash: 'dot', width: 1.5, color: '#888888' } };
       Plotly.react(plot, traces, hashlens.theme({
         height: 260, showlegend: lines.length > 1, shapes: [mark], yaxis: { rangemode: 'tozero' },
@@ -388,33 +388,33 @@
     }
 
     // Levels far enough from each other to name them on an axis.
-    function apart(axis) {
-      const at = axis.places.map(place => axis.log ? Math.log(place) : place), least = (at[at.length - 1] - at[0]) / 10, kept = [];
-      at.forEach((place, level) => { if (!kept.length || place - at[kept[kept.length - 1]] >= least) kept.push(level); });
-      return kept;
+    function spacedLevels(axis) {
+      const positions = axis.places.map(place => axis.log ? Math.log(place) : place), gap = (positions[positions.length - 1] - positions[0]) / 10, shown = [];
+      positions.forEach((position, level) => { if (!shown.length || position - positions[shown[shown.length - 1]] >= gap) shown.push(level); });
+      return shown;
     }
 
     function pickers() {
       const box = find('.axes');
       const names = element('select', {}), others = element('select', {});
-      const part = element('div', { className: 'held' });
+      const part = element('div', { className: 'slices' });
       part.style.display = 'contents';
       function options(select, but, value) {
-        select.replaceChildren(...data.axes.flatMap((axis, one) => one === but ? [] : [element('option', { value: one, textContent: axis.word })]));
+        select.replaceChildren(...data.axes.flatMap((axis, i) => i === but ? [] : [element('option', { value: i, textContent: axis.name })]));
         select.value = value;
       }
-      function held() {
+      function drawPickers() {
         options(names, y, x);
         if (y !== undefined) options(others, x, y);
-        part.replaceChildren(...data.axes.flatMap((axis, one) => one === x || one === y ? [] : [slice(axis, one)]));
-        options(find('.over select'), -1, Math.max(0, data.axes.findIndex(axis => axis.word === 'epochs')));
-        if (!data.axes.some(axis => axis.word === 'epochs')) find('.over select').value = x;
+        part.replaceChildren(...data.axes.flatMap((axis, i) => i === x || i === y ? [] : [slice(axis, i)]));
+        options(find('.over select'), -1, Math.max(0, data.axes.findIndex(axis => axis.name === 'epochs')));
+        if (!data.axes.some(axis => axis.name === 'epochs')) find('.over select').value = x;
       }
       function changed() {
         x = Number(names.value);
         if (y !== undefined) y = Number(others.value);
         cursor = chosen = null;
-        held();
+        drawPickers();
         refresh();
         curves();
       }
@@ -422,72 +422,72 @@
       others.addEventListener('change', changed);
       if (data.axes.length > 2) box.append(element('label', {}, 'Across ', names), element('label', {}, 'Up ', others));
       box.append(part);
-      held();
+      drawPickers();
       box.hidden = data.axes.length < 3;
       find('.over').hidden = data.axes.length < 2;
       find('.over select').addEventListener('change', curves);
     }
 
-    function slice(axis, one) {
-      function stand(level) {
-        at[one] = level;
+    function slice(axis, axisIndex) {
+      function setLevel(level) {
+        levels[axisIndex] = level;
         refresh();
         curves();
       }
       if (!axis.numeric) {
         const select = element('select', {}, ...axis.levels.map((name, level) => element('option', { value: level, textContent: name })));
-        select.value = at[one];
-        select.addEventListener('change', () => stand(Number(select.value)));
-        return element('label', {}, axis.word + ' ', select);
+        select.value = levels[axisIndex];
+        select.addEventListener('change', () => setLevel(Number(select.value)));
+        return element('label', {}, axis.name + ' ', select);
       }
-      const told = element('output', { textContent: axis.levels[at[one]] });
-      const slider = element('input', { type: 'range', min: 0, max: axis.levels.length - 1, step: 1, value: at[one] });
-      slider.setAttribute('aria-valuetext', axis.levels[at[one]]);
+      const output = element('output', { textContent: axis.levels[levels[axisIndex]] });
+      const slider = element('input', { type: 'range', min: 0, max: axis.levels.length - 1, step: 1, value: levels[axisIndex] });
+      slider.setAttribute('aria-valuetext', axis.levels[levels[axisIndex]]);
       slider.addEventListener('input', () => {
-        told.textContent = axis.levels[slider.value];
+        output.textContent = axis.levels[slider.value];
         slider.setAttribute('aria-valuetext', axis.levels[slider.value]);
-        stand(Number(slider.value));
+        setLevel(Number(slider.value));
       });
-      return element('label', {}, axis.word, told, slider);
+      return element('label', {}, axis.name, output, slider);
     }
 
     function thresholds() {
       const box = find('.limits'), sliders = {};
       function set(name, value) {
         limits[name] = value;
-        const [slider, told] = sliders[name];
+        const [slider, output] = sliders[name];
         if (Number(slider.value) !== value) slider.value = value;
-        told.textContent = String(value);
+        output.textContent = String(value);
       }
-      for (const name of Object.keys(WORDS)) {
-        const most = name.endsWith('redundancy') ? 1 : data.top;
-        const slider = element('input', { type: 'range', min: 0, max: most, step: STEP, name }), told = element('output', {});
-        sliders[name] = [slider, told];
+      for (const name of Object.keys(LABELS)) {
+        const max = name.endsWith('redundancy') ? 1 : data.maxRetention;
+        const slider = element('input', { type: 'range', min: 0, max, step: STEP, name }), output = element('output', {});
+        sliders[name] = [slider, output];
         slider.addEventListener('input', () => {
           const value = Number(slider.value), [partner, above] = PARTNER[name];
           set(name, value);
           if (above ? limits[partner] < value : limits[partner] > value) set(partner, value);
           refresh();
         });
-        box.append(element('label', {}, WORDS[name], told, slider));
+        box.append(element('label', {}, LABELS[name], output, slider));
         set(name, limits[name]);
       }
       const reset = element('button', { type: 'button', className: 'reset', textContent: 'Reset the thresholds' });
       reset.addEventListener('click', () => {
-        for (const name of Object.keys(WORDS)) set(name, data.thresholds[name]);
+        for (const name of Object.keys(LABELS)) set(name, data.thresholds[name]);
         refresh();
       });
       box.append(reset);
     }
 
     canvas.addEventListener('pointermove', event => {
-      const place = under(event);
+      const place = cellUnder(event);
       if (place) hashlens.show(describe(...place), null, event.clientX, event.clientY);
       else hashlens.hide();
     });
     canvas.addEventListener('pointerleave', hashlens.hide);
     canvas.addEventListener('click', event => {
-      const place = under(event);
+      const place = cellUnder(event);
       if (!place) return;
       cursor = place;
       choose(place);
@@ -506,12 +506,12 @@
     find('.live').hidden = false;
     pickers();
     thresholds();
-    tell();
+    showCounts();
     paint();
     new ResizeObserver(repaint).observe(map);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { repaint(); curves(); });
   }
 
   document.querySelectorAll('.part.widget .phase').forEach(root =>
-    chart(root, hashlens.told.parts[root.closest('.part').dataset.part].widget));
+    chart(root, hashlens.data.parts[root.closest('.part').dataset.part].widget));
 })();

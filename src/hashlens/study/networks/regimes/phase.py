@@ -141,13 +141,13 @@ class PhaseChart(Result):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of some of the cells."""
-        told = retention_note(self.retained_by, self.reference)
+        note = retention_note(self.retained_by, self.reference)
         marked = (failed_note(self.learnt),) if any(cell.failed for cell in self.cells) else ()
         if self.reference is not None:
-            return (told, *marked)
+            return (note, *marked)
         times = {self.x: self.x_levels, self.y: self.y_levels}.get("epochs", (self.where.get("epochs"),))
         untrained = "At 0 epochs networks are untrained: their codes retain what a network near chance has."
-        return (told, untrained, *marked) if 0 in times else (told, *marked)
+        return (note, untrained, *marked) if 0 in times else (note, *marked)
 
     def counts(self) -> dict[RegimeName, int]:
         """Return how many cells are in each regime, in their order."""
@@ -213,9 +213,9 @@ class PhaseSlices(Result):
 
 def retention_note(retained_by: Sequence[str], reference: float | None) -> str:
     """Return what retention is, in words; the arguments as in :class:`PhaseChart`."""
-    by = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in retained_by)
-    against = "the network's own" if reference is None else f"{reference:.3f}"
-    return f"Retention: test accuracy of {by} on the codes / {against}."
+    methods = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in retained_by)
+    denominator = "the network's own" if reference is None else f"{reference:.3f}"
+    return f"Retention: test accuracy of {methods} on the codes / {denominator}."
 
 
 def phase_chart(
@@ -276,30 +276,30 @@ def phase_chart(
     ratio, retention, retained_by = ratio_and_retention(grid, reference)
     train = shown_estimates(ratio.train, "share", confidence)
     test = shown_estimates(ratio.test, "share", confidence)
-    kept = shown_estimates(retention, "ratio", confidence)
+    retained = shown_estimates(retention, "ratio", confidence)
     failed = failed_cells(grid, results, learnt)
     cells = []
-    for at in map(tuple, np.argwhere(train.repeats > 0).tolist()):
+    for index in map(tuple, np.argwhere(train.repeats > 0).tolist()):
         names = [
-            regime(one, other, thresholds=limits).name
-            for one, other in zip(ratio.train[at], retention[at], strict=True)
-            if np.isfinite(one)
+            regime(ratio_value, retention_value, thresholds=limits).name
+            for ratio_value, retention_value in zip(ratio.train[index], retention[index], strict=True)
+            if np.isfinite(ratio_value)
         ]
         cells.append(
             PhaseCell(
-                grid.levels[0][at[0]],
-                grid.levels[1][at[1]],
-                int(train.repeats[at]),
-                Split(train.at(*at), test.at(*at)),
-                kept.at(*at),
-                regime(float(train.mean[at]), float(kept.mean[at]), thresholds=limits).name,
+                grid.levels[0][index[0]],
+                grid.levels[1][index[1]],
+                int(train.repeats[index]),
+                Split(train.at(*index), test.at(*index)),
+                retained.at(*index),
+                regime(float(train.mean[index]), float(retained.mean[index]), thresholds=limits).name,
                 {name: names.count(name) / len(names) for name in REGIMES},
-                bool(failed[at]),
+                bool(failed[index]),
             )
         )
     if not cells:
         raise StudyError("no repeat of any cell has all that a phase chart needs: R on train and test, and retention")
-    boundaries = _boundaries(grid, train, kept, limits)
+    boundaries = _boundaries(grid, train, retained, limits)
     x_levels, y_levels = grid.levels
     return PhaseChart(
         x, y, x_levels, y_levels, tuple(cells), boundaries, limits, confidence, retained_by, reference,
@@ -354,13 +354,15 @@ def ratio_and_retention(
     train, test = (grid.values("redundancy_ratio", split) for split in ("train", "test"))
     rows = grid.results.where(split="test")
     retained_by = tuple(name for name in CATEGORIZERS if name in rows.columns["measure"])
-    own = grid.values("network_accuracy", "test")
-    best = np.maximum.reduce([grid.values(name, "test") for name in retained_by or CATEGORIZERS])
-    retention = best / (
-        np.where(own == 0, 1.0, own) if reference is None else np.where(np.isfinite(own), reference, own)
+    network = grid.values("network_accuracy", "test")
+    from_codes = np.maximum.reduce([grid.values(name, "test") for name in retained_by or CATEGORIZERS])
+    retention = from_codes / (
+        np.where(network == 0, 1.0, network)
+        if reference is None
+        else np.where(np.isfinite(network), reference, network)
     )
-    whole = np.isfinite(train) & np.isfinite(test) & np.isfinite(retention)
-    train, test, retention = (np.where(whole, part, np.nan) for part in (train, test, retention))
+    complete = np.isfinite(train) & np.isfinite(test) & np.isfinite(retention)
+    train, test, retention = (np.where(complete, part, np.nan) for part in (train, test, retention))
     return Split(train, test), retention, retained_by
 
 
@@ -370,12 +372,12 @@ def _boundaries(grid: Grid, ratio: Estimates, retention: Estimates, limits: Regi
         return ()
     crossed = (("under_redundancy", ratio), ("sufficient_redundancy", ratio), ("under_retention", retention),
                ("sufficient_retention", retention))  # fmt: skip
-    found = []
+    boundaries = []
     for name, surface in crossed:
         level = getattr(limits, name)
         lines = (crossings(part, level, x, y) for part in (surface.mean, surface.low, surface.high))
-        found.append(Boundary(name, level, *lines))
-    return tuple(found)
+        boundaries.append(Boundary(name, level, *lines))
+    return tuple(boundaries)
 
 
 FAILED = "\N{MULTIPLICATION SIGN}"
@@ -387,11 +389,11 @@ def _chart_table(chart: PhaseChart) -> Table:
     down, across = (chart.x, chart.y) if len(chart.x_levels) >= len(chart.y_levels) else (chart.y, chart.x)
     levels = {chart.x: chart.x_levels, chart.y: chart.y_levels}
     short = len(levels[across]) > 9
-    known = {(cell.x, cell.y): cell for cell in chart.cells}
+    by_levels = {(cell.x, cell.y): cell for cell in chart.cells}
     rows = []
-    for one in levels[down]:
-        pairs = ((one, other) if down == chart.x else (other, one) for other in levels[across])
-        rows.append((level_name(one), *(_cell_text(known.get(pair), short) for pair in pairs)))
+    for level in levels[down]:
+        pairs = ((level, across_level) if down == chart.x else (across_level, level) for across_level in levels[across])
+        rows.append((level_name(level), *(_cell_text(by_levels.get(pair), short) for pair in pairs)))
     limits = chart.thresholds
     note = (
         f"u under-, c critically, S sufficiently expressive{'' if short else ', with R on train'}; "
@@ -400,8 +402,8 @@ def _chart_table(chart: PhaseChart) -> Table:
         f"S: R <= {limits.sufficient_redundancy:g} and retention >= {limits.sufficient_retention:g}. "
         "The thresholds are this project's."
     )
-    held = conditions(chart.where, (chart.x, chart.y))
-    fixed = f" at {held}" if held else ""
+    fixed_levels = conditions(chart.where, (chart.x, chart.y))
+    fixed = f" at {fixed_levels}" if fixed_levels else ""
     title = f"Phase chart: {down.replace('_', ' ')} (down) by {across.replace('_', ' ')} (across){fixed}"
     return table(title, (down.replace("_", " "), *map(level_name, levels[across])), rows, note)
 

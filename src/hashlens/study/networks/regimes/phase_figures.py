@@ -11,7 +11,7 @@ from hashlens.study.networks.regimes.phase import FAILED, REGIME_COLOURS, REGIME
 from hashlens.study.networks.regimes.sensitivity import PhaseSensitivity
 from hashlens.study.networks.terms import TERMS
 
-OWN = "The thresholds are this project's."
+THRESHOLD_NOTE = "The thresholds are this project's."
 MOVED = {
     "under_redundancy": "R above which under-expressive",
     "under_retention": "retention below which under-expressive",
@@ -24,13 +24,13 @@ def phase_map(chart: PhaseChart) -> Heatmap:
     """Return the figure data of a phase chart: R on train in the cells, paler where repeats disagree."""
     return _map(
         chart,
-        lambda at: chart.cells[at].agreement,
+        lambda i: chart.cells[i].agreement,
         ": ".join(
             filter(None, (chart.study or "Activation hash phase chart", conditions(chart.where, (chart.x, chart.y))))
         ),
         tuple(_contour(line, chart) for line in chart.boundaries if line.lines),
         f"paler: repeats disagree (up to {max(cell.repeats for cell in chart.cells)} a cell)",
-        " ".join(("Numbers: mean R on train.", OWN, *chart.notes)),
+        " ".join(("Numbers: mean R on train.", THRESHOLD_NOTE, *chart.notes)),
     )
 
 
@@ -45,7 +45,7 @@ def sensitivity_figures(sensitivity: PhaseSensitivity) -> tuple[Figure, ...]:
         f"{sum(fixed)} of {cells} cells never change",
         (),
         "paler: some thresholds in the ranges give another regime",
-        f"Ranges: {', '.join(spans)}. {OWN}",
+        f"Ranges: {', '.join(spans)}. {THRESHOLD_NOTE}",
     )
     sweeps = (
         Shares(
@@ -65,13 +65,13 @@ def sensitivity_figures(sensitivity: PhaseSensitivity) -> tuple[Figure, ...]:
 
 def _map(
     chart: PhaseChart,
-    sure: Callable[[int], float],
+    opacity: Callable[[int], float],
     title: str,
     contours: tuple[Contour, ...],
-    unsure: str,
+    faint_note: str,
     note: str,
 ) -> Heatmap:
-    tiles = (_tile(chart, cell, sure(at)) for at, cell in enumerate(chart.cells))
+    tiles = (_tile(chart, cell, opacity(at)) for at, cell in enumerate(chart.cells))
     return Heatmap(
         title,
         TERMS.label(chart.x),
@@ -85,7 +85,7 @@ def _map(
         group_label="regime",
         text_label="R",
         opacity_label="sure",
-        faint=unsure,
+        faint=faint_note,
         crossed=f"{FAILED} training failed: less than {chart.learnt:.0%} of the best accuracy on train",
         crossed_label=("training", "failed"),
         note=note,
@@ -110,11 +110,11 @@ def _contour(boundary: Boundary, chart: PhaseChart) -> Contour:
         f"{quantity} = {boundary.threshold:g}",
         dashed=quantity == "retention",
         strong=boundary.name.startswith("under"),
-        lines=tuple(_placed(line, chart.x_levels, chart.y_levels) for line in boundary.lines),
+        lines=tuple(_in_positions(line, chart.x_levels, chart.y_levels) for line in boundary.lines),
     )
 
 
-def _placed(line: Polyline, x_levels: tuple[Any, ...], y_levels: tuple[Any, ...]) -> Polyline:
+def _in_positions(line: Polyline, x_levels: tuple[Any, ...], y_levels: tuple[Any, ...]) -> Polyline:
     columns = position_of([x for x, _ in line], x_levels).tolist()
     rows = position_of([y for _, y in line], y_levels).tolist()
     return tuple(zip(columns, rows, strict=True))

@@ -148,21 +148,21 @@ def phase_sensitivity(
     # A regime never falls as a redundancy threshold rises or a retention threshold falls, so that two corners of the
     # box of thresholds bound what any combination in it gives.
     strict, lenient = (
-        RegimeThresholds(**{name: spans[name][side if "redundancy" in name else 1 - side] for name in THRESHOLDS})
-        for side in (0, 1)
+        RegimeThresholds(**{name: spans[name][end if "redundancy" in name else 1 - end] for name in THRESHOLDS})
+        for end in (0, 1)
     )
     return PhaseSensitivity(chart, spans, sweeps, _regimes(chart.cells, strict), _regimes(chart.cells, lenient))
 
 
-def _ranges(given: Mapping[str, tuple[float, float]], limits: RegimeThresholds) -> dict[str, tuple[float, float]]:
-    if not isinstance(given, Mapping):
-        raise StudyError(f"ranges is a mapping such as {{'under_redundancy': (0.3, 0.7)}}, received {shortly(given)}")
-    for name, span in given.items():
+def _ranges(ranges: Mapping[str, tuple[float, float]], limits: RegimeThresholds) -> dict[str, tuple[float, float]]:
+    if not isinstance(ranges, Mapping):
+        raise StudyError(f"ranges is a mapping such as {{'under_redundancy': (0.3, 0.7)}}, received {shortly(ranges)}")
+    for name, span in ranges.items():
         if name not in THRESHOLDS:
             raise StudyError(f"ranges has no threshold {name!r}: {nearest(name, THRESHOLDS)}")
         if not isinstance(span, Sequence) or len(span) != 2 or not all(map(is_number, span)):
             raise StudyError(f"the range of {name} must be two numbers, received {shortly(span)}")
-    spans = {name: tuple(map(float, {**RANGES, **given}[name])) for name in THRESHOLDS}
+    spans = {name: tuple(map(float, {**RANGES, **ranges}[name])) for name in THRESHOLDS}
     for name, (low, high) in spans.items():
         used = getattr(limits, name)
         if not low <= used <= high:

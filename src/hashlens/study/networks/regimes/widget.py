@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
 from hashlens.report.figures import COLOURS, Floats
 from hashlens.report.page import Widget
-from hashlens.study.charts.figures import Panel, axis_places, panels, settled
+from hashlens.study.charts.figures import Panel, axis_positions, panels, resting_level
 from hashlens.study.charts.grid import Grid, is_numeric, lay_out, level_name
 from hashlens.study.charts.intervals import Estimate, Estimates, around_note, range_of, shown_estimates
 from hashlens.study.networks.regimes.learnt import LEARNT, failed_cells, failed_note
@@ -40,7 +40,7 @@ class CellLine:
     ----------
     panel, name : str
         Title of the chart of its curves, and its name there; empty when it is alone.
-    said : str
+    full_name : str
         Its name by itself.
     estimates : Estimates
         Arrays with an axis for each axis of the study.
@@ -48,7 +48,7 @@ class CellLine:
 
     panel: str
     name: str
-    said: str
+    full_name: str
     estimates: Estimates
 
 
@@ -66,10 +66,10 @@ class Cells:
         The axes that are drawn at first: one or two.
     lines : tuple of CellLine
         R on train, R on test and retention, then all else.
-    each : (array, array) or None
+    repeat_values : (array, array) or None
         R and retention of every repeat, in a last axis; None where only means are known.
-    sure : array or None
-        Without `each`, the share of the repeats that are in the regime of the mean, with the thresholds as used.
+    agreement_values : array or None
+        Without `repeat_values`: the share of the repeats in the regime of the mean, with the thresholds as used.
     thresholds : RegimeThresholds
         As used.
     notes : tuple of str
@@ -83,8 +83,8 @@ class Cells:
     start: tuple[int, ...]
     shown: tuple[int, ...]
     lines: tuple[CellLine, ...]
-    each: tuple[Floats, Floats] | None
-    sure: Floats | None
+    repeat_values: tuple[Floats, Floats] | None
+    agreement_values: Floats | None
     thresholds: RegimeThresholds
     notes: tuple[str, ...]
     failed: npt.NDArray[np.bool_]
@@ -103,17 +103,21 @@ class Cells:
         """Return the places of the cells that were measured."""
         return list(map(tuple, np.argwhere(np.isfinite(self.ratio)).tolist()))
 
-    def regime(self, at: tuple[int, ...]) -> RegimeName:
+    def regime(self, index: tuple[int, ...]) -> RegimeName:
         """Return the regime of a cell."""
-        return regime(float(self.ratio[at]), float(self.retention[at]), thresholds=self.thresholds).name
+        return regime(float(self.ratio[index]), float(self.retention[index]), thresholds=self.thresholds).name
 
-    def agreement(self, at: tuple[int, ...]) -> float:
+    def agreement(self, index: tuple[int, ...]) -> float:
         """Return the share of its repeats in the regime of a cell."""
-        if self.each is None:
-            return 1.0 if self.sure is None else float(self.sure[at])
-        pairs = zip(self.each[0][at].tolist(), self.each[1][at].tolist(), strict=True)
-        names = [regime(one, kept, thresholds=self.thresholds).name for one, kept in pairs if np.isfinite(one)]
-        return names.count(self.regime(at)) / len(names)
+        if self.repeat_values is None:
+            return 1.0 if self.agreement_values is None else float(self.agreement_values[index])
+        pairs = zip(self.repeat_values[0][index].tolist(), self.repeat_values[1][index].tolist(), strict=True)
+        names = [
+            regime(ratio_value, retention_value, thresholds=self.thresholds).name
+            for ratio_value, retention_value in pairs
+            if np.isfinite(ratio_value)
+        ]
+        return names.count(self.regime(index)) / len(names)
 
     def counts(self) -> dict[RegimeName, int]:
         """Return how many cells are in each regime."""
@@ -140,40 +144,48 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
         CellLine("redundancy ratio R", "test", "R on test", shown_estimates(ratio.test, "share")),
         CellLine("retention", "", "retention", shown_estimates(retention, "ratio")),
     )
-    others = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
+    other_lines = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
     start = tuple(
-        levels.index(settled(results.terms, axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
+        levels.index(resting_level(results.terms, axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
     )  # fmt: skip
     failed = failed_cells(grid, results)
     notes = [retention_note(retained_by, reference), "The thresholds are this project's."]
     if failed.any():
         notes.append(failed_note(LEARNT))
     return Cells(
-        axes, grid.levels, start, _shown(axes, grid.levels), (*first, *others), (ratio.train, retention), None,
-        as_thresholds(thresholds), tuple(notes), failed,
-    )  # fmt: skip
+        axes,
+        grid.levels,
+        start,
+        _first_axes(axes, grid.levels),
+        (*first, *other_lines),
+        (ratio.train, retention),
+        None,
+        as_thresholds(thresholds),
+        tuple(notes),
+        failed,
+    )
 
 
 def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
     """Return the numbers of a panel, but those that regimes are made of."""
-    found = []
+    lines = []
     for measure, split in panel.pairs():
         if measure == "redundancy_ratio" and split in ("train", "test"):
             continue
         values = grid.values(measure, split)
         estimates = shown_estimates(values, range_of(grid.results.measures.get(measure), values))
         if np.isfinite(estimates.mean).any():
-            said = f"{grid.results.terms.label(measure)} on {split}"
-            found.append(CellLine(panel.title, panel.name(measure, split, grid.results.terms), said, estimates))
-    return found
+            full_name = f"{grid.results.terms.label(measure)} on {split}"
+            lines.append(CellLine(panel.title, panel.name(measure, split, grid.results.terms), full_name, estimates))
+    return lines
 
 
-def _shown(axes: Sequence[str], levels: Sequence[Sequence[Any]]) -> tuple[int, ...]:
+def _first_axes(axes: Sequence[str], levels: Sequence[Sequence[Any]]) -> tuple[int, ...]:
     """Return the axes to begin with: width and epochs, else those of most levels."""
     if {"width", "epochs"} <= set(axes):
         return axes.index("width"), axes.index("epochs")
-    most = sorted(range(len(axes)), key=lambda at: -len(levels[at]))[:2]
-    return tuple(sorted(most))
+    longest = sorted(range(len(axes)), key=lambda i: -len(levels[i]))[:2]
+    return tuple(sorted(longest))
 
 
 def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[Any] = ()) -> Cells:
@@ -185,40 +197,47 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
     )
     shape = (len(x_levels), len(y_levels), len(charts))
     numbers = {name: np.full((5, *shape), np.nan) for name in ("train", "test", "retention")}
-    sure = np.full(shape, np.nan)
+    agreement = np.full(shape, np.nan)
     failed = np.zeros(shape, np.bool_)
     for slice_at, chart in enumerate(charts):
         for cell in chart.cells:
-            at = (x_levels.index(cell.x), y_levels.index(cell.y), slice_at)
-            known = {"train": cell.redundancy_ratio.train, "test": cell.redundancy_ratio.test,
+            index = (x_levels.index(cell.x), y_levels.index(cell.y), slice_at)
+            estimates = {"train": cell.redundancy_ratio.train, "test": cell.redundancy_ratio.test,
                      "retention": cell.retention}  # fmt: skip
-            for name, estimate in known.items():
-                numbers[name][(slice(None), *at)] = (
+            for name, estimate in estimates.items():
+                numbers[name][(slice(None), *index)] = (
                     estimate.mean, estimate.low, estimate.high, estimate.repeats, estimate.around == "range",
                 )  # fmt: skip
-            sure[at] = cell.agreement
-            failed[at] = cell.failed
+            agreement[index] = cell.agreement
+            failed[index] = cell.failed
     lines = tuple(
-        CellLine(panel, name, said, _estimates(numbers[key] if z else numbers[key][..., 0]))
-        for key, panel, name, said in (
+        CellLine(panel, name, full_name, _estimates(numbers[key] if z else numbers[key][..., 0]))
+        for key, panel, name, full_name in (
             ("train", "redundancy ratio R", "train", "R on train"),
             ("test", "redundancy ratio R", "test", "R on test"),
             ("retention", "retention", "", "retention"),
         )
     )
     axes, levels = ((first.x, first.y, z), (x_levels, y_levels, tuple(z_levels)))
-    kept = 3 if z else 2
+    dimensions = 3 if z else 2
     return Cells(
-        axes[:kept], levels[:kept], (len(x_levels) - 1, len(y_levels) - 1, len(charts) - 1)[:kept], (0, 1), lines,
-        None, sure if z else sure[..., 0], first.thresholds, _notes(charts),
+        axes[:dimensions],
+        levels[:dimensions],
+        (len(x_levels) - 1, len(y_levels) - 1, len(charts) - 1)[:dimensions],
+        (0, 1),
+        lines,
+        None,
+        agreement if z else agreement[..., 0],
+        first.thresholds,
+        _notes(charts),
         failed if z else failed[..., 0],
-    )  # fmt: skip
+    )
 
 
 def _notes(charts: Sequence[PhaseChart]) -> tuple[str, ...]:
     """Return what is said of any of the charts, once each."""
-    told = (note for chart in charts for note in chart.notes)
-    return (*dict.fromkeys(told), "The thresholds are this project's.")
+    notes = (note for chart in charts for note in chart.notes)
+    return (*dict.fromkeys(notes), "The thresholds are this project's.")
 
 
 def _estimates(numbers: Floats) -> Estimates:
@@ -228,22 +247,23 @@ def _estimates(numbers: Floats) -> Estimates:
 
 def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
     """Return the interactive chart of some cells, and their numbers as a table."""
-    exact = cells.lines[:3]
+    exact, limits = cells.lines[:3], cells.thresholds
+    largest = float(np.ceil(np.nanmax(cells.retention) * 20) / 20)
     data = {
         "axes": [
             {
-                "label": TERMS.label(axis), "word": axis.replace("_", " "), "levels": list(map(level_name, levels)),
-                "numeric": is_numeric(levels), "start": start, **axis_places(levels),
+                "label": TERMS.label(axis), "name": axis.replace("_", " "), "levels": list(map(level_name, levels)),
+                "numeric": is_numeric(levels), "start": start, **axis_positions(levels),
             }
             for axis, levels, start in zip(cells.axes, cells.levels, cells.start, strict=True)
         ],
         "shown": cells.shown,
-        "thresholds": asdict(cells.thresholds),
-        "top": max(1.0, float(np.ceil(np.nanmax(cells.retention) * 20) / 20), cells.thresholds.sufficient_retention),
+        "thresholds": asdict(limits),
+        "maxRetention": max(1.0, largest, limits.sufficient_retention),
         "failed": cells.failed.ravel().nonzero()[0].tolist(),
         "repeats": _packed(exact[0].estimates.repeats),
-        "each": None if cells.each is None else [_packed(part) for part in cells.each],
-        "sure": None if cells.sure is None else _packed(cells.sure),
+        "repeatValues": None if cells.repeat_values is None else [_packed(part) for part in cells.repeat_values],
+        "agreement": None if cells.agreement_values is None else _packed(cells.agreement_values),
         "lines": [_line(line, line in exact) for line in cells.lines],
         "colours": COLOURS,
         "regimes": REGIME_COLOURS,
@@ -252,12 +272,12 @@ def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
 
 
 def _line(line: CellLine, exact: bool) -> dict[str, Any]:
-    at = line.estimates
+    estimates = line.estimates
     # Regimes are told by comparing: the script must see the very numbers that are compared here.
-    mean = _packed(at.mean, "<f8" if exact else "<f4")
-    return {"panel": line.panel, "name": line.name, "said": line.said, "exact": exact, "mean": mean,
-            "low": _packed(at.low, "<f4"), "high": _packed(at.high, "<f4"),
-            "isRange": _packed(at.is_range, "u1")}  # fmt: skip
+    mean = _packed(estimates.mean, "<f8" if exact else "<f4")
+    return {"panel": line.panel, "name": line.name, "label": line.full_name, "exact": exact, "mean": mean,
+            "low": _packed(estimates.low, "<f4"), "high": _packed(estimates.high, "<f4"),
+            "isRange": _packed(estimates.is_range, "u1")}  # fmt: skip
 
 
 def _packed(values: Any, kind: str = "<f8") -> str:
@@ -266,19 +286,19 @@ def _packed(values: Any, kind: str = "<f8") -> str:
 
 def _table(cells: Cells) -> Table:
     names = (axis.replace("_", " ") for axis in cells.axes)
-    columns = (*names, "regime", "repeats that agree", *(line.said for line in cells.lines))
+    columns = (*names, "regime", "repeats that agree", *(line.full_name for line in cells.lines))
     rows = []
-    for at in cells.measured():
-        levels = (level_name(levels[place]) for levels, place in zip(cells.levels, at, strict=True))
-        numbers = (_told(line.estimates.at(*at), bounds=place < 3) for place, line in enumerate(cells.lines))
-        failed = ", training failed" if cells.failed[at] else ""
-        rows.append((*levels, f"{cells.regime(at)}{failed}", f"{cells.agreement(at):.0%}", *numbers))
-    around = around_note((one for line in cells.lines for one in line.estimates.all()), 0.95)
-    note = f"{f'Means over repeats {around}'.rstrip()}. {' '.join(cells.notes)}"
+    for index in cells.measured():
+        levels = (level_name(levels[i]) for levels, i in zip(cells.levels, index, strict=True))
+        numbers = (_estimate_text(line.estimates.at(*index), bounds=i < 3) for i, line in enumerate(cells.lines))
+        failed = ", training failed" if cells.failed[index] else ""
+        rows.append((*levels, f"{cells.regime(index)}{failed}", f"{cells.agreement(index):.0%}", *numbers))
+    interval_note = around_note((estimate for line in cells.lines for estimate in line.estimates.all()), 0.95)
+    note = f"{f'Means over repeats {interval_note}'.rstrip()}. {' '.join(cells.notes)}"
     return table("Cells of the phase chart", columns, rows, note, len(cells.axes) + 1)
 
 
-def _told(estimate: Estimate, bounds: bool) -> str:
+def _estimate_text(estimate: Estimate, bounds: bool) -> str:
     return estimate.short if bounds or not np.isfinite(estimate.mean) else number(estimate.mean, 3)
 
 

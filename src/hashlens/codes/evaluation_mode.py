@@ -1,0 +1,98 @@
+"""Evaluation mode: a network runs as it must for reading codes, and gets its state back afterwards."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+Module = torch.nn.Module
+
+
+@contextmanager
+def evaluation_mode(model: Module) -> Iterator[None]:
+    """Run the body with `model` in evaluation mode, without gradients, fast paths or compilation.
+
+    Everything is restored at the end, also if the body raises: the mode of every submodule, buffers that change in
+    evaluation mode too (as those of quantisation observers do), the switches of torch, and the global generators.
+    """
+    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
+        stack.callback(_restore_modes, modes)
+        stack.callback(_restore_buffers, _buffers_of(model))
+        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
+        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
+            # The fused recurrent kernel shows no gate; the plain one does.
+            stack.callback(torch._C._set_mkldnn_enabled, torch._C._get_mkldnn_enabled())
+            torch._C._set_mkldnn_enabled(False)
+        if "torch._dynamo" in sys.modules:  # it takes a second to import, and whoever compiled anything has done so
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if scripted:
+            stack.enter_context(_unoptimised(model))
+        # The switch of the transformer fast path does not reach scripted code, which leaves it with gradients on.
+        stack.enter_context(torch.enable_grad() if scripted else torch.no_grad())
+        for module, training in modes:
+            if training:
+                _set_mode(module, False)
+        yield
+
+
+@contextmanager
+def _unoptimised(model: Module) -> Iterator[None]:
+    """Run scripted code operator by operator, as it was written.
+
+    After a few passes TorchScript fuses operators into blocks with their own gradient, so that autograd shows other
+    gates than before. The execution plans are dropped before and after; TorchScript makes new ones when it needs them.
+    """
+    _drop_plans(model)
+    with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            _drop_plans(model)
+
+
+def _drop_plans(model: Module) -> None:
+    for module in model.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            flush = getattr(getattr(module, "forward", None), "_debug_flush_compilation_cache", None)
+            if flush is not None:
+                flush()
+
+
+def _set_mode(module: Module, training: bool) -> None:
+    module.training = training
+
+
+def _restore_modes(modes: list[tuple[Module, bool]]) -> None:
+    for module, training in modes:
+        if module.training != training:
+            _set_mode(module, training)
+
+
+def _buffers_of(model: Module) -> list[tuple[Module, str, torch.Tensor, torch.Tensor]]:
+    """Return each buffer with its module, its name and a copy."""
+    return [
+        (module, name, buffer, buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not torch.nn.parameter.is_lazy(buffer) and not buffer.is_meta
+    ]
+
+
+def _restore_buffers(buffers: list[tuple[Module, str, torch.Tensor, torch.Tensor]]) -> None:
+    for module, name, buffer, saved in buffers:
+        if getattr(module, name, None) is not buffer and not isinstance(module, torch.jit.ScriptModule):
+            setattr(module, name, buffer)
+        if buffer.grad_fn is not None:  # values written on it may carry a gradient
+            buffer.detach_()
+        if buffer.shape != saved.shape or not torch.equal(buffer, saved):
+            buffer.data = saved
+
+
+def _cuda_devices(model: Module) -> list[int]:
+    devices = {tensor.device for tensor in model.parameters()} | {tensor.device for tensor in model.buffers()}
+    return sorted({device.index or 0 for device in devices if device.type == "cuda"})
