@@ -37,7 +37,7 @@ from hashlens.ted import TEDClassifier, retention
 from hashlens.ted.predictions import predictions_of
 from hashlens.testing.result_contract import check_result
 from hashlens.training.recipe import Recipe
-from hashlens.tuning import NoImprovement, Trace, Tuned
+from hashlens.tuning import NoImprovement, Trace, Tuned, overfitting_report
 
 WRITTEN = Path(__file__).parents[1] / "saved/written/0.1"
 SOURCE = Path(hl.__file__).parent
@@ -130,7 +130,7 @@ def results_of_tuning():
                   tuple({"C": float(x), "kernel": "rbf"} for x in rng.random(30)), name="made")  # fmt: skip
     rule = NoImprovement(k=5)
     tuned = Tuned(trace, str(rule), rng.random(30), rng.random(30), 25, "made", {"C": 0.5, "kernel": "rbf"}, 40)
-    return [trace, trace.replay([rule]), rule.decide(trace), tuned]
+    return [trace, trace.replay([rule]), rule.decide(trace), tuned, overfitting_report(trace)]
 
 
 def inside(value):

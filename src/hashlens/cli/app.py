@@ -22,6 +22,7 @@ from hashlens.cli.reproduce import reproduce
 from hashlens.cli.study import study
 from hashlens.cli.ted import ted
 from hashlens.cli.train import train
+from hashlens.cli.tune import tune
 from hashlens.errors import CodesWarning, HashlensError, TEDWarning
 from hashlens.passwords import masked
 from hashlens.version import __version__
@@ -44,6 +45,7 @@ app.add_typer(study, name="study")
 app.add_typer(regions, name="regions")
 app.add_typer(index, name="index")
 app.add_typer(ted, name="ted")
+app.add_typer(tune, name="tune")
 
 
 def _version(asked: bool) -> None:

@@ -52,6 +52,7 @@ KINDS: dict[str, str] = {
     "NovelExamples": "hashlens.measurement.exhibits",
     "NovelItems": "hashlens.audit.novel_items",
     "OrdinaryRatios": "hashlens.audit.local_ratio",
+    "Overfitting": "hashlens.tuning.overfitting",
     "PhaseCell": "hashlens.study.networks.regimes.phase",
     "PhaseChart": "hashlens.study.networks.regimes.phase",
     "PhaseSensitivity": "hashlens.study.networks.regimes.sensitivity",

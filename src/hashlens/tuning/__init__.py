@@ -4,6 +4,7 @@ from hashlens.tuning.cv_error import CVError
 from hashlens.tuning.expected_improvement import ExpectedImprovement
 from hashlens.tuning.interquartile_range import InterquartileRange
 from hashlens.tuning.no_improvement import NoImprovement
+from hashlens.tuning.overfitting import Overfitting, overfitting_report
 from hashlens.tuning.probability_of_improvement import ProbabilityOfImprovement
 from hashlens.tuning.read_traces import read_traces
 from hashlens.tuning.recorded import recorded_runs
@@ -16,7 +17,7 @@ from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import Readings, StopRule
 from hashlens.tuning.study_trace import study_trace
 from hashlens.tuning.trace import Trace
-from hashlens.tuning.tune import tune
+from hashlens.tuning.tune import stored_trace, tune
 from hashlens.tuning.tuned import Tuned
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ExpectedImprovement",
     "InterquartileRange",
     "NoImprovement",
+    "Overfitting",
     "Parameter",
     "ProbabilityOfImprovement",
     "Readings",
@@ -35,10 +37,12 @@ __all__ = [
     "StopRule",
     "Trace",
     "Tuned",
+    "overfitting_report",
     "read_traces",
     "recorded_runs",
     "replay",
     "report_folds",
+    "stored_trace",
     "study_trace",
     "tune",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashlens.arguments import is_number, require_whole, shortly
-from hashlens.errors import MissingExtraError, TuningError
+from hashlens.errors import MissingExtraError, TuningError, nearest
 from hashlens.progress import bar
 from hashlens.tuning.cross_validated import CrossValidated
 from hashlens.tuning.declared_space import declared, suggested
@@ -16,7 +16,7 @@ from hashlens.tuning.stop_callback import DECISION, STOPPED, StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import StopRule
 from hashlens.tuning.study_trace import study_trace
-from hashlens.tuning.trace import Direction
+from hashlens.tuning.trace import Direction, Trace
 from hashlens.tuning.tuned import Tuned
 
 if TYPE_CHECKING:
@@ -127,25 +127,52 @@ def open_study(
         If the storage cannot be opened, or is of another schema, or the study is of another direction.
     """
     optuna = _optuna()
-    url = f"sqlite:///{storage}" if storage is not None and "://" not in str(storage) else storage
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study: Study = optuna.create_study(storage=url, study_name=name, load_if_exists=True, direction=direction,
-                                           sampler=sampler, pruner=pruner)  # fmt: skip
+        study: Study = optuna.create_study(
+            storage=_url(storage), study_name=name, load_if_exists=True, direction=direction, sampler=sampler,
+            pruner=pruner,
+        )  # fmt: skip
     except Exception as error:
-        said = " ".join(str(error).split())
-        way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in said else ""
-        raise TuningError(f"storage {str(storage)!r} cannot be opened by Optuna: {said[:200]}{way_out}") from error
+        raise _unopened(storage, error) from error
     finally:
         optuna.logging.set_verbosity(before)
     found = study_trace(study, ()).direction
     if found != direction:
         raise TuningError(
-            f"study {name!r} in {storage} is to {found}, and this tuning to {direction}: minimize and maximize are "
-            "mixed up; give another name= or storage="
+            f"study {name!r} in {storage} is to {found}, and this tuning to {direction}: minimize and maximize "
+            "are mixed up; give another name= or storage="
         )
     return study
+
+
+def stored_trace(storage: str | Path, name: str) -> Trace:
+    """Return the trace of a study that Optuna has stored.
+
+    Parameters
+    ----------
+    storage : str or Path
+        A file of SQLite, or the URL of a database.
+    name : str
+        Of the study.
+
+    Raises
+    ------
+    TuningError
+        If there is none, or it has several objectives.
+    """
+    optuna = _optuna()
+    if "://" not in str(storage) and not Path(storage).exists():
+        raise TuningError(f"there is no storage {str(storage)!r}: give a file of SQLite, or the URL of a database")
+    try:
+        study = optuna.load_study(storage=_url(storage), study_name=name)
+    except KeyError as error:
+        known = optuna.get_all_study_names(_url(storage))
+        raise TuningError(f"{storage} has no study {name!r}; {nearest(name, known)}") from error
+    except Exception as error:
+        raise _unopened(storage, error) from error
+    return study_trace(study)
 
 
 def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tuned:
@@ -206,6 +233,16 @@ def _number(trial: "Trial", value: Any) -> float:
 def _said(decision: StopDecision) -> str:
     known = math.isfinite(decision.bound) and math.isfinite(decision.error)
     return f"bound {decision.bound:.3g}, error {decision.error:.3g}" if known else ""
+
+
+def _url(storage: str | Path | None) -> str | None:
+    return None if storage is None else str(storage) if "://" in str(storage) else f"sqlite:///{storage}"
+
+
+def _unopened(storage: str | Path | None, error: Exception) -> TuningError:
+    said = " ".join(str(error).split())
+    way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in said else ""
+    return TuningError(f"storage {str(storage)!r} cannot be opened by Optuna: {said[:200]}{way_out}")
 
 
 def _optuna() -> Any:

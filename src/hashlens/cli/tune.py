@@ -1,0 +1,131 @@
+"""``hashlens tune``: tune until little is left to gain, replay rules on runs, and say how far tuning overfitted."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hashlens.cli.options import (
+    Debug,
+    Force,
+    Json,
+    Seed,
+    Stopped,
+    Threads,
+    check_outputs,
+    console,
+    set_threads,
+    tell,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from hashlens.result import Result
+    from hashlens.tuning import Trace
+
+Html = Annotated[Path | None, typer.Option(help="Write a page with figures to this file.")]
+RULE = (
+    "regret-bound, no-improvement:50, expected-improvement:1e-16, probability-of-improvement:1e-16, interquartile-range"
+)
+RuleNames = Annotated[list[str] | None, typer.Option("--rule", help=f"{RULE}. Repeat for more.")]
+Traces = Annotated[
+    str,
+    typer.Argument(help="A CSV or Parquet with a row a trial, a folder of recorded runs, or STORAGE#STUDY of Optuna."),
+]
+Way = Annotated[str, typer.Option(help="minimize, or maximize: which way the values of a file are better.")]
+
+tune = typer.Typer(no_args_is_help=True, help="Tune until little is left to gain; replay rules; report overfitting.")
+
+
+@tune.command()
+def run(
+    objective: Annotated[
+        str,
+        typer.Argument(help="package.module:function or file.py:function of an Optuna trial, which returns a number."),
+    ],
+    n_trials: Annotated[int, typer.Option(help="How many trials at most.", min=1)] = 100,
+    rule: Annotated[str, typer.Option(help=f"{RULE}.")] = "regret-bound",
+    direction: Way = "minimize",
+    storage: Annotated[str, typer.Option(help="A file for SQLite, or the URL of a database.")] = "tuning.db",
+    name: Annotated[str | None, typer.Option(help="Of the study. Default: the function's.")] = None,
+    n_jobs: Annotated[int, typer.Option(help="How many trials at once.", min=1)] = 1,
+    html: Html = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Tune an objective until a rule stops it; interrupted, the same command goes on."""
+    from hashlens.nets.load import load_function
+    from hashlens.tuning import tune as tuned
+    from hashlens.tuning.named_rules import rule_named
+
+    set_threads(threads)
+    check_outputs(json=json, page=html, force=force, reads=[objective])
+    chosen = rule_named(rule)
+    try:
+        found = tuned(
+            load_function(objective), n_trials=n_trials, rule=chosen, direction=direction, storage=storage, name=name,  # type: ignore[arg-type]
+            n_jobs=n_jobs, seed=seed,
+        )  # fmt: skip
+    except KeyboardInterrupt as stopped:
+        raise Stopped("stopped; the same command goes on from here") from stopped
+    _show(found, json, html, force)
+
+
+@tune.command()
+def replay(
+    traces: Traces,
+    rule: RuleNames = None,
+    recorded: Annotated[bool, typer.Option(help="Take bounds and improvements that the file has recorded.")] = False,
+    direction: Way = "minimize",
+    html: Html = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Show where rules would have stopped runs, what that saves, and what it costs on test."""
+    from hashlens.tuning import replay as replayed
+    from hashlens.tuning.named_rules import rule_named
+
+    check_outputs(json=json, page=html, force=force, reads=[traces])
+    names = rule or ["regret-bound", "no-improvement:10", "no-improvement:50", "interquartile-range"]
+    rules = [rule_named(name, recorded) for name in names]
+    _show(replayed(_read(traces, direction), rules), json, html, force)
+
+
+@tune.command()
+def report(
+    traces: Traces,
+    first: Annotated[int, typer.Option(help="After how many trials choices begin to count.", min=1)] = 1,
+    direction: Way = "minimize",
+    html: Html = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Show how far tuning overfitted: how often the final choice is worse on test than an earlier one, and how much."""
+    from hashlens.tuning import overfitting_report
+
+    check_outputs(json=json, page=html, force=force, reads=[traces])
+    _show(overfitting_report(_read(traces, direction), first=first), json, html, force)
+
+
+def _read(place: str, direction: str) -> "tuple[Trace, ...]":
+    from hashlens.tuning import read_traces, recorded_runs, stored_trace
+
+    storage, mark, name = place.rpartition("#")
+    if mark:
+        return (stored_trace(storage, name),)
+    return recorded_runs(place) if Path(place).is_dir() else read_traces(place, direction)  # type: ignore[arg-type]
+
+
+def _show(found: "Result", json: Path | None, html: Path | None, force: bool) -> None:
+    write_json(found, json, force)
+    if html is not None:
+        found.to_html(html, overwrite=force)
+    console(json).print(found)
+    for what, written in (("page", html), ("numbers", json)):
+        if written is not None:
+            tell(f"{what}: {written}")

@@ -1,0 +1,45 @@
+"""Rules by the words of a command."""
+
+from collections.abc import Callable
+
+from hashlens.errors import TuningError, nearest
+from hashlens.tuning.expected_improvement import ExpectedImprovement
+from hashlens.tuning.interquartile_range import InterquartileRange
+from hashlens.tuning.no_improvement import NoImprovement
+from hashlens.tuning.probability_of_improvement import ProbabilityOfImprovement
+from hashlens.tuning.regret_bound import RegretBound
+from hashlens.tuning.stop_rule import StopRule
+
+RULES: dict[str, Callable[[str, bool], StopRule]] = {
+    "regret-bound": lambda text, recorded: RegretBound(threshold=float(text) if text else None, recorded=recorded),
+    "no-improvement": lambda text, _: NoImprovement(k=int(text or 50)),
+    "expected-improvement": lambda text, recorded: ExpectedImprovement(eps=float(text or 1e-16), recorded=recorded),
+    "probability-of-improvement": lambda text, recorded: ProbabilityOfImprovement(
+        eps=float(text or 1e-16), recorded=recorded
+    ),
+    "interquartile-range": lambda text, _: InterquartileRange(bar=float(text or 0.1)),
+}
+
+
+def rule_named(word: str, recorded: bool = False) -> StopRule:
+    """Return the rule of a word such as ``no-improvement:50``.
+
+    Parameters
+    ----------
+    word : str
+        A name of `RULES`, and behind a colon its number: a threshold, trials, an epsilon or a bar.
+    recorded : bool
+        Whether bounds and improvements are those that a trace has recorded.
+
+    Raises
+    ------
+    TuningError
+        If there is no such rule, or the number is none.
+    """
+    name, _, text = word.partition(":")
+    if name not in RULES:
+        raise TuningError(f"no rule {name!r}; {nearest(name, RULES)}")
+    try:
+        return RULES[name](text, recorded)
+    except ValueError as error:
+        raise TuningError(f"rule {word!r}: expected a number behind the colon, received {text!r}") from error

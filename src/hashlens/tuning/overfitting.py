@@ -1,0 +1,181 @@
+"""How far tuning overfitted: the test value of the final choice beside those of earlier ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hashlens.arguments import require_whole
+from hashlens.errors import TuningError
+from hashlens.report.figures import Figure, Histogram, Lines, Series
+from hashlens.result import Result
+from hashlens.tables import table
+from hashlens.tuning.trace import Trace
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Overfitting(Result):
+    """How far runs overfitted, by the test values of their incumbents.
+
+    Attributes
+    ----------
+    runs, groups : tuple of str
+        Names of the runs, and of what they are repeats of.
+    gap : numpy.ndarray
+        float64 ``(runs,)``: how much worse the final incumbent is on test than the best of all incumbents, as a share
+        of the latter's test value; 0 where it is that one.
+    oracle : numpy.ndarray
+        float64 ``(runs,)``: what stopping at the best incumbent would have gained, as RYC says it.
+    onset : numpy.ndarray
+        float64 ``(runs,)``: after which share of the trials the test value of the incumbent was best, for the last time
+        before it became worse; 1 where it never did.
+    overtuning : numpy.ndarray
+        float64 ``(runs,)``: relative overtuning, the loss since then as a share of all that tuning had gained on test
+        from the first incumbent on; above 1 where the final choice is worse than the first; not a number where nothing
+        was ever gained.
+    trials : tuple of float
+        Shares of the trials, for the curves.
+    validation, test : numpy.ndarray
+        float64 ``(shares,)``: mean loss of the incumbents over runs, as a share of that of the first incumbent.
+
+    References
+    ----------
+    Relative overtuning: Schneider, Bischl, Feurer (2025): Overtuning in hyperparameter optimization. AutoML.
+    """
+
+    runs: tuple[str, ...]
+    groups: tuple[str, ...]
+    gap: Floats
+    oracle: Floats
+    onset: Floats
+    overtuning: Floats
+    trials: tuple[float, ...]
+    validation: Floats
+    test: Floats
+
+    @property
+    def overfitted(self) -> npt.NDArray[np.bool_]:
+        """Whether the final incumbent is worse on test than an earlier one, bool ``(runs,)``."""
+        return np.asarray(self.gap > 0)
+
+    def interval(self, values: Floats, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+        """Return the ends of a 95 % bootstrap interval of a mean, repeats drawn again within each group."""
+        rng = np.random.default_rng(seed)
+        drawn = np.empty((resamples, len(values)), dtype=np.int64)
+        for group in dict.fromkeys(self.groups):
+            members = np.flatnonzero([one == group for one in self.groups])
+            drawn[:, members] = rng.choice(members, (resamples, len(members)))
+        chosen = values[drawn]
+        counts = np.isfinite(chosen).sum(axis=1)
+        means = np.nansum(chosen, axis=1)[counts > 0] / counts[counts > 0]
+        low, high = np.quantile(means, [0.025, 0.975])
+        return float(low), float(high)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return validation against test over trials, and how large gaps are."""
+        lines = (Series("validation", self.trials, tuple(self.validation.tolist())),
+                 Series("test", self.trials, tuple(self.test.tolist())))  # fmt: skip
+        edges = np.linspace(0.0, max(0.1, float(np.quantile(self.gap, 0.99))), 21)
+        counts = np.histogram(np.minimum(self.gap, edges[-1]), edges)[0] / len(self.gap)
+        return (
+            Lines("Loss of the best trial", "share of the trials", "share of the first", lines, dense=True),
+            Histogram("Gap of the final choice", "gap", tuple(edges.tolist()), (("runs", tuple(counts.tolist())),),
+                      "share of runs"),
+        )  # fmt: skip
+
+    def __rich__(self) -> RenderableType:
+        worse = self.overfitted
+        measured = [
+            ("final choice worse than an earlier one", worse.astype(np.float64)),
+            ("gap", self.gap),
+            ("gained by an oracle stop", self.oracle),
+        ]
+        if worse.any():
+            measured.append(("onset, where worse", np.where(worse, self.onset, np.nan)))
+        if np.isfinite(self.overtuning).any():
+            measured.append(("relative overtuning", self.overtuning))
+        rows = []
+        for name, values in measured:
+            low, high = self.interval(values)
+            rows.append((name, f"{np.nanmean(values):.3f}", f"{low:.3f} to {high:.3f}",
+                         f"{np.nanquantile(values, 0.5):.3f}", f"{np.nanquantile(values, 0.9):.3f}"))  # fmt: skip
+        said = f"{int(worse.sum())} of {len(worse)} runs end with a choice that is worse on test than an earlier one"
+        return Group(Text(said), table("Overfitting of tuning", ("", "mean", "95 %", "median", "90 %"), rows,
+                     "Intervals are over repeats of the same data; gaps are shares of the best test loss"))  # fmt: skip
+
+
+def overfitting_report(
+    traces: Trace | Sequence[Trace], groups: Sequence[str] | None = None, first: int = 1
+) -> Overfitting:
+    """Return how far runs overfitted.
+
+    Parameters
+    ----------
+    traces : Trace, or sequence of Trace
+        Runs with test values.
+    groups : sequence of str, optional
+        What each run is a repeat of; by default its name without the last word.
+    first : int
+        After how many trials choices begin to count: no rule stops before it is allowed to.
+
+    Raises
+    ------
+    TuningError
+        If there are no runs, or one has no test values or no finite value.
+    """
+    runs = (traces,) if isinstance(traces, Trace) else tuple(traces)
+    if not runs:
+        raise TuningError("a report needs one trace or more")
+    for run in runs:
+        if not len(run) or run.incumbents[-1] < 0:
+            raise TuningError(f"{run.named} has no trial with a finite value")
+    named = [run.name.rpartition(" ")[0] or run.name for run in runs] if groups is None else list(groups)
+    if len(named) != len(runs):
+        raise TuningError(f"groups must be one for each of {len(runs)} runs, received {len(named)}")
+    require_whole(TuningError, "first", first)
+    shares = np.linspace(0.0, 1.0, 101)
+    found = np.array([_overfitted(run, first) for run in runs])
+    curves = np.array([_curves(run, shares) for run in runs])
+    return Overfitting(
+        runs=tuple(run.name or str(at) for at, run in enumerate(runs)),
+        groups=tuple(named),
+        gap=found[:, 0],
+        oracle=found[:, 1],
+        onset=found[:, 2],
+        overtuning=found[:, 3],
+        trials=tuple(shares.tolist()),
+        validation=np.nanmean(curves[:, 0], axis=0),
+        test=np.nanmean(curves[:, 1], axis=0),
+    )
+
+
+def _overfitted(run: Trace, begin: int) -> tuple[float, float, float, float]:
+    curve = run.sign * run.test_curve
+    known = np.flatnonzero(np.isfinite(curve))
+    first, last = curve[known[0]], curve[-1]
+    known = known[known >= min(begin, len(run))]
+    best = float(curve[known].min())
+    at = int(known[curve[known] == best][-1])
+    scale, largest = abs(best), max(abs(best), abs(last))
+    gain = first - best
+    return (
+        (last - best) / scale if scale else 0.0,
+        (last - best) / largest if largest else 0.0,
+        at / len(run),
+        (last - best) / gain if gain > 0 else np.nan,
+    )
+
+
+def _curves(run: Trace, shares: Floats) -> Floats:
+    """Return validation and test losses of the incumbents at shares of the trials, as shares of the first."""
+    first = int(np.argmax(run.incumbents >= 0))
+    at = np.maximum(first, np.round(shares * len(run)).astype(np.int64))
+    lines = np.array([run.best[at], run.sign * run.test_curve[at]])
+    starts = np.array([run.best[first], run.sign * run.test_curve[first]])[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(starts != 0, lines / np.abs(starts), np.nan)

@@ -1,0 +1,69 @@
+"""``hashlens tune`` from end to end."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hashlens.cli.app import run
+from hashlens.saved import load_result
+from hashlens.tuning import NoImprovement, read_traces, replay
+
+OBJECTIVE = """
+from hashlens.tuning import report_folds
+
+def bowl(trial):
+    x = trial.suggest_float("x", 0.0, 1.0)
+    return report_folds(trial, [(x - 0.3) ** 2, (x - 0.4) ** 2], test=x)
+"""
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{name},{at},{rng.random()},{rng.random()}" for name in "ab" for at in range(30)]
+    (tmp_path / "runs.csv").write_text("\n".join(["run,trial,value,test_value", *rows]) + "\n")
+    return tmp_path / "runs.csv"
+
+
+def test_run_stops_goes_on_and_is_reported(tmp_path, capsys):
+    (tmp_path / "bowls.py").write_text(OBJECTIVE)
+    store, page, numbers = tmp_path / "t.db", tmp_path / "t.html", tmp_path / "t.json"
+    command = ["tune", "run", f"{tmp_path}/bowls.py:bowl", "--rule", "no-improvement:1", "--storage", str(store)]
+    assert run([*command, "--n-trials", "10"]) == 0
+    assert run([*command, "--n-trials", "60", "--html", str(page), "--json", str(numbers)]) == 0
+    found = load_result(numbers)
+    assert found.stopped == len(found.trace) < 60
+    assert "What may be gained" in page.read_text()
+    capsys.readouterr()
+    assert run(["tune", "report", f"{store}#bowl", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == ["bowl"]
+
+
+def test_replay_prints_and_writes_what_the_library_computes(table, tmp_path, capsys):
+    page = tmp_path / "r.html"
+    command = ["tune", "replay", str(table), "--rule", "no-improvement:3", "--html", str(page), "--json", "-"]
+    assert run(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["ryc"] == replay(read_traces(table), [NoImprovement(k=3)]).to_dict()["ryc"]
+    assert "Saved against lost" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["replay", "no.csv"], "no.csv cannot be read"),
+        (["replay", "{table}", "--rule", "no-improvment"], "no rule 'no-improvment'; did you mean 'no-improvement'?"),
+        (["replay", "{table}", "--rule", "no-improvement:few"], "expected a number behind the colon, received 'few'"),
+        (["replay", "{table}", "--rule", "regret-bound"], "needs the fold values of trials"),
+        (["replay", "{table}", "--rule", "regret-bound:1", "--recorded"], "has no recorded 'regret_bound'"),
+        (["replay", "{table}", "--direction", "up"], "direction must be minimize or maximize"),
+        (["report", "no.db#bowl"], "there is no storage 'no.db'"),
+        (["run", "no.py:bowl"], "no.py"),
+    ],
+)
+def test_what_is_wrong_is_one_line(table, capsys, arguments, message):
+    assert run(["tune", *(part.format(table=table) for part in arguments)]) == 2
+    said = capsys.readouterr().err
+    assert message in said.replace("\n", " ")
+    assert "Traceback" not in said
