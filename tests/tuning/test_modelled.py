@@ -45,6 +45,14 @@ def test_the_bound_has_the_unit_of_the_values():
     assert (other.bound, other.error) == (pytest.approx(1000 * one.bound, rel=1e-3), pytest.approx(1000 * one.error))
 
 
+def test_a_sample_of_the_space_understates_the_bound():
+    trace = smooth(40)
+    for n in (20, 30, 40):
+        ours, sampled = (RegretBound(sampled=how).decide(trace.first(n)).bound for how in (False, True))
+        assert ours >= sampled - 1e-9
+    assert ours > sampled
+
+
 def test_ties_are_no_ground_to_stop():
     trace = smooth(41)
     values = np.where(np.arange(41) < 31, 0.1, 0.2 + trace.values)

@@ -23,6 +23,7 @@ from hashlens.study.terms import Terms
 EXPERIMENTS = {
     "networks": "hashlens.study.networks.experiment:NETWORKS",
     "ted": "hashlens.ted.experiment:EXPERIMENT",
+    "tuning": "hashlens.tuning.experiment:EXPERIMENT",
 }
 """Those that come with the library, by name."""
 

@@ -11,7 +11,8 @@ from hashlens.tuning.trace import Trace
 REGRET, EXPECTED, PROBABLE = "regret_bound", "expected_improvement", "probability_of_improvement"
 
 
-def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, delta: float = 0.1) -> Readings:
+def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, delta: float = 0.1,
+          sampled: bool = False) -> Readings:  # fmt: skip
     """Return what may be gained after each of `counts` trials, without an error to compare it with.
 
     Parameters
@@ -26,6 +27,8 @@ def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, del
         Whether to take what the trace has recorded.
     delta : float
         Of the bound.
+    sampled : bool
+        Whether the smallest lower bound is that of a sample of the space.
 
     Raises
     ------
@@ -35,7 +38,7 @@ def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, del
     if not recorded:
         from hashlens.tuning.modelled import modelled
 
-        return modelled(trace, counts, what, delta)
+        return modelled(trace, counts, what, delta, sampled)
     if what not in trace.recorded:
         raise TuningError(f"{trace.named} has no recorded {what!r}; {nearest(what, trace.recorded)}")
     found = np.append(trace.recorded[what], np.nan)[np.asarray(counts, dtype=np.int64)]

@@ -7,7 +7,13 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.tuning.search import expected_improvement, improvement_odds, lower_bound, smallest
+from hashlens.tuning.search import (
+    expected_improvement,
+    improvement_odds,
+    lower_bound,
+    smallest,
+    smallest_of_sample,
+)
 from hashlens.tuning.space import Space
 from hashlens.tuning.stop_rule import Readings
 from hashlens.tuning.surrogate import Hyperparameters, Surrogate, fit
@@ -17,18 +23,16 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST = 20
 """How many trials are fitted at least, where there are so many."""
-EVERY = 10
-"""After so many trials, hyperparameters are fitted from several starts; in between from the last of those too."""
 
 
-def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float) -> Readings:
+def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: bool = False) -> Readings:
     """Return what may be gained after each of `counts` trials; arguments as of :func:`hashlens.tuning.gains.gains`."""
-    found = [_reading(trace, n, what, delta) for n in counts]
+    found = [_reading(trace, n, what, delta, sampled) for n in counts]
     bounds = np.array([bound for bound, _ in found], dtype=np.float64)
     return Readings(bounds, np.full(len(found), np.nan), tuple(refusal for _, refusal in found))
 
 
-def _reading(trace: Trace, n: int, what: str, delta: float) -> tuple[float, str]:
+def _reading(trace: Trace, n: int, what: str, delta: float, sampled: bool) -> tuple[float, str]:
     finite = int(np.isfinite(trace.losses[:n]).sum())
     if not trace.parameters:
         return np.nan, "the hyperparameters of the trials are not known: no process can be fitted"
@@ -45,7 +49,8 @@ def _reading(trace: Trace, n: int, what: str, delta: float) -> tuple[float, str]
         return np.nan, f"ties: {said}: they do not say what is left to gain"
     if several < 3:
         return np.nan, f"ties: the {len(kept)} best trials have {several} values: they do not say what is left to gain"
-    bound = _gain(trace, kept, _before(trace, n, what), space, what, delta)
+    places = space.places([trace.parameters[at] for at in kept])
+    bound = _found(places.tobytes(), trace.losses[kept].tobytes(), space, what, delta, sampled)
     if finite < min(n, LEAST):
         return bound, f"too few trials: {finite} of {n} have a finite value, and {LEAST} are needed to stop"
     return bound, ""
@@ -75,27 +80,13 @@ def _best_of_others(trace: Trace, rest: Ints, best: Ints) -> Ints:
     return np.array(found, dtype=np.int64)
 
 
-def _before(trace: Trace, n: int, what: str) -> Ints:
-    """Return the trials that were fitted when hyperparameters were last fitted from several starts."""
-    return _kept(trace, max(LEAST, n - n % EVERY) if n >= LEAST else n, what)
-
-
-def _gain(trace: Trace, kept: Ints, before: Ints, space: Space, what: str, delta: float) -> float:
-    earlier = _places(trace, before, space), trace.losses[before].tobytes()
-    return _found(_places(trace, kept, space), trace.losses[kept].tobytes(), earlier, space, what, delta)
-
-
-def _places(trace: Trace, kept: Ints, space: Space) -> bytes:
-    return space.places([trace.parameters[at] for at in kept]).tobytes()
-
-
 @lru_cache(maxsize=256)
-def _found(points: bytes, targets: bytes, earlier: tuple[bytes, bytes], space: Space, what: str, delta: float) -> float:
+def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: bool) -> float:
     """Return what may be gained, of trials as bytes: while no trial joins the best, nothing is computed again."""
-    learned = _learned(*earlier, space)
-    places, losses = _arrays(points, targets, space)
-    if (points, targets) != earlier:
-        learned = fit(places, losses, space.categories, [Hyperparameters.usual(len(space)), learned])
+    places, losses = np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
+    # From one start, the same each time: a bound that began where the one before ended would depend on when it is asked
+    # for, and follows the recorded bounds less well.
+    learned = fit(places, losses, space.categories, [Hyperparameters.usual(len(space))])
     surrogate = Surrogate(places, losses, space.categories, learned)
     best = float(losses.min())
     if what == "expected_improvement":
@@ -106,17 +97,5 @@ def _found(points: bytes, targets: bytes, earlier: tuple[bytes, bytes], space: S
         return float(ndtr(-smallest(surrogate, space, improvement_odds(best))))
     width = math.sqrt(0.4 * math.log(len(space) * len(losses) ** 2 * math.pi**2 / (6 * delta)))
     mean, deviation = surrogate.predict(places)
-    return float((mean + width * deviation).min()) - smallest(surrogate, space, lower_bound(width))
-
-
-@lru_cache(maxsize=32)
-def _learned(points: bytes, targets: bytes, space: Space) -> Hyperparameters:
-    """Return the hyperparameters that several starts lead to."""
-    places, losses = _arrays(points, targets, space)
-    usual = Hyperparameters.usual
-    starts = [usual(len(space)), usual(len(space), 3.0, 0.1), usual(len(space), 0.3, 1.0)]
-    return fit(places, losses, space.categories, starts)
-
-
-def _arrays(points: bytes, targets: bytes, space: Space) -> tuple[Floats, Floats]:
-    return np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
+    search = smallest_of_sample if sampled else smallest
+    return float((mean + width * deviation).min()) - search(surrogate, space, lower_bound(width))

@@ -14,6 +14,7 @@ Goal = Callable[[Floats, Floats], tuple[Floats, Floats, Floats]]
 """Of means and standard deviations: what is to be small, and its slopes over both."""
 PLACES, FOLLOWED = 2048, 5
 """How many places are tried, and how many of them are followed."""
+SAMPLED = 2000
 
 
 def lower_bound(width: float) -> Goal:
@@ -55,6 +56,13 @@ def smallest(surrogate: Surrogate, space: Space, goal: Goal, seed: int = 0) -> f
         place = _swept(surrogate, space, goal, place)
         best = min(best, float(goal(*surrogate.predict(place[None]))[0][0]))
     return best
+
+
+def smallest_of_sample(surrogate: Surrogate, space: Space, goal: Goal, seed: int = 0) -> float:
+    """Return the smallest value of a goal over 2,000 random places and the points of the surrogate."""
+    drawn = np.random.default_rng(seed).random((SAMPLED, len(space)))
+    places = np.vstack([space.on_grid(drawn), surrogate.points])
+    return float(goal(*surrogate.predict(places))[0].min())
 
 
 def _apart(places: Floats, values: Floats) -> list[Floats]:

@@ -120,7 +120,10 @@ class Space:
         """Return places that fill the space, ``(count, dimensions)``: Sobol's, on the grid where there is one."""
         from scipy.stats import qmc
 
-        drawn = qmc.Sobol(len(self), rng=np.random.default_rng(seed)).random(count)
+        return self.on_grid(qmc.Sobol(len(self), rng=np.random.default_rng(seed)).random(count))
+
+    def on_grid(self, drawn: Floats) -> Floats:
+        """Return numbers from 0 to 1, ``(count, dimensions)``, as places: discrete parameters on their grid."""
         for column, parameter in enumerate(self.parameters):
             if len(grid := parameter.grid):
                 drawn[:, column] = grid[np.minimum((drawn[:, column] * len(grid)).astype(int), len(grid) - 1)]

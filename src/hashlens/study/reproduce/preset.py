@@ -18,7 +18,11 @@ Size = Literal["quick", "paper"]
 SIZES: tuple[Size, ...] = ("quick", "paper")
 Level = bool | int | float | str
 Levels = tuple[tuple[Level, float], ...]
-PRESETS = {"networks": "hashlens.study.reproduce:presets", "ted": "hashlens.ted:presets"}
+PRESETS = {
+    "networks": "hashlens.study.reproduce:presets",
+    "ted": "hashlens.ted:presets",
+    "tuning": "hashlens.tuning:presets",
+}
 """By experiment, the folder of a package in which its reproductions are."""
 
 

@@ -1,0 +1,169 @@
+"""The study of tuning: how far it overfits, and what rules that stop it save and cost.
+
+The protocol is this project's: a repeat draws its training rows from a data set that scikit-learn ships, tunes an
+estimator on them by cross-validation, and scores each trial on all other rows. Rules are replayed on the same run, and
+training sets of a repeat lie in each other, so that rules and numbers of rows are compared in pairs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from hashlens.errors import TuningError
+from hashlens.seeds import numpy_generator, torch_seed
+from hashlens.study.cells import Run
+from hashlens.study.experiment import Experiment, Outcome, Reporter
+from hashlens.study.row import Row
+from hashlens.study.spec import StudySpec
+from hashlens.study.spec.fields import Count
+from hashlens.study.terms import Factor, MeasureInfo, Terms
+from hashlens.tuning.named_rules import rule_named
+from hashlens.tuning.overfitting import overfitting_report
+from hashlens.tuning.replay import WORSE, replay
+from hashlens.tuning.stop_rule import StopRule
+from hashlens.tuning.trace import Trace
+
+SEEDS = 2**31 - 1
+NEVER = "no-improvement:1000000"
+
+
+def _scaled(estimator: Any) -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), estimator)
+
+
+def _vectors(regression: bool, seed: int) -> tuple[Any, dict[str, Any]]:
+    from sklearn.svm import SVC, SVR
+
+    name = "svr" if regression else "svc"
+    space = {f"{name}__C": (1e-2, 1e3, "log"), f"{name}__gamma": (1e-4, 1e1, "log")}
+    return _scaled(SVR() if regression else SVC()), space
+
+
+def _forest(regression: bool, seed: int) -> tuple[Any, dict[str, Any]]:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    kind = RandomForestRegressor if regression else RandomForestClassifier
+    space = {"max_depth": (1, 12), "min_samples_split": (0.01, 0.5, "log"), "max_features": (0.1, 1.0)}
+    return kind(30, random_state=seed), space
+
+
+def _boosting(regression: bool, seed: int) -> tuple[Any, dict[str, Any]]:
+    from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+
+    kind = GradientBoostingRegressor if regression else GradientBoostingClassifier
+    space = {"learning_rate": (1e-3, 1.0, "log"), "max_depth": (1, 6), "subsample": (0.3, 1.0)}
+    return kind(n_estimators=30, random_state=seed), space
+
+
+MODELS: dict[str, Callable[[bool, int], tuple[Any, dict[str, Any]]]] = {
+    "support vectors": _vectors,
+    "random forest": _forest,
+    "gradient boosting": _boosting,
+}
+"""From whether values are predicted, and a seed, to an estimator and its space."""
+DATA = {"diabetes": "load_diabetes", "breast cancer": "load_breast_cancer", "digits": "load_digits"}
+SAMPLERS = {"TPE": "TPESampler", "GP": "GPSampler", "random": "RandomSampler"}
+
+
+class TuningSpec(StudySpec):
+    """The fields of a study of tuning.
+
+    Attributes
+    ----------
+    trials : int
+        Of each run.
+    folds : int
+        Of the cross-validation.
+    """
+
+    trials: Count = 60
+    folds: Count = 10
+
+
+class Tuning(Experiment):
+    """An estimator is tuned on few rows, and scored on many others."""
+
+    terms = Terms(
+        "tuning",
+        (
+            Factor("data", default="diabetes", allowed=tuple(DATA)),
+            Factor("model", default="support vectors", allowed=tuple(MODELS)),
+            Factor("rows", "training rows", type="int", default=80),
+            Factor("sampler", default="TPE", allowed=tuple(SAMPLERS)),
+            Factor("rule", default=NEVER),
+        ),
+        None,
+        {
+            "rtc": MeasureInfo("RTC: share of trials saved", "RTC", low=0.0, high=1.0, better="higher"),
+            "ryc": MeasureInfo("RYC: relative change of the test value", "RYC", low=-1.0, high=1.0, better="higher"),
+            "lost": MeasureInfo("runs that lose more than 5 %", "RYC < -.05", low=0.0, high=1.0, better="lower"),
+            "gap": MeasureInfo("gap of the final choice", "gap", low=0.0, better="lower"),
+            "overfitted": MeasureInfo("final choice worse than an earlier one", "worse", low=0.0, high=1.0),
+        },
+    )
+    Spec = TuningSpec
+
+    def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
+        """Tune each cell to the end, and replay its rule; cells that differ in their rule alone share the run."""
+        spec = materials.spec
+        for run in pack:
+            cell = run.cell
+            seed = torch_seed(spec.seed, "tuning", cell["data"], run.repeat) % SEEDS
+            of = (cell["data"], cell["model"], cell["rows"], cell["sampler"])
+            trace = tuned_trace(*of, seed, spec.trials, spec.folds)
+            found = measured(trace, rule_named(cell["rule"]))
+            reporter.advance(run)
+            yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in spec.measures])
+
+
+def measured(trace: Trace, rule: StopRule) -> dict[str, float]:
+    """Return the measures of a run with a rule."""
+    told, over = replay([trace], [rule]), overfitting_report(trace)
+    ryc = float(told.ryc[0, 0])
+    return {
+        "rtc": float(told.rtc[0, 0]),
+        "ryc": ryc,
+        "lost": float(ryc < WORSE),
+        "gap": float(over.gap[0]),
+        "overfitted": float(over.overfitted[0]),
+    }
+
+
+@lru_cache(maxsize=16)
+def tuned_trace(data: str, model: str, rows: int, sampler: str, seed: int, trials: int, folds: int) -> Trace:
+    """Return a tuning run to its end: its losses are errors of classification, or root mean squared errors."""
+    import optuna
+    import sklearn.datasets
+
+    from hashlens.tuning.tune import tune
+
+    inputs, labels = getattr(sklearn.datasets, DATA[data])(return_X_y=True)
+    if not 2 * folds <= rows < len(labels):
+        raise TuningError(f"{data} has {len(labels)} rows: rows must be from {2 * folds} to {len(labels) - 1}")
+    order = numpy_generator(seed, "rows").permutation(len(labels))
+    known, others = order[:rows], order[rows:]
+    regression = data == "diabetes"
+    estimator, space = MODELS[model](regression, seed)
+    found = tune(
+        estimator, space, (inputs[known], labels[known]), cv=_folds(folds, seed), n_trials=trials, storage=None,
+        name="run", rule=rule_named(NEVER), seed=seed,
+        scoring="neg_root_mean_squared_error" if regression else "accuracy", test=(inputs[others], labels[others]),
+        sampler=getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed),
+    ).trace  # fmt: skip
+    # Losses: of scores near 1, changes would be shares of the score and not of the error.
+    offset = 0.0 if regression else 1.0
+    return Trace(offset - found.values, "minimize", offset - found.fold_values, offset - found.test_values,
+                 found.seconds, found.parameters, found.space, name=f"{data} {seed}")  # fmt: skip
+
+
+def _folds(folds: int, seed: int) -> Any:
+    """Return shuffled folds; classes of fewer rows than folds are no reason to warn, as folds are not by class."""
+    from sklearn.model_selection import KFold
+
+    return KFold(folds, shuffle=True, random_state=seed)
+
+
+EXPERIMENT = Tuning()
