@@ -1,4 +1,4 @@
-"""The machine that numbers come from, in words, without its name."""
+"""A description of the machine that ran a measurement, without its host name."""
 
 import os
 import platform

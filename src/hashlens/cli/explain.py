@@ -1,4 +1,4 @@
-"""``hashlens explain``: why a network says what it says of some examples."""
+"""``hashlens explain``: explains predictions of single examples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,7 +69,7 @@ def explain(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Say why a network says what it says of some examples, and how far that can be trusted."""
+    """Explain predictions of a network for single examples, with notes on how far to trust the explanation."""
     import torch
 
     import hashlens as hl

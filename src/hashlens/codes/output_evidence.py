@@ -1,4 +1,4 @@
-"""What a network's last operator and its first rows say of how its output is to be read."""
+"""Evidence of what a network's output is: logits, probabilities or values."""
 
 from typing import Any
 
@@ -19,9 +19,11 @@ from hashlens.nets.output import (
 
 Tensor = torch.Tensor
 LEAST_ROWS = 64
-"""Rows from which the values themselves say how they are to be read."""
+"""Rows that are needed to decide from the values."""
 LOOSEST = 0.5
+"""Largest tolerance for a sum of probabilities."""
 STEEP = 30
+"""Median size above which a single score is no logit."""
 NAMES = (
     "logits",
     "scores",
@@ -34,20 +36,20 @@ NAMES = (
     "outputs",
     "output",
 )
-"""What scores are called, where a model gives several things by name."""
+"""Names of scores in outputs with several named parts."""
 POSITIVE = ("relu", "softplus", "exp", "square", "abs", "pow")
 
 
 class OutputEvidence:
-    """What is known of a network's output; decides once, and says from what.
+    """Collects evidence of what a network's output is, and decides once.
 
     Parameters
     ----------
     declared : str, callable, Output or None
-        What the user says.
+        The kind that the user declares.
     model : object
-        What it is the output of: a loaded network brings a decision along, and a plain function of one number is taken
-        for a regression, where a network's last number is a logit.
+        The model. A loaded network has its decision stored. One number of a plain function is read as a regression, one
+        number of a network as a logit.
     """
 
     def __init__(self, output: OutputLike, model: Any = None) -> None:
@@ -68,7 +70,7 @@ class OutputEvidence:
 
     @property
     def rows(self) -> int:
-        """How many rows were seen, of those that count."""
+        """Number of rows collected as evidence, at most LEAST_ROWS."""
         return sum(map(len, self._rows))
 
     @property
@@ -78,13 +80,13 @@ class OutputEvidence:
 
     @property
     def is_settled(self) -> bool:
-        """Whether more rows would change nothing."""
+        """Whether more rows cannot change the decision."""
         operator = self._source.operator if self._source else ""
         decisive = operator in (SOFTMAX, SIGMOID, LOG_SOFTMAX)
         return self._decided is not None or isinstance(self.declared, str) or decisive or self.rows >= LEAST_ROWS
 
     def add(self, raw: Any, n: int) -> Tensor | None:
-        """Take note of what the network gave for n examples, and return their scores ``(n, K)``; None without any."""
+        """Record the output for n examples, and return their scores ``(n, K)``; None if it has none."""
         if not self._started and (self._decided is None or self._decided.reason == ""):
             self._location = self._locate(raw, n)
         self._started = True
@@ -95,7 +97,7 @@ class OutputEvidence:
         return scores
 
     def _locate(self, raw: Any, n: int) -> Output:
-        """Return where the scores are; it keeps what made them."""
+        """Return where the scores are in the output, and remember the operator that made them."""
         if callable(self.declared) and not isinstance(self.declared, Output):
             with self.operators:
                 scores = as_scores(selected(self.declared, raw), n)
@@ -109,7 +111,7 @@ class OutputEvidence:
         return Output("logits", "", part=path, notes=(note,) if note else ())
 
     def _chosen(self, parts: dict[tuple[str | int, ...], Tensor]) -> tuple[tuple[str | int, ...], str]:
-        """Return which part holds the scores, and what to say of the choice."""
+        """Return which part holds the scores, and a note on the choice."""
         if len(parts) == 1:
             return next(iter(parts)), ""
         for name in NAMES:
@@ -129,7 +131,7 @@ class OutputEvidence:
         )
 
     def decide(self) -> Output:
-        """Return how the output is read, by all that was seen so far; the first answer stands."""
+        """Return how the output is read, from the evidence so far; the first decision is kept."""
         if self._decided is None:
             location = self._location
             if isinstance(self.declared, str):
@@ -235,7 +237,7 @@ def adds_up(scores: Tensor, loose: bool) -> bool:
 
 
 def shared_total(scores: Tensor) -> float:
-    """Return what rows of positive numbers all add up to, within one in a thousand; 0 where they do not."""
+    """Return the sum that all rows of positive numbers share, within 0.1 %; 0 if there is none."""
     totals = scores.sum(dim=1)
     mean = float(totals.mean())
     shared = bool((scores >= 0).all()) and mean > 0 and float((totals - mean).abs().max()) <= 1e-3 * mean

@@ -1,4 +1,4 @@
-"""Parts of examples, and repetitions: rows, the first and the last, as many as are wanted."""
+"""Subsets, splits and repetitions of examples."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ def subset(examples: Examples, rows: int | Sequence[int] | npt.NDArray[np.intege
     examples : Examples
         n of them.
     rows : int, or sequence of int
-        How many, of which the others are not even read; or which, 0 to n - 1.
+        The number of examples, from the first on (the others are not read), or indices from 0 to n - 1.
 
     Raises
     ------
     DataError
-        When there are not so many, or none are asked for.
+        If `rows` is empty or out of range.
     """
     count = len(examples)
     if isinstance(rows, int | np.integer):
@@ -42,9 +42,9 @@ def subset(examples: Examples, rows: int | Sequence[int] | npt.NDArray[np.intege
 
 
 def tile(examples: Examples, n: int) -> ArrayExamples:
-    """Return `n` examples: these over and over, so that a small sample takes as many training steps as a large one.
+    """Return `n` examples by repetition, so that a small sample takes as many training steps as a large one.
 
-    Ids repeat with the examples. One copy of the inputs is made, and none where `n` is not more than there are.
+    Ids repeat with the examples. The inputs are copied only if `n` is larger than the number of examples.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def tile(examples: Examples, n: int) -> ArrayExamples:
 
 
 def split(examples: Examples, fraction: float = 0.8) -> tuple[ArrayExamples, ArrayExamples]:
-    """Return the first part and the rest, without a copy: of 60,000 examples the first 48,000 and the last 12,000.
+    """Return the first part and the rest, without a copy, as the first 48,000 and the last 12,000 of 60,000 examples.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def split(examples: Examples, fraction: float = 0.8) -> tuple[ArrayExamples, Arr
     DataError
         When either part would be empty.
     """
-    # The nudge keeps .29 * 100 from being 28.
+    # Without 1e-9, .29 * 100 would be rounded down to 28.
     first = int(np.floor(fraction * len(examples) + 1e-9))
     if not 0 < first < len(examples):
         raise DataError(

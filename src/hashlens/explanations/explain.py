@@ -59,9 +59,9 @@ def explain(
     reading: Reading | None = None,
     **options: Any,
 ) -> Explanation:
-    """Explain why a network says what it says.
+    """Explain the predictions of a network.
 
-    The network is handed back as it came: modes, gradients, hooks, global random numbers.
+    Modes, gradients, hooks and global random generators are as before afterwards.
 
     Parameters
     ----------
@@ -79,14 +79,14 @@ def explain(
     kind : str, optional
         ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``; by default images, rows or texts, told from `x`.
     layer : str, optional
-        For CAMs and global methods.
+        The layer that CAMs and global methods explain.
     background : array, optional
         Examples ``(m, ...)`` that perturbation methods draw from; for integrated gradients and contrast too. Where it
         and `x` are data frames, columns are found by name.
     features : array, optional
         Segments of an image or spectrogram, ``(h, w)`` integers; of a signal ``(c, l)``, or ``(l,)`` for all channels.
     feature_names, class_names : sequence of str, optional
-        Names to show; of columns by default those of a data frame.
+        Names for columns (by default those of a data frame) and for classes.
     tokenizer : callable, optional
         Text to a list of words.
     reshape : callable, optional
@@ -112,10 +112,10 @@ def explain(
         If the method, layer, class or option is not known, or does not fit the input.
     """
     chosen = find_method(method)
-    how, options = _reading_of(chosen, reading, options)
+    settings, options = _reading_of(chosen, reading, options)
     _check_options(chosen, options)
     check_named(layer, tokenizer=tokenizer, reshape=reshape)
-    subject = subject_of(model, how)
+    subject = subject_of(model, settings)
     if subject.module is None and chosen.needs_module:
         raise ExplainError(
             f"{chosen.name} needs the gradients of a torch.nn.Module, received a plain function: use lime, cle, "
@@ -130,10 +130,10 @@ def explain(
     started = time.perf_counter()
     with subject.evaluation_mode():
         texts = texts_of(x) if kind == "text" and x is not None else ()
-        inputs, known = None if x is None or texts else inputs_of(x, kind, subject), names_of_columns(x)
-        check_columns(columns := names_of(feature_names, "feature_names") or known, kind, inputs)
-        replacing = background_of(background, inputs, subject, labels_of(x))
-        subject.more = more_inputs(inputs, replacing, int(how.seed), kind)
+        inputs, column_names = None if x is None or texts else inputs_of(x, kind, subject), names_of_columns(x)
+        check_columns(columns := names_of(feature_names, "feature_names") or column_names, kind, inputs)
+        background_rows = background_of(background, inputs, subject, labels_of(x))
+        subject.more = more_inputs(inputs, background_rows, int(settings.seed), kind)
         try:
             classes, prediction = classes_of(target, subject, list(texts) or inputs, names)
         except HashlensError as error:
@@ -148,30 +148,30 @@ def explain(
             target=classes,
             prediction=prediction,
             layer=layer,
-            background=replacing,
+            background=background_rows,
             features=features,
             feature_names=columns,
             class_names=names,
             tokenizer=tokenizer,
             reshape=reshape,
-            seed=int(how.seed),
+            seed=int(settings.seed),
         )
-        found = chosen.run(request, **options)
-    if bad := int((~np.isfinite(found.values)).sum()):
+        explanation = chosen.run(request, **options)
+    if bad := int((~np.isfinite(explanation.values)).sum()):
         raise ExplainError(
-            f"{chosen.name}: {bad:,} of {found.values.size:,} values are NaN or infinite, as slopes are where the "
-            "model has none: move x a little, or use kernel_shap"
+            f"{chosen.name}: {bad:,} of {explanation.values.size:,} values are NaN or infinite, as slopes are where "
+            "the model has none: move x a little, or use kernel_shap"
         )
-    if how.mask is not None:
-        found = without_padding(found, inputs, how)
-    if chosen.group == "gradient" and not found.values.any():
-        found = replace(found, notes=(*found.notes, NO_SLOPE))
-    read = ""
+    if settings.mask is not None:
+        explanation = without_padding(explanation, inputs, settings)
+    if chosen.group == "gradient" and not explanation.values.any():
+        explanation = replace(explanation, notes=(*explanation.notes, NO_SLOPE))
+    output_kind = ""
     if subject.evidence.gives_scores:
-        read = str(subject.evidence.decide())
-        found = replace(found, notes=(*found.notes, *notes_on(subject)))
-    spent = {"model_calls": subject.calls, "rows_run": subject.rows, "seconds": time.perf_counter() - started}
-    return replace(found, diagnostics=found.diagnostics | spent, output=read)
+        output_kind = str(subject.evidence.decide())
+        explanation = replace(explanation, notes=(*explanation.notes, *notes_on(subject)))
+    cost = {"model_calls": subject.calls, "rows_run": subject.rows, "seconds": time.perf_counter() - started}
+    return replace(explanation, diagnostics=explanation.diagnostics | cost, output=output_kind)
 
 
 def _reading_of(method: Method, reading: Reading | None, options: dict[str, Any]) -> tuple[Reading, dict[str, Any]]:
@@ -189,7 +189,7 @@ def _reading_of(method: Method, reading: Reading | None, options: dict[str, Any]
 
 
 def notes_on(subject: Subject) -> list[str]:
-    """Return what to know of the model's output before believing an explanation of it."""
+    """Return notes on how the model's output is read."""
     output = subject.evidence.decide()
     if output.regression:
         return [*output.notes, *subject.evidence.unsteady]
@@ -200,7 +200,7 @@ def notes_on(subject: Subject) -> list[str]:
 
 
 def explained(request: Request, method: str, values: Tensor | np.ndarray[Any, Any], **more: Any) -> Explanation:
-    """Return an explanation of what was asked, with what all methods share filled in."""
+    """Return the explanation of a request, with the fields that all methods share."""
     array = as_array(values) if isinstance(values, Tensor) else np.asarray(values)
     # One value for each column of a table has the name of the column.
     named = request.kind == "table" and array.ndim == 2 and array.shape[1] == len(request.feature_names)
@@ -223,8 +223,8 @@ def explained(request: Request, method: str, values: Tensor | np.ndarray[Any, An
 
 def as_array(values: Tensor) -> np.ndarray[Any, Any]:
     """Return a tensor as an array; NumPy has no bfloat16."""
-    found = values.detach().cpu()
-    return (found.float() if found.dtype is torch.bfloat16 else found).numpy()
+    array = values.detach().cpu()
+    return (array.float() if array.dtype is torch.bfloat16 else array).numpy()
 
 
 def each_or_only(each: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Everything that is measured of one network's codes, beside its controls."""
+"""All measures of one network's codes, and of its controls."""
 
 from hashlens.measurement.measure import measure
 from hashlens.measurement.measurement import Measurement

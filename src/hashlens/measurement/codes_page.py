@@ -1,4 +1,4 @@
-"""The page of a folder of codes: layers, what they reach, which rows share a code, and a map."""
+"""The page of a folder of codes: layers, coverage, rows that share a code, and a map."""
 
 import numpy as np
 
@@ -25,16 +25,16 @@ MOST_CLASSES = len(FILLS)
 
 
 def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str, ...] = ()) -> Page:
-    """Return the page of codes; with the examples that they are of, images stand beside rows.
+    """Return the page of codes, with images if the examples are given.
 
     Parameters
     ----------
     codes : Codes
         n rows.
     examples : Examples, optional
-        The same n.
+        The examples of these rows, in the same order.
     notes : tuple of str
-        What to know before believing it.
+        Notes for the top of the page.
     """
     origin = codes.provenance
     title = f"{origin.model}: {len(codes):,} codes of {codes.code_bits:,} bits"
@@ -117,7 +117,7 @@ def _label_text(codes: Codes, row: int) -> str:
 
 
 def _groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[Ints, tuple[str, ...]]:
-    """Return the group of each row and the groups' names: its label, unless that is one of the rarest of very many."""
+    """Return the group of each row and the names of groups: the most frequent labels; -1 for other rows."""
     if labels is None:
         return np.full(rows, -1), ()
     present, counts = np.unique(labels, return_counts=True)

@@ -46,7 +46,7 @@ def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels
 
 
 def labels_of(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple[Labels, ClassNames]:
-    """Return the labels of codes, or others in their place: numbers are those of the codes, names are found by name.
+    """Return `labels`, or those of the codes: numbers index the class names of the codes, names are matched with them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Weights from a file, without ever running what the file carries."""
+"""Weights from a file; code in the file never runs."""
 
 import pickle
 import warnings
@@ -12,7 +12,7 @@ from torch import nn
 
 from hashlens.errors import ModelError
 
-# What training scripts put a state_dict under, and what wrappers put before its names.
+# Keys under which training scripts save a state_dict, and prefixes that wrappers add to its names.
 NESTINGS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 
