@@ -1,4 +1,4 @@
-"""``hashlens ted``: a model of a table that gives its reasons, and what it says of other rows."""
+"""``hashlens ted``: fits a model that predicts labels and reasons for the rows of a table."""
 
 from pathlib import Path
 from typing import Annotated

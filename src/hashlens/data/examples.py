@@ -1,4 +1,4 @@
-"""Examples: what every source of data becomes, whole in memory or streamed batch by batch."""
+"""Examples: the form of every data source, in memory or streamed batch by batch."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ class Batch:
     Attributes
     ----------
     inputs : Any
-        What the network is called with; a tensor ``(b, ...)`` for all sources but a user's own loader.
+        The argument of the network; a tensor ``(b, ...)`` for all sources but a user's own loader.
     labels : torch.Tensor or None
         int64 ``(b,)``.
     ids : numpy.ndarray
@@ -68,11 +68,11 @@ class Examples(ABC):
 
     @property
     def known_length(self) -> int | None:
-        """How many examples there are; None where only a pass over them would tell."""
+        """The number of examples; None if only a pass over them would show it."""
         return len(self)
 
     def narrow(self, start: int | None = None, stop: int | None = None) -> Self:
-        """Return examples `start` to `stop`, counted as Python's slices do, copying and reading nothing.
+        """Return examples `start` to `stop`, as a Python slice does, without reading or copying.
 
         Raises
         ------

@@ -67,7 +67,7 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Explanation(Result):
-    """Why a network says what it says of n examples; or, of a global method, what it looks for.
+    """Explanation of a network's predictions for n examples, or the result of a global method.
 
     Attributes
     ----------
