@@ -1,6 +1,7 @@
 """The best place of a space by a surrogate: many places tried, the best followed by their gradients."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,7 @@ def smallest(surrogate: Surrogate, space: Space, goal: Goal, seed: int = 0) -> f
     Whole numbers are followed between each other and rounded to the two next to where that ends; of categories each is
     tried in the place of the best. So it is never above the smallest of the places tried.
     """
-    places = np.vstack([space.spread(PLACES, seed), surrogate.points])
+    places = np.vstack([_spread(space, seed), surrogate.points])
     values = goal(*surrogate.predict(places))[0]
     best = float(values.min())
     for start in _apart(places, values):
@@ -56,6 +57,11 @@ def smallest(surrogate: Surrogate, space: Space, goal: Goal, seed: int = 0) -> f
         place = _swept(surrogate, space, goal, place)
         best = min(best, float(goal(*surrogate.predict(place[None]))[0][0]))
     return best
+
+
+@lru_cache(maxsize=8)
+def _spread(space: Space, seed: int) -> Floats:
+    return space.spread(PLACES, seed)
 
 
 def smallest_of_sample(surrogate: Surrogate, space: Space, goal: Goal, seed: int = 0) -> float:

@@ -70,10 +70,10 @@ class Surrogate:
         covariance = learned.scale * matern(squares(points, points, categories) @ self._squares)[0]
         covariance[np.diag_indices(len(points))] += learned.noise
         self._factor = cholesky(covariance, lower=True)
-        whole = cho_solve((self._factor, True), np.eye(len(points)))
+        self._inverse = cho_solve((self._factor, True), np.eye(len(points)))
         standard = (targets - self._centre) / self.spread
-        self._mean = mean_of(whole, standard)
-        self._weights = whole @ (standard - self._mean)
+        self._mean = mean_of(self._inverse, standard)
+        self._weights = self._inverse @ (standard - self._mean)
 
     def predict(self, places: Floats) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of the function at places ``(m, dimensions)``, in units of the targets."""
@@ -86,8 +86,6 @@ class Surrogate:
 
     def moments(self, place: Floats) -> tuple[float, float, Floats, Floats]:
         """Return mean and standard deviation at one place ``(dimensions,)``, and the gradients of both there."""
-        from scipy.linalg import solve_triangular
-
         apart = place - self.points
         squared = apart**2
         if self.categories.any():
@@ -96,9 +94,8 @@ class Surrogate:
         value, slope = matern(squared @ self._squares)
         kernel = self.learned.scale * value
         gradients = (2 * self.learned.scale * slope)[:, None] * apart * self._squares
-        half = solve_triangular(self._factor, kernel, lower=True, check_finite=False)
-        whole = solve_triangular(self._factor, half, lower=True, trans=1, check_finite=False)
-        deviation = float(np.sqrt(max(self.learned.scale - float(half @ half), LEAST_VARIANCE)))
+        whole = self._inverse @ kernel
+        deviation = float(np.sqrt(max(self.learned.scale - float(kernel @ whole), LEAST_VARIANCE)))
         mean = float(self._unscaled(kernel @ self._weights))
         by_mean, by_deviation = gradients.T @ self._weights, -(gradients.T @ whole) / deviation
         return mean, self.spread * deviation, self.spread * by_mean, self.spread * by_deviation
