@@ -7,7 +7,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
 import hashlens as hl
@@ -275,6 +275,13 @@ class TestBadInputs:
     def test_an_estimator_is_needed(self):
         with pytest.raises(TEDError, match="'cartesian' needs an estimator"):
             TEDClassifier().fit(self.X, self.y)
+
+    @pytest.mark.parametrize(
+        "wrong", [DecisionTreeRegressor(), DecisionTreeClassifier, make_pipeline(LinearRegression())]
+    )
+    def test_what_is_no_classifier_is_refused(self, wrong):
+        with pytest.raises(TEDError, match="'cartesian' needs a classifier"):
+            TEDClassifier(wrong).fit(self.X, self.y)
 
     def test_a_declared_marker_is_missing(self):
         model = self.fit(self.y, [1, 1, -1, 1, 3, 3, 3, -1], marker=-1)

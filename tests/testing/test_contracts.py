@@ -67,7 +67,7 @@ def test_every_estimator_keeps_the_contract_of_scikit_learn():
     check_sklearn(NeuralCoder(AnyWidth()))
 
 
-@pytest.mark.parametrize("settings", [{}, {"bits": 5, "seed": 2}, {"output": "packed"}])
+@pytest.mark.parametrize("settings", [{}, {"bits": 5, "seed": 2}, {"packed": True}])
 def test_every_estimator_stands_in_pipelines(settings):
     rows = images(60).reshape(60, -1).numpy()
     check_in_pipelines(NeuralCoder(network(), input_shape=(1, 8, 8), **settings), rows, np.arange(60) % 3)

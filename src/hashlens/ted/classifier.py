@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
@@ -263,6 +263,12 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             raise TEDError(
                 "strategy 'cartesian' needs an estimator to learn pairs: such as "
                 "TEDClassifier(sklearn.ensemble.RandomForestClassifier())"
+            )
+        if self.strategy == "cartesian" and (isinstance(self.estimator, type) or is_regressor(self.estimator)):
+            example = f"{self.estimator.__name__}()" if isinstance(self.estimator, type) else "RandomForestClassifier()"
+            raise TEDError(
+                f"strategy 'cartesian' needs a classifier, or a pipeline that ends with one, such as {example}; "
+                f"received {shortly(self.estimator)}"
             )
         if self.estimator is None and by_codes:
             raise TEDError("embedding='codes' needs a network as estimator: such as TEDClassifier(network, ...)")
