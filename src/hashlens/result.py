@@ -1,4 +1,4 @@
-"""The small frozen base of every result."""
+"""The base class of all results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +21,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Split(Generic[T]):
-    """One thing for the training examples, and the same for the test examples."""
+    """A pair of values of the same type: one for the training examples and one for the test examples."""
 
     train: T
     test: T
 
 
 class Result:
-    """Base of the frozen dataclasses that functions return.
+    """Base class of the frozen dataclasses that functions return.
 
-    A subclass is a frozen dataclass. It may define ``__rich__`` for people, which also gives ``str()`` and what a
-    notebook shows, ``figures`` for what is better seen than read, and ``page`` where its page is more than both. What
-    `plot` and `to_html` are given goes to ``figures`` and ``page``: a picture and a page show the same.
+    A subclass is a frozen dataclass. It may define three methods. ``__rich__`` returns the text and tables of the
+    result, which ``str()`` and notebooks show too. ``figures`` returns the data of its figures. ``page`` returns its
+    HTML page, if this holds more than tables and figures. `plot` passes its arguments to ``figures``, and `to_html`
+    passes its arguments to ``page``, so a picture and a page show the same.
     """
 
     schema_version: ClassVar[int] = 1
@@ -48,7 +49,7 @@ class Result:
         return printed(self.__rich__()).rstrip("\n")
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the figure data of the result, for any backend; none where tables say it all."""
+        """Return the data of the figures, for any plotting backend; empty if the result has only tables."""
         return ()
 
     def page(self) -> Page:
@@ -57,12 +58,12 @@ class Result:
 
     @final
     def plot(self, *how: Any, **named: Any) -> "Canvas":
-        """Draw the result as a matplotlib figure: its figures, or its tables where it has none.
+        """Draw the result with matplotlib: its figures, or its tables if it has no figures.
 
         Parameters
         ----------
         *how, **named
-            What ``figures`` takes.
+            Arguments of ``figures``.
         """
         from hashlens.report.plots import draw, draw_text
 
@@ -71,16 +72,16 @@ class Result:
 
     @final
     def to_html(self, path: str | Path, *how: Any, overwrite: bool = False, **named: Any) -> Path:
-        """Write the result as one HTML page that opens anywhere and fetches nothing; return its path.
+        """Write the result as one self-contained HTML page, which loads nothing from the network; return its path.
 
         Parameters
         ----------
         path : str or Path
-            A file ``.html``.
+            Path of the file, with the suffix ``.html``.
         *how, **named
-            What ``page`` takes.
+            Arguments of ``page``.
         overwrite : bool
-            Whether a file that is there is written over.
+            Whether an existing file is replaced.
 
         Raises
         ------

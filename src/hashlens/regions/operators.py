@@ -1,4 +1,4 @@
-"""Operators: the allow-list of affine ATen operators, and how each acts on rows."""
+"""Operators: the allow-list of affine ATen operators, and how each acts on rows (see ``hashlens.regions.calls``)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +14,14 @@ STATISTICS = "normalises by statistics of the input: it needs running statistics
 
 
 def _zero(value: Any) -> Any:
-    """Return the zero of a constant addend: a scalar that broadcasts, a zero number, or the wire itself."""
+    """Return zero for a constant addend: a scalar tensor for a tensor, 0 for a number. A wire is returned unchanged."""
     if isinstance(value, Wire):
         return value
     return value.new_zeros(()) if isinstance(value, Tensor) else 0
 
 
 def _axis(axis: int, rank: int) -> int:
-    """Return the axis of rows that is `axis` of one example."""
+    """Return the axis of rows that corresponds to `axis` of one example."""
     return axis % rank + 1 if rank else 1
 
 
@@ -56,7 +56,7 @@ def _repeated(call: Call) -> tuple[Rows, Rows]:
 
 
 def _copied(call: Call) -> tuple[Rows, Rows]:
-    """``copy(self, src)`` is src in the shape of self."""
+    """``copy(self, src)`` returns src, expanded to the shape of self."""
     if "src" not in call.dependent:
         raise NotAffineError("overwrites a tensor that depends on the input")
     first = len(call.dependent.get("self", []))
@@ -69,7 +69,10 @@ def _copied(call: Call) -> tuple[Rows, Rows]:
 
 
 def _pointwise(*addends: str) -> Callable[[Call], tuple[Rows, Rows]]:
-    """The operator acts on each element for itself, and the named arguments are added."""
+    """Return the builder for an elementwise operator.
+
+    `addends` names the arguments that are added. Where they are constant, they are zero for tangents.
+    """
 
     def build(call: Call) -> tuple[Rows, Rows]:
         homogeneous = {name: _zero(value) if name in addends else value for name, value in call.bound.items()}
@@ -94,7 +97,10 @@ def _divided(call: Call) -> tuple[Rows, Rows]:
 
 
 def _along_axes(*names: str, tensors: tuple[str, ...] = ("self",), new: bool = False) -> Callable[[Call], Any]:
-    """The operator takes axes of one example in the arguments `names`: rows have one more in front."""
+    """Return the builder for an operator whose arguments `names` are axes of one example.
+
+    Rows have a leading axis, so these axes are shifted by one.
+    """
 
     def build(call: Call) -> tuple[Rows, Rows]:
         first = call.bound[tensors[0]]
@@ -138,7 +144,7 @@ def _permuted(call: Call) -> tuple[Rows, Rows]:
 
 
 def _transposed(call: Call) -> tuple[Rows, Rows]:
-    """``t``: the two axes of a matrix change places."""
+    """``t`` swaps the two axes of a matrix and leaves a vector as it is."""
 
     def transpose(rows: Tensor) -> Tensor:
         return rows.mT if len(call.shape) == 2 else rows
@@ -147,7 +153,7 @@ def _transposed(call: Call) -> tuple[Rows, Rows]:
 
 
 def _reduced(call: Call) -> tuple[Rows, Rows]:
-    """Means and sums over some axes, or over all."""
+    """Take the mean or the sum over some axes of an example, or over all of them."""
     wire = call.bound["self"]
     axes = call.bound.get("dim")
     axes = [axes] if isinstance(axes, int) else axes
@@ -169,7 +175,7 @@ def _rolled(call: Call) -> Any:
 
 
 def _picked(call: Call) -> tuple[Rows, Rows]:
-    """``index`` with one constant index tensor (two and more may move axes)."""
+    """Allow ``index`` with one constant index tensor; two or more may reorder axes, so they are refused."""
     indices = list(call.bound["indices"])
     if sum(at is not None for at in indices) != 1:
         raise NotAffineError("indexes several axes at once")
@@ -189,7 +195,10 @@ def _padded(call: Call) -> tuple[Rows, Rows]:
 
 
 def _spatial(axes: int, channels: bool = True) -> Callable[[Call], tuple[Rows, Rows]]:
-    """The operator acts on the last `axes` axes (and channels in front of them), alike for all that is before them."""
+    """Return the builder for an operator on the last `axes` axes, and on the channel axis before them if `channels`.
+
+    All axes before these are batch axes.
+    """
 
     def build(call: Call) -> tuple[Rows, Rows]:
         plane = call.bound["self"].shape[-axes - channels :]
@@ -281,7 +290,7 @@ def _rules() -> dict[str, Rule]:
         "index": Rule(_picked),
         "constant_pad_nd": Rule(_padded),
         "convolution": Rule(_convolved, ("input",)),
-        "_convolution": Rule(_convolved, ("input",)),  # as torch.jit.trace writes it
+        "_convolution": Rule(_convolved, ("input",)),  # its name in the output of torch.jit.trace
         "mm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
         "bmm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
         "mv": Rule(multiplied("self", "vec"), ("self", "vec")),
@@ -293,8 +302,8 @@ def _rules() -> dict[str, Rule]:
 
 
 RULES = _rules()
-"""The allow-list: every affine operator by ATen name (functional: traces know no in-place operators)."""
+"""The allow-list: every affine operator, by ATen name. Traces contain no in-place operators, only functional ones."""
 
 SHAPE_ONLY = ("empty_like", "zeros_like", "ones_like", "full_like", "new_empty", "new_zeros", "new_ones", "new_full",
               "new_empty_strided", "fill", "zero")  # fmt: skip
-"""Operators that take nothing but the shape of a tensor, so that their result is a constant."""
+"""Operators that use only the shape of a tensor and not its values, so their result is a constant."""

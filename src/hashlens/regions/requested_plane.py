@@ -1,4 +1,4 @@
-"""Requested plane: which slice of which network the arguments of :func:`hashlens.regions.plane` name."""
+"""Requested plane: the network and the slice of its inputs that :func:`hashlens.regions.plane` is called with."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,14 +20,16 @@ def requested_plane(
     pca: Any,
     dtype: torch.dtype,
 ) -> tuple[Program, Slice]:
-    """Return the program of the network, and the slice; the plane itself of a network of two inputs.
+    """Return the traced network and the slice of its inputs.
+
+    Without `origin`, `through` and `pca` the network must take two numbers, and the slice is its own input plane.
 
     Raises
     ------
     ModelError
         If the network is not piecewise linear, or rejects the examples.
     DataError
-        If the arguments name no plane, or one of other inputs than the network takes.
+        If the arguments define no plane, or if its inputs have another shape than those of the network.
     """
     flat = _slice(box, origin, directions, through, pca)
     if flat is None:
@@ -46,7 +48,7 @@ def _middle(box: Box) -> tuple[float, float]:
 
 
 def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
-    """Return the slice that was asked for, or None where none was."""
+    """Return the slice that the arguments define, or None if they define none."""
     named = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
     if len(named) > 1 or (origin is None) != (directions is None):
         raise DataError("give one of origin= with directions=, through= or pca=")
@@ -58,7 +60,7 @@ def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: A
 
 
 def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Program:
-    """Return the program of a network whose inputs are two numbers."""
+    """Trace a network whose input is two numbers."""
     needed = DataError(
         "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
         "or origin= and directions="
@@ -66,7 +68,7 @@ def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Pro
     try:
         program = trace(model, torch.tensor([[0.4142135623730951, -0.7320508075688772]]), dtype)
     except ModelError as error:
-        if error.__cause__ is None:  # it takes two numbers, but is not piecewise linear
+        if error.__cause__ is None:  # the network takes two numbers, but it is not piecewise linear
             raise
         raise needed from error
     if program.input_shape != (2,):

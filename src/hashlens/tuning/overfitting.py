@@ -1,4 +1,4 @@
-"""How far tuning overfitted: the test value of the final choice beside those of earlier ones."""
+"""Overfitting of tuning: the test value of the final incumbent, compared with those of earlier incumbents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,28 +20,29 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Overfitting(Result):
-    """How far runs overfitted, by the test values of their incumbents.
+    """How much tuning runs overfitted, by the test values of their incumbents (the best trial so far).
 
     Attributes
     ----------
     runs, groups : tuple of str
-        Names of the runs, and of what they are repeats of.
+        Name of each run, and the group that it belongs to. Runs of one group are repeats of each other.
     gap : numpy.ndarray
-        float64 ``(runs,)``: how much worse the final incumbent is on test than the best of all incumbents, as a share
-        of the latter's test value; 0 where it is that one.
+        float64 ``(runs,)``: how much worse the final incumbent is on test than the incumbent that is best on test, as
+        a share of the test value of the latter; 0 if they are the same.
     oracle : numpy.ndarray
-        float64 ``(runs,)``: what stopping at the best incumbent would have gained, as RYC says it.
+        float64 ``(runs,)``: what stopping at the incumbent that is best on test would have gained, as RYC, the relative
+        test value change (see ``Replay``).
     onset : numpy.ndarray
-        float64 ``(runs,)``: after which share of the trials the test value of the incumbent was best, for the last time
-        before it became worse; 1 where it never did.
+        float64 ``(runs,)``: the share of the trials after which the test value of the incumbent was best for the last
+        time; 1 if it did not become worse after that.
     overtuning : numpy.ndarray
-        float64 ``(runs,)``: relative overtuning, the loss since then as a share of all that tuning had gained on test
-        from the first incumbent on; above 1 where the final choice is worse than the first; not a number where nothing
-        was ever gained.
+        float64 ``(runs,)``: relative overtuning. The test value lost after the onset, as a share of the test value
+        gained from the first incumbent to the best. Above 1 if the final incumbent is worse than the first; NaN if
+        nothing was gained.
     trials : tuple of float
-        Shares of the trials, for the curves.
+        Shares of the trials at which the curves are given.
     validation, test : numpy.ndarray
-        float64 ``(shares,)``: mean loss of the incumbents over runs, as a share of that of the first incumbent.
+        float64 ``(shares,)``: loss of the incumbent, as a share of that of the first incumbent; the mean over runs.
 
     References
     ----------
@@ -64,7 +65,7 @@ class Overfitting(Result):
         return np.asarray(self.gap > 0)
 
     def interval(self, values: Floats, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
-        """Return the ends of a 95 % bootstrap interval of a mean, repeats drawn again within each group."""
+        """Return the ends of a 95 % bootstrap interval of a mean; runs are resampled within each group."""
         rng = np.random.default_rng(seed)
         drawn = np.empty((resamples, len(values)), dtype=np.int64)
         for group in dict.fromkeys(self.groups):
@@ -77,7 +78,7 @@ class Overfitting(Result):
         return float(low), float(high)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return validation against test over trials, and how large gaps are."""
+        """Return the curves of validation and test loss over trials, and a histogram of the gaps."""
         lines = (Series("validation", self.trials, tuple(self.validation.tolist())),
                  Series("test", self.trials, tuple(self.test.tolist())))  # fmt: skip
         edges = np.linspace(0.0, max(0.1, float(np.quantile(self.gap, 0.99))), 21)
@@ -112,21 +113,22 @@ class Overfitting(Result):
 def overfitting_report(
     traces: Trace | Sequence[Trace], groups: Sequence[str] | None = None, first: int = 1
 ) -> Overfitting:
-    """Return how far runs overfitted.
+    """Measure how much tuning runs overfitted.
 
     Parameters
     ----------
     traces : Trace, or sequence of Trace
         Runs with test values.
     groups : sequence of str, optional
-        What each run is a repeat of; by default its name without the last word.
+        Group of each run; runs of one group are repeats. By default the name of the run without its last word.
     first : int
-        After how many trials choices begin to count: no rule stops before it is allowed to.
+        Smallest number of trials after which an incumbent can be the best on test. Stopping rules may not stop before
+        a minimum number of trials either.
 
     Raises
     ------
     TuningError
-        If there are no runs, or one has no test values or no finite value.
+        If there are no runs, or if a run has no test values or no finite value.
     """
     runs = (traces,) if isinstance(traces, Trace) else tuple(traces)
     if not runs:
@@ -172,7 +174,7 @@ def _overfitted(run: Trace, begin: int) -> tuple[float, float, float, float]:
 
 
 def _curves(run: Trace, shares: Floats) -> Floats:
-    """Return validation and test losses of the incumbents at shares of the trials, as shares of the first."""
+    """Return validation and test losses at shares of the trials, as shares of those of the first incumbent."""
     first = int(np.argmax(run.incumbents >= 0))
     at = np.maximum(first, np.round(shares * len(run)).astype(np.int64))
     lines = np.array([run.best[at], run.sign * run.test_curve[at]])

@@ -1,4 +1,4 @@
-"""The numbers that a claim is about, one line each, and what their intervals say of it."""
+"""Lines of a claim: each number that the claim is about, its confidence intervals, and the resulting verdict."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
 
 @dataclass(frozen=True)
 class ClaimedRange:
-    """Where a claim says that a number lies: strictly between two ends, of which one may be missing.
+    """The open interval in which a claim says that a number lies. One end may be missing.
 
     Attributes
     ----------
     above, below : float or None
-        The ends.
+        The lower and the upper end; None if it is missing.
     """
 
     above: float | None = None
@@ -25,7 +25,7 @@ class ClaimedRange:
 
     @property
     def text(self) -> str:
-        """The same for people.
+        """The range in words.
 
         >>> ClaimedRange(above=0.0).text, ClaimedRange(-0.02, 0.02).text, ClaimedRange(0.1, 0.5).text
         ('above 0', 'within ± 0.02', 'between 0.1 and 0.5')
@@ -38,34 +38,34 @@ class ClaimedRange:
         return f"within ± {self.below:g}" if symmetric else f"between {self.above:g} and {self.below:g}"
 
     def contains(self, low: float, high: float) -> bool:
-        """Whether an interval lies wholly in this range."""
+        """Whether an interval lies entirely inside this range."""
         return (self.above is None or low > self.above) and (self.below is None or high < self.below)
 
     def excludes(self, low: float, high: float) -> bool:
-        """Whether an interval lies wholly outside of this range."""
+        """Whether an interval lies entirely outside this range."""
         return (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One number that a claim is about, with its interval.
+    """One number that a claim is about, with its confidence intervals.
 
     Attributes
     ----------
     name : str
-        What tells it from the others: measure, split, levels.
+        What distinguishes this line from the others of the claim: measure, split, levels.
     quantity : str
         What the number is: ``difference``, ``slope on ranks``.
     claimed : ClaimedRange
-        Where the claim wants it.
+        The range in which the number lies according to the claim.
     estimate, low, high : float
-        The number and its interval; ends are not a number where there are too few repeats.
+        The number and its own confidence interval. The ends are NaN if there are fewer than `needed` repeats.
     wide_low, wide_high : float
-        The simultaneous interval of all lines of the claim.
+        Its simultaneous interval: the level is corrected for the number of lines of the claim (Bonferroni).
     repeats : int
-        Paired repeats that it comes from.
+        Number of paired repeats.
     needed : int
-        Repeats from which on there is an interval.
+        Smallest number of repeats for which an interval is given.
     """
 
     name: str
@@ -81,7 +81,10 @@ class Line:
 
     @property
     def verdict(self) -> Verdict:
-        """Of this line: its own interval can be right, the simultaneous one can be wrong."""
+        """The verdict on this line.
+
+        Its own interval decides whether it is reproduced, and the simultaneous interval whether it is not reproduced.
+        """
         if not isfinite(self.low) or not isfinite(self.high):
             return "inconclusive"
         if self.claimed.contains(self.low, self.high):
@@ -90,14 +93,14 @@ class Line:
 
     @property
     def margin(self) -> float:
-        """By how much its interval is inside the claimed range; below 0 it is not inside."""
+        """How far its interval lies inside the claimed range, at the nearer end; negative if it is not inside."""
         ends = (self.low - (self.claimed.above if self.claimed.above is not None else -float("inf")),
                 (self.claimed.below if self.claimed.below is not None else float("inf")) - self.high)  # fmt: skip
         return min(ends) if isfinite(self.low) else -float("inf")
 
     @property
     def text(self) -> str:
-        """The line for people."""
+        """The line as text."""
         if not isfinite(self.estimate):
             return f"{self.name}: not measured"
         name = f"{self.name}: {self.quantity} {self.estimate:.3f}"
@@ -108,14 +111,14 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A line that is still to be answered.
+    """A line whose intervals are not computed yet.
 
     Attributes
     ----------
     name, quantity, claimed, needed
-        As of :class:`Line`.
+        As in :class:`Line`.
     interval : callable
-        Takes a level of confidence, and returns the number with its two-sided interval.
+        Takes a confidence level and returns the number with its two-sided interval.
     """
 
     name: str
@@ -126,7 +129,7 @@ class Question:
 
 
 def answered(questions: Iterator[Question], confidence: float) -> tuple[Line, ...]:
-    """Answer questions, with the intervals of each alone, and of all at once (Bonferroni's)."""
+    """Compute the lines of questions: for each its own interval and its simultaneous interval (Bonferroni)."""
     claimed = tuple(questions)
     joint_confidence = 1 - (1 - confidence) / max(1, len(claimed))
     return tuple(
@@ -135,11 +138,12 @@ def answered(questions: Iterator[Question], confidence: float) -> tuple[Line, ..
 
 
 def overall(lines: tuple[Line, ...]) -> Verdict:
-    """Return the verdict on a claim that is about all of these lines.
+    """Return the verdict on a claim from its lines. The claim says that all of them are true.
 
-    A claim that is false is false in one line at least, and is called reproduced only if that line is: so each line
-    may be tested at the full level (an intersection-union test), however many they are. It is called not reproduced if
-    a single line is, and there each further line is a further chance to err: so that takes the simultaneous interval.
+    A claim is reproduced if all of its lines are. If the claim is false, at least one line is false, and the claim can
+    be called reproduced only if that line is. So each line may be tested at the full level, however many lines there
+    are (an intersection-union test). A claim is not reproduced if at least one line is not. Here each further line adds
+    a chance of error, so this verdict uses the simultaneous intervals.
 
     References
     ----------
