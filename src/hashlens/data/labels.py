@@ -1,4 +1,4 @@
-"""Class labels: what is one, what is none, and one numbering for labels of several sources."""
+"""Class labels: which values are labels, which mean a missing label, and one numbering for several sources."""
 
 import logging
 import math
@@ -15,41 +15,42 @@ Labels = npt.NDArray[np.int64]
 ClassNames = tuple[str, ...] | None
 
 NO_LABEL = -1
-"""What stands in the place of a label that is not known. None and NaN are read as this."""
+"""The value that means a missing label. None and NaN are converted to it."""
 SIGNS = (-1, 1)
-"""The one case in which -1 is a class: labels without names that are -1 and 1 and nothing else."""
+"""The one case in which -1 is a class: labels without class names whose only values are -1 and 1."""
 
 _TOO_LARGE = 2**63
 VALUES = 20
-"""More different floating-point labels than this, and than one in four, are values of a regression."""
+"""Floating-point labels with more distinct values than this, and than a quarter of them, are regression targets."""
 _CUT = "cut values into classes (numpy.digitize), or leave the labels out"
 _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example; -1, None and NaN mean no label"
 _log = logging.getLogger("hashlens")
 
 
 def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[Labels, ClassNames]:
-    """Return labels as class numbers, with the names of the classes where labels are strings.
+    """Return labels as class numbers, and the class names if there are any.
 
     Parameters
     ----------
     labels : tensor, array or sequence
-        ``(n,)`` or ``(n, 1)``: integers, booleans, floats without a fraction, or strings, which are numbered in sorted
-        order. -1, None and NaN mean that an example has no label.
+        ``(n,)`` or ``(n, 1)``: integers, booleans, floats without a fraction, or strings. Strings are numbered in
+        sorted order. -1, None and NaN mean that an example has no label.
     name : str
-        The source, for the message.
+        Name of the source, for messages.
     all_labels : bool
-        Whether these are all labels of the source. Where they are -1 and 1 only, they are two classes.
+        Whether these are all labels of the source. Then labels that are only -1 and 1 are two classes.
 
     Returns
     -------
     labels : numpy.ndarray
         int64 ``(n,)``, -1 where there is no label.
     class_names : tuple of str, or None
+        The strings in sorted order; ``("-1", "1")`` for these two classes; None for other numbers.
 
     Raises
     ------
     DataError
-        When they are anything else, or below -1.
+        If the labels are of any other kind, or one is below -1.
     """
     values = _numbers_or_names(labels, name)
     if values.dtype.kind == "U":
@@ -59,7 +60,7 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
         return values.astype(np.int64), None
     if values.dtype.kind not in "iuf":
         raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}")
-    with np.errstate(invalid="ignore"):  # infinity has no remainder, which is what we want to hear
+    with np.errstate(invalid="ignore"):  # infinity % 1 is NaN, which counts as a fraction below
         missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), np.bool_)
         fractions = values % 1 != 0 if values.dtype.kind == "f" else False
         invalid = np.flatnonzero(~missing & ((values < NO_LABEL) | (values >= _TOO_LARGE) | fractions))
@@ -72,15 +73,15 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
     labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
     if not all_labels:
         return labels, None
-    # Where None or NaN says that a label is missing, -1 beside 1 is a class all the more.
+    # None and NaN are left out here: beside them too, labels that are only -1 and 1 are two classes.
     numbered, names = signs_as_classes(labels[~missing], None, name)
     labels[~missing] = numbered
     return labels, names
 
 
 def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
-    """Return labels as an array of numbers, or of strings in which ``""`` stands for a label that is missing."""
-    if isinstance(labels, np.ma.MaskedArray):  # what is masked is missing
+    """Return labels as an array of numbers, or as an array of strings in which ``""`` means a missing label."""
+    if isinstance(labels, np.ma.MaskedArray):  # masked labels are missing labels
         labels = labels.tolist(None)
     try:
         values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
@@ -90,7 +91,7 @@ def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
         values = values[:, 0]
     if values.ndim != 1:
         raise DataError(f"{name}: labels have shape {values.shape}; {_WAY_OUT}")
-    if values.dtype.kind == "S":  # names as HDF5 and C strings have them
+    if values.dtype.kind == "S":  # HDF5 and C store strings as bytes
         try:
             values = np.char.decode(values, "utf-8")
         except UnicodeDecodeError as error:
@@ -109,14 +110,14 @@ def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a label is None, NaN, or what pandas writes for them."""
+    """Return whether a label is None, NaN, or a missing value of pandas (``pd.NA``, ``pd.NaT``)."""
     return (
         value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
     )
 
 
 def _require_few(values: npt.NDArray[Any], name: str, kind: str) -> None:
-    """Raise DataError for numbers that are hardly ever the same: values of a regression."""
+    """Raise DataError if so many numbers are distinct that they must be the targets of a regression."""
     if (different := len(np.unique(values))) > max(VALUES, len(values) / 4):
         raise DataError(
             f"{name}: {len(values):,} labels are {different:,} different {kind}, as the values of a regression are: "
@@ -125,7 +126,7 @@ def _require_few(values: npt.NDArray[Any], name: str, kind: str) -> None:
 
 
 def _require_names(names: npt.NDArray[Any], name: str) -> None:
-    """Raise DataError for texts that are the numbers of a regression, as a CSV file has them, and no names."""
+    """Raise DataError if the strings are regression targets written as text, as in a CSV file."""
     try:
         values = names[names != ""].astype(np.float64)
     except ValueError:
@@ -144,8 +145,8 @@ def _numbered(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:
 def has_label(labels: Labels) -> npt.NDArray[np.bool_]:
     """Return which labels are known, bool ``(n,)``: all but -1.
 
-    Whether -1 and 1 are two classes is decided once for all labels of a source, by :func:`settled`, never for some of
-    its rows: those might have no others by chance.
+    Whether -1 and 1 are two classes is decided once, on all labels of a source, by :func:`signs_as_classes`. It is
+    never decided on some of the rows: by chance, these might have no other labels.
 
     >>> has_label(np.array([0, -1, 1])).tolist()
     [True, False, True]
@@ -161,7 +162,7 @@ def are_signs(labels: Labels, class_names: Sequence[str] | None = None) -> bool:
 
 
 def signs_as_classes(labels: Labels, class_names: ClassNames, name: str) -> tuple[Labels, ClassNames]:
-    """Return all labels of a source, numbered from 0 where they are the two classes -1 and 1, which are then named."""
+    """Return all labels of a source; if they are the classes -1 and 1, as 0 and 1 with the names "-1" and "1"."""
     if not are_signs(labels, class_names):
         return labels, class_names
     _log.warning("%s: the labels are -1 and 1 only, so -1 is taken for a class and not for no label", name)
@@ -169,7 +170,7 @@ def signs_as_classes(labels: Labels, class_names: ClassNames, name: str) -> tupl
 
 
 def class_name(class_names: Sequence[str] | None, label: int) -> str:
-    """Return the name of a class, its number where it has none, and "no label" for what has none.
+    """Return the name of a class, its number if it has no name, or "no label" for -1.
 
     >>> class_name(("cat", "dog"), 1), class_name(None, 7), class_name(("cat", "dog"), -1)
     ('dog', '7', 'no label')
@@ -180,7 +181,7 @@ def class_name(class_names: Sequence[str] | None, label: int) -> str:
 
 
 def fitting_names(labels: Labels | None, class_names: ClassNames) -> ClassNames:
-    """Return class names that a data set carries, None where a label goes beyond them: they mean something else."""
+    """Return the class names of a data set; None if there is a class without a name, since they do not fit then."""
     beyond = class_names is not None and labels is not None and len(labels) > 0 and labels.max() >= len(class_names)
     return None if beyond else class_names
 
@@ -188,32 +189,32 @@ def fitting_names(labels: Labels | None, class_names: ClassNames) -> ClassNames:
 def one_numbering(
     parts: Sequence[tuple[Labels | None, ClassNames]], sources: Sequence[str], error: type[HashlensError] = DataError
 ) -> tuple[list[Labels | None], ClassNames, str]:
-    """Return the labels of several sources in one numbering: a number means one class name in all of them.
+    """Return the labels of several sources in one numbering: a number means the same class in all of them.
 
-    The numbering is that of the first source that has names; classes that it lacks follow. So numbers that a network
-    learnt from the first stay what they are.
+    The numbering is that of the first source with class names. Classes that this source lacks are appended. So the
+    class numbers that a network learnt from the first source do not change.
 
     Parameters
     ----------
     parts : sequence of pairs
         The labels of each source, int64 ``(n,)`` or None, and its class names or None.
     sources : sequence of str
-        What each is called, for messages.
+        Name of each source, for messages.
     error : type
-        What is raised.
+        Type of the exception to raise.
 
     Returns
     -------
     labels : list of numpy.ndarray or None
     class_names : tuple of str, or None
     note : str
-        What to know of the comparison; empty where all sources have names, or none.
+        Says which labels are compared by number. Empty if all sources have class names, or if none has.
 
     Raises
     ------
     HashlensError
-        When a source has numbers only, and one that the names do not reach; or when two classes of one name would have
-        to be told apart.
+        If a source without class names has a number that does not fit the names of the others; or if two classes of one
+        source have the same name and must be compared by name.
     """
     labels, names = [part[0] for part in parts], [part[1] for part in parts]
     name_lists = [class_names for class_names in names if class_names is not None]
@@ -241,12 +242,12 @@ def one_numbering(
 
 
 def renumbered(labels: Labels, numbers: Labels) -> Labels:
-    """Return labels with class i as ``places[i]``; what has no label has none after it.
+    """Return labels in which class i is ``numbers[i]``; missing labels stay missing.
 
     Raises
     ------
     DataError
-        When a label is no class that has a place.
+        If a label has no entry in `numbers`.
     """
     if len(labels) and labels.max() >= len(numbers):
         raise DataError(
@@ -261,7 +262,7 @@ def renumbered(labels: Labels, numbers: Labels) -> Labels:
 def _by_number(
     parts: Sequence[tuple[Labels | None, ClassNames]], sources: Sequence[str], error: type[HashlensError]
 ) -> str:
-    """Return a note on the sources that have numbers where others have names; they must fit."""
+    """Return a note on sources without class names, which are compared by number; raise if the numbers do not fit."""
     named, names = next((source, part[1]) for source, part in zip(sources, parts, strict=True) if part[1] is not None)
     assert names is not None
     unnamed = [
@@ -298,14 +299,14 @@ def _by_number(
 
 
 def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[str] | None = None) -> str | None:
-    """Return what to know of test examples whose class no train example has; None where there are none.
+    """Return a warning about test examples whose class does not occur in train; None if there are none.
 
     Parameters
     ----------
     train, test : numpy.ndarray, optional
-        int64 ``(n,)``; None where labels are not known.
+        int64 ``(n,)``; None if the labels are not known.
     names : sequence of str, optional
-        Of class 0, 1, ...
+        Names of class 0, 1, ...
 
     >>> unseen_classes(np.array([0, 1]), np.array([0, 2, 2, 3]))
     '3 of 4 test examples are of classes that train has no example of (2, 3): what learns from train gets them wrong'

@@ -1,4 +1,4 @@
-"""Arrays that NumPy saved."""
+"""Examples from NumPy ``.npz`` files."""
 
 import zipfile
 import zlib
@@ -14,27 +14,29 @@ from hashlens.data.examples import ArrayExamples
 from hashlens.data.reading import reading
 from hashlens.errors import DataError
 
-# What people call inputs and labels, in the order in which they are looked for.
+# Common key names of inputs and labels. The first pair whose inputs are present is used.
 KEYS = (("x", "y"), ("X", "y"), ("inputs", "labels"), ("images", "labels"), ("data", "target"))
 SPLIT_KEYS = (("x_{}", "y_{}"), ("X_{}", "y_{}"), ("{}_images", "{}_labels"))
 
 
 def open_npz(address: Address) -> ArrayExamples:
-    """Return the arrays of an ``.npz`` file.
+    """Return the inputs and labels in an ``.npz`` file.
 
-    Keys are one of `KEYS`, or, as Keras saves its data sets, ``x_train``, ``y_train``, ``x_test``, ``y_test``, of which
-    ``#train`` or ``#test`` chooses. Labels may be absent. uint8 arrays are images, ``(n, h, w)``, ``(n, h, w, c)`` or
-    ``(n, c, h, w)``, and are scaled by 1/255; float64 becomes float32, and all else is taken as it is.
+    The keys are a pair of `KEYS`, or split keys (`SPLIT_KEYS`) as in the data sets of Keras: ``x_train``, ``y_train``,
+    ``x_test``, ``y_test``. Of these, ``#train`` or ``#test`` in the address selects a split. Labels may be missing.
+
+    uint8 arrays are images of shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``. They are scaled by 1/255.
+    float64 is converted to float32. Other types are not changed.
 
     Raises
     ------
     DataError
-        When the file is broken, has none of these keys, or holds Python objects: pickles are never loaded.
+        If the file is broken, has none of these keys, or contains Python objects. Pickles are never loaded.
     """
     path = address.path()
     broken = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
     as_lines = reading(f"{address.text}: {str(path)!r}", *broken, hint="expected an .npz file without Python objects")
-    # Opened here, since NumPy does not close a file that turns out to be no archive.
+    # Opened here, since NumPy does not close a file that is not a zip archive.
     with as_lines, path.open("rb") as stream:
         file = np.load(stream, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
@@ -63,7 +65,7 @@ def _keys(address: Address, present: list[str]) -> tuple[str, str]:
 
 
 def _splits(present: list[str]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield each split with the keys of its inputs and labels."""
+    """Yield the name of each split with the keys of its inputs and labels."""
     for inputs, labels in SPLIT_KEYS:
         prefix, suffix = inputs.split("{}")
         for key in present:

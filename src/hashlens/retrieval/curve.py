@@ -1,4 +1,4 @@
-"""The curve of retrieval quality against bits: codes cut short, beside controls of the same length."""
+"""Retrieval quality against code length: shortened neural codes, compared with controls of the same length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,23 +28,23 @@ HYPERPLANES, ITQ = "random hyperplanes", "ITQ"
 
 @dataclass(frozen=True)
 class QualityPoint(Result):
-    """What one way to make codes of one length finds.
+    """Retrieval quality of one coding method at one code length.
 
     Attributes
     ----------
     source : str
-        What is coded: ``neural code``, ``raw inputs`` or ``penultimate features``.
+        What the code is made from: ``neural code``, ``raw inputs`` or ``penultimate features``.
     coding : str
-        How: the method of bit selection, ``random hyperplanes``, ``ITQ``, or ``float, cosine`` and ``float, euclidean``
-        for no code at all.
+        The coding method: the method of bit selection, ``random hyperplanes`` or ``ITQ``. ``float, cosine`` and
+        ``float, euclidean`` compare the features themselves, without a code.
     bits : int
-        Length of the code; of floats, 32 for each column.
+        Length of the code; for floats, 32 for each column.
     labels_seen : str
-        ``none``; ``network``, which was trained on them; ``network, selection``.
+        What used the labels: ``none``; ``network``, in training; ``network, selection``, bit selection too.
     quality : RetrievalQuality or None
-        None where there is no such code.
+        None if the method has no code of this length.
     reason : str
-        Why not.
+        Why there is none.
     """
 
     source: str
@@ -56,32 +56,32 @@ class QualityPoint(Result):
 
     @property
     def is_float(self) -> bool:
-        """Whether rows are compared as they are, in place of codes."""
+        """Whether the features themselves are compared, without a code."""
         return self.coding.startswith("float")
 
 
 @dataclass(frozen=True)
 class QualityCurve(Result):
-    """Retrieval quality against bits, test examples searching among the training examples.
+    """Retrieval quality against code length. The queries are test examples; the database is the training examples.
 
     Attributes
     ----------
     points : tuple of QualityPoint
-        One for each way to make a code and each length, then the float features.
+        One for each coding method and length, then the float features.
     rows : Split of int
-        Codes that are ranked (train), and queries (test).
+        Number of ranked rows (train) and of queries (test).
     """
 
     points: tuple[QualityPoint, ...]
     rows: Split[int]
 
     def of(self, source: str, coding: str) -> dict[int, RetrievalQuality]:
-        """Return the quality of one way to make codes, by length; lengths that it does not reach are left out.
+        """Return the quality of one coding method by code length; lengths without a code are left out.
 
         Raises
         ------
         MeasureError
-            If there is no such way; the message gives the nearest.
+            If there is no such method. The message suggests the nearest name.
         """
         points = [point for point in self.points if (point.source, point.coding) == (source, coding)]
         if not points:
@@ -90,7 +90,7 @@ class QualityCurve(Result):
         return {point.bits: point.quality for point in points if point.quality is not None}
 
     def best(self, bits: int, source: str) -> QualityPoint | None:
-        """Return the point of the highest mAP at a length, of the codes of a source; None without one."""
+        """Return the point with the highest mAP among the codes of a source at one length; None if there is none."""
         found = [
             (point.quality.mean_average_precision, point)
             for point in self.points
@@ -122,7 +122,7 @@ class QualityCurve(Result):
         return Group(*tables)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return mAP against bits, one line for each way to make codes."""
+        """Return a plot of mAP against bits, with one line for each coding method."""
         series = []
         for source, coding in dict.fromkeys((point.source, point.coding) for point in self.points):
             found = self.of(source, coding)
@@ -146,39 +146,39 @@ def quality_curve(
     k: Sequence[int] | int = (1, 10, 100),
     seed: int = 0,
 ) -> QualityCurve:
-    """Measure retrieval of train rows by test rows at several lengths of code, beside controls of equal length.
+    """Measure retrieval at several code lengths, and that of controls of the same length.
 
-    Whatever is fitted (the choice of bits, ITQ) is fitted on train.
+    Test rows are the queries; train rows are ranked. Bit selection and ITQ are fitted on train.
 
     Parameters
     ----------
     codes : Split of Codes
-        Labelled, n rows of train and m of test.
+        Codes with labels: n rows of train and m rows of test.
     lengths : sequence of int
-        Of the codes, in bits.
+        Code lengths in bits.
     inputs : Split of array, optional
-        ``(n, d)`` and ``(m, d)``: the inputs, for controls that nobody taught labels.
+        ``(n, d)`` and ``(m, d)``: the inputs of the network, for controls that do not use labels.
     penultimate : Split of array, optional
-        ``(n, h)`` and ``(m, h)``: features of the same network, for controls that had the same labels.
+        ``(n, h)`` and ``(m, h)``: features of the same network, for controls that used the same labels.
     methods : sequence of str
-        How bits are chosen, see :func:`select_bits`; ``mutual_information`` is supervised.
+        Methods of bit selection, see :func:`select_bits`; ``mutual_information`` is supervised.
     k : int or sequence of int
-        Cuts of the rankings.
+        Numbers of top-ranked rows on which precision, recall and mAP at k are computed.
     seed : int
-        Of all that is drawn.
+        Seed of all random choices.
 
     Returns
     -------
     QualityCurve
-        Where a code cannot have a length (ITQ gives no more bits than there are columns), its point is empty and says
-        why.
+        If a method has no code of a length (ITQ gives no more bits than there are columns), `quality` of its point is
+        None and `reason` says why.
 
     Raises
     ------
     MeasureError
-        If there are no labels, a length is no whole number above 0, or a method is not known.
+        If there are no labels, a length is not a whole number above 0, or a method is unknown.
     CodesError
-        If train and test are not the same bits of the same network.
+        If the codes of train and test are not of the same bits of the same network.
     """
     require_same_code(codes.train, codes.test)
     wanted = checked_lengths(lengths)
@@ -251,7 +251,7 @@ def _kept(codes: Codes, positions: Any) -> Codes:
 
 @dataclass(frozen=True)
 class _Control:
-    """Codes of the same length of some features."""
+    """Codes made from other features, as controls of the neural code."""
 
     source: str
     seen: str
@@ -282,7 +282,7 @@ class _Control:
         pair = self._pair()
         most = min(len(pair[0]), pair[0].shape[1])
         within = [bits for bits in self.lengths if bits <= most]
-        # Done once: the leading columns of these are their own principal components.
+        # Computed once: the first columns are the principal components that a shorter code needs.
         train, test = principal_components(*pair, max(within)) if within else pair
         points = []
         for bits in self.lengths:

@@ -1,4 +1,4 @@
-"""A Gaussian process over hyperparameters: Matern-5/2 with a length scale a dimension, and learned noise."""
+"""A Gaussian process over hyperparameters: Matern-5/2 kernel, one length scale per dimension, learned noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 ROOT_5 = 5**0.5
 INVERSE_LENGTHS, SCALES, NOISES = (1e-4, 100.0), (1e-3, 1e3), (1e-9, 1e3)
-"""Ends of what is learned, on a cube of unit edges and targets of unit variance."""
+"""Bounds of the learned values, for points in the unit cube and targets of unit variance."""
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What is learned of a Gaussian process, of targets of zero mean and unit variance.
+    """The learned hyperparameters of a Gaussian process, for targets of zero mean and unit variance.
 
     Attributes
     ----------
     inverse_lengths : numpy.ndarray
-        float64 ``(dimensions,)``: one over the length scale of each dimension of the unit cube.
+        float64 ``(dimensions,)``: the inverse of the length scale of each dimension, in the unit cube.
     scale, noise : float
-        Variance of the process, and of the noise.
+        Variance of the process, and variance of the noise.
     """
 
     inverse_lengths: Floats
@@ -31,34 +31,34 @@ class Hyperparameters:
 
     @classmethod
     def usual(cls, dimensions: int, inverse_length: float = 1.0, noise: float = 1e-3) -> "Hyperparameters":
-        """Return where fitting begins."""
+        """Return the default start of a fit."""
         return cls(np.full(dimensions, inverse_length), 1.0, noise)
 
     @classmethod
     def of_logs(cls, logs: Floats) -> "Hyperparameters":
-        """Return those of such logarithms."""
+        """Return the hyperparameters with these logarithms, in the order of `logs`."""
         values = np.exp(logs)
         return cls(values[:-2], float(values[-2]), float(values[-1]))
 
     @property
     def logs(self) -> Floats:
-        """Their logarithms, as the optimiser moves them."""
+        """The logarithms of all values, which the optimiser works on."""
         return np.log([*self.inverse_lengths, self.scale, self.noise])
 
 
 class Surrogate:
-    """The posterior of a process with these hyperparameters, given points and targets.
+    """The posterior of a Gaussian process with given hyperparameters, conditioned on points and targets.
 
     Parameters
     ----------
     points : numpy.ndarray
-        float64 ``(n, dimensions)`` in the unit cube; the levels of a category are whole numbers.
+        float64 ``(n, dimensions)`` in the unit cube; a category is a whole number.
     targets : numpy.ndarray
         float64 ``(n,)``.
     categories : numpy.ndarray
-        bool ``(dimensions,)``: where two levels are either the same, or 1 apart.
+        bool ``(dimensions,)``: which dimensions are categorical. There, two different values have distance 1.
     learned : Hyperparameters
-        Of the targets, standardized.
+        Hyperparameters for the standardized targets.
     """
 
     def __init__(self, points: Floats, targets: Floats, categories: Flags, learned: Hyperparameters) -> None:
@@ -76,7 +76,7 @@ class Surrogate:
         self._weights = self._inverse @ (standard - self._mean)
 
     def predict(self, places: Floats) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of the function at places ``(m, dimensions)``, in units of the targets."""
+        """Return the posterior mean and standard deviation at places ``(m, dimensions)``, in units of the targets."""
         from scipy.linalg import solve_triangular
 
         kernel = self.learned.scale * matern(squares(places, self.points, self.categories) @ self._squares)[0]
@@ -85,7 +85,7 @@ class Surrogate:
         return self._unscaled(kernel @ self._weights), self.spread * np.sqrt(variance)
 
     def moments(self, place: Floats) -> tuple[float, float, Floats, Floats]:
-        """Return mean and standard deviation at one place ``(dimensions,)``, and the gradients of both there."""
+        """Return the posterior mean and standard deviation at one place ``(dimensions,)``, and their gradients."""
         apart = place - self.points
         squared = apart**2
         if self.categories.any():
@@ -108,20 +108,21 @@ LEAST_VARIANCE = 1e-12
 
 
 def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyperparameters]) -> Hyperparameters:
-    """Return the hyperparameters that are most likely a posteriori, by L-BFGS from several starts.
+    """Return the hyperparameters with the largest posterior density, found by L-BFGS from several starts.
 
     Parameters
     ----------
     points, targets, categories
-        As of :class:`Surrogate`.
+        As for :class:`Surrogate`.
     starts : sequence of Hyperparameters
-        Where to begin; those of a fit before are a warm start.
+        Starting points. The result of an earlier fit is a warm start.
 
     Notes
     -----
-    Priors: a standard log-normal one of the scale, a gamma one of shape 0.1 and mean 0.1 of the noise, a standard
-    normal one of the constant mean, and a uniform one of the inverse length scales. With them bounds follow those of
-    the published runs; others that were tried follow them less well.
+    The scale has a standard log-normal prior. The noise has a gamma prior of shape 0.1 and mean 0.1. The constant mean
+    has a standard normal prior. The inverse length scales have uniform priors. With these priors, the regret bounds
+    follow those of the published runs of Makarova et al. (2022). With the other priors that were tried, they follow
+    them less well.
     """
     from scipy.optimize import minimize
 
@@ -137,7 +138,7 @@ def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyp
 
 
 def squares(one: Floats, other: Floats, categories: Flags) -> Floats:
-    """Return the squared differences ``(n, m, dimensions)``; 0 or 1 between categories."""
+    """Return the squared differences ``(n, m, dimensions)``; for categories, 0 if equal and 1 if not."""
     apart = (one[:, None, :] - other[None, :, :]) ** 2
     if categories.any():
         apart[..., categories] = apart[..., categories] > 0
@@ -145,19 +146,19 @@ def squares(one: Floats, other: Floats, categories: Flags) -> Floats:
 
 
 def matern(squared: Floats) -> tuple[Floats, Floats]:
-    """Return the Matern-5/2 kernel of squared distances in length scales, and its slope over them."""
+    """Return the Matern-5/2 kernel at squared distances in units of the length scales, and its derivative by them."""
     root = ROOT_5 * np.sqrt(np.maximum(squared, 0.0))
     decay = np.exp(-root)
     return decay * (1 + root + (5 / 3) * squared), (-5 / 6) * (1 + root) * decay
 
 
 def mean_of(inverse: Floats, targets: Floats) -> float:
-    """Return the most likely constant mean, of a standard normal prior."""
+    """Return the most likely constant mean a posteriori, under a standard normal prior."""
     return float((inverse @ targets).sum() / (inverse.sum() + 1.0))
 
 
 def _loss(logs: Floats, apart: Floats, targets: Floats) -> tuple[float, Floats]:
-    """Return the negative log posterior of hyperparameters, and its gradient over their logarithms."""
+    """Return the negative log posterior of the hyperparameters, and its gradient with respect to their logarithms."""
     from scipy.linalg import cholesky, lapack
 
     learned = Hyperparameters.of_logs(logs)
@@ -174,7 +175,7 @@ def _loss(logs: Floats, apart: Floats, targets: Floats) -> tuple[float, Floats]:
     mean = mean_of(inverse, targets)
     weights = inverse @ (targets - mean)
     loss = 0.5 * float((targets - mean) @ weights) + float(np.log(np.diag(factor)).sum()) + 0.5 * mean**2
-    # The derivative of the loss by an entry of the covariance; the mean is where its own derivative is 0.
+    # The derivative of the loss with respect to the covariance. That with respect to the mean is 0: it is optimal.
     outer = 0.5 * (inverse - np.outer(weights, weights))
     by_length = 2 * learned.scale * np.tensordot(outer * slope, apart, 2) * inverse_squares
     by_scale = learned.scale * float((outer * value).sum()) + np.log(learned.scale) + 1.0

@@ -1,4 +1,4 @@
-"""What a study can measure on each network: names, where each is taken, and what it needs."""
+"""The measures that a study can compute on each network: their names, splits and requirements."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,20 +8,20 @@ Split = Literal["train", "test", "uniform", "bytes"]
 
 @dataclass(frozen=True)
 class StudyMeasure:
-    """One name that the ``measures`` of a study may list.
+    """A measure that a study can list under ``measures``.
 
     Attributes
     ----------
     rows : tuple of str
-        Names of the measures that the results then hold.
+        Names under which the results store its values.
     splits : tuple of str
-        Where it is taken: ``train``, ``test``.
+        Splits of the data on which it is computed: ``train``, ``test``.
     labels : bool
         Whether it needs labels.
     random_inputs : bool
-        Whether it can be taken on random inputs too.
+        Whether it can also be computed on random inputs.
     geometry : bool
-        Whether it is of the network's linear regions, which only a piecewise linear network has.
+        Whether it describes the network's linear regions. Only a piecewise linear network has them.
     """
 
     rows: tuple[str, ...]
@@ -36,11 +36,11 @@ MEASURES = {
     "redundancy_ratio": StudyMeasure(("redundancy_ratio",), BOTH, labels=False, random_inputs=True),
     "collision_probability": StudyMeasure(("collision_probability",), BOTH, labels=False, random_inputs=True),
     "bits_to_determinism": StudyMeasure(("bits_to_determinism",), ("train",), labels=False),
-    # The mean loss of the last epoch, of the labels trained on: there is none at initialisation.
+    # The mean loss of the last epoch on the labels used in training. An untrained network has none.
     "loss": StudyMeasure(("loss",), ("train",)),
     "network_accuracy": StudyMeasure(("network_accuracy",), BOTH),
     "knn": StudyMeasure(("knn",), ("test",)),
-    # Apart from knn, since it takes the square of the training examples.
+    # Separate from knn because its cost is quadratic in the number of training examples.
     "knn_train": StudyMeasure(("knn",), ("train",)),
     "logistic": StudyMeasure(("logistic",), BOTH),
     "kmeans": StudyMeasure(("kmeans_purity", "kmeans_hungarian"), BOTH),
@@ -48,6 +48,6 @@ MEASURES = {
     "local_complexity": StudyMeasure(("local_complexity",), BOTH, labels=False, random_inputs=True, geometry=True),
     "chord": StudyMeasure(("chord_length",), BOTH, labels=False, random_inputs=True, geometry=True),
 }
-"""Every measure of a study by name."""
+"""All measures, by the name that a study uses."""
 
 DEFAULT_MEASURES = ("redundancy_ratio", "knn", "logistic", "kmeans", "network_accuracy")
