@@ -31,16 +31,18 @@ _log = logging.getLogger("hashlens")
 
 
 class DatasetExamples(StreamedExamples):
-    """A map-style data set, in its own order; ids are its indices, or those of the data set or files underneath.
+    """A map-style data set, in its own order.
 
-    `labels` is None until a pass has been completed, since labels come with the batches.
+    Ids are its indices, or the ids of the underlying data set or files. `labels` is None until a pass over the data has
+    been completed, since labels are read with the batches.
 
     Parameters
     ----------
     dataset : torch.utils.data.Dataset
-        Or anything with a length and indices; gives tensors, tuples (inputs, label, ...) or dicts.
+        A data set, or any object with ``__len__`` and ``__getitem__``. Its items are tensors, tuples
+        (inputs, label, ...) or dicts.
     loader : torch.utils.data.DataLoader, optional
-        Where batch size, collate function and workers are taken from; its shuffling and ``drop_last`` are not.
+        Its batch size, collate function and workers are used; its shuffling and ``drop_last`` are not.
     """
 
     def __init__(self, dataset: Any, loader: DataLoader[Any] | None = None) -> None:
@@ -63,7 +65,7 @@ class DatasetExamples(StreamedExamples):
         return narrowed
 
     def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
-        """Return the same examples in another numbering of the classes."""
+        """Return the same examples with the classes renumbered."""
         renamed = super().numbered(numbers, class_names)
         renamed._numbers = numbers if self._numbers is None else numbers[self._numbers]
         return renamed
@@ -92,10 +94,10 @@ class DatasetExamples(StreamedExamples):
 
 
 class LoaderExamples(StreamedExamples):
-    """A loader with an order of its own, used as it is; ids are positions in the pass.
+    """A loader with its own order of examples, used unchanged; ids are positions in the pass.
 
-    `labels` is None until a pass has been completed, and the number of examples costs a pass where it is asked for
-    before one.
+    `labels` is None until a pass over the data has been completed. If the number of examples is requested before then,
+    a pass is made to count them.
     """
 
     def __init__(self, loader: DataLoader[Any]) -> None:
@@ -116,7 +118,7 @@ class LoaderExamples(StreamedExamples):
 
     @property
     def known_length(self) -> int | None:
-        """None: a pass that only counts would cost as much as the one to come, and exhaust a stream that runs once."""
+        """None: counting would cost a whole pass, and would exhaust a stream that can be read only once."""
         return None
 
     def _narrow(self, start: int, stop: int) -> Self:
@@ -127,11 +129,11 @@ class LoaderExamples(StreamedExamples):
 
 
 def names_of_classes(dataset: Any, label: str | None = None) -> ClassNames:
-    """Return the names of classes 0, 1, ... that a data set carries, None where it carries none.
+    """Return the names of classes 0, 1, ... that a data set stores, or None if it has none.
 
-    Data sets of torchvision have them as ``classes``, those of Hugging Face in the ``features`` of their column of
-    labels, called `label`.
-    Nothing is taken where labels pass through a ``target_transform``, since numbers may mean something else after it.
+    Data sets of torchvision store them as ``classes``. Those of Hugging Face store them in the ``features`` of the
+    label column; `label` is the name of this column. The result is None if the data set has a ``target_transform``,
+    since it may change the meaning of the label numbers.
     """
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
@@ -149,12 +151,15 @@ def names_of_classes(dataset: Any, label: str | None = None) -> ClassNames:
 
 
 def from_loader(loader: DataLoader[Any]) -> StreamedExamples:
-    """Return the examples of a loader: in the order of the data set where the sampler is an ordinary one.
+    """Return the examples of a loader.
+
+    They are in the order of the data set if the loader takes every row once, in order or shuffled by torch's own
+    sampler; otherwise they are in the order of the loader.
 
     Raises
     ------
     DataError
-        When the data set is empty.
+        If the data set is empty.
     """
     if isinstance(loader.dataset, IterableDataset) or not _takes_every_row(loader):
         return LoaderExamples(loader)
@@ -162,7 +167,7 @@ def from_loader(loader: DataLoader[Any]) -> StreamedExamples:
 
 
 def _takes_every_row(loader: DataLoader[Any]) -> bool:
-    """Say whether the loader takes each row of its data set once, in order or shuffled, but for ``drop_last``."""
+    """Return whether the loader takes each row of its data set once, in order or shuffled, ignoring ``drop_last``."""
     batches, sampler, dataset = loader.batch_sampler, loader.sampler, cast(Sized, loader.dataset)
     if type(batches) is not BatchSampler or batches.sampler is not sampler:
         return False
@@ -184,7 +189,7 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
         if labels is not None:
             place = f"{name}, rows {start} to {stop - 1}"
             codes, class_names = class_labels(labels, place, all_labels=False)
-            # Each batch would number its own names.
+            # Names cannot be numbered batch by batch: each batch would get its own numbering.
             if class_names:
                 raise DataError(f"{place}: labels are names, as {class_names[0]!r}; number the classes in the data set")
             labels = torch.from_numpy(codes)
@@ -200,9 +205,10 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
 
 
 def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:
-    """Yield the loader's batches and leave torch's global generator as it is, which loaders draw orders and seeds from.
+    """Yield the loader's batches without changing torch's global generator.
 
-    So every pass starts from the same state, too, and a loader that shuffles by it comes in one order.
+    Loaders draw orders and seeds from this generator. The state is restored after each batch. So every pass also starts
+    from the same state, and a loader that shuffles with this generator has the same order on every pass.
     """
     iterator: Iterator[Any] | None = None
     loader_state = torch.random.get_rng_state()
@@ -217,7 +223,7 @@ def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:
             return
         except HashlensError:
             raise
-        except Exception as error:  # whatever a user's data set raises
+        except Exception as error:  # any exception that a user's data set raises
             reason = f"{type(error).__name__}: {error}".split("\n")[0]
             raise DataError(
                 f"{name} cannot be read: {reason}; mend the data set, or give a DataLoader with a collate_fn"
@@ -229,7 +235,7 @@ def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:
 
 
 def _collated(samples: list[Any]) -> Any:
-    """Return a batch as torch puts it together by default, with -1 where a label is None, which torch refuses."""
+    """Return a batch collated by torch's default, with -1 for each label that is None, since torch rejects None."""
     return default_collate([_with_number(sample) for sample in samples])
 
 
@@ -243,20 +249,20 @@ def _with_number(sample: Any) -> Any:
 
 
 def _inputs_and_labels(raw: Any) -> tuple[Any, Any]:
-    """Return inputs and labels of a batch, as the common layouts have them."""
+    """Return the inputs and labels of a batch in one of the common layouts: dict, tuple or list, or inputs alone."""
     if isinstance(raw, Mapping):
         inputs = {key: value for key, value in raw.items() if key not in LABEL_KEYS}
         return inputs, next((raw[key] for key in LABEL_KEYS if key in raw), None)
     if isinstance(raw, list | tuple):
         second = raw[1] if len(raw) > 1 else None
-        # The targets of a detector, boxes and more, are no classes.
+        # The targets of a detector (boxes and more) are not class labels.
         targets = isinstance(second, list | tuple) and all(isinstance(item, Mapping) for item in second)
         return raw[0], None if targets else second
     return raw, None
 
 
 def _check_images(raw: Any, name: str) -> None:
-    """Raise DataError for a list of images, of which the second would be taken for the labels of the first."""
+    """Raise DataError for a batch that is a list of images: the second image would be read as the labels."""
     if not isinstance(raw, list | tuple) or len(raw) < 2:
         return
     if all(isinstance(part, torch.Tensor) and part.ndim > 2 for part in raw):
@@ -268,7 +274,7 @@ def _check_images(raw: Any, name: str) -> None:
 
 
 def _size(inputs: Any, raw: Any, name: str) -> int:
-    """Return how many examples a batch has: the length of its first tensor, or of a list with an image for each."""
+    """Return the number of examples in a batch: the length of its first tensor, or of its list of images."""
     if isinstance(raw, list | tuple) and len(raw) > 1 and isinstance(inputs, list | tuple):
         second = raw[1]
         if isinstance(second, list | tuple) and 0 < len(inputs) == len(second):

@@ -1,7 +1,8 @@
-"""Trace: run a network once on one example and write down its program, or refuse it.
+"""Trace: run a network once on one example and record the operators as a program, or raise an error.
 
-Functionalization turns in-place operators and writes into views into plain ones, and a dispatch mode below it sees each
-ATen operator. Whatever depends on the input must be on the allow-list; the rest are constants, computed once.
+Functionalization replaces in-place operators, and writes into views, by operators that return new tensors. A dispatch
+mode below it sees each ATen operator. An operator that depends on the input must be on the allow-list. Tensors that do
+not depend on the input are constants, computed once.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,26 +35,26 @@ Tensor = torch.Tensor
 EXTREMES = ("maximum", "minimum")
 
 
-@torch.inference_mode(False)  # it hides what composite operators are made of
+@torch.inference_mode(False)  # in inference mode, composite operators are not decomposed
 def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torch.float64) -> Program:
-    """Return the program of a network; a program is returned as it is.
+    """Return the program of a network; a program is returned unchanged.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Piecewise linear. It is evaluated in eval mode, as a copy in `dtype`, and left as it was.
+        A piecewise linear network. It is evaluated in eval mode, as a copy in `dtype`, and not changed.
     x : torch.Tensor
-        Examples ``(n, *shape)``; the first is run.
+        Examples ``(n, *shape)``; the network is run on the first.
     dtype : torch.dtype
-        What to compute in: float64 or float32. A program stays in its own.
+        Dtype of the computation: float64 or float32. If `model` is a program, it keeps its own dtype.
 
     Raises
     ------
     DataError
         If `dtype` is neither float64 nor float32.
     ModelError
-        If an operator that depends on the input is neither affine nor a hard gate, the network rejects the example, or
-        mixes the examples of a batch.
+        If an operator that depends on the input is neither affine nor a hard gate, if the network raises an error on
+        the example, or if its output for one example depends on the others of the batch.
     """
     if dtype not in (torch.float64, torch.float32):
         raise DataError(
@@ -80,10 +81,10 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
                 output = torch.func.functionalize(called)(example)
         except HashlensError:
             raise
-        except Exception as error:  # whatever a user's network raises
+        except Exception as error:  # any exception that a user's network raises
             if recorder.fault is not None:
                 raise recorder.fault from None
-            if "more than 1 value per channel" in str(error):  # torch counts before it runs an operator
+            if "more than 1 value per channel" in str(error):  # torch checks this before it runs an operator
                 raise recorder.refusal("batch_norm", STATISTICS, recorder.failed) from error
             kind = str(dtype).removeprefix("torch.")
             way_out = f"it runs on one example, as a copy in {kind}: check the shape it takes"
@@ -99,7 +100,7 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
 
 
 def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, example: Tensor) -> None:
-    """Raise unless the network gives two examples together what the program gives each for itself."""
+    """Raise ModelError unless the network's outputs for a batch of two equal the program's output for each alone."""
     away = torch.randn(example.shape, generator=torch_generator(0, "trace"), dtype=torch.float64).to(example)
     size = float(example.abs().max()) or 1.0
     pair = torch.cat([example, 0.8 * example + 0.02 * size * away])
@@ -111,10 +112,10 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
     try:
         with evaluation_mode(network):
             together = first_tensor(network(pair.clone()))
-    except Exception:  # it takes one example at a time, which is its way of keeping them apart
+    except Exception:  # the network accepts only one example at a time, so it cannot mix examples
         return
     assert together is not None
-    one, other = (of.flatten().sort().values for of in (alone, together))  # wherever the batch is in the output
+    one, other = (of.flatten().sort().values for of in (alone, together))  # in any position of the batch axis
     size = float(torch.linalg.vector_norm(one, inf)) if one.numel() else 0.0
     tolerance = torch.finfo(alone.dtype).eps ** 0.5 * max(1.0, size)
     if one.shape != other.shape or not bool(((one - other).abs() <= tolerance).all()):
@@ -136,7 +137,7 @@ def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
 
 
 def _check_not_frozen(model: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Raise ModelError where weights were made constants of scripted code, which no copy has in another dtype."""
+    """Raise ModelError if weights are constants of scripted code in another dtype, which a copy cannot change."""
     for name, graph in scripted_graphs(model):
         for node in scripted_nodes(graph):
             if node.kind() != "prim::Constant" or not node.hasAttribute("value") or node.kindOf("value") != "t":
@@ -152,14 +153,14 @@ def _check_not_frozen(model: torch.nn.Module, dtype: torch.dtype) -> None:
 
 @dataclass(frozen=True)
 class _Refused:
-    """What no affine map or hard gate of the input gives: the output must not need it."""
+    """A tensor that is not made from the input by affine maps and hard gates: the output must not depend on it."""
 
     error: ModelError
 
 
 @dataclass
 class _Tape:
-    """Steps as they come, and the shapes of the registers."""
+    """The steps in the order in which they run, and the shapes of the registers."""
 
     shapes: list[tuple[int, ...]]
     steps: list[Step] = field(default_factory=list)
@@ -170,16 +171,16 @@ class _Tape:
 
 
 class _Recorder(Observer):
-    """Write down what a network does with one example.
+    """Record the operators that a network runs on one example.
 
     Attributes
     ----------
     running : RunningModule
         Which module is running.
     fault : Exception or None
-        What was refused. A network may hide it on its way up, as scripted ones do.
+        The error that the recorder raised. The network may replace it by another, as scripted networks do.
     failed : (str, str) or None
-        Path and class of the first module that gave nothing back.
+        Path and class of the first module that raised an exception.
     """
 
     running: RunningModule
@@ -189,30 +190,30 @@ class _Recorder(Observer):
         self.fault: Exception | None = None
         self.failed: tuple[str, str] | None = None
         self._tape = _Tape([tuple(example.shape)])
-        # Tensors are known by identity, so they are kept: a freed one's would be given to another.
+        # Keys are ids of tensors. The tensors are kept alive, since the id of a freed tensor can be used again.
         self._known: dict[int, tuple[Wire | _Refused, Tensor]] = {id(example): (Wire(0, tuple(example.shape)), example)}
         self._example = example
         self._names: set[str] = set()
 
     def enter(self, module: torch.nn.Module) -> None:
-        """Refuse, before torch does, a BatchNorm without running statistics, which needs more than one example."""
+        """Raise, before torch does, on a BatchNorm without running statistics: it needs more than one example."""
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
             raise self.refusal("batch_norm", STATISTICS)
 
     def leave(self, path: str, module: torch.nn.Module, raised: bool) -> None:
-        """Take note of the module that an exception came from."""
+        """Record the module that an exception came from."""
         if raised and self.failed is None:
             self.failed = path, qualified_name(type(module))
 
     def wire(self, value: Any) -> Any:
-        """Return what is known of a tensor that depends on the input; anything else as it is."""
+        """Return the wire or refusal of a tensor that depends on the input; return anything else unchanged."""
         known = self._known.get(id(value))
         return value if known is None else known[0]
 
     def program(self, model: str, output: Wire, dtype: torch.dtype, device: torch.device) -> Program:
-        """Return the program, with the layers of its code laid out."""
+        """Return the program, with the position of each layer in the code set."""
         steps, live = list[Step](), {output.register}
-        for step in reversed(self._tape.steps):  # gates stay: the code holds what the output forgets
+        for step in reversed(self._tape.steps):  # keep all gates: the code includes units that the output ignores
             if step.output in live or not isinstance(step, Affine):
                 live.update(step.inputs)
                 steps.append(step)
@@ -222,11 +223,11 @@ class _Recorder(Observer):
         return Program(model, laid_out, output.register, tuple(self._tape.shapes), dtype, device)
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Run an operator, and write it down."""
+        """Run an operator and record it."""
         wired_args, wired_kwargs = tree_map(self.wire, (args, kwargs))
         operator = func.overloadpacket.__name__
         if operator == "copy_" and args[0] is self._example:
-            return func(*args, **kwargs)  # functionalization hands back what the network wrote into its input
+            return func(*args, **kwargs)  # functionalization copies in-place changes back to the input
         result = func(*args, **kwargs)
         used = [at for at in tree_leaves((wired_args, wired_kwargs)) if isinstance(at, (Wire, _Refused))]
         try:
@@ -242,10 +243,10 @@ class _Recorder(Observer):
             raise
         return result
 
-    # --- what is written down ------------------------------------------------------------------------------------
+    # --- recording -----------------------------------------------------------------------------------------------
 
     def _record_or_refuse(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
-        """Write an operator down. One that is refused matters only if the output depends on what it gives."""
+        """Record an operator. A refused operator is an error only if the output depends on its result."""
         try:
             self._record(operator, func, bound, result)
         except ModelError as error:
@@ -293,7 +294,7 @@ class _Recorder(Observer):
         pieces = BENDS[operator](bound)
         tensor = result[0] if isinstance(result, tuple) else result
         shape = tuple(tensor.shape)
-        if wire.shape != shape:  # the bounds of a clamp are wider than what they bound
+        if wire.shape != shape:  # the bounds of a clamp broadcast its input to a larger shape
             wire = self._spread_out(wire, shape)
         layer = self._layer(operator, shape, len(pieces.breakpoints))
         output = self._tape.register(shape)
@@ -301,7 +302,7 @@ class _Recorder(Observer):
         self._known[id(tensor)] = (output, tensor)
 
     def _extreme(self, operator: str, bound: Bound, result: Tensor) -> None:
-        """Both tensors in one, and a choice between them."""
+        """Record a maximum or minimum: stack both tensors, then choose between them."""
         shape = tuple(result.shape)
         both = [self._spread_out(bound[name], shape) for name in ("self", "other")]
         pairs = self._derived(torch.ops.aten.stack.default, {"tensors": both, "dim": -1}, (*shape, 2))
@@ -313,7 +314,7 @@ class _Recorder(Observer):
         self._known[id(result)] = (output, result)
 
     def _spread_out(self, value: Any, shape: tuple[int, ...]) -> Any:
-        """Return a wire or a constant in the shape that it broadcasts to."""
+        """Return a wire or a constant, broadcast to a shape."""
         if isinstance(value, Wire):
             wide = {"self": value, "size": shape}
             return value if value.shape == shape else self._derived(torch.ops.aten.expand.default, wide, shape)
@@ -338,13 +339,13 @@ class _Recorder(Observer):
 
     def _spread(self, refused: _Refused, result: Any) -> None:
         tensors = [at for at in tree_leaves(result) if isinstance(at, Tensor)]
-        if not tensors:  # a number, by which the network may decide what to do
+        if not tensors:  # a Python number, on which the network's control flow may depend
             raise refused.error
         for tensor in tensors:
             self._known[id(tensor)] = (refused, tensor)
 
     def _derived(self, func: Any, bound: Bound, shape: tuple[int, ...]) -> Wire:
-        """Write down an affine operator that the network did not run itself, and return its result."""
+        """Record an affine operator that the network did not run itself, and return its result."""
         wire = self._tape.register(shape)
         call = Call(func, bound, shape)
         self._tape.steps.append(affine_step(RULES[func.overloadpacket.__name__], call, wire.register))
@@ -357,13 +358,13 @@ class _Recorder(Observer):
     # --- names ---------------------------------------------------------------------------------------------------
 
     def _layer(self, operator: str, shape: tuple[int, ...], planes: int) -> Layer:
-        batch = shape.index(1) if 1 in shape else len(shape)  # the one example; without it, tokens are folded into it
+        batch = shape.index(1) if 1 in shape else len(shape)  # the batch axis; if none, tokens were merged into it
         units = shape[:batch] + shape[batch + 1 :]
         layer = Layer(layer_name(self.running, operator, self._names), operator, units, planes)
         return replace(layer, bits=layer.all_bits)
 
     def refusal(self, operator: str, reason: str, at: tuple[str, str] | None = None) -> ModelError:
-        """Return the error for an operator of the module that is running, or of another, by path and class."""
+        """Return the error for an operator of the running module, or of the module `at` (path and class)."""
         path, kind = at or self.running.current
         where = f"{path or 'the model'} ({kind.rpartition('.')[2]})" if kind else path or "the model"
         return ModelError(

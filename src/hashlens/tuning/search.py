@@ -1,4 +1,4 @@
-"""The best place of a space by a surrogate: many places tried, the best followed by their gradients."""
+"""Minimize a function of a surrogate over a space: evaluate many points, then improve the best ones by L-BFGS."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,19 +12,19 @@ from hashlens.tuning.surrogate import Surrogate
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Goal = Callable[[Floats, Floats], tuple[Floats, Floats, Floats]]
-"""Of means and standard deviations: what is to be small, and its slopes over both."""
+"""Function to minimize, of means and standard deviations: returns its value and its derivatives by both."""
 PLACES, FOLLOWED = 2048, 5
-"""How many places are tried, and how many of them are followed."""
+"""Number of points that are evaluated, and number of the best points that L-BFGS starts from."""
 SAMPLED = 2000
 
 
 def lower_bound(width: float) -> Goal:
-    """Return the goal of a small mean less `width` standard deviations."""
+    """Return the function mean minus `width` standard deviations (the lower confidence bound)."""
     return lambda mean, deviation: (mean - width * deviation, np.ones_like(mean), np.full_like(mean, -width))
 
 
 def expected_improvement(best: float) -> Goal:
-    """Return the goal of a large expected improvement on `best`, as a small negative."""
+    """Return the negative expected improvement on `best`, so that minimizing it maximizes the improvement."""
     from scipy.special import ndtr
 
     def goal(mean: Floats, deviation: Floats) -> tuple[Floats, Floats, Floats]:
@@ -36,7 +36,7 @@ def expected_improvement(best: float) -> Goal:
 
 
 def improvement_odds(best: float) -> Goal:
-    """Return the goal of many standard deviations below `best`, as a small negative."""
+    """Return the function (mean - `best`) / standard deviation: smallest where improvement is most probable."""
     return lambda mean, deviation: (
         (mean - best) / deviation, 1 / deviation, (best - mean) / deviation**2,
     )  # fmt: skip
@@ -45,9 +45,10 @@ def improvement_odds(best: float) -> Goal:
 def smallest(surrogate: Surrogate, space: Space, goal: Goal, seed: int = 0) -> float:
     """Return the smallest value of a goal that is found over a space.
 
-    Tried are `PLACES` that fill the space and the points of the surrogate; the best of them are followed by L-BFGS.
-    Whole numbers are followed between each other and rounded to the two next to where that ends; of categories each is
-    tried in the place of the best. So it is never above the smallest of the places tried.
+    The goal is evaluated at `PLACES` points that fill the space and at the points of the surrogate. L-BFGS starts from
+    the best of them. It treats whole numbers as continuous; afterwards the two nearest grid values are compared.
+    Every level of a category is compared at the point that L-BFGS found. The result is never above the smallest value
+    at the points evaluated first.
     """
     places = np.vstack([_spread(space, seed), surrogate.points])
     values = goal(*surrogate.predict(places))[0]
@@ -65,14 +66,14 @@ def _spread(space: Space, seed: int) -> Floats:
 
 
 def smallest_of_sample(surrogate: Surrogate, space: Space, goal: Goal, seed: int = 0) -> float:
-    """Return the smallest value of a goal over 2,000 random places and the points of the surrogate."""
+    """Return the smallest value of a goal over 2,000 random points and the points of the surrogate."""
     drawn = np.random.default_rng(seed).random((SAMPLED, len(space)))
     places = np.vstack([space.on_grid(drawn), surrogate.points])
     return float(goal(*surrogate.predict(places))[0].min())
 
 
 def _apart(places: Floats, values: Floats) -> list[Floats]:
-    """Return the best places, of which no two are near each other."""
+    """Return the best points, no two of them near each other."""
     found: list[Floats] = []
     for at in np.argsort(values, kind="stable")[: 20 * FOLLOWED]:
         if all(np.abs(places[at] - other).max() > 0.05 for other in found):
@@ -83,7 +84,7 @@ def _apart(places: Floats, values: Floats) -> list[Floats]:
 
 
 def _followed(surrogate: Surrogate, goal: Goal, start: Floats, free: Flags) -> Floats:
-    """Return where L-BFGS leads from a place, along the dimensions that are free."""
+    """Return the point that L-BFGS reaches from `start` when it varies the dimensions `free`."""
     from scipy.optimize import minimize
 
     if not free.any():
@@ -103,7 +104,10 @@ def _followed(surrogate: Surrogate, goal: Goal, start: Floats, free: Flags) -> F
 
 
 def _swept(surrogate: Surrogate, space: Space, goal: Goal, place: Floats) -> Floats:
-    """Return a place on the grid: of each discrete parameter the best level, then the others followed again."""
+    """Return a point with discrete parameters on their grid.
+
+    For each discrete parameter in turn, the best level is chosen. Then L-BFGS runs again over the continuous ones.
+    """
     grids = [parameter.grid for parameter in space.parameters]
     if not any(map(len, grids)):
         return place

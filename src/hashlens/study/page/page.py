@@ -1,4 +1,4 @@
-"""The page of a study: its regimes to play with, curves of every measure over every axis, effects, and its origin."""
+"""The page of a study: the experiment's own charts, curves of every measure over every axis, effects, provenance."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from hashlens.study.store.status import StudyStatus
 
 DRAWS = 40_000_000
-"""Numbers that the bootstrap of an effect table draws at most; intervals of a large study need fewer draws."""
+"""Largest number of values that the bootstrap of an effect table draws; a large study needs fewer resamples."""
 
 
 def study_page(results: Results) -> Page:
-    """Return the page of all that a study found."""
+    """Return the page of all results of a study."""
     opening = opening_of(results)
     sections = (*opening.sections, *curve_sections(results), *_effects(results), _factors(results))
     if not any(section.blocks for section in sections[:-1]):
@@ -41,13 +41,13 @@ def study_page(results: Results) -> Page:
 
 
 def opening_of(results: Results) -> Opening:
-    """Return what the experiment shows first; of one that does not come with the library, nothing."""
+    """Return what the experiment shows first; an empty opening if the experiment is not part of the library."""
     known = _experiment(results)
     return Opening() if known is None else known.opening(results)
 
 
 def _experiment(results: Results) -> Experiment | None:
-    """Return the experiment if it comes with the library: what a file of results names is never imported."""
+    """Return the experiment if it is part of the library, else None: code named in a results file is never imported."""
     name = results.terms.experiment
     return find_experiment(name) if name in EXPERIMENTS else None
 
@@ -58,19 +58,20 @@ def _runs(results: Results) -> str:
 
 
 def store_page(store: "Store", command: str = "") -> Page:
-    """Return the page of a store: what was found, how far it is, and where the numbers come from.
+    """Return the page of a store: the results, the progress of the study, and where the numbers come from.
 
     Parameters
     ----------
     store : Store
-        Of a study, finished or not.
+        The store of a study, finished or not.
     command : str
-        What is said to have made it; by default the commands that run the study and write the page.
+        The command shown on the page as the one that made it; by default the commands that run the study and write the
+        page.
 
     Raises
     ------
     StudyError
-        If nothing is measured yet.
+        If nothing has been measured yet.
     """
     results = _require_results(store.results(), store)
     page = study_page(results)
@@ -105,7 +106,7 @@ def _require_results(results: Results, store: "Store") -> Results:
 
 
 def curve_sections(results: Results) -> Iterator[Section]:
-    """Yield a section for each axis that varies: every measure along it, the other axes held where they end."""
+    """Yield a section for each axis that varies: every measure along it, other axes at their first or last level."""
     varying = [axis for axis in results.axes if len(results.levels(axis)) > 1]
     clickable = any(isinstance(block, Widget) for section in opening_of(results).sections for block in section.blocks)
     resting = {axis: resting_level(results.terms, axis, results.levels(axis)) for axis in varying}
@@ -124,7 +125,7 @@ def _curves(results: Results, over: str, where: dict[str, Any]) -> Iterator[Any]
         try:
             result = curve(results, panel.measures, over, split=panel.splits, where=where)
         except StudyError:
-            # A study under way, or one whose axes are not crossed, lacks some combinations of levels.
+            # An unfinished study, or one whose axes are not crossed, lacks some combinations of levels.
             continue
         if any(estimate is not None for series in result.series for estimate in series.estimates):
             yield _titled(result, panel.title)
@@ -148,7 +149,7 @@ def _effect_section(effects: EffectTable) -> Section:
 
 
 def _factors(results: Results) -> Section:
-    """Return every factor and its levels: what was held fixed too."""
+    """Return every factor and its levels, including factors with one level."""
     rows = [
         (results.terms.label(factor), ", ".join(map(level_name, results.levels(factor))))
         for factor in results.axes
@@ -178,7 +179,7 @@ def _spec(spec: Any) -> Table:
 
 
 def _fields(spec: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every field of a spec that is set, by its path."""
+    """Yield the path and value of every field of a spec that is set."""
     if isinstance(spec, dict):
         for key, value in spec.items():
             yield from _fields(value, f"{name}.{key}" if name else str(key))
@@ -187,14 +188,14 @@ def _fields(spec: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def curve_page(curve_: Curve, figure: Figure) -> Page:
-    """Return the page of a curve, which `figure` draws."""
+    """Return the page of a curve; `figure` is its chart."""
     chart = Chart(figure, curve_.__rich__())
     note = f"Bands: {curve_.interval_note}." if curve_.interval_note else ""
     return Page(curve_.study or "Curve", curve_.title, "", "", (Section("Curve", (chart,), note),))
 
 
 def effects_page(effects: EffectTable) -> Page:
-    """Return the page of an effect table: its verdicts first."""
+    """Return the page of an effect table, with its verdicts first."""
     first, *others = effects.verdicts
     section = Section("Shares of variance", (*charts(effects.figures()), *effects.tables()))
     return Page(effects.study or "Effects", "What matters", first, " ".join(others), (section,))

@@ -1,4 +1,4 @@
-"""What a reproduction found: ours beside the paper's, claims, pictures, and where the numbers come from."""
+"""Results of a reproduction: our numbers compared with the paper's, claims, pictures, and provenance."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -32,19 +32,19 @@ class Provenance(Result):
     Attributes
     ----------
     command : str
-        What gives them again.
+        The command that computes the numbers again.
     seed : int
-        What all seeds are drawn from.
+        The seed from which all other seeds are derived.
     machine : str
-        Processor and cores.
+        Processor and number of cores.
     settings : dict of str to str
-        Versions, devices, dtypes and threads of the runs; several where they differ.
+        Versions, devices, dtypes and thread counts of the runs; several values if the runs differ.
     networks, trained_now : int
-        Networks in all, and those that this call trained: the others were in the store.
+        Number of all networks, and of those that this call trained; the others were already in the store.
     work_seconds : float
-        Training and measuring all networks, over all calls and workers.
+        Time for training and measuring all networks, summed over all calls and workers.
     failures : tuple of str
-        Networks that did not come to their end, and why; they count nowhere.
+        Networks whose run failed, and why; they are left out of all results.
     """
 
     command: str
@@ -59,30 +59,30 @@ class Provenance(Result):
 
 @dataclass(frozen=True, eq=False)
 class Reproduction(Result):
-    """A study of the paper done again.
+    """A repetition of a study of the paper.
 
     Attributes
     ----------
     name : str
-        As `reproduce` knows it.
+        Name of the preset, as passed to `reproduce`.
     size : str
         ``quick`` or ``paper``.
     preset : Preset
-        What was to be shown, and the paper's figures.
+        The definition of the study, and the paper's figures.
     study : Study
-        Spec and store; its results are ``study.results``, which JSON leaves where they are.
+        Spec and store. Its results are ``study.results``; they are not written to JSON.
     comparisons : tuple of Comparison
-        Ours beside the paper's; empty where the paper's figures are not known.
+        Our figures compared with the paper's; empty if the paper's figures are not known.
     findings : tuple of Finding
-        Claims that were put to the test.
+        Results of the tests of claims.
     pictures : tuple of Picture
-        What is drawn.
+        The pictures of the results.
     seconds : float
         Wall time of this call.
     provenance : Provenance
         Where the numbers come from.
     folder : Path
-        Where everything was written.
+        The folder in which everything was written.
     """
 
     name: str
@@ -98,12 +98,12 @@ class Reproduction(Result):
 
     @property
     def inside(self) -> bool:
-        """Whether no figure is outside its band or bound."""
+        """Whether no figure (number) is outside its tolerance band or above its upper bound."""
         return all(comparison.inside is not False for comparison in self.comparisons)
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where ours differ from the paper's by more than the band, and which claims are not reproduced, in words."""
+        """A sentence for each figure outside its band or bound, and for each claim that is not reproduced."""
         outside = [comparison.sentence for comparison in self.comparisons if comparison.inside is False]
         failing = [
             f"{finding.says}: {finding.counts}: {finding.summary}."
@@ -113,12 +113,12 @@ class Reproduction(Result):
         return (*outside, *failing)
 
     def figures(self, name: str | None = None) -> tuple[Figure, ...]:
-        """Return the panels of one picture as figure data, of the first unless named.
+        """Return the panels of one picture as figure data, by default those of the first picture.
 
         Raises
         ------
         StudyError
-            If there is none of that name.
+            If there is no picture of that name.
         """
         names = [picture.name for picture in self.pictures]
         if name is not None and name not in names:
@@ -126,7 +126,7 @@ class Reproduction(Result):
         return self.pictures[0 if name is None else names.index(name)].figures()
 
     def page(self) -> Page:
-        """Return the page of the reproduction: beside the paper first, then all that the study found."""
+        """Return the page of the reproduction: first the comparison with the paper, then all results of the study."""
         from hashlens.study.reproduce.page import reproduction_page
 
         return reproduction_page(self)
@@ -139,7 +139,7 @@ class Reproduction(Result):
         )
 
     def parts(self, everything: bool) -> Iterator[RenderableType]:
-        """Yield tables and lines, for a terminal or a page; the tables of curves only if `everything` is asked for."""
+        """Yield tables and lines, for a terminal or a page; tables of curves only if `everything` is true."""
         if self.comparisons and self.preset.reference is not None:
             yield comparison_table(self.comparisons, self.preset.reference.source)
         for picture in self.pictures:
@@ -150,7 +150,7 @@ class Reproduction(Result):
         yield titled_list("Origin", provenance_lines(self.provenance, self.seconds))
 
     def conclusion(self) -> Iterator[str]:
-        """Yield what came out, in words."""
+        """Yield the conclusions as sentences."""
         with_band = [comparison for comparison in self.comparisons if comparison.inside is not None]
         if with_band:
             inside = sum(bool(comparison.inside) for comparison in with_band)
@@ -170,7 +170,7 @@ class Reproduction(Result):
 
 @dataclass(frozen=True)
 class TitledList:
-    """A heading and lines below it."""
+    """A heading and the lines of a list below it."""
 
     title: str
     lines: tuple[str, ...]
@@ -180,12 +180,12 @@ class TitledList:
 
 
 def titled_list(title: str, lines: Iterable[str]) -> TitledList:
-    """Return a heading and lines, from any iterable."""
+    """Return a titled list of the lines of any iterable."""
     return TitledList(title, tuple(lines))
 
 
 def provenance_lines(provenance: Provenance, seconds: float) -> Iterator[str]:
-    """Yield where numbers come from, for people."""
+    """Yield the provenance of the numbers as readable lines."""
     yield f"command: `{provenance.command}`"
     yield f"seed: {provenance.seed}"
     yield f"machine: {provenance.machine}"
