@@ -43,7 +43,7 @@ def test_every_example_runs(tmp_path, monkeypatch):
     axes = {"width": [4, 16], "epochs": [1, 2]}
     spec = {"data": {"train": "digits[:200]", "test": "digits[200:300]"}, "axes": axes, "repeats": 2}
     Path("study.yaml").write_text(json.dumps({"name": "small", **spec}))
-    train, test = (hl.load_data(f"digits#{split}").load() for split in ("train", "test"))
+    train, test = (hl.load_data(f"digits#{split}").load() for split in ("train[:600]", "test[:240]"))
     (x_train, y_train), (x_test, y_test) = (
         (torch.as_tensor(part.inputs).float().reshape(-1, 1, 8, 8) / 16, torch.as_tensor(part.labels))
         for part in (train, test)
@@ -51,8 +51,8 @@ def test_every_example_runs(tmp_path, monkeypatch):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         my_model = nn.Sequential()
-        my_model.features = nn.Sequential(nn.Conv2d(1, 120, 3), nn.ReLU())
-        my_model.head = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(480, 10))
+        my_model.features = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU())
+        my_model.head = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 10))
     names = {
         "hl": hl,
         "my_model": my_model,
@@ -70,7 +70,7 @@ def test_every_example_runs(tmp_path, monkeypatch):
         "train_codes": hl.encode(my_model, (x_train, y_train)),
         "test_codes": hl.encode(my_model, (x_test, y_test)),
         "rows": x_test.flatten(1).numpy(),
-        "reasons": [None, "round", "straight"] * 120,
+        "reasons": [None, "round", "straight"] * 80,
         "RandomForestClassifier": RandomForestClassifier,
         "SVC": SVC,
     }
