@@ -29,7 +29,7 @@ print(f"right on held-out rows: {right:.3f}")
 # Someone of the held-out rows who leaves by the first rule: organization 1, rating high, salary low.
 chosen = 8000 + int((table.explanations[8000:] == 0).nonzero()[0][0])
 print("reason planted:", {name: RULES[0][name] for name in RULES[0]})
-asked = {
+options = {
     "feature_names": FEATURES,
     "class_names": ("stays", "leaves"),
     "target": "leaves",
@@ -37,17 +37,19 @@ asked = {
     "batch_size": 4096,
 }
 found = {
-    method: hl.explain(model, rows[chosen], method, **asked)
+    method: hl.explain(model, rows[chosen], method, **options)
     for method in ("kernel_shap", "lime", "cle", "integrated_gradients", "region")
 }
-found["anchor"] = hl.explain(model, rows[chosen], "anchor", **{**asked, "target": None, "background": rows[:4000]})
+found["anchor"] = hl.explain(model, rows[chosen], "anchor", **{**options, "target": None, "background": rows[:4000]})
 for method, explanation in found.items():
     parts = explanation.rule or ", ".join(f"{name} {value:+.3g}" for name, value in explanation.top(3))
     joined = [" and ".join(explanation.features[at] for at in term.features) for term in explanation.interactions[:2]]
     print(f"{method}: {parts}", *joined, sep="; ")
 
-several = rows[8000:][table.reasons[8000:] < len(RULES)][:12]
-compared = hl.compare_explanations(model, several, ("kernel_shap", "lime", "integrated_gradients", "gradient"), **asked)
+several = rows[8000:][table.explanations[8000:] < len(RULES)][:12]
+compared = hl.compare_explanations(
+    model, several, ("kernel_shap", "lime", "integrated_gradients", "gradient"), **options
+)
 print(compared)
 for folder in map(Path, sys.argv[1:2]):
     folder.mkdir(parents=True, exist_ok=True)

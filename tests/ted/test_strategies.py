@@ -79,7 +79,7 @@ def network():
 
 def test_neighbours_by_codes_vote_as_counted_by_hand(network):
     X, queries = TRAIN.rows / 100, TEST.rows[:40] / 100
-    model = TEDClassifier(network, strategy="embedding", embedding="codes", neighbours=3)
+    model = TEDClassifier(network, strategy="embedding", embedding="codes", k=3)
     model.fit(X, TRAIN.labels, TRAIN.explanations)
     codes = hl.encode(network, X).unpack()
     joint = model.predict_joint_proba(queries)
@@ -104,7 +104,7 @@ def test_neighbours_by_codes_impute_and_are_cloned(network):
         (TEST, {"strategy": "multitask"}, "strategy 'multitask' takes a hashlens.ted.Trunk as estimator"),
         (None, {"strategy": "embedding", "embedding": "codes"}, "embedding='codes' needs a network as estimator"),
         (None, {"strategy": "embedding", "embedding": "code"}, "did you mean 'codes'"),
-        (None, {"strategy": "embedding", "neighbours": 0}, "neighbours must be a whole number"),
+        (None, {"strategy": "embedding", "k": 0}, "k must be a whole number"),
         (Trunk(width=0), {"strategy": "multitask"}, "Trunk: width must be a whole number"),
         (Trunk(learning_rate=-1), {"strategy": "multitask"}, "Trunk: learning_rate must be a number above 0"),
     ],

@@ -70,7 +70,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         What in E means that there is no explanation, besides None, NaN and ``pd.NA``: such as -1.
     embedding : {"learned", "codes"}
         Where neighbours are near: in an embedding that a trunk learns, or by the neural codes of a network.
-    neighbours : int
+    k : int
         How many vote.
 
     Attributes
@@ -117,14 +117,14 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         *,
         marker: Any = None,
         embedding: Embedding = "learned",
-        neighbours: int = 5,
+        k: int = 5,
     ) -> None:
         self.estimator = estimator
         self.strategy = strategy
         self.missing = missing
         self.marker = marker
         self.embedding = embedding
-        self.neighbours = neighbours
+        self.k = k
 
     def fit(self, X: Any, y: Any, E: Any = None, sample_weight: Any = None) -> Self:
         """Learn labels and explanations.
@@ -257,7 +257,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             value = getattr(self, name)
             if value not in known:
                 raise TEDError(f"unknown {name} {shortly(value)}; {nearest(value, known)}")
-        require_whole(TEDError, "neighbours", self.neighbours)
+        require_whole(TEDError, "k", self.k)
         by_codes = self.strategy == "embedding" and self.embedding == "codes"
         if self.estimator is None and self.strategy == "cartesian":
             raise TEDError(
@@ -335,8 +335,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             pairs = Pairs.of(np.zeros_like(codes), codes)[0] if pairs is None else pairs
             return TwoHeads(self.estimator or Trunk(), pairs)
         if self.embedding == "codes":
-            return CodeNeighbours(self.estimator, self.neighbours)
-        return LearnedEmbedding(self.estimator or Trunk(), self.neighbours)
+            return CodeNeighbours(self.estimator, self.k)
+        return LearnedEmbedding(self.estimator or Trunk(), self.k)
 
     def _labels_and_joint(self, X: Any) -> tuple[Codes, Array | None, Codes | None]:
         """Return places of labels, with the probabilities of all pairs, or the pairs predicted where there are none."""

@@ -24,13 +24,13 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     network : torch.nn.Module or str
         A trained network, or what :func:`hashlens.load_model` takes.
-    neighbours : int
+    k : int
         How many vote; fewer where there are fewer rows.
     """
 
-    def __init__(self, network: Any, neighbours: int) -> None:
+    def __init__(self, network: Any, k: int) -> None:
         self.network = network
-        self.neighbours = neighbours
+        self.k = k
 
     def fit(self, X: Any, y: Numbers, sample_weight: Any = None) -> Self:
         """Encode the rows, ``(n, ...)`` as the network takes them; weights are those of their votes."""
@@ -44,7 +44,7 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the share of votes of each pair, ``(n, pairs)``."""
         check_is_fitted(self)
-        found = self.index_.search(self._encoded(X), k=min(self.neighbours, len(self.index_))).ids
+        found = self.index_.search(self._encoded(X), k=min(self.k, len(self.index_))).ids
         votes = np.zeros((len(found), len(self.classes_)))
         for voter in found.T:
             votes[np.arange(len(found)), self.pairs_[voter]] += self.weights_[voter]

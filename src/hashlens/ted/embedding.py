@@ -25,7 +25,7 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     trunk : Trunk
         The network and its training.
-    neighbours : int
+    k : int
         How many vote; fewer where there are fewer rows.
 
     References
@@ -33,9 +33,9 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan (2020): Supervised contrastive learning.
     """
 
-    def __init__(self, trunk: Trunk, neighbours: int) -> None:
+    def __init__(self, trunk: Trunk, k: int) -> None:
         self.trunk = trunk
-        self.neighbours = neighbours
+        self.k = k
 
     def fit(self, X: Any, y: Codes, sample_weight: Any = None) -> Self:
         """Train on pairs, int64 ``(n,)``."""
@@ -52,7 +52,7 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights = mean_one(sample_weight, len(X), device)
         self.trunk.train(self.network_, self.scale_(X, device), weights, loss)
         kept = (weights > 0).cpu().numpy()
-        self.voters_ = KNeighborsClassifier(min(self.neighbours, int(kept.sum())))
+        self.voters_ = KNeighborsClassifier(min(self.k, int(kept.sum())))
         self.voters_.fit(self._embedded(X[kept]), np.asarray(y)[kept])
         self.classes_ = self.voters_.classes_
         return self
