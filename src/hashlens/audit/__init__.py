@@ -1,4 +1,4 @@
-"""Audits: what codes say about somebody's data: leaks, wrong labels, blind spots, novelty, coverage."""
+"""Audits of data by the codes of a network: leaks, wrong labels, blind spots, novelty, coverage."""
 
 from hashlens.audit.audit import Audit, audit
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy

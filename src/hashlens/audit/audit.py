@@ -47,33 +47,33 @@ NOVELTY_NEIGHBOUR = 5
 
 @dataclass(frozen=True, eq=False)
 class Audit(Result):
-    """What is to be known about a test accuracy before it is believed.
+    """Everything to check before trusting a test accuracy.
 
     Attributes
     ----------
     model : str
-        Class of the network.
+        Class name of the network.
     accuracy : AuditedAccuracy
-        As reported, on test data not suspected as leaked where leaks could be looked for, and an estimate of what it is
-        by right labels.
+        Accuracy on all test examples, accuracy without the suspected leaks, and an estimate of the accuracy if all
+        labels were right.
     leaks : Leaks or None
-        Test examples that are near-duplicates of training examples; None where no layer tells examples apart.
+        Test examples that are near-duplicates of training examples; None where leaks could not be searched for.
     label_issues : Split of LabelIssues
-        Labels of train and of test that are likely wrong.
+        Labels of the training set and of the test set, ranked by the probability that they are wrong.
     blind_spots : BlindSpots
-        Mistakes that the code is sure of.
+        Misclassified test examples, ranked by how many of their nearest training codes have the predicted class.
     novel : NovelItems
-        Test examples unlike all training examples of the class that they were taken for.
+        Test examples, ranked by their distance to the training examples of the class that the network predicts.
     provenance : Split of Provenance
-        Network, data and machine.
+        Network, data and machine that the codes of each set come from.
     notes : tuple of str
-        What to know before believing the numbers.
+        Caveats about the numbers.
     class_names : tuple of str
-        Of class 0, 1, ...; empty where they are not known.
+        Names of classes 0, 1, ...; empty where they are not known.
     command : str
-        What made it.
+        The call that made the audit.
     data : Split of Examples or None
-        What was audited, for the images of a page; None in what :meth:`load` returns.
+        The audited examples, for the images of a page; None in an audit that :meth:`load` returns.
     """
 
     model: str
@@ -90,7 +90,7 @@ class Audit(Result):
 
     @property
     def parts(self) -> dict[str, Any]:
-        """The ranked tables by name."""
+        """Ranked tables by name."""
         leaks = {} if self.leaks is None else {"leaks": self.leaks}
         return {
             **leaks,
@@ -101,9 +101,9 @@ class Audit(Result):
         }
 
     def to_csv(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write every ranked table as CSV, and ``audit.json`` with all else, into a folder; return the folder.
+        """Write every ranked table as CSV, and the rest as ``audit.json``, into a folder; return the folder.
 
-        The folder is made if it is not there. :meth:`load` reads it.
+        The folder is created if needed. :meth:`load` reads it.
 
         Raises
         ------
@@ -116,31 +116,31 @@ class Audit(Result):
 
     @classmethod
     def load(cls, folder: str | Path) -> "Audit":
-        """Return the audit that :meth:`to_csv` wrote, without its data; :meth:`with_data` brings them back.
+        """Return the audit that :meth:`to_csv` wrote, without its examples; :meth:`with_data` adds them again.
 
         Raises
         ------
         AuditError
-            If the folder holds none, or a broken one.
+            If the folder holds no audit, or a damaged one.
         """
         from hashlens.audit.audit_folder import load_audit
 
         return load_audit(folder)
 
     def with_data(self, train: Any = None, test: Any = None) -> "Audit":
-        """Return the audit with the examples that it is of, for the images of its page.
+        """Return the audit with the audited examples added, for the images of its page.
 
         Parameters
         ----------
         train, test : str, Examples, pair, Dataset or DataLoader, optional
-            By default they are loaded from where they were.
+            The audited sets. By default each is loaded again from the source that the audit names.
 
         Raises
         ------
         AuditError
-            If they are not as many as were audited.
+            If a set has another number of examples than were audited.
         DataError
-            If they are not there any more.
+            If the source no longer exists.
         """
         sources = (self.provenance.train.data, self.provenance.test.data)
         data = Split(*(load_data(source if part is None else part)
@@ -155,7 +155,7 @@ class Audit(Result):
         return replace(self, data=data)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of the audit but its data as plain values: accuracy, rankings, counts and thresholds."""
+        """Return the audit without its examples as plain values: accuracy, rankings, counts and thresholds."""
         body = super().to_dict()
         if self.leaks is not None:
             body["leaks"]["suspected"] = self.leaks.suspected
@@ -166,7 +166,7 @@ class Audit(Result):
         return body
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the accuracy step by step, and the distribution of what each ranking goes by."""
+        """Return figures of the accuracy after each step, and of the distribution of each ranking's score."""
         issues = self.label_issues
         return (
             *self.accuracy.figures(),
@@ -178,19 +178,19 @@ class Audit(Result):
         )
 
     def page(self) -> Page:
-        """Return the page of the audit: the accuracy, what is wrong, and the examples to look at and to tick."""
+        """Return the page of the audit: the accuracy, the problems found, and examples to inspect and tick."""
         from hashlens.audit.page import audit_page
 
         return audit_page(self)
 
     @property
     def headline(self) -> str:
-        """The accuracy that was measured, and what was not done: the first line of the page and of the terminal."""
+        """Measured accuracy and the steps that could not be done: the first line of the page and of the terminal."""
         return headline(self)
 
     @property
     def findings(self) -> str:
-        """What was found, each count beside how many were to be expected."""
+        """Number of problems of each kind, beside the number expected by chance."""
         return findings(self)
 
     def __rich__(self) -> RenderableType:
@@ -214,45 +214,44 @@ def audit(
     views: bool | str | Sequence[str] = False,
     **options: Unpack[ReadingOptions],
 ) -> Audit:
-    """Look for what is wrong with a test accuracy: leaked examples, wrong labels, blind spots, novel examples.
+    """Check a test accuracy for leaked examples, wrong labels, blind spots and novel examples.
 
-    The network runs once over train and once over test, 1,024 bits of each layer are kept, and everything else is
-    search among the codes.
+    The network runs once over each set, and 1,024 bits of each layer are kept. Everything else is a search among
+    these codes.
 
     Parameters
     ----------
     model : torch.nn.Module
         A classifier.
     train, test : str, Examples, pair, Dataset or DataLoader
-        What it was trained on and what its accuracy was measured on, both labelled.
+        The labelled training set of the network, and the labelled test set on which its accuracy is measured.
     reading, **options
-        How the network is read: a :class:`hashlens.Reading`, or its fields. ``bits``, 1,024 by default, are those of
-        each layer; with ``mask`` or channels all are read before so many are kept. ``seed`` also draws calibration
-        rows and resamples.
+        How the network is read: a :class:`hashlens.Reading`, or its fields. ``bits`` is the number of bits kept of
+        each layer, 1,024 by default; with ``mask``, or by channel, all bits are read before the sample is drawn.
+        ``seed`` also draws calibration rows and bootstrap samples.
     suspect_copies : bool, optional
-        Whether test inputs that equal a training input are suspected, as in :func:`hashlens.leaks`: by default always
-        for images, and for tables and texts where equal rows are no ordinary thing.
+        Whether test inputs that equal a training input count as leaked, as in :func:`hashlens.leaks`. By default they
+        do for images, and for tables and texts in which equal rows are rare.
     views : bool, str or sequence of str
-        Of images: other views to search for leaks in, by the names of :func:`~hashlens.audit.views.encode_views`; True
-        for all seven. Each is one more pass over test and over at most 5,000 training images; the result says how long
-        they took.
+        For images: transformed views in which leaks are searched too, by the names of
+        :func:`~hashlens.audit.views.encode_views`; True for all seven. Each view costs one more pass over test and
+        over at most 5,000 training images; the result reports the time.
 
     Returns
     -------
     Audit
-        Prints as tables; ``to_html(path)``, ``to_csv(folder)``.
+        The result. It prints as tables; ``to_html(path)`` and ``to_csv(folder)`` write it.
 
     Raises
     ------
     AuditError
-        If train and test are the same or swapped, or the network is no classifier of their classes.
+        If train and test are the same or swapped, or the network does not classify into their classes.
     DataError
         If there are no labels.
 
     References
     ----------
-    Barz, Denzler (2020): Do we train on test data? Purging CIFAR of near-duplicates. Journal of
-    Imaging 6.
+    Barz, Denzler (2020): Do we train on test data? Purging CIFAR of near-duplicates. Journal of Imaging 6.
     Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
     NeurIPS.
     """
@@ -284,7 +283,7 @@ def audit(
         advance("labels of train")
         train_issues = label_issues(codes.train, probabilities=predictions.train.probabilities, k=NEIGHBOURS)
         advance("blind spots")
-        # Of classes, the last layer knows most.
+        # The last layer separates the classes best.
         last_layer = codes.train.layers[-1].name
         predicted = predictions.test.probabilities.argmax(axis=1)
         spots = blind_spots(codes.train.layer(last_layer), codes.test.layer(last_layer), predicted, NEIGHBOURS)
@@ -333,13 +332,13 @@ def audit(
 
 
 def _sampled(train: Codes, test: Codes, reading: Reading) -> list[Codes]:
-    """Return the bits that an audit looks at of codes that were read whole, sampled at one length."""
+    """Return the sample of bits that an audit uses, drawn from codes of all bits, the same for train and test."""
     assert reading.bits is not None
     return [codes.sample_bits(reading.bits, reading.seed, per_layer=True) for codes in aligned([train, test])]
 
 
 def _differing_classes(codes: Split[Codes], classes: int) -> str:
-    """Return what to say where the network tells another number of classes apart than the labels; else nothing."""
+    """Return a note if the network has another number of classes than the labels; otherwise an empty text."""
     assert codes.train.labels is not None
     named = len(set(codes.train.labels[has_label(codes.train.labels)].tolist()))
     if named == classes:
@@ -369,7 +368,7 @@ def _require_labels(codes: Split[Codes], classes: int) -> None:
 
 
 def _require_neighbours(train: Codes) -> None:
-    """Raise AuditError if there are too few training examples for what an audit asks of their neighbours."""
+    """Raise AuditError if there are too few training examples for the neighbour searches of an audit."""
     rows = len(train) - _unlabelled(train)
     if rows <= NEIGHBOURS:
         raise AuditError(
@@ -381,7 +380,7 @@ def _require_neighbours(train: Codes) -> None:
 def _leaks(
     codes: Split[Codes], seed: int, suspect_copies: bool | None, views: Views | None
 ) -> tuple[Leaks | None, list[str]]:
-    """Return the leaks, or what keeps them from being found in a note."""
+    """Return the leaks, or None and a note that says why they cannot be searched for."""
     if len(codes.test) < 2:
         return None, ["no leaks were looked for: of a single test example, as many may be suspected by chance"]
     try:
@@ -396,7 +395,7 @@ def _leaks(
 
 
 def _expected_false(codes: Split[Codes]) -> int:
-    """Return how many test examples may be suspected by chance: one, or what so many training inputs can promise."""
+    """Return how many test examples may be suspected by chance: one, or more if the training set is too small."""
     keys = input_keys(codes)
     rows = len(codes.train) if keys is None else len(np.unique(keys.train))
     return min(max(1, ceil(smallest_expected_false(rows, len(codes.test)))), len(codes.test) - 1)

@@ -3,7 +3,7 @@
 ::
 
     audit.json              accuracy, counts, thresholds, provenance, notes; "kind": "Audit"
-    leaks.csv               these and the others: one line an example, in the order of the ranking
+    leaks.csv               this table and the next: one line an example, in the order of the ranking
     label-issues-test.csv
     label-issues-train.csv
     blind-spots.csv
@@ -41,7 +41,7 @@ def save_audit(audit: Audit, folder: str | Path, overwrite: bool = False) -> Pat
     folder = Path(folder)
     for name in (*(f"{name}.csv" for name in audit.parts), SUMMARY):
         check_writable(folder / name, overwrite=overwrite)
-    # Until all tables are there, the folder is none of an audit.
+    # The folder is not a valid audit until all tables are written.
     (folder / SUMMARY).unlink(missing_ok=True)
     for name, part in audit.parts.items():
         part.to_csv(folder / f"{name}.csv", overwrite=overwrite)
@@ -51,7 +51,7 @@ def save_audit(audit: Audit, folder: str | Path, overwrite: bool = False) -> Pat
 
 
 def _summary(audit: Audit) -> dict[str, Any]:
-    """Return all of an audit but the columns of its tables as JSON takes it."""
+    """Return an audit without the columns of its tables, as values that JSON can hold."""
     body, issues = audit.to_dict(), audit.label_issues
     bodies = (body["leaks"], body["label_issues"]["test"], body["label_issues"]["train"], body["blind_spots"],
               body["novel"])  # fmt: skip
@@ -93,7 +93,7 @@ def load_audit(folder: str | Path) -> Audit:
 
 def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
     def table(kind: type[Ranked], name: str, fields_read: dict[str, Any]) -> dict[str, Any]:
-        # Parts of older audits do not say the names of classes themselves.
+        # In older audits the tables do not hold the names of classes.
         columns = _read(folder / f"{name}.csv", kind.COLUMNS, summary["text_ids"])
         needed = [name for name, hint in get_type_hints(kind).items() if get_origin(hint) is np.ndarray]
         if missing := [name for name in needed if name not in columns]:
@@ -105,7 +105,7 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
     leaked = None if summary["leaks"] is None else table(Leaks, "leaks", summary["leaks"])
     if leaked is not None:
         leaked["groups"] = [_group(group, issues) for group in leaked["groups"]]
-    # Older versions wrote null for infinity, which is the threshold that no score reaches.
+    # Older versions wrote null for infinity, the threshold that no score reaches.
     no_threshold = {"threshold": inf} if novel["threshold"] is None else {}
     audit: Audit = rebuilt(
         Audit,
@@ -122,7 +122,7 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
 
 
 def _group(group: dict[str, Any], issues: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return a group of leaks as it is written now; older versions wrote all ids in a row, or none."""
+    """Return a group of leaks in today's format; older versions wrote all ids in one list, or none."""
     if "rows" in group:
         return group
     rows = {name: group[name] for name in ("train", "test")}
@@ -134,7 +134,7 @@ def _group(group: dict[str, Any], issues: dict[str, dict[str, Any]]) -> dict[str
 
 
 def _read(path: Path, columns: tuple[Column, ...], text: Mapping[str, bool]) -> dict[str, npt.NDArray[Any]]:
-    """Return what a table holds, by the attributes of its result."""
+    """Return the columns of a table, by the names of the attributes of its result."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -150,5 +150,5 @@ def _read(path: Path, columns: tuple[Column, ...], text: Mapping[str, bool]) -> 
 def _values(column: Any, spec: Column, is_text: bool) -> npt.NDArray[Any]:
     if is_text:
         return np.asarray([None if cell is None else from_cell(cell) for cell in column.to_pylist()])
-    # A table without rows tells no types, and a number of which no row has a fraction is read as a whole one.
+    # The types of a table without rows are unknown, and a column of floats without fractions is read as integers.
     return (column.to_numpy() if len(column) else np.zeros(0)).astype(spec.dtype or np.int64)

@@ -1,4 +1,4 @@
-"""Audited accuracy: what is left of a test accuracy without leaked examples, and with right labels by estimate."""
+"""Audited accuracy: a test accuracy without leaked examples, and an estimate of it if all labels were right."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +21,11 @@ from hashlens.tables import Table, number, table
 RESAMPLES = 1000
 LEVEL = 0.95
 CHUNK = 50
-"""Resamples drawn at a time."""
+"""Bootstrap samples drawn at a time."""
 CLEAREST = 0.1
-"""Share of the examples, those that the network is surest of, whose labels say how many are wrong without its doubt."""
+"""Share of the examples, the most confident ones, whose disagreeing labels give a second estimate of wrong labels."""
 GROUPS = 5000
-"""Of more examples, so many groups of them are resampled."""
+"""Number of groups that the bootstrap draws from, where there are more examples than this."""
 Interval = tuple[float, float]
 Values = npt.NDArray[np.float64]
 
@@ -37,17 +37,17 @@ class Step(Result):
     Attributes
     ----------
     name : str
-        Which part.
+        Name of the part.
     examples : float
-        How many there are; expected ones where labels are weighed by the probability that they are right.
+        Number of its examples; the expected number where labels are weighted by the probability that they are right.
     accuracy : float
-        Share of them that the network gets right.
+        Share of them that the network classifies correctly.
     interval : tuple of float
-        Of the accuracy.
+        Bounds of the interval of the accuracy.
     change : float
-        Of the accuracy, from the step before.
+        Accuracy less that of the step before.
     change_interval : tuple of float
-        Of the change.
+        Bounds of the interval of the change.
     """
 
     name: str
@@ -60,23 +60,24 @@ class Step(Result):
 
 @dataclass(frozen=True)
 class AuditedAccuracy(Result):
-    """Test accuracy as reported, without leaked examples where those were looked for, and an estimate beside it.
+    """Test accuracy as reported, without leaked examples, and an estimate of it if all labels were right.
 
     Attributes
     ----------
     steps : tuple of Step
-        All test examples; and, where a search for leaks was possible, those not suspected of being leaked. Both by the
-        labels as given.
+        Accuracy on all test examples; then, where leaks could be searched for, on those not suspected as leaked. Both
+        use the labels of the data set.
     level : float
-        Of the intervals: bootstrap percentiles over the test examples, all steps on the same resamples.
+        Confidence level of the intervals: bootstrap percentiles over the test examples, with the same bootstrap
+        samples for all steps.
     estimate : Step or None
-        Of the last step, if all labels were right; None where it was not made.
+        Estimate of the last step's accuracy if all labels were right; None where there is none.
     no_estimate : str
-        What kept the estimate from being made, where there was what it takes; empty where nothing did.
+        Why the estimate failed, where it was tried; empty otherwise.
     copies_only : bool
-        Whether inputs that equal a training input are the only leaks that could be looked for.
+        True if only exact copies of training inputs could be searched for, not near-duplicates.
     doubt : str
-        What speaks against the accuracy meaning anything; empty where nothing does.
+        Reason to doubt that the accuracy means anything; empty where there is none.
     """
 
     steps: tuple[Step, ...]
@@ -88,17 +89,17 @@ class AuditedAccuracy(Result):
 
     @property
     def reported(self) -> Step:
-        """On all test examples."""
+        """Accuracy on all test examples."""
         return self.steps[0]
 
     @property
     def unleaked(self) -> Step | None:
-        """On those that are not suspected of being leaked; None where leaks could not be looked for."""
+        """Accuracy on the test examples not suspected as leaked; None where leaks could not be searched for."""
         return self.steps[1] if len(self.steps) > 1 else None
 
     @property
     def headline(self) -> str:
-        """What was measured, and on what; what was not done is in it too."""
+        """The measured accuracy in words, with the examples it is measured on and the steps that could not be done."""
         reported, unleaked = self.reported, self.unleaked
         doubt = f" ({self.doubt})" if self.doubt else ""
         if unleaked is None:
@@ -124,10 +125,10 @@ class AuditedAccuracy(Result):
         Parameters
         ----------
         body : dict
-            As JSON returns it. Older files hold three steps whatever was done, the last by labels weighed in a way that
-            is not used any more: it is left out, and the second with it if leaks were not looked for.
+            The values as read from JSON. Older files always hold three steps. The third weighs labels in a way that is
+            no longer used, and is dropped; the second is dropped too if leaks were not searched for.
         searched : bool
-            Whether leaks were looked for.
+            Whether leaks were searched for.
         """
         accuracy: AuditedAccuracy = rebuilt_fields(cls, body)
         return accuracy if "estimate" in body else replace(accuracy, steps=accuracy.steps[: 1 + searched])
@@ -148,7 +149,7 @@ class AuditedAccuracy(Result):
         return table(self.headline, columns, rows, note)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the accuracy after each step with its interval."""
+        """Return a figure of the accuracy after each step with its interval."""
         steps = (*self.steps, *([] if self.estimate is None else [self.estimate]))
         return (
             Intervals(
@@ -169,30 +170,30 @@ def audited_accuracy(
     labels: Int64[Labels, " n"] | None = None,
     seed: int = 0,
 ) -> AuditedAccuracy:
-    """Return the accuracy with and without what is wrong with a test set.
+    """Return the accuracy on a test set, with and without the problems that an audit finds in it.
 
     Parameters
     ----------
     correct : numpy.ndarray
-        bool ``(n,)``: whether the network gives the label.
+        bool ``(n,)``: whether the prediction equals the label.
     leaked : numpy.ndarray, optional
-        bool ``(n,)``: whether the example is suspected of being leaked; not all of them. Leave it out where leaks could
-        not be looked for, which is another thing than that none were found.
+        bool ``(n,)``: whether the example is suspected as leaked; not all may be. Leave it out if leaks could not be
+        searched for; an array of False says that none were found.
     probabilities : numpy.ndarray, optional
-        float64 ``(n, c)``, the network's: for the estimate.
+        float64 ``(n, c)``: the class probabilities of the network. The estimate needs them.
     labels : numpy.ndarray, optional
-        int64 ``(n,)``, given, from 0 to c - 1: for the estimate.
+        int64 ``(n,)``: the labels of the data set, 0 to c - 1. The estimate needs them.
     seed : int
-        Draws the resamples.
+        Seed of the bootstrap samples.
 
     Notes
     -----
-    The estimate takes wrong labels to be spread evenly over the other classes, and fits their share together with a
-    temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each resample. Where these do not explain
-    the labels (:mod:`hashlens.audit.doubt_fit`), no estimate is made. Wrong labels that the network has learnt are part
-    of its doubt, and a doubt that is wrong in a way too small to be found may pass for wrong labels. So the interval
-    holds the accuracy at another share of wrong labels too: of the tenth of the examples that the network is surest of,
-    those whose label disagrees. Of more than 5,000 examples, 5,000 groups drawn at random are resampled in their place.
+    The estimate assumes that wrong labels are spread evenly over the other classes. It fits their share together with
+    a temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each bootstrap sample. If this model does
+    not fit the labels (:mod:`hashlens.audit.doubt_fit`), there is no estimate. Two errors remain: wrong labels that the
+    network has learnt look like its own uncertainty, and a small miscalibration may look like wrong labels. So the
+    interval also covers the accuracy at a second share of wrong labels: the share of disagreeing labels among the most
+    confident tenth of the examples. With more than 5,000 examples the bootstrap draws 5,000 random groups of them.
 
     Examples
     --------
@@ -235,7 +236,7 @@ def audited_accuracy(
 
 
 def _clearest(probabilities: Probabilities, considered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the tenth of some of the examples that the network is surest of, bool ``(n,)``."""
+    """Return which of the considered examples are the most confident tenth, bool ``(n,)``."""
     rows = np.flatnonzero(considered)
     confidence = probabilities[rows].max(axis=1)
     chosen = np.zeros(len(considered), np.bool_)
@@ -246,10 +247,10 @@ def _clearest(probabilities: Probabilities, considered: npt.NDArray[np.bool_]) -
 def _with_estimate(
     sums: Values, steps: int, grid: NoiseGrid, bound: Callable[[Values, Values], Values] | None = None
 ) -> Values:
-    """Return the accuracies of samples, ``(m, steps + 1)``, the last by right labels.
+    """Return the accuracies of samples, ``(m, steps + 1)``; the last column is the estimate for right labels.
 
-    At the likeliest share of wrong labels; or at the lower or higher (`bound`) of it and the share of the clearest
-    examples that disagree.
+    The estimate uses the likeliest share of wrong labels. With `bound`, it uses the lower or the higher of that share
+    and the share of disagreeing labels among the most confident examples.
     """
     accuracies, rates = _accuracies(sums[:, :steps]), grid.rates_of(sums[:, steps + 2 :])
     if bound is not None:
@@ -259,7 +260,7 @@ def _with_estimate(
 
 
 def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]:
-    """Return the sum of all rows, ``(1, columns)``, and that of each resample, ``(m, columns)``."""
+    """Return the sum of all rows, ``(1, columns)``, and of each bootstrap sample, ``(m, columns)``."""
     if len(rows) > GROUPS:
         order = generator.permutation(len(rows))
         rows = np.add.reduceat(rows[order], np.linspace(0, len(rows), GROUPS, endpoint=False).astype(np.int64))
@@ -273,9 +274,9 @@ def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]
 def _steps(
     names: Sequence[str], weights: Values, accuracies: Values, lowest: Values, highest: Values
 ) -> tuple[Step, ...]:
-    """Return the steps from their accuracies, ``(1, steps)``, and those of resamples, ``(m, steps)``.
+    """Return the steps from their accuracies, ``(1, steps)``, and those of bootstrap samples, ``(m, steps)``.
 
-    Lower ends of intervals are those of `lowest`, upper ones those of `highest`.
+    The lower ends of intervals are percentiles of `lowest`, the upper ends of `highest`.
     """
     changes, low_changes, high_changes = (
         np.diff(values, prepend=values[:, :1], axis=1) for values in (accuracies, lowest, highest)
@@ -288,7 +289,7 @@ def _steps(
 
 
 def _accuracies(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return accuracies ``(m, steps)`` from weights and weights of correct examples, added up ``(m, 2 * steps)``."""
+    """Return accuracies ``(m, steps)`` from the summed weights of all and of correct examples, ``(m, 2 * steps)``."""
     total, correct = np.split(sums, 2, axis=1)
     accuracies: npt.NDArray[np.float64] = correct / np.maximum(total, np.finfo(np.float64).tiny)
     return accuracies
@@ -305,7 +306,7 @@ def _with_interval(step: Step) -> str:
 
 
 def _row(step: Step, first: bool = False) -> tuple[str, ...]:
-    """Return the row of a step, with no change where it is the first."""
+    """Return the table row of a step; the first step has no change."""
     change, (low, high) = step.change, step.change_interval
     return (
         step.name,

@@ -1,4 +1,4 @@
-"""Blind spots: test examples that the network gets wrong in the midst of the class that it takes them for."""
+"""Blind spots: misclassified test examples whose nearest training codes are of the predicted class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,30 +18,30 @@ from hashlens.report.figures import Bars, Figure
 from hashlens.tables import Table, number, table
 
 PAIRS = 10
-"""Pairs of classes in a picture."""
+"""Pairs of classes in a figure."""
 
 
 @dataclass(frozen=True, eq=False)
 class BlindSpots(Ranked):
-    """m test examples that the network gets wrong, those that their codes tell least from the other class first.
+    """m misclassified test examples, those whose codes look most like the predicted class first.
 
     Attributes
     ----------
     ids : numpy.ndarray
-        int64 or str ``(m,)``.
+        int64 or str ``(m,)``: identifiers of the examples.
     rows : numpy.ndarray
-        int64 ``(m,)``: where each stands in the test set.
+        int64 ``(m,)``: row of each example in the test set.
     labels, predicted : numpy.ndarray
-        int64 ``(m,)``.
+        int64 ``(m,)``: label and predicted class of each example.
     agreement : numpy.ndarray
-        float64 ``(m,)``, descending: share of the k nearest training codes with the class that was predicted. 1: the
+        float64 ``(m,)``, descending: share of the k nearest training codes that have the predicted class. At 1 the
         code cannot tell the example from that class.
     k : int
-        Neighbours.
+        Number of neighbours.
     examples : int
-        Labelled test examples in all.
+        Number of labelled test examples.
     class_names : tuple of str
-        Name of class 0, 1, ...; empty where classes have none.
+        Names of classes 0, 1, ...; empty where classes have none.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -62,12 +62,12 @@ class BlindSpots(Ranked):
 
     @property
     def blind(self) -> int:
-        """How many of them have no neighbour but of the class that was predicted: the first ones."""
+        """Number of examples whose neighbours all have the predicted class: the first ones of the ranking."""
         return int((self.agreement == 1).sum())
 
     @property
     def pairs(self) -> list[tuple[int, int, int, int]]:
-        """Label, prediction, mistakes, and how many of them are blind; most mistakes first."""
+        """Label, predicted class, number of mistakes, and number of blind ones; most mistakes first."""
         names, pair, counts = np.unique(
             np.stack([self.labels, self.predicted]), axis=1, return_inverse=True, return_counts=True
         )
@@ -84,7 +84,7 @@ class BlindSpots(Ranked):
         return self.pairs_table(title, note)
 
     def pairs_table(self, title: str, note: str = "", limit: int = SHOWN) -> Table:
-        """Return which classes are taken for which, the first pairs of them, as a table."""
+        """Return the most frequent confusions of classes as a table."""
         rows = [
             (
                 class_name(self.class_names, label),
@@ -97,7 +97,7 @@ class BlindSpots(Ranked):
         return table(title, ("label", "predicted", "mistakes", "blind"), rows, note, names=2)
 
     def figures(self, class_names: Sequence[str] = ()) -> tuple[Figure, ...]:
-        """Return which classes are taken for which most often."""
+        """Return a figure of the most frequent confusions of classes."""
         pairs = self.pairs[:PAIRS]
         if not pairs:
             return ()
@@ -113,25 +113,25 @@ class BlindSpots(Ranked):
 
 
 def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20) -> BlindSpots:
-    """Rank the mistakes of a network by how sure its code is of them.
+    """Rank the mistakes of a network by the share of nearest training codes that have the predicted class.
 
     Parameters
     ----------
     train, test : Codes
         n and m labelled rows of the same bits. Rows without a label are left out; classes are numbered as in train.
     predicted : array of int
-        ``(m,)``: the classes that the network gives the test examples, in the numbers of train.
+        ``(m,)``: the predicted classes of the test examples, numbered as in train.
     k : int
-        Training codes that are looked at, at most n.
+        Number of nearest training codes, at most n.
 
     Raises
     ------
     AuditError
-        If k does not fit.
+        If k is not between 1 and n.
     MeasureError
         If there are no labels.
     CodesError
-        If the two are not the same bits of the same network.
+        If train and test are not the same bits of the same network.
     """
     require_same_code(train, test)
     require_whole(AuditError, "k", k)

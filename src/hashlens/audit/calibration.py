@@ -1,4 +1,4 @@
-"""Calibration: scores of known examples, which say how likely a known example scores as high."""
+"""Calibration: thresholds and p-values from the scores of known examples (conformal prediction)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """m scores of known examples, each standing for as many as its weight says.
+    """m weighted scores of known examples.
 
     Attributes
     ----------
     scores : numpy.ndarray
-        float64 ``(m,)``, ascending.
-    at_least : numpy.ndarray
-        float64 ``(m + 1,)``: the weight of the scores from each on; 0 behind the last.
-    own : float
-        The weight of one example more: the mean of those that a weight is met with.
+        float64 ``(m,)``, ascending: the scores.
+    tail_weights : numpy.ndarray
+        float64 ``(m + 1,)``: total weight of each score and all higher ones; the last entry is 0.
+    query_weight : float
+        Weight of one more example: the mean weight of an example drawn with probability proportional to its weight.
 
     References
     ----------
@@ -34,7 +34,7 @@ class Calibration:
 
     @classmethod
     def from_samples(cls, samples: Sequence[Scores], rows: Sequence[int] | None = None) -> "Calibration":
-        """Join scores of several kinds of examples, each of which stands for so many `rows`; by default for its own."""
+        """Join samples of scores; each sample stands for so many `rows`, by default for as many as it has scores."""
         counts = [len(part) for part in samples] if rows is None else rows
         weights = np.repeat(
             [count / len(part) for part, count in zip(samples, counts, strict=True)], list(map(len, samples))
@@ -45,14 +45,14 @@ class Calibration:
         return cls(scores[order], at_least, float((weights**2).sum() / weights.sum()))
 
     def threshold(self, rate: float) -> float:
-        """Return the score that a known example exceeds with at most this probability; infinity where none is."""
-        # A rate such as 0.07 is not quite what it says in floating point.
+        """Return the score that a known example exceeds with at most this probability; infinity if there is none."""
+        # A rate such as 0.07 has no exact floating-point value.
         allowed = rate * (self.query_weight + self.tail_weights[0]) * (1 + 1e-9)
         enough = np.flatnonzero(self.query_weight + self.tail_weights[1:] <= allowed)
         return float(self.scores[enough[0]]) if len(enough) else inf
 
     def p_values(self, scores: Scores) -> Scores:
-        """Return how likely a known example scores as high."""
+        """Return the probability that a known example scores as high or higher."""
         tail = self.tail_weights[np.searchsorted(self.scores, scores, side="left")]
         p_values: Scores = (self.query_weight + tail) / (self.query_weight + self.tail_weights[0])
         return p_values

@@ -1,4 +1,4 @@
-"""Comparing two models: per layer, how alike their codes see the same examples, and which examples moved."""
+"""Comparison of two models: how similar their codes of the same examples are, and which neighbourhoods changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,25 +30,25 @@ from hashlens.tables import number, table
 
 Shares = npt.NDArray[np.float64]
 BITS = 1024
-"""Bits of a layer that are compared."""
+"""Default number of bits compared of a layer."""
 
 
 @dataclass(frozen=True)
 class LayerAgreement(Result):
-    """How alike two models see n examples at one layer.
+    """Similarity of the codes that two models give n examples at one layer.
 
     Attributes
     ----------
     name : str
-        The layer.
+        Name of the layer.
     bits : tuple of int
-        Bits that were compared, of the first and of the second model.
+        Number of bits compared, of the first and of the second model.
     cka : float
-        Debiased linear CKA of the codes: 1 alike, 0 unrelated; NaN where a code hardly varies.
+        Debiased linear CKA of the codes: 1 for equal geometry, 0 for unrelated codes; NaN where a code hardly varies.
     overlap : float
-        Share of the k nearest other examples that the two have in common, on average.
+        Share of the k nearest other examples that both models have in common, averaged over the examples.
     jaccard : float
-        The common ones as a share of those that either has, on average.
+        Jaccard index of the two sets of k nearest examples, averaged over the examples.
     """
 
     name: str
@@ -60,36 +60,36 @@ class LayerAgreement(Result):
 
 @dataclass(frozen=True, eq=False)
 class ModelComparison(Ranked):
-    """What changed between two models, on n examples; those whose neighbourhoods moved most come first.
+    """Differences between two models on n examples; those whose neighbourhoods changed most come first.
 
     Attributes
     ----------
     models : tuple of str
-        Names of the two, with the first digits of the digest of their parameters.
+        Names of the two models, with the first digits of the digest of their parameters.
     k : int
-        Neighbours of a neighbourhood.
+        Number of neighbours in a neighbourhood.
     chance : float
-        Overlap of two neighbourhoods drawn at random.
+        Overlap expected of two neighbourhoods drawn at random.
     layers : tuple of LayerAgreement
-        The layers that both have, in the order of the first.
+        Similarity at each layer that both models have, in the order of the first model.
     same_predictions : float or None
-        Share of the examples that both give the same class; None where one gives no classes.
+        Share of the examples for which both models predict the same class; None where one predicts no classes.
     accuracy : tuple of float or None
-        Of each.
+        Accuracy of each model; None where it is not known.
     ids : numpy.ndarray
-        int64 or str ``(n,)``.
+        int64 or str ``(n,)``: identifiers of the examples.
     rows : numpy.ndarray
-        int64 ``(n,)``: where each stands in the data.
+        int64 ``(n,)``: row of each example in the data.
     overlap : numpy.ndarray
-        float64 ``(n,)``, ascending: share of the neighbours that stayed, on average over the layers.
+        float64 ``(n,)``, ascending: share of neighbours that both models have in common, averaged over the layers.
     labels, predicted_a, predicted_b : numpy.ndarray or None
-        int64 ``(n,)``.
+        int64 ``(n,)``: labels, and predicted classes of the first and of the second model.
     notes : tuple of str
-        What was left out.
+        Remarks on what was left out.
     outputs : tuple of str
-        How the output of each was read; empty where it gives no scores.
+        How the output of each model was read; empty where it gives no scores.
     class_names : tuple of str
-        Name of class 0, 1, ...; empty where classes have none.
+        Names of classes 0, 1, ...; empty where classes have none.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -131,7 +131,7 @@ class ModelComparison(Ranked):
         return Group(layers, table("Predictions", ("", ""), rows, " ".join(read)), self.table("Moved most"))
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the agreement layer by layer, and what examples keep of their neighbourhoods."""
+        """Return figures of the agreement by layer, and of the shares of neighbours in common."""
         layers = self.layers
         lines = {
             "CKA": [at.cka for at in layers],
@@ -158,37 +158,37 @@ def compare_models(
     memory_budget: int = 2 << 30,
     **options: Unpack[ReadingOptions],
 ) -> ModelComparison:
-    """Compare how two models, as two checkpoints or two seeds, see the same examples.
+    """Compare the codes that two models, such as two checkpoints or two seeds, give the same examples.
 
-    Units of two trainings do not correspond, so that what is compared is geometry: which examples are near each other.
-    Layers are matched by name, and may differ in width. Neighbours take time that grows with the square of the number
-    of examples, and no more memory than the codes.
+    The units of two trained networks do not correspond. So the comparison is of geometry: which examples are near each
+    other. Layers are matched by name, and may differ in width. The time for finding neighbours grows with the square of
+    the number of examples; the memory needed is that of the codes.
 
     Parameters
     ----------
     a, b : torch.nn.Module
         The two models.
     data : str, Examples, pair, Dataset or DataLoader
-        n examples, what :func:`hashlens.load_data` takes; more than `k`.
+        n examples, in any form that :func:`hashlens.load_data` takes; more than `k`.
     k : int
-        Neighbours.
+        Number of neighbours compared.
     reading, **options
-        How both networks are read: a :class:`hashlens.Reading`, or its fields. ``bits`` are those of a layer that are
-        compared at most; 1,024 by default.
+        How both networks are read: a :class:`hashlens.Reading`, or its fields. ``bits`` is the largest number of bits
+        compared of a layer, 1,024 by default.
     memory_budget : int
-        Bytes that the codes of a model may take; of wider ones a sample of the bits is read.
+        Bytes that the codes of a model may take, 2 GiB by default; of wider codes a sample of the bits is read.
 
     Returns
     -------
     ModelComparison
-        Prints as tables; ``to_csv(path)``.
+        The result. It prints as tables; ``to_csv(path)`` writes the ranking.
 
     Raises
     ------
     AuditError
         If the models have no layer in common, or there are too few examples.
     HashlensError
-        As :func:`hashlens.encode` raises.
+        If :func:`hashlens.encode` raises it.
 
     References
     ----------
@@ -233,9 +233,9 @@ def compare_models(
 
 
 def _numbers_of(model: torch.nn.Module, other: torch.nn.Module, data_names: ClassNames) -> ClassNames:
-    """Return what the classes of a model are called; where it does not say, those of the data, or of the other model.
+    """Return the class names of a model; where it has none, those of the data, or of the other model.
 
-    A source that lacks a class of the other model numbers those behind it otherwise than any model does.
+    Data that lack a class of the other model are numbered differently from both models.
     """
     own_names, other_names = declared_classes(model), declared_classes(other)
     return (
@@ -253,7 +253,7 @@ def _renamed(observation: Observation, class_names: ClassNames) -> Observation:
 
 
 def _second_as_first(first: Observation, second: Observation) -> tuple[Labels | None, ClassNames]:
-    """Return what the second predicts in the numbers of the first, by name, and the names of all classes."""
+    """Return the second model's predictions in the class numbers of the first, and the names of all classes."""
     first_names, second_names = first.codes.class_names, second.codes.class_names
     if first_names is None or second_names is None or first_names == second_names or second.classes > len(second_names):
         return second.predictions, first_names
@@ -266,7 +266,7 @@ def _second_as_first(first: Observation, second: Observation) -> tuple[Labels | 
 def _accuracy(
     second: Observation, predicted: Labels | None, labels: Labels | None, class_names: ClassNames
 ) -> float | None:
-    """Return the share of the labels that the second gives, both in the numbers of the first."""
+    """Return the accuracy of the second model; predictions and labels have the class numbers of the first."""
     if second.accuracy is None or predicted is None or labels is None:
         return None
     labelled = has_label(labels)
@@ -274,14 +274,16 @@ def _accuracy(
 
 
 def common_neighbours(a: Codes, b: Codes, k: int) -> npt.NDArray[np.int64]:
-    """Return how many of its k nearest other examples each example has in both codes, int64 ``(n,)``.
+    """Return the number of its k nearest other examples that each example has in both codes, int64 ``(n,)``.
 
-    Of equally near examples those of lower row come first, in both.
+    Of equally near examples the one in the lower row comes first.
 
     Parameters
     ----------
     a, b : Codes
-        n rows each of the same examples in the same order, k < n.
+        n rows each, of the same examples in the same order.
+    k : int
+        Number of neighbours, less than n.
 
     >>> codes = Codes.from_bits([[0, 0], [0, 0], [1, 1], [1, 1]])
     >>> common_neighbours(codes, Codes.from_bits([[0, 0], [1, 1], [1, 1], [0, 0]]), 1).tolist()

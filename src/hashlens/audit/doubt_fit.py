@@ -1,17 +1,17 @@
-"""Doubt fit: whether a temperature and a share of wrong labels explain how often labels disagree with a network.
+"""Goodness-of-fit test: do a temperature and a share of wrong labels explain how often labels and network disagree?
 
-The estimate of wrong labels (:mod:`hashlens.audit.noise_rate`) takes for granted that a network's probabilities, at one
-temperature, are those of the right labels, and that wrong ones are spread evenly. Then labels agree with the fitted
-probabilities in any group of examples that the probabilities choose, but for chance. Four sums of what labels say less
-what was fitted are held against chance:
+The estimate of wrong labels (:mod:`hashlens.audit.noise_rate`) assumes that a network's probabilities, at one
+temperature, are those of the right labels, and that wrong labels are spread evenly over the classes. Then, in any group
+of examples chosen by these probabilities, observed labels match the fitted probabilities up to chance. Four sums of
+observed minus fitted are tested:
 
-- the likeliest class, in groups from the least sure examples to the surest;
-- the second likeliest class, in such groups;
-- the likeliest class, in groups of the class that it is;
-- all labels, in the direction of a share of wrong ones below 0, which says that the network doubts too evenly.
+- the likeliest class, in groups by confidence;
+- the second likeliest class, in groups by confidence;
+- the likeliest class, in groups by that class;
+- the score of all labels towards a share of wrong labels below 0, which would mean that the network is underconfident.
 
-Fitting takes part of such sums out, and of their variance too (efficient scores). What is left is chi-square, the last
-one normal, if labels are drawn from the fitted probabilities.
+Fitting removes part of these sums and of their variance (efficient scores). If labels are drawn from the fitted
+probabilities, the first three statistics are chi-square, and the last is normal.
 """
 
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ from hashlens.measures.classes import Labels
 
 Values = npt.NDArray[np.float64]
 SIZE = 0.05
-"""How often a fit that is right is called wrong, by all tests together."""
+"""Probability that the tests together reject a correct fit."""
 SURENESS, CLASSES = 5, 20
-"""At most so many groups by how sure a network is, and by class."""
+"""Largest number of groups by confidence, and by class."""
 LEAST_VARIANCE = 5.0
-"""Of the labels in a group, below which chi-square is no good description of chance."""
+"""Smallest variance of the labels in a group for which chi-square is a good approximation."""
 ROWS = 20_000
-"""Rows looked at a time."""
+"""Rows processed at a time."""
 REASONS = {
     "sure": "no temperature calibrates the confidence, from the least sure examples to the surest",
     "second": "labels are the second choice more or less often than confidence and evenly spread mistakes explain",
@@ -42,34 +42,34 @@ REASONS = {
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """Of n rows, the likeliest class and the second: fitted probability, whether it is the label, and derivatives."""
+    """Fitted probabilities, outcomes and derivatives of the likeliest and the second likeliest class of n rows."""
 
     first: Labels
     expected: Values
-    """``(2, n)``: of the likeliest class and of the second."""
+    """``(2, n)``: fitted probability of the likeliest class and of the second."""
     observed: Values
-    """``(2, n)``: 1 where it is the label."""
+    """``(2, n)``: 1 where that class is the label."""
     derivatives: Values
     """``(2, n, 2)``: derivatives of `expected` by log temperature and by rate."""
     score: Values
     """``(2,)``: derivatives of the log-likelihood of all labels."""
     information: Values
-    """``(2, 2)``: its variance."""
+    """``(2, 2)``: the variance of `score` (Fisher information)."""
 
 
 def misfit(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) -> str:
-    """Return in words what the likeliest temperature and share of wrong labels do not explain; empty if nothing.
+    """Return in words how the fitted temperature and share of wrong labels fail to explain the labels; empty if not.
 
-    Where they are right, something is found all the same in 5 % of cases.
+    A correct fit is rejected in 5 % of cases.
 
     Parameters
     ----------
     probabilities : numpy.ndarray
-        float64 ``(n, c)``, of the class of each example, from a source that has not seen its label.
+        float64 ``(n, c)``: class probabilities of each example, from a source that has not seen its label.
     labels : numpy.ndarray
-        int64 ``(n,)``, given, from 0 to c - 1.
+        int64 ``(n,)``: labels of the data set, 0 to c - 1.
     grid : NoiseGrid
-        Of these.
+        Likelihood of these labels under these probabilities.
 
     References
     ----------
@@ -81,7 +81,7 @@ def misfit(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) -> str
 
 
 def fit_p_values(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) -> dict[str, float]:
-    """Return for each test how often chance makes labels look less like the fit; see the module."""
+    """Return the p-value of each of the four tests; see the module."""
     from scipy.stats import norm
 
     fitted = _fitted(probabilities, labels, grid.temperature, grid.rate)
@@ -137,13 +137,13 @@ def _of_rows(probabilities: Probabilities, labels: Labels, temperature: float, r
 
 
 def _variance(fitted: _Fitted, rank: int) -> Values:
-    """Return the variance of whether each label is the class at a place, ``(n,)``."""
+    """Return the variance of the indicator that each label is the class of this rank, ``(n,)``."""
     expected: Values = fitted.expected[rank]
     return np.asarray(expected * (1 - expected))
 
 
 def _by_value(values: Values, variance: Values) -> Labels:
-    """Return groups of rows from low values to high ones, with a like share of the variance each."""
+    """Return groups of rows ordered by value, each with about the same share of the variance."""
     count = max(1, min(SURENESS, int(variance.sum() / LEAST_VARIANCE)))
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(variance[order]) - variance[order]
@@ -153,7 +153,7 @@ def _by_value(values: Values, variance: Values) -> Labels:
 
 
 def _by_class(classes: Labels, variance: Values) -> Labels:
-    """Return groups of rows by class, neighbours together where a class has little variance."""
+    """Return groups of rows by class; classes with little variance are merged with the next."""
     class_variances = np.bincount(classes, variance)
     step = max(LEAST_VARIANCE, float(class_variances.sum()) / CLASSES)
     groups, total, group = np.zeros(len(class_variances), np.int64), 0.0, 0
@@ -167,7 +167,7 @@ def _by_class(classes: Labels, variance: Values) -> Labels:
 
 
 def _p_value(fitted: _Fitted, rank: int, groups: Labels) -> float:
-    """Return how often chance makes the sums of groups as unlike the fit."""
+    """Return the p-value of the chi-square test of the sums of groups."""
     from scipy.stats import chi2
 
     residuals = np.bincount(groups, fitted.observed[rank] - fitted.expected[rank])

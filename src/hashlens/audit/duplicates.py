@@ -1,4 +1,4 @@
-"""Duplicates: near-identical examples within one set."""
+"""Duplicates: near-identical examples within one data set."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class DuplicateGroup(CollisionGroup):
     Attributes
     ----------
     ratio : float
-        The lowest local ratio among them, 0 where two have one code in the layer searched.
+        Lowest local ratio in the group; 0 where two examples have equal codes in the searched layer.
     identical : bool
-        Whether all of them have one code, in all bits given.
+        True if all examples of the group have equal codes, in all bits of the codes.
     class_names : tuple of str
-        Name of class 0, 1, ...; empty where classes have none.
+        Names of classes 0, 1, ...; empty where classes have none.
     """
 
     ratio: float
@@ -44,7 +44,7 @@ class DuplicateGroup(CollisionGroup):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes of its examples, by name where they have one; empty where there are no labels."""
+        """Classes of the examples, by name where they have one; empty where there are no labels."""
         numbers = [] if self.labels is None else np.unique(self.labels).tolist()
         return tuple(class_name(self.class_names, number) for number in numbers)
 
@@ -53,37 +53,37 @@ class DuplicateGroup(CollisionGroup):
 class Duplicates(Ranked):
     """Groups of near-identical examples, those with the lowest ratio first.
 
-    `columns` and the CSV file have an entry for each example of a group.
+    `columns` and the CSV file have one entry for each example of a group.
 
     Attributes
     ----------
     n : int
-        Examples.
+        Number of examples.
     layer : str
-        The layer searched.
+        Name of the searched layer.
     bits : int
-        Bits searched for each example.
+        Number of bits compared of each example.
     k : int
-        The ratio is that of the distances to the nearest and the k-th nearest other example.
+        Neighbour whose distance divides that of the nearest: the local ratio is d1 / dk.
     threshold : float
-        Examples are joined where their distance, over that of the k-th nearest, is no more; NaN where no layer can be
-        used.
+        Largest ratio of two examples' distance to the distance of the k-th nearest at which the two are grouped; NaN
+        where no layer can be used.
     expected_false : float
-        How many of n examples may be joined to another by chance.
+        Largest number of the n examples that may be grouped by chance.
     ratios : numpy.ndarray
-        float64 ``(n,)``: the local ratio of each example, by row.
+        float64 ``(n,)``: local ratio of each row.
     nearest : numpy.ndarray
-        int64 ``(n,)``: the nearest other row.
+        int64 ``(n,)``: nearest other row of each row.
     groups : tuple of DuplicateGroup
-        Ranked by ratio, then by size.
+        The groups, ranked by ratio, then by size.
     layers : tuple of LayerScore
-        The scores of all layers considered, on a sample of the examples.
+        Scores of all candidate layers, on a sample of the examples.
     score : LayerScore or None
-        That of the layer searched, on all examples.
+        Score of the searched layer, on all examples.
     expected : numpy.ndarray or None
-        float64 ``(n,)``: how many of n examples would have such a ratio or a lower one by chance.
+        float64 ``(n,)``: number of the n examples expected by chance to have such a ratio or a lower one.
     class_names : tuple of str
-        Name of class 0, 1, ...; empty where classes have none.
+        Names of classes 0, 1, ...; empty where classes have none.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -115,37 +115,37 @@ class Duplicates(Ranked):
 
     @property
     def rows(self) -> Rows:
-        """The rows of all groups, one group behind the other, int64."""
+        """Rows of all groups, one group after another, int64."""
         return np.concatenate([np.zeros(0, np.int64), *(group.rows for group in self.groups)])
 
     @property
     def ids(self) -> npt.NDArray[Any]:
-        """The ids of `rows`."""
+        """Identifiers of `rows`."""
         return np.concatenate([group.ids for group in self.groups]) if self.groups else np.zeros(0, np.int64)
 
     @property
     def labels(self) -> Labels | None:
-        """The labels of `rows`, int64; None where there are none."""
+        """Labels of `rows`, int64; None where there are none."""
         labels = [group.labels for group in self.groups if group.labels is not None]
         return np.concatenate(labels) if labels else None
 
     @property
     def ranks(self) -> Rows:
-        """The rank of the group that each of `rows` is in, from 1."""
+        """Rank of the group of each of `rows`, from 1."""
         return self.of_groups(range(1, len(self) + 1), np.int64)
 
     def of_groups(self, values: Iterable[Any], dtype: Any) -> npt.NDArray[Any]:
-        """Return a value of each group for each of `rows`."""
+        """Repeat one value per group for each of `rows`."""
         return np.repeat(np.fromiter(values, dtype, len(self)), [len(group) for group in self.groups])
 
     @property
     def extra_rows(self) -> Rows:
-        """Rows to remove so that one of each group stays, its first; ascending, int64."""
+        """Rows to remove to keep only the first row of each group; ascending, int64."""
         return np.sort(np.concatenate([np.zeros(0, np.int64), *(group.rows[1:] for group in self.groups)]))
 
     @property
     def conflicts(self) -> tuple[DuplicateGroup, ...]:
-        """The groups whose examples have different labels."""
+        """Groups whose examples have different labels."""
         return tuple(group for group in self.groups if group.conflicting)
 
     def __rich__(self) -> RenderableType:
@@ -174,7 +174,7 @@ class Duplicates(Ranked):
         return Group(table(title, columns, rows, note), scores_table(self.layers, self.layer))
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return how the ratios lie beside those of ordinary examples."""
+        """Return a histogram of the ratios, beside that expected of ordinary examples."""
         title = "Local ratio of examples"
         return (ratio_histogram(title, "found", self.ratios, self.threshold, self.expected),)
 
@@ -188,36 +188,36 @@ def duplicates(
     expected_false: float = 1.0,
     seed: int = 0,
 ) -> Duplicates:
-    """Group near-identical examples of one set.
+    """Group near-identical examples of one data set.
 
-    As :func:`leaks`, with the other examples of the set in place of train: each example's distances are compared with
-    that to its k-th nearest other one. More than about k copies of one example are then ordinary to one another, unless
-    their codes are equal: raise k for those.
+    The method is that of :func:`leaks`, with the other examples of the set in place of train: the distance to each
+    other example is divided by the distance to the k-th nearest one. More than about k copies of one example are not
+    found, unless their codes are equal, since the k-th nearest is a copy too: raise k to find them.
 
     Parameters
     ----------
     codes : Codes
-        n rows, of as many layers as there are: ``encode(model, data, bits=1024, per_layer=True)``.
+        n rows, best of all layers: ``encode(model, data, bits=1024, per_layer=True)``.
     k : int
-        The neighbour to compare with, 3 <= k < n.
+        Neighbour whose distance divides that of the nearest, 3 <= k < n.
     layer : str, optional
-        The layer to search; chosen without labels, on a sample of the examples, by default.
+        Name of the layer to search. By default it is chosen without labels, on a sample of the examples.
     bits : int
-        Most bits of a row to search, drawn from those that vary.
+        Largest number of bits compared of a row, drawn from the bits that vary.
     expected_false : float
-        Examples that may be expected joined to another if there is no duplicate, fewer than there are.
+        Number of examples that may be grouped by chance if there are no duplicates; less than n.
     seed : int
-        Seed of the bits searched, and of the examples by which the layer is chosen.
+        Seed of the sample of bits, and of the sample of examples that the layer is chosen on.
 
     Returns
     -------
     Duplicates
-        Groups of two examples and more, ranked. Where no layer can be used, they are those of equal inputs alone.
+        Groups of two or more examples, ranked. Where no layer can be used, only equal inputs are grouped.
 
     Raises
     ------
     AuditError
-        If k or `expected_false` does not fit.
+        If `k` or `expected_false` is out of range.
     """
     if not isinstance(codes, Codes):
         raise AuditError(f"codes must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
@@ -264,7 +264,7 @@ def _group(codes: Codes, rows: Rows, ratios: Ratios, exact: Rows) -> DuplicateGr
 
 
 def _equal_pairs(equal: Groups) -> Rows:
-    """Return each row that repeats another with the first of them, however many there are; int64 ``(2, p)``."""
+    """Return pairs of each repeated row and the first row equal to it, int64 ``(2, p)``."""
     firsts = np.repeat(equal.firsts, equal.sizes)
     repeats = equal.order != firsts
     return np.stack([firsts[repeats], equal.order[repeats]])

@@ -1,4 +1,4 @@
-"""Exact copies: test inputs that are training inputs, number for number, whatever the network makes of them."""
+"""Exact copies: test inputs that equal a training input in every number."""
 
 from dataclasses import dataclass
 
@@ -12,23 +12,23 @@ from hashlens.result import Result, Split
 
 @dataclass(frozen=True, eq=False)
 class ExactCopies(Result):
-    """The test rows whose input, as the network receives it, is that of a training row.
+    """Test rows whose input, as the network receives it, equals that of a training row.
 
     Attributes
     ----------
     rows, train_rows : numpy.ndarray
-        int64 ``(c,)``: test rows, ascending, and of each the first training row with the same input.
+        int64 ``(c,)``: test rows, ascending, and for each the first training row with the same input.
     tests : int
-        Test rows in all.
+        Number of test rows.
     rate : float
-        Share of training rows whose input is that of another training row.
+        Share of training rows whose input equals that of another training row.
     images : bool
         Whether the inputs are images.
     suspected : bool
         Whether these rows count as leaked.
     ordinary : float or None
-        The probability that an ordinary test row equals a training row, as far as train and test tell; `rate` where it
-        is not known.
+        Estimated probability that a test row equals a training row without a leak; None where it is not known, and
+        `rate` is used.
     """
 
     rows: Rows
@@ -44,7 +44,7 @@ class ExactCopies(Result):
 
     @property
     def expected(self) -> float:
-        """How many ordinary test rows would equal a training row."""
+        """Number of test rows expected to equal a training row without a leak."""
         return (self.rate if self.ordinary is None else self.ordinary) * self.tests
 
     def __str__(self) -> str:
@@ -57,17 +57,17 @@ class ExactCopies(Result):
 
 
 def exact_copies(codes: Split[Codes], expected_false: float, suspect: bool | None = None) -> ExactCopies | None:
-    """Find the test rows whose input is a training input; None where the codes carry no digests to compare.
+    """Find the test rows whose input equals a training input; None where the codes hold no digests of their inputs.
 
     Parameters
     ----------
     codes : Split of Codes
-        n and m rows.
+        n training rows and m test rows.
     expected_false : float
-        Test rows that may be suspected by chance.
+        Number of test rows that may be suspected by chance.
     suspect : bool, optional
-        Whether equal inputs count as leaked. By default they do where inputs are images, and otherwise where equal rows
-        are no ordinary thing: at most `expected_false` of the test rows would have one
+        Whether equal inputs count as leaked. By default they do for images, and for other inputs where equal rows are
+        rare: at most `expected_false` test rows are expected to equal a training row without a leak
         (:func:`~hashlens.audit.splits.ordinary_rate`).
     """
     keys = input_keys(codes)

@@ -1,4 +1,4 @@
-"""Figures that several results of an audit share: from arrays."""
+"""Figures that several results of an audit share."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,24 +10,24 @@ Values = npt.NDArray[np.float64]
 
 
 def ratio_histogram(title: str, name: str, ratios: Values, threshold: float, expected: Values | None) -> Histogram:
-    """Return how local ratios lie beside those of ordinary examples.
+    """Return a histogram of local ratios, beside that expected of ordinary examples.
 
     Parameters
     ----------
     title, name : str
-        Of the picture, and of what the ratios are of.
+        Title of the figure, and legend entry of the ratios.
     ratios : numpy.ndarray
-        float64 ``(n,)``.
+        float64 ``(n,)``: the local ratios.
     threshold : float
-        Ratios up to it are suspected; NaN where none is.
+        Largest suspected ratio; NaN where none is suspected.
     expected : numpy.ndarray, optional
-        float64 ``(n,)``: how many ordinary examples would be as near as each or nearer.
+        float64 ``(n,)``: number of examples expected by chance to have each ratio or a lower one.
     """
-    # What is suspected is a small share, which a logarithmic axis shows beside what is ordinary.
+    # The suspected examples are a small share: the axis is logarithmic so that they are visible.
     edges = np.linspace(0, 1, BINS + 1)
     drawn = [(name, shares(ratios, edges))]
     if expected is not None and len(ratios):
-        # Of each row it is known how many ordinary ones are as near or nearer; all are at a ratio of 1.
+        # `expected` is the cumulative count of ordinary rows at each ratio; it reaches n at a ratio of 1.
         order = np.argsort(ratios, kind="stable")
         position = np.searchsorted(ratios[order], edges, "right") - 1
         cumulative = np.where(position < 0, 0.0, expected[order][np.maximum(position, 0)] / len(ratios))

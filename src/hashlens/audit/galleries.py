@@ -1,4 +1,4 @@
-"""The galleries of an audit: what was found, to look at, to tick and to take away as a list."""
+"""Galleries of an audit: the suspicious examples, to inspect, tick and export as a list."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ from hashlens.report.page import Gallery, Item
 from hashlens.report.sprite import Sprite
 
 LISTED = 96
-"""Items of a gallery at most."""
+"""Largest number of items in a gallery."""
 LEAST = 12
-"""Items of a gallery where nothing is flagged: the first of the ranking."""
+"""Number of items in a gallery where nothing is flagged: the first of the ranking."""
 Rows = npt.NDArray[np.int64]
 
 
 def leak_gallery(leaks: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
-    """Return the pairs of a test example and the training example nearest to it."""
+    """Return a gallery of test examples, each with the training example nearest to it."""
     count, note = _cut(leaks.suspected, len(leaks), "suspected", "leaks")
     train, test = _data(audit)
     images = _pairs(sprite, (test, leaks.rows[:count]), (train, leaks.train_rows[:count]))
@@ -42,9 +42,9 @@ def leak_gallery(leaks: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
 
 
 def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite) -> Gallery:
-    """Return the labels that are likely wrong, each with the one suggested."""
+    """Return a gallery of the labels that are likely wrong, each with the suggested one."""
     name = f"label-issues-{split}"
-    # As many as are expected to be wrong: the ranking finds more than those that it is sure of.
+    # As many as are expected to be wrong, which is more than the labels with a probability above one half.
     suggested_count = max(issues.likely, round(issues.expected), LEAST)
     count = min(suggested_count, LISTED, len(issues))
     note = f"The first {count} of the ranking; {name}.csv, which to_csv(folder) writes, has all {len(issues):,}."
@@ -61,7 +61,7 @@ def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite)
 
 
 def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
-    """Return the mistakes that the code is sure of."""
+    """Return a gallery of the blind spots."""
     count, note = _cut(spots.blind, len(spots), "blind", "blind-spots")
     images = _singles(sprite, _data(audit)[1], spots.rows[:count])
     columns, cells = spots.listed(("rank", "id", "row", "label", "predicted", "agreement"), count)
@@ -76,11 +76,11 @@ def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
 
 
 def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
-    """Return the test examples unlike training examples."""
+    """Return a gallery of the novel test examples."""
     count, note = _cut(novel.novel, len(novel), "novel", "novel")
     images = _singles(sprite, _data(audit)[1], novel.rows[:count])
     issues = audit.label_issues.test
-    labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # of those that have one
+    labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # only of labelled rows
     columns, cells = novel.listed(("rank", "id", "row", "score", "p_value"), count)
     items = []
     for i in range(count):
@@ -93,7 +93,7 @@ def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
 
 
 def _cut(flagged: int, ranked: int, adjective: str, name: str) -> tuple[int, str]:
-    """Return how many to list, and a note on what is left out."""
+    """Return the number of items to list, and a note on those left out."""
     file_note = f"{name}.csv, which to_csv(folder) writes, ranks all {ranked:,}."
     if flagged > LISTED:
         return LISTED, f"The first {LISTED} of {flagged:,} that are {adjective}; {file_note}"
@@ -116,7 +116,7 @@ def _pairs(
     sprite: Sprite, first: tuple[Examples | None, Rows], second: tuple[Examples | None, Rows]
 ) -> list[tuple[int, ...]]:
     left, right = _singles(sprite, *first), _singles(sprite, *second)
-    # One without the other is nothing to compare.
+    # A picture is shown only if both examples of the pair have one.
     return [(*a, *b) if a and b else () for a, b in zip(left, right, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""The headline of an audit: what was measured and found, and what was not done."""
+"""The headline of an audit: the measured accuracy, the problems found, and the steps that could not be done."""
 
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def headline(audit: "Audit") -> str:
-    """Return the accuracy that was measured, and what was left out of it; the terminal and the page begin with it."""
+    """Return the first line of the page and of the terminal: the measured accuracy and what was left out of it."""
     return audit.accuracy.headline
 
 
 def findings(audit: "Audit") -> str:
-    """Return what was found, each count beside how many were to be expected, in one line."""
+    """Return one line with the number of problems of each kind, beside the number expected by chance."""
     leaks, issues, spots, novel = audit.leaks, audit.label_issues.test, audit.blind_spots, audit.novel
     return (
         f"{_leaked(leaks)}; {issues.likely:,} of {len(issues):,} test labels are more likely wrong than right "
@@ -29,24 +29,24 @@ def findings(audit: "Audit") -> str:
 
 
 def searched(leaks: "Leaks | None") -> bool:
-    """Return whether leaks could be looked for: in some layer, or among the inputs that count as leaked."""
+    """Return whether leaks could be searched for: in some layer, or among equal inputs that count as leaked."""
     return leaks is not None and (_by_code(leaks) or (leaks.copies is not None and leaks.copies.suspected))
 
 
 def copies_only(leaks: "Leaks | None") -> bool:
-    """Return whether inputs that equal a training input are the only leaks that could be looked for."""
+    """Return whether only exact copies of training inputs could be searched for, not near-duplicates."""
     return searched(leaks) and leaks is not None and not _by_code(leaks)
 
 
 def doubt(predicted: Labels, labels: Labels, classes: int) -> str:
-    """Return what speaks against an accuracy meaning anything, in words; empty where nothing does.
+    """Return in words a reason to doubt that an accuracy means anything; empty where there is none.
 
     Parameters
     ----------
     predicted, labels : numpy.ndarray
-        int64 ``(n,)``: the class of each test example, by the network and as given.
+        int64 ``(n,)``: predicted class and label of each test example.
     classes : int
-        How many the output tells apart.
+        Number of classes of the network's output.
     """
     if (matched := matched_accuracy(predicted, labels)) is not None:
         return numbered_otherwise(matched)

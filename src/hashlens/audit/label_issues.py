@@ -1,4 +1,4 @@
-"""Label issues: which labels are likely wrong, by the neighbours of each code and the network's own confidence."""
+"""Label issues: labels that are likely wrong, by the nearest codes and by the network's calibrated confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from hashlens.report.figures import Figure, Lines, Rule, Series
 from hashlens.tables import Table
 
 POINTS = 60
-"""Points of a line that is drawn through thousands of ranks."""
+"""Points of the line that is drawn through all ranks."""
 
 Evidence = Literal["both", "codes", "confidence"]
 EVIDENCE = ("both", "codes", "confidence")
@@ -29,37 +29,38 @@ Shares = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues(Ranked):
-    """n labels, the likeliest to be wrong first.
+    """n labels, the most likely wrong first.
 
     Attributes
     ----------
     ids : numpy.ndarray
-        int64 or str ``(n,)``.
+        int64 or str ``(n,)``: identifiers of the examples.
     rows : numpy.ndarray
-        int64 ``(n,)``: where each stands in what was audited.
+        int64 ``(n,)``: row of each example in the audited data.
     given : numpy.ndarray
-        int64 ``(n,)``: its label.
+        int64 ``(n,)``: label in the data set.
     suggested : numpy.ndarray
-        int64 ``(n,)``: the likeliest other label.
+        int64 ``(n,)``: likeliest other label.
     probability : numpy.ndarray
-        float64 ``(n,)``, descending: that the label is wrong. They add up to `expected`.
+        float64 ``(n,)``, descending: probability that the label is wrong. The sum is `expected`.
     agreement : numpy.ndarray or None
-        float64 ``(n,)``: weighted share of the nearest codes whose label is the given one.
+        float64 ``(n,)``: weighted share of the nearest codes that have the same label.
     confidence : numpy.ndarray or None
-        float64 ``(n,)``: what the network, calibrated, gives the label.
+        float64 ``(n,)``: calibrated probability that the network gives the label.
     collisions : numpy.ndarray or None
-        int64 ``(n,)``: rows with the very same code and another label.
+        int64 ``(n,)``: number of rows with an equal code and another label.
     expected : float
-        Wrong labels that are expected in all: what the evidence, calibrated, does not doubt itself. Too few where wrong
-        labels are those that it doubts anyway, too many where it is sure of mistakes of its own.
+        Expected number of wrong labels: the disagreement between labels and evidence beyond the uncertainty of the
+        calibrated evidence. It is too low where wrong labels are examples of uncertain class, and too high where the
+        evidence is confidently wrong.
     evidence : str
-        ``both``, ``codes`` or ``confidence``.
+        Source of evidence: ``both``, ``codes`` or ``confidence``.
     temperature : float or None
-        That calibrated the network: above 1 it was too sure of itself.
+        Temperature that calibrates the network; above 1 the network was overconfident.
     notes : tuple of str
-        What to know before believing the numbers.
+        Caveats about the numbers.
     class_names : tuple of str
-        Name of class 0, 1, ... of `given` and `suggested`; empty where classes have none.
+        Names of classes 0, 1, ... of `given` and `suggested`; empty where classes have none.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -91,7 +92,7 @@ class LabelIssues(Ranked):
 
     @property
     def likely(self) -> int:
-        """How many labels are more likely wrong than right: the first ones."""
+        """Number of labels that are more likely wrong than right: the first ones of the ranking."""
         return int((self.probability > 0.5).sum())
 
     def __rich__(self) -> Table:
@@ -102,7 +103,7 @@ class LabelIssues(Ranked):
         return self.table(title, " ".join([*more, *self.notes]))
 
     def figures(self, subject: str = "labels") -> tuple[Figure, ...]:
-        """Return the probability that labels are wrong, by rank."""
+        """Return a figure of the probability that labels are wrong, by rank."""
         if len(self) == 0:
             return ()
         ranks = np.unique(np.geomspace(1, len(self), POINTS).round().astype(np.int64))
@@ -123,40 +124,42 @@ def label_issues(
 ) -> LabelIssues:
     """Rank labels by the probability that they are wrong.
 
-    The nearest codes vote on the class of each row, and the network gives its own probabilities, calibrated by one
-    temperature. Their geometric mean says which class a row has; the rows whose class is clear say which classes are
-    given in place of which; and Bayes' rule then weighs, for each label, that it was given by mistake against that the
-    row is what it says. Nothing is tuned on known mistakes.
+    There are two sources of evidence for the class of a row: the votes of the nearest codes, and the probabilities of
+    the network, calibrated by one temperature. Their geometric mean estimates the class. The rows whose class is clear
+    show how often each class is labelled as each other (the noise matrix). Bayes' rule then gives the probability that
+    each label is wrong. Nothing is tuned on known mistakes.
 
     Parameters
     ----------
     codes : Codes or OutOfSample
-        n rows to audit. Where the labels audited are those the network was trained on, an
-        :func:`~hashlens.audit.out_of_sample.out_of_sample`: it brings labels, probabilities and, fold by fold,
-        references. Rows without a label are left out.
+        n rows to audit. To audit the labels that the network was trained on, pass the result of
+        :func:`~hashlens.audit.out_of_sample.out_of_sample`, which holds labels, probabilities and a reference for each
+        fold. Rows without a label are left out.
     labels : array, optional
-        ``(n,)``, class numbers, from 0 where there are probabilities, or class names; those of the codes by default.
+        ``(n,)``: class numbers or class names; the labels of the codes by default. With probabilities, class numbers
+        begin at 0.
     reference : Codes, optional
-        m rows that vote, as the training codes when test labels are audited; by default the other rows of `codes`.
-        Classes are compared by name where codes have names, and numbered as in the reference.
+        m rows that vote, such as the training codes when test labels are audited; by default the other rows of `codes`.
+        Classes are matched by name where codes have names, and numbered as in the reference.
     reference_labels : array, optional
-        ``(m,)``; those of the reference by default.
+        ``(m,)``: labels of the reference; those that it holds by default.
     probabilities : array, optional
-        ``(n, c)``, the network's, of rows that it was not trained on; column i is of class i of the reference.
+        ``(n, c)``: class probabilities by a network that was not trained on these rows; column i is class i of the
+        reference.
     k : int
-        Neighbours that vote.
+        Number of neighbours that vote.
     evidence : {"both", "codes", "confidence"}, optional
-        What to judge by; by default all that is there.
+        Source of evidence; by default both if there are probabilities, else the codes.
 
     Returns
     -------
     LabelIssues
-        Prints as a table; ``to_csv(path)``.
+        The result. It prints as a table; ``to_csv(path)`` writes it.
 
     Raises
     ------
     AuditError
-        If an argument does not fit the others.
+        If the arguments contradict each other.
     CodesError
         If codes and reference are not the same bits of the same network.
 
@@ -191,7 +194,7 @@ def label_issues(
 
 @dataclass(frozen=True, eq=False)
 class _Judgement:
-    """Labels as class numbers 0 to c - 1, and what speaks for each class."""
+    """Labels as class numbers 0 to c - 1, with the votes and probabilities of each class."""
 
     labels: Labels
     names: Labels
@@ -212,7 +215,7 @@ def _notes(among_themselves: bool, evidence: Evidence) -> tuple[str, ...]:
 
 
 def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judgement:
-    """Judge each fold by its own network and the codes of that network alone."""
+    """Return the evidence for each fold, from its own network and the codes of that network."""
     classes = sample.probabilities.shape[1]
     votes: Votes | None = None
     if evidence != "confidence":
@@ -232,7 +235,7 @@ def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judgement:
 def _compared(
     codes: Codes, labels: npt.ArrayLike | None, reference: Codes | None, reference_labels: npt.ArrayLike | None
 ) -> LabelledPair:
-    """Return the labelled rows of a reference and of the codes; the codes twice where there is no reference."""
+    """Return the labelled rows of the reference and of the codes; without a reference, the codes twice."""
     purpose = "an audit of labels"
     if reference is not None:
         _require_reference(codes, reference)
@@ -253,7 +256,7 @@ def _of_codes(
     k: int,
     evidence: Evidence,
 ) -> _Judgement:
-    """Judge rows by a reference, or by each other."""
+    """Return the evidence for rows, from a reference or from each other."""
     labels, reference_labels = pair.query_labels, pair.reference_labels
     notes = (*_notes(among_themselves, evidence), *pair.notes)
     if evidence == "codes" or probabilities is None:
@@ -274,7 +277,7 @@ def _of_codes(
 
 
 def _other_classes(class_names: Sequence[str] | None, columns: int) -> tuple[str, ...]:
-    """Return what to say where probabilities are of another number of classes than have names."""
+    """Return a note if there are not as many probabilities of a row as class names."""
     if class_names is None or len(class_names) == columns:
         return ()
     return (
@@ -314,7 +317,7 @@ def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: Labell
 
 
 def _doubtful(misfit: str) -> tuple[str, ...]:
-    """Return what to know of the number of wrong labels where the evidence does not fit them."""
+    """Return a note on the number of wrong labels if the noise model does not fit."""
     if not misfit:
         return ()
     return (f"Trust the order, but not the probabilities and their sum: {misfit}.",)

@@ -1,4 +1,4 @@
-"""Label noise: which classes are given in place of which, and how likely a given label so is wrong."""
+"""Label noise: how often each class is labelled as each other, and how likely each label is wrong."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from hashlens.audit.temperature import LEAST, Probabilities
 from hashlens.measures.classes import Labels
 
 CLEARER = 0.5
-"""Share of the examples predicted alike that says which classes are given in place of which."""
+"""Share of the examples of each predicted class, the clearest, from which the noise matrix is estimated."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelNoise:
-    """How often each class is given in place of each other.
+    """Model of label noise: how often each class is labelled as each other.
 
     Attributes
     ----------
     transition : numpy.ndarray
-        float64 ``(c, c)``: row t, column g holds the probability that an example of class t is given label g.
+        float64 ``(c, c)``: row t, column g holds the probability that an example of class t has the label g.
     rate : float
-        Share of all labels that is expected to be wrong.
+        Expected share of wrong labels.
     misfit : str
         Why the rate may be wrong, as :func:`hashlens.audit.doubt_fit.misfit` finds; empty where it finds nothing.
     """
@@ -34,20 +34,20 @@ class LabelNoise:
 
 
 def label_noise(probabilities: Float64[Probabilities, "n c"], labels: Int64[Labels, " n"]) -> LabelNoise:
-    """Estimate the noise of labels: how much from all examples, of which kinds from those whose class is clear.
+    """Estimate label noise: its rate from all examples, its confusions from those whose class is clear.
 
-    An example is clear when its class is more probable than that of most examples predicted like it. What labels say
-    there against the prediction is noise rather than doubt. The clearer half tells which classes are given in place of
-    which; each kind of mistake counts as seen once more than it was, at the overall rate, so that kinds that were
-    hardly seen are judged alike. How many labels are wrong in all is what the probabilities, calibrated, do not doubt
-    themselves (:mod:`hashlens.audit.noise_rate`).
+    An example is clear if its class is more probable than that of most examples with the same predicted class. A label
+    that disagrees with a clear prediction is counted as noise. The clearer half of the examples gives the confusions.
+    Each kind of mistake is counted once more than it was seen, at the overall rate, so that rare kinds get similar
+    probabilities. The rate is the disagreement beyond the uncertainty of the calibrated probabilities
+    (:mod:`hashlens.audit.noise_rate`).
 
     Parameters
     ----------
     probabilities : numpy.ndarray
-        float64 ``(n, c)``, of the class of each example, from a source that has not seen its label.
+        float64 ``(n, c)``: class probabilities of each example, from a source that has not seen its label.
     labels : numpy.ndarray
-        int64 ``(n,)``, given, from 0 to c - 1.
+        int64 ``(n,)``: labels of the data set, 0 to c - 1.
 
     References
     ----------
@@ -55,13 +55,13 @@ def label_noise(probabilities: Float64[Probabilities, "n c"], labels: Int64[Labe
     approach. CVPR (anchor points).
     """
     counts = _counts(probabilities, labels, CLEARER)
-    # No rate is quite 0: odds are shifted until probabilities add up to it.
+    # The rate is never exactly 0: odds are shifted until the mean probability equals it.
     grid = noise_grid(probabilities, labels)
     return LabelNoise(_shrunk(counts, _mistakes(counts)), max(grid.rate, LEAST), misfit(probabilities, labels, grid))
 
 
 def _counts(probabilities: Probabilities, labels: Labels, share: float) -> Probabilities:
-    """Count the labels given, by predicted class, among the clearest share of the examples predicted alike."""
+    """Count labels by predicted class, among the clearest share of the examples of each predicted class."""
     classes = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1)
     counts = np.zeros((classes, classes))
@@ -74,12 +74,12 @@ def _counts(probabilities: Probabilities, labels: Labels, share: float) -> Proba
 
 
 def _mistakes(counts: Probabilities) -> float:
-    """Return the share of labels other than the prediction, one more than were seen: never 0, and never 1."""
+    """Return the share of labels that differ from the prediction, counting one more, so that it is never 0 or 1."""
     return min(float((counts.sum() - np.trace(counts) + 1) / (counts.sum() + 1)), 1 - LEAST)
 
 
 def _shrunk(counts: Probabilities, rate: float) -> Probabilities:
-    """Return the rows of counts as probabilities, after one more mistake of each kind at the overall rate."""
+    """Return the rows of counts as probabilities, smoothed by one mistake of each kind at the overall rate."""
     others = max(1, len(counts) - 1)
     mistakes = np.ones_like(counts)
     np.fill_diagonal(mistakes, others * (1 - rate) / rate)
@@ -89,7 +89,7 @@ def _shrunk(counts: Probabilities, rate: float) -> Probabilities:
 
 
 def joint(probabilities: Probabilities, labels: Labels, noise: LabelNoise) -> Probabilities:
-    """Return the probability of each class together with the label that was given, float64 ``(n, c)``."""
+    """Return the joint probability of each class and the observed label, float64 ``(n, c)``."""
     return probabilities * noise.transition.T[labels]
 
 
@@ -98,24 +98,24 @@ def probability_wrong(
 ) -> tuple[Float64[Probabilities, " n"], Float64[Probabilities, " n"]]:
     """Return for each row the log odds that its label is wrong, and the probability.
 
-    The likeliest other class is weighed against the given one: doubt that is spread over many classes is a hard
-    example more often than a wrong label. Bayes' rule gives odds that rank rows well and are off by about one factor,
-    since probabilities learnt from noisy labels leave every label the share that noise has. The factor is the one with
-    which the probabilities add up to the number of wrong labels that is expected.
+    The odds compare the likeliest other class with the label. Probability spread over many other classes does not
+    count, since it marks a hard example more often than a wrong label. These odds rank rows well but are off by about
+    one common factor, because probabilities learnt from noisy labels contain the noise. The factor is chosen so that
+    the mean probability equals `rate`.
 
     Parameters
     ----------
     joint_probabilities : numpy.ndarray
         float64 ``(n, c)``, as :func:`joint` returns it.
     labels : numpy.ndarray
-        int64 ``(n,)``.
+        int64 ``(n,)``: the observed labels.
     rate : float
-        Share of labels that is expected to be wrong.
+        Expected share of wrong labels.
 
     Returns
     -------
     log_odds, probability : numpy.ndarray
-        float64 ``(n,)``, in nats, and from 0 to 1.
+        float64 ``(n,)``: in nats, and from 0 to 1.
     """
     from scipy.optimize import brentq
     from scipy.special import expit

@@ -1,4 +1,4 @@
-"""Which layer tells near-duplicates from ordinary neighbours best, found without labels."""
+"""Choice, without labels, of the layer that best separates near-duplicates from ordinary neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
     from hashlens.audit.views import Views
 
 ORDINARY_ROWS = 5000
-"""The fewest training rows from which the null is measured; more where `expected_false` is small."""
+"""Smallest number of training rows that the null is measured on; more where `expected_false` is small."""
 FEWEST_BITS = 8
-"""The fitted curve replaces an unchecked null from this distance to the nearest row (lower quartile, in bits) on."""
+"""Smallest lower quartile of the nearest distance, in bits, at which the curve may stand in for an unchecked null."""
 
 
 @dataclass(frozen=True)
 class LayerScore(Result):
-    """How many rows of a layer are suspected, and how many are expected by chance.
+    """Number of suspected rows in a layer, and the number expected by chance.
 
     Attributes
     ----------
     name : str
-        The layer, or "all layers": their bits side by side.
+        Name of the layer, or "all layers": the bits of all layers side by side.
     bits : int
-        Bits searched: its informative ones, or a sample of them.
+        Number of bits compared: the bits of the layer that vary, or a sample of them.
     suspected : int
-        Rows with a ratio at or below the threshold. Rows that repeat the input of another row are not counted: they are
-        found without codes. The score of a layer is `suspected` less `expected`.
+        Number of rows with a ratio at or below the threshold. Rows that repeat the input of another row are not
+        counted: they are found without codes. The score of a layer is `suspected` minus `expected`.
     threshold : float
-        The largest observed ratio at which no more than `expected_false` rows are expected by chance. NaN where the
-        layer cannot be used.
-    ordinary_ratios : OrdinaryRatios or None
-        The curve through the quartiles of the ratio among ordinary rows.
+        Largest observed ratio at which at most `expected_false` rows are expected by chance. NaN where the layer
+        cannot be used.
+    ordinary : OrdinaryRatios or None
+        Curve through the quartiles of the ratio among ordinary rows.
     reason : str
         Why the layer cannot be used; empty where it can.
     expected : float
-        Rows expected at or below the threshold by chance. NaN where the layer cannot be used.
+        Number of rows expected at or below the threshold by chance. NaN where the layer cannot be used.
     interval : tuple of float
-        Its 95 % interval.
+        95 % interval of `expected`.
     copies : int
-        Reference rows at or below the threshold that were left out of the null because they are copies of each other.
+        Number of reference rows at or below the threshold that are left out of the null as copies of each other.
     """
 
     name: str
@@ -71,29 +71,29 @@ class LayerScore(Result):
 
     @property
     def chance(self) -> str:
-        """How many are expected by chance, with the interval, in words."""
+        """Number expected by chance, with its interval, in words."""
         low, high = self.interval
         return f"about {rough(self.expected)} expected by chance ({low:.1f} to {high:.1f})"
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSearch:
-    """The nearest reference codes of each query in one layer.
+    """Result of a search in one layer: the nearest reference codes of each query.
 
     Attributes
     ----------
     score : LayerScore
-        The counts and the threshold.
+        Counts and threshold.
     reference : Codes
-        The bits searched.
+        Reference codes, restricted to the compared bits.
     distances : numpy.ndarray
-        int32 ``(m, k)``, ascending, in bits.
+        int32 ``(m, k)``: distances to the k nearest codes, ascending, in bits.
     neighbours : numpy.ndarray
-        int64 ``(m, k)``, rows of `reference`.
+        int64 ``(m, k)``: rows of `reference`.
     null : MeasuredNull
-        The distribution of the ratio among ordinary rows.
+        Distribution of the ratio among ordinary rows.
     view : numpy.ndarray or None
-        int64 ``(m,)``: the index of the view in which each query is nearest; None for rows of `reference`.
+        int64 ``(m,)``: index of the view in which each query is nearest; None if the queries are rows of `reference`.
     """
 
     score: LayerScore
@@ -105,29 +105,29 @@ class LayerSearch:
 
     @property
     def ratios(self) -> Ratios:
-        """The local ratio of each query."""
+        """Local ratio of each query."""
         return local_ratio(self.distances)
 
     @property
     def expected(self) -> Ratios:
-        """For each query, how many of the queries are expected by chance to have a ratio as low."""
+        """Number of queries expected by chance to have a ratio as low as each query's."""
         return np.asarray(len(self.distances) * self.null.probability(self.ratios))
 
 
 @dataclass(frozen=True)
 class Search:
-    """The settings of a search for near-duplicates.
+    """Settings of a search for near-duplicates.
 
     Attributes
     ----------
     k : int
-        The distance to the nearest row is divided by that to the k-th nearest; at least 3.
+        Neighbour whose distance divides that of the nearest row; at least 3.
     layer : str or None
-        The layer, or "all layers"; None for the one with the most suspected rows above chance.
+        Name of the layer, or "all layers"; None for the layer with the most suspected rows above chance.
     bits : int
-        Bits of a row that are searched, at most.
+        Largest number of bits compared of a row.
     expected_false : float
-        How many ordinary rows may be expected at or below the threshold.
+        Number of rows that may be expected at or below the threshold by chance.
     seed : int
         Seed of the samples.
     views : Views or None
@@ -142,7 +142,7 @@ class Search:
     views: "Views | None" = None
 
     def check(self, reference: Codes, queries: int, noun: str) -> None:
-        """Raise AuditError if an argument is wrong, or does not fit the codes to be searched."""
+        """Raise AuditError if a setting is out of range, or does not fit the codes."""
         require_whole(AuditError, "k", self.k, least=3)
         require_whole(AuditError, "bits", self.bits)
         require_whole(AuditError, "seed", self.seed, least=0)
@@ -163,7 +163,7 @@ class Search:
             raise AuditError(f"no layer {self.layer!r} in these codes: {nearest(self.layer, names)}")
 
     def restricted_to(self, rows: Rows) -> "Search":
-        """Return the search among some of the known rows, ascending."""
+        """Return the same search restricted to some reference rows, ascending."""
         return self if self.views is None else replace(self, views=self.views.restricted_to(rows))
 
     def best(self, reference: Codes, queries: Codes | Rows) -> tuple[LayerSearch, tuple[LayerScore, ...]]:
@@ -195,7 +195,7 @@ class Search:
         return _chosen(searches, self.expected_false), tuple(layer.score for layer in searches)
 
     def in_layer(self, name: str, reference: Codes, queries: Codes | Rows, sample: Rows) -> LayerSearch:
-        """Search `queries` in one layer; the others, surveyed on the rows of `sample`, tell copies from chance."""
+        """Search `queries` in one layer; the other layers, surveyed on the rows `sample`, tell copies from chance."""
         rows = {name: queries} if not isinstance(queries, Codes) else {}
         unrepeated = _unrepeated(reference, queries)
         layers = [
@@ -208,7 +208,7 @@ class Search:
         )
 
     def _survey(self, name: str, reference: Codes, rows: Rows, unrepeated: npt.NDArray[np.bool_]) -> SurveyedLayer:
-        # Bits that are constant over the reference tell none of its rows apart.
+        # Bits that are constant over the reference carry no information.
         chosen = ~reference.constant_bits()
         informative = np.flatnonzero(chosen)
         chosen[:] = False
@@ -256,7 +256,7 @@ class Search:
         reason = reason or _unattainable(null, len(ratios), self.expected_false)
         threshold = nan if reason else null.threshold(self.expected_false, len(ratios), all_ratios)
         if not reason and isinstance(queries, Codes):
-            # This check must not depend on how many rows may be suspected.
+            # The check for a shift must not depend on `expected_false`.
             strict_threshold = null.threshold(min(1.0, self.expected_false), len(ratios), all_ratios)
             reason = null.distribution_shift(ratios, -1.0 if strict_threshold != strict_threshold else strict_threshold)
         if reason:
@@ -278,7 +278,7 @@ class Search:
 
 
 def _parts(reference: Codes) -> list[tuple[str, Codes]]:
-    """Return the parts to search by name: all layers side by side where there are several, and each of them."""
+    """Return the candidates to search, by name: each layer and, if there are several, all of them side by side."""
     single_layers = [(layer.name, reference.layer(layer.name)) for layer in reference.layers]
     return [(ALL_LAYERS, reference), *single_layers] if len(single_layers) > 1 else single_layers
 
@@ -294,7 +294,7 @@ def _unrepeated(reference: Codes, queries: Codes | Rows) -> npt.NDArray[np.bool_
 
 
 def _unmatched(reference: Codes, queries: Codes | Rows, unrepeated: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which queries have an input that no (other) reference row has, as far as digests tell; bool ``(m,)``."""
+    """Return which queries have an input that no other reference row has, bool ``(m,)``, by digests where there are."""
     if not isinstance(queries, Codes):
         return unrepeated[queries]
     keys = input_keys(Split(reference, queries))

@@ -34,7 +34,7 @@ class LeakGroup:
     rows : Split of numpy.ndarray
         int64: rows of train and of test, ascending.
     ids : Split of numpy.ndarray
-        Their ids.
+        Identifiers of these rows.
     """
 
     rows: Split[Rows]
@@ -53,41 +53,41 @@ class Leaks(Ranked):
     Attributes
     ----------
     layer : str
-        The layer searched.
+        Name of the searched layer.
     bits : int
-        Bits searched for each example.
+        Number of bits compared of each example.
     k : int
-        The ratio is that of the distances to the nearest and the k-th nearest training example.
+        Neighbour whose distance divides that of the nearest training example: the local ratio is d1 / dk.
     threshold : float
-        Examples with this ratio or a lower one are suspected; NaN where no layer can be used, and none is.
+        Largest ratio of a suspected example; NaN where no layer can be used, and no example is suspected by its code.
     expected_false : float
-        How many of m ordinary examples may be suspected; the score of the layer says how many are expected.
+        Number of the m examples that may be suspected by chance; `score` has the number that is expected.
     rows, train_rows : numpy.ndarray
         int64: the test row, and the training row nearest to it.
     ids, train_ids : numpy.ndarray
-        Their ids.
+        Identifiers of these rows.
     distances : numpy.ndarray
-        int32: bits in which the two differ, of those searched.
+        int32: Hamming distance of the two, over the compared bits.
     ratios : numpy.ndarray
-        float64: the local ratio, 0 for an identical code; the score, lower is more suspicious.
+        float64: local ratio, 0 for equal codes; lower is more suspicious.
     expected : numpy.ndarray
-        float64: how many of m ordinary examples would have such a ratio or a lower one.
+        float64: number of the m examples expected by chance to have such a ratio or a lower one.
     identical : numpy.ndarray
-        bool: whether the two codes are equal in all bits given, not only those searched.
+        bool: whether the two codes are equal in all bits, not only in the compared ones.
     labels, train_labels : numpy.ndarray or None
-        int64: their labels.
+        int64: labels of these rows.
     groups : tuple of LeakGroup
-        Suspected examples with all training examples as near, joined where they share one; largest first.
+        Connected groups of suspected examples and all training examples within the threshold; largest first.
     layers : tuple of LayerScore
-        The scores of all layers considered.
+        Scores of all candidate layers.
     copies : ExactCopies or None
-        The test rows whose very input is a training input, which come first; None where the codes carry no digests.
+        Test rows whose input equals a training input, which come first; None where the codes hold no digests of inputs.
     view : numpy.ndarray or None
-        str: the view of the test image that came so near, ``as it is`` or the name of another; None without views.
+        str: view of the test image with the lowest ratio, ``as it is`` or the name of another; None without views.
     views : str
-        The views searched and what they cost; empty without any.
+        The searched views and their cost, in words; empty without views.
     class_names : tuple of str
-        Name of class 0, 1, ... of both; empty where classes have none.
+        Names of classes 0, 1, ... of both sets; empty where classes have none.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -131,26 +131,26 @@ class Leaks(Ranked):
 
     @property
     def suspected(self) -> int:
-        """How many test examples are suspected: the first so many of the ranking."""
+        """Number of suspected test examples: the first ones of the ranking."""
         return int(np.count_nonzero(self.flags))
 
     @property
     def exact(self) -> Bool[npt.NDArray[np.bool_], " {len(self.rows)}"]:
-        """Of each example, in ranked order, whether its input is that of its training example; bool ``(m,)``."""
+        """Whether each example has the same input as its training example; bool ``(m,)``, in ranked order."""
         return np.isin(self.rows, [] if self.copies is None else self.copies.rows)
 
     @property
     def flags(self) -> Bool[npt.NDArray[np.bool_], " {len(self.rows)}"]:
-        """Of each example, in ranked order, whether it is suspected; bool ``(m,)``."""
+        """Whether each example is suspected; bool ``(m,)``, in ranked order."""
         return _flagged(self.rows, self.ratios, self.threshold, self.copies)
 
     @property
     def suspected_rows(self) -> Rows:
-        """The suspected test rows, ascending, int64: those to leave out of a test."""
+        """Suspected test rows, ascending, int64: the rows to leave out of an evaluation."""
         return np.sort(self.rows[: self.suspected])
 
     def to_csv(self, path: str | Path, suspected_only: bool = False, *, overwrite: bool = False) -> Path:
-        """Write the ranking as a CSV file and return its path; `suspected_only` leaves the ordinary examples out."""
+        """Write the ranking as a CSV file and return its path; `suspected_only` writes only the suspected examples."""
         rows = self.suspected if suspected_only else len(self)
         lines = {name: values[:rows] for name, values in self._lines().items()}
         return write_columns(path, lines, overwrite=overwrite)
@@ -169,17 +169,17 @@ class Leaks(Ranked):
 
     @property
     def score(self) -> LayerScore | None:
-        """That of the layer chosen; None where no layer could be used."""
+        """Score of the chosen layer; None where no layer could be used."""
         return next((score for score in self.layers if score.name == self.layer and not score.reason), None)
 
     @property
     def chance(self) -> str:
-        """How many are expected to be suspected by chance, in words."""
+        """Number of examples expected to be suspected by chance, in words."""
         return f"about {self.expected_false:g} expected by chance" if self.score is None else self.score.chance
 
     @property
     def threshold_note(self) -> str:
-        """What is suspected by code, and how much of that chance would do, in one sentence."""
+        """Number of examples suspected by their codes and number expected by chance, in one sentence."""
         if self.score is None:
             return "No layer tells examples apart well enough to suspect any by its code: the layers say why."
         return (
@@ -191,13 +191,13 @@ class Leaks(Ranked):
 
     @property
     def copies_note(self) -> str:
-        """What is known of exact copies, in one sentence."""
+        """Findings about exact copies, in one sentence."""
         if self.copies is None:
             return "Exact copies were not looked for: these codes carry no digests of inputs (encode again)."
         return f"{self.copies}."
 
     def near(self, rank: int) -> str:
-        """Return in words how near the example of a rank, from 0, is: an exact copy, or the ratio and the view."""
+        """Describe the match of the example at a rank, from 0: an exact copy, or the ratio and the view."""
         if self.copies is not None and self.rows[rank] in self.copies.rows:
             return "exact copy"
         ratio = number(float(self.ratios[rank]), 3)
@@ -205,11 +205,11 @@ class Leaks(Ranked):
 
     @property
     def views_note(self) -> str:
-        """Which views were searched, and what they cost, in a sentence behind another; empty without views."""
+        """The searched views and their cost, as a sentence to append; empty without views."""
         return f" Of each image the nearest view counts: {self.views}." if self.views else ""
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return how the ratios lie beside those of ordinary examples."""
+        """Return a histogram of the ratios, beside that expected of ordinary examples."""
         title = "Local ratio of test examples"
         return (ratio_histogram(title, "test", self.ratios, self.threshold, self.expected),)
 
@@ -226,45 +226,46 @@ def leaks(
     suspect_copies: bool | None = None,
     views: Views | None = None,
 ) -> Leaks:
-    """Rank test examples by how suspiciously near a training example is.
+    """Rank test examples by how suspiciously near their nearest training example is.
 
     The score is the local ratio d1 / dk of the Hamming distances to the nearest and the k-th nearest training code,
-    in one layer or in all of them side by side. How often it gets so low by chance is measured: training examples are
-    asked for their nearest among the other training examples. Those that are near their nearest in several layers are
-    copies and do not count, and the threshold is the largest ratio at which no more than `expected_false` test examples
-    are expected (:class:`~hashlens.audit.measured_null.MeasuredNull`). Of training examples with the same input one is
-    searched. Codes of one layer have no other one to tell copies from chance: a curve through the quartiles stands for
-    the null then, with its probability to the power of .6.
+    in one layer or in all layers side by side. Its distribution by chance (the null) is measured on training examples:
+    each is searched among the other training examples. Training examples that are near their nearest in several layers
+    are copies, and are left out of the null. The threshold is the largest ratio at which at most `expected_false` test
+    examples are expected (:class:`~hashlens.audit.measured_null.MeasuredNull`). Of training examples with the same
+    input, only the first is searched. If the codes are of a single layer, no other layer can show which training
+    examples are copies. Then a curve fitted through the quartiles is the null, its probability raised to the power 0.6.
 
-    A layer in which even equal codes are more common than promised is out, and so is each where the training examples
-    are too few: n cannot show what happens to fewer than 1 in n + 1, so that there must be one to two of them for each
-    test example, over `expected_false`. Of the others the one is taken that finds most above what is expected; of those
-    that are equal up to two standard errors and the uncertainty of what is expected, the last.
+    A layer is not used if equal codes alone are more common than `expected_false` allows. It is not used either if
+    there are too few training examples: n examples cannot bound an event rarer than 1 in n + 1, so n must be at least
+    one to two times the number of test examples, divided by `expected_false`. Of the other layers, the one with the
+    most suspected rows above the expected number is chosen. Layers count as tied within two standard errors plus the
+    uncertainty of the expected number; the last of the tied layers is chosen.
 
     Parameters
     ----------
     train, test : Codes
-        n and m rows of the same bits of the same network, of as many layers as there are:
-        ``encode(model, data, bits=1024, per_layer=True)``. Spatial layers in the middle and behind are needed; the
-        last hidden layer alone sees classes, not examples.
+        n and m rows of the same bits of the same network, best of all layers:
+        ``encode(model, data, bits=1024, per_layer=True)``. The spatial layers in the middle and at the end matter: the
+        last hidden layer alone separates classes, not examples.
     k : int
-        The neighbour to compare with, 3 <= k < n.
+        Neighbour whose distance divides that of the nearest, 3 <= k < n.
     layer : str, optional
-        The layer to search; chosen without labels by default.
+        Name of the layer to search; chosen without labels by default.
     bits : int
-        Most bits of a row to search, drawn from those that vary over train.
+        Largest number of bits compared of a row, drawn from the bits that vary over train.
     expected_false : float
-        Test examples that may be expected at or below the threshold if none is leaked, fewer than there are.
+        Number of test examples that may be expected at or below the threshold if none is leaked; less than m.
     seed : int
-        Seed of the bits searched, and of the training examples that say what is ordinary.
+        Seed of the sample of bits, and of the training examples that the null is measured on.
     suspect_copies : bool, optional
-        Whether test rows with the very input of a training row are suspected. By default they are where inputs are
-        images; and in tables and texts where so few training rows equal one another that at most `expected_false` of
-        the test rows would. They are counted in any case, where codes carry the digests of their inputs.
+        Whether test rows whose input equals a training input are suspected. By default they are for images, and for
+        tables and texts in which so few training rows are equal that at most `expected_false` test rows would equal
+        one. They are counted in any case, where the codes hold digests of their inputs.
     views : Views, optional
-        Of images: the test rows, and some training rows, encoded in other views
-        (:func:`~hashlens.audit.views.encode_views`), for copies that were mirrored, brightened, turned or cropped. Each
-        row counts in the view that brings it nearest, and what is ordinary is measured in as many views.
+        For images: the test rows and a sample of training rows, encoded in other views
+        (:func:`~hashlens.audit.views.encode_views`), to find copies that were mirrored, brightened, rotated or cropped.
+        Each row counts in the view with the lowest ratio, and the null is measured with the same views.
 
     Returns
     -------
@@ -274,26 +275,26 @@ def leaks(
     Raises
     ------
     AuditError
-        If the test examples are training examples, or k or `expected_false` does not fit.
+        If the test examples are training examples, or `k` or `expected_false` is out of range.
     CodesError
         If train and test are not the same bits of the same network.
 
     Notes
     -----
-    The rule for the layer was settled on one CIFAR-10 network, early in its training and at the end, with the published
-    near-duplicates at hand, and then kept for networks of other seeds. Tried besides: the most suspected rows alone
-    (average precision .617 in place of .643 on the trained network); the share of the variance of the ratio that the
-    best split in two explains, which took another layer for the ratio (.617) than for its logarithm (.656); the
-    distance between the two parts of a Gaussian mixture (.643, and .604 against .630 early in training); how often
-    layers agree on the nearest example (no gain); the bits of two layers side by side, half of each (.62 to .65); the
-    mean log ratio of four layers, at four times the bits (.654).
+    The rule for choosing the layer was set on one CIFAR-10 network, early in its training and at the end, against the
+    published near-duplicates, and then kept for networks of other seeds. Its average precision on the trained network
+    is .643. Alternatives that were tried: the most suspected rows, without subtracting the expected number (.617); the
+    share of the variance of the ratio explained by the best split in two, which chose one layer for the ratio (.617)
+    and another for its logarithm (.656); the distance between the two components of a Gaussian mixture (.643, and .604
+    against .630 early in training); how often layers agree on the nearest example (no gain); the bits of two layers
+    side by side, half of each (.62 to .65); the mean log ratio of four layers, at four times the bits (.654).
     """
     search = Search(k, layer, bits, expected_false, seed, views)
     codes = train_and_test(train, test)
     search.check(codes.train, len(codes.test), "test examples")
     if views is not None:
         views.check(codes)
-    # Of training rows with the same input one is searched: ten equal neighbours would hide any copy of them.
+    # Of training rows with the same input only the first is searched: k equal neighbours would hide any copy of them.
     keys = input_keys(codes)
     first_equal = np.arange(len(codes.train)) if keys is None else first_rows(keys.train)
     different = np.unique(first_equal)
@@ -346,7 +347,7 @@ def _ranked(
 
 
 def _identical(codes: Split[Codes], search: LayerSearch) -> npt.NDArray[np.bool_]:
-    """Return of each test row whether all its bits are those of its nearest training row."""
+    """Return whether each test row equals its nearest training row in all bits."""
     equal: npt.NDArray[np.bool_] = search.distances[:, 0] == 0
     rows = np.flatnonzero(equal)
     for row, partner in zip(rows, search.neighbours[rows, 0], strict=True):
@@ -355,7 +356,7 @@ def _identical(codes: Split[Codes], search: LayerSearch) -> npt.NDArray[np.bool_
 
 
 def _flagged(rows: Rows, ratios: Ratios, threshold: float, copies: ExactCopies | None) -> npt.NDArray[np.bool_]:
-    """Return of each test row whether it is suspected: by its ratio or, where it is an exact copy, as these are."""
+    """Return whether each test row is suspected: an exact copy by `copies.suspected`, any other row by its ratio."""
     flags: npt.NDArray[np.bool_] = ratios <= threshold
     if copies is not None:
         flags[np.isin(rows, copies.rows)] = copies.suspected
@@ -369,15 +370,15 @@ def _groups(
     copies: ExactCopies | None,
     first_equal: Rows,
 ) -> tuple[LeakGroup, ...]:
-    """Return the connected parts of the graph of suspected test rows and the training rows as near to them."""
+    """Return the connected components of suspected test rows and the training rows within the threshold."""
     test_rows, partners = near_pairs(search)
     if copies is not None:
         test_rows, partners = np.append(test_rows, copies.rows), np.append(partners, copies.train_rows)
     test_rows, partners = test_rows[flags[test_rows]], partners[flags[test_rows]]
-    # Training rows with the same input are as near.
+    # Training rows that repeat the input of such a row belong to its group too.
     equal = np.flatnonzero(np.isin(first_equal, partners) & (first_equal != np.arange(len(first_equal))))
     groups = []
-    # Test rows are numbered behind the training rows.
+    # Test rows are numbered after the training rows.
     edges = np.append(test_rows + len(codes.train), first_equal[equal]), np.append(partners, equal)
     for rows in linked(np.stack(edges), len(codes.train) + len(codes.test)):
         split = Split(rows[rows < len(codes.train)], rows[rows >= len(codes.train)] - len(codes.train))
@@ -386,6 +387,6 @@ def _groups(
 
 
 def near_pairs(search: LayerSearch) -> tuple[Rows, Rows]:
-    """Return the pairs of a query and a row whose distance, over that of the k-th, is at most the threshold."""
+    """Return the pairs of a query and a row whose distance, divided by the k-th, is at most the threshold."""
     queries, rank = np.nonzero(pair_ratios(search.distances) <= search.score.threshold)
     return queries, search.neighbours[queries, rank]

@@ -1,4 +1,4 @@
-"""Linear CKA of codes: how alike two geometries of the same examples are, without a matrix of all pairs."""
+"""Linear CKA of codes: the similarity of two geometries of the same examples, without a matrix of all pairs."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,9 @@ LEAST_ROWS = 4
 def linear_cka(a: Codes, b: Codes) -> float:
     """Return the debiased linear CKA of two codes of the same n examples, bits taken as -1 and 1.
 
-    1 where all distances agree up to one factor, 0 on average where the two have nothing in common, whatever the
-    numbers of bits; NaN where a code hardly varies. The Gram matrices, n by n, are never made: with p and q bits it
-    takes ``n p q`` multiplications and ``4 p q`` bytes.
+    It is 1 if all distances agree up to one factor, and 0 on average if the codes are unrelated, whatever their numbers
+    of bits. It is NaN if a code hardly varies. The n by n Gram matrices are never formed: for p and q bits it takes
+    ``n p q`` multiplications and ``4 p q`` bytes.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def linear_cka(a: Codes, b: Codes) -> float:
 
 
 class _Kernel:
-    """The Gram matrix K of codes as -1 and 1 with zeros on its diagonal, by its row sums alone."""
+    """Row sums of the Gram matrix K of codes as -1 and 1, with zeros on its diagonal."""
 
     def __init__(self, codes: Codes) -> None:
         self.codes = codes
@@ -68,7 +68,7 @@ class _Kernel:
 def _hsic(a: _Kernel, b: _Kernel) -> float:
     """Return the unbiased estimate of HSIC; tr(KL) is the squared norm of the p by q product of the codes."""
     n, bits = len(a.codes), (a.codes.code_bits, b.codes.code_bits)
-    # Whole numbers below 2**24, which float32 holds exactly.
+    # The entries are integers below 2**24, which float32 holds exactly.
     product = torch.zeros(bits)
     step = max(1, (1 << 24) // max(1, sum(bits)))
     for start in range(0, n, step):

@@ -1,4 +1,4 @@
-"""Rows linked by pairs, as groups."""
+"""Connected components of rows that are linked by pairs."""
 
 import numpy as np
 
@@ -6,14 +6,16 @@ from hashlens.audit.local_ratio import Rows
 
 
 def linked(pairs: Rows, rows: int) -> tuple[Rows, ...]:
-    """Return the connected parts, of two rows and more, of the graph that `pairs` make; largest first, then by row.
+    """Return the connected components with two or more rows of the graph with edges `pairs`, largest first.
+
+    Components of the same size are in the order of their first row.
 
     Parameters
     ----------
     pairs : numpy.ndarray
         int64 ``(2, p)``: the two rows of each pair.
     rows : int
-        How many rows there are.
+        Number of rows.
 
     >>> [part.tolist() for part in linked(np.array([[0, 5, 3], [4, 3, 1]]), 7)]
     [[1, 3, 5], [0, 4]]

@@ -1,4 +1,4 @@
-"""The local ratio: the distance to the nearest code over that to the k-th, and how low it gets among ordinary rows."""
+"""The local ratio d1 / dk of the distances to the nearest and the k-th nearest code, and its null distribution."""
 
 from dataclasses import dataclass
 from math import expm1, log, log1p
@@ -17,14 +17,14 @@ Rows = npt.NDArray[np.int64]
 
 
 def local_ratio(distances: Int[npt.NDArray[np.int32], "m k"]) -> Float64[Ratios, " m"]:
-    """Return the distance to the nearest code over that to the k-th, float64 ``(m,)``, between 0 and 1.
+    """Return the distance to the nearest code divided by that to the k-th, float64 ``(m,)``, between 0 and 1.
 
-    An identical code has the ratio 0, also where the k-th is identical too.
+    An identical code has the ratio 0, even if the k-th code is identical too.
 
     Parameters
     ----------
     distances : numpy.ndarray
-        ``(m, k)``, ascending, in bits.
+        ``(m, k)``: distances to the k nearest codes, ascending, in bits.
 
     >>> local_ratio(np.array([[2, 4, 8], [0, 3, 3], [0, 0, 0]])).tolist()
     [0.25, 0.0, 0.0]
@@ -34,7 +34,7 @@ def local_ratio(distances: Int[npt.NDArray[np.int32], "m k"]) -> Float64[Ratios,
 
 
 def pair_ratios(distances: Int[npt.NDArray[np.int32], "m k"]) -> Float64[Ratios, "m k"]:
-    """Return the distance to each of the k nearest codes over that to the last of them, float64 ``(m, k)``."""
+    """Return the distance to each of the k nearest codes divided by that to the k-th, float64 ``(m, k)``."""
     last = distances[:, -1:]
     return np.divide(distances, last, out=np.zeros(distances.shape), where=last > 0)
 
@@ -44,7 +44,7 @@ def nearest_others(
 ) -> tuple[Int32[npt.NDArray[np.int32], "m {k}"], Int64[Rows, "m {k}"]]:
     """Find the k codes nearest to each of `rows` among all other rows of the same codes.
 
-    `view` are codes of the rows in another view of them, to ask for in their place.
+    With `view`, the codes of these rows in another view of the images, those codes are the queries.
 
     Returns
     -------
@@ -55,26 +55,26 @@ def nearest_others(
     """
     distances, neighbours = nearest_codes(codes[rows] if view is None else view, codes, k + 1)
     others = neighbours != rows[:, None]
-    # A row with k + 1 equals of lower row number is not among its own neighbours: then the last of them goes.
+    # A row with k + 1 equal codes in lower rows is not among its own neighbours: then the last neighbour is dropped.
     others[others.all(axis=1), k] = False
     return distances[others].reshape(-1, k), neighbours[others].reshape(-1, k)
 
 
 @dataclass(frozen=True)
 class OrdinaryRatios(Result):
-    """How the local ratio is distributed among ordinary rows: P(ratio <= t) = 1 - (1 - t**a)**b.
+    """Distribution of the local ratio among ordinary rows: P(ratio <= t) = 1 - (1 - t**a)**b.
 
-    Where rows lie evenly in a space of m dimensions, the number of neighbours within a distance d is a Poisson process
-    in d**m, so the ratio to the power m is the least of k - 1 uniform numbers: a = m and b = k - 1, exactly. Real
-    rows lie in places of different dimension, which widens the distribution. So both numbers are fitted, to the lower
-    and the upper quartile, which a minority of duplicates hardly moves (an empirical null).
+    If rows are spread evenly in a space of m dimensions, the number of neighbours within a distance d is a Poisson
+    process in d**m. Then the ratio to the power m is the smallest of k - 1 uniform numbers, so a = m and b = k - 1
+    exactly. The dimension of real data varies from place to place, which widens the distribution. So a and b are fitted
+    to the lower and the upper quartile, which a minority of duplicates hardly moves (an empirical null).
 
     Attributes
     ----------
     dimension : float
-        a: the dimension of the neighbourhoods.
+        The exponent a: the dimension of the neighbourhoods.
     neighbours : float
-        b: at most about k - 1, lower the more the dimension varies.
+        The exponent b: at most about k - 1, lower the more the dimension varies.
 
     References
     ----------
@@ -93,7 +93,7 @@ class OrdinaryRatios(Result):
         Raises
         ------
         AuditError
-            If the quartiles are 0, 1 or equal: then too few bits tell these rows apart.
+            If the quartiles are 0, 1 or equal: too few bits differ between these rows.
         """
         low, high = (float(quartile) for quartile in np.quantile(ratios, (0.25, 0.75)))
         if low == 0:
@@ -102,7 +102,7 @@ class OrdinaryRatios(Result):
             raise AuditError("a quarter of the rows or more have all neighbours at one and the same distance")
         if low == high:
             raise AuditError("half of the rows or more have one and the same ratio of distances")
-        # By quartiles, log(1 - high**a) / log(1 - low**a) = log(1/4) / log(3/4), which grows with a from 1.
+        # At the quartiles, log(1 - high**a) / log(1 - low**a) = log(1/4) / log(3/4); the left side grows with a from 1.
         target = log(log(1 / 4) / log(3 / 4))
 
         def gap(dimension: float) -> float:
@@ -123,14 +123,14 @@ class OrdinaryRatios(Result):
         return np.asarray(-np.expm1(self.neighbours * hazard))
 
     def ratio(self, probability: float) -> float:
-        """Return the ratio that an ordinary row stays below with this probability."""
+        """Return the quantile: the ratio that an ordinary row is below with this probability."""
         if probability >= 1:
             return 1.0
         return float((-expm1(log1p(-probability) / self.neighbours)) ** (1 / self.dimension))
 
 
 def _log_hazard(ratio: float, dimension: float) -> float:
-    """Return log(-log(1 - ratio**dimension)), also where the power is too small for the subtraction."""
+    """Return log(-log(1 - ratio**dimension)), also where the power is too small to be subtracted from 1."""
     power = dimension * log(ratio)
     if power < -30:
         return power

@@ -1,4 +1,4 @@
-"""The null distribution of a ratio: how often ordinary rows have so low a value, measured with its uncertainty."""
+"""The null distribution of a ratio: how often ordinary rows have so low a ratio, measured with its uncertainty."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -10,7 +10,7 @@ from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows
 
 LEVEL = 0.95
 SHIFT = 1 / 12
-"""Queries are none of the null's kind where the share of them in its lower quarter is larger by more than this."""
+"""Largest excess over 1/4 of the share of queries in the null's lowest quarter; a larger excess is a shift."""
 UNCHECKED = 0.6
 """The exponent of the curve's probability where no measurement bounds the null from below."""
 Interval = tuple[float, float]

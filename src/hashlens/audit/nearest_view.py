@@ -1,4 +1,4 @@
-"""The nearest codes of rows that were encoded in several views, each in the view that brings it nearest."""
+"""The nearest codes of rows that are encoded in several views, each in the view with the lowest local ratio."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ from hashlens.measures.knn import nearest_codes
 def nearest_view(
     views: Sequence[Codes], reference: Codes, k: int, own_rows: Rows | None = None
 ) -> tuple[npt.NDArray[np.int32], Rows, Rows]:
-    """Find the k codes nearest to each row, in the view in which its local ratio is lowest; of equal ones the first.
+    """Find the k codes nearest to each row, in the view with the lowest local ratio; in the first of equal ones.
 
     Parameters
     ----------
     views : sequence of Codes
         The same m rows, once for each view.
     reference : Codes
-        n rows.
+        n rows to search.
     k : int
-        Neighbours.
+        Number of neighbours.
     own_rows : numpy.ndarray, optional
-        int64 ``(m,)``: the row of `reference` that each row is a view of, which is no neighbour of it.
+        int64 ``(m,)``: the row of `reference` that each row is a view of; it is not counted as a neighbour.
 
     Returns
     -------
     distances, neighbours : numpy.ndarray
-        int32 and int64 ``(m, k)``, as :func:`hashlens.measures.knn.nearest_codes` gives them.
+        int32 and int64 ``(m, k)``, as :func:`hashlens.measures.knn.nearest_codes` returns them.
     view : numpy.ndarray
-        int64 ``(m,)``: the place of the view.
+        int64 ``(m,)``: index of the view.
     """
     if own_rows is None:
         searches = [nearest_codes(view, reference, k) for view in views]

@@ -1,4 +1,4 @@
-"""Neighbour votes: what the labels of the nearest codes say about the class of each row."""
+"""Neighbour votes: class probabilities of each row from the labels of the nearest codes."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,16 @@ from hashlens.measures.knn import nearest_codes
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """What the neighbours of n rows say.
+    """Votes of the neighbours of n rows.
 
     Attributes
     ----------
     shares : numpy.ndarray
-        float64 ``(n, c)``: the weighted share of the k nearest codes that have each label.
+        float64 ``(n, c)``: weighted share of the k nearest codes that have each label.
     probabilities : numpy.ndarray
-        float64 ``(n, c)``: the same with one more vote, of the frequencies of the classes, so that none is 0.
+        float64 ``(n, c)``: the shares, smoothed by one more vote with the frequencies of the classes; never 0.
     collisions : numpy.ndarray
-        int64 ``(n,)``: rows with the very same code and another label.
+        int64 ``(n,)``: number of rows with an equal code and another label.
     """
 
     shares: npt.NDArray[np.float64]
@@ -36,22 +36,22 @@ def neighbour_votes(
 ) -> Votes:
     """Let the k nearest codes vote on the class of each row.
 
-    A vote weighs ``exp(-2 d / d_k)``: from 1 for the same code to 0.14 at the k-th distance, whatever the scale.
+    A vote at distance d has the weight ``exp(-2 d / d_k)``: 1 for an equal code, 0.14 at the k-th distance d_k.
 
     Parameters
     ----------
     codes : Codes
-        n rows.
+        n rows to classify.
     labels : numpy.ndarray
-        int64 ``(n,)``, from 0 to `classes` - 1.
+        int64 ``(n,)``: their labels, 0 to `classes` - 1.
     reference : Codes or None
-        The rows that vote, m of them; None for the other rows of `codes`.
+        m rows that vote; None for the other rows of `codes`.
     reference_labels : numpy.ndarray
-        int64 ``(m,)``; those of `codes` where there is no reference.
+        int64 ``(m,)``: labels of the rows that vote; without a reference, those of `codes`.
     classes : int
-        How many there are.
+        Number of classes.
     k : int
-        Neighbours, at most m, and less than n without a reference.
+        Number of neighbours, at most m, and less than n without a reference.
     """
     if reference is None:
         distances, rows = nearest_others(codes, np.arange(len(codes)), k)
@@ -69,7 +69,7 @@ def neighbour_votes(
 
 
 def _collisions(codes: Codes, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
-    """Return for each row how many rows have the same code and another label."""
+    """Return for each row the number of rows with an equal code and another label."""
     groups = group_rows(codes)
     group = groups.of_rows()
     _, kind, alike = np.unique(group * classes + labels, return_inverse=True, return_counts=True)

@@ -1,13 +1,14 @@
-"""Noise rate: how many labels are wrong beyond what a network itself doubts, and the accuracy if none were.
+"""Noise rate: the share of wrong labels, and the accuracy if all labels were right.
 
-A network that doubts rightly disagrees with ``sum(1 - p)`` labels, none of which need be wrong. Evidence of wrong
-labels is what its doubt, calibrated, does not explain. Probabilities p of a row give its label g the likelihood
+A calibrated network whose predicted class has the probability p is expected to disagree with ``sum(1 - p)`` right
+labels. Only disagreement beyond that is evidence of wrong labels. The likelihood of the label g of a row with
+probabilities p is
 
     (1 - e) p_T(g) + e (1 - p_T(g)) / (c - 1),
 
-where p_T is p at temperature T, and a share e of the labels is replaced by one of the c - 1 others, each alike. T and e
-are fitted together. A network that is right in a share A of the rows agrees with ``A (1 - e) + (1 - A) e / (c - 1)`` of
-the labels, which gives A.
+where p_T is p at temperature T, and a share e of the labels is replaced by one of the c - 1 other classes with equal
+probability. T and e are fitted together. A network with the accuracy A on right labels agrees with
+``A (1 - e) + (1 - A) e / (c - 1)`` of the labels, and this equation is solved for A.
 """
 
 from dataclasses import dataclass
@@ -20,32 +21,32 @@ from hashlens.measures.classes import Labels
 
 Values = npt.NDArray[np.float64]
 TEMPERATURES, RATES = 12, 32
-"""Of the grid on which the likelihood is laid out."""
+"""Number of temperatures and of rates in the grid on which the likelihood is computed."""
 WIDEST = 20.0
-"""The highest temperature, and one over the lowest."""
+"""Highest temperature; the lowest is its reciprocal."""
 HIGHEST = 0.9
-"""The highest rate, as a share of the one at which labels say nothing."""
+"""Highest rate of wrong labels, as a share of the rate at which labels carry no information."""
 DROP = 8.0
-"""The grid reaches to where the log-likelihood has dropped so far: four standard errors."""
+"""Drop of the log-likelihood, in nats, at the edge of the grid: four standard errors."""
 ZOOMS = 8
 ROWS = 20_000
-"""Rows laid out at a time."""
+"""Rows processed at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseGrid:
-    """The log-likelihood of labels around its maximum.
+    """Log-likelihood of labels, on a grid around its maximum.
 
     Attributes
     ----------
     temperatures : numpy.ndarray
-        float64 ``(t,)``, ascending.
+        float64 ``(t,)``, ascending: temperatures of the grid.
     rates : numpy.ndarray
-        float64 ``(r,)``, ascending, from 0 to 1: shares of labels that are wrong.
+        float64 ``(r,)``, ascending, from 0 to 1: shares of wrong labels of the grid.
     total : numpy.ndarray
-        float64 ``(t, r)``, in nats, of all rows.
+        float64 ``(t, r)``: log-likelihood of all rows, in nats.
     classes : int
-        How many there are.
+        Number of classes.
     """
 
     temperatures: Values
@@ -55,17 +56,17 @@ class NoiseGrid:
 
     @property
     def temperature(self) -> float:
-        """The likeliest."""
+        """Likeliest temperature."""
         return float(self.temperatures[self.total.max(axis=1).argmax()])
 
     @property
     def highest_rate(self) -> float:
-        """The highest rate that is considered."""
+        """Highest rate of wrong labels that is considered."""
         return _most(self.classes)
 
     @property
     def rate(self) -> float:
-        """The likeliest."""
+        """Likeliest rate of wrong labels."""
         return float(self.rates[self.total.max(axis=0).argmax()])
 
     def log_likelihood(self, probabilities: Probabilities, labels: Labels) -> Values:
@@ -76,20 +77,20 @@ class NoiseGrid:
         ])  # fmt: skip
 
     def rates_of(self, totals: Values) -> Values:
-        """Return the likeliest rate of each of several samples, whose log-likelihoods are ``(m, t * r)``."""
+        """Return the likeliest rate of each of m samples, from their log-likelihoods ``(m, t * r)``."""
         rates: Values = self.rates[totals.argmax(axis=1) % len(self.rates)]
         return rates
 
 
 def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
-    """Lay out the likelihood of a temperature and a share of wrong labels, around its maximum.
+    """Compute the likelihood of a temperature and a share of wrong labels, on a grid around its maximum.
 
     Parameters
     ----------
     probabilities : numpy.ndarray
-        float64 ``(n, c)``, of the class of each example, from a source that has not seen its label.
+        float64 ``(n, c)``: class probabilities of each example, from a source that has not seen its label.
     labels : numpy.ndarray
-        int64 ``(n,)``, given, from 0 to c - 1.
+        int64 ``(n,)``: labels of the data set, 0 to c - 1.
     """
     classes = probabilities.shape[1]
     most = _most(classes)
@@ -112,7 +113,7 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
 
 
 def accuracy_by_right_labels(agreement: Values, rates: Values, classes: int) -> Values:
-    """Return the accuracy if all labels were right, from the share of labels that a network gives; see the module."""
+    """Return the accuracy if all labels were right, from the share of labels predicted correctly; see the module."""
     other_rate = rates / (classes - 1)
     accuracy: Values = np.clip((agreement - other_rate) / (1 - classes * other_rate), 0.0, 1.0)
     return accuracy
@@ -123,7 +124,7 @@ def _most(classes: int) -> float:
 
 
 def _log_likelihood(probabilities: Probabilities, labels: Labels, temperatures: Values, rates: Values) -> Values:
-    """Return the log-likelihood of each label, by temperature, then rate: ``(n, t * r)``."""
+    """Return the log-likelihood of each label at each temperature and rate, ``(n, t * r)``."""
     rows, classes = np.arange(len(labels)), probabilities.shape[1]
     label_probabilities = np.stack(
         [with_temperature(probabilities, temperature)[rows, labels] for temperature in temperatures.tolist()], axis=1
@@ -134,6 +135,6 @@ def _log_likelihood(probabilities: Probabilities, labels: Labels, temperatures: 
 
 
 def _reach(values: Values, near: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the values just outside of those that are near."""
+    """Return the nearest grid values below and above those that are marked."""
     inside = np.flatnonzero(near)
     return float(values[max(0, inside[0] - 1)]), float(values[min(len(values) - 1, inside[-1] + 1)])

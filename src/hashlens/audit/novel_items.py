@@ -21,20 +21,20 @@ class NovelItems(Ranked):
     Attributes
     ----------
     ids : numpy.ndarray
-        int64 or str ``(n,)``.
+        int64 or str ``(n,)``: identifiers of the examples.
     rows : numpy.ndarray
-        int64 ``(n,)``: where each stands in what was scored.
+        int64 ``(n,)``: row of each example in the scored data.
     scores : numpy.ndarray
-        float64 ``(n,)``, descending: the distance to the k-th nearest training code, in units of the distance that is
-        typical of training examples; 1 is ordinary.
+        float64 ``(n,)``, descending: distance to the k-th nearest training code, divided by the median of that distance
+        among training examples; 1 is ordinary.
     p_values : numpy.ndarray
-        float64 ``(n,)``: how likely an example of the known kind scores as high.
+        float64 ``(n,)``: probability that a known example scores as high or higher.
     threshold : float
-        The score above which an example is called novel.
+        Score above which an example is called novel.
     false_alarm_rate : float
-        Share of known examples that the threshold was set to let above it, at most.
+        Largest share of known examples that may score above the threshold.
     calibration : str
-        What the threshold was set on.
+        Examples that the threshold was set on, in words.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -54,17 +54,17 @@ class NovelItems(Ranked):
 
     @property
     def novel(self) -> int:
-        """How many examples are called novel: the first ones."""
+        """Number of examples called novel: the first ones of the ranking."""
         return int((self.scores > self.threshold).sum())
 
     @property
     def expected(self) -> float:
-        """How many would be called novel if all of them were of the known kind."""
+        """Number of examples expected above the threshold if none were novel."""
         return len(self) * self.false_alarm_rate if np.isfinite(self.threshold) else 0.0
 
     @property
     def chance(self) -> str:
-        """How many to expect if none is of another kind, in words."""
+        """Number expected if none were novel, in words."""
         about = "held-out" in self.calibration or "fewer" in self.calibration
         return f"{'about' if about else 'at least'} {self.expected:,.0f} expected if all are of the known kind"
 
@@ -77,7 +77,7 @@ class NovelItems(Ranked):
         return self.table(title, note)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return how the scores lie, and where novelty begins."""
+        """Return a histogram of the scores with the threshold."""
         finite = self.scores[np.isfinite(self.scores)]
         if len(finite) == 0:
             return ()

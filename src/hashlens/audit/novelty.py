@@ -1,4 +1,4 @@
-"""Novelty: how far the code of a new example lies from the codes of the examples that a network was trained on."""
+"""Novelty: the distance of the code of a new example from the codes of the training examples of a network."""
 
 from functools import cached_property
 
@@ -20,36 +20,36 @@ from hashlens.seeds import numpy_generator
 __all__ = ["NovelItems", "Novelty"]
 
 LEFT_OUT = 10_000
-"""Of more training rows, so many are left out in turn: enough for a quantile, and no pass over all pairs."""
+"""Largest number of training rows that are left out in turn: enough for a quantile, without searching all pairs."""
 
 
 class Novelty:
     """Score new examples by the Hamming distance of their code to the k-th nearest training code.
 
-    With the classes that the network predicts, the distance is to the k-th nearest training code of the predicted
-    class, since an unknown example is often near some class and not the one that it was taken for. It is divided by the
-    median of the same distance among the training codes of that class, each left out, so that scores of a tight and of
-    a wide class compare, and those of layers: of codes of several layers, the score is the mean over them.
+    If predicted classes are known, the distance is to the k-th nearest training code of the predicted class, since an
+    unknown example is often near the codes of another class. The distance is divided by its median among the training
+    codes of that class, each compared with the others (leave-one-out). So scores are comparable between tight and wide
+    classes, and between layers. For codes of several layers, the score is the mean over the layers.
 
     Parameters
     ----------
     codes : Codes
-        n training codes, of one layer or of several. Those without a label count among all classes together only.
+        n training codes, of one layer or of several. Codes without a label count only for scores without predictions.
     k : int
-        Which neighbour. 1 is the nearest, which a single odd training example can bring near.
+        Which neighbour. With 1, a single unusual training example can make a novel example look ordinary.
     per_class : bool
-        Whether predictions are used; then the codes have labels. An example taken for a class of `k` training codes or
-        fewer, which are too few to say what is ordinary there, is scored among the codes of all classes.
+        Whether predicted classes are used; if so, the codes must have labels. A class with `k` training codes or fewer
+        is too small: examples predicted as such a class are scored among the codes of all classes.
     held_out : Codes, optional
-        m codes of known examples that the network was not trained on, to set thresholds on. By default training
-        codes, each left out, of which the guarantee of :meth:`threshold` is not quite true: see there.
+        m codes of known examples that the network was not trained on, to set thresholds on. By default thresholds are
+        set on training codes, each left out in turn; then the guarantee of :meth:`threshold` does not hold exactly.
     held_out_predicted : array of int, optional
-        ``(m,)``: the classes that the network predicts for them, as numbers of the training codes or as names; needed
-        to set thresholds for scores that take predictions.
+        ``(m,)``: predicted classes of the held-out examples, as class numbers of the training codes or as class names.
+        Thresholds of scores with predictions need them.
     bits : int
-        Bits of a layer that are compared at most, a sample drawn with `seed`.
+        Largest number of bits compared of a layer, a sample drawn with `seed`.
     seed : int
-        Of that sample, and of which training codes are left out, where there are more than 10,000.
+        Seed of the sample of bits and, with more than 10,000 training codes, of those that are left out in turn.
 
     Raises
     ------
@@ -113,22 +113,22 @@ class Novelty:
         return f"Novelty({len(self.codes):,} codes of {self.codes.code_bits:,} bits, k={self.k}, {kind})"
 
     def score(self, new_codes: Codes, predicted: npt.ArrayLike | None = None) -> Float64[Scores, " {len(new_codes)}"]:
-        """Return how novel each example is, float64 ``(m,)``: 1 is ordinary, more is farther away.
+        """Return the novelty score of each example, float64 ``(m,)``: 1 is ordinary, higher is farther away.
 
         Parameters
         ----------
         new_codes : Codes
             m rows of the same bits.
         predicted : array of int, optional
-            ``(m,)``: the classes that the network predicts, as numbers of the training codes or as names. Without them
-            the nearest codes of all classes count.
+            ``(m,)``: predicted classes, as class numbers of the training codes or as class names. Without them the
+            nearest codes of all classes count.
 
         Raises
         ------
         AuditError
-            If predictions do not fit, or there are no rows.
+            If the predictions do not fit the codes, or there are no rows.
         CodesError
-            If these are not the same bits of the same network.
+            If the codes are not the same bits of the same network.
         """
         _require_rows(self.codes, new_codes, "new_codes")
         layers = self._layers(new_codes)
@@ -146,34 +146,36 @@ class Novelty:
         return scores
 
     def threshold(self, false_alarm_rate: float = 0.05, predicted: bool | None = None) -> float:
-        """Return the score that an example of the known kind exceeds with at most this probability.
+        """Return the score that a known example exceeds with at most this probability (conformal prediction).
 
-        It is the ``ceil((m + 1)(1 - rate))``-th smallest of m calibration scores, infinite where that is more than m.
-        Where only some training codes of a class are left out in turn, each stands for as many as there are for one.
-        For a known example that is drawn as the held-out ones were, in any order, the probability holds exactly, over
-        the draw of all of them. Without held-out codes, training codes are left out in turn instead: a network knows
-        those better than new ones, so that false alarms are more than `false_alarm_rate`, the more it overfits.
+        It is the ``ceil((m + 1)(1 - rate))``-th smallest of m calibration scores, and infinite where that is more than
+        m. If only a sample of the training codes of a class is left out in turn, each is weighted by the number that it
+        represents. The probability is exact for a known example that is exchangeable with the held-out examples, on
+        average over draws of all of them. Without held-out codes, training codes are left out in turn. A network fits
+        these better than new examples, so the false alarm rate is then higher than `false_alarm_rate`, the more the
+        network overfits.
 
         Parameters
         ----------
         false_alarm_rate : float
-            Between 0 and 1.
+            Largest probability that a known example scores above the threshold, between 0 and 1.
         predicted : bool, optional
-            For scores that take predictions or that do not; by default they do if ``per_class``.
+            Whether the scores use predicted classes; by default they do if ``per_class``.
 
         Raises
         ------
         AuditError
-            If the rate is no probability, or predictions of the held-out codes are missing.
+            If the rate is not between 0 and 1, or predictions of the held-out codes are missing.
         """
         if not is_number(false_alarm_rate) or not 0 < false_alarm_rate < 1:
             raise AuditError(f"false_alarm_rate must lie between 0 and 1, received {shortly(false_alarm_rate)}")
         return self._calibration(self.per_class if predicted is None else predicted).threshold(false_alarm_rate)
 
     def p_values(self, scores: npt.ArrayLike, predicted: bool | None = None) -> Scores:
-        """Return how likely a known example scores as high: (1 + calibration scores that do) / (m + 1), weighted.
+        """Return the probability that a known example scores as high or higher.
 
-        A score lies above ``threshold(rate)`` exactly where its p-value is `rate` or less.
+        It is (1 + the number of calibration scores that do) / (m + 1), weighted as in :meth:`threshold`. A score is
+        above ``threshold(rate)`` exactly if its p-value is `rate` or less.
         """
         calibration = self._calibration(self.per_class if predicted is None else predicted)
         try:
@@ -187,7 +189,7 @@ class Novelty:
     def novel(
         self, new_codes: Codes, predicted: npt.ArrayLike | None = None, false_alarm_rate: float = 0.05
     ) -> NovelItems:
-        """Rank new examples, the most novel first, and set a threshold.
+        """Rank new examples, the most novel first, and call those above the threshold novel.
 
         Parameters
         ----------
@@ -213,11 +215,11 @@ class Novelty:
         )
 
     def _calibration_note(self, predicted: bool) -> str:
-        """Return what a threshold without held-out codes is set on, and to which side it errs."""
+        """Describe what a threshold without held-out codes is set on, and the direction of its bias."""
         note = "training codes, each left out; expect more of them"
         if not (predicted and self._small_classes):
             return note
-        # One of a class left out has none of its class to be near, where a new one does.
+        # With one example of a small class left out, fewer of that class remain near it than near a new example.
         return f"{note}, or fewer where classes have at most {self.k} examples"
 
     def _calibration(self, predicted: bool) -> Calibration:
@@ -269,7 +271,7 @@ class Novelty:
         return [class_name(self.codes.class_names, name) for name in sorted([*self._classes, *self._small_classes])]
 
     def _numbers(self, predicted: npt.ArrayLike, rows: int) -> Labels:
-        """Return predicted classes in the numbers of the training codes; names are found by name."""
+        """Return predicted classes, class numbers or names, as class numbers of the training codes."""
         try:
             classes, names = class_labels(predicted, "novelty: predicted", all_labels=False)
         except DataError as error:
@@ -294,13 +296,13 @@ class Novelty:
 
 
 class _Known:
-    """Training codes of one class, or of all, layer by layer, and how far they are from each other."""
+    """Training codes of one class, or of all classes, by layer, and the typical distance between them."""
 
     def __init__(self, layers: list[Codes], k: int, limit: int, seed: int) -> None:
         self.layers, self.k, self._limit, self._seed = layers, k, limit, seed
 
     def score(self, layers: list[Codes]) -> Scores:
-        """Return the mean over layers of the distance to the k-th nearest, in units of the typical one."""
+        """Return the mean over layers of the distance to the k-th nearest code, divided by the typical distance."""
         distances = [
             nearest_codes(new_layer, group, self.k)[0][:, -1]
             for new_layer, group in zip(layers, self.layers, strict=True)
@@ -312,11 +314,11 @@ class _Known:
 
     @cached_property
     def ordinary(self) -> Scores:
-        """Scores of training codes, each left out."""
+        """Leave-one-out scores of the training codes."""
         return self._normalised(self._sample)
 
     def left_out(self, rows: npt.NDArray[np.int64]) -> Scores:
-        """Return the scores of some training codes, each left out."""
+        """Return the leave-one-out scores of some training codes."""
         return self._normalised(self._distances(rows))
 
     @cached_property
@@ -331,7 +333,7 @@ class _Known:
         return np.stack([nearest_others(layer, rows, self.k)[0][:, -1] for layer in self.layers])
 
     def _normalised(self, distances: npt.NDArray[np.int32]) -> Scores:
-        # One bit is the smallest distance there is: where most codes are equal, the median is 0.
+        # If most codes are equal, the median is 0: then one bit, the smallest distance, is the unit.
         typical = np.maximum(1.0, np.median(self._sample, axis=1))
         return np.asarray((distances / typical[:, None]).mean(axis=0))
 

@@ -1,4 +1,4 @@
-"""Out of sample: predictions and codes of every example by a network that was not trained on it."""
+"""Out-of-sample predictions and codes: those of every example by a network that was not trained on it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,20 +30,20 @@ TrainNetwork = Callable[..., torch.nn.Module | Trained]
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Some examples, and the network that was trained on all others.
+    """One fold of cross-validation: its held-out examples, and the network trained on all others.
 
     Attributes
     ----------
     rows : numpy.ndarray
-        int64 ``(h,)``: the examples held out.
+        int64 ``(h,)``: rows of the held-out examples.
     others : numpy.ndarray
-        int64 ``(n - h,)``: those that the network was trained on.
+        int64 ``(n - h,)``: rows of the examples that the network was trained on.
     codes : Codes
-        Their codes, ``h`` rows.
+        Codes of the held-out examples, h rows.
     reference : Codes
-        Codes of the others by the same network.
+        Codes of the other examples, by the same network.
     network : torch.nn.Module
-        In evaluation mode.
+        The network, in evaluation mode.
     """
 
     rows: npt.NDArray[np.int64]
@@ -60,17 +60,17 @@ class OutOfSample:
     Attributes
     ----------
     labels : numpy.ndarray
-        int64 ``(n,)``, given.
+        int64 ``(n,)``: labels of the data set.
     ids : numpy.ndarray
-        int64 or str ``(n,)``.
+        int64 or str ``(n,)``: identifiers of the examples.
     probabilities : numpy.ndarray
-        float64 ``(n, c)``.
+        float64 ``(n, c)``: class probabilities by the network that was not trained on the example.
     folds : tuple of Fold
-        Codes of two of them are those of two networks, and are never compared.
+        The folds. Their codes come from different networks, and are never compared between folds.
     rows : numpy.ndarray or None
-        int64 ``(n,)``: which rows of the data they are, where some have no label and are left out; None for all.
+        int64 ``(n,)``: rows of the labelled examples in the data; None if all have labels.
     class_names : tuple of str
-        Name of class 0, 1, ...; empty where classes have none.
+        Names of classes 0, 1, ...; empty where classes have none.
     """
 
     labels: Labels
@@ -88,7 +88,7 @@ class OutOfSample:
 
     @property
     def accuracy(self) -> float:
-        """Share of examples whose label the network that was not trained on them predicts."""
+        """Cross-validated accuracy: share of examples whose label is predicted by the network not trained on them."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
 
@@ -102,40 +102,42 @@ def out_of_sample(
     epochs: int | None = None,
     **options: Any,
 ) -> OutOfSample:
-    """Predict and encode every example by a network that was trained on the others, fold by fold.
+    """Predict and encode every example by a network that was not trained on it, by cross-validation.
 
-    A network that was trained on a wrong label has learnt to give it. Cross-validation gives each label to networks
-    that never saw it.
+    A network that was trained on a wrong label has learnt to predict it. With cross-validation each label is judged by
+    a network that has not seen it.
 
     Parameters
     ----------
     train_network : str or callable
-        An architecture of `hashlens.nets.build`, trained as :func:`hashlens.train` would; the perceptrons of all folds
-        in one pass. Or ``train_network(examples, seed=...)``, which trains a fresh network on `ArrayExamples` and
-        returns it: your own, or ``functools.partial(hashlens.train, "cnn", epochs=5)``.
+        Name of an architecture of `hashlens.nets.build`, which is trained as by :func:`hashlens.train`; multilayer
+        perceptrons of all folds are trained at the same time. Or a function ``train_network(examples, seed=...)`` that
+        trains a new network on `ArrayExamples` and returns it: your own, or
+        ``functools.partial(hashlens.train, "cnn", epochs=5)``.
     data : str, Examples, pair, Dataset or DataLoader
-        n labelled examples, what :func:`hashlens.load_data` takes; held whole in memory. Those without a label are
-        left out.
+        n labelled examples, in any form that :func:`hashlens.load_data` takes. All are loaded into memory. Examples
+        without a label are left out.
     folds : int
-        Networks to train, at least 2; each is trained on all but n / folds examples. Classes are spread evenly.
+        Number of folds and networks, at least 2; each network is trained on all but n / folds examples. The folds are
+        stratified by class.
     reading, **options
         How the networks are read: a :class:`hashlens.Reading`, or its fields; by default ``bits=1024`` and
-        ``batch_size=256``. Folds, weights and orders are drawn from ``seed`` too, and an architecture is trained on
-        ``device``. Other options are those of the architecture, as :func:`hashlens.train` takes them.
+        ``batch_size=256``. ``seed`` also draws folds, initial weights and orders of examples, and an architecture is
+        trained on ``device``. Other options are those of the architecture, as :func:`hashlens.train` takes them.
     recipe, epochs
-        As in :func:`hashlens.train`, for an architecture.
+        How an architecture is trained, as in :func:`hashlens.train`.
 
     Returns
     -------
     OutOfSample
-        Takes the place of codes in :func:`hashlens.audit.label_issues`.
+        The result; :func:`hashlens.audit.label_issues` takes it in place of codes.
 
     Raises
     ------
     AuditError
-        If the examples have no labels or are too few, or a network has no output for one.
+        If the examples have no labels or are too few, or a network lacks an output for a class.
     HashlensError
-        As :func:`hashlens.train` and :func:`hashlens.encode` raise.
+        If :func:`hashlens.train` or :func:`hashlens.encode` raises it.
     """
     read, arguments = split_options(options)
     how = Reading.from_options(out_of_sample, reading, read, bits=1024, batch_size=256)
@@ -147,7 +149,7 @@ def out_of_sample(
     if callable(train_network) and (arguments or epochs is not None):
         raise AuditError("epochs and arguments are for an architecture's name: a function brings its own")
     held_out = [np.flatnonzero(_folds(labels, folds, seed) == fold) for fold in range(folds)]
-    # A class that one part has no example of needs an output all the same.
+    # The network needs an output for each class, also for one without examples in its part.
     named = replace(examples, class_names=examples.class_names or tuple(map(str, range(classes))))
     parts = (named.select(_without(len(labels), rows)) for rows in held_out)
     seeds = [torch_seed(seed, "fold", fold) for fold in range(folds)]
@@ -176,7 +178,7 @@ def out_of_sample(
 
 
 def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.int64] | None]:
-    """Return the examples that have a label, and which they are; None for all."""
+    """Return the examples that have a label, and their rows; None for all rows."""
     labelled = None if examples.labels is None else has_label(examples.labels)
     if labelled is None or labelled.all() or not labelled.any():
         return (examples if labelled is None or labelled.any() else replace(examples, labels=None)), None
@@ -185,7 +187,7 @@ def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.in
 
 
 def _checked(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
-    """Return the labels, and how many classes they are of."""
+    """Return the labels and the number of classes."""
     if examples.labels is None:
         raise AuditError(f"{examples.name} has no labels, and there are none to look for mistakes in: give labels")
     if len(examples) < 2 * folds:
@@ -195,7 +197,7 @@ def _checked(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
 
 
 def _folds(labels: Labels, folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the fold of each example, drawn at random, with the same share of each class in all."""
+    """Return the fold of each example, drawn at random and stratified by class."""
     order = np.lexsort([numpy_generator(seed, "folds").random(len(labels)), labels])
     fold = np.empty(len(labels), np.int64)
     fold[order] = np.arange(len(labels)) % folds
@@ -203,7 +205,7 @@ def _folds(labels: Labels, folds: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _without(count: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return all of `count` rows but these."""
+    """Return the row numbers below `count` without these rows."""
     return np.setdiff1d(np.arange(count), rows)
 
 
@@ -241,7 +243,7 @@ def _perceptrons(
     device: str | torch.device | None,
     arguments: dict[str, Any],
 ) -> list[torch.nn.Module]:
-    """Train a perceptron on each part, all in one pass."""
+    """Train a multilayer perceptron on each part, all at the same time."""
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     arguments = {"init": recipe.init, "batch_norm": recipe.batch_norm, **arguments}
     members = []

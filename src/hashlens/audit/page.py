@@ -1,4 +1,4 @@
-"""The page of an audit: the accuracy first, then what is wrong, with the examples to look at and to act on."""
+"""The page of an audit: the accuracy first, then the problems found, with examples to inspect."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from hashlens.report.sprite import Sprite
 from hashlens.tables import Table
 
 SHOWN = 15
-"""Rows of each table."""
+"""Number of rows shown of each table."""
 
 
 def audit_page(audit: Audit) -> Page:

@@ -1,4 +1,4 @@
-"""Predictions: the codes of a network on examples, and the probabilities of its classes, from one pass."""
+"""Predictions: the codes and the class probabilities of examples, from one pass of a network."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,16 +19,16 @@ from hashlens.nets.output import Output
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The codes and class probabilities of n examples.
+    """Codes and class probabilities of n examples.
 
     Attributes
     ----------
     codes : Codes
         n rows.
     probabilities : numpy.ndarray
-        float64 ``(n, c)``, rows that add up to 1.
+        float64 ``(n, c)``: class probabilities; each row adds up to 1.
     output : Output
-        How the network's output is read.
+        How the output of the network is read.
     unsteady : tuple of str
         Reasons why codes and scores may change from run to run, or with the batch.
     """
@@ -42,21 +42,21 @@ class Predictions:
 def predict(
     model: torch.nn.Module, data: Any, reading: Reading | None = None, *, per_layer: bool = False
 ) -> Predictions:
-    """Run a network over examples once.
+    """Return the codes and class probabilities of examples, from one pass of a network.
 
     Parameters
     ----------
     model, data
-        As :func:`hashlens.encode` takes them.
+        As in :func:`hashlens.encode`.
     reading : Reading, optional
         How codes and the output are read.
     per_layer : bool
-        As :func:`hashlens.encode` takes it.
+        As in :func:`hashlens.encode`.
 
     Raises
     ------
     AuditError
-        If the output of the network is not one row of finite scores of classes for each example.
+        If the output of the network is not one row of finite class scores for each example.
     """
     rows, scores = CodeRows(), list[torch.Tensor]()
     with Reader(model, data, reading or Reading(batch_size=256), per_layer=per_layer) as reader:
@@ -83,7 +83,7 @@ def _scores(captured: CapturedBatch, size: int, reader: Reader) -> torch.Tensor:
 def predict_both(
     model: torch.nn.Module, train: Any, test: Any, reading: Reading, *, per_layer: bool
 ) -> tuple[Predictions, Predictions]:
-    """Run a network over train and over test, its output read the same way: as the rows of train decide."""
+    """Run a network over train and over test, and read both outputs in the way that the outputs on train suggest."""
     first = predict(model, train, reading, per_layer=per_layer)
     return first, predict(model, test, replace(reading, output=first.output), per_layer=per_layer)
 
@@ -91,19 +91,19 @@ def predict_both(
 def class_probabilities(
     scores: Float[torch.Tensor, "n outputs"], output: Output
 ) -> Float64[npt.NDArray[np.float64], "n classes"]:
-    """Return scores as probabilities of classes that exclude each other, float64 ``(n, c)``, each row adding up to 1.
+    """Return scores as probabilities of mutually exclusive classes, float64 ``(n, c)``; each row adds up to 1.
 
     Parameters
     ----------
     scores : torch.Tensor
-        ``(n, K)``, what the network gave.
+        ``(n, K)``: outputs of the network.
     output : Output
-        How they are read.
+        How the outputs are read.
 
     Raises
     ------
     AuditError
-        If a score is not finite, or the output names no classes that exclude each other.
+        If a score is not finite, or the output does not have mutually exclusive classes.
     """
     if output.regression or output.multilabel:
         noun = "values" if output.regression else "classes of which an example may have several"
@@ -122,5 +122,5 @@ def class_probabilities(
     total = probabilities.sum(dim=1, keepdim=True)
     if bool((probabilities < 0).any()) or bool((probabilities > 1).any()) or bool((total <= 0).any()):
         raise AuditError(f"the output is read as {output}, and some rows are no probabilities: give output='logits'")
-    # Rounded numbers add up to 1 but for their rounding.
+    # Probabilities in low precision do not add up to exactly 1.
     return (probabilities / total).numpy()

@@ -1,4 +1,4 @@
-"""Train and test as an audit needs them: the same bits of the same network, and not the same examples."""
+"""Checks of the codes of train and test: the same bits of the same network, and not the same examples."""
 
 import logging
 from math import sqrt
@@ -18,24 +18,24 @@ from hashlens.result import Split
 Keys = npt.NDArray[Any]
 _log = logging.getLogger("hashlens")
 FEW = 10
-"""So few different rows may be equally frequent by chance."""
+"""Number of distinct rows up to which equal frequencies may be chance."""
 SURE = 1e-6
-"""That all of test lies within train is no accident where ordinary rows would do so with a lower probability."""
+"""Probability below which it is not taken for chance that every test row is in train."""
 
 
 def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
-    """Return the two with one layout and one numbering of classes, after checking that they are what they are called.
+    """Return train and test with one layout and one class numbering, after checking that they were not mixed up.
 
-    Whether the examples are the same is told by the digests of their inputs; where codes carry none, by the codes. Rows
-    of narrow networks and of tables repeat one another, so it is asked how often rows of a set do: all of test within
-    train means something only where ordinary rows would hardly be.
+    Examples are compared by the digests of their inputs, or by their codes where there are no digests. Codes of narrow
+    networks, and rows of tables, often repeat. So a test set that lies wholly within train is an error only where that
+    is very unlikely by chance, given how often rows repeat.
 
     Raises
     ------
     AuditError
-        If one is empty, the test rows are training rows, or the two were given in the wrong order.
+        If a set is empty, the test rows are training rows, or train and test are swapped.
     CodesError
-        If they are not the same bits of the same network.
+        If train and test are not the same bits of the same network.
     """
     for name, codes in (("train", train), ("test", test)):
         if not isinstance(codes, Codes):
@@ -64,7 +64,7 @@ def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
 def input_keys(codes: Split[Codes]) -> Split[Keys] | None:
     """Return one comparable key for each input of train and of test, or None where their digests cannot be compared.
 
-    They cannot where one carries none, or where the network received numbers of another dtype.
+    They cannot be compared if one set has none, or if the network received inputs of another dtype.
     """
     train, test = codes.train.input_digests, codes.test.input_digests
     if train is None or test is None or codes.train.provenance.dtype != codes.test.provenance.dtype:
@@ -73,7 +73,7 @@ def input_keys(codes: Split[Codes]) -> Split[Keys] | None:
 
 
 def repeat_rate(keys: Keys) -> float:
-    """Return the share of rows that equal another row, 0 to 1.
+    """Return the share of rows that equal another row, from 0 to 1.
 
     >>> repeat_rate(np.array([3, 1, 3, 2]))
     0.5
@@ -83,11 +83,11 @@ def repeat_rate(keys: Keys) -> float:
 
 
 def ordinary_rate(keys: Split[Keys]) -> float:
-    """Return the probability that an ordinary test row equals a training row, 0 to 1.
+    """Return the probability that a test row equals a training row without a leak, from 0 to 1.
 
-    It is the share of training rows that equal another one. Where test is the larger set, its own repeats tell more,
-    and where they are clearly fewer than among as many training rows, rows of train were repeated on purpose, and test
-    alone says what is ordinary.
+    It is the share of training rows that equal another one. If test is the larger set, it is estimated from the repeats
+    within test. If test has clearly fewer repeats than a training sample of the same size, rows of train were repeated
+    on purpose, and the estimate is from test too.
     """
     train, test = _once(keys.train), keys.test
     n, m = len(train), len(test)
@@ -102,20 +102,20 @@ def ordinary_rate(keys: Split[Keys]) -> float:
 
 
 def _once(keys: Keys) -> Keys:
-    """Return the keys of a set that was put together several times as they were once."""
+    """Return the keys of a set; one copy of it if the set is several copies of the same rows."""
     different, counts = np.unique(keys, return_counts=True)
     times = int(np.gcd.reduce(counts))
     return np.repeat(different, counts // times) if times > 1 and len(different) > FEW else keys
 
 
 def _match_probability(keys: Keys, draws: int) -> float:
-    """Return the probability that a row meets an equal one among so many draws from the others."""
+    """Return the probability that a row equals one of `draws` rows drawn from the others."""
     counts = np.unique(keys, return_counts=True)[1]
     return float(np.sum(counts * (1 - (1 - (counts - 1) / (len(keys) - 1)) ** draws)) / len(keys))
 
 
 def first_rows(keys: Keys) -> Rows:
-    """Return of each row the first row with the same key, int64.
+    """Return for each row the first row with the same key, int64.
 
     >>> first_rows(np.array([3, 1, 3, 2])).tolist()
     [0, 1, 0, 3]
@@ -125,7 +125,7 @@ def first_rows(keys: Keys) -> Rows:
 
 
 def _part(codes: Codes) -> str:
-    """Return what stands behind the # of the data's name."""
+    """Return the part of the data's name after the #."""
     return codes.provenance.data.rpartition("#")[2] if "#" in codes.provenance.data else ""
 
 
@@ -140,9 +140,9 @@ def _code_keys(codes: Split[Codes]) -> Split[Keys] | None:
 
 
 def _all_within(keys: Split[Keys]) -> bool:
-    """Return whether every test key occurs in train, and ordinary rows would not.
+    """Return whether every test key occurs in train, and this is very unlikely by chance.
 
-    How often an ordinary test row equals some training row, :func:`ordinary_rate` says.
+    The probability by chance follows from :func:`ordinary_rate`.
     """
     if not np.isin(keys.test, keys.train).all():
         return False

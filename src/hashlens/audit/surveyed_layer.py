@@ -1,4 +1,4 @@
-"""A layer of known codes, surveyed: how near its rows lie to one another, and which of the pairs are copies."""
+"""Survey of a layer of training codes: the distances between its rows, and which near pairs are copies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,43 +13,43 @@ from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
 
 ALL_LAYERS = "all layers"
-"""What the bits of all layers side by side are called."""
+"""Name of the bits of all layers side by side."""
 NEAR = 0.01
-"""A pair is near in another layer where so small a share of ordinary rows, or a smaller one, has its ratio."""
+"""Largest probability, under the curve, of the ratio of a pair that counts as near in another layer."""
 TIED = 0.05
-"""A layer in which more rows share their code with another says nothing about a pair of another layer."""
+"""Largest share of rows with repeated codes in a layer that may judge the pairs of another layer."""
 CHECKED = 0.1
-"""The share of rows, those of the lowest ratios, whose pairs are looked up in other layers."""
+"""Share of rows, those with the lowest ratios, whose pairs are checked in other layers."""
 
 
 @dataclass(frozen=True, eq=False)
 class SurveyedLayer:
-    """Rows of known codes with the other rows nearest to them, in one layer.
+    """Surveyed rows of training codes with the nearest other rows, in one layer.
 
     Attributes
     ----------
     name : str
-        The layer.
+        Name of the layer.
     reference : Codes
-        The bits searched.
+        Training codes, restricted to the compared bits.
     chosen : numpy.ndarray
-        bool: which bits of the layer they are.
+        bool: which bits of the layer are compared.
     rows : numpy.ndarray
-        int64 ``(n,)``: the rows asked, ascending.
+        int64 ``(n,)``: the surveyed rows, ascending.
     distances : numpy.ndarray
-        int32 ``(n, k)``, ascending, in bits.
+        int32 ``(n, k)``: distances to the k nearest other rows, ascending, in bits.
     neighbours : numpy.ndarray
-        int64 ``(n, k)``.
+        int64 ``(n, k)``: these rows.
     unrepeated : numpy.ndarray
         bool ``(n,)``: whether no other row has the same input.
     fitted : OrdinaryRatios or None
-        The curve through the quartiles of the ratios of these.
+        Curve through the quartiles of the ratios of the unrepeated rows.
     reason : str
         Why there is no curve.
     views : tuple of Codes
-        The rows asked, as they are and in the other views.
+        Codes of the surveyed rows, as they are and in the other views.
     view : numpy.ndarray or None
-        int64 ``(n,)``: of each row the place of the view that came nearest.
+        int64 ``(n,)``: index of the view with the lowest ratio of each row.
     """
 
     name: str
@@ -75,7 +75,7 @@ class SurveyedLayer:
         k: int,
         other_views: Sequence[Codes] = (),
     ) -> "SurveyedLayer":
-        """Search the rows, and other views of them that were `other_views`, among all others, in the bits chosen."""
+        """Search the rows, as they are and in `other_views`, among all other rows, by the chosen bits."""
         searched = reference.keep(chosen)
         if searched.code_bits == 0:
             nothing = np.zeros((len(rows), k), np.int32), np.zeros((len(rows), k), np.int64)
@@ -91,20 +91,20 @@ class SurveyedLayer:
 
     @property
     def ratios(self) -> Ratios:
-        """The local ratio of each row asked."""
+        """Local ratio of each surveyed row."""
         return local_ratio(self.distances)
 
     @property
     def votes(self) -> bool:
-        """Whether the layer tells rows apart well enough to say of a pair that it is near or not."""
+        """Whether the layer separates rows well enough to judge whether a pair is near."""
         return self.fitted is not None and float(np.mean(self.distances[self.unrepeated, 0] == 0)) <= TIED
 
     def near(self, rows: Rows, partners: Rows, view: Rows | None) -> npt.NDArray[np.bool_]:
-        """Return of each row and its partner whether they are as near, in this layer, as few ordinary neighbours are.
+        """Return whether each row and its partner are nearer, in this layer, than almost all ordinary neighbours.
 
-        The rows are any where `view` is None, and otherwise rows that were asked, seen in that view.
+        Without `view` any rows may be passed; with it, only surveyed rows, each in its view.
         """
-        assert self.fitted is not None  # of a layer that votes
+        assert self.fitted is not None  # never None if `votes`
         position = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         packed, last = self.reference.packed[rows], self.distances[position, -1]
         missing = np.flatnonzero(self.rows[position] != rows)
@@ -118,15 +118,16 @@ class SurveyedLayer:
         return self.fitted.probability(np.minimum(ratios, 1.0)) <= NEAR
 
     def copies(self, others: Sequence["SurveyedLayer"]) -> npt.NDArray[np.bool_] | None:
-        """Return of each row asked whether it and its nearest are copies: near in at least half of the other layers.
+        """Return whether each surveyed row and its nearest row are copies: near in at least half of the other layers.
 
-        A pair that is near by chance is near in one layer, and an ordinary pair in the next. All layers side by side
-        are near where one of them is, so there each layer must say so, and a single one says nothing.
+        A pair that is near by chance in one layer is usually not near in the next. A pair that is near in one layer is
+        near in all layers side by side too. So for all layers side by side every layer must agree, and a single layer
+        is not enough.
 
         Returns
         -------
         numpy.ndarray or None
-            bool ``(n,)``; None where no other layer tells rows apart.
+            bool ``(n,)``; None if no other layer separates rows well enough.
         """
         voting = [other for other in others if other.name not in (self.name, ALL_LAYERS) and other.votes]
         if not voting:

@@ -1,4 +1,4 @@
-"""Temperature: probabilities made flatter or sharper, fitted to labels, and pooled."""
+"""Temperature scaling of probabilities, fitted to labels, and the geometric mean of several sources."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from hashlens.measures.classes import Labels
 
 Probabilities = npt.NDArray[np.float64]
 
-# Below this a probability says no more than that a class was never seen.
+# A smaller probability only means that the class was never seen.
 LEAST = 1e-12
 
 
 def geometric_mean(parts: Sequence[Probabilities]) -> Probabilities:
     """Return the normalised geometric mean of several probabilities ``(n, c)`` of the same rows.
 
-    What one source rules out stays unlikely, however sure another is; and there is no weight to choose.
+    A class that one source rules out stays unlikely, however confident another is. There are no weights to tune.
     """
     logs = sum(np.log(np.maximum(part, LEAST)) for part in parts) / len(parts)
     return _normalised(np.asarray(logs))
@@ -48,7 +48,7 @@ def fitted_temperature(probabilities: Float64[Probabilities, "n c"], labels: Int
 
 
 def _normalised(logs: Probabilities) -> Probabilities:
-    """Return ``softmax`` of rows."""
+    """Return the softmax of each row."""
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)
     return shares

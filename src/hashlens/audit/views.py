@@ -1,4 +1,4 @@
-"""Views in an audit: test images encoded mirrored, brighter, turned and so on, for copies that somebody changed."""
+"""Views in an audit: codes of mirrored, brightened, rotated and other versions of images, to find altered copies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,29 +25,29 @@ from hashlens.result import Split
 
 AS_IT_IS = "as it is"
 BITS = 1024
-"""Bits of each layer that an audit looks at."""
+"""Default number of bits of each layer in an audit."""
 BATCH = 256
-"""Images read at a time for the sample."""
+"""Number of images read at a time for the sample."""
 SAMPLE_BYTES = 1 << 30
-"""Training images are held in memory while they are seen in one view after the other: no more than these bytes."""
+"""Largest size in bytes of the sample of training images, which stays in memory for all views."""
 
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Codes of changed images: of all test rows, and of training rows that say what is ordinary.
+    """Codes of transformed images: of all test rows, and of the training rows that the null is measured on.
 
     Attributes
     ----------
     names : tuple of str
-        The views.
+        Names of the views.
     test : tuple of Codes
-        Of each view, m rows in the order of the test set.
+        Codes of the test images in each view, m rows in the order of the test set.
     train : tuple of Codes
-        Of each view, the training rows listed.
+        Codes of the training rows `rows` in each view.
     rows : numpy.ndarray
-        int64, ascending: which training rows.
+        int64, ascending: the sampled training rows.
     seconds : float
-        What encoding them took.
+        Time taken to encode the views, in seconds.
     """
 
     names: tuple[str, ...]
@@ -58,19 +58,19 @@ class Views:
 
     @property
     def passes(self) -> int:
-        """Images that were encoded for the views."""
+        """Number of images encoded for the views."""
         return sum(map(len, (*self.test, *self.train)))
 
     @property
     def summary(self) -> str:
-        """The views and what they cost, in one sentence."""
+        """The views and their cost, in one sentence."""
         return (
             f"test images were also encoded {', '.join(self.names)}: {self.passes:,} images more in "
             f"{self.seconds:,.0f} seconds, {len(self.rows):,} of them of train in each view"
         )
 
     def names_of(self, view: Rows) -> npt.NDArray[np.str_]:
-        """Return the names of views by their places, the image as it is being the first."""
+        """Return the names of views by index; index 0 is the image as it is."""
         return np.array([AS_IT_IS, *self.names])[view]
 
     def layer(self, name: str) -> "Views":
@@ -81,13 +81,13 @@ class Views:
         return Views(self.names, test, train, self.rows, self.seconds)
 
     def restricted_to(self, rows: Rows) -> "Views":
-        """Return the views of those training rows that are among `rows`, ascending, numbered by their place there."""
+        """Return the views of the training rows that are among `rows`, ascending, numbered by their index in `rows`."""
         positions = np.flatnonzero(np.isin(self.rows, rows))
         train = tuple(part[positions] for part in self.train)
         return Views(self.names, self.test, train, np.searchsorted(rows, self.rows[positions]), self.seconds)
 
     def check(self, codes: Split[Codes]) -> None:
-        """Raise AuditError or CodesError unless the views are of these codes."""
+        """Raise AuditError or CodesError if the views do not belong to these codes."""
         for part in (*self.test, *self.train):
             aligned([codes.train, part])
         rows = [len(part) for part in self.test]
@@ -110,48 +110,48 @@ def encode_views(
 ) -> Views:
     """Encode test images in other views, and a sample of the training images with them, for :func:`hashlens.leaks`.
 
-    Each view is one more pass over the test set, and over 5,000 training images, or somewhat more than there are test
-    images if those are more: how near an ordinary image comes to another one in the best of as many views is measured
-    among these.
+    Each view costs one more pass over the test set and over a sample of training images: 5,000, or somewhat more than
+    the number of test images if that is larger. The sample shows how near an ordinary image gets to another image in
+    the best of these views.
 
     Parameters
     ----------
     model : torch.nn.Module
         The network.
     train, test : str, Examples, pair, Dataset or DataLoader
-        Images, the same as were encoded, in the same order.
+        The images whose codes are searched for leaks, in the same order.
     views : bool, str or sequence of str
         Names of :data:`hashlens.data.views.VIEWS`: ``mirrored``, ``brighter``, ``darker``, ``turned left``,
         ``turned right``, ``nearer``, ``farther``; True for all of them.
     reading, **options
-        How train and test were encoded: a :class:`hashlens.Reading`, or its fields; ``bits``, 1,024 by default, are
-        those of each layer, as of ``encode(model, data, bits=1024, per_layer=True)``.
+        How train and test were encoded: a :class:`hashlens.Reading`, or its fields. ``bits`` is the number of bits of
+        each layer, 1,024 by default, as in ``encode(model, data, bits=1024, per_layer=True)``.
 
     Returns
     -------
     Views
-        What ``leaks(train_codes, test_codes, views=...)`` takes.
+        Argument for ``leaks(train_codes, test_codes, views=...)``.
 
     Raises
     ------
     DataError
-        If a view is not known, or inputs are no images.
+        If a view is not known, or the inputs are not images.
     AuditError
-        If no view is asked for, or there is a mask.
+        If no view is requested, or there is a mask.
     """
     how = each_layer(Reading.from_options(encode_views, reading, options))
     return views_by(model, Split(load_data(train), load_data(test)), views, how)
 
 
 def each_layer(reading: Reading) -> Reading:
-    """Return a reading of so many bits of each layer, 1,024 where it does not say how many."""
+    """Return the reading with its number of bits per layer, 1,024 where it sets none."""
     return replace(reading, bits=BITS) if reading.bits is None else reading
 
 
 def views_by(
     model: torch.nn.Module, data: Split[Examples], views: bool | str | Sequence[str], reading: Reading
 ) -> Views:
-    """Encode views as :func:`encode_views` does, by a reading that says how many bits of each layer are kept."""
+    """Encode views as :func:`encode_views` does, with a reading that sets the number of bits per layer."""
     names = view_names(views)
     if not names:
         raise AuditError("no view was asked for: give views=True, or the names of some")
@@ -171,7 +171,7 @@ def views_by(
 
 
 def require_no_mask(reading: Reading) -> None:
-    """Raise AuditError for a mask, which images do not have."""
+    """Raise AuditError if there is a mask, since images have none."""
     if reading.mask is not None:
         raise AuditError("views= are of images, and mask= is of padded tokens: leave one of them out")
 
@@ -185,7 +185,7 @@ def _encoded(model: torch.nn.Module, examples: Examples, reading: Reading) -> Co
 
 
 def _sample(examples: Examples, count: int, seed: int) -> tuple[Examples, Rows]:
-    """Return a sample of the examples in memory, before a normalisation, and which rows they are."""
+    """Return a sample of the examples in memory, before any normalisation, and their rows."""
     if isinstance(examples, TransformedExamples):
         inner, rows = _sample(examples.inner, count, seed)
         return examples.around(inner), rows

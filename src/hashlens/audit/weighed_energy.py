@@ -1,4 +1,4 @@
-"""Weighed energy: novelty from the network's scores and from what the nearest training codes say, together."""
+"""Weighed energy: novelty from the network's scores and the votes of the nearest training codes together."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,32 +16,33 @@ Scores = npt.NDArray[np.float64]
 def weighed_energy(
     codes: Codes, new_codes: Codes, scores: npt.ArrayLike, k: int = 20, *, bits: int = 1024, seed: int = 0
 ) -> Float64[Scores, " {len(new_codes)}"]:
-    """Return how novel each new example is, by its scores and its neighbours: more is farther from what is known.
+    """Return a novelty score of each new example, from the network's scores and its neighbours; higher is more novel.
 
-    The energy ``-log sum_c exp(s_c)`` (Liu et al., 2020) with each class weighed by the share of votes that the k
-    nearest training codes give it, over all layers: ``-log sum_c v_c exp(s_c)``. An example is known where the network
-    is sure **and** the training examples nearest to it, layer by layer, are of that class. The unit is that of the
-    scores; only the order means something, and a threshold is a quantile of scores of held-out known examples.
+    The score is the energy ``-log sum_c exp(s_c)`` (Liu et al., 2020) with each class weighted by its share v_c of the
+    votes of the k nearest training codes, over all layers: ``-log sum_c v_c exp(s_c)``. It is low where the network is
+    confident **and** the nearest training examples of each layer are of the predicted class. The unit is that of the
+    network's scores, and only the order has a meaning. Take a quantile of the scores of held-out known examples as a
+    threshold.
 
     Parameters
     ----------
     codes : Codes
-        n training codes with labels from 0 on, of one layer or of several; those without a label do not vote.
+        n training codes with labels 0, 1, ..., of one layer or of several; rows without a label do not vote.
     new_codes : Codes
         m codes of the same bits.
     scores : array of float
-        ``(m, c)``: what the network gives before softmax.
+        ``(m, c)``: logits of the network.
     k : int
-        Neighbours that vote, in each layer.
+        Number of neighbours that vote in each layer.
     bits : int
-        Bits of a layer that are compared at most, a sample drawn with `seed`.
+        Largest number of bits compared of a layer, a sample drawn with `seed`.
     seed : int
-        Of that sample.
+        Seed of the sample of bits.
 
     Raises
     ------
     AuditError
-        If labels are missing, or scores do not fit.
+        If labels are missing, or scores do not fit the codes.
     CodesError
         If the codes are not the same bits of the same network.
 
@@ -70,6 +71,6 @@ def weighed_energy(
         nearest = labels[nearest_codes(queries, training, k)[1]]
         for number in range(values.shape[1]):
             votes[:, number] += (nearest == number).sum(axis=1)
-    # One more vote for every class: none is ruled out by too few neighbours.
+    # One more vote for every class, so that no class has the share 0.
     share = (votes + 1) / (votes.sum(axis=1, keepdims=True) + values.shape[1])
     return np.asarray(-logsumexp(values, axis=1, b=share))
