@@ -1,4 +1,4 @@
-"""Goodness-of-fit test: do a temperature and a share of wrong labels explain how often labels and network disagree?
+"""Goodness-of-fit test: whether a temperature and a share of wrong labels explain the disagreement with the labels.
 
 The estimate of wrong labels (:mod:`hashlens.audit.noise_rate`) assumes that a network's probabilities, at one
 temperature, are those of the right labels, and that wrong labels are spread evenly over the classes. Then, in any group

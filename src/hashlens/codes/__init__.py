@@ -1,4 +1,4 @@
-"""Reading the neural code of a network, packing it, keeping it."""
+"""Neural codes: reading them from a network, packing and storing them."""
 
 from hashlens.codes.codes import Codes, concatenate
 from hashlens.codes.encode import encode, fingerprint

@@ -1,7 +1,7 @@
-"""Batch axes: where the examples are in what each gate gets, and whether they stand there in their order.
+"""Batch axes: which axis of each gate's input is the batch, and whether the examples keep their order along it.
 
-Two small batches of the first examples show which axis follows the size. The first whole batch then shows whether rows
-stand where they stood there: a network that sorts its batch, packs sequences or groups tokens by expert moves them.
+Two small batches of the first examples show which axis changes with the batch size. The first whole batch then shows
+whether rows keep their order: a network that sorts its batch, packs sequences or groups tokens by expert moves them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ MOST_COMPARED = 64
 
 @dataclass(frozen=True)
 class ProbedInput:
-    """What a gate got in a probe: its shape, a digest of its values, and marks of its rows by axis."""
+    """Record of a gate's input in a probe: its shape, a digest of its values, and marks of its rows along each axis."""
 
     shape: tuple[int, ...]
     digest: bytes
@@ -35,7 +35,7 @@ class ProbedInput:
 
     @classmethod
     def from_input(cls, x: Tensor, size: int) -> "ProbedInput":
-        """Take note of a gate's input in a probe of `size` examples."""
+        """Record a gate's input in a probe of `size` examples."""
         values = x.detach().reshape(-1).contiguous().cpu().view(torch.uint8).numpy()
         axes = [axis for axis, length in enumerate(x.shape) if _follows(length, size, axis)]
         marked = {axis: row_marks(x, axis) for axis in axes} if x.is_floating_point() else {}
@@ -52,9 +52,9 @@ class BatchAxes:
     Attributes
     ----------
     fixed : set of str
-        Gates that get the same from all examples, as those on weights do.
+        Gates whose input does not depend on the examples, such as gates applied to weights.
     unsteady : set of str
-        Gates that got something else of the same examples in two batches.
+        Gates whose input for the same examples differed between two batches.
     """
 
     def __init__(self) -> None:
@@ -72,22 +72,23 @@ class BatchAxes:
         order: Sequence[int],
         all_batched: bool,
     ) -> None:
-        """Compare two probes: some of the first examples, and one more.
+        """Compare two probes: some of the first examples, and these with one more.
 
         Parameters
         ----------
         smaller, larger : mapping
-            What each gate got.
+            Record of the input of each gate, by name.
         order : sequence of int
-            Which examples of `larger` are in `smaller`.
+            Rows of `larger` that are in `smaller`, in its order.
         all_batched : bool
-            Whether all that the network got is of examples, so that what stays the same does not depend on them.
+            Whether every tensor of the input has a batch axis, so that values that stay the same do not depend on
+            examples.
         """
         sizes = len(order), len(order) + 1
         for name in (name for name in larger if name in smaller):
             first, second = smaller[name], larger[name]
             if not all_batched and first.shape == second.shape:
-                continue  # it may be of what could not be cut into examples
+                continue  # its input may come from a tensor without a batch axis
             if (first.shape, first.digest) == (second.shape, second.digest):
                 self.fixed.add(name)
             axes = batch_axes(first.shape, second.shape, sizes)
@@ -110,32 +111,32 @@ class BatchAxes:
                 self.unsteady.add(name)
 
     def axis(self, name: str) -> int | None:
-        """Return the axis; what the probe did not reach has it in front, unless its first call has it nowhere."""
+        """Return the batch axis: 0 if the probe did not reach the gate, unless its first call has no batch axis."""
         return self._axis.get(name, self._axis.get(first_call(name), 0))
 
     def folds(self, name: str) -> bool:
-        """Return whether tokens may be folded into the first axis: as many for each example, in their order."""
+        """Return whether tokens may be folded into the first axis: equally many for each example, in order."""
         call = name if name in self._axis else first_call(name)
         return call not in self._axis or call in self._folded
 
     def reason(self, name: str) -> str:
-        """Return why a gate's units belong to no single example."""
+        """Return why a gate's units do not belong to single examples."""
         return self._reason.get(name, self._reason.get(first_call(name), NO_AXIS))
 
     def in_order(self, name: str, x: Tensor) -> bool:
-        """Return whether the first examples stand where they stood in the probe; asked in the first whole batch."""
+        """Return whether the first examples are in the same rows as in the probe; called in the first whole batch."""
         probed = self._marks.pop(name, None)
         if probed is None or x.dim() <= probed[0] or x.shape[probed[0]] <= len(probed[1]):
             return True
         axis, marks = probed
-        # Most networks leave their rows where they are, which the first few show.
+        # Most networks keep the order of rows; comparing the first few is then enough.
         if _same(marks, row_marks(x.narrow(axis, 0, len(marks)), axis)).all() or not moved(marks, row_marks(x, axis)):
             return True
         self._move(name)
         return False
 
     def stop_checking(self) -> None:
-        """Look no further: the first whole batch is over."""
+        """End the checks after the first whole batch."""
         self._marks.clear()
 
     def _move(self, name: str) -> None:
@@ -144,7 +145,7 @@ class BatchAxes:
 
 
 def batch_axes(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[int, int]) -> list[int]:
-    """Return the axes that have as many entries as there are examples.
+    """Return the axes whose length is the number of examples in both batches.
 
     >>> batch_axes((7, 2, 5), (7, 3, 5), (2, 3))
     [1]
@@ -155,7 +156,7 @@ def batch_axes(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[i
 
 
 def _tokens(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[int, int]) -> int:
-    """Return how many tokens of each example are folded into the first axis; 0 if none are."""
+    """Return the number of tokens per example that are folded into the first axis; 0 if none are."""
     if (
         not smaller
         or smaller[1:] != larger[1:]
@@ -167,7 +168,7 @@ def _tokens(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[int,
 
 
 def row_marks(x: Tensor, axis: int) -> Marks:
-    """Return sum, length, and what counts as the same of each entry along an axis, float64 ``(entries, 3)``."""
+    """Return the sum, the norm and the tolerance of each entry along an axis, float64 ``(entries, 3)``."""
     rows = x.detach().movedim(axis, 0).reshape(x.shape[axis], prod(x.shape) // max(1, x.shape[axis])).cpu()
     half = rows.dtype in (torch.float16, torch.bfloat16)
     values = (rows.float() if half else rows).numpy()
@@ -179,12 +180,12 @@ def row_marks(x: Tensor, axis: int) -> Marks:
 
 
 def moved(first: Marks, rows: Marks) -> bool:
-    """Return whether rows that were first stand elsewhere now; rows that are gone altogether have not moved.
+    """Return whether some of the first rows are now in other rows; rows that are missing altogether do not count.
 
     Parameters
     ----------
     first, rows : numpy.ndarray
-        Marks of the first rows as they were, and of all rows as they are.
+        Marks of the first rows in the probe, and of all rows now.
     """
     first = first[: len(rows)]
     changed = np.flatnonzero(~_same(first, rows[: len(first)]))

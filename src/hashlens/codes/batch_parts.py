@@ -1,4 +1,4 @@
-"""Parts of a batch: the tensors in it, and those of some of its examples, whatever it is a dict or list of."""
+"""Parts of a batch: its tensors, and some of its examples, in nested mappings, lists and tuples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,9 +20,9 @@ def each_tensor(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool]:
-    """Return some examples of a batch of `size`, copied, and whether all tensors in it were of examples.
+    """Return copies of some examples of a batch of `size`, and whether every tensor in it has a batch axis.
 
-    A list of as many entries as examples has one for each of them, unless its entries are tensors of all examples.
+    A list of `size` entries holds one entry for each example, unless its entries are tensors with a batch axis.
     """
     if isinstance(value, Tensor):
         batched = value.dim() > 0 and len(value) == size
@@ -41,7 +41,7 @@ def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool
 
 
 def padded(value: Any, size: int, padding: int) -> Any:
-    """Return a batch of `size` examples with its last one repeated, for a program that takes one batch size only."""
+    """Return a batch of `size` examples padded with its last example, for a program with a fixed batch size."""
 
     def pad(part: Tensor) -> Tensor:
         if part.dim() and len(part) == size:
@@ -57,7 +57,7 @@ def _one_item_per_example(value: list[Any] | tuple[Any, ...], size: int) -> bool
 
 
 def _same_container(value: Any, parts: Any) -> Any:
-    """Return parts in a container of the type of another; in a plain one where its type takes none."""
+    """Return parts in a container of the type of `value`, or in a plain one if that type cannot be built from parts."""
     if type(value) in (dict, list, tuple):
         return type(value)(parts)
     try:

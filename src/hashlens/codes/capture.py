@@ -1,8 +1,7 @@
-"""Capture: run a network on batches and read the bits of its gates, whatever way they are written.
+"""Capture: run a network on batches and read the bits of its gates, however they are implemented.
 
-A dispatch mode sees every ATen operator, so that modules, functional calls, in-place operators, scripted and exported
-graphs give the same bits. Bits are read from a gate's input before the operator runs, so in-place operators cost no
-copy.
+A dispatch mode sees every ATen operator. So modules, functional calls, in-place operators, scripted and exported graphs
+give the same bits. Bits are read from a gate's input before the operator runs, so in-place operators need no copy.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,9 +36,9 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class CapturedBatch:
-    """What one batch gave: packed rows (a tensor on an accelerator) laid out as `layers`, values, output, digests.
+    """Result of one batch: packed rows (a tensor on an accelerator) in the layout `layers`, values, output, digests.
 
-    The reader adds the scores ``(n, K)`` in the output, where it has some.
+    The reader adds the scores ``(n, K)`` of the output, if there are any.
     """
 
     packed: Packed | Tensor
@@ -59,9 +58,10 @@ class Capture:
     model : torch.nn.Module
         Already unwrapped (see :func:`hashlens.codes.unwrap.unwrap`).
     layers : sequence of str, optional
-        Globs over layer names; ``!glob`` leaves layers out. None takes all.
+        Globs over layer names; ``!glob`` leaves layers out. None takes all layers.
     granularity : {"unit", "channel"}
-        ``channel``: one bit a channel (some unit of it is on) and its activation summed over space.
+        ``unit``: one bit per unit. ``channel``: one bit per channel (on if any of its units is on), and the channel's
+        activation summed over space.
     gates : {"activations", "hard", "all"}
         ``hard`` refuses soft activations; ``all`` adds abs, maximum, minimum and max-pool.
     penultimate : bool
@@ -105,12 +105,12 @@ class Capture:
 
     @property
     def running_path(self) -> str:
-        """The path of the module that is running."""
+        """Path of the module that is running."""
         return self._running.current[0]
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers seen, laid out in a row."""
+        """Layers seen so far, in the layout of a row."""
         return lay_out(self.layout.layers)
 
     def run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int, mask: Masks | None = None) -> CapturedBatch:
@@ -119,19 +119,19 @@ class Capture:
         Parameters
         ----------
         call : callable
-            Calls the network it is given on the inputs.
+            Function that calls the network on the inputs.
         inputs : Any
             The batch.
         size : int
-            Examples in the batch.
+            Number of examples in the batch.
         mask : mapping, optional
-            From globs over layer names to masks, bool ``(size, positions)``, true where a position is no padding; None
-            for layers without padding. The first glob that fits counts.
+            Masks by glob over layer names: bool ``(size, positions)``, true where a position is not padding, or None
+            for layers without padding. The first glob that matches is used.
 
         Raises
         ------
         CaptureError
-            If a gate is hidden, its input is not finite, or it changes its size between batches.
+            If a gate is hidden, its input is not finite, or its size changes between batches.
         ModelError
             If the network rejects the batch.
         """
@@ -154,26 +154,27 @@ class Capture:
     def probe(
         self, call: Callable[[Any, Any], Any], smaller: Any, larger: Any, order: Sequence[int], all_batched: bool = True
     ) -> bool:
-        """Run two small batches, of other sizes than each other, to see which axis of each gate is the batch.
+        """Run two small batches of different sizes, to find the batch axis of each gate.
 
-        Without it the batch is taken to be in front wherever the sizes agree, which a weight, or tokens in front of the
-        batch, may do by chance. Gates that get the very same values from both are gates of weights, not of examples.
+        Without a probe, axis 0 is taken as the batch axis if its length is the batch size. A weight, or an axis of
+        tokens, may have that length by chance. Gates with equal input values in both batches are applied to weights,
+        not to examples.
 
         Parameters
         ----------
         call : callable
             As in :meth:`run`.
         smaller, larger : Any
-            Inputs of some examples, and of one more.
+            Inputs of some examples, and of these with one more.
         order : sequence of int
-            Which examples of `larger` are in `smaller`.
+            Rows of `larger` that are in `smaller`, in its order.
         all_batched : bool
-            Whether all tensors in the inputs are of examples.
+            Whether every tensor of the inputs has a batch axis.
 
         Returns
         -------
         bool
-            Whether the network took both. If not, :meth:`run` says again, better, what it does not take.
+            Whether the network accepted both batches. If not, :meth:`run` raises with a better message.
         """
         sizes = len(order), len(order) + 1
         first, second = (
@@ -185,14 +186,14 @@ class Capture:
         return True
 
     def needs_two_examples(self, call: Callable[[Any, Any], Any], single: Any, doubled: Any) -> bool:
-        """Return whether a batch of one example fails or loses its axis, where the same example twice does not."""
+        """Return whether a batch of one example fails or loses its batch axis, and the same example twice does not."""
         first, second = self._probe_run(call, single, 1), self._probe_run(call, doubled, 2)
         if first is None or second is None:
             return second is not None
         return first.keys() != second.keys() or any(len(first[name].shape) != len(second[name].shape) for name in first)
 
     def _probe_run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int) -> dict[str, ProbedInput] | None:
-        """Return what each gate gets; None if the network fails."""
+        """Return a record of the input of each gate; None if the network fails."""
         self._start_batch(size, None)
         probed: dict[str, ProbedInput] = {}
         self._probed = probed
@@ -217,7 +218,7 @@ class Capture:
         self._entered: list[int] = []
         self._penultimate: Tensor | None = None
 
-    # --- what the modules tell -----------------------------------------------------------------------------------
+    # --- calls from modules ---------------------------------------------------------------------------------------
 
     def _enter_module(self, module: torch.nn.Module) -> None:
         self._entered.append(self._gates_run)
@@ -230,7 +231,7 @@ class Capture:
                 "its forward hides the operator; write it with torch operators, or replace it by the standard module"
             )
 
-    # --- what the operators tell ---------------------------------------------------------------------------------
+    # --- calls from operators -------------------------------------------------------------------------------------
 
     def on_gate(self, gate: Gate, bound: Bound, output: Tensor | None = None) -> None:
         """Read the bits of one elementwise gate (in channel mode, from its output too)."""
@@ -270,21 +271,21 @@ class Capture:
             self._add_bits(layer, chosen.flatten(1), padded)
 
     def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
-        """Follow the padded positions through an operator that may change how many there are."""
+        """Update the padded positions after an operator that may change the number of positions."""
         self._layer_axes.on_resize(operator, bound, result)
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
-        """Note an affine map: it says where channels are, and the last one's input is the penultimate feature."""
+        """Record an affine map: it shows the channel axis, and the input of the last one is the penultimate feature."""
         self._layer_axes.on_affine(operator, inputs, outputs)
         if self.keep_penultimate and inputs.dim() >= 2 and len(inputs) == self._size:
             self._penultimate = inputs
 
     def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
-        """Return the batch axis of a gate's input (-t: t tokens are folded into it); None if it is no activation."""
+        """Return the batch axis of a gate's input (-t if t tokens are folded into it); None if it has none."""
         if self._probed is not None:
             self._probed[name] = ProbedInput.from_input(x, self._size)
             return None
-        # A weight may have as many rows as the batch has examples, and says nothing of them.
+        # A weight may have as many rows as the batch has examples, but does not belong to them.
         if not x.is_floating_point() or isinstance(x, torch.nn.Parameter) or name in self.axes.fixed:
             self.layout.no_activation[f"{name}: {operator} of {tuple(x.shape)}"] = None
             return None
@@ -303,7 +304,7 @@ class Capture:
         return None
 
     def _in_front(self, x: Any, axis: int) -> Any:
-        """Return a gate's input or output, or a breakpoint of its shape, with the batch in front."""
+        """Return a gate's input or output, or a breakpoint of its shape, with the batch axis first."""
         if not isinstance(x, Tensor) or axis == 0 or x.dim() == 0:
             return x
         if axis < 0:
@@ -335,7 +336,7 @@ class Capture:
     def _read_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
         self._finite.see(name, planes[0][0])
         out = self._layer_axes.masked(name, output)
-        if out.dim() == 1:  # one value an example, as a squeezed score, is one channel
+        if out.dim() == 1:  # one value per example, such as a squeezed score, is one channel
             out, planes = out[:, None], [(x[:, None], breakpoint) for x, breakpoint in planes]
         axis = self._layer_axes.channel_axis(out)
         space = [breakpoint for breakpoint in range(1, out.dim()) if breakpoint != axis]
@@ -370,5 +371,5 @@ class Capture:
 
 
 def _comparable_in_numpy(x: Tensor, breakpoint: Tensor | float) -> bool:
-    """Return whether NumPy can compare `x` with the breakpoint where it is."""
+    """Return whether NumPy can compare `x` with the breakpoint without a copy."""
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not isinstance(breakpoint, Tensor)

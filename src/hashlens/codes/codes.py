@@ -1,4 +1,4 @@
-"""Codes: n rows of packed bits, the layers they come from, labels and class names, ids and provenance."""
+"""Codes: n rows of packed bits with their layers, labels, class names, ids and provenance."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -26,29 +26,29 @@ _log = logging.getLogger("hashlens")
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """The neural codes of n examples, 64 units to a word.
+    """Neural codes of n examples: packed bits, one bit for each unit that is on or off.
 
     Attributes
     ----------
     packed : numpy.ndarray
-        uint8 ``(n, row_bytes)``, little bit order, each layer padded with zeros to whole 8-byte words. May be a
-        read-only memory map.
+        uint8 ``(n, row_bytes)``: packed bits in little bit order; each layer is padded with zeros to whole 8-byte
+        words. May be a read-only memory map.
     layers : tuple of Layer
-        In the order of execution.
+        Layers of a row, in the order of execution.
     labels : numpy.ndarray or None
-        int64 ``(n,)``, -1 for a row without a label.
+        int64 ``(n,)``: class numbers; -1 for a row without a label.
     ids : numpy.ndarray
-        int64 or str ``(n,)``.
+        int64 or str ``(n,)``: identifiers of the examples.
     provenance : Provenance
-        Network, data and machine.
+        Network, data and machine that the codes come from.
     values : numpy.ndarray or None
-        float32 ``(n, channels)``, with ``granularity="channel"`` only: each channel's activation summed over space,
-        layers in order.
+        float32 ``(n, channels)``, only with ``granularity="channel"``: activation of each channel summed over space,
+        in the order of layers.
     input_digests : numpy.ndarray or None
-        uint8 ``(n, 16)``: xxh3-128 of each input as the network received it, so that equal inputs are found whatever
+        uint8 ``(n, 16)``: xxh3-128 of each input as the network received it, to find equal inputs independently of
         the network (:func:`hashlens.data.input_digests.input_digests`). None where they are not known.
     class_names : tuple of str, or None
-        Name of class 0, 1, ...: labels of codes that have names are compared by name.
+        Names of classes 0, 1, ... With names, labels of different codes are compared by name.
     """
 
     packed: Packed
@@ -92,9 +92,9 @@ class Codes:
         ids: npt.ArrayLike | None = None,
         class_names: Sequence[str] | None = None,
     ) -> "Codes":
-        """Make codes from a 0/1 matrix ``(n, d)``, as one layer named ``code``.
+        """Make codes of one layer named ``code`` from a matrix of 0 and 1, ``(n, d)``.
 
-        Labels are class numbers, -1, None or NaN where a row has none, or class names.
+        Labels are class names or class numbers; -1, None or NaN stands for a row without a label.
 
         >>> Codes.from_bits([[0, 1, 1], [1, 0, 0]]).code_bits
         3
@@ -132,17 +132,17 @@ class Codes:
 
     @property
     def code_bits(self) -> int:
-        """Bits of a code, padding not counted."""
+        """Number of bits of a code, without padding."""
         return sum(layer.bits for layer in self.layers)
 
     @property
     def soft(self) -> bool:
-        """Whether some gate is smooth (GELU, sigmoid, ...), so that codes do not bound linear regions."""
+        """Whether some gate is smooth (GELU, sigmoid, ...); then equal codes do not mean the same linear region."""
         return any(layer.soft for layer in self.layers)
 
     @property
     def words(self) -> UInt64[npt.NDArray[np.uint64], "{len(self)} words"]:
-        """The rows as uint64 ``(n, row_bytes / 8)``, without a copy where rows are whole."""
+        """Rows as uint64 words ``(n, row_bytes / 8)``, without a copy if the rows are contiguous."""
         return self.packed.view(np.uint64)
 
     def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[Any]) -> "Codes":
@@ -166,7 +166,7 @@ class Codes:
         Raises
         ------
         CodesError
-            If there is no layer of that name; the message gives the nearest.
+            If there is no layer of that name; the message suggests the most similar name.
         """
         for layer in self.layers:
             if layer.name == name:
@@ -187,13 +187,13 @@ class Codes:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def chunks(self, bytes_per_bit: int = 1) -> Iterator[slice]:
-        """Yield slices of rows whose unpacked bits take about 64 MiB at `bytes_per_bit`."""
+        """Yield slices of rows whose unpacked bits take about 64 MiB with `bytes_per_bit` bytes for each bit."""
         step = max(1, CHUNK_BYTES // max(1, self.code_bits * bytes_per_bit))
         for start in range(0, len(self), step):
             yield slice(start, min(start + step, len(self)))
 
     def constant_bits(self, *others: "Codes") -> Bool[npt.NDArray[np.bool_], " {self.code_bits}"]:
-        """Return which bits never change over all rows of these and the `others`, bool ``(code_bits,)``."""
+        """Return which bits are constant over all rows of these codes and the `others`, bool ``(code_bits,)``."""
         ones: Packed = np.full(self.packed.shape[1], 255, np.uint8)
         zeros: Packed = np.zeros(self.packed.shape[1], np.uint8)
         for codes in (self, *others):
@@ -205,15 +205,15 @@ class Codes:
         return constant
 
     def informative(self, *others: "Codes") -> "Codes":
-        """Return the codes without the bits that are constant over all rows of these and the `others` together.
+        """Return the codes without the bits that are constant over all rows of these codes and the `others`.
 
-        Layers without an informative bit are left out. The paper drops them over train and test together:
-        ``train.informative(test)`` and ``test.informative(train)`` keep the same bits.
+        Layers without an informative bit are left out. The paper drops bits that are constant over train and test
+        together: ``train.informative(test)`` and ``test.informative(train)`` keep the same bits.
         """
         return self.keep(~self.constant_bits(*others))
 
     def keep(self, mask: Bool[npt.NDArray[np.bool_], " {self.code_bits}"]) -> "Codes":
-        """Return the codes with only the bits where `mask`, bool ``(code_bits,)``, is true."""
+        """Return codes of only the bits where `mask`, bool ``(code_bits,)``, is true."""
         if mask.shape != (self.code_bits,):
             raise CodesError(f"the mask must be bool ({self.code_bits},), received {mask.shape}")
         if mask.all():
@@ -225,10 +225,11 @@ class Codes:
         return replace(self, packed=packed, layers=choice.targets, values=None)
 
     def sample_bits(self, bits: int, seed: int = 0, *, per_layer: bool = False) -> "Codes":
-        """Return the codes with a fixed random sample of their bits; all of them if there are no more than `bits`.
+        """Return codes of a fixed random sample of `bits` bits; the same codes if they have no more bits.
 
-        The sample depends on the layout and the seed only, so train and test get the same one, and it is the one that
-        ``encode(..., bits=bits, seed=seed, per_layer=per_layer)`` keeps. With `per_layer`, that many of every layer.
+        The sample depends only on the layout and the seed, so train and test get the same one. It is the sample that
+        ``encode(..., bits=bits, seed=seed, per_layer=per_layer)`` keeps. With `per_layer`, `bits` are kept of each
+        layer.
         """
         if per_layer:
             positions = sample_each_layer(self.layers, bits, seed)
@@ -249,36 +250,37 @@ class Codes:
 
     @staticmethod
     def load(path: str | Path, verify: bool = True) -> "Codes":
-        """Open a folder of codes; bits stay on disk, memory-mapped.
+        """Open a folder of codes; the bits stay on disk, memory-mapped.
 
         Parameters
         ----------
         path : str or Path
-            The folder.
+            Path of the folder.
         verify : bool
-            Whether to check the checksums, which reads every byte once.
+            Whether to verify the checksums, which reads every byte once.
 
         Raises
         ------
         CodesError
-            If the folder is not there, incomplete, corrupt, or of a newer schema.
+            If the folder is missing, incomplete, corrupt, or of a newer schema.
         """
         from hashlens.codes.store import load_codes
 
         return load_codes(path, verify=verify)
 
     def export(self, path: str | Path, packed: bool = True, *, overwrite: bool = False) -> Path:
-        """Write one Parquet file that DuckDB, Polars and pandas read as it is.
+        """Write one Parquet file that DuckDB, Polars and pandas can read directly.
+
+        The columns are ``id``, ``label``, ``class_name`` if classes have names, and one column for each layer.
 
         Parameters
         ----------
         path : str or Path
-            The file.
+            Path of the file.
         packed : bool
-            True: columns ``id``, ``label``, ``class_name`` where classes have names, and one binary column a layer, of
-            the packed bytes. False: in place of the bytes, lists of 0 and 1.
+            Whether the column of a layer holds packed bytes (the default) or lists of 0 and 1.
         overwrite : bool
-            Whether a file that is there is written over.
+            Whether an existing file is replaced.
 
         Raises
         ------
@@ -291,7 +293,7 @@ class Codes:
 
 
 def require_same_code(a: Codes, b: Codes) -> None:
-    """Raise CodesError unless the rows of `a` and `b` mean the same bits of the same network."""
+    """Raise CodesError unless `a` and `b` hold the same bits of the same network."""
     if a is b:
         return
     if not a.provenance.same_network(b.provenance):
@@ -308,7 +310,7 @@ def require_same_code(a: Codes, b: Codes) -> None:
 
 
 def aligned(codes: Sequence[Codes]) -> list[Codes]:
-    """Return the codes with the same layout: those of token sequences (``mask=``) padded to the longest of all.
+    """Return the codes in one layout: codes of token sequences (``mask=``) are padded to the longest of all.
 
     Raises
     ------
@@ -333,8 +335,8 @@ def concatenate(codes: Sequence[Codes]) -> Codes:
     Raises
     ------
     CodesError
-        If there are none, they are not the same bits of the same network, or the labels of some have names and those of
-        others are numbers that do not fit these.
+        If there are no codes, if they are not the same bits of the same network, or if some have class names and the
+        class numbers of others do not fit these names.
     """
     if not codes:
         raise CodesError("nothing to concatenate: the list of codes is empty")

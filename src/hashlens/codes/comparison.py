@@ -10,14 +10,15 @@ from hashlens.codes.compiled_comparison import compare_compiled, compiles
 from hashlens.codes.packing import Packed, pack_bits, pack_two_planes
 
 REPAID = 1 << 27
-"""Values that NumPy compares in the time that compiling a loop takes: what reads fewer compiles none."""
+"""Number of values that NumPy compares in the time that compiling a loop takes: with fewer, no loop is compiled."""
 
 
 class Comparison:
     """Compare values with one or two breakpoints, pack the bits and check the values.
 
-    A compiled loop does it in one pass over memory, as soon as so much was compared that compiling repays itself.
-    NumPy does it until then, for short rows, for strided values, and where there is no loop. The bits are the same.
+    A compiled loop does this in one pass over memory, once enough values were compared to repay the compilation.
+    Before that, and for short rows, strided values or where no loop can be compiled, NumPy does it. The bits are the
+    same.
     """
 
     def __init__(self) -> None:
@@ -30,11 +31,12 @@ class Comparison:
         Parameters
         ----------
         x : torch.Tensor
-            float32 or float64 ``(n, ...)`` on the CPU.
+            float32 or float64 ``(n, ...)`` on the CPU: input of a gate.
         breakpoints : sequence of float
-            One or two.
+            One or two breakpoints.
         out : numpy.ndarray
-            uint8 ``(n, packed_bytes(planes * d))`` of zeros, for d values in a row, axes in order, breakpoints last.
+            uint8 ``(n, packed_bytes(planes * d))`` of zeros to write into, for d values in a row. The bits of a value,
+            one for each breakpoint, are next to each other.
         """
         self._compared += x.numel()
         values = x.detach().numpy()
@@ -47,7 +49,7 @@ class Comparison:
         else:
             if self._scratch.size < x.numel():
                 self._scratch = np.empty(x.numel(), np.bool_)
-            # NumPy compares twice as fast as torch, and into memory that is warm already.
+            # NumPy compares twice as fast as torch, and reuses memory that is in the cache.
             compared = self._scratch[: x.numel()].reshape(x.shape)
             pack_bits(np.greater(values, breakpoints[0], out=compared).reshape(len(values), -1), out)
         return isfinite(float(x.sum())) or bool(torch.isfinite(x).all())

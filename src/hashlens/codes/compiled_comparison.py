@@ -1,11 +1,12 @@
 """Compiled comparison: one pass over memory that compares, packs and checks that values are finite.
 
-NumPy makes four or five passes of it. LLVM compiles the loop for this processor in some 15 ms, in each process anew, so
-that nothing is kept on disk; importing llvmlite takes some 80 ms, and numba, which brings it, would take half a second.
+NumPy needs four or five passes. LLVM compiles the loop for the processor at hand in about 15 ms. Each process compiles
+its own, so nothing is stored on disk. Importing llvmlite takes about 80 ms; numba, which installs it, would take half a
+second.
 
-The loop is of vector instructions: as many values as fill a word of 64 bits are loaded, compared with each breakpoint,
-and their truth values, of two breakpoints side by side, are the word. A sum of ``x - x`` stays 0 as long as all values
-are finite, and is NaN from the first that is not.
+The loop uses vector instructions. It loads as many values as fill a word of 64 bits, compares them with each breakpoint
+and packs the results, for two breakpoints side by side, into the word. A sum of ``x - x`` shows whether values are
+finite: it is 0 while all are, and NaN after the first that is not.
 """
 
 import ctypes
@@ -21,9 +22,9 @@ import numpy.typing as npt
 from hashlens.codes.packing import WORD_BITS, WORD_BYTES, Packed, pack_bits
 
 AHEAD = 256
-"""How many values ahead memory is asked for, which takes a tenth to a fifth less time than to wait for it."""
+"""Prefetch distance, in values; prefetching saves a tenth to a fifth of the time."""
 LEAST = 4096
-"""Values in a row below which calling the loop, once a row, costs as much as it saves."""
+"""Number of values in a row below which calling the loop, once for each row, costs as much as it saves."""
 
 
 def compiles(values: npt.NDArray[np.floating], planes: int) -> bool:
@@ -33,16 +34,16 @@ def compiles(values: npt.NDArray[np.floating], planes: int) -> bool:
 
 
 def compare_compiled(values: npt.NDArray[np.floating], breakpoints: Sequence[float], out: Packed) -> bool:
-    """Compare values with breakpoints and pack the bits: of each value one for each breakpoint, in order.
+    """Compare values with breakpoints and pack the bits: one bit for each breakpoint of each value, in order.
 
     Parameters
     ----------
     values : numpy.ndarray
-        What :func:`compiles` accepts, ``(n, d)``.
+        ``(n, d)``: values for which :func:`compiles` is true.
     breakpoints : sequence of float
-        One or two.
+        One or two breakpoints.
     out : numpy.ndarray
-        uint8 ``(n, packed_bytes(planes * d))`` to write into, each row a run of bytes.
+        uint8 ``(n, packed_bytes(planes * d))`` to write into; each row is contiguous.
 
     Returns
     -------
@@ -70,9 +71,9 @@ def compare_compiled(values: npt.NDArray[np.floating], breakpoints: Sequence[flo
 
 @dataclass(frozen=True)
 class Loop:
-    """A compiled loop, ``run(values, words, low, high, packed)``; other than 0 where a value is not finite.
+    """A compiled loop, ``run(values, words, low, high, packed)``; it returns 0 if all values are finite.
 
-    The engine owns its instructions.
+    The engine owns the compiled code, and must live as long as the loop.
     """
 
     run: Callable[[int, int, float, float, int], int]
@@ -81,7 +82,7 @@ class Loop:
 
 @cache
 def _loop(itemsize: int, planes: int) -> Loop | None:
-    """Return the loop for numbers of 4 or 8 bytes and 1 or 2 breakpoints; None where it was not measured or fails."""
+    """Return the loop for numbers of 4 or 8 bytes and 1 or 2 breakpoints; None where it is not supported or fails."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return None
     try:
@@ -94,7 +95,7 @@ def _loop(itemsize: int, planes: int) -> Loop | None:
         machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3)
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_assembly(itemsize, planes)), machine)
         engine.finalize_object()
-    except (ImportError, OSError, RuntimeError):  # no llvmlite that loads here, or memory that may not hold code
+    except (ImportError, OSError, RuntimeError):  # llvmlite cannot be loaded, or memory may not be executable
         return None
     number = ctypes.c_float if itemsize == 4 else ctypes.c_double
     address, count = ctypes.c_void_p, ctypes.c_int64
@@ -132,7 +133,7 @@ def _assembly(itemsize: int, planes: int) -> str:
     i, so_far = loop.phi(word), loop.phi(vector)
     pointer = loop.gep(values, [loop.mul(i, word(lanes))])
     x = loop.load(loop.bitcast(pointer, vector.as_pointer()), align=1)
-    for ahead in range(AHEAD, AHEAD + lanes, 64 // itemsize):  # a line of the cache is 64 bytes
+    for ahead in range(AHEAD, AHEAD + lanes, 64 // itemsize):  # a cache line is 64 bytes
         line = loop.bitcast(loop.gep(pointer, [word(ahead)]), byte)
         loop.call(prefetch, [line, index(0), index(3), index(1)])
     above = [loop.fcmp_ordered(">", x, breakpoint) for breakpoint in breakpoints]

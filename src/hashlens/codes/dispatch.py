@@ -1,4 +1,4 @@
-"""Dispatch: see every ATen operator of a network as it runs, and tell who watches of those that matter for codes."""
+"""Dispatch: observe every ATen operator that a network runs, and report those that matter for codes to a watcher."""
 
 import sys
 from abc import abstractmethod
@@ -23,33 +23,33 @@ AFFINE = {"addmm": 1, "mm": 0, "bmm": 0, "convolution": 0, "linear": 0, "_convol
 
 
 class Watcher(Protocol):
-    """What a dispatch tells, and to whom."""
+    """Interface of an object that a dispatch reports operators to."""
 
     channel: bool
     masked: bool
 
     @property
     def running_path(self) -> str:
-        """The path of the module that is running."""
+        """Path of the module that is running."""
 
     def on_gate(self, gate: Gate, bound: Bound, output: Tensor | None = None) -> None:
-        """Take note of an elementwise gate about to run (with its output: that ran)."""
+        """Record an elementwise gate before it runs, or after it ran if `output` is passed."""
 
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
-        """Take note of a max-pool that ran."""
+        """Record a max-pool that ran."""
 
     def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
-        """Take note of an operator that ran and may change the number of positions; told only if `masked`."""
+        """Record an operator that ran and may change the number of positions; called only if `masked`."""
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
-        """Take note of an affine map that ran, and of how many channels it gave."""
+        """Record an affine map that ran, and its number of output channels."""
 
 
 class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """A dispatch mode that the compiler leaves alone.
+    """A dispatch mode that torch.compile does not trace.
 
-    torch would see to that itself, but imports the compiler for it, which takes a second: longer than all the rest. As
-    long as nobody else has imported it there is nothing to be left alone by.
+    torch offers a decorator for this, but it imports the compiler, which takes a second: longer than all the rest. If
+    nothing else has imported the compiler, the decorator is not needed.
     """
 
     def __init__(self) -> None:
@@ -77,12 +77,12 @@ class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Dispatch(Observer):
-    """Tell a watcher of every gate, pool and affine map that runs, and refuse operators that hide one.
+    """Report every gate, pool and affine map that runs to a watcher, and refuse operators that hide a gate.
 
     Attributes
     ----------
     error : Exception or None
-        What the watcher raised. A network may hide it on its way up, as scripted ones do.
+        Exception that the watcher raised. A network may replace it by another one, as scripted networks do.
     """
 
     def __init__(self, watcher: Watcher) -> None:
@@ -92,7 +92,7 @@ class Dispatch(Observer):
         self.roles: dict[Any, Any] = {}
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Run an operator, and tell the watcher of it."""
+        """Run an operator and report it to the watcher."""
         if func not in self.roles:
             self.roles[func] = _role(func)
         role = self.roles[func]
@@ -145,7 +145,7 @@ class Dispatch(Observer):
 
 
 def _role(func: Any) -> Any:
-    """Return what an operator means to a capture: a gate, (name, meaning), composite, or None."""
+    """Return the role of an operator in a capture: a gate, (name, role), composite, or None."""
     name = func.overloadpacket.__name__
     if func.namespace == "quantized":
         return name, "the model is quantised; encode the float network instead"

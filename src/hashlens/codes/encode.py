@@ -27,12 +27,12 @@ _log = logging.getLogger("hashlens")
 
 
 def host(packed: Packed | torch.Tensor) -> Packed:
-    """Return packed rows in the host's memory."""
+    """Return packed rows in host memory."""
     return packed.cpu().numpy() if isinstance(packed, torch.Tensor) else packed
 
 
 def batch_labels(batch: Batch) -> npt.NDArray[np.int64] | None:
-    """Return the labels of a batch as an array, if it has some."""
+    """Return the labels of a batch as an array, or None if it has none."""
     return None if batch.labels is None else batch.labels.cpu().numpy().astype(np.int64)
 
 
@@ -48,37 +48,41 @@ def encode(
 ) -> Codes:
     """Read the neural code of every example: which units of the network are on.
 
-    Memory is that of one batch and of the packed codes; with `out`, of one batch.
+    It needs memory for one batch and for the packed codes; with `out`, for one batch only.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Any network with ReLU-like units (hard gates) or GELU, SiLU, tanh, sigmoid, ... (soft ones). It is evaluated in
-        eval mode without gradients and handed back as it came.
+        Any network with ReLU-like units (hard gates) or GELU, SiLU, tanh, sigmoid, ... (soft gates). It runs in
+        evaluation mode without gradients; its state is restored afterwards.
     data : str, Examples, tensor, array, pair, Dataset or DataLoader
-        What :func:`hashlens.load_data` takes.
+        Examples in any form that :func:`hashlens.load_data` takes.
     reading, **options
-        How the network is read: a :class:`hashlens.Reading`, or its fields, as ``layers="hidden.*"`` or ``bits=4096``.
+        How the network is read: a :class:`hashlens.Reading`, or its fields, such as ``layers="hidden.*"`` or
+        ``bits=4096``.
     per_layer : bool
-        Whether `bits` is kept of every layer, rather than of all layers together, where wide layers get most of them.
+        Whether `bits` are kept of each layer. By default they are drawn from all layers together, where wide layers get
+        most of them.
     out : str or Path, optional
-        Write the codes to this folder as they come, and return them memory-mapped.
+        Folder that the codes are written to while the network runs; the codes are returned memory-mapped. By default
+        they are kept in memory.
     overwrite : bool
-        Whether `out` replaces a folder that is there.
+        Whether `out` replaces an existing folder of codes.
 
     Returns
     -------
     Codes
-        uint8 rows of packed bits with layers, labels and class names, ids, provenance, and a digest of each input.
+        uint8 rows of packed bits with layers, labels, class names, ids, provenance, and a digest of each input.
 
     Raises
     ------
     CaptureError
-        If there is no gate, a fused operator or module hides one, an activation is not finite or changes its size.
+        If there is no gate, if a fused operator or module hides one, or if an activation is not finite or changes its
+        size.
     ModelError
         If the model rejects the inputs.
     DataError, CodesError, DeviceError, OutputError
-        For data, arguments, device and folder.
+        If the data, an argument, the device or the folder cannot be used.
 
     References
     ----------
@@ -96,13 +100,13 @@ def encode(
 
 
 def warn_unsteady(reader: Reader) -> None:
-    """Say what makes the codes that were read depend on chance, or on the batch."""
+    """Warn if the codes that were read depend on chance or on the batch, and say why."""
     for reason in reader.evidence.unsteady:
         _log.warning("%s: %s", type(reader.model).__name__, reason)
 
 
 class CodeRows:
-    """Rows of codes as they come, batch by batch."""
+    """Rows of codes, collected batch by batch."""
 
     def __init__(self) -> None:
         self.packed: list[tuple[Packed, tuple[Layer, ...]]] = []
@@ -112,7 +116,7 @@ class CodeRows:
         self.digests: list[Digests] = []
 
     def append(self, batch: Batch, captured: CapturedBatch, choice: BitChoice | None = None) -> None:
-        """Take the rows of one batch, or the bits of them that are chosen."""
+        """Add the rows of one batch, or only their chosen bits."""
         packed = host(captured.packed)
         self.packed.append((packed, captured.layers) if choice is None else (choice.take(packed), choice.targets))
         self.ids.append(batch.ids)
@@ -169,7 +173,7 @@ def _encode_to(out: str | Path, reader: Reader, overwrite: bool) -> Codes:
 
 
 class HashRows:
-    """Fingerprints as they come, batch by batch."""
+    """Fingerprints, collected batch by batch."""
 
     def __init__(self, padded: bool) -> None:
         self.padded = padded
@@ -178,7 +182,7 @@ class HashRows:
         self.method = "xxh3-128"
 
     def append(self, captured: CapturedBatch) -> None:
-        """Hash the rows of one batch."""
+        """Add the hashes of the rows of one batch."""
         packed = captured.packed
         if self.padded:
             self.hashes.append(hash_padded_rows(host(packed), captured.layers))
@@ -195,10 +199,10 @@ class HashRows:
 def fingerprint(
     model: torch.nn.Module, data: Any, *, reading: Reading | None = None, **options: Unpack[ReadingOptions]
 ) -> Fingerprints:
-    """Read 16 bytes for each example that stand for its code, without keeping codes.
+    """Read a 16-byte hash of the code of each example, without keeping the codes.
 
-    Enough for determinism (redundancy ratio, colliding examples) of any network, in memory of one batch and 16 bytes an
-    example. Parameters and errors are those of :func:`encode`.
+    Fingerprints are enough to measure determinism (redundancy ratio, colliding examples). They need memory for one
+    batch and 16 bytes for each example. Parameters and errors are those of :func:`encode`.
 
     Returns
     -------

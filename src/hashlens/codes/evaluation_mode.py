@@ -1,4 +1,4 @@
-"""Evaluation mode: a network runs as it must for reading codes, and gets its state back afterwards."""
+"""Evaluation mode: run a network with the settings that reading codes needs, and restore its state afterwards."""
 
 import sys
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ Module = torch.nn.Module
 def evaluation_mode(model: Module) -> Iterator[None]:
     """Run the body with `model` in evaluation mode, without gradients, fast paths or compilation.
 
-    Everything is restored at the end, also if the body raises: the mode of every submodule, buffers that change in
-    evaluation mode too (as those of quantisation observers do), the switches of torch, and the global generators.
+    At the end everything is restored, even if the body raises: the mode of every submodule, buffers that change in
+    evaluation mode too (such as those of quantisation observers), the global settings of torch and its global random
+    generators.
     """
     modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
     scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
@@ -25,14 +26,14 @@ def evaluation_mode(model: Module) -> Iterator[None]:
         stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
         torch.backends.mha.set_fastpath_enabled(False)
         if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
-            # The fused recurrent kernel shows no gate; the plain one does.
+            # The fused recurrent kernel hides its gates; the plain one does not.
             stack.callback(torch._C._set_mkldnn_enabled, torch._C._get_mkldnn_enabled())
             torch._C._set_mkldnn_enabled(False)
-        if "torch._dynamo" in sys.modules:  # it takes a second to import, and whoever compiled anything has done so
+        if "torch._dynamo" in sys.modules:  # the import takes a second; it is already done if anything was compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if scripted:
             stack.enter_context(_unoptimised(model))
-        # The switch of the transformer fast path does not reach scripted code, which leaves it with gradients on.
+        # Scripted code ignores the setting of the transformer fast path, but avoids the fast path with gradients on.
         stack.enter_context(torch.enable_grad() if scripted else torch.no_grad())
         for module, training in modes:
             if training:
@@ -42,10 +43,10 @@ def evaluation_mode(model: Module) -> Iterator[None]:
 
 @contextmanager
 def _unoptimised(model: Module) -> Iterator[None]:
-    """Run scripted code operator by operator, as it was written.
+    """Run scripted code operator by operator, without TorchScript's optimisations.
 
-    After a few passes TorchScript fuses operators into blocks with their own gradient, so that autograd shows other
-    gates than before. The execution plans are dropped before and after; TorchScript makes new ones when it needs them.
+    After a few passes TorchScript fuses operators into blocks with their own gradient, so that other gates become
+    visible than before. The execution plans are dropped before and after; TorchScript makes new ones when needed.
     """
     _drop_plans(model)
     with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
@@ -87,7 +88,7 @@ def _restore_buffers(buffers: list[tuple[Module, str, torch.Tensor, torch.Tensor
     for module, name, buffer, saved in buffers:
         if getattr(module, name, None) is not buffer and not isinstance(module, torch.jit.ScriptModule):
             setattr(module, name, buffer)
-        if buffer.grad_fn is not None:  # values written on it may carry a gradient
+        if buffer.grad_fn is not None:  # values written into it may carry a gradient
             buffer.detach_()
         if buffer.shape != saved.shape or not torch.equal(buffer, saved):
             buffer.data = saved

@@ -1,4 +1,4 @@
-"""Fingerprints: 16 bytes that stand for a code, so that determinism is measured without keeping codes."""
+"""Fingerprints: 16-byte hashes of codes, to measure determinism without keeping the codes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from hashlens.seeds import torch_seed
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """A 128-bit hash of the code of each of n examples.
+    """128-bit hashes of the codes of n examples.
 
-    Two different codes share a fingerprint with probability about ``2**-128`` a pair, so over n rows a false collision
-    has probability at most ``n**2 / 2**129``: under 1e-26 for a million rows.
+    Two different codes have the same fingerprint with a probability of about ``2**-128``. So the probability of any
+    false collision among n rows is at most ``n**2 / 2**129``: below 1e-26 for a million rows.
 
     Attributes
     ----------
     hashes : numpy.ndarray
-        uint64 ``(n, 2)``.
+        uint64 ``(n, 2)``: the hashes.
     code_bits : int
-        Bits of the codes hashed.
-    labels, ids : numpy.ndarray
+        Number of bits of the hashed codes.
+    labels, ids, provenance
         As in :class:`~hashlens.Codes`.
     method : str
-        ``xxh3-128``, or ``multilinear-128`` where they were made on an accelerator.
+        Hash function: ``xxh3-128``, or ``multilinear-128`` where the hashes were computed on an accelerator.
     """
 
     hashes: npt.NDArray[np.uint64]
@@ -59,10 +59,10 @@ def hash_rows(packed: Packed) -> npt.NDArray[np.uint64]:
 
 
 def hash_padded_rows(packed: Packed, layers: Sequence[Layer]) -> npt.NDArray[np.uint64]:
-    """Return hashes that do not depend on how far each layer is padded with zeros.
+    """Return hashes that do not depend on the number of zeros that each layer is padded with.
 
-    Rows of token sequences are padded to the longest sequence of their batch; the same example has the same hash in any
-    batch, and two hashes agree exactly when the rows do after padding to a common length.
+    Rows of token sequences are padded to the longest sequence of their batch. The same example has the same hash in
+    every batch; two hashes are equal if the rows are equal after padding to a common length.
     """
     hashes = []
     for row in packed:
@@ -81,18 +81,18 @@ def multilinear_keys(width: int) -> torch.Tensor:
 
 
 def hash_rows_torch(words: torch.Tensor, keys: torch.Tensor | None = None) -> torch.Tensor:
-    """Return a multilinear hash of each row, computed where the rows are.
+    """Return a multilinear hash of each row, computed on the device of the rows.
 
-    Four independent functions ``(a_0 + sum a_i w_i mod 2**64) >> 32`` over the 32-bit words ``w_i`` of a row, with
-    fixed 64-bit keys. Each is strongly universal, so two different rows agree in all four with probability ``2**-128``
-    over the choice of keys.
+    It consists of four independent functions ``(a_0 + sum a_i w_i mod 2**64) >> 32`` of the 32-bit words ``w_i`` of a
+    row, with fixed 64-bit keys. Each is strongly universal, so two different rows agree in all four with probability
+    ``2**-128`` over the choice of keys.
 
     Parameters
     ----------
     words : torch.Tensor
-        int32 ``(n, w)``.
+        int32 ``(n, w)``: the rows.
     keys : torch.Tensor, optional
-        :func:`multilinear_keys` of w, on the device of `words`, for a caller that has many batches.
+        Result of :func:`multilinear_keys` for w, on the device of `words`. Pass it to reuse the keys for many batches.
 
     Returns
     -------

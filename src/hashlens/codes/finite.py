@@ -1,4 +1,4 @@
-"""Finite: a gate whose input holds NaN or infinity is refused by name, whatever device it lies on."""
+"""Check that the inputs of gates are finite: an input with NaN or infinity is refused with the name of the gate."""
 
 from math import isfinite
 
@@ -8,7 +8,7 @@ from hashlens.errors import CaptureError
 
 
 class FiniteCheck:
-    """Check the inputs of gates: at once on the CPU, all together at the end of a batch on an accelerator."""
+    """Check of gate inputs: immediately on the CPU, all together at the end of a batch on an accelerator."""
 
     def __init__(self) -> None:
         self._sums: list[tuple[str, torch.Tensor]] = []
@@ -17,12 +17,12 @@ class FiniteCheck:
         """Check the input of one gate, by its sum."""
         total = x.sum(dtype=torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else None)
         if x.device.type != "cpu":
-            self._sums.append((name, total))  # one synchronisation a batch, not one a gate
+            self._sums.append((name, total))  # one synchronisation per batch, not one per gate
         elif not isfinite(float(total)):
             refuse_not_finite(name, x)
 
     def finish(self) -> None:
-        """Check those that wait."""
+        """Check the inputs that are still unchecked."""
         if not self._sums:
             return
         finite = torch.isfinite(torch.stack([total.double() for _, total in self._sums])).tolist()
@@ -32,7 +32,7 @@ class FiniteCheck:
 
 
 def refuse_not_finite(name: str, x: torch.Tensor) -> None:
-    """Raise if values are not finite, and say how many; a sum of finite ones may be infinite."""
+    """Raise if values are not finite, and say how many; the sum alone does not show it, since it may overflow."""
     if bad := int((~torch.isfinite(x)).sum()):
         raise CaptureError(
             f"layer {name!r}: {bad:,} of {x.numel():,} activations are NaN or infinite; check the inputs "

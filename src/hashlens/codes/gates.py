@@ -1,7 +1,7 @@
-"""Gates: the places where a network bends, by ATen operator, and the breakpoints that a bit compares with.
+"""Gates: the nonlinear operators of a network, by ATen operator name, and the breakpoints that define their bits.
 
-A bit compares the gate's *input* with the breakpoint. Post-activation > 0 would say something else for a gate that is
-shifted (``threshold``, ``hardtanh``) or leaky.
+A bit compares the *input* of a gate with a breakpoint. The sign of the output would be a different bit for a gate that
+is shifted (``threshold``, ``hardtanh``) or leaky.
 """
 
 from collections.abc import Callable
@@ -13,25 +13,26 @@ import torch
 Bound = dict[str, Any]
 Plane = tuple[torch.Tensor, torch.Tensor | float]
 
-# A clamp from below at a tiny positive number guards a division or a logarithm (F.normalize, a probability kept off 0
-# and 1); it is no activation.
+# A clamp from below at a tiny positive number protects a division or a logarithm (F.normalize, a probability away from
+# 0 and 1); it is not an activation.
 GUARD = 1e-3
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What one operator contributes to a code.
+    """An operator that contributes bits to a code.
 
     Attributes
     ----------
     name : str
-        The operator, without the ``_`` of its in-place twin.
+        Name of the operator, without the ``_`` of its in-place variant.
     planes : callable
-        From the operator's arguments by name to pairs (input, breakpoint); the bits are ``input > breakpoint``.
+        Function from the operator's arguments by name to pairs (input, breakpoint); the bits are
+        ``input > breakpoint``.
     soft : bool
-        Whether the operator is smooth: its bit is the sign of its input, and bounds no linear region.
+        Whether the operator is smooth: its bit is the sign of its input, and does not bound a linear region.
     activation : bool
-        Whether codes take it by default; the others need ``gates="all"``.
+        Whether codes include it by default; the other gates need ``gates="all"``.
     """
 
     name: str
@@ -92,10 +93,10 @@ GATES: dict[str, Gate] = {
     "glu": Gate("glu", _glu, soft=True),
     **{name: Gate(name, planes, activation=False) for name, planes in _OTHER.items()},
 }
-"""Every elementwise gate by ATen operator name, without the ``_`` of in-place twins."""
+"""Every elementwise gate by ATen operator name, without the ``_`` of in-place variants."""
 
 MAX_POOLS = ("max_pool2d_with_indices", "max_pool3d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool3d")
-"""Max-pools by ATen operator name: one-hot gates, taken with ``gates="all"``."""
+"""Max-pools by ATen operator name: one-hot gates, included with ``gates="all"``."""
 
 FUSED = {
     "_transformer_encoder_layer_fwd": "give a module that is not traced, so that the fast path can be switched off",
@@ -107,7 +108,7 @@ FUSED = {
     "_cudnn_rnn": "encode it on the CPU, or under torch.backends.cudnn.flags(enabled=False)",
     "_addmm_activation": "give the unfused module",
 }
-"""Fused operators that hide a gate, and what to do about each."""
+"""Fused operators that hide a gate, and how to avoid each."""
 
 _nn = torch.nn
 ACTIVATION_MODULES: tuple[type[torch.nn.Module], ...] = (
@@ -115,7 +116,7 @@ ACTIVATION_MODULES: tuple[type[torch.nn.Module], ...] = (
     _nn.Hardshrink, _nn.Softshrink, _nn.GELU, _nn.SiLU, _nn.Sigmoid, _nn.Tanh, _nn.Hardswish, _nn.Mish, _nn.CELU,
     _nn.ELU, _nn.SELU, _nn.Softplus, _nn.LogSigmoid, _nn.GLU, _nn.Tanhshrink,
 )  # fmt: skip
-"""Modules that must yield a gate whenever they run."""
+"""Modules that must run a gate whenever they are called."""
 
 
 def bind(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
@@ -132,7 +133,7 @@ def bind(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, A
 
 
 def max_pool_choices(name: str, bound: Bound, indices: torch.Tensor) -> torch.Tensor:
-    """Return which element of its window each output of a max-pool took, one-hot.
+    """Return which element of its window is the maximum for each output of a max-pool, one-hot.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def max_pool_choices(name: str, bound: Bound, indices: torch.Tensor) -> torch.Te
 
 
 def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tuple[torch.Tensor, int, int]:
-    """Return where the windows of a max-pool lie along one of its axes.
+    """Return the positions of the windows of a max-pool along one of its axes.
 
     Parameters
     ----------
@@ -182,8 +183,8 @@ def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tup
     Returns
     -------
     torch.Tensor, int, int
-        Where the windows start (int64 ``(out,)``, negative in the padding), how many elements the largest has, and the
-        step from one of them to the next.
+        Starts of the windows (int64 ``(out,)``, negative in the padding), number of elements of the largest window, and
+        step between elements.
     """
     index = torch.arange(out)
     if name.startswith("adaptive"):
@@ -196,7 +197,7 @@ def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tup
 
 
 def along_axis(value: Any, axis: int) -> Any:
-    """Return what a number, or a list of one for each axis or for all, says of one axis; None for an empty list."""
+    """Return the value for one axis of a number, or of a list of one number in all or one per axis; None if empty."""
     if isinstance(value, (list, tuple)):
         return None if not value else value[axis if len(value) > 1 else 0]
     return value

@@ -1,4 +1,4 @@
-"""Layer names by glob: which layers a code takes."""
+"""Choice of the layers of a code by globs over their names."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -18,7 +18,7 @@ def selected(name: str, patterns: Sequence[str] | None) -> bool:
 
 
 def named(name: str, patterns: Sequence[str] | None) -> bool:
-    """Return whether some glob asks for a layer by its name: none of them, and ``*``, ask for whatever there is.
+    """Return whether some glob other than ``*`` matches a layer name: whether the layer is requested explicitly.
 
     >>> named("head.relu", None), named("head.relu", ["!hidden.*"]), named("head.relu", ["head.*"])
     (False, False, True)

@@ -1,4 +1,4 @@
-"""The operators that a network's output comes from, and what makes it depend on chance or on the batch."""
+"""The last operators before a network's output, and what makes the output depend on chance or on the batch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +17,13 @@ SPECIAL = {
     **dict.fromkeys(("addmm", "linear", "addmv", "convolution", "_convolution", "mkldnn_linear", "baddbmm"), AFFINE),
 }  # fmt: skip
 PRODUCTS = ("mm", "bmm", "mv", "matmul")
-"""Affine maps where one factor is a weight, which nothing computed in this pass."""
+"""Affine maps in which one factor is a weight, a tensor that was not computed in this pass."""
 SAME = ("clone", "_to_copy", "contiguous", "round", "nan_to_num", "copy_", "lift_fresh", "_reshape_alias")
-"""Operators that keep what their input was."""
+"""Operators whose output is of the same kind as their input."""
 GUARDS = ("clamp", "clamp_min", "clamp_max")
 SCALED = ("mul", "div", "add", "sub", "rsub", "neg", "mean", "sum", "avg_pool2d", "adaptive_avg_pool2d",
           "_adaptive_avg_pool2d", "native_batch_norm", "native_layer_norm", "addcmul")  # fmt: skip
-"""Operators that leave scores scores."""
+"""Operators that turn scores into scores."""
 RANDOM = ("bernoulli", "rand", "rand_like", "randn", "randn_like", "normal", "uniform", "randint", "randperm",
           "multinomial", "exponential", "poisson", "alpha_dropout", "feature_dropout")  # fmt: skip
 NORMS = ("batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
@@ -42,7 +42,7 @@ BATCH = (
 
 @dataclass(frozen=True)
 class Source:
-    """What made a tensor: the operator, the when-th that ran, and how many numbers it gave."""
+    """Origin of a tensor: the operator, its place in the order of execution, and the number of its output values."""
 
     operator: str
     order: int
@@ -50,12 +50,12 @@ class Source:
 
     @property
     def is_scores(self) -> bool:
-        """Whether it is an operator that scores end with."""
+        """Whether the operator typically computes scores."""
         return self.operator in (SOFTMAX, SIGMOID, LOG_SOFTMAX, AFFINE)
 
 
 class LastOperators(Observer):
-    """Note of each storage which operator wrote it last, while a network runs."""
+    """Record of the operator that last wrote each storage while a network runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,15 +63,15 @@ class LastOperators(Observer):
         self._count = 0
         self.unsteady: dict[str, None] = {}
         self.batch_dependent = False
-        """Whether a gate got something else of the same examples in two batches."""
+        """Whether the input of some gate differed between two batches of the same examples."""
 
     def source(self, tensor: Tensor) -> Source | None:
-        """Return what made a tensor, which may be a view of all of it but not of a part; None if nobody knows."""
+        """Return the origin of a tensor or of a view of the whole tensor; None for parts and where it is not known."""
         made = self._sources.get(_storage(tensor))
         return made if made is not None and made.numbers == tensor.numel() else None
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Run an operator, and note what it made."""
+        """Run an operator and record it as the origin of its output."""
         name = func.overloadpacket.__name__
         base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
         sources = [self._sources.get(_storage(tensor)) for tensor in _tensors((*args, *kwargs.values()))]
@@ -86,7 +86,7 @@ class LastOperators(Observer):
         if any(
             returned.alias_info is not None and not returned.alias_info.is_write for returned in func._schema.returns
         ):
-            return  # a view: its storage is what it was
+            return  # a view: its storage is unchanged
         operator = SPECIAL.get(base, base)
         tracked = [source for source in sources if source is not None]
         first = tracked[-1 if base == "copy_" else 0].operator if tracked else ""
@@ -112,7 +112,7 @@ class LastOperators(Observer):
             bound = bind(func, args, kwargs)
             if bound.get("train") or (bound.get("dropout_p") or 0) > 0:
                 self.unsteady[DROPOUT] = None
-        # Instance normalisation is batch normalisation of one row, every channel of every example one of its own.
+        # Instance normalisation runs as batch normalisation of one row, with a channel per channel and example.
         elif base in NORMS and bind(func, args, kwargs).get("training") and args[0].shape[0] > 1:
             self.unsteady[STATISTICS] = None
 
@@ -128,7 +128,7 @@ def _tensors(values: Any) -> list[Tensor]:
 
 
 def _storage(tensor: Tensor) -> int:
-    """Return where a tensor's numbers are; -1 where they have no place, as those of sparse tensors."""
+    """Return the address of a tensor's storage; -1 where there is none, as for sparse tensors."""
     try:
         return tensor.untyped_storage().data_ptr()
     except (RuntimeError, NotImplementedError):

@@ -1,4 +1,4 @@
-"""Layers: the gates of a network, their spans in a code, and the choice of some of their bits."""
+"""Layers: the gates of a network, their spans in a code, and choices of some of their bits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,21 +21,21 @@ class Layer:
     Attributes
     ----------
     name : str
-        Module path of the gate; a further call of the same gate ends in ``#1``, ``#2``, ...
+        Module path of the gate; further calls of the same gate end in ``#1``, ``#2``, ...
     gate : str
-        The operator: ``relu``, ``hardtanh``, ``gelu``, ...
+        Name of the operator: ``relu``, ``hardtanh``, ``gelu``, ...
     shape : tuple of int
-        Shape of the activation without the batch.
+        Shape of the activation without the batch axis.
     planes : int
-        Bits per unit: 1 for a ReLU, 2 for a ReLU6; the bits of one unit stand side by side.
+        Bits per unit: 1 for a ReLU, 2 for a ReLU6. The bits of a unit are next to each other.
     soft : bool
-        Whether the gate is smooth, so that its bit bounds no linear region.
+        Whether the gate is smooth, so that its bit does not bound a linear region.
     bits : int
-        Bits in the code.
+        Number of bits of the layer in the code.
     start : int
-        First bit in the row, a multiple of 64.
+        Index of the layer's first bit in the row, a multiple of 64.
     positions : numpy.ndarray or None
-        int64 ``(bits,)``: which of the layer's ``planes * prod(shape)`` bits were kept; None for all of them.
+        int64 ``(bits,)``: indices of the kept bits among the layer's ``planes * prod(shape)``; None if all are kept.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Layer:
 
     @property
     def all_bits(self) -> int:
-        """Bits of the layer before sampling."""
+        """Number of bits of the layer before sampling."""
         return self.planes * prod(self.shape)
 
     @property
     def columns(self) -> slice:
-        """The bytes of the layer in a packed row."""
+        """Slice of the layer's bytes in a packed row."""
         return slice(self.start // 8, self.start // 8 + packed_bytes(self.bits))
 
     def same_as(self, other: "Layer") -> bool:
-        """Return whether the two hold the same bits of the same gate."""
+        """Return whether both layers hold the same bits of the same gate."""
         own_positions, other_positions = self.positions, other.positions
         same_positions = own_positions is other_positions or (
             own_positions is not None and other_positions is not None and np.array_equal(own_positions, other_positions)
@@ -69,7 +69,7 @@ class Layer:
 
 
 def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return the layers one after the other, each starting at a word."""
+    """Return the layers laid out one after another, each starting at a whole word."""
     placed, start = [], 0
     for layer in layers:
         placed.append(replace(layer, start=start))
@@ -78,7 +78,7 @@ def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def widen(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> Packed:
-    """Return rows of `layers` in the layout of `target`, whose layers may be longer; the rest is zero padding."""
+    """Return rows of `layers` in the layout of `target`, whose layers may be longer; they are padded with zeros."""
     out = np.zeros((len(packed), sum(packed_bytes(layer.bits) for layer in target)), np.uint8)
     for source, wide in zip(layers, target, strict=True):
         part = packed[:, source.columns]
@@ -88,16 +88,16 @@ def widen(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> P
 
 @dataclass(frozen=True, eq=False)
 class BitChoice:
-    """Some bits of a layout, and the layout that they make.
+    """Choice of some bits of a layout, and the layout of the chosen bits.
 
     Attributes
     ----------
     sources : tuple of Layer
-        The layers that keep some bit.
+        Layers of which at least one bit is kept.
     targets : tuple of Layer
-        The same layers with the bits kept, laid out anew.
+        The same layers with the kept bits only, in their new layout.
     columns : tuple of numpy.ndarray
-        For each, which bits of the source are kept, int64, sorted.
+        Indices of the kept bits of each source, int64, sorted.
     """
 
     sources: tuple[Layer, ...]
@@ -113,7 +113,7 @@ class BitChoice:
         out = self.empty(len(packed)) if out is None else out
         for source, target, columns in zip(self.sources, self.targets, self.columns, strict=True):
             part = packed[:, source.columns]
-            if 16 * len(columns) < source.bits:  # few bits of many: pick their bytes, and leave the rest packed
+            if 16 * len(columns) < source.bits:  # few bits of many: take their bytes, and leave the rest packed
                 bits = (part[:, columns >> 3] >> (columns & 7).astype(np.uint8)) & np.uint8(1) == 1
             else:
                 bits = unpack_bits(part, source.bits)[:, columns]
@@ -122,7 +122,7 @@ class BitChoice:
 
 
 def choose_bits(layers: Sequence[Layer], chosen: Positions) -> BitChoice:
-    """Return the choice of the bits numbered `chosen`, sorted, counting through all layers."""
+    """Return the choice of the bits `chosen`, sorted; bits are numbered through all layers."""
     ends = np.cumsum([layer.bits for layer in layers])
     parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
     sources, targets, columns = [], [], []
@@ -137,7 +137,7 @@ def choose_bits(layers: Sequence[Layer], chosen: Positions) -> BitChoice:
 
 
 def sample_positions(total: int, bits: int, seed: int, *keys: str) -> npt.NDArray[np.int64]:
-    """Return which of `total` bits a sample of `bits` keeps, sorted, int64 ``(min(bits, total),)``; one for `keys`."""
+    """Return a sample of `bits` of `total` bits, sorted, int64 ``(min(bits, total),)``; `keys` give other samples."""
     if bits < 1:
         raise CodesError(f"bits must be at least 1, received {bits}")
     if bits >= total:
@@ -146,9 +146,9 @@ def sample_positions(total: int, bits: int, seed: int, *keys: str) -> npt.NDArra
 
 
 def sample_each_layer(layers: Sequence[Layer], bits: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return which bits a sample of `bits` of every layer keeps, sorted, counting through all layers; int64.
+    """Return a sample of `bits` bits of each layer, sorted, int64; bits are numbered through all layers.
 
-    The sample of a layer depends on its name, so that two layers of one size do not keep the same places.
+    The sample of a layer depends on its name, so that two layers of the same size keep different positions.
     """
     parts, start = [np.zeros(0, np.int64)], 0
     for layer in layers:

@@ -1,4 +1,4 @@
-"""Layout: the layers that a network's first batch ran, which every later batch must run in the same order."""
+"""Layout: the layers that ran in the first batch; every later batch must run them in the same order."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -11,12 +11,12 @@ from hashlens.errors import CaptureError, nearest
 
 
 class Layout:
-    """The layers of a code, chosen by globs, learnt from the first batch and held to by the others.
+    """Layers of a code, chosen by globs; the first batch sets them, and later batches are checked against them.
 
     Parameters
     ----------
     patterns : sequence of str, optional
-        Globs over layer names; ``!glob`` leaves layers out. None takes all.
+        Globs over layer names; ``!glob`` leaves layers out. None takes all layers.
     """
 
     def __init__(self, patterns: Sequence[str] | None) -> None:
@@ -29,22 +29,22 @@ class Layout:
         self._off_batch: dict[str, tuple[str, str]] = {}
 
     def selected(self, name: str) -> bool:
-        """Return whether the layer of this name, which was reached, is wanted."""
+        """Return whether the layer of this name is selected, and record that it was reached."""
         if name not in self.selection:
             self.selection[name] = selected(name, self.patterns)
         return self.selection[name]
 
     def leave_out(self, name: str, description: str, reason: str) -> None:
-        """Take note of a gate whose units belong to no single example; refuse it if it was asked for.
+        """Leave out a gate whose units do not belong to single examples; raise if it was requested by name.
 
         Parameters
         ----------
         name : str
-            Of its layer.
+            Name of its layer.
         description : str
-            What it got, such as ``silu of (34, 8) for 8 examples``.
+            Its input in words, such as ``silu of (34, 8) for 8 examples``.
         reason : str
-            Why they belong to none.
+            Why its units do not belong to single examples.
         """
         if named(name, self.patterns):
             raise CaptureError(
@@ -54,12 +54,12 @@ class Layout:
         self._off_batch.setdefault(name, (description, reason))
 
     def is_left_out(self, name: str) -> bool:
-        """Return whether a gate of this name was left out before: what it gets may have the size of a later batch."""
+        """Return whether a gate of this name was left out before; its input may fit a later batch by chance."""
         return name in self._off_batch
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The gates left out, ``name: reason`` each; several calls of one gate count as one."""
+        """Gates that are left out, as ``name: reason``; several calls of one gate count as one."""
         gates = dict[str, list[tuple[str, str]]]()
         for name, entry in self._off_batch.items():
             first = first_call(name)
@@ -70,11 +70,11 @@ class Layout:
         )
 
     def reset(self) -> None:
-        """Learn the layers anew from the next batch."""
+        """Forget the layers; the next batch sets them again."""
         self.layers, self.is_fixed = [], False
 
     def check_layer(self, layer: Layer, index: int, padded: bool) -> None:
-        """Check the layer that a batch ran as its `index`-th; with `padded` positions it may be shorter or longer."""
+        """Check the layer that ran at position `index` of a batch; with `padded` positions its length may differ."""
         if not self.is_fixed:
             return
         if index >= len(self.layers) or self.layers[index].name != layer.name:
@@ -96,7 +96,7 @@ class Layout:
             self.layers[index] = layer
 
     def finish(self, layers: list[Layer], size: int) -> None:
-        """Take note of all layers that a batch of `size` examples ran."""
+        """Check or set the layers after a batch of `size` examples ran them all."""
         if not self.is_fixed:
             self._check_selection(layers, size)
             self.layers, self.is_fixed = layers, True
@@ -107,7 +107,7 @@ class Layout:
             )
 
     def check_globs(self, globs: Iterable[str]) -> None:
-        """Raise CaptureError if a glob over layers with a mask of their own fits none that was reached."""
+        """Raise CaptureError if a glob of a mask matches no layer that was reached."""
         for glob in globs:
             if not any(fnmatchcase(name, glob) for name in self.selection):
                 raise CaptureError(f"mask= names {glob!r}, which is no layer: {nearest(glob, self.selection)}")

@@ -1,4 +1,4 @@
-"""What to say when a network raises on its inputs."""
+"""Error message for a network that raises on its inputs."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def model_error(error: Exception, inputs: Any, way_out: str = FORWARD) -> ModelE
     """Return the one-line error for a network that raised on its inputs."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     marked = [at for at, line in enumerate(text) if "<--- HERE" in line]
-    if marked:  # of a script, where the first line says nothing
+    if marked:  # an error of a script, whose first line is not informative
         text = [f"`{text[marked[-1] - 1].strip()}` fails"]
     if isinstance(error, torch.OutOfMemoryError):
         return ModelError(f"out of memory: {text[0]}; use a smaller batch_size")

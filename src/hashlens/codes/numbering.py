@@ -1,4 +1,4 @@
-"""Codes whose class numbers mean the same names: what every comparison of labels goes through."""
+"""Codes with one class numbering: every comparison of labels uses it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 def numbered_alike(
     codes: Sequence["Codes"], sources: Sequence[str] = (), error: type[HashlensError] = CodesError
 ) -> tuple[list["Codes"], str]:
-    """Return codes with their labels in one numbering, that of the first which has class names.
+    """Return codes with their labels in one numbering, that of the first codes with class names.
 
     Parameters
     ----------
     codes : sequence of Codes
-        In the order of precedence: training codes first.
+        Codes in order of precedence: training codes first.
     sources : sequence of str
-        What to call each in messages; by default their data.
+        Name of each in messages; by default the name of its data.
     error : type
-        What is raised.
+        Class of the error raised.
 
     Returns
     -------
     codes : list of Codes
-        The same objects where nothing had to change.
+        The codes; the same objects where nothing had to change.
     note : str
-        What to know of the comparison; empty where all have names, or none.
+        A note if some codes have class names and others do not; otherwise empty.
 
     Raises
     ------
     HashlensError
-        When labels without names do not fit the names of the others.
+        If class numbers without names do not fit the names of the others.
     """
     names = sources or [part.provenance.data for part in codes]
     labels, union, note = one_numbering([(part.labels, part.class_names) for part in codes], names, error)

@@ -1,4 +1,4 @@
-"""Observe: everything that measuring needs from one pass over the data: codes, predictions, penultimate features."""
+"""Observation: codes, predictions and penultimate features from one pass over the data, for measuring."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,28 +20,29 @@ from hashlens.nets.output import Output
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One pass of a network over examples.
+    """Results of one pass of a network over examples.
 
     Attributes
     ----------
     codes : Codes
-        All bits, or a sample of them where all would not fit the memory budget.
+        Codes of all bits, or of a sample of them if all would not fit the memory budget.
     fingerprints : Fingerprints
-        Of all bits.
+        Fingerprints of all bits.
     predictions : numpy.ndarray or None
-        int64 ``(n,)``: the class of each; None when the output is not one row of scores an example, or of a regression.
+        int64 ``(n,)``: predicted class of each example; None if the output is not one row of scores for each example,
+        or is a regression.
     penultimate : numpy.ndarray or None
-        float32 ``(n, d)``: the input of the last affine map; None when it was not asked for, or takes more bytes a row
-        than the budget.
+        float32 ``(n, d)``: input of the last affine map; None if it was not requested, or a row takes more bytes than
+        the budget.
     classes : int
-        Classes that the output tells apart: its scores, or two where there is one.
+        Number of classes of the output: its number of scores, or two if there is one score.
     scores : numpy.ndarray or None
-        float32 ``(n, classes)``: the output, one row of scores an example; None when it was not asked for, or is
+        float32 ``(n, classes)``: the output, one row of scores for each example; None if it was not requested, or is
         something else.
     output : Output or None
-        How the output is read; None when it is not one row of scores an example.
+        How the output is read; None if it is not one row of scores for each example.
     unsteady : tuple of str
-        What makes codes and scores depend on chance, or on the batch.
+        Reasons why codes and scores depend on chance, or on the batch.
     """
 
     codes: Codes
@@ -55,13 +56,13 @@ class Observation:
 
     @property
     def unknown_labels(self) -> bool:
-        """Whether there are predictions, and labels that the network has no output for."""
+        """Whether some label has no output of the network."""
         labels = self.codes.labels
         return self.predictions is not None and labels is not None and int(labels.max(initial=-1)) >= self.classes
 
     @property
     def accuracy(self) -> float | None:
-        """Share of labelled examples that the network gets right; None without labels, predictions or outputs."""
+        """Share of labelled examples that are predicted correctly; None without labels, predictions or outputs."""
         if self.predictions is None or self.codes.labels is None or self.unknown_labels:
             return None
         labelled = has_label(self.codes.labels)
@@ -76,7 +77,7 @@ def observe(
     penultimate: bool = False,
     scores: bool = False,
 ) -> Observation:
-    """Run `model` over `data` once.
+    """Run `model` over `data` once, and return codes, predictions and, on request, features and scores.
 
     Parameters
     ----------
@@ -85,10 +86,10 @@ def observe(
     reading : Reading
         How codes are read.
     row_budget : int
-        Bytes that a code may take; of wider ones a seeded sample of the bits is kept, the same for all data. Codes of
+        Bytes that a code may take. Of wider codes a seeded sample of the bits is kept, the same for all data; codes of
         padded tokens are always kept whole.
     penultimate : bool
-        Whether to keep penultimate features, of at most as many bytes.
+        Whether to keep penultimate features, if a row takes at most `row_budget` bytes.
     scores : bool
         Whether to keep the network's output.
     """
@@ -123,7 +124,7 @@ def observe(
 
 
 def _affordable(reader: Reader, row_budget: int) -> BitChoice | None:
-    """Return a choice of as many bits as fit the budget, or None when all do."""
+    """Return a choice of as many bits as fit the budget, or None if all fit."""
     layers = reader.capture.layers
     total = sum(layer.bits for layer in layers)
     if total <= row_budget * 8 or reader.reading.mask is not None:
@@ -132,7 +133,7 @@ def _affordable(reader: Reader, row_budget: int) -> BitChoice | None:
 
 
 def _scores(scores: torch.Tensor | None) -> list[torch.Tensor]:
-    """Return the scores of a batch in a list; an empty one when the output is something else."""
+    """Return the scores of a batch in a list; an empty list if the output is something else."""
     return [] if scores is None or not scores.is_floating_point() else [scores.detach().cpu()]
 
 

@@ -1,4 +1,4 @@
-"""Evidence of what a network's output is: logits, probabilities or values."""
+"""Evidence for the kind of a network's output: logits, probabilities or values."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from hashlens.nets.output import (
 
 Tensor = torch.Tensor
 LEAST_ROWS = 64
-"""Rows that are needed to decide from the values."""
+"""Number of rows needed to decide from the values."""
 LOOSEST = 0.5
 """Largest tolerance for a sum of probabilities."""
 STEEP = 30
-"""Median size above which a single score is no logit."""
+"""Median magnitude above which a single score is not taken for a logit."""
 NAMES = (
     "logits",
     "scores",
@@ -41,15 +41,15 @@ POSITIVE = ("relu", "softplus", "exp", "square", "abs", "pow")
 
 
 class OutputEvidence:
-    """Collects evidence of what a network's output is, and decides once.
+    """Collects evidence for the kind of a network's output, and decides once.
 
     Parameters
     ----------
-    declared : str, callable, Output or None
-        The kind that the user declares.
+    output : str, callable, Output or None
+        Kind that the user declares; None to decide from the evidence.
     model : object
-        The model. A loaded network has its decision stored. One number of a plain function is read as a regression, one
-        number of a network as a logit.
+        The model. A loaded network stores its decision. A single number is read as a regression from a plain function,
+        and as a logit from a network.
     """
 
     def __init__(self, output: OutputLike, model: Any = None) -> None:
@@ -65,7 +65,7 @@ class OutputEvidence:
 
     @property
     def unsteady(self) -> tuple[str, ...]:
-        """What makes codes and scores depend on chance, or on the batch."""
+        """Reasons why codes and scores depend on chance, or on the batch."""
         return tuple(self.operators.unsteady) or ((BATCH,) if self.operators.batch_dependent else ())
 
     @property
@@ -75,7 +75,7 @@ class OutputEvidence:
 
     @property
     def gives_scores(self) -> bool:
-        """Whether some batch gave a row of scores for each example."""
+        """Whether the output of some batch had a row of scores for each example."""
         return self._scored
 
     @property
@@ -86,7 +86,7 @@ class OutputEvidence:
         return self._decided is not None or isinstance(self.declared, str) or decisive or self.rows >= LEAST_ROWS
 
     def add(self, raw: Any, n: int) -> Tensor | None:
-        """Record the output for n examples, and return their scores ``(n, K)``; None if it has none."""
+        """Record the output for n examples, and return its scores ``(n, K)``; None if it has none."""
         if not self._started and (self._decided is None or self._decided.reason == ""):
             self._location = self._locate(raw, n)
         self._started = True
@@ -143,7 +143,7 @@ class OutputEvidence:
         return self._decided
 
     def _checked_kind(self, kind: str) -> str:
-        """Return the kind that was declared, of one score that of two classes; ModelError where it does not fit."""
+        """Return the declared kind, for one score its two-class variant; raise ModelError if it does not fit."""
         k = self._rows[0].shape[1] if self._rows else 0
         if k == 1:
             return {"logits": "binary_logit", "probabilities": "binary_probability"}.get(kind, kind)
@@ -210,15 +210,15 @@ class OutputEvidence:
 
 
 def adds_up(scores: Tensor, loose: bool) -> bool:
-    """Return whether rows add up to 1, up to the rounding of their numbers: by dtype, half precision, decimals.
+    """Return whether rows add up to 1, within the rounding error of their numbers.
 
     Parameters
     ----------
     scores : torch.Tensor
-        ``(n, K)``.
+        ``(n, K)``: the scores.
     loose : bool
-        Whether half precision in a wider dtype, and decimals, are looked for: numbers that were rounded add up to 1 a
-        little less well.
+        Whether to allow for numbers that were rounded to half precision or to decimals before, and stored in a wider
+        dtype.
     """
     values, k = scores.double(), scores.shape[1]
     epsilon = torch.finfo(scores.dtype).eps if scores.is_floating_point() else 0.0
@@ -231,13 +231,13 @@ def adds_up(scores: Tensor, loose: bool) -> bool:
             if bool(((values - values.round(decimals=decimals)).abs() <= 4 * epsilon_of(scores)).all()):
                 step = 10.0**-decimals
                 break
-    # Rounding errors of K numbers are independent of each other: theirs is a random walk.
+    # The rounding errors of K numbers are independent, so that their sum grows like the square root of K.
     tolerance = epsilon * (4 + k**0.5) + step * 1.5 * k**0.5
     return bool(((values.sum(dim=1) - 1).abs() <= min(tolerance, LOOSEST)).all())
 
 
 def shared_total(scores: Tensor) -> float:
-    """Return the sum that all rows of positive numbers share, within 0.1 %; 0 if there is none."""
+    """Return the common sum of all rows of positive numbers, within 0.1 %; 0 if there is none."""
     totals = scores.sum(dim=1)
     mean = float(totals.mean())
     shared = bool((scores >= 0).all()) and mean > 0 and float((totals - mean).abs().max()) <= 1e-3 * mean
@@ -245,5 +245,5 @@ def shared_total(scores: Tensor) -> float:
 
 
 def epsilon_of(scores: Tensor) -> float:
-    """Return the relative rounding of a tensor's dtype."""
+    """Return the relative rounding error of a tensor's dtype."""
     return torch.finfo(scores.dtype).eps if scores.is_floating_point() else 0.0

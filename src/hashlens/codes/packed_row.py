@@ -1,4 +1,4 @@
-"""Packed row: the packed bits of all gates of a batch side by side, written where they belong once widths are known."""
+"""Packed row: the packed bits of all gates of a batch side by side, written in place once the widths are known."""
 
 from itertools import accumulate
 from typing import Any
@@ -10,10 +10,10 @@ from hashlens.codes.packing import Packed
 
 
 class PackedRow:
-    """Parts of rows, gate by gate.
+    """Parts of rows, collected gate by gate.
 
-    Fresh memory costs as much as reading several times as much warm memory does, so that parts are not made apart and
-    then joined, where they are as wide as in the batch before.
+    Allocating memory costs several times as much as reading memory that is in use. So if the parts are as wide as in
+    the batch before, they are written directly into the whole row instead of being joined afterwards.
     """
 
     def __init__(self) -> None:
@@ -22,12 +22,12 @@ class PackedRow:
         self.start()
 
     def start(self) -> None:
-        """Begin a batch."""
+        """Start a new batch."""
         self._parts: list[Any] = []
         self._buffer: Packed | None = None
 
     def next_part(self, n: int, width: int) -> Packed:
-        """Return uint8 ``(n, width)`` of zeros for the next part, to be written and appended."""
+        """Return zeros for the next part, uint8 ``(n, width)``, to be filled and appended."""
         index = len(self._parts)
         if self._widths[index : index + 1] != [width]:
             return np.zeros((n, width), np.uint8)
@@ -36,7 +36,7 @@ class PackedRow:
         return self._buffer[:, self._ends[index] - width : self._ends[index]]
 
     def append(self, part: Packed | torch.Tensor) -> None:
-        """Take the next part."""
+        """Append the next part."""
         self._parts.append(part)
 
     def joined(self) -> Packed | torch.Tensor:

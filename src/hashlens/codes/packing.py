@@ -1,6 +1,6 @@
 """Bits to bytes and back: little bit order, every span padded with zeros to 64 bits.
 
-Zero padding changes no Hamming distance, and makes every row, and every layer of a row, a run of uint64 words.
+Zero padding does not change Hamming distances, and makes every row, and every layer of a row, whole uint64 words.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ Packed = npt.NDArray[np.uint8]
 WORD_BITS = 64
 WORD_BYTES = 8
 BLOCK = 1 << 18
-"""Numbers that are compared and packed at a time where there are two breakpoints: what stays in the cache of a core."""
+"""Number of values compared and packed at a time with two breakpoints, so that they stay in the cache of a core."""
 
 
 def packed_bytes(bits: int) -> int:
-    """Return the bytes that a span of `bits` bits takes: whole words of 8 bytes.
+    """Return the number of bytes of a span of `bits` bits: whole words of 8 bytes.
 
     >>> [packed_bytes(bits) for bits in (0, 1, 64, 65)]
     [0, 8, 8, 16]
@@ -32,9 +32,9 @@ def pack_bits(
     Parameters
     ----------
     bits : numpy.ndarray
-        bool ``(n, d)``.
+        bool ``(n, d)``: the bits.
     out : numpy.ndarray, optional
-        uint8 ``(n, packed_bytes(d))`` to write into; bytes beyond the d bits must be zero already.
+        uint8 ``(n, packed_bytes(d))`` to write into; its padding must be zero already. By default a new array.
 
     Returns
     -------
@@ -59,18 +59,18 @@ def pack_two_planes(
     high: float,
     out: UInt8[Packed, "n bytes"] | None = None,
 ) -> UInt8[Packed, "n bytes"]:
-    """Compare values with two breakpoints and pack the bits: of each value first ``> low``, then ``> high``.
+    """Compare values with two breakpoints and pack the bits: for each value first ``> low``, then ``> high``.
 
-    Each block is read from memory once. Comparing into every other byte would take as long as eight passes.
+    Each block is read from memory once. Writing comparisons into every other byte would take as long as eight passes.
 
     Parameters
     ----------
     values : numpy.ndarray
-        Floating-point ``(n, d)``.
+        Floating-point ``(n, d)``: the values.
     low, high : float
         The breakpoints.
     out : numpy.ndarray, optional
-        uint8 ``(n, packed_bytes(2 d))`` of zeros to write into.
+        uint8 ``(n, packed_bytes(2 d))`` of zeros to write into. By default a new array.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def pack_two_planes(
 
 
 def _spread(packed: Packed) -> npt.NDArray[np.uint16]:
-    """Return the bits of each byte at the even places of 16: uint8 ``(n, w)`` to uint16 ``(n, w)``."""
+    """Move the bits of each byte to the even bits of a 16-bit word: uint8 ``(n, w)`` to uint16 ``(n, w)``."""
     wide = packed.astype(np.uint16)
     for shift, mask in ((4, 0x0F0F), (2, 0x3333), (1, 0x5555)):
         wide |= wide << shift
@@ -114,12 +114,12 @@ def unpack_bits(packed: UInt8[Packed, "n bytes"], bits: int) -> Bool[npt.NDArray
 
 
 def pack_bits_torch(bits: Bool[torch.Tensor, "n d"]) -> UInt8[torch.Tensor, "n bytes"]:
-    """Pack rows of bits where they are, for tensors on an accelerator.
+    """Pack rows of bits on their own device, for tensors on an accelerator.
 
     Parameters
     ----------
     bits : torch.Tensor
-        bool ``(n, d)``.
+        bool ``(n, d)``: the bits.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def pack_bits_torch(bits: Bool[torch.Tensor, "n d"]) -> UInt8[torch.Tensor, "n b
     """
     n, d = bits.shape
     whole = torch.nn.functional.pad(bits.to(torch.uint8), (0, packed_bytes(d) * 8 - d))
-    # 8 bytes of 0/1 read as one integer; the multiplication gathers them, first byte lowest, in its top byte.
+    # 8 bytes of 0 or 1, read as one integer; the multiplication gathers them in its top byte, first byte lowest.
     gathered = whole.view(n, packed_bytes(d), 8).view(torch.int64) * 0x0102040810204080
     return (gathered >> 56).to(torch.uint8).view(n, packed_bytes(d))
 

@@ -1,4 +1,4 @@
-"""What pages show of codes: their layers, and where they come from."""
+"""Parts of pages about codes: their layers and their provenance."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,12 +21,12 @@ ORIGIN = {
     "torch_version": "torch",
     "hashlens_version": "hashlens",
 }
-"""What people read for a field of a provenance; for the others its name."""
+"""Headings of some fields of a provenance; the other fields are shown by name."""
 NOTHING = (None, "", (), False)
 
 
 def subtitle(origin: Provenance) -> str:
-    """Return the data, and the digest of the parameters where it is known."""
+    """Return the name of the data and, where it is known, the digest of the parameters."""
     return f"of {origin.data}; parameters {origin.parameters_digest[:12]}" if origin.parameters_digest else origin.data
 
 
@@ -46,12 +46,12 @@ def layer_table(layers: tuple[Layer, ...]) -> Table:
 
 
 def origin_section(origin: Provenance) -> Section:
-    """Return what is known of network, data and machine."""
+    """Return the section about network, data and machine."""
     return Section("Where they come from", (origin_table({"": origin}),))
 
 
 def origin_table(origins: Mapping[str, Provenance]) -> Table:
-    """Return what is known of network, data and machine: a column for each origin, by its heading."""
+    """Return a table of network, data and machine, with a column for each origin under its heading."""
     records = [asdict(origin) for origin in origins.values()]
     rows = [
         (ORIGIN.get(name, name.replace("_", " ")), *(_text(record[name]) for record in records))

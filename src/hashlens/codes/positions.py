@@ -1,8 +1,8 @@
-"""Positions: which of a layer's positions are padding, also where operators shorten or lengthen the sequence.
+"""Positions: which of a layer's positions are padding, also after operators that change the sequence length.
 
-A mask says it at the input. Behind a convolution of stride 2, say, an example of 9 tokens has as many positions as it
-would have alone, in a batch without padding: the length that the operator makes of 9. So lengths go through the same
-operators as the batch itself.
+A mask marks the padding at the input. After a convolution of stride 2, for example, an example of 9 tokens has the
+number of positions that it would have alone, in a batch without padding. So the lengths of the examples are computed
+through the same operators as the batch.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,21 +16,21 @@ from hashlens.errors import CaptureError
 Tensor = torch.Tensor
 Lengths = Callable[[int], int | None]
 Change = tuple[int, int, Lengths]
-"""Positions before, positions after, and what the operator makes of any length; None where that is not settled."""
+"""Number of positions before and after an operator, and its map from lengths to lengths; None if it has no such map."""
 
 
 class Positions:
-    """The positions of a batch that are no padding, for every number of positions that its layers have.
+    """Positions of a batch that are not padding, for every number of positions that its layers have.
 
     Parameters
     ----------
     mask : torch.Tensor
-        bool ``(b, positions)``, true where a position is no padding.
+        bool ``(b, positions)``: true where a position is not padding.
 
     Attributes
     ----------
     masks : dict
-        From the number of positions of a layer to its mask, bool ``(b, that number)``; None where several are possible.
+        Masks by the number of positions of a layer, bool ``(b, positions)``; None where it is ambiguous.
     """
 
     def __init__(self, mask: Tensor) -> None:
@@ -40,16 +40,16 @@ class Positions:
         self._at_end = torch.equal(mask, _prefix(mask.sum(dim=1), self.width))
 
     def folded(self, rows: int) -> int | None:
-        """Return how many positions of each example are folded into `rows`; None if none are."""
+        """Return the number of positions per example that are folded into `rows`; None if none are."""
         return next((width for width in self.masks if width > 1 and rows == self.size * width), None)
 
     def unpadded(self, width: int) -> bool:
-        """Return whether none of so many positions is padding."""
+        """Return whether a layer of `width` positions has no padding."""
         mask = self.masks[width]
         return mask is not None and bool(mask.all())
 
     def update(self, operator: str, bound: Bound, result: Any) -> None:
-        """Take note of how an operator that ran changes the number of positions."""
+        """Update the masks after an operator that may change the number of positions."""
         for before, after, lengths in CHANGES[operator](bound, result, self):
             if before in self.masks and before != after and after != self.width and lengths(before) in (after, None):
                 mask = self._changed(self.masks[before], after, lengths)
@@ -72,9 +72,9 @@ class Positions:
         return x.masked_fill(~mask.view(shape), 0)
 
     def in_order(self, bits: Tensor, axis: int) -> Tensor:
-        """Return bits with the positions behind the examples, padding cleared and last.
+        """Return bits with the positions in axis 1, the padding cleared and moved to the end.
 
-        So rows of another width differ by zeros at their end only, wherever the positions, and the padding, stood.
+        So rows of another width differ only by zeros at their end, wherever positions and padding were.
         """
         bits, mask = self.masked(bits, axis).movedim(axis, 1), self._mask_of(bits, axis)
         if self._at_end:
@@ -88,18 +88,18 @@ class Positions:
         Parameters
         ----------
         name : str
-            Of the layer.
+            Name of the layer.
         shape : tuple of int
-            Of its activation, the batch in front.
+            Shape of its activation, the batch axis first.
         channels : int or None
-            The axis of its channels, where it is known.
+            Channel axis, where it is known.
 
         Raises
         ------
         CaptureError
-            If there is padding, and it cannot be told where it is in this layer.
+            If there is padding, and the axis of positions in this layer is ambiguous.
         """
-        # Of more axes than positions and channels, as of attention maps, two may be of positions.
+        # With more axes than positions and channels, as in attention maps, two axes may be positions.
         axes = [axis for axis in range(1, len(shape)) if axis != channels or len(shape) > 3]
         fitting = [axis for axis in axes if shape[axis] in self.masks]
         if len(fitting) == 1 and self.masks[shape[fitting[0]]] is not None:
@@ -129,7 +129,7 @@ def _prefix(lengths: Tensor, width: int) -> Tensor:
     return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
-# --- what operators make of a length -------------------------------------------------------------------------------
+# --- how operators change a length ---------------------------------------------------------------------------------
 
 
 def _convolution(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
@@ -176,8 +176,8 @@ def _pad(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
     pad = bound["pad"] if "pad" in bound else bound["padding"]
     for axis in range(len(pad) // 2):
         left, right = pad[2 * axis : 2 * axis + 2]
-        # Padding on the right only fills up to some multiple: it is padding. On both sides, or on the left, it makes up
-        # for what the next convolution takes.
+        # Padding only on the right fills up to some multiple: those positions are padding. Padding on the left, or on
+        # both sides, makes up for the positions that the next convolution removes.
         before, after = bound["self"].shape[-1 - axis], result.shape[-1 - axis]
         if left or right:
             yield before, after, _longer(before, after, left + right if left or right < 0 else 0)
@@ -229,4 +229,4 @@ CHANGES: dict[str, Callable[[Bound, Any, Positions], Iterator[Change]]] = {
     "unfold": _unfold,
     **dict.fromkeys(("upsample_nearest1d", "upsample_linear1d"), _upsample),
 }
-"""What each operator makes of the number of positions, by ATen operator name."""
+"""Effect of each operator on the number of positions, by ATen operator name."""

@@ -1,4 +1,4 @@
-"""Reader: a network on examples, batch by batch, as codes are read from it."""
+"""Reader: run a network on examples, batch by batch, and read codes."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -35,15 +35,15 @@ class Reader:
     Parameters
     ----------
     model, data
-        As :func:`hashlens.encode` takes them.
+        As in :func:`hashlens.encode`.
     reading : Reading
         How the network is read.
     penultimate : bool
         Whether to keep the input of the last affine map of each batch.
     per_layer : bool
-        Whether the bits of the reading are kept of every layer, rather than of all layers together.
+        Whether the bits of the reading are kept of each layer, not of all layers together.
     digests : bool
-        Whether to take a digest of each input.
+        Whether to compute a digest of each input.
     """
 
     def __init__(
@@ -113,17 +113,18 @@ class Reader:
     def _batches(self) -> Iterator[Batch]:
         try:
             yield from self.examples.batches(self.static_batch or self.reading.batch_size)
-        except OSError as error:  # of the data, which a writer of codes would take for its own
+        except OSError as error:  # an error of the data, not of writing codes
             raise DataError(f"{self.examples.name} cannot be read: {error}") from error
 
     def _probe(self, first: Batch) -> None:
-        """Let the capture see which axis of each gate is the batch, with two or three of the first examples."""
+        """Find the batch axis of each gate by a probe with two or three of the first examples."""
         count, forward = min(3, len(first)), self.reading.forward
         if count < 2 or self.static_batch is not None:
             return
         inputs = _to_device(first.raw if forward else first.inputs, self.device, None if forward else self.dtype)
-        # No example in its own place: what is the same of both is the same of all examples. Backwards at first: a
-        # network that sorts its batch gives itself away. One that must be given it sorted takes it in its order only.
+        # No example keeps its row, so values that are equal in both batches do not depend on the example. The reverse
+        # order comes first: it reveals a network that sorts its batch. One that needs a sorted batch accepts only the
+        # order of the data.
         larger, all_batched = some_examples(inputs, len(first), range(count))
         for order in ([2, 0] if count == 3 else [1], [*range(1, count)]):
             smaller = some_examples(inputs, len(first), order)[0]
@@ -132,7 +133,7 @@ class Reader:
         self.evidence.operators.batch_dependent = bool(self.capture.axes.unsteady)
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
-        """Look at the layout with one batch, then keep a sample of its bits."""
+        """Find the layout with one batch, then choose a sample of its bits."""
         self._run(first)
         layers = self.capture.layers
         self.sampled_from = sum(layer.bits for layer in layers)
@@ -161,7 +162,7 @@ class Reader:
         if padding > 0:
             inputs = padded(inputs, size, padding)
             mask = None if mask is None else {glob: padded(part, size, padding) for glob, part in mask.items()}
-        # Which operator comes last is the same in every batch: the first one tells.
+        # The last operator is the same in every batch, so the first batch is enough.
         with nullcontext() if self._operators_recorded else self.evidence.operators:
             captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
         self._operators_recorded = True
@@ -170,7 +171,7 @@ class Reader:
         return replace(captured, digests=digests)
 
     def _warn_of_padding(self, raw: Any) -> None:
-        """Warn once of padded tokens whose bits are read as those of others are."""
+        """Warn once if bits of padded tokens are read like those of other tokens."""
         for key in raw if isinstance(raw, Mapping) else ():
             value = raw[key]
             if (
@@ -186,15 +187,15 @@ class Reader:
                 )
 
     def _digests(self, batch: Batch, masks: Masks | None) -> Digests | None:
-        """Return the digest of each input in the dtype that the network receives."""
+        """Return the digest of each input, in the dtype that the network receives."""
         raw, forward = batch.raw, self.reading.forward
         mask = next((part for part in (masks or {}).values() if part is not None), None)
         if forward and isinstance(raw, (tuple, list)) and len(raw) > 2:
-            return None  # What stands behind inputs and labels may be inputs too, or names and numbers of rows.
+            return None  # Further entries of a batch may be inputs too, or names and row numbers.
         return input_digests(batch.inputs, len(batch), mask, None if forward else self.dtype)
 
     def _needs_two_examples(self, inputs: Any) -> bool:
-        """Return whether the network squeezes the batch axis of one example away, seen by running it on one and two."""
+        """Return whether the network loses the batch axis of a single example, by running it on one and on two."""
         if self._needs_two is None:
             call = self.reading.forward or _forward
             self._needs_two = self.capture.needs_two_examples(
@@ -204,11 +205,11 @@ class Reader:
 
     @property
     def output(self) -> Output:
-        """How the network's output is read, by what was seen so far."""
+        """How the network's output is read, from the evidence so far."""
         return self.evidence.decide()
 
     def provenance(self) -> Provenance:
-        """Return where the codes read so far come from."""
+        """Return the provenance of the codes read so far."""
         reading, kind = self.reading, self.device.type
         return Provenance(
             model=type(self.model).__name__,
@@ -233,7 +234,7 @@ class Reader:
 
 
 def placed(model: torch.nn.Module, device: str | torch.device | None) -> tuple[torch.nn.Module, torch.device]:
-    """Return a network on a device, a copy where that is another one than its own, and the device."""
+    """Return the network on a device, and the device; the network is copied if it is on another device."""
     parameter = _parameter(model)
     own = torch.device("cpu") if parameter is None else parameter.device
     wanted = own if device is None else find_device(device)
@@ -253,7 +254,7 @@ def _forward(network: Any, inputs: Any) -> Any:
 
 
 def _is_unnamed(network: Any, inputs: Mapping[str, Any]) -> bool:
-    """Return whether inputs are one column whose name the network does not take."""
+    """Return whether inputs are a single column whose name is not an argument of the network."""
     if len(inputs) != 1:
         return False
     try:
@@ -265,7 +266,7 @@ def _is_unnamed(network: Any, inputs: Mapping[str, Any]) -> bool:
 
 
 def masks_of(mask: Mask, raw: Any) -> Masks:
-    """Return the mask of each glob over layer names, bool ``(examples, positions)``, for a batch."""
+    """Return the masks of a batch by glob over layer names, bool ``(examples, positions)``."""
     if isinstance(mask, Mapping):
         return {glob: None if part is None else _mask(part, raw) for glob, part in mask.items()}
     return {"*": _mask(mask, raw)}
@@ -276,7 +277,7 @@ def _mask(mask: str | Callable[[Any], torch.Tensor], raw: Any) -> torch.Tensor:
         if isinstance(mask, str) and isinstance(raw, torch.Tensor | tuple | list):
             raise TypeError("it has no keys")
         values = raw[mask] if isinstance(mask, str) else mask(raw)
-    except Exception as error:  # a user's function, or a batch that is no dict
+    except Exception as error:  # a user's function failed, or the batch is not a dict
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise DataError(
             f"mask={mask!r} cannot be read from a batch of type {type(raw).__name__} ({reason}); "
@@ -291,7 +292,7 @@ def _mask(mask: str | Callable[[Any], torch.Tensor], raw: Any) -> torch.Tensor:
 def _to_device(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     def move(part: torch.Tensor) -> torch.Tensor:
         moved = part.to(device, dtype if part.is_floating_point() else None)
-        # A network may write into its input, which is often a view of the data.
+        # A network may modify its input in place, and the input is often a view of the data.
         return moved.clone() if moved is part else moved
 
     return each_tensor(value, move)

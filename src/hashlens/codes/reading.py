@@ -18,7 +18,7 @@ Gates = Literal["activations", "hard", "all"]
 
 
 class ReadingOptions(TypedDict, total=False):
-    """The fields of :class:`Reading` as keyword arguments, none of them required."""
+    """Fields of :class:`Reading` as keyword arguments, all optional."""
 
     layers: Sequence[str] | str | None
     granularity: Granularity
@@ -34,45 +34,48 @@ class ReadingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a network is run over data, and which of its bits are kept.
+    """Settings for running a network over data, and for which of its bits are kept.
 
-    Functions that run a network over data take a reading, its fields as keyword arguments, or both: the arguments
-    then replace fields of the reading.
+    Functions that run a network over data take a reading, its fields as keyword arguments, or both. Keyword arguments
+    replace the fields of the reading.
 
     Parameters
     ----------
     layers : str or sequence of str, optional
-        Globs over layer names (``"hidden.*"``); ``"!head.*"`` leaves layers out. Default: every gate.
+        Globs over layer names, such as ``"hidden.*"``; ``"!head.*"`` leaves layers out. By default all layers are
+        read.
     granularity : {"unit", "channel"}
-        ``unit``: a bit for each unit. ``channel``: a bit for each channel (some unit of it is on), and beside the bits
+        ``unit``: one bit per unit. ``channel``: one bit per channel (on if any of its units is on), and in addition
         ``Codes.values``, the channel's activation summed over space (the ImageNet procedure of He et al., 2021).
     bits : int, optional
-        Keep a fixed random sample of this many bits, chosen before capture. Default: all of them.
+        Number of bits to keep: a fixed random sample, chosen before the network is read. By default all are kept.
     seed : int
         Seed of that sample.
     forward : callable, optional
-        ``forward(model, batch)``, for batches that ``model(inputs)`` does not fit: dicts, several inputs. It receives
-        the batch as the data gave it, moved to the device.
+        Function ``forward(model, batch)`` for batches that ``model(inputs)`` cannot take, such as dicts or several
+        inputs. It receives the batch as it comes from the data, moved to the device.
     mask : str, callable or dict, optional
-        Key of the batch, or function of it, that gives a bool tensor (examples, positions), true where a token is no
-        padding. Bits of padded positions are 0, positions come first in a layer's shape, and rows of shorter batches
-        are padded with zeros. Where strides, pools or slices make fewer positions of them, the mask follows. For
-        layers with positions of their own, a dict of globs over layer names; None for those without padding.
+        Key of the batch, or function of the batch, that returns a bool tensor (examples, positions), true where a token
+        is not padding. Bits of padded positions are 0, positions come first in a layer's shape, and rows of shorter
+        batches are padded with zeros. Strides, pools and slices that shorten the sequence shorten the mask too. For
+        layers with different positions, pass a dict from globs over layer names to masks, or to None for layers
+        without padding.
     device : str or torch.device, optional
-        Where the network runs. Default: where it is. Another device gets a copy.
+        Device to run the network on; by default its own. On another device a copy of the network runs.
     batch_size : int
-        Examples a forward pass, for data that is not batched already.
+        Number of examples in a forward pass, for data that does not come in batches.
     gates : {"activations", "hard", "all"}
-        ``hard`` refuses soft activations by layer name; ``all`` adds abs, maximum, minimum and max-pool (one-hot).
+        Which operators give bits. ``hard`` raises for soft activations, naming the layer; ``all`` adds abs, maximum,
+        minimum and max-pool (one-hot).
     output : str or callable, optional
         How the network's output is read: ``logits``, ``probabilities``, ``binary_logit``, ``binary_probability``,
-        ``multilabel_logits``, ``multilabel_probabilities``, ``regression``, or a function from what the network gives
-        to its scores. By default its last operator or its first 64 rows decide, and results name the decision.
+        ``multilabel_logits``, ``multilabel_probabilities``, ``regression``, or a function from the network's output to
+        scores. By default this is decided from the last operator or the first 64 rows, and results name the decision.
 
     Raises
     ------
     CodesError, ModelError
-        If a field is of another kind.
+        If a field has a wrong type or value.
 
     Examples
     --------
@@ -117,14 +120,14 @@ class Reading:
 
     @property
     def patterns(self) -> Sequence[str] | None:
-        """The globs over layer names, one or several; None for all layers."""
+        """Globs over layer names as a tuple; None for all layers."""
         if isinstance(self.layers, str):
             return (self.layers,)
         return self.layers if self.layers is None or isinstance(self.layers, Sequence) else ()
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The fields that are not as by default, as keyword arguments."""
+        """Fields that differ from their defaults, as keyword arguments."""
         values = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
         return {name: value for name, value, default in values if value is not default and value != default}
 
@@ -137,20 +140,20 @@ class Reading:
         Parameters
         ----------
         caller : callable
-            The function, for errors.
+            The function, for error messages.
         reading : Reading or None
-            As it was called with.
+            Its argument `reading`.
         options : mapping
             Its keyword arguments: fields that replace those of `reading`.
         **defaults
-            Fields that are other by default in this function, where `reading` is None.
+            Defaults of this function that differ from those of a reading; used if `reading` is None.
 
         Raises
         ------
         TypeError
-            If an option is no field of a reading.
+            If an option is not a field of a reading.
         CodesError
-            If `reading` is something else.
+            If `reading` is neither a reading nor None.
         """
         check_names(caller, options)
         if reading is None:
@@ -165,13 +168,13 @@ FIELDS = tuple(field.name for field in fields(Reading))
 
 
 def split_options(options: Mapping[str, Any], names: Sequence[str] = FIELDS) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options that are fields of a reading, and the others, where a function takes both."""
+    """Split options into fields of a reading and the others, for a function that takes both."""
     reading_options = {name: value for name, value in options.items() if name in names}
     return reading_options, {name: value for name, value in options.items() if name not in reading_options}
 
 
 def check_names(caller: Callable[..., Any], options: Mapping[str, Any], allowed: Sequence[str] = FIELDS) -> None:
-    """Raise TypeError, as Python does, for a keyword argument that a function does not take; the nearest is named."""
+    """Raise TypeError for a keyword argument that a function does not take; the message suggests a similar name."""
     for name in options:
         if name not in allowed:
             own_names = [

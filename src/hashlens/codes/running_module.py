@@ -1,4 +1,4 @@
-"""Running module: the path of the module that is running, whatever kind of network it is in."""
+"""Running module: the path of the module that is running, in plain, scripted and exported networks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,15 +9,15 @@ Module = torch.nn.Module
 
 
 def qualified_name(kind: type) -> str:
-    """Return a class's name with its module, as an exported program writes it."""
+    """Return a class's name with its module, in the form that an exported program uses."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 class RunningModule:
-    """The path of the module that is running, kept by forward hooks while the context is open.
+    """Path of the module that is running, tracked by forward hooks while the context is open.
 
-    Scripted submodules run no hooks and count as their scripted root. An exported program is run node by node; each
-    node names the module that it came from.
+    Scripted submodules do not run hooks; they have the path of their scripted root. An exported program is run node by
+    node; each node names its original module.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class RunningModule:
         def leave(module: Module, inputs: Any, output: Any) -> None:
             if self.stack:
                 self.stack.pop()
-                self._on_leave(path, module, output is None)  # a forward that raised has no output
+                self._on_leave(path, module, output is None)  # there is no output if forward raised
 
         return leave
 
     @property
     def current(self) -> tuple[str, str]:
-        """Path and qualified class name of the module now running; the root has the path ''."""
+        """Path and qualified class name of the running module; the root has the path ''."""
         return self.stack[-1] if self.stack else ("", "")
 
     def runner(self) -> Callable[..., Any]:
-        """Return what to call in place of the model so that paths are known."""
+        """Return a function to call in place of the model, so that the path is tracked."""
         self.stack.clear()
         model = self.model
         if isinstance(model, torch.fx.GraphModule) and any(
@@ -73,7 +73,7 @@ class RunningModule:
 
 
 class _NodeByNode(torch.fx.Interpreter):
-    """An exported graph, run node by node under the path of the module that each node came from."""
+    """Interpreter of an exported graph that sets the path of each node's original module."""
 
     def __init__(self, graph: torch.fx.GraphModule, running: RunningModule) -> None:
         super().__init__(graph)

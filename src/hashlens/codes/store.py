@@ -1,4 +1,4 @@
-"""Codes on disk: a folder that is mapped into memory, and one Parquet file for everyone else.
+"""Codes on disk: a memory-mapped folder, and one Parquet file for other tools.
 
 ::
 
@@ -8,7 +8,7 @@
     positions.npy     int64, the bits kept of each sampled layer, one layer after the other (sampled codes only)
     values.npy        float32 (n, channels) (channel granularity only)
 
-The bits are one file and not many: a single map is contiguous, so a folder larger than memory is one array to search.
+All bits are in one file: its memory map is contiguous, so codes larger than memory can be searched as one array.
 """
 
 from contextlib import suppress
@@ -43,7 +43,7 @@ CODES_FOLDER = FolderKind(
 
 
 class GrowingArray:
-    """A ``.npy`` file that grows by rows; the header, which NumPy pads for this, is written again at the end."""
+    """A ``.npy`` file that grows by rows; its header, which NumPy pads for this purpose, is rewritten at the end."""
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("wb")
@@ -57,7 +57,7 @@ class GrowingArray:
         np.lib.format.write_array_header_1_0(self.file, header)
 
     def append(self, rows: npt.NDArray[Any]) -> None:
-        """Write rows ``(k, ...)`` of the same width and dtype as those before."""
+        """Write rows ``(k, ...)`` with the same width and dtype as before."""
         if self.shape is None:
             self.shape, self.dtype = rows.shape[1:], rows.dtype
             self._header()
@@ -75,16 +75,16 @@ class GrowingArray:
 
 
 class CodesWriter:
-    """Write a folder of codes batch by batch, in memory of one batch.
+    """Write a folder of codes batch by batch, with memory for one batch.
 
-    A context manager: when the body raises, nothing stays.
+    Use it as a context manager: if the body raises, nothing is left on disk.
 
     Parameters
     ----------
     path : str or Path
-        The folder to make.
+        Path of the folder to create.
     overwrite : bool
-        Whether a folder of codes that is there already is replaced. Nothing else ever is.
+        Whether an existing folder of codes is replaced; other files and folders are never replaced.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
@@ -111,7 +111,7 @@ class CodesWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         for array in filter(None, (self._bits, self._values)):
-            with suppress(OSError):  # what a full disk did not take is written nowhere, and the body has raised already
+            with suppress(OSError):  # closing fails again on a full disk; the body has raised already
                 array.file.close()
         return self._partial.__exit__(kind, error, trace)
 
@@ -123,7 +123,7 @@ class CodesWriter:
         values: npt.NDArray[np.float32] | None = None,
         digests: Digests | None = None,
     ) -> None:
-        """Write some rows, in the layout of :class:`~hashlens.Codes`."""
+        """Append rows in the layout of :class:`~hashlens.Codes`."""
         self._bits.append(packed)
         self._fingerprints.append(hash_rows(packed))
         self._ids.append(ids)
@@ -137,7 +137,7 @@ class CodesWriter:
             self._values.append(values)
 
     def finish(self, layers: tuple[Layer, ...], provenance: Provenance, class_names: ClassNames = None) -> None:
-        """Write rows, positions and manifest, the last of them last."""
+        """Write rows and positions, and the manifest last."""
         self._bits.close()
         if self._values is not None:
             self._values.close()
@@ -200,7 +200,7 @@ def load_codes(path: str | Path, verify: bool = True) -> Codes:
 
 
 def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
-    """Open a folder of codes whose files were checked."""
+    """Open a folder of codes whose files are already verified."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -209,7 +209,7 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
         columns = [name for name in ("id", "label", "input_digest") if name in file.schema_arrow.names]
         rows = file.read(columns=columns, use_threads=False)
         digests = _digests(rows["input_digest"]) if "input_digest" in columns else None
-    # Otherwise the pool keeps what decoding took, more than ids and labels take; threads would free theirs too late.
+    # Otherwise the pool keeps the memory of decoding, more than ids and labels need; threads would free it too late.
     pa.default_memory_pool().release_unused()
     label = rows["label"]
     positions = np.load(folder / "positions.npy") if "positions.npy" in manifest["files"] else np.zeros(0, np.int64)
@@ -241,7 +241,7 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
 
 
 def _class_names(manifest: dict[str, Any]) -> ClassNames:
-    names = manifest.get("class_names")  # absent from folders written before codes had any
+    names = manifest.get("class_names")  # absent from older folders
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -280,7 +280,7 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True, *, overwri
 
 
 def _export_labels(codes: Codes) -> list[Any]:
-    """Return the column of labels, null where a row has none, and that of class names where there are some."""
+    """Return the column of labels, null where a row has none, and a column of class names if there are any."""
     import pyarrow as pa
 
     labelled = np.zeros(len(codes), np.bool_) if codes.labels is None else has_label(codes.labels)

@@ -1,4 +1,4 @@
-"""Unwrap: the network inside its wrappers, refused where it hides its units."""
+"""Unwrap: return the network inside its wrappers, and refuse networks that hide their units."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,9 +20,9 @@ def unwrap(model: Module) -> Module:
     Raises
     ------
     ModelError
-        If `model` is no module.
+        If `model` is not a module.
     CaptureError
-        If it is sharded (FSDP) or quantised: then its units cannot be seen.
+        If it is sharded (FSDP) or quantised, so that its units cannot be read.
     """
     if not isinstance(model, Module):
         raise ModelError(f"a torch.nn.Module is needed, received {type(model).__name__}")
@@ -62,7 +62,7 @@ def unwrap(model: Module) -> Module:
 
 
 def _trains(node: torch.fx.Node) -> bool:
-    """Return whether a node of an exported graph is BatchNorm or dropout in training mode."""
+    """Return whether a node of an exported graph is batch normalisation or dropout in training mode."""
     if not isinstance(node.target, torch._ops.OpOverload):
         return False
     bound = bind(node.target, node.args, node.kwargs)
@@ -91,7 +91,7 @@ def scripted_graphs(model: Module) -> Iterator[tuple[str, Any]]:
 
 
 def scripted_nodes(block: Any) -> Iterator[Any]:
-    """Yield the nodes of a scripted graph, those inside of branches and loops too."""
+    """Yield the nodes of a scripted graph, including those inside branches and loops."""
     for node in block.nodes():
         yield node
         for inner in node.blocks():
