@@ -1,4 +1,4 @@
-"""Explanations: why this answer, by every common method, and how far the reason holds."""
+"""Explanations of a network's predictions by many methods, with measures of their quality."""
 
 from hashlens.explanations.comparison import ExplanationComparison
 from hashlens.explanations.explain import explain

@@ -1,4 +1,4 @@
-"""Anchors: a rule under which the network hardly ever says anything else."""
+"""Anchors: a rule under which the network almost always makes the same prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,26 +21,34 @@ Conditions = tuple[int, ...]
 CONFIDENCE = 0.95
 COUNTER_EXAMPLES = 5
 BATCH = 50
-# Examples of a rule from which the next conditions are judged, and at most to tell whether it reaches the threshold.
+# Examples drawn for a rule before it is extended, and the largest number drawn to decide whether it is precise enough.
 LEAST_TRIED, MOST_TRIED = 400, 2000
-# Of KL-LUCB for one length: rows are left for longer rules.
+# Rounds of KL-LUCB for rules of one length, so that rows are left for longer rules.
 ROUNDS = 10
-# Of the search for the best rules of a length: how close to the best is good enough, and how often it may err.
+# Tolerance of precision in the search for the best rules of a length, and its probability of error.
 TOLERANCE, ERROR = 0.1, 0.05
 
 
 @dataclass(eq=False)
 class Search:
-    """What is known of rules so far.
+    """State of the search for a rule.
 
     Attributes
     ----------
-    example, space, threshold, budget
-        What is explained, where examples come from, the precision wanted, and rows that may still be drawn.
+    example : PerturbedExample
+        Example that is explained.
+    space : Space
+        Source of examples that satisfy a rule.
+    threshold : float
+        Required precision.
+    budget : int
+        Number of rows that may still be drawn.
+    generator : numpy.random.Generator
+        Source of random numbers.
     answer : int
-        What is held: the class, or whether the example has it where it may have several.
+        Prediction that the rule must keep: the class or, for several labels per example, whether it has the class.
     seen : dict
-        For each rule drawn for: which conditions its examples hold, and which keep the prediction.
+        For each rule with drawn examples: which conditions the examples satisfy, and which keep the prediction.
     """
 
     example: PerturbedExample
@@ -52,7 +60,7 @@ class Search:
     seen: dict[Conditions, tuple[Array, Array]] = field(default_factory=dict)
 
     def pull(self, rule: Conditions, count: int = BATCH) -> tuple[int, int]:
-        """Draw examples for a rule; return how many keep the prediction, and how many there are."""
+        """Draw examples for a rule; return how many keep the prediction, and the number of examples so far."""
         drawn = self.space.draw(rule, count, self.generator)
         kept = self.example.answers(drawn.inputs) == self.answer
         self.budget -= count
@@ -61,12 +69,12 @@ class Search:
         return int(kept.sum()), count
 
     def top_up(self, rule: Conditions) -> None:
-        """Draw examples for a rule until there are enough to judge longer ones from."""
+        """Draw examples for a rule until there are enough to judge its extensions."""
         while self.budget > 0 and (rule not in self.seen or len(self.seen[rule][1]) < LEAST_TRIED):
             self.pull(rule)
 
     def inherited(self, parent: Conditions, condition: int) -> tuple[int, int]:
-        """Return the counts of the parent's examples that hold one more condition."""
+        """Return the counts for the parent's examples that satisfy one more condition."""
         held, kept = self.seen[parent]
         with_it = kept[held[:, condition]]
         return int(with_it.sum()), len(with_it)
@@ -81,32 +89,35 @@ def anchor(
     segments: int | None = None,
     categorical: Sequence[int | str] | None = None,
 ) -> Explanation:
-    """Explain by the shortest rule under which the prediction stays in a share of at least `threshold` of examples.
+    """Explain by the shortest rule whose precision is at least `threshold`.
 
-    Rules are grown condition by condition, the best few of each length kept, by KL-LUCB (Ribeiro, Singh, Guestrin,
-    2018). A condition is that a superpixel or word is there, that a category is the row's own, or that another column
-    is on the row's side of a quartile of the background. Examples of a rule are the input with every other part
-    there or replaced, one as often as the other; in tables background rows, values that break the rule replaced by
-    others of the column. Of rules of one length the one that covers most is taken.
+    The precision of a rule is the share of examples satisfying it that keep the prediction. Rules are extended one
+    condition at a time by a beam search with KL-LUCB (Ribeiro, Singh, Guestrin, 2018). A condition says that a
+    superpixel or word is present, that a category equals the row's, or that the value of another column is on the
+    row's side of a quartile of the background. The examples of a rule are copies of the input in which every other part
+    is replaced with probability one half. For tables they are background rows, in which values that break the rule are
+    replaced by other values of the column. Of rules of the same length the one with the largest coverage is chosen.
 
-    The precision told is that on fresh examples which the search did not see, with its Clopper-Pearson interval at 95
-    percent. Values are 1 for parts of the rule and 0 for others. ``diagnostics["counter_examples"]`` holds a few fresh
-    examples under the rule that get another class: segments that are there, the text or the row.
+    The reported precision is measured on new examples that the search did not use, with a 95 % Clopper-Pearson
+    interval. The values are 1 for parts of the rule and 0 for others. ``diagnostics["counter_examples"]`` holds a few
+    new examples that satisfy the rule but are predicted as another class: their present segments, the text or the row.
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     threshold : float
-        Precision wanted, above 0 and below 1.
+        Required precision, above 0 and below 1.
     beam : int
-        Rules of each length that are grown further.
+        Number of rules of each length that are extended.
     samples : int
-        Rows that the search may draw.
+        Largest number of rows that the search may draw.
     held_out : int
-        Fresh examples.
+        Number of new examples that the precision is measured on.
     segments : int, optional
-        Parts of an image, spectrogram or signal; by default 50, or one for four places where those are fewer.
+        Number of parts of an image, spectrogram or signal; by default 50, or one for every four places if that is less.
     categorical : sequence of int or str, optional
-        Columns of a table that are categories; by default those of at most ten distinct values in the background.
+        Categorical columns of a table; by default those with at most ten distinct values in the background.
     """
     for name, value in (("beam", beam), ("samples", samples), ("held_out", held_out)):
         require_whole(ExplainError, name, value)
@@ -134,7 +145,7 @@ def anchor(
 
 
 def _answer(example: PerturbedExample) -> int:
-    """Return what the rule is to hold: the class predicted, or whether the example has the class explained."""
+    """Return the prediction that the rule must keep: the class, or whether the example has the explained class."""
     parts, output = example.parts, example.request.subject.declared
     if output is not None and output.regression:
         raise ExplainError(
@@ -151,7 +162,7 @@ def _answer(example: PerturbedExample) -> int:
 
 
 def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many of fresh examples under the rule keep the prediction, and a few that do not."""
+    """Return how many new examples of the rule keep the prediction, and a few that do not."""
     example, generator = search.example, numpy_generator(search.example.request.seed, "anchor", "held out")
     counter: list[dict[str, Any]] = []
     kept = 0
@@ -175,7 +186,7 @@ def _notes(search: Search, found: bool, rule: Conditions, precision: float) -> t
 
 
 def _searched(search: Search, beam: int) -> tuple[Conditions, bool]:
-    """Return the rule found and whether it reaches the threshold."""
+    """Return the best rule found, and whether its precision reaches the threshold."""
     if _reaches(search, (), 1):
         return (), True
     parents: list[Conditions] = [()]
@@ -202,12 +213,12 @@ def _mean(search: Search, rule: Conditions) -> float:
 
 
 def _grown(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tuple[int, int]]:
-    """Return rules with one more condition, and the counts of those examples that are known already."""
+    """Return rules with one more condition, with the counts from examples that were drawn already."""
     grown: dict[Conditions, tuple[int, int]] = {}
     for parent in parents:
         held = search.seen[parent][0]
         for condition in range(len(search.space.conditions)):
-            # A condition that the rule implies adds nothing.
+            # A condition that the rule implies changes nothing.
             if condition in parent or held[:, condition].all():
                 continue
             wider = {at for at in parent if search.space.conditions[condition].implies(search.space.conditions[at])}
@@ -219,7 +230,7 @@ def _grown(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tu
 
 
 def _best_arms(search: Search, rules: list[Conditions], hits: Array, pulls: Array, beam: int) -> list[int]:
-    """Return the rules of highest precision by KL-LUCB, best first; examples are drawn for those in doubt."""
+    """Return the rules of highest precision by KL-LUCB, best first; examples are drawn for uncertain ones."""
     count = min(beam, len(rules))
     for rounds in range(1, ROUNDS + 1):
         order = np.argsort(-hits / np.maximum(pulls, 1), kind="stable")
@@ -245,7 +256,7 @@ def _bounds(hits: Array, pulls: Array, rounds: int) -> tuple[Array, Array]:
 
 
 def _reaches(search: Search, rule: Conditions, rivals: int) -> bool:
-    """Return whether examples drawn for the rule itself show that its precision is at least the threshold."""
+    """Return whether enough examples drawn for this rule show that its precision is at least the threshold."""
     level = np.log(max(rivals, 1) / ERROR)
     while True:
         kept = search.seen[rule][1] if rule in search.seen else np.zeros(0, dtype=bool)
@@ -261,7 +272,7 @@ def _reaches(search: Search, rule: Conditions, rivals: int) -> bool:
 
 
 def bound(means: Array, levels: Array, side: int) -> Array:
-    """Return the share furthest from each mean, below (-1) or above (1), with a divergence of at most the level."""
+    """Return the value furthest below (-1) or above (1) each mean whose KL divergence is at most the level."""
     near, far = means.astype(np.float64).copy(), np.full(len(means), 0.0 if side < 0 else 1.0)
     for _ in range(30):
         middle = (near + far) / 2
@@ -271,7 +282,7 @@ def bound(means: Array, levels: Array, side: int) -> Array:
 
 
 def _divergence(p: Array, q: Array) -> Array:
-    """Return the Kullback-Leibler divergence of Bernoulli shares, in nats."""
+    """Return the Kullback-Leibler divergence of Bernoulli distributions, in nats."""
     from scipy.special import rel_entr
 
     found: Array = rel_entr(p, q) + rel_entr(1 - p, 1 - q)

@@ -1,4 +1,4 @@
-"""Ascent: inputs that are made, step by step, of noise or of an example, and kept smooth, small and in range."""
+"""Gradient ascent on inputs, from noise or from an example, with penalties for roughness and size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,26 +22,26 @@ EXAMPLES = {
     "spectrogram": ("(height, width)", "(80, 200)"),
     "table": ("(columns,)", "(10,)"),
 }
-"""The shape of one input, in words and as an example."""
+"""Shape of one input of each kind, in words and as an example."""
 QUIET = 0.1
-"""Noise that inputs are made of, as a share of their range."""
+"""Standard deviation of the starting noise, as a share of the range of inputs."""
 SMOOTH = 1e-2
-"""Neighbours that differ by less, as a share of the range, count as equal."""
+"""Difference of neighbours, as a share of the range, below which they count as equal in the total variation."""
 INERTIA = 0.9
 SETTLING = 0.25
-"""The last steps, as a share, are made without jitter."""
+"""Share of the steps, the last ones, that are made without jitter."""
 
 
 @dataclass(frozen=True, eq=False)
 class InputRange:
-    """Where the numbers of an input may be.
+    """Range of the numbers of an input.
 
     Attributes
     ----------
     low, high : float
-        Ends, infinite where nothing is known.
+        Bounds; infinite where they are not known.
     centre, scale : torch.Tensor or float
-        What is neither much nor little, and how far from it a number may be.
+        Typical value, and typical distance from it.
     """
 
     low: float = -inf
@@ -50,16 +50,16 @@ class InputRange:
     scale: Tensor | float = 1.0
 
     def clamp(self, x: Tensor) -> Tensor:
-        """Return the nearest input in range."""
+        """Return the nearest input within the bounds."""
         return x.clamp(self.low, self.high)
 
     def shares(self, x: Tensor) -> Tensor:
-        """Return how far inputs are from the centre, as a share of how far they may be."""
+        """Return the distance of inputs from the centre, divided by the scale."""
         return (x - self.centre) / self.scale
 
 
 def input_range_of(request: Request, bounds: Sequence[float] | None = None) -> InputRange:
-    """Return the range of inputs: as given, or that of the examples at hand, ``background`` before ``x``."""
+    """Return the range of inputs: `bounds`, or the range of ``background``, or else of ``x``."""
     ends = tuple(bounds) if isinstance(bounds, (list, tuple)) else () if bounds is not None else (-inf, inf)
     if len(ends) != 2 or not all(map(is_number, ends)) or ends[0] >= ends[1]:
         raise ExplainError(f"bounds must be two numbers, (low, high), received {shortly(bounds)}")
@@ -68,7 +68,7 @@ def input_range_of(request: Request, bounds: Sequence[float] | None = None) -> I
 
 
 def _image_range(request: Request, low: float, high: float) -> InputRange:
-    """Images have one range, and a mean for each channel; without examples the numbers are taken for standardised."""
+    """Return the range of images, with a centre for each channel; without examples they are taken as standardised."""
     background = examples_of(request)
     held = request.x if background is None else background
     if held is None or float(held.min()) == float(held.max()):
@@ -84,7 +84,7 @@ def _image_range(request: Request, low: float, high: float) -> InputRange:
 
 
 def _table_range(request: Request, low: float, high: float) -> InputRange:
-    """Columns of a table are of units of their own, which the background tells."""
+    """Return the range of rows of a table, with centre and scale of each column from the background."""
     background = examples_of(request)
     if background is not None and len(background) > 1:
         spread = background.std(dim=0)
@@ -93,7 +93,7 @@ def _table_range(request: Request, low: float, high: float) -> InputRange:
 
 
 def examples_of(request: Request) -> Tensor | None:
-    """Return the background as examples ``(m, ...)``, if there is one; ExplainError where it is not that."""
+    """Return the background as examples ``(m, ...)``, or None; raise ExplainError if it does not hold examples."""
     background = request.background
     if background is None:
         return None
@@ -107,7 +107,7 @@ def examples_of(request: Request) -> Tensor | None:
 
 
 def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
-    """Return the shape of one input: as given, or that of the examples at hand."""
+    """Return the shape of one input: `shape`, or that of the examples of the request."""
     held = examples_of(request) if request.x is None else request.x
     if shape is None:
         if held is None:
@@ -136,7 +136,7 @@ def require_amounts(**amounts: Any) -> None:
 
 
 def noise(request: Request, rows: int, shape: tuple[int, ...], input_range: InputRange, size: float = QUIET) -> Tensor:
-    """Return rows of noise around the centre, each its own whatever the number of rows."""
+    """Return rows of noise around the centre; a row does not depend on the number of rows."""
     drawn = [torch.randn(shape, generator=torch_generator(request.seed, "noise", row), dtype=torch.float64)
              for row in range(rows)]  # fmt: skip
     return input_range.clamp(
@@ -145,7 +145,7 @@ def noise(request: Request, rows: int, shape: tuple[int, ...], input_range: Inpu
 
 
 def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
-    """Return what a place gives for inputs; what comes behind it does not matter, not even whether it fits them."""
+    """Return the output of a layer for inputs; the rest of the network is not run, and may not fit them."""
     with keeping(request, place) as kept:
         try:
             request.subject.run(x)
@@ -171,17 +171,17 @@ def total_variation(x: Tensor) -> Tensor:
 
 
 def slope_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return the gradient of a function of inputs, which gives one number; ExplainError where it is not finite."""
+    """Return the gradient of a scalar function of inputs; raise ExplainError if it is not finite."""
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
-        found = gradient_of(function(leaf * 1), leaf)  # in-place operators may not write on a leaf
+        found = gradient_of(function(leaf * 1), leaf)  # in-place operators may not modify a leaf
     if not bool(torch.isfinite(found).all()):
         raise ExplainError("the slope is NaN or infinite on the way: look at the weights of the network")
     return found
 
 
 def unit_rows(x: Tensor) -> Tensor:
-    """Return rows scaled to a root mean square of 1; rows of zeros stay."""
+    """Return rows scaled to a root mean square of 1; rows of zeros stay zero."""
     size = x.flatten(1).square().mean(dim=1).sqrt().reshape(-1, *[1] * (x.dim() - 1))
     return torch.where(size > 0, x / torch.where(size > 0, size, 1.0), 0.0)
 
@@ -197,27 +197,27 @@ def ascend(
     smallness: float,
     shifts: Sequence[Sequence[int]],
 ) -> Tensor:
-    """Return inputs after steps uphill.
+    """Return inputs after steps of gradient ascent.
 
-    The slope of each row is scaled to a root mean square of 1, so that the weights of smoothness and smallness mean the
-    same for every layer.
+    The gradient of each row is scaled to a root mean square of 1, so that the weights of the penalties mean the same
+    for every layer.
 
     Parameters
     ----------
     value : callable
-        Inputs to one number: the sum of what rows are to have more of.
+        Function from inputs to one number: the sum over rows of the quantity to maximise.
     start : torch.Tensor
-        ``(n, ...)``.
+        ``(n, ...)``: inputs to start from.
     input_range : InputRange
-        Where inputs stay; its scale is the unit of `step_size`.
+        Range of inputs; its scale is the unit of `step_size`.
     steps : int
-        How many, shorter and shorter.
+        Number of steps; their size decreases.
     step_size : float
-        Of the first step, root mean square.
+        Root mean square of the first step.
     smoothness, smallness : float
-        What total variation and the mean square from the centre count for beside the slope.
+        Weights of the penalties: total variation, and mean square of the distance from the centre.
     shifts : sequence
-        By how many pixels, down and right, the inputs are rolled at each step.
+        Pixels, down and right, by which the inputs are rolled at each step.
     """
     x, pace = start, torch.zeros_like(start)
     axes = tuple(range(2, start.dim()))
@@ -235,7 +235,7 @@ def ascend(
 
 
 def shifts_of(request: Request, steps: int, jitter: int) -> list[list[int]]:
-    """Return the shifts of each step: random up to `jitter` pixels both ways, and none at last."""
+    """Return the shifts of each step: random, up to `jitter` pixels in each direction; 0 in the last steps."""
     jitter = min(jitter, MOST)
     drawn = numpy_generator(request.seed, "jitter").integers(-jitter, jitter + 1, (steps, 2))
     drawn[steps - int(SETTLING * steps) :] = 0
@@ -243,16 +243,16 @@ def shifts_of(request: Request, steps: int, jitter: int) -> list[list[int]]:
 
 
 class Adam:
-    """Steps downhill, each number at its own pace (Kingma, Ba, 2015).
+    """The Adam optimiser (Kingma, Ba, 2015).
 
-    torch has it too, but imports its compiler for it, which takes longer than all the rest.
+    torch's own Adam imports the compiler of torch, which takes longer than all other work here.
     """
 
     def __init__(self, like: Tensor) -> None:
         self.mean, self.square, self.steps = torch.zeros_like(like), torch.zeros_like(like), 0
 
     def step(self, slope: Tensor) -> Tensor:
-        """Return the next step, of about 1 in each number that knows where to go."""
+        """Return the next step, of about 1 in each number whose gradient has a steady sign."""
         self.steps += 1
         self.mean = 0.9 * self.mean + 0.1 * slope
         self.square = 0.999 * self.square + 0.001 * slope.square()

@@ -1,4 +1,4 @@
-"""Class activation maps: where a layer's channels speak for the class."""
+"""Class activation maps: the positions where a layer's channels support the class."""
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +16,16 @@ TINY = 1e-8
 
 
 def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
-    """Explain by a layer's activations, channels weighed by their mean slope (Selvaraju et al., 2017).
+    """Explain by a layer's activations, channels weighted by their mean gradient (Selvaraju et al., 2017).
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     relu : bool
-        Whether what speaks against the class is dropped.
+        Whether negative values, evidence against the class, are set to 0.
     upsample : bool
-        Whether the map is spread to the size of the image, bilinearly; ``(n, h, w)`` of the layer otherwise.
+        Whether the map is resized to the image, bilinearly; otherwise it has the size of the layer, ``(n, h, w)``.
     """
     name, found, slope = _activations(request)
     weights = slope.flatten(2).mean(dim=2)
@@ -31,15 +33,15 @@ def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Expl
 
 
 def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
-    """Explain by a layer's activations, each place weighed by its own slope (Chattopadhay et al., 2018).
+    """Explain by a layer's activations, channels weighted by the gradient at each position (Chattopadhay et al., 2018).
 
-    The weights are those of the paper for a score passed through the exponential: slope squared over twice its square
-    plus the sum of activations times its cube.
+    The weights are those of the paper for an exponential score: the squared gradient, divided by twice the squared
+    gradient plus the sum of activations times the cubed gradient.
 
     Parameters
     ----------
-    relu, upsample
-        As :func:`grad_cam` takes them.
+    request, relu, upsample
+        As in :func:`grad_cam`.
     """
     name, found, slope = _activations(request)
     squared, cubed = slope**2, slope**3
@@ -52,15 +54,15 @@ def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = Tru
 
 
 def score_cam(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
-    """Explain by a layer's activations, channels weighed by the score that they leave as masks (Wang et al., 2020).
+    """Explain by a layer's activations, channels weighted by the scores of masked images (Wang et al., 2020).
 
-    Each channel, spread to the size of the image and scaled to 0 to 1, masks the image; its weight is the softmax over
-    channels of the scores of the masked images. Needs a run for each channel.
+    Each channel is resized to the image, scaled to 0 to 1 and used as a mask of the image. The weight of a channel is
+    the softmax over channels of the scores of the masked images. The network runs once for each channel.
 
     Parameters
     ----------
-    relu, upsample
-        As :func:`grad_cam` takes them.
+    request, relu, upsample
+        As in :func:`grad_cam`.
     """
     name, found, _ = _activations(request)
     weights = []
@@ -79,13 +81,13 @@ def _masked(example: Tensor, masks: Tensor) -> Tensor:
 
 
 def _spread(maps: Tensor, inputs: Tensor) -> Tensor:
-    """Return maps ``(n, 1, ...)`` over as many places as the last axes of the inputs have."""
+    """Return maps ``(n, 1, ...)`` resized to the last axes of the inputs."""
     axes = maps.dim() - 2
     return F.interpolate(maps, inputs.shape[-axes:], mode="bilinear" if axes == 2 else "linear", align_corners=False)
 
 
 def _unit(maps: Tensor) -> Tensor:
-    """Return maps ``(c, ...)`` scaled from 0 to 1 each; constant ones are 0."""
+    """Return maps ``(c, ...)``, each scaled to 0 to 1; constant maps become 0."""
     places = tuple(range(1, maps.dim()))
     low, high = maps.amin(dim=places, keepdim=True), maps.amax(dim=places, keepdim=True)
     return (maps - low) / (high - low + TINY)
@@ -105,7 +107,7 @@ def _explained(
 
 
 def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
-    """Return the name of the place, its maps ``(n, c, h, w)``, and the slope of the score with respect to them."""
+    """Return the name of the layer, its maps ``(n, c, h, w)``, and the gradient of the score with respect to them."""
     place = place_of(request)
     size, parts, names = request.subject.batch_size, [], []
     for at in range(0, len(request.inputs), size):
@@ -122,7 +124,7 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
 
 
 def _last_with_maps(request: Request, place: Place, kept: PlaceOutputs, count: int) -> int:
-    """Return which of the calls of a layer is the last that gives maps."""
+    """Return the index of the last call of a layer whose output is a map."""
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
     own = (request.subject.own_rows(output.detach(), count) for output in kept.outputs)
@@ -138,7 +140,7 @@ def _last_with_maps(request: Request, place: Place, kept: PlaceOutputs, count: i
 
 
 def _axes(request: Request) -> tuple[int, ...]:
-    """Return of how many axes maps are."""
+    """Return the number of axes of a map."""
     return (4,) if request.kind == "image" else (3, 4)
 
 

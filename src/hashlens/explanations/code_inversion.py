@@ -1,4 +1,4 @@
-"""Inversion of a neural code: an input whose code is a given one."""
+"""Inversion of a neural code: find an input that has a requested code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from hashlens.regions.trace import trace
 Tensor = torch.Tensor
 Bits = npt.NDArray[np.bool_]
 FIRST, LAST = 0.1, 1e-4
-"""Margins that bits are to have at the first and at the last step, as a share of their layer's mean."""
+"""Required margin of bits at the first and at the last step, as a share of the layer's mean margin."""
 NOT_REACHED = (
     "{count} of {n} codes were not reached, up to {bits} of {total} bits are off, and maybe no input has them all: "
     "raise steps, or give fewer layers="
@@ -43,34 +43,38 @@ def code_inversion(
     step_size: float = 0.1,
     bounds: Sequence[float] | None = None,
 ) -> Explanation:
-    """Make inputs that switch on the very units that a given code says.
+    """Find inputs whose neural code is a requested one.
 
-    The code is that of ``x``, sought from noise; or that of another `example`, or a given `code`, sought from ``x`` (or
-    from noise, without it). In a piecewise linear network all gates are held where the code wants them, which makes the
-    network affine, and the input moves until every unit is on its side by itself: the bits that are not are a convex
-    loss (hinge) of the input. Max-pools are free, unless the code holds them. Other networks are run as they are.
+    There are three uses. With ``x`` alone, an input with the code of ``x`` is sought, starting from noise. With
+    `example` or `code`, an input with that code is sought, starting from ``x``, or from noise if there is no ``x``. In
+    a piecewise linear network all gates are fixed to the requested code, which makes the network affine. The hinge loss
+    of the bits on the wrong side is then convex in the input. It is minimised until every unit is on its side without
+    being fixed. Max-pools are not fixed, unless the code has bits of them. In other networks no gate is fixed.
 
-    ``values`` are what was added to ``x``, or the input itself where there is no ``x``; ``image`` is the input, of an
-    image. ``diagnostics`` give the bits, how many of them differ at the start and at the end (Hamming distance, read as
-    :func:`hashlens.encode` does), by layer too, and the distance from ``x`` in units of the input.
+    ``values`` holds the change of ``x``, or the input itself where there is no ``x``; ``image`` holds the input, if it
+    is an image. ``diagnostics`` holds the number of bits, the number of wrong bits at the start and at the end (the
+    Hamming distance of codes read by :func:`hashlens.encode`), also by layer, and the distance from ``x`` in units of
+    the input.
 
     Parameters
     ----------
-    code : Codes or array of bool
-        One code or more, ``(bits,)`` or ``(n, bits)``, of the same layers.
-    example : array
-        An input or more whose code is wanted.
-    layers : str or sequence of str
-        Globs over layer names, as in :class:`hashlens.Reading`; by default all.
-    shape : sequence of int
-        Of one input, where neither ``x`` nor ``background`` tells; for a table with ``kind="table"``.
+    request : Request
+        The examples and the network, and shared options.
+    code : Codes or array of bool, optional
+        One or more requested codes, ``(bits,)`` or ``(n, bits)``, of the layers `layers`.
+    example : array, optional
+        One or more inputs whose code is requested.
+    layers : str or sequence of str, optional
+        Globs over layer names, as in :class:`hashlens.Reading`; by default all layers.
+    shape : sequence of int, optional
+        Shape of one input, needed without ``x`` and ``background``; for a table with ``kind="table"``.
     steps : int
-        Steps of descent at most.
+        Largest number of steps.
     step_size : float
-        Of the first step, as a share of the range.
-    bounds : (float, float)
-        Range of inputs; by default of images that of ``background`` or ``x``. For tables ``background`` says how much
-        columns vary.
+        Size of the first step, as a share of the range.
+    bounds : (float, float), optional
+        Range of inputs; by default, for images, that of ``background`` or ``x``. For tables the scale of each column
+        comes from ``background``.
     """
     require_whole(ExplainError, "steps", steps)
     require_amounts(step_size=step_size)
@@ -89,12 +93,12 @@ def code_inversion(
     return _explained(encoder, codes, start, made, search)
 
 
-# --- the code that is wanted -----------------------------------------------------------------------------------------
+# --- the requested code ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class InputEncoder:
-    """Encodes inputs of a request, by the layers and gates of the code that is wanted."""
+    """Encoder of inputs with the layers and gates of the requested code."""
 
     request: Request
     reading: Reading
@@ -104,7 +108,7 @@ class InputEncoder:
         return encode(self.request.module, x, reading=self.reading)
 
     def differing(self, x: Tensor, codes: Codes) -> Bits:
-        """Return which bits of inputs are not those of the codes, bool ``(n, bits)``."""
+        """Return which bits of inputs differ from the requested codes, bool ``(n, bits)``."""
         own = self.codes(x)
         parts = [own.layer(layer.name).unpack() for layer in codes.layers]
         kept = [part if layer.positions is None else part[:, layer.positions]
@@ -129,7 +133,7 @@ def _encoder(request: Request, code: Any, layers: str | Sequence[str] | None) ->
 
 
 def _wanted(encoder: InputEncoder, code: Any, example: Any, probe: Tensor) -> Codes:
-    """Return the codes that inputs are to have; ExplainError if they are none of this network."""
+    """Return the requested codes; raise ExplainError if they do not fit this network."""
     try:
         if code is None:
             return encoder.codes(
@@ -180,7 +184,7 @@ def _from_bits(code: Any, own: Codes) -> Codes:
 
 
 def _paired(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
-    """Return starts and codes, one of each for an input."""
+    """Return starting inputs and codes, paired row by row."""
     n, k = len(start), len(codes)
     if 1 not in (n, k) and n != k:
         raise ExplainError(f"there must be one x or {k}, one for each code, received {n}")
@@ -209,7 +213,7 @@ def _search(encoder: InputEncoder, codes: Codes, start: Tensor) -> "Search":
 
 @dataclass(eq=False)
 class Search:
-    """The search for inputs that have codes."""
+    """Search for inputs that have the requested codes."""
 
     encoder: InputEncoder
     codes: Codes
@@ -217,7 +221,7 @@ class Search:
     steps: int = 0
 
     def run(self, start: Tensor, rows: slice, input_range: InputRange, steps: int, step_size: float) -> Tensor:
-        """Return inputs after steps downhill: of each row, the one with the fewest bits that are not as wanted."""
+        """Return inputs after gradient descent: for each row, the one with the fewest wrong bits."""
         codes = self.codes[rows]
         hinge = Hinge(self._wanted(codes, start.device))
         x = start.to(self.margins.dtype)
@@ -237,7 +241,7 @@ class Search:
         return best.to(start.dtype)
 
     def _reached(self, x: Tensor, codes: Codes, likely: Tensor) -> Tensor:
-        """Return which of the likely rows have their code as the network computes, which may round over a margin."""
+        """Return which of the likely rows have their code in the network itself, whose rounding may cross a margin."""
         found = likely.clone()
         if bool(likely.any()):
             wrong = self.encoder.differing(x[likely], codes[likely.cpu().numpy()]).any(axis=1)
@@ -257,14 +261,14 @@ class Search:
 
 
 class Hinge:
-    """By how much margins fall short of the least wanted, as shares of their layer's mean; and how many are missed."""
+    """Hinge loss: the shortfall of margins below the required one, as shares of their layer's mean, and its count."""
 
     def __init__(self, wanted: dict[str, TargetBits]) -> None:
         self.wanted, self.least = wanted, FIRST
         self.missed: Tensor
 
     def __call__(self, margins: dict[str, Tensor]) -> Tensor:
-        """Return the sum of what falls short."""
+        """Return the sum of the shortfalls."""
         loss, self.missed = [], torch.zeros((), dtype=torch.int64)
         for name, margin in margins.items():
             size = margin.detach().abs()
@@ -275,7 +279,7 @@ class Hinge:
         return torch.stack(loss).sum()
 
 
-# --- what is told ----------------------------------------------------------------------------------------------------
+# --- the result ------------------------------------------------------------------------------------------------------
 
 
 def _explained(encoder: InputEncoder, codes: Codes, start: Tensor, made: Tensor, search: Search) -> Explanation:

@@ -1,4 +1,4 @@
-"""ExplanationComparison: how good explanations are, in numbers."""
+"""ExplanationComparison: metrics of the quality of explanations."""
 
 from dataclasses import dataclass
 
@@ -16,27 +16,27 @@ from hashlens.tables import number, table
 Floats = npt.NDArray[np.float64]
 COSTS = ("seconds", "model_calls")
 SMALL = 5e-4
-"""Numbers below are told as powers of ten: three digits would make them nothing."""
+"""Magnitude below which numbers are shown as powers of ten, since three decimals would round them to 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExplanationComparison(Result):
-    """How good explanations of n examples are.
+    """Quality of the explanations of n examples, by method and metric.
 
     Attributes
     ----------
     methods : tuple of str
-        As asked for, then the controls: a random order, the size of the input, its edges.
+        Names of the compared methods, then of the controls: random values, the magnitude of the input, its edges.
     metrics : tuple of str
-        What was measured.
+        Names of the metrics.
     values : numpy.ndarray
-        float64 ``(methods, metrics, n)``; NaN where a method claims nothing, or nothing can be measured.
+        float64 ``(methods, metrics, n)``; NaN where a metric does not apply or cannot be measured.
     n : int
-        Examples.
+        Number of examples.
     notes : tuple of str
-        What was left out, and why.
+        Remarks on what was left out, and why.
     output : str
-        How the model's output was read, and from what that was decided.
+        How the model's output was read, and why.
     """
 
     methods: tuple[str, ...]
@@ -56,9 +56,10 @@ class ExplanationComparison(Result):
         return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
     def leaders(self, metric: str) -> tuple[str, ...]:
-        """Return the best methods by a metric: the best mean, and all less than a standard error of the gap below it.
+        """Return the best methods by a metric: the best mean, and all within one standard error of it.
 
-        Differences are paired by example. Controls are left out; none where nothing is known.
+        The standard error is that of the difference, paired by example. Controls are not included. The result is empty
+        if the metric has no values.
         """
         _, at = self._at(self.methods[0], metric)
         rows = [row for row, name in enumerate(self.methods) if name not in CONTROLS]
@@ -66,14 +67,14 @@ class ExplanationComparison(Result):
         if np.isnan(found).all():
             return ()
         best = int(np.nanargmin(found) if METRICS[metric].better == LOWER else np.nanargmax(found))
-        with np.errstate(invalid="ignore"):  # infinite less infinite
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
             ahead = self.values[rows, at] - self.values[rows[best], at]
             spread = ahead.std(axis=1, ddof=1) / np.sqrt(self.n) if self.n > 1 else np.full(len(rows), np.inf)
         close = ~np.isnan(found) & ((np.abs(means(ahead)) <= spread) | (np.arange(len(rows)) == best))
         return tuple(self.methods[row] for row, kept in zip(rows, close, strict=True) if kept)
 
     def beaten(self) -> dict[str, tuple[str, ...]]:
-        """Return the controls that do better than every method, by metric; what they cost is no metric here."""
+        """Return the controls that are better than every method, by metric; metrics of cost are not included."""
         found = {}
         for metric in self.metrics:
             sign = 1 if METRICS[metric].better == LOWER else -1
@@ -88,7 +89,7 @@ class ExplanationComparison(Result):
 
     @property
     def followed(self) -> str:
-        """What deletion and insertion follow."""
+        """Quantity that deletion and insertion measure: a probability or a value."""
         if self.output.startswith("regression"):
             return "the value itself, since a regression has no probability"
         return "the probability of the class"
@@ -131,7 +132,7 @@ def _shown(value: float) -> str:
 
 
 def means(values: Floats) -> Floats:
-    """Return means over the last axis of what is known; NaN where nothing is."""
+    """Return means over the last axis, ignoring NaN; NaN where all are NaN."""
     known = ~np.isnan(values)
     counts = known.sum(axis=-1)
     sums = np.where(known, values, 0).sum(axis=-1)

@@ -1,4 +1,4 @@
-"""Conditions that a rule is made of, and examples drawn so that they hold."""
+"""Conditions of a rule, and random examples that satisfy them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Condition:
-    """A part is there; or a column's value is above `low` and at most `high`, or equals `equals`."""
+    """A condition: a part is present; or a column's value is above `low` and at most `high`, or equals `equals`."""
 
     feature: int
     text: str
@@ -24,11 +24,11 @@ class Condition:
     equals: float | None = None
 
     def holds(self, values: Array) -> Array:
-        """Return where it holds, of a column's values."""
+        """Return which of a column's values satisfy the condition."""
         return values == self.equals if self.equals is not None else (values > self.low) & (values <= self.high)
 
     def implies(self, other: "Condition") -> bool:
-        """Return whether the other, of a column's value above or up to something, holds wherever this one does."""
+        """Return whether every value that satisfies this condition satisfies the other one too."""
         if self.feature != other.feature or None not in (self.equals, other.equals):
             return False
         return self.low >= other.low and self.high <= other.high
@@ -41,9 +41,9 @@ class DrawnExamples:
     Attributes
     ----------
     inputs
-        As the model takes them.
+        Inputs of the model.
     held : numpy.ndarray
-        ``(n, conditions)`` bool: which of all conditions each satisfies.
+        ``(n, conditions)`` bool: which of all conditions each example satisfies.
     """
 
     inputs: Any
@@ -51,48 +51,48 @@ class DrawnExamples:
 
 
 class Space(Protocol):
-    """Where examples are drawn from."""
+    """Interface of a source of random examples."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """All that hold for the example."""
+        """All conditions that the explained example satisfies."""
 
     def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> DrawnExamples:
-        """Draw examples that satisfy the conditions of those numbers."""
+        """Draw examples that satisfy the conditions with these indices."""
 
     def coverage(self, rule: Sequence[int]) -> float:
-        """Return the share of examples, drawn without a rule, that satisfy it."""
+        """Return the share of examples drawn without a rule that satisfy this one."""
 
     def shown(self, drawn: DrawnExamples, at: int) -> Any:
-        """Return an example as it can be kept: a row, a text, or the numbers of the segments that are there."""
+        """Return an example in a form to store: a row, a text, or the indices of its present segments."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskSpace:
-    """Examples with each part there or replaced, one as often as the other."""
+    """Examples in which each part is replaced with probability one half."""
 
     parts: Parts
     conditions: tuple[Condition, ...]
 
     def draw(self, rule: Sequence[int], count: int, generator: np.random.Generator) -> DrawnExamples:
-        """Draw examples; the parts that the rule names stay."""
+        """Draw examples; the parts in the rule are not replaced."""
         present = generator.random((count, len(self.conditions))) < 0.5
         present[:, list(rule)] = True
         replaced_by = generator.integers(self.parts.replacements, size=count)
         return DrawnExamples(self.parts.inputs(present, replaced_by), present)
 
     def coverage(self, rule: Sequence[int]) -> float:
-        """Return one half for each part."""
+        """Return one half to the power of the number of parts in the rule."""
         return float(0.5 ** len(rule))
 
     def shown(self, drawn: DrawnExamples, at: int) -> Any:
-        """Return the text, or the segments that are there."""
+        """Return the text, or the indices of the present segments."""
         return drawn.inputs[at] if isinstance(drawn.inputs, list) else np.flatnonzero(drawn.held[at]).tolist()
 
 
 @dataclass(frozen=True, eq=False)
 class RowSpace:
-    """Background rows, values that break the rule replaced by others of the same column that do not."""
+    """Background rows; values that break the rule are replaced by values of the same column that satisfy it."""
 
     columns: Columns
     conditions: tuple[Condition, ...]
@@ -123,7 +123,7 @@ class RowSpace:
 
 
 def space_of(parts: Parts) -> Space:
-    """Return where examples like this one are drawn from."""
+    """Return the source of random examples around this one."""
     if isinstance(parts, Columns):
         return RowSpace(parts, tuple(at for column in range(len(parts.names)) for at in _of_column(parts, column)))
     ending = "" if isinstance(parts, Segments) else " is there"
@@ -131,7 +131,7 @@ def space_of(parts: Parts) -> Space:
 
 
 def _of_column(columns: Columns, column: int) -> list[Condition]:
-    """Return equality for a category; for another column each quarter's edge, on the side where the row is."""
+    """Return equality for a categorical column; for another column, the row's side of each quartile."""
     row, background = columns.values
     name, value = columns.names[column], float(row[column])
     if columns.categorical[column]:

@@ -1,4 +1,4 @@
-"""What separates an example from the nearest one of another class: bits of the code, and the change that flips them."""
+"""Contrast of an example with the nearest one of another class: the bits that differ, and what flips them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +25,10 @@ from hashlens.regions.units import Units, of_network
 
 Tensor = torch.Tensor
 LISTED = 20
-"""Units that are named, the first to flip."""
+"""Number of units that are named: the first to flip."""
 FEW_UNITS, STEPS = 4096, 256
 SMALLEST, DOUBLINGS = 2.0**-40, 41
-"""How far past the turn is tried: from the smallest share of the way, twice as far each time, up to its end."""
+"""Steps past the turning point: the smallest, as a share of the segment, and how often it is doubled, up to its end."""
 TIES = "the answer does not change on the way to the other example: x ties with it"
 UNTURNED = "not turned: the network gives its first class for the changed example {rows} too, by rounding"
 Floats = npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Turn:
-    """Where the answer turns on the way to the other example: a share of the way, and the class that follows."""
+    """Point of the segment to the other example where the prediction changes, and the class after it."""
 
     share: float
     following: int
@@ -44,16 +44,16 @@ class Turn:
 
 @dataclass(frozen=True)
 class Walk:
-    """What is known of the way to the other example.
+    """Codes along the segment to the other example.
 
     Attributes
     ----------
     turn : Turn
-        Exact in either case.
+        Point where the prediction changes; always exact.
     codes : Codes
-        Of the places looked at, first to last.
+        Codes at the points examined, first to last.
     end : numpy.ndarray
-        Share of the way until which each of those codes stands for it.
+        Share of the segment up to which each code represents it.
     """
 
     turn: Turn
@@ -62,25 +62,27 @@ class Walk:
 
 
 def contrast(request: Request, steps: int | None = None) -> Explanation:
-    """Explain by the nearest example of another class, in the code of the network.
+    """Explain by the nearest example of another class, by the code of the network.
 
-    Among the ``background``, the example of another predicted class whose code differs in the fewest bits is sought
-    (Hamming distance), and the straight way there is cut where units flip (:func:`hashlens.regions.along`). The values
-    are the smallest change of the input on that way after which the answer is another, ``(n, ...)`` in units of the
-    input; ``image`` is the input after it. The turn is exact in float64; from there the change goes on, as little as
-    will do, until the network itself, in its own dtype, gives another class for the image, beyond rounding
-    (``diagnostics["stepped_past"]``, a share of the way). What it does not turn is told in the notes.
-    ``diagnostics`` name the units whose bits separate the two, in the order in
-    which they flip and after which share of the way, and the length of the change.
+    The example of another predicted class whose code has the smallest Hamming distance is found in the ``background``.
+    The straight segment to it is cut where units flip (:func:`hashlens.regions.along`). The values are the smallest
+    change of the input along this segment that changes the prediction, ``(n, ...)`` in units of the input; ``image``
+    is the changed input. The turning point is exact in float64. The change goes slightly past it, until the network
+    itself, in its own dtype, predicts another class by more than rounding; ``diagnostics["stepped_past"]`` is that
+    extra step, as a share of the segment. If there is no such point, a note says so. ``diagnostics`` also names the
+    units whose bits separate the two examples, in the order in which they flip, with the share of the segment after
+    which each flips, and the length of the change.
 
-    A large network cuts the way into tens of thousands of pieces. It is then looked at in 256 equal steps, and only the
-    step in which the answer turns is cut exactly: a turn and return within one step before is not seen, and units are
-    told to a step.
+    In a large network the segment has tens of thousands of pieces. It is then examined at 256 equal steps, and only the
+    step in which the prediction changes is cut exactly. So a change and its reversal within one earlier step are
+    missed, and flips of units are located to within a step.
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     steps : int, optional
-        So many equal steps; 1 cuts the whole way exactly. By default 1 below 4,096 units, otherwise 256.
+        Number of equal steps; 1 cuts the whole segment exactly. By default 1 below 4,096 units, otherwise 256.
     """
     if steps is not None:
         require_whole(ExplainError, "steps", steps)
@@ -136,9 +138,9 @@ def _classes(found: Region, output: Output) -> npt.NDArray[np.int64]:
 def _past(
     subject: Subject, x: Tensor, other: Tensor, turn: Turn, own: int, output: Output
 ) -> tuple[Tensor, float, int]:
-    """Return the first example past the turn that the network gives another class, how far past it is, and the class.
+    """Return the first example past the turning point with another predicted class, its distance, and the class.
 
-    It is in the network's dtype. The other class leads by more than rounding where any place gives that.
+    It is in the network's dtype. If possible, the other class leads by more than rounding.
     """
     past = torch.tensor([0.0, *(SMALLEST * 2.0**at for at in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
     shares = (turn.share + past).clamp(max=1.0)
@@ -146,7 +148,7 @@ def _past(
     here, *scored = class_columns(subject.scores(torch.cat([x[None].to(tried), tried])), output)
     scores = torch.stack(scored)
     lead = scores.max(dim=1).values - scores[:, own]
-    # Where the answer turns one score of two classes is nearly 0; its terms, which are rounded, are as large as ever.
+    # At the turning point the single score of two classes is nearly 0, but its rounded terms are not small.
     rounding = ROUNDING * torch.finfo(tried.dtype).eps * torch.maximum(here.abs().max(), scores.abs().max())
     turned = torch.nonzero(lead > rounding).flatten().tolist() or torch.nonzero(lead > 0).flatten().tolist()
     at = turned[0] if turned else len(tried) - 1
@@ -154,7 +156,7 @@ def _past(
 
 
 def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int, output: Output) -> Walk:
-    """Go from one example to another, cut exactly where the answer turns."""
+    """Return the codes along the segment between two examples, cut exactly where the prediction changes."""
     if steps == 1:
         way = along(program, x[None], other[None])
         return Walk(turning_point(way, own, output), of_network(way.codes, "this segment"), way.end)
@@ -169,7 +171,7 @@ def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int, outp
     first = int(turned[0])
     inside = turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own, output)
     turn = Turn((first - 1 + inside.share) / steps, inside.following)
-    # A bit that differs at one place and no more at the next has flipped between them.
+    # A bit that differs from the end at one point, and not at the next, has flipped between them.
     return Walk(turn, codes, np.minimum(np.arange(1, steps + 2) / steps, 1.0))
 
 
@@ -182,7 +184,7 @@ def turning_point(way: Along, own: int, output: Output) -> Turn:
     begin[:, own] = end[:, own] = np.inf
     for piece in np.flatnonzero((np.minimum(begin, end) < 0).any(axis=1)).tolist():
         falling = np.flatnonzero(end[piece] < 0)
-        # On a piece the lead is a straight line: it ends where the line meets zero.
+        # On a piece the lead of the class is linear: it ends where the line meets zero.
         meets = [(_zero(way, piece, begin[piece, at], end[piece, at]), int(at)) for at in falling.tolist()]
         if meets:
             return Turn(*min(meets))
@@ -197,7 +199,7 @@ def _zero(way: Along, piece: int, begin: float, end: float) -> float:
 
 
 def _walk_diagnostics(way: Walk) -> dict[str, Any]:
-    """Return what separates the two ends."""
+    """Return the diagnostics: the units that separate the two examples, and where they flip."""
     first, last = way.codes[[0, len(way.codes) - 1]].unpack()
     differ = np.flatnonzero(first != last)
     layers = np.searchsorted(np.cumsum([layer.bits for layer in way.codes.layers]), differ, side="right")
@@ -215,7 +217,7 @@ def _walk_diagnostics(way: Walk) -> dict[str, Any]:
 
 
 def _settled(way: Walk, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
-    """Return after which share of the way each bit is what it is at the end."""
+    """Return the share of the segment after which each bit keeps its final value."""
     found = np.zeros(len(bits))
     for rows in way.codes.chunks():
         unlike = way.codes.unpack(rows)[:, bits] != last

@@ -1,4 +1,4 @@
-"""Controls: explanations that know nothing of the network, which any method should beat."""
+"""Controls: explanations that do not use the network; any useful method should be better."""
 
 from collections.abc import Callable
 
@@ -12,17 +12,17 @@ Tensor = torch.Tensor
 
 
 def random(x: Tensor, seed: int) -> Tensor:
-    """Return random values: any order of the places."""
+    """Return random values."""
     return torch.rand(x.shape, generator=torch_generator(seed, "control"), dtype=torch.float64)
 
 
 def magnitude(x: Tensor, seed: int) -> Tensor:
-    """Return the size of the input."""
+    """Return the magnitude of the input."""
     return x.abs()
 
 
 def edges(x: Tensor, seed: int) -> Tensor:
-    """Return the size of the gradient of images ``(n, c, h, w)``, by Sobel's filter."""
+    """Return the magnitude of the spatial gradient of images ``(n, c, h, w)``, by Sobel's filter."""
     from scipy.ndimage import sobel
 
     array = x.numpy()
@@ -33,7 +33,7 @@ CONTROLS: dict[str, Callable[[Tensor, int], Tensor]] = {"random": random, "magni
 
 
 def control(name: str, x: Tensor, target: Tensor, seed: int) -> Explanation:
-    """Return what a control says of inputs ``(n, ...)``, whatever the network."""
+    """Return the values of a control for inputs ``(n, ...)``."""
     values = CONTROLS[name](x.detach().cpu().double(), seed)
     kind = "image" if x.dim() == 4 else "table"
     return Explanation(name, kind, target.numpy(), np.zeros(len(x)), values.numpy(), diagnostics={"rows_run": 0})

@@ -1,4 +1,4 @@
-"""Deep dream: an image, with more of what a layer sees in it."""
+"""Deep dream: amplify the patterns that a layer responds to in an image."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
 SMALLEST = 8
-"""Pixels of the shorter side of an octave, at least."""
+"""Smallest number of pixels of the shorter side of an octave."""
 
 
 def deep_dream(
@@ -30,31 +30,33 @@ def deep_dream(
     jitter: int | None = None,
     bounds: Sequence[float] | None = None,
 ) -> Explanation:
-    """Put more of what a layer sees into images (Mordvintsev, Olah, Tyka, 2015).
+    """Amplify in images the patterns that a layer responds to (Mordvintsev, Olah, Tyka, 2015).
 
-    The mean square of what ``layer`` gives, by default the last that gives maps, is climbed first on small copies of
-    the image, then on larger ones, up to its size: what is added to one is carried over to the next.
+    The mean square of the output of ``layer``, by default the last layer with spatial maps, is increased by gradient
+    ascent: first on small copies of the image, then on larger ones up to its size (octaves). The change made at one
+    size is carried over to the next.
 
-    ``image`` holds what was made, ``values`` what was added to ``x``. ``diagnostics`` give the mean square before and
-    after.
+    ``image`` holds the result, ``values`` the change of ``x``. ``diagnostics`` holds the mean square before and after.
 
     Parameters
     ----------
-    channels : int or sequence of int
+    request : Request
+        The images and the network, and shared options.
+    channels : int or sequence of int, optional
         Channels of the layer; by default all.
     octaves : int
-        Sizes to go through. A network that takes one size only up to the layer takes one octave.
+        Number of image sizes. A network that accepts only one image size needs 1.
     octave_scale : float
-        Ratio of one size to the one before.
+        Ratio of each size to the one before.
     steps : int
-        Steps at each size.
+        Number of steps at each size.
     step_size : float
-        Of the first step, as a share of the range.
+        Size of the first step, as a share of the range.
     total_variation : float
-        Weight of smoothness beside the slope.
-    jitter : int
-        Pixels by which images are rolled at random between steps; by default an eighth of the shorter side.
-    bounds : (float, float)
+        Weight of the penalty for roughness.
+    jitter : int, optional
+        Largest random shift of images between steps, in pixels; by default an eighth of the shorter side.
+    bounds : (float, float), optional
         Range of the images; by default that of ``background`` or ``x``.
     """
     for name, value in (("octaves", octaves), ("steps", steps)):
@@ -101,7 +103,7 @@ def _channels(request: Request, place: Place, channels: int | Sequence[int] | No
 
 
 def _sizes(size: tuple[int, ...], octaves: int, scale: float) -> list[tuple[int, ...]]:
-    """Return sizes from the smallest octave to the image's own; those that are too small are left out."""
+    """Return sizes from the smallest octave to that of the image; sizes that are too small are left out."""
     sizes = [tuple(round(side / scale**octave) for side in size) for octave in range(octaves)]
     return [at for at in reversed(sizes) if min(at) >= min(SMALLEST, *size)]
 

@@ -1,4 +1,4 @@
-"""What explanations are compared on, and how one method does there."""
+"""The examples that explanations are compared on, and one method's explanation of them."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,27 +21,27 @@ Tensor = torch.Tensor
 Floats = npt.NDArray[np.float64]
 SINGLE = ("cle", "anchor")
 Explainer = Callable[[Any, Tensor, Tensor, int], Explanation]
-"""Model, inputs, classes and seed to an explanation."""
+"""Function from model, inputs, classes and seed to an explanation."""
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """The network, the examples and their classes, the same for every method.
+    """Network, examples and classes, the same for every method.
 
     Attributes
     ----------
     subject : Subject
-        The network or function.
+        Network or function that is explained.
     x : torch.Tensor
-        ``(n, ...)``.
+        ``(n, ...)``: inputs.
     target : torch.Tensor
-        ``(n,)`` int64.
+        ``(n,)`` int64: class explained for each input.
     background : torch.Tensor or None
-        ``(m, ...)``: examples that say what removed values of a table become.
+        ``(m, ...)``: examples whose mean replaces removed values of a table.
     seed : int
-        Of everything that is drawn.
+        Seed of all random numbers.
     notes : list of str
-        What could not be measured, and why.
+        Remarks on what could not be measured, and why.
     """
 
     subject: Subject
@@ -53,26 +53,26 @@ class EvaluationSet:
 
     @property
     def unknown(self) -> Floats:
-        """What is said of each example where nothing can be measured."""
+        """NaN for each example: the value of a metric that cannot be measured."""
         return np.full(len(self.x), np.nan)
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One method, and its explanation of the examples compared.
+    """One method, and its explanation of the evaluation set.
 
     Attributes
     ----------
     name : str
-        Of the method or control.
+        Name of the method or control.
     evaluation_set : EvaluationSet
-        The examples.
+        The network and the examples.
     make : callable
-        Explains anew.
+        Function that computes an explanation.
     explanation : Explanation
-        Of the examples.
+        Explanation of the examples.
     seconds : float
-        That it took, for each example.
+        Time that it took per example, in seconds.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Candidate:
 
     @classmethod
     def made(cls, name: str, evaluation_set: EvaluationSet, make: Explainer) -> "Candidate":
-        """Explain, and keep the time that it takes."""
+        """Compute the explanation, and record the time it takes."""
         started = time.perf_counter()
         found = make(evaluation_set.subject.function, evaluation_set.x, evaluation_set.target, evaluation_set.seed)
         return cls(name, evaluation_set, make, found, (time.perf_counter() - started) / len(evaluation_set.x))
@@ -96,7 +96,7 @@ class Candidate:
     def anew(
         self, model: Any = None, x: Tensor | None = None, target: Tensor | None = None, seed: int | None = None
     ) -> Tensor:
-        """Return the values of another network, of other inputs or classes, or with another seed."""
+        """Return the values for another network, for other inputs or classes, or with another seed."""
         evaluation_set = self.evaluation_set
         found = self.make(
             evaluation_set.subject.function if model is None else model,
@@ -116,7 +116,7 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
         return explain(model, x, name, target=target, seed=seed, **options)
 
     def one_by_one(model: Any, x: Tensor, target: Tensor, seed: int) -> Explanation:
-        """Each image has parts of its own, and some methods explain one example at a time."""
+        """Explain examples one at a time: each image has its own parts, and some methods take a single example."""
         rows = [together(model, x[at : at + 1], target[at : at + 1], seed) for at in range(len(x))]
         values = torch.cat([spread(row, tuple(x.shape[1:])) for row in rows])
         diagnostics: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}

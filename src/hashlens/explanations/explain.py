@@ -1,4 +1,4 @@
-"""hl.explain: one call for every method."""
+"""hl.explain: one function for all methods of explanation."""
 
 import inspect
 import time
@@ -61,50 +61,53 @@ def explain(
 ) -> Explanation:
     """Explain the predictions of a network.
 
-    Modes, gradients, hooks and global random generators are as before afterwards.
+    The state of the model (mode, gradients, hooks) and the global random generators are restored afterwards.
 
     Parameters
     ----------
     model : torch.nn.Module or callable
-        A classifier or regressor; or any function from inputs to ``(n, K)`` for methods that need no gradients.
+        A classifier or regressor. Methods that need no gradients also take any function from inputs to scores
+        ``(n, K)``.
     x : torch.Tensor, numpy.ndarray, pandas.DataFrame, str or list of str, optional
-        Images ``(n, c, h, w)``, rows of a table ``(n, d)``, or texts; with `kind` signals ``(n, c, l)`` or ``(n, l)``,
-        and spectrograms ``(n, h, w)``. One example without its first axis is taken too where that is clear (an image
-        ``(c, h, w)``, a row ``(d,)``, a string). Global methods may do without. The
-        columns of a data frame have its names.
+        Inputs to explain: images ``(n, c, h, w)``, rows of a table ``(n, d)``, or texts; with `kind` also signals
+        ``(n, c, l)`` or ``(n, l)`` and spectrograms ``(n, h, w)``. A single example without its first axis is accepted
+        where it is unambiguous: an image ``(c, h, w)``, a row ``(d,)``, a string. Global methods do not need inputs.
     method : str
-        See :func:`hashlens.explain_methods`.
+        Name of the method; :func:`hashlens.explain_methods` lists them.
     target : int, str or sequence, optional
-        The class, by number or name, one or one for each example; by default the one predicted.
+        Class to explain, by number or name: one for all examples or one for each. By default the predicted class.
     kind : str, optional
-        ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``; by default images, rows or texts, told from `x`.
+        Kind of the inputs: ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``. By default images, tables and
+        texts are recognised from `x`.
     layer : str, optional
-        The layer that CAMs and global methods explain.
+        Name of the layer that CAMs and global methods explain; each method has its default.
     background : array, optional
-        Examples ``(m, ...)`` that perturbation methods draw from; for integrated gradients and contrast too. Where it
-        and `x` are data frames, columns are found by name.
+        Examples ``(m, ...)`` from which perturbation methods take replacements, integrated gradients their baselines
+        and contrast its examples of other classes. If it and `x` are data frames, columns are matched by name.
     features : array, optional
-        Segments of an image or spectrogram, ``(h, w)`` integers; of a signal ``(c, l)``, or ``(l,)`` for all channels.
+        Segments of an image or spectrogram, integers ``(h, w)``; of a signal ``(c, l)``, or ``(l,)`` for all channels.
+        By default they are computed.
     feature_names, class_names : sequence of str, optional
-        Names for columns (by default those of a data frame) and for classes.
+        Names of columns, by default those of a data frame, and of classes.
     tokenizer : callable, optional
-        Text to a list of words.
+        Function from a text to a list of words.
     reshape : callable, optional
-        For CAMs of transformers: activations to ``(n, c, h, w)``.
+        Function from activations to ``(n, c, h, w)``, for CAMs of transformers.
     reading, **options
         How the model is run: a :class:`hashlens.Reading`, or its fields ``output``, ``forward``, ``mask``,
-        ``batch_size``, ``device`` and ``seed``, of everything that is drawn: the same seed gives the same explanation,
-        bit for bit. Which bits a reading keeps does not matter here. Other options are those of the method.
+        ``batch_size``, ``device`` and ``seed``. The same seed gives exactly the same explanation. The fields of a
+        reading that choose bits have no effect here. Other options are those of the method.
 
-        To ``forward`` a batch is rows of `x`, or a list of texts. ``mask`` is a function of `x`, or a dict of them:
-        values of padded positions become 0, and a note says how much of the explanation they were, which is nothing
-        where the network does not read its padding. One score of two classes is explained for class 1 as it is, for
-        class 0 from the other side: minus the logit, 1 less the probability. To perturbation methods
-        ``output="score"`` says that scores are explained in place of probabilities.
+        ``forward`` receives rows of `x`, or a list of texts, as its batch. ``mask`` is a function of `x`, or a dict of
+        such functions: the values of padded positions become 0, and a note reports their share of the explanation,
+        which is 0 if the network ignores its padding. A model with a single score for two classes is explained for
+        class 1 by this score, and for class 0 by its opposite: minus the logit, or 1 minus the probability. With
+        ``output="score"`` perturbation methods explain scores instead of probabilities.
 
     Returns
     -------
     Explanation
+        The result. It prints as a table; ``to_html(path)`` writes a page.
 
     Raises
     ------
@@ -175,7 +178,7 @@ def explain(
 
 
 def _reading_of(method: Method, reading: Reading | None, options: dict[str, Any]) -> tuple[Reading, dict[str, Any]]:
-    """Return how the model is run, and the options of the method."""
+    """Return the reading, and the options of the method."""
     output = options.get("output")
     if isinstance(output, str) and output in UNITS:
         options = {"unit": output, **{name: value for name, value in options.items() if name != "output"}}
@@ -202,7 +205,7 @@ def notes_on(subject: Subject) -> list[str]:
 def explained(request: Request, method: str, values: Tensor | np.ndarray[Any, Any], **more: Any) -> Explanation:
     """Return the explanation of a request, with the fields that all methods share."""
     array = as_array(values) if isinstance(values, Tensor) else np.asarray(values)
-    # One value for each column of a table has the name of the column.
+    # In a table each value has the name of its column.
     named = request.kind == "table" and array.ndim == 2 and array.shape[1] == len(request.feature_names)
     return Explanation(
         method=method,
@@ -228,7 +231,7 @@ def as_array(values: Tensor) -> np.ndarray[Any, Any]:
 
 
 def each_or_only(each: Sequence[Any]) -> Any:
-    """Return a diagnostic of several examples as a list, and of one as it is."""
+    """Return a diagnostic of several examples as a list, and of a single example as one value."""
     return each[0] if len(each) == 1 else list(each)
 
 

@@ -1,4 +1,4 @@
-"""Explanation: what every method returns."""
+"""Explanation: the result of every method."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -25,12 +25,12 @@ SHOWN = 10
 KINDS = ("image", "signal", "spectrogram", "table", "text")
 ARRAYS = ("target", "prediction", "values", "segments", "image", "inputs")
 MEMBER = "explanation"
-"""What a saved explanation holds besides its arrays, as JSON."""
+"""Name of the JSON entry of a saved explanation, which holds everything but the arrays."""
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """Features that count together, and what they count for together."""
+    """Interaction term: a set of features and their joint weight."""
 
     features: tuple[int, ...]
     weight: float
@@ -38,20 +38,21 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Rule:
-    """Conditions that hold a prediction.
+    """Rule: conditions under which the prediction stays the same.
 
     Attributes
     ----------
     conditions : tuple of str
-        All must hold.
+        The conditions in words; an example satisfies the rule if all are true.
     features : tuple of int
-        The feature of each condition.
+        Index of the feature of each condition.
     precision, coverage : float
-        Share of held-out examples satisfying it that get the same prediction, and share of examples that satisfy it.
+        Share of held-out examples satisfying the rule that have the same prediction, and share of all examples that
+        satisfy it.
     interval : tuple of float
-        Of the precision, at `confidence`.
+        Confidence interval of the precision.
     confidence : float
-        Of the interval.
+        Confidence level of the interval.
     """
 
     conditions: tuple[str, ...]
@@ -72,38 +73,38 @@ class Explanation(Result):
     Attributes
     ----------
     method, kind : str
-        The method, and what the inputs are: ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``.
+        Name of the method, and kind of the inputs: ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``.
     target : numpy.ndarray
-        ``(n,)`` int64: the class explained; empty for global methods that have none.
+        ``(n,)`` int64: explained class of each example; empty for global methods that have none.
     prediction : numpy.ndarray
-        ``(n,)``: the score of that class, in the unit that `diagnostics["output"]` names.
+        ``(n,)``: score of that class, in the unit that `diagnostics["output"]` names.
     values : numpy.ndarray
-        What each part of the input counts for: of the shape of the inputs; ``(n, h, w)`` for CAMs, of signals
-        ``(n, l)``; or ``(n, d)`` with one value a feature. Positive speaks for the target.
+        Attribution of each part of the input; positive values support the target. The shape is that of the inputs;
+        ``(n, h, w)`` for CAMs of images, ``(n, l)`` for CAMs of signals; or ``(n, d)`` with one value per feature.
     features : tuple of str
-        Names of the d features; empty where values lie on the input itself.
+        Names of the d features; empty where the values have the shape of the input.
     segments : numpy.ndarray or None
-        Where features are parts of an image or spectrogram ``(h, w)``, or of a signal ``(c, l)``: the feature of each
-        place.
+        Feature of each position, if features are parts of an image or spectrogram, ``(h, w)``, or of a signal,
+        ``(c, l)``.
     interactions : tuple of Interaction
-        Terms of several features.
+        Interaction terms of several features.
     rule : Rule or None
-        Of an anchor.
+        Rule of an anchor; None for other methods.
     image : numpy.ndarray or None
-        ``(n, c, h, w)``, or of the shape of the inputs, of methods that make an input.
+        ``(n, c, h, w)``, or the shape of the inputs: input that the method generated, for methods that do.
     inputs : numpy.ndarray or None
-        ``(n, ...)``: what was explained. Text is kept in `texts`.
+        ``(n, ...)``: inputs that are explained; None for texts.
     texts : tuple of str
-        The texts explained.
+        Texts that are explained.
     diagnostics : dict
-        How far it can be trusted, in the method's own numbers, as its completeness gap or R2: the documentation's page
-        on explanations has a table of all keys with their units. One entry for each of several examples is a list.
+        Measures of how far the explanation can be trusted, such as its completeness gap or R2. The documentation's page
+        on explanations lists all keys with their units. For several examples, a value per example is a list.
     notes : tuple of str
-        What to know before believing it.
+        Caveats about the explanation.
     class_names : tuple of str
-        Names of the classes, empty where they have none.
+        Names of the classes; empty where they have none.
     output : str
-        How the model's output was read, and from what that was decided.
+        How the model's output was read, and why.
     """
 
     method: str
@@ -142,7 +143,7 @@ class Explanation(Result):
         )  # fmt: skip
 
     def _diagnostics(self, row: int) -> dict[str, Any]:
-        """Return the diagnostics of one row: those with an entry for each of several examples become its own."""
+        """Return the diagnostics of one row; of a list with an entry per example, the entry of this row."""
         n = len(self)
         return {
             name: value[row] if n > 1 and isinstance(value, list) and len(value) == n else value
@@ -163,11 +164,11 @@ class Explanation(Result):
 
     @property
     def unit(self) -> str:
-        """What the prediction is: a score, a probability or a value."""
+        """Unit of the prediction: a score, a probability or a value."""
         return "value" if self.output.startswith("regression") else str(self.diagnostics.get("output", "score"))
 
     def top(self, k: int = SHOWN, row: int = 0) -> tuple[tuple[str, float], ...]:
-        """Return the k parts that count most in a row, by size: names of features, or places in the input."""
+        """Return the k parts of a row with the largest absolute values: names of features, or positions in inputs."""
         require_whole(ExplainError, "k", k)
         values = np.asarray(self.values[self._row(row)], np.float64)
         order = np.argsort(-np.abs(values), axis=None, kind="stable")[:k]
@@ -185,26 +186,26 @@ class Explanation(Result):
         return str(places if len(places) > 1 else places[0])
 
     def score(self, model: Any, metrics: str | Sequence[str] = "standard", **options: Any) -> dict[str, float]:
-        """Return how good the explanation is; see :func:`hashlens.explanations.score_explanation`."""
+        """Return metrics of the quality of the explanation; see :func:`hashlens.explanations.score_explanation`."""
         from hashlens.explanations.quality import score_explanation
 
         return score_explanation(self, model, metrics, **options)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the pictures of the explanation: saliency over the image, bars, highlighted text, or what was made."""
+        """Return figures of the explanation: saliency over the image, bars, highlighted text, or generated images."""
         from hashlens.explanations.figures import explanation_figures
 
         return explanation_figures(self)
 
     def page(self) -> Page:
-        """Return the page of the explanation, which its method and the class explained name."""
+        """Return the page of the explanation, titled with its method and the explained class."""
         from hashlens.explanations.page import explanation_page
 
         return explanation_page(self)
 
     @property
     def shortfall(self) -> str:
-        """That the rule misses the precision asked for, if it does, as the end of a sentence."""
+        """End of a sentence that says that the rule misses the required precision; empty if it does not."""
         threshold = self.diagnostics.get("threshold")
         if self.rule is None or threshold is None:
             return ""
@@ -241,7 +242,7 @@ class Explanation(Result):
         return Group(*parts, *(Text(f"note: {note}", style="dim") for note in self.notes))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values; ``kind`` says what the dict is, so the kind of the inputs is ``of``."""
+        """Return the fields as plain values; ``kind`` names the kind of result, so the kind of the inputs is ``of``."""
         return self._as_dict()
 
     def _as_dict(self, without: Collection[str] = ()) -> dict[str, Any]:
@@ -251,7 +252,7 @@ class Explanation(Result):
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Explanation":
-        """Return the explanation that :meth:`to_dict` told; arrays that it lacks are empty."""
+        """Return the explanation from the values that :meth:`to_dict` returned; missing arrays are empty."""
         found: Explanation = rebuilt_fields(cls, {**body, "kind": body.get("of")})
         return found
 
@@ -277,7 +278,7 @@ class Explanation(Result):
         Raises
         ------
         ExplainError
-            If the file is none, or of a newer schema.
+            If the file does not hold an explanation, or has a newer schema.
         """
         try:
             with np.load(path, allow_pickle=False) as held:
@@ -299,7 +300,7 @@ class Explanation(Result):
         return found
 
     def _unfitting(self) -> str:
-        """Return what of a file does not fit together; nothing where all does."""
+        """Return what is inconsistent in a file; empty if it is consistent."""
         if self.kind not in KINDS:
             return f"no kind {shortly(self.kind)}"
         held = {part.name: getattr(self, part.name) for part in fields(self)}

@@ -1,4 +1,4 @@
-"""Whether values name what the network goes by: deletion, insertion, infidelity."""
+"""Faithfulness of values to the network: deletion, insertion, infidelity."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +17,19 @@ PERTURBATIONS = 64
 NOISE = 0.1
 """Standard deviation of perturbations, as a share of the range of an example."""
 BLUR = 5.0
-"""Standard deviation of the blurred baseline, in pixels of an image of 28; larger images more."""
+"""Standard deviation of the blur for the baseline, in pixels of an image of width 28; proportional to the width."""
 
 
 def spread(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
-    """Return values on the input, ``(n, *shape)``, `shape` as ``(c, h, w)`` or ``(d,)``, divided over what they share.
+    """Return values of each number of the input, ``(n, *shape)``, for a `shape` such as ``(c, h, w)`` or ``(d,)``.
 
-    Values of a map count for all channels of a place, values of a segment for all of its pixels: each part gets its
-    share, so that sums stay what they are.
+    The value of a map is divided evenly among the channels of a position, the value of a segment among its pixels, so
+    that sums stay the same.
 
     Raises
     ------
     ExplainError
-        If the values lie on no part of the input.
+        If the values do not belong to parts of the input.
     """
     values = torch.as_tensor(np.asarray(explanation.values, np.float64))
     if explanation.segments is not None:
@@ -44,15 +44,15 @@ def spread(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
 
 
 def importance(values: Tensor) -> Tensor:
-    """Return how much each place counts, ``(n, places)``: of an image, sums over channels."""
+    """Return the importance of each position, ``(n, positions)``; for an image, the sum over channels."""
     return values.sum(dim=1).flatten(1) if values.dim() == 4 else values.flatten(1)
 
 
 def baseline_inputs(x: Tensor, name: str, background: Tensor | None = None) -> Tensor | None:
-    """Return what removed places become; None where that cannot be said.
+    """Return the values that replace removed positions; None where there are none.
 
-    ``mean`` is that of each channel of an image or signal, and of each row of a spectrogram; of a table, of the
-    background or else of the rows, of which one alone would say nothing. ``blur`` is of images.
+    ``mean`` is the mean of each channel of an image or signal, or of each row of a spectrogram; for a table, the mean
+    of the background or else of the rows, if there are several. ``blur`` is a blurred copy, for images only.
     """
     if x.dim() == 4:
         return _blurred(x) if name == "blur" else x.mean(dim=(2, 3), keepdim=True).expand_as(x)
@@ -78,9 +78,9 @@ def _blurred(x: Tensor) -> Tensor:
 def removal_curve(
     subject: Subject, x: Tensor, target: Tensor, values: Tensor, baseline: Tensor, insertion: bool, steps: int = STEPS
 ) -> Floats:
-    """Return the probability of the target as places go, most important first, ``(n, steps + 1)``.
+    """Return the probability of the target while positions are removed, most important first, ``(n, steps + 1)``.
 
-    With `insertion`, places of the example come back into the baseline instead.
+    With `insertion`, positions of the example are added to the baseline instead.
     """
     order = importance(values).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1).to(x.device)
@@ -96,18 +96,18 @@ def removal_curve(
 
 
 def area(curve: Floats) -> Floats:
-    """Return the area under curves ``(n, steps + 1)`` over shares from 0 to 1, by trapezoids."""
+    """Return the area under curves ``(n, steps + 1)`` over shares from 0 to 1, by the trapezoidal rule."""
     found: Floats = (curve[:, 1:] + curve[:, :-1]).mean(axis=1) / 2
     return found
 
 
 def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed: int = 0) -> Floats:
-    """Return the infidelity of values ``(n, ...)``: Yeh et al. (2019), with values scaled to fit best.
+    """Return the infidelity of values ``(n, ...)`` by Yeh et al. (2019), with values scaled to fit best.
 
-    The mean squared difference between what the values say that a small random perturbation takes away and what it
-    takes away, over the mean square of the latter: 0 is perfect, 1 no better than saying nothing. Values are read as
-    slopes, against noise of a tenth of the example's range, and as shares, against noise of a tenth of each input: the
-    reading that fits better counts. NaN where nothing is taken away.
+    It is the mean squared difference between the predicted and the actual change of the score under small random
+    perturbations, divided by the mean square of the actual change: 0 is perfect, 1 is no better than values of 0. The
+    values are interpreted in two ways: as slopes, with noise of a tenth of the example's range, and as shares, with
+    noise of a tenth of each input. The better one counts. It is NaN where the score does not change.
     """
     found = []
     for row, example in enumerate(x):
@@ -121,7 +121,7 @@ def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed
 
 
 def _unsaid(subject: Subject, x: Tensor, target: int, values: Tensor, taken: Tensor, weighed: Tensor) -> float | None:
-    """Return which share of what perturbations `taken` take away the values, `weighed`, do not say."""
+    """Return the share of the change under the perturbations `taken` that the values, `weighed`, do not predict."""
     scores = subject.scores(torch.cat([x[None], x - taken]))[:, target]
     lost = scores[0] - scores[1:]
     below = float((lost**2).mean())

@@ -1,4 +1,4 @@
-"""The figure data of explanations: saliency over images, signed bars, coloured words, and what was made."""
+"""The figure data of explanations: saliency over images, signed bars, coloured words, and generated inputs."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 SHOWN = 4
-"""Examples that are drawn."""
+"""Number of examples drawn."""
 GRID, COLUMNS = 64, 8
-"""Images of a grid that are drawn, and how many of them in a row."""
+"""Number of images in a grid, and number in a row."""
 PARTS = 12
-"""Features that are drawn."""
+"""Number of features drawn."""
 LONGEST, TITLE = 40, 52
-"""Characters of the names of features that count together, and of a line above a picture."""
+"""Largest number of characters of the name of an interaction, and of a line of a title."""
 CLIPPED = 99.0
-"""Colours end at this percentile of the sizes, so that one pixel does not leave all others white."""
+"""Percentile of the absolute values at which the colour scale ends, so that one pixel does not make others white."""
 
 
 def explanation_figures(explanation: "Explanation") -> tuple[Figure, ...]:
-    """Return the pictures of an explanation, one for each of its first examples; of images made of noise, a grid."""
+    """Return the figures of an explanation, one for each of its first examples; for images made from noise, a grid."""
     made = explanation.image is not None and explanation.inputs is None
     if made and explanation.kind != "signal" and len(explanation) > 1:
         return (_grid(explanation),)
@@ -81,7 +81,7 @@ def _of_layer(explanation: "Explanation") -> str:
 
 
 def _grid(explanation: "Explanation") -> Pixels:
-    """Return images that were made of noise, as the filters of a layer, side by side."""
+    """Return a grid of images that were made from noise, such as those of a layer's filters."""
     assert explanation.image is not None
     rows = range(min(GRID, len(explanation)))
     panels = tuple(as_pixels(explanation.image[row]) for row in rows)
@@ -90,7 +90,7 @@ def _grid(explanation: "Explanation") -> Pixels:
 
 
 def as_pixels(image: Floats) -> Floats:
-    """Return ``(c, h, w)`` or ``(h, w)`` from 0 to 1: grey ``(h, w)``, or ``(h, w, 3)`` of three channels."""
+    """Return an image ``(c, h, w)`` or ``(h, w)`` scaled to 0 to 1: grey ``(h, w)``, or colour ``(h, w, 3)``."""
     array = np.asarray(image, np.float64)
     array = array[None] if array.ndim == 2 else array
     array = array.transpose(1, 2, 0) if len(array) == 3 else array.mean(axis=0)
@@ -101,7 +101,7 @@ def as_pixels(image: Floats) -> Floats:
 def _over_image(explanation: "Explanation", row: int, title: str) -> Pixels:
     assert explanation.inputs is not None
     image = as_pixels(explanation.inputs[row])
-    # Maps over time alone are the same for each row of a spectrogram.
+    # A map over time alone is repeated for each row of a spectrogram.
     weights = np.broadcast_to(saliency(explanation, row), image.shape[:2])
     colours = signed_colours(weights)
     grey = image if image.ndim == 2 else image.mean(axis=2)
@@ -115,7 +115,7 @@ def _over_image(explanation: "Explanation", row: int, title: str) -> Pixels:
 
 
 def saliency(explanation: "Explanation", row: int) -> Floats:
-    """Return values of an image by place ``(h, w)``, summed over channels, scaled to -1 to 1."""
+    """Return values of an image by position, ``(h, w)``, summed over channels and scaled to -1 to 1."""
     values = np.asarray(explanation.values[row], np.float64)
     if explanation.segments is not None:
         values = values[explanation.segments]
@@ -127,7 +127,7 @@ def saliency(explanation: "Explanation", row: int) -> Floats:
 
 
 def _outlined(image: Floats, segments: npt.NDArray[np.int64]) -> Floats:
-    """Return an image with the boundaries of its parts."""
+    """Return an image with the boundaries of its segments."""
     found = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image.copy()
     edge = np.zeros(segments.shape, np.bool_)
     edge[:-1] |= segments[:-1] != segments[1:]
@@ -150,7 +150,7 @@ def _made(explanation: "Explanation", row: int) -> Pixels:
 
 
 def _rule(explanation: "Explanation", title: str) -> Bars:
-    """Return how often a rule holds the prediction, with the interval, and how often it applies."""
+    """Return a figure of a rule's precision with its interval, and its coverage."""
     rule = explanation.rule
     assert rule is not None
     said = "\n".join(wrap(f"if {rule}{explanation.shortfall}", TITLE))
@@ -166,7 +166,7 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
         for term in explanation.interactions
     ]
     ranked = sorted((*parts, *joined), key=lambda part: -abs(part[1]))[:PARTS]
-    # Of what was chosen, what was not says nothing.
+    # Parts with a value of 0 were not chosen, and are left out.
     ranked = [part for part in ranked if part[1]] or ranked
     base = explanation.diagnostics.get("base_value")
     if base is not None:
@@ -178,13 +178,13 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
 
 
 def _together(names: Sequence[str]) -> str:
-    """Return the name of features that count together; of long names two ends each, so that both are told."""
+    """Return the name of an interaction; long names are shortened in the middle, so that each part stays visible."""
     most = LONGEST // len(names) - len(" and ")
     return " and ".join(name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}" for name in names)
 
 
 def _shares(explanation: "Explanation", row: int, ranked: list[tuple[str, float]], base: float, title: str) -> Bars:
-    """Return shares laid end to end, from what the network says of nothing to what it says of the example."""
+    """Return a waterfall figure: the shares end to end, from the base value to the prediction."""
     total = float(np.asarray(explanation.values[row], np.float64).sum())
     left = len(explanation.features) - len(ranked)
     if left > 0:
@@ -204,7 +204,7 @@ def _words(explanation: "Explanation", row: int, title: str) -> Words:
 
 
 def _weight(word: str, weights: Mapping[str, float]) -> float:
-    """Return the weight of what stands between two spaces: its own, or the largest of the words in it."""
+    """Return the weight of a piece of text between two spaces: its own, or the largest of the words in it."""
     from hashlens.explanations.perturbed import WORD
 
     inside = [weights.get(part, weights.get(part.lower(), 0.0)) for part in WORD.findall(word)]
@@ -242,14 +242,14 @@ def comparison_figures(evaluation_set: "ExplanationComparison") -> tuple[Figure,
 
 
 def side_by_side(explanations: Sequence["Explanation"], row: int = 0) -> Pixels:
-    """Return one image beside what several methods say of it, for one picture of them all.
+    """Return a figure of one image beside its explanations by several methods.
 
     Parameters
     ----------
     explanations : sequence of Explanation
-        Of the same images.
+        Explanations of the same images.
     row : int
-        Which image.
+        Row of the image.
     """
     first = explanations[0]
     if first.inputs is None or any(at.kind != "image" for at in explanations):

@@ -1,4 +1,4 @@
-"""A network that is called by a function of the user, with its own modules, names and weights."""
+"""A network that is called through a user's function, and keeps its modules, names and weights."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,17 +7,17 @@ import torch
 
 
 class Forwarded(torch.nn.Module):
-    """A network as ``forward(network, batch)`` calls it.
+    """Wrapper that calls a network by ``forward(network, batch)``.
 
-    It has no modules of its own: names, weights and modes are those of the network, so that hooks, copies and codes
-    find what they find there.
+    It adds no modules: names, weights and modes are those of the network, so that hooks, copies and codes see the
+    network itself.
 
     Parameters
     ----------
     network : torch.nn.Module
         The network.
     forward : callable
-        ``forward(network, batch)``.
+        Function ``forward(network, batch)`` that returns the output.
     """
 
     network: torch.nn.Module
@@ -30,7 +30,7 @@ class Forwarded(torch.nn.Module):
         self.training = network.training
 
     def forward(self, batch: Any) -> Any:
-        """Return what the function makes of a batch."""
+        """Return the output of the function for a batch."""
         return self.call(self.network, batch)
 
     def named_modules(self, *given: Any, **more: Any) -> Iterator[tuple[str, torch.nn.Module]]:

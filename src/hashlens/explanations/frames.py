@@ -1,4 +1,4 @@
-"""Data frames beside each other: the columns of a background in the order of those that are explained."""
+"""Data frames: put the columns of a background in the order of those of the explained examples."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from hashlens.errors import ExplainError
 
 
 def order_of(theirs: Sequence[Any], labels: Sequence[Any]) -> list[int] | None:
-    """Return where the columns of a background stand that those of `x` are; None where they stand as they are.
+    """Return the indices that put the columns of a background in the order of `x`; None if they are in order already.
 
     Raises
     ------
     ExplainError
-        If both have labels, and not the same ones, or some twice in another order.
+        If both have column labels and these differ, or if repeated labels are in another order.
     """
     if not theirs or not labels or list(theirs) == list(labels):
         return None

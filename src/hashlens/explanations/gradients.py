@@ -20,9 +20,9 @@ from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
 ROUNDING = 16
-"""Scores are known to so many units in the last place."""
+"""Rounding error of scores, in units in the last place."""
 IN_A_PIECE = 4
-"""Points on each piece of a path that was cut."""
+"""Points on each piece of a path that is cut into pieces."""
 Slopes = Callable[[Subject, Tensor, Tensor], Tensor]
 
 
@@ -39,18 +39,18 @@ def _batches(subject: Subject, x: Tensor, target: Tensor) -> list[tuple[Tensor, 
 def _slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
-        # In-place operators may not write on a leaf.
+        # In-place operators may not modify a leaf.
         score = row_scores(subject.run(leaf * 1), target)
         return gradient_of(score, leaf)
 
 
 def row_scores(scores: Tensor, target: Tensor) -> Tensor:
-    """Return the sum over rows of the score of each row's class: rows do not touch, so its gradient is theirs."""
+    """Return the sum of the scores of each row's class; rows are independent, so its gradient is that of each row."""
     return scores.gather(1, target.to(scores.device)[:, None]).sum()
 
 
 def gradient_of(score: Tensor, leaf: Tensor) -> Tensor:
-    """Return the gradient, zeros where the score does not depend on the leaf."""
+    """Return the gradient; zeros if the score does not depend on the leaf."""
     if not (score.requires_grad and leaf.requires_grad):
         return torch.zeros_like(leaf)
     try:
@@ -61,7 +61,7 @@ def gradient_of(score: Tensor, leaf: Tensor) -> Tensor:
 
 
 def _no_slope(error: RuntimeError) -> str:
-    """Return why autograd finds no slope, in a line, and the way out."""
+    """Return in one line why autograd finds no gradient, and what to do."""
     first = str(error).split("\n")[0]
     if "inplace operation" in first:
         first = "the network writes in place on a result that its slope needs"
@@ -69,20 +69,22 @@ def _no_slope(error: RuntimeError) -> str:
 
 
 def gradient(request: Request) -> Explanation:
-    """Explain by the slope of the score at the input (Simonyan, Vedaldi, Zisserman, 2014).
+    """Explain by the gradient of the score at the input (Simonyan, Vedaldi, Zisserman, 2014).
 
-    The unit is score per unit of the input. Inside a linear region it is the whole truth; see ``method="region"``.
+    The unit is score per unit of the input. Inside a linear region the gradient is constant; see ``method="region"``.
     """
     return explained(request, "gradient", slopes(request.subject, request.inputs, request.target))
 
 
 def smooth_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Explanation:
-    """Explain by the mean slope over noisy copies (Smilkov et al., 2017).
+    """Explain by the mean gradient over noisy copies (Smilkov et al., 2017).
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     samples : int
-        Copies of each example.
+        Number of noisy copies of each example.
     noise : float
         Standard deviation of the noise, as a share of the range of the example's values.
     """
@@ -90,7 +92,7 @@ def smooth_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Exp
 
 
 def smoothed(request: Request, slopes: Slopes, samples: int, noise: float) -> Tensor:
-    """Return mean slopes over noisy copies; each row's noise is its own, whatever the batch."""
+    """Return mean gradients over noisy copies; the noise of a row does not depend on the batch."""
     require_whole(ExplainError, "samples", samples)
     if not is_number(noise) or not 0 <= noise < inf:
         raise ExplainError(f"noise must be a number, 0 or more, received {shortly(noise)}")
@@ -106,23 +108,25 @@ def smoothed(request: Request, slopes: Slopes, samples: int, noise: float) -> Te
 def integrated_gradients(
     request: Request, steps: int = 64, max_steps: int = 512, tolerance: float = 0.01, exact: bool = False
 ) -> Explanation:
-    """Explain by shares of the change of the score from a baseline (Sundararajan, Taly, Yan, 2017).
+    """Explain by each input's share of the change of the score from a baseline (Sundararajan, Taly, Yan, 2017).
 
-    The baseline is ``background``: one row, or several that are averaged over; zeros without. Points on the path are
-    Gauss-Legendre's. If the shares miss the change of the score by more than `tolerance` of it, the path is cut into
-    pieces, and those that miss most of their own change are halved until the shares of all miss no more, or `max_steps`
-    are taken. What is missing in the end is told in ``diagnostics["completeness_gap"]`` and, where that is more than
-    `tolerance`, in a note.
+    The baseline is ``background``: one row, or several whose results are averaged; zeros by default. The integral is
+    computed at Gauss-Legendre points. The completeness gap is the difference between the sum of the shares and the
+    change of the score, relative to that change. If it is larger than `tolerance`, the path is cut into pieces, and the
+    pieces with the largest gaps are halved until the total gap is small enough, or `max_steps` points are used.
+    ``diagnostics["completeness_gap"]`` holds the remaining gap; a note says if it is larger than `tolerance`.
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     steps, max_steps : int
-        Points on the path to begin with, and in all, for each example and baseline.
+        First and largest number of points on the path, for each example and baseline.
     tolerance : float
-        Share of the change of the score that may be missing.
+        Largest completeness gap.
     exact : bool
-        Integrate piece by piece of the piecewise-linear network (:func:`hashlens.regions.along`), in float64: no gap
-        but rounding. Networks that are not piecewise linear are refused.
+        Whether to integrate exactly, over each linear piece (:func:`hashlens.regions.along`) in float64; the gap is
+        then only rounding. It raises for networks that are not piecewise linear.
     """
     return explained(request, "integrated_gradients", **integrated(request, slopes, steps, max_steps, tolerance, exact))
 
@@ -144,7 +148,7 @@ def integrated(
         size = max(float(own[row, int(target)].abs()), float(theirs[:, int(target)].abs().max()))
         mean, total, rounding = float(changes.mean()), 0.0, ROUNDING * torch.finfo(x.dtype).eps * size
         for baseline, change in zip(baselines, changes.tolist(), strict=True):
-            # What one of many baselines may miss is a share of what all of them explain: its own change may be nothing.
+            # With many baselines the gap is relative to the mean change too: the change from one of them may be 0.
             allowed = max(tolerance * max(abs(change), abs(mean)), rounding)
             path = _Path(request.subject, baseline, x[row], target, slopes)
             found, points = (
@@ -182,7 +186,7 @@ def baselines_of(request: Request) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Path:
-    """The straight way from a baseline to an example, and what of the score's change on it each number is for."""
+    """The straight path from a baseline to an example, and the share of each input in the change of the score."""
 
     subject: Subject
     start: Tensor
@@ -191,7 +195,7 @@ class _Path:
     slopes: Slopes
 
     def adapted(self, steps: int, most: int, change: float, allowed: float) -> tuple[Tensor, int]:
-        """Return shares that miss as little of the change as allowed, or use no more steps, and the steps used."""
+        """Return shares whose gap is at most `allowed`, or the best with `most` steps, and the number of steps used."""
         (found,), used = self._shares([(0.0, 1.0)], steps), steps
         count = max(steps // IN_A_PIECE, 1)
         if abs(float(found.double().sum()) - change) <= allowed or used + count * IN_A_PIECE > most:
@@ -217,7 +221,7 @@ class _Path:
                 for span, of, change in zip(spans, shares, changes, strict=True)]  # fmt: skip
 
     def _shares(self, spans: list[tuple[float, float]], points: int) -> Tensor:
-        """Return the shares on each part of the path, ``(spans, ...)``, by so many points on it."""
+        """Return the shares on each part of the path, ``(spans, ...)``, with `points` points on each."""
         at, weight = (torch.as_tensor(of) for of in _gauss_legendre(points))
         low, high = torch.tensor(spans, dtype=torch.float64).T[:, :, None]
         path = self._points((low + at * (high - low)).flatten())
@@ -244,7 +248,7 @@ class _Piece:
 
 @cache
 def _gauss_legendre(points: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return places between 0 and 1, and their weights; many take seconds to find."""
+    """Return Gauss-Legendre points between 0 and 1 and their weights; computing many takes seconds."""
     places, weights = np.polynomial.legendre.leggauss(points)
     return (places + 1) / 2, weights / 2
 
@@ -259,7 +263,7 @@ def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) ->
     if torch.equal(x, baseline):
         return torch.zeros_like(x, dtype=torch.float64), 1
     pieces = along(request.scoring, baseline[None], x[None])
-    # On a piece the slope is the same everywhere: its middle is as far from the breakpoints as can be.
+    # On a piece the gradient is constant: it is taken in the middle, farthest from the breakpoints.
     program = of_network(pieces.program, "this segment")
     slope = region_slopes(at(program, pieces.middles()), target.expand(len(pieces)), request.output)
     width = torch.as_tensor(pieces.end - pieces.start).to(slope)
@@ -268,7 +272,7 @@ def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) ->
 
 
 def completeness_gap(total: float, change: float, rounding: float = 1e-12) -> float:
-    """Return how much of the change of the score shares miss, relative to the change; 0 where that is rounding."""
+    """Return the gap between the sum of shares and the change of the score, relative to it; 0 if it is rounding."""
     missing = abs(total - change)
     if missing <= rounding:
         return 0.0

@@ -1,4 +1,4 @@
-"""Guided backpropagation: at each gate only signals that speak for the class pass back."""
+"""Guided backpropagation: at each gate only positive gradients are passed back."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ Tensor = torch.Tensor
 GATES = ("ReluBackward", "ThresholdBackward", "HardtanhBackward", "LeakyReluBackward", "PreluKernelBackward",
          "EluBackward", "GeluBackward", "SiluBackward", "SoftplusBackward", "HardswishBackward", "MishBackward",
          "ClampMinBackward", "ClampBackward")  # fmt: skip
-"""How autograd calls the gates that it went through: modules, functions, in place or scripted alike."""
+"""Autograd's node names of the gates; they are the same for modules, functions, in-place and scripted operators."""
 NO_GATE = "no gate was seen on the way back: these are plain gradients"
 
 
@@ -42,7 +42,7 @@ def _only_positive(inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor | No
 
 
 def gates_behind(score: Tensor) -> Iterator[Node]:
-    """Yield the gates that a score was computed through, wherever in the network they were written."""
+    """Yield the autograd nodes of all gates that a score was computed through."""
     seen: set[Node] = set()
     waiting = [score.grad_fn]
     while waiting:
@@ -65,8 +65,8 @@ def _noted(request: Request) -> tuple[str, ...]:
 def guided_backprop(request: Request) -> Explanation:
     """Explain by guided backpropagation (Springenberg et al., 2015).
 
-    Works for modules, functions and in-place gates alike, since it looks at what autograd went through. It is known to
-    show edges of the input rather than what the network decides by (Adebayo et al., 2018): see the MPRT of
+    It works for modules, functions and in-place gates alike, since it uses the nodes of autograd. It is known to show
+    edges of the input rather than evidence for the prediction (Adebayo et al., 2018): see the metric MPRT of
     :func:`hashlens.compare_explanations`.
     """
     found = guided_slopes(request.subject, request.inputs, request.target)
