@@ -11,7 +11,7 @@ import hashlens
 
 ROOMS = (
     *("codes", "data", "explanations", "index", "integrations", "measures", "nets", "regions", "retrieval"),
-    *("ted", "training", "tuning"),
+    *("kernels", "ted", "training", "tuning"),
 )
 
 

@@ -14,12 +14,14 @@
     ├── StudyError           a study: its spec, its store, its results
     ├── TEDError             labels and explanations to be taught, or an estimator that cannot take them
     ├── TuningError          tuning: a trace, a rule that stops, an objective, the space
+    ├── KernelError          kernels of infinite width: a layer without a limit, inputs, a singular matrix
     ├── ReportError          a file or folder that no report can be made of
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not there
     └── MissingExtraError    an optional dependency that is not installed
     CodesWarning         (a warning) codes are read, but not of every gate, or of padding too
     TEDWarning           (a warning) explanations are taught, but not for every label
+    KernelWarning        (a warning) a kernel is near singular for the precision that it is solved in
 
 Each message says what, where, expected and received, and the way out, in one line. All of them are mistakes that the
 caller can mend: the command line prints the line and exits with status 2.
@@ -91,6 +93,14 @@ class TEDWarning(UserWarning):
 
 class TuningError(HashlensError):
     """A trace, a rule that stops tuning, an objective or a space of hyperparameters is not what tuning takes."""
+
+
+class KernelError(HashlensError, ValueError):
+    """A network has no limit of infinite width, inputs do not fit it, or a kernel cannot be solved."""
+
+
+class KernelWarning(UserWarning):
+    """A kernel is near singular for the precision that it is solved in."""
 
 
 class ReportError(HashlensError):

@@ -12,7 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from torch import nn
 
 import hashlens as hl
-from hashlens import regions
+from hashlens import kernels, regions
 from hashlens.audit import compare_models, coverage, duplicates
 from hashlens.data.sources import load_data
 from hashlens.index import Index
@@ -133,6 +133,11 @@ def results_of_tuning():
     return [trace, trace.replay([rule]), rule.decide(trace), tuned, overfitting_report(trace)]
 
 
+def results_of_kernels():
+    x = np.random.default_rng(0).standard_normal((6, 3))
+    return [kernels.predict(kernels.serial(kernels.Dense()), x[:3], x[:3, 0], x[3:], diag_reg=0.1)]
+
+
 def inside(value):
     """Yield the results that a value holds, itself first."""
     if isinstance(value, Result):
@@ -150,7 +155,7 @@ def made():
     """One result of each kind, by the name of its class."""
     found = {}
     for outer in (*region_results(), *results_of_a_network(), *results_of_a_study(), *ted_results(),
-                  *results_of_tuning()):  # fmt: skip
+                  *results_of_tuning(), *results_of_kernels()):  # fmt: skip
         for one in inside(outer):
             found.setdefault(type(one).__name__, one)
     found["SavedPlane"] = load_result(WRITTEN / "plane.json")

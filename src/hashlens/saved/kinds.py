@@ -60,6 +60,7 @@ KINDS: dict[str, str] = {
     "Picture": "hashlens.study.reproduce.picture",
     "PieceTable": "hashlens.regions.tables",
     "Plane": "hashlens.regions.plane",
+    "Prediction": "hashlens.kernels.prediction",
     "Projection": "hashlens.measures.projection",
     "Provenance": "hashlens.study.reproduce.reproduction",
     "QualityCurve": "hashlens.retrieval.curve",

@@ -1,0 +1,360 @@
+"""The kernels of an infinitely wide network: NNGP, NTK and codes, block by block."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+
+from hashlens.arguments import shortly
+from hashlens.device import find_device
+from hashlens.errors import KernelError, nearest
+from hashlens.kernels.layers import Flatten
+from hashlens.kernels.moments import Moments
+from hashlens.kernels.network import InfiniteNetwork, needs_pairs, needs_pooled_variances, run
+from hashlens.progress import bar
+
+Array = npt.NDArray[Any]
+Tensor = torch.Tensor
+Kind = Literal["nngp", "ntk", "code"]
+Precision = Literal["float64", "float32"]
+KINDS: tuple[Kind, ...] = ("nngp", "ntk", "code")
+PRECISIONS: dict[str, torch.dtype] = {"float64": torch.float64, "float32": torch.float32}
+CPU_BLOCK, GPU_BLOCK = 1 << 17, 1 << 25
+"""Numbers of one block: what fits into the cache of a core, and what keeps a GPU busy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """Kernels of one network for the same pairs of inputs.
+
+    Attributes
+    ----------
+    nngp, ntk : numpy.ndarray or None
+        ``(n, m)``, in the precision asked for; None where not asked for.
+    code : numpy.ndarray or None
+        ``(layers, n, m)``: one kernel for each activation that has bits.
+    """
+
+    nngp: Array | None = None
+    ntk: Array | None = None
+    code: Array | None = None
+
+
+def compute(
+    network: InfiniteNetwork,
+    x1: Any,
+    x2: Any = None,
+    kinds: Sequence[Kind] = ("nngp", "ntk"),
+    *,
+    dtype: Precision = "float64",
+    device: str | torch.device = "cpu",
+) -> Kernels:
+    """Return kernels of an infinitely wide network.
+
+    Parameters
+    ----------
+    network : InfiniteNetwork
+        Its layers; see :func:`serial`.
+    x1, x2 : array_like
+        ``(n, features)`` and ``(m, features)``, or images ``(n, channels, height, width)``. Without `x2` the kernels
+        are of `x1` with itself: one triangle is computed, and the diagonal has no rounding of pairs.
+    kinds : sequence of {"nngp", "ntk", "code"}
+        Which; together they cost little more than the dearest.
+    dtype : {"float64", "float32"}
+        In which numbers are computed and returned. In float32 the NTK of near copies is off by about 5e-4.
+    device : str or torch.device
+        Where to compute.
+
+    Raises
+    ------
+    KernelError
+        If the inputs do not fit each other or the network, are empty or not finite, or a layer cannot follow another.
+
+    Examples
+    --------
+    >>> from hashlens.kernels import Dense, ReLU, compute, serial
+    >>> found = compute(serial(Dense(), ReLU(), Dense()), [[1.0, 0.0], [0.0, 1.0]])
+    >>> found.nngp.round(3).tolist()
+    [[1.0, 0.318], [0.318, 1.0]]
+    """
+    wanted = _checked_kinds(kinds)
+    first, second = inputs_of(network, x1, x2, dtype, device)
+    layers = len(network.activations()) if "code" in wanted else 0
+    shape = (len(first), len(first if second is None else second))
+    made = {kind: np.empty(shape, dtype) for kind in wanted if kind != "code"}
+    code = np.empty((layers, *shape), dtype)
+    for rows, columns, found in blocks(network, first, second, wanted, describe="kernel"):
+        for kind, values in made.items():
+            values[rows, columns] = getattr(found, kind)
+            if second is None:
+                values[columns, rows] = getattr(found, kind).T
+        if layers and found.code is not None:
+            code[:, rows, columns] = found.code
+            if second is None:
+                code[:, columns, rows] = found.code.swapaxes(1, 2)
+    return Kernels(made.get("nngp"), made.get("ntk"), code if "code" in wanted else None)
+
+
+def nngp(
+    network: InfiniteNetwork,
+    x1: Any,
+    x2: Any = None,
+    *,
+    dtype: Precision = "float64",
+    device: str | torch.device = "cpu",
+) -> Float[Array, "n m"]:
+    """Return the covariance of the outputs over random weights (NNGP), ``(n, m)``; arguments as of :func:`compute`.
+
+    References
+    ----------
+    Lee, Bahri, Novak, Schoenholz, Pennington, Sohl-Dickstein (2018): Deep neural networks as Gaussian processes. ICLR.
+    """
+    found = compute(network, x1, x2, ("nngp",), dtype=dtype, device=device).nngp
+    assert found is not None
+    return found
+
+
+def ntk(
+    network: InfiniteNetwork,
+    x1: Any,
+    x2: Any = None,
+    *,
+    dtype: Precision = "float64",
+    device: str | torch.device = "cpu",
+) -> Float[Array, "n m"]:
+    """Return the neural tangent kernel, ``(n, m)``; arguments as of :func:`compute`.
+
+    References
+    ----------
+    Jacot, Gabriel, Hongler (2018): Neural tangent kernel: convergence and generalization in neural networks. NeurIPS.
+    """
+    found = compute(network, x1, x2, ("ntk",), dtype=dtype, device=device).ntk
+    assert found is not None
+    return found
+
+
+def code_kernel(
+    network: InfiniteNetwork,
+    x1: Any,
+    x2: Any = None,
+    *,
+    dtype: Precision = "float64",
+    device: str | torch.device = "cpu",
+) -> Float[Array, "layers n m"]:
+    """Return the expected share of bits that agree in the neural codes of two inputs, for each layer.
+
+    It is the limit of Hamming similarity, one minus the Hamming distance over the number of bits. A bit of one input is
+    on the same side of 0 as that of another with probability ``1 - angle / pi``, and for ReLU this is twice the factor
+    by which the layer multiplies the NTK.
+
+    Parameters
+    ----------
+    network, x1, x2, dtype, device
+        As of :func:`compute`.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(layers, n, m)``: a layer for each activation that has bits (ReLU, leaky ReLU, GELU, abs); of images the mean
+        over positions, which is what codes of all units have.
+    """
+    found = compute(network, x1, x2, ("code",), dtype=dtype, device=device).code
+    assert found is not None
+    return found
+
+
+def diagonals(
+    network: InfiniteNetwork,
+    x: Any,
+    kinds: Sequence[Kind] = ("nngp", "ntk"),
+    *,
+    dtype: Precision = "float64",
+    device: str | torch.device = "cpu",
+) -> Kernels:
+    """Return the kernels of each input with itself, ``(n,)``, without those of pairs; arguments as of `compute`."""
+    wanted = _checked_kinds(kinds)
+    inputs, _ = inputs_of(network, x, None, dtype, device)
+    parts: list[Kernels] = []
+    step = max(1, _block(inputs) // _numbers(network, inputs))
+    for start in range(0, len(inputs), step):
+        parts.append(_evaluated(network, inputs[start : start + step], None, wanted, aligned=True))
+
+    def joined(kind: Kind) -> Array | None:
+        return np.concatenate([getattr(part, kind) for part in parts], axis=-1) if kind in wanted else None
+
+    return Kernels(joined("nngp"), joined("ntk"), joined("code"))
+
+
+def blocks(
+    network: InfiniteNetwork,
+    first: Tensor,
+    second: Tensor | None,
+    kinds: tuple[Kind, ...],
+    side: int | None = None,
+    describe: str = "",
+) -> Iterator[tuple[slice, slice, Kernels]]:
+    """Yield rows, columns and kernels of each block; without `second`, those of one triangle.
+
+    Parameters
+    ----------
+    network : InfiniteNetwork
+        The network.
+    first, second : torch.Tensor
+        As of :func:`inputs_of`.
+    kinds : tuple of {"nngp", "ntk", "code"}
+        Which kernels.
+    side : int, optional
+        Rows and columns of a block; by default what fits into the cache.
+    describe : str
+        What a progress bar says.
+    """
+    side = side or max(1, int((_block(first) / _numbers(network, first)) ** 0.5))
+    others = first if second is None else second
+    rows, columns = _slices(len(first), side), _slices(len(others), side)
+    pairs = [(row, column) for i, row in enumerate(rows) for j, column in enumerate(columns)
+             if second is not None or j >= i]  # fmt: skip
+    with bar(describe, len(pairs)) as advance:
+        for row, column in pairs:
+            own = second is None and row == column
+            yield row, column, _evaluated(network, first[row], None if own else others[column], kinds)
+            advance("")
+
+
+def inputs_of(
+    network: InfiniteNetwork, x1: Any, x2: Any, dtype: Precision, device: str | torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """Return inputs as tensors that fit each other.
+
+    Raises
+    ------
+    KernelError
+        If they do not, or are empty or not finite.
+    """
+    if not isinstance(network, InfiniteNetwork):
+        raise KernelError(
+            f"a network must be an InfiniteNetwork, received {type(network).__name__}: build it with serial()"
+        )
+    if dtype not in PRECISIONS:
+        raise KernelError(f"unknown dtype {shortly(dtype)}; {nearest(dtype, PRECISIONS)}")
+    place = find_device(device)
+    first = _tensor(x1, "x1", PRECISIONS[dtype], place)
+    second = None if x2 is None else _tensor(x2, "x2", PRECISIONS[dtype], place)
+    if second is not None and second.shape[1:] != first.shape[1:]:
+        raise KernelError(
+            f"x2 has examples of shape {tuple(second.shape[1:])}, and x1 of {tuple(first.shape[1:])}: give the same"
+        )
+    if network.layers and isinstance(network.layers[0], Flatten):
+        return first.flatten(1), None if second is None else second.flatten(1)
+    return first, second
+
+
+def _tensor(x: Any, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+    try:
+        values = (x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x))).to(device, dtype)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise KernelError(f"{name} must be an array of numbers, received {shortly(x)}") from error
+    if values.dim() not in (2, 4) or 0 in values.shape:
+        raise KernelError(
+            f"{name} must be (n, features) or images (n, channels, height, width), none of them 0, received shape "
+            f"{tuple(values.shape)}"
+        )
+    if not bool(torch.isfinite(values).all()):
+        row = int((~torch.isfinite(values)).flatten(1).any(1).nonzero()[0])
+        raise KernelError(f"{name} has a value that is not finite, in row {row}: leave such rows out, or fill them in")
+    return values
+
+
+def _checked_kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+    for kind in kinds:
+        if kind not in KINDS:
+            raise KernelError(f"unknown kind of kernel {shortly(kind)}; {nearest(kind, KINDS)}")
+    return tuple(kind for kind in KINDS if kind in kinds)
+
+
+def _slices(length: int, side: int) -> list[slice]:
+    return [slice(start, min(start + side, length)) for start in range(0, length, side)]
+
+
+def _block(inputs: Tensor) -> int:
+    return CPU_BLOCK if inputs.device.type == "cpu" else GPU_BLOCK
+
+
+def _numbers(network: InfiniteNetwork, inputs: Tensor) -> int:
+    """Return how many numbers a pair of inputs has."""
+    positions = int(np.prod(inputs.shape[2:]))
+    return positions**2 if needs_pairs(network) else positions
+
+
+@torch.no_grad()
+def _evaluated(
+    network: InfiniteNetwork, first: Tensor, second: Tensor | None, kinds: tuple[Kind, ...], aligned: bool = False
+) -> Kernels:
+    moments = input_moments(network, first, second, kinds, aligned)
+    moments = run(network.layers, moments, network.parameterization)
+    if moments.has_positions:
+        raise KernelError("the network ends in images: put Flatten() or GlobalAvgPool(), then Dense(), at its end")
+    symmetric = second is None and not aligned
+
+    def taken(values: Tensor) -> Array:
+        # Rounding may differ between a pair and its mirror image.
+        values = values.triu() + values.triu(1).mT if symmetric else values
+        found: Array = values.cpu().numpy()
+        return found
+
+    code = None
+    if moments.agreements is not None:
+        code = taken(torch.stack([*moments.agreements, moments.cov])[:-1])
+    return Kernels(
+        taken(moments.cov) if "nngp" in kinds else None,
+        None if moments.ntk is None else taken(moments.ntk),
+        code,
+    )
+
+
+def input_moments(
+    network: InfiniteNetwork, first: Tensor, second: Tensor | None, kinds: Sequence[Kind], aligned: bool = False
+) -> Moments:
+    """Return the moments of inputs: products of features, their mean over channels.
+
+    Parameters
+    ----------
+    network : InfiniteNetwork
+        Whose layers say which positions are needed.
+    first, second : torch.Tensor
+        ``(n, features)`` or ``(n, channels, height, width)``; without `second` pairs are of `first` with itself.
+    kinds : sequence of {"nngp", "ntk", "code"}
+        Which kernels.
+    aligned : bool
+        Whether pairs are aligned.
+    """
+    others, features = first if second is None else second, first.shape[1]
+    pairs = first.dim() == 4 and needs_pairs(network)
+    inner = pairs and needs_pooled_variances(network)
+    cov = _products(first, others, pairs, aligned) / features
+    rows = _products(first, first, inner, True) / features
+    columns = rows if second is None else _products(others, others, inner, True) / features
+    return Moments(
+        cov=cov,
+        ntk=torch.zeros_like(cov) if "ntk" in kinds else None,
+        rows=rows,
+        columns=columns,
+        features=features,
+        pairs_of_positions=pairs,
+        inner=inner,
+        is_same=second is None,
+        aligned=aligned,
+        agreements=[] if "code" in kinds else None,
+    )
+
+
+def _products(first: Tensor, second: Tensor, pairs: bool, aligned: bool) -> Tensor:
+    """Return sums over features of products, for each pair of inputs and positions."""
+    if first.dim() == 2:
+        return (first * second).sum(1) if aligned else first @ second.T
+    if pairs:
+        return torch.einsum("nchw,ncuv->nhwuv" if aligned else "nchw,mcuv->nmhwuv", first, second).contiguous()
+    return torch.einsum("nchw,nchw->nhw" if aligned else "nchw,mchw->nmhw", first, second).contiguous()

@@ -1,0 +1,174 @@
+"""The neural tangent kernel of a finite network, by torch.func; and the network that is linear in its weights."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.func import functional_call, jvp, vjp, vmap
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.errors import KernelError, nearest
+from hashlens.progress import track
+
+Array = npt.NDArray[Any]
+Tensor = torch.Tensor
+Outputs = Literal["mean", "pseudo", "full"]
+OUTPUTS: tuple[Outputs, ...] = ("mean", "pseudo", "full")
+Weights = dict[str, Tensor]
+
+
+def empirical_ntk(
+    module: nn.Module, x1: Tensor, x2: Tensor | None = None, outputs: Outputs = "mean", *, batch_size: int = 64
+) -> Array:
+    """Return the neural tangent kernel of a module at its weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module of ``(n, ...)`` to ``(n, outputs)``, run in evaluation mode; weights that need no gradient count as
+        constants.
+    x1, x2 : torch.Tensor
+        ``(n, ...)`` and ``(m, ...)``; without `x2` the kernel is of `x1` with itself.
+    outputs : {"mean", "pseudo", "full"}
+        ``full``: of each pair of outputs. ``mean``: the mean over outputs with themselves, which the limit is compared
+        with. ``pseudo``: of the sum of outputs over the root of their number, which costs one gradient an example.
+    batch_size : int
+        Examples whose gradients are kept at once.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(n, m)``, or ``(n, m, outputs, outputs)`` if `outputs` is ``full``; in the dtype of the module.
+
+    References
+    ----------
+    Novak, Sohl-Dickstein, Schoenholz (2022): Fast finite width neural tangent kernel. ICML. The sum of outputs:
+    Mohamadi, Bae, Sutherland (2023): A fast, well-founded approximation to the empirical neural tangent kernel. ICML.
+
+    Raises
+    ------
+    KernelError
+        If the module has no weights to train, or gives no ``(n, outputs)``.
+    """
+    if outputs not in OUTPUTS:
+        raise KernelError(f"unknown outputs {shortly(outputs)}; {nearest(outputs, OUTPUTS)}")
+    require_whole(KernelError, "batch_size", batch_size)
+    gradients = _gradients(module, outputs)
+    starts = range(0, len(x1), batch_size)
+    rows = []
+    for start in track(starts, "gradients", len(starts)):
+        first = gradients(x1[start : start + batch_size])
+        row = []
+        others = x1[start:] if x2 is None else x2
+        for begin in range(0, len(others), batch_size):
+            second = first if x2 is None and begin == 0 else gradients(others[begin : begin + batch_size])
+            row.append(_products(first, second, outputs))
+        rows.append(torch.cat(row, 1).cpu().numpy())
+    return np.concatenate(rows) if x2 is not None else _mirrored(rows, len(x1))
+
+
+def _mirrored(rows: list[Array], n: int) -> Array:
+    """Return a symmetric kernel of its rows from the diagonal on."""
+    whole = np.empty((n, n, *rows[0].shape[2:]), rows[0].dtype)
+    start = 0
+    for row in rows:
+        stop = start + len(row)
+        whole[start:stop, start:] = row
+        whole[start:, start:stop] = row.swapaxes(0, 1).swapaxes(-1, -2) if row.ndim == 4 else row.T
+        start = stop
+    return whole
+
+
+def _products(first: Weights, second: Weights, outputs: Outputs) -> Tensor:
+    """Return sums over weights of products of gradients ``(n, outputs, *weights)``."""
+    total: Tensor | float = 0.0
+    for name, values in first.items():
+        a, b = values.flatten(2), second[name].flatten(2)
+        if outputs == "full":
+            total = total + torch.einsum("npk,mqk->nmpq", a, b)
+        else:
+            total = total + a.flatten(1) @ b.flatten(1).T / a.shape[1]
+    assert isinstance(total, Tensor)
+    return total
+
+
+def _gradients(module: nn.Module, outputs: Outputs) -> Callable[[Tensor], Weights]:
+    """Return the function from examples to gradients ``(n, outputs, *weights)`` by the name of the weights."""
+    weights, fixed = _weights(module)
+
+    def one(values: Weights, x: Tensor) -> Tensor:
+        found: Tensor = _called(module, values, fixed, x[None])[0]
+        return found.sum()[None] / found.numel() ** 0.5 if outputs == "pseudo" else found
+
+    def of_example(x: Tensor) -> Weights:
+        out, pull = vjp(lambda values: one(values, x), weights)
+        found: Weights = vmap(lambda row: pull(row)[0])(torch.eye(len(out), dtype=out.dtype, device=out.device))
+        return found
+
+    def of_examples(x: Tensor) -> Weights:
+        with _evaluating(module):
+            found: Weights = vmap(of_example)(x)
+        return found
+
+    return of_examples
+
+
+def linearized(module: nn.Module) -> Callable[[Weights, Tensor], Tensor]:
+    """Return the network that is linear in its weights, around the weights that a module has now.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its weights are copied.
+
+    Returns
+    -------
+    callable
+        Of weights by name (as of ``dict(module.named_parameters())``) and examples ``(n, ...)``: outputs of the first
+        order of Taylor's series.
+    """
+    weights, fixed = _weights(module)
+
+    def outputs(values: Weights, x: Tensor) -> Tensor:
+        moved = {name: values[name] - start for name, start in weights.items()}
+        with _evaluating(module):
+            here, step = jvp(lambda now: _called(module, now, fixed, x), (weights,), (moved,))
+        found: Tensor = here + step
+        return found
+
+    return outputs
+
+
+def _weights(module: nn.Module) -> tuple[Weights, Weights]:
+    """Return copies of the weights that are trained, and of those and buffers that are not."""
+    named = dict(module.named_parameters())
+    weights = {name: value.detach().clone() for name, value in named.items() if value.requires_grad}
+    if not weights:
+        raise KernelError("the module has no weights that need a gradient: there is no tangent kernel")
+    fixed = {name: value.detach() for name, value in (*named.items(), *module.named_buffers()) if name not in weights}
+    return weights, fixed
+
+
+def _called(module: nn.Module, weights: Weights, fixed: Weights, x: Tensor) -> Tensor:
+    out = functional_call(module, {**weights, **fixed}, (x,))
+    if not isinstance(out, Tensor) or out.dim() != 2:
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise KernelError(f"the module must give (n, outputs), received {shape}")
+    return out
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Run the body with a module in evaluation mode; gradients flow, which reading codes switches off."""
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        for part, _ in modes:
+            part.training = False
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

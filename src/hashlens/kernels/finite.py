@@ -1,0 +1,220 @@
+"""Finite networks whose limit is that of an infinitely wide one, in both parameterisations."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from hashlens.arguments import require_whole
+from hashlens.errors import KernelError
+from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
+from hashlens.kernels.layer import Layer, Parameterization
+from hashlens.kernels.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, LayerNorm
+from hashlens.kernels.network import InfiniteNetwork, Residual
+from hashlens.seeds import torch_generator
+
+Tensor = torch.Tensor
+
+
+class Weighted(nn.Module):
+    """A dense or convolutional layer with its variances, in one of two parameterisations.
+
+    Parameters
+    ----------
+    layer : Dense or Conv
+        Variances, and windows of a convolution.
+    inputs, outputs : int
+        Features, or channels.
+    parameterization : {"ntk", "standard"}
+        Whether weights of variance 1 are scaled in the forward pass.
+    generator : torch.Generator
+        What weights and biases are drawn from.
+    """
+
+    def __init__(
+        self, layer: Dense | Conv, inputs: int, outputs: int, parameterization: Parameterization,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.windows = layer.windows if isinstance(layer, Conv) else None
+        size = () if self.windows is None else self.windows.size
+        scale = math.sqrt(layer.weight_variance / (inputs * math.prod(size)))
+        weight = torch.randn((outputs, inputs, *size), generator=generator)
+        self.weight_scale = scale if parameterization == "ntk" else 1.0
+        self.weight = nn.Parameter(weight if parameterization == "ntk" else weight * scale)
+        self.bias_scale, self.bias = 1.0, None
+        if layer.bias_variance is not None:
+            bias, scale = torch.randn(outputs, generator=generator), math.sqrt(layer.bias_variance)
+            self.bias_scale = scale if parameterization == "ntk" else 1.0
+            self.bias = nn.Parameter(bias if parameterization == "ntk" else bias * scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the layer makes of vectors ``(n, inputs)`` or images ``(n, inputs, height, width)``."""
+        weight = self.weight * self.weight_scale
+        bias = None if self.bias is None else self.bias * self.bias_scale
+        if self.windows is None:
+            return nn.functional.linear(x, weight, bias)
+        return nn.functional.conv2d(x, weight, bias, self.windows.stride, self.windows.padding)
+
+
+class Elementwise(nn.Module):
+    """An activation that PyTorch has as a function alone.
+
+    Parameters
+    ----------
+    name : {"abs", "erf", "sin"}
+        Of the function.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the function of each feature."""
+        found: Tensor = getattr(torch, self.name)(x)
+        return found
+
+    def extra_repr(self) -> str:
+        """Return the name, for people."""
+        return self.name
+
+
+class Normalised(nn.Module):
+    """Layer normalisation over features, or over the channels of each position.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to variances.
+    """
+
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return normalised features."""
+        variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
+        return (x - mean) / (variance + self.epsilon).sqrt()
+
+
+class MeanOfPositions(nn.Module):
+    """The mean of images over all positions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(n, channels)`` of ``(n, channels, height, width)``."""
+        return x.mean((2, 3))
+
+
+class Sum(nn.Module):
+    """The sum of two branches.
+
+    Parameters
+    ----------
+    branch, shortcut : torch.nn.Module
+        What is summed.
+    """
+
+    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.branch, self.shortcut = branch, shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of what both branches make of an input."""
+        found: Tensor = self.branch(x) + self.shortcut(x)
+        return found
+
+
+def finite(
+    network: InfiniteNetwork, input_shape: Sequence[int], outputs: int, width: int | None = None, *, seed: int = 0
+) -> nn.Sequential:
+    """Return a random finite network, as a module to train.
+
+    Parameters
+    ----------
+    network : InfiniteNetwork
+        Layers and parameterisation.
+    input_shape : sequence of int
+        Shape of one example: ``(features,)`` or ``(channels, height, width)``.
+    outputs : int
+        Of the last layer, whatever its width.
+    width : int, optional
+        Features, or channels, of all other layers; by default their own.
+    seed : int
+        What weights are drawn from; the global generators are left as they are.
+
+    Raises
+    ------
+    KernelError
+        If a width is not known, or the network does not end in a layer with weights.
+
+    Examples
+    --------
+    >>> from hashlens.kernels import Dense, ReLU, serial
+    >>> finite(serial(Dense(), ReLU(), Dense()), (4,), 1, width=8)(torch.ones(2, 4)).shape
+    torch.Size([2, 1])
+    """
+    require_whole(KernelError, "outputs", outputs)
+    if width is not None:
+        require_whole(KernelError, "width", width)
+    last = network.layers[-1] if network.layers else None
+    if not isinstance(last, (Dense, Conv)):
+        raise KernelError("a finite network must end in a Dense or Conv layer: add Dense()")
+    made, shape = _modules(network.layers[:-1], tuple(input_shape), network, width, seed, "")
+    final = _weighted(last, shape, outputs, network, seed, str(len(network.layers) - 1))
+    return nn.Sequential(OrderedDict([*made.named_children(), (str(len(made)), final)]))
+
+
+def _modules(
+    layers: tuple[Layer, ...], shape: tuple[int, ...], network: InfiniteNetwork, width: int | None, seed: int,
+    prefix: str,
+) -> tuple[nn.Sequential, tuple[int, ...]]:  # fmt: skip
+    """Return modules and the shape of what comes out of them."""
+    made = nn.Sequential()
+    for at, layer in enumerate(layers):
+        name = f"{prefix}{at}"
+        if isinstance(layer, (Dense, Conv)):
+            module: nn.Module = _weighted(layer, shape, width or layer.width, network, seed, name)
+        elif isinstance(layer, Residual):
+            branch, _ = _modules(layer.branch, shape, network, width, seed, f"{name}.branch.")
+            shortcut, _ = _modules(layer.shortcut, shape, network, width, seed, f"{name}.shortcut.")
+            module = Sum(branch, shortcut)
+        else:
+            module = _plain(layer)
+        made.append(module)
+        shape = tuple(module(torch.zeros(2, *shape)).shape[1:])
+    return made, shape
+
+
+def _weighted(
+    layer: Dense | Conv, shape: tuple[int, ...], outputs: int | None, network: InfiniteNetwork, seed: int, name: str
+) -> Weighted:
+    if outputs is None:
+        raise KernelError(f"layer {name} ({type(layer).__name__}) has no width: give width= to all layers, or to it")
+    if len(shape) != (3 if isinstance(layer, Conv) else 1):
+        raise KernelError(f"layer {name} ({type(layer).__name__}) cannot follow features of shape {shape}")
+    return Weighted(layer, shape[0], outputs, network.parameterization, torch_generator(seed, "weights", name))
+
+
+def _plain(layer: Any) -> nn.Module:
+    """Return the module of a layer without weights."""
+    if isinstance(layer, ReLU):
+        return nn.ReLU()
+    if isinstance(layer, AvgPool):
+        windows = layer.windows
+        return nn.AvgPool2d(windows.size, windows.stride, windows.padding)
+    if isinstance(layer, LayerNorm):
+        return Normalised(layer.epsilon)
+    made = {Flatten: nn.Flatten, GlobalAvgPool: MeanOfPositions, GELU: nn.GELU}
+    if type(layer) in made:
+        return made[type(layer)]()
+    names = {Abs: "abs", Erf: "erf", Sin: "sin"}
+    if type(layer) in names:
+        return Elementwise(names[type(layer)])
+    if isinstance(layer, LeakyReLU):
+        return nn.LeakyReLU(layer.slope)
+    raise KernelError(f"{type(layer).__name__} has no finite module")

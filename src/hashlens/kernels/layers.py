@@ -1,0 +1,302 @@
+"""Layers with weights, pooling, and sums of branches, in the limit of infinite width."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from hashlens.arguments import is_number, is_whole, require_whole, shortly
+from hashlens.errors import KernelError
+from hashlens.kernels.layer import Layer, Parameterization
+from hashlens.kernels.moments import Moments, equal_positions, window_sums
+
+Tensor = torch.Tensor
+Pair = tuple[int, int]
+
+
+def _check_variances(layer: Any) -> None:
+    kind = type(layer).__name__
+    for name in ("weight_variance", "bias_variance"):
+        value = getattr(layer, name)
+        if value is None and name == "bias_variance":
+            continue
+        if not is_number(value) or not (math.isfinite(value) and value >= 0):
+            raise KernelError(f"{kind}: {name} must be a number, 0 or more, received {shortly(value)}")
+    if layer.width is not None:
+        require_whole(KernelError, f"{kind}: width", layer.width)
+
+
+def _weighted(moments: Moments, layer: "Dense | Conv", fan_in: int, parameterization: Parameterization) -> None:
+    """Multiply by the variance of weights and add that of biases; training moves both."""
+    bias = layer.bias_variance or 0.0
+    before = moments.cov
+    moments.cov = moments.cov * layer.weight_variance + bias
+    if moments.ntk is not None:
+        moments.ntk *= layer.weight_variance
+        if parameterization == "ntk":
+            moments.ntk += moments.cov
+        else:
+            moments.ntk.add_(before, alpha=fan_in).add_(0.0 if layer.bias_variance is None else 1.0)
+    if moments.rows is not None and moments.columns is not None:
+        same = moments.columns is moments.rows
+        moments.rows = moments.rows * layer.weight_variance + bias
+        moments.columns = moments.rows if same else moments.columns * layer.weight_variance + bias
+    moments.is_gaussian = True
+
+
+def _outputs(layer: "Dense | Conv", name: str, parameterization: Parameterization) -> int:
+    # The kernel of an NTK parameterisation does not depend on widths.
+    if layer.width is None and parameterization == "standard":
+        kind = type(layer).__name__
+        raise KernelError(f"{name} has no width, which the standard parameterisation needs: write {kind}(width=...)")
+    return layer.width or 1
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """A fully connected layer.
+
+    Parameters
+    ----------
+    width : int, optional
+        Outputs. Only the standard parameterisation depends on it.
+    weight_variance : float
+        Variance of each weight, times the fan-in.
+    bias_variance : float, optional
+        Of each bias; None for a layer without biases. Under the standard parameterisation biases of variance 0 are
+        trained all the same.
+    """
+
+    width: int | None = None
+    weight_variance: float = 2.0
+    bias_variance: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_variances(self)
+
+    def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
+        """Return the moments after the layer."""
+        if moments.has_positions:
+            raise KernelError(f"{name} takes vectors, received images: put Flatten() or GlobalAvgPool() before it")
+        _weighted(moments, self, moments.features, parameterization)
+        moments.features = _outputs(self, name, parameterization)
+        return moments
+
+
+def _pair(kind: str, name: str, value: Any, least: int) -> Pair:
+    both = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2 or not all(is_whole(one) and one >= least for one in both):
+        raise KernelError(
+            f"{kind}: {name} must be a whole number, {least} or more, or two of them, received {shortly(value)}"
+        )
+    return int(both[0]), int(both[1])
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a convolution or a pooling layer: size, stride and padding for rows and columns of pixels."""
+
+    size: Pair
+    stride: Pair
+    padding: Pair
+
+    @classmethod
+    def of(cls, kind: str, size: Any, stride: Any, padding: Any) -> "Windows":
+        """Return the windows that the arguments of a layer mean."""
+        sizes = _pair(kind, "size", size, 1)
+        strides = _pair(kind, "stride", stride, 1)
+        if padding == "same":
+            if sizes[0] % 2 == 0 or sizes[1] % 2 == 0:
+                raise KernelError(f"{kind}: padding 'same' needs windows of odd size, received {sizes}: give a number")
+            return cls(sizes, strides, (sizes[0] // 2, sizes[1] // 2))
+        if isinstance(padding, str):
+            raise KernelError(f"{kind}: padding must be 'same' or a whole number, received {padding!r}")
+        return cls(sizes, strides, _pair(kind, "padding", padding, 0))
+
+    @property
+    def area(self) -> int:
+        """Pixels of a window."""
+        return self.size[0] * self.size[1]
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise KernelError if images are smaller than a window."""
+        for axis in (0, 1):
+            if shape[axis] + 2 * self.padding[axis] < self.size[axis]:
+                raise KernelError(f"{name}: windows of {self.size} do not fit into images of {shape[0]}x{shape[1]}")
+
+    def together(self, values: Tensor, pairs_of_positions: bool) -> Tensor:
+        """Return means over windows; those of both positions are shifted together."""
+        axes = ((-4, -2), (-3, -1)) if pairs_of_positions else ((-2,), (-1,))
+        for at, along in enumerate(axes):
+            values = window_sums(values, along, self.size[at], self.stride[at], self.padding[at])
+        return values.div_(self.area)
+
+    def apart(self, values: Tensor) -> Tensor:
+        """Return means over all pairs of a pixel of a window of one position and one of the other."""
+        for axis, at in ((-4, 0), (-3, 1), (-2, 0), (-1, 1)):
+            values = window_sums(values, (axis,), self.size[at], self.stride[at], self.padding[at])
+        return values.div_(self.area**2)
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """A convolution of images ``(n, channels, height, width)``, zero-padded.
+
+    Parameters
+    ----------
+    width : int, optional
+        Channels of the output. Only the standard parameterisation depends on it.
+    size : int or (int, int)
+        Of the filters, in pixels.
+    stride : int or (int, int)
+        In pixels.
+    padding : int, (int, int) or "same"
+        Zeros around the image, in pixels.
+    weight_variance : float
+        Variance of each weight, times the fan-in (input channels times pixels of a filter).
+    bias_variance : float, optional
+        Of each bias; None for a layer without biases.
+
+    References
+    ----------
+    Novak et al. (2019): Bayesian deep convolutional networks with many channels are Gaussian processes. ICLR.
+    """
+
+    width: int | None = None
+    size: int | Pair = 3
+    stride: int | Pair = 1
+    padding: int | Pair | Literal["same"] = "same"
+    weight_variance: float = 2.0
+    bias_variance: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_variances(self)
+        self.windows  # noqa: B018  (checks the arguments)
+
+    @property
+    def windows(self) -> Windows:
+        """Its windows."""
+        return Windows.of("Conv", self.size, self.stride, self.padding)
+
+    def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
+        """Return the moments after the layer."""
+        windows = self.windows
+        windows.check(name, require_images(moments, name))
+        moments.mapped(windows.together)
+        _weighted(moments, self, moments.features * windows.area, parameterization)
+        moments.features = _outputs(self, name, parameterization)
+        return moments
+
+
+def require_images(moments: Moments, name: str) -> tuple[int, ...]:
+    """Return height and width of the images before a layer; raise KernelError if there are none."""
+    if not moments.has_positions:
+        raise KernelError(f"{name} takes images (n, channels, height, width), received vectors")
+    return tuple(moments.cov.shape[-2:])
+
+
+def _pooled(moments: Moments, change: Any) -> None:
+    assert moments.pairs_of_positions, "a layer that pools is told to the network by `pools`"
+    if not moments.inner:
+        # Of equal positions alone: no activation follows, which would need them pooled.
+        moments.rows = moments.columns = None
+    moments.mapped(lambda values, pairs: change(values))
+
+
+@dataclass(frozen=True)
+class AvgPool(Layer):
+    """Average pooling; zeros of the padding count, as in PyTorch.
+
+    Parameters
+    ----------
+    size : int or (int, int)
+        Of the windows, in pixels.
+    stride : int or (int, int), optional
+        By default the size.
+    padding : int, (int, int) or "same"
+        Zeros around the image, in pixels.
+    """
+
+    pools: ClassVar[bool] = True
+    size: int | Pair = 2
+    stride: int | Pair | None = None
+    padding: int | Pair | Literal["same"] = 0
+
+    def __post_init__(self) -> None:
+        self.windows  # noqa: B018  (checks the arguments)
+
+    @property
+    def windows(self) -> Windows:
+        """Its windows."""
+        return Windows.of("AvgPool", self.size, self.size if self.stride is None else self.stride, self.padding)
+
+    def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
+        """Return the moments after the layer."""
+        self.windows.check(name, require_images(moments, name))
+        _pooled(moments, self.windows.apart)
+        return moments
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool(Layer):
+    """The mean over all positions: vectors of one feature for each channel (GAP)."""
+
+    pools: ClassVar[bool] = True
+
+    def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
+        """Return the moments after the layer."""
+        require_images(moments, name)
+        _pooled(moments, lambda values: values.mean((-4, -3, -2, -1)))
+        moments.pairs_of_positions = moments.inner = False
+        return moments
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """All positions and channels as one vector (VEC); vectors pass as they are."""
+
+    def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
+        """Return the moments after the layer."""
+        if not moments.has_positions:
+            return moments
+        height, width = require_images(moments, name)
+        moments.mapped(lambda values, pairs: (equal_positions(values) if pairs else values).mean((-2, -1)))
+        moments.pairs_of_positions = moments.inner = False
+        moments.features *= height * width
+        return moments
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Layer normalisation of Gaussian features, right behind a layer with weights.
+
+    In the limit the mean of the features is 0, and their variance is a constant that the weights do not move. So the
+    kernels are divided by the standard deviations of both inputs. Of images, each position is normalised over channels.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to variances.
+    """
+
+    epsilon: float = 1e-5
+
+    def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
+        """Return the moments after the layer."""
+        if not moments.is_gaussian:
+            raise KernelError(f"{name} has a limit right behind a Dense or Conv layer alone: move it there")
+        scales = [(variance + self.epsilon).sqrt() for variance in moments.variances()]
+        assert moments.rows is not None
+        assert moments.columns is not None
+        moments.cov = moments.cov / scales[0] / scales[1]
+        if moments.ntk is not None:
+            moments.ntk = moments.ntk / scales[0] / scales[1]
+        both = moments.columns is moments.rows
+        rows = self._normalised(moments, moments.rows)
+        moments.rows, moments.columns = rows, rows if both else self._normalised(moments, moments.columns)
+        return moments
+
+    def _normalised(self, moments: Moments, inputs: Tensor) -> Tensor:
+        scale = (moments.variance_of(inputs) + self.epsilon).sqrt()
+        return inputs / scale[..., None, None] / scale[:, None, None] if moments.inner else inputs / scale / scale

@@ -1,0 +1,202 @@
+"""Networks of infinitely wide layers, and sums of branches of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from hashlens.arguments import shortly
+from hashlens.errors import KernelError, nearest
+from hashlens.kernels.activations import Activation
+from hashlens.kernels.layer import PARAMETERIZATIONS, Layer, Parameterization
+from hashlens.kernels.layers import Conv, Dense, LayerNorm
+from hashlens.kernels.moments import Moments
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """The sum of two branches that take the same input: a block of a residual network.
+
+    One of them must end in a layer with weights, so that they are uncorrelated. The sum is Gaussian, and an activation
+    may follow, if both do, or if what comes in is Gaussian.
+
+    Parameters
+    ----------
+    branch : tuple of Layer
+        Layers of one branch.
+    shortcut : tuple of Layer
+        Of the other; by default none.
+    """
+
+    branch: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("branch", "shortcut"):
+            object.__setattr__(self, name, as_layers(getattr(self, name), f"Residual: {name}"))
+
+    @property
+    def pools(self) -> bool:  # type: ignore[override]
+        """Whether a layer of a branch pools."""
+        return any(layer.pools for layer in (*self.branch, *self.shortcut))
+
+    def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
+        """Return the moments after the sum."""
+        if not (_ends_in_weights(self.branch) or _ends_in_weights(self.shortcut)):
+            raise KernelError(
+                f"{name}: its branches are correlated, and their sum has no simple limit: end one of them in a Dense "
+                "or Conv layer"
+            )
+        other = run(self.shortcut, moments.copied(), parameterization, f"{name}, shortcut")
+        found = run(self.branch, moments, parameterization, f"{name}, branch")
+        if found.cov.shape != other.cov.shape:
+            raise KernelError(
+                f"{name}: its branches give {tuple(found.cov.shape[2:]) or 'vectors'} and "
+                f"{tuple(other.cov.shape[2:]) or 'vectors'}; a sum needs the same"
+            )
+        if parameterization == "standard" and found.features != other.features:
+            raise KernelError(f"{name}: its branches have widths {found.features} and {other.features}")
+        found.cov += other.cov
+        if found.ntk is not None and other.ntk is not None:
+            found.ntk += other.ntk
+        if found.rows is not None and other.rows is not None and other.columns is not None:
+            assert found.columns is not None
+            same = found.columns is found.rows
+            found.rows = found.rows + other.rows
+            found.columns = found.rows if same else found.columns + other.columns
+        found.is_gaussian = found.is_gaussian and other.is_gaussian
+        return found
+
+
+def _ends_in_weights(layers: tuple[Layer, ...]) -> bool:
+    """Return whether the last layer that is no pooling or flattening has weights of its own."""
+    for layer in reversed(layers):
+        if isinstance(layer, (Dense, Conv)):
+            return True
+        if isinstance(layer, Residual):
+            return _ends_in_weights(layer.branch) and _ends_in_weights(layer.shortcut)
+        if isinstance(layer, (Activation, LayerNorm)):
+            return False
+    return False
+
+
+def as_layers(layers: object, what: str) -> tuple[Layer, ...]:
+    """Return layers as a tuple, networks among them by their layers; raise KernelError for anything else."""
+    found: list[Layer] = []
+    for layer in layers if isinstance(layers, (tuple, list)) else (layers,):
+        if isinstance(layer, InfiniteNetwork):
+            found += layer.layers
+        elif isinstance(layer, Layer):
+            found.append(layer)
+        else:
+            raise KernelError(
+                f"{what}: {shortly(layer)} is no layer of hashlens.kernels; layers are Dense(), Conv(), ReLU(), ..."
+            )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class InfiniteNetwork:
+    """A network of infinitely wide layers.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        In order.
+    parameterization : {"ntk", "standard"}
+        ``ntk``: weights are drawn with variance 1 and scaled in the forward pass. ``standard``: weights are drawn with
+        variance ``weight_variance / fan-in`` as in PyTorch, so that the NTK grows with the widths.
+
+    Raises
+    ------
+    KernelError
+        If a layer is none, or the parameterisation is unknown.
+    """
+
+    layers: tuple[Layer, ...]
+    parameterization: Parameterization = "ntk"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", as_layers(self.layers, "InfiniteNetwork"))
+        if self.parameterization not in PARAMETERIZATIONS:
+            raise KernelError(
+                f"unknown parameterization {shortly(self.parameterization)}; "
+                f"{nearest(self.parameterization, PARAMETERIZATIONS)}"
+            )
+
+    def activations(self) -> tuple[tuple[str, Activation], ...]:
+        """Return the activations that have bits, with the names of their layers, in the order of the code."""
+        return tuple((name, layer) for name, layer in _named(self.layers, "")
+                     if isinstance(layer, Activation) and layer.has_bit)  # fmt: skip
+
+
+def serial(*layers: Layer | InfiniteNetwork, parameterization: Parameterization = "ntk") -> InfiniteNetwork:
+    """Return the network of layers one after the other; networks among them stand for their layers.
+
+    Parameters
+    ----------
+    *layers : Layer or InfiniteNetwork
+        In order.
+    parameterization : {"ntk", "standard"}
+        As of :class:`InfiniteNetwork`.
+
+    Examples
+    --------
+    >>> from hashlens.kernels import Dense, ReLU, serial
+    >>> serial(Dense(), ReLU(), Dense()).layers[1]
+    ReLU()
+    """
+    return InfiniteNetwork(as_layers(layers, "serial"), parameterization)
+
+
+def _named(layers: tuple[Layer, ...], prefix: str) -> Iterator[tuple[str, Layer]]:
+    for at, layer in enumerate(layers):
+        name = f"{prefix}{at}"
+        if isinstance(layer, Residual):
+            # As they are applied: the shortcut first.
+            yield from _named(layer.shortcut, f"{name}.shortcut.")
+            yield from _named(layer.branch, f"{name}.branch.")
+        else:
+            yield name, layer
+
+
+def run(layers: tuple[Layer, ...], moments: Moments, parameterization: Parameterization, within: str = "") -> Moments:
+    """Return the moments after layers.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        In order.
+    moments : Moments
+        Before them; written into.
+    parameterization : {"ntk", "standard"}
+        Of layers with weights.
+    within : str
+        Where the layers are, for errors.
+    """
+    for at, layer in enumerate(layers):
+        if not within and moments.pairs_of_positions and not any(later.pools for later in layers[at:]):
+            moments.reduce()
+        where = f"{within}, layer {at}" if within else f"layer {at}"
+        moments = layer.apply(moments, parameterization, f"{where} ({type(layer).__name__})")
+    return moments
+
+
+def needs_pairs(network: InfiniteNetwork) -> bool:
+    """Return whether covariances of all pairs of positions are needed."""
+    return any(layer.pools for layer in network.layers)
+
+
+def needs_pooled_variances(network: InfiniteNetwork) -> bool:
+    """Return whether an activation or a normalisation follows a pooling layer."""
+    pooled = False
+    for layer in network.layers:
+        if pooled and isinstance(layer, (Activation, LayerNorm, Residual)):
+            return True
+        pooled = pooled or layer.pools
+        if isinstance(layer, Residual) and layer.pools:
+            return True
+    return False
+
+
+def with_parameterization(network: InfiniteNetwork, parameterization: Parameterization) -> InfiniteNetwork:
+    """Return the network in another parameterisation."""
+    return replace(network, parameterization=parameterization)

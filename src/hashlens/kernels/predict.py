@@ -1,0 +1,301 @@
+"""What infinitely wide networks predict: the Gaussian process, and gradient flow until a time or for ever."""
+
+import math
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+
+from hashlens.arguments import is_number, shortly
+from hashlens.errors import KernelError, nearest
+from hashlens.kernels.compute import Precision, compute
+from hashlens.kernels.network import InfiniteNetwork
+from hashlens.kernels.prediction import Prediction
+
+Array = npt.NDArray[Any]
+Tensor = torch.Tensor
+Trained = Literal["nngp", "ntk"]
+TRAINED: tuple[Trained, ...] = ("nngp", "ntk")
+
+
+class Predictor:
+    """Predictions from kernels of training examples: factorised once, for any number of test examples and times.
+
+    Networks start at random weights and follow the gradient of the mean squared error, half of it summed over examples
+    and outputs and divided by their number, at learning rate 1. With the NTK all weights move. With the NNGP kernel
+    alone the last layer moves, and for ever the prediction is that of the Gaussian process.
+
+    Parameters
+    ----------
+    targets : array_like
+        ``(n,)`` or ``(n, outputs)``.
+    nngp : array_like
+        ``(n, n)`` of the training examples. It may be None where `ntk` is given and no covariance is asked for.
+    ntk : array_like, optional
+        ``(n, n)``: predict with the NTK.
+    diag_reg : float
+        Added to the diagonal of the kernel that is solved, as a share of the mean of its diagonal.
+    device : str or torch.device
+        Where to solve.
+
+    Raises
+    ------
+    KernelError
+        If shapes do not fit, or numbers are not finite.
+
+    References
+    ----------
+    Lee, Xiao, Schoenholz, Bahri, Novak, Sohl-Dickstein, Pennington (2019): Wide neural networks of any depth evolve as
+    linear models under gradient descent. NeurIPS.
+
+    Examples
+    --------
+    >>> told = Predictor([1.0, 3.0], nngp=[[2.0, 0.0], [0.0, 2.0]]).predict([[1.0, 1.0]], [[2.0]])
+    >>> told.mean.tolist(), told.covariance.tolist()
+    ([[2.0]], [[1.0]])
+    """
+
+    def __init__(
+        self, targets: Any, nngp: Any, ntk: Any = None, diag_reg: float = 0.0, device: str | torch.device = "cpu"
+    ) -> None:
+        if not is_number(diag_reg) or not (math.isfinite(diag_reg) and diag_reg >= 0):
+            raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
+        self.kind: Trained = "nngp" if ntk is None else "ntk"
+        self.diag_reg, self._device, self._nngp = float(diag_reg), device, nngp
+        self._kernel = _matrix(nngp if ntk is None else ntk, self.kind, device)
+        n = len(self._kernel)
+        if self._kernel.shape != (n, n):
+            raise KernelError(
+                f"the kernel of training examples must be square, received shape {tuple(self._kernel.shape)}"
+            )
+        self._targets = _targets(targets, n).to(self._kernel)
+
+    def factorise(self) -> None:
+        """Solve the kernel now, for predictions after training for ever; else the first of them does.
+
+        Raises
+        ------
+        KernelError
+            If it is singular.
+        """
+        self._coefficients  # noqa: B018
+
+    @cached_property
+    def _regularised(self) -> Tensor:
+        kernel = self._kernel.clone()
+        kernel.diagonal().add_(self.diag_reg * float(kernel.diagonal().double().mean()))
+        return kernel
+
+    @cached_property
+    def _factor(self) -> Tensor:
+        factor, failed = torch.linalg.cholesky_ex(self._regularised)
+        if int(failed):
+            raise KernelError(_singular(self._regularised, self.kind))
+        return factor
+
+    @cached_property
+    def _spectrum(self) -> tuple[Tensor, Tensor]:
+        values, vectors = torch.linalg.eigh(self._regularised)
+        return values.clamp(min=0), vectors
+
+    @cached_property
+    def _coefficients(self) -> Tensor:
+        return torch.cholesky_solve(self._targets, self._factor)
+
+    def predict(
+        self,
+        cross: Any,
+        test: Any = None,
+        cross_nngp: Any = None,
+        *,
+        time: float | None = None,
+    ) -> Prediction:
+        """Return mean and, where `test` is given, covariance of predictions over random initial weights.
+
+        Parameters
+        ----------
+        cross : array_like
+            ``(m, n)`` kernel of test with training examples, of the kind that is solved.
+        test : array_like, optional
+            ``(m, m)`` NNGP kernel of the test examples.
+        cross_nngp : array_like, optional
+            ``(m, n)`` NNGP kernel, for the covariance of an NTK.
+        time : float, optional
+            Of training; None for ever.
+
+        Raises
+        ------
+        KernelError
+            If shapes do not fit, or the kernel is singular.
+        """
+        across = self._across(cross, "cross")
+        if time is not None and (not is_number(time) or math.isnan(time) or time < 0):
+            raise KernelError(f"time must be a number, 0 or more, or None for ever, received {shortly(time)}")
+        time = None if time is None or math.isinf(time) else float(time)
+        covariance = None
+        if test is not None:
+            covariance = self._covariance(across, _matrix(test, "test", self._device), cross_nngp, time)
+        return Prediction(
+            mean=self._mean(across, time).cpu().numpy(),
+            covariance=None if covariance is None else covariance.cpu().numpy(),
+            kernel=self.kind,
+            time=time,
+            diag_reg=self.diag_reg,
+            train=len(self._targets),
+        )
+
+    def means(self, cross: Any, times: Any) -> Float[Array, "times m outputs"]:
+        """Return the mean predictions at many times, from one eigendecomposition; arguments as of :meth:`predict`."""
+        across = self._across(cross, "cross")
+        return np.stack([self._mean(across, float(time)).cpu().numpy() for time in times])
+
+    def _across(self, cross: Any, name: str) -> Tensor:
+        across, n = _matrix(cross, name, self._device), len(self._kernel)
+        if across.shape[1] != n:
+            raise KernelError(f"{name} must be (m, {n}) as there are {n} training examples, received "
+                              f"{tuple(across.shape)}")  # fmt: skip
+        return across.to(self._kernel)
+
+    def _mean(self, across: Tensor, time: float | None) -> Tensor:
+        if time is None:
+            return across @ self._coefficients
+        values, vectors = self._spectrum
+        turned = vectors.T @ self._targets
+        return across @ (vectors @ (self._learnt(values, time)[:, None] * turned))
+
+    def _learnt(self, values: Tensor, time: float) -> Tensor:
+        """Return ``(1 - exp(-value time / N)) / value``, which is ``time / N`` at 0."""
+        rate = time / self._targets.numel()
+        return torch.where(values > 0, -torch.expm1(-values * rate) / values.clamp(min=1e-300), rate)
+
+    def _covariance(self, across: Tensor, test: Tensor, cross_nngp: Any, time: float | None) -> Tensor:
+        if test.shape != (len(across), len(across)):
+            raise KernelError(f"test must be ({len(across)}, {len(across)}) as cross, received {tuple(test.shape)}")
+        if self.kind == "nngp":
+            return test - self._explained(across, time)
+        if self._nngp is None or cross_nngp is None:
+            raise KernelError("the covariance of an NTK prediction needs nngp= and cross_nngp= too")
+        fitted = self._fitted(across, time)
+        start = _matrix(self._nngp, "nngp", self._device).to(across)
+        mixed = fitted @ self._across(cross_nngp, "cross_nngp").T
+        return test + fitted @ start @ fitted.T - mixed - mixed.T
+
+    def _explained(self, across: Tensor, time: float | None) -> Tensor:
+        if time is None:
+            half = torch.linalg.solve_triangular(self._factor, across.T, upper=False)
+            return half.T @ half
+        values, vectors = self._spectrum
+        turned = across @ vectors
+        return (turned * self._learnt(values, 2 * time)) @ turned.T
+
+    def _fitted(self, across: Tensor, time: float | None) -> Tensor:
+        """Return the matrix ``(m, n)`` that takes targets, less what networks say at first, to changes of outputs."""
+        if time is None:
+            return torch.cholesky_solve(across.T, self._factor).T
+        values, vectors = self._spectrum
+        return (across @ vectors * self._learnt(values, time)) @ vectors.T
+
+
+def predict(
+    network: InfiniteNetwork,
+    train: Any,
+    targets: Any,
+    test: Any,
+    kernel: Trained = "ntk",
+    *,
+    time: float | None = None,
+    diag_reg: float = 0.0,
+    covariance: bool = True,
+    dtype: Precision = "float64",
+    device: str | torch.device = "cpu",
+) -> Prediction:
+    """Return what infinitely wide networks predict for test examples after training.
+
+    Parameters
+    ----------
+    network : InfiniteNetwork
+        The network.
+    train, test : array_like
+        ``(n, features)``, or images ``(n, channels, height, width)``.
+    targets : array_like
+        ``(n,)`` or ``(n, outputs)``; the mean that networks start from is 0, so that centred targets are best.
+    kernel : {"ntk", "nngp"}
+        Whether all weights are trained, or the last layer alone (for ever: the posterior of the Gaussian process).
+    time : float, optional
+        Of gradient flow at learning rate 1; None for ever.
+    diag_reg : float
+        Added to the diagonal of the kernel that is solved, as a share of the mean of its diagonal.
+    covariance : bool
+        Whether the covariance over initial weights is returned too.
+    dtype : {"float64", "float32"}
+        Of the kernels and the solution.
+    device : str or torch.device
+        Where to compute.
+
+    Raises
+    ------
+    KernelError
+        If inputs do not fit, or the kernel is singular.
+
+    Examples
+    --------
+    >>> from hashlens.kernels import Dense, ReLU, predict, serial
+    >>> predict(serial(Dense(), ReLU(), Dense()), [[0.0, 1.0], [1.0, 0.0]], [1.0, -1.0], [[0.0, 2.0]]).mean.round(6)
+    array([[2.]])
+    """
+    if kernel not in TRAINED:
+        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, TRAINED)}")
+    kinds = ("nngp", "ntk") if kernel == "ntk" and covariance else (kernel,)
+    how = {"dtype": dtype, "device": device}
+    own = compute(network, train, None, kinds, **how)  # type: ignore[arg-type]
+    across = compute(network, test, train, kinds, **how)  # type: ignore[arg-type]
+    tested = compute(network, test, None, ("nngp",), **how).nngp if covariance else None  # type: ignore[arg-type]
+    predictor = Predictor(targets, own.nngp, own.ntk, diag_reg, device)
+    return predictor.predict(across.ntk if kernel == "ntk" else across.nngp, tested, across.nngp, time=time)
+
+
+def _matrix(values: Any, name: str, device: str | torch.device) -> Tensor:
+    try:
+        found = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+        found = found.to(device)
+    except (TypeError, ValueError) as error:
+        raise KernelError(f"{name} must be a matrix of numbers, received {shortly(values)}") from error
+    if found.dim() != 2 or 0 in found.shape:
+        raise KernelError(f"{name} must be a matrix, received shape {tuple(found.shape)}")
+    found = found if found.is_floating_point() else found.double()
+    if not bool(torch.isfinite(found).all()):
+        raise KernelError(f"{name} has values that are not finite")
+    return found
+
+
+def _targets(values: Any, n: int) -> Tensor:
+    try:
+        targets = torch.as_tensor(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise KernelError(f"targets must be numbers, received {shortly(values)}") from error
+    targets = targets[:, None] if targets.dim() == 1 else targets
+    if targets.dim() != 2 or len(targets) != n:
+        raise KernelError(f"targets must be ({n},) or ({n}, outputs) as the kernel, received {tuple(targets.shape)}")
+    if not bool(torch.isfinite(targets).all()):
+        raise KernelError("targets have values that are not finite: leave such examples out")
+    return targets
+
+
+def _singular(kernel: Tensor, kind: str) -> str:
+    values = torch.linalg.eigvalsh(kernel.double())
+    mean = float(kernel.diagonal().double().mean())
+    rounding = torch.finfo(kernel.dtype).eps * len(kernel)
+    missing = max(-2 * float(values[0]) / mean, rounding)
+    return (
+        f"the {kind} kernel of the training examples is singular in {str(kernel.dtype).removeprefix('torch.')}: its "
+        f"smallest eigenvalue is {float(values[0]):.2g}, its largest {float(values[-1]):.2g}; examples may be there "
+        f"twice; give diag_reg={_rounded_up(missing):.0e} or more"
+    )
+
+
+def _rounded_up(value: float) -> float:
+    """Return the power of ten that is `value` or more."""
+    return float(10.0 ** math.ceil(math.log10(value)))

@@ -1,0 +1,72 @@
+"""What infinitely wide networks predict for some examples."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import RenderableType
+
+from hashlens.report.figures import Figure, Histogram
+from hashlens.result import Result
+from hashlens.tables import table
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction(Result):
+    """Predictions of infinitely wide networks, over their random initial weights.
+
+    Attributes
+    ----------
+    mean : numpy.ndarray
+        ``(m, outputs)``.
+    covariance : numpy.ndarray or None
+        ``(m, m)``: of the predictions of one output for different examples; the same for each output, and outputs are
+        independent. None if it was not asked for.
+    kernel : {"nngp", "ntk"}
+        Whether the last layer or all weights are trained.
+    time : float or None
+        Of gradient flow; None for ever.
+    diag_reg : float
+        Added to the diagonal, as a share of its mean.
+    train : int
+        Training examples.
+    """
+
+    mean: Array
+    covariance: Array | None
+    kernel: Literal["nngp", "ntk"]
+    time: float | None
+    diag_reg: float
+    train: int
+
+    @property
+    def std(self) -> Array:
+        """Standard deviation of each prediction, ``(m,)``; NaN where the covariance is not known."""
+        if self.covariance is None:
+            return np.full(len(self.mean), np.nan)
+        return np.sqrt(np.maximum(self.covariance.diagonal(), 0.0))
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return a histogram of the standard deviations, if they are known."""
+        if self.covariance is None:
+            return ()
+        counts, edges = np.histogram(self.std, 20)
+        shares = tuple((counts / len(self.std)).tolist())
+        name = "Standard deviation over initial weights"
+        return (Histogram(name, "standard deviation", tuple(edges.tolist()), (("examples", shares),),
+                          "share of examples"),)  # fmt: skip
+
+    def __rich__(self) -> RenderableType:
+        rows = [
+            ("kernel", self.kernel.upper()),
+            ("trained for", "ever" if self.time is None else f"{self.time:g}"),
+            ("diagonal regularisation", f"{self.diag_reg:g}"),
+            ("training examples", f"{self.train:,}"),
+            ("predicted", f"{self.mean.shape[0]:,} examples, {self.mean.shape[1]:,} outputs"),
+        ]
+        if self.covariance is not None:
+            rows.append(("standard deviation, median", f"{np.median(self.std):.3g}"))
+        return table("Prediction of infinitely wide networks", ("", ""), rows)
