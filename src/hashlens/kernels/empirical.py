@@ -105,7 +105,7 @@ def _gradients(module: nn.Module, outputs: Outputs) -> Callable[[Tensor], Weight
         return found.sum()[None] / found.numel() ** 0.5 if outputs == "pseudo" else found
 
     def of_example(x: Tensor) -> Weights:
-        out, pull = vjp(lambda values: one(values, x), weights)
+        out, pull = vjp(lambda values: one(values, x), weights)[:2]
         found: Weights = vmap(lambda row: pull(row)[0])(torch.eye(len(out), dtype=out.dtype, device=out.device))
         return found
 
@@ -136,7 +136,7 @@ def linearized(module: nn.Module) -> Callable[[Weights, Tensor], Tensor]:
     def outputs(values: Weights, x: Tensor) -> Tensor:
         moved = {name: values[name] - start for name, start in weights.items()}
         with _evaluating(module):
-            here, step = jvp(lambda now: _called(module, now, fixed, x), (weights,), (moved,))
+            here, step = jvp(lambda now: _called(module, now, fixed, x), (weights,), (moved,))[:2]
         found: Tensor = here + step
         return found
 

@@ -209,12 +209,16 @@ def _plain(layer: Any) -> nn.Module:
         return nn.AvgPool2d(windows.size, windows.stride, windows.padding)
     if isinstance(layer, LayerNorm):
         return Normalised(layer.epsilon)
-    made = {Flatten: nn.Flatten, GlobalAvgPool: MeanOfPositions, GELU: nn.GELU}
-    if type(layer) in made:
-        return made[type(layer)]()
-    names = {Abs: "abs", Erf: "erf", Sin: "sin"}
-    if type(layer) in names:
-        return Elementwise(names[type(layer)])
+    modules: tuple[tuple[type[Layer], type[nn.Module]], ...] = (
+        (Flatten, nn.Flatten), (GlobalAvgPool, MeanOfPositions), (GELU, nn.GELU),
+    )  # fmt: skip
+    functions: tuple[tuple[type[Layer], str], ...] = ((Abs, "abs"), (Erf, "erf"), (Sin, "sin"))
+    for kind, module in modules:
+        if isinstance(layer, kind):
+            return module()
+    for kind, name in functions:
+        if isinstance(layer, kind):
+            return Elementwise(name)
     if isinstance(layer, LeakyReLU):
         return nn.LeakyReLU(layer.slope)
     raise KernelError(f"{type(layer).__name__} has no finite module")

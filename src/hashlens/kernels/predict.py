@@ -94,7 +94,8 @@ class Predictor:
         factor, failed = torch.linalg.cholesky_ex(self._regularised)
         if int(failed):
             raise KernelError(_singular(self._regularised, self.kind))
-        return factor
+        found: Tensor = factor
+        return found
 
     @cached_property
     def _spectrum(self) -> tuple[Tensor, Tensor]:
@@ -103,7 +104,8 @@ class Predictor:
 
     @cached_property
     def _coefficients(self) -> Tensor:
-        return torch.cholesky_solve(self._targets, self._factor)
+        found: Tensor = torch.cholesky_solve(self._targets, self._factor)
+        return found
 
     def predict(
         self,
@@ -185,7 +187,7 @@ class Predictor:
 
     def _explained(self, across: Tensor, time: float | None) -> Tensor:
         if time is None:
-            half = torch.linalg.solve_triangular(self._factor, across.T, upper=False)
+            half: Tensor = torch.linalg.solve_triangular(self._factor, across.T, upper=False)
             return half.T @ half
         values, vectors = self._spectrum
         turned = across @ vectors
@@ -194,7 +196,8 @@ class Predictor:
     def _fitted(self, across: Tensor, time: float | None) -> Tensor:
         """Return the matrix ``(m, n)`` that takes targets, less what networks say at first, to changes of outputs."""
         if time is None:
-            return torch.cholesky_solve(across.T, self._factor).T
+            solved: Tensor = torch.cholesky_solve(across.T, self._factor)
+            return solved.T
         values, vectors = self._spectrum
         return (across @ vectors * self._learnt(values, time)) @ vectors.T
 
