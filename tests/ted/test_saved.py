@@ -84,6 +84,7 @@ def test_predictions_say_what_is_sure_and_which_reasons_compete(tmp_path):
         np.array(["no", "no", "yes", "yes"]),
         np.array([["a", "b"], ["b", "a"], ["c", None], ["d", "c"]], object),
         np.array([[0.9, 0.1], [0.6, 0.4], [1.0, 0.0], [0.5, 0.5]]),
+        np.array([0.95, 1.0, 0.9, 1.0]),
     )
     found = predictions_of(top)
     assert (found.rows, found.sure) == (4, 0.5)
@@ -115,8 +116,8 @@ def test_the_commands_fit_score_and_predict(folder, tmp_path, capsys):
         labels, reasons = model.model.predict_explain(model.encoder(rows()))
         assert found["predicted_label"].to_pylist() == labels.tolist()
         assert found["predicted_explanation"].to_pylist() == reasons.tolist()
-        assert found.column_names[-4:] == ["predicted_label", "label_probability", "predicted_explanation",
-                                           "explanation_probability"]  # fmt: skip
+        assert found.column_names[-5:] == ["predicted_label", "label_probability", "predicted_explanation",
+                                           "explanation_probability", "pair_probability"]  # fmt: skip
         assert isinstance(load_result(tmp_path / f"{ending}.json"), TEDPredictions)
     assert run(predict) == 2
     assert "--force" in capsys.readouterr().err

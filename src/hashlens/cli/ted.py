@@ -65,7 +65,9 @@ def predict(
     table: Annotated[Path, typer.Argument(help="A .csv or .parquet file with the same columns.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The rows with what is predicted: .csv or .parquet.")],
     html: Html = None,
-    sure: Annotated[float, typer.Option(help="From which probability an explanation is called sure.")] = 0.8,
+    sure: Annotated[
+        float, typer.Option(help="Probability of label and explanation together from which a row is sure.")
+    ] = 0.8,
     threads: Threads = None,
     force: Force = False,
     json: Json = None,

@@ -222,7 +222,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
                 "leave out top_k, or wrap the estimator in sklearn.calibration.CalibratedClassifierCV"
             )
         places, shares = self._pairs.ranked(joint, labels, top_k)
-        return TopExplanations(self.classes_[labels], self._or_none()[places], shares)
+        of_label = self._pairs.marginal(joint)[np.arange(len(labels)), labels]
+        return TopExplanations(self.classes_[labels], self._or_none()[places], shares, of_label)
 
     def predict_explain(self, X: Any) -> tuple[Array, Array]:
         """Return the label and the explanation of each row, ``(n,)`` each: the call of AIX360."""
@@ -243,7 +244,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         confidence : float
             Of the intervals.
         sure : float
-            From which probability on, given the label, an explanation is called sure.
+            The model is sure of a row from this probability of its label and explanation together.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Predictions of a TED model: how sure the explanations are, which of them compete, and rows to look at."""
+"""Predictions of a TED model: how sure the model is of them, explanations that compete, and rows to look at."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +17,16 @@ SHOWN_ROWS = 20
 
 @dataclass(frozen=True)
 class LabelPredictions:
-    """What was predicted of one label.
+    """Rows that are predicted to have one label.
 
     Attributes
     ----------
     label : str
-        The label predicted.
+        The predicted label.
     rows : int
-        How often.
+        Number of these rows.
     sure : float
-        Of how many of these the explanation is sure.
+        Share of these rows of which the model is sure.
     """
 
     label: str
@@ -36,18 +36,18 @@ class LabelPredictions:
 
 @dataclass(frozen=True)
 class UnsureRow:
-    """A row whose explanation is not sure.
+    """A row of which the model is not sure.
 
     Attributes
     ----------
     row : int
-        Its place, from 0.
+        Place of the row, from 0.
     label : str
-        The label predicted.
+        The predicted label.
     first, second : str
-        Its likeliest explanation, and the one that comes next.
+        The two likeliest explanations of that label.
     first_probability, second_probability : float
-        Of both, if the label is that.
+        P(Y, E): the probability of the label together with each explanation.
     """
 
     row: int
@@ -60,22 +60,22 @@ class UnsureRow:
 
 @dataclass(frozen=True)
 class TEDPredictions(Result):
-    """How sure a model's explanations are.
+    """How sure a model is of its labels and explanations.
 
     Attributes
     ----------
     rows : int
-        How many were predicted.
+        Number of predicted rows.
     sure_from : float
-        The probability, given the label, from which an explanation is called sure.
+        The model is sure of a row from this probability P(Y, E) of its label and explanation together.
     sure : float
-        The share that is.
+        Share of rows of which the model is sure.
     labels : tuple of LabelPredictions
-        By label.
+        The predictions of each label.
     rivals : tuple of Confusion
-        Of rows that are not sure, the two likeliest explanations, the most frequent first.
+        The two likeliest explanations of rows of which the model is not sure, the most frequent first.
     to_look_at : tuple of UnsureRow
-        The least sure rows first.
+        Rows with the least probable pair, the least probable first.
     """
 
     rows: int
@@ -88,29 +88,29 @@ class TEDPredictions(Result):
     def __rich__(self) -> Table:
         rows = [(at.label, number(at.rows), f"{at.sure:.1%}") for at in self.labels]
         note = (
-            f"{self.sure:.1%} of {self.rows:,} explanations are sure: the model gives them {self.sure_from:.0%} or "
-            "more, given the label. That is its own word; score_ted tells how often it is right."
+            f"The model is sure of {self.sure:.1%} of {self.rows:,} rows: it gives their label and explanation "
+            f"together {self.sure_from:.0%} or more. score_ted measures how often that is right."
         )
         return table("TED: predictions", ("label", "rows", "sure"), rows, note)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the share of sure explanations by label."""
+        """Return the share of sure rows by label."""
         shares = tuple(at.sure for at in self.labels)
-        return (Bars("Sure explanations", "share of rows", tuple(at.label for at in self.labels), (("sure", shares),)),)
+        return (Bars("Sure rows", "share of rows", tuple(at.label for at in self.labels), (("sure", shares),)),)
 
     def page(self) -> Page:
-        """Return what is sure, explanations that compete, and the least sure rows."""
+        """Return how many rows are sure, explanations that compete, and the least sure rows."""
         columns = ("row", "label", "likeliest", "probability", "next", "probability")
         unsure = [
             (str(at.row), at.label, at.first, f"{at.first_probability:.3f}", at.second, f"{at.second_probability:.3f}")
             for at in self.to_look_at
         ]
-        looked = [table("The least sure explanations", columns, unsure)] if unsure else []
+        looked = [table("The least sure rows", columns, unsure)] if unsure else []
         confused = [confusion_table(self.rivals, "likeliest", "next")] if self.rivals else []
         return Page(
-            "TED predictions", "", f"{self.sure:.1%} of the explanations are sure", "",
+            "TED predictions", "", f"The model is sure of {self.sure:.1%} of the rows", "",
             (
-                Section("Sure explanations", (*charts(self.figures()), self.__rich__())),
+                Section("Sure rows", (*charts(self.figures()), self.__rich__())),
                 Section("Explanations that compete", tuple(confused)),
                 Section("Rows to look at", tuple(looked)),
             ),
@@ -118,20 +118,20 @@ class TEDPredictions(Result):
 
 
 def predictions_of(top: Any, sure_from: float = 0.8) -> TEDPredictions:
-    """Return how sure explanations are.
+    """Return how sure a model is of its predictions.
 
     Parameters
     ----------
     top : TopExplanations
-        The two likeliest of each row, or more.
+        The two likeliest explanations of each row, or more.
     sure_from : float
-        The probability from which one is called sure.
+        The model is sure of a row from this probability of its label and explanation together.
     """
-    shares = top.probabilities
-    sure = shares[:, 0] >= sure_from
+    probabilities = top.pair_probabilities
+    sure = probabilities[:, 0] >= sure_from
     unsure = np.flatnonzero(~sure)
-    least = unsure[np.argsort(shares[unsure, 0], kind="stable")[:SHOWN_ROWS]]
-    said = [["none" if value is None else str(value) for value in row[:2]] for row in top.explanations.tolist()]
+    least = unsure[np.argsort(probabilities[unsure, 0], kind="stable")[:SHOWN_ROWS]]
+    names = [["none" if value is None else str(value) for value in row[:2]] for row in top.explanations.tolist()]
     return TEDPredictions(
         rows=len(top),
         sure_from=float(sure_from),
@@ -141,11 +141,13 @@ def predictions_of(top: Any, sure_from: float = 0.8) -> TEDPredictions:
             for label in np.unique(top.labels)
         ),
         rivals=most_confused(
-            [said[row][0] for row in unsure], [said[row][1] for row in unsure], [str(top.labels[row]) for row in unsure]
+            [names[row][0] for row in unsure],
+            [names[row][1] for row in unsure],
+            [str(top.labels[row]) for row in unsure],
         ),
         to_look_at=tuple(
-            UnsureRow(int(row), str(top.labels[row]), said[row][0], float(shares[row, 0]), said[row][1],
-                      float(shares[row, 1]))
+            UnsureRow(int(row), str(top.labels[row]), names[row][0], float(probabilities[row, 0]), names[row][1],
+                      float(probabilities[row, 1]))
             for row in least
         ),
     )  # fmt: skip

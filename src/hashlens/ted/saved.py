@@ -125,26 +125,35 @@ class TableModel:
         return self.model.score_ted(self.encoder(table), y, E)
 
     def predict(self, table: Any, sure: float = 0.8) -> tuple[Any, TEDPredictions]:
-        """Return a table with what is predicted in four more columns, and how sure that is.
+        """Return a table with the predictions in five more columns, and how sure the model is of them.
 
         Parameters
         ----------
         table : pyarrow.Table
             With the columns that the model was fitted on.
         sure : float
-            From which probability an explanation is called sure.
+            The model is sure of a row from this probability of its label and explanation together.
+
+        Returns
+        -------
+        pyarrow.Table
+            With ``predicted_label``, ``label_probability`` P(Y), ``predicted_explanation``,
+            ``explanation_probability`` P(E | Y) and ``pair_probability`` P(Y, E), their product.
+        TEDPredictions
+            How sure the model is.
         """
         import pyarrow as pa
 
         if not 0 < sure < 1:
             raise TEDError(f"sure must be a share between 0 and 1, received {sure!r}")
         X = self.encoder(table)
-        top, labels = self.model.predict_explanation(X, top_k=2), self.model.predict_proba(X).max(axis=1)
+        top = self.model.predict_explanation(X, top_k=2)
         added = {
             "predicted_label": pa.array(top.labels.tolist()),
-            "label_probability": pa.array(labels),
+            "label_probability": pa.array(top.label_probabilities),
             "predicted_explanation": pa.array(top.explanations[:, 0].tolist()),
             "explanation_probability": pa.array(top.probabilities[:, 0]),
+            "pair_probability": pa.array(top.pair_probabilities[:, 0]),
         }
         for name, values in added.items():
             if name in table.column_names:

@@ -10,11 +10,12 @@ from hashlens.arguments import is_number, shortly
 from hashlens.errors import TEDError
 from hashlens.intervals import clopper_pearson
 from hashlens.report.figures import Figure, Intervals
-from hashlens.report.page import Page, Section, charts
+from hashlens.report.page import Block, Page, Section, charts
 from hashlens.result import Result
 from hashlens.tables import Table, number, table
 from hashlens.ted.confusions import Confusion, confusion_table, most_confused
 from hashlens.ted.explanations import NONE, looked_up
+from hashlens.ted.reliability import Reliability
 
 SHOWN_ROWS = 20
 """Rows to look at."""
@@ -56,7 +57,7 @@ class WrongRow:
     predicted_label, predicted_explanation : str
         What was predicted.
     probability : float or None
-        Of the explanation predicted, if the label is that; None where the estimator gives none.
+        P(Y, E) of the predicted pair; None where the estimator gives no probabilities.
     """
 
     row: int
@@ -81,11 +82,14 @@ class TEDScore(Result):
     decision : {"marginal", "pair"}
         Whether labels are decided on the sum over their explanations, or as the estimator predicts pairs.
     sure_from : float
-        The probability from which an explanation is called sure.
+        The model is sure of a row from this probability P(Y, E) of its label and explanation together.
     sure : float or None
-        The share of explanations that are; None where the estimator gives no probabilities.
+        Share of rows of which the model is sure; None where the estimator gives no probabilities.
     right_if_sure, right_if_unsure : float or None
-        How many of either are right; None where there are none.
+        Shares of the explained rows with the right label and the right explanation, among those of which the model is
+        sure and among the others; None where there are no such rows.
+    reliability : Reliability or None
+        How often pairs of a probability are right, over the explained rows; None without probabilities or explanations.
     confusions : tuple of Confusion
         Which explanations are taken for which, the most frequent first.
     to_look_at : tuple of WrongRow
@@ -101,6 +105,7 @@ class TEDScore(Result):
     sure: float | None
     right_if_sure: float | None
     right_if_unsure: float | None
+    reliability: Reliability | None
     confusions: tuple[Confusion, ...]
     to_look_at: tuple[WrongRow, ...]
 
@@ -128,21 +133,20 @@ class TEDScore(Result):
         }[self.decision]
         if self.sure is None:
             return how
-        parts = [f"{self.sure:.1%} of the explanations are sure ({self.sure_from:.0%} or more, given the label)"]
-        for share, which in ((self.right_if_sure, "of these"), (self.right_if_unsure, "of the others")):
+        parts = [f"The model is sure of {self.sure:.1%} of the rows: it gives their pair {self.sure_from:.0%} or more."]
+        for share, which in ((self.right_if_sure, "these rows"), (self.right_if_unsure, "the other rows")):
             if share is not None:
-                parts.append(f"{share:.1%} {which} are right")
-        return f"{how} {', '.join(parts)}."
+                parts.append(f"{share:.1%} of {which} get the right label and explanation.")
+        return " ".join((how, *parts))
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the accuracies with their intervals."""
+        """Return the accuracies with their intervals, and the reliability diagram."""
         at = self.accuracies
-        return (
-            Intervals(
-                "Right answers", "accuracy", tuple(at), tuple(one.value for one in at.values()),
-                tuple((one.low, one.high) for one in at.values()),
-            ),
+        accuracies = Intervals(
+            "Right answers", "accuracy", tuple(at), tuple(one.value for one in at.values()),
+            tuple((one.low, one.high) for one in at.values()),
         )  # fmt: skip
+        return (accuracies,) if self.reliability is None else (accuracies, self.reliability.figure())
 
     def page(self) -> Page:
         """Return accuracies, explanations that are confused, and wrong rows of which the model was sure."""
@@ -155,10 +159,13 @@ class TEDScore(Result):
         columns = ("row", "label", "explanation", "predicted label", "predicted explanation", "probability")
         looked = [table("Wrong explanations, the surest first", columns, wrong, names=1)] if wrong else []
         confused = [confusion_table(self.confusions, "right", "predicted")] if self.confusions else []
+        accuracies, *diagram = charts(self.figures())
+        trusted: list[Block] = [] if self.reliability is None else [*diagram, self.reliability.table()]
         return Page(
             "TED score", "", verdict, "",
             (
-                Section("Right answers", (*charts(self.figures()), self.__rich__())),
+                Section("Right answers", (accuracies, self.__rich__())),
+                *([Section("How far to trust the probabilities", tuple(trusted))] if trusted else []),
                 Section("Explanations that are confused", tuple(confused)),
                 Section("Rows to look at", tuple(looked)),
             ),
@@ -177,31 +184,33 @@ def scored(
     names = [str(value) for value in known_explanations]
     if model.decision_ == "marginal":
         top = model.predict_explanation(X, top_k=1)
-        labels, predicted, shares = top.labels, top.explanations[:, 0], top.probabilities[:, 0]
+        labels, predicted, probabilities = top.labels, top.explanations[:, 0], top.pair_probabilities[:, 0]
     else:
         labels, predicted = model.predict_explain(X)
-        shares = np.full(len(y), np.nan)
+        probabilities = np.full(len(y), np.nan)
     places = {value: place for place, value in enumerate(known_explanations)}
     found = np.array([NONE if value is None else places[value] for value in predicted.tolist()], np.int64)
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     is_label, is_explanation = labels == y, (found == right) & (right != NONE)
-    is_sure = shares >= sure
+    is_pair, has_probabilities = is_label & is_explanation, not np.isnan(probabilities).all()
+    is_sure = probabilities >= sure
     own_names = _own_names(E, right, explained, names)
     wrong = np.flatnonzero(explained & ~is_explanation)
-    surest = wrong[np.argsort(-np.nan_to_num(shares[wrong]), kind="stable")[:SHOWN_ROWS]]
+    surest = wrong[np.argsort(-np.nan_to_num(probabilities[wrong]), kind="stable")[:SHOWN_ROWS]]
     said = [names[place] if place != NONE else "none" for place in found]
     return TEDScore(
         label=_accuracy(is_label, weights, confidence),
         explanation=_accuracy(is_explanation[explained], weights[explained], confidence) if explained.any() else None,
-        pair=_accuracy((is_label & is_explanation)[explained], weights[explained], confidence)
-        if explained.any()
-        else None,
+        pair=_accuracy(is_pair[explained], weights[explained], confidence) if explained.any() else None,
         confidence=float(confidence),
         decision=model.decision_,
         sure_from=float(sure),
-        sure=None if np.isnan(shares).all() else float(np.average(is_sure, weights=weights)),
-        right_if_sure=_share(is_explanation, explained & is_sure),
-        right_if_unsure=_share(is_explanation, explained & ~is_sure & ~np.isnan(shares)),
+        sure=float(np.average(is_sure, weights=weights)) if has_probabilities else None,
+        right_if_sure=_share(is_pair, explained & is_sure),
+        right_if_unsure=_share(is_pair, explained & ~is_sure) if has_probabilities else None,
+        reliability=Reliability.of(probabilities[explained], is_pair[explained])
+        if has_probabilities and explained.any()
+        else None,
         confusions=most_confused(
             [own_names[row] for row in wrong], [said[row] for row in wrong], [str(y[row]) for row in wrong]
         ),
@@ -212,7 +221,7 @@ def scored(
                 own_names[row],
                 str(labels[row]),
                 said[row],
-                None if np.isnan(shares[row]) else float(shares[row]),
+                float(probabilities[row]) if has_probabilities else None,
             )
             for row in surest
         ),

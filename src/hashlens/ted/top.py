@@ -18,12 +18,21 @@ class TopExplanations:
     explanations : numpy.ndarray
         object ``(n, k)``; None where a label has fewer, or the others have no probability at all.
     probabilities : numpy.ndarray
-        float64 ``(n, k)``: of the explanation, if the label is that. Over all of a label they sum to 1.
+        float64 ``(n, k)``: P(E | Y), the probability of the explanation if the label is right. Over all explanations
+        of a label they sum to 1.
+    label_probabilities : numpy.ndarray
+        float64 ``(n,)``: P(Y), the probability of the label.
     """
 
     labels: npt.NDArray[Any]
     explanations: npt.NDArray[np.object_]
     probabilities: npt.NDArray[np.float64]
+    label_probabilities: npt.NDArray[np.float64]
+
+    @property
+    def pair_probabilities(self) -> npt.NDArray[np.float64]:
+        """P(Y, E), float64 ``(n, k)``: the probability that label and explanation are both right."""
+        return self.probabilities * self.label_probabilities[:, None]
 
     def __len__(self) -> int:
         return len(self.labels)
