@@ -74,9 +74,9 @@ def guided_backprop(request: Request) -> Explanation:
 
 
 def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanation:
-    """Explain by the mean guided gradient on the path from the baseline, times the way (XDeep, Yang et al., 2019).
+    """Explain by the mean guided gradient on the path from the baseline, times its length (XDeep, Yang et al., 2019).
 
-    Unlike integrated gradients, its values need not add up to the change of the score.
+    Unlike those of integrated gradients, the values need not add up to the change of the score.
     """
     found = integrated(request, guided_slopes, steps, steps, float("inf"))
     found["notes"] = _noted(request)
@@ -89,8 +89,8 @@ def smooth_guided_grad(request: Request, samples: int = 50, noise: float = 0.15)
 
     Parameters
     ----------
-    samples, noise
-        As :func:`hashlens.explanations.gradients.smooth_grad` takes them.
+    request, samples, noise
+        As in :func:`hashlens.explanations.gradients.smooth_grad`.
     """
     found = smoothed(request, guided_slopes, samples, noise)
     return explained(request, "smooth_guided_grad", found, notes=_noted(request))

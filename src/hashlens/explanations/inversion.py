@@ -1,4 +1,4 @@
-"""Inversion: an image that a layer takes for this one."""
+"""Inversion: find an image with the same representation in a layer."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,9 @@ from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
 ANNEALED = 1e-3
-"""To this part of what they are at the start do the weights of smoothness and smallness fall."""
+"""Final weights of the penalties, as a share of those at the start."""
 ALPHA = 6
-"""Power of the norm that holds numbers in range."""
+"""Power of the norm that keeps numbers in range."""
 SILENT = "the layer gives only zeros for x: any image that silences it will do"
 
 
@@ -37,24 +37,26 @@ def inversion(
     alpha_norm: float = 0.1,
     bounds: Sequence[float] | None = None,
 ) -> Explanation:
-    """Make images that a layer cannot tell from the given ones (Mahendran, Vedaldi, 2015).
+    """Find images that have the same representation in a layer as those given (Mahendran, Vedaldi, 2015).
 
-    From noise, the squared distance between what ``layer`` gives for the image and for ``x``, relative to the square of
-    the latter, is made small, together with the image's total variation and the mean of its 6th power. What differs
-    from ``x`` is what the layer does not keep.
+    Starting from noise, gradient descent minimises the squared distance between the outputs of ``layer`` for the image
+    and for ``x``, relative to the square of the latter, plus penalties: the total variation of the image and the mean
+    of its 6th power. Differences from ``x`` show what information the layer discards.
 
-    ``image`` holds what was made, ``values`` how it differs from ``x``. ``diagnostics`` give the relative distance
-    (not squared) at the start and at the end, and the class that the network now predicts.
+    ``image`` holds the result, ``values`` its difference from ``x``. ``diagnostics`` holds the relative distance (not
+    squared) at the start and at the end, and the class predicted for the result.
 
     Parameters
     ----------
+    request : Request
+        The images and the network, and shared options.
     steps : int
-        Steps of descent.
+        Number of steps.
     step_size : float
-        Of the first step, as a share of the range.
+        Size of the first step, as a share of the range.
     total_variation, alpha_norm : float
-        Weights beside the squared relative distance, which fall to a thousandth on the way; 0 for none.
-    bounds : (float, float)
+        Weights of the penalties, relative to the squared relative distance; they fall to a thousandth. 0 for none.
+    bounds : (float, float), optional
         Range of the images; by default that of ``background`` or ``x``.
     """
     require_whole(ExplainError, "steps", steps)
@@ -83,7 +85,7 @@ def inversion(
 
 
 class Loss:
-    """How far images are from giving what is wanted of a layer, and from being smooth and small."""
+    """Loss of images: the distance from the required output of a layer, and penalties for roughness and size."""
 
     def __init__(
         self,
@@ -101,19 +103,19 @@ class Loss:
         self.size = torch.where(size > 0, size, 1.0)
 
     def distance(self, x: Tensor) -> Tensor:
-        """Return squared distances, relative to the square of what is wanted, ``(n,)``."""
+        """Return squared distances, relative to the square of the required output, ``(n,)``."""
         found = layer_output(self.request, self.place, x)
         return (found - self.wanted).flatten(1).square().sum(dim=1) / self.size
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return the sum over images of distance, roughness and size."""
+        """Return the sum over images of the distance and the penalties."""
         shares = self.input_range.shares(x)
         rough = sum((shares.diff(dim=axis).square().flatten(1).mean(dim=1) for axis in (2, 3)), start=0.0)
         large = shares.pow(ALPHA).flatten(1).mean(dim=1)
         return (self.distance(x) + self.weight * (self.total_variation * rough + self.alpha_norm * large)).sum()
 
     def descend(self, start: Tensor, steps: int, step_size: float) -> Tensor:
-        """Return images after steps downhill, shorter and shorter; what is smooth is found first, and details last."""
+        """Return images after gradient descent with decreasing steps and penalties: details are found last."""
         x, way = start, Adam(start)
         for step in range(steps):
             self.weight = ANNEALED ** (step / steps)

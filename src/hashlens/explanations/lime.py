@@ -1,4 +1,4 @@
-"""LIME and CLE: a simple model of the network nearby."""
+"""LIME and CLE: a simple local model of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ CONSTANT = "the prediction is the same whatever is replaced: no part counts"
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Inputs near an example, and what the network says of them.
+    """Perturbed inputs near an example, and the outputs of the network for them.
 
     Attributes
     ----------
     described, alike : numpy.ndarray
-        ``(n, d)``: what a linear model is fitted on, and which parts are like the example's own.
+        ``(n, d)``: regressors of the linear model, and which parts are like those of the example.
     outputs, weights, unchanged : numpy.ndarray
-        ``(n,)``: what the network says, how much that counts, and whether it says it of the example itself.
+        ``(n,)``: outputs of the network, weights in the regression, and whether the input is the example itself.
     """
 
     described: Array
@@ -48,13 +48,13 @@ class Neighbourhood:
 
     @property
     def effective(self) -> float:
-        """How many changed inputs of equal weight it is worth."""
+        """Effective sample size: the number of perturbed inputs of equal weight that it is worth."""
         weights = self.weights[~self.unchanged]
         return float(weights.sum() ** 2 / max((weights**2).sum(), SMALLEST)) if weights.any() else 0.0
 
     @property
     def constant(self) -> bool:
-        """Whether the network says the same of all that count."""
+        """Whether the output is the same for all inputs with a noticeable weight."""
         outputs = self.outputs[self.weights > NO_CHANGE]
         return bool(np.ptp(outputs) <= NO_CHANGE * np.abs(outputs).max())
 
@@ -70,27 +70,30 @@ def lime(
 ) -> Explanation:
     """Explain by the weights of a linear model of the network near the example (Ribeiro, Singh, Guestrin, 2016).
 
-    Parts of the example are replaced at random (a share of them drawn evenly from none to all), and a ridge regression
-    is fitted to what the network says, inputs near the example weighing more. Values are in the unit of the output:
-    what it counts for that a superpixel or word is there, that a category is the row's own, or that the value of any
-    other column differs from the background's mean (slope times difference; no bins are made).
-    ``diagnostics["r2"]`` is the share of the variance nearby that the linear model accounts for.
+    Random parts of the example are replaced (a share drawn uniformly from none to all). A ridge regression is fitted to
+    the outputs of the network, with larger weights for inputs near the example. The values are in the unit of the
+    output: the effect of a superpixel or word being present, of a category being the row's own, or of the difference of
+    another column's value from the background's mean (coefficient times difference; columns are not binned).
+    ``diagnostics["r2"]`` is the weighted share of the variance that the linear model explains.
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     samples : int
-        Perturbed inputs of each example.
+        Number of perturbed inputs for each example.
     kernel_width : float, optional
-        Weights are ``exp(-(distance / kernel_width)^2 / 2)``. Distances are cosine distances of masks, width .25; in
-        tables standard deviations, width .75 times the square root of the number of columns.
+        Width of the kernel: weights are ``exp(-(distance / kernel_width)^2 / 2)``. For parts that are present or
+        replaced the distance is the cosine distance of the masks, and the default is 0.25. For tables it is in standard
+        deviations, and the default is 0.75 times the square root of the number of columns.
     ridge : float
-        Penalty on squared weights.
+        Penalty on squared coefficients.
     unit : str
-        ``probability`` or ``score``.
+        Output that is explained: ``probability`` or ``score``.
     segments : int, optional
-        Parts of an image, spectrogram or signal; by default 50, or one for four places where those are fewer.
+        Number of parts of an image, spectrogram or signal; by default 50, or one for every four places if that is less.
     categorical : sequence of int or str, optional
-        Columns of a table that are categories; by default those of at most ten distinct values in the background.
+        Categorical columns of a table; by default those with at most ten distinct values in the background.
     """
     _check(samples, kernel_width, ridge)
     values, fits, effective, notes = [], [], [], list(request.notes)
@@ -117,20 +120,22 @@ def cle(
     segments: int | None = None,
     categorical: Sequence[int | str] | None = None,
 ) -> Explanation:
-    """Explain as LIME does, with terms that are on where several parts are as in the example (XDeep, 2019).
+    """Explain as LIME does, with interaction terms: products of the indicators of several parts (XDeep, 2019).
 
-    Terms of one part and of several are chosen together, the one that explains most of what is left first, until the
-    Bayesian information criterion gains no more; the rest weigh nothing. A column of a table is like the row's own if
-    it is the same category, or a value of the same quarter of the background.
+    Terms of single parts and of several are selected together by forward selection, until the Bayesian information
+    criterion no longer improves; all other terms have the value 0. A column of a table counts as like the row's own if
+    it has the same category, or a value in the same quarter of the background.
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     spans : sequence of int
-        Numbers of parts that terms join: ``(2,)`` for pairs, ``(2, 3)`` for pairs and triples.
+        Sizes of interaction terms: ``(2,)`` for pairs, ``(2, 3)`` for pairs and triples.
     terms : int
-        Terms chosen at most.
+        Largest number of selected terms.
     samples, kernel_width, ridge, unit, segments, categorical
-        As :func:`lime` takes them.
+        As in :func:`lime`.
     """
     _check(samples, kernel_width, ridge)
     require_whole(ExplainError, "terms", terms)
@@ -194,7 +199,7 @@ def _nearby(example: PerturbedExample, samples: int, kernel_width: float | None)
 
 
 def _fitted(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, float]:
-    """Return the weights ``(p,)`` of a weighted ridge regression with a free intercept, and its weighted R2."""
+    """Return the coefficients ``(p,)`` of a weighted ridge regression with a free intercept, and its weighted R2."""
     if nearby.constant or design.shape[1] == 0:
         return np.zeros(design.shape[1]), float(nearby.constant)
     root = np.sqrt(nearby.weights)[:, None]
@@ -213,7 +218,7 @@ def _centred(columns: Array, nearby: Neighbourhood) -> Array:
 
 
 def _joined(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
-    """Return the terms of several parts; only of the strongest parts where there were too many."""
+    """Return the interaction terms; if there are too many, only those of the strongest parts."""
     joined: list[tuple[int, ...]] = []
     notes: list[str] = []
     for span in sorted(set(spans)):
@@ -228,7 +233,7 @@ def _joined(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], 
 
 
 def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
-    """Choose columns by forward selection, each orthogonal to those before it."""
+    """Select columns by forward selection, each orthogonalised against those before it."""
     if nearby.constant:
         return []
     root = np.sqrt(nearby.weights)[:, None]
@@ -239,7 +244,7 @@ def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
     remaining = total
     while len(chosen) < min(terms, len(design) - 1) and remaining > NO_CHANGE * total:
         lengths = (columns**2).sum(axis=0)
-        # What is left of a column by those chosen is rounding error.
+        # A column that the selected ones span is only rounding error after orthogonalisation.
         free = lengths > 1e-9 * np.maximum(start, SMALLEST)
         gains = np.where(free, (columns.T @ left) ** 2 / np.where(free, lengths, 1), 0)
         best = int(gains.argmax())

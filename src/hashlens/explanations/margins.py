@@ -1,4 +1,4 @@
-"""Margins: how far every bit of a code is on the wanted side, and the slope of that with respect to the input."""
+"""Margins: the distance of every bit to the required side of its breakpoint, and its gradient by the input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,56 +21,56 @@ Loss = Callable[[dict[str, Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class TargetBits:
-    """The bits that a layer is to have.
+    """Required bits of a layer.
 
     Attributes
     ----------
     bits : torch.Tensor
-        bool ``(n, k)``.
+        bool ``(n, k)``: required values of the bits.
     places : torch.Tensor or None
-        int64 ``(k,)``: which of the layer's bits they are; None for all.
+        int64 ``(k,)``: indices of these bits in the layer; None for all.
     """
 
     bits: Tensor
     places: Tensor | None = None
 
     def of(self, rows: slice) -> "TargetBits":
-        """Return those of some rows."""
+        """Return the required bits of some rows."""
         return TargetBits(self.bits[rows], self.places)
 
     def chosen(self, all_bits: Tensor) -> Tensor:
-        """Return what is wanted of something of all bits, ``(n, k)``."""
+        """Return the columns of the required bits from an array of all bits, ``(n, k)``."""
         return all_bits if self.places is None else all_bits[:, self.places]
 
     def put_into(self, own: Tensor) -> Tensor:
-        """Return all bits ``(n, bits)`` with those that are wanted in their place."""
+        """Return all bits ``(n, bits)`` with the required ones replaced."""
         if self.places is None:
             return self.bits
         return own.index_copy(1, self.places, self.bits)
 
 
 class Margins(Protocol):
-    """How margins are read, and pulled on."""
+    """Interface for margins and the gradient of a loss of them."""
 
     dtype: torch.dtype
 
     def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
-        """Return the slope of a loss of the margins of each layer, ``(n, bits)``, positive on the wanted side."""
+        """Return the gradient of a loss of the margins of each layer, ``(n, bits)``, positive on the required side."""
 
 
 @dataclass(frozen=True)
 class FixedGates:
-    """Margins in a piecewise linear network whose gates are held on the wanted side.
+    """Margins in a piecewise linear network whose gates are fixed to the required side.
 
-    With its gates held the network is affine, so a loss that is convex in the margins is convex in the input: there is
-    no wrong valley to end in. Where all margins are positive, the network itself has that code.
+    With fixed gates the network is affine, so a loss that is convex in the margins is convex in the input, and has no
+    local minima. Where all margins are positive, the network itself has the required code.
     """
 
     program: Program
 
     @property
     def dtype(self) -> torch.dtype:
-        """What is computed in."""
+        """Dtype of the computation."""
         return self.program.dtype
 
     def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
@@ -99,7 +99,7 @@ def _winners(gate: WindowMax, bits: Tensor, state: Tensor) -> Tensor:
 
 
 class UnconstrainedGates:
-    """Margins in any network, as it is: what an early gate does wrong moves all that comes behind it."""
+    """Margins in any network, without fixing gates: a wrong bit of an early gate changes all later margins."""
 
     channel = masked = False
 
@@ -130,11 +130,11 @@ class UnconstrainedGates:
 
     @property
     def running_path(self) -> str:
-        """The path of the module that is running."""
+        """Path of the module that is running."""
         return self._running.current[0]
 
     def on_gate(self, gate: Gate, bound: Bound, output: Tensor | None = None) -> None:
-        """Keep what goes into a gate, and where slopes with respect to it enter the network."""
+        """Record the input of a gate, and the tensor whose gradient is taken."""
         if not gate.planes(bound) or not (gate.activation or self.every_gate):
             return
         name = layer_name(self._running, gate.name, self._names)
@@ -146,13 +146,13 @@ class UnconstrainedGates:
         self._kept[name] = gate, copies, get_gradient_edge(bound["self"])
 
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:
-        """Max-pools are left as they are."""
+        """Ignore max-pools."""
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
-        """Affine maps have no bits."""
+        """Ignore affine maps, which have no bits."""
 
     def on_resize(self, operator: str, bound: Bound, result: Any) -> None:
-        """There is no padding to follow."""
+        """Ignore changes of the sequence length: there is no padding."""
 
 
 def _nothing(*_: Any) -> None:

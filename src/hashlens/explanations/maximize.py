@@ -1,4 +1,4 @@
-"""Activation maximisation: images that a class, a unit, a channel or a layer likes."""
+"""Activation maximisation: images that maximise a class, a unit, a channel or a layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,26 +31,26 @@ from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
 JITTER = 14
-"""Images are rolled by up to this part of their shorter side."""
+"""Largest random shift of images, as a divisor of their shorter side."""
 LOUDER = 32
-"""Noise images that are tried where the first has no slope."""
+"""Number of noise images tried if the first has no gradient."""
 NO_SLOPE = "no image was found that {names} likes more than the start: give x= or background= with examples it likes"
 NO_BETTER = "its own pixels in random places do as well for {names}: raise steps, or lower total_variation and l2"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What an image is to have more of: a class, or a part of a layer.
+    """Objective of an image: a class score, or a part of a layer.
 
     Attributes
     ----------
     name : str
-        For titles.
+        Name for titles.
     layer : Place or None
-        None for the scores of the network.
+        The layer; None for the scores of the network.
     place : tuple of int
-        Where in what the layer gives for one image; of what has more axes the mean is taken. Empty for the whole layer,
-        of which the mean square is taken.
+        Index in the layer's output for one image; the mean is taken over the remaining axes. Empty for the whole layer,
+        whose mean square is taken.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Goal:
     place: tuple[int, ...]
 
     def of(self, found: Tensor) -> Tensor:
-        """Return how much of it there is in what the layer gives for one image."""
+        """Return the value of the objective, from the layer's output for one image."""
         return found[self.place].mean() if self.place else found.square().mean()
 
 
@@ -75,37 +75,39 @@ def activation_maximization(
     jitter: int | None = None,
     controls: int = 100,
 ) -> Explanation:
-    """Make images that a part of the network likes most (Erhan et al., 2009; Simonyan et al., 2014).
+    """Find images that maximise an activation of the network (Erhan et al., 2009; Simonyan et al., 2014).
 
-    Maximised is the score of ``target`` (several make an image each); or with ``layer`` the mean of each of its
-    `channels`, a `unit` of it, or the mean square of all of it. From noise, or from ``x``, images climb the slope,
-    scaled to a root mean square of 1, against their total variation and their distance from the mean of the examples
-    at hand (zero without any).
+    The objective is the score of ``target`` (one image for each of several targets). With ``layer`` it is the mean of
+    each of its `channels`, a `unit`, or the mean square of the whole layer. Gradient ascent starts from noise or from
+    ``x``. The gradient is scaled to a root mean square of 1. Penalties keep the total variation low and the image near
+    the mean of the examples (near zero without examples).
 
-    ``image`` holds what was made, ``values`` what was added to ``x`` (without ``x``, the image), ``prediction`` the
-    activation reached. ``diagnostics`` set it against that of `controls` random images of the same norm: its
-    own pixels in other places.
+    ``image`` holds the result, ``values`` the change of ``x`` (without ``x``, the image), ``prediction`` the activation
+    reached. ``diagnostics`` compares the activation with that of `controls` random images of the same norm: the same
+    pixels in random positions.
 
     Parameters
     ----------
-    shape : sequence of int
-        ``(channels, height, width)`` of an image, where neither ``x`` nor ``background`` tells.
-    channels : int, sequence of int or "all"
-        Channels of the layer, an image each.
-    unit : int, tuple of int or list of tuples
-        Units of the layer: ``(channel, row, column)`` of a convolution.
-    bounds : (float, float)
-        Range of the images; by default that of ``background`` or ``x``, otherwise none.
+    request : Request
+        The images and the network, and shared options.
+    shape : sequence of int, optional
+        Shape of an image, ``(channels, height, width)``; needed without ``x`` and ``background``.
+    channels : int, sequence of int or "all", optional
+        Channels of the layer, one image for each.
+    unit : int, tuple of int or list of tuples, optional
+        Units of the layer; ``(channel, row, column)`` for a convolution.
+    bounds : (float, float), optional
+        Range of the images; by default that of ``background`` or ``x``, without either unbounded.
     steps : int
-        Steps of the ascent.
+        Number of steps.
     step_size : float
-        Of the first step, as a share of the range.
+        Size of the first step, as a share of the range.
     total_variation, l2 : float
-        Weights of smoothness and smallness beside the slope; 0 for none.
-    jitter : int
-        Pixels by which images are rolled at random between steps; by default a fourteenth of the shorter side.
+        Weights of the penalties for roughness and for distance from the mean; 0 for none.
+    jitter : int, optional
+        Largest random shift of images between steps, in pixels; by default a fourteenth of the shorter side.
     controls : int
-        Random images that each image is set against.
+        Number of random images that each image is compared with.
     """
     require_whole(ExplainError, "steps", steps)
     require_whole(ExplainError, "controls", controls, least=0)
@@ -132,7 +134,7 @@ def batches(request: Request, rows: int) -> list[slice]:
 
 
 def liking(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
-    """Return how much each image has of its goal, ``(n,)``, with gradients."""
+    """Return the objective of each image, ``(n,)``, with gradients."""
     layer = goals[0].layer
     found = request.subject.run(x) if layer is None else layer_output(request, layer, x)
     return torch.stack([goal.of(row) for goal, row in zip(goals, found, strict=True)])
@@ -142,11 +144,11 @@ def _total(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
     return liking(request, goals, x).sum()
 
 
-# --- what is asked for -----------------------------------------------------------------------------------------------
+# --- the objectives --------------------------------------------------------------------------------------------------
 
 
 def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[Goal]:
-    """Return what is to be maximised; ExplainError where the network has no such thing."""
+    """Return the objectives; raise ExplainError if the network has no such class, channel or unit."""
     if request.layer is None:
         if channels is not None or unit is not None:
             known = nearest("", [name for name, _ in request.module.named_modules() if name])
@@ -172,7 +174,7 @@ def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[
 
 
 def channels_of(given: Any, layer: str, count: int) -> list[int]:
-    """Return the channels asked for: a number, several, or "all"; ExplainError where the layer has no such."""
+    """Return the requested channels: one, several, or "all"; raise ExplainError if the layer does not have them."""
     if isinstance(given, str) and given == "all":
         return list(range(count))
     many = [given] if is_whole(given) else list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else []
@@ -182,7 +184,7 @@ def channels_of(given: Any, layer: str, count: int) -> list[int]:
 
 
 def units_of(given: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return the units asked for: the place of one as a tuple, or a list of places."""
+    """Return the requested units: the index of one as a tuple, or a list of indices."""
     many = given if isinstance(given, list) else [given]
     places = [(at,) if is_whole(at) else at for at in many]
     if not places or not all(isinstance(place, tuple) and all(map(is_whole, place)) for place in places):
@@ -202,7 +204,7 @@ def _below(name: str, at: int, count: int, gives: str) -> int:
 def _paired(
     request: Request, goals: list[Goal], size: tuple[int, ...], input_range: InputRange
 ) -> tuple[list[Goal], Tensor]:
-    """Return goals and starts, one of each for an image."""
+    """Return objectives and starting images, paired one by one."""
     if request.x is None:
         return goals, noise(request, len(goals), size, input_range)
     n = len(request.x)
@@ -212,7 +214,10 @@ def _paired(
 
 
 def _woken(request: Request, goals: list[Goal], start: Tensor, input_range: InputRange) -> Tensor:
-    """Return starts; where a goal has no slope, as of a unit that is off, the louder start or example it likes most."""
+    """Return starting images; for an objective without a gradient, such as a unit that is off, a better start.
+
+    It is the one of several stronger noise images, and of the examples, with the largest objective.
+    """
     start, tried = start.clone(), examples_of(request)
     tried = noise(request, LOUDER, tuple(start.shape[1:]), input_range, size=1.0) if tried is None else tried
     for rows in batches(request, len(goals)):
@@ -225,7 +230,7 @@ def _woken(request: Request, goals: list[Goal], start: Tensor, input_range: Inpu
     return start
 
 
-# --- what is told ----------------------------------------------------------------------------------------------------
+# --- the result ------------------------------------------------------------------------------------------------------
 
 
 def _explained(request: Request, goals: list[Goal], start: Tensor, made: Tensor, controls: int) -> Explanation:
@@ -255,7 +260,7 @@ def _likings(request: Request, goals: list[Goal], x: Tensor) -> list[float]:
 
 
 def _best_of_shuffled(request: Request, goal: Goal, image: Tensor, row: int, controls: int) -> float:
-    """Return the most that images have of a goal whose pixels are those of the image in random places."""
+    """Return the largest objective among images with the same pixels in random positions."""
     if not controls:
         return -inf
     generator = torch_generator(request.seed, "controls", row)

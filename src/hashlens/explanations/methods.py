@@ -1,4 +1,4 @@
-"""The methods of explanation: names, what they take, and where they live."""
+"""The table of methods of explanation: their names, kinds of input and implementations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """One method.
+    """A method of explanation.
 
     Attributes
     ----------
     name : str
-        As ``explain(method=...)`` takes it.
+        Name in ``explain(method=...)``.
     group : str
-        ``gradient``, ``cam``, ``perturbation``, ``global`` or ``code``.
+        Group: ``gradient``, ``cam``, ``perturbation``, ``global`` or ``code``.
     kinds : tuple of str
         Kinds of input that it explains.
     says : str
-        What its values are, in a line.
+        Meaning of its values, in a line.
     source : str
-        Where the formula comes from.
+        Source of the formula.
     place : str
-        ``module:function`` inside this package, imported when first used.
+        Implementation, as ``module:function`` in this package; imported at the first use.
     needs_module : bool
-        Whether a plain function will not do.
+        Whether it needs a torch module and cannot explain a plain function.
     aliases : tuple of str
-        Other names, XDeep's among them.
+        Other names, such as those in XDeep.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Method:
     aliases: tuple[str, ...] = ()
 
     def run(self, request: "Request", **options: object) -> "Explanation":
-        """Explain what is asked."""
+        """Run the method on a request."""
         module, name = self.place.split(":")
         function: Callable[..., Explanation] = getattr(import_module(f"hashlens.explanations.{module}"), name)
         return function(request, **options)
@@ -102,14 +102,14 @@ NAMES = {name: method for method in METHODS for name in (method.name, *method.al
 
 
 def find_method(name: object) -> Method:
-    """Return a method by its name or an alias; ExplainError with the nearest name otherwise."""
+    """Return a method by its name or an alias; raise ExplainError with a similar name if there is none."""
     if not isinstance(name, str) or name not in NAMES:
         raise ExplainError(f"no method {shortly(name)}: {nearest(name, [method.name for method in METHODS])}")
     return NAMES[name]
 
 
 def explain_methods() -> Table:
-    """Return the table of methods: names, other names, kinds of input, what the values are, sources."""
+    """Return the table of methods: names, aliases, kinds of input, meaning of the values, sources."""
     rows = [
         (method.name, method.group, ", ".join(method.kinds), method.says, method.source, ", ".join(method.aliases))
         for method in METHODS

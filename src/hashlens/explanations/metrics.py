@@ -1,4 +1,4 @@
-"""The metrics that explanations are compared by: which way is better, and what each measures."""
+"""The metrics that explanations are compared by: what each measures, and whether higher or lower is better."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,19 @@ NO_BASELINE = "One row does not say what removed values become: give background,
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """A metric of explanations.
 
     Attributes
     ----------
     better : str
-        ``lower`` or ``higher``.
+        Better direction: ``lower`` or ``higher``.
     measure : callable
-        The examples and a method to a value of each example, float64 ``(n,)``; NaN where there is none.
+        Function from the evaluation set and a candidate to a value of each example, float64 ``(n,)``; NaN where there
+        is none.
     again : bool
-        Whether the method is run again for it.
+        Whether it needs to run the method again.
     standard : bool
-        Whether ``metrics="standard"`` has it.
+        Whether ``metrics="standard"`` includes it.
     """
 
     better: str
@@ -68,7 +69,7 @@ def _seconds(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
 
 
 def _model_calls(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
-    """Return how many inputs the network ran on for each example."""
+    """Return the number of inputs that the network ran on per example."""
     return np.full(
         len(evaluation_set.x), candidate.explanation.diagnostics.get("rows_run", np.nan) / len(evaluation_set.x)
     )
@@ -92,7 +93,7 @@ METRICS = {
 
 
 def find_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:
-    """Return names of metrics: ``standard``, ``all``, or those named; ExplainError with the nearest name otherwise."""
+    """Return the names of metrics: ``standard``, ``all``, or those listed; raise ExplainError for an unknown name."""
     if isinstance(metrics, str) and metrics == "all":
         return tuple(METRICS)
     if isinstance(metrics, str) and metrics == "standard":

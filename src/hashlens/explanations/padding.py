@@ -1,4 +1,4 @@
-"""Padding in what is explained: positions that are none of an example say nothing of it."""
+"""Padding of explained inputs: the values of padded positions are set to 0."""
 
 from dataclasses import replace
 
@@ -12,21 +12,21 @@ from hashlens.explanations.explanation import Explanation
 
 
 def without_padding(found: Explanation, x: torch.Tensor | None, reading: Reading) -> Explanation:
-    """Return an explanation with values of 0 at padded positions, and a note of what they were.
+    """Return an explanation with values of 0 at padded positions, and a note of the share that they had.
 
     Parameters
     ----------
     found : Explanation
-        Values ``(n, ...)`` of the parts of the inputs.
+        Explanation with values ``(n, ...)`` of the parts of the inputs.
     x : torch.Tensor or None
-        The inputs; None of texts.
+        The inputs; None for texts.
     reading : Reading
-        Its mask says which positions are padding.
+        Reading whose mask marks the padded positions.
 
     Raises
     ------
     ExplainError
-        If the values are not of positions, or it cannot be told of which.
+        If the values do not belong to positions, or the axis of positions is ambiguous.
     """
     if x is None or found.image is not None or found.values.shape[:1] != x.shape[:1]:
         raise ExplainError(f"mask= is of positions, and {found.method} gives no values of them: leave it out")

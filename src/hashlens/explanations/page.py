@@ -20,7 +20,7 @@ KINDS = {
 
 
 def explanation_page(explanation: "Explanation") -> Page:
-    """Return the page of an explanation, which its method and the class explained name; a rule is its verdict."""
+    """Return the page of an explanation, titled with its method and the explained class; a rule is its verdict."""
     shown = replace(explanation, notes=())
     page = plain_page("Explanation", blocks(shown.__rich__()), shown.figures())
     diagnostics = [text for text in (page.verdict, page.reason, *page.notes) if text]
@@ -33,7 +33,7 @@ def explanation_page(explanation: "Explanation") -> Page:
         title=f"{method}: {classes.pop()}" if len(classes) == 1 else method,
         subtitle=f"1 {one}" if n == 1 else f"{n:,} {many}",
         verdict=verdict,
-        # A page without a verdict has no place for its reason.
+        # A page without a verdict does not show a reason.
         reason="; ".join(diagnostics) if verdict else "",
         notes=explanation.notes if verdict else (*diagnostics, *explanation.notes),
     )

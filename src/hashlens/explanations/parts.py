@@ -1,7 +1,8 @@
-"""Parts of an input that stay or are replaced.
+"""Parts of an input that are kept or replaced.
 
 A part is a superpixel of an image or spectrogram, a stretch of time of a channel of a signal, a column of a table, or a
-word of a text. What replaces it is its mean or what a background has there, the value of a background row, or nothing.
+word of a text. A superpixel or stretch is replaced by its mean or by the same part of a background example, a column by
+the value of a background row; a word is removed.
 """
 
 from dataclasses import dataclass
@@ -18,49 +19,49 @@ QUARTERS = (0.25, 0.5, 0.75)
 
 
 class Parts(Protocol):
-    """What can be replaced in one example."""
+    """Interface of the replaceable parts of one example."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the d parts."""
+        """Names of the d parts."""
 
     @property
     def replacements(self) -> int:
-        """How many backgrounds there are to replace parts from."""
+        """Number of backgrounds that replacements come from."""
 
     def inputs(self, present: Array, replaced_by: Array) -> Any:
-        """Return inputs: parts where ``present (n, d)`` as they are, others from background ``replaced_by (n,)``."""
+        """Return inputs: parts ``present (n, d)`` are kept, others come from the backgrounds ``replaced_by (n,)``."""
 
     def described(self, present: Array, replaced_by: Array) -> Array:
-        """Return ``(n, d)`` float64: what a linear model of the network is fitted on."""
+        """Return the regressors of a linear model of the network, float64 ``(n, d)``."""
 
     def alike(self, present: Array, replaced_by: Array) -> Array:
-        """Return ``(n, d)`` bool: which parts are like the example's own."""
+        """Return which parts are like those of the example, bool ``(n, d)``."""
 
     def distance(self, present: Array, replaced_by: Array) -> Array:
-        """Return ``(n,)``: how far each input is from the example."""
+        """Return the distance of each input from the example, ``(n,)``."""
 
     @property
     def worth(self) -> Array:
-        """``(d,)``: what a weight of one of the linear model counts for at the example."""
+        """Values of the regressors at the example, ``(d,)``; coefficient times value is a part's contribution."""
 
     @property
     def kernel_width(self) -> float:
-        """The distance over which inputs lose weight, by default."""
+        """Default kernel width: the distance over which the weights of inputs decrease."""
 
 
 class Masked:
-    """Parts that are there or not."""
+    """Parts that are present or not."""
 
     names: tuple[str, ...]
     kernel_width = 0.25
 
     def described(self, present: Array, replaced_by: Array) -> Array:
-        """Return 1 where a part is there."""
+        """Return 1 where a part is present."""
         return present.astype(np.float64)
 
     def alike(self, present: Array, replaced_by: Array) -> Array:
-        """Return where a part is there."""
+        """Return which parts are present."""
         return present
 
     def distance(self, present: Array, replaced_by: Array) -> Array:
@@ -78,7 +79,7 @@ class Masked:
 class Segments(Masked):
     """Segments of an example ``(c, h, w)``, ``(h, w)``, ``(c, l)`` or ``(l,)``, and the examples that replace them.
 
-    ``segments`` has the axes of the example, or those behind its first where channels go together.
+    ``segments`` has the axes of the example, or all but its first if the channels are replaced together.
     """
 
     image: Tensor
@@ -100,7 +101,7 @@ class Segments(Masked):
 
 @dataclass(frozen=True, eq=False)
 class Words(Masked):
-    """The distinct words of a text; a word goes wherever it stands."""
+    """The distinct words of a text; a word is removed at all of its occurrences."""
 
     text: str
     names: tuple[str, ...]
@@ -108,7 +109,7 @@ class Words(Masked):
     replacements: int = 1
 
     def inputs(self, present: Array, replaced_by: Array) -> list[str]:
-        """Return texts without the words that do not stay."""
+        """Return texts without the words that are not present."""
         return [self._left(stays) for stays in present]
 
     def _left(self, stays: Array) -> str:
@@ -121,11 +122,11 @@ class Words(Masked):
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The columns of a row ``(d,)``, and the rows ``(m, d)`` that values are drawn from.
+    """The columns of a row ``(d,)``, and the background rows ``(m, d)`` that replacements are drawn from.
 
-    A column is a category if it is named so, or if the background holds at most ten distinct values of it, each twice
-    over on average. A category is described by whether it is the row's own; any other column by its value in standard
-    deviations from the mean, so that a linear network is described without a remainder.
+    A column is categorical if it is listed as such, or if the background has at most ten distinct values of it, each at
+    least twice on average. The regressor of a categorical column is whether it has the row's category. The regressor of
+    any other column is its value in standard deviations from the mean, so that a linear network is fitted exactly.
     """
 
     row: Tensor
@@ -140,7 +141,7 @@ class Columns:
 
     @property
     def kernel_width(self) -> float:
-        """Three quarters of the square root of the number of columns."""
+        """0.75 times the square root of the number of columns."""
         return 0.75 * float(np.sqrt(len(self.names)))
 
     def inputs(self, present: Array, replaced_by: Array) -> Tensor:
@@ -154,14 +155,14 @@ class Columns:
         return self.row.detach().cpu().double().numpy(), self.background.detach().cpu().double().numpy()
 
     def described(self, present: Array, replaced_by: Array) -> Array:
-        """Return 1 where a category is the row's own; standard deviations from the mean of other columns."""
+        """Return 1 where a column has the row's category; for other columns standard deviations from the mean."""
         row, background = self.values
         mean, spread = self._spread()
         found = np.where(present, row, background[replaced_by])
         return np.where(self.categorical, found == row, (found - mean) / spread)
 
     def alike(self, present: Array, replaced_by: Array) -> Array:
-        """Return where a category is the row's own, or another value in the same quarter of the background."""
+        """Return where a column has the row's category, or a value in the same quarter of the background."""
         row, background = self.values
         same = background == row
         for column in np.flatnonzero(~self.categorical):
@@ -178,7 +179,7 @@ class Columns:
 
     @property
     def worth(self) -> Array:
-        """One for a category; how far the row's value is from the mean, in standard deviations, for other columns."""
+        """1 for a category; for other columns the row's value in standard deviations from the mean."""
         mean, spread = self._spread()
         return np.where(self.categorical, 1.0, (self.values[0] - mean) / spread)
 

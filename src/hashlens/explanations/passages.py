@@ -1,4 +1,4 @@
-"""Passages: what everything from input to output passes through, read off autograd's graph of one run."""
+"""Passages: the nodes of autograd's graph that every path from input to output passes through."""
 
 import re
 from collections.abc import Sequence
@@ -10,28 +10,28 @@ from torch.autograd.graph import Node
 
 Tensor = torch.Tensor
 CHANNELS_SECOND = re.compile("Conv|BatchNorm|GroupNorm|InstanceNorm|Pool|Upsample|Pixel|Pad")
-"""Nodes of operators that take ``(n, c, ...)`` and give it."""
+"""Nodes of operators whose input and output are ``(n, c, ...)``."""
 RESHAPES = re.compile("View|Reshape|queeze|Flatten|Alias")
 REDUCTIONS = re.compile("Sum|Mean|Amax|Amin|MaxBackward|MinBackward|Select|Logsumexp")
 GATES = re.compile("Relu|Threshold|Hardtanh|Elu|Gelu|Silu|Softplus|Hardswish|Mish|Clamp|Softmax|Attention|Sigmoid|Tanh")
 UNSIGNED = 1 << 64
-"""Autograd shows negative axes as numbers without a sign."""
+"""Autograd stores negative axes as unsigned numbers, modulo this."""
 
 
 @dataclass(frozen=True, eq=False)
 class Passages:
-    """The nodes between an output and an input, and which of them everything passes through.
+    """Nodes between an output and an input, and which of them every path passes through.
 
     Attributes
     ----------
     order : tuple of Node
-        All that lie on a way from output to input, the output first.
+        All nodes on a path from output to input, the output first.
     everything : tuple of Node
-        Those that every way passes through, in this order.
+        Nodes that every path passes through, in this order.
     parts : dict
-        Which outputs of each node are used on a way.
+        Indices of the outputs of each node that are used on a path.
     axes : dict
-        The axis of the channels in what each node gives; nodes of which it is not known are left out.
+        Channel axis of the output of each node; nodes whose axis is not known are left out.
     """
 
     order: tuple[Node, ...]
@@ -40,12 +40,12 @@ class Passages:
     axes: dict[Node, int] = field(repr=False)
 
     def gated_between(self, later: Node, earlier: Node) -> bool:
-        """Return whether a gate or attention lies between two nodes that everything passes through."""
+        """Return whether a gate or attention lies between two nodes of `everything`."""
         begin, end = self.order.index(later), self.order.index(earlier)
         return any(GATES.search(node.name()) for node in self.order[begin:end])
 
     def finest(self, axes: int) -> int:
-        """Return the places of the last convolution, or layer norm over channels, that gives more than one."""
+        """Return the number of positions of the last convolution, or layer norm over channels, with more than one."""
         for node in self.order:
             shape = shape_of(node)
             learnt = "Conv" in node.name() or "LayerNorm" in node.name()
@@ -57,9 +57,9 @@ class Passages:
 
 
 def passages(output: Tensor, leaf: Tensor) -> Passages:
-    """Return what lies between an output and the leaf that it was computed from.
+    """Return the nodes between an output and the leaf that it was computed from.
 
-    Nodes stand in topological order. One is passed by everything where no edge leads from before it to behind it.
+    Nodes are in topological order. Every path passes through a node if no edge skips it.
     """
     order = _on_the_way(output, leaf)
     place = {node: at for at, node in enumerate(order)}
@@ -81,7 +81,7 @@ def passages(output: Tensor, leaf: Tensor) -> Passages:
 
 
 def _on_the_way(output: Tensor, leaf: Tensor) -> list[Node]:
-    """Return the nodes through which the leaf reaches the output, in topological order."""
+    """Return the nodes on paths from the leaf to the output, in topological order."""
     finished: list[Node] = []
     leads: dict[Node, bool] = {}
     waiting: list[tuple[Node, bool]] = [] if output.grad_fn is None else [(output.grad_fn, False)]
@@ -98,13 +98,13 @@ def _on_the_way(output: Tensor, leaf: Tensor) -> list[Node]:
 
 
 def shape_of(node: Node) -> tuple[int, ...]:
-    """Return the shape of what a node's operator gave; nothing where autograd does not tell."""
+    """Return the output shape of a node's operator; empty where autograd does not store it."""
     diagnostics = getattr(node, "_input_metadata", None)
     return tuple(int(size) for size in diagnostics[0].shape) if diagnostics else ()
 
 
 def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
-    """Return the axis of the channels in what a node gives, from what its operator does with those that it takes."""
+    """Return the channel axis of a node's output, from that of its inputs and the kind of its operator."""
     name, shape = node.name(), shape_of(node)
     if CHANNELS_SECOND.search(name):
         return 1
@@ -133,14 +133,14 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
 
 
 def _reshaped(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | None:
-    """Return where an axis stands after a view: as large as before, with as many numbers in front."""
+    """Return the index of an axis after a view: the axis of the same size with as many numbers before it."""
     before = prod(taken[:axis])
     found = [at for at, size in enumerate(shape) if size == taken[axis] and prod(shape[:at]) == before]
     return found[-1] if found else None
 
 
 def _reduced(axis: int, node: Node, axes: int) -> int | None:
-    """Return where an axis stands after others are gone."""
+    """Return the index of an axis after a reduction removed other axes."""
     of = getattr(node, "_saved_dim", None)
     gone = None if of is None else {_signed(at) % axes for at in (of if isinstance(of, tuple) else (of,))}
     return None if gone is None or axis in gone else axis - sum(at < axis for at in gone)

@@ -1,4 +1,4 @@
-"""What a network says of an example when parts of it are replaced."""
+"""Outputs of a network for an example with some of its parts replaced."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 @dataclass(frozen=True, eq=False)
 class PerturbedExample:
-    """One example, its parts, and what the network says when some are replaced."""
+    """One example, its parts, and the outputs of the network when some are replaced."""
 
     request: Request
     row: int
@@ -37,13 +37,13 @@ class PerturbedExample:
 
     @property
     def target(self) -> int:
-        """The class explained."""
+        """The explained class."""
         return int(self.request.target[self.row])
 
     def outputs(self, present: Array, replaced_by: Array) -> Array:
-        """Return ``(n,)`` float64: the target's probability or score of each perturbed input."""
+        """Return the probability or score of the target for each perturbed input, float64 ``(n,)``."""
         subject, size = self.request.subject, self.request.subject.batch_size
-        # All are run before any is read: how the output is read follows from the inputs, and from no batch of them.
+        # All inputs run before the outputs are read: how they are read must not depend on a batch.
         raw = torch.cat([
             subject.raw(self.parts.inputs(present[at : at + size], replaced_by[at : at + size]))
             for at in range(0, len(present), size)
@@ -52,7 +52,7 @@ class PerturbedExample:
         return np.asarray(found[:, self.target])
 
     def answers(self, inputs: Any) -> Array:
-        """Return the class of each input, int64 ``(n,)``; where an example may have several, 1 if it has the target."""
+        """Return the predicted class of each input, int64 ``(n,)``; for multi-label outputs, 1 if it has the target."""
         output = self.request.subject.declared
         if output is not None and output.multilabel:
             found = self._finite(output.probabilities(self.request.subject.raw(inputs)))
@@ -60,7 +60,7 @@ class PerturbedExample:
         return np.asarray(self._finite(self.request.subject.scores(inputs)).argmax(axis=1))
 
     def _finite(self, found: Tensor) -> Array:
-        """Return scores as an array; ExplainError where they are not finite."""
+        """Return scores as an array; raise ExplainError if they are not finite."""
         if not bool(torch.isfinite(found).all()):
             mend = (
                 "it must take texts without words" if self.request.kind == "text" else "give a background= it can take"
@@ -69,7 +69,7 @@ class PerturbedExample:
         return found.numpy()
 
     def own(self) -> float:
-        """Return what the network says of the example itself."""
+        """Return the output of the network for the example itself."""
         return float(self.outputs(np.ones((1, len(self.parts.names)), dtype=bool), np.zeros(1, dtype=np.int64))[0])
 
 
@@ -83,13 +83,15 @@ def perturbed(
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain.
     unit : str
-        ``probability`` or ``score``.
+        Output that is explained: ``probability`` or ``score``.
     segments : int, optional
-        Parts of an image, spectrogram or signal, where `request.features` gives none; by default 50, or one for four
-        places.
+        Number of parts of an image, spectrogram or signal, if `request.features` has none; by default 50, or one for
+        every four places if that is less.
     categorical : sequence of int or str, optional
-        Columns of a table that are categories; by default told from the background.
+        Categorical columns of a table; by default those with few distinct values in the background.
     """
     if unit not in ("probability", "score"):
         raise ExplainError(f"unit must be 'probability' or 'score', received {shortly(unit)}")
@@ -108,7 +110,7 @@ def perturbed(
 def perturbed_one(
     request: Request, method: str, unit: str, segments: int | None, categorical: Sequence[int | str] | None
 ) -> PerturbedExample:
-    """Return the one example with its parts; ExplainError if there are several."""
+    """Return the single example with its parts; raise ExplainError if there are several."""
     n = len(request.target)
     if n > 1:
         raise ExplainError(
@@ -120,12 +122,12 @@ def perturbed_one(
 def explained_parts(
     request: Request, method: str, examples: Sequence[PerturbedExample], values: Sequence[Array], **more: Any
 ) -> Explanation:
-    """Return the explanation of examples by their parts: ``(n, d)``, or one a pixel where images differ."""
+    """Return the explanation of examples by their parts, ``(n, d)``; by pixel if the parts of images differ."""
     first, own = examples[0], torch.tensor([example.own() for example in examples], dtype=torch.float64)
     request = replace(request, prediction=own)
     output = request.output if first.probability else request.subject.declared
     if output is not None and output.regression:
-        unit = "value" if output.certain else "score"  # one number of which nothing tells may be a score of a class
+        unit = "value" if output.certain else "score"  # a single number may be the score of a class
     else:
         unit = "probability" if first.probability else "score"
     diagnostics = {"output": unit, **more.pop("diagnostics")}
@@ -149,19 +151,19 @@ def explained_parts(
 
 
 def one_or_each(numbers: Sequence[float]) -> float | list[float]:
-    """Return a diagnostic as a number, or as one for each example where there are several."""
+    """Return a diagnostic as a number, or as a list with one for each of several examples."""
     return float(numbers[0]) if len(numbers) == 1 else [float(number) for number in numbers]
 
 
 def _same_segments(request: Request) -> bool:
-    """Return whether all examples are cut in the same places."""
+    """Return whether all examples have the same segments."""
     return request.features is not None or request.kind == "signal"
 
 
 def _segments(request: Request, count: int | None) -> list[Segments]:
     found = []
     for example in request.inputs:
-        # The colours of an image are of one place; the channels of a signal are parts of their own.
+        # The colours of a pixel are one part; the channels of a signal are separate parts.
         shape = tuple(example.shape[1:] if request.kind == "image" else example.shape)
         count = max(min(SEGMENTS, prod(shape) // 4), 1) if count is None else count
         if request.features is not None:
@@ -181,7 +183,7 @@ def _segments(request: Request, count: int | None) -> list[Segments]:
 
 
 def _stretch_names(segments: Array) -> tuple[str, ...]:
-    """Return where in a signal each of its parts is: the channel, unless it is in all or there is one, and the time."""
+    """Return names of the parts of a signal: the channel, if there are several, and the range of time."""
     channels, names = segments.reshape(-1, segments.shape[-1]), []
     for number in range(int(segments.max()) + 1):
         held = (channels == number).any(axis=1)
@@ -192,7 +194,7 @@ def _stretch_names(segments: Array) -> tuple[str, ...]:
 
 
 def _backgrounds(request: Request, example: Tensor, segments: Array) -> Tensor:
-    """Return what replaces parts: the backgrounds, or the mean of each part, of images by channel."""
+    """Return the replacements: the backgrounds, or the mean of each part (for images, of each channel)."""
     if request.background is not None:
         return _fitting(request.background, example)
     flat = torch.as_tensor(segments.reshape(-1), device=example.device)
@@ -260,12 +262,12 @@ def _words(request: Request) -> Words:
 
 
 def _found(text: str, tokenizer: Callable[[str], Sequence[str]] | None) -> list[tuple[int, int, str]]:
-    """Return where each word stands, and the word."""
+    """Return the position of each word, and the word."""
     if tokenizer is None:
         return [(*match.span(), match[0]) for match in WORD.finditer(text)]
     places, at = [], 0
     for word in tokenizer(text):
-        # As a word of its own first: a tokenizer that skips words may mean a later one than the letters come in.
+        # A whole word is tried first: the same letters may occur earlier, within a word that the tokenizer skips.
         here = re.escape(word) if isinstance(word, str) and word else None
         ways = (rf"(?<!\w){here}(?!\w)", here) if here else ()
         match = next(filter(None, (re.compile(way, re.IGNORECASE).search(text, at) for way in ways)), None)

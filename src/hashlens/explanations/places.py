@@ -1,4 +1,4 @@
-"""Places: one call of a layer or operator, by name; and the last one whose maps hold everything."""
+"""Places: a call of a layer or operator, by name, and the last one with spatial maps that every path passes through."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,10 +21,10 @@ from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
 ModuleOutput = tuple[str, Tensor, int]
-"""What a module gave: its path, the tensor, and how often that had been written on by then."""
+"""Output of a module: its path, the tensor, and the tensor's version at that time."""
 OnOutput = Callable[[str, Tensor], None]
 SPECIAL = 2
-"""Tokens that stand for no place, at most: of the class, of the distillation."""
+"""Largest number of tokens without a position: a class token and a distillation token."""
 OPERATORS_NAMED = 4
 MAPS = {3: "(n, c, l)", 4: "(n, c, h, w)"}
 NO_MAPS = (
@@ -35,17 +35,17 @@ NO_MAPS = (
 
 @dataclass(frozen=True)
 class Place:
-    """What one call of a layer, or of an operator, gives.
+    """Output of one call of a layer or operator.
 
     Attributes
     ----------
     name : str
-        Path of the module, or of the module and the operator in it, as layers of codes are called; ``#1`` behind it is
-        the second call. It can be given as ``layer=``.
+        Path of the module, or of the module and the operator in it, named like the layers of codes; it ends in ``#1``
+        for the second call. It can be passed as ``layer=``.
     operator : str or None
-        The operator that gives it, by its name in full; None where the module's own call is watched.
+        Full name of the operator; None for the output of the module itself.
     channels : int
-        Axis of the channels.
+        Channel axis.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class PlaceOutputs:
-    """What a place gave in one run.
+    """Outputs of a place in one run.
 
     Attributes
     ----------
     outputs : list of torch.Tensor
-        Of each call, with gradients, as it was before anything was written on it; of one call where that is named.
+        Output of each call, or of the named call, with gradients, before any in-place change.
     versions : list of int
-        Of outputs of operators, which cannot be kept from being written on.
+        Versions of outputs of operators, to detect in-place changes that cannot be prevented.
     """
 
     outputs: list[Tensor]
@@ -70,12 +70,12 @@ class PlaceOutputs:
 
 
 def place_of(request: Request, example: Tensor | None = None) -> Place:
-    """Return the place that `layer` names; without one, the last that gives maps and that everything goes through.
+    """Return the place named by `layer`; by default the last with maps that every path passes through.
 
     Raises
     ------
     ExplainError
-        If there is no such place, or what is behind it takes maps apart into tokens.
+        If there is no such place, or the layers after it turn maps into tokens.
     """
     if request.layer is None:
         return last_maps(request)
@@ -88,7 +88,7 @@ def place_of(request: Request, example: Tensor | None = None) -> Place:
     tried = request.inputs[:2] if example is None else example
     with _operators(request.module, lambda name, _: met.append(name)), torch.no_grad():
         request.subject.run(tried)
-    if request.layer not in met and scripted:  # an operator may be called like a scripted module
+    if request.layer not in met and scripted:  # an operator may have the name of a scripted module
         raise ExplainError(
             f"layer {request.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the "
             f"last maps, name an operator ({', '.join(_latest(met))}), or explain the network as it was before "
@@ -101,7 +101,7 @@ def place_of(request: Request, example: Tensor | None = None) -> Place:
 
 @contextmanager
 def keeping(request: Request, place: Place) -> Iterator[PlaceOutputs]:
-    """Keep what a place gives while the body runs."""
+    """Record the outputs of a place while the body runs."""
     kept = PlaceOutputs([], [])
     if place.operator is not None:
 
@@ -121,7 +121,7 @@ def keeping(request: Request, place: Place) -> Iterator[PlaceOutputs]:
         calls[path] += 1
         if call is not None and calls[path] != call + 1:
             return None
-        # The layers of transformers give a tuple, with what they are after in front.
+        # The layers of transformers return a tuple, whose first entry is the activation.
         first, *others = output if isinstance(output, tuple) and output else (output,)
         if not isinstance(first, Tensor):
             raise ExplainError(f"the layer gives {type(first).__name__}, no tensor: name another")
@@ -136,10 +136,10 @@ def keeping(request: Request, place: Place) -> Iterator[PlaceOutputs]:
 
 
 def last_maps(request: Request) -> Place:
-    """Return the last place that gives maps ``(n, c, h, w)`` and that every way from input to output passes through.
+    """Return the last place with maps ``(n, c, h, w)`` that every path from input to output passes through.
 
-    It is as fine as what the last convolution gives: pools behind it are left out, as a map of four places says little.
-    Branches are taken where they are joined, calls of a module that is called several times one by one.
+    Its maps have the resolution of the last convolution: pools after it are ignored, since a map of four positions
+    says little. Branches are explained where they join; calls of the same module count one by one.
     """
     made: list[tuple[str, Tensor]] = []
     modules: list[ModuleOutput] = []
@@ -151,7 +151,7 @@ def last_maps(request: Request) -> Place:
         score = row_scores(scores, request.target[: len(leaf)])
         found = passages(scores, leaf)
         by_node = {output.grad_fn: (name, output) for name, output in made if output.grad_fn is not None}
-        # Views have their own tensors, which only modules show.
+        # Views are separate tensors, which are seen only as outputs of modules.
         by_node |= {
             output.grad_fn: ("", output) for _, output, _ in modules
             if output.grad_fn is not None and output.grad_fn not in by_node
@@ -170,7 +170,7 @@ def _chosen(
     modules: list[ModuleOutput],
     score: Tensor,
 ) -> Place:
-    """Return the last place with maps as fine as the last convolution's; ExplainError where tokens follow it."""
+    """Return the last place with the resolution of the last convolution; raise ExplainError if tokens follow it."""
     n, axes = len(request.inputs[:2]), 4 if request.kind == "image" or found.finest(4) else 3
     finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in held:
@@ -196,7 +196,7 @@ def _way_out(
     modules: list[ModuleOutput],
     score: Tensor,
 ) -> str:
-    """Return how to explain by tokens: the last of which more than the first matters, put where they are."""
+    """Return advice on explaining by tokens: the last layer whose score depends on more than the first token."""
     named = [(_name(name, output, modules), output) for _, name, output in tokens]
     last = next(((name, output) for name, output in named if _all_matter(score, output)), named[0])
     count, reshape = last[1].shape[1], "lambda a: a[:, 1:].transpose(1, 2).unflatten(2, (h, w))"
@@ -216,7 +216,7 @@ def _way_out(
 
 
 def _laid_out(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
-    """Return how many tokens come first and how the others lie: as maps of that shape do, or coarser ones like them."""
+    """Return the number of special tokens and the shape of the grid of the others, given the shape of earlier maps."""
     first = count - prod(shape)
     if 0 <= first < prod(shape):
         return first, shape
@@ -233,7 +233,7 @@ def _laid_out(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]
 
 
 def _all_matter(score: Tensor, tokens: Tensor) -> bool:
-    """Return whether the score changes with more than the first token."""
+    """Return whether the score depends on more than the first token."""
     (slope,) = torch.autograd.grad(score, tokens, retain_graph=True)
     return bool(slope[:, 1:].any())
 
@@ -243,14 +243,14 @@ def _places(maps: Tensor, channels: int) -> int:
 
 
 def _name(operator: str, output: Tensor, modules: list[ModuleOutput]) -> str:
-    """Return the name of the outermost module that gives an output as it stands, or of its operator."""
+    """Return the name of the outermost module that returns this output unchanged, or of its operator."""
     same = [name for name, given, version in modules if given is output and version == output._version]
     return min(same, key=lambda name: name.count("."), default=operator)
 
 
 @contextmanager
 def _module_outputs(model: torch.nn.Module, into: list[ModuleOutput]) -> Iterator[None]:
-    """Write down what modules give, by path and number of the call."""
+    """Record the outputs of modules, by path and number of the call."""
     calls = Counter[str]()
 
     def hooked(path: str) -> Callable[..., None]:
@@ -270,7 +270,7 @@ def _module_outputs(model: torch.nn.Module, into: list[ModuleOutput]) -> Iterato
 
 @contextmanager
 def _operators(model: torch.nn.Module, met: OnOutput) -> Iterator[None]:
-    """Tell what operators give, by the path of the module that runs, the operator and the number of the call."""
+    """Report the outputs of operators, by the path of the running module, the operator and the number of the call."""
     running = RunningModule(model, lambda module: None, lambda path, module, raised: None)
     with running, _Operators(running, met):
         yield
@@ -282,7 +282,7 @@ class _Operators(Observer):
         self.running, self.met, self.calls = running, met, Counter[str]()
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Run an operator, and tell what it gave."""
+        """Run an operator and report its output."""
         result = func(*args, **kwargs)
         operator = func.overloadpacket.__name__
         operator = operator if operator.endswith("__") else operator.rstrip("_")
@@ -295,13 +295,13 @@ class _Operators(Observer):
 
 
 def _numbered(name: str, calls: Counter[str]) -> str:
-    """Return a name with the number of its call behind it, from the second on."""
+    """Return a name followed by the number of its call, from the second call on."""
     calls[name] += 1
     return name if calls[name] == 1 else f"{name}#{calls[name] - 1}"
 
 
 def _latest(met: list[str]) -> list[str]:
-    """Return a few operators, the last ones, by name; gates and convolutions before others."""
+    """Return the names of a few of the last operators; gates and convolutions come before others."""
     telling = [name for name in met if "conv" in name or name.rpartition(".")[2].split("#")[0] in GATES]
     return (telling or met)[-OPERATORS_NAMED:]
 

@@ -1,4 +1,4 @@
-"""hl.compare_explanations: how good explanations are, beside controls that know nothing."""
+"""hl.compare_explanations: metrics of explanations, beside controls that do not use the network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -42,49 +42,55 @@ def compare_explanations(
     reading: Reading | None = None,
     **options: Any,
 ) -> ExplanationComparison:
-    """Compare explanations of the same examples by what they are good for, beside controls that know nothing.
+    """Compare explanations of the same examples by metrics, beside controls that do not use the network.
 
-    Deletion and insertion: the probability of the class (of one score that tells two classes apart, that of the class
-    explained; of a regression the value itself) as places go or come, most important first (Petsiuk et al., 2018), with
-    the mean and with a blurred image in their stead. Infidelity (Yeh et al., 2019), as a share of saying nothing.
-    Sensitivity: the largest relative change of the values nearby. MPRT: rank correlation of the values with those of
-    the same network with all weights drawn anew (Adebayo et al., 2018), and random logit: with those of another class;
-    near 0 is well, 1 means that the network, or the class, plays no part. Region stability: the largest relative change
-    inside the linear region, where the network is one affine map. Completeness gap, where sums are
-    claimed. Rank stability over 5 seeds. Seconds, and inputs that the network ran on, for each example.
+    The metrics:
+
+    - Deletion and insertion (Petsiuk et al., 2018): the area under the probability of the class while positions are
+      removed or added, most important first. Removed positions become the mean, or a blurred image. For a single score
+      of two classes it is the probability of the explained class, for a regression the value itself.
+    - Infidelity (Yeh et al., 2019), relative to that of values of 0.
+    - Sensitivity: the largest relative change of the values among inputs nearby.
+    - MPRT: the rank correlation of the values with those of the same network with random weights (Adebayo et al.,
+      2018). Random logit: the rank correlation with the values of another class. Near 0 is good; 1 means that the
+      values do not depend on the weights, or on the class.
+    - Region stability: the largest relative change of the values inside the linear region, where the network is affine.
+    - Completeness gap, for methods whose values should add up to the change of the score.
+    - Rank stability over 5 seeds.
+    - Cost: seconds, and inputs that the network runs on, per example.
 
     Parameters
     ----------
     model : torch.nn.Module or callable
-        As :func:`hashlens.explain` takes it.
+        Model to explain, as in :func:`hashlens.explain`.
     x : array or pandas.DataFrame
         ``(n, ...)``: images, signals or rows of a table.
     methods : sequence of str, or mapping of str to dict
-        Names, or names with options of their own.
+        Names of methods, or names with their own options.
     metrics : "standard", "all" or sequence of str
-        ``standard`` leaves out what takes most explanations anew: rank stability and region stability.
+        Names of metrics. ``standard`` leaves out rank stability and region stability, which take the most time.
     target : optional
-        The class of each; by default as predicted.
+        Class to explain, as in :func:`hashlens.explain`; by default the predicted class of each example.
     reading, **options
-        How the model is run, as :func:`hashlens.explain` takes it, and options of every method: ``background``,
-        ``layer``, ``class_names`` ... With ``background``, removed values of a table become its mean, otherwise that
-        of the rows.
+        How the model is run, as in :func:`hashlens.explain`, and options of every method, such as ``background``,
+        ``layer`` and ``class_names``. Removed values of a table become the mean of ``background``, or else of `x`.
 
     Returns
     -------
     ExplanationComparison
+        The result. It prints as a table.
 
     Raises
     ------
     ExplainError
-        If a method or metric is not known, a method gives no values to compare, or the examples are texts.
+        If a method or metric is not known, a method has no values to compare, or the examples are texts.
     """
     chosen, wanted = _methods(methods), find_metrics(metrics)
     how, shared = reading_of(compare_explanations, reading, options)
     evaluation_set = _compared(model, x, target, how, shared)
     controls = [name for name in CONTROLS if name != "edges" or evaluation_set.x.dim() == 4]
     read = evaluation_set.subject.output
-    # The network of the comparison is called by forward=, on its device, already.
+    # The compared network already calls forward= and is on its device.
     given: dict[str, Any] = {"reading": replace(how, output=read, forward=None, device=None), **shared}
     columns = shared.get("feature_names") or names_of_columns(x)
     given |= {"feature_names": columns, "background": shared.get("background")}
@@ -103,7 +109,7 @@ def compare_explanations(
             advance(candidate.name)
     found = np.stack(values)
     if isinstance(metrics, str):
-        # Rows of a table have no blurred image: what cannot be said of any is left out where nobody asked for it.
+        # Rows of a table have no blurred image: a metric without any value is left out, unless it was requested.
         said = ~np.isnan(found).all(axis=(0, 2))
         wanted, found = tuple(np.array(wanted)[said].tolist()), found[:, said]
     notes = tuple(dict.fromkeys((*map(_sentence, notes_on(evaluation_set.subject)), *evaluation_set.notes)))
@@ -123,31 +129,30 @@ def score_explanation(
     reading: Reading | None = None,
     **options: Unpack[ReadingOptions],
 ) -> dict[str, float]:
-    """Return what can be said of one explanation without explaining anew: means over its examples by metric.
+    """Return the metrics of one explanation that do not need the method to be run again: means over its examples.
 
     Parameters
     ----------
     explanation : Explanation
-        Of images or rows of a table.
+        Explanation of images, signals or rows of a table.
     model : torch.nn.Module or callable
-        What it explains.
+        The explained model.
     metrics : "standard" or sequence of str
-        As :func:`hashlens.compare_explanations` has them.
+        Names of metrics, as in :func:`hashlens.compare_explanations`.
     background
-        As :func:`hashlens.compare_explanations` takes it.
+        Examples whose mean replaces removed values of a table, as in :func:`hashlens.compare_explanations`.
     reading, **options
-        How the model is run, as :func:`hashlens.explain` takes it; its output is by default read as it was for the
-        explanation.
+        How the model is run, as in :func:`hashlens.explain`; by default its output is read as for the explanation.
 
     Returns
     -------
     dict of str to float
-        NaN where nothing can be measured.
+        Mean of each metric; NaN where it cannot be measured.
 
     Raises
     ------
     ExplainError
-        If it says nothing of the inputs, or a metric needs the method to be run again.
+        If the explanation has no values of the inputs, or a metric needs the method to be run again.
     """
     standard = isinstance(metrics, str) and metrics == "standard"
     wanted = tuple(name for name in find_metrics(metrics) if not (standard and METRICS[name].again))
@@ -166,7 +171,7 @@ def score_explanation(
 
 
 def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the options of each method, by the name that it has in the table."""
+    """Return the options of each method, by its name in the comparison."""
     if isinstance(methods, str) or not isinstance(methods, (Sequence, Mapping)) or not methods:
         raise ExplainError("methods must be names, at least one, as ['gradient', 'integrated_gradients']")
     options = methods if isinstance(methods, Mapping) else {name: {} for name in methods}
@@ -195,7 +200,7 @@ def _compared(model: Model, x: Any, target: Any, reading: Reading, shared: Mappi
         names = shared.get("class_names")
         names = names_of(declared_classes(model) if names is None else names, "class_names")
         classes, _ = classes_of(target, subject, inputs, names)
-        _ = subject.output  # decided here, where the network is in evaluation mode
+        _ = subject.output  # decided now, while the network is in evaluation mode
     return EvaluationSet(subject, inputs, classes, background, int(reading.seed))
 
 
@@ -206,7 +211,7 @@ def _measured(evaluation_set: EvaluationSet, candidate: Candidate, wanted: Seque
 
 
 def _metric(evaluation_set: EvaluationSet, candidate: Candidate, name: str) -> "np.ndarray[Any, Any]":
-    """Return a metric of each example; NaN, and a note, where the method cannot be run again as it asks."""
+    """Return a metric of each example; NaN, and a note, where the method cannot be run again as the metric needs."""
     try:
         return METRICS[name].measure(evaluation_set, candidate)
     except ExplainError as error:

@@ -1,4 +1,4 @@
-"""The network itself, where it is affine: the only explanation that leaves nothing out, and how far it holds."""
+"""Explanation by the affine map of the linear region: exact inside the region, with the size of that region."""
 
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,14 @@ Tensor = torch.Tensor
 
 
 def region(request: Request) -> Explanation:
-    """Explain by the affine map that the network is around the input.
+    """Explain by the affine map that the network equals in the linear region of the input.
 
-    Inside its linear region the score **is** ``bias + sum of slope * input``: the values are the addends, in float64,
-    and nothing is left out. ``diagnostics`` say how far that holds: the radius of the largest ball in which no unit
-    flips (2-norm and infinity-norm, in units of the input), the unit that flips first, and which share of the score the
-    inputs account for rather than the bias (of the sizes of all addends together).
+    Inside the region the score is exactly ``bias + sum of slope * input``; the values are the terms ``slope * input``,
+    in float64. ``diagnostics`` holds the radius of the largest ball in which no unit flips (2-norm and infinity-norm,
+    in units of the input), the unit that flips first, and the share of the inputs, rather than the bias, in the sum of
+    the absolute values of all terms.
 
-    Networks that are not piecewise linear are refused (:func:`hashlens.regions.at`).
+    It raises for networks that are not piecewise linear (:func:`hashlens.regions.at`).
     """
     from hashlens.regions.at import at
 
@@ -48,10 +48,10 @@ def region(request: Request) -> Explanation:
 
 
 def region_slopes(found: "Region", target: Tensor, output: Output) -> Tensor:
-    """Return the slope of each example's score in its region, ``(n, ...)``."""
+    """Return the gradient of each example's score in its region, ``(n, ...)``."""
     chosen = torch.zeros_like(found.output.reshape(len(found), -1))
     if output.binary and chosen.shape[1] == 1:
-        chosen[:, 0] = 2.0 * target.to(chosen) - 1  # of class 0 the other way
+        chosen[:, 0] = 2.0 * target.to(chosen) - 1  # opposite sign for class 0
     else:
         chosen.scatter_(1, target.to(chosen.device)[:, None], 1.0)
     return found.affine.rmatvec(chosen.reshape(found.output.shape))
@@ -64,5 +64,5 @@ def region_scores(found: "Region", target: Tensor, output: Output) -> Tensor:
 
 
 def class_columns(values: Tensor, output: Output) -> Tensor:
-    """Return scores, or slopes of scores, of each class: of one logit those of class 0 are the other way."""
+    """Return scores, or slopes of scores, of each class; with a single logit, class 0 has the opposite sign."""
     return torch.cat([-values, values], dim=1) if output.binary and values.shape[1] == 1 else values

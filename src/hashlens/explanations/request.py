@@ -1,4 +1,4 @@
-"""Request: what an explanation is asked for, read from the arguments of :func:`hashlens.explain` and checked once."""
+"""Request: the checked arguments of :func:`hashlens.explain`, as the methods receive them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +23,11 @@ SHAPES = {
     "signal": ("(n, channels, time) or (n, time)", (2, 3)),
     "spectrogram": ("(n, height, width)", (3,)),
 }
-"""Of the kinds whose places lie beside each other, and of how many axes that is."""
+"""Shape of inputs of the kinds with spatial or temporal axes, in words, and the possible numbers of axes."""
 
 
 class _Scoring(torch.nn.Module):
-    """A network of whose output only the scores are given."""
+    """Wrapper that returns only the scores of a network's output."""
 
     def __init__(self, network: torch.nn.Module, output: Output) -> None:
         super().__init__()
@@ -42,36 +42,38 @@ class _Scoring(torch.nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What is asked of a method.
+    """Arguments of a method of explanation.
 
     Attributes
     ----------
     subject : Subject
-        The network or function.
+        Network or function to explain.
     kind : str
-        ``image``, ``table`` or ``text``.
+        Kind of the inputs: ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``.
     x : torch.Tensor or None
-        ``(n, ...)`` inputs on the network's device and in its dtype; None for text and where there is none.
+        ``(n, ...)``: inputs on the network's device and in its dtype; None for texts and without inputs.
     texts : tuple of str
-        The inputs, of text.
+        Inputs that are texts.
     target : torch.Tensor
-        ``(n,)`` int64 on the CPU: the class of each.
+        ``(n,)`` int64 on the CPU: class to explain for each example.
     prediction : torch.Tensor
-        ``(n,)`` float64: its score.
+        ``(n,)`` float64: score of that class.
     layer : str or None
-        A layer by name.
+        Name of a layer.
     background : torch.Tensor or None
-        ``(m, ...)``: examples to draw replacements from, or a baseline of one row.
+        ``(m, ...)``: examples to take replacements from, or a baseline of one row.
     features : numpy.ndarray or None
-        Segments of images ``(h, w)``, where given.
+        Segments of images ``(h, w)``; None to compute them.
     feature_names, class_names : tuple of str
-        Names, where given.
+        Names of features and classes; empty if there are none.
     tokenizer : callable or None
-        Text to words.
+        Function from a text to words.
     reshape : callable or None
-        Activations to ``(n, c, h, w)``.
+        Function from activations to ``(n, c, h, w)``.
     seed : int
-        Of everything that is drawn.
+        Seed of all random numbers.
+    notes : list of str
+        Caveats for the explanation.
     """
 
     subject: Subject
@@ -92,7 +94,7 @@ class Request:
 
     @property
     def inputs(self) -> Tensor:
-        """The inputs; ExplainError where there are none."""
+        """The inputs; ExplainError if there are none."""
         if self.x is None:
             raise ExplainError("this method explains examples: give x, (n, ...)")
         return self.x
@@ -113,12 +115,12 @@ class Request:
 
     @property
     def scoring(self) -> torch.nn.Module:
-        """The network, giving nothing but its scores."""
+        """The network, returning only its scores."""
         output = self.output
         return self.module if output.select is None and not output.part else _Scoring(self.module, output)
 
     def reshaped(self, found: Tensor) -> Tensor:
-        """Return activations as `reshape` gives them; ExplainError where it gives none."""
+        """Return activations reshaped by `reshape`; raise ExplainError if it does not return maps."""
         if self.reshape is None:
             return found
         try:
@@ -133,7 +135,7 @@ class Request:
 
 
 def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
-    """Return the kind of the inputs: as said, or told from them; `default` where there are none."""
+    """Return the kind of the inputs: `kind`, or the kind recognised from `x`; `default` without inputs."""
     if kind is not None and (not isinstance(kind, str) or kind not in ALL):
         raise ExplainError(f"no kind {shortly(kind)}: use {', '.join(ALL[:-1])} or {ALL[-1]}")
     if kind is not None:
@@ -149,7 +151,7 @@ def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
 
 
 def texts_of(x: Any) -> tuple[str, ...]:
-    """Return texts, of one or several."""
+    """Return one or several texts as a tuple."""
     texts = (x,) if isinstance(x, str) else tuple(x)
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise ExplainError("x must be texts, at least one, none of them empty")
@@ -157,7 +159,7 @@ def texts_of(x: Any) -> tuple[str, ...]:
 
 
 def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
-    """Return inputs ``(n, ...)`` of the network's dtype and device; one example gets its first axis."""
+    """Return inputs ``(n, ...)`` in the network's dtype and on its device; a single example gets a first axis."""
     inputs = numbers(x, "x", subject)
     if kind == "image" and inputs.dim() == 3 and _taken(subject, inputs) and not _taken(subject, inputs[None]):
         raise ExplainError(
@@ -165,7 +167,7 @@ def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
             "give kind='signal' for (n, channels, time), or kind='spectrogram' for (n, height, width)"
         )
     alone = {"image": 3, "spectrogram": 2}.get(kind, 1)
-    # One signal of several channels looks like several signals of one: the model tells.
+    # One signal of several channels looks like several signals of one channel: the model decides which it accepts.
     if inputs.dim() == alone or (
         kind == "signal" and inputs.dim() == 2 and _taken(subject, inputs[None]) and not _taken(subject, inputs)
     ):
@@ -180,7 +182,7 @@ def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
 
 
 def check_rows(inputs: Tensor, subject: Subject, error: Exception) -> None:
-    """Raise ExplainError if what was taken for rows of a table is one example to the model, which rejected the rows."""
+    """Raise ExplainError if the model rejects the inputs as rows of a table, but accepts them as a single example."""
     if not _taken(subject, inputs) and _taken(subject, inputs[None]):
         raise ExplainError(
             f"x {tuple(inputs.shape)} is no table to the model, which takes it as one example: give kind='signal' for "
@@ -189,29 +191,29 @@ def check_rows(inputs: Tensor, subject: Subject, error: Exception) -> None:
 
 
 def _other_kinds(kind: str, axes: int) -> str:
-    """Return which kinds have examples of so many axes."""
+    """Return the other kinds whose examples have this number of axes."""
     fit = [f"kind={other!r} for {shape}, " for other, (shape, of) in SHAPES.items() if other != kind and axes in of]
     return f"give {''.join(fit)}kind='table' for examples of another shape"
 
 
 def _taken(subject: Subject, inputs: Tensor) -> bool:
-    """Return whether the model takes inputs, and gives something for each."""
+    """Return whether the model accepts the inputs, and returns a row for each."""
     two = inputs[:2] if len(inputs) > 1 else torch.cat([inputs, inputs])
     try:
         with subject.evaluation_mode(), torch.no_grad():
             given = subject.function(two)
         first = given if isinstance(given, Tensor) else next(iter(getattr(given, "values", lambda: given)()))
         return len(first) == len(two)
-    except (torch.OutOfMemoryError, MemoryError):  # says nothing of the shape
+    except (torch.OutOfMemoryError, MemoryError):  # not an error of the shape
         raise
     except Exception:
         return False
 
 
 def numbers(x: Any, name: str, subject: Subject) -> Tensor:
-    """Return an array as a tensor of the network's dtype and device; ExplainError if it is none, or not finite.
+    """Return an array as a tensor in the network's dtype and on its device; raise ExplainError if it is not finite.
 
-    What a plain function takes nobody knows: floating-point numbers stay as they are.
+    For a plain function, whose dtype is not known, floating-point numbers keep their dtype.
     """
     try:
         tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(array_of(x, name))
@@ -233,7 +235,7 @@ def numbers(x: Any, name: str, subject: Subject) -> Tensor:
 def background_of(
     background: Any, inputs: Tensor | None, subject: Subject, columns: Sequence[Any] = ()
 ) -> Tensor | None:
-    """Return the background as the inputs are; of a data frame, its columns in the order of those of the inputs."""
+    """Return the background in the form of the inputs; the columns of a data frame are put in their order."""
     if background is None:
         return None
     found = numbers(background, "background", subject)
@@ -249,18 +251,18 @@ def background_of(
 
 
 def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
-    """Return the class of each example, int64 ``(n,)``, and its score: as said, or the one predicted.
+    """Return the class to explain for each example, int64 ``(n,)``, and its score.
 
     Parameters
     ----------
     target : int, str, sequence or None
-        As :func:`hashlens.explain` takes it.
+        As in :func:`hashlens.explain`; None for the predicted class.
     subject : Subject
-        What is explained.
+        Network or function to explain.
     inputs : torch.Tensor, list of str or None
-        None where there are no examples: classes are then taken as they are.
+        The examples; None if there are none, and `target` is used unchanged.
     names : sequence of str
-        Of the classes.
+        Names of the classes.
     """
     given = None if target is None else [_class(at, names) for at in (target if _is_many(target) else [target])]
     if inputs is None:
@@ -292,9 +294,10 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
 
 
 def more_inputs(inputs: Tensor | None, background: Tensor | None, seed: int, kind: str = "table") -> More | None:
-    """Return a function that makes inputs like those given, any number of them; None where there are none, as of texts.
+    """Return a function that generates any number of inputs similar to those given; None for texts.
 
-    Columns of a table are drawn from its rows and the background; others get noise of a tenth of their range.
+    Columns of a table are resampled from its rows and the background. To other inputs noise of a tenth of their range
+    is added.
     """
     if inputs is None:
         return None
@@ -332,20 +335,20 @@ def _class(target: Any, names: Sequence[str]) -> int:
 
 
 def names_of(names: Any, what: str) -> tuple[str, ...]:
-    """Return names as text; ExplainError where one text was given in place of several."""
+    """Return names as text; raise ExplainError if `names` is a single text."""
     if isinstance(names, str) or (names is not None and not np.iterable(names)):
         raise ExplainError(f"{what} must be a list of names, received {shortly(names)}")
     return () if names is None else tuple(map(str, names))
 
 
 def check_columns(names: Sequence[str], kind: str, inputs: Tensor | None) -> None:
-    """Raise ExplainError unless there are as many names as columns, where there are both."""
+    """Raise ExplainError if the number of names is not that of columns."""
     if names and kind == "table" and inputs is not None and len(names) != (columns := inputs[0].numel()):
         raise ExplainError(f"feature_names must be {columns}, one for each column, received {len(names)}")
 
 
 def check_named(layer: Any, **functions: Any) -> None:
-    """Raise ExplainError unless a layer is a name, and functions are functions, where they are given."""
+    """Raise ExplainError if `layer` is not a name, or a function is not callable; None is allowed."""
     if layer is not None and not isinstance(layer, str):
         raise ExplainError(f"layer must be a name, as model.named_modules() has it, received {shortly(layer)}")
     for name, function in functions.items():
@@ -354,4 +357,4 @@ def check_named(layer: Any, **functions: Any) -> None:
 
 
 Model = torch.nn.Module | Callable[[Any], Any]
-"""What can be explained."""
+"""A model that can be explained."""

@@ -1,4 +1,4 @@
-"""KernelSHAP: shares of the prediction that add up to it."""
+"""KernelSHAP: Shapley values, shares of the prediction that add up to it."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -24,22 +24,24 @@ MOST_BACKGROUND = 100
 def kernel_shap(
     request: Request, samples: int = 2048, unit: str = "probability", segments: int | None = None
 ) -> Explanation:
-    """Explain by Shapley values of the parts, found by weighted least squares (Lundberg, Lee, 2017).
+    """Explain by Shapley values of the parts, estimated by weighted least squares (Lundberg, Lee, 2017).
 
-    The value of a coalition of parts is what the network says when the others are replaced, the mean over the
-    background. Values add up to the prediction less ``diagnostics["base_value"]``, what it says when all are replaced.
-    With up to 12 parts, or where all coalitions are no more than `samples`, they are exact for that background;
-    otherwise coalitions are drawn in pairs with their complements, the sizes that weigh most taken whole, and
-    ``diagnostics["standard_error"]`` is the largest of a value.
+    The value of a coalition of parts is the mean output over the background when all other parts are replaced. The
+    Shapley values add up to the prediction minus ``diagnostics["base_value"]``, the mean output when all parts are
+    replaced. With up to 12 parts, or if there are no more than `samples` coalitions, they are exact for that
+    background. Otherwise coalitions are sampled in pairs with their complements, except for sizes with the largest
+    weights, of which all are used; ``diagnostics["standard_error"]`` is then the largest standard error of a value.
 
     Parameters
     ----------
+    request : Request
+        The examples and the network to explain, and shared options.
     samples : int
-        Coalitions of each example, where not all are taken.
+        Number of coalitions for each example, if not all are used.
     unit : str
-        ``probability`` or ``score``.
+        Output that is explained: ``probability`` or ``score``.
     segments : int, optional
-        Parts of an image, spectrogram or signal; by default 50, or one for four places where those are fewer.
+        Number of parts of an image, spectrogram or signal; by default 50, or one for every four places if that is less.
     """
     require_whole(ExplainError, "samples", samples)
     examples = perturbed(request, unit, segments)
@@ -73,7 +75,7 @@ def _notes(drawn: int, rows: int, samples: int, exact: bool, d: int) -> tuple[st
 
 
 def _background(example: PerturbedExample) -> Array:
-    """Return which background rows are averaged over: all, or a hundred of them, the same for every example."""
+    """Return the background rows to average over: all, or a hundred of them, the same for every example."""
     rows = np.arange(example.parts.replacements)
     if len(rows) <= MOST_BACKGROUND:
         return rows
@@ -81,7 +83,7 @@ def _background(example: PerturbedExample) -> Array:
 
 
 def _worths(example: PerturbedExample, coalitions: Array, drawn: Array) -> Array:
-    """Return the mean over the background of what the network says of each coalition."""
+    """Return the value of each coalition: the mean output over the background."""
     present = np.repeat(coalitions, len(drawn), axis=0)
     found = example.outputs(present, np.tile(drawn, len(coalitions)))
     worths: Array = found.reshape(len(coalitions), len(drawn)).mean(axis=1)
@@ -89,12 +91,12 @@ def _worths(example: PerturbedExample, coalitions: Array, drawn: Array) -> Array
 
 
 def _coalitions(d: int, samples: int, generator: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Return coalitions ``(n, d)`` that are neither empty nor full, their weights, and the drawn pair of each.
+    """Return coalitions ``(n, d)`` that are neither empty nor full, their weights, and the pair that each belongs to.
 
-    The pair is 0 for coalitions that were taken because all of their size were, and counts from 1 for drawn ones.
+    Sampled pairs are numbered from 1; the pair is 0 for coalitions of sizes of which all are used.
     """
     sizes = np.arange(1, d // 2 + 1)
-    # Of all coalitions of a size and its complement together, in the Shapley kernel.
+    # Total weight in the Shapley kernel of all coalitions of a size and of the complementary size.
     masses = np.array([(d - 1) / (size * (d - size)) * (1 if 2 * size == d else 2) for size in sizes])
     counts = [comb(d, int(size)) * (1 if 2 * size == d else 2) for size in sizes]
     everything = d <= ALWAYS_EXACT or 2**d <= samples
@@ -126,9 +128,9 @@ def _all_of_size(d: int, size: int) -> Iterator[Array]:
 
 
 def _drawn(d: int, sizes: Array, masses: Array, pairs: int, generator: np.random.Generator) -> Array:
-    """Draw coalitions, each followed by its complement."""
+    """Sample coalitions, each followed by its complement."""
     drawn = generator.choice(sizes, size=pairs, p=masses / masses.sum())
-    # A uniformly drawn coalition of a size: the parts of the lowest ranks in a random order.
+    # A random coalition of a size consists of the parts of the lowest ranks in a random order.
     ranks = generator.permuted(np.tile(np.arange(d), (pairs, 1)), axis=1)
     half = ranks < drawn[:, None]
     return np.stack([half, ~half], axis=1).reshape(2 * pairs, d)
@@ -137,9 +139,9 @@ def _drawn(d: int, sizes: Array, masses: Array, pairs: int, generator: np.random
 def _shares(
     coalitions: Array, worths: Array, weights: Array, pairs: Array, base: float, full: float
 ) -> tuple[Array, float]:
-    """Return shares that add up to ``full - base`` and fit the worths best, and the largest standard error.
+    """Return the values that add up to ``full - base`` and fit the coalitions best, and the largest standard error.
 
-    The constraint is put in by writing the last share as what the others leave.
+    The constraint is substituted: the last value is ``full - base`` minus the others.
     """
     total = float(full - base)
     last = coalitions[:, -1:].astype(np.float64)
@@ -152,7 +154,7 @@ def _shares(
     shares = np.append(others, total - others.sum())
     if not pairs.any():
         return shares, 0.0
-    # The sandwich estimate: only drawn pairs vary, each with its own residual.
+    # The sandwich estimate of the variance: only sampled pairs vary, each with its own residual.
     pulls = design * (weights * (wanted - design @ others))[:, None]
     by_pair = pulls[pairs > 0].reshape(-1, 2, design.shape[1]).sum(axis=1)
     by_pair -= by_pair.mean(axis=0)

@@ -1,4 +1,4 @@
-"""The figure data of explanations of signals: what was given, and what it counts for, as lines over time."""
+"""The figure data of explanations of signals: the signal and the values as lines over time."""
 
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 POINTS = 1000
-"""Points of a line; of longer signals the farthest from zero of each stretch is drawn."""
+"""Number of points of a line; for longer signals, the value farthest from zero in each stretch is drawn."""
 
 
 def signal_lines(explanation: "Explanation", row: int, title: str) -> tuple[Lines, ...]:
-    """Return a signal as lines over time, what was made of it, and what its places count for.
+    """Return lines over time of a signal, of the signal generated from it, and of the values.
 
-    Of more channels than there are colours those are drawn that count for most.
+    If there are more channels than colours, the channels with the largest values are drawn.
     """
     values = _values(explanation, row)
     drawn = [] if explanation.inputs is None else [("input", _channels(explanation.inputs[row]))]
@@ -37,7 +37,7 @@ def signal_lines(explanation: "Explanation", row: int, title: str) -> tuple[Line
 
 
 def _values(explanation: "Explanation", row: int) -> Floats:
-    """Return what each place counts for, ``(c, l)``; ``(1, l)`` where that is said of all channels together."""
+    """Return the value of each position, ``(c, l)``; ``(1, l)`` if the values are for all channels together."""
     values = np.asarray(explanation.values[row], np.float64)
     return _channels(values if explanation.segments is None else values[explanation.segments])
 

@@ -1,4 +1,4 @@
-"""Whether values hold nearby, for other seeds and inside a linear region, and change with the network and the class."""
+"""Stability of values nearby, between seeds and in a linear region, and their dependence on network and class."""
 
 from contextlib import suppress
 
@@ -15,11 +15,11 @@ from hashlens.seeds import numpy_generator, torch_generator, torch_seed
 Tensor = torch.Tensor
 Floats = npt.NDArray[np.float64]
 NEARBY = 0.02
-"""How far inputs are moved for sensitivity, as a share of an example's range."""
+"""Distance that inputs are moved for sensitivity, as a share of an example's range."""
 MOVED = 5
 SEEDS = 5
 DRAWN = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anchor", "random")
-"""Methods that draw random numbers; all others are the same for every seed."""
+"""Methods that draw random numbers; all others do not depend on the seed."""
 
 
 def sensitivity(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
@@ -29,9 +29,9 @@ def sensitivity(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
 
 
 def region_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
-    """Return the largest relative change of the values inside the linear region, where the network is one affine map.
+    """Return the largest relative change of the values inside the linear region, where the network is affine.
 
-    NaN, and a note, where the network has no linear regions.
+    It is NaN, with a note, if the network has no linear regions.
     """
     from hashlens.regions.at import at
 
@@ -42,7 +42,7 @@ def region_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Flo
     except HashlensError as error:
         evaluation_set.notes.append(f"No region stability: {error}.")
         return evaluation_set.unknown
-    # Half the way to the nearest boundary: rounding must not step over it.
+    # Half the distance to the nearest boundary, so that rounding cannot cross it.
     return _moved(evaluation_set, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
 
 
@@ -60,7 +60,7 @@ def _moved(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) -
 
 
 def rank_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
-    """Return the mean rank correlation of the sizes of the values between seeds."""
+    """Return the mean rank correlation of the absolute values between seeds."""
     if candidate.name not in DRAWN:
         return np.ones(len(evaluation_set.x))
     runs = [candidate.anew(seed=evaluation_set.seed + at) for at in range(SEEDS)]
@@ -70,25 +70,25 @@ def rank_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Float
 
 
 def mprt(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
-    """Return the rank correlation with the values of the same network, all of its weights drawn anew.
+    """Return the rank correlation with the values of the same network with random weights.
 
-    The end of the cascade of Adebayo et al. (2018): 1 means that the network plays no part. NaN, and a note, where the
-    network cannot be copied.
+    It is the last step of the cascading randomisation of Adebayo et al. (2018): 1 means that the values do not depend
+    on the weights. It is NaN, with a note, if the network cannot be copied.
     """
     if evaluation_set.subject.module is None:
         return evaluation_set.unknown
     try:
         other = randomised(evaluation_set.subject.module, evaluation_set.seed)
-    except Exception as error:  # whatever a part of the network raises that cannot be copied
+    except Exception as error:  # a module that cannot be copied may raise anything
         evaluation_set.notes.append(f"No MPRT: the network cannot be copied ({str(error).splitlines()[0]}).")
         return evaluation_set.unknown
     return _agreement(candidate.values, candidate.anew(model=other))
 
 
 def random_logit(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
-    """Return the rank correlation with the values for another class, drawn (Sixt, Granz, Landgraf, 2020).
+    """Return the rank correlation with the values for another, random class (Sixt, Granz, Landgraf, 2020).
 
-    Not known of fewer than three classes: what speaks for one of two speaks against the other.
+    It is not defined for fewer than three classes: evidence for one of two is evidence against the other.
     """
     classes = evaluation_set.subject.scores(evaluation_set.x[:1]).shape[1]
     if classes < 3:
@@ -103,7 +103,7 @@ def _agreement(one: Tensor, other: Tensor) -> Floats:
 
 
 def spearman(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
-    """Return Spearman's rank correlation of the sizes in two arrays; 1 where both are constant, 0 where one is."""
+    """Return Spearman's rank correlation of the absolute values of two arrays; 1 if both are constant, 0 if one is."""
     from scipy.stats import rankdata
 
     first, second = (rankdata(np.abs(np.asarray(of, np.float64)).ravel()) for of in (one, other))
@@ -115,17 +115,17 @@ def spearman(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
 
 
 def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Return a copy of a network with every weight drawn anew, as its layers draw theirs.
+    """Return a copy of a network with random weights, drawn by its layers' own initialisation.
 
-    Weights of which that is not known, as of scripted layers, are normal, of the mean and spread that they had: a scale
-    that is 1 everywhere stays so, and the network does not go dead.
+    Weights without a known initialisation, such as those of scripted layers, are drawn from a normal distribution with
+    their own mean and standard deviation. So a scale that is 1 everywhere stays 1, and units do not die.
     """
     other = copied(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "randomised"))
         for _, part in reversed(list(drawn_modules(other))):
             if (reset := reset_of(part)) is not None:
-                with suppress(Exception):  # whatever it raises, as parametrizations that cannot be turned round do
+                with suppress(Exception):  # some parametrizations cannot be inverted, and raise
                     draw_anew(part, reset)
                     continue
             for parameter in behind(part):

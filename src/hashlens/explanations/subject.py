@@ -1,4 +1,4 @@
-"""Subject: the network or function that is explained, called and its output read in one way."""
+"""Subject: the network or function to explain, with one way of calling it and of reading its output."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -21,27 +21,29 @@ from hashlens.nets.output import Output, OutputLike
 
 Tensor = torch.Tensor
 MOST = 2**31
-"""No model has so many classes, and no batch so many rows."""
+"""Bound above any number of classes, and of rows in a batch."""
 EXPLAINED = ("seed", "forward", "mask", "device", "batch_size", "output")
-"""The fields of a reading that matter to an explanation."""
+"""Fields of a reading that have an effect on explanations."""
 
 
 @dataclass(eq=False)
 class Subject:
-    """A network or function to explain, counted each time that it is called; its output is read one way throughout.
+    """Network or function to explain; it counts its calls, and reads the output in the same way throughout.
 
     Attributes
     ----------
     function : callable
-        Inputs to scores ``(n, K)``.
+        Function from inputs to scores ``(n, K)``.
     module : torch.nn.Module or None
         The network; None for a plain function.
     batch_size : int
-        Rows at a time.
+        Number of rows per call.
     output_like : str, callable, Output or None
-        How the output is read, where the user says so; None to find out.
+        How the output is read, as declared by the user; None to decide from the outputs.
     more : callable, optional
-        From a number to so many inputs more, for what the first ones do not settle of the output.
+        Function from a number to so many further inputs, for deciding how the output is read.
+    calls, rows : int
+        Number of calls so far, and number of rows that they ran on.
     """
 
     function: Callable[[Any], Any]
@@ -68,50 +70,50 @@ class Subject:
 
     @property
     def output(self) -> Output:
-        """How the output is read; decided when first asked for, by inputs like the first ones where they are few."""
+        """How the output is read; decided at the first use, with generated inputs if there are few."""
         if not self.evidence.is_settled and self.evidence.rows and self.more is not None:
             more = self.more(LEAST_ROWS - self.evidence.rows)
-            with suppress(Exception):  # what it does not take says nothing
+            with suppress(Exception):  # inputs that the model rejects are ignored
                 self.raw(more)
         return self.evidence.decide()
 
     @property
     def declared(self) -> Output | None:
-        """How the output is read, where that is settled without running more."""
+        """How the output is read if that is already decided, without running the model; otherwise None."""
         return self.evidence.decide() if self.evidence.is_settled else None
 
     def evaluation_mode(self) -> AbstractContextManager[None]:
-        """Return the context in which it may be run: the network is handed back as it came."""
+        """Return the context to run the model in; the state of the network is restored afterwards."""
         return nullcontext() if self.module is None else evaluation_mode(self.module)
 
     def run(self, inputs: Any) -> Tensor:
-        """Return scores of each class, ``(n, K)``, of one batch, gradients and all; of one score both classes."""
+        """Return the scores of each class for one batch, ``(n, K)``, with gradients; a single score becomes two."""
         return self._of_classes(self._raw(inputs))
 
     def scores(self, inputs: Any) -> Tensor:
-        """Return what :meth:`run` does of any number of inputs, without gradients, on the CPU in float64."""
+        """Return the scores of :meth:`run` for any number of inputs, without gradients, float64 on the CPU."""
         return self._of_classes(self.raw(inputs))
 
     def probabilities(self, inputs: Any) -> Tensor:
-        """Return the probability of each class as :meth:`scores` does; of a regression the values themselves."""
+        """Return the probability of each class, as :meth:`scores` does; for a regression the values."""
         return self.read(self.raw(inputs), probability=True)
 
     def raw(self, inputs: Any) -> Tensor:
-        """Return what the model gives for any number of inputs, not read yet, float64 ``(n, K)`` on the CPU."""
+        """Return the unprocessed outputs for any number of inputs, float64 ``(n, K)`` on the CPU."""
         with torch.no_grad():
             parts = [self._raw(inputs[at : at + self.batch_size]).detach().cpu().double()
                      for at in range(0, len(inputs), self.batch_size)]  # fmt: skip
         return torch.cat(parts)
 
     def read(self, raw: Tensor, probability: bool) -> Tensor:
-        """Return what :meth:`raw` gave as probabilities, or as scores, of each class."""
+        """Return outputs of :meth:`raw` as probabilities, or as scores, of each class."""
         return self.output.probabilities(raw) if probability else self._of_classes(raw)
 
     def _of_classes(self, raw: Tensor) -> Tensor:
         return raw if raw.shape[1] > 1 else self.output.class_scores(raw)
 
     def _raw(self, inputs: Any) -> Tensor:
-        """Return what the model gives for one batch, as rows of scores."""
+        """Return the output for one batch as rows of scores."""
         n = len(inputs)
         self.calls += 1
         self.rows += n
@@ -131,14 +133,14 @@ class Subject:
         return scores[:n]
 
     def own_rows(self, found: Tensor, count: int) -> Tensor:
-        """Return the rows of so many inputs in what some layer gave: one input may have been given twice."""
+        """Return the first `count` rows of a layer's output: a single input may have been passed twice."""
         return found[:1] if self._doubled and count == 1 and len(found) == 2 else found
 
     def _called(self, inputs: Any) -> tuple[Any, int]:
-        """Return what the model gives, and for how many: one input is given twice to what cannot take one alone."""
+        """Return the output and its number of rows: a single input is passed twice if the model rejects one row."""
         if len(inputs) == 1 and self._doubled:
             return self.function(_twice(inputs)), 2
-        # Which operator comes last is the same in every call: the first one tells.
+        # The last operator is the same in every call, so the first call is enough.
         with nullcontext() if self._watched else self.evidence.operators:
             try:
                 output, given = self.function(inputs), len(inputs)
@@ -164,7 +166,7 @@ def _twice(inputs: Any) -> Any:
 def reading_of(
     caller: Callable[..., Any], reading: Reading | None, options: Mapping[str, Any]
 ) -> tuple[Reading, dict[str, Any]]:
-    """Return how the model is run, and the options that say something else; ExplainError for a wrong field."""
+    """Return the reading, and the other options; raise ExplainError for a wrong field."""
     of_reading, others = split_options(options, EXPLAINED)
     try:
         return Reading.from_options(caller, reading, of_reading), others
@@ -173,7 +175,7 @@ def reading_of(
 
 
 def subject_of(model: Any, reading: Reading) -> Subject:
-    """Return what is explained, a network or any function, called and its output read as a reading says."""
+    """Return the subject for a network or function, called and read according to a reading."""
     size = min(reading.batch_size, MOST)
     if isinstance(model, torch.nn.Module):
         network = placed(unwrap(model), reading.device)[0]

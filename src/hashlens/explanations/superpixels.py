@@ -1,4 +1,4 @@
-"""Superpixels, an image cut into patches of like colour; and signals cut into stretches of time."""
+"""Superpixels, which divide an image into patches of similar colour, and stretches of time of signals."""
 
 from collections.abc import Sequence
 from math import prod
@@ -12,26 +12,25 @@ from hashlens.errors import ExplainError, MissingExtraError
 
 Array = npt.NDArray[Any]
 COMPACTNESS = 0.3
-"""Weight of place against colour, for colours from 0 to 1: patches stay compact where the colour says little."""
+"""Weight of position against colour, for colours from 0 to 1: patches stay compact where colours are similar."""
 
 
 def superpixels(image: Array, count: int) -> Array:
-    """Cut an image into about `count` patches of like colour, by scikit-image's SLIC.
+    """Divide an image into about `count` patches of similar colour, by scikit-image's SLIC.
 
-    SLIC is K-Means on colour and place, whose centres start on a grid: nothing is drawn at random, and the same image
-    is always cut in the same way. Its parameters: ``n_segments`` is `count`; colours are scaled to lie between 0 and 1
-    and compared as they are (``convert2lab=False``), since images may have any number of channels; ``compactness`` is
-    0.3 times the square root of the number of channels, as SLIC adds up their differences; ``sigma`` is 0, no
-    smoothing; there are 10 rounds; each patch is in one piece, and pieces of less than half of the mean size are merged
-    with a neighbour.
+    SLIC is K-Means on colour and position with centres that start on a grid. Nothing is random: the same image always
+    gives the same patches. The parameters: ``n_segments`` is `count`; colours are scaled to 0 to 1 and compared without
+    conversion (``convert2lab=False``), since images may have any number of channels; ``compactness`` is 0.3 times the
+    square root of the number of channels, since SLIC sums over channels; ``sigma`` is 0 (no smoothing); there are 10
+    iterations; patches are connected, and pieces of less than half of the mean size are merged with a neighbour.
 
     Parameters
     ----------
     image : numpy.ndarray
-        ``(c, h, w)``, any number of channels.
+        ``(c, h, w)``, with any number of channels.
     count : int
-        Patches wanted. The grid has a whole number of rows and columns and small patches are merged, so that there may
-        be more or fewer.
+        Requested number of patches. The result may have more or fewer, since the grid has a whole number of rows and
+        columns, and small patches are merged.
 
     Returns
     -------
@@ -61,19 +60,19 @@ def superpixels(image: Array, count: int) -> Array:
 
 
 def stretches(shape: Sequence[int], count: int) -> Array:
-    """Cut a signal into about `count` stretches of time of equal length, each channel by itself.
+    """Divide a signal into about `count` stretches of time of equal length, each channel separately.
 
     Parameters
     ----------
     shape : sequence of int
-        ``(c, l)`` or ``(l,)``.
+        Shape of the signal, ``(c, l)`` or ``(l,)``.
     count : int
-        Parts wanted, of all channels together.
+        Requested number of parts, of all channels together.
 
     Returns
     -------
     numpy.ndarray
-        ``shape`` int64: the part of each place, from 0.
+        ``shape`` int64: the part of each position, from 0.
     """
     require_whole(ExplainError, "segments", count)
     *channels, length = shape
@@ -85,7 +84,7 @@ def stretches(shape: Sequence[int], count: int) -> Array:
 
 
 def checked(features: Any, shape: Sequence[int]) -> Array:
-    """Return given segments of that shape, numbered from 0 without gaps; those of time alone are of all channels."""
+    """Return segments in this shape, numbered from 0 without gaps; segments of time alone apply to all channels."""
     given = np.asarray(features.cpu() if hasattr(features, "cpu") else features)
     whole = given.dtype.kind in "iu"
     if given.shape != tuple(shape) and not (whole and len(shape) == 2 and given.shape == tuple(shape[1:])):

@@ -1,4 +1,4 @@
-"""All measures of one network's codes, and of its controls."""
+"""Measurement of a network: all measures of its codes and of its controls."""
 
 from hashlens.measurement.measure import measure
 from hashlens.measurement.measurement import Measurement

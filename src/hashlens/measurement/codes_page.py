@@ -1,4 +1,4 @@
-"""The page of a folder of codes: layers, coverage, rows that share a code, and a map."""
+"""The page of a folder of codes: layers, coverage, groups of rows with equal codes, and a map."""
 
 import numpy as np
 
@@ -20,19 +20,19 @@ from hashlens.tables import number, table
 
 MAP_ROWS = 2000
 LISTED, SHOWN = 60, 6
-"""Codes that several rows share, and rows shown of each, at most."""
+"""Largest number of groups with equal codes, and of rows shown of each."""
 MOST_CLASSES = len(FILLS)
 
 
 def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str, ...] = ()) -> Page:
-    """Return the page of codes, with images if the examples are given.
+    """Return the page of codes, with images if the examples are passed.
 
     Parameters
     ----------
     codes : Codes
         n rows.
     examples : Examples, optional
-        The examples of these rows, in the same order.
+        Examples of these rows, in the same order.
     notes : tuple of str
         Notes for the top of the page.
     """
@@ -117,7 +117,7 @@ def _label_text(codes: Codes, row: int) -> str:
 
 
 def _groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[Ints, tuple[str, ...]]:
-    """Return the group of each row and the names of groups: the most frequent labels; -1 for other rows."""
+    """Return the group of each row and the names of groups; the most frequent labels are groups, other rows have -1."""
     if labels is None:
         return np.full(rows, -1), ()
     present, counts = np.unique(labels, return_counts=True)

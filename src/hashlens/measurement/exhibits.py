@@ -1,4 +1,4 @@
-"""Exhibits: examples worth a look, found while a network is measured: a map, collisions, odd labels, novel ones."""
+"""Exhibits: examples to inspect, found during a measurement: a map, collisions, doubtful labels, novel examples."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,31 +15,31 @@ from hashlens.seeds import numpy_generator
 
 MAP_ROWS = 2000
 LISTED = 120
-"""Examples of each list at most."""
+"""Largest number of examples in each list."""
 COLLISIONS, SHOWN = 60, 6
-"""Codes listed of each split, and examples shown of each, at most."""
+"""Largest number of shared codes listed of each split, and of examples shown of each."""
 MAJORITY = 2 / 3
-"""A label is in doubt when at least this share of the neighbours agree on another."""
+"""Smallest share of neighbours that must agree on another class for a label to be doubtful."""
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class CodeMap(Result):
-    """Test examples laid out on a plane by their codes.
+    """Map of test examples: their codes projected to two dimensions.
 
     Attributes
     ----------
     method : {"pca", "umap"}
-        As in :class:`~hashlens.measures.projection.Projection`.
+        Method of :class:`~hashlens.measures.projection.Projection`.
     rows, ids, labels : numpy.ndarray
-        ``(m,)``: rows of the test examples, all or a seeded sample, in order.
+        ``(m,)``: rows, identifiers and labels of the test examples: all, or a seeded sample in order.
     x, y : numpy.ndarray
-        float64 ``(m,)``.
+        float64 ``(m,)``: coordinates.
     variance : tuple of float or None
-        Share of the variance along x and y; PCA only.
+        Share of the variance along x and y; only for PCA.
     drawn_from : int
-        Test examples that there are.
+        Number of test examples that they are drawn from.
     """
 
     method: ProjectionMethod
@@ -59,11 +59,11 @@ class Collision(Result):
     Attributes
     ----------
     size : int
-        How many share it.
+        Number of examples that share it.
     conflicting : bool
         Whether they have different labels.
     rows, ids, labels : numpy.ndarray
-        ``(c,)``: some of them, of as many classes as there are room for.
+        ``(c,)``: rows, identifiers and labels of some of them, from as many classes as possible.
     """
 
     size: int
@@ -75,18 +75,18 @@ class Collision(Result):
 
 @dataclass(frozen=True, eq=False)
 class DoubtfulLabels(Result):
-    """Test examples whose nearest training codes agree on another class, most agreed first.
+    """Test examples whose nearest training codes agree on another class, highest agreement first.
 
     Attributes
     ----------
     rows, ids : numpy.ndarray
-        ``(m,)``: of the test examples.
+        ``(m,)``: rows and identifiers of the test examples.
     given, suggested : numpy.ndarray
         int64 ``(m,)``: the label, and the class of most neighbours.
     share : numpy.ndarray
-        float64 ``(m,)``: share of the neighbours that have it.
+        float64 ``(m,)``: share of the neighbours that have the suggested class.
     found : int
-        How many there are; the first are listed.
+        Number of such examples, of which the first m are listed.
     """
 
     rows: Rows
@@ -99,16 +99,16 @@ class DoubtfulLabels(Result):
 
 @dataclass(frozen=True, eq=False)
 class NovelExamples(Result):
-    """Test examples farther from the training codes than is ordinary, farthest first.
+    """Test examples that are unusually far from the training codes, farthest first.
 
     Attributes
     ----------
     rows, ids, labels : numpy.ndarray
-        ``(m,)``: of the test examples.
+        ``(m,)``: rows, identifiers and labels of the test examples.
     distances : numpy.ndarray
-        float64 ``(m,)``: distance to the k-th nearest training code, in bits; of channel values, Euclidean.
+        float64 ``(m,)``: distance to the k-th nearest training code, in bits; Euclidean for channel values.
     ordinary : float
-        The median of that distance over all test examples.
+        Median of that distance over all test examples.
     """
 
     rows: Rows
@@ -120,24 +120,24 @@ class NovelExamples(Result):
 
 @dataclass(frozen=True, eq=False)
 class Exhibits(Result):
-    """Examples worth a look: rows, ids and numbers, no inputs.
+    """Examples to inspect: their rows, identifiers and numbers, without inputs.
 
     Attributes
     ----------
     class_names : tuple of str
-        Name of class 0, 1, ...; empty where they have none.
+        Names of classes 0, 1, ...; empty where they have none.
     k : int
-        Neighbours that were asked.
+        Number of neighbours.
     bits : int
-        Informative bits compared; of channel values, channels.
+        Number of informative bits compared; for channel values, number of channels.
     map : CodeMap
-        Test examples on a plane.
+        Map of test examples.
     collisions : Split of tuple of Collision
-        Codes that several examples share: different labels first, then the most examples.
+        Groups of examples that share a code: those with different labels first, then the largest.
     labels : DoubtfulLabels
         Labels to check.
     novel : NovelExamples
-        Examples unlike those of train.
+        Test examples that are far from the training codes.
     """
 
     class_names: tuple[str, ...]
@@ -158,20 +158,20 @@ def exhibits(
     projection: ProjectionMethod = "pca",
     seed: int = 0,
 ) -> Exhibits:
-    """Choose the examples worth a look, from what a measurement has found already.
+    """Choose the examples to inspect, from intermediate results of a measurement.
 
     Parameters
     ----------
     prepared : Prepared
-        Codes of n train and m test examples, labelled.
+        Codes of n labelled train and m labelled test examples.
     distances, neighbours : numpy.ndarray
         ``(m, k)``: the k nearest train examples of each test example, nearest first.
     determinism : Split of Determinism
-        With groups of colliding rows.
+        Determinism of the codes, with groups of rows that share a code.
     class_names : tuple of str, optional
-        Name of class 0, 1, ...
+        Names of classes 0, 1, ...
     projection : {"pca", "umap"}
-        How the map is drawn.
+        Method of projection for the map.
     seed : int
         Seed of the sample on the map.
     """
@@ -189,7 +189,7 @@ def exhibits(
 
 
 def _rows(prepared: Prepared, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return which rows of the test examples some of the prepared ones are."""
+    """Return the row numbers in the test examples of some prepared rows."""
     return rows if prepared.test_rows is None else prepared.test_rows[rows]
 
 
@@ -210,7 +210,7 @@ def _collisions(result: Determinism) -> tuple[Collision, ...]:
 
 
 def _collision(group: CollisionGroup) -> Collision:
-    """Return a few examples of a group, one of each class before a second of any."""
+    """Return a few examples of a group: one of each class before a second of any."""
     assert group.labels is not None
     order = np.argsort(group.labels, kind="stable")
     ordered = group.labels[order]
@@ -224,11 +224,11 @@ def _doubtful(prepared: Prepared, distances: Distances, neighbours: Rows) -> Dou
     assert train.labels is not None
     assert test.labels is not None
     votes = np.sort(train.labels[neighbours], axis=1)
-    # A class with more than half of the votes, the only kind of interest, holds the middle.
+    # Votes are sorted: a class with more than half of the votes, the only kind of interest, is in the middle.
     suggested = votes[:, votes.shape[1] // 2]
     share = (votes == suggested[:, None]).mean(axis=1)
     doubtful = np.flatnonzero((suggested != test.labels) & (share >= MAJORITY))
-    # Of equal agreement, those whose neighbours are nearer say more.
+    # Among equal agreements, those with nearer neighbours come first.
     ranked = doubtful[np.lexsort([distances[doubtful].sum(axis=1), -share[doubtful]])]
     listed = ranked[:LISTED]
     return DoubtfulLabels(

@@ -9,7 +9,7 @@ from hashlens.report.figures import Bars, Figure, Histogram, Lines, Rule, Scatte
 from hashlens.tables import Table, number, table
 
 MOST_CLASSES = 15
-"""Classes with a colour of their own on a map: of more, those with the most examples on it."""
+"""Largest number of classes with a colour on a map; with more classes, the most frequent ones have a colour."""
 
 
 def measurement_figures(measured: Measurement) -> tuple[Figure, ...]:
@@ -25,7 +25,7 @@ def measurement_figures(measured: Measurement) -> tuple[Figure, ...]:
 
 
 def accuracies(measured: Measurement) -> Bars:
-    """Return accuracies of the codes beside those of the controls that could be measured."""
+    """Return a figure of the accuracies of the codes and of the available controls."""
     codes = measured.categorization
     rows: list[tuple[str, float | None, float | None]] = [("codes", codes.knn, codes.logistic)]
     rows += [
@@ -42,7 +42,7 @@ def accuracies(measured: Measurement) -> Bars:
 
 
 def redundancy(measured: Measurement) -> Bars:
-    """Return the redundancy ratio of the codes beside that of their controls."""
+    """Return a figure of the redundancy ratio of the codes and of the controls."""
     rows: list[tuple[str, float | None, float | None]] = [
         ("codes", measured.redundancy_ratio.train, measured.redundancy_ratio.test)
     ]
@@ -58,7 +58,7 @@ def redundancy(measured: Measurement) -> Bars:
 
 
 def layer_figures(measured: Measurement) -> tuple[Lines, ...]:
-    """Return what each layer's bits say alone, over the depth; nothing where there is one layer."""
+    """Return figures of the measures of each layer over the depth; empty if there is only one layer."""
     layers = measured.layers
     if not layers:
         return ()
@@ -86,7 +86,7 @@ def layer_figures(measured: Measurement) -> tuple[Lines, ...]:
 
 
 def bits(measured: Measurement) -> Lines:
-    """Return R on train over the number of bits read."""
+    """Return a figure of R on train over the number of bits."""
     result = measured.bits_to_determinism
     x, y = tuple(float(count) for count, _ in result.curve), tuple(ratio for _, ratio in result.curve)
     return Lines(
@@ -96,7 +96,7 @@ def bits(measured: Measurement) -> Lines:
 
 
 def distances(measured: Measurement) -> Histogram:
-    """Return Hamming distances within and between classes."""
+    """Return a figure of the Hamming distances within and between classes."""
     separation = measured.separation
     return Histogram(
         "Distance between the codes of two test examples",
@@ -110,7 +110,7 @@ def distances(measured: Measurement) -> Histogram:
 
 
 def distance_table(measured: Measurement) -> Table:
-    """Return the same in bits: each bin of the histogram holds whole distances."""
+    """Return the histogram of Hamming distances in bits, as a table."""
     separation = measured.separation
     edges = np.round(separation.edges * separation.overall.bits + 0.5).astype(int)
     rows = [
@@ -128,7 +128,7 @@ def distance_table(measured: Measurement) -> Table:
 
 
 def code_map(exhibits: Exhibits, images: tuple[int, ...] = ()) -> Scatter:
-    """Return the map of the codes; `images` are the places of the examples in the sprite of a page."""
+    """Return the map of the codes; `images` are the indices of the examples in the sprite of a page."""
     code_map_ = exhibits.map
     present, counts = np.unique(code_map_.labels, return_counts=True)
     chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
@@ -159,5 +159,5 @@ def _axes(exhibits: Exhibits) -> tuple[str, str]:
 
 
 def as_words(name: str) -> str:
-    """Return the name of a control or a field as words."""
+    """Return the name of a control or a field with spaces in place of underscores."""
     return name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""Measure: a network, train and test data in; its encoding properties, controls and regime out."""
+"""Measure: the encoding properties, controls and regime of a network, from train and test data."""
 
 from typing import Any, Unpack
 
@@ -39,44 +39,45 @@ def measure(
     projection: ProjectionMethod = "pca",
     **options: Unpack[ReadingOptions],
 ) -> Measurement:
-    """Measure how a network encodes: determinism and categorization of its codes, beside controls, and the regime.
+    """Measure the encoding of a network: determinism and categorization of its codes, beside controls, and its regime.
 
     Parameters
     ----------
     model : torch.nn.Module
-        As in :func:`hashlens.encode`.
+        The network, as in :func:`hashlens.encode`.
     train, test : str, Examples, pair, Dataset or DataLoader
-        Labelled data that :func:`hashlens.load_data` takes; what the network was trained on, and what it was not.
+        Labelled training and test data of the network, in any form that :func:`hashlens.load_data` takes.
     reading, **options
         How the network is read: a :class:`hashlens.Reading`, or its fields. ``seed`` also draws the untrained network,
         hyperplanes, random inputs and samples.
     k : int
-        Neighbours of K-NN.
+        Number of neighbours of K-NN.
     logistic : {"multinomial", "one-vs-one"}
-        How logistic regression takes more than two classes; the paper's is one-vs-one.
+        Kind of logistic regression for more than two classes; the paper uses one-vs-one.
     controls : bool
         Whether to measure the controls, which can take several times as long as the rest.
     untrained : torch.nn.Module, optional
-        The network before training, for the control; by default a copy with its parameters drawn anew.
+        The network before training, for the control; by default a copy with random parameters.
     thresholds : RegimeThresholds, optional
-        Of the regime; this project's, not the paper's.
+        Thresholds between the regimes; by default this project's, which are not the paper's.
     memory_budget : int
-        Bytes that codes and features may take. Determinism is always that of whole codes; what would need more memory
-        is measured on a seeded sample of the bits, and ``notes`` say so.
+        Bytes that codes and features may take, 2 GiB by default. Determinism is always measured on whole codes. Other
+        measures that would need more memory use a seeded sample of the bits, and ``notes`` report it.
     projection : {"pca", "umap"}
-        How the map of the codes on the page is drawn; ``"umap"`` takes longer and needs the package umap-learn.
+        Method of projection for the map on the page; ``"umap"`` takes longer and needs the package umap-learn.
 
     Returns
     -------
     Measurement
-        Prints as tables; ``to_dict()``, ``to_html(path)``, ``plot()``.
+        The result. It prints as tables; ``to_dict()``, ``to_html(path)`` and ``plot()`` export it.
 
     Raises
     ------
     MeasureError
-        If there are no labels, one class only, fewer train examples than `k`, or an argument is of another kind.
+        If there are no labels, only one class, or fewer train examples than `k`, or an argument has a wrong type or
+        value.
     HashlensError
-        As :func:`hashlens.encode` raises.
+        If :func:`hashlens.encode` raises it.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Measurement: the result of :func:`hashlens.measure`, and how it reads."""
+"""Measurement: the result of :func:`hashlens.measure`."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -27,20 +27,20 @@ from hashlens.tables import Table, number, table
 
 @dataclass(frozen=True)
 class LayerMeasurement(Result):
-    """What one layer's bits say on their own.
+    """Measures of the code of a single layer.
 
     Attributes
     ----------
     name, gate, soft : str, str, bool
-        As in :class:`~hashlens.codes.layers.Layer`.
+        Name and gate of the layer, as in :class:`~hashlens.codes.layers.Layer`.
     bits : int
-        Bits of the layer that were kept.
+        Number of bits kept of the layer.
     redundancy_ratio : Split
-        Of the layer's code alone.
+        Redundancy ratio of the layer's code.
     knn : float
         Test accuracy of K-NN on at most 1,024 sampled bits of the layer.
     within, between : float
-        Mean Hamming distance inside and between classes on test, as a share of the bits.
+        Mean Hamming distance within and between classes on test, as a share of the bits.
     """
 
     name: str
@@ -55,54 +55,55 @@ class LayerMeasurement(Result):
 
 @dataclass(frozen=True)
 class Measurement(Result):
-    """Everything that :func:`measure` found; prints as tables.
+    """Result of :func:`measure`: all measures of a network. It prints as tables.
 
     Attributes
     ----------
     model : str
-        Class of the network.
+        Class name of the network.
     examples : Split of int
-        How many there are.
+        Number of examples.
     code_bits : int
-        Bits of a whole code.
+        Number of bits of a whole code.
     informative_bits : int
-        Bits that are not constant over train and test together, of those kept (all, unless `notes` say otherwise).
+        Number of bits, of those kept, that are not constant over train and test together. All bits are kept unless
+        `notes` say otherwise.
     soft : bool
-        Whether some gate is smooth, so that codes bound no linear regions.
+        Whether some gate is smooth; then equal codes do not mean the same linear region.
     redundancy_ratio : Split of float
-        (n - distinct codes) / n.
+        Redundancy ratio R = (n - distinct codes) / n.
     determinism : Split of Determinism
-        With collision probability, collision groups, and R rarefied to equal n.
+        Determinism, with collision probability, collision groups, and R rarefied to the same n.
     bits_to_determinism : BitsToDeterminism
-        The fewest random bits at which R on train is at most .01.
+        Smallest number of random bits at which R on train is at most 0.01.
     categorization : Categorization
-        K-NN, logistic regression and K-Means on the codes alone.
+        Accuracies of K-NN, logistic regression and K-Means on the codes alone.
     network_accuracy : Split of float or None
-        The network's own; None when its output is not a row of class scores.
+        Accuracy of the network; None if its output is not a row of class scores.
     controls : dict of str to Control
-        ``untrained``, ``random_hyperplanes``, ``raw_inputs``, ``penultimate``.
+        Controls by name: ``untrained``, ``random_hyperplanes``, ``raw_inputs``, ``penultimate``.
     random_inputs : Control
-        R on uniform random inputs, as many as there are test examples.
+        R on uniform random inputs, as many as test examples.
     conflicts : Split of tuple of CollisionGroup
-        Examples that share a code and not a label.
+        Groups of examples that share a code but have different labels.
     separation : Separation
-        Hamming distance within and between classes, on test.
+        Hamming distances within and between classes, on test.
     floor : Floor or None
-        How many bits change when the same examples are encoded in other batches.
+        Number of bits that change when the same examples are encoded in other batches.
     layers : tuple of LayerMeasurement
-        Each layer alone; empty for a code of one layer.
+        Measures of each layer; empty for a code of one layer.
     regime : Regime
-        By thresholds that are this project's.
+        Regime, by this project's thresholds.
     notes : tuple of str
-        What was sampled or left out, and why.
+        Remarks on what was sampled or left out, and why.
     provenance : Split of Provenance
-        Network, data and machine.
+        Network, data and machine that the codes of each set come from.
     exhibits : Exhibits or None
-        Examples worth a look: a map of the codes, collisions, labels to check, novel examples.
+        Examples to inspect: a map of the codes, collisions, labels to check, novel examples.
     command : str
-        The call, or the command line, that made it.
+        The call, or the command line, that made the measurement.
     data : Split of Examples or None
-        What was measured, for the thumbnails of a page; not part of :meth:`to_dict`.
+        The measured examples, for the thumbnails of a page; not part of :meth:`to_dict`.
     """
 
     schema_version: ClassVar[int] = 1
@@ -131,7 +132,7 @@ class Measurement(Result):
     data: Split[Examples] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data; of collision groups those with conflicting labels only, since all may be every row."""
+        """Return the fields as plain values; of collision groups only those with conflicting labels, for size."""
         body = Result.to_dict(replace(self, data=None))
         del body["data"]
         for split in body["determinism"].values():
@@ -139,7 +140,7 @@ class Measurement(Result):
         return body
 
     def tables(self) -> tuple[Table, ...]:
-        """Return what people read first: codes, categorization beside its controls, layers, and the floor."""
+        """Return the tables to print: codes, categorization beside its controls, layers, and the floor."""
         return tuple(
             filter(None, (self._codes_table(), self._accuracy_table(), self._layer_table(), self._floor_table()))
         )
@@ -232,13 +233,13 @@ class Measurement(Result):
         return Group(*self.tables(), verdict, *notes)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return accuracies and redundancy beside controls, layers, distances, bits to determinism, and the map."""
+        """Return figures: accuracies and redundancy beside controls, layers, distances, bits to determinism, map."""
         from hashlens.measurement.figures import measurement_figures
 
         return measurement_figures(self)
 
     def page(self) -> Page:
-        """Return the page of the measurement: its verdict, the numbers beside their controls, and the examples."""
+        """Return the page of the measurement: the verdict, the numbers beside their controls, and the examples."""
         from hashlens.measurement.page import measurement_page
 
         return measurement_page(self)

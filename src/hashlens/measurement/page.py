@@ -1,4 +1,4 @@
-"""The page of a measurement: the verdict first, then the numbers, then the examples to look at."""
+"""The page of a measurement: the verdict first, then the numbers, then the examples to inspect."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from hashlens.result import Split
 from hashlens.tables import Table
 
 Pictures = dict[int, int]
-"""The place in the sprite of each row."""
+"""Index in the sprite of each row."""
 MEANING = {
     "under-expressive": "the code is too coarse for this data",
     "critically-expressive": "the code is nearly enough for this data",
@@ -51,14 +51,14 @@ def measurement_page(measured: Measurement) -> Page:
 
 
 def _verdict(measured: Measurement) -> str:
-    """Return the regime in words, after what speaks against the network having learnt."""
+    """Return the regime in words, after any signs that the network has not learnt."""
     regime = measured.regime
     verdict = regime.verdict if not regime.learnt else f"{regime.name}: {MEANING[regime.name]}"
     return verdict[:1].upper() + verdict[1:]
 
 
 def _reason(measured: Measurement) -> str:
-    """Return why, what would change it, whose the thresholds are, and the control that does as well, if one does."""
+    """Return the reason, what would change it, the origin of the thresholds, and any control that does as well."""
     reason = measured.regime.reason
     sentence = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
     best = max(measured.categorization.knn, measured.categorization.logistic)
@@ -70,7 +70,7 @@ def _reason(measured: Measurement) -> str:
 
 
 def _numbers(measured: Measurement) -> tuple[Section, ...]:
-    """Return the sections of numbers: beside controls, of each layer, of distances."""
+    """Return the sections of numbers: comparison with controls, layers, distances."""
     codes, accuracy, *rest = measured.tables()
     layers = layer_figures(measured)
     separation = measured.separation
@@ -92,7 +92,7 @@ def _numbers(measured: Measurement) -> tuple[Section, ...]:
 
 
 def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
-    """Return the sections of examples to look at and to act on; none where none were chosen."""
+    """Return the sections of examples to inspect; empty if none were chosen."""
     exhibits = measured.exhibits
     if exhibits is None:
         return ()
@@ -113,7 +113,7 @@ def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
 
 
 def _pictures(measured: Measurement, exhibits: Exhibits, sprite: Sprite) -> Split[Pictures]:
-    """Take a thumbnail of every example that is shown, each once, in one pass over each split."""
+    """Make one thumbnail of every example shown, in one pass over each split."""
 
     def thumbnails_of(split: str, *rows: Rows) -> Pictures:
         listed = np.unique(np.concatenate([*rows, *(group.rows for group in getattr(exhibits.collisions, split))]))
@@ -210,12 +210,12 @@ def _novel(exhibits: Exhibits, pictures: Pictures) -> Gallery:
 
 
 def _sprite_positions(pictures: Pictures, rows: Rows) -> tuple[int, ...]:
-    """Return the places of the thumbnails of some rows; none where the examples are no images."""
+    """Return the indices of the thumbnails of some rows; empty if the examples are not images."""
     return tuple(pictures[row] for row in rows.tolist()) if pictures else ()
 
 
 def _origin(measured: Measurement) -> Section:
-    """Return where the numbers come from, and how far rounding moves them."""
+    """Return the section on provenance and on the effect of rounding."""
     provenance: Split[Provenance] = measured.provenance
     origin = origin_table({"train": provenance.train, "test": provenance.test})
     floors: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]

@@ -52,7 +52,7 @@ FLOOR_EXAMPLES = 256
 
 @dataclass
 class MeasurementRun:
-    """A network, its data and how to read it, with the notes that gather on the way."""
+    """A network, its data and its reading, with the notes collected during the measurement."""
 
     model: torch.nn.Module
     data: Split[Examples]
@@ -65,14 +65,14 @@ class MeasurementRun:
 
     @property
     def rows(self) -> int:
-        """Examples in all."""
+        """Number of examples of train and test together."""
         return len(self.data.train) + len(self.data.test)
 
     def observe(self, model: torch.nn.Module | None = None, penultimate: bool = False) -> Split[Observation]:
-        """Run the network (another one than its own: `model`) over train and test, once each."""
+        """Run the network, or `model` in its place, over train and test, once each."""
         row_budget = max(8, self.memory_budget // self.rows)
         network = self.model if model is None else model
-        # What the rows of train say of the output holds for test, and for the network before its training.
+        # The output is read in the way decided on train for test too, and for the untrained network.
         train = observe(network, self.data.train, self.reading, row_budget, penultimate)
         if model is None and train.output is not None:
             self.reading = replace(self.reading, output=train.output)
@@ -118,7 +118,7 @@ class MeasurementRun:
     def categorize_with_exhibits(
         self, codes: Split[Codes], collisions: Split[Determinism], projection: ProjectionMethod
     ) -> tuple[Categorization, Exhibits]:
-        """Return how well the codes tell the classes apart, and the examples worth a look: one search for both."""
+        """Return the categorization of the codes, and the examples to inspect, from one neighbour search."""
         require_labelled_classes(codes.train, codes.test, self.k)
         seed = self.reading.seed
         prepared = prepare(codes.train, codes.test, self.memory_budget, seed)
@@ -130,7 +130,7 @@ class MeasurementRun:
         )
 
     def categorize(self, codes: Split[Codes]) -> Categorization:
-        """Return how well the codes of a control tell the classes apart."""
+        """Return the categorization of the codes of a control."""
         return categorization(
             codes.train,
             codes.test,
@@ -141,9 +141,9 @@ class MeasurementRun:
         )
 
     def layers(self, codes: Split[Codes], distances: Separation) -> tuple[LayerMeasurement, ...]:
-        """Measure each layer alone; nothing for a code of one layer, which would say the same again.
+        """Measure each layer separately; empty for a code of one layer, which is measured already.
 
-        Distances are those of `distances`, the separation of the test codes.
+        `distances` is the separation of the test codes.
         """
         if len(codes.train.layers) < 2:
             return ()
@@ -167,7 +167,7 @@ class MeasurementRun:
         return tuple(results)
 
     def floor(self, observation: Observation) -> Floor | None:
-        """Encode some test examples, of those seen, in one order and batch size and in another, and compare."""
+        """Encode some of the test examples again in another order and batch size, and compare the codes."""
         try:
             affordable = max(8, self.memory_budget // (8 * max(1, observation.fingerprints.code_bits // 8)))
             examples = subset(self.data.test, min(FLOOR_EXAMPLES, affordable, len(self.data.test)))
@@ -180,7 +180,7 @@ class MeasurementRun:
             return None
 
     def random_inputs(self) -> Control:
-        """Return R on uniform random inputs, as many as there are test examples."""
+        """Return R on uniform random inputs, as many as test examples."""
         test, generator = self.data.test, numpy_generator(self.reading.seed, "random inputs")
         try:
             if self.reading.forward is not None or not _lies_in_unit_range(test):
@@ -195,7 +195,7 @@ class MeasurementRun:
     def controls(
         self, observations: Split[Observation], untrained: torch.nn.Module | None, advance: Callable[[str], None]
     ) -> dict[str, Control]:
-        """Measure every control; one that this network or data does not allow is unavailable, with the reason."""
+        """Measure every control; one that cannot be measured is marked as unavailable, with the reason."""
         results = {}
         works: dict[str, Callable[[], Control]] = {
             "untrained": lambda: self._untrained(untrained),
@@ -212,7 +212,7 @@ class MeasurementRun:
         return results
 
     def learning(self, codes: Split[Codes], observations: Split[Observation], controls: dict[str, Control]) -> Learning:
-        """Return what speaks against the network having learnt."""
+        """Return the evidence on whether the network has learnt."""
         never_on, always_on = constant_bits(codes.train)
         _, labels, labelled = labelled_codes(codes.test, None, "a comparison with chance")
         raw = controls.get("raw_inputs")
@@ -222,7 +222,7 @@ class MeasurementRun:
             never_on,
             always_on,
             len(labels),
-            # Where the outputs are of other classes than the labels, the accuracy says nothing.
+            # If outputs and labels have different classes, the accuracy means nothing.
             observations.test.accuracy if same_classes(observations.train) else None,
             max(accuracies, default=None),
             most_frequent(labels),
@@ -232,7 +232,7 @@ class MeasurementRun:
         )
 
     def compare_with_controls(self, codes: Categorization, controls: dict[str, Control]) -> None:
-        """Note when codes that nothing was learnt for do as well: the verdict then says little about training."""
+        """Add a note if codes without any learning do as well: the verdict then says little about training."""
         best = max(codes.knn, codes.logistic)
         for name in ("untrained", "random_hyperplanes"):
             control = controls.get(name)
@@ -257,7 +257,7 @@ class MeasurementRun:
         return self._coded("untrained", observations.train.codes, observations.test.codes, ratio)
 
     def _raw(self) -> Split[Labelled]:
-        """Return the inputs of train and test as vectors, with the labels that came with them in this very pass."""
+        """Return the inputs of train and test as vectors, with the labels read in the same pass."""
         if self._decoded is None:
             first = next(self.data.train.batches(1)).inputs
             if not isinstance(first, torch.Tensor) or not first.is_floating_point():
@@ -302,7 +302,7 @@ def _unlabelled(codes: Codes) -> int:
 
 
 def same_classes(observation: Observation) -> bool:
-    """Return whether a network has as many outputs as its labels have classes, or none that could be compared."""
+    """Return whether a network has as many outputs as its labels have classes; true if they cannot be compared."""
     labels = observation.codes.labels
     if labels is None or observation.predictions is None:
         return True
@@ -317,12 +317,12 @@ def _lies_in_unit_range(examples: Examples) -> bool:
 
 
 def labelled_alike(data: Split[Data], model: torch.nn.Module | None = None) -> Split[Data]:
-    """Return train and test with their classes in one numbering, that of the network where it knows them, or of train.
+    """Return train and test with one class numbering: that of the network if it has class names, else that of train.
 
     Raises
     ------
     MeasureError
-        Before the work, if train or test comes without labels.
+        If train or test has no labels, before any work is done.
     """
     for name, examples in (("train", data.train), ("test", data.test)):
         if examples.labels is None and next(iter(examples.batches(1))).labels is None:

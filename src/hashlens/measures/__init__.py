@@ -1,4 +1,4 @@
-"""Measures: pure functions of codes, features and labels; they know nothing of networks, studies or reports."""
+"""Measures: pure functions of codes, features and labels, independent of networks, studies and reports."""
 
 from hashlens.measures.bits_to_determinism import BitsToDeterminism, bits_to_determinism
 from hashlens.measures.categorization import Categorization, categorization

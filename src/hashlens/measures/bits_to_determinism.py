@@ -1,4 +1,4 @@
-"""How few randomly chosen units already give (nearly) every example a code to itself."""
+"""Number of randomly chosen units that are enough to give (nearly) every example its own code."""
 
 from dataclasses import dataclass
 
@@ -18,18 +18,18 @@ from hashlens.tables import number, table
 
 @dataclass(frozen=True)
 class BitsToDeterminism(Result):
-    """R as a function of the number of randomly chosen bits.
+    """Redundancy ratio R as a function of the number of randomly chosen bits.
 
     Attributes
     ----------
     bits : int or None
-        The fewest bits at which R <= threshold; None if even the whole code is above it.
+        Smallest number of bits at which R <= threshold; None if R of the whole code is above it.
     threshold : float
-        The R asked for.
+        Requested R.
     code_bits : int
-        Bits of the whole code.
+        Number of bits of the whole code.
     curve : tuple of (int, float)
-        Bits and their R, at every number of bits that was tried, ascending; the last is the whole code.
+        Numbers of bits that were tried, ascending, and R at each; the last is the whole code.
     """
 
     bits: int | None
@@ -44,19 +44,18 @@ class BitsToDeterminism(Result):
 
 
 def bits_to_determinism(codes: Codes, threshold: float = 0.01, seed: int = 0) -> BitsToDeterminism:
-    """Find the fewest randomly chosen bits at which R <= `threshold`.
+    """Find the smallest number of randomly chosen bits at which the redundancy ratio R is at most `threshold`.
 
-    Bits are added in one random order, so that each choice contains those before it and R never rises: the number is
-    found by doubling, then by bisection.
+    Bits are added in one random order, so R never increases; the number is found by doubling, then by bisection.
 
     Parameters
     ----------
     codes : Codes
         n rows.
     threshold : float
-        R wanted, in [0, 1].
+        Requested R, in [0, 1].
     seed : int
-        Seed of the order.
+        Seed of the random order.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Categorization: how much of the classes K-NN, logistic regression and K-Means find in the codes alone."""
+"""Categorization: how well K-NN, logistic regression and K-Means recover the classes from the codes alone."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from hashlens.tables import number, table
 
 @dataclass(frozen=True)
 class Categorization(Result):
-    """Accuracies that simple methods reach on codes alone.
+    """Accuracies of simple methods on the codes alone.
 
     Attributes
     ----------
@@ -31,25 +31,25 @@ class Categorization(Result):
     logistic : float
         Test accuracy of logistic regression.
     logistic_method : {"multinomial", "one-vs-one"}
-        The paper's is one-vs-one.
+        Kind of logistic regression; the paper uses one-vs-one.
     kmeans_purity : Split of float
         Share of examples in the majority class of their cluster; optimistic, since several clusters may share a class.
     kmeans_hungarian : Split of float
-        Share of examples in the class matched to their cluster, one class a cluster.
+        Share of examples in the class matched to their cluster, one cluster per class.
     knn_train : float or None
-        Accuracy on train, each example left out; None unless asked for.
+        Leave-one-out accuracy of K-NN on train; None unless requested.
     logistic_train : float
-        Accuracy on train.
+        Accuracy of logistic regression on train.
     code_bits : int
-        Bits of the codes given.
+        Number of bits of the codes.
     informative_bits : int
-        Those not constant over train and test together.
+        Number of bits that are not constant over train and test together.
     bits_used : int
-        Those that were used; of channel values, the columns that were used.
+        Number of bits used; with channel values, number of columns used.
     sampled : bool
-        Whether bits were sampled to keep to the memory budget.
+        Whether bits were sampled to fit the memory budget.
     notes : tuple of str
-        What was done to the codes, in words.
+        Remarks on what was done to the codes.
     """
 
     knn: float
@@ -87,30 +87,30 @@ def categorization(
     restarts: int = 64,
     leave_one_out: bool = False,
 ) -> Categorization:
-    """Measure how well codes tell classes apart: K-NN, logistic regression and K-Means.
+    """Measure how well codes separate classes, by K-NN, logistic regression and K-Means.
 
-    Rows without a label are left out, and classes are compared by name where codes have names. Bits that are constant
-    over train and test together are dropped first. K-Means takes as many clusters as there are
-    classes and is fitted on train and on test separately. Codes with channel values (``granularity="channel"``) are
-    replaced by these values, scaled by their range on train, and Hamming by Euclidean distance.
+    Rows without a label are left out, and classes are matched by name where codes have names. Bits that are constant
+    over train and test together are dropped first. K-Means uses as many clusters as classes, and is fitted on train and
+    on test separately. With channel values (``granularity="channel"``), the values, scaled by their range on train,
+    replace the codes, and Euclidean distance replaces Hamming distance.
 
     Parameters
     ----------
     train, test : Codes
         n and m labelled rows of the same bits of the same network.
     k : int
-        Neighbours.
+        Number of neighbours of K-NN.
     logistic : {"multinomial", "one-vs-one"}
-        How logistic regression tells more than two classes apart.
+        Kind of logistic regression for more than two classes.
     memory_budget : int
-        Bytes that the bits of train and test may take as float32. Of wider codes, as many bits as fit are sampled, for
-        all three methods, and the result says so.
+        Bytes that the bits of train and test may take as float32, 2 GiB by default. Of wider codes as many bits as fit
+        are sampled, for all three methods, and the result reports it.
     seed : int
         Seed of that sample and of K-Means.
     restarts : int
-        Starts of K-Means.
+        Number of random starts of K-Means.
     leave_one_out : bool
-        Whether to measure K-NN on train too, which takes n**2 distances.
+        Whether to measure K-NN on train too, which computes n**2 distances.
 
     Raises
     ------
@@ -146,14 +146,14 @@ def categorize(
     restarts: int = 64,
     leave_one_out: bool = False,
 ) -> Categorization:
-    """Measure how well prepared codes tell classes apart, where the nearest neighbours are known already.
+    """Measure how well prepared codes separate classes, given their nearest neighbours.
 
     Parameters
     ----------
     prepared : Prepared
         Labelled codes of n train and m test examples.
     distances, neighbours : numpy.ndarray
-        ``(m, k)``: of the k nearest train examples of each test example.
+        ``(m, k)``: distances and rows of the k nearest train examples of each test example.
     logistic, seed, restarts, leave_one_out
         As in :func:`categorization`.
     """

@@ -1,4 +1,4 @@
-"""Labels as classes: checked once, rows without one left out, then rows class by class."""
+"""Labels as classes: check them, leave out rows without a label, and group rows by class."""
 
 import logging
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def checked_labels(labels: npt.ArrayLike | None, rows: int, purpose: str) -> Lab
     Raises
     ------
     MeasureError
-        If there are none, not one for each row, or they are no classes.
+        If there are no labels, not one for each row, or they are not classes.
     """
     return _read(labels, rows, purpose)[0]
 
@@ -46,12 +46,12 @@ def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels
 
 
 def labels_of(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple[Labels, ClassNames]:
-    """Return `labels`, or those of the codes: numbers index the class names of the codes, names are matched with them.
+    """Return `labels`, or those of the codes; class names are converted to the class numbers of the codes.
 
     Raises
     ------
     MeasureError
-        As :func:`checked_labels`.
+        In the cases of :func:`checked_labels`.
     """
     numbers, read = _read(codes.labels if labels is None else labels, len(codes), purpose)
     if labels is None:
@@ -64,12 +64,12 @@ def labels_of(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple
 
 
 def labelled_rows(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels, Labels | slice]:
-    """Return the labels that are known, int64 ``(k,)``, and which rows have one; all is a slice.
+    """Return the known labels, int64 ``(k,)``, and the rows that have one; a slice if all have.
 
     Raises
     ------
     MeasureError
-        As :func:`checked_labels`, and if no row has a label.
+        In the cases of :func:`checked_labels`, and if no row has a label.
     """
     numbers, kept, _ = named_rows(labels, rows, purpose)
     return numbers, kept
@@ -78,24 +78,24 @@ def labelled_rows(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tupl
 def labelled_row_pairs(
     reference: tuple[npt.ArrayLike | None, int], queries: tuple[npt.ArrayLike | None, int], purpose: str
 ) -> tuple[tuple[Labels, Labels | slice], tuple[Labels, Labels | slice]]:
-    """Return the labels that are known of two sets of vectors, compared by name where both are names.
+    """Return the known labels of two sets of vectors, matched by name if both have names.
 
     Parameters
     ----------
     reference, queries : tuple
-        Labels of each, and how many rows it has.
+        Labels and number of rows of each set.
     purpose : str
-        What needs them, for messages.
+        The computation that needs labels, for messages.
 
     Returns
     -------
     tuple of pairs
-        For each, its labels in the numbering of `reference`, and which rows have one; all is a slice.
+        For each set, its labels in the numbering of `reference`, and the rows that have one; a slice if all have.
 
     Raises
     ------
     MeasureError
-        As :func:`labelled_rows`, and where numbers do not fit names.
+        In the cases of :func:`labelled_rows`, and if class numbers of one set do not fit the names of the other.
     """
     parts = [_read(labels, rows, purpose) for labels, rows in (reference, queries)]
     found, names, note = one_numbering(parts, ["labels of train", "labels of test"], MeasureError)
@@ -109,17 +109,17 @@ def labelled_row_pairs(
 def named_rows(
     labels: npt.ArrayLike | None, rows: int, purpose: str, class_names: ClassNames = None
 ) -> tuple[Labels, Labels | slice, ClassNames]:
-    """Return the labels that are known, which rows have one, and class names; names are found in `class_names`.
+    """Return the known labels as numbers, the rows that have one, and the class names.
 
-    Names that these lack are classes behind them.
+    Labels that are names are numbered by `class_names`; further names are numbered after them.
 
     Raises
     ------
     MeasureError
-        As :func:`labelled_rows`, and where numbers do not fit names.
+        In the cases of :func:`labelled_rows`, and if class numbers do not fit the names.
     """
     parts = [(None, class_names), _read(labels, rows, purpose)]
-    # Numbers are those that the names belong to.
+    # Class numbers already index the names.
     numbers, names = parts[1] if parts[1][1] is None else _by_name(parts)
     assert numbers is not None
     names = names or fitting_names(numbers, class_names)
@@ -133,21 +133,21 @@ def _by_name(parts: list[tuple[Labels | None, ClassNames]]) -> tuple[Labels | No
 
 
 def labelled_codes(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple[Codes, Labels, Labels | slice]:
-    """Return the rows that have a label, these labels, and which rows they are; all is a slice.
+    """Return the codes that have a label, the labels, and their row numbers; a slice if all have.
 
     Parameters
     ----------
     codes : Codes
         n rows.
     labels : array, optional
-        ``(n,)``, in place of those of the codes.
+        ``(n,)``: labels to use instead of those of the codes.
     purpose : str
-        What needs them, for messages.
+        The computation that needs labels, for messages.
 
     Raises
     ------
     MeasureError
-        As :func:`checked_labels`, and if no row has a label.
+        In the cases of :func:`checked_labels`, and if no row has a label.
     """
     codes = _with_labels(codes, labels, purpose)
     assert codes.labels is not None
@@ -159,20 +159,20 @@ def labelled_codes(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPair:
-    """Rows of two sources that have a label, in one numbering of the classes.
+    """Labelled rows of two sources, in one numbering of the classes.
 
     Attributes
     ----------
     reference, queries : Codes
-        Training codes, or what is searched; and test codes, or queries.
+        Codes that are searched, such as training codes; and queries, such as test codes.
     reference_labels, query_labels : numpy.ndarray
-        Theirs.
+        Labels of these rows.
     reference_rows, query_rows : numpy.ndarray or slice
-        Which rows they are of what was given.
+        Row numbers of these rows in the original codes.
     left_out : tuple of int
-        Rows of each without a label.
+        Number of rows of each source without a label.
     note : str
-        What to know of the numbers of the classes; empty where there is nothing.
+        A note on the numbering of classes; empty where there is nothing to note.
     """
 
     reference: Codes
@@ -186,22 +186,22 @@ class LabelledPair:
 
     @property
     def class_names(self) -> ClassNames:
-        """Name of class 0, 1, ..."""
+        """Names of classes 0, 1, ..."""
         return self.reference.class_names
 
     @property
     def rows_of_queries(self) -> Labels | None:
-        """Which rows of those asked they are, int64; None for all."""
+        """Row numbers of the queries in the original codes, int64; None for all."""
         return None if isinstance(self.query_rows, slice) else self.query_rows
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know of the comparison, as sentences."""
+        """Notes on the comparison, as sentences."""
         sentences = (self.note, without_label(*self.left_out))
         return tuple(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
 
     def log(self) -> None:
-        """Log the note, where no result takes it."""
+        """Log the note, for functions whose result has no notes."""
         if self.note:
             _log.warning("%s", self.note)
 
@@ -215,14 +215,14 @@ def labelled_pair(
     error: type[HashlensError] = MeasureError,
     reference_purpose: str = "",
 ) -> LabelledPair:
-    """Return the labelled rows of two sources, compared by the names of their classes, in the numbering of `reference`.
+    """Return the labelled rows of two sources, classes matched by name and numbered as in `reference`.
 
     Raises
     ------
     HashlensError
-        Of the type `error`, when numbers without names do not fit the names of the other.
+        Of the type `error`, if class numbers of one source do not fit the names of the other.
     MeasureError
-        As :func:`checked_labels`, and if no row of one has a label.
+        In the cases of :func:`checked_labels`, and if no row of a source has a label.
     """
     sources_with_labels = [
         _with_labels(reference, labels, reference_purpose or purpose),
@@ -247,7 +247,7 @@ def labelled_pair(
 
 
 def without_label(train: int, test: int) -> str:
-    """Return what to say of rows that have no label; empty where all have one."""
+    """Return a note on rows without a label; empty if all have one."""
     parts = [f"{count:,} of {name}" for name, count in (("train", train), ("test", test)) if count]
     return f"rows without a label are left out: {' and '.join(parts)}" if parts else ""
 
@@ -261,9 +261,10 @@ def _with_labels(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> Co
 def _labelled_selection(
     parts: list[Labels], class_names: ClassNames, purpose: str, arrays: bool
 ) -> list[Labels | slice]:
-    """Return which rows of each part have a label; a slice for all of them.
+    """Return the rows of each part that have a label; a slice if all have.
 
-    Labels that came as arrays may be the classes -1 and 1, which all parts together show. Those of codes are settled.
+    Labels passed as arrays may be the classes -1 and 1, where -1 does not mean "no label"; this is decided from all
+    parts together. Labels of codes are never such.
     """
     masks = [has_label(part) for part in parts]
     if arrays and are_signs(np.concatenate(parts), class_names):
@@ -286,9 +287,9 @@ class Classes:
     names : numpy.ndarray
         int64 ``(c,)``: the labels that occur, ascending.
     of_rows : numpy.ndarray
-        int64 ``(n,)``: the class of each row, as a position in `names`.
+        int64 ``(n,)``: class of each row, as an index into `names`.
     order : numpy.ndarray
-        int64 ``(n,)``: rows sorted by class, in their order inside a class.
+        int64 ``(n,)``: rows sorted by class; within a class in their original order.
     starts : numpy.ndarray
         int64 ``(c + 1,)``: class i is ``order[starts[i]:starts[i + 1]]``.
     """
@@ -321,7 +322,7 @@ class Classes:
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """Rows of each class, int64 ``(c,)``."""
+        """Number of rows of each class, int64 ``(c,)``."""
         return np.diff(self.starts)
 
     def slices(self) -> Iterator[slice]:

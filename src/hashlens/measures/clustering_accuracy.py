@@ -1,4 +1,4 @@
-"""How well clusters agree with classes: majority-vote purity and Hungarian matching."""
+"""Agreement of clusters with classes: majority-vote purity and Hungarian matching."""
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ def purity(assignment: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 
 def hungarian_accuracy(assignment: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Return the share of rows whose class is matched to their cluster, in the best matching of one to one.
+    """Return the share of rows whose class is matched to their cluster, in the best one-to-one matching.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def hungarian_accuracy(assignment: npt.ArrayLike, labels: npt.ArrayLike) -> floa
 
 
 def contingency(assignment: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Return how many rows of each cluster belong to each class, int64 ``(clusters, classes)``."""
+    """Return the number of rows of each cluster and class, int64 ``(clusters, classes)``."""
     assigned, known = np.asarray(assignment), np.asarray(labels)
     if assigned.shape != known.shape or assigned.ndim != 1 or len(known) == 0:
         raise MeasureError(

@@ -1,4 +1,4 @@
-"""Controls: what random hyperplanes, raw inputs and real-valued features give, to set beside the codes."""
+"""Controls: measures of random hyperplanes, raw inputs and real-valued features, to compare codes with."""
 
 from dataclasses import dataclass
 
@@ -23,20 +23,20 @@ MOST_HYPERPLANES = 4096
 
 @dataclass(frozen=True)
 class Control(Result):
-    """What a control gives; numbers that it does not have are None.
+    """Measures of a control; those that do not apply are None.
 
     Attributes
     ----------
     name : str
-        ``untrained``, ``random_hyperplanes``, ``raw_inputs``, ``penultimate``, ...
+        Name: ``untrained``, ``random_hyperplanes``, ``raw_inputs``, ``penultimate``, ...
     available : bool
-        Whether the network and data allow it.
+        Whether the control could be measured for this network and data.
     reason : str
-        Why not.
+        Why it could not; empty if it could.
     redundancy_ratio : Split of float, or None
-        Of its codes.
+        Redundancy ratio of its codes.
     knn, logistic : float or None
-        Test accuracy.
+        Test accuracy of K-NN and of logistic regression.
     """
 
     name: str
@@ -69,18 +69,18 @@ def hyperplane_codes(
     test_labels: npt.ArrayLike | None = None,
     seed: int = 0,
 ) -> tuple[Codes, Codes]:
-    """Encode rows by the side of random hyperplanes on which they lie: a code that nothing has learnt.
+    """Encode rows by random hyperplanes (locality-sensitive hashing): a code without any learning.
 
-    Each bit is 1 where a Gaussian projection of the row, centred by the mean of train, is above 0.
+    A bit is 1 if a Gaussian random projection of the row, centred by the mean of train, is above 0.
 
     Parameters
     ----------
     train_features, test_features : array
-        ``(n, d)`` and ``(m, d)``.
+        ``(n, d)`` and ``(m, d)``: rows to encode.
     bits : int
-        Length of the code, at most 4,096.
+        Number of bits of the code, at most 4,096.
     train_labels, test_labels : array of int, optional
-        ``(n,)`` and ``(m,)``.
+        ``(n,)`` and ``(m,)``: labels for the codes.
     seed : int
         Seed of the hyperplanes.
 
@@ -134,23 +134,23 @@ def feature_categorization(
 ) -> tuple[float, float]:
     """Return test accuracies of Euclidean K-NN and logistic regression on real-valued features.
 
-    Each column is scaled by its range on train, so that train lies in [0, 1] as codes do; constant columns are dropped.
+    Each column is scaled by its range on train to [0, 1], the range of codes; constant columns are dropped.
 
     Parameters
     ----------
     train_features, test_features : array
         ``(n, d)`` and ``(m, d)``: raw inputs, or the features before a network's last affine map.
     train_labels, test_labels : array of int
-        ``(n,)`` and ``(m,)``.
+        ``(n,)`` and ``(m,)``: labels.
     k : int
-        Neighbours.
+        Number of neighbours.
     logistic : {"multinomial", "one-vs-one"}
-        How more than two classes are told apart.
+        Kind of logistic regression for more than two classes.
 
     Returns
     -------
     knn, logistic : float
-        Shares of correctly classified test rows.
+        Test accuracies.
     """
     train, test = range_scaled(train_features, test_features)
     knn = knn_accuracy_features(train, train_labels, test, test_labels, k=k)

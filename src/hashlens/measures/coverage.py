@@ -1,4 +1,4 @@
-"""Coverage: which units and which patterns of a network examples reach, and what new examples reach beyond them."""
+"""Coverage: which units and activation patterns examples reach, and what new examples reach beyond them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,23 +25,23 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class LayerCoverage(Result):
-    """What n examples reach of one layer.
+    """Coverage of one layer by n examples.
 
     Attributes
     ----------
     name : str
-        The layer.
+        Name of the layer.
     bits : int
-        Its bits: one a unit, two where a gate has two breakpoints.
+        Number of its bits: one per unit, two if the gate has two breakpoints.
     never_on, always_on : numpy.ndarray
-        int64: bits that no example sets and that every example sets, numbered as in the whole activation.
+        int64: bits that are 0, and bits that are 1, for all examples, numbered as in the whole activation.
     distinct : int
-        Patterns of the layer.
+        Number of distinct activation patterns of the layer.
     unseen_probability : float
-        Probability that the next example of the kind has a pattern that none of these has, estimated by the share of
-        examples whose pattern is theirs alone.
+        Probability that the next example has a new pattern, estimated by the share of examples whose pattern no other
+        example has (Good, 1953).
     new_patterns : float or None
-        Share of the new examples whose pattern none of these has; None without new ones.
+        Share of the new examples whose pattern none of the n examples has; None without new examples.
     """
 
     name: str
@@ -55,18 +55,19 @@ class LayerCoverage(Result):
 
 @dataclass(frozen=True, eq=False)
 class NewReach(Ranked):
-    """m new examples, the one that reaches farthest beyond the known ones first.
+    """m new examples, those with the most new bits first.
 
     Attributes
     ----------
     ids : numpy.ndarray
-        int64 or str ``(m,)``.
+        int64 or str ``(m,)``: identifiers of the examples.
     rows : numpy.ndarray
-        int64 ``(m,)``: where each stands in the new codes.
+        int64 ``(m,)``: row of each example in the new codes.
     new_bits : numpy.ndarray
-        int64 ``(m,)``, descending: bits that it sets and no known example does, or that it leaves and all set.
+        int64 ``(m,)``, descending: number of bits that are 1 here and 0 for all known examples, or 0 here and 1 for
+        all known examples.
     new_layers : numpy.ndarray
-        int64 ``(m,)``: layers in which no known example has its pattern.
+        int64 ``(m,)``: number of layers in which no known example has the same pattern.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -87,24 +88,24 @@ class NewReach(Ranked):
 
 @dataclass(frozen=True, eq=False)
 class Coverage(Result):
-    """What n examples reach of a network.
+    """Coverage of a network by n examples.
 
     Attributes
     ----------
     n : int
-        Examples.
+        Number of examples.
     layers : tuple of LayerCoverage
-        Layer by layer.
+        Coverage of each layer.
     distinct : int
-        Whole codes.
+        Number of distinct whole codes.
     unseen_probability : float
-        As in :class:`LayerCoverage`, of whole codes.
+        Probability that the next example has a new code, as in :class:`LayerCoverage`.
     sample_sizes : numpy.ndarray
         int64 ``(p,)``: numbers of examples, ascending to n.
     expected_distinct : numpy.ndarray
-        float64 ``(p,)``: distinct codes to expect among so many of the examples, drawn at random; exact.
+        float64 ``(p,)``: expected number of distinct codes among that many examples drawn at random; exact.
     new : NewReach or None
-        What new examples reach beyond them.
+        Ranking of new examples; None without new examples.
     """
 
     n: int
@@ -141,7 +142,7 @@ class Coverage(Result):
         return result if self.new is None else Group(result, self.new)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the saturation curve, and layer by layer what is never reached."""
+        """Return figures of the saturation curve, and of the bits of each layer that are never reached."""
         x = tuple(self.sample_sizes.astype(float).tolist())
         curve = (Series("codes", x, tuple(self.expected_distinct.tolist())), Series("a code each", x, x))
         layers = [layer for layer in self.layers if layer.bits]
@@ -165,21 +166,21 @@ class Coverage(Result):
 
 
 def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> Coverage:
-    """Count units that examples never turn on, or never off, and the patterns that they have.
+    """Count the units that no example turns on, or none turns off, and the distinct activation patterns.
 
     Parameters
     ----------
     codes : Codes
-        n rows: of the training examples, as a rule.
+        n rows, usually of the training examples.
     new_codes : Codes, optional
-        m rows of the same bits, to find what they reach beyond the others.
+        m rows of the same bits, to rank by what they reach beyond `codes`.
     points : int
-        Of the saturation curve.
+        Number of points of the saturation curve.
 
     Returns
     -------
     Coverage
-        Prints as tables; ``plot()``; ``.new.to_csv(path)``.
+        The result. It prints as tables; ``plot()`` draws it, ``.new.to_csv(path)`` writes the ranking.
 
     Raises
     ------
@@ -191,7 +192,7 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
     References
     ----------
     Good (1953): The population frequencies of species and the estimation of population parameters. Biometrika 40
-    (the probability of what was not seen).
+    (the probability of an unseen species).
     Hurlbert (1971): The nonconcept of species diversity: a critique and alternative parameters. Ecology 52(4) (the
     saturation curve).
 
@@ -257,7 +258,7 @@ def _unseen_probability(sizes: Rows) -> float:
 
 
 def _unseen(codes: Codes, new_codes: Codes) -> npt.NDArray[np.bool_]:
-    """Return which new rows have a code that no other one has, bool ``(m,)``."""
+    """Return which new rows have a code that none of `codes` has, bool ``(m,)``."""
     groups = group_rows(concatenate([codes, new_codes]))
     return groups.firsts[groups.of_rows()[len(codes) :]] >= len(codes)
 

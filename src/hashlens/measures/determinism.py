@@ -1,4 +1,4 @@
-"""Determinism: how nearly every example has a code, and so a linear region, to itself."""
+"""Determinism: how nearly every example has its own code, and so its own linear region."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +24,11 @@ class CollisionGroup:
     Attributes
     ----------
     rows : numpy.ndarray
-        int64 ``(c,)``: their rows.
+        int64 ``(c,)``: rows of the examples.
     ids : numpy.ndarray
-        int64 or str ``(c,)``: their ids.
+        int64 or str ``(c,)``: identifiers of the examples.
     labels : numpy.ndarray or None
-        int64 ``(c,)``, -1 for an example without a label.
+        int64 ``(c,)``: labels; -1 for an example without a label.
     """
 
     rows: npt.NDArray[np.int64]
@@ -40,36 +40,36 @@ class CollisionGroup:
 
     @property
     def conflicting(self) -> bool:
-        """Whether the examples have different labels, which the network then cannot tell apart.
+        """Whether the examples have different labels, which no function of the code can separate.
 
-        Examples without a label differ from none.
+        Examples without a label are ignored.
         """
         return self.labels is not None and len(np.unique(self.labels[self.labels != NO_LABEL])) > 1
 
 
 @dataclass(frozen=True, eq=False)
 class Determinism(Result):
-    """How many codes n examples have, and which examples share one.
+    """Number of distinct codes of n examples, and the examples that share one.
 
     Attributes
     ----------
     n : int
-        Examples.
+        Number of examples.
     distinct : int
-        Distinct codes.
+        Number of distinct codes.
     redundancy_ratio : float
         The paper's R = (n - distinct) / n; it grows with n.
     collision_probability : float
-        ``sum c (c - 1) / (n (n - 1))`` over the c examples of each code: the probability that two different examples,
-        drawn at random, share a code; its expectation does not depend on n. 0 for fewer than two examples.
+        Probability that two different examples, drawn at random, share a code: ``sum c (c - 1) / (n (n - 1))`` over the
+        codes, each of c examples. Its expectation does not depend on n. 0 for fewer than two examples.
     rarefied_to : int or None
-        Examples to which R was rarefied.
+        Number of examples that R is rarefied to.
     rarefied_ratio : float or None
         Expected R of that many examples, drawn without replacement.
     conflicting_groups, conflicting_rows : int or None
-        Codes shared by examples of different labels, and those examples; None without labels.
+        Number of codes shared by examples with different labels, and number of those examples; None without labels.
     groups : tuple of CollisionGroup
-        Examples that share a code, largest group first, then by first row.
+        Groups of examples that share a code, largest group first, then by first row.
 
     References
     ----------
@@ -88,7 +88,7 @@ class Determinism(Result):
 
     @property
     def conflicts(self) -> tuple[CollisionGroup, ...]:
-        """The groups with different labels, largest first."""
+        """Groups with different labels, largest first."""
         return tuple(group for group in self.groups if group.conflicting)
 
     def __rich__(self) -> RenderableType:
@@ -107,9 +107,10 @@ class Determinism(Result):
 
 
 def redundancy_ratio(codes: Codes | Fingerprints) -> float:
-    """Return R = (n - distinct codes) / n.
+    """Return the redundancy ratio R = (n - distinct codes) / n.
 
-    Exact for codes; for fingerprints up to a false collision, whose probability :class:`~hashlens.Fingerprints` bounds.
+    It is exact for codes. For fingerprints it is exact unless two hashes collide by chance; see
+    :class:`~hashlens.Fingerprints` for the probability.
 
     Raises
     ------
@@ -133,10 +134,11 @@ def determinism(
     codes : Codes or Fingerprints
         n rows.
     labels : array of int, optional
-        ``(n,)``; those of the codes by default. Without any, conflicts are not counted; examples without a label
-        conflict with none.
+        ``(n,)``: labels; those of the codes by default. Without labels conflicts are not counted. Examples without a
+        label are not in conflict.
     rarefy_to : int, optional
-        A number of examples, at most n, to state R for as well, so that samples of different sizes compare.
+        Number of examples, at most n, to compute the expected R for too, so that samples of different sizes can be
+        compared.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def determinism(
 
 
 def _checked(codes: Codes | Fingerprints, labels: npt.ArrayLike | None) -> Labels | None:
-    """Return the labels, -1 for none; None where there are none at all."""
+    """Return the labels, -1 for a row without one; None if there are no labels."""
     if labels is None and codes.labels is None:
         return None
     if isinstance(codes, Codes):
@@ -177,15 +179,15 @@ def _checked(codes: Codes | Fingerprints, labels: npt.ArrayLike | None) -> Label
 def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
     """Return the expected R of m examples drawn without replacement.
 
-    A code of c examples is missed with probability ``C(n - c, m) / C(n, m)``, so the expected number of distinct codes
-    is the sum over codes of one minus that; exact.
+    A code of c examples is missed with probability ``C(n - c, m) / C(n, m)``. So the expected number of distinct codes
+    is the sum over codes of one minus that probability. The result is exact.
 
     Parameters
     ----------
     group_sizes : array of int
-        Examples of each code, ``(g,)``, summing to n.
+        ``(g,)``: number of examples of each code; the sum is n.
     m : int
-        Examples drawn, 1 <= m <= n.
+        Number of examples drawn, 1 <= m <= n.
 
     References
     ----------
@@ -201,7 +203,7 @@ def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
     if not 1 <= m <= n:
         raise MeasureError(f"R can be rarefied to between 1 and the {n:,} examples there are, received {m:,}")
     counts = np.bincount(sizes)
-    # C(n - c, m) / C(n, m) is the product over j < c of (n - m - j) / (n - j): one running product serves every c.
+    # C(n - c, m) / C(n, m) is the product over j < c of (n - m - j) / (n - j): a cumulative product has it for every c.
     j = np.arange(len(counts) - 1)
     missed = np.concatenate([[1.0], np.cumprod(np.maximum(n - m - j, 0) / (n - j))])
     expected = float((counts * (1 - missed)).sum())
@@ -209,7 +211,7 @@ def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
 
 
 def collision_groups(groups: Groups, ids: npt.NDArray[Any], labels: Labels | None) -> tuple[CollisionGroup, ...]:
-    """Return the groups of two rows and more, largest first, then by first row."""
+    """Return the groups of two or more rows, largest first, then by first row."""
     sizes = groups.sizes
     shared = np.flatnonzero(sizes > 1)
     ranked = shared[np.lexsort([groups.firsts[shared], -sizes[shared]])]

@@ -1,4 +1,4 @@
-"""Rows as real-valued vectors: 0/1 features of codes, range-scaled features of anything else."""
+"""Rows as real-valued vectors: codes as 0 and 1, and features scaled by their range."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ FLOAT_BYTES = 4
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Compute in float32 where the caller runs a network under autocast: measures are not part of the network."""
+    """Switch autocast off, so that measures are computed in float32 also if the caller runs under autocast."""
     with torch.autocast("cpu", enabled=False):
         yield
 
 
 def as_features(codes: Codes | Num[Features, "n d"]) -> Float32[torch.Tensor, "n d"]:
-    """Return codes as 0.0 and 1.0, or an array as it is, float32 ``(n, d)`` on the CPU.
+    """Return codes as 0.0 and 1.0, or an array unchanged, as float32 ``(n, d)`` on the CPU.
 
     Raises
     ------
@@ -46,12 +46,12 @@ def as_features(codes: Codes | Num[Features, "n d"]) -> Float32[torch.Tensor, "n
 def range_scaled(
     train: Num[Features, "n d"], test: Num[Features, "m d"]
 ) -> tuple[Float32[torch.Tensor, "n kept"], Float32[torch.Tensor, "m kept"]]:
-    """Scale each column by the range it has on train, so that train lies in [0, 1]; drop columns constant on train.
+    """Scale each column by its range on train to [0, 1]; drop columns that are constant on train.
 
     Parameters
     ----------
     train, test : array
-        ``(n, d)`` and ``(m, d)``.
+        ``(n, d)`` and ``(m, d)``: the features.
 
     Returns
     -------

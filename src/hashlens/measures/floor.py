@@ -1,4 +1,4 @@
-"""The floor: how much codes change when the same examples are encoded again in other batches."""
+"""The floor: how much codes change by rounding when the same examples are encoded again in other batches."""
 
 from dataclasses import dataclass, replace
 
@@ -16,23 +16,23 @@ from hashlens.tables import number, table
 
 @dataclass(frozen=True)
 class Floor(Result):
-    """How two encodings of the same rows differ. Differences of measurements below this are rounding.
+    """Differences between two encodings of the same rows. Smaller differences of measurements are rounding.
 
     Attributes
     ----------
     n : int
-        Rows.
+        Number of rows.
     mean_flips : float
-        Mean over rows of the bits that differ.
+        Number of bits that differ, averaged over rows.
     max_flips : int
-        The most bits that differ in a row.
+        Largest number of bits that differ in a row.
     changed_rows : float
         Share of rows whose code differs.
     redundancy_ratio : float
-        R of the 2 n codes of both encodings.
+        Redundancy ratio R of the 2 n codes of both encodings.
     shortfall : float
-        What R lacks to the R of two identical encodings, ``(n + R_1 n) / 2 n`` where R_1 is that of the first: 0 where
-        rounding changes nothing.
+        R of two identical encodings minus R; 0 if rounding changes nothing. The former is ``(n + R_1 n) / 2 n``, where
+        R_1 is the redundancy ratio of the first encoding.
     """
 
     n: int
@@ -87,7 +87,7 @@ def floor(codes: Codes, again: Codes) -> Floor:
 
 
 def matching_rows(codes: Codes, again: Codes) -> npt.NDArray[np.int64]:
-    """Return, for each row of `codes`, the row of `again` with the same id, int64 ``(n,)``."""
+    """Return the row of `again` with the same id as each row of `codes`, int64 ``(n,)``."""
     if len(codes) != len(again):
         raise MeasureError(f"two encodings of the same rows are needed, not of {len(codes):,} and {len(again):,} rows")
     order, other_order = np.argsort(codes.ids, kind="stable"), np.argsort(again.ids, kind="stable")

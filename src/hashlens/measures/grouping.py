@@ -1,4 +1,4 @@
-"""Rows grouped by equal code, exactly: a sort of 64-bit keys, checked word by word."""
+"""Exact grouping of rows by equal code: a sort of 64-bit hashes, checked word by word."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Rows that share a code, side by side.
+    """Rows grouped by equal code.
 
     Attributes
     ----------
     order : numpy.ndarray
-        int64 ``(n,)``: rows, group by group, ascending inside a group.
+        int64 ``(n,)``: rows, group by group, ascending within a group.
     starts : numpy.ndarray
         int64 ``(g + 1,)``: group i is ``order[starts[i]:starts[i + 1]]``.
     """
@@ -32,12 +32,12 @@ class Groups:
 
     @property
     def sizes(self) -> Rows:
-        """Rows of each group, int64 ``(g,)``."""
+        """Number of rows of each group, int64 ``(g,)``."""
         return np.diff(self.starts)
 
     @property
     def firsts(self) -> Rows:
-        """The first row of each group, int64 ``(g,)``."""
+        """First row of each group, int64 ``(g,)``."""
         return self.order[self.starts[:-1]]
 
     def of_rows(self) -> Rows:
@@ -67,15 +67,15 @@ def keys_of(words: Words) -> Words:
 def group_words(words: Words, keys: Words) -> Groups:
     """Group equal rows of words.
 
-    Rows are sorted by one key; neighbours with equal keys are then compared whole, so that the groups are exact
-    whatever the keys are.
+    Rows are sorted by their keys. Neighbours with equal keys are then compared in full, so that the groups are exact
+    even if different rows have equal keys.
 
     Parameters
     ----------
     words : numpy.ndarray
-        uint64 ``(n, w)``.
+        uint64 ``(n, w)``: the rows.
     keys : numpy.ndarray
-        uint64 ``(n,)``: equal for equal rows.
+        uint64 ``(n,)``: a hash of each row.
     """
     rows, width = words.shape
     order = np.argsort(keys, kind="stable")
@@ -100,7 +100,7 @@ def _neighbours_equal(words: Words, order: Rows, positions: Rows) -> bool:
 
 
 def _group_by_all_words(words: Words) -> Groups:
-    """Group by a sort of whole rows: slow, and needed only where two different rows have the same key."""
+    """Group by a sort of whole rows: slow, and needed only if two different rows have the same key."""
     order = np.lexsort(words.T[::-1])
     ordered = words[order]
     different = (ordered[1:] != ordered[:-1]).any(axis=1)

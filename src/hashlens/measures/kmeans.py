@@ -1,4 +1,4 @@
-"""K-Means on codes: cheap restarts on a sample, moves of single centres, then the best few on every row."""
+"""K-Means on codes: cheap restarts on samples, moves of single centres, then the best few on all rows."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ from hashlens.measures.lloyd import Points, assign, lloyd
 from hashlens.result import Result
 from hashlens.seeds import torch_generator
 
-# Chosen on MNIST codes. Inertia over that of the best of ten full restarts, at most, over 12 seeds: 1.0001 with 100 and
-# 768 units, less than 1 with 20 units, 1.0004 with 40.
+# Chosen on MNIST codes. Largest ratio, over 12 seeds, of the inertia to that of the best of ten full restarts: 1.0001
+# with 100 and 768 units, less than 1 with 20 units, 1.0004 with 40.
 SAMPLES = 6
 SAMPLE_CELLS = 1 << 19
 START_STEPS = 10
@@ -40,11 +40,11 @@ class KMeansResult(Result):
     inertia : float
         Sum over rows of the squared Euclidean distance to the centre of their cluster.
     assignment : numpy.ndarray
-        int64 ``(n,)``: the cluster of each row.
+        int64 ``(n,)``: cluster of each row.
     centres : numpy.ndarray
-        float64 ``(k, d)``: the mean of each cluster.
+        float64 ``(k, d)``: mean of each cluster.
     iterations : int
-        Lloyd iterations over all rows, after the search on samples.
+        Number of Lloyd iterations over all rows, after the search on samples.
     """
 
     inertia: float
@@ -60,19 +60,19 @@ class KMeansResult(Result):
 def kmeans(codes: Codes | Num[Features, "n d"], k: int, restarts: int = 64, seed: int = 0) -> KMeansResult:
     """Cluster rows by K-Means with squared Euclidean distance.
 
-    Starts by k-means++ run together on small samples of the rows. The best are improved on larger samples by moving one
-    centre at a time to a distant row, keeping what helps. Those run over all rows, the best few until the inertia stops
-    falling. Several samples are searched because each has an optimum of its own, often near the second best of all
-    rows. Codes that are equal are clustered once, with their number as weight.
+    Many k-means++ starts are run on small samples of the rows. The best are improved on larger samples by moving one
+    centre at a time to a distant row, if that lowers the inertia. These are run on all rows, and the best few are
+    iterated until the inertia stops falling. Several samples are used because each has its own optimum, often near the
+    second best of all rows. Equal codes are clustered once, with their number as weight.
 
     Parameters
     ----------
     codes : Codes or array
-        n rows: codes, or ``(n, d)``.
+        n codes, or features ``(n, d)``.
     k : int
-        Clusters.
+        Number of clusters.
     restarts : int
-        Starts, over all samples; fewer where k is above 64.
+        Number of starts, over all samples; fewer if k is above 64.
     seed : int
         Seed of the samples, the starts and the moves.
 
@@ -110,9 +110,9 @@ def search(points: Points, k: int, starts: int, generator: torch.Generator) -> t
     starts = max(1, min(starts, 1024 // k))
     centres, cost, _ = lloyd(sample, spread_starts(sample, starts, k, generator), START_STEPS)
     sample = points.take(shuffled[:rows])
-    # More moves would only fit a sample better; where it holds all points, they find better optima.
+    # More moves would only overfit a sample; if the sample is all points, they find better optima.
     moves = MOVES if len(sample) < len(points) else 4 * MOVES
-    # With many clusters, one set of centres is already as wide as the products need.
+    # With many clusters, a single set of centres is enough to make the matrix products efficient.
     limit = max(1, 256 // k)
     candidates = best_of(centres, cost, min(SETS_MOVED, limit))
     centres, cost = move_centres(sample, candidates, min(moves, limit), generator)
@@ -120,7 +120,7 @@ def search(points: Points, k: int, starts: int, generator: torch.Generator) -> t
 
 
 def distinct_points(codes: Codes | Features) -> tuple[Points, npt.NDArray[np.int64] | None]:
-    """Return the points to cluster, and the point of each row where equal codes were merged."""
+    """Return the points to cluster, and the point of each row if equal codes were merged."""
     if isinstance(codes, Codes):
         groups = group_rows(codes)
         if len(groups) < 0.8 * len(codes):
@@ -130,7 +130,7 @@ def distinct_points(codes: Codes | Features) -> tuple[Points, npt.NDArray[np.int
 
 
 def spread_starts(points: Points, starts: int, k: int, generator: torch.Generator) -> torch.Tensor:
-    """Return k rows for each start, ``(r, k, d)``, drawn in proportion to squared distance from those before."""
+    """Return k rows for each start, ``(r, k, d)``, drawn by k-means++."""
     squares = points.rows.square().sum(dim=1)
     centres = torch.empty(starts, k, points.rows.shape[1])
     distances = torch.ones(starts, len(points))
@@ -145,13 +145,13 @@ def spread_starts(points: Points, starts: int, k: int, generator: torch.Generato
 def draw(points: Points, distances: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
     """Draw `count` points in proportion to weight times `distances` ``(r, n)``: int64 ``(r, count)``.
 
-    The tiny floor lets points be drawn where every distance is 0.
+    A tiny constant allows points to be drawn even if every distance is 0.
     """
     return torch.multinomial(points.weighted(distances + 1e-12), count, replacement=True, generator=generator)
 
 
 def best_of(centres: torch.Tensor, cost: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the `count` best sets of centres, without those that cost the same as a better one."""
+    """Return the `count` best sets of centres, without sets of equal cost."""
     chosen: list[int] = []
     for i in torch.argsort(cost).tolist():
         if not chosen or cost[i] - cost[chosen[-1]] > 1e-5 * cost[i].abs():
@@ -164,7 +164,7 @@ def move_centres(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Improve each set of centres by moves of one random centre to a row drawn by distance.
 
-    A round tries `moves` of them and keeps the best if it helps; a round that helps no set is the last.
+    A round tries `moves` of them and keeps the best if it lowers the cost; it ends after a round without improvement.
     """
     sets, k, columns = centres.shape
     all_sets = torch.arange(sets)

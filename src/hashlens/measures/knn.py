@@ -1,4 +1,4 @@
-"""Nearest codes in Hamming distance, nearest vectors in Euclidean distance, and the vote of their labels."""
+"""Nearest codes in Hamming distance, nearest vectors in Euclidean distance, and votes of their labels."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ Rows = npt.NDArray[np.int64]
 def nearest_codes(
     queries: Codes, codes: Codes, k: int
 ) -> tuple[Int32[npt.NDArray[np.int32], "{len(queries)} {k}"], Int64[Rows, "{len(queries)} {k}"]]:
-    """Find, exactly, the k codes nearest to each query in Hamming distance.
+    """Find the k codes nearest to each query in Hamming distance, exactly.
 
-    Searches the packed rows as they are. Of codes at the same distance, those of lower row number come first: on narrow
-    networks most queries tie at the k-th neighbour, so that the rule matters.
+    The packed rows are searched directly. Of codes at the same distance, the one in the lower row comes first. The rule
+    matters: in narrow networks most queries have ties at the k-th neighbour.
 
     Parameters
     ----------
     queries, codes : Codes
         m and n rows of the same bits.
     k : int
-        Neighbours, 1 <= k <= n.
+        Number of neighbours, 1 <= k <= n.
 
     Returns
     -------
@@ -40,9 +40,9 @@ def nearest_codes(
     Raises
     ------
     MeasureError
-        If k does not fit the number of codes.
+        If k is not between 1 and n.
     CodesError
-        If the two are not the same bits of the same network.
+        If queries and codes are not the same bits of the same network.
     """
     import faiss
 
@@ -52,7 +52,7 @@ def nearest_codes(
         raise MeasureError("nearest codes need codes of at least one bit, received none: no unit tells rows apart")
     if len(queries) == 0:
         return np.empty((0, k), np.int32), np.empty((0, k), np.int64)
-    # Its counters keep, and its heaps return, the k smallest (distance, row) in ascending order.
+    # FAISS's algorithms, by counters and by heaps, return the k smallest pairs (distance, row) in ascending order.
     distances, rows = faiss.knn_hamming(
         np.ascontiguousarray(queries.packed), np.ascontiguousarray(codes.packed), int(k), variant="hc"
     )
@@ -67,9 +67,9 @@ def nearest_features(
     Parameters
     ----------
     queries, features : array
-        ``(m, d)`` and ``(n, d)``.
+        ``(m, d)`` and ``(n, d)``: the vectors.
     k : int
-        Neighbours, 1 <= k <= n.
+        Number of neighbours, 1 <= k <= n.
 
     Returns
     -------
@@ -93,19 +93,21 @@ def nearest_features(
 
 
 def vote(distances: Num[Distances, "m k"], neighbour_labels: Int64[Labels, "m k"]) -> Int64[Labels, " m"]:
-    """Return the label that most neighbours have; of those, the one nearest in total; of those, the lowest.
+    """Return the most frequent label among the neighbours.
+
+    Ties are broken by the smallest sum of distances, then by the lowest label.
 
     Parameters
     ----------
     distances : numpy.ndarray
-        ``(m, k)``.
+        ``(m, k)``: distances of the neighbours.
     neighbour_labels : numpy.ndarray
-        int64 ``(m, k)``.
+        int64 ``(m, k)``: their labels.
 
     Returns
     -------
     numpy.ndarray
-        int64 ``(m,)``.
+        int64 ``(m,)``: the labels.
 
     >>> vote(np.array([[0, 1, 1, 3]]), np.array([[7, 4, 4, 7]])).tolist()
     [4]
@@ -128,7 +130,7 @@ def vote(distances: Num[Distances, "m k"], neighbour_labels: Int64[Labels, "m k"
 def knn_predict(
     queries: Codes, codes: Codes, labels: npt.ArrayLike | None = None, *, k: int = 9
 ) -> Int64[Labels, " {len(queries)}"]:
-    """Predict the class of each query from the k nearest codes, int64 ``(m,)``; ties as in :func:`vote`.
+    """Predict the class of each query by K-NN, int64 ``(m,)``; ties are broken as in :func:`vote`.
 
     Codes without a label do not vote.
 
@@ -137,9 +139,9 @@ def knn_predict(
     queries, codes : Codes
         m and n rows of the same bits.
     labels : array of int, optional
-        ``(n,)``; those of `codes` by default.
+        ``(n,)``: labels of `codes`; those that they hold by default.
     k : int
-        Neighbours.
+        Number of neighbours.
     """
     known, numbers, _ = labelled_codes(codes, labels, "K-NN")
     distances, rows = nearest_codes(queries, known, k)
@@ -147,9 +149,9 @@ def knn_predict(
 
 
 def knn_accuracy(train: Codes, test: Codes, *, k: int = 9) -> float:
-    """Return the share of test codes whose k nearest train codes vote for their label.
+    """Return the test accuracy of K-NN: the share of test codes whose k nearest train codes vote for their label.
 
-    Classes are compared by name where the codes have names; rows without a label are left out.
+    Classes are matched by name where the codes have names; rows without a label are left out.
     """
     pair = labelled_pair(train, test, "K-NN")
     pair.log()
@@ -160,18 +162,18 @@ def knn_accuracy(train: Codes, test: Codes, *, k: int = 9) -> float:
 def knn_accuracy_leave_one_out(
     codes: Codes | Num[Features, "n d"], labels: npt.ArrayLike | None = None, *, k: int = 9
 ) -> float:
-    """Return the share of rows whose k nearest other rows vote for their label; it takes n**2 distances.
+    """Return the leave-one-out accuracy of K-NN: the share of rows whose k nearest other rows vote for their label.
 
-    Rows without a label are left out.
+    It computes n**2 distances. Rows without a label are left out.
 
     Parameters
     ----------
     codes : Codes or array
-        n rows: codes, compared in Hamming distance, or ``(n, d)``, compared in Euclidean distance.
+        n codes, compared by Hamming distance, or features ``(n, d)``, compared by Euclidean distance.
     labels : array of int, optional
-        ``(n,)``; those of the codes by default.
+        ``(n,)``: labels; those of the codes by default.
     k : int
-        Neighbours, 1 <= k < n.
+        Number of neighbours, 1 <= k < n.
     """
     if isinstance(codes, Codes):
         codes, labelled, _ = labelled_codes(codes, labels, "K-NN")
@@ -185,7 +187,7 @@ def knn_accuracy_leave_one_out(
     else:
         distances, rows = nearest_features(codes, codes, k + 1)
     others = rows != np.arange(len(codes))[:, None]
-    # A row with k + 1 equals of lower row number is not among its own neighbours: then the last of them goes.
+    # A row with k + 1 equal codes in lower rows is not among its own neighbours: then the last neighbour is dropped.
     others[others.all(axis=1), k] = False
     return float((vote(distances[others].reshape(-1, k), labelled[rows[others]].reshape(-1, k)) == labelled).mean())
 
@@ -198,9 +200,9 @@ def knn_accuracy_features(
     *,
     k: int = 9,
 ) -> float:
-    """Return the share of test vectors whose k nearest train vectors (Euclidean) vote for their label.
+    """Return the test accuracy of Euclidean K-NN on vectors.
 
-    Classes are compared by name where labels are names; rows without a label are left out.
+    Classes are matched by name where labels are names; rows without a label are left out.
     """
     (known, kept), (expected, query_features) = labelled_row_pairs(
         (train_labels, len(train_features)), (test_labels, len(test_features)), "K-NN"

@@ -1,4 +1,4 @@
-"""Learning: whether a network has learnt at all, which comes before the regime that its code is in."""
+"""Learning: checks that a network has learnt at all, before its code is assigned a regime."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -11,33 +11,33 @@ from hashlens.measures.clustering_accuracy import hungarian_accuracy
 from hashlens.result import Result
 
 MOST_CONSTANT = 0.5
-"""Share of the bits that may be constant over train; with more, it is named before the regime."""
+"""Largest share of the bits that may be constant over train; a larger share is reported before the regime."""
 ERRORS = 2.0
-"""Standard errors by which an accuracy must differ from another to be called lower."""
+"""Number of standard errors by which an accuracy must differ from another to be called lower."""
 LEAST_MATCHED = 0.5
-"""Accuracy below which a matching of outputs to labels is no evidence: a matching is chosen to fit."""
+"""Smallest accuracy at which a matching of outputs to labels counts as evidence, since the matching is fitted."""
 
 
 @dataclass(frozen=True)
 class Learning(Result):
-    """What speaks against a network having learnt.
+    """Evidence on whether a network has learnt.
 
     Attributes
     ----------
     bits, never_on, always_on : int
-        Bits of the code, and how many of them are off, or on, for all training examples.
+        Number of bits of the code, and numbers of bits that are 0, or 1, for all training examples.
     examples : int
-        Test examples, of which the accuracies are.
+        Number of test examples of the accuracies.
     accuracy : float or None
-        The network's own; None where it has none to compare.
+        Test accuracy of the network; None if it has none.
     raw_inputs : float or None
-        The better of K-NN and logistic regression on the raw inputs; None where that control was not measured.
+        Test accuracy of the better of K-NN and logistic regression on the raw inputs; None if it was not measured.
     chance : float or None
         Share of the most frequent class.
     matched : float or None
-        The accuracy with the outputs matched to the labels one to one, where :func:`matched_accuracy` gives one.
+        Accuracy with outputs and labels matched one to one, if :func:`matched_accuracy` returns one.
     most_constant : float
-        Share of the bits that may be constant; this project's.
+        Largest share of the bits that may be constant; a threshold of this project.
     """
 
     bits: int
@@ -52,12 +52,12 @@ class Learning(Result):
 
     @property
     def mostly_constant(self) -> bool:
-        """Whether more bits are constant than may be."""
+        """Whether more bits are constant than `most_constant` allows."""
         return self.never_on + self.always_on > self.most_constant * self.bits
 
     @property
     def at_chance(self) -> bool:
-        """Whether the accuracy is not above the share of the most frequent class, by two standard errors."""
+        """Whether the accuracy is not above the share of the most frequent class by two standard errors."""
         return (
             self.accuracy is not None
             and self.chance is not None
@@ -66,7 +66,7 @@ class Learning(Result):
 
     @property
     def below_raw_inputs(self) -> bool:
-        """Whether the accuracy is below that of the raw inputs, by two standard errors of the difference."""
+        """Whether the accuracy is below that on the raw inputs by two standard errors of the difference."""
         return (
             self.accuracy is not None
             and self.raw_inputs is not None
@@ -75,7 +75,7 @@ class Learning(Result):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, in words, the units first; nothing where nothing is."""
+        """Problems in words, those of units first; empty where there are none."""
         found = []
         if self.mostly_constant:
             constant = self.never_on + self.always_on
@@ -94,7 +94,7 @@ class Learning(Result):
 
     @property
     def advice(self) -> str:
-        """What to try first; empty where nothing is wrong."""
+        """Advice on what to try first; empty where there are no problems."""
         if self.matched is not None:
             return "number the labels as the outputs are, before anything else"
         if self.at_chance or self.below_raw_inputs:
@@ -122,26 +122,25 @@ def not_above(accuracy: float, chance: float, examples: int) -> bool:
 
 
 def most_frequent(labels: npt.NDArray[np.int64]) -> float:
-    """Return the share of the most frequent class: what who always names it gets right."""
+    """Return the share of the most frequent class: the accuracy of always predicting it."""
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
 def matched_accuracy(predictions: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> float | None:
-    """Return the accuracy of a network with its outputs matched to the labels one to one, where that is clearly better.
+    """Return the accuracy of a network with outputs and labels matched one to one, if that is clearly higher.
 
-    A network whose classes are numbered in another order than the labels is right by the matching, and wrong as it is
-    numbered.
+    It is if the network numbers its classes in another order than the labels.
 
     Parameters
     ----------
     predictions, labels : numpy.ndarray
-        int64 ``(n,)``: class of each example, by the network and as given.
+        int64 ``(n,)``: predicted class and label of each example.
 
     Returns
     -------
     float or None
-        None unless it is at least 1/2, and by two standard errors above the accuracy as numbered and above the share of
-        the most frequent class.
+        The accuracy; None unless it is at least 1/2, and two standard errors above both the accuracy without matching
+        and the share of the most frequent class.
 
     >>> matched_accuracy(np.repeat([1, 2, 0], 10), np.repeat([0, 1, 2], 10))
     1.0
@@ -155,7 +154,7 @@ def matched_accuracy(predictions: npt.NDArray[np.int64], labels: npt.NDArray[np.
 
 
 def numbered_otherwise(matched: float) -> str:
-    """Return what a matching says that is clearly better than the numbers of the classes."""
+    """Return the message that outputs and labels seem to be numbered differently."""
     return (
         f"with its outputs matched to the labels one to one the network is right in {matched:.2%}: the labels are "
         "numbered in another order than the outputs"
@@ -163,7 +162,7 @@ def numbered_otherwise(matched: float) -> str:
 
 
 def constant_bits(codes: Codes) -> tuple[int, int]:
-    """Return how many bits are off, and how many are on, in all rows.
+    """Return the number of bits that are 0 in all rows, and the number that are 1 in all rows.
 
     >>> constant_bits(Codes.from_bits([[0, 1, 0], [0, 1, 1]]))
     (1, 1)

@@ -1,11 +1,11 @@
-"""Lloyd's iteration for many sets of centres at once, in two matrix products a block of rows."""
+"""Lloyd's iteration for many sets of centres at once, by two matrix products for each block of rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
-# Distances held at a time: few enough to stay in the cache between the two products.
+# Distances computed at a time: few enough to stay in the cache between the two products.
 BLOCK_DISTANCES = 1 << 20
 
 
@@ -16,9 +16,9 @@ class Points:
     Attributes
     ----------
     rows : torch.Tensor
-        float32 ``(n, d)``.
+        float32 ``(n, d)``: the rows.
     weights : torch.Tensor or None
-        float32 ``(n,)``: how many examples each row stands for; None for one each.
+        float32 ``(n,)``: number of examples that each row represents; None for one each.
     """
 
     rows: torch.Tensor
@@ -44,7 +44,7 @@ class Points:
 
 
 def half_distances(rows: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """Return ``(|c|^2 / 2 - x.c)``, half the squared distance less a constant of the row, ``(r, k, n)``.
+    """Return ``(|c|^2 / 2 - x.c)``, half the squared distance minus a constant of the row, ``(r, k, n)``.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def half_distances(rows: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
 
 
 def assign(points: Points, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return each row's nearest centre of each set, int64 ``(r, n)``, and the half distance to it, ``(r, n)``."""
+    """Return the nearest centre of each row in each set, int64 ``(r, n)``, and the half distance to it, ``(r, n)``."""
     sets, k, _ = centres.shape
     nearest = torch.empty(sets, len(points), dtype=torch.int64)
     nearest_cost = torch.empty(sets, len(points))
@@ -72,7 +72,7 @@ def assign(points: Points, centres: torch.Tensor) -> tuple[torch.Tensor, torch.T
 def step(points: Points, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the means of the rows nearest to each centre, ``(r, k, d)``, and the cost of `centres`.
 
-    The cost, float64 ``(r,)``, is half the inertia less a constant of the rows. A centre without rows stays.
+    The cost, float64 ``(r,)``, is half the inertia minus a constant of the rows. A centre without rows is not moved.
     """
     sets, k, columns = centres.shape
     sums = torch.zeros(sets * k, columns)
@@ -92,7 +92,7 @@ def step(points: Points, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 
 def lloyd(points: Points, centres: torch.Tensor, iterations: int) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Iterate each set of centres until it improves no more, at most `iterations` times.
+    """Iterate each set of centres until it stops improving, at most `iterations` times.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def lloyd(points: Points, centres: torch.Tensor, iterations: int) -> tuple[torch
     steps_done = 0
     while len(active) and steps_done < iterations:
         means, now = step(points, best[active])
-        # float32 products leave the cost exact to about 1e-7.
+        # With float32 products the relative error of the cost is about 1e-7.
         improved = now < cost[active] * (1 - 1e-7 * cost[active].sign())
         cost[active] = torch.minimum(now, cost[active])
         active = active[improved]

@@ -22,23 +22,23 @@ METHODS: tuple[LogisticMethod, ...] = get_args(LogisticMethod)
 
 @dataclass(frozen=True, eq=False)
 class LogisticModel:
-    """A fitted classifier.
+    """A fitted logistic regression.
 
     Attributes
     ----------
     method : {"multinomial", "one-vs-one"}
-        As fitted; two classes are one pair.
+        Kind of regression; two classes are fitted as one pair.
     names : numpy.ndarray
         int64 ``(c,)``: the classes, ascending.
     coefficients : numpy.ndarray
-        float64 ``(m, d)``: m = c for multinomial; c (c - 1) / 2 for one-vs-one, pairs in the order (0, 1), (0, 2), ...,
-        positive towards the second class.
+        float64 ``(m, d)``: m = c for multinomial. For one-vs-one m = c (c - 1) / 2, the pairs in the order (0, 1),
+        (0, 2), ..., with positive scores for the second class.
     intercepts : numpy.ndarray
-        float64 ``(m,)``.
+        float64 ``(m,)``: the intercepts.
     iterations : int
-        Newton steps.
+        Number of Newton steps.
     class_names : tuple of str, or None
-        Name of class 0, 1, ..., where the labels were names or the codes have some.
+        Names of classes 0, 1, ..., if the labels were names or the codes have names.
     """
 
     method: LogisticMethod
@@ -60,8 +60,7 @@ class LogisticModel:
     def predict(self, features: Num[Features, "k d"] | Codes) -> Int64[Labels, " {len(features)}"]:
         """Return the predicted classes, int64 ``(k,)``.
 
-        One-vs-one: the class with most votes; of those, the one with the largest sum of scores, squashed below one
-        vote.
+        For one-vs-one it is the class with the most votes; ties are broken by the largest sum of scores.
         """
         scores = self.decisions(features)
         if self.method == "multinomial":
@@ -77,9 +76,9 @@ class LogisticModel:
         return np.asarray(self.names[(votes + sums / (3 * (np.abs(sums) + 1))).argmax(axis=1)])
 
     def accuracy(self, features: Num[Features, "k d"] | Codes, labels: npt.ArrayLike) -> float:
-        """Return the share of rows whose predicted class is their label; rows without a label are left out.
+        """Return the accuracy: the share of labelled rows that are predicted correctly.
 
-        Labels that are names are those of the classes that it was fitted to.
+        Labels that are names are matched with the names of the fitted classes.
         """
         expected, rows, _ = named_rows(labels, len(features), "logistic regression", self.class_names)
         return float((self.predict(features)[rows] == expected).mean())
@@ -87,7 +86,7 @@ class LogisticModel:
 
 @full_precision()
 def accuracy_tolerance(rows: int) -> float:
-    """Return the tolerance that is enough for accuracies: 1e-5 nats an example, from where they change no more."""
+    """Return a tolerance that is enough for accuracies, 1e-5 nats per example: a smaller one does not change them."""
     return 1e-5 * rows
 
 
@@ -98,25 +97,25 @@ def logistic_regression(
     strength: float = 1.0,
     tolerance: float = 1e-5,
 ) -> LogisticModel:
-    """Fit logistic regression with an L2 penalty, as scikit-learn's ``LogisticRegression`` with its defaults.
+    """Fit logistic regression with an L2 penalty, like scikit-learn's ``LogisticRegression`` with its defaults.
 
-    Minimises ``|w|**2 / 2 + strength * sum(loss)``, intercepts not penalised. One-vs-one fits all pairs of classes at
-    once. With two classes, multinomial too is the one sigmoid. Rows without a label are left out.
+    It minimises ``|w|**2 / 2 + strength * sum(loss)``; intercepts are not penalised. One-vs-one fits all pairs of
+    classes at once. With two classes both kinds are the same single sigmoid. Rows without a label are left out.
 
     Parameters
     ----------
     features : Codes or array
-        n rows: codes as 0 and 1, or ``(n, d)``.
+        n codes, as 0 and 1, or features ``(n, d)``.
     labels : array of int, optional
-        ``(n,)``; those of the codes by default.
+        ``(n,)``: labels; those of the codes by default.
     method : {"multinomial", "one-vs-one"}
-        How more than two classes are told apart.
+        Kind of regression for more than two classes.
     strength : float
-        Inverse of regularisation, scikit-learn's C.
+        Inverse of the regularisation, scikit-learn's C.
     tolerance : float
-        Newton steps stop when the last one was expected to lower the objective by less than half of this. As the
-        penalty makes the objective strongly convex, coefficients were then within ``sqrt(tolerance)`` of the optimum
-        before that step, and, as Newton's method converges quadratically, are far nearer after it.
+        The iteration stops when a Newton step is expected to lower the objective by less than half of this. The penalty
+        makes the objective strongly convex, so the coefficients were within ``sqrt(tolerance)`` of the optimum before
+        that step. Newton's method converges quadratically, so after it they are far nearer.
 
     Raises
     ------

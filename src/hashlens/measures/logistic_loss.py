@@ -8,24 +8,24 @@ import torch
 
 from hashlens.measures.classes import Classes
 
-# Up to here the Gram matrix is worth an eigendecomposition; beyond, its diagonal must do.
+# Largest number of columns for which the Gram matrix is decomposed; beyond it only its diagonal is used.
 SPECTRAL_COLUMNS = 2048
-# Cells of the features to hold as float64 at a time.
+# Number of entries of the features that are converted to float64 at a time.
 EXACT_CELLS = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A loss at some weights.
+    """Value and derivatives of a loss at some weights.
 
     Attributes
     ----------
     value : torch.Tensor
-        float64, one for each independent problem: ``(m, 1)`` or ``(1, 1)``.
+        float64, one value for each independent problem: ``(m, 1)`` or ``(1, 1)``.
     gradient : torch.Tensor
-        float64 ``(m, d + 1)``.
+        float64 ``(m, d + 1)``: the gradient.
     curvature : tuple of torch.Tensor
-        What the Hessian needs from each class: float32 ``(scores it takes part in, rows of the class)``.
+        Second derivatives of each class for the Hessian, float32 ``(scores that the class is in, rows of the class)``.
     """
 
     value: torch.Tensor
@@ -36,17 +36,17 @@ class Evaluation:
 class LogisticLoss(ABC):
     """Penalised logistic loss of weights ``(m, d + 1)``, the intercepts in the last column.
 
-    Rows are sorted by class, so that each class is one block, multiplied only with the scores it takes part in.
-    Scores are ``(m, rows)``: products that are much wider than high are the fast ones.
-    Values and gradients are float64: with thousands of rows, float32 would leave the optimum uncertain in the third
-    digit. Hessian products, which only steer, and which take nearly all the time, are float32.
+    Rows are sorted by class, so that each class is one block, multiplied only with the scores that it is in. Scores are
+    ``(m, rows)``, since matrix products that are much wider than high are fast. Values and gradients are float64: with
+    thousands of rows, float32 would leave the optimum uncertain in the third digit. Hessian products are float32: they
+    only determine the direction of a step, and take nearly all of the time.
 
     Attributes
     ----------
     dims : tuple of int
-        Dimensions of the weights that belong to one problem: ``(1,)`` where every row is a problem of its own.
+        Axes of the weights that belong to one problem: ``(1,)`` if every row is a separate problem.
     scores : int
-        m.
+        Number m of scores.
     """
 
     dims: tuple[int, ...]
@@ -62,22 +62,22 @@ class LogisticLoss(ABC):
 
     @abstractmethod
     def scores_of(self, i: int) -> torch.Tensor:
-        """Return the scores that class i takes part in, int64 ``(s,)``."""
+        """Return the indices of the scores that class i is in, int64 ``(s,)``."""
 
     @abstractmethod
     def terms(self, i: int, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the loss of class i by problem, its derivative by the scores, and the curvature."""
+        """Return the loss of class i for each problem, its derivative by the scores, and the curvature."""
 
     @abstractmethod
     def score_hessian_product(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Return the Hessian by the scores times a change of them, example by example."""
+        """Return the Hessian by the scores times a change of them, for each example."""
 
     @abstractmethod
     def diagonal(self, curvature: torch.Tensor) -> torch.Tensor:
         """Return the diagonal of the Hessian by the scores."""
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """Sum over everything that belongs to one problem: ``(m, d + 1)`` to ``(m, 1)`` or ``(1, 1)``."""
+        """Sum over the weights of each problem: ``(m, d + 1)`` to ``(m, 1)`` or ``(1, 1)``."""
         return values.sum(self.dims, keepdim=True)
 
     def evaluate(self, weights: torch.Tensor) -> Evaluation:
@@ -116,7 +116,7 @@ class LogisticLoss(ABC):
     def gram(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return eigenvalues ``(d + 1,)`` and eigenvectors of the Gram matrix of rows with a one appended.
 
-        Of wide rows: its diagonal, and None.
+        For wide rows, return its diagonal and None.
         """
         rows, last = self._rows, self.shape[1] - 1
         if last > SPECTRAL_COLUMNS:
@@ -131,7 +131,7 @@ class LogisticLoss(ABC):
 
 
 class MultinomialLoss(LogisticLoss):
-    """Softmax cross-entropy: one problem, one score a class."""
+    """Softmax cross-entropy: one problem, one score per class."""
 
     dims = (0, 1)
 
@@ -197,7 +197,7 @@ class PairwiseLoss(LogisticLoss):
 
 
 def _backwards(block: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
-    """Return the gradient by the weights, float64 ``(s, d + 1)``, from that by the scores of a block."""
+    """Return the gradient by the weights, float64 ``(s, d + 1)``, from the gradient by the scores of a block."""
     return torch.cat([slope @ block, slope.sum(dim=1, keepdim=True)], dim=1).double()
 
 

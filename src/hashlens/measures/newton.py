@@ -1,4 +1,4 @@
-"""Newton's method with conjugate gradients, for one problem or many side by side."""
+"""Newton's method with conjugate gradients, for one problem or many at the same time."""
 
 import torch
 
@@ -6,12 +6,12 @@ from hashlens.measures.logistic_loss import Evaluation, LogisticLoss
 
 NEWTON_STEPS = 50
 GRADIENT_STEPS = 250
-# Below this share of the loss, sums cannot tell a rise from rounding.
+# Relative change of the loss below which an increase may be rounding.
 ROUNDING = 1e-12
 
 
 class Preconditioner:
-    """The inverse of one + mean curvature * Gram matrix, from one eigendecomposition for all steps and scores."""
+    """Inverse of 1 + mean curvature * Gram matrix, from one eigendecomposition for all steps and scores."""
 
     def __init__(self, loss: LogisticLoss) -> None:
         self._values, self._vectors = loss.gram()
@@ -19,7 +19,7 @@ class Preconditioner:
         self._scale = torch.empty(0)
 
     def update(self, at: Evaluation) -> None:
-        """Take the mean curvature from `at`."""
+        """Set the mean curvature to that of `at`."""
         self._scale = 1 / (1 + self._loss.mean_curvature(at).float()[:, None] * self._values)
 
     def apply(self, residual: torch.Tensor) -> torch.Tensor:
@@ -59,7 +59,7 @@ def minimise(loss: LogisticLoss, tolerance: float) -> tuple[torch.Tensor, int]:
 
 
 def conjugate_gradients(loss: LogisticLoss, at: Evaluation, precondition: Preconditioner, floor: float) -> torch.Tensor:
-    """Return nearly ``-inverse(H) g``: each problem until its squared residual fell tenfold, or below `floor`."""
+    """Return about ``-inverse(H) g``; a problem stops when its squared residual fell tenfold or below `floor`."""
     direction = torch.zeros_like(at.gradient)
     residual = -at.gradient
     search = precondition.apply(residual)
@@ -82,7 +82,7 @@ def conjugate_gradients(loss: LogisticLoss, at: Evaluation, precondition: Precon
 def line_search(
     loss: LogisticLoss, weights: torch.Tensor, direction: torch.Tensor, at: Evaluation, decrement: torch.Tensor
 ) -> tuple[torch.Tensor, Evaluation]:
-    """Halve the step of each problem until its loss falls, up to rounding."""
+    """Halve the step of each problem until its loss decreases, up to rounding."""
     step = torch.ones_like(decrement)
     for _ in range(20):
         moved = weights + step * direction

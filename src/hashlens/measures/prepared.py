@@ -1,4 +1,4 @@
-"""Codes as categorization takes them: informative bits only, sampled to the memory budget, or channel values."""
+"""Codes prepared for categorization: informative bits only, sampled to the memory budget, or channel values."""
 
 from dataclasses import dataclass, replace
 
@@ -21,17 +21,27 @@ from hashlens.measures.knn import (
 from hashlens.result import Split
 
 KMEANS_BITS = 4096
-"""K-Means, the slowest of the three by far on wide codes, takes at most so many bits."""
+"""Largest number of bits that K-Means uses, by far the slowest of the three methods on wide codes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The informative codes of labelled rows, sampled if need be; or channel values in their place, scaled.
+    """Informative bits of labelled rows, sampled if needed; or scaled channel values instead of bits.
 
     Attributes
     ----------
+    codes : Split of Codes
+        Labelled codes of train and test.
+    features : Split of torch.Tensor, or None
+        Scaled channel values; None without them.
+    code_bits, informative_bits, bits_used : int
+        Numbers of bits of the codes, of bits that vary, and of bits or columns used.
+    sampled : bool
+        Whether bits were sampled to fit the memory budget.
+    notes : tuple of str
+        Remarks on what was done to the codes.
     test_rows : numpy.ndarray or None
-        int64: which rows of the test codes they are, those that have a label; None for all.
+        int64: row numbers in the test codes, if some rows have no label; None for all.
     """
 
     codes: Split[Codes]
@@ -45,12 +55,12 @@ class Prepared:
 
     @property
     def rows(self) -> Split[Codes] | Split[torch.Tensor]:
-        """What methods work on: the values where there are some, else the codes."""
+        """Input of the methods: the channel values if there are any, else the codes."""
         return self.codes if self.features is None else self.features
 
 
 def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int = 0) -> Prepared:
-    """Return labelled codes as K-NN, logistic regression and K-Means take them.
+    """Prepare labelled codes for K-NN, logistic regression and K-Means.
 
     Rows without a label are left out, and classes are numbered as in train.
 
@@ -61,7 +71,7 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
     memory_budget : int
         Bytes that the bits of train and test may take as float32.
     seed : int
-        Seed of the sample of wider ones.
+        Seed of the sample of bits of wider codes.
 
     Raises
     ------
@@ -102,7 +112,7 @@ def _prepared(train: Codes, test: Codes, memory_budget: int, seed: int) -> Prepa
 
 
 def nearest_train(prepared: Prepared, k: int) -> tuple[Distances, Rows]:
-    """Return distances to, and rows of, the k train rows nearest to each test row, ``(m, k)`` each."""
+    """Return the distances and the row numbers of the k train rows nearest to each test row, ``(m, k)`` each."""
     if prepared.features is None:
         return nearest_codes(prepared.codes.test, prepared.codes.train, k)
     return nearest_features(prepared.features.test, prepared.features.train, k)
@@ -114,14 +124,14 @@ def knn_test_accuracy(prepared: Prepared, k: int) -> float:
 
 
 def voted_accuracy(prepared: Prepared, distances: Distances, neighbours: Rows) -> float:
-    """Return the share of test rows whose nearest train rows, found already, vote for their label."""
+    """Return the share of test rows whose nearest train rows, passed as arguments, vote for their label."""
     expected = checked_labels(prepared.codes.test.labels, len(prepared.codes.test), "K-NN")
     known = checked_labels(prepared.codes.train.labels, len(prepared.codes.train), "K-NN")
     return float((vote(distances, known[neighbours]) == expected).mean())
 
 
 def knn_train_accuracy(prepared: Prepared, k: int) -> float:
-    """Return the accuracy of K-NN on train, each example left out."""
+    """Return the leave-one-out accuracy of K-NN on train."""
     train, features = prepared.codes.train, prepared.features
     if features is None:
         return knn_accuracy_leave_one_out(train, k=k)

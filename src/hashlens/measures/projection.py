@@ -1,4 +1,4 @@
-"""Projection: codes laid out on a plane, near ones near, so that people can look at them."""
+"""Projection of codes to two dimensions, for a map of examples."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -15,20 +15,20 @@ from hashlens.result import Result
 
 ProjectionMethod = Literal["pca", "umap"]
 PROJECTION_BITS = 4096
-"""Of wider codes, so many bits are drawn: a picture of two dimensions needs no more."""
+"""Largest number of bits used; of wider codes a sample is drawn, which is enough for two dimensions."""
 NEIGHBOURS = 15
 
 
 @dataclass(frozen=True, eq=False)
 class Projection(Result):
-    """Places of n rows on a plane.
+    """Coordinates of n rows in two dimensions.
 
     Attributes
     ----------
     method : {"pca", "umap"}
-        How they were found.
+        Method of projection.
     places : numpy.ndarray
-        float64 ``(n, 2)``.
+        float64 ``(n, 2)``: coordinates.
     variance : tuple of float or None
         Share of the variance along each axis; None for UMAP, whose axes have no such meaning.
     """
@@ -39,7 +39,7 @@ class Projection(Result):
 
 
 def check_projection(method: str) -> None:
-    """Raise MeasureError unless `method` is one of those known, and what it needs is installed."""
+    """Raise MeasureError if `method` is not known, or its package is not installed."""
     if method not in get_args(ProjectionMethod):
         raise MeasureError(f"projection must be 'pca' or 'umap', received {shortly(method)}")
     if method == "umap":
@@ -50,17 +50,17 @@ def check_projection(method: str) -> None:
 
 
 def project(rows: Codes | torch.Tensor, method: ProjectionMethod = "pca", seed: int = 0) -> Projection:
-    """Lay rows out on a plane.
+    """Project rows to two dimensions.
 
     Parameters
     ----------
     rows : Codes or torch.Tensor
         n codes, or features ``(n, d)``.
     method : {"pca", "umap"}
-        Principal components, which keep large distances; or UMAP, which keeps neighbours, takes longer, and needs the
-        package umap-learn.
+        Principal components, which preserve large distances; or UMAP, which preserves neighbourhoods, takes longer, and
+        needs the package umap-learn.
     seed : int
-        Seed of the bits drawn from wide codes, and of the methods' own draws.
+        Seed of the sample of bits of wide codes, and of the methods.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _principal_components(features: npt.NDArray[np.float32], seed: int) -> Proje
     places, shares = np.zeros((len(features), 2)), np.zeros(2)
     if len(features) and (features != features[0]).any():
         components = min(2, *features.shape)
-        # The iterative solver finds fewer axes than there are rows and columns.
+        # The iterative solver can only find fewer axes than there are rows and columns.
         pca = PCA(components, svd_solver="arpack" if components < min(features.shape) else "full", random_state=seed)
         places[:, :components] = pca.fit_transform(features)
         shares[:components] = pca.explained_variance_ratio_
@@ -98,7 +98,7 @@ def _umap(features: npt.NDArray[np.float32], binary: bool, seed: int) -> npt.NDA
     from importlib import import_module
 
     with warnings.catch_warnings():
-        # It warns of packages it would like to have, and of the threads that a seed costs.
+        # UMAP warns about optional packages, and that a seed limits it to one thread.
         warnings.simplefilter("ignore")
         umap: Any = import_module("umap")
         reducer = umap.UMAP(

@@ -1,4 +1,4 @@
-"""The regime of a network: under-, critically or sufficiently expressive, by thresholds of this project."""
+"""The regime of a network: under-, critically or sufficiently expressive, by this project's thresholds."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,18 +13,18 @@ RegimeName = Literal["under-expressive", "critically-expressive", "sufficiently-
 
 @dataclass(frozen=True)
 class RegimeThresholds(Result):
-    """Where the regimes meet. They are this project's: the paper's numeric criteria were not available.
+    """Thresholds between the regimes. They are this project's: the paper's numeric criteria were not available.
 
     Attributes
     ----------
     under_redundancy : float
-        Above this R on train a network is under-expressive: most examples share a code.
+        R on train above which a network is under-expressive: most examples share a code.
     under_retention : float
-        Below this retention a network is under-expressive: the code has lost what the network knows.
+        Retention below which a network is under-expressive: the code has lost what the network knows.
     sufficient_redundancy : float
-        Up to this R on train a network can be sufficiently expressive: nearly every example has a code to itself.
+        Largest R on train of a sufficiently expressive network: nearly every example has its own code.
     sufficient_retention : float
-        From this retention on a network can be sufficiently expressive: the code alone does what the network does.
+        Smallest retention of a sufficiently expressive network: the code alone classifies as well as the network.
     """
 
     under_redundancy: float = 0.5
@@ -49,7 +49,7 @@ class RegimeThresholds(Result):
 
 
 def as_thresholds(thresholds: RegimeThresholds | None) -> RegimeThresholds:
-    """Return the thresholds that somebody gave, or this project's; MeasureError if they are something else."""
+    """Return `thresholds`, or this project's for None; raise MeasureError for anything else."""
     if thresholds is None:
         return RegimeThresholds()
     if not isinstance(thresholds, RegimeThresholds):
@@ -62,23 +62,23 @@ def as_thresholds(thresholds: RegimeThresholds | None) -> RegimeThresholds:
 
 @dataclass(frozen=True)
 class Regime(Result):
-    """Which regime a network is in, and why.
+    """Regime of a network, with the reason.
 
     Attributes
     ----------
     name : str
-        ``under-expressive``, ``critically-expressive`` or ``sufficiently-expressive``.
+        Name: ``under-expressive``, ``critically-expressive`` or ``sufficiently-expressive``.
     reason : str
-        What decided, and what would change it.
+        The criterion that decided, and what would change the regime.
     redundancy_ratio : float
-        R on train.
+        Redundancy ratio R on train.
     retention : float
         Accuracy of the code alone divided by the accuracy of the network.
     thresholds : RegimeThresholds
-        As used.
+        The thresholds used.
     learning : Learning or None
-        Whether the network has learnt at all, where that was looked at. What speaks against it comes first, and the
-        advice follows from it.
+        Evidence on whether the network has learnt; None if it was not checked. Problems are reported before the regime,
+        and the advice depends on them.
     """
 
     name: RegimeName
@@ -90,12 +90,12 @@ class Regime(Result):
 
     @property
     def learnt(self) -> bool:
-        """Whether nothing speaks against the network having learnt."""
+        """Whether there is no sign that the network has not learnt."""
         return self.learning is None or not self.learning.problems
 
     @property
     def verdict(self) -> str:
-        """What comes first: what is wrong with the network, then the regime."""
+        """The verdict in words: first the problems of the network, then the regime."""
         problems = () if self.learning is None else self.learning.problems
         return f"{'; '.join(problems)}; {self.name}" if problems else self.name
 
@@ -116,22 +116,22 @@ def regime(
     Parameters
     ----------
     redundancy_ratio : float
-        R on train, in [0, 1].
+        Redundancy ratio R on train, in [0, 1].
     retention : float
-        The better of K-NN and logistic regression on the test codes, divided by the network's own test accuracy; above
-        1 where the code alone does better.
+        Test accuracy of the better of K-NN and logistic regression on the codes, divided by the network's own test
+        accuracy; above 1 if the codes do better.
     thresholds : RegimeThresholds, optional
-        This project's by default.
+        Thresholds between the regimes; this project's by default.
     learning : Learning, optional
-        Whether the network has learnt; what speaks against it changes the advice, not the name.
+        Evidence on whether the network has learnt. Problems change the advice, not the name of the regime.
     compared : bool
-        Whether the retention is of the network's own accuracy. Otherwise the network has none by these labels, and
-        `retention` is the accuracy of the code alone; the reason says so.
+        Whether `retention` is relative to the network's own accuracy. False if the network has no accuracy on these
+        labels; `retention` is then the accuracy of the code alone, and the reason says so.
 
     Raises
     ------
     MeasureError
-        If R is not in [0, 1] or the retention is negative or not a number.
+        If R is not in [0, 1], or the retention is negative or NaN.
 
     >>> regime(0.77, 0.79).name
     'under-expressive'
@@ -149,7 +149,7 @@ def regime(
 
 
 def _decide(ratio: float, retention: float, limits: RegimeThresholds, compared: bool) -> tuple[RegimeName, str, str]:
-    """Return the name, what decided, and what would change it if the network has learnt."""
+    """Return the name, the criterion that decided, and what would change the regime if the network has learnt."""
     ratio_text = f"R on train is {ratio:.3f}"
     retained_text = (
         f"the code alone keeps {retention:.1%} of the network's accuracy"

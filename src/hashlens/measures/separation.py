@@ -1,4 +1,4 @@
-"""Separation: how far apart, in bits, the codes of one class and of different classes lie."""
+"""Separation: Hamming distances between codes of the same class and of different classes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,16 +19,17 @@ from hashlens.tables import number, table
 
 @dataclass(frozen=True)
 class LayerSeparation(Result):
-    """Mean Hamming distances of some bits.
+    """Mean Hamming distances over the bits of one layer.
 
     Attributes
     ----------
     name : str
-        The layer, or ``all``.
+        Name of the layer, or ``all``.
     bits : int
-        Its bits.
+        Number of its bits.
     within, between : float
-        Mean share of the bits in which two examples of one class, and of different classes, differ; over all pairs.
+        Mean share of the bits in which two examples of the same class, and of different classes, differ; over all
+        pairs.
     """
 
     name: str
@@ -44,18 +45,19 @@ class Separation(Result):
     Attributes
     ----------
     overall : LayerSeparation
-        Of whole codes.
+        Distances of whole codes.
     layers : tuple of LayerSeparation
-        Of each layer.
+        Distances of each layer.
     edges : numpy.ndarray
         float64 ``(bins + 1,)``: edges of the histograms, as shares of the bits, halfway between possible distances.
     within_histogram, between_histogram : numpy.ndarray
         float64 ``(bins,)``: share of the sampled pairs in each bin.
     separability : float
-        Probability that a pair of different classes is farther apart than a pair of one class, ties counting half:
-        .5 when distance says nothing, 1 when it says all. Estimated from the same sample.
+        Probability that a pair of different classes is farther apart than a pair of the same class, ties counting half
+        (area under the ROC curve): 0.5 if distances carry no information, 1 for perfect separation. Estimated from the
+        sampled pairs.
     pairs : int
-        Pairs sampled of each kind, for the histograms and the separability only.
+        Number of sampled pairs of each kind, for the histograms and the separability only.
     """
 
     overall: LayerSeparation
@@ -78,22 +80,22 @@ class Separation(Result):
 def separation(
     codes: Codes, labels: npt.ArrayLike | None = None, bins: int = 50, pairs: int = 100_000, seed: int = 0
 ) -> Separation:
-    """Measure Hamming distances within and between classes, layer by layer.
+    """Measure Hamming distances within and between classes, for the whole code and for each layer.
 
-    Rows without a label are left out.
-
-    The means are exact, over all pairs, from the number of ones of each bit in each class: time is O(n bits).
+    Rows without a label are left out. The means are exact over all pairs; they are computed in time O(n bits), from the
+    number of ones of each bit in each class.
 
     Parameters
     ----------
     codes : Codes
         n rows.
     labels : array of int, optional
-        ``(n,)``; those of the codes by default.
+        ``(n,)``: labels; those of the codes by default.
     bins : int
-        Bins of the histograms at most, over the distances that occur; each holds equally many possible distances.
+        Largest number of bins of the histograms, over the distances that occur; each bin has the same number of
+        possible distances.
     pairs : int
-        Pairs of each kind to sample for the histograms.
+        Number of pairs of each kind to sample for the histograms.
     seed : int
         Seed of the sample.
 
@@ -132,7 +134,7 @@ def separation(
 
 
 def disagreements(codes: Codes, classes: Classes) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return, for each bit, the share of pairs within and between classes that differ in it: float64 ``(bits,)`` twice.
+    """Return the share of pairs within classes, and between classes, that differ in each bit: float64 ``(bits,)`` each.
 
     With s ones among c examples, s (c - s) pairs differ.
     """
@@ -181,7 +183,7 @@ def _distances(codes: Codes, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64])
 
 
 def _edges(lowest: int, highest: int, bins: int) -> npt.NDArray[np.float64]:
-    """Return edges of bins that hold equally many whole distances each, from the least to the most that occur."""
+    """Return edges of bins with the same number of possible distances each, from the lowest to the highest."""
     step = -(-(highest - lowest + 1) // bins)
     return np.arange(lowest, highest + step + 1, step, dtype=np.float64) - 0.5
 
