@@ -1,4 +1,4 @@
-"""Exact geometry of piecewise linear networks: regions of examples, chords, segments and planes."""
+"""Exact geometry of piecewise linear networks: linear regions of examples, and along lines, segments and planes."""
 
 from hashlens.regions.affine import AffineMap
 from hashlens.regions.along import Along, along

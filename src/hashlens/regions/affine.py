@@ -1,4 +1,4 @@
-"""The affine map of a region, without writing the matrix down."""
+"""The affine map of a linear region, without forming its matrix."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -13,21 +13,21 @@ from hashlens.regions.transpose import pulled_back
 
 Tensor = torch.Tensor
 LARGEST_MATRIX = 1 << 28
-"""Numbers that a dense matrix may have (2 GiB in float64)."""
+"""Largest number of entries of a dense matrix (2 GiB in float64)."""
 
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
-    """What the network computes in the region of each example: ``y -> J y + bias``.
+    """Affine map ``y -> J y + bias`` that the network equals in the linear region of each of n examples.
 
     Attributes
     ----------
     program : Program
-        The network.
+        The traced network.
     x, output : torch.Tensor
-        The examples ``(n, *input)`` and the network's output at them ``(n, *output)``.
+        Examples ``(n, *input)`` and outputs of the network ``(n, *output)``.
     states : list of torch.Tensor
-        The pieces that each gate is on.
+        State of each gate: the linear piece that each unit is on.
     """
 
     program: Program = field(repr=False)
@@ -39,16 +39,16 @@ class AffineMap:
         return len(self.x)
 
     def __call__(self, y: Tensor) -> Tensor:
-        """Return ``J y + bias`` at `y` ``(n, *input)``: the network's output wherever `y` is in the region."""
+        """Return ``J y + bias`` at `y` ``(n, *input)``: the network's output if `y` is in the region."""
         return self.output + self.matvec(fitting(self.program, y, "y", like=self.x) - self.x)
 
     def matvec(self, v: Tensor) -> Tensor:
-        """Return ``J v``, forward through the steps of the network.
+        """Return ``J v``, computed forward through the steps of the network.
 
         Parameters
         ----------
         v : torch.Tensor
-            ``(n, *input)``, or several for each example: ``(k, n, *input)``.
+            ``(n, *input)``: a vector for each example; or ``(k, n, *input)``: k vectors for each.
 
         Returns
         -------
@@ -61,12 +61,12 @@ class AffineMap:
         return products[0] if single else products
 
     def rmatvec(self, u: Tensor) -> Tensor:
-        """Return the transpose of J times `u`, backward through the same steps.
+        """Return the transpose of J times `u`, computed backward through the same steps.
 
         Parameters
         ----------
         u : torch.Tensor
-            ``(n, *output)``, or several for each example: ``(k, n, *output)``.
+            ``(n, *output)``: a vector for each example; or ``(k, n, *output)``: k vectors for each.
 
         Returns
         -------
@@ -86,7 +86,7 @@ class AffineMap:
         Raises
         ------
         DataError
-            If it would have too many numbers; `matvec` and `rmatvec` need none of them.
+            If the matrix would be too large; `matvec` and `rmatvec` do not form it.
         """
         inputs, outputs = prod(self.program.input_shape), prod(self.program.output_shape)
         if len(self) * inputs * outputs > LARGEST_MATRIX:
@@ -104,7 +104,7 @@ class AffineMap:
 
     @property
     def bias(self) -> Tensor:
-        """What is added: ``f(x) - J x``, ``(n, *output)``."""
+        """Constant term ``f(x) - J x``, ``(n, *output)``."""
         return self.output - self.matvec(self.x)
 
     def _forward(self, v: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class AffineMap:
         return tangent.reshape(len(v), len(self), *self.program.output_shape)
 
     def _vectors(self, v: Tensor, shape: tuple[int, ...], name: str) -> tuple[Tensor, bool]:
-        """Return vectors as ``(k, n, *shape)``, and whether only one was given for each example."""
+        """Return vectors as ``(k, n, *shape)``, and whether there was a single one for each example."""
         vectors = numbers(v, name).to(self.x)
         single = vectors.dim() == len(shape) + 1
         vectors = vectors[None] if single else vectors

@@ -1,8 +1,8 @@
-"""Along: the pieces that a network cuts a segment into, all of them and exactly.
+"""Along: the exact linear pieces of a network on a segment between two inputs.
 
-All pieces go through the network together, as rows that carry the value and the slope of every number along the
-segment. In front of each gate every piece is divided where a unit flips on it, so that on the parts the gate is one
-straight piece. One pass over the network finds all breakpoints, however close; nothing is searched for.
+All pieces go through the network together, as rows that hold the value and the slope of every number along the segment.
+Before each gate every piece is divided where a unit flips, so that the gate is linear on each part. One pass over the
+network finds all breakpoints, however close; there is no search.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,33 +31,34 @@ from hashlens.tables import Table, table
 
 Tensor = torch.Tensor
 CACHE = 16
-"""Pieces are counted with this part of the memory that a pass may have: in a processor's caches it is faster."""
+"""Divisor of the memory of a pass when pieces are only counted: smaller passes fit the processor's caches."""
 ROOM = 16
-"""Pieces may become this many times as many before they go on in parts."""
+"""Growth of the number of pieces at which they are split into parts that are processed in turn."""
 SHOWN = 20
-"""Rows of a table on the screen."""
+"""Number of rows of a printed table."""
 
 
 @dataclass(frozen=True, eq=False)
 class Along(Result):
-    """The pieces of n segments from a to b, in order: first those of segment 0, from a to b, then those of segment 1.
+    """Linear pieces of n segments from a to b, ordered by segment, then from a to b.
 
     Attributes
     ----------
     a, b : torch.Tensor
-        Ends of the segments, ``(n, *input)``.
+        ``(n, *input)``: ends of the segments.
     segment : numpy.ndarray
-        int64 ``(pieces,)``: which segment each piece is of.
+        int64 ``(pieces,)``: index of the segment of each piece.
     start, end : numpy.ndarray
-        float64 ``(pieces,)``: where each piece is, from 0 at a to 1 at b.
+        float64 ``(pieces,)``: start and end of each piece, from 0 at a to 1 at b.
     value, slope : torch.Tensor
         ``(pieces, *output)``: on a piece the output at ``a + t (b - a)`` is ``value + t * slope``.
     fingerprints : numpy.ndarray
-        uint64 ``(pieces, 2)``: what stands for the code of each piece.
+        uint64 ``(pieces, 2)``: 128-bit hash of the code of each piece.
     codes : Codes or None
-        The codes themselves; None, as the network, in what was read from a file.
+        Code of each piece; None in a result that was read from a file.
     program : Program or None
-        The network; ``at(program, pieces.middles())`` has the whole affine map of every piece.
+        The traced network; None in a result that was read from a file. ``at(program, pieces.middles())`` returns the
+        whole affine map of every piece.
     """
 
     a: Tensor = field(repr=False)
@@ -71,14 +72,14 @@ class Along(Result):
     codes: Codes | None = field(default=None, metadata=UNWRITTEN)
     program: Program | None = field(default=None, repr=False, metadata=UNWRITTEN)
     named: tuple[Unit | None, ...] = field(default=(), repr=False, metadata=UNWRITTEN)
-    """The units that flip at breakpoints, where they were read from a file."""
+    """Units that flip at breakpoints, in a result that was read from a file."""
 
     def __len__(self) -> int:
         return len(self.segment)
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """Pieces of each segment, int64 ``(n,)``."""
+        """Number of pieces of each segment, int64 ``(n,)``."""
         return np.bincount(self.segment, minlength=len(self.a))
 
     @property
@@ -90,17 +91,17 @@ class Along(Result):
 
     @property
     def after(self) -> npt.NDArray[np.int64]:
-        """The pieces that begin at a breakpoint, int64 ``(breakpoints,)``: all but the first of each segment."""
+        """Indices of the pieces that begin at a breakpoint, int64 ``(breakpoints,)``: all but the first of segments."""
         return np.flatnonzero(self.segment[1:] == self.segment[:-1]) + 1
 
     @property
     def breakpoints(self) -> npt.NDArray[np.float64]:
-        """Where pieces meet, from 0 to 1, float64 ``(breakpoints,)``; ``segment[after]`` says of which segment."""
+        """Positions where pieces meet, from 0 to 1, float64 ``(breakpoints,)``; ``segment[after]`` is their segment."""
         return self.start[self.after]
 
     @property
     def units(self) -> Sequence[Unit | None]:
-        """The unit that flips at each breakpoint: the first, in order of execution, where several do."""
+        """Unit that flips at each breakpoint; if several do, the first in order of execution."""
         if self.codes is None:
             return self.named
         first = []
@@ -110,14 +111,14 @@ class Along(Result):
         return Units(self.codes.layers, np.concatenate([np.zeros(0, np.int64), *first]))
 
     def flips(self, breakpoint: int) -> tuple[Unit, ...]:
-        """Return every unit that flips at one breakpoint (of a max-pool: the elements that lose and win)."""
+        """Return every unit that flips at one breakpoint; for a max-pool, the elements that lose and win."""
         piece = int(self.after[breakpoint])
         codes = of_network(self.codes, "this segment")
         before, behind = codes.unpack(slice(piece - 1, piece + 1))
         return tuple(unit for unit in Units(codes.layers, np.flatnonzero(before != behind)) if unit is not None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, and of each piece the unit that flips where it begins, as plain values."""
+        """Return the fields, and the unit that flips at the start of each piece, as plain values."""
         return {**super().to_dict(), "segments": len(self.a), "units": self._unit_names()}
 
     @classmethod
@@ -144,14 +145,14 @@ class Along(Result):
         )  # fmt: skip
 
     def _unit_names(self) -> list[str | None]:
-        """Return the unit that flips where each piece begins; None for the first of a segment."""
+        """Return the unit that flips at the start of each piece; None for the first piece of a segment."""
         names: list[str | None] = [None] * len(self)
         for piece, unit in zip(self.after.tolist(), self.units, strict=True):
             names[piece] = None if unit is None else str(unit)
         return names
 
     def figures(self, segment: int = 0) -> tuple[Pieces]:
-        """Return the outputs along one segment, straight on each piece, as figure data."""
+        """Return a figure of the outputs along one segment, linear on each piece."""
         from hashlens.regions.figures import along_figure
 
         return (along_figure(self, segment),)
@@ -161,7 +162,7 @@ class Along(Result):
         return plain_page(type(self).__name__, blocks(self.__rich__()), self.figures(segment))
 
     def points(self, t: npt.ArrayLike | Tensor) -> Tensor:
-        """Return the input at `t` ``(pieces,)`` of the segment that each piece is of, ``(pieces, *input)``."""
+        """Return the inputs at the positions `t` ``(pieces,)`` on the segments of the pieces, ``(pieces, *input)``."""
         rows = torch.as_tensor(self.segment, device=self.a.device)
         share = torch.as_tensor(t, dtype=self.a.dtype, device=self.a.device).reshape(-1, *[1] * (self.a.dim() - 1))
         return self.a[rows] + share * (self.b - self.a)[rows]
@@ -171,7 +172,7 @@ class Along(Result):
         return self.points((self.start + self.end) / 2)
 
     def _code_pairs(self) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
-        """Yield the codes before and behind some breakpoints at a time."""
+        """Yield the codes before and after breakpoints, some breakpoints at a time."""
         codes = of_network(self.codes, "this segment")
         step = max(1, (1 << 25) // max(1, codes.code_bits))
         for chunk in np.split(self.after, range(step, len(self.after), step)):
@@ -179,23 +180,23 @@ class Along(Result):
 
 
 def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype = torch.float64) -> Along:
-    """Return the pieces that a network cuts segments into.
+    """Return the exact linear pieces of a network on segments between inputs.
 
     Parameters
     ----------
     model : torch.nn.Module or Program
         A piecewise linear network, or one already traced (:func:`hashlens.regions.trace`).
     a, b : torch.Tensor or numpy.ndarray
-        Where the segments begin and end, ``(n, *input)``, floating point.
+        ``(n, *input)``, floating point: start and end of each segment.
     dtype : torch.dtype
-        What to compute in: float64 or float32. A program stays in its own.
+        Dtype of the computation: float64 or float32. A program keeps its own.
 
     Raises
     ------
     ModelError
         If the network is not piecewise linear, or rejects the examples.
     DataError
-        If `a` or `b` are unfit, or a segment has no length.
+        If `a` or `b` is not valid input, or a segment has length 0.
 
     Examples
     --------
@@ -225,14 +226,14 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
 
 
 def count_pieces(program: Program, a: Tensor, b: Tensor) -> npt.NDArray[np.int64]:
-    """Return how many pieces a network cuts each segment into, int64 ``(n,)``, and keep none of them.
+    """Return the number of linear pieces of a network on each segment, int64 ``(n,)``, without storing them.
 
     Parameters
     ----------
     program : Program
-        The network.
+        The traced network.
     a, b : torch.Tensor
-        Where the segments begin and end, ``(n, *input_shape)``, where and how the program computes.
+        ``(n, *input_shape)``: start and end of each segment, in the dtype and on the device of the program.
     """
     with torch.no_grad():
         counts = torch.zeros(len(a), dtype=torch.int64, device=a.device)
@@ -243,7 +244,7 @@ def count_pieces(program: Program, a: Tensor, b: Tensor) -> npt.NDArray[np.int64
 
 
 def _begun(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Flow]:
-    """Return the segment and the span of the pieces that there are at first, one for each segment, and their flow."""
+    """Return the segment and the span of the initial pieces, one for each segment, and their flow."""
     span = torch.stack([a.new_zeros(len(a)), a.new_ones(len(a))])
     return torch.arange(len(a), device=a.device), span, Flow(program, program.rows(a), program.rows(b - a)[None])
 
@@ -264,9 +265,9 @@ def _cut(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, list[P
 
 
 def _counted(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
-    """Return how many pieces each segment has at the end, int64 ``(segments,)``.
+    """Return the final number of pieces of each segment, int64 ``(segments,)``.
 
-    Where pieces become many, some go on to the end before the others.
+    If there are many pieces, they are processed in parts, each to the end of the network.
     """
     most, few = (flow.program.chunk(CACHE * each) for each in (1, ROOM))
     for gate in flow:
@@ -283,13 +284,13 @@ def _counted(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
 
 
 def _parted(gate: Gate, flow: Flow, span: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the parts that the gate in front divides pieces into: the piece that each is a part of, and its span."""
+    """Return the parts into which the next gate divides pieces: the original piece of each part, and its span."""
     noise, resolution = tolerances(flow.program.dtype)
     return _divided(span, *gate.crossings(span, flow.value, flow.tangent[0], noise), resolution)
 
 
 def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
-    """Divide the rows of a flow as their pieces are, and return where they are on the gate in front."""
+    """Divide the rows of a flow like their pieces, and return the state of the next gate."""
     if len(parents) > len(flow.value):
         flow.take(parents)
     # A unit is on the piece of its middle, where rounding cannot mistake it: it is zero only at the ends.
@@ -298,7 +299,7 @@ def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
 
 
 def _divided(span: Tensor, row: Tensor, time: Tensor, resolution: float) -> tuple[Tensor, Tensor]:
-    """Return the parts that crossings divide pieces into: the row that each is a part of, and its span."""
+    """Return the parts into which crossings divide pieces: the original row of each part, and its span."""
     inside = (time - span[0, row] > resolution) & (span[1, row] - time > resolution)
     row, time = row[inside], time[inside]
     order = torch.argsort(time)
@@ -318,7 +319,7 @@ def _divided(span: Tensor, row: Tensor, time: Tensor, resolution: float) -> tupl
 
 
 def _inherited(bits: list[Packed], lineage: list[Tensor], pieces: int) -> list[Packed]:
-    """Return the packed bits of every gate for the pieces at the end, which later gates divided further."""
+    """Return the packed bits of every gate for the final pieces, which later gates divided further."""
     rows, inherited = np.arange(pieces), list[Packed]()
     for packed, parents in zip(reversed(bits), reversed(lineage), strict=True):
         inherited.append(packed[rows])

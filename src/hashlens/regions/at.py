@@ -1,4 +1,4 @@
-"""At: the linear region that an example lies in."""
+"""At: the linear region of an example."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,20 +29,20 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class Radius(Result):
-    """The largest ball around each example in which no unit flips.
+    """Largest ball around each example in which no unit flips.
 
     Attributes
     ----------
     norm : float
-        2 or infinity.
+        Norm of the ball: 2 or infinity.
     distance : numpy.ndarray
-        float64 ``(n,)``: radius in units of the input; infinite where no unit ever flips, 0 on a boundary.
+        float64 ``(n,)``: radius in units of the input; infinite if no unit ever flips, 0 on a boundary.
     units : Units
-        The unit whose boundary is nearest; in what was read from a file a tuple of them.
+        Unit with the nearest boundary for each example; a tuple of units in a result that was read from a file.
     on_boundary : numpy.ndarray
-        int64 ``(n,)``: on the boundaries of how many units the example lies exactly.
+        int64 ``(n,)``: number of units whose boundary the example lies exactly on.
     step : float
-        The length, in units of the input, that `distance` counts (:meth:`in_steps`).
+        Unit of `distance`, as a length in units of the input (:meth:`in_steps`).
     """
 
     norm: float
@@ -52,18 +52,18 @@ class Radius(Result):
     step: float = 1.0
 
     def in_steps(self, step: float) -> "Radius":
-        """Return the same balls with their radii counted in steps of an input.
+        """Return the same balls with their radii in multiples of a step.
 
         Parameters
         ----------
         step : float
-            In units of the input: 1/255 for the grey levels of pixels from 0 to 1, and 1/255 divided by the standard
-            deviation for pixels that were divided by it.
+            Length of a step in units of the input: 1/255 for a grey level of pixels from 0 to 1; divide it by the
+            standard deviation for pixels that were divided by it.
 
         Raises
         ------
         DataError
-            If a step has no length.
+            If `step` is not above 0.
         """
         if not 0 < step < inf:
             raise DataError(f"step must be a length above 0, in units of the input, received {step!r}")
@@ -92,13 +92,13 @@ class Radius(Result):
 
 @dataclass(frozen=True, eq=False)
 class Halfspaces:
-    """Regions as intersections of halfspaces: ``y`` is in the closed region where ``A y <= b``.
+    """Regions as intersections of halfspaces: ``y`` is in the closed region if ``A y <= b``.
 
     Attributes
     ----------
     A, b : torch.Tensor
-        ``(n, bits, inputs)`` and ``(n, bits)``: a row for each bit of the code, in its order. Rows of bits that cannot
-        flip (a constant unit, the winner of a window) are zero, with b at least 0.
+        ``(n, bits, inputs)`` and ``(n, bits)``: a row for each bit of the code, in its order. For bits that cannot flip
+        (a constant unit, the winner of a window) the row of A is 0, and b is at least 0.
     """
 
     A: Tensor
@@ -107,18 +107,18 @@ class Halfspaces:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """The linear regions that n examples lie in.
+    """Linear regions of n examples.
 
     Attributes
     ----------
     program : Program
-        The network.
+        The traced network.
     x : torch.Tensor
-        The examples, ``(n, *input)``.
+        ``(n, *input)``: the examples.
     output : torch.Tensor
-        The network's output at them, ``(n, *output)``.
+        ``(n, *output)``: outputs of the network for them.
     states : list of torch.Tensor
-        Which piece every gate is on.
+        State of each gate: the linear piece that each unit is on.
     """
 
     program: Program
@@ -131,22 +131,22 @@ class Region:
 
     @cached_property
     def code(self) -> Codes:
-        """The codes of the regions: a bit for every breakpoint of every unit, and one-hot winners of max-pools."""
+        """Codes of the regions: a bit for every breakpoint of every unit, and one-hot winners of max-pools."""
         bits = [gate.bits(state) for gate, state in zip(self.program.gates, self.states, strict=True)]
         return self.program.codes([pack_bits(of.cpu().numpy()) for of in bits], len(self))
 
     @property
     def affine(self) -> AffineMap:
-        """The affine map that the network is in each region."""
+        """Affine map that the network equals in each region."""
         return AffineMap(self.program, self.x, self.output, self.states)
 
     @cached_property
     def on_boundary(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
-        """On the boundaries of how many units each example lies exactly, int64 ``(n,)``.
+        """Number of units whose boundary each example lies exactly on, int64 ``(n,)``.
 
-        There a unit that is zero counts as off, in the code, the affine map and the chords. A unit that is zero
-        and stays zero nearby (fed by dead units only) is no boundary: whether it moves is tried in one random
-        direction, which a gradient other than zero escapes with probability 0.
+        A unit on its boundary has the input 0, and counts as off in the code, the affine map and the chords. A unit
+        that is 0 everywhere nearby, because its inputs are dead units, has no boundary. To find out, its derivative is
+        computed in one random direction; a non-zero gradient gives 0 there with probability 0.
         """
         direction = torch.randn(self.x.shape[1:], generator=torch_generator(0, "on_boundary"), dtype=torch.float64).to(
             self.x
@@ -172,12 +172,12 @@ class Region:
         Parameters
         ----------
         norm : {2, inf}
-            The norm of the ball.
+            Norm of the ball.
 
         Raises
         ------
         DataError
-            If the norm is another.
+            If `norm` is neither 2 nor infinity.
         """
         if norm not in tuple(DUAL):
             raise DataError(f"norm must be 2 or inf, received {norm!r}")
@@ -187,7 +187,7 @@ class Region:
         )
 
     def contains(self, y: Any) -> Bool[npt.NDArray[np.bool_], " {len(self)}"]:
-        """Return whether each of `y` ``(n, *input)`` lies in the region of the example of its row, bool ``(n,)``."""
+        """Return whether each row of `y` ``(n, *input)`` lies in the region of its example, bool ``(n,)``."""
         points = fitting(self.program, y, "y", like=self.x)
         inside = np.ones(len(self), np.bool_)
         for rows in self._chunks(1):
@@ -197,12 +197,12 @@ class Region:
         return inside
 
     def halfspaces(self) -> Halfspaces:
-        """Return the halfspaces whose intersection each region is.
+        """Return each region as an intersection of halfspaces.
 
         Raises
         ------
         DataError
-            If the network is too wide for them to be written down.
+            If the network is too wide for the matrices to be stored.
         """
         inputs, bits = prod(self.program.input_shape), sum(layer.bits for layer in self.program.layers)
         if len(self) * inputs * max(bits, self.program.width) > LARGEST_MATRIX:
@@ -236,14 +236,14 @@ def at(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype = torch.floa
     x : torch.Tensor or numpy.ndarray
         Examples ``(n, *input)``, floating point.
     dtype : torch.dtype
-        What to compute in: float64 or float32. A program stays in its own.
+        Dtype of the computation: float64 or float32. A program keeps its own.
 
     Raises
     ------
     ModelError
         If the network is not piecewise linear, or rejects the examples.
     DataError
-        If the examples are unfit.
+        If the examples are not valid input.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""Ball: how far the nearest boundary is from an example, and the boundary of which unit that is.
+"""Ball: the distance from an example to the nearest boundary, and the unit that the boundary belongs to.
 
 The distance to the boundary of a unit is ``|z| / ||grad z||``, where the gradient's norm is dual to that of the ball.
-Small inputs are swept: gradients of all units are pushed forward together, in as many directions as the input has
-numbers. Large ones are sketched: few random directions say about how long each gradient is, which leaves a handful of
-units that may be the nearest, and their gradients are computed backward. Either way the answer is computed, not
-estimated; that a sketch hides the nearest unit has a probability below 1e-14.
+There are two algorithms. For small inputs ("swept"), the gradients of all units are computed forward, in one direction
+for each number of the input. For large inputs ("sketched"), a few random directions give a rough estimate of the norm
+of each gradient. This leaves a handful of units that may be the nearest, whose gradients are computed backward. Both
+results are exact; the probability that a sketch excludes the nearest unit is below 1e-14.
 
 References
 ----------
@@ -23,21 +23,21 @@ from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
 DUAL = {2: 2.0, inf: 1.0}
-"""The norm of gradients that belongs to a ball's norm."""
+"""Dual norm, for gradients, of each norm of a ball."""
 SWEPT = 256
-"""Numbers that an input may have to be swept."""
+"""Largest number of input dimensions for which gradients of all units are computed forward."""
 CACHE = 16
-"""A pass takes one part in so many of the memory that it may have: small ones stay in the cache, and are faster."""
+"""Divisor of the memory of a pass: smaller passes stay in the cache, and are faster."""
 SKETCHES = 64
-"""Random directions of a sketch."""
+"""Number of random directions of a sketch."""
 DOUBT = {2.0: 2.5, 1.0: 6.0}
-"""How many times longer than its sketch a gradient is taken to be at most, by norm.
+"""Largest assumed ratio of the norm of a gradient to its sketch, by norm.
 
 Normal directions give a chi-square variable of 64 degrees of freedom, which is below 64 / 2.5^2 with probability 1e-15.
-Cauchy ones give the median of 64 Cauchy variables, which is below 1 / 6 with probability 3e-15.
+Cauchy directions give the median of the magnitudes of 64 Cauchy variables, which is below 1 / 6 with probability 3e-15.
 """
 CANDIDATES = 16
-"""Gradients that are computed backward at a time for each example."""
+"""Number of gradients computed backward at a time for each example."""
 
 
 def nearest_boundary(program: Program, x: Tensor, states: list[Tensor], norm: float) -> tuple[Tensor, Tensor]:
@@ -48,16 +48,16 @@ def nearest_boundary(program: Program, x: Tensor, states: list[Tensor], norm: fl
     program : Program
         The network.
     x : torch.Tensor
-        Examples ``(n, *input_shape)``, where and how the program computes.
+        ``(n, *input_shape)``: examples in the dtype and on the device of the program.
     states : list of torch.Tensor
-        Which piece every gate is on.
+        State of each gate.
     norm : {2, inf}
-        The norm of the ball.
+        Norm of the ball.
 
     Returns
     -------
     torch.Tensor, torch.Tensor
-        ``(n,)``, infinite where there is no boundary, and int64 ``(n,)``, -1 there.
+        Distances ``(n,)``, infinite if there is no boundary, and bits, int64 ``(n,)``, -1 if there is none.
     """
     inputs = prod(program.input_shape)
     distances, directions = (_swept, min(inputs, program.chunk())) if inputs <= SWEPT else (_sketched, SKETCHES)
@@ -72,14 +72,14 @@ def nearest_boundary(program: Program, x: Tensor, states: list[Tensor], norm: fl
 
 
 def unit_vectors(program: Program, start: int, stop: int) -> Tensor:
-    """Return unit vectors of the input as tangents that all rows share, ``(stop - start, 1, 1, *input)``."""
+    """Return unit vectors of the input as tangents shared by all rows, ``(stop - start, 1, 1, *input)``."""
     unit = torch.zeros(stop - start, prod(program.input_shape), dtype=program.dtype, device=program.device)
     unit[torch.arange(stop - start), torch.arange(start, stop)] = 1
     return unit.reshape(stop - start, 1, *program.shapes[0])
 
 
 def _swept(program: Program, x: Tensor, states: list[Tensor], order: float) -> tuple[Tensor, Tensor]:
-    """Push all directions forward, as many at a time as the memory takes."""
+    """Compute all gradients forward, as many directions at a time as the memory allows."""
     inputs = prod(program.input_shape)
     directions = min(inputs, program.chunk())
     norms: list[Tensor] = []
@@ -99,7 +99,7 @@ def _swept(program: Program, x: Tensor, states: list[Tensor], order: float) -> t
 
 
 def _sketched(program: Program, x: Tensor, states: list[Tensor], order: float) -> tuple[Tensor, Tensor]:
-    """Compute gradients in the order of the least distances that their sketches allow, until none can be nearer."""
+    """Compute gradients in the order of the smallest possible distances by their sketches, until none can be nearer."""
     slacks, least = _sketch(program, x, states, order)
     least, bits = least.sort(dim=1)
     distance, bit = x.new_full((len(x),), inf), torch.full((len(x),), -1, dtype=torch.int64, device=x.device)
@@ -119,7 +119,7 @@ def _sketched(program: Program, x: Tensor, states: list[Tensor], order: float) -
 
 
 def _sketch(program: Program, x: Tensor, states: list[Tensor], order: float) -> tuple[Tensor, Tensor]:
-    """Return the slack of every bit, and the least distance to its boundary that its sketch allows, ``(n, bits)``."""
+    """Return the slack of every bit, and a lower bound of the distance to its boundary by its sketch, ``(n, bits)``."""
     flow = Flow(program, program.rows(x), _random_directions(program, order))
     slacks, least = [x.new_zeros(len(x), 0)], [x.new_zeros(len(x), 0)]
     for position, (gate, state) in enumerate(zip(flow, states, strict=False)):
@@ -137,7 +137,7 @@ def _sketch(program: Program, x: Tensor, states: list[Tensor], order: float) -> 
 
 
 def _random_directions(program: Program, order: float) -> Tensor:
-    """Return directions in which a gradient's derivative is distributed as its norm times one random variable."""
+    """Return random directions: the derivative along one is the norm of the gradient times a fixed random variable."""
     generator = torch_generator(0, "radius")
     shape = (SKETCHES, 1, *program.shapes[0])
     if order == 2:
@@ -152,7 +152,7 @@ def _gradients(program: Program, states: list[Tensor], bits: Tensor) -> Tensor:
     n, m = bits.shape
 
     def slack(tangent: Tensor) -> Tensor:
-        """Return the derivative of each slack along a tangent of its own, ``(m, n)``."""
+        """Return the derivative of each slack along its own tangent, ``(m, n)``."""
         flow, start, chosen = Flow(program, tangent=tangent), 0, tangent.new_zeros(m, n)
         for position, (gate, state) in enumerate(zip(flow, states, strict=False)):
             place = (bits - start).mT

@@ -1,4 +1,4 @@
-"""The border: what users give, checked once and turned into rows."""
+"""Checks of users' inputs, and their conversion to rows."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def numbers(x: Any, name: str) -> Tensor:
     Raises
     ------
     DataError
-        If it is no array of them.
+        If `x` is not an array of numbers.
     """
     try:
         tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(x)
@@ -37,7 +37,7 @@ def examples(x: Any, name: str = "x") -> Tensor:
     Raises
     ------
     DataError
-        If they are no array of numbers, not floating point, empty, NaN or infinite.
+        If `x` is not an array of floating-point numbers, is empty, or holds NaN or infinity.
     """
     tensor = numbers(x, name)
     if tensor.dim() < 2 or tensor.numel() == 0:
@@ -51,14 +51,14 @@ def examples(x: Any, name: str = "x") -> Tensor:
 
 
 def program_of(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype, name: str = "x") -> tuple[Program, Tensor]:
-    """Return the program of `model`, and the examples where and how it computes: ``(n, *input_shape)``.
+    """Return the program of `model`, and the examples ``(n, *input_shape)`` in its dtype and on its device.
 
     Raises
     ------
     DataError
-        If the examples are unfit.
+        If the examples are not valid input.
     ModelError
-        If the network is.
+        If the network cannot be traced.
     """
     checked = examples(x, name)
     program = trace(model, checked, dtype)
@@ -66,12 +66,12 @@ def program_of(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype, nam
 
 
 def fitting(program: Program, x: Any, name: str, like: Tensor | None = None) -> Tensor:
-    """Return examples where and how `program` computes; as many as in `like`.
+    """Return examples in the dtype and on the device of `program`; as many as in `like`.
 
     Raises
     ------
     DataError
-        If they are unfit, of another shape, or not as many.
+        If they are not valid input, have another shape, or another number than `like`.
     """
     checked = examples(x, name)
     count = "n" if like is None else str(len(like))

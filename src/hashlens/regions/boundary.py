@@ -1,4 +1,4 @@
-"""Decision boundary: where on a plane the predicted class changes, exactly."""
+"""Decision boundary: the exact lines on a plane where the predicted class changes."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ from hashlens.result import Result
 
 @dataclass(frozen=True, eq=False)
 class DecisionBoundary(Result):
-    """Straight pieces of the decision boundary, one in each linear region that it goes through.
+    """Line segments of the decision boundary, one in each linear region that it crosses.
 
     Attributes
     ----------
     segments : numpy.ndarray
-        float64 ``(n, 2, 2)``: both ends of each piece as s, t.
+        float64 ``(n, 2, 2)``: both ends of each segment, as coordinates s, t.
     classes : numpy.ndarray
-        int64 ``(n, 2)``: the classes at its sides, the smaller first.
+        int64 ``(n, 2)``: classes on its two sides, the smaller first.
     """
 
     segments: npt.NDArray[np.float64]
@@ -32,22 +32,22 @@ class DecisionBoundary(Result):
 
     @property
     def length(self) -> float:
-        """Length of all pieces together, in s and t."""
+        """Total length, in units of s and t."""
         return float(np.linalg.norm(self.segments[:, 1] - self.segments[:, 0], axis=1).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class ClassParts(Result):
-    """The faces of a plane, cut further where the predicted class changes.
+    """Faces of a plane, cut further where the predicted class changes.
 
     Attributes
     ----------
     mesh : Mesh
-        The parts.
+        Mesh of the parts.
     faces : numpy.ndarray
-        int64 ``(parts,)``: the face of the plane that each is a part of.
+        int64 ``(parts,)``: face of the plane that each part belongs to.
     classes : numpy.ndarray
-        int64 ``(parts,)``: the class predicted on all of it.
+        int64 ``(parts,)``: class predicted on the whole part.
     """
 
     mesh: Mesh
@@ -56,9 +56,9 @@ class ClassParts(Result):
 
 
 def class_parts(plane: Plane) -> ClassParts:
-    """Return the faces of a plane, cut further where the largest output changes; a single output, where its sign does.
+    """Return the faces of a plane, cut further where the largest output changes; for a single output, its sign.
 
-    On each face the outputs are affine, so the classes meet on straight lines, found as those of the regions were.
+    On each face the outputs are affine, so the classes meet on straight lines, which are found like those of regions.
     """
     value, slope = plane.middle.reshape(len(plane), -1), plane.slope.reshape(2, len(plane), -1)
     if value.shape[1] > 1:
@@ -76,14 +76,14 @@ def class_parts(plane: Plane) -> ClassParts:
 
 
 def decision_boundary(plane: Plane) -> DecisionBoundary:
-    """Return where on a plane the class of the largest output changes; of a single output, its sign.
+    """Return the lines on a plane where the class of the largest output changes; for a single output, its sign.
 
     Where an output jumps between two faces, the edge between them is part of the boundary.
 
     Parameters
     ----------
     plane : Plane
-        A partition (:func:`hashlens.regions.plane`).
+        Result of :func:`hashlens.regions.plane`.
     """
     parts = class_parts(plane)
     sides, ends = parts.mesh.edges

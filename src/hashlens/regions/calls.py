@@ -1,8 +1,8 @@
 """Calls of operators, the rules that allow them, and the affine steps that they become.
 
-A network is traced with one example, so each of its tensors has a shape for one example. *Rows* carry a leading axis in
-front of that shape: ``(rows, *shape)``. A rule says how its operator acts on rows, twice: on values, as the operator
-is, and on tangents, where its constant part is left out. No rule mixes rows.
+A network is traced with one example, so each of its tensors has a shape for one example. *Rows* have a leading axis
+before that shape: ``(rows, *shape)``. A rule defines how its operator acts on rows: on values, by the operator itself,
+and on tangents, by its linear part, without the constants. No rule mixes rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ class Wire:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of an operator with some argument that depends on the input.
+    """One call of an operator with at least one argument that depends on the input.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class Call:
     bound : dict
         Its arguments by name; those that depend on the input are :class:`Wire`.
     shape : tuple of int
-        Shape of the result for one example (of result `part` where there are several).
+        Shape of the result for one example; of result number `part` if there are several.
     part : int or None
-        Which of several results.
+        Index of the result, if there are several.
     """
 
     func: Any
@@ -52,7 +52,7 @@ class Call:
 
     @property
     def dependent(self) -> dict[str, list[Wire]]:
-        """The arguments that depend on the input, and in each the wires."""
+        """Arguments that depend on the input, with the wires in each."""
         found = {name: list(_wires(value)) for name, value in self.bound.items()}
         return {name: wires for name, wires in found.items() if wires}
 
@@ -67,7 +67,7 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """A step of a program: an operator that is affine in what depends on the input.
+    """A step of a program: an operator that is affine in the arguments that depend on the input.
 
     Attributes
     ----------
@@ -76,9 +76,9 @@ class Affine:
     output : int
         Register of its result.
     apply : callable
-        Rows of values to rows of values.
+        Function from rows of values to rows of values.
     push : callable
-        Rows of tangents to rows of tangents: the linear part of `apply`.
+        Function from rows of tangents to rows of tangents: the linear part of `apply`.
     """
 
     inputs: tuple[int, ...]
@@ -89,12 +89,12 @@ class Affine:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is allowed of one operator.
+    """Conditions under which an operator is allowed.
 
     Attributes
     ----------
     build : callable
-        From a call to how it acts on values and on tangents.
+        Function from a call to the functions `apply` and `push` of its step.
     factors : tuple of str
         Arguments that the result is linear in; at most one of them may depend on the input.
     addends : tuple of str
@@ -107,12 +107,12 @@ class Rule:
 
 
 def affine_step(rule: Rule, call: Call, output: int) -> Affine:
-    """Return the step of a program that `call` is.
+    """Return the step of a program for a call.
 
     Raises
     ------
     NotAffineError
-        If the call is not affine in what depends on the input.
+        If the call is not affine in the arguments that depend on the input.
     """
     dependent = call.dependent
     if sum(name in rule.factors for name in dependent) > 1:

@@ -1,4 +1,4 @@
-"""Choices: of two tensors that both depend on the input, the larger or the smaller element goes on."""
+"""Choices: elementwise maximum or minimum of two tensors that both depend on the input."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ Tensor = torch.Tensor
 class Choice(PiecewiseLinear):
     """A step of a program: maximum or minimum. Its input is both tensors, stacked along a last axis.
 
-    It flips where their difference does, and otherwise is a bend of it. But what goes on is one of the two as it is:
-    their difference may be huge, and has lost the digits of the smaller.
+    It flips where the difference of the two changes its sign. The output is one of the two tensors itself, not computed
+    from the difference, which may be huge and lose the digits of the smaller one.
 
     Attributes
     ----------
     larger : bool
-        Whether the larger goes on, or the smaller.
+        True for the maximum, False for the minimum.
     """
 
     larger: bool = True
@@ -38,7 +38,7 @@ class Choice(PiecewiseLinear):
         return self.apply(state, tangents)
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
-        """Return how far each bit is from flipping, ``(rows, bits)``."""
+        """Return the slack of each bit, its distance from flipping, ``(rows, bits)``."""
         return super().slack(state, _difference(values))
 
     def slack_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
@@ -50,11 +50,11 @@ class Choice(PiecewiseLinear):
         return super().slack_norm(state, _slope(tangents), order)
 
     def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the affine functions whose zeros are where bits flip, as :meth:`PiecewiseLinear.lines`."""
+        """Return the affine functions whose zeros are the flips of bits, like :meth:`PiecewiseLinear.lines`."""
         return super().lines(_difference(values), _slope(tangents))
 
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-        """Return where on straight lines bits flip, as :meth:`PiecewiseLinear.crossings`."""
+        """Return the positions on straight lines where bits flip, like :meth:`PiecewiseLinear.crossings`."""
         return super().crossings(span, _difference(values), _slope(tangents), noise)
 
 
@@ -64,5 +64,5 @@ def _difference(pairs: Tensor) -> Tensor:
 
 
 def _slope(pairs: Tensor) -> Tensor:
-    """Return the difference of tangents: plainly, so that it is linear and can be run backward."""
+    """Return the plain difference of tangents, a linear function that can be run backward."""
     return pairs[..., 0] - pairs[..., 1]

@@ -1,4 +1,4 @@
-"""Chord: how far a region reaches from an example along a line, exactly, to both sides."""
+"""Chord: the exact extent of a linear region along a line through an example, in both directions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from hashlens.tables import Table, table
 
 Tensor = torch.Tensor
 SHOWN = 20
-"""Rows of a table on the screen."""
+"""Number of rows of a printed table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +30,14 @@ class Chord(Result):
     Attributes
     ----------
     start, end : numpy.ndarray
-        float64 ``(n, k)``: the values of t at both ends, at most 0 and at least 0; infinite where the region is
-        unbounded. 0 where x lies on the boundary.
+        float64 ``(n, k)``: values of t at both ends, start <= 0 <= end; infinite if the region is unbounded, 0 if x
+        lies on the boundary.
     length : numpy.ndarray
         float64 ``(n, k)``: Euclidean length in units of the input.
     start_units, end_units : Units
-        The units that flip at the ends, for the n * k chords in a row; in what was read from a file tuples of them.
+        Units that flip at the ends of the n * k chords; tuples in a result that was read from a file.
     on_boundary : numpy.ndarray
-        int64 ``(n,)``: on the boundaries of how many units each example lies exactly.
+        int64 ``(n,)``: number of units whose boundary each example lies exactly on.
     """
 
     start: npt.NDArray[np.float64]
@@ -59,9 +59,9 @@ class Chord(Result):
 
 
 def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torch.dtype = torch.float64) -> Chord:
-    """Return the exact chords of the regions of examples along given directions.
+    """Return the exact chords of the linear regions of examples along given directions.
 
-    Each direction takes one tangent pass: it says how fast every unit moves towards its breakpoints.
+    Each direction takes one forward pass of tangents, which gives the speed of every unit towards its breakpoints.
 
     Parameters
     ----------
@@ -70,21 +70,22 @@ def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torc
     x : torch.Tensor or numpy.ndarray
         Examples ``(n, *input)``, floating point.
     directions : torch.Tensor or numpy.ndarray
-        ``(n, *input)``, one for each example (``y - x`` leads to another example), or ``(n, k, *input)``, several.
+        ``(n, *input)``: one direction for each example, such as ``y - x`` towards another example; or
+        ``(n, k, *input)``: k directions for each.
     dtype : torch.dtype
-        What to compute in: float64 or float32. A program stays in its own.
+        Dtype of the computation: float64 or float32. A program keeps its own.
 
     Returns
     -------
     Chord
-        With k = 1 where one direction was given for each.
+        The chords, with k = 1 if there is one direction for each example.
 
     Raises
     ------
     ModelError
         If the network is not piecewise linear, or rejects the examples.
     DataError
-        If examples or directions are unfit, or a direction is zero.
+        If examples or directions are not valid input, or a direction is zero.
     """
     region = at(model, x, dtype)
     program = region.program
@@ -106,7 +107,7 @@ def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torc
 
 
 def _reach(region: Region, rows: slice, lines: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how far t reaches backward and forward, ``(2, rows, directions)``, and the bits that flip there."""
+    """Return the extent of t backward and forward, ``(2, rows, directions)``, and the bits that flip there."""
     n, k = lines.shape[:2]
     program = region.program
     tangent = lines.movedim(1, 0).reshape(k, n, *program.shapes[0])

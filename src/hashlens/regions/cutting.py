@@ -1,9 +1,9 @@
-"""Cutting: straight lines through convex faces, one compiled loop over all faces of a mesh.
+"""Cutting: cut convex faces along straight lines, in one compiled loop over all faces of a mesh.
 
-Every face brings its own lines, since a network is another affine map on each. So that two faces agree on the edge
-between them, a vertex remembers the line that made it and is zero on that line from both sides, without a second look.
+Every face has its own lines, since the network is a different affine map on each. So that two faces agree on the edge
+between them, a vertex stores the line that created it, and counts as zero on that line for both faces.
 
-Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
 
 from typing import Any
@@ -30,30 +30,31 @@ def cut_lines(
     faces: Any, values: Any, across: Any, upward: Any, breakpoints: Any, label: Any, noise: Any, resolution: Any,
     extent: Any, points: Any, born: Any, half: Any, first: Any, counts: Any,
 ) -> Any:  # fmt: skip
-    """Cut faces along lines ``value + s * across + t * upward = 0``, each along its own.
+    """Cut each face along its own lines ``value + s * across + t * upward = 0``.
 
     Parameters
     ----------
     faces : numpy.ndarray
-        int64 ``(rows,)``.
+        int64 ``(rows,)``: indices of the faces.
     values, across, upward : numpy.ndarray
-        float64 ``(rows, lines)``. Lines that are not finite are none.
+        float64 ``(rows, lines)``: coefficients. Lines with coefficients that are not finite are ignored.
     breakpoints : numpy.ndarray
-        float64 ``(lines,)``: what was subtracted from the values, whose rounding they share.
+        float64 ``(lines,)``: breakpoints that were subtracted from the values, for the size of rounding errors.
     label : int
-        The name of the first line; no other call has used those that follow.
+        Number of the first line; it and the numbers after it were not used by other calls.
     noise, resolution : float
-        What is zero: a share of how large a value or the median one of its row gets, and a distance as a share of the
-        extent.
+        Tolerances: rounding of a value, as a share of its own or of the median magnitude in its row; and the smallest
+        distance, as a share of the extent.
     extent : numpy.ndarray
-        float64 ``(2,)``: the largest s and t in magnitude.
+        float64 ``(2,)``: largest magnitudes of s and t.
     points, born, half, first, counts : numpy.ndarray
-        The mesh, which is changed.
+        Arrays of the mesh, which are changed.
 
     Returns
     -------
     tuple
-        For each part its row and face, int64 ``(parts, 1)``, how many parts, and the mesh in arrays that may be longer.
+        Row and face of each part, int64 ``(parts, 1)`` each, the number of parts, and the arrays of the mesh, which may
+        be longer.
     """
     lines = values.shape[1]
     parents, parts, found = np.empty((2 * faces.size, 1), np.int64), np.empty((2 * faces.size, 1), np.int64), 0
@@ -69,7 +70,7 @@ def cut_lines(
         live = 0
         for at in range(lines):
             reach = reach_of(across[row, at], upward[row, at], extent)
-            if abs(values[row, at]) < reach < np.inf:  # else it is beyond the box, or nowhere
+            if abs(values[row, at]) < reach < np.inf:  # otherwise it is outside the box, or does not exist
                 size = max(abs(values[row, at]) + 2 * abs(breakpoints[at]) + reach, floor)
                 zeros[at, 0], zeros[at, 1] = max(noise * size, resolution * reach), TRUST * size
                 pending[live, 0] = at
@@ -89,7 +90,7 @@ def cut_lines(
                     kept += 1
             new = np.int64(-1)
             while new < 0 and kept > start:
-                # The line in the middle: neighbours in a layer may be alike, and would cut slice by slice.
+                # The middle line first: neighbours in a layer may be nearly parallel, and would cut off thin slices.
                 middle = (start + kept) // 2
                 which, kept = pending[middle, 0], kept - 1
                 pending[middle, 0] = pending[kept, 0]

@@ -1,4 +1,4 @@
-"""Directions: lines on which to leave an example, random ones and those that lead to other examples."""
+"""Directions for chords: random ones, and those towards other examples."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,11 +21,11 @@ def random_directions(x: Any, k: int = 1, seed: int = 0) -> Float64[Tensor, "{le
     Parameters
     ----------
     x : torch.Tensor or numpy.ndarray
-        Examples ``(n, *input)``, of which only the shape matters.
+        Examples ``(n, *input)``; only the shape is used.
     k : int
-        Directions of each.
+        Number of directions for each example.
     seed : int
-        Draws them: the first examples have the same ones however many follow.
+        Seed; the directions of the first examples do not depend on the number of examples.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def random_directions(x: Any, k: int = 1, seed: int = 0) -> Float64[Tensor, "{le
     Raises
     ------
     DataError
-        If `x` are no examples, or `k` is no whole number of 1 or more.
+        If `x` is not valid input, or `k` is not an integer of 1 or more.
 
     Examples
     --------
@@ -59,27 +59,27 @@ def drawn_directions(rows: Tensor, k: int, seed: int, step: int) -> Iterator[Ten
 def towards_others(x: Any, k: int = 1, seed: int = 0) -> Float64[Tensor, "{len(x)} {k} *input"]:
     """Return the directions from each example to others of the same batch, for :func:`hashlens.regions.chord`.
 
-    Along them t = 0 is the example and t = 1 is the other. Examples that are equal to one are none of its others, so
-    that no direction is zero; the k others of an example are all different rows.
+    Along a direction, t = 0 is the example and t = 1 is the other one. Equal examples are never chosen, so no direction
+    is zero. The k others of an example are different rows.
 
     Parameters
     ----------
     x : torch.Tensor or numpy.ndarray
         Examples ``(n, *input)``, floating point.
     k : int
-        Others of each, chosen at random.
+        Number of random other examples for each example.
     seed : int
-        Chooses them.
+        Seed of the choice.
 
     Returns
     -------
     torch.Tensor
-        float64 ``(n, k, *input)``: the other minus the example.
+        float64 ``(n, k, *input)``: the other example minus the example.
 
     Raises
     ------
     DataError
-        If `x` are unfit, `k` is no whole number of 1 or more, or an example has fewer than `k` others.
+        If `x` is not valid input, `k` is not an integer of 1 or more, or an example has fewer than `k` others.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def towards_others(x: Any, k: int = 1, seed: int = 0) -> Float64[Tensor, "{len(x
             f"{k} other examples are needed for each, received {len(rows)} examples, of which {others[row]} differ "
             f"from example {row}: give more, or a smaller k"
         )
-    # With equal examples side by side, those that differ are the places before and behind them.
+    # With equal examples sorted together, the different ones are before and after them.
     order, first = np.argsort(group, kind="stable"), np.cumsum(sizes) - sizes
     generator = numpy_generator(seed, "others")
     places = np.stack([generator.choice(count, k, replace=False) for count in others])

@@ -1,4 +1,4 @@
-"""Exact plane: a plane is cut into the linear regions of a network, gate by gate."""
+"""Exact plane: cut a plane into the linear regions of a network, gate by gate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,33 +33,33 @@ def plane(
 ) -> Plane:
     """Return the exact partition of a plane into linear regions.
 
-    The plane is given as ``origin`` and ``directions``, as ``through`` three examples, or as the principal plane
-    (``pca``) of many. A network of two inputs needs none of them.
+    The plane is defined by ``origin`` and ``directions``, by three examples ``through`` which it passes, or as the
+    principal plane of many examples (``pca``). A network with two inputs needs none of these.
 
     Parameters
     ----------
     model : torch.nn.Module or Program
         A piecewise linear network, or one already traced.
     box : sequence of float, optional
-        ``(left, right, bottom, top)``: bounds of the coordinates s and t on the plane. By default -1 to 1, or what is
-        around the examples given.
+        ``(left, right, bottom, top)``: bounds of the coordinates s and t on the plane. By default -1 to 1, or a box
+        around the examples.
     origin, directions : torch.Tensor or numpy.ndarray, optional
-        ``input`` and ``(2, *input)``, floating point: s and t are in units of the directions.
+        ``input`` and ``(2, *input)``, floating point; s and t are then multiples of the directions.
     through : torch.Tensor or numpy.ndarray, optional
-        Three examples ``(3, *input)``, floating point: s and t are in units of the input.
+        Three examples ``(3, *input)``, floating point; s and t are then in units of the input.
     pca : torch.Tensor or numpy.ndarray, optional
-        Examples ``(n, *input)``, floating point.
+        Examples ``(n, *input)``, floating point; s and t are then in units of the input.
     dtype : torch.dtype
-        What to compute in: float64 or float32. A program stays in its own.
+        Dtype of the computation: float64 or float32. A program keeps its own.
     max_regions : int
-        Stop with an error where there are more.
+        Largest number of regions; with more an error is raised.
 
     Raises
     ------
     ModelError
         If the network is not piecewise linear, or rejects the examples.
     DataError
-        If what is given is no plane or no box, or there are more regions than `max_regions`.
+        If the arguments do not define a plane or a box, or there are more regions than `max_regions`.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def plane(
 
 
 def _joined(whole: Plane, codes: Codes) -> Plane:
-    """Return the plane with faces of one code joined: max-pools are cut along lines that go on where a third wins."""
+    """Return the plane with faces of equal code joined: max-pools also cut where a third element wins."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -97,7 +97,7 @@ def _joined(whole: Plane, codes: Codes) -> Plane:
     count, group = connected_components(links, directed=False)
     if count == len(whole):
         return whole
-    # The largest part of each group speaks for it: its affine map has rounded least.
+    # The largest part represents each group, since its affine map has the smallest rounding error.
     order = np.lexsort((-whole.areas, group))
     chosen = order[np.searchsorted(group[order], np.arange(count))]
     mesh = whole.mesh.merged(group.astype(np.int64))

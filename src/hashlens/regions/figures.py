@@ -19,16 +19,16 @@ from hashlens.report.figures import Floats, Histogram, Ints, Mark, Pieces, Point
 Colouring = Literal["gradient", "class", "code"]
 COLOURINGS = ("gradient", "class", "code")
 MOST_MARKS = 12
-"""More examples than this are drawn as points without names."""
+"""Largest number of examples drawn with names; more are drawn as points."""
 MOST_LINES = 10
-"""More outputs than this are too many lines for one picture."""
+"""Largest number of outputs drawn as lines in a figure."""
 TRIMMED = 0.01
-"""The share of the area at either end of a scale that is painted as the end itself."""
+"""Share of the area at either end of a colour scale that gets the colour of that end."""
 ON_PLANE = 1e-6
 
 
 def check_colouring(colour: str) -> None:
-    """Raise DataError unless `colour` is a way to colour a plane."""
+    """Raise DataError if `colour` is not a way to colour a plane."""
     if colour not in COLOURINGS:
         raise DataError(f"regions are not coloured by {colour!r}: {nearest(colour, COLOURINGS)}")
 
@@ -48,24 +48,25 @@ def plane_figure(
     Parameters
     ----------
     plane : Plane
-        A partition (:func:`hashlens.regions.plane`).
+        Result of :func:`hashlens.regions.plane`.
     colour : {"gradient", "class", "code"}
-        Regions by how steep the output is, by predicted class, or each code in a colour of its own.
+        Colour of regions: by the norm of the output's gradient, by predicted class, or a different one for each code.
     marks : sequence of str, optional
-        Names of the examples that the plane was laid through, in their order; those outside the box are left out.
+        Names of the examples that define the plane, in their order; examples outside the box are left out.
     points : torch.Tensor or numpy.ndarray, optional
-        Examples ``(n, *input)``, drawn where they lie or are projected to; those outside the box are left out.
+        Examples ``(n, *input)``, drawn at their projection on the plane; examples outside the box are left out.
     labels : array of int, optional
         ``(n,)``: classes of the points.
     class_names : sequence of str, optional
-        Name of class 0, 1, ...
+        Names of classes 0, 1, ...
     sampled : int, optional
-        How many regions sampling found (:meth:`hashlens.regions.Plane.sampled_count`), to stand beside the exact count.
+        Number of regions found by sampling (:meth:`hashlens.regions.Plane.sampled_count`), shown beside the exact
+        number.
 
     Raises
     ------
     DataError
-        If the colour is another, or names or labels are not as many as the examples.
+        If `colour` is not known, or there are not as many names or labels as examples.
     """
     check_colouring(colour)
     sampled = plane.sampled if sampled is None else sampled
@@ -103,18 +104,18 @@ def along_figure(
     ends: tuple[str, str] = ("a", "b"),
     class_names: Sequence[str] | None = None,
 ) -> Pieces:
-    """Return the figure data of a segment: the outputs along it, straight on each piece.
+    """Return the figure data of a segment: the outputs along it, linear on each piece.
 
     Parameters
     ----------
     along : Along
-        The pieces of segments (:func:`hashlens.regions.along`).
+        Result of :func:`hashlens.regions.along`.
     segment : int
-        Which of them.
+        Index of the segment.
     ends : tuple of str
-        Names of where it begins and ends.
+        Names of its start and end.
     class_names : sequence of str, optional
-        Name of output 0, 1, ...
+        Names of outputs 0, 1, ...
 
     Raises
     ------
@@ -145,18 +146,18 @@ def pieces_figure(
     Parameters
     ----------
     spans : numpy.ndarray
-        float64 ``(pieces, 2)``: where each piece begins and ends, from 0 to 1.
+        float64 ``(pieces, 2)``: start and end of each piece, from 0 to 1.
     value, slope : numpy.ndarray
         float64 ``(pieces, outputs)``: at t the outputs are ``value + t * slope``.
     shades : numpy.ndarray
-        int64 ``(pieces,)``: the colour of each piece in :func:`hashlens.report.colours.code_colours`.
+        int64 ``(pieces,)``: index of the colour of each piece in :func:`hashlens.report.colours.code_colours`.
     ends : tuple of str
-        Names of where it begins and ends.
+        Names of its start and end.
     class_names : sequence of str or None
-        Name of output 0, 1, ...
+        Names of outputs 0, 1, ...
     """
     outputs = (value[:, None] + spans[:, :, None] * slope[:, None]).reshape(2 * len(spans), -1)
-    # The outputs that come nearest to being the largest tell most.
+    # If there are too many outputs, those that come nearest to being the largest are drawn.
     behind = (outputs.max(axis=1, keepdims=True) - outputs).min(axis=0)
     shown = np.sort(np.argsort(behind, kind="stable")[:MOST_LINES]).tolist()
     count = outputs.shape[1]
@@ -175,18 +176,18 @@ def pieces_figure(
 
 
 def radius_figure(radii: Mapping[str, npt.ArrayLike], norm: float = 2, bins: int = 40) -> Histogram:
-    """Return the figure data of radii: how far the nearest boundary is, for one sample of examples or several.
+    """Return a histogram of radii, the distances to the nearest boundary, for one or several samples of examples.
 
-    Examples on a boundary, where the radius is 0, and those that no boundary is near are only counted, in the name.
+    Examples on a boundary (radius 0) and examples without a boundary (infinite radius) are only counted, in the name.
 
     Parameters
     ----------
     radii : mapping of str to array
-        Radii ``(n,)`` of each sample by its name: ``distance`` of what :meth:`hashlens.regions.Region.radius` returns.
+        Radii ``(n,)`` of each sample by its name: ``distance`` of a result of :meth:`hashlens.regions.Region.radius`.
     norm : {2, inf}
-        Of all of them.
+        Norm of all radii.
     bins : int
-        Bins of the histogram, evenly spaced in the logarithm.
+        Number of bins of the histogram, evenly spaced in the logarithm.
 
     Raises
     ------
@@ -203,7 +204,7 @@ def radius_figure(radii: Mapping[str, npt.ArrayLike], norm: float = 2, bins: int
     shares = []
     for name, of in samples.items():
         left_out = len(of) - len(inner[name])
-        # The largest radius is in the last bin, whatever rounding did to its edge.
+        # Clipping keeps the largest radius in the last bin, also if its edge is rounded down.
         counts = np.histogram(np.clip(inner[name], edges[0], edges[-1]), edges)[0]
         series_name = f"{name} ({left_out:,} of {len(of):,} on a boundary or far from any)" if left_out else name
         shares.append((series_name, tuple((counts / len(of)).tolist())))
@@ -215,7 +216,7 @@ def radius_figure(radii: Mapping[str, npt.ArrayLike], norm: float = 2, bins: int
 
 
 class _Painted(NamedTuple):
-    """Polygons, the face that each is of, and their colours."""
+    """Polygons, the face of each, and their colours."""
 
     corners: Floats
     starts: Ints
@@ -237,14 +238,14 @@ def _by_face(plane: Plane, colour: str) -> _Painted:
 
 
 def painted_by_gradient(norms: Floats, areas: Floats) -> tuple[Ints, tuple[str, ...], Scale]:
-    """Return the colours of faces by how steep the output is, as positions in a palette, with the palette's scale."""
+    """Return the colours of faces by the norm of the gradient, as indices of a palette, with the palette's scale."""
     scale = _scale("norm of the gradient along the plane", norms, areas)
     share = (norms - scale.low) / (scale.high - scale.low)
     return np.clip(share * LEVELS, 0, LEVELS - 1).astype(np.int64), scale_colours(), scale
 
 
 def _by_class(plane: Plane, classes: tuple[str, ...]) -> _Painted:
-    """Return polygons of one class each: faces that the decision boundary goes through are cut along it."""
+    """Return polygons of one class each: faces that the decision boundary crosses are cut along it."""
     parts = class_parts(plane)
     corners, starts = parts.mesh.outlines()
     palette = class_colours(len(classes))
@@ -252,7 +253,7 @@ def _by_class(plane: Plane, classes: tuple[str, ...]) -> _Painted:
 
 
 def _scale(name: str, values: Floats, areas: Floats) -> Scale:
-    """Return a scale that a few small faces do not stretch."""
+    """Return a scale whose ends a few small faces do not determine."""
     order = np.argsort(values)
     share = np.cumsum(areas[order]) / areas.sum()
     low, high = (float(values[order[np.searchsorted(share, at)]]) for at in (TRIMMED, 1 - TRIMMED))
@@ -262,7 +263,7 @@ def _scale(name: str, values: Floats, areas: Floats) -> Scale:
 
 
 def _hashed(fingerprints: npt.NDArray[np.uint64], count: int) -> Ints:
-    """Return a number below `count` for each code, the same in every picture."""
+    """Return a number below `count` for each code, the same in every figure."""
     return (fingerprints[:, 0] % np.uint64(count)).astype(np.int64)
 
 
@@ -283,14 +284,14 @@ def _is_single(plane: Plane) -> bool:
 
 
 def _is_isometric(flat: Slice) -> bool:
-    """Return whether s and t are measured alike, at right angles."""
+    """Return whether the directions are orthogonal and of equal length."""
     basis = flat.directions.flatten(1).numpy()
     gram = basis @ basis.T
     return bool(np.allclose(gram, gram[0, 0] * np.eye(2), rtol=1e-6, atol=1e-9 * gram[0, 0]))
 
 
 def _is_through(flat: Slice) -> bool:
-    """Return whether a slice was laid through three examples: the first is the origin, the second on the s axis."""
+    """Return whether a slice passes through three examples: the first is the origin, the second on the s axis."""
     spread = np.abs(flat.marks).max(initial=0.0)
     return len(flat.marks) == 3 and bool((np.abs(flat.marks[[0, 0, 1], [0, 1, 1]]) <= 1e-9 * spread).all())
 

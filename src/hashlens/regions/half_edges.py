@@ -1,10 +1,10 @@
-"""Half-edges: a planar subdivision into convex faces, and the two moves that cut it, compiled.
+"""Half-edges: a planar subdivision into convex faces, and the two operations that cut it, compiled.
 
-Each edge is two half-edges, one for the face at either side, which know their successor around the face, their twin,
-their face and the vertex that they leave. Both moves of a cut (a vertex on an edge, an edge through a face) keep the
-mesh whole, whatever rounding does: V - E + F stays 1.
+Each edge is two half-edges, one for the face on each side. A half-edge stores its successor around the face, its twin,
+its face and its start vertex. Both operations of a cut (insert a vertex on an edge, insert an edge through a face) keep
+the mesh consistent, independently of rounding: V - E + F stays 1.
 
-Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from hashlens.compiling import compiled
 NEXT, TWIN, FACE, TAIL = 0, 1, 2, 3
 """Columns of a half-edge."""
 VERTICES, HALVES, FACES = 0, 1, 2
-"""What the counts of a mesh count."""
+"""Indices of the counts of a mesh."""
 
 
 @compiled
@@ -30,7 +30,7 @@ def longer(rows: Any, least: Any) -> Any:
 
 @compiled
 def outline(face: Any, half: Any, first: Any, points: Any, loop: Any, corners: Any) -> Any:
-    """Write the half-edges and corners of a face; return them, in longer arrays if needed, and how many."""
+    """Write the half-edges and corners of a face; return them, in longer arrays if needed, and their number."""
     count = 0
     at = first[face, 0]
     while True:
@@ -49,7 +49,7 @@ def outline(face: Any, half: Any, first: Any, points: Any, loop: Any, corners: A
 
 @compiled
 def _insert(edge: Any, vertex: Any, half: Any, halves: Any) -> None:
-    """Put a vertex on an edge: half-edges ``halves`` and ``halves + 1`` are the parts behind it, on both sides."""
+    """Insert a vertex on an edge: half-edges ``halves`` and ``halves + 1`` are the parts after it, on both sides."""
     twin = half[edge, TWIN]
     ahead, back = halves, halves + 1
     half[ahead, TAIL] = half[back, TAIL] = vertex
@@ -62,7 +62,7 @@ def _insert(edge: Any, vertex: Any, half: Any, halves: Any) -> None:
 
 @compiled
 def _split(before_p: Any, before_q: Any, half: Any, halves: Any, face: Any) -> None:
-    """Join the heads of two half-edges of a face by an edge; what lies from p to q becomes `face`."""
+    """Join the heads of two half-edges of a face by an edge; the part from p to q becomes `face`."""
     old = half[before_p, FACE]
     p, q = half[half[before_p, NEXT], TAIL], half[half[before_q, NEXT], TAIL]
     there, back = halves, halves + 1
@@ -81,7 +81,7 @@ def _split(before_p: Any, before_q: Any, half: Any, halves: Any, face: Any) -> N
 
 @compiled
 def _turn(heights: Any, count: Any, sign: Any) -> Any:
-    """Return the last corner of that sign in front of the other sign, around the face."""
+    """Return the last corner with this sign before the sign changes, around the face."""
     for i in range(count):
         if sign * heights[i, 0] > 0:
             j = (i + 1) % count
@@ -97,7 +97,7 @@ def _meet(
     i: Any, label: Any, points: Any, born: Any, half: Any, counts: Any, loop: Any, corners: Any, count: Any,
     heights: Any,
 ) -> Any:  # fmt: skip
-    """Make sure that the edge from corner i ends on the line, and return it."""
+    """Make the edge from corner i end on the line, by a new vertex if needed, and return it."""
     j = (i + 1) % count
     at = loop[i, 0]
     if heights[j, 0] != 0:
@@ -117,7 +117,7 @@ def cut(
     face: Any, line: Any, label: Any, tolerance: Any, trust: Any,
     points: Any, born: Any, half: Any, first: Any, counts: Any, loop: Any, corners: Any, count: Any, heights: Any,
 ) -> Any:  # fmt: skip
-    """Cut a face along a line; return the new face, on the negative side, or -1 where the line only touches."""
+    """Cut a face along a line; return the new face, on the negative side, or -1 if the line only touches it."""
     negative = positive = False
     for i in range(count):
         z = line[0] + line[1] * corners[i, 0] + line[2] * corners[i, 1]

@@ -1,4 +1,4 @@
-"""Line sizes: how large the functions get whose zeros are lines, by which rounding is told from a sign; compiled."""
+"""Line sizes: the magnitudes of affine functions on the box, to distinguish a sign from rounding; compiled."""
 
 from typing import Any
 
@@ -7,20 +7,20 @@ import numpy as np
 from hashlens.compiling import compiled
 
 SAMPLE = 32
-"""Lines of a row that the median is taken of."""
+"""Number of lines of a row from which the median is taken."""
 TRUST = 1e-9
-"""A vertex is zero on the line that made it, up to this share of how large the unit gets: more is a jump."""
+"""Largest value of a unit, relative to its magnitude, at a vertex on its own line; a larger value is a jump."""
 
 
 @compiled
 def reach_of(across: Any, upward: Any, extent: Any) -> Any:
-    """Return how far an affine function gets away from what it is in the middle."""
+    """Return the largest difference of an affine function from its value in the middle."""
     return abs(across) * extent[0] + abs(upward) * extent[1]
 
 
 @compiled
 def _median(sizes: Any, count: Any) -> Any:
-    """Return the median (the lower of two) of some numbers, which are sorted; 0 of none."""
+    """Return the median (the lower of two) of some numbers, sorting them in place; 0 if there are none."""
     if count == 0:
         return 0.0
     for i in range(1, count):
@@ -34,11 +34,11 @@ def _median(sizes: Any, count: Any) -> Any:
 
 @compiled
 def median_size(values: Any, across: Any, upward: Any, breakpoints: Any, extent: Any, sizes: Any) -> Any:
-    """Return how large the median function gets of those that move: less than its share is rounding in any of them."""
+    """Return the median magnitude of the functions that are not constant, the scale of rounding errors of all."""
     count = 0
     for at in range(0, values.size, 1 + values.size // SAMPLE):
         reach = reach_of(across[at], upward[at], extent)
-        # Shifted by a huge breakpoint, or back from it, a small number is lost: the smaller tells how large it is.
+        # A huge breakpoint hides the size of a small number, so the smaller of both magnitudes counts.
         size = reach + min(abs(values[at]), abs(values[at] + breakpoints[at % breakpoints.size]))
         if reach > 0 and size < np.inf:
             sizes[count] = size

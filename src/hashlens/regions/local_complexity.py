@@ -1,4 +1,4 @@
-"""Local complexity: how many linear regions lie around an example, by exact counts on diameters of a ball."""
+"""Local complexity: the number of linear regions around an example, counted exactly on diameters of a ball."""
 
 from dataclasses import dataclass
 from math import inf, sqrt
@@ -20,21 +20,22 @@ from hashlens.tables import Table, number, table
 
 Tensor = torch.Tensor
 SHARE = 0.1
-"""The radius by default, as a share of the typical distance between two examples."""
+"""Default radius, as a share of the typical distance between two examples."""
 
 
 @dataclass(frozen=True, eq=False)
 class LocalComplexity(Result):
-    """How many linear regions the diameters of a ball around each of n examples cross.
+    """Number of linear regions that diameters of a ball around each of n examples cross.
 
     Attributes
     ----------
     radius : float
-        Of the balls, in units of the input.
+        Radius of the balls, in units of the input.
     typical_distance : float or None
-        The root mean square distance between two examples, a tenth of which the radius is; None where it was given.
+        Root mean square distance between two examples, if the radius is a tenth of it by default; None if the radius
+        was an argument.
     counts : numpy.ndarray
-        int64 ``(n, directions)``: the linear regions that each diameter crosses, at least 1.
+        int64 ``(n, directions)``: number of linear regions that each diameter crosses, at least 1.
     """
 
     radius: float
@@ -43,13 +44,13 @@ class LocalComplexity(Result):
 
     @property
     def regions(self) -> npt.NDArray[np.float64]:
-        """Mean number of regions that a diameter crosses, float64 ``(n,)``, at least 1."""
+        """Mean number of regions that a diameter of each ball crosses, float64 ``(n,)``, at least 1."""
         mean: npt.NDArray[np.float64] = self.counts.mean(axis=1)
         return mean
 
     @property
     def standard_error(self) -> npt.NDArray[np.float64]:
-        """Standard error of :attr:`regions` over directions, float64 ``(n,)``; not a number with one direction."""
+        """Standard error of :attr:`regions` over directions, float64 ``(n,)``; NaN with one direction."""
         directions = self.counts.shape[1]
         if directions == 1:
             return np.full(len(self.counts), np.nan)
@@ -58,11 +59,11 @@ class LocalComplexity(Result):
 
     @property
     def density(self) -> npt.NDArray[np.float64]:
-        """Boundaries crossed per unit length, float64 ``(n,)``."""
+        """Number of boundaries crossed per unit length, float64 ``(n,)``."""
         return (self.regions - 1) / (2 * self.radius)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, and what follows from them for each example."""
+        """Return the fields, and the derived values of each example."""
         derived = {name: getattr(self, name).tolist() for name in ("regions", "density")}
         errors = [None if np.isnan(error) else error for error in self.standard_error.tolist()]
         return {**super().to_dict(), **derived, "standard_error": errors}
@@ -94,11 +95,12 @@ def local_complexity(
     """Count the linear regions that random diameters of a ball around each example cross, exactly.
 
     The diameters of an example x go from ``x - radius * d`` to ``x + radius * d``, for each of its
-    :func:`~hashlens.regions.random_directions` d. Every one is cut as by :func:`~hashlens.regions.along`, so that no
-    region is missed. Humayun et al. (2024) count the units whose hyperplanes cut a small polytope around x, in deep
-    layers only approximately; this counts the regions crossed, in all layers exactly.
+    :func:`~hashlens.regions.random_directions` d. Every diameter is cut as by :func:`~hashlens.regions.along`, so no
+    region is missed. Humayun et al. (2024) count the units whose hyperplanes cut a small polytope around x, which is an
+    approximation in deep layers; this function counts crossed regions, exactly in all layers.
 
-    It costs a forward pass for each region that a diameter crosses: little for a perceptron, much for convolutions.
+    The cost is a forward pass for each region that a diameter crosses: small for a multilayer perceptron, large for a
+    convolutional network.
 
     Parameters
     ----------
@@ -107,21 +109,22 @@ def local_complexity(
     x : torch.Tensor or numpy.ndarray
         Examples ``(n, *input)``, floating point.
     radius : float, optional
-        Of the balls, in units of the input; by default a tenth of the :func:`typical_distance` between two examples of
-        `x`. To compare networks or data, give all the same.
+        Radius of the balls, in units of the input; by default a tenth of the :func:`typical_distance` between two
+        examples of `x`. To compare networks or data, use the same radius for all.
     directions : int
-        Diameters of each ball.
+        Number of diameters of each ball.
     seed : int
-        Draws the directions.
+        Seed of the directions.
     dtype : torch.dtype
-        What to compute in: float64 or float32. A program stays in its own.
+        Dtype of the computation: float64 or float32. A program keeps its own.
 
     Raises
     ------
     ModelError
         If the network is not piecewise linear, or rejects the examples.
     DataError
-        If examples, radius or directions are unfit; without a radius, if `x` is one example, or one over and over.
+        If examples, radius or directions are not valid; without a radius, if all examples of `x` are equal, or there is
+        only one.
 
     References
     ----------
@@ -150,7 +153,7 @@ def local_complexity(
 def typical_distance(x: Any) -> float:
     """Return the root mean square of the Euclidean distances between two different examples.
 
-    It is ``sqrt(2 * total variance)``, without a look at pairs.
+    It is computed as ``sqrt(2 * total variance)``, without forming pairs.
 
     Parameters
     ----------
@@ -160,7 +163,7 @@ def typical_distance(x: Any) -> float:
     Raises
     ------
     DataError
-        If there is one example, or all are the same.
+        If there is only one example, or all are equal.
     """
     rows = examples(x).flatten(1)
     if len(rows) == 1:
@@ -179,7 +182,7 @@ def checked_radius(radius: Any) -> float:
     Raises
     ------
     DataError
-        If it is no number above 0.
+        If it is not a number above 0.
     """
     if not is_number(radius) or not 0 < radius < inf:
         raise DataError(f"radius must be a number above 0, received {radius!r}")
@@ -187,7 +190,7 @@ def checked_radius(radius: Any) -> float:
 
 
 def _counts(program: Program, centers: Tensor, reach: Tensor) -> npt.NDArray[np.int64]:
-    """Return how many regions the diameters ``centers ± reach`` cross, int64 ``(n, directions)``."""
+    """Return the number of regions that the diameters ``centers ± reach`` cross, int64 ``(n, directions)``."""
     start, end = (centers[:, None] - reach).flatten(0, 1), (centers[:, None] + reach).flatten(0, 1)
     if bool((start == end).flatten(1).all(dim=1).any()):
         raise DataError("the radius is so small that x - radius * d and x + radius * d are the same numbers")

@@ -1,6 +1,6 @@
-"""Locating: which face of a mesh each point lies in, compiled.
+"""Locating: find the face of a mesh that each point lies in, compiled.
 
-Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from hashlens.compiling import compiled
 
 @compiled
 def locate(where: Any, points: Any, corners: Any, starts: Any, zero: Any) -> Any:
-    """Return the face that each point ``(n, 2)`` lies in, int64 ``(n,)``, or -1; of several, where it lies deepest."""
+    """Return the face of each point ``(n, 2)``, int64 ``(n,)``, or -1; of several, the one it is deepest in."""
     found = np.full(where.shape[0], -1, np.int64)
     depths = np.full(where.shape[0], -zero)
     for face in range(starts.size - 1):

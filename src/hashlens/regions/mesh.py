@@ -1,4 +1,4 @@
-"""Mesh: a rectangle divided into convex faces, in half-edges."""
+"""Mesh: a rectangle divided into convex faces, stored as half-edges."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,29 +12,29 @@ from hashlens.plain import plain_fields
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 OUTSIDE = -1
-"""The face around the mesh."""
+"""Index of the face outside the mesh."""
 
 
 @dataclass(eq=False)
 class Mesh:
-    """A planar subdivision that is cut finer and finer.
+    """A planar subdivision that can be cut further.
 
     Attributes
     ----------
     points : numpy.ndarray
-        float64 ``(vertices, 2)``: seen from `center`, where coordinates keep their digits.
+        float64 ``(vertices, 2)``: coordinates relative to `center`, which keeps their digits.
     born : numpy.ndarray
-        int64 ``(vertices, 1)``: the line that made a vertex.
+        int64 ``(vertices, 1)``: number of the line that created each vertex.
     half : numpy.ndarray
-        int64 ``(half-edges, 4)``: successor around the face, twin, face, and the vertex that it leaves.
+        int64 ``(half-edges, 4)``: successor around the face, twin, face, and start vertex.
     first : numpy.ndarray
         int64 ``(faces, 1)``: a half-edge of each face.
     counts : numpy.ndarray
-        int64 ``(3,)``: vertices, half-edges, faces; the arrays have room for more.
+        int64 ``(3,)``: numbers of vertices, half-edges and faces; the arrays have room for more.
     extent : numpy.ndarray
-        float64 ``(2,)``: half the sides of the rectangle.
+        float64 ``(2,)``: half the side lengths of the rectangle.
     center : numpy.ndarray
-        float64 ``(2,)``: the middle of the rectangle.
+        float64 ``(2,)``: center of the rectangle.
     """
 
     points: Floats
@@ -47,7 +47,7 @@ class Mesh:
 
     @classmethod
     def rectangle(cls, left: float, right: float, bottom: float, top: float) -> "Mesh":
-        """Return the mesh with one face."""
+        """Return the mesh of a rectangle, with one face."""
         extent = np.array([right / 2 - left / 2, top / 2 - bottom / 2])
         corners = extent * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         center = np.array([left / 2 + right / 2, bottom / 2 + top / 2])
@@ -60,28 +60,28 @@ class Mesh:
         self, faces: Ints, values: torch.Tensor, slopes: torch.Tensor, breakpoints: torch.Tensor, label: int,
         noise: float, resolution: float,
     ) -> tuple[Ints, Ints]:  # fmt: skip
-        """Cut faces where affine functions on them are zero, or where windows of them change their largest.
+        """Cut faces where affine functions on them are zero, or where the largest element of a window changes.
 
         Parameters
         ----------
         faces : numpy.ndarray
-            int64 ``(rows,)``.
+            int64 ``(rows,)``: indices of the faces.
         values, slopes : torch.Tensor
-            ``(rows, lines)`` or ``(rows, windows, elements)``, and with one axis of two in front: at s, t from the
-            center the functions are ``values + s * slopes[0] + t * slopes[1]``.
+            ``(rows, lines)`` or ``(rows, windows, elements)``; `slopes` has one more axis of length 2 in front. At s, t
+            relative to the center the functions are ``values + s * slopes[0] + t * slopes[1]``.
         breakpoints : torch.Tensor
-            ``(lines,)``: what was subtracted to get the values.
+            ``(lines,)``: breakpoints that were subtracted from the values.
         label : int
-            Names lines, so that faces agree on their vertices: so many numbers from here on are used for this gate.
+            Number of the first line. Numbers identify lines, so that faces agree on their vertices.
         noise : float
-            What is zero, as a share of how large a value or the median one of its row gets.
+            Tolerance for zero, as a share of the magnitude of a value, or of the median magnitude in its row.
         resolution : float
-            What is no distance, as a share of the extent.
+            Smallest distance, as a share of the extent.
 
         Returns
         -------
         numpy.ndarray, numpy.ndarray
-            Of each part the row that it is a part of, and its face: int64 ``(parts,)``, rows in order.
+            Row and face of each part: int64 ``(parts,)`` each, rows in order.
         """
         from hashlens.regions.cutting import cut_lines
         from hashlens.regions.window_cutting import cut_windows
@@ -94,17 +94,17 @@ class Mesh:
         return parents[:found, 0], parts[:found, 0]
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the arrays as JSON takes them, without the room for more."""
+        """Return the arrays as values for JSON, without unused entries."""
         return plain_fields(self.trimmed())
 
     def trimmed(self) -> "Mesh":
-        """Return the mesh without the room for more."""
+        """Return the mesh without unused entries of its arrays."""
         vertices, halves, faces = self.counts.tolist()
         kept = self.points[:vertices], self.born[:vertices], self.half[:halves], self.first[:faces]
         return Mesh(*kept, self.counts, self.extent, self.center)
 
     def copy(self) -> "Mesh":
-        """Return a mesh that may be cut further by itself."""
+        """Return an independent copy."""
         ints = (self.born.copy(), self.half.copy(), self.first.copy(), self.counts.copy())
         return Mesh(self.points.copy(), *ints, self.extent, self.center)
 
@@ -115,14 +115,14 @@ class Mesh:
 
     @property
     def edges(self) -> tuple[Ints, Ints]:
-        """The faces at both sides ``(edges, 2)``, -1 outside, and the vertices at both ends ``(edges, 2)``."""
+        """Faces on both sides of each edge, ``(edges, 2)``, -1 outside; and vertices at both ends, ``(edges, 2)``."""
         half = self.half[: self.counts[1]]
         one = np.flatnonzero(np.arange(len(half)) < half[:, 1])
         sides = half[np.stack([one, half[one, 1]], axis=1)]
         return sides[..., 2], sides[..., 3]
 
     def outlines(self) -> tuple[Ints, Ints]:
-        """Return the corners of all faces, anticlockwise, one face behind the other, and where each begins."""
+        """Return the corners of all faces, anticlockwise, one face after another, and the index where each begins."""
         half, faces = self.half[: self.counts[1]], int(self.counts[2])
         sizes = np.bincount(half[half[:, 2] >= 0, 2], minlength=faces)
         starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -135,9 +135,9 @@ class Mesh:
         return corners, starts
 
     def centers(self, faces: Ints) -> Floats:
-        """Return the mean of the corners of faces, float64 ``(faces, 2)``: inside, as they are convex.
+        """Return the mean of the corners of faces, float64 ``(faces, 2)``, relative to `center`.
 
-        They are seen from `center`, as `points` are.
+        It lies inside the face, since faces are convex.
         """
         from hashlens.regions.half_edges import centers
 
@@ -148,7 +148,7 @@ class Mesh:
         """Return the area of each face, float64 ``(faces,)``."""
         corners, starts = self.outlines()
         sizes = np.diff(starts)
-        # Seen from their own first corner, small faces keep their digits.
+        # Coordinates relative to the first corner of each face keep the digits of small faces.
         here = self.points[corners] - np.repeat(self.points[corners[starts[:-1]]], sizes, axis=0)
         following = np.arange(1, len(corners) + 1)
         following[starts[1:] - 1] = starts[:-1]
@@ -157,9 +157,9 @@ class Mesh:
         return doubled / 2
 
     def merged(self, group: Ints) -> "Mesh":
-        """Return the mesh in which faces of one group ``(faces,)``, numbered from 0, are one face.
+        """Return the mesh with the faces of each group ``(faces,)``, numbered from 0, joined into one.
 
-        What is joined must be convex. Vertices that no edge ends on any more are left out.
+        The joined faces must be convex. Vertices that are no longer the end of an edge are removed.
         """
         half = self.half[: self.counts[1]]
         owner = np.where(half[:, 2] >= 0, group[half[:, 2]], OUTSIDE)
@@ -169,7 +169,7 @@ class Mesh:
         following = half[:, 0].copy()
         while (inner := kept & ~kept[following]).any():
             following[inner] = half[half[following[inner], 1], 0]
-        # A vertex that only two edges meet at is none, but for the corners of the rectangle.
+        # A vertex with only two edges is removed, except for the corners of the rectangle.
         meeting = np.bincount(half[kept, 3], minlength=len(self.points))
         through = (meeting == 2) & (np.arange(len(self.points)) >= 4)
         stays = kept & ~through[half[:, 3]]
@@ -179,7 +179,7 @@ class Mesh:
 
 
 def _renumbered(half: Ints, owner: Ints, following: Ints, stays: npt.NDArray[np.bool_], old: Mesh) -> Mesh:
-    """Return a mesh of the half-edges that stay. The twin of one that leaves u for v is the one that leaves v for u."""
+    """Return a mesh of the half-edges that stay. The twin of the half-edge from u to v is the one from v to u."""
     number = np.cumsum(stays) - 1
     tails = half[stays, 3]
     used, tail = np.unique(tails, return_inverse=True)

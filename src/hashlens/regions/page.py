@@ -1,4 +1,4 @@
-"""The page of a plane: its regions to zoom into and to point at."""
+"""The page of a plane: an interactive map of its regions."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -14,21 +14,21 @@ from hashlens.report.polygon_traces import is_image, plane_traces
 from hashlens.tables import Table, table
 
 MOST_OUTPUTS = 3
-"""The affine map is written out for so many outputs: those that are largest in the middle of the region."""
+"""Number of outputs whose affine map is shown: those that are largest in the middle of the region."""
 LARGEST = 100
-"""Regions of the table."""
+"""Number of regions in the table."""
 
 
 def plane_page(plane: Plane, figure: Polygons) -> Page:
     """Return the page of a plane.
 
-    Pointing at a region shows its code, area, class, gradient and affine map. Above 20,000 polygons the regions are an
-    image instead, with the boundary still in lines.
+    Pointing at a region shows its code, area, class, gradient and affine map. With more than 20,000 polygons the
+    regions are drawn as an image, and the decision boundary as lines.
 
     Parameters
     ----------
     plane : Plane
-        A partition (:func:`hashlens.regions.plane`).
+        Result of :func:`hashlens.regions.plane`.
     figure : Polygons
         Its figure data (:func:`hashlens.regions.figures.plane_figure`).
     """
@@ -39,7 +39,7 @@ def plane_page(plane: Plane, figure: Polygons) -> Page:
 
 
 def saved_plane_page(saved: SavedPlane) -> Page:
-    """Return the page of a plane read back from its JSON, which has no affine maps."""
+    """Return the page of a plane that was read from its JSON file, without affine maps."""
     regions = saved.regions
     notes = [_facts(at.code, at.area, str(at.predicted), at.gradient_norm) for at in regions]
     codes = [at.code for at in regions]
@@ -80,7 +80,7 @@ def _largest(codes: Sequence[str], areas: Floats, classes: Sequence[str], norms:
 
 
 def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
-    """Return what there is to say of each region, a line for each of its properties."""
+    """Return the descriptions of all regions, a line for each property."""
     codes = plane.code_names
     flat = plane.value.reshape(plane.count, -1), plane.slope.reshape(2, plane.count, -1)
     value, slope = (of.cpu().numpy().astype(np.float64) for of in flat)

@@ -1,7 +1,7 @@
-"""Partition: cut a slice into linear regions, gate after gate.
+"""Partition: cut a slice into linear regions, gate by gate.
 
-The slice is one face at first. In front of each gate every face is cut along the lines where a unit flips on it, so
-that on the parts the gate is one straight piece; the parts go on as rows that carry the network's affine map on them.
+The slice is a single face at first. Before each gate every face is cut along the lines where a unit flips, so that the
+gate is linear on each part. The parts continue as rows that hold the affine map of the network on them.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from hashlens.regions.windows import WindowMax
 
 Tensor = torch.Tensor
 BUDGET = 1 << 22
-"""Numbers that the widest tensor of the rows in work may take; what waits in front of a gate is as much again."""
+"""Largest number of entries of the widest tensor of the processed rows; rows waiting at a gate take as much again."""
 
 
 def _names(gate: Gate) -> int:
-    """Return how many lines a gate may cut along."""
+    """Return the largest number of lines that a gate may cut along."""
     window = gate.positions.shape[1] if isinstance(gate, WindowMax) else 1
     return int(gate.layer.bits) * window
 
@@ -34,20 +34,20 @@ def partition(
 ) -> Iterator[tuple[npt.NDArray[np.int64], Packed, Tensor, Tensor]]:
     """Cut the mesh of a slice into linear regions.
 
-    What is found of some faces goes on to the end before the next are taken up, so that memory is held to a chunk of
-    rows for each gate.
+    Some faces are processed to the end of the network before the next ones are started, so that memory is limited to a
+    chunk of rows for each gate.
 
     Yields
     ------
     faces, packed, value, slope
-        Some faces that are done, int64 ``(faces,)``; their packed codes, uint8 ``(faces, row_bytes)``; and the output
-        on them, ``value + s * slope[0] + t * slope[1]`` at s, t from the center of the mesh: ``(faces, *output)`` and
-        ``(2, faces, *output)``.
+        Some finished faces, int64 ``(faces,)``; their packed codes, uint8 ``(faces, row_bytes)``; and the output on
+        them, ``value + s * slope[0] + t * slope[1]`` at s, t relative to the center of the mesh, where `value` is
+        ``(faces, *output)`` and `slope` is ``(2, faces, *output)``.
 
     Raises
     ------
     DataError
-        If there are more than `most`.
+        If there are more than `most` regions.
     """
     origin, directions = (
         of.to(device=program.device, dtype=program.dtype) for of in (flat.points(mesh.center[None]), flat.directions)
@@ -75,7 +75,7 @@ def partition(
 
 
 def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt.NDArray[np.float64]) -> Packed:
-    """Pass the gate in front on the pieces that points inside are on, s and t ``(rows, 2)``; return the bits."""
+    """Pass the next gate, in the state at points inside the faces, s and t ``(rows, 2)``; return the bits."""
     where = torch.as_tensor(inside).to(flow.value)
     s, t = (of.reshape(-1, *[1] * (flow.value.dim() - 1)) for of in where.T)
     value = flow.value + s * flow.tangent[0] + t * flow.tangent[1]

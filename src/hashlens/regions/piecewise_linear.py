@@ -1,4 +1,4 @@
-"""Piecewise linear: elementwise hard gates, each a few straight pieces between breakpoints."""
+"""Piecewise linear: elementwise hard gates, each a few linear pieces between breakpoints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Pieces:
     Attributes
     ----------
     breakpoints : tuple of float or torch.Tensor
-        Where pieces meet, ascending; the bits of a unit are ``input > breakpoint``.
+        Breakpoints between pieces, ascending; the bits of a unit are ``input > breakpoint``.
     slopes, offsets : tuple of float or torch.Tensor
-        Of the pieces, one more than the breakpoints: ``slope * input + offset``.
+        Slope and offset of each piece ``slope * input + offset``; one more than the breakpoints.
     """
 
     breakpoints: tuple[Number, ...]
@@ -39,11 +39,11 @@ class PiecewiseLinear:
     Attributes
     ----------
     input, output : int
-        Registers.
+        Registers of the argument and of the result.
     layer : Layer
         Name, shape and span in the code.
     pieces : Pieces
-        The function.
+        The function of the gate.
     """
 
     input: int
@@ -57,7 +57,7 @@ class PiecewiseLinear:
         return (self.input,)
 
     def state(self, values: Tensor) -> Tensor:
-        """Return on which piece each unit is, from its input ``(rows, *shape)``."""
+        """Return the piece that each unit is on, from its input ``(rows, *shape)``."""
         if len(self.pieces.breakpoints) == 1:
             return (values > self.pieces.breakpoints[0]).unsqueeze(-1)
         return torch.stack([values > at for at in self.pieces.breakpoints], dim=-1)
@@ -67,7 +67,7 @@ class PiecewiseLinear:
         return state.flatten(1)
 
     def apply(self, state: Tensor, values: Tensor) -> Tensor:
-        """Return the output ``(rows, *shape)`` of the pieces in `state`, wherever the input is."""
+        """Return the output ``(rows, *shape)`` of the pieces in `state`, also for inputs outside these pieces."""
         bent = self._scaled(state, values)
         offsets = self.pieces.offsets
         if _are(offsets, 0.0):
@@ -79,7 +79,7 @@ class PiecewiseLinear:
         return self._scaled(state, tangents)
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
-        """Return how far each bit is from flipping, in units of the gate's input: ``(rows, bits)``, at least 0."""
+        """Return the slack of each bit, its distance from flipping in units of the gate's input, ``(rows, bits)``."""
         return self._sided(state, [values - at for at in self.pieces.breakpoints])
 
     def slack_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
@@ -92,18 +92,18 @@ class PiecewiseLinear:
         return norm.repeat_interleave(self.layer.planes, dim=1) if self.layer.planes > 1 else norm
 
     def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the affine functions whose zeros are where bits flip.
+        """Return the affine functions whose zeros are the flips of bits.
 
         Parameters
         ----------
         values, tangents : torch.Tensor
-            ``(rows, *shape)`` and ``(directions, rows, *shape)``.
+            ``(rows, *shape)`` and ``(directions, rows, *shape)``: inputs of the gate and their derivatives.
 
         Returns
         -------
         torch.Tensor, torch.Tensor, torch.Tensor
-            ``(rows, bits)`` and ``(directions, rows, bits)``, breakpoint after breakpoint, and what was subtracted from
-            the values, ``(bits,)``.
+            Values ``(rows, bits)`` and slopes ``(directions, rows, bits)``, ordered by breakpoint, and the breakpoints
+            that were subtracted from the values, ``(bits,)``.
         """
         heights = [(values - at).flatten(1) for at in self.pieces.breakpoints]
         slopes = tangents.flatten(2)
@@ -116,21 +116,21 @@ class PiecewiseLinear:
         return torch.cat(heights, dim=1), torch.cat([slopes] * len(heights), dim=2), torch.cat(breakpoints)
 
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-        """Return where on straight lines ``values + t * tangents`` bits flip.
+        """Return the positions t on straight lines ``values + t * tangents`` where bits flip.
 
         Parameters
         ----------
         span : torch.Tensor
-            ``(2, rows)``: where the stretch of each line begins and ends.
+            ``(2, rows)``: start and end of the range of t in each row.
         values, tangents : torch.Tensor
-            ``(rows, *shape)``.
+            ``(rows, *shape)`` each.
         noise : float
-            What counts as zero, as a share of how large a value or the median one of its row gets.
+            Tolerance for zero, as a share of the magnitude of a value, or of the median magnitude in its row.
 
         Returns
         -------
         torch.Tensor, torch.Tensor
-            The row of each crossing, int64, and its t.
+            Row of each crossing, int64, and its t.
         """
         rows, times = list[Tensor](), list[Tensor]()
         flat, slope = values.flatten(1), tangents.expand_as(values).flatten(1)
@@ -157,7 +157,7 @@ class PiecewiseLinear:
         return rows * self._chosen(state, slopes, rows)
 
     def _chosen(self, state: Tensor, choices: tuple[Number, ...], like: Tensor) -> Tensor:
-        """Return the entry of `choices` that each unit is at, ``(rows, *shape)``."""
+        """Return the entry of `choices` for the piece of each unit, ``(rows, *shape)``."""
         chosen = torch.as_tensor(choices[0], dtype=like.dtype, device=like.device)
         for plane, choice in enumerate(choices[1:]):
             above = torch.as_tensor(choice, dtype=like.dtype, device=like.device)
@@ -170,7 +170,7 @@ class PiecewiseLinear:
 
 
 def _are(numbers: tuple[Number, ...], *expected: float) -> bool:
-    """Return whether the numbers are the expected ones (a single one stands for all)."""
+    """Return whether the numbers equal the expected ones (a single expected number applies to all)."""
     wanted = expected * len(numbers) if len(expected) == 1 else expected
     return all(isinstance(at, float) for at in numbers) and numbers == wanted
 
@@ -191,7 +191,7 @@ def _clamped(low: Any, high: Any) -> Pieces:
     low = None if isinstance(low, float) and low == -inf else low
     high = None if isinstance(high, float) and high == inf else high
     if low is not None and high is not None:
-        # torch gives `high` wherever the bounds are crossed.
+        # torch returns `high` where `low` is above `high`.
         low = min(low, high) if not isinstance(low, Tensor) and not isinstance(high, Tensor) else _minimum(low, high)
         return Pieces((low, high), (0.0, 1.0, 0.0), (low, 0.0, high))
     if low is not None:
@@ -240,4 +240,4 @@ BENDS: dict[str, Callable[[Bound], Pieces]] = {
 """Every elementwise hard gate by ATen operator name, with its pieces from the operator's arguments."""
 
 DIFFERENCE = Pieces((0.0,), (0.0, 1.0), (0.0, 0.0))
-"""What a choice between two tensors flips by."""
+"""The gate of a choice between two tensors, applied to their difference."""

@@ -33,26 +33,28 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class Plane(Result):
-    """The linear regions of a network on a plane, as polygons.
+    """Linear regions of a network on a plane, as polygons (faces).
 
     Attributes
     ----------
     slice : Slice
         The plane, and the box on it.
     mesh : Mesh
-        The polygons as a mesh.
+        Mesh of the polygons.
     middle, slope : torch.Tensor
-        ``(faces, *output)`` and ``(2, faces, *output)``: at s, t on a face the output is
-        ``middle + (s - s0) * slope[0] + (t - t0) * slope[1]``, where s0, t0 is the middle of the box: far from 0 the
-        numbers of a small box keep their digits.
+        ``(faces, *output)`` and ``(2, faces, *output)``: affine map of each face. The output at s, t is
+        ``middle + (s - s0) * slope[0] + (t - t0) * slope[1]``, where s0, t0 is the center of the box. So the numbers
+        of a small box far from 0 keep their digits.
     fingerprints : numpy.ndarray
-        uint64 ``(faces, 2)``: what stands for the code of each face.
+        uint64 ``(faces, 2)``: 128-bit hash of the code of each face.
     codes : Codes or None
-        The codes themselves, a row for each face; None, as the network, in what was read from a file.
+        Code of each face; None in a result that was read from a file.
     program : Program or None
-        The network.
+        The traced network; None in a result that was read from a file.
     sampled, per_side : int or None
-        How many regions a grid of `per_side` points a side finds (:meth:`with_sampled`).
+        Number of regions that a grid with `per_side` points per side finds (:meth:`with_sampled`).
+    schema_version : int
+        Version of the format of the file.
     """
 
     schema_version: ClassVar[int] = 2
@@ -72,40 +74,40 @@ class Plane(Result):
 
     @property
     def count(self) -> int:
-        """How many regions the plane has in the box."""
+        """Number of regions in the box."""
         return len(self)
 
     @property
     def box(self) -> Box:
-        """``(left, right, bottom, top)``: bounds of s and of t."""
+        """Bounds of s and t: ``(left, right, bottom, top)``."""
         return self.slice.box
 
     @property
     def value(self) -> Tensor:
-        """What the affine maps are at s = t = 0, ``(faces, *output)``; add ``s * slope[0] + t * slope[1]``."""
+        """Value of each affine map at s = t = 0, ``(faces, *output)``; add ``s * slope[0] + t * slope[1]``."""
         s, t = self.mesh.center.tolist()
         value: Tensor = self.middle - s * self.slope[0] - t * self.slope[1]
         return value
 
     @property
     def vertices(self) -> Float64[npt.NDArray[np.float64], "vertices 2"]:
-        """Corners of polygons as s, t, float64 ``(vertices, 2)``."""
+        """Corners of the polygons as s, t, float64 ``(vertices, 2)``."""
         return self.mesh.vertices
 
     @property
     def edges(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The faces at both sides of each edge, -1 outside the box, and the vertices at its ends: ``(edges, 2)``."""
+        """Faces on both sides of each edge, -1 outside the box, and vertices at its ends: ``(edges, 2)`` each."""
         return self.mesh.edges
 
     @cached_property
     def adjacency(self) -> npt.NDArray[np.int64]:
-        """The pairs of faces that share an edge, int64 ``(inner edges, 2)``."""
+        """Pairs of faces that share an edge, int64 ``(inner edges, 2)``."""
         faces = self.edges[0]
         return faces[(faces >= 0).all(axis=1)]
 
     @cached_property
     def units(self) -> Units:
-        """The unit that flips across each pair in `adjacency`: the first, in order of execution, of several."""
+        """Unit that flips between each pair in `adjacency`; if several do, the first in order of execution."""
         first = [np.zeros(0, np.int64)]
         codes = of_network(self.codes, "this plane")
         step = max(1, (1 << 25) // max(1, codes.code_bits))
@@ -116,7 +118,7 @@ class Plane(Result):
 
     @cached_property
     def outlines(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The vertices around each face, anticlockwise, one face behind the other; and where each face begins."""
+        """Vertices around each face, anticlockwise, one face after another; and the index where each face begins."""
         return self.mesh.outlines()
 
     def polygon(self, face: int) -> Float64[npt.NDArray[np.float64], "corners 2"]:
@@ -127,7 +129,7 @@ class Plane(Result):
 
     @cached_property
     def areas(self) -> Float64[npt.NDArray[np.float64], " {len(self)}"]:
-        """The area of each face in s and t, float64 ``(faces,)``; they add up to the box."""
+        """Area of each face in units of s times t, float64 ``(faces,)``; the sum is the area of the box."""
         return self.mesh.areas()
 
     @cached_property
@@ -136,19 +138,19 @@ class Plane(Result):
         return self.mesh.centers(np.arange(len(self))) + self.mesh.center
 
     def region(self, faces: int | Sequence[int] | npt.NDArray[np.int64] | None = None) -> Region:
-        """Return the regions of the whole input space that faces are slices of, with affine map, radius and all."""
+        """Return the full-dimensional linear regions of faces, with affine map, radius and so on; by default of all."""
         chosen = self.centers if faces is None else self.centers[self._faces(faces)]
         return at(of_network(self.program, "this plane"), self.slice.points(chosen))
 
     def _faces(self, faces: Any) -> npt.NDArray[np.int64]:
-        """Return numbers of faces, or raise DataError where there are no such ones."""
+        """Return indices of faces; raise DataError if there are no such faces."""
         chosen = np.atleast_1d(np.asarray(faces))
         if chosen.dtype.kind not in "iu" or chosen.ndim != 1 or ((chosen < 0) | (chosen >= len(self))).any():
             raise DataError(f"faces are numbered from 0 to {len(self) - 1}, received {faces!r}")
         return chosen.astype(np.int64)
 
     def output(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> Tensor:
-        """Return what the affine maps of `faces` ``(n,)`` are at s, t ``(n, 2)``, ``(n, *output)``."""
+        """Return the affine maps of `faces` ``(n,)`` at the coordinates s, t ``(n, 2)``: outputs ``(n, *output)``."""
         rows = torch.as_tensor(np.asarray(faces, np.int64))
         where = torch.as_tensor(np.asarray(coordinates, np.float64) - self.mesh.center).to(self.middle)
         s, t = (of.reshape(-1, *[1] * (self.middle.dim() - 1)) for of in where.T)
@@ -157,9 +159,9 @@ class Plane(Result):
 
     @cached_property
     def gradient_norms(self) -> Float64[npt.NDArray[np.float64], " {len(self)}"]:
-        """How steep the output is along the plane: Frobenius norm of its derivative, per unit of the input, (faces,).
+        """Frobenius norm of the output's derivative along the plane, per unit of the input, ``(faces,)``.
 
-        For a network of two inputs and one output this is the norm of its gradient.
+        For a network with two inputs and one output this is the norm of its gradient.
         """
         metric = np.linalg.inv(np.linalg.cholesky(_gram(self.slice)))
         slope = self.slope.reshape(2, len(self), -1).cpu().numpy().astype(np.float64)
@@ -168,13 +170,13 @@ class Plane(Result):
 
     @cached_property
     def classes(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
-        """The class predicted in the middle of each face: of the largest output; 1 where a single one is positive."""
+        """Predicted class in the middle of each face: that of the largest output; of a single output, 1 if positive."""
         return self.predicted(self.centers, np.arange(len(self)))
 
     def predicted(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Return the class that the affine maps of `faces` ``(n,)`` predict at s, t ``(n, 2)``, int64 ``(n,)``.
 
-        Of outputs that differ by no more than rounding the first is taken for the largest.
+        Outputs that differ by no more than rounding count as equal; the first of them is chosen.
         """
         rows = torch.as_tensor(np.asarray(faces, np.int64))
         if self.middle[:1].numel() == 0:
@@ -185,12 +187,12 @@ class Plane(Result):
         return predicted(output, noise_of(middle, reach, tolerances(middle.dtype)[0]))
 
     def locate(self, coordinates: npt.ArrayLike) -> Int64[npt.NDArray[np.int64], " {len(coordinates)}"]:
-        """Return the face that each s, t ``(n, 2)`` lies in, int64 ``(n,)``; -1 outside the box.
+        """Return the face at each s, t ``(n, 2)``, int64 ``(n,)``; -1 outside the box.
 
         Raises
         ------
         DataError
-            If they are not pairs of numbers. For examples, see ``plane.slice.project``.
+            If the coordinates are not pairs of numbers. ``plane.slice.project`` returns the coordinates of examples.
         """
         from hashlens.regions.locating import locate
 
@@ -206,22 +208,22 @@ class Plane(Result):
         return found
 
     def points_in(self, x: Any, within: float = 1e-6) -> npt.NDArray[np.int64]:
-        """Return the face that each example ``(n, *input)`` lies in, int64 ``(n,)``; -1 off the plane or the box.
+        """Return the face of each example ``(n, *input)``, int64 ``(n,)``; -1 if it is not on the plane or in the box.
 
         Parameters
         ----------
         x : torch.Tensor or numpy.ndarray
             Examples.
         within : float
-            How far from the plane an example may be, in units of the input.
+            Largest distance of an example from the plane, in units of the input.
         """
         coordinates, distance = self.slice.project(x)
         return np.where(distance <= within, self.locate(coordinates), -1)
 
     def sampled_count(self, per_side: int = 1001) -> int:
-        """Return how many regions a grid of ``per_side ** 2`` points finds: it misses small ones.
+        """Return the number of regions that a grid of ``per_side ** 2`` points finds; it misses small ones.
 
-        Points of the grid that lie exactly on boundaries may have codes that no region has, and are counted too.
+        Grid points exactly on boundaries may have codes that no region has; these are counted too.
         """
         if per_side < 2:
             raise DataError(f"a grid has at least 2 points per side, received {per_side}")
@@ -237,12 +239,12 @@ class Plane(Result):
         return len(seen)
 
     def with_sampled(self, per_side: int) -> "Plane":
-        """Return the plane that says too how many regions a grid of `per_side` points a side finds."""
+        """Return the plane with the number of regions that a grid with `per_side` points per side finds."""
         return replace(self, sampled=self.sampled_count(per_side), per_side=per_side)
 
     @cached_property
     def boundary_length(self) -> float | None:
-        """Length of the decision boundary, in s and t; None where the network has no outputs."""
+        """Length of the decision boundary, in units of s and t; None if the network has no outputs."""
         from hashlens.regions.boundary import decision_boundary
 
         return decision_boundary(self).length if self.middle[:1].numel() else None
@@ -254,15 +256,15 @@ class Plane(Result):
         return (plane_figure(self, colour),)
 
     def page(self, colour: Literal["gradient", "class", "code"] = "gradient") -> Page:
-        """Return the page of the plane: its regions to zoom into and to point at."""
+        """Return the page of the plane: an interactive map of its regions."""
         from hashlens.regions.page import plane_page
 
         return plane_page(self, *self.figures(colour))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the plane is rebuilt from, counts, and of each region its code, area, class, gradient, corners.
+        """Return the data to restore the plane, counts, and the code, area, class, gradient and corners of each region.
 
-        A code is told by its fingerprint, as 32 hexadecimal digits. The network is left out.
+        The code is given as its fingerprint in 32 hexadecimal digits. The network is left out.
         """
         corners, starts = self.outlines
         around = np.split(self.vertices[corners], starts[1:-1])
@@ -275,7 +277,7 @@ class Plane(Result):
 
     @property
     def code_names(self) -> list[str]:
-        """The code of each face as 32 hexadecimal digits: its fingerprint."""
+        """Fingerprint of the code of each face, as 32 hexadecimal digits."""
         return [f"{int(one):016x}{int(other):016x}" for one, other in self.fingerprints]
 
     def __rich__(self) -> RenderableType:
@@ -294,7 +296,7 @@ class Plane(Result):
 
 
 def plane_sentences(plane: Any) -> list[str]:
-    """Return sentences: how long the decision boundary of a plane is, and what sampling finds of its regions."""
+    """Return sentences on the length of the decision boundary of a plane, and on the regions found by sampling."""
     lines = [] if plane.boundary_length is None else [f"The decision boundary is {plane.boundary_length:.4g} long."]
     if plane.sampled is not None:
         grid = f"{plane.per_side:,} x {plane.per_side:,}"

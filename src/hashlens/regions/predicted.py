@@ -1,4 +1,4 @@
-"""Predicted: which class an output speaks for, where rounding may not decide between two."""
+"""Predicted: the class of an output, where rounding must not decide between two."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,9 @@ Tensor = torch.Tensor
 
 
 def predicted(output: Tensor, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
-    """Return the class of each output ``(n, outputs)``: of the largest; 1 where a single one is positive, else 0.
+    """Return the class of each output ``(n, outputs)``: the largest; for a single output, 1 if it is positive, else 0.
 
-    What is within the `noise` ``(n, outputs)`` of the largest is as large, and the first of them counts.
+    Outputs within the `noise` ``(n, outputs)`` of the largest count as equal; the first of them is chosen.
     """
     flat = output.reshape(len(output), -1)
     noise = tolerances(flat.dtype)[0] * flat.abs() if noise is None else noise

@@ -1,4 +1,4 @@
-"""Products of matrices and vectors, of which one factor depends on the input."""
+"""Products of matrices and vectors in which one factor depends on the input."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Tensor = torch.Tensor
 
 
 def multiplied(left: str, right: str, addend: str | None = None) -> Callable[[Call], tuple[Rows, Rows]]:
-    """A product of matrices or vectors, and what is added to it."""
+    """Return the builder for a product of matrices or vectors with an optional addend."""
 
     def build(call: Call) -> tuple[Rows, Rows]:
         alpha, beta = call.bound.get("alpha", 1), call.bound.get("beta", 1)
@@ -50,7 +50,7 @@ def multiplied(left: str, right: str, addend: str | None = None) -> Callable[[Ca
 
 
 def _is_linear_layer(call: Call, left: str, right: str, addend: str | None) -> bool:
-    """Return whether a product is rows times a constant matrix plus a constant vector: torch adds them in one go."""
+    """Return whether a product is rows times a constant matrix plus a constant vector, which torch does in one step."""
     bound = call.bound
     return (
         addend is not None

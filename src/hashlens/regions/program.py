@@ -1,7 +1,7 @@
 """Programs: a network as a list of affine steps and gates, and rows that flow through it.
 
-Nothing that an allowed network does hangs on the values of its input, so the program of one example is the program of
-all of that shape: it is traced once, and then run on as many rows as needed, whatever the network did with its batch.
+The operators that an allowed network runs do not depend on the values of its input. So the program traced with one
+example is valid for all examples of that shape: it is traced once, and then run on any number of rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ Gate = PiecewiseLinear | WindowMax
 Step = Affine | PiecewiseLinear | WindowMax
 INPUT = 0
 BUDGET = 1 << 25
-"""Numbers that the widest tensor of a pass may take (256 MiB in float64)."""
+"""Largest number of entries of the widest tensor of a pass (256 MiB in float64)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +35,17 @@ class Program:
     Attributes
     ----------
     model : str
-        Class of the network.
+        Class name of the network.
     steps : tuple
         Affine steps and gates in order of execution; register 0 is the input.
     output : int
         Register of the network's output.
     shapes : tuple of tuple of int
-        Shape of each register for one example; the input's and the output's begin with the batch of one.
+        Shape of each register for one example; those of input and output begin with a batch axis of length 1.
     dtype : torch.dtype
-        What it computes in.
+        Dtype of the computation.
     device : torch.device
-        Where.
+        Device of the computation.
     """
 
     model: str
@@ -57,12 +57,12 @@ class Program:
 
     @cached_property
     def gates(self) -> tuple[Gate, ...]:
-        """The gates in order of execution."""
+        """Gates in order of execution."""
         return tuple(step for step in self.steps if not isinstance(step, Affine))
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers of the code: one for each gate."""
+        """Layers of the code: one for each gate."""
         return tuple(gate.layer for gate in self.gates)
 
     @property
@@ -78,13 +78,13 @@ class Program:
 
     @cached_property
     def width(self) -> int:
-        """Numbers in the widest register (a max-pool counts its windows)."""
+        """Number of entries of the widest register (a max-pool counts the elements of all windows)."""
         pools = [gate.layer.bits for gate in self.gates]
         return max(map(prod, [*self.shapes, *((at,) for at in pools)]))
 
     @cached_property
     def last_used(self) -> tuple[tuple[int, ...], ...]:
-        """The registers that are of no more use after each step."""
+        """Registers that are no longer needed after each step."""
         last = {register: position for position, step in enumerate(self.steps) for register in step.inputs}
         dead: list[list[int]] = [[] for _ in self.steps]
         for position, step in enumerate(self.steps):
@@ -96,7 +96,7 @@ class Program:
         return tuple(map(tuple, dead))
 
     def chunk(self, each: int = 1) -> int:
-        """Return how many rows may be run at once, where each stands for `each` rows."""
+        """Return the number of rows that may be run at once, if each takes the memory of `each` rows."""
         return max(1, BUDGET // (self.width * each))
 
     def rows(self, x: Tensor) -> Tensor:
@@ -104,31 +104,32 @@ class Program:
         return x.reshape(len(x), *self.shapes[INPUT])
 
     def codes(self, packed: Sequence[Packed], examples: int) -> Codes:
-        """Return the codes with the given packed rows, uint8, of each gate."""
+        """Return codes from the packed rows of each gate, uint8."""
         rows = np.concatenate([np.zeros((examples, 0), np.uint8), *packed], axis=1)
         provenance = Provenance(model=self.model, gates="all", dtype=str(self.dtype).removeprefix("torch."))
         return Codes(rows, self.layers, provenance=provenance)
 
 
 class Flow:
-    """Rows on their way through a program: values, tangents, or both.
+    """Rows that are passed through a program: values, tangents, or both.
 
-    A flow stops in front of every gate, for whoever iterates over it to say on which pieces the rows are::
+    A flow is an iterator that stops before every gate. The caller then sets the state of the gate, the linear piece
+    that each unit is on::
 
         for gate in flow:
             flow.bend(gate.state(flow.value))
 
-    Rows may be divided there (:meth:`take`), so that each row ends up on pieces of its own.
+    Rows may be divided there (:meth:`take`), so that each part has its own state.
 
     Parameters
     ----------
     program : Program
-        What they flow through.
+        The traced network.
     value : torch.Tensor, optional
-        ``(rows, *input)``: where the rows start.
+        ``(rows, *input)``: inputs.
     tangent : torch.Tensor, optional
-        ``(directions, rows, *input)``, or ``(directions, 1, *input)`` as long as all rows share theirs: what is the
-        same for all rows is computed once, up to the first gate.
+        ``(directions, rows, *input)``: directions; or ``(directions, 1, *input)`` if all rows share them. Shared
+        tangents are computed only once up to the first gate.
     """
 
     def __init__(self, program: Program, value: Tensor | None = None, tangent: Tensor | None = None) -> None:
@@ -154,12 +155,12 @@ class Flow:
 
     @property
     def value(self) -> Tensor:
-        """The values in front of the gate, ``(rows, *shape)``; after the last, the output."""
+        """Values before the next gate, ``(rows, *shape)``; after the last gate, the output."""
         return self._values[self._register]
 
     @property
     def tangent(self) -> Tensor:
-        """The tangents in front of the gate, ``(directions, rows, *shape)``; after the last, the output's."""
+        """Tangents before the next gate, ``(directions, rows, *shape)``; after the last gate, those of the output."""
         return self._tangents[self._register]
 
     @property
@@ -168,7 +169,7 @@ class Flow:
         return self.program.output if done else self._gate.input
 
     def bend(self, state: Tensor) -> None:
-        """Pass the gate in front, with the rows on the pieces of `state`."""
+        """Pass the next gate, with the rows in the given state."""
         gate = self._gate
         if self._values:
             self._values[gate.output] = gate.apply(state, self._values[gate.input])
@@ -177,12 +178,12 @@ class Flow:
         self._advance()
 
     def take(self, parents: Tensor) -> None:
-        """Go on with the rows `parents`, int64, each as often as it is named; no row shares its tangents."""
+        """Replace the rows by the rows `parents`, int64, which may repeat; tangents are then no longer shared."""
         self._values = {key: rows.index_select(0, parents) for key, rows in self._values.items()}
         self._tangents = {key: rows.index_select(1, parents) for key, rows in self._tangents.items()}
 
     def part(self, rows: Tensor) -> "Flow":
-        """Return a flow of its own that goes on from here with some rows, int64."""
+        """Return a separate flow that continues from here with some rows, int64."""
         flow = Flow(self.program)
         flow._values = {key: at.index_select(0, rows) for key, at in self._values.items()}
         flow._tangents = {key: at.index_select(1, rows) for key, at in self._tangents.items()}
@@ -216,7 +217,7 @@ def states(program: Program, x: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def pushed(program: Program, gate_states: list[Tensor], tangent: Tensor) -> Tensor:
-    """Return the tangents of the output where the gates are in `gate_states`: the linear map of a region, applied."""
+    """Return the tangents of the output with the gates in `gate_states`: the linear map of a region, applied."""
     flow = Flow(program, tangent=tangent)
     for _, state in zip(flow, gate_states, strict=True):
         flow.bend(state)

@@ -1,4 +1,4 @@
-"""Requested plane: the network and the slice of its inputs that :func:`hashlens.regions.plane` is called with."""
+"""Requested plane: the traced network and the slice for the arguments of :func:`hashlens.regions.plane`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,8 +1,8 @@
-"""Rounding: what counts as zero.
+"""Rounding: tolerances for zero.
 
-A unit has a tolerance of its own: one unit or bound of a layer that is huge must not hide where the others flip. What a
-unit is computed from may be larger than the unit, and its rounding with it, so that no tolerance is below that of the
-median unit of the layer.
+Each unit has its own tolerance, so that one huge unit or bound of a layer does not hide the flips of the others. The
+terms that a unit is the sum of may be larger than the unit, and so may their rounding errors. So no tolerance is below
+that of the median unit of the layer.
 """
 
 from math import nan
@@ -11,28 +11,28 @@ import torch
 
 Tensor = torch.Tensor
 NOISE = 64
-"""Rounding of a number in a network, in machine epsilons of how large it gets."""
+"""Rounding error of a number in a network, in machine epsilons of its largest magnitude."""
 RESOLUTION = 1e-12
-"""What is no distance, as a share of the box or segment; in float32, `COARSE` machine epsilons."""
+"""Smallest distance, as a share of the box or segment; in float32, `COARSE` machine epsilons."""
 COARSE = 16
 SAMPLE = 32
-"""Numbers of a layer that the median is taken of."""
+"""Number of units of a layer from which the median is taken."""
 
 
 def tolerances(dtype: torch.dtype) -> tuple[float, float]:
-    """Return what is zero as a share of how large a number gets, and what is no distance, for work in `dtype`."""
+    """Return the tolerance for zero, relative to the magnitude of a number, and the smallest distance, for a dtype."""
     epsilon = torch.finfo(dtype).eps
     return NOISE * epsilon, max(RESOLUTION, COARSE * epsilon)
 
 
 def median_size(values: Tensor, reach: Tensor) -> Tensor:
-    """Return how large the median number gets of those that move, ``(rows,)``; 0 where none does.
+    """Return the median of the largest magnitudes of the numbers that change, ``(rows,)``; 0 if none does.
 
     Parameters
     ----------
     values, reach : torch.Tensor
-        ``(rows, numbers)``: what numbers are in the middle or at the start, and how far they move from there at
-        most, either way.
+        ``(rows, numbers)``: value of each number in the middle or at the start, and its largest change from there, in
+        either direction.
     """
     some = slice(None, None, 1 + values.shape[1] // SAMPLE)
     away = reach[:, some].abs()
@@ -44,13 +44,13 @@ def median_size(values: Tensor, reach: Tensor) -> Tensor:
 
 
 def noise_of(values: Tensor, reach: Tensor, share: float) -> Tensor:
-    """Return what is zero beside each number, ``(rows, numbers)``: `share` of how large it or the median one gets."""
+    """Return the tolerance of each number, ``(rows, numbers)``: `share` of its own or of the median magnitude."""
     size = torch.maximum(values.abs() + reach, median_size(values, reach)[:, None])
     return torch.where(torch.isfinite(size), share * size, 0.0)
 
 
 def first_largest(values: Tensor, noise: Tensor) -> Tensor:
-    """Return which of the numbers ``(..., n)`` is the largest, int64; the first of those that are within the noise."""
+    """Return the index of the largest of the numbers ``(..., n)``, int64; the first of those within the noise."""
     best = values.argmax(-1, keepdim=True)
     least = values.gather(-1, best) - noise.gather(-1, best)
     return (values + noise >= least).byte().argmax(-1)

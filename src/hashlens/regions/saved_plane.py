@@ -1,4 +1,4 @@
-"""A plane as the first version of ``hashlens regions plane`` wrote it: polygons, and no affine maps."""
+"""A plane in the format of the first version of ``hashlens regions plane``: polygons without affine maps."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,20 +28,20 @@ class SavedRegion:
 
 @dataclass(frozen=True)
 class SavedPlane(Result):
-    """A plane of which only the polygons were kept: files of the kind ``PlaneTable`` are read as this.
+    """A plane stored as polygons only: the result of reading files of the kind ``PlaneTable``.
 
     Attributes
     ----------
     count, edges, vertices : int
-        Of its regions.
+        Numbers of regions, edges and vertices.
     sampled, per_side : int or None
-        How many regions a grid of `per_side` points a side finds.
+        Number of regions that a grid with `per_side` points per side finds.
     box : tuple of float
-        ``(left, right, bottom, top)``.
+        Bounds of s and t: ``(left, right, bottom, top)``.
     boundary_length : float
-        Of the decision boundary.
+        Length of the decision boundary.
     regions : tuple of SavedRegion
-        All of them.
+        All regions.
     """
 
     count: int
@@ -54,13 +54,13 @@ class SavedPlane(Result):
     regions: tuple[SavedRegion, ...]
 
     def figures(self) -> tuple[Polygons, ...]:
-        """Return the regions, coloured by how steep the output is."""
+        """Return the regions, coloured by the norm of the gradient."""
         outlines = [np.array(at.corners) for at in self.regions]
         areas, norms = (np.array([getattr(at, name) for at in self.regions]) for name in ("area", "gradient_norm"))
         shade, palette, scale = painted_by_gradient(norms, areas)
         sides = {
             tuple(sorted(side)) for at in self.regions for side in pairwise((*at.corners, at.corners[0]))
-        }  # each side is one of two regions
+        }  # each edge belongs to two regions
         found = f"{self.count:,} linear region{'s' if self.count > 1 else ''}"
         return (
             Polygons(

@@ -1,4 +1,4 @@
-"""Slices: planes through a network's input space, with a box on them."""
+"""Slices: rectangles on planes in a network's input space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from hashlens.regions.border import examples
 Tensor = torch.Tensor
 Box = tuple[float, float, float, float]
 MARGIN = 0.25
-"""How much wider than the given examples a box is on each side, as a share of their spread."""
+"""Margin of the box around the examples on each side, as a share of their range."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +26,13 @@ class Slice:
     Attributes
     ----------
     origin : torch.Tensor
-        float64 ``input``.
+        float64 ``input``: the point s = t = 0.
     directions : torch.Tensor
-        float64 ``(2, *input)``.
+        float64 ``(2, *input)``: directions of s and of t.
     box : tuple of float
-        ``(left, right, bottom, top)``: bounds of s and of t.
+        Bounds of s and t: ``(left, right, bottom, top)``.
     marks : numpy.ndarray
-        float64 ``(k, 2)``: s and t of the examples that it was laid through; none where it was given as it is.
+        float64 ``(k, 2)``: s and t of the examples that define the slice; empty if there are none.
     """
 
     origin: Tensor = field(repr=False)
@@ -47,12 +47,12 @@ class Slice:
         return self.origin + away
 
     def project(self, x: Any) -> tuple[Float64[npt.NDArray[np.float64], "n 2"], Float64[npt.NDArray[np.float64], " n"]]:
-        """Return s, t ``(n, 2)`` of the nearest point on the plane for each of `x` ``(n, *input)``, and how far it is.
+        """Return s, t ``(n, 2)`` of the point on the plane nearest to each of `x` ``(n, *input)``, and its distance.
 
         Raises
         ------
         DataError
-            If `x` is unfit, or of another shape.
+            If `x` is not valid input, or has another shape.
         """
         rows = examples(x).detach().cpu().to(torch.float64)
         if rows.shape[1:] != self.origin.shape:
@@ -64,12 +64,12 @@ class Slice:
 
 
 def spanned_slice(origin: Any, directions: Any, box: Sequence[float] | None) -> Slice:
-    """Return the slice with the given origin ``input`` and directions ``(2, *input)``; the box is -1 to 1 by default.
+    """Return the slice with an origin ``input`` and directions ``(2, *input)``; the box is -1 to 1 by default.
 
     Raises
     ------
     DataError
-        If they span no plane, or the box has no area.
+        If the directions do not span a plane, or the box has no area.
     """
     start = examples(_batched(origin), "origin")[0].cpu().to(torch.float64)
     lines = examples(directions, "directions").cpu().to(torch.float64)
@@ -85,19 +85,19 @@ def spanned_slice(origin: Any, directions: Any, box: Sequence[float] | None) -> 
 def slice_through(x: Any, box: Sequence[float] | None = None) -> Slice:
     """Return the slice through three examples, with s and t in units of the input.
 
-    The first example is the origin, the second lies in the first direction; directions are orthonormal.
+    The first example is the origin, the second lies on the s axis; the directions are orthonormal.
 
     Parameters
     ----------
     x : torch.Tensor or numpy.ndarray
-        ``(3, *input)``.
+        ``(3, *input)``: the examples.
     box : sequence of float, optional
-        ``(left, right, bottom, top)``; by default a margin of a quarter around the three.
+        ``(left, right, bottom, top)``; by default the three examples with a margin of a quarter.
 
     Raises
     ------
     DataError
-        If there are not three, or they lie on one line.
+        If there are not three examples, or they lie on one line.
     """
     rows = examples(x, "through").cpu().to(torch.float64)
     if len(rows) != 3:
@@ -110,9 +110,9 @@ def slice_through(x: Any, box: Sequence[float] | None = None) -> Slice:
 
 
 def principal_slice(x: Any, box: Sequence[float] | None = None) -> Slice:
-    """Return the slice through the mean of examples along their two first principal components.
+    """Return the slice through the mean of examples along their first two principal components.
 
-    Parameters and errors are those of :func:`slice_through`, with three examples or more.
+    Parameters and errors are those of :func:`slice_through`, with three or more examples.
     """
     rows = examples(x, "pca").cpu().to(torch.float64)
     if len(rows) < 3 or prod(rows.shape[1:]) < 2:
@@ -132,7 +132,7 @@ def checked_box(box: Sequence[float]) -> Box:
     Raises
     ------
     DataError
-        If it is no box, or has no area.
+        If it is not a box, or has no area.
     """
     try:
         left, right, bottom, top = (float(at) for at in box)
@@ -144,7 +144,7 @@ def checked_box(box: Sequence[float]) -> Box:
 
 
 def _fitted(rows: Tensor, origin: Tensor, sides: Tensor, box: Sequence[float] | None) -> Slice:
-    """Return the slice spanned by two vectors, with a box around the examples that lie on it or near."""
+    """Return the slice spanned by two vectors, with a box around the projections of the examples."""
     basis, triangle = torch.linalg.qr(sides.T)
     basis = (basis * triangle.diagonal().sign()).T
     marks = ((rows - origin).flatten(1) @ basis.T).numpy()
@@ -156,7 +156,7 @@ def _fitted(rows: Tensor, origin: Tensor, sides: Tensor, box: Sequence[float] | 
 
 
 def _spans(unit: Tensor) -> bool:
-    """Return whether two unit vectors ``(2, inputs)`` are not on one line."""
+    """Return whether two unit vectors ``(2, inputs)`` are linearly independent."""
     return float(torch.linalg.svdvals(unit)[-1]) > 1e-9
 
 

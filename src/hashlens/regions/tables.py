@@ -1,4 +1,4 @@
-"""What is told of regions on the command line: one row an example, a piece, a plane."""
+"""Results of the command line about regions, as tables: one row per example or piece."""
 
 from dataclasses import dataclass
 from math import inf
@@ -17,28 +17,28 @@ from hashlens.result import Result
 from hashlens.tables import number, table
 
 BYTE = 255
-"""Levels of an image's pixels: a radius of 1/255 is one of them, where inputs go from 0 to 1."""
+"""Number of grey levels of a pixel: for inputs from 0 to 1, a radius of 1/255 is one level."""
 MOST_ROWS = 20
 
 
 @dataclass(frozen=True)
 class ExampleRadius:
-    """How far from one example the network stays affine, and what it says there.
+    """Radius of the ball around one example in which the network is affine, and the prediction for it.
 
     Attributes
     ----------
     id : str
-        The example.
+        Identifier of the example.
     label, predicted : int or None
-        Its class, and the class of the largest output; None where there is one output.
+        Its class, and the class of the largest output; None for a single output.
     output : tuple of float
         All outputs.
     radius, radius_255 : float
-        Distance to the nearest boundary in units of the input, and in 1/255.
+        Distance to the nearest boundary in units of the input, and in multiples of 1/255.
     unit : str or None
-        The unit that flips there.
+        Unit that flips there.
     on_boundaries : int
-        On the boundaries of how many units it lies exactly.
+        Number of units whose boundary the example lies exactly on.
     """
 
     id: str
@@ -53,7 +53,7 @@ class ExampleRadius:
 
 @dataclass(frozen=True)
 class RadiusTable(Result):
-    """The radii of examples in one norm: 2 or infinity."""
+    """Radii of examples in one norm: 2 or infinity."""
 
     data: str
     norm: float
@@ -61,7 +61,7 @@ class RadiusTable(Result):
     class_names: tuple[str, ...] | None = None
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the histogram of radii as figure data, where there are several to draw."""
+        """Return the histogram of radii, if there are several."""
         from hashlens.regions.figures import radius_figure
 
         radii = [at.radius for at in self.examples]
@@ -69,7 +69,7 @@ class RadiusTable(Result):
         return (radius_figure({self.data: radii}, self.norm),) if len(drawn) > 1 else ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields; the norm as a string, since JSON knows no infinity."""
+        """Return the fields; the norm is a string, since JSON has no infinity."""
         return {**super().to_dict(), "norm": "inf" if self.norm == inf else "2"}
 
     def __rich__(self) -> RenderableType:
@@ -132,20 +132,20 @@ def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[Exam
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a segment.
+    """A linear piece of a segment.
 
     Attributes
     ----------
     start, end : float
-        From 0 to 1.
+        Start and end, from 0 to 1 on the whole segment.
     length : float
-        In units of the input.
+        Length in units of the input.
     unit : str or None
-        The unit that flips where it begins; None on the first.
+        Unit that flips at its start; None for the first piece.
     predicted : int or None
-        The class in its middle; None where there is one output.
+        Predicted class in its middle; None for a single output.
     value, slope : tuple of float
-        At t, from 0 to 1 on the whole segment, the outputs are ``value + t * slope``.
+        Affine map: at t, from 0 to 1 on the whole segment, the outputs are ``value + t * slope``.
     """
 
     start: float
@@ -159,7 +159,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class PieceTable(Result):
-    """The pieces of the segment between two examples."""
+    """Linear pieces of the segment between two examples."""
 
     data: str
     begin: str
@@ -169,7 +169,7 @@ class PieceTable(Result):
     class_names: tuple[str, ...] | None = None
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the outputs along the segment, straight on each piece, as figure data; pieces are coloured in turn."""
+        """Return a figure of the outputs along the segment, linear on each piece; colours of pieces alternate."""
         from hashlens.regions.figures import pieces_figure
 
         spans, value, slope = (

@@ -1,4 +1,4 @@
-"""Transpose: a linear map that can be pushed forward, applied backward."""
+"""Transpose: apply the transpose of a linear map that is defined by its forward computation."""
 
 from collections.abc import Callable
 
@@ -17,9 +17,9 @@ def pulled_back(push: Callable[[Tensor], Tensor], u: Tensor, shape: tuple[int, .
     push : callable
         The linear map.
     u : torch.Tensor
-        Of the shape that it gives.
+        A tensor of the shape of its output.
     shape : tuple of int
-        What it takes.
+        Shape of its input.
     """
     with torch.inference_mode(False), torch.enable_grad():
         start = torch.zeros(shape, dtype=u.dtype, device=u.device, requires_grad=True)

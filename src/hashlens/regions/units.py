@@ -1,4 +1,4 @@
-"""Units: which bit of which layer a boundary belongs to."""
+"""Units: the layer and bit that a boundary belongs to."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,11 +28,11 @@ class Unit:
     Attributes
     ----------
     layer : str
-        Its layer.
+        Name of its layer.
     index : tuple of int
-        Where it is in the activation of one example.
+        Index in the activation of one example.
     plane : int
-        Which of its bits: 0 or 1 for the lower or upper breakpoint of a ReLU6, the element of a max-pool's window.
+        Index of its bit: 0 or 1 for the lower or upper breakpoint of a ReLU6, the element of a max-pool's window.
     """
 
     layer: str
@@ -47,7 +47,7 @@ class Unit:
 
     @classmethod
     def from_plain(cls, name: Any) -> "Unit":
-        """Return the unit of a name: the opposite of ``str``.
+        """Return the unit with a name: the inverse of ``str``.
 
         >>> Unit.from_plain("features.3[0, 12].1")
         Unit(layer='features.3', index=(0, 12), plane=1)
@@ -60,14 +60,14 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Units(Sequence["Unit | None"]):
-    """A unit for each of n boundaries, or None where there is no boundary.
+    """Sequence of the units of n boundaries; None where there is no boundary.
 
     Attributes
     ----------
     layers : tuple of Layer
-        The layers of the code.
+        Layers of the code.
     bits : numpy.ndarray
-        int64 ``(n,)``: the bit of the code, padding not counted; -1 for none.
+        int64 ``(n,)``: index of the bit in the code, without padding; -1 for none.
     """
 
     layers: tuple[Layer, ...]
@@ -81,7 +81,7 @@ class Units(Sequence["Unit | None"]):
         return len(self.bits)
 
     def __getitem__(self, at):  # type: ignore[no-untyped-def]
-        """Return the unit at one place, or the units of a slice."""
+        """Return the unit at an index, or the units of a slice."""
         if isinstance(at, slice):
             return Units(self.layers, self.bits[at])
         bit = int(self.bits[at])
@@ -97,7 +97,7 @@ class Units(Sequence["Unit | None"]):
 
 
 def of_network(part: T | None, what: str) -> T:
-    """Return a part of a network, or raise ModelError where `what` has none, as it was read from a file."""
+    """Return a part of the network; raise ModelError if `what` was read from a file, without its network."""
     if part is None:
         raise ModelError(f"{what} was read from a file, without its network: compute it again to ask for this")
     return part

@@ -1,6 +1,6 @@
-"""Window cutting: faces are cut where the largest of a window of affine functions changes, as in max-pools; compiled.
+"""Window cutting: cut faces where the largest of a window of affine functions changes, for max-pools; compiled.
 
-Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from hashlens.regions.line_sizes import SAMPLE, TRUST, median_size, reach_of
 
 @compiled
 def _pair_size(one: Any, other: Any, values: Any, across: Any, upward: Any, floor: Any, extent: Any) -> Any:
-    """Return how large two elements of a window get together."""
+    """Return the largest magnitude of two elements of a window."""
     first = abs(values[one]) + reach_of(across[one], upward[one], extent)
     second = abs(values[other]) + reach_of(across[other], upward[other], extent)
     return max(first, floor) + max(second, floor)
@@ -25,10 +25,10 @@ def _rivals(
     window: Any, values: Any, across: Any, upward: Any, corners: Any, count: Any, noise: Any, floor: Any, extent: Any,
     winners: Any,
 ) -> Any:  # fmt: skip
-    """Return two elements of a window of which each beats the other at some corner of a face; -1 where one wins all.
+    """Return two elements of a window that each win at some corner of a face; -1 if one wins at all corners.
 
-    Elements that win at no corner need no look: where two that share all corners between them meet, they are cut
-    apart, and whoever wins in between then wins at a corner.
+    Elements that win at no corner can be ignored: the face is cut where the two winners are equal, and an element that
+    wins between them then wins at a new corner.
     """
     elements = values.shape[1]
     for i in range(count):
@@ -58,10 +58,9 @@ def cut_windows(
     faces: Any, values: Any, across: Any, upward: Any, breakpoints: Any, label: Any, noise: Any, resolution: Any,
     extent: Any, points: Any, born: Any, half: Any, first: Any, counts: Any,
 ) -> Any:  # fmt: skip
-    """Cut faces where windows change their winner: values ``(rows, windows, elements)``, otherwise as `cut_lines`.
+    """Cut faces where the winner of a window changes; `values` is ``(rows, windows, elements)``, else as `cut_lines`.
 
-    A cut between two elements goes through the whole face, also where a third beats both: parts may have the same
-    winners.
+    A cut between two elements crosses the whole face, also where a third element wins: parts may have the same winners.
     """
     windows, elements = values.shape[1:]
     parents, parts, found = np.empty((2 * faces.size, 1), np.int64), np.empty((2 * faces.size, 1), np.int64), 0
@@ -107,7 +106,7 @@ def cut_windows(
                 continue
             if depth == waiting.shape[0]:
                 waiting, begun = longer(waiting, 0), longer(begun, 0)
-            # Of the windows before this one, each has one winner on the whole face: both parts go on from here.
+            # All windows before this one have a single winner on the face, so both parts continue with this one.
             begun[depth - 1, 0] = window
             waiting[depth, 0], begun[depth, 0] = new, window
             depth += 1

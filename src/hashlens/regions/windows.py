@@ -1,4 +1,4 @@
-"""Windows: max-pools, where of several numbers the largest goes on."""
+"""Windows: max-pools, whose output is the largest of several numbers."""
 
 from dataclasses import dataclass
 from math import inf, prod
@@ -19,17 +19,17 @@ class WindowMax:
     Attributes
     ----------
     input, output : int
-        Registers.
+        Registers of the argument and of the result.
     layer : Layer
         Name, shape and span in the code: one bit for each element of a window.
     shape : tuple of int
         Shape of the result for one example.
     pooled : int
-        How many of the last axes of the input are pooled.
+        Number of pooled axes, the last ones of the input.
     positions : torch.Tensor
-        int64 ``(outputs, window)``: where in the pooled axes, flattened, the elements of each window are.
+        int64 ``(outputs, window)``: flat indices, in the pooled axes, of the elements of each window.
     inside : torch.Tensor
-        bool ``(outputs, window)``: false for padding.
+        bool ``(outputs, window)``: False for padding.
     """
 
     input: int
@@ -46,9 +46,9 @@ class WindowMax:
         return (self.input,)
 
     def state(self, values: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Return the winner of each window, the first of equals, from the input ``(rows, *shape)``.
+        """Return the winner of each window, its first largest element, from the input ``(rows, *shape)``.
 
-        Elements that differ by no more than their `noise` ``(rows, *shape)`` are equal.
+        Elements that differ by no more than their `noise` ``(rows, *shape)`` count as equal.
         """
         elements = self._elements(values, -inf)
         return elements.argmax(-1) if noise is None else first_largest(elements, self._elements(noise, 0.0))
@@ -71,7 +71,7 @@ class WindowMax:
         return chosen.reshape(*chosen.shape[:2], *self.shape)
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
-        """Return by how much each element loses, ``(rows, bits)``; infinite for the winner itself and for padding."""
+        """Return the winner minus each element, ``(rows, bits)``; infinite for the winner itself and for padding."""
         elements = self._elements(values, -inf)
         lost = elements.gather(-1, state.unsqueeze(-1)) - elements
         return lost.scatter(-1, state.unsqueeze(-1), inf).flatten(1)
@@ -90,16 +90,20 @@ class WindowMax:
         return norm
 
     def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the elements of each window, ``(rows, windows, elements)`` and ``(directions, rows, ...)``, and 0."""
+        """Return values and tangents of the elements of each window, and a breakpoint of 0.
+
+        Their shapes are ``(rows, windows, elements)`` and ``(directions, rows, windows, elements)``.
+        """
         window = self.positions.shape[1]
         heights = self._elements(values, -inf).reshape(len(values), -1, window)
         return heights, self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window), values.new_zeros(1)
 
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-        """Return where on straight lines ``values + t * tangents`` windows change their winner.
+        """Return the positions t on straight lines ``values + t * tangents`` where the winner of a window changes.
 
-        Each window walks along the upper envelope of its elements: whoever overtakes the present winner first is the
-        next. Parameters and returns are those of :meth:`hashlens.regions.piecewise_linear.PiecewiseLinear.crossings`.
+        Each window follows the upper envelope of its elements: the first element to overtake the winner is the next
+        winner. Parameters and returns are those of
+        :meth:`hashlens.regions.piecewise_linear.PiecewiseLinear.crossings`.
         """
         window = self.positions.shape[1]
         many = prod(self.layer.shape)
@@ -114,7 +118,7 @@ class WindowMax:
         while len(owner):
             behind = heights.gather(1, winner) - heights
             faster = slopes - slopes.gather(1, winner)
-            gained = faster * until[:, None] - behind  # by how much it has overtaken the winner at the end
+            gained = faster * until[:, None] - behind  # its lead over the winner at the end of the range
             time = torch.where((faster > 0) & (gained > zero + zero.gather(1, winner)), behind / faster, inf)
             soonest, challenger = time.min(dim=1)
             moving = soonest < until
@@ -131,12 +135,12 @@ class WindowMax:
         return torch.where(self.inside, elements, padding)
 
     def _winners(self, state: Tensor) -> Tensor:
-        """Return where in the pooled axes the winners are, int64 ``(rows, *kept, outputs)``."""
+        """Return the flat indices of the winners in the pooled axes, int64 ``(rows, *kept, outputs)``."""
         return self.positions.expand(*state.shape, -1).gather(-1, state.unsqueeze(-1)).squeeze(-1)
 
 
 def pool_windows(operator: str, bound: Bound, space: tuple[int, ...], out: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return where the elements of each window of a max-pool are.
+    """Return the positions of the elements of each window of a max-pool.
 
     Parameters
     ----------
