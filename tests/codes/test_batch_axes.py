@@ -214,3 +214,82 @@ def test_rows_that_changed_have_not_moved():
     assert has_moved(first, row_marks(x.flip(0), 0))
     assert has_moved(first, row_marks(x.flip(0).T, 1))
     assert not has_moved(first, row_marks(x[:1], 0))
+
+
+class OfWeights(nn.Module):
+    """A gate on numbers computed from a weight, with an axis of one entry in front."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.fc = nn.Parameter(torch.ones(1, 4)), nn.Linear(4, 5)
+
+    def forward(self, x):
+        return F.relu(self.fc(x * torch.sigmoid(2 * self.weight)))
+
+
+class TokensFirst(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x):
+        return F.relu(self.fc(x.transpose(0, 1))).mean(0)
+
+
+class Squeezed(OfWeights):
+    """It cannot take one example alone."""
+
+    def forward(self, x):
+        return super().forward(x.squeeze().reshape(*x.squeeze().shape[:-2], -1, 4))
+
+
+class ListOfImages(nn.Module):
+    """One call for a list of images, as detectors are called."""
+
+    def forward(self, images):
+        return F.relu(torch.stack([image - image.mean() for image in images]))
+
+
+@pytest.mark.parametrize("build", [OfWeights, TokensFirst, Squeezed])
+@pytest.mark.parametrize("size", [1, 4])
+def test_one_example_has_the_code_that_it_has_among_others(build, size):
+    model, x = make(build), numbers(4, 3, 4)
+    codes = hl.encode(model, x)
+    assert len(codes.layers) == 1
+    assert np.array_equal(hl.encode(model, x[:1]).packed, codes[:1].packed)
+    assert np.array_equal(hl.encode(model, x, batch_size=size).packed, codes.packed)
+
+
+def test_a_list_of_one_image_is_one_example():
+    images = [numbers(1, 4, 4, seed=seed) for seed in range(3)]
+    codes = [
+        hl.encode(
+            ListOfImages(),
+            torch.utils.data.DataLoader(images, batch_size=size, collate_fn=lambda rows: (rows, [{} for _ in rows])),
+            forward=lambda net, batch: net(batch[0]),
+        )
+        for size in (1, 3)
+    ]
+    expected = torch.stack([image > image.mean() for image in images]).flatten(1).numpy()
+    assert all(np.array_equal(code.unpack(), expected) for code in codes)
+
+
+@pytest.mark.parametrize("breakpoints", [(3, 1, 1), (1, 4, 1), (4, 5), (4, 1)])
+def test_breakpoints_lie_where_the_operator_has_them_though_tokens_come_first(breakpoints):
+    low = numbers(*breakpoints, seed=1)
+
+    class Clamped(nn.Module):
+        def forward(self, x):
+            many = low.shape[-2] == 4  # of examples, of which the probe has fewer
+            return x.transpose(0, 1).clamp(min=low[..., : x.shape[0], :] if many else low)
+
+    x = numbers(4, 3, 5)
+    expected = (x.transpose(0, 1) > low).transpose(0, 1).flatten(1)
+    assert np.array_equal(hl.encode(Clamped(), x).unpack(), expected.numpy())
+
+
+def test_tokens_first_are_no_folded_ones_where_there_are_as_many():
+    """One example of 5 tokens with the tokens first has as many rows as if they were folded into the batch."""
+    model, x = make(TokensFirst), numbers(1, 5, 4)
+    codes = hl.encode(model, x, mask=lambda batch: torch.ones(batch.shape[:2], dtype=torch.bool))
+    assert np.array_equal(codes.unpack(), (model.fc(x) > 0).flatten(1).numpy())

@@ -68,6 +68,8 @@ SOFT = {
     "softplus": F.softplus,
     "logsigmoid": F.logsigmoid,
     "tanhshrink": F.tanhshrink,
+    "erf, of a GELU written out": lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)),
+    "Softsign module": nn.Softsign(),
 }
 
 
@@ -92,6 +94,31 @@ OTHER = {
     "minimum": (lambda x: torch.minimum(x, HIGH.to(x.dtype)), above(1.0)),
     "max of two": (lambda x: torch.max(x, HIGH.to(x.dtype)), above(1.0)),
 }
+
+
+COLUMNS = torch.linspace(-1, 1, 6)
+BY_COLUMN = {
+    "clamp": lambda x: x.clamp(min=COLUMNS.to(x.dtype)),
+    "clamp_max": lambda x: torch.clamp_max(x, COLUMNS.to(x.dtype)),
+}
+
+
+@pytest.mark.parametrize("name", BY_COLUMN)
+def test_breakpoints_of_a_smaller_shape_are_those_of_their_units(name):
+    check_gate(Call(BY_COLUMN[name]), lambda x: x > COLUMNS.to(x.dtype))
+
+
+@pytest.mark.parametrize("shape", [(), (6,), (4, 6)])
+def test_a_maximum_with_a_weight_in_front_is_a_gate_of_the_examples(shape):
+    class Maxout(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.full(shape, 0.25, dtype=torch.float64))
+
+        def forward(self, x):
+            return torch.maximum(self.weight.to(x.dtype) if x.dtype != torch.float64 else self.weight, x)
+
+    check_gate(Maxout(), lambda x: x < 0.25, gates="all")
 
 
 @pytest.mark.parametrize("name", OTHER)

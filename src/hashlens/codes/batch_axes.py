@@ -4,6 +4,7 @@ Two small batches of the first examples show which axis changes with the batch s
 whether rows keep their order: a network that sorts its batch, packs sequences or groups tokens by expert moves them.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -85,11 +86,14 @@ class BatchAxes:
             examples.
         """
         sizes = len(order), len(order) + 1
+        fewer, more = (Counter(map(first_call, calls)) for calls in (smaller, larger))
         for name in (name for name in larger if name in smaller):
             first, second = smaller[name], larger[name]
             if not all_batched and first.shape == second.shape:
                 continue  # its input may come from a tensor without a batch axis
-            if (first.shape, first.digest) == (second.shape, second.digest):
+            # If a gate is called once per example, the first calls may get equal values; there are more in `larger`.
+            once = fewer[first_call(name)] == more[first_call(name)]
+            if once and (first.shape, first.digest) == (second.shape, second.digest):
                 self.fixed.add(name)
             axes = batch_axes(first.shape, second.shape, sizes)
             self._axis[name] = axes[0] if len(axes) == 1 else None
@@ -109,6 +113,11 @@ class BatchAxes:
             self._marks[name] = axis, marks
             if np.isfinite(marks).all() and not _same(common, first.marks[axis]).all():
                 self.unsteady.add(name)
+
+    @property
+    def are_known(self) -> bool:
+        """Whether probes were compared."""
+        return bool(self._axis)
 
     def axis(self, name: str) -> int | None:
         """Return the batch axis: 0 if the probe did not reach the gate, unless its first call has no batch axis."""

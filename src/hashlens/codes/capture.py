@@ -19,12 +19,12 @@ from hashlens.codes.comparison import Comparison
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.finite import FiniteCheck, refuse_not_finite
-from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, max_pool_choices
+from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, gate_in, max_pool_choices
 from hashlens.codes.layer_axes import LayerAxes, Masks
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.layout import Layout
 from hashlens.codes.model_error import model_error
-from hashlens.codes.naming import layer_name
+from hashlens.codes.naming import ACTIVATION_NAMES, layer_name
 from hashlens.codes.packed_row import PackedRow
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch, packed_bytes
 from hashlens.codes.running_module import RunningModule
@@ -146,6 +146,7 @@ class Capture:
             if dispatch.error is not None:
                 raise dispatch.error from None
             raise model_error(error, inputs) from error
+        self._check_graph()
         self._finish_batch()
         return CapturedBatch(
             self._row.joined(), self._value_row(), lay_out(self._batch_layers), output, self._penultimate
@@ -185,12 +186,21 @@ class Capture:
         self.axes.learn(first, second, order, all_batched)
         return True
 
-    def needs_two_examples(self, call: Callable[[Any, Any], Any], single: Any, doubled: Any) -> bool:
-        """Return whether a batch of one example fails or loses its batch axis, and the same example twice does not."""
+    def needs_two_examples(
+        self, call: Callable[[Any, Any], Any], single: Any, doubled: Any, all_batched: bool = True
+    ) -> bool:
+        """Return whether a batch of one example fails or loses its batch axis, and the same example twice does not.
+
+        If neither happens, the two batches also serve as the probe, if there was none (see :meth:`probe`).
+        """
         first, second = self._probe_run(call, single, 1), self._probe_run(call, doubled, 2)
         if first is None or second is None:
             return second is not None
-        return first.keys() != second.keys() or any(len(first[name].shape) != len(second[name].shape) for name in first)
+        if first.keys() != second.keys() or any(len(first[name].shape) != len(second[name].shape) for name in first):
+            return True
+        if not self.axes.are_known:
+            self.axes.learn(first, second, [0], all_batched)
+        return False
 
     def _probe_run(self, call: Callable[[Any, Any], Any], inputs: Any, size: int) -> dict[str, ProbedInput] | None:
         """Return a record of the input of each gate; None if the network fails."""
@@ -215,6 +225,7 @@ class Capture:
         self._row.start()
         self._values: list[Tensor] = []
         self._gates_run = 0
+        self._gated_calls: set[str] = set()
         self._entered: list[int] = []
         self._penultimate: Tensor | None = None
 
@@ -231,14 +242,25 @@ class Capture:
                 "its forward hides the operator; write it with torch operators, or replace it by the standard module"
             )
 
+    def _check_graph(self) -> None:
+        """Raise CaptureError if an activation module of an exported program has no gate any more."""
+        for call, (path, kind) in self._running.calls.items():
+            if kind in ACTIVATION_NAMES and call not in self._gated_calls:
+                raise CaptureError(
+                    f"activation module {path!r} ({kind.rpartition('.')[2]}) of the exported program gives no gate: it "
+                    "was taken apart into other operators; give the program as it was before run_decompositions"
+                )
+
     # --- calls from operators -------------------------------------------------------------------------------------
 
     def on_gate(self, gate: Gate, bound: Bound, output: Tensor | None = None) -> None:
         """Read the bits of one elementwise gate (in channel mode, from its output too)."""
-        self._gates_run += 1
+        gate = gate_in(self._running.current[1], gate)
         planes = gate.planes(bound)
         if not planes or not (gate.activation or self.every_gate):
             return
+        self._gates_run += 1
+        self._gated_calls.add(self._running.call)
         name = layer_name(self._running, gate.name, self._names)
         axis = self._axis(name, gate.name, planes[0][0])
         if axis is None or not self._selected(name):
@@ -295,7 +317,7 @@ class Capture:
             if tokens is not None and self.axes.folds(name) and self.axes.in_order(name, x):
                 return -tokens
             axis = self.axes.axis(name)
-            fits = tokens is None and axis is not None and axis < x.dim() and x.shape[axis] == self._size
+            fits = axis is not None and axis < x.dim() and x.shape[axis] == self._size
             if fits and self.axes.in_order(name, x):
                 return axis
         if self.layout.selected(name):

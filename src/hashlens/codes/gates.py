@@ -53,11 +53,23 @@ def _symmetric(bound: Bound) -> list[Plane]:
     return [(bound["self"], -bound["lambd"]), (bound["self"], bound["lambd"])]
 
 
+def is_guard(low: Any, high: Any) -> bool:
+    """Return whether a clamp between these bounds guards a division or a logarithm, and is no activation."""
+    return isinstance(low, (int, float)) and 0 < low <= GUARD and (high is None or 1 - GUARD <= high < 1)
+
+
 def _clamp(bound: Bound) -> list[Plane]:
     low, high = bound.get("min"), bound.get("max")
-    if isinstance(low, (int, float)) and 0 < low <= GUARD and (high is None or 1 - GUARD <= high < 1):
+    if is_guard(low, high):
         return []
-    return [(bound["self"], bound_value) for bound_value in (low, high) if bound_value is not None]
+    return [_of_one_shape(bound["self"], bound_value) for bound_value in (low, high) if bound_value is not None]
+
+
+def _of_one_shape(x: torch.Tensor, breakpoint: Any) -> Plane:
+    """Return an input and its breakpoints, one for each number where there are several, as the operator pairs them."""
+    if not isinstance(breakpoint, torch.Tensor) or breakpoint.dim() == 0 or breakpoint.shape == x.shape:
+        return x, breakpoint
+    return tuple(torch.broadcast_tensors(x, breakpoint))  # type: ignore[no-untyped-call]
 
 
 def _glu(bound: Bound) -> list[Plane]:
@@ -65,7 +77,7 @@ def _glu(bound: Bound) -> list[Plane]:
 
 
 def _pair(bound: Bound) -> list[Plane]:
-    return [(bound["self"], bound["other"])]
+    return [_of_one_shape(bound["self"], bound["other"])]
 
 
 _HARD: dict[str, Callable[[Bound], list[Plane]]] = {
@@ -84,7 +96,7 @@ _HARD: dict[str, Callable[[Bound], list[Plane]]] = {
     "softshrink": _symmetric,
 }
 _SOFT = ("gelu", "silu", "sigmoid", "tanh", "hardswish", "mish", "celu", "elu", "selu", "softplus",
-         "log_sigmoid_forward")  # fmt: skip
+         "log_sigmoid_forward", "erf")  # fmt: skip
 _OTHER = {"abs": _at_zero, "maximum": _pair, "minimum": _pair}
 
 GATES: dict[str, Gate] = {
@@ -114,9 +126,16 @@ _nn = torch.nn
 ACTIVATION_MODULES: tuple[type[torch.nn.Module], ...] = (
     _nn.ReLU, _nn.ReLU6, _nn.LeakyReLU, _nn.PReLU, _nn.RReLU, _nn.Hardtanh, _nn.Threshold, _nn.Hardsigmoid,
     _nn.Hardshrink, _nn.Softshrink, _nn.GELU, _nn.SiLU, _nn.Sigmoid, _nn.Tanh, _nn.Hardswish, _nn.Mish, _nn.CELU,
-    _nn.ELU, _nn.SELU, _nn.Softplus, _nn.LogSigmoid, _nn.GLU, _nn.Tanhshrink,
+    _nn.ELU, _nn.SELU, _nn.Softplus, _nn.LogSigmoid, _nn.GLU, _nn.Tanhshrink, _nn.Softsign,
 )  # fmt: skip
 """Modules that must run a gate whenever they are called."""
+
+_OF_MODULES = {("abs", "torch.nn.modules.activation.Softsign"): Gate("softsign", _at_zero, soft=True)}
+
+
+def gate_in(kind: str, gate: Gate) -> Gate:
+    """Return what a gate is in a module of some class, by its qualified name: Softsign divides by an ``abs``."""
+    return _OF_MODULES.get((gate.name, kind), gate)
 
 
 def bind(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:

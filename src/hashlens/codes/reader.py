@@ -117,11 +117,19 @@ class Reader:
             raise DataError(f"{self.examples.name} cannot be read: {error}") from error
 
     def _probe(self, first: Batch) -> None:
-        """Find the batch axis of each gate by a probe with two or three of the first examples."""
+        """Find the batch axis of each gate by a probe with two or three of the first examples.
+
+        If the first batch has one example only, the probe repeats it.
+        """
         count, forward = min(3, len(first)), self.reading.forward
-        if count < 2 or self.static_batch is not None:
+        if self.static_batch is not None:
             return
         inputs = _to_device(first.raw if forward else first.inputs, self.device, None if forward else self.dtype)
+        if count == 1:
+            if self._needs_two_examples(inputs):
+                twice, thrice = (some_examples(inputs, 1, [0] * times)[0] for times in (2, 3))
+                self.capture.probe(forward or _forward, twice, thrice, [0, 1], some_examples(inputs, 1, [0])[1])
+            return
         # No example keeps its row, so values that are equal in both batches do not depend on the example. The reverse
         # order comes first: it reveals a network that sorts its batch. One that needs a sorted batch accepts only the
         # order of the data.
@@ -198,9 +206,9 @@ class Reader:
         """Return whether the network loses the batch axis of a single example, by running it on one and on two."""
         if self._needs_two is None:
             call = self.reading.forward or _forward
-            self._needs_two = self.capture.needs_two_examples(
-                call, some_examples(inputs, 1, [0])[0], padded(inputs, 1, 1)
-            )
+            single, all_batched = some_examples(inputs, 1, [0])
+            doubled = some_examples(inputs, 1, [0, 0])[0]
+            self._needs_two = self.capture.needs_two_examples(call, single, doubled, all_batched)
         return self._needs_two
 
     @property

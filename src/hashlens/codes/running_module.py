@@ -18,6 +18,13 @@ class RunningModule:
 
     Scripted submodules do not run hooks; they have the path of their scripted root. An exported program is run node by
     node; each node names its original module.
+
+    Attributes
+    ----------
+    call : str
+        In an exported program: key of the module call that the running node belongs to.
+    calls : dict
+        Path and qualified class name of the module, by key of each module call so far.
     """
 
     def __init__(
@@ -25,6 +32,8 @@ class RunningModule:
     ) -> None:
         self.model = model
         self.stack: list[tuple[str, str]] = []
+        self.call = ""
+        self.calls: dict[str, tuple[str, str]] = {}
         self._on_enter, self._on_leave = on_enter, on_leave
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
@@ -64,6 +73,7 @@ class RunningModule:
     def runner(self) -> Callable[..., Any]:
         """Return a function to call in place of the model, so that the path is tracked."""
         self.stack.clear()
+        self.calls.clear()
         model = self.model
         if isinstance(model, torch.fx.GraphModule) and any(
             "nn_module_stack" in node.meta for node in model.graph.nodes
@@ -80,8 +90,9 @@ class _NodeByNode(torch.fx.Interpreter):
         self._running = running
 
     def run_node(self, n: torch.fx.Node) -> Any:
-        origins = list(n.meta.get("nn_module_stack", {}).values())
-        path, kind = origins[-1] if origins else ("", "")
+        call, (path, kind) = next(reversed(n.meta.get("nn_module_stack", {}).items()), ("", ("", "")))
         name = kind if isinstance(kind, str) else qualified_name(kind)
         self._running.stack = [(str(path).removeprefix("L['self']").lstrip("."), name)]
+        self._running.call = str(call)
+        self._running.calls[str(call)] = self._running.current
         return super().run_node(n)
