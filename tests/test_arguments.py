@@ -6,8 +6,9 @@ from importlib import import_module
 import pytest
 
 ROOMS = (
-    "audit", "codes", "data", "explanations", "index", "integrations", "measurement", "measures", "nets", "regions",
-    "retrieval", "saved", "study.charts", "study.claims", "study.reproduce", "study.spec", "study.store", "training",
+    "audit", "codes", "data", "explanations", "index", "integrations", "kernels", "measurement", "measures", "nets",
+    "regions", "retrieval", "saved", "study.charts", "study.claims", "study.reproduce", "study.spec", "study.store",
+    "training",
 )  # fmt: skip
 OTHER_NAMES = {
     "neighbours": "k", "n_neighbors": "k", "memory": "memory_budget", "budget": "memory_budget or time_budget",

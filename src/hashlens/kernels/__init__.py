@@ -1,9 +1,12 @@
 """The limit of infinite width: NNGP, NTK and the kernel of neural codes of a network, without training it."""
 
 from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
+from hashlens.kernels.as_kernel import InfiniteKernel, gpytorch_kernel
 from hashlens.kernels.compute import Kernels, code_kernel, compute, diagonals, nngp, ntk
 from hashlens.kernels.empirical import empirical_ntk, linearized
+from hashlens.kernels.estimators import NNGPClassifier, NNGPRegressor, NTKClassifier, NTKRegressor
 from hashlens.kernels.finite import finite
+from hashlens.kernels.from_module import from_module
 from hashlens.kernels.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, LayerNorm
 from hashlens.kernels.network import InfiniteNetwork, Residual, serial
 from hashlens.kernels.predict import Predictor, predict
@@ -18,10 +21,15 @@ __all__ = [
     "Erf",
     "Flatten",
     "GlobalAvgPool",
+    "InfiniteKernel",
     "InfiniteNetwork",
     "Kernels",
     "LayerNorm",
     "LeakyReLU",
+    "NNGPClassifier",
+    "NNGPRegressor",
+    "NTKClassifier",
+    "NTKRegressor",
     "Prediction",
     "Predictor",
     "ReLU",
@@ -32,6 +40,8 @@ __all__ = [
     "diagonals",
     "empirical_ntk",
     "finite",
+    "from_module",
+    "gpytorch_kernel",
     "linearized",
     "nngp",
     "ntk",

@@ -58,7 +58,7 @@ def compute(
     Parameters
     ----------
     network : InfiniteNetwork
-        Its layers; see :func:`serial`.
+        Its layers; see :func:`serial` and :func:`from_module`.
     x1, x2 : array_like
         ``(n, features)`` and ``(m, features)``, or images ``(n, channels, height, width)``. Without `x2` the kernels
         are of `x1` with itself: one triangle is computed, and the diagonal has no rounding of pairs.
@@ -236,7 +236,8 @@ def inputs_of(
     """
     if not isinstance(network, InfiniteNetwork):
         raise KernelError(
-            f"a network must be an InfiniteNetwork, received {type(network).__name__}: build it with serial()"
+            f"a network must be an InfiniteNetwork, received {type(network).__name__}: build it with serial(), or read "
+            "a torch.nn.Module by from_module()"
         )
     if dtype not in PRECISIONS:
         raise KernelError(f"unknown dtype {shortly(dtype)}; {nearest(dtype, PRECISIONS)}")

@@ -88,7 +88,8 @@ def as_layers(layers: object, what: str) -> tuple[Layer, ...]:
             found.append(layer)
         else:
             raise KernelError(
-                f"{what}: {shortly(layer)} is no layer of hashlens.kernels; layers are Dense(), Conv(), ReLU(), ..."
+                f"{what}: {shortly(layer)} is no layer of hashlens.kernels; layers are Dense(), Conv(), ReLU(), ...; a "
+                "torch.nn.Module is read by from_module"
             )
     return tuple(found)
 
