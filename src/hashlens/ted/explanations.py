@@ -1,6 +1,8 @@
 """Explanations as people write them: text, numbers, categories, sets; some missing."""
 
+from collections import defaultdict
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -125,15 +127,16 @@ def _numbered(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
 def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
     """Return the different values and their places; of NaN there may be several."""
     listed = array.tolist()
+    places: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
-        places = {value: place for place, value in enumerate(dict.fromkeys(listed))}
+        codes = np.fromiter(map(places.__getitem__, listed), np.int64, len(listed))
     except TypeError as error:
         row, value = next((row, value) for row, value in enumerate(listed) if not _is_hashable(value))
         raise TEDError(
             f"E has a {type(value).__name__} in row {row}, {shortly(value)}: expected text or a number; several "
             "reasons of a row are hl.ted.MultiLabel([...])"
         ) from error
-    return list(places), np.fromiter(map(places.__getitem__, listed), np.int64, len(listed))
+    return list(places), codes
 
 
 def is_missing(value: Any, marker: Any = None) -> bool:
