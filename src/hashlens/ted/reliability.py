@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.intervals import clopper_pearson
 from hashlens.report.figures import Lines, Series
 from hashlens.tables import Table, number, table
 
@@ -26,6 +27,8 @@ class ProbabilityBand:
         Mean probability of these rows.
     right : float
         Share of these rows whose label and explanation are both right.
+    right_low, right_high : float
+        Ends of the exact (Clopper-Pearson) interval of that share, of 95 %.
     """
 
     low: float
@@ -33,6 +36,8 @@ class ProbabilityBand:
     rows: int
     probability: float
     right: float
+    right_low: float
+    right_high: float
 
 
 @dataclass(frozen=True)
@@ -63,18 +68,14 @@ class Reliability:
             bool ``(n,)``: whether label and explanation are both right.
         """
         places = np.minimum((probabilities * BANDS).astype(np.int64), BANDS - 1)
-        return cls(
-            tuple(
-                ProbabilityBand(
-                    low=place / BANDS,
-                    high=(place + 1) / BANDS,
-                    rows=int((places == place).sum()),
-                    probability=float(probabilities[places == place].mean()),
-                    right=float(right[places == place].mean()),
-                )
-                for place in np.unique(places).tolist()
-            )
-        )
+        bands = []
+        for place in np.unique(places).tolist():
+            within = places == place
+            rows, hits = int(within.sum()), int(right[within].sum())
+            low, high = clopper_pearson(hits, rows, 0.95)
+            mean = float(probabilities[within].mean())
+            bands.append(ProbabilityBand(place / BANDS, (place + 1) / BANDS, rows, mean, hits / rows, low, high))
+        return cls(tuple(bands))
 
     @property
     def expected_calibration_error(self) -> float:
@@ -90,14 +91,15 @@ class Reliability:
                 number(band.rows),
                 number(band.probability, 3),
                 number(band.right, 3),
+                f"{band.right_low:.3f}–{band.right_high:.3f}",
             )
             for band in self.bands
         ]
         note = (
-            "A calibrated model is right as often as it says: the last two columns agree. The expected calibration "
-            f"error is {self.expected_calibration_error:.3f}."
+            "A calibrated model is right as often as it says: the mean probability lies within the interval. The "
+            f"expected calibration error is {self.expected_calibration_error:.3f}."
         )
-        columns = ("probability of label and explanation", "rows", "mean probability", "share right")
+        columns = ("probability of label and explanation", "rows", "mean probability", "share right", "95% interval")
         return table("Probabilities and right answers", columns, rows, note)
 
     def figure(self) -> Lines:
@@ -108,7 +110,14 @@ class Reliability:
             "probability of label and explanation",
             "share right",
             (
-                Series("this model", probabilities, tuple(band.right for band in self.bands)),
+                Series(
+                    "this model",
+                    probabilities,
+                    tuple(band.right for band in self.bands),
+                    tuple(band.right_low for band in self.bands),
+                    tuple(band.right_high for band in self.bands),
+                ),
                 Series("calibrated", (0.0, 1.0), (0.0, 1.0)),
             ),
+            band_name="95 % interval",
         )
