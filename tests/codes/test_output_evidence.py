@@ -61,6 +61,8 @@ LAST = {
     "sigmoid in place": (lambda z: z.clone().sigmoid_().view(-1), 1, "binary_probability"),
     "one score": (lambda z: z, 1, "binary_logit"),
     "a count": (F.softplus, 1, "regression"),
+    "sigmoids of some classes": (lambda z: z.sigmoid()[:, :2], 3, "multilabel_probabilities"),
+    "some of the logits": (lambda z: (0.01 * z + 0.4)[:, :2], 3, "logits"),
 }
 
 
@@ -72,6 +74,25 @@ def test_the_last_operator_tells(case, n):
     assert found.kind == kind
     if case != "a part of softmax":
         assert "is its last operator" in found.reason
+
+
+@pytest.mark.parametrize("n", [130, 12, 1])
+@pytest.mark.parametrize("outputs", [2, 3])
+def test_one_probability_of_a_softmax_is_one_whatever_it_is(outputs, n):
+    rare = Head(lambda z: (z - torch.arange(outputs) * 9).softmax(1)[:, 1], outputs)  # below 1/2 in all rows
+    found = seen(rare, n)
+    assert (found.output.kind, found.output.certain) == ("binary_probability", True)
+    assert "one of the probabilities that softmax gave last" in found.output.reason
+    assert found.predictions.tolist() == [0] * n
+
+
+def test_one_of_several_scores_is_a_logit_and_it_is_said():
+    found = decided(lambda z: z[:, 1], 3, n=12)
+    assert (found.kind, found.certain) == ("binary_logit", False)
+    assert "one of the scores that an affine map gave last" in found.reason
+    joined = decided(lambda z: torch.stack([z[:, 0], z[:, 1] - z[:, 0]], 1)[:, 1], 2)
+    assert (joined.kind, joined.certain) == ("binary_logit", False)
+    assert decided(lambda z: z.log_softmax(1)[:, 1], 3, n=12).certain is False
 
 
 MEDIAN = Head(outputs=1)(INPUTS).median().detach()

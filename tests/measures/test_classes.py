@@ -273,3 +273,15 @@ def test_minus_one_beside_class_1_is_not_compared_with_a_class_0():
     test = Codes.from_bits(rng.random((10, 8)) < 0.5, labels=[-1, 1] * 5)
     with pytest.raises(MeasureError, match=r"-1 and 1 only, which are two classes, and .* has a class 0"):
         knn_accuracy(train, test)
+
+
+def test_labels_that_are_the_targets_of_a_regression_are_refused(train):
+    targets = np.random.default_rng(0).permutation(120).astype(float)
+    for call in (
+        lambda: label_issues(train, targets),
+        lambda: retrieval_quality(train, labels=targets),
+        lambda: logistic_regression(train, targets),
+    ):
+        with pytest.raises(MeasureError, match="120 labels are 120 different floating-point numbers, as the values of"):
+            call()
+    assert label_issues(train, targets % 3, k=5).given.max() == 2

@@ -27,6 +27,11 @@ def test_accuracy_is_the_fraction_of_hits_in_evaluation_mode(few, batch_size):
     assert network.training
 
 
+def test_one_score_has_no_highest_one(few):
+    with pytest.raises(ModelError, match=r"MLP must return logits \(batch, classes\) of at least 2 classes, received "):
+        accuracy(build("mlp", input_shape=(1, 8, 8), classes=1), few)
+
+
 def test_modes_come_back_one_by_one(few):
     network = nn.Sequential(nn.Flatten(), nn.Dropout(), Echo())
     network[1].eval()

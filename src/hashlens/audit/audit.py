@@ -63,7 +63,8 @@ class Audit(Result):
     blind_spots : BlindSpots
         Misclassified test examples, ranked by how many of their nearest training codes have the predicted class.
     novel : NovelItems
-        Test examples, ranked by their distance to the training examples of the class that the network predicts.
+        Test examples, ranked by their distance to the training examples of the class that the network predicts, or of
+        all classes if it predicts one that train lacks.
     provenance : Split of Provenance
         Network, data and machine that the codes of each set come from.
     notes : tuple of str
@@ -288,7 +289,7 @@ def audit(
         predicted = predictions.test.probabilities.argmax(axis=1)
         spots = blind_spots(codes.train.layer(last_layer), codes.test.layer(last_layer), predicted, NEIGHBOURS)
         advance("novelty")
-        novel = _novel(codes, predicted, seed)
+        novel = _novel(codes, predictions.train.probabilities.argmax(axis=1), predicted, seed)
         advance("")
     assert codes.test.labels is not None
     labelled = has_label(codes.test.labels)
@@ -401,10 +402,10 @@ def _expected_false(codes: Split[Codes]) -> int:
     return min(max(1, ceil(smallest_expected_false(rows, len(codes.test)))), len(codes.test) - 1)
 
 
-def _novel(codes: Split[Codes], predicted: np.ndarray, seed: int) -> NovelItems:
+def _novel(codes: Split[Codes], predicted_train: np.ndarray, predicted: np.ndarray, seed: int) -> NovelItems:
     train = codes.train
     assert train.labels is not None
     # A network may predict a class that training lacks.
-    per_class = bool(np.isin(predicted, train.labels).all())
-    novelty = Novelty(train, NOVELTY_NEIGHBOUR, per_class, seed=seed)
+    per_class = bool(np.isin(np.concatenate([predicted_train, predicted]), train.labels).all())
+    novelty = Novelty(train, NOVELTY_NEIGHBOUR, per_class, predicted=predicted_train if per_class else None, seed=seed)
     return novelty.novel(codes.test, predicted if per_class else None)

@@ -51,6 +51,11 @@ class Calibration:
         enough = np.flatnonzero(self.query_weight + self.tail_weights[1:] <= allowed)
         return float(self.scores[enough[0]]) if len(enough) else inf
 
+    def share_above(self, threshold: float) -> float:
+        """Return the share of the weight whose scores are above a threshold."""
+        above = self.tail_weights[np.searchsorted(self.scores, threshold, side="right")]
+        return float(above / self.tail_weights[0])
+
     def p_values(self, scores: Scores) -> Scores:
         """Return the probability that a known example scores as high or higher."""
         tail = self.tail_weights[np.searchsorted(self.scores, scores, side="left")]

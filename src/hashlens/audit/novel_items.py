@@ -35,6 +35,11 @@ class NovelItems(Ranked):
         Largest share of known examples that may score above the threshold.
     calibration : str
         Examples that the threshold was set on, in words.
+    alarms : float or None
+        Share of these examples that score above the threshold: at most `false_alarm_rate`, and less if scores tie. None
+        in results of older versions.
+    by_class : bool
+        Whether examples were compared with the training codes of their predicted class, or with all.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -51,6 +56,8 @@ class NovelItems(Ranked):
     threshold: float
     false_alarm_rate: float
     calibration: str
+    alarms: float | None = None
+    by_class: bool = True
 
     @property
     def novel(self) -> int:
@@ -60,13 +67,13 @@ class NovelItems(Ranked):
     @property
     def expected(self) -> float:
         """Number of examples expected above the threshold if none were novel."""
-        return len(self) * self.false_alarm_rate if np.isfinite(self.threshold) else 0.0
+        rate = self.false_alarm_rate if self.alarms is None else self.alarms
+        return len(self) * rate if np.isfinite(self.threshold) else 0.0
 
     @property
     def chance(self) -> str:
         """Number expected if none were novel, in words."""
-        about = "held-out" in self.calibration or "fewer" in self.calibration
-        return f"{'about' if about else 'at least'} {self.expected:,.0f} expected if all are of the known kind"
+        return f"about {self.expected:,.0f} expected if all are of the known kind"
 
     def __rich__(self) -> Table:
         title = f"{self.novel:,} of {len(self):,} examples novel; {self.chance}"

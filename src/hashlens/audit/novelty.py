@@ -8,14 +8,12 @@ from jaxtyping import Float64
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.audit.calibration import Calibration
-from hashlens.audit.local_ratio import nearest_others
+from hashlens.audit.known_codes import KnownCodes
 from hashlens.audit.novel_items import NovelItems, Scores
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.data.labels import class_labels, class_name, renumbered
 from hashlens.errors import AuditError, DataError
 from hashlens.measures.classes import Labels, labelled_codes
-from hashlens.measures.knn import nearest_codes
-from hashlens.seeds import numpy_generator
 
 __all__ = ["NovelItems", "Novelty"]
 
@@ -40,6 +38,10 @@ class Novelty:
     per_class : bool
         Whether predicted classes are used; if so, the codes must have labels. A class with `k` training codes or fewer
         is too small: examples predicted as such a class are scored among the codes of all classes.
+    predicted : array of int, optional
+        ``(n,)``: predicted classes of the training codes, as class numbers or names. Then each training code that is
+        left out is scored in its predicted class, as new examples are. By default it is scored in the class of its
+        label, and thresholds are wrong if the network misclassifies many examples.
     held_out : Codes, optional
         m codes of known examples that the network was not trained on, to set thresholds on. By default thresholds are
         set on training codes, each left out in turn; then the guarantee of :meth:`threshold` does not hold exactly.
@@ -77,6 +79,7 @@ class Novelty:
         k: int = 5,
         per_class: bool = True,
         *,
+        predicted: npt.ArrayLike | None = None,
         held_out: Codes | None = None,
         held_out_predicted: npt.ArrayLike | None = None,
         bits: int = 1024,
@@ -93,17 +96,20 @@ class Novelty:
         if held_out is not None:
             _require_rows(codes, held_out, "held_out")
         self.codes, self.k, self.per_class, self.bits, self.seed = codes, k, per_class, bits, seed
+        if predicted is not None:
+            self._require_classes()
         self._held_out = held_out
+        self._predicted = None if predicted is None else self._numbers(predicted, len(codes))
         self._held_out_predicted = (
             None if held_out is None or held_out_predicted is None else self._numbers(held_out_predicted, len(held_out))
         )
         layers = self._layers(codes)
-        self._all_codes = _Known(layers, k, LEFT_OUT, seed)
-        groups = _rows_by_class(codes) if per_class else {}
+        self._all_codes = KnownCodes(layers, k, LEFT_OUT, seed)
+        self._class_rows = groups = _rows_by_class(codes) if per_class else {}
         self._small_classes = {name: rows for name, rows in groups.items() if len(rows) <= k}
         share = max(1, LEFT_OUT // max(1, len(groups)))
         self._classes = {
-            name: _Known([layer[rows] for layer in layers], k, max(share, LEFT_OUT * len(rows) // len(codes)), seed)
+            name: KnownCodes([layer[rows] for layer in layers], k, max(share, LEFT_OUT * len(rows) // len(codes)), seed)
             for name, rows in groups.items()
             if name not in self._small_classes
         }
@@ -153,7 +159,7 @@ class Novelty:
         represents. The probability is exact for a known example that is exchangeable with the held-out examples, on
         average over draws of all of them. Without held-out codes, training codes are left out in turn. A network fits
         these better than new examples, so the false alarm rate is then higher than `false_alarm_rate`, the more the
-        network overfits.
+        network overfits. The rate of scores with predictions is closer if Novelty is given `predicted`.
 
         Parameters
         ----------
@@ -212,15 +218,19 @@ class Novelty:
             calibration=(
                 self._calibration_note(used) if self._held_out is None else f"{len(self._held_out):,} held-out codes"
             ),
+            alarms=self._calibration(used).share_above(threshold),
+            by_class=used,
         )
 
     def _calibration_note(self, predicted: bool) -> str:
         """Describe what a threshold without held-out codes is set on, and the direction of its bias."""
-        note = "training codes, each left out; expect more of them"
-        if not (predicted and self._small_classes):
+        note = "training codes, each left out; expect more of them if the network overfits"
+        if not predicted:
             return note
+        if self._predicted is None:
+            note += ", more or fewer if it misclassifies many"
         # With one example of a small class left out, fewer of that class remain near it than near a new example.
-        return f"{note}, or fewer where classes have at most {self.k} examples"
+        return f"{note}, fewer where classes have at most {self.k} examples" if self._small_classes else note
 
     def _calibration(self, predicted: bool) -> Calibration:
         if not predicted:
@@ -236,6 +246,9 @@ class Novelty:
 
     @cached_property
     def _class_calibration(self) -> Calibration:
+        if self._held_out is None and self._predicted is not None:
+            parts = self._left_out_as_predicted(self._checked_classes(self._predicted, len(self.codes)))
+            return Calibration.from_samples([scores for scores, _ in parts], [rows for _, rows in parts])
         if self._held_out is None:
             parts = [(group.ordinary, len(group)) for group in self._classes.values()]
             if self._small_classes:
@@ -247,6 +260,28 @@ class Novelty:
                 "thresholds for scores that take predictions need those of the held-out codes: give held_out_predicted="
             )
         return Calibration.from_samples([self.score(self._held_out, self._held_out_predicted)])
+
+    def _left_out_as_predicted(self, predicted: Labels) -> list[tuple[Scores, int]]:
+        """Return scores of training codes in their predicted classes, each left out, with the rows they stand for."""
+        parts = []
+        for name, group in self._classes.items():
+            rows = np.flatnonzero(predicted == name)
+            if len(rows):
+                parts.append((self._left_out_of(name, group, group.sample_of(rows)), len(rows)))
+        small = np.flatnonzero(np.isin(predicted, list(self._small_classes)))
+        if len(small):
+            parts.append((self._all_codes.left_out(self._all_codes.sample_of(small)), len(small)))
+        return parts
+
+    def _left_out_of(self, name: int, group: KnownCodes, rows: npt.NDArray[np.int64]) -> Scores:
+        """Return scores of training codes in a class; those that belong to it are left out of it."""
+        scores, members = np.empty(len(rows)), self._class_rows[name]
+        own = np.isin(rows, members)
+        if own.any():
+            scores[own] = group.left_out(np.searchsorted(members, rows[own]))
+        if not own.all():
+            scores[~own] = group.score([layer[rows[~own]] for layer in self._all_codes.layers])
+        return scores
 
     def _layers(self, codes: Codes) -> list[Codes]:
         return [codes.layer(layer.name).sample_bits(self.bits, self.seed) for layer in codes.layers]
@@ -293,49 +328,6 @@ class Novelty:
                 f"{', '.join(self._class_list)}"
             )
         return renumbered(classes, np.array([training_names.index(name) for name in names], np.int64))
-
-
-class _Known:
-    """Training codes of one class, or of all classes, by layer, and the typical distance between them."""
-
-    def __init__(self, layers: list[Codes], k: int, limit: int, seed: int) -> None:
-        self.layers, self.k, self._limit, self._seed = layers, k, limit, seed
-
-    def score(self, layers: list[Codes]) -> Scores:
-        """Return the mean over layers of the distance to the k-th nearest code, divided by the typical distance."""
-        distances = [
-            nearest_codes(new_layer, group, self.k)[0][:, -1]
-            for new_layer, group in zip(layers, self.layers, strict=True)
-        ]
-        return self._normalised(np.stack(distances))
-
-    def __len__(self) -> int:
-        return len(self.layers[0])
-
-    @cached_property
-    def ordinary(self) -> Scores:
-        """Leave-one-out scores of the training codes."""
-        return self._normalised(self._sample)
-
-    def left_out(self, rows: npt.NDArray[np.int64]) -> Scores:
-        """Return the leave-one-out scores of some training codes."""
-        return self._normalised(self._distances(rows))
-
-    @cached_property
-    def _sample(self) -> npt.NDArray[np.int32]:
-        rows = np.arange(len(self))
-        if len(rows) > self._limit:
-            generator = numpy_generator(self._seed, "novelty")
-            rows = np.sort(generator.choice(rows, self._limit, replace=False, shuffle=False))
-        return self._distances(rows)
-
-    def _distances(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        return np.stack([nearest_others(layer, rows, self.k)[0][:, -1] for layer in self.layers])
-
-    def _normalised(self, distances: npt.NDArray[np.int32]) -> Scores:
-        # If most codes are equal, the median is 0: then one bit, the smallest distance, is the unit.
-        typical = np.maximum(1.0, np.median(self._sample, axis=1))
-        return np.asarray((distances / typical[:, None]).mean(axis=0))
 
 
 def _rows_by_class(codes: Codes) -> dict[int, npt.NDArray[np.int64]]:

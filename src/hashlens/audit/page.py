@@ -87,17 +87,18 @@ def _blind_section(audit: Audit, sprite: Sprite) -> Section:
 
 def _novel_section(audit: Audit, sprite: Sprite) -> Section:
     novel = audit.novel
+    kind = "of the class predicted" if novel.by_class else "of all classes"
     note = (
-        f"Score: distance to the nearest training codes of the class predicted, 1 is ordinary. Novel: above "
+        f"Score: distance to the nearest training codes {kind}, 1 is ordinary. Novel: above "
         f"{novel.threshold:.3g}, which at most {novel.false_alarm_rate:g} of known examples reach, set on "
         f"{novel.calibration}."
     )
+    of_class = " of the class that they were taken for" if novel.by_class else ""
     ranked = novel.table("Most novel", note, shown=SHOWN, without=("novel",))
     return Section(
         "Novel examples",
         (novel_gallery(novel, audit, sprite), *charts(novel.figures()), ranked),
-        f"Test examples unlike all training examples of the class that they were taken for: {novel.novel:,} of "
-        f"{len(novel):,}, and {novel.chance}.",
+        f"Test examples unlike all training examples{of_class}: {novel.novel:,} of {len(novel):,}, and {novel.chance}.",
     )
 
 

@@ -42,11 +42,15 @@ BATCH = (
 
 @dataclass(frozen=True)
 class Source:
-    """Origin of a tensor: the operator, its place in the order of execution, and the number of its output values."""
+    """Origin of a tensor: the operator, its place in the order of execution, and the number of its output values.
+
+    `is_part` says that the tensor holds only some of these values.
+    """
 
     operator: str
     order: int
     numbers: int
+    is_part: bool = False
 
     @property
     def is_scores(self) -> bool:
@@ -67,8 +71,15 @@ class LastOperators(Observer):
 
     def source(self, tensor: Tensor) -> Source | None:
         """Return the origin of a tensor or of a view of the whole tensor; None for parts and where it is not known."""
-        made = self._sources.get(_storage(tensor))
+        made = self.source_of_part(tensor)
         return made if made is not None and made.numbers == tensor.numel() else None
+
+    def source_of_part(self, tensor: Tensor) -> Source | None:
+        """Return the origin of a tensor that may be a view of a part; None where it is not known."""
+        made = self._sources.get(place := _storage(tensor))
+        # An operator that was not seen may have written to memory that was freed.
+        whole = 0 if made is None or place < 0 else tensor.untyped_storage().nbytes() // tensor.element_size()
+        return made if made is not None and whole == made.numbers else None
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator and record it as the origin of its output."""

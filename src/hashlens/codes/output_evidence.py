@@ -1,5 +1,6 @@
 """Evidence for the kind of a network's output: logits, probabilities or values."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -101,14 +102,21 @@ class OutputEvidence:
         if callable(self.declared) and not isinstance(self.declared, Output):
             with self.operators:
                 scores = as_scores(selected(self.declared, raw), n)
-            self._source = None if scores is None else self.operators.source(scores)
+            self._source = None if scores is None else self._source_of(scores)
             return Output("logits", "", select=self.declared)
         parts = parts_of(raw, n)
         if not parts:
             return Output("logits", "")
         path, note = self._chosen(parts)
-        self._source = self.operators.source(parts[path])
+        self._source = self._source_of(parts[path])
         return Output("logits", "", part=path, notes=(note,) if note else ())
+
+    def _source_of(self, scores: Tensor) -> Source | None:
+        """Return what made the scores, which may be a part of its result; None if nobody knows."""
+        if (made := self.operators.source(scores)) is not None:
+            return made
+        part = self.operators.source_of_part(scores)
+        return None if part is None else replace(part, is_part=True)
 
     def _chosen(self, parts: dict[tuple[str | int, ...], Tensor]) -> tuple[tuple[str | int, ...], str]:
         """Return which part holds the scores, and a note on the choice."""
@@ -163,12 +171,17 @@ class OutputEvidence:
             if in_unit_range and adds_up(torch.cat(self._rows), loose=True):
                 return "probabilities", reason, True
             return "logits", "softmax is its last operator, but not over the scores of an example", False
+        is_part = self._source is not None and self._source.is_part
+        if operator == SOFTMAX and is_part and k == 1:
+            return "binary_probability", "one of the probabilities that softmax gave last", True
         if operator == SIGMOID:
             return ("binary_probability" if k == 1 else "multilabel_probabilities"), reason, True
-        if operator == LOG_SOFTMAX:
+        if operator == LOG_SOFTMAX and (k > 1 or not is_part):
             return "logits", f"{reason}, and the softmax of logarithms of probabilities is these", True
         if k > 1 and count >= LEAST_ROWS and in_unit_range and adds_up(torch.cat(self._rows), loose=operator != AFFINE):
             return "probabilities", f"{count} rows add up to 1", True
+        if operator == AFFINE and k == 1 and is_part:
+            return "binary_logit", "one of the scores that an affine map gave last", False
         if operator == AFFINE:
             return ("logits", reason, True) if k > 1 else ("binary_logit", f"one score, and {reason}", True)
         if k == 1 and operator in POSITIVE:

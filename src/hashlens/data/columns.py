@@ -9,7 +9,8 @@ import numpy as np
 from hashlens.data.decode import Decoding, Encoded, as_encoded
 from hashlens.data.images import ImageExamples, checked
 from hashlens.data.labels import NO_LABEL, ClassNames, Labels, class_labels, fitting_names
-from hashlens.data.loader import LABEL_KEYS, DatasetExamples, names_of_classes
+from hashlens.data.loader import DatasetExamples
+from hashlens.data.stored_names import LABEL_KEYS, names_of_classes
 from hashlens.data.streamed import StreamedExamples
 from hashlens.errors import DataError
 

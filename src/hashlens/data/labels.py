@@ -22,6 +22,7 @@ SIGNS = (-1, 1)
 _TOO_LARGE = 2**63
 VALUES = 20
 """Floating-point labels with more distinct values than this, and than a quarter of them, are regression targets."""
+_FLOATS = "floating-point numbers"
 _CUT = "cut values into classes (numpy.digitize), or leave the labels out"
 _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example; -1, None and NaN mean no label"
 _log = logging.getLogger("hashlens")
@@ -38,7 +39,8 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
     name : str
         Name of the source, for messages.
     all_labels : bool
-        Whether these are all labels of the source. Then labels that are only -1 and 1 are two classes.
+        Whether these are all labels of the source. Then labels that are only -1 and 1 are two classes, and many
+        different floating-point numbers are refused as the targets of a regression.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
     DataError
         If the labels are of any other kind, or one is below -1.
     """
-    values = _numbers_or_names(labels, name)
+    values, is_float = _numbers_or_names(labels, name)
     if values.dtype.kind == "U":
         _require_names(values, name)
         return _numbered(values)
@@ -68,8 +70,8 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
         odd = values[invalid[0]]
         value = f"the values of a regression are no classes: {_CUT}; " if math.isfinite(odd) and odd % 1 else ""
         raise DataError(f"{name}: the label of row {invalid[0]} is {odd}; {value}{_WAY_OUT}")
-    if all_labels and values.dtype.kind == "f":
-        _require_few(values[~missing], name, "floating-point numbers")
+    if all_labels and is_float:
+        require_few(values[~missing], name)
     labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
     if not all_labels:
         return labels, None
@@ -79,8 +81,17 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
     return labels, names
 
 
-def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
-    """Return labels as an array of numbers, or as an array of strings in which ``""`` means a missing label."""
+def float_labels(labels: Any, name: str) -> npt.NDArray[np.float64] | None:
+    """Return the labels that are not missing, float64 ``(k,)``, if they are floating-point numbers; otherwise None."""
+    values, is_float = _numbers_or_names(labels, name)
+    return values[~np.isnan(values)].astype(np.float64) if is_float else None
+
+
+def _numbers_or_names(labels: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
+    """Return labels as numbers, or as strings in which ``""`` means a missing label; and whether some are floats.
+
+    Whole numbers are no floats where ``None`` stands among them, though NumPy makes them such.
+    """
     if isinstance(labels, np.ma.MaskedArray):  # masked labels are missing labels
         labels = labels.tolist(None)
     try:
@@ -97,14 +108,15 @@ def _numbers_or_names(labels: Any, name: str) -> npt.NDArray[Any]:
         except UnicodeDecodeError as error:
             raise DataError(f"{name}: labels are bytes that are no UTF-8 text; {_WAY_OUT}") from error
     if values.dtype.kind not in "OUT":
-        return values
+        return values, values.dtype.kind == "f"
     items = [None if is_missing(value) else value for value in values.tolist()]
     if any(isinstance(value, str) for value in items):
         if not all(value is None or isinstance(value, str) for value in items):
             raise DataError(f"{name}: labels are names and numbers mixed; {_WAY_OUT}")
-        return np.array(["" if value is None else value for value in items], dtype=np.str_)
+        return np.array(["" if value is None else value for value in items], dtype=np.str_), False
     try:
-        return np.array([np.nan if value is None else value for value in items])
+        is_float = any(isinstance(value, float) for value in items)
+        return np.array([np.nan if value is None else value for value in items]), is_float
     except ValueError as error:
         raise DataError(f"{name}: labels have dtype {values.dtype}; {_WAY_OUT}") from error
 
@@ -116,11 +128,26 @@ def is_missing(value: Any) -> bool:
     )
 
 
-def _require_few(values: npt.NDArray[Any], name: str, kind: str) -> None:
-    """Raise DataError if so many numbers are distinct that they must be the targets of a regression."""
-    if (different := len(np.unique(values))) > max(VALUES, len(values) / 4):
+def require_few(
+    values: npt.NDArray[Any], name: str, kind: str = _FLOATS, *, seen: int | None = None, rows: int = 0
+) -> None:
+    """Raise DataError if so many numbers are distinct that they must be the targets of a regression.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        The numbers, or the distinct ones among them.
+    name, kind : str
+        Name of the source, and what the numbers are, for messages.
+    seen : int, optional
+        Number of labels whose values these are; by default the number of values.
+    rows : int
+        Number of labels that the source has at least.
+    """
+    seen = len(values) if seen is None else seen
+    if (different := len(np.unique(values))) > max(VALUES, max(seen, rows) / 4):
         raise DataError(
-            f"{name}: {len(values):,} labels are {different:,} different {kind}, as the values of a regression are: "
+            f"{name}: {seen:,} labels are {different:,} different {kind}, as the values of a regression are: "
             f"{_CUT}; if they are classes, give them as integers"
         )
 
@@ -132,7 +159,7 @@ def _require_names(names: npt.NDArray[Any], name: str) -> None:
     except ValueError:
         return
     if (values % 1 != 0).any():
-        _require_few(values, name, "numbers with fractions")
+        require_few(values, name, "numbers with fractions")
 
 
 def _numbered(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:

@@ -20,17 +20,37 @@ from torch.utils.data import (
 )
 
 from hashlens.data.examples import Batch
-from hashlens.data.labels import NO_LABEL, ClassNames, Labels, class_labels, is_missing, renumbered
+from hashlens.data.label_batches import LabelBatches
+from hashlens.data.labels import NO_LABEL, ClassNames, Labels, is_missing, renumbered
+from hashlens.data.stored_names import LABEL_KEYS, names_of_classes
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
 from hashlens.data.traced import traced_ids
 from hashlens.errors import DataError, HashlensError
 
-LABEL_KEYS = ("label", "labels")
-
 _log = logging.getLogger("hashlens")
 
 
-class DatasetExamples(StreamedExamples):
+class _BatchedExamples(StreamedExamples):
+    """Base of the examples whose labels come with the batches: classes are renumbered as these come."""
+
+    _numbers: Labels | None = None
+
+    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
+        """Return the same examples with the classes renumbered."""
+        renamed = super().numbered(numbers, class_names)
+        renamed._numbers = numbers if self._numbers is None else numbers[self._numbers]
+        return renamed
+
+    def _of_loader(self, loader: DataLoader[Any], ids: npt.NDArray[Any] | None) -> Iterator[Batch]:
+        for batch in _batches(loader, ids, self.name):
+            if self._numbers is None or batch.labels is None:
+                yield batch
+            else:
+                numbers = renumbered(batch.labels.numpy(), self._numbers)
+                yield replace(batch, labels=torch.from_numpy(numbers))
+
+
+class DatasetExamples(_BatchedExamples):
     """A map-style data set, in its own order.
 
     Ids are its indices, or the ids of the underlying data set or files. `labels` is None until a pass over the data has
@@ -56,19 +76,12 @@ class DatasetExamples(StreamedExamples):
         self.class_names = names_of_classes(dataset)
         self._dataset = dataset
         self._settings = loader
-        self._numbers: Labels | None = None
 
     def _narrow(self, start: int, stop: int) -> Self:
         narrowed = type(self)(Subset(self._dataset, range(start, stop)), self._settings)
         narrowed.name, narrowed.ids = self.name, self.ids[start:stop]
         narrowed.class_names, narrowed._numbers = self.class_names, self._numbers
         return narrowed
-
-    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
-        """Return the same examples with the classes renumbered."""
-        renamed = super().numbered(numbers, class_names)
-        renamed._numbers = numbers if self._numbers is None else numbers[self._numbers]
-        return renamed
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         loader: DataLoader[Any]
@@ -85,15 +98,10 @@ class DatasetExamples(StreamedExamples):
                 multiprocessing_context=self._settings.multiprocessing_context,
                 prefetch_factor=self._settings.prefetch_factor,
             )
-        for batch in _batches(loader, self.ids, self.name):
-            if self._numbers is None or batch.labels is None:
-                yield batch
-            else:
-                numbers = renumbered(batch.labels.numpy(), self._numbers)
-                yield replace(batch, labels=torch.from_numpy(numbers))
+        yield from self._of_loader(loader, self.ids)
 
 
-class LoaderExamples(StreamedExamples):
+class LoaderExamples(_BatchedExamples):
     """A loader with its own order of examples, used unchanged; ids are positions in the pass.
 
     `labels` is None until a pass over the data has been completed. If the number of examples is requested before then,
@@ -103,7 +111,7 @@ class LoaderExamples(StreamedExamples):
     def __init__(self, loader: DataLoader[Any]) -> None:
         self.name = type(loader.dataset).__name__
         self.labels = None
-        self.class_names = None
+        self.class_names = names_of_classes(loader.dataset)
         self._loader = loader
         _log.warning(
             "%s: the loader has a sampler of its own or an iterable data set; it is used as it is, ids are positions, "
@@ -125,29 +133,7 @@ class LoaderExamples(StreamedExamples):
         raise DataError(f"{self.name}: rows of a loader with its own order cannot be chosen; call .load() first")
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
-        yield from _batches(self._loader, None, self.name)
-
-
-def names_of_classes(dataset: Any, label: str | None = None) -> ClassNames:
-    """Return the names of classes 0, 1, ... that a data set stores, or None if it has none.
-
-    Data sets of torchvision store them as ``classes``. Those of Hugging Face store them in the ``features`` of the
-    label column; `label` is the name of this column. The result is None if the data set has a ``target_transform``,
-    since it may change the meaning of the label numbers.
-    """
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    if getattr(dataset, "target_transform", None) is not None:
-        return None
-    features = getattr(dataset, "features", None)
-    if isinstance(features, Mapping):
-        keys = LABEL_KEYS if label is None else (label,)
-        names = getattr(next((features[key] for key in keys if key in features), None), "names", None)
-    else:
-        names = getattr(dataset, "classes", None)
-    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
-        return None
-    return tuple(names)
+        yield from self._of_loader(self._loader, None)
 
 
 def from_loader(loader: DataLoader[Any]) -> StreamedExamples:
@@ -181,18 +167,14 @@ def _takes_every_row(loader: DataLoader[Any]) -> bool:
 
 def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -> Iterator[Batch]:
     start = 0
+    label_batches = LabelBatches(name, None if ids is None else len(ids))
     for raw in _with_own_generator(loader, name):
         inputs, labels = _inputs_and_labels(raw)
         size = _size(inputs, raw, name)
         _check_images(raw, name)
         stop = start + size
         if labels is not None:
-            place = f"{name}, rows {start} to {stop - 1}"
-            codes, class_names = class_labels(labels, place, all_labels=False)
-            # Names cannot be numbered batch by batch: each batch would get its own numbering.
-            if class_names:
-                raise DataError(f"{place}: labels are names, as {class_names[0]!r}; number the classes in the data set")
-            labels = torch.from_numpy(codes)
+            labels = torch.from_numpy(label_batches.add(labels, f"{name}, rows {start} to {stop - 1}"))
             if len(labels) != size:
                 raise DataError(f"{name}: a batch of {size} inputs has {len(labels)} labels, from row {start} on")
         if ids is not None and stop > len(ids):
@@ -202,6 +184,7 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
             )
         yield Batch(inputs, labels, np.arange(start, stop) if ids is None else ids[start:stop], raw)
         start = stop
+    label_batches.finish()
 
 
 def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:

@@ -14,8 +14,8 @@ from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.decode import Decoding, as_encoded, decode
 from hashlens.data.examples import Batch
 from hashlens.data.labels import class_labels, fitting_names
-from hashlens.data.loader import names_of_classes
 from hashlens.data.reading import reading
+from hashlens.data.stored_names import names_of_classes
 from hashlens.errors import CodesError, DataError
 from hashlens.integrations.probe import KeptExamples
 

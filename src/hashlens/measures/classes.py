@@ -9,7 +9,16 @@ import numpy.typing as npt
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.numbering import numbered_alike
-from hashlens.data.labels import ClassNames, are_signs, class_labels, fitting_names, has_label, one_numbering
+from hashlens.data.labels import (
+    ClassNames,
+    are_signs,
+    class_labels,
+    fitting_names,
+    float_labels,
+    has_label,
+    one_numbering,
+    require_few,
+)
 from hashlens.errors import DataError, HashlensError, MeasureError
 
 Labels = npt.NDArray[np.int64]
@@ -40,7 +49,10 @@ def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels
     if rows == 0:
         raise MeasureError(f"{purpose} needs at least one row, received none")
     try:
-        return class_labels(labels, purpose, all_labels=False)
+        found = class_labels(labels, purpose, all_labels=False)
+        if (values := float_labels(labels, purpose)) is not None:
+            require_few(values, purpose)
+        return found
     except DataError as error:
         raise MeasureError(str(error)) from error
 

@@ -14,6 +14,7 @@ from hashlens.data.labels import NO_LABEL
 from hashlens.data.numbering import numbered_as
 from hashlens.errors import DataError, ModelError
 from hashlens.nets.class_names import declared_classes
+from hashlens.nets.output import declared_output
 
 
 def network_device(network: nn.Module) -> torch.device:
@@ -66,6 +67,8 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
     ------
     DataError
         If there are no examples, or no labels.
+    ModelError
+        If the network gives anything but logits ``(b, classes)`` of two classes or more.
     """
     device, dtype = network_device(network), network_dtype(network)
     examples = numbered_as(examples, declared_classes(network))
@@ -76,6 +79,7 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
             if batch.labels is None:
                 raise DataError(f"{examples.name} has no labels: accuracy needs them")
             logits = network(as_inputs(batch.inputs.to(device), dtype))
+            _require_logits(network, logits)
             hits += (logits.argmax(1) == batch.labels.to(device)).sum()
             labelled += int((batch.labels != NO_LABEL).sum())
     if not len(examples):
@@ -121,6 +125,19 @@ def count_outputs(network: nn.Module, examples: ArrayExamples) -> int:
         received = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ModelError(f"{type(network).__name__} must return logits (batch, classes), received {received}")
     return int(logits.shape[1])
+
+
+def _require_logits(network: nn.Module, logits: Any) -> None:
+    """Raise ModelError unless the class of an example is its highest output, which it is not of a single score."""
+    declared = declared_output(network)
+    least = 1 if declared is not None and declared.kind == "logits" else 2
+    if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] >= least:
+        return
+    received = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    raise ModelError(
+        f"{type(network).__name__} must return logits (batch, classes) of at least 2 classes, received {received}: "
+        "hashlens.measure reads other outputs"
+    )
 
 
 def check_accepted(network: nn.Module, examples: Examples) -> None:
