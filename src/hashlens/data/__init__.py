@@ -1,4 +1,4 @@
-"""Examples from a name, a path, arrays or a loader."""
+"""Data: examples from a name, a path, arrays or a loader."""
 
 from hashlens.data.examples import ArrayExamples, Batch, Examples
 from hashlens.data.noise import random_inputs, shuffle_labels, swap_labels, uniform_labels

@@ -17,22 +17,22 @@ _ROWS = re.compile(r"(?P<start>-?\d+)?:(?P<stop>-?\d+)?")
 
 @dataclass(frozen=True)
 class Address:
-    """A source string, taken apart.
+    """A parsed source string.
 
     Attributes
     ----------
     text : str
         The string itself.
     scheme : str
-        What kind of source: ``"parquet"``.
+        Kind of source, such as ``"parquet"``.
     place : str
-        Where it is: a path, a name; empty when the scheme alone says it.
+        Path or name of the source; empty if the scheme alone identifies it.
     split : str or None
-        ``"train"``, ``"test"``, ...
+        Name of the split: ``"train"``, ``"test"``, ...
     start, stop : int or None
-        The rows asked for, as in a Python slice.
+        Requested rows, as in a Python slice.
     options : tuple of pair of str
-        Name and value of each, as they are written.
+        Name and value of each option, as written.
     """
 
     text: str
@@ -45,17 +45,17 @@ class Address:
 
     @property
     def whole(self) -> str:
-        """The string without split and rows."""
+        """Source string without split and rows."""
         options = "&".join(f"{name}={value}" for name, value in self.options)
         return self.scheme + (f":{self.place}" if self.place else "") + (f"?{options}" if options else "")
 
     def choose(self, splits: Iterable[str]) -> str:
-        """Return the split asked for, which may be left out only where there is just one.
+        """Return the requested split, which may be left out only if there is a single one.
 
         Raises
         ------
         DataError
-            When it is none of `splits`, or left out: guessing would let a test set pass for a training set.
+            If it is not one of `splits`, or is left out: a guess might take a test set for a training set.
         """
         names = sorted(splits)
         if self.split in names:
@@ -72,7 +72,7 @@ class Address:
         Raises
         ------
         DataError
-            When nothing is there.
+            If the path does not exist.
         """
         path = Path(self.place).expanduser()
         if path.exists():
@@ -84,12 +84,12 @@ class Address:
 
 
 def parse(text: str) -> Address:
-    """Take a source string apart.
+    """Parse a source string.
 
     Raises
     ------
     DataError
-        When it does not have the form ``scheme:place?option=value#split[start:stop]``.
+        If it does not have the form ``scheme:place?option=value#split[start:stop]``.
 
     Examples
     --------

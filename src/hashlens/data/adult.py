@@ -1,4 +1,4 @@
-"""Adult: who earns more than 50,000 dollars, from the census of 1994."""
+"""Adult: incomes above 50,000 dollars in the census of 1994."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,9 +27,9 @@ def open_adult(address: Address) -> ArrayExamples:
     Raises
     ------
     MissingExtraError
-        When pandas is not installed, which scikit-learn needs for it.
+        If pandas is not installed, which scikit-learn needs to read the data.
     DataError
-        When the data can neither be downloaded nor are in the cache.
+        If the data cannot be downloaded and are not in the cache.
     """
     split = address.choose(["train", "test"])
     try:
@@ -48,25 +48,25 @@ def open_adult(address: Address) -> ArrayExamples:
 
 
 def table_inputs(columns: Mapping[str, npt.NDArray[Any]], train_rows: int) -> npt.NDArray[np.float32]:
-    """Return a table as numbers: what is fitted is fitted on the training rows only.
+    """Return a table as numbers; means, standard deviations and categories come from the training rows only.
 
     Parameters
     ----------
     columns : mapping of str to numpy.ndarray
-        ``(n,)`` each. Numbers are standardised; all else is categories, made one-hot, a missing one being a category of
-        its own, and one that is not among the training rows being all zeros.
+        ``(n,)`` each. Numeric columns are standardised. Other columns are one-hot encoded; a missing value is a
+        separate category, and a category that no training row has is encoded as zeros.
     train_rows : int
-        The first so many rows are the training rows.
+        Number of training rows, the first ones.
 
     Returns
     -------
     numpy.ndarray
-        float32 ``(n, d)``: the numbers, then the categories, each in the order of `columns`.
+        float32 ``(n, d)``: the numeric columns, then the categorical ones, each in the order of `columns`.
 
     Raises
     ------
     DataError
-        When a number is missing.
+        If a number is missing.
     """
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -87,5 +87,5 @@ def table_inputs(columns: Mapping[str, npt.NDArray[Any]], train_rows: int) -> np
 
 
 def _texts(values: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
-    # NaN, the mark of a missing value, is the one value that differs from itself.
+    # NaN, which marks a missing value, is the only value that differs from itself.
     return np.array(["?" if value is None or value != value else str(value) for value in values], object)

@@ -19,25 +19,25 @@ def from_arrays(
     class_names: tuple[str, ...] | None = None,
     scale: float = 1.0,
 ) -> ArrayExamples:
-    """Return examples of inputs that are whole in memory; the inputs keep their dtype.
+    """Return examples from arrays in memory; the inputs keep their dtype.
 
     Parameters
     ----------
     inputs : tensor or array
-        ``(n, ...)``.
+        ``(n, ...)``: the inputs.
     labels : tensor, array or sequence, optional
         ``(n,)``: class numbers or class names.
     name : str
-        For provenance and messages.
+        Name of the source, for provenance and messages.
     class_names : tuple of str, optional
-        Name of class 0, 1, ...
+        Names of classes 0, 1, ...
     scale : float
-        What inputs are multiplied by, as float32, when a batch is made; 1 leaves them as they are.
+        Factor of the inputs, applied in float32 when a batch is made; 1 leaves them unchanged.
 
     Raises
     ------
     DataError
-        When there are no examples, or inputs or labels are of a kind that cannot be taken.
+        If there are no examples, or inputs or labels have an unsupported type.
     """
     tensor = _as_tensor(inputs, name)
     if tensor.ndim == 0 or len(tensor) == 0:
@@ -54,7 +54,7 @@ def _as_tensor(inputs: Any, name: str) -> torch.Tensor:
         if inputs.layout != torch.strided:
             raise DataError(f"{name}: inputs are a sparse tensor; make them dense with .to_dense()")
         return inputs.detach().cpu()
-    # torch wants the machine's byte order, no negative strides, and memory that may be written to.
+    # torch needs native byte order, no negative strides, and writable memory.
     try:
         array = array_of(inputs, f"{name}: inputs") if hasattr(inputs, "iloc") else unmasked(inputs, f"{name}: inputs")
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))

@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face `datasets`: columns of images, numbers and labels, in whatever format they are."""
+"""Data sets of Hugging Face `datasets`: columns of images, numbers and labels, in any format."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from hashlens.errors import DataError
 
 TENSORS = ("torch", "numpy")
 OWN_ROWS = "custom"
-"""The format of a data set with a transform of its own: its rows are taken as they come."""
+"""Format of a data set with its own transform, whose rows are used unchanged."""
 
 
 def has_columns(source: Any) -> bool:
-    """Return whether something is a data set of `datasets`."""
+    """Return whether `source` is a data set of `datasets`."""
     features = isinstance(getattr(source, "features", None), Mapping)
     return features and all(hasattr(source, name) for name in ("with_format", "format", "column_names"))
 
 
 def from_columns(dataset: Any) -> StreamedExamples:
-    """Return the examples of a data set of `datasets`; ids are rows.
+    """Return the examples of a data set of `datasets`; ids are row numbers.
 
-    A column of images is decoded as those of all other sources are, and scaled to [0, 1]: the network is called with
-    it, and other columns but that of the labels are not read. Without one, rows are dicts of tensors. A transform of
-    the data set's own (``with_transform``) is left to give what it gives.
+    If there is a column of images, it is decoded like all other sources and scaled to [0, 1]. It is the input of the
+    network; only the labels are read besides it. Without a column of images, inputs are dicts of tensors. If the data
+    set has its own transform (``with_transform``), its rows are used unchanged.
 
     Parameters
     ----------
     dataset : datasets.Dataset
-        Labels, if any, are in ``label`` or ``labels``: class numbers or names.
+        The data set. Labels, if any, are in the column ``label`` or ``labels``: class numbers or class names.
 
     Raises
     ------
     DataError
-        When there are no rows, several columns of images, or broken ones.
+        If there are no rows, several columns of images, or damaged images.
     """
     form = dataset.format["type"]
     columns = dataset.format["columns"]
@@ -66,7 +66,7 @@ def from_columns(dataset: Any) -> StreamedExamples:
 
 
 def _labels(dataset: Any, label: str | None, name: str) -> tuple[Labels | None, ClassNames]:
-    """Return the labels of all rows, read once; None where none has any."""
+    """Return the labels of all rows, read once; None if no row has one."""
     if label is None:
         return None, None
     values = dataset.with_format("arrow", columns=[label])[:][label].to_pylist()
@@ -79,7 +79,7 @@ def _labels(dataset: Any, label: str | None, name: str) -> tuple[Labels | None, 
 
 @dataclass(eq=False, kw_only=True)
 class ColumnImages(ImageExamples):
-    """The images of a `column` of a `dataset`, as they are stored."""
+    """Images in a `column` of a `dataset`, in their stored form."""
 
     dataset: Any
     column: str
@@ -118,7 +118,7 @@ def _encoded(values: Sequence[Any], name: str, start: int) -> list[Encoded]:
 
 
 class NumberedRows:
-    """Rows of a data set whose labels are names, with their numbers in place of these."""
+    """Rows of a data set whose labels are names, which are replaced by class numbers."""
 
     def __init__(self, dataset: Any, label: str, labels: Labels | None, class_names: ClassNames) -> None:
         self.dataset, self.label, self.labels, self.classes = dataset, label, labels, class_names

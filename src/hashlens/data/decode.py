@@ -1,4 +1,4 @@
-"""The one decoder of images: whatever holds one becomes 8-bit pixels, grey or colour, upright and opaque."""
+"""Decoder of images: every image becomes 8-bit pixels, grey or colour, upright and opaque."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from PIL.Image import Transpose
 from hashlens.data.address import Address
 from hashlens.errors import DataError, nearest
 
-# Raster formats only: Pillow hands others, as EPS, to outside interpreters.
+# Raster formats only: Pillow passes others, such as EPS, to external interpreters.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 GREY = ("1", "L", "LA")
 COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
@@ -29,7 +29,7 @@ UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-"""What brings an image upright, by the orientation in its EXIF."""
+"""Operation that turns an image upright, by its EXIF orientation."""
 
 TURNED = "turned upright by the orientation in their EXIF (orientation=ignore takes them as stored)"
 COMPOSITED = "drawn on white where they are transparent (transparency=ignore takes the colours as stored)"
@@ -41,23 +41,22 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How image files become pixels.
+    """Settings for decoding image files.
 
     Attributes
     ----------
     orientation : str
-        ``"apply"`` turns an image upright by its EXIF; ``"ignore"`` takes it as it is stored.
+        ``"apply"`` turns an image upright by its EXIF orientation; ``"ignore"`` keeps it as stored.
     transparency : str
-        ``"white"`` draws what is transparent on white; ``"ignore"`` drops it and takes the colours as they are stored,
-        those of invisible pixels too.
+        ``"white"`` draws transparent images on white; ``"ignore"`` drops the transparency and keeps the stored colours,
+        also of invisible pixels.
     channels : str
-        ``"first"`` takes all images as the first one is, grey or colour; ``"3"`` takes grey ones as colour,
-        the first one too.
+        ``"first"`` decodes all images like the first one, grey or colour; ``"3"`` decodes all images as colour.
 
     Raises
     ------
     DataError
-        For another value.
+        If a value is not one of these.
     """
 
     orientation: str = "apply"
@@ -76,12 +75,12 @@ class Decoding:
 
     @classmethod
     def of(cls, address: Address) -> Self:
-        """Return what an address asks for: ``folder:photos?orientation=ignore``.
+        """Return the settings in an address, such as ``folder:photos?orientation=ignore``.
 
         Raises
         ------
         DataError
-            For options that are none of images.
+            If an option is not a setting for images.
         """
         known = [field.name for field in fields(cls)]
         for name, _ in address.options:
@@ -94,14 +93,14 @@ class Decoding:
 
 
 class Decoded(NamedTuple):
-    """The pixels of an image, uint8 ``(c, h, w)``, and what was done to it: some of the sentences above."""
+    """Pixels of an image, uint8 ``(c, h, w)``, and the changes made to it: some of the sentences above."""
 
     pixels: Pixels
     changes: tuple[str, ...]
 
 
 def changes_line(changes: Mapping[str, int], n: int) -> str:
-    """Return one line that says what was done to how many of n images.
+    """Return one line with the changes made to n images, and the number of images for each.
 
     >>> changes_line({FIRST_FRAME: 2}, 60)
     'of 60 images, 2 are read by the first of several frames or pages'
@@ -115,22 +114,22 @@ def decode(encoded: Encoded, channels: int | None = None, decoding: Decoding = D
     Parameters
     ----------
     encoded : bytes, pathlib.Path or PIL.Image.Image
-        The content of an image file, its path, or an image that is open.
+        Content of an image file, its path, or an open image.
     channels : int, optional
-        1 or 3, expected; a grey image is taken as colour where 3 are. As in the image by default.
+        Expected number of channels, 1 or 3; with 3, a grey image is decoded as colour. By default that of the image.
     decoding : Decoding
-        What is done about orientation and transparency.
+        Settings for orientation and transparency.
 
     Returns
     -------
     Decoded
-        uint8 pixels ``(c, h, w)``, and what was done.
+        uint8 pixels ``(c, h, w)``, and the changes made.
 
     Raises
     ------
     ValueError
-        When the image has more than 8 bits for a channel, or colour where grey is expected. What a broken file makes
-        Pillow raise passes through.
+        If the image has more than 8 bits per channel, or colour where grey is expected. Errors of Pillow for damaged
+        files are not converted.
     """
     if channels is None and decoding.channels == "3":
         channels = 3
@@ -141,13 +140,14 @@ def decode(encoded: Encoded, channels: int | None = None, decoding: Decoding = D
 
 
 def as_encoded(value: Any) -> Encoded | None:
-    """Return an image in one of the forms that :func:`decode` takes, None if it is none.
+    """Return an image in a form that :func:`decode` takes; None if `value` is not an image.
 
     Parameters
     ----------
     value : Any
-        One of these forms; the Hub's pair of ``bytes`` and ``path``; or pixels, a uint8 tensor or array ``(c, h, w)``,
-        ``(h, w, c)`` or ``(h, w)`` with 1 to 4 channels. Tensors have channels first where both would do, arrays last.
+        One of these forms; the Hub's dict of ``bytes`` and ``path``; or pixels, a uint8 tensor or array ``(c, h, w)``,
+        ``(h, w, c)`` or ``(h, w)`` with 1 to 4 channels. If the order is ambiguous, tensors have channels first, arrays
+        last.
 
     >>> as_encoded(np.zeros((5, 7, 3), np.uint8)).size
     (7, 5)
@@ -181,13 +181,13 @@ def _decoded(image: Image.Image, channels: int | None, decoding: Decoding) -> De
         raise ValueError("it is in colour, and the first image is grey; channels=3 takes grey images as colour")
     mode = "RGB" if channels == 3 or image.mode in COLOUR else "L"
     changes = []
-    # Phones store previews behind the photo, in a format of its own.
+    # Phones store previews after the photo, in the format MPO.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         changes.append(FIRST_FRAME)
     stored = _orientation(image)
     image.load()
     if decoding.orientation == "apply" and (turn := UPRIGHT.get(stored)) is not None:
-        # Pillow turns TIFF itself, and nothing else, as it loads it; what is turned is upright ever after.
+        # Pillow rotates only TIFF files itself, when it loads them; these must not be rotated again.
         image = image.transpose(turn) if _orientation(image) == stored else image
         changes.append(TURNED)
     if decoding.transparency == "white" and image.has_transparency_data:
@@ -200,7 +200,7 @@ def _decoded(image: Image.Image, channels: int | None, decoding: Decoding) -> De
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether the file has more bits for a channel than Pillow makes of it: it drops the lower eight in silence."""
+    """Return whether the file has more than 8 bits per channel; Pillow silently drops the lower eight."""
     tiles: Iterable[tuple[str, Any, Any, Any]] = getattr(image, "tile", ())
     for kind, _, _, arguments in tiles:
         if ";16" in str(arguments) or (kind.startswith("ppm") and arguments[-1] > 255):
@@ -211,5 +211,5 @@ def _is_deep(image: Image.Image) -> bool:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # EXIF is written by every kind of device, and what is broken in it breaks Pillow in many ways
+    except Exception:  # damaged EXIF data make Pillow raise many kinds of errors
         return 1

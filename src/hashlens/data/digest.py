@@ -1,4 +1,4 @@
-"""One digest for examples, whole or in pieces, so that a result can say which data it came from."""
+"""Digest of examples, whole or in pieces, so that a result can identify its data."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ import xxhash
 
 
 def _leaves(inputs: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each tensor of nested dicts and lists with the path to it."""
+    """Yield each tensor in nested dicts and lists with its path."""
     if isinstance(inputs, Mapping):
         inputs = list(inputs.items())
     elif isinstance(inputs, list | tuple):
@@ -23,14 +23,14 @@ def _leaves(inputs: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 class ExamplesDigest:
-    """xxh3-128 of inputs and labels; where the inputs are cut into pieces makes no difference to it."""
+    """xxh3-128 of inputs and labels; it does not depend on how the inputs are divided into pieces."""
 
     def __init__(self) -> None:
         self._hashers: dict[str, xxhash.xxh3_128] = {}
         self._forms: dict[str, str] = {}
 
     def add(self, inputs: Any) -> None:
-        """Take in the next inputs: a tensor ``(b, ...)``, or tensors in nested dicts and lists."""
+        """Add the next inputs: a tensor ``(b, ...)``, or tensors in nested dicts and lists."""
         for path, leaf in _leaves(inputs):
             hasher = self._hashers.setdefault(path, xxhash.xxh3_128())
             if isinstance(leaf, torch.Tensor):
@@ -40,7 +40,7 @@ class ExamplesDigest:
                 hasher.update(repr(leaf).encode())
 
     def finish(self, scale: float, labels: npt.NDArray[np.int64] | None) -> str:
-        """Return the 32 hex digits of all inputs taken in, their `scale`, and the `labels`."""
+        """Return the digest of all inputs added, their `scale` and the `labels`, as 32 hexadecimal digits."""
         total = xxhash.xxh3_128(f"{scale}".encode())
         for path in sorted(self._hashers):
             total.update(f" {path} {self._forms.get(path)} ".encode() + self._hashers[path].digest())
@@ -50,7 +50,7 @@ class ExamplesDigest:
 
 
 def tensor_digest(tensor: torch.Tensor) -> str:
-    """Return the 32 hex digits of one tensor: its values, dtype and shape."""
+    """Return the digest of the values, dtype and shape of a tensor, as 32 hexadecimal digits."""
     digest = ExamplesDigest()
     digest.add(tensor)
     return digest.finish(1.0, None)

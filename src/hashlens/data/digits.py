@@ -1,4 +1,4 @@
-"""The 8 x 8 digits that scikit-learn ships: the source that is always there."""
+"""The 8 x 8 digits that come with scikit-learn: a source that is always available."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ TRAIN_ROWS = 1437
 def open_digits(address: Address) -> ArrayExamples:
     """Return the digits, uint8 ``(n, 1, 8, 8)`` from 0 to 16, scaled to [0, 1].
 
-    ``#train`` is the first 80 %, ``#test`` the rest, and no split is all of them.
+    ``#train`` is the first 80 %, ``#test`` the rest; without a split all digits are returned.
 
     References
     ----------

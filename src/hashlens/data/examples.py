@@ -1,4 +1,4 @@
-"""Examples: the form of every data source, in memory or streamed batch by batch."""
+"""Examples: the common interface of all data sources, in memory or streamed batch by batch."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -19,18 +19,18 @@ Rows = slice | Sequence[int] | npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Batch:
-    """Some consecutive examples, ready for a network.
+    """Batch of b consecutive examples, ready for a network.
 
     Attributes
     ----------
     inputs : Any
-        The argument of the network; a tensor ``(b, ...)`` for all sources but a user's own loader.
+        Argument of the network: a tensor ``(b, ...)`` for all sources except a user's own loader.
     labels : torch.Tensor or None
-        int64 ``(b,)``.
+        int64 ``(b,)``: class numbers; None if there are none.
     ids : numpy.ndarray
-        int64 or str ``(b,)``.
+        int64 or str ``(b,)``: identifiers of the examples.
     raw : Any
-        The batch as the source gave it: what ``forward=`` receives.
+        The unchanged batch of the source, which ``forward=`` receives.
     """
 
     inputs: Any
@@ -43,19 +43,19 @@ class Batch:
 
 
 class Examples(ABC):
-    """n examples in a fixed order, with labels and ids where they are known.
+    """n examples in a fixed order, with labels and identifiers.
 
     Attributes
     ----------
     name : str
-        The string that names the source, for provenance.
+        Name of the source, for provenance.
     labels : numpy.ndarray or None
-        int64 ``(n,)``, -1 for an example without a label; None when there are none or when they come with the batches
-        only.
+        int64 ``(n,)``: class numbers, -1 for an example without a label. None if there are no labels, or if they are
+        only known with the batches.
     ids : numpy.ndarray
-        int64 or str ``(n,)``: the row in the source, or the file.
+        int64 or str ``(n,)``: row number in the source, or name of the file.
     class_names : tuple of str, or None
-        Name of class 0, 1, ...
+        Names of classes 0, 1, ...
     """
 
     name: str
@@ -68,16 +68,16 @@ class Examples(ABC):
 
     @property
     def known_length(self) -> int | None:
-        """The number of examples; None if only a pass over them would show it."""
+        """Number of examples; None if finding it needs a pass over the data."""
         return len(self)
 
     def narrow(self, start: int | None = None, stop: int | None = None) -> Self:
-        """Return examples `start` to `stop`, as a Python slice does, without reading or copying.
+        """Return examples `start` to `stop`, as in a Python slice, without reading or copying.
 
         Raises
         ------
         DataError
-            When there are none.
+            If the range is empty.
         """
         rows = range(len(self))[start:stop]
         if not rows:
@@ -90,9 +90,9 @@ class Examples(ABC):
         """Return examples ``0 <= start < stop <= n``."""
 
     def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
-        """Return the same examples with class i called ``class_names[places[i]]``, and numbered ``places[i]``."""
+        """Return the same examples with class i numbered ``numbers[i]``, and `class_names` in the new numbering."""
         renamed = copy.copy(self)
-        # Some are frozen, and some take their digest along, which labels are part of.
+        # Some classes are frozen, and some store a digest, which depends on the labels.
         for name, value in (
             ("labels", None if self.labels is None else renumbered(self.labels, numbers)),
             ("class_names", class_names),
@@ -103,28 +103,30 @@ class Examples(ABC):
 
     @abstractmethod
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield all examples in order, `batch_size` at a time; the last batch may be smaller, and is never dropped."""
+        """Yield all examples in order in batches of `batch_size`; the last batch may be smaller."""
 
     @abstractmethod
     def load(self) -> "ArrayExamples":
-        """Return the same examples, decoded and whole in memory."""
+        """Return the same examples, decoded and loaded into memory."""
 
     @abstractmethod
     def digest(self) -> str:
-        """Return 32 hex digits that change when an input or a label changes."""
+        """Return a digest of all inputs and labels, as 32 hexadecimal digits."""
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayExamples(Examples):
-    """Examples whole in memory.
+    """Examples in memory.
 
     Attributes
     ----------
     inputs : torch.Tensor
-        ``(n, ...)``, any dtype; images are kept as uint8 ``(n, c, h, w)``.
+        ``(n, ...)``, any dtype: inputs; images are stored as uint8 ``(n, c, h, w)``.
     scale : float
-        uint8 and other inputs are multiplied by it, as float32, when a batch is made; 1 leaves them as they are, dtype
-        included. Images use 1/255.
+        Factor of the inputs, applied in float32 when a batch is made; 1 leaves values and dtype unchanged. For images
+        it is 1/255.
+    name, labels, ids, class_names
+        As in :class:`Examples`.
     """
 
     inputs: torch.Tensor
@@ -143,7 +145,7 @@ class ArrayExamples(Examples):
                 )
 
     def tensor(self, rows: Rows = slice(None)) -> torch.Tensor:
-        """Return the inputs of `rows` as a network takes them, scaled, ``(k, ...)``."""
+        """Return the scaled inputs of `rows`, ``(k, ...)``."""
         chosen = self.inputs[rows]
         return chosen if self.scale == 1.0 else chosen.to(torch.float32).mul_(self.scale)
 
@@ -156,7 +158,7 @@ class ArrayExamples(Examples):
             yield Batch(inputs, labels, self.ids[rows], inputs)
 
     def load(self) -> "ArrayExamples":
-        """Return the examples themselves."""
+        """Return these examples, which are in memory already."""
         return self
 
     def _narrow(self, start: int, stop: int) -> "ArrayExamples":
@@ -168,7 +170,7 @@ class ArrayExamples(Examples):
         )
 
     def select(self, rows: Rows) -> "ArrayExamples":
-        """Return the examples of `rows`, in that order, with their ids."""
+        """Return the examples `rows`, in that order, with their identifiers."""
         index = np.arange(len(self))[rows]
         return replace(
             self,

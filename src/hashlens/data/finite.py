@@ -1,33 +1,33 @@
-"""Inputs that no network learns from: NaN, infinity, and numbers too large for the network's own."""
+"""Check of inputs for NaN, infinity, and numbers too large for the network's dtype."""
 
 import torch
 
 from hashlens.data.examples import ArrayExamples, Examples
 from hashlens.errors import DataError
 
-# Numbers looked at together: few enough to stay in a processor's cache.
+# Number of values checked at a time: few enough to stay in a processor's cache.
 CHUNK = 1 << 20
 
 
 def require_finite(split: str, examples: Examples, dtype: torch.dtype = torch.float32) -> None:
-    """Raise DataError if an input is not a finite number, before a training that would come to nothing.
+    """Raise DataError if an input is not finite, before a training that would fail.
 
-    One such number makes every weight NaN within a step. Inputs that are whole numbers are finite, and streamed ones
-    are let through, since a pass over them may cost as much as an epoch.
+    A single such number makes every weight NaN within one step. Integer inputs are always finite. Streamed inputs are
+    not checked, since a pass over them may take as long as an epoch.
 
     Parameters
     ----------
     split : str
-        ``train``, ``test``, ...: for the message.
+        Name of the split for messages: ``train``, ``test``, ...
     examples : Examples
-        n of them.
+        n examples.
     dtype : torch.dtype
-        What the network calculates in: 1e39 is infinity in float32.
+        Dtype of the network; 1e39, for example, is infinite in float32.
 
     Raises
     ------
     DataError
-        With the number of such examples, and the first row.
+        If an input is not finite; the message has the number of such examples and the first row.
     """
     if not isinstance(examples, ArrayExamples):
         return
@@ -38,7 +38,7 @@ def require_finite(split: str, examples: Examples, dtype: torch.dtype = torch.fl
     step = max(1, CHUNK // inputs[0].numel())
     for start in range(0, len(inputs), step):
         rows = inputs[start : start + step].reshape(-1, inputs[0].numel())
-        # The extremes of anything with NaN are NaN, which no comparison holds for.
+        # The minimum and maximum of values with NaN are NaN, for which every comparison is false.
         low, high = rows.aminmax()
         if not (bool(low >= -limit) and bool(high <= limit)):
             unfit = ~(rows.abs() <= limit).all(1)

@@ -1,4 +1,4 @@
-"""A folder of images, one sub-folder for each class."""
+"""A folder of images with one subfolder for each class."""
 
 import logging
 import os
@@ -22,15 +22,15 @@ _log = logging.getLogger("hashlens")
 
 
 def open_folder(address: Address) -> "FolderExamples":
-    """Return the images of a folder: class names are the sorted names of its sub-folders, ids the file names.
+    """Return the images of a folder; class names are the sorted names of its subfolders, ids are file names.
 
-    ``#train`` is the sub-folder of that name. Images right in the folder, without sub-folders, have no labels. Hidden
-    files and folders, at any depth, are not examples; a warning counts what was skipped.
+    ``#train`` selects the subfolder of that name. Images directly in the folder, without subfolders, have no labels.
+    Hidden files and folders are skipped at any depth; a warning counts the skipped files.
 
     Raises
     ------
     DataError
-        When there are no images, or it is not clear which sub-folders are classes.
+        If there are no images, or it is ambiguous which subfolders are classes.
     """
     root = address.path()
     if not root.is_dir():
@@ -70,7 +70,7 @@ def open_folder(address: Address) -> "FolderExamples":
 
 @dataclass(eq=False, kw_only=True)
 class FolderExamples(ImageExamples):
-    """Images in files; ids are their names relative to `root`, a pathlib.Path."""
+    """Images in files; ids are file names relative to `root`, a pathlib.Path."""
 
     root: Path
 

@@ -1,4 +1,4 @@
-"""Data frames: the numbers in them, and the names of their columns."""
+"""Data frames: their numbers and the names of their columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 def unmasked(x: Any, name: str) -> Array:
-    """Return an array; DataError where values of it are masked, which a plain array would show as they lie beneath."""
+    """Return an array; raise DataError if values are masked, since a plain array would show the hidden values."""
     if np.ma.is_masked(x):
         hidden = int(np.ma.getmaskarray(x).sum())
         raise DataError(
@@ -23,15 +23,15 @@ def unmasked(x: Any, name: str) -> Array:
 
 
 def array_of(x: Any, name: str) -> Array:
-    """Return an array, or the numbers of a data frame, in rows that may be written on.
+    """Return an array, or the numbers of a data frame, as a writable array.
 
-    A frame of whole numbers is int64, and every other one float64, NaN where a value is missing: nullable columns,
-    those of Arrow and booleans are numbers as well.
+    A data frame of integers becomes int64, any other float64, with NaN for missing values. Nullable columns, columns of
+    Arrow and booleans count as numbers.
 
     Raises
     ------
     DataError
-        If columns of a data frame hold no numbers; it names them.
+        If columns of a data frame are not numeric; the message names them.
     """
     parts = _parts(x)
     bad_columns: dict[str, list[str]] = {}
@@ -53,7 +53,7 @@ def array_of(x: Any, name: str) -> Array:
 
 
 def labels_of(x: Any) -> tuple[Any, ...]:
-    """Return the labels of the columns of a data frame, or of the one row of it that a series is; none of all else."""
+    """Return the column labels of a data frame, or of a series that is one of its rows; empty for anything else."""
     labels = getattr(x, "columns", None)
     index = getattr(x, "index", None)
     if labels is None and index is not None and np.ndim(x) == 1 and not callable(index):
@@ -62,7 +62,7 @@ def labels_of(x: Any) -> tuple[Any, ...]:
 
 
 def names_of_columns(x: Any) -> tuple[str, ...]:
-    """Return the labels of columns as text, those of several levels joined by dots; none where they are numbered."""
+    """Return the column labels as text, several levels joined by dots; empty if columns are only numbered."""
     labels = labels_of(x)
     if are_numbered(labels):
         return ()
@@ -70,7 +70,7 @@ def names_of_columns(x: Any) -> tuple[str, ...]:
 
 
 def are_numbered(labels: Sequence[Any]) -> bool:
-    """Return whether labels only count, as those of a frame do that was given none."""
+    """Return whether labels are 0, 1, 2, ..., as in a data frame without column names."""
     return list(labels) == list(range(len(labels)))
 
 
@@ -83,7 +83,7 @@ def _parts(x: Any) -> list[tuple[Any, Any]]:
 
 
 def _instead_of_numbers(part: Any) -> str:
-    """Return what a column, or one number of a row, holds that is no number."""
+    """Return a value of a column, or of one entry of a row, that is not a number."""
     if getattr(getattr(part, "dtype", None), "kind", "") in ("m", "M"):
         return "dates"
     try:

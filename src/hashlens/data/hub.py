@@ -14,28 +14,28 @@ from hashlens.errors import DataError, MissingExtraError, nearest
 def open_hub(address: Address) -> ParquetExamples:
     """Return the images of a split of a data set on the Hub: ``hub:OWNER/NAME#SPLIT``.
 
-    Where a repository has several configurations, the folder of one is a third part: ``hub:OWNER/NAME/CONFIG#SPLIT``.
+    If a repository has several configurations, add the folder of one: ``hub:OWNER/NAME/CONFIG#SPLIT``.
 
     Raises
     ------
     MissingExtraError
-        When huggingface_hub is not installed.
+        If huggingface_hub is not installed.
     DataError
-        When the repository or the split is not there, or cannot be reached and is not in the cache.
+        If the repository or the split does not exist, or cannot be reached and is not in the cache.
     """
     decoding = Decoding.of(address)
     return image_table(address.text, hub_files(address), decoding)
 
 
 def hub_files(address: Address) -> tuple[Path, ...]:
-    """Download the Parquet files of a split into the Hub's cache, unless they are there, and return their paths.
+    """Download the Parquet files of a split into the Hub's cache, if needed, and return their paths.
 
     Raises
     ------
     MissingExtraError
-        When huggingface_hub is not installed.
+        If huggingface_hub is not installed.
     DataError
-        When the repository or the split is not there, or cannot be reached and is not in the cache.
+        If the repository or the split does not exist, or cannot be reached and is not in the cache.
     """
     try:
         from huggingface_hub import list_repo_files, snapshot_download
@@ -62,5 +62,5 @@ def hub_files(address: Address) -> tuple[Path, ...]:
 
 
 def _reached(address: Address) -> AbstractContextManager[None]:
-    # The client raises errors of its own, of its HTTP library and of the file system, in changing families.
+    # The client raises its own errors, and those of its HTTP library and of the file system, which change by version.
     return reading(address.text, Exception, hint="is the name right, and is there a network or a copy in the cache?")

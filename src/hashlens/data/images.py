@@ -1,4 +1,4 @@
-"""Sources of images that are decoded as they are needed."""
+"""Sources of images that are decoded when needed."""
 
 import logging
 import os
@@ -24,14 +24,18 @@ _log = logging.getLogger("hashlens")
 
 @dataclass(eq=False, kw_only=True)
 class ImageExamples(StreamedExamples):
-    """Images of one size, decoded to uint8 ``(c, h, w)`` on a few threads and scaled to [0, 1].
+    """Images of equal size, decoded to uint8 ``(c, h, w)`` by a few threads and scaled to [0, 1].
 
     Attributes
     ----------
     shape : tuple of int
-        ``(c, h, w)``, as the first image of the source has it.
+        Shape ``(c, h, w)`` of the first image, which all must have.
     decoding : Decoding
-        How files become pixels.
+        Settings for decoding image files.
+    name, labels, ids, class_names
+        As in :class:`~hashlens.data.examples.Examples`.
+    scale : float
+        Factor of the pixels, 1/255.
     """
 
     name: str
@@ -41,12 +45,12 @@ class ImageExamples(StreamedExamples):
     shape: tuple[int, ...]
     decoding: Decoding
     scale: float = 1 / 255
-    # Shared with the parts of these examples: what was done to images is said once.
+    # Shared with parts of these examples, so that each message is logged once.
     _logged: set[str] = field(default_factory=set, repr=False)
 
     @abstractmethod
     def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
-        """Yield the images of all rows in order, `batch_size` at a time."""
+        """Yield the encoded images of all rows in order, `batch_size` at a time."""
 
     def _narrow(self, start: int, stop: int) -> Self:
         labels = None if self.labels is None else self.labels[start:stop]
@@ -67,7 +71,7 @@ class ImageExamples(StreamedExamples):
             for images in self._encoded(batch_size):
                 pending.append(pool.submit(self._batch, start, images))
                 start += len(images)
-                # Enough ahead to keep every thread busy, and no more: memory stays that of a few batches.
+                # Decode just enough batches ahead to keep every thread busy, to limit memory to a few batches.
                 if len(pending) > workers:
                     yield done()
             while pending:
@@ -97,15 +101,15 @@ def checked(
     shape: tuple[int, ...] | None = None,
     channels: int | None = None,
 ) -> Decoded:
-    """Decode one image of the source `name`; the error says which one it is.
+    """Decode one image of the source `name`; errors name the image.
 
     Raises
     ------
     DataError
-        When it cannot be decoded or does not have the expected `shape`.
+        If it cannot be decoded or does not have the expected `shape`.
     """
     image_name = f"{name}: image {identity}" if isinstance(identity, str) else f"{name}: the image of row {identity}"
-    # A broken file makes the decoders stumble in ways that no list could name.
+    # Damaged files make decoders raise any kind of error.
     with reading(image_name, Exception):
         decoded = decode(encoded, shape[0] if shape else channels, decoding)
     if shape and decoded.pixels.shape != shape:

@@ -20,7 +20,7 @@ WORDS = 10_000
 
 
 def open_imdb(address: Address) -> "BagExamples":
-    """Return the reviews of a split: how often each of the 10,000 words most frequent in the training set occurs.
+    """Return the reviews of a split as counts of the 10,000 words most frequent in the training set.
 
     References
     ----------
@@ -29,9 +29,9 @@ def open_imdb(address: Address) -> "BagExamples":
     Raises
     ------
     MissingExtraError
-        When huggingface_hub is not installed.
+        If huggingface_hub is not installed.
     DataError
-        When the data can neither be downloaded nor are in the cache.
+        If the data cannot be downloaded and are not in the cache.
     """
     split = address.choose(["train", "test"])
     table = {
@@ -52,19 +52,19 @@ def open_imdb(address: Address) -> "BagExamples":
 
 
 def word_bags(train_texts: Sequence[str], texts: Sequence[str], vocabulary_size: int = WORDS) -> Any:
-    """Return how often each of the most frequent words of the training texts occurs in each text.
+    """Return the counts, in each text, of the words most frequent in the training texts (bag of words).
 
     Parameters
     ----------
     train_texts, texts : sequence of str
-        What the vocabulary is taken from; what is counted, n of them.
+        Texts that define the vocabulary, and n texts to count words in.
     vocabulary_size : int
-        Size of the vocabulary, at most.
+        Largest number of words in the vocabulary.
 
     Returns
     -------
     scipy.sparse.csr_matrix
-        float32 ``(n, words)``.
+        float32 ``(n, words)``: the counts.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -73,12 +73,14 @@ def word_bags(train_texts: Sequence[str], texts: Sequence[str], vocabulary_size:
 
 @dataclass(eq=False, kw_only=True)
 class BagExamples(StreamedExamples):
-    """Rows of a sparse matrix, made dense batch by batch: 25,000 whole reviews would be a gigabyte.
+    """Rows of a sparse matrix, converted to dense batch by batch: all 25,000 reviews would take a gigabyte.
 
     Attributes
     ----------
     bags : scipy.sparse.csr_matrix
-        float32 ``(n, words)``.
+        float32 ``(n, words)``: counts of words.
+    name, labels, ids, class_names
+        As in :class:`~hashlens.data.examples.Examples`.
     """
 
     name: str

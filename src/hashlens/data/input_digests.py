@@ -1,4 +1,4 @@
-"""A digest of each example of a batch, as the network receives it: the same for equal inputs, whatever the net."""
+"""A digest of each input as the network receives it: equal inputs have equal digests, for any network."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,30 +12,30 @@ Digests = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 DIGEST_BYTES = 16
 SMALLEST_IMAGE = 8
-"""Pixels a side; a stack of smaller maps is rather a table with axes."""
+"""Smallest height and width, in pixels, of inputs that count as images."""
 
 
 def input_digests(
     inputs: Any, size: int, mask: torch.Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Digests | None:
-    """Return xxh3-128 of each example's numbers, dtype, shape and place among the inputs, uint8 ``(size, 16)``.
+    """Return xxh3-128 of each example's numbers, dtype, shape and path within the inputs, uint8 ``(size, 16)``.
 
-    Two different inputs share a digest with probability about ``2**-128``. None where it cannot be told which numbers
-    belong to which example: nothing is guessed.
+    Two different inputs have the same digest with a probability of about ``2**-128``. The result is None if it is
+    ambiguous which numbers belong to which example.
 
     Parameters
     ----------
     inputs : Any
-        A batch: a tensor ``(size, ...)``, or several in nested dicts, tuples and lists. In a list of `size` tensors
-        that are no batches themselves, each is one example.
+        A batch: a tensor ``(size, ...)``, or several in nested dicts, tuples and lists. A list of `size` tensors that
+        are not batches themselves holds one tensor for each example.
     size : int
-        Examples.
+        Number of examples.
     mask : torch.Tensor, optional
-        bool ``(size, positions)``, true where a token is no padding. Padded positions do not count, so an example has
-        one digest however far its batch is padded. By default that of a dict's ``attention_mask``; without one, padding
-        counts as any other number does.
+        bool ``(size, positions)``, true where a token is not padding. Padded positions are ignored, so the digest of an
+        example does not depend on the padding of its batch. By default the ``attention_mask`` of a dict; without it,
+        padding counts like any other number.
     dtype : torch.dtype, optional
-        What the network receives floating numbers in; by default what they are.
+        Dtype in which the network receives floating-point numbers; by default their own.
 
     >>> a, b = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[3.0, 4.0]])
     >>> bool((input_digests(a, 2)[1] == input_digests(b, 1)[0]).all())
@@ -68,7 +68,7 @@ def input_digests(
 
 
 def are_images(inputs: Any) -> bool:
-    """Return whether a batch of inputs is one of images: a tensor ``(b, c, h, w)`` of 1, 3 or 4 channels."""
+    """Return whether a batch of inputs holds images: a tensor ``(b, c, h, w)`` with 1, 3 or 4 channels."""
     return (
         isinstance(inputs, torch.Tensor)
         and inputs.dim() == 4
@@ -84,7 +84,7 @@ def _attention_mask(inputs: Mapping[str, Any], size: int) -> torch.Tensor | None
 
 
 def _parts(inputs: Any, size: int, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what the inputs consist of with the path to it: tensors, lists of a tensor an example, and others."""
+    """Yield the parts of the inputs with their paths: tensors, lists of one tensor per example, and other values."""
     if isinstance(inputs, Mapping):
         items = [(key, inputs[key]) for key in sorted(inputs, key=str)]
     elif isinstance(inputs, list | tuple):
@@ -114,12 +114,12 @@ def _of_rows(path: str, rows: torch.Tensor, unpadded: Mask | None) -> list[bytes
     form, flat = _form(path, rows[0]), _bytes(rows)
     if not flat.size:
         return [xxhash.xxh3_128_digest(b"", form)] * len(rows)
-    # One call makes all rows bytes: a tenth of what slicing them one by one takes.
+    # One call converts all rows to bytes, in a tenth of the time of slicing them one by one.
     return [xxhash.xxh3_128_digest(row, form) for row in flat.view(f"V{flat.size // len(rows)}").tolist()]
 
 
 def _positions(rows: torch.Tensor, unpadded: Mask) -> int | None:
-    """Return the axis of the positions: the first behind the examples if it has so many, else the last."""
+    """Return the axis of the positions: axis 1 if it has the right length, else the last axis."""
     return next(
         (axis for axis in (1, rows.dim() - 1) if 0 < axis < rows.dim() and rows.shape[axis] == unpadded.shape[1]), None
     )
@@ -130,7 +130,7 @@ def _digest(path: str, example: torch.Tensor) -> bytes:
 
 
 def _form(path: str, example: torch.Tensor) -> int:
-    """Return what is told apart besides the numbers of one example."""
+    """Return the part of the digest besides the numbers of an example: its path, dtype and shape."""
     return xxhash.xxh3_64_intdigest(f"{path} {example.dtype} {tuple(example.shape)}".encode())
 
 

@@ -17,7 +17,7 @@ ClassNames = tuple[str, ...] | None
 NO_LABEL = -1
 """The value that means a missing label. None and NaN are converted to it."""
 SIGNS = (-1, 1)
-"""The one case in which -1 is a class: labels without class names whose only values are -1 and 1."""
+"""The only case in which -1 is a class: labels without class names whose only values are -1 and 1."""
 
 _TOO_LARGE = 2**63
 VALUES = 20
@@ -331,9 +331,9 @@ def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[st
     Parameters
     ----------
     train, test : numpy.ndarray, optional
-        int64 ``(n,)``; None if the labels are not known.
+        int64 ``(n,)``: labels; None if they are not known.
     names : sequence of str, optional
-        Names of class 0, 1, ...
+        Names of classes 0, 1, ...
 
     >>> unseen_classes(np.array([0, 1]), np.array([0, 2, 2, 3]))
     '3 of 4 test examples are of classes that train has no example of (2, 3): what learns from train gets them wrong'

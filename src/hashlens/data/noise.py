@@ -1,4 +1,4 @@
-"""Labels and inputs made random on purpose, from a generator that the caller gives."""
+"""Label noise and random inputs, from a generator that the caller passes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,21 +18,21 @@ KINDS = ("bytes", "uniform")
 def shuffle_labels(examples: Examples, fraction: float, generator: np.random.Generator) -> ArrayExamples:
     """Return the examples with a fraction of the labels shuffled among themselves.
 
-    The class counts stay as they are, and some of the shuffled labels stay right by chance.
+    The class counts do not change, and some of the shuffled labels stay right by chance.
 
     Parameters
     ----------
     examples : Examples
-        With labels.
+        n labelled examples.
     fraction : float
-        0 to 1; ``round(fraction * n)`` labels are shuffled.
+        Share of labels to shuffle, 0 to 1: ``round(fraction * n)`` labels.
     generator : numpy.random.Generator
-        Chooses and shuffles.
+        Generator that chooses and shuffles them.
 
     Raises
     ------
     DataError
-        When there are no labels, or `fraction` is out of range.
+        If there are no labels, or `fraction` is out of range.
     """
     whole, labels, rows = _chosen(examples, fraction, generator)
     labels[rows] = labels[generator.permutation(rows)]
@@ -40,21 +40,21 @@ def shuffle_labels(examples: Examples, fraction: float, generator: np.random.Gen
 
 
 def uniform_labels(examples: Examples, fraction: float, generator: np.random.Generator) -> ArrayExamples:
-    """Return the examples with a fraction of the labels drawn anew, uniformly over the classes.
+    """Return the examples with a fraction of the labels replaced by labels drawn uniformly over the classes.
 
     Parameters
     ----------
     examples : Examples
-        With labels. The classes are those of `class_names`, and without these 0 to the largest label.
+        n labelled examples. The classes are those of `class_names`, or 0 to the largest label without names.
     fraction : float
-        0 to 1; ``round(fraction * n)`` labels are drawn.
+        Share of labels to replace, 0 to 1: ``round(fraction * n)`` labels.
     generator : numpy.random.Generator
-        Chooses and draws.
+        Generator that chooses and draws them.
 
     Raises
     ------
     DataError
-        When there are no labels, or `fraction` is out of range.
+        If there are no labels, or `fraction` is out of range.
     """
     whole, labels, rows = _chosen(examples, fraction, generator)
     classes = len(whole.class_names) if whole.class_names else int(labels.max()) + 1
@@ -65,25 +65,25 @@ def uniform_labels(examples: Examples, fraction: float, generator: np.random.Gen
 def swap_labels(
     examples: Examples, fraction: float, pairs: Sequence[tuple[int, int]], generator: np.random.Generator
 ) -> ArrayExamples:
-    """Return the examples with a fraction of the labels of some classes changed to the class that each is paired with.
+    """Return the examples with a fraction of the labels of some classes changed to the class each is paired with.
 
-    Mistakes as people make them: between classes that look alike.
+    This models mistakes of people, who confuse classes that look alike.
 
     Parameters
     ----------
     examples : Examples
-        With labels.
+        Labelled examples.
     fraction : float
-        0 to 1; of the m examples of the paired classes, the labels of ``round(fraction * m)`` are changed.
+        Share of the labels of paired classes to change, 0 to 1: ``round(fraction * m)`` of their m examples.
     pairs : sequence of pairs of int
-        ``[(4, 9), (3, 5)]``: 4 becomes 9, 9 becomes 4, and so on.
+        Pairs of classes: with ``[(4, 9), (3, 5)]``, 4 becomes 9, 9 becomes 4, and so on.
     generator : numpy.random.Generator
-        Chooses.
+        Generator that chooses the examples.
 
     Raises
     ------
     DataError
-        When there are no labels, `fraction` is out of range, or a class is in two pairs or has no example.
+        If there are no labels, `fraction` is out of range, or a class is in two pairs or has no example.
     """
     whole, labels, _ = _chosen(examples, 0.0, generator)
     _require_fraction(whole, fraction)
@@ -104,23 +104,23 @@ def random_inputs(
     generator: np.random.Generator,
     kind: Literal["uniform", "bytes"] = "uniform",
 ) -> ArrayExamples:
-    """Return random inputs of the shape that `examples_like` have, without labels.
+    """Return random inputs with the shape of `examples_like`, without labels.
 
     Parameters
     ----------
     examples_like : Examples
-        Only the shape of the first is looked at.
+        Examples whose first input has the required shape.
     n : int
-        How many.
+        Number of inputs.
     generator : numpy.random.Generator
-        Draws them.
+        Generator that draws them.
     kind : {"uniform", "bytes"}
-        U(0, 1) in float32, or uniform bytes scaled by 1/255.
+        Distribution: uniform on (0, 1) in float32, or uniform bytes scaled by 1/255.
 
     Raises
     ------
     DataError
-        When `n` is not positive, `kind` is not known, or the inputs have no one shape.
+        If `n` is not positive, `kind` is not known, or the inputs are not single tensors.
     """
     if n < 1:
         raise DataError(f"asked for {n} random inputs; expected 1 or more")
@@ -144,7 +144,7 @@ def random_inputs(
 def _chosen(
     examples: Examples, fraction: float, generator: np.random.Generator
 ) -> tuple[ArrayExamples, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the examples, a copy of their labels, and the rows whose labels are to be noise; they have labels."""
+    """Return the examples in memory, a copy of their labels, and the labelled rows chosen for noise."""
     loaded = examples.load()
     if loaded.labels is None:
         raise DataError(f"{loaded.name}: there are no labels to make noise of")

@@ -1,4 +1,4 @@
-"""Train and test examples whose class numbers mean the same names."""
+"""One class numbering for train and test examples, matched by class names."""
 
 import logging
 from typing import TypeVar
@@ -15,11 +15,11 @@ _log = logging.getLogger("hashlens")
 
 
 def numbered_as(examples: Train, class_names: ClassNames) -> Train:
-    """Return examples with the class numbers that a network was trained on, where it knows a class of theirs by name.
+    """Return examples with the class numbers of a network, if they have a class name in common.
 
-    A folder that lacks a class numbers those behind it otherwise than the one that the network was trained on. Classes
-    that the network does not know come behind those that it knows. Where it knows none by name, as where one side has
-    words and the other codes for them, numbers stay as they are.
+    A folder without one of the classes numbers the following classes differently from the training data. Classes that
+    the network does not have are numbered after its own. If no name matches, as when one side uses words and the other
+    codes, the numbers do not change.
     """
     own_names = examples.class_names
     if class_names is None or own_names is None or own_names == class_names or set(own_names).isdisjoint(class_names):
@@ -31,18 +31,17 @@ def numbered_as(examples: Train, class_names: ClassNames) -> Train:
 
 
 def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
-    """Return both with the class numbers of train, compared by name.
+    """Return train and test with the class numbers of train, matched by name.
 
-    Names are numbered source by source, so a class that is missing from one shifts all that follow. Classes that only
-    test has come last. Where one side has numbers and no names, they are taken as the numbers of the other, which is
-    logged.
+    Each source numbers its own names, so a class that is missing from one shifts all following numbers. Classes that
+    only test has come last. If one side has no names, its numbers are taken as those of the other, and this is logged.
 
     Raises
     ------
     DataError
-        When numbers without names do not fit the names of the other side.
+        If class numbers without names do not fit the names of the other side.
     """
-    # Labels may come with the batches only: places stand for them.
+    # Labels may only be known with the batches: class numbers stand in for them.
     parts = [
         (
             np.arange(len(examples.class_names)) if examples.class_names is not None else examples.labels,

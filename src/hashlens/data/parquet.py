@@ -1,4 +1,4 @@
-"""Parquet files in the Hub's image layout: a column of encoded images and one of labels."""
+"""Parquet files in the Hub's image layout: a column of encoded images and a column of labels."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ from hashlens.errors import DataError
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 _FILE = re.compile(r"(?P<split>.+?)(-\d+-of-(?P<count>\d+)(-[0-9a-f]+)?)?\.parquet")
-# Rows handed over by pyarrow at a time, and bytes that it reads ahead: both bound memory, whatever the row groups are.
+# Rows returned by pyarrow at a time, and bytes that it reads ahead: both limit memory, for any size of row groups.
 _ROWS = 256
 _BUFFER = 1 << 20
 
@@ -33,7 +33,7 @@ _log = logging.getLogger("hashlens")
 
 
 def open_parquet(address: Address) -> "ParquetExamples":
-    """Return the images of a split: labels now, pixels streamed.
+    """Return the images of a split; labels are read at once, pixels are streamed.
 
     The place is a file, or a folder with ``SPLIT.parquet`` or ``SPLIT-00000-of-00001.parquet`` in it or one level
     below. Images are in a column ``image`` or ``img``, binary or a struct with ``bytes``; labels, if any, in ``label``,
@@ -42,18 +42,18 @@ def open_parquet(address: Address) -> "ParquetExamples":
     Raises
     ------
     DataError
-        When there are no such files, columns or rows, or they are broken.
+        If there are no such files, columns or rows, or they are damaged.
     """
     return image_table(address.text, split_files(address), Decoding.of(address))
 
 
 def split_files(address: Address) -> tuple[Path, ...]:
-    """Return the files of the split that the address asks for, in order.
+    """Return the files of the split in an address, in order.
 
     Raises
     ------
     DataError
-        When there is no such split, or files of it are missing.
+        If there is no such split, or some of its files are missing.
     """
     path = address.path()
     if path.is_file():
@@ -89,7 +89,7 @@ def _visible(address: Address, folder: Path, pattern: str) -> list[Path]:
 
 
 def split_of(file_name: str) -> str | None:
-    """Return the split that the name of a Parquet file says it belongs to.
+    """Return the split that a Parquet file belongs to by its name.
 
     >>> split_of("train-00000-of-00001.parquet")
     'train'
@@ -99,12 +99,12 @@ def split_of(file_name: str) -> str | None:
 
 
 def image_table(name: str, files: Sequence[Path], decoding: Decoding) -> "ParquetExamples":
-    """Return the images in Parquet `files`, called `name`.
+    """Return the images in Parquet `files` as the source `name`.
 
     Raises
     ------
     DataError
-        When columns or rows are missing or broken.
+        If columns or rows are missing or damaged.
     """
     schema, count = _schema(name, files)
     image = next((column for column in IMAGE_COLUMNS if column in schema.names), None)
@@ -137,9 +137,9 @@ class ParquetExamples(ImageExamples):
     Attributes
     ----------
     files : tuple of pathlib.Path
-        In order.
+        The files, in order.
     column : str
-        Path of the binary column, ``"image.bytes"``.
+        Path of the binary column, such as ``"image.bytes"``.
     """
 
     files: tuple[Path, ...]
@@ -157,7 +157,7 @@ def read_columns(name: str, files: Sequence[Path], columns: Sequence[str]) -> di
     Raises
     ------
     DataError
-        When a file is broken or has no such column.
+        If a file is damaged or has no such column.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -184,7 +184,7 @@ def _reading(name: str, path: Path) -> AbstractContextManager[None]:
 
 
 def _schema(name: str, files: Sequence[Path]) -> tuple[Any, int]:
-    """Return the schema of the first file, and the rows of all."""
+    """Return the schema of the first file, and the number of rows of all files."""
     import pyarrow.parquet as pq
 
     schemas, count = [], 0
@@ -215,7 +215,7 @@ def _read_labels(
     name: str, files: Sequence[Path], column: str, schema: Any
 ) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...] | None]:
     values = read_columns(name, files, [column])[column]
-    # The Hub's convention for test sets whose labels are kept back.
+    # The Hub's convention for test sets with hidden labels.
     if all(is_missing(value) or value == NO_LABEL for value in values):
         return None, None
     labels, class_names = class_labels(values, name)
@@ -227,7 +227,7 @@ def _read_labels(
 
 
 def _class_names(schema: Any, column: str) -> tuple[str, ...] | None:
-    """Return the class names that the Hub's metadata give, when they do."""
+    """Return the class names in the Hub's metadata, or None."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return tuple(str(class_name) for class_name in features[column]["names"])
@@ -236,7 +236,7 @@ def _class_names(schema: Any, column: str) -> tuple[str, ...] | None:
 
 
 def _encoded_rows(name: str, files: Sequence[Path], column: str, first: int, last: int) -> Iterator[bytes]:
-    """Yield the images of rows `first` to `last`, reading no row group that has none of them."""
+    """Yield the images of rows `first` to `last`, reading only the row groups that hold them."""
     import pyarrow.parquet as pq
 
     first_row = 0

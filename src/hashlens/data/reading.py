@@ -1,4 +1,4 @@
-"""What goes wrong while reading becomes one line that says where."""
+"""Errors while reading data, converted to one line that names the source."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ from hashlens.errors import DataError
 
 @contextmanager
 def reading(source: str, *errors: type[Exception], hint: str = "") -> Iterator[None]:
-    """Turn `errors` of the body into a DataError: `source`, the first line of what was said, and the way out.
+    """Convert `errors` of the body to a DataError with `source`, the first line of the message, and a hint.
 
     Raises
     ------
     DataError
-        In place of one of `errors`.
+        If the body raises one of `errors`.
     """
     try:
         yield

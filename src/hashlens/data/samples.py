@@ -15,10 +15,10 @@ _KINDS = "tensors or arrays, pairs (input, label), or dicts of tensors"
 
 
 def from_samples(samples: Sequence[Any]) -> Examples:
-    """Return the examples of a list; ids are places in it.
+    """Return the examples of a list; ids are indices of the list.
 
-    Inputs of one shape become one array, with labels that are numbers or names. Other samples, such as dicts and tuples
-    of several inputs, are put together batch by batch as torch does by default.
+    Inputs of equal shape become one array, with labels that are numbers or names. Other samples, such as dicts and
+    tuples of several inputs, are collated batch by batch by torch's default.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def from_samples(samples: Sequence[Any]) -> Examples:
     Raises
     ------
     DataError
-        When the list is empty, of several kinds, or of what is no sample.
+        If the list is empty, mixes kinds of samples, or holds other objects.
     """
     kinds = {_kind(sample) for sample in samples}
     noun = f"a {type(samples).__name__} of {len(samples)}"
@@ -47,7 +47,7 @@ def from_samples(samples: Sequence[Any]) -> Examples:
 
 
 def is_array(source: Any) -> bool:
-    """Return whether something is a tensor, an array, or what NumPy can see as one."""
+    """Return whether `source` is a tensor, an array, or an object that NumPy treats as an array."""
     return isinstance(source, torch.Tensor | np.ndarray) or hasattr(source, "__array__")
 
 
@@ -55,7 +55,7 @@ def _kind(sample: Any) -> str | None:
     if isinstance(sample, Mapping):
         return "dict"
     if isinstance(sample, tuple | list):
-        # A row of plain numbers is not taken for an input and its label.
+        # A row of plain numbers is not an input with its label.
         first = sample[0] if sample else None
         holds = is_array(first) or isinstance(first, Mapping)
         return None if not holds else "pair" if len(sample) > 1 else "single"

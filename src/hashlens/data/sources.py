@@ -1,4 +1,4 @@
-"""One name for every source of examples."""
+"""load_data: examples from any source, by its name or from objects."""
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
@@ -27,10 +27,10 @@ from hashlens.errors import DataError, nearest
 
 
 class Scheme(NamedTuple):
-    """How sources of one kind are written, what opens them, and what else is to know of them.
+    """Kind of source: the form of its string, the function that opens it, and its properties.
 
-    That is whether opening downloads, whether no split means all of them, and whether they are of image files, which
-    take the options of :class:`hashlens.data.decode.Decoding`.
+    The properties: whether opening it downloads; whether no split means all splits; and whether it has image files,
+    which take the options of :class:`hashlens.data.decode.Decoding`.
     """
 
     form: str
@@ -53,43 +53,44 @@ SCHEMES = {
 
 
 def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
-    """Return examples from whatever names or holds them.
+    """Return examples from the name of a source, or from a data set, loader or arrays.
 
     Parameters
     ----------
     source : str, Examples, Dataset, DataLoader, tensor, array, a pair of inputs and labels, or a list of samples
         A string is one of
 
-        - ``digits#train``, ``digits#test``, or ``digits`` for both: the digits that scikit-learn ships;
+        - ``digits#train``, ``digits#test``, or ``digits`` for both: the digits that come with scikit-learn;
         - ``parquet:DIR#SPLIT``, ``parquet:FILE``: the Hub's layout of images, streamed;
-        - ``npz:FILE``, ``npz:FILE#SPLIT``: arrays that NumPy saved;
-        - ``folder:DIR``, ``folder:DIR#SPLIT``: class sub-folders of images, streamed;
+        - ``npz:FILE``, ``npz:FILE#SPLIT``: arrays saved by NumPy;
+        - ``folder:DIR``, ``folder:DIR#SPLIT``: images with one subfolder for each class, streamed;
         - ``torchvision:NAME:ROOT#SPLIT``: a data set of torchvision, streamed;
         - ``hub:OWNER/NAME#SPLIT``: images on the Hugging Face Hub, streamed;
         - ``adult#SPLIT``, ``imdb#SPLIT``: from OpenML and from the Hub;
 
-        and may end in ``[start:stop]``, the rows to take: ``parquet:data/mnist#train[:48000]``. Image files are turned
-        upright by their EXIF, and what is transparent is drawn on white; for a network that was fed them as they are
-        stored, ``?orientation=ignore`` and ``?transparency=ignore`` stand before the split:
-        ``folder:photos?orientation=ignore&transparency=ignore#test``. ``?channels=3`` takes grey images as colour where
-        the first one is grey.
+        It may end in a range of rows ``[start:stop]``, as in ``parquet:data/mnist#train[:48000]``. Image files are
+        turned upright by their EXIF orientation, and transparent ones are drawn on white. For a network that was
+        trained on them as stored, put ``?orientation=ignore`` and ``?transparency=ignore`` before the split:
+        ``folder:photos?orientation=ignore&transparency=ignore#test``. ``?channels=3`` decodes all images as colour,
+        also if the first one is grey.
 
         Tensors and arrays are ``(n, ...)`` and keep their dtype; labels are ``(n,)``, class numbers or class names. A
-        map-style data set, or a loader over one, is taken in the order of the data set with no row dropped, and ids are
-        indices into it, or files where it is of files; a ``Subset`` or ``ConcatDataset`` has the ids of what is
-        underneath. Of a data set of `datasets` a column of images is decoded and scaled, in whatever format it is, and
-        labels may be names. A list of tensors, of pairs (input, label) or of dicts is one too. A loader with a sampler
-        of its own or an iterable data set is used as it is. Batches are a tensor, a tuple (inputs, labels, ...), or a
-        dict with ``label`` or ``labels``.
+        map-style data set, or a loader over one, is read in the order of the data set without dropping rows; ids are
+        its indices, or names of files. A ``Subset`` or ``ConcatDataset`` has the ids of the underlying data sets. In a
+        data set of `datasets`, a column of images in any format is decoded and scaled, and labels may be names. A list
+        of tensors, of pairs (input, label) or of dicts is a data set too. A loader with its own sampler, or over an
+        iterable data set, is used unchanged. Batches are a tensor, a tuple (inputs, labels, ...), or a dict with
+        ``label`` or ``labels``.
     transform : callable, optional
-        Maps the inputs ``(b, ...)`` of a batch to inputs ``(b, ...)``, as a normalisation does.
+        Function from the inputs ``(b, ...)`` of a batch to inputs ``(b, ...)``, such as a normalisation. By default
+        there is none.
 
     Raises
     ------
     DataError
-        When the source is not known or not there, broken, empty, or has labels that are not classes.
+        If the source is unknown, missing, damaged or empty, or its labels are not classes.
     MissingExtraError
-        When it needs a package that is not installed.
+        If it needs a package that is not installed.
 
     Examples
     --------
@@ -102,13 +103,13 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
 
 
 def load_training_data(source: Any) -> Examples:
-    """Return examples to train on, or that a network was trained on: as :func:`load_data`, and never test rows unasked.
+    """Return training examples: like :func:`load_data`, but never test rows by accident.
 
     Raises
     ------
     DataError
-        When the source is a name whose splits are joined where none is named, as ``digits``: its test rows would be
-        among those to train on. Rows that are named, as in ``digits[:1000]``, are taken.
+        If the source is a name without a split that stands for all splits, such as ``digits``: its test rows would be
+        used for training. An explicit range of rows, as in ``digits[:1000]``, is accepted.
     """
     if isinstance(source, str):
         address = parse(source)
@@ -121,14 +122,14 @@ def load_training_data(source: Any) -> Examples:
 
 
 def check_address(text: str) -> None:
-    """Raise the error of :func:`load_data` for a string that it would not take; nothing is downloaded for that.
+    """Raise the error that :func:`load_data` would raise for a string, without downloading anything.
 
     Raises
     ------
     DataError
-        When the string names no source, or one of this machine that is not there, broken or empty.
+        If the string does not name a source, or names a local one that is missing, damaged or empty.
     MissingExtraError
-        When it needs a package that is not installed.
+        If it needs a package that is not installed.
     """
     address = parse(text)
     if not _scheme(address).remote:
@@ -150,7 +151,7 @@ def _open(source: Any) -> Examples:
         return from_arrays(source)
     if hasattr(source, "packed"):
         raise DataError("these are codes, not the examples that they are of: give the data that was encoded")
-    # Other libraries' data sets, as those of Hugging Face, are no subclasses of torch's and serve a loader as well.
+    # Data sets of other libraries, such as Hugging Face's, are not subclasses of torch's, but work in loaders too.
     if hasattr(source, "__getitem__") and isinstance(source, Sized) and not isinstance(source, Mapping | bytes):
         return from_columns(source) if has_columns(source) else DatasetExamples(source)
     raise DataError(
@@ -184,11 +185,11 @@ def _open_address(address: Address) -> Examples:
 
 
 def _is_pair(source: Sequence[Any]) -> bool:
-    """Return whether a tuple or list is inputs and labels of many examples, and not two examples."""
+    """Return whether a tuple or list is the inputs and labels of many examples, rather than two examples."""
     if len(source) != 2 or not is_array(source[0]):
         return False
     if isinstance(source, tuple):
         return True
-    # In a list, two arrays of one shape are two samples, as are any that labels cannot be: labels are (n,).
+    # In a list, two arrays of equal shape are two samples, and so are arrays that cannot be labels, which are (n,).
     shapes = [np.shape(part) if is_array(part) else (len(part),) if isinstance(part, Sized) else () for part in source]
     return shapes[0] != shapes[1] and len(shapes[1]) == 1 and len(shapes[0]) > 1

@@ -1,4 +1,4 @@
-"""Examples that are made batch by batch, each time anew: memory is that of a few batches."""
+"""Examples that are created batch by batch in every pass, with memory for a few batches."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from hashlens.data.examples import ArrayExamples, Batch, Examples
 from hashlens.data.labels import ClassNames, Labels, fitting_names, signs_as_classes
 from hashlens.errors import DataError
 
-# For passes that no caller sized: small enough for memory, large enough to be quick.
+# Batch size of internal passes: small enough for memory, large enough to be fast.
 PASS_BATCH_SIZE = 256
 
 
@@ -22,10 +22,10 @@ def _joined(labels: Sequence[torch.Tensor | None]) -> Labels | None:
 
 
 class StreamedExamples(Examples):
-    """Base of the sources that do not fit in memory, or should not have to.
+    """Base class of sources that need not fit in memory.
 
-    A subclass says how its pieces are made. The digest is taken along on every complete pass, so asking for it after
-    one costs nothing; it equals the digest of the same examples whole in memory.
+    Subclasses define how the pieces are created. The digest is computed in every complete pass, so it is free after
+    one; it equals the digest of the same examples in memory.
     """
 
     scale: float = 1.0
@@ -36,7 +36,7 @@ class StreamedExamples(Examples):
         """Yield all examples in order, before scaling."""
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield all examples in order, scaled, and take the digest along."""
+        """Yield all examples in order, scaled, and compute the digest."""
         digest = ExamplesDigest()
         labels: list[torch.Tensor | None] = []
         for piece in self._pieces(batch_size):
@@ -52,7 +52,7 @@ class StreamedExamples(Examples):
         self._digest = digest.finish(self.scale, self.labels)
 
     def load(self) -> ArrayExamples:
-        """Return the same examples, decoded and whole in memory, where their inputs are tensors of one shape."""
+        """Return the same examples, decoded and loaded into memory; their inputs must be tensors of equal shape."""
         inputs_array: torch.Tensor | None = None
         labels: list[torch.Tensor | None] = []
         count = 0
@@ -89,7 +89,7 @@ class StreamedExamples(Examples):
         )
 
     def digest(self) -> str:
-        """Return the digest that the last complete pass took, or make a pass for it."""
+        """Return the digest from the last complete pass, or compute it in a new pass."""
         if self._digest is None:
             for _ in self.batches(PASS_BATCH_SIZE):
                 pass

@@ -15,7 +15,7 @@ def subset(examples: Examples, rows: int | Sequence[int] | npt.NDArray[np.intege
     Parameters
     ----------
     examples : Examples
-        n of them.
+        n examples.
     rows : int, or sequence of int
         The number of examples, from the first on (the others are not read), or indices from 0 to n - 1.
 
@@ -49,7 +49,7 @@ def tile(examples: Examples, n: int) -> ArrayExamples:
     Raises
     ------
     DataError
-        When `n` is not positive.
+        If `n` is not positive.
     """
     if n < 1:
         raise DataError(f"{examples.name}: cannot be tiled to {n} examples; expected 1 or more")
@@ -59,19 +59,19 @@ def tile(examples: Examples, n: int) -> ArrayExamples:
 
 
 def split(examples: Examples, fraction: float = 0.8) -> tuple[ArrayExamples, ArrayExamples]:
-    """Return the first part and the rest, without a copy, as the first 48,000 and the last 12,000 of 60,000 examples.
+    """Return the first part and the rest, without a copy: for 60,000 examples the first 48,000 and the last 12,000.
 
     Parameters
     ----------
     examples : Examples
-        n of them.
+        n examples.
     fraction : float
-        The first part has ``floor(fraction * n)`` examples.
+        Share of the first part, which has ``floor(fraction * n)`` examples.
 
     Raises
     ------
     DataError
-        When either part would be empty.
+        If a part would be empty.
     """
     # Without 1e-9, .29 * 100 would be rounded down to 28.
     first = int(np.floor(fraction * len(examples) + 1e-9))

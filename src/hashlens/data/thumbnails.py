@@ -13,26 +13,26 @@ Rows = npt.NDArray[np.int64]
 
 
 def thumbnails(examples: Examples | None, rows: Rows) -> list[Image]:
-    """Return some rows as images, in their order, reading the data once.
+    """Return some rows as images, in their order, in one pass over the data.
 
     Parameters
     ----------
     examples : Examples, optional
-        Of which.
+        The examples.
     rows : numpy.ndarray
-        int64 ``(k,)``.
+        int64 ``(k,)``: row numbers.
 
     Returns
     -------
     list of numpy.ndarray
-        uint8 ``(h, w)`` or ``(h, w, 3)``; empty where the examples are no images or cannot be read again.
+        uint8 ``(h, w)`` or ``(h, w, 3)``; empty if the examples are not images or cannot be read again.
     """
     images = {} if examples is None else _images(examples, rows)
     return [images[int(row)] for row in rows] if images else []
 
 
 def _images(examples: Examples, rows: Rows) -> dict[int, Image]:
-    """Return some rows as images by row, in one pass; none where the examples are no images or cannot be read again."""
+    """Return images by row, in one pass; empty if the examples are not images or cannot be read again."""
     unique_rows = np.unique(rows)
     images: dict[int, Image] = {}
     if len(unique_rows) == 0:
@@ -52,7 +52,7 @@ def _images(examples: Examples, rows: Rows) -> dict[int, Image]:
 
 
 def as_image(example: torch.Tensor) -> Image | None:
-    """Return an example as an image ``(h, w)`` or ``(h, w, 3)``, spread from 0 to 255; None if it is none."""
+    """Return an example as an image ``(h, w)`` or ``(h, w, 3)``, scaled to 0 to 255; None if it is not an image."""
     pixels = np.asarray(example.detach().cpu().float())
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3):
         pixels = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)

@@ -1,4 +1,4 @@
-"""Ids of torch data sets: the files, or the rows of the data set underneath, however it was cut and joined."""
+"""Ids of torch data sets: file names, or row numbers of the underlying data set, through subsets and joins."""
 
 from collections.abc import Sized
 from pathlib import Path
@@ -14,20 +14,20 @@ Ids = npt.NDArray[Any]
 def traced_ids(dataset: Any) -> Ids:
     """Return the ids of a map-style data set.
 
-    Data sets of files (those of torchvision with ``samples`` and ``root``) have file names relative to their root, all
-    others their indices. A ``Subset`` has the ids of the data set that it is of. A ``ConcatDataset`` has those of its
-    parts where they tell its examples apart: files that differ, or different rows of one data set. Where they do not,
-    it has its own indices, or ``"part:id"`` where a part is cut out of something, so that its own would lead nowhere.
+    Data sets of files (those of torchvision with ``samples`` and ``root``) have file names relative to their root; all
+    others have their indices. A ``Subset`` has the ids of its data set. A ``ConcatDataset`` has the ids of its parts if
+    they are unique: different files, or different rows of one data set. Otherwise it has its own indices; if a part is
+    a subset, it has ``"part:id"`` instead, since its own indices would not identify the rows.
 
     Parameters
     ----------
     dataset : torch.utils.data.Dataset
-        Or anything with a length and indices.
+        A data set, or any object with a length and indices.
 
     Returns
     -------
     numpy.ndarray
-        int64 or str ``(n,)``.
+        int64 or str ``(n,)``: the ids.
 
     >>> traced_ids(Subset(Subset("abcdef", [5, 3, 1]), [2, 0])).tolist()
     [1, 5]
@@ -62,7 +62,7 @@ def _underneath(dataset: Any) -> Any:
 
 
 def _files(dataset: Any) -> Ids | None:
-    """Return the files of a data set as torchvision's folders have them; None where it is of no files."""
+    """Return the files of a data set like torchvision's folders; None if it is not a data set of files."""
     samples, root = getattr(dataset, "samples", None), getattr(dataset, "root", None)
     if not isinstance(samples, list) or not isinstance(root, str | Path) or len(samples) != len(dataset):
         return None

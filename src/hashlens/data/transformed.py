@@ -1,4 +1,4 @@
-"""Examples with a function applied to their inputs, as a normalisation."""
+"""Examples with a function applied to their inputs, such as a normalisation."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,9 +20,9 @@ class TransformedExamples(StreamedExamples):
     Parameters
     ----------
     examples : Examples
-        With tensors for inputs.
+        Examples whose inputs are tensors.
     transform : callable
-        Maps inputs ``(b, ...)`` to inputs ``(b, ...)``, each example by itself.
+        Function from inputs ``(b, ...)`` to inputs ``(b, ...)`` that treats each example independently.
     """
 
     def __init__(self, examples: Examples, transform: Transform) -> None:
@@ -34,21 +34,21 @@ class TransformedExamples(StreamedExamples):
 
     @property
     def inner(self) -> Examples:
-        """The examples before the transform."""
+        """Examples before the transform."""
         return self._examples
 
     def around(self, examples: Examples) -> Self:
-        """Return the transform of other examples."""
+        """Return other examples with the same transform."""
         return type(self)(examples, self._transform)
 
     @property
     def ids(self) -> Any:  # type: ignore[override]
-        """Ids of the examples that are transformed."""
+        """Ids of the underlying examples."""
         return self._examples.ids
 
     @property
     def known_length(self) -> int | None:
-        """That of the examples that are transformed."""
+        """Number of the underlying examples, if it is known."""
         return self._examples.known_length
 
     def _narrow(self, start: int, stop: int) -> Self:

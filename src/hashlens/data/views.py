@@ -1,4 +1,4 @@
-"""Views of images: what people do to a copy, undone: mirrored, brighter or darker, turned, nearer or farther."""
+"""Views of images, to find altered copies: mirrored, brighter or darker, rotated, zoomed in or out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,32 +17,32 @@ from hashlens.errors import DataError, nearest
 BRIGHTNESS = 1.3
 DEGREES = 5.0
 ZOOM = 0.9
-"""The share of width and height that is left where a view is nearer."""
+"""Share of width and height that remains in the view ``nearer``."""
 Bounds = tuple[Tensor, Tensor]
-"""What black and white are, each ``(1, c, 1, 1)``."""
+"""Values of black and white, each ``(1, c, 1, 1)``."""
 
 
 def mirrored(images: Tensor, bounds: Bounds) -> Tensor:
-    """Return the images with left and right exchanged."""
+    """Return the images mirrored left to right."""
     return images.flip(-1)
 
 
 def brightened(images: Tensor, bounds: Bounds, factor: float) -> Tensor:
-    """Return the images with their distance from black multiplied, no brighter than white."""
+    """Return the images with their difference from black multiplied, clipped at white."""
     black, white = bounds
     return torch.minimum(black + (images - black) * factor, white)
 
 
 def turned(images: Tensor, bounds: Bounds, degrees: float) -> Tensor:
-    """Return the images turned clockwise about their middle; what comes in at the corners is a reflection."""
+    """Return the images rotated clockwise about their center; corners are filled by reflection."""
     height, width = images.shape[2:]
     c, s = cos(radians(degrees)), sin(radians(degrees))
-    # Sampling places are in units of half a side, which differ where images are not square.
+    # Sampling coordinates are in units of half a side, which differ for images that are not square.
     return _sampled(images, [[c, s * height / width, 0.0], [-s * width / height, c, 0.0]])
 
 
 def zoomed(images: Tensor, bounds: Bounds, share: float) -> Tensor:
-    """Return the middle of the images, that share of either side, at the old size; above 1, with reflected borders."""
+    """Return the central part of the images, a share of each side, resized; above 1, borders are reflected."""
     return _sampled(images, [[share, 0.0, 0.0], [0.0, share, 0.0]])
 
 
@@ -55,16 +55,16 @@ VIEWS: dict[str, Callable[[Tensor, Bounds], Tensor]] = {
     "nearer": lambda images, bounds: zoomed(images, bounds, ZOOM),
     "farther": lambda images, bounds: zoomed(images, bounds, 1 / ZOOM),
 }
-"""By name: 1.3 times as bright or dark, turned by 5 degrees, the middle nine tenths, and a tenth more around."""
+"""Views by name: 1.3 times as bright or as dark, rotated by 5 degrees, zoomed in to 0.9 and out to 1.1."""
 
 
 def view_names(views: bool | str | Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the views asked for: all for True, none for False.
+    """Return the names of the requested views: all for True, none for False.
 
     Raises
     ------
     DataError
-        If there is no view of such a name.
+        If there is no view with such a name.
     """
     if isinstance(views, bool):
         return tuple(VIEWS) if views else ()
@@ -76,16 +76,16 @@ def view_names(views: bool | str | Sequence[str]) -> tuple[str, ...]:
 
 
 def view_of(examples: Examples, name: str) -> Examples:
-    """Return the same images, each as it looks in another view.
+    """Return the same images in another view.
 
-    A normalisation that :func:`hashlens.load_data` applies comes after the view. Black and white are 0 and 1 where no
-    number is outside; where numbers are, as in a data set that normalises by itself, they are the least and the largest
-    number of each channel in the first batch.
+    A normalisation by the `transform` of :func:`hashlens.load_data` is applied after the view. Black and white are 0
+    and 1 if all numbers are in this range. Otherwise, as in a data set that normalises itself, they are the smallest
+    and the largest number of each channel in the first batch.
 
     Raises
     ------
     DataError
-        When a batch is read, if its inputs are no images: a tensor ``(b, c, h, w)`` with 1, 3 or 4 channels.
+        When a batch is read, if its inputs are not images: a tensor ``(b, c, h, w)`` with 1, 3 or 4 channels.
     """
     if isinstance(examples, TransformedExamples):
         return examples.around(view_of(examples.inner, name))
@@ -93,7 +93,7 @@ def view_of(examples: Examples, name: str) -> Examples:
 
 
 class ViewedExamples(StreamedExamples):
-    """Images seen in one of :data:`VIEWS`."""
+    """Images in one of :data:`VIEWS`."""
 
     def __init__(self, examples: Examples, view: str) -> None:
         self.name = f"{examples.name} | {view}"
@@ -108,7 +108,7 @@ class ViewedExamples(StreamedExamples):
 
     @property
     def known_length(self) -> int | None:
-        """That of the examples."""
+        """Number of the underlying examples, if it is known."""
         return self._examples.known_length
 
     def _narrow(self, start: int, stop: int) -> Self:
@@ -125,7 +125,7 @@ class ViewedExamples(StreamedExamples):
 
 
 def require_images(inputs: Any, name: str) -> Tensor:
-    """Return the inputs of a batch, or raise DataError if they are no images."""
+    """Return the inputs of a batch; raise DataError if they are not images."""
     if not are_images(inputs):
         received = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
         raise DataError(

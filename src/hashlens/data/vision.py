@@ -1,4 +1,4 @@
-"""The data sets of torchvision, as they lie on disk."""
+"""Data sets of torchvision that are on disk."""
 
 import inspect
 import logging
@@ -25,14 +25,14 @@ _log = logging.getLogger("hashlens")
 def open_vision(address: Address) -> "VisionExamples":
     """Return a data set of torchvision by class name and root folder; nothing is downloaded.
 
-    The split is handed over as ``train=`` or ``split=``, whichever the class takes.
+    The split is passed as ``train=`` or ``split=``, whichever the class takes.
 
     Raises
     ------
     MissingExtraError
-        When torchvision is not installed.
+        If torchvision is not installed.
     DataError
-        When the class is not known, or its files are missing or hold no labelled images.
+        If the class is not known, or its files are missing or hold no labelled images.
     """
     try:
         with reading("torchvision", RuntimeError, hint="install the version that was built for this torch"):
@@ -46,7 +46,7 @@ def open_vision(address: Address) -> "VisionExamples":
     if name not in kinds:
         raise DataError(f"{address.text}: torchvision has no data set {name!r}; {nearest(name, kinds)}")
     arguments, decoding = _arguments(address, kinds[name]), Decoding.of(address)
-    # Each class of torchvision has its own way to say that files are missing or broken.
+    # Each class of torchvision raises other errors for missing or damaged files.
     with reading(f"{address.text}: {root!r}", Exception):
         dataset = kinds[name](root, **arguments)
         labels = _labels(dataset)
@@ -62,7 +62,7 @@ def open_vision(address: Address) -> "VisionExamples":
         image = dataset[int(rows[0])][0]
     if not isinstance(image, Image.Image | Path):
         raise DataError(f"{address.text}: {name} gives {type(image).__name__}, expected images")
-    # Where torchvision would open a file itself, it takes every image as colour.
+    # torchvision itself decodes every image file as colour.
     channels = 3 if isinstance(image, Path) else None
     return VisionExamples(
         name=address.text,
@@ -77,7 +77,7 @@ def open_vision(address: Address) -> "VisionExamples":
 
 @dataclass(eq=False, kw_only=True)
 class VisionExamples(ImageExamples):
-    """Images of a map-style `dataset` that gives pairs of an image and a label."""
+    """Images of a map-style `dataset` of pairs (image, label)."""
 
     dataset: Any
 
@@ -90,9 +90,9 @@ class VisionExamples(ImageExamples):
 
 
 def _visible(dataset: Any, codes: Labels) -> tuple[Labels, Labels, ClassNames]:
-    """Return the rows that are not hidden, their labels, and the class names.
+    """Return the rows that are not hidden files, their labels, and the class names.
 
-    The data sets that walk a folder take hidden ones for examples and classes; the others name their files themselves.
+    Data sets that walk a folder include hidden files and folders; the others list their files themselves.
     """
     rows, names = np.arange(len(codes)), tuple(map(str, getattr(dataset, "classes", None) or ()))
     samples = getattr(dataset, "samples", None)

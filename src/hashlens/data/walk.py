@@ -1,4 +1,4 @@
-"""One walk of folders of examples: what is hidden is not one, and what is skipped is counted."""
+"""Walk of folders of examples: hidden files are not examples, and skipped files are counted."""
 
 import os
 from collections import Counter
@@ -7,11 +7,11 @@ from pathlib import Path, PurePath
 from typing import NoReturn
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
-"""What archives, network drives and systems put beside the data, with copies and previews in it."""
+"""Folders that archives, network drives and operating systems add, with copies and previews of the data."""
 
 
 def is_hidden(path: str | PurePath) -> bool:
-    """Return whether a part of a path, relative to the folder of the data, is hidden or a system's own.
+    """Return whether a part of a path, relative to the folder of the data, is hidden or a system folder.
 
     >>> is_hidden("cat/.ipynb_checkpoints/1-checkpoint.jpg"), is_hidden("cat/._1.jpg"), is_hidden("cat/1.jpg")
     (True, True, False)
@@ -20,27 +20,27 @@ def is_hidden(path: str | PurePath) -> bool:
 
 
 def files_under(root: Path, suffixes: Collection[str]) -> tuple[list[Path], Counter[str]]:
-    """Return the files in a folder and in all below it that have one of the `suffixes`, and what was skipped.
+    """Return the files in a folder and its subfolders that have one of the `suffixes`, and counts of skipped files.
 
-    Links are followed, but not back into a folder that they lie in.
+    Links are followed, except links to a folder that contains them.
 
     Parameters
     ----------
     root : Path
         The folder.
     suffixes : collection of str
-        In lower case: ``".png"``.
+        Suffixes in lower case, such as ``".png"``.
 
     Returns
     -------
     tuple
-        The files, sorted; and how many were skipped: hidden files with one of the suffixes, broken links, links back,
-        pipes, and other files that are not hidden.
+        The files, sorted; and the counts of skipped files by kind: hidden files with one of the suffixes, broken links,
+        links back, pipes, and visible files with other suffixes.
 
     Raises
     ------
     OSError
-        When a folder cannot be read.
+        If a folder cannot be read.
     """
     files, skipped = list[Path](), Counter[str]()
     for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
@@ -74,7 +74,7 @@ def skipped_line(skipped: Counter[str]) -> str:
 
 
 def _leads_back(root: Path, path: Path) -> bool:
-    """Whether a link is to a folder that the walk came through, or to one that holds it: the walk would not end."""
+    """Return whether a link leads to a folder that contains it, so that the walk would not end."""
     if not path.is_symlink():
         return False
     target = path.resolve()

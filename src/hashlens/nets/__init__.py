@@ -1,4 +1,4 @@
-"""The papers' architectures by name, and a user's own model."""
+"""Networks: the papers' architectures by name, and loading of a user's own model."""
 
 from hashlens.nets.build import ARCHITECTURES, architecture_arguments, build
 from hashlens.nets.cnn import CNN

@@ -1,9 +1,9 @@
-"""A ``torch.export`` program, loaded only after every part that could run code has been checked.
+"""Loading a ``torch.export`` program, after checking every part of it that could run code.
 
-``torch.export.load`` runs what an archive carries in more places than its sample inputs: tensors and constants that
-are flagged as pickled, the legacy layout, compiled libraries, and also the program itself, whose symbolic expressions
-go through ``eval``, whose guards and names become the source of a Python function, and whose tree specifications may
-import modules. Each of them is held against a list of what is allowed; the rest is refused before torch sees it.
+``torch.export.load`` may run code from many parts of an archive: tensors and constants that are marked as pickled, the
+legacy layout, compiled libraries, and the program itself. Its symbolic expressions are passed to ``eval``, its guards
+and names become the source of a Python function, and its tree specifications may import modules. Each part is compared
+with a list of what is allowed; everything else is refused before torch reads it.
 """
 
 import ast
@@ -55,11 +55,11 @@ METHODS = ("size", "stride", "storage_offset")
 
 
 class _Refused(Exception):
-    """A part of the archive that is not on the list of what is allowed."""
+    """Raised for a part of the archive that is not allowed."""
 
 
 class _WarningRecorder(logging.Filter):
-    """Keep the error that torch would log with its traceback, for the one line that is said instead."""
+    """Record the error that torch would log with a traceback, to report it in one line instead."""
 
     error: BaseException | None = None
 
@@ -74,23 +74,23 @@ def load_program(path: str | Path) -> nn.Module:
     Parameters
     ----------
     path : str or Path
-        A ``.pt2`` archive.
+        Path of a ``.pt2`` archive.
 
     Returns
     -------
     torch.nn.Module
-        ``torch.export.load(path).module()``.
+        The module ``torch.export.load(path).module()``.
 
     Raises
     ------
     ModelError
-        If the archive is missing, damaged, of the legacy layout, compiled by AOTInductor, or carries anything that
+        If the archive is missing, damaged, in the legacy layout, compiled by AOTInductor, or contains anything that
         could run code when it is loaded.
     """
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path} is not there: give a .pt2 file that torch.export.save wrote")
-    # Read once, so that what is checked is what is loaded.
+    # Read once, so that the checked content is the loaded content.
     content = path.read_bytes()
     try:
         _check_archive(content)
@@ -128,7 +128,7 @@ def _check_archive(content: bytes) -> None:
         reader = PT2ArchiveReader(io.BytesIO(content))
     except (RuntimeError, AssertionError) as error:
         raise _Refused("it is no torch.export archive") from error
-    # torch has a zip reader of its own: a member that only one of the two sees would go unchecked.
+    # torch has its own zip reader: a member that only one of the two readers sees would not be checked.
     if sorted(reader.get_file_names()) != sorted(members):
         raise _Refused("its table of contents is ambiguous")
     _check_sample_inputs(reader.read_bytes(SAMPLE_INPUTS))
@@ -185,7 +185,7 @@ def _check_payloads(member: str, document: Any, members: list[str]) -> None:
 
 
 def _check_program(part: Any, key: str = "") -> None:
-    """Walk the JSON of the program; `key` is the nearest key above `part`."""
+    """Check the JSON of the program recursively; `key` is the nearest key above `part`."""
     if isinstance(part, dict):
         for name, value in part.items():
             if name == "metadata" and _is_description(value):
@@ -200,7 +200,7 @@ def _check_program(part: Any, key: str = "") -> None:
 
 
 def _is_description(metadata: Any) -> bool:
-    """Return whether this says where a node came from, and no more: read, never run."""
+    """Return whether metadata only describes the origin of a node, and is never run."""
     return (
         isinstance(metadata, dict)
         and metadata.keys() <= DESCRIPTIONS
@@ -214,7 +214,7 @@ def _check_text(text: str, key: str) -> None:
             _check_expression(text)
         case "in_spec" | "out_spec":
             _check_tree(text)
-        # Arguments of operators: torch quotes them.
+        # Arguments of operators, which torch quotes.
         case "as_string" | "as_strings":
             pass
         case "target" | "as_operator":
@@ -259,7 +259,7 @@ def _check_expression(text: str) -> None:
 
 
 def _check_tree(text: str) -> None:
-    """Check how inputs and outputs nest: tuples, lists and dicts with plain keys."""
+    """Check the structure of inputs and outputs: only tuples, lists and dicts with plain keys are allowed."""
     try:
         _, tree = json.loads(text)
         pending = [tree]

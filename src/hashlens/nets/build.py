@@ -1,4 +1,4 @@
-"""Architectures by name, built from one seed."""
+"""Networks built by the name of their architecture, from one seed."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 
 
 def _as_constructed(weight: torch.Tensor, generator: torch.Generator) -> None:
-    """Leave `weight` as its layer's constructor drew it."""
+    """Keep `weight` as drawn by the constructor of its layer."""
 
 
 INITS: dict[str, Callable[..., object]] = {
@@ -87,7 +87,7 @@ INITS: dict[str, Callable[..., object]] = {
 
 
 def architecture_arguments(name: str) -> tuple[str, ...]:
-    """Return the names of the arguments that architecture `name` takes.
+    """Return the names of the arguments of an architecture.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _initialise(network: nn.Module, init: str, seed: int) -> None:
         return
     for name, module in network.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            # A generator a layer, so that a layer's weights depend on nothing but the seed, its name and its shape.
+            # One generator per layer, so that the weights of a layer depend only on the seed, its name and its shape.
             INITS[init](module.weight, generator=torch_generator(seed, "weights", name))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -130,18 +130,19 @@ def build(
     Parameters
     ----------
     name : str
-        ``mlp``, ``lenet``, ``vgg16``, ``vgg19``, ``resnet18``, ``resnet20``, ``resnet32`` or ``resnet56``.
+        Architecture: ``mlp``, ``lenet``, ``cnn``, ``vgg16``, ``vgg19``, ``resnet18``, ``resnet20``, ``resnet32`` or
+        ``resnet56``.
     input_shape : sequence of int
-        Shape of one example, without the batch: ``(channels, height, width)`` for all but ``mlp``.
+        Shape of one example, without the batch axis: ``(channels, height, width)`` for all but ``mlp``.
     classes : int
-        Outputs (logits).
+        Number of outputs (logits).
     seed : int
-        What the initial weights are drawn from; the global generators are left as they are.
+        Seed of the initial weights; the global generators do not change.
     init : {"default", "glorot", "he"}
-        Weights of linear and convolutional layers: as PyTorch draws them; Glorot-uniform with zero biases; He-normal
+        Initialisation of linear and convolutional layers: PyTorch's own; Glorot-uniform with zero biases; or He-normal
         (fan out) with zero biases.
     **arguments
-        What the architecture takes: `architecture_arguments` lists it.
+        Arguments of the architecture, which `architecture_arguments` lists.
 
     Returns
     -------
@@ -170,7 +171,7 @@ def build(
     if classes < 1:
         raise ModelError(f"{name}: classes must be at least 1, received {classes}")
     with torch.random.fork_rng(devices=[]):
-        # The generator itself, since torch.manual_seed would reseed the accelerators as well.
+        # The CPU generator alone: torch.manual_seed would reseed the accelerators as well.
         torch.default_generator.manual_seed(torch_seed(seed, "weights"))
         try:
             network = ARCHITECTURES[name](tuple(input_shape), classes, **arguments)

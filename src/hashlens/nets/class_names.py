@@ -1,4 +1,4 @@
-"""The names of the classes that a network's outputs stand for, kept with a network that was trained or loaded."""
+"""Class names of a network's outputs, stored with a trained or loaded network."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import torch
 
 
 def declare_classes(model: torch.nn.Module, class_names: tuple[str, ...] | None) -> None:
-    """Let a network say what its outputs are called: output i is ``class_names[i]``."""
+    """Store the class names of a network's outputs: output i is ``class_names[i]``."""
     if class_names is not None:
         model.hashlens_classes = tuple(class_names)  # type: ignore[assignment]
 
 
 def declared_classes(model: Any) -> tuple[str, ...] | None:
-    """Return what the outputs of a network are called, if it was trained or saved with names of classes."""
+    """Return the class names of a network's outputs; None if it was not trained or saved with any."""
     names = getattr(model, "hashlens_classes", None)
     return names if isinstance(names, tuple) else None

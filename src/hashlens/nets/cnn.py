@@ -1,4 +1,4 @@
-"""A small convolutional network for small images, quick enough to train on a CPU."""
+"""A small convolutional network for small images, fast enough to train on a CPU."""
 
 from collections import OrderedDict
 from itertools import pairwise
@@ -15,7 +15,7 @@ DOUBLINGS = (1, 2, 4)
 def _convolution_block(inputs: int, outputs: int, batch_norm: bool) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     for number, channels in enumerate((inputs, outputs), start=1):
-        # A normalisation behind has a bias of its own.
+        # A following batch normalisation has its own bias.
         parts[f"conv{number}"] = nn.Conv2d(channels, outputs, kernel_size=3, padding=1, bias=not batch_norm)
         if batch_norm:
             parts[f"norm{number}"] = nn.BatchNorm2d(outputs)
@@ -26,26 +26,26 @@ def _convolution_block(inputs: int, outputs: int, batch_norm: bool) -> nn.Sequen
 class CNN(nn.Module):
     """Three blocks of two 3x3 convolutions, a hidden layer of 128 units, a linear head.
 
-    The blocks have `width`, twice and four times as many channels; the first two end in a max-pool, and the last is
-    average-pooled to 2x2.
+    The blocks have `width`, 2 `width` and 4 `width` channels. The first two end with max-pooling, the last with average
+    pooling to 2x2.
 
     Parameters
     ----------
     classes : int
-        Outputs (logits).
+        Number of outputs (logits).
     in_channels : int
-        Channels of an image.
+        Number of channels of an image.
     width : int
-        Channels of the first block.
+        Number of channels of the first block.
     batch_norm : bool
-        Whether every convolution is normalised before its ReLU.
+        Whether each convolution is followed by batch normalisation before its ReLU.
     input_size : int or tuple of int
         Height and width of an image in pixels, at least 8.
 
     Raises
     ------
     ModelError
-        If the images are too small, or the width is.
+        If the images or the width are too small.
     """
 
     def __init__(

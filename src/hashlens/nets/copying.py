@@ -1,4 +1,4 @@
-"""Copies of a network: the one way to make them."""
+"""Copies of a network."""
 
 import copy
 from typing import Any
@@ -10,10 +10,10 @@ Tensor = torch.Tensor
 
 
 class Copying(TorchFunctionMode):
-    """A context in which networks can be copied that hold results of their last pass.
+    """Context in which networks that store results of their last pass can be copied.
 
-    The old-style ``weight_norm`` and ``spectral_norm`` leave the weight that they computed in the module, with its
-    gradient's history, which torch refuses to copy. Its values are copied; the next pass computes it anew.
+    The old ``weight_norm`` and ``spectral_norm`` store the computed weight in the module, with its autograd history,
+    which torch refuses to copy. Here its values are copied; the next pass computes it again.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -25,16 +25,16 @@ class Copying(TorchFunctionMode):
 
 
 def copied(model: torch.nn.Module) -> torch.nn.Module:
-    """Return a deep copy of a network, which stays as it was.
+    """Return a deep copy of a network; the original does not change.
 
     Raises
     ------
     Exception
-        Whatever a part of the network raises that cannot be copied.
+        Any error of a module that cannot be copied.
     """
     with Copying():
         other = copy.deepcopy(model)
-    for parameter in other.parameters():  # those of scripted modules are copied with a history
+    for parameter in other.parameters():  # parameters of scripted modules are copied with their autograd history
         if not parameter.is_leaf:
             parameter.detach_().requires_grad_()
     return other

@@ -1,4 +1,4 @@
-"""One digest for all that a network has learned."""
+"""Digest of the parameters and buffers of a network."""
 
 import torch
 import xxhash
@@ -9,14 +9,15 @@ from hashlens.errors import ModelError
 
 
 def parameters_digest(module: nn.Module) -> str:
-    """Return 32 hex digits that change when a parameter or a buffer of `module` changes.
+    """Return a digest of the parameters and buffers of a module, as 32 hexadecimal digits.
 
-    Names, dtypes, shapes and bytes of the whole ``state_dict`` count, in the order of the names; the device does not.
+    It depends on names, dtypes, shapes and bytes of the whole ``state_dict``, in the order of the names; not on the
+    device.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Plain, scripted or exported.
+        A plain, scripted or exported module.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Drawing what one module holds anew, as it draws it when it is made."""
+"""Random reinitialisation of the parameters of a module, by its own method."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 SETTLING = 30
-"""Passes after which the estimate of a spectral norm fits a matrix that was drawn anew."""
+"""Number of passes after which the estimate of a spectral norm has converged for a new matrix."""
 
 
 def reset_of(module: nn.Module) -> Callable[[], object] | None:
-    """Return the method by which a module draws its parameters, if it has one."""
+    """Return the method that initialises the parameters of a module, if it has one."""
     for name in ("reset_parameters", "_reset_parameters"):
         method: Callable[[], object] | None = getattr(module, name, None)
         if method is not None:
@@ -19,7 +19,7 @@ def reset_of(module: nn.Module) -> Callable[[], object] | None:
 
 
 def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield modules by name, but for what a parametrization holds: that follows from the weight of its module."""
+    """Yield modules by name, except those inside parametrizations, which are set through the weight of their module."""
     inside = {id(part) for module in model.modules() if reset_of(module) is not None
               for parametrized in _parametrizations(module) for part in parametrized.modules()}  # fmt: skip
     for name, module in model.named_modules():
@@ -28,7 +28,7 @@ def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def behind(module: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters of one module, those too that a parametrized weight is computed from."""
+    """Return the parameters of one module, including those that a parametrized weight is computed from."""
     return [
         *module.parameters(recurse=False),
         *(parameter for parametrized in _parametrizations(module) for parameter in parametrized.parameters()),
@@ -41,17 +41,18 @@ def _parametrizations(module: nn.Module) -> list[nn.Module]:
 
 
 def draw_anew(module: nn.Module, reset: Callable[[], object]) -> None:
-    """Draw the parameters of one module by its own method, those too that a weight is computed from.
+    """Reinitialise the parameters of one module by its own method, including those that a weight is computed from.
 
-    Weights that are pruned, or under ``weight_norm`` or ``spectral_norm``, old or parametrized, are results: what the
-    method draws there would be gone with the next pass, and the parameters behind them stay as they were trained.
+    Weights under pruning, ``weight_norm`` or ``spectral_norm``, old or parametrized, are computed from other
+    parameters. Values drawn for the weight alone would be overwritten in the next pass, and the trained parameters
+    would remain.
 
     Raises
     ------
     Exception
-        Whatever the method, or a parametrization that cannot be turned round, raises.
+        Any error of the method, or of a parametrization that cannot be inverted.
     """
-    # Attributes of torch.nn.utils of the same names are functions.
+    # torch.nn.utils has functions with the same names as these modules.
     from torch.nn.utils.prune import BasePruningMethod
     from torch.nn.utils.spectral_norm import SpectralNorm
     from torch.nn.utils.weight_norm import WeightNorm
@@ -83,7 +84,7 @@ def _draw_parametrized(module: nn.Module, reset: Callable[[], object]) -> None:
     (parametrizations,) = _parametrizations(module)
     parametrized = [name for name, _ in parametrizations.named_children()]
     with parametrize.cached():
-        _ = [getattr(module, name) for name in parametrized]  # what the method writes on
+        _ = [getattr(module, name) for name in parametrized]  # the tensors that the method overwrites
         reset()
         drawn = {name: getattr(module, name).detach().clone() for name in parametrized}
     parts = [(part, part.training) for part in parametrizations.modules()]

@@ -26,36 +26,38 @@ INFO_FILE = "network.json"
 
 @dataclass(frozen=True)
 class NetworkInfo(Result):
-    """What is known about a trained network: the content of ``network.json``.
+    """Information about a trained network: the content of ``network.json``.
 
     Attributes
     ----------
     architecture : str or None
-        A name that `build` takes; None for a module that was not built by name.
+        Name of the architecture, as in `build`; None for a module that was not built by name.
     input_shape : tuple of int
-        Shape of one example, without the batch.
+        Shape of one example, without the batch axis.
     classes : int
-        Outputs (logits).
+        Number of outputs (logits).
     arguments : dict
-        What else `build` was given.
+        Other arguments of `build`.
     seed : int
-        What the initial weights and the order of the batches were drawn from.
+        Seed of the initial weights and of the order of batches.
     epochs : int
-        Epochs trained; 0 is the initialisation.
+        Number of epochs trained; 0 for the initial network.
     recipe : dict or None
-        The training recipe, field by field.
+        Fields of the training recipe.
     data : dict or None
-        ``name``, ``digest`` and ``n`` of the training examples.
+        ``name``, ``digest`` and number ``n`` of the training examples.
     metrics : dict
-        Accuracies (fractions) and loss (that of the recipe; cross-entropy in nats) by name.
+        Accuracies (from 0 to 1) and the recipe's loss (cross-entropy in nats) by name.
     class_names : tuple of str, or None
-        Name of class 0, 1, ...
+        Names of classes 0, 1, ...
     parameters : str
-        Digest of the weights (see `parameters_digest`), filled in when the network is saved.
+        Digest of the weights (see `parameters_digest`), set when the network is saved.
     versions : dict
-        hashlens and torch.
+        Versions of hashlens and torch.
     output : str
-        How the network's output is read, a kind of :mod:`hashlens.nets.output`; empty where its last operator tells.
+        Kind of the network's output, as in :mod:`hashlens.nets.output`; empty if it follows from the last operator.
+    schema_version : int
+        Version of the format of the file.
     """
 
     schema_version: ClassVar[int] = 1
@@ -92,20 +94,20 @@ def check_free(folder: Path) -> None:
 
 
 def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, overwrite: bool = False) -> Path:
-    """Write `network` and what is known about it to `folder`, which `load_model` and the command line read.
+    """Write `network` and its information to `folder`, which `load_model` and the command line read.
 
-    ``network.json`` is written last and carries the digest of the weights: a folder without it is no network.
+    ``network.json`` is written last and holds the digest of the weights: a folder without it is not a network.
 
     Parameters
     ----------
     folder : str or Path
-        Made when it is missing.
+        Folder to write to; created if needed.
     network : torch.nn.Module
-        Any module; one of ``info.architecture`` can be loaded by the folder alone.
+        Any module; if ``info.architecture`` is set, the folder alone is enough to load it.
     info : NetworkInfo
-        Written as it is, with the digest of the weights added.
+        Information to write; the digest of the weights is added.
     overwrite : bool
-        Whether a network that `folder` already holds is replaced.
+        Whether an existing network in `folder` is replaced.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, o
     folder = Path(folder)
     if not overwrite:
         check_free(folder)
-    # Cloned, since safetensors takes no two tensors that share memory.
+    # Cloned, since safetensors rejects tensors that share memory.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
     with written_whole(folder / WEIGHTS_FILE, overwrite=True) as partial:
         partial.write_bytes(save(tensors))
@@ -134,17 +136,17 @@ def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, o
 
 
 def read_info(folder: str | Path) -> NetworkInfo:
-    """Return what is known about the network in `folder`.
+    """Return the information about the network in `folder`.
 
     Parameters
     ----------
     folder : str or Path
-        What `save_network` wrote.
+        Folder that `save_network` wrote.
 
     Raises
     ------
     ModelError
-        If there is no such folder, it holds no network, or a newer hashlens wrote it.
+        If the folder does not exist, does not hold a network, or was written by a newer version of hashlens.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -164,7 +166,7 @@ def read_info(folder: str | Path) -> NetworkInfo:
             "update hashlens"
         )
     try:
-        # Folders of earlier versions say nothing of the output.
+        # Folders of earlier versions have no entry for the output.
         known = {entry.name: document[entry.name] for entry in fields(NetworkInfo) if entry.name != "output"}
         known["output"] = document.get("output", "")
     except KeyError as error:
@@ -175,17 +177,17 @@ def read_info(folder: str | Path) -> NetworkInfo:
 
 
 def load_network(folder: str | Path) -> tuple[nn.Module, NetworkInfo]:
-    """Return the network that `save_network` wrote, on the CPU and in evaluation mode, and what is known about it.
+    """Return the network that `save_network` wrote, on the CPU and in evaluation mode, and its information.
 
     Parameters
     ----------
     folder : str or Path
-        A trained network or one of its checkpoints.
+        Folder of a trained network or of one of its checkpoints.
 
     Raises
     ------
     ModelError
-        If the folder holds no network, is damaged, or holds a module that was not built by name.
+        If the folder does not hold a network, is damaged, or holds a module that was not built by name.
     """
     folder = Path(folder)
     info = read_info(folder)
@@ -194,7 +196,7 @@ def load_network(folder: str | Path) -> tuple[nn.Module, NetworkInfo]:
             f"{folder} holds a module that hashlens did not build: "
             f"load it as package.module:factory with weights {folder / WEIGHTS_FILE}"
         )
-    # On the meta device nothing is allocated or drawn: the weights come from the file.
+    # On the meta device nothing is allocated or initialised: the weights come from the file.
     with torch.device("meta"):
         network = build(info.architecture, input_shape=info.input_shape, classes=info.classes, **info.arguments)
     load_weights(network, folder / WEIGHTS_FILE)

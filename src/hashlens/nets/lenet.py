@@ -27,9 +27,9 @@ class LeNet(nn.Module):
     Parameters
     ----------
     classes : int
-        Outputs (logits).
+        Number of outputs (logits).
     in_channels : int
-        Channels of an image.
+        Number of channels of an image.
     input_size : int or tuple of int
         Height and width of an image in pixels, at least 12.
 

@@ -1,4 +1,4 @@
-"""A user's model from the string that names it."""
+"""load_model: a user's model from its name."""
 
 import importlib
 import importlib.util
@@ -22,25 +22,26 @@ FORMS = "a folder that hashlens train wrote, package.module:factory, path/to/fil
 
 
 def load_model(spec: str | Path | nn.Module, weights: str | Path | None = None) -> nn.Module:
-    """Return the model that `spec` names.
+    """Return a model by its name.
 
     Parameters
     ----------
     spec : str, Path or torch.nn.Module
-        A folder that ``hashlens train`` wrote; ``package.module:factory`` or ``path/to/file.py:factory``, which is
-        called without arguments; a ``torch.export`` program ``.pt2``; or a module, which is returned as it is.
+        A folder that ``hashlens train`` wrote; a function ``package.module:factory`` or ``path/to/file.py:factory``,
+        which is called without arguments; a ``torch.export`` program ``.pt2``; or a module, which is returned
+        unchanged.
     weights : str or Path, optional
-        Weights for what the factory returns: ``.safetensors``, or ``.pt``/``.pth`` that holds nothing but tensors.
+        Weights to load into the factory's model: ``.safetensors``, or ``.pt``/``.pth`` that holds only tensors.
 
     Returns
     -------
     torch.nn.Module
-        Networks from a folder are on the CPU and in evaluation mode; others as they come.
+        The model. Networks from a folder are on the CPU and in evaluation mode.
 
     Raises
     ------
     ModelError
-        If `spec` names no model, the factory fails, or the weights do not fit.
+        If `spec` does not name a model, the factory fails, or the weights do not fit.
 
     Examples
     --------
@@ -69,12 +70,12 @@ def load_model(spec: str | Path | nn.Module, weights: str | Path | None = None) 
 
 
 def load_function(spec: str) -> Callable[..., Any]:
-    """Return the function that ``package.module:name`` or ``path/to/file.py:name`` names.
+    """Return a function by its name, ``package.module:name`` or ``path/to/file.py:name``.
 
     Raises
     ------
     ModelError
-        If there is none.
+        If there is no such function.
 
     Examples
     --------
@@ -89,12 +90,12 @@ def load_function(spec: str) -> Callable[..., Any]:
 
 
 def load_object(spec: str, kind: str) -> Any:
-    """Return what ``package.module:name`` or ``path/to/file.py:name`` names; errors call it `kind`.
+    """Return an object by its name, ``package.module:name`` or ``path/to/file.py:name``; errors call it `kind`.
 
     Raises
     ------
     ModelError
-        If there is none, or importing it fails.
+        If there is no such object, or importing it fails.
     """
     source, colon, name = spec.rpartition(":")
     if not colon:
@@ -105,7 +106,7 @@ def load_object(spec: str, kind: str) -> Any:
 
 def _call_factory(spec: str) -> nn.Module:
     source, _, name = spec.rpartition(":")
-    # A network made while importing, or by the factory, may draw its weights from the global generator.
+    # A network created during the import, or by the factory, may draw its weights from the global generator.
     with torch.random.fork_rng(devices=[]):
         return _made_by(_import(source, spec), source, name, spec)
 
@@ -139,7 +140,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _importing_from(folder: Path) -> Iterator[None]:
-    """Let imports find modules in `folder`, as they do for a script there."""
+    """Let imports find modules in `folder`, as for a script in that folder."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -168,7 +169,7 @@ def _import_file(path: Path) -> ModuleType:
     if found is None or found.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(found)
-    # Registered first: dataclasses and annotations look their module up by name while it runs.
+    # Registered before it runs, since dataclasses and annotations look up their module by name.
     sys.modules[found.name] = module
     try:
         found.loader.exec_module(module)

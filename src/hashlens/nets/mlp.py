@@ -15,11 +15,11 @@ def dense_block(inputs: int, outputs: int, *, batch_norm: bool, dropout: float) 
     Parameters
     ----------
     inputs, outputs : int
-        Features before and after.
+        Numbers of input and output features.
     batch_norm : bool
-        Whether to normalise before the ReLU.
+        Whether to add batch normalisation before the ReLU.
     dropout : float
-        Probability of dropping a unit while training; 0 leaves the layer out.
+        Probability of dropping a unit during training; with 0 there is no dropout layer.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict(linear=nn.Linear(inputs, outputs))
     if batch_norm:
@@ -31,24 +31,24 @@ def dense_block(inputs: int, outputs: int, *, batch_norm: bool, dropout: float) 
 
 
 class MLP(nn.Module):
-    """A perceptron with `depth` hidden layers of `width` ReLU units each.
+    """A multilayer perceptron with `depth` hidden layers of `width` ReLU units each.
 
     The ReLU of the first hidden layer is ``hidden.0.relu``; the last layer is ``head``.
 
     Parameters
     ----------
     in_features : int
-        Features of one example, all its axes multiplied.
+        Number of features of one example: the product of its axes.
     classes : int
-        Outputs (logits).
+        Number of outputs (logits).
     depth : int
-        Hidden layers, at least 1.
+        Number of hidden layers, at least 1.
     width : int
-        Units in each hidden layer.
+        Number of units in each hidden layer.
     batch_norm : bool
-        Whether each hidden layer is normalised before its ReLU.
+        Whether each hidden layer has batch normalisation before its ReLU.
     dropout : float
-        Probability of dropping a hidden unit while training, in [0, 1).
+        Probability of dropping a hidden unit during training, in [0, 1).
 
     Raises
     ------
@@ -88,14 +88,14 @@ class MLP(nn.Module):
         return logits
 
 
-# Functions, since TorchScript compiles the properties of a module.
+# These are functions, since TorchScript would compile properties of the module.
 
 
 def norms(network: MLP) -> list[nn.BatchNorm1d]:
-    """Return the BatchNorm of each hidden layer, or nothing."""
+    """Return the batch normalisation of each hidden layer; empty if there is none."""
     return [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
 
 
 def drop_probability(network: MLP) -> float:
-    """Return the probability of dropping a hidden unit while training."""
+    """Return the probability of dropping a hidden unit during training."""
     return next((module.p for module in network.modules() if isinstance(module, nn.Dropout)), 0.0)

@@ -1,4 +1,4 @@
-"""Output: how what a network gives is read, as scores, classes and probabilities; decided once for a model."""
+"""Output: how a network's output is read as scores, classes and probabilities; decided once for a model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -19,7 +19,7 @@ BINARY = ("binary_logit", "binary_probability")
 MULTILABEL = ("multilabel_logits", "multilabel_probabilities")
 LEAST_PROBABILITY = 1e-30
 Select = Callable[[Any], Any]
-"""From what a model gives to its scores."""
+"""Function from a model's output to its scores."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Output:
     Attributes
     ----------
     kind : str
-        ``logits`` or ``probabilities`` of classes that exclude each other, ``(n, K)``; ``binary_logit`` or
-        ``binary_probability``, one score ``(n, 1)`` that tells class 1 from class 0; ``multilabel_logits`` or
-        ``multilabel_probabilities``, K classes each of which an example may have or not; ``regression``, K values.
+        Kind of output: ``logits`` or ``probabilities`` of mutually exclusive classes, ``(n, K)``; ``binary_logit`` or
+        ``binary_probability``, a single score ``(n, 1)`` of class 1 against class 0; ``multilabel_logits`` or
+        ``multilabel_probabilities``, K classes of which an example may have any number; ``regression``, K values.
     reason : str
-        What that was decided from.
+        Reason for this decision.
     certain : bool
-        Whether it was declared or seen, rather than taken for want of evidence.
+        True if the kind was declared or recognised, False if it is a default for lack of evidence.
     part : tuple of str or int
-        Where the scores are in what the model gives; empty where it gives nothing else.
+        Keys or indices that lead to the scores in the output; empty if the output is the scores.
     select : callable, optional
-        From what the model gives to its scores, instead of `part`.
+        Function from the output to the scores, used instead of `part`.
     notes : tuple of str
-        What to know of the choice.
+        Remarks on the decision.
     """
 
     kind: str
@@ -60,33 +60,33 @@ class Output:
 
     @property
     def line(self) -> str:
-        """How the output is read, as a line of a result."""
+        """Description of how the output is read, in one line."""
         return f"output read as {self}"
 
     @property
     def binary(self) -> bool:
-        """Whether one score tells two classes apart."""
+        """Whether there is a single score for two classes."""
         return self.kind in BINARY
 
     @property
     def multilabel(self) -> bool:
-        """Whether an example may have several of the classes, or none."""
+        """Whether an example may have several classes, or none."""
         return self.kind in MULTILABEL
 
     @property
     def regression(self) -> bool:
-        """Whether it names no classes."""
+        """Whether the output is a regression, without classes."""
         return self.kind == "regression"
 
     def scores(self, raw: Any, n: int) -> Tensor | None:
-        """Return the scores ``(n, K)`` in what a model gave for n examples, gradients and all; None if there are none.
+        """Return the scores ``(n, K)`` in the output for n examples, with gradients; None if there are none.
 
         Parameters
         ----------
         raw : object
-            What the model gave.
+            Output of the model.
         n : int
-            Examples that it was given.
+            Number of examples.
         """
         if self.select is not None:
             return as_scores(selected(self.select, raw), n)
@@ -96,7 +96,7 @@ class Output:
             return None
 
     def class_scores(self, scores: Tensor) -> Tensor:
-        """Return a score of each class, ``(n, K)`` or of one logit or probability ``(n, 2)``: class 0, then class 1."""
+        """Return the score of each class, ``(n, K)``; a single logit or probability becomes ``(n, 2)``, class 0 first."""
         if self.kind == "binary_logit":
             return torch.cat([-scores, scores], dim=1)
         if self.kind == "binary_probability":
@@ -104,12 +104,12 @@ class Output:
         return scores
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """Return the probability of each class; of a regression the values themselves.
+        """Return the probability of each class; for a regression the values.
 
         Parameters
         ----------
         scores : torch.Tensor
-            ``(n, K)``, of :meth:`scores`.
+            ``(n, K)``: result of :meth:`scores`.
         """
         if self.kind == "logits":
             return scores.softmax(dim=1)
@@ -120,11 +120,11 @@ class Output:
         return self.class_scores(scores)
 
     def classes(self, scores: Tensor) -> Tensor | None:
-        """Return the class of each example, int64 ``(n,)``, of several the likeliest; None of a regression."""
+        """Return the likeliest class of each example, int64 ``(n,)``; None for a regression."""
         return None if self.regression else self.class_scores(scores).argmax(dim=1)
 
     def logits(self, scores: Tensor) -> Tensor:
-        """Return the logarithms of unnormalised probabilities, ``(n, K)`` or ``(n, 2)``, whose softmax they are."""
+        """Return logits, ``(n, K)`` or ``(n, 2)``, whose softmax is the probabilities."""
         if self.kind in ("logits", "multilabel_logits", "regression"):
             return scores
         if self.kind == "binary_logit":
@@ -149,18 +149,18 @@ def check_output(output: OutputLike) -> None:
 
 
 def declare_output(model: torch.nn.Module, output: Output) -> None:
-    """Let a network that was loaded or trained here say how its output is read."""
+    """Store in a loaded or trained network how its output is read."""
     model.hashlens_output = output  # type: ignore[assignment]
 
 
 def declared_output(model: Any) -> Output | None:
-    """Return how a network says that its output is read, if it does."""
+    """Return how a network's output is read, if that is stored in it."""
     output = getattr(model, "hashlens_output", None)
     return output if isinstance(output, Output) else None
 
 
 def selected(select: Select, raw: Any) -> Any:
-    """Return what a user's function takes out of a model's output; ModelError if it fails."""
+    """Return the result of a user's function for a model's output; raise ModelError if it fails."""
     try:
         return select(raw)
     except Exception as error:
@@ -171,9 +171,9 @@ def selected(select: Select, raw: Any) -> Any:
 
 
 def as_scores(value: Any, n: int) -> Tensor | None:
-    """Return a tensor or array as scores ``(n, K)``; None if it holds no row of real numbers for each example.
+    """Return a tensor or array as scores ``(n, K)``; None if it does not hold a row of real numbers for each example.
 
-    Axes of one are dropped, and the batch axis comes back where a network squeezed a batch of one.
+    Axes of length 1 are dropped. The batch axis is restored if a network squeezed a batch of one.
     """
     if isinstance(value, list) and len(value) == n and not any(isinstance(at, Tensor) and at.dim() for at in value):
         value = _as_array(value)
@@ -193,7 +193,7 @@ def as_scores(value: Any, n: int) -> Tensor | None:
 def _as_array(value: Any) -> Any:
     try:
         return np.asarray(value)
-    except Exception:  # of whatever a model gives
+    except Exception:  # the output of a model may be any object
         return None
 
 
@@ -202,7 +202,7 @@ def _step(value: Any, key: str | int) -> Any:
 
 
 def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
-    """Return everything in a model's output that may be scores, by where it is."""
+    """Return all parts of a model's output that may be scores, by their keys."""
     found: dict[tuple[str | int, ...], Tensor] = {}
 
     def collect(value: Any, path: tuple[str | int, ...]) -> None:
@@ -220,7 +220,7 @@ def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
                 collect(getattr(value, name), (*path, name))
 
     collect(raw, ())
-    # Counts are no scores, nor is a loss, which is one number, as the row of a batch of one may be too.
+    # Integers are not scores. Neither is a loss, a single number; but so may be the row of a batch of one.
     real = {path for path, part in found.items() if part.is_floating_point()}
     named = {path for path in found if not (path and "loss" in str(path[-1]).lower())}
     rows = {path for path in found if n > 1 or getattr(reduce(_step, path, raw), "ndim", 1) > 0}
@@ -238,7 +238,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """Return the tensor in what a network gave, of whatever shape: it itself, ``.logits``, or the first of several."""
+    """Return the tensor in a network's output, of any shape: the output, its ``.logits``, or the first of several."""
     if isinstance(output, Tensor):
         return output.detach()
     if hasattr(output, "logits"):
@@ -251,7 +251,7 @@ def first_tensor(output: Any) -> Tensor | None:
 
 
 def output_notes(output: Output | None, unsteady: tuple[str, ...] = ()) -> list[str]:
-    """Return what to know of a network's output before believing numbers; nothing where it was seen what it is."""
+    """Return notes on how a network's output was read; empty if its kind is certain and steady."""
     if output is None:
         return list(unsteady)
     line = []

@@ -16,7 +16,7 @@ STAGES = {
 
 
 class PaddedShortcut(nn.Module):
-    """The shortcut without parameters: every second pixel, and zeros for the new channels."""
+    """Shortcut without parameters: every second pixel, and zeros for the new channels."""
 
     def __init__(self, extra_channels: int) -> None:
         super().__init__()
@@ -80,13 +80,14 @@ class ResNet(nn.Module):
     Parameters
     ----------
     depth : {18, 20, 32, 56}
-        Layers with weights.
+        Number of layers with weights.
     classes : int
-        Outputs (logits).
+        Number of outputs (logits).
     in_channels : int
-        Channels of an image.
+        Number of channels of an image.
     stem : {"cifar", "imagenet"}
-        A 3x3 convolution, for small images; or a 7x7 convolution and max-pooling, each of stride 2, for 224x224.
+        First layer: a 3x3 convolution, for small images; or a 7x7 convolution and max-pooling, both with stride 2, for
+        224x224 images.
 
     Raises
     ------

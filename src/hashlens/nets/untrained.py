@@ -1,4 +1,4 @@
-"""The same network before training: the control that every measure of a trained one needs beside it."""
+"""A copy of a network with random parameters: the control for measures of a trained network."""
 
 import torch
 from torch import nn
@@ -10,19 +10,20 @@ from hashlens.seeds import torch_seed
 
 
 def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Return a copy of `model` with parameters and buffers drawn anew, as its layers draw them when they are made.
+    """Return a copy of `model` with parameters and buffers reinitialised by its layers' own methods.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Not changed. Every submodule that has parameters of its own must have ``reset_parameters``, as PyTorch's do.
+        The network, which does not change. Every submodule with its own parameters must have ``reset_parameters``, as
+        PyTorch's layers do.
     seed : int
-        What the parameters are drawn from; the global generators are left as they are.
+        Seed of the parameters; the global generators do not change.
 
     Raises
     ------
     ModelError
-        If some parameters cannot be drawn anew; the message names the module.
+        If some parameters cannot be reinitialised; the message names the module.
     """
     for name, module in drawn_modules(model):
         has_parameters = any(True for _ in module.parameters(recurse=False))
@@ -40,13 +41,13 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
         raise ModelError(f"{kind} cannot be copied ({error}); give the untrained network itself") from error
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(seed, "untrained"))
-        # Children first: a container that draws its children's parameters in its own way has the last word.
+        # Children first, so that a container may overwrite the parameters of its children.
         for _, module in reversed(list(drawn_modules(copy_))):
             reset = reset_of(module)
             if reset is not None:
                 try:
                     draw_anew(module, reset)
-                except Exception as error:  # whatever a user's own method raises
+                except Exception as error:  # a user's method may raise anything
                     reason = str(error).split("\n")[0]
                     raise ModelError(
                         f"reset_parameters() of {type(module).__name__} raised {type(error).__name__} ({reason}); "

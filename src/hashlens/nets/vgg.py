@@ -27,23 +27,23 @@ def _convolution_block(inputs: int, outputs: int, convolutions: int, batch_norm:
 class VGG(nn.Module):
     """Five blocks of 3x3 convolutions, hidden layers, a linear head.
 
-    At 224x224 the network is the published one (hidden layers of 4096 and 4096 units on 7x7 features); at smaller
-    sizes the head is the one of the literature on CIFAR-10 (one hidden layer of 512 units).
+    At 224x224 it is the published network (two hidden layers of 4096 units on 7x7 features). For smaller images the
+    head is that of the literature on CIFAR-10 (one hidden layer of 512 units).
 
     Parameters
     ----------
     depth : {16, 19}
-        Layers with weights, at 224x224.
+        Number of layers with weights, at 224x224.
     classes : int
-        Outputs (logits).
+        Number of outputs (logits).
     in_channels : int
-        Channels of an image.
+        Number of channels of an image.
     batch_norm : bool
-        Whether every layer but the head is normalised before its ReLU (at 224x224: the convolutions only).
+        Whether every layer but the head has batch normalisation before its ReLU (at 224x224: the convolutions only).
     dropout : float
-        Probability of dropping a unit of the hidden layers while training.
+        Probability of dropping a unit of the hidden layers during training.
     input_size : int
-        Pixels on the shorter side, at least 32; features are average-pooled to ``input_size // 32`` on both sides.
+        Pixels of the shorter side, at least 32; features are average-pooled to ``input_size // 32`` on both sides.
 
     Raises
     ------

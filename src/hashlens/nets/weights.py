@@ -1,4 +1,4 @@
-"""Weights from a file; code in the file never runs."""
+"""Weights from a file, without running any code in the file."""
 
 import pickle
 import warnings
@@ -12,7 +12,7 @@ from torch import nn
 
 from hashlens.errors import ModelError
 
-# Keys under which training scripts save a state_dict, and prefixes that wrappers add to its names.
+# Keys under which training scripts store a state_dict, and prefixes that wrappers add to its names.
 NESTINGS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 
@@ -53,19 +53,19 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def load_weights(network: nn.Module, path: str | Path) -> None:
-    """Put the weights of a file into `network`, all of them or none.
+    """Load the weights of a file into `network`, all or none.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Changed in place; may be on the meta device.
+        The network, which is changed in place; it may be on the meta device.
     path : str or Path
-        See `read_weights`.
+        Path of the file, as in `read_weights`.
 
     Raises
     ------
     ModelError
-        If the file cannot be read, or its names or shapes are not those of `network`.
+        If the file cannot be read, or its names or shapes differ from those of `network`.
     """
     weights = read_weights(path)
     expected = network.state_dict()
@@ -113,7 +113,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         )
     try:
         with warnings.catch_warnings():
-            # About pickle protocols, of files that are refused in the next line.
+            # Warnings about pickle protocols, for files that are refused in the next line.
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -1,4 +1,4 @@
-"""Training one network or many at once: recipes, the loop, and what it leaves on disk."""
+"""Training of one network or of many at once: recipes, the training loop, checkpoints."""
 
 from hashlens.training.ensemble import fit_ensemble
 from hashlens.training.evaluate import accuracy

@@ -1,4 +1,4 @@
-"""Networks that are kept while a training goes on."""
+"""Checkpoints: networks that are saved during training."""
 
 import shutil
 from collections.abc import Collection, Mapping
@@ -16,16 +16,16 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The networks of some epochs, each in a folder ``checkpoints/epoch-0010`` of its own.
+    """Networks after some epochs, each in its own folder such as ``checkpoints/epoch-0010``.
 
     Attributes
     ----------
     folder : Path
-        Of the training.
+        Folder of the training.
     epochs : collection of int
-        Epochs after which the network is kept; 0 is the initialisation.
+        Epochs after which the network is saved; 0 is the initial network.
     info : NetworkInfo
-        What they say about the network.
+        Information about the network, stored in each checkpoint.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class Checkpoints:
     info: NetworkInfo
 
     def save(self, network: nn.Module, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Write the network as it is after `epoch`, if that is wanted."""
+        """Save the network after `epoch`, if it is one of the requested epochs."""
         if epoch in self.epochs:
             info = replace(self.info, epochs=epoch, metrics=metrics)
             save_network(self.path(epoch), network, info, overwrite=True)
@@ -43,18 +43,18 @@ class Checkpoints:
         return self.folder / CHECKPOINTS / f"epoch-{epoch:04d}"
 
     def paths(self, epochs: int) -> tuple[Path, ...]:
-        """Return the folders of those wanted that a training of so many epochs reached, in order."""
+        """Return the folders of the checkpoints that a training of `epochs` epochs reached, in order."""
         return tuple(self.path(epoch) for epoch in sorted(self.epochs) if epoch <= epochs)
 
     def clear(self) -> None:
-        """Remove what an earlier training kept."""
+        """Remove the checkpoints of an earlier training."""
         for folder in (self.folder / CHECKPOINTS).glob("epoch-*"):
             if (folder / INFO_FILE).exists():
                 shutil.rmtree(folder)
 
 
 def check_checkpoints(checkpoints: Collection[int], epochs: int) -> None:
-    """Raise ModelError unless `checkpoints` are epochs of a training of so many."""
+    """Raise ModelError if `checkpoints` are not epochs of a training of `epochs` epochs."""
     if not isinstance(checkpoints, Collection):
         raise ModelError(f"checkpoints must be a list of epochs, such as [{epochs}], received {shortly(checkpoints)}")
     for epoch in checkpoints:

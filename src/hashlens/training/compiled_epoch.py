@@ -1,10 +1,10 @@
-"""One epoch of a perceptron as one compiled loop, which holds no lock, so that threads train networks side by side.
+"""One epoch of a multilayer perceptron as a compiled loop without the GIL, so that threads train in parallel.
 
-A small network lives in the cache of one core, where a step costs little more than its two large products. Calling
-PyTorch for every operation of every step costs several times as much, and stacking many networks moves them all through
-memory at each step. The formulas are those of ``torch.nn`` and ``torch.optim``; the products are BLAS.
+A small network fits in the cache of one core, where a step costs little more than its two large matrix products.
+Calling PyTorch for every operation of every step costs several times as much, and stacking many networks moves them all
+through memory at each step. The formulas are those of ``torch.nn`` and ``torch.optim``; the products are by BLAS.
 
-Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ MOMENTUM = 0.9
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 NORM_MOMENTUM, NORM_EPSILON = 0.1, 1e-5
 
-# Sums may be reordered, as in any BLAS; infinities and NaN keep their meaning.
+# Sums may be reordered, as in any BLAS; infinities and NaN are handled exactly.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
@@ -74,7 +74,7 @@ def _column_sums(z: Any, out: Any) -> None:
 
 @_compiled
 def _normalize(z: Any, scaled: Any, gain: Any, shift: Any, running_mean: Any, running_var: Any, spread: Any) -> None:
-    """BatchNorm of `z` in place; `scaled` gets the normalised values and `spread` 1 / standard deviation."""
+    """Batch normalisation of `z` in place; writes normalised values to `scaled`, 1 / standard deviation to `spread`."""
     count, width = z.shape
     one = z.dtype.type(1)
     mean = np.empty(width, z.dtype)
@@ -117,7 +117,7 @@ def _normalize_backward(d: Any, scaled: Any, gain: Any, spread: Any, gain_gradie
 
 @_compiled
 def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
-    """Return the sum of the losses and the hits; `logits` become their gradients."""
+    """Return the sum of the losses and the number of correct examples; `logits` are replaced by their gradients."""
     count, classes = logits.shape
     loss, hits = 0.0, 0
     share = logits.dtype.type(1) / count
@@ -133,7 +133,7 @@ def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
             logits[i, j] = np.exp(logits[i, j] - top)
             rest += logits[i, j] if j != predicted else 0
         loss += np.log1p(rest) + top - true_logit
-        # As in cross_entropies: never p - 1.
+        # As in cross_entropies, p - 1 is never computed by subtraction.
         others = logits.dtype.type(0)
         for j in range(classes):
             logits[i, j] = logits[i, j] / (1 + rest) * share
@@ -144,7 +144,7 @@ def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
 
 @_compiled
 def _squared_error(outputs: Any, targets: Any) -> tuple[float, int]:
-    """Return the sum of the examples' mean squared errors and the hits; `outputs` become their gradients."""
+    """Return the sum of the mean squared errors and the number of correct examples; `outputs` become gradients."""
     count, classes = outputs.shape
     loss, hits = 0.0, 0
     one, share = outputs.dtype.type(1), outputs.dtype.type(2) / (count * classes)
@@ -155,7 +155,7 @@ def _squared_error(outputs: Any, targets: Any) -> tuple[float, int]:
                 best = j
         hits += best == targets[i]
         for j in range(classes):
-            # As class_targets.
+            # The target of class_targets.
             error = outputs[i, j] - ((one if j == targets[i] else 0) - one / classes)
             loss += error * error / classes
             outputs[i, j] = share * error
@@ -210,40 +210,40 @@ def train_epoch(
     decay: float,
     steps_before: int,
 ) -> tuple[float, float]:
-    """Train once on all examples and return the sum of the losses and the hits.
+    """Train for one epoch, and return the sum of the losses and the number of correct examples.
 
     Parameters
     ----------
     inputs : numpy.ndarray
-        ``(n, features)``, uint8 or the network's dtype.
+        ``(n, features)``, uint8 or the network's dtype: the inputs.
     scale : numpy.float32
-        What uint8 inputs are multiplied by.
+        Factor of uint8 inputs.
     scaled_inputs : bool
-        Whether `scale` holds; other inputs are taken as they are.
+        Whether `scale` is applied; otherwise inputs are used unchanged.
     labels : numpy.ndarray
-        int64 ``(n,)``.
+        int64 ``(n,)``: the labels.
     order : numpy.ndarray
-        int64 ``(m,)``: which row comes when.
+        int64 ``(m,)``: rows in the order of training.
     ends : numpy.ndarray
-        int64: where in `order` each batch ends.
+        int64: index in `order` of the end of each batch.
     sizes : numpy.ndarray
-        int64 ``(depth + 2,)``: features, units of every hidden layer (all equal), classes.
+        int64 ``(depth + 2,)``: numbers of features, of units of every hidden layer (all equal), and of classes.
     batch_norm : bool
-        Whether hidden layers are normalised before their ReLU.
+        Whether hidden layers have batch normalisation before their ReLU.
     masks : numpy.ndarray
-        ``(depth, m, width)`` factors of dropout in the order of the examples, or ``(0, 0, 0)`` without dropout.
+        ``(depth, m, width)``: factors of dropout in the order of the examples; ``(0, 0, 0)`` without dropout.
     theta, first, second : numpy.ndarray
-        Parameters in the order of ``network.parameters()``, flat, and their moments; changed in place.
+        Flat parameters in the order of ``network.parameters()``, and their first and second moments; changed in place.
     running : numpy.ndarray
-        ``(depth, 2, width)`` running means and variances of BatchNorm; changed in place.
+        ``(depth, 2, width)``: running means and variances of batch normalisation; changed in place.
     loss_kind : int
-        ``CROSS_ENTROPY`` (nats) or ``SQUARED_ERROR`` to the targets of classes.
+        ``CROSS_ENTROPY`` (nats), or ``SQUARED_ERROR`` to the targets of classes.
     optimizer : int
-        ``ADAM`` or ``SGD`` (Nesterov).
+        ``ADAM`` or ``SGD`` (with Nesterov momentum).
     rate, decay : float
-        Learning rate and L2 penalty.
+        Learning rate and weight decay (L2 penalty).
     steps_before : int
-        Steps that the optimizer has taken.
+        Number of steps that the optimizer has taken before.
     """
     depth, width, classes = sizes.size - 2, sizes[1], sizes[-1]
     largest = ends[0]
@@ -257,7 +257,7 @@ def train_epoch(
     down, below = np.empty((largest, width), kind), np.empty((largest, width), kind)
     scores = np.empty((largest, classes), kind)
     gradient = np.empty_like(theta)
-    # Where each hidden layer's parameters begin; the last entry is the head's.
+    # Index of the first parameter of each hidden layer; the last entry is that of the head.
     starts = np.zeros(depth + 1, np.int64)
     for at in range(depth):
         starts[at + 1] = starts[at] + width * (sizes[at] + (3 if batch_norm else 1))

@@ -1,10 +1,10 @@
-"""Cross-entropy whose gradient keeps its digits once examples are learnt.
+"""Cross-entropy with a gradient that stays accurate after examples are learnt.
 
-The gradient of the right class is p - 1. In float32 that rounds to 0, or to one unit of rounding, as soon as p is
-within 1e-7 of 1, while the gradients of the other classes stay exact: they no longer sum to 0. Adam divides gradients
-by their own size, so that what is left of them, mere rounding, moves all weights together; after some ten thousand
-steps on ten examples nearly all inputs share one code, which they do not in float64. Summing the other classes in place
-of subtracting from 1 costs nothing, and float32 then follows float64.
+The gradient by the logit of the right class is p - 1. In float32 this rounds to 0, or to one unit of rounding, as soon
+as p is within 1e-7 of 1, while the gradients of the other classes stay exact: they no longer sum to 0. Adam divides
+gradients by their own magnitude, so the remaining rounding error moves all weights together. After some ten thousand
+steps on ten examples nearly all inputs share one code, which does not happen in float64. Here the gradient is minus the
+sum over the other classes. This costs nothing, and float32 then agrees with float64.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ def cross_entropies(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     Parameters
     ----------
     logits : torch.Tensor
-        ``(..., classes)``, floating point.
+        ``(..., classes)``, floating point: the logits.
     targets : torch.Tensor
         int64 ``(...)``: the right classes.
 
     Returns
     -------
     torch.Tensor
-        ``(...)``, differentiable once. As ``torch.nn.functional.cross_entropy(reduction="none")``, but for rounding.
+        ``(...)``, differentiable once: ``torch.nn.functional.cross_entropy(reduction="none")`` up to rounding.
 
     Examples
     --------

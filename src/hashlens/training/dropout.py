@@ -1,4 +1,4 @@
-"""The factors that dropout multiplies with, drawn as ``torch.nn.Dropout`` draws them on the CPU."""
+"""Factors of dropout, drawn exactly as by ``torch.nn.Dropout`` on the CPU."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,25 +12,25 @@ def dropout_factors(
 ) -> Iterator[torch.Tensor]:
     """Yield, for each batch of one epoch, the factors of every hidden layer: 0, or 1 / (1 - probability).
 
-    They are those that :func:`hashlens.training.fit` meets with the same seed.
+    They are the factors of :func:`hashlens.training.fit` with the same seed.
 
     Parameters
     ----------
     probability : float
-        Of dropping a unit, in (0, 1).
+        Probability of dropping a unit, in (0, 1).
     batches : sequence of int
-        Examples of each batch, in order.
+        Number of examples of each batch, in order.
     depth, width : int
-        Hidden layers, and units in each.
+        Number of hidden layers, and number of units in each.
     dtype : torch.dtype
-        Of the network.
+        Dtype of the network.
     seed, epoch : int
-        Of the training; the epoch counted from 1.
+        Seed of the training, and epoch, counted from 1.
 
     Yields
     ------
     torch.Tensor
-        ``(depth, batch, width)``.
+        ``(depth, batch, width)``: the factors.
     """
     generator = torch_generator(seed, "dropout", epoch)
     for count in batches:

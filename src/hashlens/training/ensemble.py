@@ -1,4 +1,4 @@
-"""Train many perceptrons in one pass, each as it would be trained alone."""
+"""Train many multilayer perceptrons at the same time, each as if it were trained alone."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,31 +24,31 @@ def fit_ensemble(
     threads: int | None = None,
     on_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> tuple[MemberFitted, ...]:
-    """Train many perceptrons in one pass, in place.
+    """Train many multilayer perceptrons at the same time, in place.
 
-    Every member is trained exactly as :func:`hashlens.training.fit` would train it alone with the same seed: its own
-    order of batches, dropout, early stopping and checkpoints. In float64 the weights agree to rounding; in float32
-    rounding differs and grows from step to step, as it does between any two machines. Dropout draws what `fit` draws on
-    the CPU, on a GPU too.
+    Every member is trained exactly as :func:`hashlens.training.fit` would train it alone with the same seed: with its
+    own order of batches, dropout, early stopping and checkpoints. In float64 the weights agree up to rounding. In
+    float32 rounding differences grow from step to step, as between any two machines. Dropout uses the random numbers
+    that `fit` draws on the CPU, also on a GPU.
 
-    On the CPU each network is trained by one compiled loop on one core, whose cache it stays in, several side by side.
-    On a GPU networks of equal depth are stacked and trained by batched products.
+    On the CPU each network is trained by a compiled loop on one core, where it stays in the cache; several run in
+    parallel. On a GPU networks of equal depth are stacked and trained by batched matrix products.
 
     Parameters
     ----------
     members : sequence of Member
         Networks of any widths, depths and recipes.
     device : str or torch.device, optional
-        Where to train; the CPU by default. Networks are handed back on the device that they came on.
+        Device to train on; the CPU by default. The networks end on the device that they were on.
     threads : int, optional
-        Networks trained side by side on the CPU; torch's number of threads by default.
+        Number of networks trained in parallel on the CPU; by default torch's number of threads.
     on_epoch : callable, optional
-        Called with a member's position and its `Epoch`, from any thread. What it raises ends the training.
+        Called with a member's index and its `Epoch`, from any thread. An exception in it ends the training.
 
     Returns
     -------
     tuple of MemberFitted
-        In the order of `members`.
+        Results in the order of `members`.
 
     Raises
     ------
@@ -56,8 +56,8 @@ def fit_ensemble(
         If a member has no examples, no labels, labels that its network has no output for, or inputs that are not
         finite.
     ModelError
-        If a network is not an MLP of this library, two members share one, a checkpoint lies past the last epoch, or
-        there are to be no threads.
+        If a network is not an MLP of this library, two members share a network, a checkpoint is after the last epoch,
+        or `threads` is below 1.
     """
     if not isinstance(members, Sequence):
         raise ModelError(f"members must be a list of Member, received a {type(members).__name__}")
@@ -87,7 +87,7 @@ def fit_ensemble(
 
 
 def _check(member: Member, finite: set[object]) -> None:
-    """Raise an error if `member` cannot be trained; `finite` remembers the inputs of others, which it may share."""
+    """Raise an error if `member` cannot be trained; `finite` holds the keys of inputs that are already checked."""
     if not isinstance(member, Member):
         raise ModelError(f"expected a Member, received {shortly(member)}")
     network, train, recipe = member.network, member.train, member.recipe
@@ -112,7 +112,7 @@ def _check(member: Member, finite: set[object]) -> None:
                 f"has {len(train)} examples and steps_of={member.steps_of}: an epoch takes every example at least once"
             )
     check_checkpoints(member.checkpoints, recipe.epochs)
-    # One label outside the range would be read past the end of a row.
+    # A label out of range would make the compiled loop read beyond the end of a row.
     check_examples(network, train)
     inputs = inputs_key(train), dtype
     if inputs not in finite:

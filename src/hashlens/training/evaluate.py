@@ -18,27 +18,27 @@ from hashlens.nets.output import declared_output
 
 
 def network_device(network: nn.Module) -> torch.device:
-    """Return the device of the first parameter of `network`, or the CPU when it has none."""
+    """Return the device of the first parameter of `network`, or the CPU if it has none."""
     first = next(network.parameters(), None)
     return torch.device("cpu") if first is None else first.device
 
 
 def network_dtype(network: nn.Module) -> torch.dtype:
-    """Return the dtype of the first floating-point parameter of `network`, or float32 when it has none."""
+    """Return the dtype of the first floating-point parameter of `network`, or float32 if it has none."""
     return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
 
 
 def as_inputs(inputs: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return floating-point `inputs` in the dtype of a network; others (token numbers) as they are."""
+    """Return floating-point `inputs` in the dtype of a network; other inputs, such as token numbers, unchanged."""
     return inputs.to(dtype) if inputs.is_floating_point() else inputs
 
 
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Run the body with `network` in evaluation mode and without gradients, and give every module its mode back."""
+    """Run the body with `network` in evaluation mode and without gradients; restore the mode of every module."""
     modes = {module: module.training for module in network.modules()}
     try:
-        # The mode of an exported program was fixed when it was exported, and it refuses to be asked.
+        # The mode of an exported program is fixed, and setting it raises.
         with suppress(NotImplementedError):
             network.eval()
         with torch.no_grad():
@@ -49,19 +49,18 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 
 def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) -> float:
-    """Return the fraction of labelled `examples` whose label has the highest logit, in evaluation mode.
+    """Return the accuracy on labelled examples in evaluation mode: the share whose label has the highest logit.
 
-    Where the network was trained or loaded with names of classes, and the examples have names of theirs, classes are
-    compared by name.
+    If the network and the examples both have class names, classes are matched by name.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Handed back in the mode it came in.
+        The network; its mode is restored.
     examples : Examples
-        With labels.
+        Labelled examples.
     batch_size : int
-        Examples per forward pass.
+        Number of examples per forward pass.
 
     Raises
     ------
@@ -90,14 +89,14 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
 
 
 def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
-    """Raise an error in one line if `network` cannot be trained on the labels of `examples`.
+    """Raise a one-line error if `network` cannot be trained on the labels of `examples`.
 
     Raises
     ------
     DataError
         If there are no examples, no labels, or a label that the network has no output for.
     ModelError
-        If the network rejects an example, or gives no logits ``(b, classes)``.
+        If the network rejects an example, or does not return logits ``(b, classes)``.
     """
     if not len(examples):
         raise DataError(f"{examples.name} is empty: training needs at least one example")
@@ -113,12 +112,12 @@ def check_examples(network: nn.Module, examples: ArrayExamples) -> None:
 
 
 def count_outputs(network: nn.Module, examples: ArrayExamples) -> int:
-    """Return how many outputs `network` has for an example.
+    """Return the number of outputs of `network` for an example.
 
     Raises
     ------
     ModelError
-        If the network rejects an example, or gives no logits ``(b, classes)``.
+        If the network rejects an example, or does not return logits ``(b, classes)``.
     """
     logits = _logits(network, examples, examples.tensor(slice(0, 1)))
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
@@ -141,12 +140,13 @@ def _require_logits(network: nn.Module, logits: Any) -> None:
 
 
 def check_accepted(network: nn.Module, examples: Examples) -> None:
-    """Raise an error in one line if the accuracy of `network` cannot be measured on `examples`.
+    """Raise a one-line error if the accuracy of `network` cannot be measured on `examples`.
 
     Raises
     ------
     DataError
-        If there are no labels, or one that the network has no output for, where labels are known before a pass.
+        If there are no labels, or a label that the network has no output for; checked if labels are known before a
+        pass.
     ModelError
         If the network rejects an example.
     """
@@ -170,7 +170,7 @@ def _check_labels(name: str, labels: npt.NDArray[np.int64], outputs: int) -> Non
 
 
 def _logits(network: nn.Module, examples: Examples, inputs: torch.Tensor) -> Any:
-    """Return what `network` makes of some inputs of `examples`, or say in one line why it rejects them."""
+    """Return the output of `network` for some inputs of `examples`; raise a one-line error if it rejects them."""
     sample = as_inputs(inputs.to(network_device(network)), network_dtype(network))
     try:
         with evaluation_mode(network):

@@ -29,7 +29,7 @@ from hashlens.training.state import LoopEpoch, TrainingState
 from hashlens.training.steps import SupervisedStep, recipe_optimizer
 from hashlens.training.targets import training_targets
 
-# Examples up to this size, in bytes, are moved to the device once; larger ones batch by batch.
+# Examples up to this total size, in bytes, are moved to the device once; larger ones batch by batch.
 RESIDENT = 2**30
 
 
@@ -51,39 +51,40 @@ def fit(
 ) -> Fitted:
     """Train `network` in place.
 
-    The same arguments give the same weights on the same machine and thread count, also when training is interrupted
-    and called again with the same `out`. Global random generators are left as they are.
+    The same arguments give the same weights on the same machine with the same number of threads, also if training is
+    interrupted and called again with the same `out`. The global random generators do not change.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Returns logits ``(b, classes)``, or the outputs of a regression; left in evaluation mode, on the device it came
-        on.
+        Network that returns logits ``(b, classes)``, or the outputs of a regression. It ends in evaluation mode, on its
+        own device.
     train : Examples
-        With labels, unless there are `targets`; whole in memory.
+        Training examples, with labels unless there are `targets`; all are loaded into memory.
     recipe : str or Recipe
-        Loss, optimizer, learning rate and batch size. Its `batch_norm` and `init` are for whoever builds the network.
+        Loss, optimizer, learning rate and batch size. The fields `batch_norm` and `init` have no effect here, since the
+        network is already built.
     targets : array_like or torch.Tensor, optional
-        Of a regression, in place of labels: float ``(n, outputs)``, or ``(n,)`` of one output. The recipe's loss is
-        then ``mse``.
+        Targets of a regression, used instead of labels: float ``(n, outputs)``, or ``(n,)`` for one output. The
+        recipe's loss must then be ``mse``.
     epochs : int, optional
-        In place of the recipe's.
+        Number of epochs; by default the recipe's.
     seed : int
-        What the order of the batches and dropout are drawn from.
+        Seed of the order of batches and of dropout.
     validation : Examples, optional
-        Examples whose accuracy is computed after every epoch; they change nothing.
+        Examples whose accuracy is computed after every epoch; they have no effect on training.
     checkpoints : collection of int
-        Epochs after which the network is saved to ``out/checkpoints/epoch-0010``; 0 is the initialisation.
+        Epochs after which the network is saved, as ``out/checkpoints/epoch-0010``; 0 is the initial network.
     out : str or Path, optional
-        Folder for checkpoints and, until training ends, for the state to resume from.
+        Folder for checkpoints and, until training ends, for the state to resume from. By default nothing is written.
     info : NetworkInfo, optional
-        What the checkpoints say about the network; without it they hold the weights of an unnamed module.
+        Information about the network, stored in the checkpoints; without it they hold only the weights.
     device : str or torch.device, optional
-        Where to train; the network's own device by default.
+        Device to train on; by default the network's own.
     on_epoch : callable, optional
-        Called with each `Epoch` when it is over and on disk.
+        Called with each `Epoch` after it has ended and was written.
     resume : bool
-        Whether to go on from a state in `out`; otherwise what an earlier training left there is removed.
+        Whether to resume from a state in `out`; if not, the files of an earlier training are removed.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def fit(
         If there are no examples, no labels, labels that the network has no output for, targets that do not fit the
         network or the loss, or inputs that are not finite.
     ModelError
-        If the network rejects the examples, the loss is no longer finite, or the state is of another run.
+        If the network rejects the examples, the loss is not finite, or the saved state belongs to another training.
     OutputError
         If `out` cannot be written.
     """
@@ -123,7 +124,7 @@ def fit(
         return _run(step, recipe, seed, validation, journal, saved, on_epoch)
     finally:
         network.to(own_device)
-        # An exported program has one mode only.
+        # An exported program has only one mode.
         with suppress(NotImplementedError):
             network.eval()
 
@@ -195,7 +196,7 @@ def _epoch(epoch: LoopEpoch) -> Epoch:
 def _identity(
     network: nn.Module, examples: ArrayExamples, recipe: Recipe, seed: int, targets: torch.Tensor | None
 ) -> dict[str, Any]:
-    """Return what identifies a training."""
+    """Return the values that identify a training."""
     run = {**asdict(recipe), "seed": seed, "data": examples.digest(), "initial network": parameters_digest(network)}
     if targets is not None:
         run["targets"] = tensor_digest(targets)
@@ -205,7 +206,7 @@ def _identity(
 def _described(
     info: NetworkInfo | None, examples: ArrayExamples, recipe: Recipe, run: Mapping[str, Any]
 ) -> NetworkInfo:
-    """Return `info` with what is known about the training, for checkpoints."""
+    """Return `info` with the details of the training added, for checkpoints."""
     info = info or NetworkInfo(None, tuple(examples.tensor(slice(0, 1)).shape[1:]), 0)
     data = {"name": examples.name, "digest": run["data"], "n": len(examples)}
     return replace(info, seed=run["seed"], data=data, recipe=asdict(recipe))

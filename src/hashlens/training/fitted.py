@@ -1,4 +1,4 @@
-"""What a training did, epoch by epoch."""
+"""Fitted: the history of a training, epoch by epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ class Epoch:
     Attributes
     ----------
     number : int
-        Counted from 1.
+        Number of the epoch, from 1.
     loss : float
-        Mean over the examples, each as its batch came by; cross-entropy is in nats.
+        Mean training loss, computed for each batch before its step; cross-entropy is in nats.
     accuracy : float or None
-        Fraction of the examples that were right as their batch came by; None where there are no classes.
+        Training accuracy, computed for each batch before its step; None without classes.
     validation_accuracy : float or None
-        After the epoch.
+        Validation accuracy after the epoch; None without validation examples.
     learning_rate : float
-        Of all steps of the epoch.
+        Learning rate of the epoch.
     seconds : float
-        Wall time, without validation and checkpoints.
+        Wall time in seconds, without validation and checkpoints.
     """
 
     number: int
@@ -40,26 +40,28 @@ class Epoch:
 
 
 def stalled(losses: Sequence[float], patience: int | None) -> bool:
-    """Return whether the last `patience` epochs brought no lower training loss than those before; None never stalls."""
+    """Return whether the training loss did not fall in the last `patience` epochs; False if `patience` is None."""
     return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 @dataclass(frozen=True)
 class Fitted(Result):
-    """What a training did.
+    """Result of a training.
 
     Attributes
     ----------
     history : tuple of Epoch
-        One entry per epoch, those before a resumption included.
+        One entry per epoch, including those before a resumption.
     stopped_early : bool
-        Whether the training loss stopped falling before the last epoch.
+        Whether training stopped before the last epoch because the training loss no longer fell.
     resumed_at : int
-        Epochs that an earlier, interrupted call had trained; 0 for a new training.
+        Number of epochs trained by an earlier, interrupted call; 0 for a new training.
     checkpoints : tuple of Path
-        Folders written, each a network of its own.
+        Folders of the saved checkpoints.
     loss : str
-        Which loss the history has: the recipe's.
+        Name of the recipe's loss, which the history has.
+    schema_version : int
+        Version of the format of the file.
     """
 
     schema_version: ClassVar[int] = 1
@@ -72,7 +74,7 @@ class Fitted(Result):
 
     @property
     def epochs(self) -> int:
-        """Epochs trained."""
+        """Number of epochs trained."""
         return len(self.history)
 
     def __rich__(self) -> Table:

@@ -1,4 +1,4 @@
-"""What a training leaves on disk while it runs: the state to go on from."""
+"""Journal: the state of a running training on disk, to resume from."""
 
 import io
 import pickle
@@ -20,14 +20,14 @@ VALUES_1 = ("loss", "accuracy", "validation_accuracy")
 
 @dataclass(frozen=True)
 class Journal:
-    """The file from which an interrupted training goes on: ``state.pt``, whole at any moment.
+    """File ``state.pt`` that an interrupted training resumes from; it is replaced atomically.
 
     Attributes
     ----------
     folder : Path
-        Made at the first write.
+        Folder of the file; created at the first write.
     run : mapping
-        What identifies the training, of plain values: a state is only for the run that wrote it.
+        Plain values that identify the training: a state is only valid for the run that wrote it.
     """
 
     folder: Path
@@ -47,12 +47,12 @@ class Journal:
             partial.write_bytes(buffer.getbuffer())
 
     def restore(self, state: TrainingState) -> list[LoopEpoch]:
-        """Restore `state` as it was written, if it was, and return the epochs that had been trained.
+        """Restore `state` from the file, if there is one, and return the history of epochs so far.
 
         Raises
         ------
         ModelError
-            If the file is damaged, of a newer hashlens, or of another run.
+            If the file is damaged, or was written by a newer version of hashlens or by another run.
         """
         path = self.folder / STATE_FILE
         if not path.exists():
@@ -79,7 +79,7 @@ class Journal:
         return [LoopEpoch(**epoch) for epoch in saved["history"]]
 
     def close(self) -> None:
-        """Remove the file, which a finished training needs no more, and what a killed one had half written."""
+        """Remove the file after training has finished, and any partly written files."""
         (self.folder / STATE_FILE).unlink(missing_ok=True)
         for partial in self.folder.glob(f".{STATE_FILE}.*.partial"):
             partial.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def _lists(parts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _of_version_1(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state of version 1, of one network trained by cross-entropy, as one of today."""
+    """Convert a state of version 1, of one network trained by cross-entropy, to the current format."""
     history = [
         {
             "number": epoch["number"],

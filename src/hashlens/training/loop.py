@@ -1,4 +1,4 @@
-"""The training loop: epochs, batches, journal, progress and divergence, around a step."""
+"""The training loop around a step: epochs, batches, journal, progress, and checks for divergence."""
 
 import math
 import time
@@ -15,10 +15,10 @@ from hashlens.training.state import LoopEpoch, TrainingState
 
 
 class Step(Protocol):
-    """One step of a training: it updates the parameters from one batch and returns what that cost.
+    """Interface of a training step: it updates the parameters from one batch and returns the losses.
 
-    It changes nothing but what is in the `TrainingState`, and draws from its generators, or from torch's global ones
-    as dropout does. Whoever implements it is best frozen.
+    It changes only objects in the `TrainingState`, and draws random numbers only from the generators there, or from
+    torch's global ones, as dropout does. Implementations should be frozen.
     """
 
     def __call__(self, rows: torch.Tensor, /) -> Mapping[str, torch.Tensor]:
@@ -27,12 +27,12 @@ class Step(Protocol):
         Parameters
         ----------
         rows : torch.Tensor
-            int64 ``(b,)``: which examples the batch holds, as the order of the loop gives them.
+            int64 ``(b,)``: rows of the examples in the batch, from the `order` of the loop.
 
         Returns
         -------
         mapping of str to torch.Tensor
-            Losses, and what else is worth a curve, by name: a scalar is the mean over the batch, a tensor ``(b,)`` has
+            Losses and other quantities to record, by name: a scalar is the mean over the batch; a tensor ``(b,)`` has
             one value for each example.
         """
         ...
@@ -40,16 +40,16 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What a training loop did.
+    """Result of a training loop.
 
     Attributes
     ----------
     history : tuple of LoopEpoch
-        All epochs, those before an interruption among them.
+        All epochs, including those before an interruption.
     stopped_early : bool
-        Whether it stopped before the last epoch.
+        Whether training stopped before the last epoch.
     resumed_at : int
-        Epochs that an earlier, interrupted call had trained.
+        Number of epochs trained by an earlier, interrupted call.
     """
 
     history: tuple[LoopEpoch, ...]
@@ -72,39 +72,40 @@ def run_loop(
 ) -> LoopResult:
     """Train: call `step` with every batch of every epoch.
 
-    With a journal, a training that is killed at any moment and called again ends with the same numbers as one that was
-    not, bit for bit. torch's global generators are seeded by `seed` and epoch for the steps, and left as they were.
+    With a journal, a training that is killed at any time and called again gives exactly the same numbers as one without
+    interruption. During the steps torch's global generators are seeded by `seed` and epoch; they are restored
+    afterwards.
 
     Parameters
     ----------
     state : TrainingState
-        What `step` changes; trained in place.
+        The objects that `step` changes; trained in place.
     step : Step
-        Updates the parameters from one batch, and returns named losses.
+        Step that updates the parameters from one batch, and returns named losses.
     order : callable
-        Returns the batches of an epoch, counted from 1: tensors of row numbers, int64 ``(b,)``. It depends on nothing
-        but that number; see :func:`hashlens.training.batch_order`. Full-batch training gives all rows in each batch,
-        and as many batches as an epoch is to have steps.
+        Function from the number of an epoch, counted from 1, to its batches: tensors of row numbers, int64 ``(b,)``. It
+        must depend on that number only; see :func:`hashlens.training.batch_order`. For full-batch training each batch
+        holds all rows, and there are as many batches as steps in an epoch.
     epochs : int
-        Epochs to train.
+        Number of epochs.
     seed : int
-        What draws from the global generators, such as dropout's, depend on.
+        Seed of the global generators, from which dropout, for example, draws.
     journal : Journal, optional
-        Where the state is written after every epoch, and restored from at the start; removed at the end.
+        File that the state is written to after every epoch and restored from at the start; removed at the end.
     measure : callable, optional
-        What else is measured after each epoch, by name; it changes nothing.
+        Function that returns further measurements after each epoch, by name; it must not change the state.
     save : callable, optional
-        Called with the history before the first epoch and after each, before the journal records it: what it writes is
-        there, or is written again by the training that goes on.
+        Called with the history before the first epoch and after each epoch, before the journal is written. If training
+        is interrupted in between, it is called again for that epoch.
     on_epoch : callable, optional
-        Called with each epoch when it is over and in the journal: for progress.
+        Called with each epoch after it was written to the journal, for progress.
     stop : callable, optional
-        Told the history before each epoch, whether to stop early.
+        Function from the history to whether to stop early; called before each epoch.
 
     Raises
     ------
     ModelError
-        If a step fails, what it returns is no longer finite, or the journal is of another run.
+        If a step fails, its losses are not finite, or the journal belongs to another run.
     OutputError
         If the journal cannot be written.
     """
@@ -151,7 +152,7 @@ def _run_epoch(
     try:
         means = _train_epoch(state, step, batches)
     except (ValueError, RuntimeError) as error:
-        # One example with BatchNorm, memory that does not suffice, or what else only training shows.
+        # Errors that only occur in training, such as batch normalisation of one example, or lack of memory.
         reason = str(error).split("\n")[0]
         trained = " and ".join(dict.fromkeys(type(module).__name__ for module in state.modules.values()))
         raise ModelError(f"training {trained} failed in epoch {number}: {reason}") from error
@@ -162,10 +163,10 @@ def _run_epoch(
 
 
 def _train_epoch(state: TrainingState, step: Step, batches: Sequence[torch.Tensor]) -> dict[str, float]:
-    """Call `step` with every batch and return the means, over examples, of what it returns."""
+    """Call `step` with every batch, and return the means of its results over examples."""
     for module in state.modules.values():
         module.train()
-    # Summed where the modules are, so that no step waits for a number.
+    # Summed on the device of the modules, so that no step waits for a number.
     sums: dict[str, torch.Tensor] = {}
     counts: dict[str, int] = {}
     for rows in batches:
@@ -179,7 +180,7 @@ def _train_epoch(state: TrainingState, step: Step, batches: Sequence[torch.Tenso
 
 
 def _seed_global_generators(devices: set[torch.device], seed: int) -> None:
-    # The CPU's, and those of the devices in use alone: torch.manual_seed would reseed all devices.
+    # Only the CPU and the devices in use: torch.manual_seed would reseed all devices.
     torch.default_generator.manual_seed(seed)
     for device in devices:
         if device.type == "cuda":
@@ -188,7 +189,7 @@ def _seed_global_generators(devices: set[torch.device], seed: int) -> None:
 
 
 def check_finite(mean: float, epoch: int, *rates: float, quantity: str = "loss") -> None:
-    """Raise ModelError, with the way out, for a loss that is no longer a number."""
+    """Raise ModelError, with advice, if a loss is not finite."""
     if not math.isfinite(mean):
         listed = " and ".join(f"{rate:g}" for rate in rates)
         raise ModelError(

@@ -1,4 +1,4 @@
-"""What a network is trained to make small: the losses of recipes, by name."""
+"""The losses of recipes, by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Loss:
     Attributes
     ----------
     title : str
-        What it is called in figures, with its unit.
+        Name in figures, with its unit.
     unit : str
-        The unit alone.
+        Unit of the loss.
     mean : callable
-        From outputs ``(b, outputs)`` and targets to the mean over the batch.
+        Function from outputs ``(b, outputs)`` and targets to the mean loss of the batch.
     """
 
     title: str
@@ -34,29 +34,29 @@ def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 LOSSES = {
     "cross-entropy": Loss("cross-entropy (nats)", "nats", _cross_entropy),
-    # Over examples and outputs. Texts on infinite networks often halve it, and so double time.
+    # The mean over examples and outputs. Papers on infinite networks often halve it, which doubles their time.
     "mse": Loss("mean squared error", "mse", nn.functional.mse_loss),
 }
 
 
 def class_targets(labels: torch.Tensor, classes: int, dtype: torch.dtype) -> torch.Tensor:
-    """Return what the outputs should be for classes: 1 for the right one, else 0, less their mean.
+    """Return regression targets for classes: one-hot vectors minus their mean.
 
-    Each row so sums to 0, as the outputs of a network do on average before training.
+    So each row sums to 0, as the outputs of a network do on average before training.
 
     Parameters
     ----------
     labels : torch.Tensor
-        int64 ``(n,)``.
+        int64 ``(n,)``: class numbers.
     classes : int
-        K.
+        Number K of classes.
     dtype : torch.dtype
-        Of the network.
+        Dtype of the network.
 
     Returns
     -------
     torch.Tensor
-        ``(n, K)``: 1 - 1/K and -1/K.
+        ``(n, K)``: 1 - 1/K for the right class, -1/K for the others.
 
     References
     ----------

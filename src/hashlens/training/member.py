@@ -1,4 +1,4 @@
-"""A member of an ensemble: one network and all that its training depends on, and the training progress."""
+"""A member of an ensemble: one network with its data, recipe and seed, and the progress of its training."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ Weights = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One network of an ensemble, and all that its training depends on.
+    """One network of an ensemble, with everything that its training depends on.
 
     Attributes
     ----------
     network : MLP
-        Trained in place; of any width, float32 or float64.
+        Network of any width, float32 or float64; trained in place.
     train : ArrayExamples
         n labelled examples.
     recipe : Recipe
-        Epochs, batch size, learning rate, regularization and patience, all of them this member's own.
+        Epochs, batch size, learning rate, regularisation and patience of this member.
     seed : int
-        What the order of its batches and dropout are drawn from.
+        Seed of the order of its batches and of dropout.
     steps_of : int, optional
-        Examples an epoch: the n examples are taken over and over to fill it, so that networks with few examples take
-        as many steps as others. As training on ``tile(train, steps_of)``, without the copy.
+        Number of examples per epoch; by default n. The n examples are repeated to fill it, so that networks with few
+        examples take as many steps as others. It is like training on ``tile(train, steps_of)``, without the copy.
     checkpoints : collection of int
-        Epochs whose weights are kept; 0 is the initialisation.
+        Epochs whose weights are kept; 0 is the initial network.
     """
 
     network: MLP
@@ -43,29 +43,29 @@ class Member:
 
     @property
     def examples_per_epoch(self) -> int:
-        """Examples that one epoch takes, repetitions included."""
+        """Number of examples in one epoch, including repetitions."""
         return len(self.train) if self.steps_of is None else self.steps_of
 
 
 def inputs_key(examples: ArrayExamples) -> tuple[object, ...]:
-    """Return what examples of the same inputs have in common, whatever their labels."""
+    """Return a key that is equal for examples with the same inputs, even if their labels differ."""
     inputs = examples.inputs
-    # Strides too: every second row and the first half begin at one address and have one shape.
+    # Strides are part of the key: every second row, and the first half, have the same address and shape.
     return inputs.data_ptr(), tuple(inputs.shape), inputs.stride(), inputs.dtype, examples.scale
 
 
 @dataclass(frozen=True, eq=False)
 class MemberFitted:
-    """What the training of one member did.
+    """Result of the training of one member.
 
     Attributes
     ----------
     fitted : Fitted
-        Its epochs; seconds are those of its share of the pass.
+        Its epochs; their seconds are its share of the time.
     checkpoints : mapping of int to mapping
-        Weights (a state dict on the CPU) by epoch, of those asked for that training reached.
+        Weights (a state dict on the CPU) of the requested epochs that training reached.
     failure : str or None
-        Why this member's training ended before its time, in one line; the others go on.
+        Why the training of this member failed, in one line; the other members continue.
     """
 
     fitted: Fitted
@@ -75,7 +75,7 @@ class MemberFitted:
 
 @dataclass
 class MemberProgress:
-    """The epochs of one member as they are written down by an engine."""
+    """Progress of one member, updated by the engine that trains it."""
 
     member: Member
     history: list[Epoch] = field(default_factory=list)
@@ -84,20 +84,20 @@ class MemberProgress:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the member has no epoch left."""
+        """Whether the member has no epochs left."""
         recipe = self.member.recipe
         done = len(self.history) >= recipe.epochs or stalled([epoch.loss for epoch in self.history], recipe.patience)
         return done or self.failure is not None
 
     def keep_weights(self) -> None:
-        """Keep the network's present weights, when a checkpoint asks for them."""
+        """Keep the current weights of the network, if a checkpoint is requested for this epoch."""
         epoch = len(self.history)
         if epoch in self.member.checkpoints and epoch not in self.weights:
             weights = self.member.network.state_dict()
             self.weights[epoch] = {name: value.detach().cpu().clone() for name, value in weights.items()}
 
     def result(self) -> MemberFitted:
-        """Return the result, and leave the network in evaluation mode."""
+        """Return the result, and set the network to evaluation mode."""
         self.member.network.eval()
         early = self.failure is None and len(self.history) < self.member.recipe.epochs
         fitted = Fitted(tuple(self.history), early, 0, (), self.member.recipe.loss)

@@ -1,4 +1,4 @@
-"""The order in which training sees its examples: a pure function of seed and epoch."""
+"""The order of examples in training: a pure function of seed and epoch."""
 
 import torch
 
@@ -11,11 +11,11 @@ def batch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
     Parameters
     ----------
     n : int
-        Examples.
+        Number of examples.
     seed : int
-        Of the whole training.
+        Seed of the whole training.
     epoch : int
-        The epoch, counted from 1.
+        Number of the epoch, from 1.
 
     Returns
     -------
@@ -26,21 +26,21 @@ def batch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 def split_batches(order: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
-    """Return `order` in batches of `batch_size`; the last may be smaller and is kept.
+    """Return `order` in batches of `batch_size`; the last batch may be smaller.
 
-    A single example that is left over joins the batch before it, since BatchNorm has no statistics of one example.
+    If a single example is left over, it joins the batch before it, since batch normalisation needs more than one.
 
     Parameters
     ----------
     order : torch.Tensor
-        int64 ``(n,)``.
+        int64 ``(n,)``: row numbers.
     batch_size : int
-        Examples per batch.
+        Number of examples per batch.
 
     Returns
     -------
     list of torch.Tensor
-        int64 ``(b,)`` each.
+        int64 ``(b,)`` each: row numbers of each batch.
 
     Examples
     --------

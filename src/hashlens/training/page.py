@@ -1,4 +1,4 @@
-"""The page of a network that `hashlens train` wrote: what it is, how it was trained, and how it did."""
+"""The page of a trained network: its architecture, training and accuracies."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,9 +18,9 @@ def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -
     Parameters
     ----------
     info : NetworkInfo
-        What is known about it.
+        Information about the network.
     checkpoints : tuple of NetworkInfo
-        The same network after fewer epochs, in order.
+        Information about its checkpoints, in order of epochs.
     """
     data = info.data or {}
     shape = " x ".join(map(str, info.input_shape))
@@ -51,13 +51,13 @@ def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -
 
 
 def checkpoints_of(folder: Path) -> tuple[NetworkInfo, ...]:
-    """Return what is known about the checkpoints in the folder of a network, in the order of their epochs."""
+    """Return the information about the checkpoints in the folder of a network, in order of epochs."""
     infos = [read_info(file.parent) for file in sorted((folder / CHECKPOINTS).glob(f"*/{INFO_FILE}"))]
     return tuple(sorted(infos, key=lambda info: info.epochs))
 
 
 def as_words(name: str) -> str:
-    """Return the name of a field as words."""
+    """Return the name of a field with spaces in place of underscores."""
     return name.replace("_", " ")
 
 
@@ -68,7 +68,7 @@ def _metrics(info: NetworkInfo) -> Table:
 
 
 def _history(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...]) -> tuple[Chart, ...]:
-    """Return the training loss over checkpoints and the end; nothing where there are fewer than two points."""
+    """Return a figure of the training loss over checkpoints and the end; empty for fewer than two points."""
     losses = {
         entry.epochs: entry.metrics["train_loss"] for entry in (*checkpoints, info) if "train_loss" in entry.metrics
     }

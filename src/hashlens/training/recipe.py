@@ -1,4 +1,4 @@
-"""Recipes: how a network is trained, by name."""
+"""Recipes: named settings for training a network."""
 
 from dataclasses import dataclass
 
@@ -15,37 +15,37 @@ OPTIMIZERS = ("adam", "sgd")
 
 @dataclass(frozen=True)
 class Recipe(Result):
-    """How a network is trained.
+    """Settings for training a network.
 
     Attributes
     ----------
     name : str
-        What the recipe is called.
+        Name of the recipe.
     epochs : int
-        Passes over the training examples when nothing else is asked for.
+        Default number of epochs.
     batch_size : int
-        Examples per step.
+        Number of examples per step.
     learning_rate : float
-        At the first epoch.
+        Learning rate of the first epoch.
     optimizer : {"adam", "sgd"}
-        sgd has Nesterov momentum 0.9.
+        Optimizer; sgd has Nesterov momentum 0.9.
     schedule : {"constant", "step", "cosine"}
-        Learning rate over the epochs (see `hashlens.training.schedules`).
+        Schedule of the learning rate (see `hashlens.training.schedules`).
     decay_every : int
-        Epochs between the steps of ``step``.
+        Number of epochs between the steps of the schedule ``step``.
     decay_factor : float
-        Factor of each step.
+        Factor of the learning rate at each of these steps.
     weight_decay : float
-        L2 penalty: what is added to a gradient per unit of weight.
+        L2 penalty: this factor times the weight is added to the gradient.
     batch_norm : bool
-        Whether networks that leave the choice are built with BatchNorm.
+        Whether architectures with optional batch normalisation are built with it.
     init : str
-        Initial weights: see `hashlens.nets.build`.
+        Initialisation of the weights, as in `hashlens.nets.build`.
     patience : int or None
-        Epochs without a lower training loss before training stops; None trains all epochs.
+        Number of epochs without a lower training loss after which training stops; None trains all epochs.
     loss : {"cross-entropy", "mse"}
-        What is made small. mse is the mean, over examples and outputs, of the squared difference between outputs and
-        targets; the target of a class is 1 - 1/K for the right one of K outputs, -1/K for the others.
+        Loss to minimise. mse is the mean, over examples and outputs, of the squared difference between outputs and
+        targets; for K classes the target is 1 - 1/K for the right class and -1/K for the others.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Recipe(Result):
 
 
 RECIPES = {
-    # The published scripts' recipe.
+    # The recipe of the published scripts.
     "scripts": Recipe(
         "scripts",
         epochs=200,
@@ -124,12 +124,12 @@ RECIPES = {
 
 
 def find_recipe(recipe: str | Recipe) -> Recipe:
-    """Return the recipe that `recipe` names.
+    """Return a recipe by its name.
 
     Parameters
     ----------
     recipe : str or Recipe
-        ``figures``, ``scripts``, ``cifar``, or a recipe, which is returned as it is.
+        Name: ``figures``, ``scripts`` or ``cifar``; a recipe is returned unchanged.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The share of the learning rate that is used in each epoch."""
+"""Schedules: the factor of the learning rate in each epoch."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ def constant(epoch: int, epochs: int, period: int, factor: float) -> float:
 
 
 def step(epoch: int, epochs: int, period: int, factor: float) -> float:
-    """Return `factor` to the power of the whole multiples of `period` that lie behind.
+    """Return `factor` to the power of the number of completed periods of `period` epochs.
 
     >>> [step(epoch, 100, 20, 0.5) for epoch in (1, 20, 21, 41)]
     [1.0, 1.0, 0.5, 0.25]
@@ -19,7 +19,7 @@ def step(epoch: int, epochs: int, period: int, factor: float) -> float:
 
 
 def cosine(epoch: int, epochs: int, period: int, factor: float) -> float:
-    """Return half a cosine, from 1 at the first of `epochs` towards 0 after the last.
+    """Return half a cosine, from 1 in the first epoch towards 0 after the last.
 
     >>> [round(cosine(epoch, 4, 0, 0), 2) for epoch in (1, 2, 3, 4)]
     [1.0, 0.85, 0.5, 0.15]

@@ -1,4 +1,4 @@
-"""Perceptrons trained side by side on the CPU, each by a compiled loop of its own."""
+"""Multilayer perceptrons trained in parallel on the CPU, each by its own compiled loop."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-# The BLAS that compiled loops call: it must be loaded for its threads to be held to one.
+# The BLAS that compiled loops call: it must be loaded before its number of threads can be limited.
 import scipy.linalg  # noqa: F401
 import torch
 from threadpoolctl import threadpool_limits
@@ -30,7 +30,7 @@ Array = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """Examples as the compiled loop takes them."""
+    """Examples in the form that the compiled loop needs."""
 
     rows: npt.NDArray[np.generic]
     scale: np.float32
@@ -42,8 +42,8 @@ def train_side_by_side(
 ) -> None:
     """Train the members of all progresses, `threads` at a time, the largest first.
 
-    BLAS is held to one thread meanwhile, since the threads are these; an exception, Ctrl-C among them, ends all after
-    the epochs that they are in.
+    BLAS is limited to one thread meanwhile, since networks are already trained in parallel. An exception, also Ctrl-C,
+    ends all trainings after their current epochs.
     """
     prepared: dict[tuple[object, ...], _Inputs] = {}
     sources = [_prepare(progress.member.train, _dtype(progress.member.network), prepared) for progress in progresses]
@@ -81,7 +81,7 @@ def _dtype(network: nn.Module) -> torch.dtype:
 
 
 def _prepare(examples: ArrayExamples, dtype: torch.dtype, prepared: dict[tuple[object, ...], _Inputs]) -> _Inputs:
-    """Return the inputs as rows; members with the same inputs share one copy, and bytes are never copied."""
+    """Return the inputs as rows; members with the same inputs share one copy, and uint8 inputs are not copied."""
     inputs, key = examples.inputs, (inputs_key(examples), dtype)
     if key not in prepared:
         scaled = inputs.dtype == torch.uint8 and examples.scale != 1.0
@@ -92,7 +92,7 @@ def _prepare(examples: ArrayExamples, dtype: torch.dtype, prepared: dict[tuple[o
 
 
 def _train(progress: MemberProgress, inputs: _Inputs, stop: threading.Event, on_epoch: Callable[[Epoch], None]) -> None:
-    """Train one member to its end."""
+    """Train one member to the end."""
     member, recipe = progress.member, progress.member.recipe
     network = _FlatNetwork.from_network(member.network)
     assert member.train.labels is not None
@@ -131,7 +131,7 @@ def _train(progress: MemberProgress, inputs: _Inputs, stop: threading.Event, on_
 
 @dataclass(frozen=True, eq=False)
 class _FlatNetwork:
-    """A perceptron as flat arrays, with the moments of its optimizer."""
+    """A multilayer perceptron as flat arrays, with the moments of its optimizer."""
 
     theta: Array
     first: Array
@@ -157,7 +157,7 @@ class _FlatNetwork:
         )
 
     def masks(self, batches: Sequence[int], seed: int, epoch: int) -> Array:
-        """Return the factors of dropout for one epoch, ``(depth, examples, width)``, or none."""
+        """Return the factors of dropout for one epoch, ``(depth, examples, width)``; empty without dropout."""
         if not self.dropout:
             return np.empty((0, 0, 0), self.theta.dtype)
         dtype = torch.from_numpy(self.theta).dtype

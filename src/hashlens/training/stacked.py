@@ -1,4 +1,4 @@
-"""Perceptrons of equal depth stacked into batched products: how a GPU trains many small networks at once."""
+"""Multilayer perceptrons of equal depth, stacked for batched matrix products: training many on a GPU."""
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -22,10 +22,10 @@ BETAS, EPSILON, MOMENTUM, NORM_MOMENTUM, NORM_EPSILON = (0.9, 0.999), 1e-8, 0.9,
 def train_stacked(
     progresses: Sequence[MemberProgress], device: torch.device, on_epoch: Callable[[int, Epoch], None] | None = None
 ) -> None:
-    """Train the members of all progresses on `device`; those that can share products share them.
+    """Train the members of all progresses on `device`; members that can be stacked are trained together.
 
-    Narrower networks are filled up with units whose weights are 0. Such a unit is never on, so its gradients are 0, and
-    it stays what it is. Dropout draws what :func:`hashlens.training.fit` draws on the CPU, on a GPU too.
+    Narrower networks are padded with units whose weights are 0. Such a unit is never on, so its gradients are 0 and it
+    does not change. Dropout uses the random numbers that :func:`hashlens.training.fit` draws on the CPU, also on a GPU.
     """
     groups: dict[Hashable, list[int]] = {}
     for i, progress in enumerate(progresses):
@@ -35,7 +35,7 @@ def train_stacked(
 
 
 def _kind(progress: MemberProgress) -> Hashable:
-    """Return what members must have in common to share a product."""
+    """Return a key that is equal for members that can be stacked."""
     member, network = progress.member, progress.member.network
     inputs = member.train.inputs
     return (
@@ -108,7 +108,7 @@ def _train_epoch(
     for count, factor in zip(batches, factors, strict=True):
         rows, target = orders[:, begin : begin + count], targets[:, begin : begin + count]
         batch = inputs[rows].flatten(2)
-        # As ArrayExamples.tensor scales them: in float32, whatever the network's dtype.
+        # Scaled like ArrayExamples.tensor: in float32, for any dtype of the network.
         batch = (batch if scale == 1.0 else batch.to(torch.float32).mul_(scale)).to(dtype)
         logits = stack.forward(batch, factor)
         values = _losses(logits, target, members[0].recipe.loss)
@@ -117,7 +117,7 @@ def _train_epoch(
         losses += values.detach() * count
         hits += (logits.detach().argmax(2) == target).sum(1)
         begin += count
-    # Before the clock: a GPU is done only when its numbers are here.
+    # Before the clock is read: a GPU has finished only when its numbers are copied.
     sums = losses.tolist(), hits.tolist()
     seconds = (time.perf_counter() - started) / len(members)
     rows_of = zip(progresses, numbers, rates, *sums, strict=True)
@@ -138,7 +138,7 @@ def _losses(outputs: torch.Tensor, classes: torch.Tensor, loss: str) -> torch.Te
 
 
 class _Stack:
-    """Parameters of N perceptrons, ``(N, out, in)`` and ``(N, 1, out)``, with moments and statistics of BatchNorm."""
+    """Parameters of N networks, ``(N, out, in)`` and ``(N, 1, out)``, with moments and running statistics."""
 
     def __init__(self, networks: Sequence[MLP], device: torch.device) -> None:
         self.device = device
@@ -160,7 +160,7 @@ class _Stack:
         ]
 
     def select(self, positions: list[int]) -> None:
-        """Keep the networks at these positions."""
+        """Keep only the networks at these positions."""
         index = torch.tensor(positions, dtype=torch.int64, device=self.device)
         for tensors in (self.first, self.second, self.running):
             tensors[:] = [tensor[index] for tensor in tensors]
@@ -182,7 +182,7 @@ class _Stack:
             filled = [nn.functional.pad(factor, (0, self.width - factor.shape[-1])) for factor in drawn]
             yield torch.stack(filled, dim=1).to(self.device)
 
-    # Not torch.func.vmap: on one core a step of 8 to 64 networks of 8 to 64 units took it 1.4 to 5 times as long.
+    # torch.func.vmap took 1.4 to 5 times as long for a step of 8 to 64 networks of 8 to 64 units on one core.
     def forward(self, batch: torch.Tensor, factors: torch.Tensor | None) -> torch.Tensor:
         """Return the logits ``(N, b, classes)`` of inputs ``(N, b, features)``."""
         per = 4 if self.norm else 2
@@ -207,7 +207,7 @@ class _Stack:
 
     @torch.no_grad()
     def step(self, rate: torch.Tensor, decay: torch.Tensor, optimizer: str) -> None:
-        """Take one step of Adam, or of SGD with Nesterov momentum, at rates ``(N, 1, 1)``, and forget the gradients."""
+        """Take one step of Adam, or of SGD with Nesterov momentum, at rates ``(N, 1, 1)``, and clear the gradients."""
         self.steps += 1
         for weight, first, second in zip(self.weights, self.first, self.second, strict=True):
             assert weight.grad is not None
@@ -224,7 +224,7 @@ class _Stack:
 
     @torch.no_grad()
     def copy_to(self, networks: Sequence[MLP]) -> None:
-        """Copy every network's own part of the stack to it."""
+        """Copy the parameters of each network from the stack to it."""
         for position, network in enumerate(networks):
             for tensor, stacked in zip(_tensors(network), self.weights, strict=True):
                 _copy(tensor, stacked[position])
@@ -242,7 +242,7 @@ def _tensors(network: MLP) -> list[torch.Tensor]:
 
 
 def _filled(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Stack tensors of one parameter, with zeros for the units that narrower networks lack; vectors become rows."""
+    """Stack tensors of one parameter, padded with zeros for narrower networks; vectors become rows."""
     matrices = [tensor.detach().cpu().reshape(-1, tensor.shape[-1]) for tensor in tensors]
     height, width = (max(matrix.shape[axis] for matrix in matrices) for axis in (0, 1))
     return torch.stack([

@@ -1,4 +1,4 @@
-"""What a training changes: modules, optimizers and generators, by name."""
+"""State of a training: modules, optimizers and generators, by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,23 +15,25 @@ KINDS = ("modules", "optimizers", "generators")
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """All that a step of a training changes, by name: what an interrupted training needs to go on.
+    """Everything that a training step changes, by name: the data needed to resume a training.
 
     Attributes
     ----------
     modules : mapping of str to torch.nn.Module
-        Set to training mode at the start of every epoch. A module that stays as it is (a frozen trunk) is not named.
+        Modules to train, set to training mode at the start of every epoch. Leave out modules that do not change, such
+        as a frozen trunk.
     optimizers : mapping of str to torch.optim.Optimizer
-        Of the modules' parameters.
+        Optimizers of the parameters of the modules.
     schedules : mapping of str to callable
-        The learning rate in an epoch, counted from 1, for the optimizer of that name. The others keep theirs.
+        Function from an epoch, counted from 1, to the learning rate of the optimizer of that name. Other optimizers
+        keep their learning rate.
     generators : mapping of str to torch.Generator
-        From which the step draws (latent codes, noise).
+        Generators that the step draws from (latent codes, noise).
 
     Raises
     ------
     ModelError
-        If a schedule is for no optimizer.
+        If a schedule has no optimizer of its name.
     """
 
     modules: Mapping[str, nn.Module]
@@ -57,7 +59,7 @@ class TrainingState:
         return {name: float(optimizer.param_groups[0]["lr"]) for name, optimizer in self.optimizers.items()}
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
-        """Return tensors and plain values from which the state can be restored; they share memory with it."""
+        """Return tensors and plain values to restore the state from; they share memory with it."""
         return {
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -65,7 +67,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: Mapping[str, Mapping[str, Any]]) -> None:
-        """Restore what :meth:`state_dict` returned."""
+        """Restore the state from the result of :meth:`state_dict`."""
         for name, module in self.modules.items():
             module.load_state_dict(saved["modules"][name])
         for name, optimizer in self.optimizers.items():
@@ -81,13 +83,13 @@ class LoopEpoch:
     Attributes
     ----------
     number : int
-        Counted from 1.
+        Number of the epoch, from 1.
     values : mapping of str to float
-        Means, over the examples of the epoch, of what the step returned, and what was measured after it.
+        Means over the examples of the results of the step, and measurements after the epoch.
     learning_rates : mapping of str to float
-        Of each optimizer.
+        Learning rate of each optimizer.
     seconds : float
-        Wall time of the steps.
+        Wall time of the steps, in seconds.
     """
 
     number: int

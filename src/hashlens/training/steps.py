@@ -1,4 +1,4 @@
-"""The step of one network that learns from examples with labels or targets."""
+"""The supervised training step of one network, with labels or targets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ def recipe_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimize
     """Return the optimizer of `recipe` for the parameters of `network`."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate, decay = recipe.learning_rate, recipe.weight_decay
-    # Fused: for small networks the steps of separate tensors would cost as much as the gradients.
+    # The fused version: for small networks, updating each tensor separately costs as much as the gradients.
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
     return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True)
@@ -23,24 +23,24 @@ def recipe_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimize
 
 @dataclass(frozen=True, eq=False)
 class SupervisedStep:
-    """A step of one network: the loss of a batch, and its gradient's step.
+    """Training step of one network: the loss of a batch, and a step of the optimizer.
 
     Attributes
     ----------
     network : torch.nn.Module
-        Gives ``(b, outputs)``.
+        Network that returns ``(b, outputs)``.
     optimizer : torch.optim.Optimizer
-        Of its parameters.
+        Optimizer of its parameters.
     examples : ArrayExamples
-        On the network's device or on the CPU.
+        Examples on the network's device or on the CPU.
     targets : torch.Tensor
-        Classes, int64 ``(n,)``, or what the outputs should be, ``(n, outputs)``; where the inputs are.
+        Classes, int64 ``(n,)``, or target values, ``(n, outputs)``; on the device of the inputs.
     loss : callable
-        From outputs and targets of a batch to their mean loss.
+        Function from outputs and targets of a batch to their mean loss.
     classes : bool
-        Whether the largest output names a class, the right one that of the largest target.
+        Whether outputs are class scores; then an example is correct if its largest output is at its largest target.
     device, dtype : torch.device, torch.dtype
-        Of the network.
+        Device and dtype of the network.
     """
 
     network: nn.Module
@@ -53,7 +53,7 @@ class SupervisedStep:
     dtype: torch.dtype
 
     def __call__(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Take one step and return the mean loss and, of classes, which examples were right."""
+        """Take one step, and return the mean loss and, for classes, which examples were correct."""
         inputs = as_inputs(self.examples.tensor(rows).to(self.device), self.dtype)  # type: ignore[arg-type]
         targets = self.targets[rows].to(self.device)
         outputs = self.network(inputs)

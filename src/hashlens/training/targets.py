@@ -1,4 +1,4 @@
-"""What the outputs of a network are to become: classes, or numbers of a regression."""
+"""Targets of training: classes, or values of a regression."""
 
 from typing import Any
 
@@ -14,25 +14,25 @@ from hashlens.training.recipe import Recipe
 
 
 def training_targets(network: nn.Module, examples: ArrayExamples, recipe: Recipe, targets: Any = None) -> torch.Tensor:
-    """Return what `network` is trained towards, on the CPU: classes int64 ``(n,)``, or numbers ``(n, outputs)``.
+    """Return the training targets of `network`, on the CPU: classes, int64 ``(n,)``, or values ``(n, outputs)``.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Gives ``(b, outputs)``.
+        Network that returns ``(b, outputs)``.
     examples : ArrayExamples
-        With labels, unless there are targets.
+        Examples, with labels unless there are targets.
     recipe : Recipe
-        Its loss decides what becomes of labels.
+        Recipe whose loss decides whether labels become classes or target values.
     targets : array_like or torch.Tensor, optional
-        Of a regression, ``(n, outputs)`` or, of one output, ``(n,)``.
+        Targets of a regression, ``(n, outputs)``, or ``(n,)`` for one output.
 
     Raises
     ------
     DataError
         If there are no examples, or labels or targets do not fit the network or the loss.
     ModelError
-        If the network rejects an example, or does not give ``(b, outputs)``.
+        If the network rejects an example, or does not return ``(b, outputs)``.
     """
     if targets is not None:
         return _regression_targets(network, examples, recipe, targets)

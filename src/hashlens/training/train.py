@@ -1,4 +1,4 @@
-"""Build a network by name, train it, and save it."""
+"""hl.train: build a network by name, train it, and save it."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -31,18 +31,18 @@ log = logging.getLogger("hashlens")
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network and how it came about.
+    """A trained network with its history.
 
     Attributes
     ----------
     network : torch.nn.Module
-        In evaluation mode, on the CPU.
+        The network, in evaluation mode on the CPU.
     fitted : Fitted
-        The epochs.
+        History of the training.
     info : NetworkInfo
-        Architecture, recipe, data and accuracies: what is saved beside the weights.
+        Architecture, recipe, data and accuracies, which are saved with the weights.
     folder : Path or None
-        Where it was saved.
+        Folder that it was saved to; None if it was not saved.
     """
 
     network: nn.Module
@@ -74,30 +74,31 @@ def train(
     Parameters
     ----------
     architecture : str
-        See `hashlens.nets.build`.
+        Name of an architecture, as in `hashlens.nets.build`.
     data : str, Examples, pair, Dataset or DataLoader
-        What to train on, with labels; what :func:`hashlens.load_data` takes.
+        Labelled training data, in any form that :func:`hashlens.load_data` takes.
     recipe : str or Recipe
-        How; `batch_norm` and `init` hold unless `arguments` say otherwise or the architecture leaves no choice.
+        Training recipe. Its `batch_norm` and `init` are used unless `arguments` override them or the architecture does
+        not offer the choice.
     epochs : int, optional
-        In place of the recipe's.
+        Number of epochs; by default the recipe's.
     seed : int
-        What the initial weights, the order of the batches and dropout are drawn from.
+        Seed of the initial weights, of the order of batches and of dropout.
     test : as `data`, optional
-        What the accuracy is measured on besides the training examples. Classes that occur here alone count as wrong,
-        of which a warning tells.
+        Test data whose accuracy is measured too. Examples of classes that only occur here count as wrong, with a
+        warning.
     checkpoints : collection of int
-        Epochs after which the network is saved as well; 0 is the initialisation.
+        Epochs after which the network is saved too; 0 is the initial network.
     out : str or Path, optional
-        Folder to save to. An interrupted training goes on from there.
+        Folder to save to; an interrupted training resumes from there. By default nothing is saved.
     overwrite : bool
-        Whether a network that `out` already holds is replaced, and an interrupted training begun afresh.
+        Whether an existing network in `out` is replaced, and an interrupted training restarted.
     device : str or torch.device, optional
-        Where to train; the CPU by default.
+        Device to train on; the CPU by default.
     on_epoch : callable, optional
-        Called with each `Epoch` when it is over.
+        Called with each `Epoch` after it has ended.
     **arguments
-        For the architecture: ``width=100``, ``depth=2`` ...
+        Arguments of the architecture, such as ``width=100`` and ``depth=2``.
 
     Returns
     -------
@@ -107,12 +108,12 @@ def train(
     Raises
     ------
     DataError
-        If there are no examples or no labels, inputs that are not finite, or test labels that a network trained on
-        `data` has no output for.
+        If there are no examples or no labels, inputs are not finite, or a network trained on `data` has no output for
+        a test label.
     ModelError
         If the architecture, the recipe or an argument is unknown, or training fails.
     OutputError
-        If `out` holds a network already, or cannot be written.
+        If `out` already holds a network, or cannot be written.
     """
     recipe = find_recipe(recipe)
     if out is not None and not overwrite:
@@ -126,7 +127,7 @@ def train(
     input_shape, classes = _input_shape(examples), _classes(examples)
     network = build(architecture, input_shape=input_shape, classes=classes, seed=seed, **arguments)
     if test_examples is not None:
-        # Before the training, which a mistake here would waste.
+        # Checked before the training, since an error afterwards would waste it.
         _, test_examples = with_one_numbering(examples, test_examples)
         require_finite("test", test_examples)
         check_accepted(network, test_examples)
