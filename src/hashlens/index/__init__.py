@@ -1,4 +1,4 @@
-"""Search in packed codes by Hamming distance."""
+"""Index: search in packed codes by Hamming distance."""
 
 from hashlens.index.index import Index
 from hashlens.index.neighbours import Neighbours, WithinRadius

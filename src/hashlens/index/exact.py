@@ -1,4 +1,4 @@
-"""Exact search: every row is compared, block by block, straight on the memory map."""
+"""Exact search: every row is compared, block by block, directly on the memory map."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +12,25 @@ from hashlens.index.rows import Rows
 Distances = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
 MOST_PAIRS = 1 << 27
-"""A range search that finds more is refused: the radius says nothing, and memory ends."""
+"""Largest number of results of a range search; with more, the radius is too large to be useful or fit in memory."""
 
 
 def nearest_rows(
     rows: Rows, queries: UInt8[Packed, "m {rows.row_bytes}"], k: int
 ) -> tuple[Int32[Distances, "m {k}"], Int64[Numbers, "m {k}"]]:
-    """Find the k rows nearest to each query; of rows at one distance, those of lower number come first.
+    """Find the k rows nearest to each query; of rows at the same distance, the lower row number comes first.
 
-    Whole rows in one part are one search on the packed bits as they lie. Otherwise blocks are searched one after the
-    other and the k best of all kept, so that memory holds one block.
+    Whole rows in one part are searched directly on the packed bits. Otherwise blocks are searched one after another and
+    the k best are kept, so that memory holds one block.
 
     Parameters
     ----------
     rows : Rows
-        n rows.
+        n rows to search.
     queries : numpy.ndarray
-        uint8 ``(m, row_bytes)``.
+        uint8 ``(m, row_bytes)``: packed queries.
     k : int
-        1 <= k <= n.
+        Number of neighbours, 1 <= k <= n.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def nearest_rows(
 
 
 def _merged(best: tuple[Distances, Numbers], found: tuple[Distances, Numbers], k: int) -> tuple[Distances, Numbers]:
-    """Return the k nearest of both; those found later have higher row numbers, so that a stable sort breaks ties."""
+    """Return the k nearest of both; `found` has higher row numbers, so a stable sort breaks ties correctly."""
     distances = np.concatenate([best[0], found[0]], axis=1)
     numbers = np.concatenate([best[1], found[1]], axis=1)
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
@@ -68,7 +68,7 @@ def rows_within(
     Returns
     -------
     limits : numpy.ndarray
-        int64 ``(m + 1,)``: what was found for query i is at ``limits[i]:limits[i + 1]``.
+        int64 ``(m + 1,)``: the results of query i are at ``limits[i]:limits[i + 1]``.
     distances : numpy.ndarray
         int32, ascending for each query.
     numbers : numpy.ndarray
@@ -76,7 +76,7 @@ def rows_within(
 
     References
     ----------
-    FAISS, ``hamming_range_search``, which finds what is nearer than a radius, strictly.
+    FAISS, ``hamming_range_search``, which finds rows at a distance strictly below the radius.
     """
     faiss = load_faiss()
 

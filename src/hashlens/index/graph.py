@@ -1,4 +1,4 @@
-"""HNSW: rows in a graph of neighbours; a search walks towards the query."""
+"""HNSW: approximate search in a graph of neighbours."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from hashlens.index.searcher import checked_options
 FILE = "graph.faiss"
 NEIGHBOURS, CONSTRUCTION_CANDIDATES, SEARCH_CANDIDATES = 32, 80, 64
 MOST_NEIGHBOURS = 1024
-"""More would take a row 8 KiB and more, for nothing."""
+"""Largest number of neighbours; more would take 8 KiB or more per row, without benefit."""
 
 
 class Graph:
@@ -24,9 +24,9 @@ class Graph:
     index : faiss.IndexBinaryHNSW
         The graph, with a copy of the rows.
     efSearch : int
-        Candidates that a search keeps while it walks.
+        Number of candidates kept in a search.
     seed : int
-        That of the levels.
+        Seed of the levels.
 
     References
     ----------
@@ -41,20 +41,21 @@ class Graph:
 
     @classmethod
     def empty(cls, rows: Rows, **arguments: Any) -> "Graph":
-        """Return a graph for rows of this width.
+        """Return an empty graph for rows of this width.
 
         Parameters
         ----------
         rows : Rows
-            They are not added yet.
+            Rows whose width is used; they are not added.
         M : int, optional
-            Neighbours of a row in the graph, 32 by default and 1,024 at most, twice as many on the lowest level.
+            Number of neighbours of a row in the graph, 32 by default and 1,024 at most; twice as many on the lowest
+            level.
         efConstruction : int, optional
-            Candidates kept while a row is linked, 80 by default.
+            Number of candidates kept while a row is added, 80 by default.
         efSearch : int, optional
-            Candidates kept in a search, 64 by default.
+            Number of candidates kept in a search, 64 by default.
         seed : int, optional
-            Of the levels that rows are on.
+            Seed of the levels of rows.
         """
         faiss = load_faiss()
 
@@ -70,22 +71,22 @@ class Graph:
 
     @property
     def most(self) -> int:
-        """As many candidates as there are rows."""
+        """Largest useful number of candidates: the number of rows."""
         return max(1, int(self.index.ntotal))
 
     def add(self, packed: Packed) -> None:
-        """Link rows into the graph."""
+        """Add rows to the graph."""
         self.index.add(packed)
 
     def search(self, queries: Packed, k: int, value: int) -> tuple[Distances, Numbers]:
-        """Walk the graph; see :class:`~hashlens.index.searcher.Searcher`."""
-        # Room for all candidates is taken at once: more of them than rows would only take memory.
+        """Search the graph; see :class:`~hashlens.index.searcher.Searcher`."""
+        # FAISS allocates memory for all candidates at once: more than the number of rows would be wasted.
         self.index.hnsw.efSearch = max(min(value, self.most), k)
         distances, numbers = self.index.search(queries, k)
         return distances, numbers
 
     def options(self) -> dict[str, int]:
-        """Return neighbours of a row, candidates while linking and while searching, and the seed."""
+        """Return the options: `M`, `efConstruction`, `efSearch` and the seed."""
         graph = self.index.hnsw
         return {
             "M": graph.nb_neighbors(1),
@@ -95,7 +96,7 @@ class Graph:
         }
 
     def write(self, folder: Path, rows: Rows) -> None:
-        """Write the graph as FAISS does; one that holds nothing yet is given all rows first."""
+        """Write the graph in the format of FAISS; all rows are added first if it is empty."""
         faiss = load_faiss()
 
         if self.index.ntotal == 0:

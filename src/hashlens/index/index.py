@@ -31,26 +31,27 @@ CANDIDATES_FOR_EACH, FEWEST_CANDIDATES = 10, 100
 
 
 class Index:
-    """Codes to search in: which rows are nearest to these, and how far, in bits.
+    """Index of codes for nearest-neighbour search by Hamming distance.
 
-    An exact index copies nothing: it searches the codes where they lie, also in a memory map larger than memory. The
-    other kinds look at some of the rows and find most of the nearest: ``ivf`` keeps rows in lists around centres,
-    ``hnsw`` in a graph of neighbours. :meth:`recall` measures how many.
+    An exact index copies nothing: it searches the codes in place, also in a memory map larger than memory. The other
+    kinds compare only some of the rows and find most of the nearest: ``ivf`` keeps rows in lists around centres,
+    ``hnsw`` in a graph of neighbours. :meth:`recall` measures the share that they find.
 
     Parameters
     ----------
     codes : Codes
-        n rows.
+        n rows to search.
     kind : str
-        ``exact``, ``ivf`` or ``hnsw``.
+        Kind of index: ``exact``, ``ivf`` or ``hnsw``.
     layers : sequence of str, optional
-        Globs: the layers to compare, ``!glob`` for those to leave out. All of them by default.
+        Globs over the layers to compare; ``!glob`` leaves layers out. By default all layers.
     ids : array, optional
-        int64 or str ``(n,)``, no two alike; those of `codes` by default.
+        int64 or str ``(n,)``, unique: identifiers of the rows; those of `codes` by default.
     **options
-        Named as in FAISS. ``ivf``: `nlist`, the number of lists (``sqrt(n)``); `nprobe`, how many of them a search
-        looks into (1 in 16); `seed`. ``hnsw``: `M`, neighbours of a row in the graph (32); `efConstruction` (80) and
-        `efSearch` (64), candidates kept while a row is linked and in a search; `seed`.
+        Options named as in FAISS. For ``ivf``: `nlist`, number of lists (default ``sqrt(n)``); `nprobe`, number of
+        lists that a search visits (default 1 in 16); `seed`. For ``hnsw``: `M`, number of neighbours of a row in the
+        graph (default 32); `efConstruction` (default 80) and `efSearch` (default 64), numbers of candidates kept while
+        a row is added and in a search; `seed`.
 
     Raises
     ------
@@ -91,17 +92,18 @@ class Index:
         overwrite: bool = False,
         **options: Any,
     ) -> "Index":
-        """Make an index; with `out`, straight on disk, block by block.
+        """Build an index; with `out`, directly on disk, block by block.
 
         Parameters
         ----------
         codes, kind, layers, ids, **options
-            As for :class:`Index`.
+            As in :class:`Index`.
         out : str or Path, optional
-            A folder to write the index to, which is then opened as :meth:`load` does: exact and IVF indexes of a folder
-            of codes larger than memory are made in memory of a few blocks of 16 MiB and some 60 bytes a row.
+            Folder to write the index to, which is then opened as by :meth:`load`. Exact and IVF indexes of codes larger
+            than memory can be built in this way: it takes a few blocks of 16 MiB and about 60 bytes per row. By default
+            the index is built in memory.
         overwrite : bool
-            Whether an index that is there already is replaced.
+            Whether an existing index in `out` is replaced.
         """
         if out is None:
             return cls(codes, kind, layers, ids=ids, **options)
@@ -133,58 +135,58 @@ class Index:
 
     @property
     def kind(self) -> str:
-        """``exact``, ``ivf`` or ``hnsw``."""
+        """Kind of index: ``exact``, ``ivf`` or ``hnsw``."""
         return self._kind
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers compared."""
+        """Compared layers."""
         return self._rows.layers
 
     @property
     def ids(self) -> Shaped[npt.NDArray[Any], " {len(self)}"]:
-        """The ids of the rows, int64 or str ``(n,)``."""
+        """Identifiers of the rows, int64 or str ``(n,)``."""
         return self._rows.ids
 
     @property
     def labels(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"] | None:
-        """The labels of the rows, int64 ``(n,)``, where all codes had some."""
+        """Labels of the rows, int64 ``(n,)``; None unless all codes had labels."""
         return self._rows.labels
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Name of class 0, 1, ..., where the codes had some; added codes are numbered by name."""
+        """Names of classes 0, 1, ...; None if the codes had none. Classes of added codes are matched by name."""
         return self._rows.class_names
 
     @property
     def provenance(self) -> Provenance:
-        """The network and the data of the first codes."""
+        """Network and data of the first codes."""
         return self._rows.parts[0].provenance
 
     @property
     def options(self) -> dict[str, int]:
-        """What the index was made with, and the search parameter, as FAISS names them."""
+        """Options of the index, including the search parameter, named as in FAISS."""
         return {} if self._searcher is None else self._searcher.options()
 
     def add(self, codes: Codes, ids: npt.ArrayLike | None = None) -> None:
-        """Add rows below those there.
+        """Append rows.
 
-        An exact index keeps `codes` as they are: a memory map stays one. The others take them in block by block; an IVF
-        index that was loaded from disk is read into memory first. What is on disk does not change.
+        An exact index keeps `codes` without a copy, also memory-mapped ones. The other kinds add them block by block;
+        an IVF index that was loaded from disk is read into memory first. Files on disk do not change.
 
         Parameters
         ----------
         codes : Codes
-            The same bits of the same network.
+            Rows of the same bits of the same network.
         ids : array, optional
-            int64 or str ``(len(codes),)``; those of `codes` by default.
+            int64 or str ``(len(codes),)``: identifiers; those of `codes` by default.
 
         Raises
         ------
         IndexFault
-            If an id is there already.
+            If the index already has one of the ids.
         CodesError
-            If the codes are of another network or of other bits.
+            If the codes come from another network or have other bits.
         """
         rows = self._rows.extended(codes, ids)
         if self._searcher is not None:
@@ -208,33 +210,34 @@ class Index:
         Parameters
         ----------
         queries : Codes
-            m rows of the same bits of the same network; further layers are not looked at.
+            m rows of the same bits of the same network; additional layers are ignored.
         k : int
-            Neighbours, 1 <= k <= n.
+            Number of neighbours, 1 <= k <= n.
         nprobe : int, optional
-            Of ``ivf`` only: lists to look into. That of the index by default.
+            Number of lists to visit, only for ``ivf``; by default the index's option.
         efSearch : int, optional
-            Of ``hnsw`` only: candidates to keep. That of the index by default.
+            Number of candidates to keep, only for ``hnsw``; by default the index's option.
         layers : sequence of str, optional
-            Globs: compare only some of the index's layers, exactly, whatever its kind.
+            Globs over the layers to compare, by an exact search for every kind of index; by default all layers of the
+            index.
         weights : mapping of str to float, optional
-            Weights of layers, 1 for those not named: `candidates` rows of the plain search are ranked again by the sum
-            of weight times bits that differ.
+            Weights of layers, 1 for layers that are not named. `candidates` rows found without weights are ranked again
+            by the sum over layers of weight times number of differing bits.
         candidates : int, optional
-            With `weights` only; 10 k by default, and 100 at least.
+            Number of rows to rank again, only with `weights`; by default 10 k, and at least 100.
 
         Returns
         -------
         Neighbours
-            Of rows at one distance, those of lower row number come first; which of them come in at the k-th place is
-            sure for exact search only.
+            The neighbours. Of rows at the same distance, the lower row number comes first; only exact search guarantees
+            this at the k-th place.
 
         Raises
         ------
         IndexFault
             If the index is empty, or k, nprobe, efSearch, layers or weights do not fit it.
         CodesError
-            If the queries are of another network or of other bits.
+            If the queries come from another network or have other bits.
         """
         rows, exact = self._rows.narrowed(layers), self._searcher is None or layers is not None
         packed = rows.matching(queries)
@@ -252,16 +255,16 @@ class Index:
         return Neighbours(rows.ids[numbers], best, numbers, queries.ids, method, proven if exact else None)
 
     def range_search(self, queries: Codes, radius: int, *, layers: Sequence[str] | None = None) -> WithinRadius:
-        """Find all rows within `radius` bits of each query, exactly, whatever the kind of the index.
+        """Find all rows within `radius` bits of each query, by exact search for every kind of index.
 
         Parameters
         ----------
         queries : Codes
             m rows of the same bits of the same network.
         radius : int
-            In bits, 0 or more; rows at this distance are found.
+            Largest Hamming distance in bits, 0 or more, inclusive.
         layers : sequence of str, optional
-            Globs: compare only some of the index's layers.
+            Globs over the layers to compare; by default all layers of the index.
 
         Raises
         ------
@@ -285,22 +288,22 @@ class Index:
         sample: int = 1000,
         seed: int = 0,
     ) -> float:
-        """Return the share of the k nearest rows that the index finds, against exact search.
+        """Return the recall: the share of the k nearest rows, by exact search, that the index finds.
 
-        A row counts as found when it is no farther than the exact k-th: of rows that tie there, any will do.
+        A row counts as found if it is no farther than the exact k-th neighbour: any of the rows tied there will do.
 
         Parameters
         ----------
         queries : Codes
             m rows.
         k : int
-            Neighbours.
+            Number of neighbours.
         nprobe, efSearch : int, optional
-            As for :meth:`search`.
+            As in :meth:`search`.
         sample : int
-            Queries to measure on at most.
+            Largest number of queries to measure on.
         seed : int
-            Of their choice.
+            Seed of the sample of queries.
         """
         value = self._checked_parameter(self._searcher is None, nprobe=nprobe, efSearch=efSearch)
         k = self._checked_k(k)
@@ -308,14 +311,14 @@ class Index:
         return 1.0 if self._searcher is None else self._recall(packed, k)(value or self._searcher.value)
 
     def tune(self, queries: Codes, k: int = 10, *, recall: float = 0.99, sample: int = 1000, seed: int = 0) -> int:
-        """Set nprobe, or efSearch, to the least of 1, 2, 3, 4, 6, 8, 12, ... that reaches a recall; return it.
+        """Set nprobe, or efSearch, to the smallest of 1, 2, 3, 4, 6, 8, 12, ... that reaches a recall; return it.
 
         Parameters
         ----------
         queries, k, sample, seed
-            As for :meth:`recall`.
+            As in :meth:`recall`.
         recall : float
-            To be reached, above 0 and up to 1.
+            Required recall, above 0 and up to 1.
 
         Raises
         ------
@@ -337,26 +340,26 @@ class Index:
     def load(cls, path: str | Path, verify: bool = True) -> "Index":
         """Open a folder that :meth:`save` or :meth:`build` wrote.
 
-        Rows and inverted lists stay on disk, memory-mapped; the graph of HNSW is read.
+        Rows and inverted lists stay on disk, memory-mapped; the graph of HNSW is read into memory.
 
         Parameters
         ----------
         path : str or Path
-            The folder.
+            Path of the folder.
         verify : bool
-            Whether to check the checksums, which reads every byte once.
+            Whether to verify the checksums, which reads every byte once.
 
         Raises
         ------
         IndexFault
-            If the folder is not there, incomplete, corrupt, or of a newer schema.
+            If the folder is missing, incomplete, corrupt, or of a newer schema.
         """
         index = cls.__new__(cls)
         index._rows, index._kind, index._searcher = load_index(path, verify)
         return index
 
     def _approximate(self, packed: Packed, k: int, value: int | None) -> tuple[Distances, Numbers]:
-        """Search by what the index has; queries for which it finds fewer than k rows are searched exactly."""
+        """Search approximately; queries with fewer than k results are searched exactly."""
         assert self._searcher is not None
         distances, numbers = self._searcher.search(packed, k, value or self._searcher.value)
         short = np.flatnonzero((numbers < 0).any(axis=1))
@@ -386,7 +389,7 @@ class Index:
         return int(k)
 
     def _checked_parameter(self, exact: bool, **parameters: int | None) -> int | None:
-        """Return the search parameter that a search names, which is that of the kind of the index; None for none."""
+        """Return the search parameter of a call; None if there is none. Raise for a parameter of another kind."""
         value = None
         for name, named in parameters.items():
             if named is None:
@@ -402,7 +405,7 @@ class Index:
 
 
 def _searcher(kind: str, rows: Rows, options: dict[str, Any]) -> Searcher | None:
-    """Return what searches an index of a kind, without rows yet; None for exact search, which needs nothing."""
+    """Return an empty searcher for a kind of index; None for exact search, which needs none."""
     if kind == "ivf":
         return InvertedLists.trained(rows, **options)
     if kind == "hnsw":

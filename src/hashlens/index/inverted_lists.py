@@ -1,4 +1,4 @@
-"""IVF: rows in lists, each around a centre; a search looks into the lists of the nearest centres."""
+"""IVF: approximate search in the inverted lists of the nearest centres."""
 
 from collections.abc import Iterator
 from math import sqrt
@@ -30,11 +30,11 @@ class InvertedLists:
     Parameters
     ----------
     index : faiss.IndexBinaryIVF
-        With its centres.
+        The lists with their centres.
     nprobe : int
-        Lists that a search looks into.
+        Number of lists that a search visits.
     seed : int
-        That of the centres.
+        Seed of the centres.
     """
 
     parameter = "nprobe"
@@ -45,18 +45,18 @@ class InvertedLists:
 
     @classmethod
     def trained(cls, rows: Rows, **arguments: Any) -> "InvertedLists":
-        """Return empty lists with centres found among the rows.
+        """Return empty lists with centres of the rows.
 
         Parameters
         ----------
         rows : Rows
-            n rows; centres are found on a sample of them.
+            n rows; the centres are computed from a sample of them.
         nlist : int, optional
-            How many lists; ``sqrt(n)`` by default.
+            Number of lists; ``sqrt(n)`` by default.
         nprobe : int, optional
-            Lists that a search looks into; 1 in 16 by default.
+            Number of lists that a search visits; 1 in 16 by default.
         seed : int, optional
-            Of the sample and the first centres.
+            Seed of the sample and of the first centres.
         """
         faiss = load_faiss()
 
@@ -79,11 +79,11 @@ class InvertedLists:
 
     @property
     def most(self) -> int:
-        """All lists."""
+        """Largest useful value of `nprobe`: the number of lists."""
         return int(self.index.nlist)
 
     def add(self, packed: Packed) -> None:
-        """Put rows into the lists of their nearest centres, in memory."""
+        """Add rows to the lists of their nearest centres, in memory."""
         if self.mapped:
             self._read_into_memory()
         self.index.add(packed)
@@ -95,13 +95,13 @@ class InvertedLists:
         return distances, numbers
 
     def options(self) -> dict[str, int]:
-        """Return the number of lists, how many of them a search looks into, and the seed."""
+        """Return the options: `nlist`, `nprobe` and the seed."""
         return {"nlist": self.most, "nprobe": self.value, "seed": self.seed}
 
     def write(self, folder: Path, rows: Rows) -> None:
-        """Write the lists as FAISS reads them, block by block of `rows`, in memory of one block.
+        """Write the lists in the format of FAISS, block by block of `rows`, with memory for one block.
 
-        Lists that hold nothing yet are given all rows; so an index larger than memory is made.
+        If the lists are empty, all rows are written into them; so an index larger than memory can be built.
         """
         assignment = self._assigned(len(rows)) if self.index.ntotal else self._assign(rows)
         with (folder / FILE).open("wb") as file:
@@ -127,7 +127,7 @@ class InvertedLists:
         return assignment
 
     def _assigned(self, n: int) -> npt.NDArray[np.int32]:
-        """Return the list that each row is in."""
+        """Return the list of each row."""
         faiss = load_faiss()
 
         assignment = np.empty(n, np.int32)
@@ -138,7 +138,7 @@ class InvertedLists:
         return assignment
 
     def _read_into_memory(self) -> None:
-        """Replace lists that are mapped, and so read-only, by copies."""
+        """Replace memory-mapped lists, which are read-only, by copies."""
         faiss = load_faiss()
 
         mapped = self.index.invlists
@@ -151,21 +151,21 @@ class InvertedLists:
 
 
 def find_centres(rows: Rows, count: int, seed: int = 0) -> Packed:
-    """Return centres of the rows: K-Means in Hamming distance, where a centre is the majority of each bit.
+    """Return centres of the rows by K-Means in Hamming distance, where a centre is the majority of each bit.
 
     Parameters
     ----------
     rows : Rows
-        n rows; 64 to a centre are looked at, 256 MiB at most.
+        n rows; a sample of 64 for each centre is used, at most 256 MiB.
     count : int
-        Centres; fewer where there are not so many different rows.
+        Number of centres; fewer if there are not enough distinct rows.
     seed : int
-        Of the sample and the first centres.
+        Seed of the sample and of the first centres.
 
     Returns
     -------
     numpy.ndarray
-        uint8 ``(centres, row_bytes)``.
+        uint8 ``(centres, row_bytes)``: the centres.
 
     References
     ----------
@@ -194,16 +194,16 @@ def find_centres(rows: Rows, count: int, seed: int = 0) -> Packed:
 
 
 def _lists_of(assignment: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Yield each list that is not empty with the positions in it, ascending."""
+    """Yield each list that is not empty with its row positions, ascending."""
     order = np.argsort(assignment, kind="stable")
     lists, starts = np.unique(assignment[order], return_index=True)
     yield from zip(lists.tolist(), np.split(order, starts[1:]), strict=True)
 
 
 def _write_lists(file: BinaryIO, index: Any, rows: Rows, assignment: npt.NDArray[np.int32]) -> None:
-    """Write an index with its lists full, as ``faiss.write_index_binary`` does for one that is in memory.
+    """Write an index with filled lists in the format of ``faiss.write_index_binary``, without having it in memory.
 
-    FAISS writes the head, of the same centres with empty lists; each list follows as its codes and its row numbers.
+    FAISS writes the header, for the same centres with empty lists; then each list follows: its codes and row numbers.
     """
     faiss = load_faiss()
 

@@ -1,4 +1,4 @@
-"""FAISS, loaded where it is used first: the type hints that it brings lack much of what it has."""
+"""FAISS, imported at its first use; it is untyped here, since its type hints are incomplete."""
 
 from importlib import import_module
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a search finds."""
+"""Results of searches: neighbours, and rows within a radius."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,17 +25,18 @@ class Neighbours(Result):
     Attributes
     ----------
     ids : numpy.ndarray
-        int64 or str ``(m, k)``, nearest first; of rows at one distance, those of lower row number come first.
+        int64 or str ``(m, k)``: identifiers, nearest first; of rows at the same distance, the lower row number comes
+        first.
     distances : numpy.ndarray
-        ``(m, k)``, int32 in bits; float64 where layers are weighted.
+        ``(m, k)``: distances, int32 in bits; float64 if layers are weighted.
     rows : numpy.ndarray
-        int64 ``(m, k)``, row numbers in the index.
+        int64 ``(m, k)``: row numbers in the index.
     query_ids : numpy.ndarray
-        ``(m,)``.
+        ``(m,)``: identifiers of the queries.
     method : str
-        How they were found.
+        Method of search, in words.
     proven : numpy.ndarray or None
-        bool ``(m,)``, for weighted layers: whether no row outside the candidates can be nearer than those found.
+        bool ``(m,)``, for weighted layers: whether it is certain that no other row is nearer than those found.
     """
 
     ids: npt.NDArray[Any]
@@ -75,12 +76,12 @@ class Neighbours(Result):
         )
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return how far the nearest and the last of the rows found lie."""
+        """Return histograms of the distances of the nearest and of the last neighbour."""
         m, k = self.distances.shape
         if m == 0 or k == 0:
             return ()
         most, weighted = float(self.distances.max()), self.distances.dtype.kind == "f"
-        # Whole distances: no bin is narrower than a bit.
+        # Distances are integers, so bins are not narrower than one bit.
         bins = BINS if weighted else min(BINS, int(most) + 1)
         edges = np.linspace(0, most + (0 if weighted and most else 1), bins + 1)
         ranks = {"nearest": 0} if k == 1 else {"nearest": 0, f"number {k}": k - 1}
@@ -94,22 +95,22 @@ class Neighbours(Result):
 
 @dataclass(frozen=True, eq=False)
 class WithinRadius(Result):
-    """All rows within a radius of each of m queries, as many as there are.
+    """All rows within a radius of each of m queries.
 
     Attributes
     ----------
     limits : numpy.ndarray
-        int64 ``(m + 1,)``: what was found for query i is at ``limits[i]:limits[i + 1]`` of the other arrays.
+        int64 ``(m + 1,)``: the results of query i are at ``limits[i]:limits[i + 1]`` of the other arrays.
     ids : numpy.ndarray
-        int64 or str, nearest first for each query.
+        int64 or str: identifiers, nearest first for each query.
     distances : numpy.ndarray
-        int32, in bits.
+        int32: distances in bits.
     rows : numpy.ndarray
-        int64, row numbers in the index.
+        int64: row numbers in the index.
     query_ids : numpy.ndarray
-        ``(m,)``.
+        ``(m,)``: identifiers of the queries.
     radius : int
-        In bits; rows at this distance are found.
+        Radius in bits, inclusive.
     """
 
     limits: npt.NDArray[np.int64]
@@ -123,7 +124,7 @@ class WithinRadius(Result):
         return len(self.query_ids)
 
     def __getitem__(self, query: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
-        """Return the ids and the distances found for one query."""
+        """Return the ids and the distances of the rows found for one query."""
         query = range(len(self))[query]
         place = slice(self.limits[query], self.limits[query + 1])
         return self.ids[place], self.distances[place]
@@ -133,7 +134,7 @@ class WithinRadius(Result):
 
     @property
     def counts(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
-        """How many rows were found for each query, int64 ``(m,)``."""
+        """Number of rows found for each query, int64 ``(m,)``."""
         return np.diff(self.limits)
 
     def __rich__(self) -> Table:

@@ -1,4 +1,4 @@
-"""The page of an index: what it holds, and how it searches."""
+"""The page of an index: its content and its options."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from hashlens.tables import number, table
 
 
 def index_page(index: Index) -> Page:
-    """Return the page of an index: what it holds, and how it searches."""
+    """Return the page of an index: its content and its options."""
     kinds = {"exact": "compares every row", "ivf": "looks into the nearest lists", "hnsw": "walks a graph"}
     labels = index.labels
     contents: list[Block] = list(blocks(index.__rich__()))

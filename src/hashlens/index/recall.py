@@ -1,4 +1,4 @@
-"""How many of the nearest rows an approximate index finds, and the least search parameter that finds enough."""
+"""Recall of an approximate index, and the smallest search parameter that reaches a recall."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from hashlens.seeds import numpy_generator
 
 
 def sampled_queries(packed: Packed, sample: int, seed: int) -> Packed:
-    """Return at most `sample` of the queries, in their order."""
+    """Return a random sample of at most `sample` queries, in their order."""
     require_whole(IndexFault, "sample", sample)
     if len(packed) == 0:
         raise IndexFault("recall is measured on one query or more, received none")
@@ -24,30 +24,30 @@ def sampled_queries(packed: Packed, sample: int, seed: int) -> Packed:
 
 
 def recall_of(found: Callable[[int], Distances], rows: Rows, queries: Packed, k: int) -> Callable[[int], float]:
-    """Return the function search parameter -> recall of a search on some queries, which are searched exactly once.
+    """Return a function from a search parameter to the recall on some queries; the exact search is done only once.
 
     Parameters
     ----------
     found : callable
-        Search parameter -> distances ``(m, k)``.
+        Function from a search parameter to distances ``(m, k)``.
     rows : Rows
-        What is searched.
+        The rows that are searched.
     queries : numpy.ndarray
-        uint8 ``(m, row_bytes)``.
+        uint8 ``(m, row_bytes)``: packed queries.
     k : int
-        Neighbours.
+        Number of neighbours.
     """
     farthest = nearest_rows(rows, queries, k)[0][:, -1:]
     return lambda value: float(np.mean(found(value) <= farthest))
 
 
 def least_value(measured: Callable[[int], float], most: int, recall: float) -> int:
-    """Return the least search parameter, of 1, 2, 3, 4, 6, 8, 12, ... and `most`, that reaches a recall.
+    """Return the smallest search parameter, of 1, 2, 3, 4, 6, 8, 12, ... and `most`, that reaches a recall.
 
     Raises
     ------
     IndexFault
-        If none does.
+        If none of them does.
     """
     if not is_number(recall) or not 0 < recall <= 1:
         raise IndexFault(f"recall must be above 0 and up to 1, received {shortly(recall)}")
@@ -63,7 +63,7 @@ def least_value(measured: Callable[[int], float], most: int, recall: float) -> i
 
 
 def next_value(value: int) -> int:
-    """Return the next of 1, 2, 3, 4, 6, 8, 12, 16, ...: powers of two, and half-way between them.
+    """Return the next of 1, 2, 3, 4, 6, 8, 12, 16, ...: powers of two, and the numbers halfway between them.
 
     >>> [next_value(value) for value in (1, 2, 3, 4, 6, 8)]
     [2, 3, 4, 6, 8, 12]

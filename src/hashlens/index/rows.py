@@ -1,4 +1,4 @@
-"""The rows that an index holds: packed codes in one or several parts, some of their layers, ids that never repeat."""
+"""Rows of an index: packed codes in one or several parts, with chosen layers and unique ids."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -27,20 +27,20 @@ _log = logging.getLogger("hashlens")
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of codes, read where they lie.
+    """Rows of codes, read in place.
 
-    Nothing is copied: a part may be a memory map larger than memory, and a choice of layers is one of columns.
+    Nothing is copied: a part may be a memory map larger than memory, and a choice of layers is a choice of columns.
 
     Attributes
     ----------
     parts : tuple of Codes
-        One below the other; each has the chosen layers, maybe among others.
+        Parts, in the order of rows; each has the chosen layers, and may have others.
     layers : tuple of Layer
-        The layers chosen, laid out one after the other.
+        Chosen layers, laid out one after another.
     ids : numpy.ndarray
-        int64 or str ``(n,)``, no two alike.
+        int64 or str ``(n,)``, unique: identifiers of the rows.
     noted : frozenset of str
-        What was logged of the rows added, which is said once.
+        Messages about added rows that were logged already.
     """
 
     parts: tuple[Codes, ...]
@@ -50,7 +50,7 @@ class Rows:
 
     @classmethod
     def of(cls, codes: Codes, layers: Sequence[str] | None = None, ids: npt.ArrayLike | None = None) -> "Rows":
-        """Return the rows of some codes, of the layers that match some glob."""
+        """Return the rows of codes, with the layers that match a glob."""
         if not isinstance(codes, Codes):
             raise IndexFault(
                 f"an index is made of Codes (hl.encode, Codes.load or Codes.from_bits), received {type(codes).__name__}"
@@ -65,44 +65,44 @@ class Rows:
 
     @property
     def code_bits(self) -> int:
-        """Bits of a row, padding not counted."""
+        """Number of bits of a row, without padding."""
         return sum(layer.bits for layer in self.layers)
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a packed row."""
+        """Number of bytes of a packed row."""
         return sum(packed_bytes(layer.bits) for layer in self.layers)
 
     @cached_property
     def starts(self) -> list[int]:
-        """The first row of each part."""
+        """Row number of the first row of each part."""
         return [0, *np.cumsum([len(part) for part in self.parts])[:-1].tolist()]
 
     @cached_property
     def labels(self) -> npt.NDArray[np.int64] | None:
-        """int64 ``(n,)``, None unless every part has labels."""
+        """Labels of the rows, int64 ``(n,)``; None unless every part has labels."""
         known = [part.labels for part in self.parts if part.labels is not None]
         return np.concatenate(known) if len(known) == len(self.parts) else None
 
     @cached_property
     def input_digests(self) -> Digests | None:
-        """uint8 ``(n, 16)``, None unless every part has them."""
+        """Digests of the inputs, uint8 ``(n, 16)``; None unless every part has them."""
         known = [part.input_digests for part in self.parts if part.input_digests is not None]
         return np.concatenate(known) if len(known) == len(self.parts) else None
 
     @property
     def class_names(self) -> ClassNames:
-        """Name of class 0, 1, ...: parts are numbered alike where rows are added."""
+        """Names of classes 0, 1, ...; all parts have the same class numbering."""
         return self.parts[0].class_names
 
     @property
     def layout(self) -> Codes:
-        """No rows in the layout of these: what others are compared with."""
+        """Empty codes in the layout of these rows, for comparison with others."""
         none = np.zeros((0, self.row_bytes), np.uint8)
         return Codes(none, self.layers, provenance=self.parts[0].provenance)
 
     def narrowed(self, layers: Sequence[str] | None) -> "Rows":
-        """Return the same rows with only the layers that match some glob and no ``!glob``; all of them for None."""
+        """Return the same rows with only the layers that match a glob and no ``!glob``; all layers for None."""
         if layers is None:
             return self
         if not _are_names(layers):
@@ -138,14 +138,14 @@ class Rows:
         return rows
 
     def extended(self, codes: Codes, ids: npt.ArrayLike | None = None) -> "Rows":
-        """Return these rows with those of `codes` below them.
+        """Return these rows with the rows of `codes` appended.
 
         Raises
         ------
         CodesError
             If they are not the same bits of the same network.
         IndexFault
-            If an id is there already.
+            If an id occurs twice.
         """
         self.restricted(codes)
         added = checked_ids(codes, ids)
@@ -164,14 +164,14 @@ class Rows:
         return replace(self, parts=(*before, *joined), ids=both, noted=self.noted | {note})
 
     def blocks(self, whole: bool = False, size: int = BLOCK_BYTES) -> Iterator[tuple[int, Packed]]:
-        """Yield the first row and the packed rows, contiguous, of one block after the other.
+        """Yield blocks one after another: the number of the first row, and contiguous packed rows.
 
         Parameters
         ----------
         whole : bool
-            Whether a part that can be read as it lies, without a copy, is one block.
+            Whether a part that can be read without a copy is a single block.
         size : int
-            Bytes of the blocks otherwise.
+            Size of other blocks in bytes.
         """
         step = max(1, size // self.row_bytes)
         for first, part in zip(self.starts, self.parts, strict=True):
@@ -196,7 +196,7 @@ class Rows:
         return out
 
     def _columns(self, part: Codes) -> list[slice] | None:
-        """Return where the chosen layers lie in the rows of a part; None for whole rows as they are."""
+        """Return the columns of the chosen layers in the rows of a part; None for whole rows."""
         if [layer.name for layer in part.layers] == [layer.name for layer in self.layers]:
             return None
         places = {layer.name: layer.columns for layer in part.layers}
@@ -212,23 +212,23 @@ def _are_names(layers: object) -> bool:
 
 
 def _small(*parts: Codes) -> bool:
-    """Return whether parts are so small, and so alike, that one is better than many."""
+    """Return whether parts are small and similar enough to be joined."""
     mapped = any(isinstance(part.packed, np.memmap) for part in parts)
     layouts = {tuple(layer.name for layer in part.layers) for part in parts}
     return not mapped and len(layouts) == 1 and sum(part.packed.nbytes for part in parts) <= BLOCK_BYTES
 
 
 def checked_ids(codes: Codes, ids: npt.ArrayLike | None) -> Ids:
-    """Return the ids given, those of `codes` by default, as int64 or str.
+    """Return `ids`, or those of `codes`, as int64 or str.
 
     Raises
     ------
     IndexFault
-        If they are neither, repeat, or are not one for each row.
+        If they have another type, repeat, or are not one for each row.
     """
     try:
         row_ids = np.asarray(codes.ids if ids is None else ids)
-    except ValueError as error:  # lists of several lengths
+    except ValueError as error:  # nested lists of different lengths
         raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {shortly(ids)}") from error
     if row_ids.shape != (len(codes),):
         raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {row_ids.shape}")
@@ -243,7 +243,7 @@ def checked_ids(codes: Codes, ids: npt.ArrayLike | None) -> Ids:
 
 
 def refuse_repeated(ids: Ids, where: str) -> None:
-    """Raise IndexFault if two ids are alike."""
+    """Raise IndexFault if two ids are equal."""
     if len(ids) < 2 or (ids.dtype == np.int64 and (ids[1:] > ids[:-1]).all()):
         return
     ordered = np.sort(ids)

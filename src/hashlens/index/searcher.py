@@ -1,4 +1,4 @@
-"""What the approximate kinds of an index have in common."""
+"""Common interface of the approximate kinds of index."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,14 +11,14 @@ from hashlens.index.rows import Rows
 
 
 class Searcher(Protocol):
-    """A structure that finds most of the nearest rows without looking at all of them.
+    """Interface of a structure that finds most of the nearest rows without comparing all of them.
 
     Attributes
     ----------
     parameter : str
-        Name of the search parameter, as in FAISS: how much of the structure a search looks at.
+        Name of the search parameter, as in FAISS, which sets how much of the structure a search visits.
     value : int
-        Of the search parameter, where a search names none; `most` finds all that can be found.
+        Default value of the search parameter; `most` is its largest useful value.
     """
 
     parameter: str
@@ -26,37 +26,37 @@ class Searcher(Protocol):
 
     @property
     def most(self) -> int:
-        """The value of the search parameter beyond which nothing more is found."""
+        """Largest useful value of the search parameter."""
         ...
 
     def add(self, packed: Packed) -> None:
-        """Add rows, uint8 ``(k, row_bytes)``, below those there."""
+        """Append rows, uint8 ``(k, row_bytes)``."""
         ...
 
     def search(self, queries: Packed, k: int, value: int) -> tuple[Distances, Numbers]:
-        """Return distances and row numbers, ``(m, k)`` each; row -1 where fewer than k were found."""
+        """Return distances and row numbers, ``(m, k)`` each; row -1 if fewer than k rows were found."""
         ...
 
     def write(self, folder: Path, rows: Rows) -> None:
-        """Write everything that is not in `rows` to a folder."""
+        """Write the structure to a folder, without `rows`."""
         ...
 
     def options(self) -> dict[str, int]:
-        """Return what the structure was made with."""
+        """Return the options of the structure."""
         ...
 
 
 def checked_options(kind: str, arguments: dict[str, Any], allowed: dict[str, int]) -> dict[str, int | None]:
-    """Return the options of a kind of index with those given, None for what depends on the rows.
+    """Return all options of a kind of index, with the user's values; None for defaults that depend on the rows.
 
     Parameters
     ----------
     kind : str
-        Its name.
+        Kind of index.
     arguments : dict
-        By the user.
+        Options of the user.
     allowed : dict
-        The options that there are, each with the least value that it may have.
+        Known options, each with its smallest valid value.
     """
     for name, value in arguments.items():
         if name not in allowed:

@@ -1,11 +1,11 @@
-"""An index on disk: a folder of codes, and what FAISS searches, mapped into memory.
+"""An index on disk: a folder of codes, and the memory-mapped structure that FAISS searches.
 
 ::
 
     manifest.json     schema version, kind, options, size and xxh3-128 of every other file
     codes/            the rows, a folder of codes that Codes.load reads too
-    lists.faiss       the inverted lists (ivf only), with rows of their own: a search maps these and not the codes
-    graph.faiss       the graph (hnsw only), with rows of its own
+    lists.faiss       the inverted lists (ivf only), with a copy of the rows: a search maps these and not the codes
+    graph.faiss       the graph (hnsw only), with a copy of the rows
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ FIRST_NAMES = {
     "ivf": {"lists": "nlist", "effort": "nprobe"},
     "hnsw": {"links": "M", "build_effort": "efConstruction", "effort": "efSearch"},
 }
-"""The names that options have in manifests of schema version 1, with those of FAISS."""
+"""Names of options in manifests of schema version 1, with the names of FAISS."""
 READERS: dict[str, Callable[..., Searcher]] = {"ivf": InvertedLists.read, "hnsw": Graph.read}
 
 
@@ -54,7 +54,7 @@ def save_index(rows: Rows, kind: str, searcher: Searcher | None, path: str | Pat
 
 
 def load_index(path: str | Path, verify: bool = True) -> tuple[Rows, str, Searcher | None]:
-    """Open a folder that :func:`save_index` wrote: its rows, its kind, and what searches them."""
+    """Open a folder that :func:`save_index` wrote; return its rows, its kind and its searcher."""
 
     def opened(folder: Path, manifest: dict[str, Any]) -> tuple[Rows, str, Searcher | None]:
         rows_folder = replace(CODES_FOLDER, mend=INDEX_FOLDER.mend, error=IndexFault)

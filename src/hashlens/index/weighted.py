@@ -1,4 +1,4 @@
-"""Weighted layers: candidates of the plain search, ranked again by the weighted Hamming distance."""
+"""Weighted layers: candidates of the unweighted search, ranked again by weighted Hamming distance."""
 
 import sys
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ LARGEST = sys.float_info.max
 
 
 def layer_weights(rows: Rows, weights: Mapping[str, float]) -> Weights:
-    """Return the weight of each layer of `rows`, float64 ``(layers,)``; 1 for those that are not named.
+    """Return the weight of each layer of `rows`, float64 ``(layers,)``; 1 for layers that are not named.
 
     Raises
     ------
     IndexFault
-        If a layer is not there, or a weight is negative or not finite.
+        If a layer does not exist, or a weight is negative or not finite.
     """
     if not isinstance(weights, Mapping):
         raise IndexFault(f"weights must be a dict of layer names and numbers, received {shortly(weights)}")
@@ -45,16 +45,16 @@ def weighted_distances(rows: Rows, queries: Packed, numbers: Numbers, weights: W
     rows : Rows
         n rows.
     queries : numpy.ndarray
-        uint8 ``(m, row_bytes)``.
+        uint8 ``(m, row_bytes)``: packed queries.
     numbers : numpy.ndarray
-        int64 ``(m, c)``, row numbers.
+        int64 ``(m, c)``: row numbers of the candidates.
     weights : numpy.ndarray
-        float64 ``(layers,)``.
+        float64 ``(layers,)``: weights of the layers.
 
     Returns
     -------
     numpy.ndarray
-        float64 ``(m, c)``: the sum over layers of the weight times the bits that differ.
+        float64 ``(m, c)``: sum over layers of the weight times the number of differing bits.
     """
     distances = np.zeros(numbers.shape)
     step = max(1, BLOCK_BYTES // max(1, numbers.shape[1] * rows.row_bytes))
@@ -71,10 +71,11 @@ def weighted_distances(rows: Rows, queries: Packed, numbers: Numbers, weights: W
 def ranked_again(
     rows: Rows, queries: Packed, plain: npt.NDArray[np.int32], numbers: Numbers, weights: Weights, k: int
 ) -> tuple[npt.NDArray[np.float64], Numbers, npt.NDArray[np.bool_]]:
-    """Return the k best candidates by weighted distance, ties by row number, and for which queries they are proven.
+    """Return the k best candidates by weighted distance, ties by row number, and for which queries this is proven.
 
-    A row that is no candidate of an exact search is at least as far, in bits, as the last candidate; so its weighted
-    distance is at least that times the least weight. What is nearer than this bound is certainly among the k best.
+    A row that is not a candidate of an exact search is at least as far, in bits, as the last candidate. So its weighted
+    distance is at least that distance times the smallest weight. If all k results are within this bound, no other row
+    is nearer.
     """
     distances = weighted_distances(rows, queries, numbers, weights)
     order = np.lexsort((numbers, distances), axis=1)[:, :k]

@@ -96,7 +96,7 @@ class Output:
             return None
 
     def class_scores(self, scores: Tensor) -> Tensor:
-        """Return the score of each class, ``(n, K)``; a single logit or probability becomes ``(n, 2)``, class 0 first."""
+        """Return the score of each class, ``(n, K)``; a single score becomes ``(n, 2)``, class 0 first."""
         if self.kind == "binary_logit":
             return torch.cat([-scores, scores], dim=1)
         if self.kind == "binary_probability":

@@ -1,4 +1,4 @@
-"""Retrieval: how good codes are at finding rows of the same class, which bits to keep, and controls of equal length."""
+"""Retrieval: how well codes find rows of the same class, selection of bits, and controls of equal length."""
 
 from hashlens.retrieval.bit_selection import Selection, preferred_bits, select_bits
 from hashlens.retrieval.curve import QualityCurve, QualityPoint, quality_curve

@@ -1,4 +1,4 @@
-"""Bit selection: which bits of a code to keep where a code must be short."""
+"""Bit selection: choose the bits of a short code."""
 
 from typing import Literal, get_args
 
@@ -18,9 +18,9 @@ from hashlens.seeds import numpy_generator
 
 Selection = Literal["variance", "decorrelation", "depth", "random", "mutual_information"]
 SUPERVISED: tuple[Selection, ...] = ("mutual_information",)
-"""The methods that look at labels."""
+"""Methods that use labels."""
 SAMPLE_ROWS = 2048
-"""Rows on which decorrelation counts: the standard error of a correlation is then .02."""
+"""Number of rows used for decorrelation; the standard error of a correlation is then 0.02."""
 
 
 def select_bits(
@@ -31,33 +31,33 @@ def select_bits(
     labels: npt.ArrayLike | None = None,
     seed: int = 0,
 ) -> Bool[npt.NDArray[np.bool_], " {codes.code_bits}"]:
-    """Choose some bits of a code by what is seen on `codes`; keep the same ones of any other with ``Codes.keep``.
+    """Choose some bits of a code, fitted on `codes`; ``Codes.keep`` applies the choice to other codes.
 
     Parameters
     ----------
     codes : Codes
         n rows, of the training data.
     bits : int
-        How many to choose, at most ``codes.code_bits``.
+        Number of bits to choose, at most ``codes.code_bits``.
     method : {"variance", "decorrelation", "depth", "random", "mutual_information"}
-        Unsupervised: ``variance`` p(1 - p) of a bit that is 1 with share p; ``decorrelation``, one after the other, the
-        largest variance times 1 - the largest squared correlation with a bit chosen before (on a sample of
-        2,048 rows); ``depth``, of the bits that vary those of the last layer first, inside a layer by variance;
-        ``random``. **Supervised**: ``mutual_information`` of bit and label.
+        Method of selection. Unsupervised: ``variance``, the largest p(1 - p) of bits that are 1 with share p;
+        ``decorrelation``, a greedy choice of the largest variance times 1 - the largest squared correlation with a bit
+        chosen before (on a sample of 2,048 rows); ``depth``, the bits that vary, last layer first, within a layer by
+        variance; ``random``. **Supervised**: ``mutual_information`` of bit and label.
     labels : array of int, optional
-        ``(n,)``, for ``mutual_information`` only; those of `codes` by default.
+        ``(n,)``: labels, only for ``mutual_information``; those of `codes` by default.
     seed : int
         Seed of the sample of bits or rows.
 
     Returns
     -------
     numpy.ndarray
-        bool ``(code_bits,)``, true for the bits chosen. A longer choice contains a shorter one.
+        bool ``(code_bits,)``: True for the chosen bits. A longer choice contains all shorter ones.
 
     Raises
     ------
     MeasureError
-        If the arguments do not fit the codes, or labels are missing, or given to a method that must not see them.
+        If the arguments do not fit the codes, labels are missing, or labels are passed to an unsupervised method.
 
     Examples
     --------
@@ -96,13 +96,13 @@ def preferred_bits(
     keys: list[npt.NDArray[np.generic]] = [-worth]
     if method == "depth":
         layers = np.repeat(np.arange(len(codes.layers)), [layer.bits for layer in codes.layers])
-        # Of a trained network's last layer many bits never change: they come last of all.
+        # In the last layer of a trained network many bits are constant: these come last of all.
         keys += [-layers, worth == 0]
     return np.lexsort(keys)[:bits]
 
 
 def _variance(codes: Codes) -> npt.NDArray[np.float64]:
-    # In counts, so that shares p and 1 - p are worth exactly the same.
+    # Computed from counts, so that shares p and 1 - p give exactly the same variance.
     ones = _ones(codes, np.zeros(len(codes), np.int64), 1)[0]
     return np.asarray(ones * (len(codes) - ones)) / len(codes) ** 2
 
@@ -121,7 +121,7 @@ def _mutual_information(codes: Codes, classes: Classes) -> npt.NDArray[np.float6
 
 @full_precision()
 def _ones(codes: Codes, of_rows: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float64]:
-    """Return in how many rows of each class each bit is 1, float64 ``(classes, code_bits)``."""
+    """Return the number of rows of each class in which each bit is 1, float64 ``(classes, code_bits)``."""
     total = torch.zeros(classes, codes.code_bits, dtype=torch.float64)
     member = torch.nn.functional.one_hot(torch.from_numpy(of_rows), classes).float()
     for rows in codes.chunks(bytes_per_bit=5):  # counts of a chunk are exact in float32

@@ -1,6 +1,6 @@
-"""Decorrelation: bits chosen one after the other, each of high variance and unlike all those chosen before.
+"""Decorrelation: a greedy choice of bits with high variance and low correlation to those chosen before.
 
-Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
 
 from typing import Any
@@ -22,9 +22,10 @@ def decorrelated(columns: Any, rows: int, chosen: Any) -> None:
     columns : numpy.ndarray
         uint64 ``(d, w)``: each candidate bit over all rows, 64 rows to a word, padded with zeros.
     rows : int
-        Rows, at least one.
+        Number of rows, at least one.
     chosen : numpy.ndarray
-        int64 ``(b,)``, b <= d: receives the positions of the bits chosen, in order. Of equals, the lowest comes first.
+        int64 ``(b,)``, b <= d: output, the positions of the chosen bits, in order. Of equal bits the lowest comes
+        first.
     """
     candidates = columns.shape[0]
     mean = np.empty(candidates)
@@ -45,7 +46,7 @@ def decorrelated(columns: Any, rows: int, chosen: Any) -> None:
                 best = j
         chosen[step] = best
         free[best] = False
-        if variance[best] == 0:  # so are all that are left
+        if variance[best] == 0:  # then all remaining bits have variance 0 too
             continue
         for j in range(candidates):
             if free[j] and variance[j] > 0:

@@ -1,4 +1,4 @@
-"""ITQ, iterative quantisation: real-valued rows as bits, by principal components turned to suit their signs."""
+"""ITQ, iterative quantisation: binary codes of real-valued rows, by rotated principal components."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,9 @@ from hashlens.measures.features import Features, as_features, full_precision
 from hashlens.seeds import numpy_generator, torch_generator
 
 ROTATION_ROWS = 10_000
-"""The rotation is fitted on at most so many rows, drawn at random."""
+"""Largest number of rows, drawn at random, that the rotation is fitted on."""
 FLIPPED = 1e-4
-"""Share of the signs that an iteration must change for another one to follow."""
+"""Share of changed signs below which the iteration stops."""
 
 
 @full_precision()
@@ -31,29 +31,29 @@ def itq_codes(
     seed: int = 0,
     iterations: int = 50,
 ) -> tuple[Codes, Codes]:
-    """Encode rows by iterative quantisation, fitted on train: unsupervised, and no longer than the rows are wide.
+    """Encode rows by iterative quantisation (ITQ), fitted on train, without labels.
 
-    Rows are projected to their first `bits` principal components, and those are rotated so that they lie close to the
-    corners of a cube: signs B of the rotated rows V R, then the rotation that takes V closest to B (orthogonal
-    Procrustes), in turn.
+    Rows V are projected to their first `bits` principal components and rotated to lie close to the corners of a cube.
+    Two steps alternate: compute the signs B of the rotated rows V R; find the rotation R that takes V closest to B
+    (orthogonal Procrustes).
 
     Parameters
     ----------
     train_features, test_features : array
-        ``(n, d)`` and ``(m, d)``.
+        ``(n, d)`` and ``(m, d)``: rows to encode.
     bits : int
-        Length of the code, at most d and n.
+        Number of bits of the code, at most d and n.
     train_labels, test_labels : array of int, optional
-        ``(n,)`` and ``(m,)``, kept with the codes; the method does not look at them.
+        ``(n,)`` and ``(m,)``: labels for the codes; the method does not use them.
     seed : int
-        Seed of the first rotation, and of the sample of 10,000 rows that it is fitted on where there are more.
+        Seed of the first rotation and, with more than 10,000 rows, of the sample that it is fitted on.
     iterations : int
-        The most to make; the paper's 50. It ends when fewer than one sign in 10,000 changes.
+        Largest number of iterations, 50 as in the paper. It stops if fewer than one sign in 10,000 changes.
 
     Raises
     ------
     MeasureError
-        If `bits` is more than the columns or rows of train, or the columns differ.
+        If `bits` is larger than the number of columns or rows of train, or the numbers of columns differ.
 
     References
     ----------
@@ -84,14 +84,14 @@ def principal_components(
     Parameters
     ----------
     train_features, test_features : array
-        ``(n, d)`` and ``(m, d)``.
+        ``(n, d)`` and ``(m, d)``: the rows.
     components : int
-        How many, at most n and d.
+        Number of components, at most n and d.
 
     Returns
     -------
     train, test : torch.Tensor
-        float32 ``(n, components)`` and ``(m, components)``, the component of the largest variance first.
+        float32 ``(n, components)`` and ``(m, components)``, the component with the largest variance first.
     """
     train, test = as_features(train_features), as_features(test_features)
     if train.shape[1] != test.shape[1]:

@@ -1,4 +1,4 @@
-"""The curve of retrieval quality of a network: its codes, inputs and penultimate features in one pass."""
+"""Retrieval quality of a network against code length: its codes, inputs and penultimate features in one pass."""
 
 from collections.abc import Sequence
 from typing import Any, Unpack
@@ -30,26 +30,26 @@ def model_quality_curve(
     memory_budget: int = 2 << 30,
     **options: Unpack[ReadingOptions],
 ) -> QualityCurve:
-    """Measure the curve of a network: its codes, and controls on its raw inputs and penultimate features.
+    """Measure retrieval quality against code length of a network's codes, and of controls on its inputs and features.
 
     Parameters
     ----------
     model : torch.nn.Module
-        As in :func:`hashlens.encode`.
+        The network, as in :func:`hashlens.encode`.
     train, test : str, Examples, pair, Dataset or DataLoader
-        Labelled data: what is ranked, and the queries.
+        Labelled data: train is ranked, test examples are the queries.
     lengths, methods, k
         As in :func:`quality_curve`.
     reading, **options
         How the network is read: a :class:`hashlens.Reading`, or its fields. ``seed`` also draws bits and rotations.
     memory_budget : int
-        Bytes that codes may take; of more, a seeded sample of the bits is kept. Controls on features that would take
-        more are left out.
+        Bytes that codes may take, 2 GiB by default. Of larger codes a seeded sample of the bits is kept; controls whose
+        features would be larger are left out.
 
     Raises
     ------
     HashlensError
-        As :func:`hashlens.encode` and :func:`quality_curve` raise.
+        If :func:`hashlens.encode` or :func:`quality_curve` raises it.
     """
     how = Reading.from_options(model_quality_curve, reading, options)
     checked_lengths(lengths)
@@ -70,7 +70,7 @@ def model_quality_curve(
 
 
 def _vectors(data: Split[ArrayExamples], row_budget: int) -> Split[Features] | None:
-    """Return the inputs as vectors, or None where they are no such thing or too many."""
+    """Return the inputs as vectors; None if they are not single tensors, or too large."""
     try:
         first = data.train.tensor(slice(0, 1))
     except HashlensError:

@@ -1,6 +1,6 @@
-"""Popcount: the ones of a 64-bit word in one instruction, for compiled loops.
+"""Popcount: the number of ones in a 64-bit word in one instruction, for compiled loops.
 
-Importing this module imports numba; compiled code is kept beside the source, or in the user's cache folder.
+Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 
 def _popcount(typing: Any, word: Any) -> Any:
-    """Return how many bits of a uint64 are 1."""
+    """Return the number of bits of a uint64 that are 1."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])

@@ -1,4 +1,4 @@
-"""Retrieval quality: how far up the rows of a query's own class stand, when all are ranked by distance."""
+"""Retrieval quality: how highly the rows of a query's class are ranked by distance."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,31 +29,33 @@ KEYS_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class RetrievalQuality(Result):
-    """What retrieval finds; where distances tie, its expected value over all orders of the ties.
+    """Measures of retrieval; if distances tie, their expected values over all orders of the ties.
+
+    A row is relevant to a query if it has the same class.
 
     Attributes
     ----------
     mean_average_precision : float
-        Mean over the queries of the average precision of the whole ranking.
+        Average precision of the whole ranking, averaged over the queries (mAP).
     standard_error : float
-        Of that mean, the queries taken as a sample.
+        Standard error of this mean, for the queries as a sample.
     k : tuple of int
-        Cuts of the ranking.
+        Cutoffs of the ranking.
     precision : tuple of float
-        For each cut: the share of the first k that is relevant.
+        For each cutoff k: share of the first k rows that are relevant.
     recall : tuple of float
-        For each cut: the share of what is relevant that is among the first k.
+        For each cutoff k: share of the relevant rows that are among the first k.
     mean_average_precision_at : tuple of float
-        For each cut: the precisions at the relevant rows among the first k, summed and divided by min(k, relevant
-        rows), which is 1 for a perfect ranking.
+        For each cutoff k: sum of the precisions at the relevant rows among the first k, divided by min(k, number of
+        relevant rows); 1 for a perfect ranking.
     queries : int
-        Queries with something relevant to find: the means are over these.
+        Number of queries with at least one relevant row, over which the means are taken.
     without_relevant : int
-        Queries of a class that no row has: left out.
+        Number of queries of a class that no row has; they are left out.
     rows : int
-        Rows that each query ranks.
+        Number of rows ranked for each query.
     without_label : int
-        Queries and rows without a label: left out, since nobody knows what is relevant to them.
+        Number of queries and rows without a label; they are left out.
     """
 
     mean_average_precision: float
@@ -84,7 +86,7 @@ class RetrievalQuality(Result):
         )
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return precision, recall and mAP at every cut."""
+        """Return a figure of precision, recall and mAP at every cutoff."""
         k = tuple(map(float, self.k))
         lines = (
             ("precision", self.precision), ("recall", self.recall), ("mAP at k", self.mean_average_precision_at),
@@ -102,30 +104,30 @@ def retrieval_quality(
     *,
     k: Sequence[int] | int = (1, 10, 100),
 ) -> RetrievalQuality:
-    """Rank the codes for each query by Hamming distance, and say how far up those of its label stand.
+    """Rank the codes for each query by Hamming distance, and measure how highly those of its class are ranked.
 
-    Memory is that of a histogram of distances for each query at work; no matrix of distances is made.
+    Only a histogram of distances for each query in progress is stored, not a matrix of all distances.
 
     Parameters
     ----------
     queries : Codes
         m rows.
     codes : Codes, optional
-        n rows of the same bits. Default: the queries themselves, each left out of its own ranking.
+        n rows of the same bits to rank. By default the queries themselves, each left out of its own ranking.
     query_labels, labels : array, optional
-        ``(m,)`` and ``(n,)``, class numbers of the codes or class names; by default those of the codes. Without
-        `codes` they are labels of the same rows: give one of them. Classes are compared by name where they have names,
-        and rows without a label are left out.
+        ``(m,)`` and ``(n,)``: class numbers or class names; by default those of the codes. Without `codes` both are
+        labels of the same rows, and only one may be passed. Classes are matched by name where they have names, and rows
+        without a label are left out.
     k : int or sequence of int
-        Cuts of the ranking, ``1 <= k <= n``.
+        Cutoffs of the ranking, ``1 <= k <= n``.
 
     Raises
     ------
     MeasureError
-        If labels are missing, or are two sets for the same rows, a cut does not fit, there is no bit, or no query
-        has anything relevant to find.
+        If labels are missing or passed twice, a cutoff is out of range, the codes have no bits, or no query has a
+        relevant row.
     CodesError
-        If the two are not the same bits of the same network.
+        If queries and codes are not the same bits of the same network.
 
     References
     ----------
@@ -182,26 +184,26 @@ def retrieval_quality_features(
 ) -> RetrievalQuality:
     """Rank real-valued rows for each query by cosine or Euclidean distance; see :func:`retrieval_quality`.
 
-    Only distances that are equal to the last bit of float32 tie.
+    Distances tie only if they are equal to the last bit of float32.
 
     Parameters
     ----------
     queries : array
-        ``(m, d)``.
+        ``(m, d)``: queries.
     features : array or None
-        ``(n, d)``; None for the queries themselves, each left out of its own ranking.
+        ``(n, d)``: rows to rank; None for the queries themselves, each left out of its own ranking.
     query_labels, labels : array
-        ``(m,)`` and ``(n,)``, class numbers or class names, which are compared by name; `labels` is not needed where
+        ``(m,)`` and ``(n,)``: class numbers, or class names, which are matched by name. `labels` is not needed if
         `features` is None.
     k : int or sequence of int
-        Cuts of the ranking.
+        Cutoffs of the ranking.
     distance : {"cosine", "euclidean"}
-        What ranks. A row of zeros has cosine 0 with every other.
+        Distance to rank by. A row of zeros has the cosine 0 with every other row.
 
     Raises
     ------
     MeasureError
-        As :func:`retrieval_quality`, and if the columns differ or hold NaN.
+        In the cases of :func:`retrieval_quality`, and if numbers of columns differ or values are NaN.
     """
     from hashlens.retrieval.tied_ranking import rank_keys
 
@@ -228,13 +230,13 @@ def retrieval_quality_features(
         query_rows, rows = (torch.nn.functional.normalize(part, dim=1) for part in (query_rows, rows))
         lengths = torch.zeros(len(rows))
     else:
-        # Distances do not change, and fewer digits cancel in |f|^2 - 2 q f.
+        # Centring does not change distances, and reduces the cancellation in |f|^2 - 2 q f.
         centre = rows.mean(dim=0)
         query_rows, rows = query_rows - centre, rows - centre
         lengths = rows.square().sum(dim=1)
 
     def rank(part: slice, hits_: Scores, precisions: Scores) -> None:
-        # |q|^2 is the same for all rows, and cosine is -2 q f up to a factor.
+        # |q|^2 is the same for all rows and left out; cosine distance is -2 q f up to a factor.
         ranked = torch.addmm(lengths, query_rows[part], rows.T, alpha=-2).numpy()
         keys = _sortable(ranked, task.query_classes[part, None] == task.classes)
         if task.itself:
@@ -246,7 +248,7 @@ def retrieval_quality_features(
 
 
 def _one_set(query_labels: Any, labels: Any) -> Any:
-    """Return the labels of rows that are queries and what is searched at once."""
+    """Return the labels of rows that are both queries and ranked rows."""
     if query_labels is not None and labels is not None and not np.array_equal(query_labels, labels):
         raise MeasureError(
             "query_labels and labels are two sets of labels for the same rows, which rank each other: give one of "
@@ -263,14 +265,14 @@ def _sortable(values: npt.NDArray[np.float32], relevant: npt.NDArray[np.bool_]) 
     """Return integers in the order of `values`, twice, plus 1 where `relevant`."""
     values += np.float32(0)  # -0 is 0
     raw = values.view(np.uint32)
-    # The bits of floats are in order once the negative ones are turned round.
+    # The bits of floats are ordered like integers after those of negative ones are inverted.
     ordered = np.where(raw >> 31, ~raw, raw | np.uint32(1 << 31)).astype(np.uint64)
     return (ordered << np.uint64(1)) | relevant
 
 
 @dataclass(frozen=True, eq=False)
 class _RankingTask:
-    """Checked queries and rows, and how to average over the queries."""
+    """A ranking task: checked queries and rows, and the averages over queries."""
 
     query_classes: Labels
     classes: Labels
@@ -300,11 +302,11 @@ class _RankingTask:
 
     @property
     def ranked(self) -> int:
-        """Rows that each query ranks."""
+        """Number of rows ranked for each query."""
         return len(self.classes) - self.itself
 
     def run(self, rank: Callable[[slice, Scores, Scores], None], step: int) -> RetrievalQuality:
-        """Rank `step` queries at a time, on as many threads as torch uses, and average."""
+        """Rank `step` queries at a time, with torch's number of threads, and return the averages."""
         found, precisions = np.zeros((2, len(self.query_classes), len(self.cuts)))
         parts = [slice(start, start + step) for start in range(0, len(found), step)]
         with (
@@ -340,12 +342,12 @@ class _RankingTask:
 
 
 def checked_cuts(k: Any, rows: int) -> tuple[int, ...]:
-    """Return the cuts in ascending order.
+    """Return the cutoffs in ascending order.
 
     Raises
     ------
     MeasureError
-        If one is no whole number from 1 to `rows`.
+        If one is not an integer from 1 to `rows`.
     """
     cuts = [k] if is_whole(k) else list(k) if isinstance(k, (list, tuple, range, np.ndarray)) else None
     if cuts is None or not all(is_whole(cut) and 1 <= cut <= rows for cut in cuts):

@@ -1,13 +1,13 @@
-"""Tied rankings: what a ranking with ties is worth on average over all orders of its ties, in closed form.
+"""Tied rankings: measures of a ranking with ties, averaged over all orders of the ties, in closed form.
 
-Let a group of c codes at one distance, r of them relevant, stand behind C others, R of them relevant. In a random order
-the i-th of the group is relevant with probability r/c, and then R + 1 + (i - 1)(r - 1)/(c - 1) relevant codes are among
-the first C + i. So the group adds to the sum of precisions, with a = R + 1, b = (r - 1)/(c - 1) and harmonic numbers H,
+Let a group of c codes at one distance, r of them relevant, follow C other codes, R of them relevant. In a random order
+the i-th code of the group is relevant with probability r/c; then R + 1 + (i - 1)(r - 1)/(c - 1) relevant codes are
+expected among the first C + i. So with a = R + 1, b = (r - 1)/(c - 1) and harmonic numbers H, the group adds
 
     r/c * sum_i (a + b (i - 1)) / (C + i) = r/c * (b t + (a - b (C + 1)) (H[C + t] - H[C]))
 
-where i runs to t = c, or to what is left in front of a cut. Hamming distances are small integers: a histogram of them,
-of relevant and other codes, is all that a query needs.
+to the sum of precisions, where i runs to t = c, or to the number of codes before a cutoff. Hamming distances are small
+integers: for each query, histograms of the distances of relevant and of other codes are enough.
 
 References
 ----------
@@ -23,14 +23,14 @@ from hashlens.compiling import compiled
 from hashlens.retrieval.popcount import popcount
 
 QUERIES_AT_ONCE = 16
-"""Queries that share one pass over the codes, so that a code is fetched from memory once for all of them."""
+"""Number of queries that share one pass over the codes, so that each code is read from memory once for all of them."""
 
 
 @compiled
 def _add_group(
     size: int, hits: int, ahead: int, ahead_hits: int, cuts: Any, harmonic: Any, found: Any, precisions: Any
 ) -> None:
-    """Add a group of ties to what is found in front of each cut, and to the sums of precisions there."""
+    """Add a group of ties to the relevant codes before each cutoff, and to the sums of precisions."""
     share = hits / size
     slope = (hits - 1) / (size - 1) if size > 1 else 0.0
     level = ahead_hits + 1 - slope * (ahead + 1)
@@ -59,20 +59,20 @@ def rank_codes(
     Parameters
     ----------
     queries, codes : numpy.ndarray
-        uint64 ``(m, w)`` and ``(n, w)``.
+        uint64 ``(m, w)`` and ``(n, w)``: packed rows.
     query_classes, classes : numpy.ndarray
-        int64 ``(m,)`` and ``(n,)``: a code is relevant if its class is that of the query.
+        int64 ``(m,)`` and ``(n,)``: classes; a code is relevant if it has the class of the query.
     distances : int
-        Distances that can occur: bits + 1.
+        Number of possible distances: bits + 1.
     itself : bool
-        Whether each query is among the codes, at distance 0, and left out.
+        Whether each query is also one of the codes, at distance 0, and is left out.
     cuts : numpy.ndarray
-        int64 ``(k,)``: lengths of the ranking's head.
+        int64 ``(k,)``: cutoffs of the ranking.
     harmonic : numpy.ndarray
         float64 ``(n + 1,)``: harmonic numbers from H[0] = 0.
     found, precisions : numpy.ndarray
-        float64 ``(m, k)``, zeros: receive the relevant codes in front of each cut, and the sums of the precisions at
-        them.
+        float64 ``(m, k)``, zeros: outputs, the number of relevant codes before each cutoff, and the sums of precisions
+        at them.
     """
     histogram = np.empty((QUERIES_AT_ONCE, 2, distances), np.int64)
     for start in range(0, queries.shape[0], QUERIES_AT_ONCE):
@@ -98,13 +98,12 @@ def rank_codes(
 
 @compiled
 def rank_keys(keys: Any, cuts: Any, harmonic: Any, found: Any, precisions: Any) -> None:
-    """Walk rankings that are sorted already.
+    """Evaluate rankings that are already sorted.
 
     Parameters
     ----------
     keys : numpy.ndarray
-        uint64 ``(m, n)``, each row ascending: twice the key of a code, plus 1 where it is relevant. Equal keys
-        are ties.
+        uint64 ``(m, n)``, each row ascending: twice the key of a code, plus 1 if it is relevant. Equal keys are ties.
     cuts, harmonic, found, precisions
         As in :func:`rank_codes`.
     """
