@@ -1,7 +1,7 @@
-"""Integrations: hashlens inside the tools that people train with.
+"""Integrations: hashlens in other training tools.
 
-:mod:`hashlens.integrations.lightning` and :mod:`hashlens.integrations.transformers` are imported by name, since they
-need the package that they serve.
+:mod:`hashlens.integrations.lightning` and :mod:`hashlens.integrations.transformers` must be imported explicitly, since
+each needs its package.
 """
 
 from hashlens.integrations.history import CodeHistory, CodeReading

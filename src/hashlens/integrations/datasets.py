@@ -1,4 +1,4 @@
-"""Hugging Face datasets: a function for ``Dataset.map`` that adds the neural code of every row as a column of bytes."""
+"""Hugging Face datasets: a function for ``Dataset.map`` that adds a column with the packed code of every row."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from hashlens.integrations.probe import KeptExamples
 
 
 class BatchEncoder:
-    """What :func:`encode_batch` returns: called with a batch of columns, it returns the column of codes."""
+    """Encoder that :func:`encode_batch` returns: called with a batch of columns, it returns the column of codes."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class BatchEncoder:
         self._channels = dict[str, int]()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what the encoder was made of: what it has seen since must not change the key of a cached map."""
+        """Return the arguments of the encoder only: its later state must not change the key of a cached map."""
         return {**self.__dict__, "_layout": None, "_channels": {}}
 
     def __call__(self, batch: Any) -> dict[str, list[bytes]]:
-        """Return the packed code of each row of a batch, all of one length."""
+        """Return the packed code of each row of a batch, all of the same length."""
         inputs: Any
         if isinstance(self.columns, str):
             inputs = self._inputs(batch, self.columns)
@@ -63,34 +63,34 @@ class BatchEncoder:
         images = [as_encoded(value) for value in values]
         if any(image is None for image in images):
             return numbers(values, column)
-        # Grey images are taken as colour from the first colour image on, whatever the batch they come in.
+        # After the first colour image, grey images are decoded as colour, in later batches too.
         pixels, channels = stacked(images, column, self._decoding, self._channels.get(column, 1))
         self._channels[column] = channels
         return pixels
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a code, known once a batch was encoded in this process, or :meth:`codes` called."""
+        """Number of bytes of a code; known after a batch was encoded in this process, or :meth:`codes` was called."""
         return int(self._known(None).packed.shape[1])
 
     def codes(self, dataset: Any, labels: str | None = None) -> Codes:
-        """Return the column of codes of a data set as :class:`hashlens.Codes`; ids are rows.
+        """Return the column of codes of a data set as :class:`hashlens.Codes`; ids are row numbers.
 
         Parameters
         ----------
         dataset : datasets.Dataset
-            With the column, whatever its format. Where a cache or another process made it, its first two rows are
-            encoded here, to learn the layout.
+            Data set with the column, in any format. If the column comes from a cache or another process, the first two
+            rows are encoded here, to find the layout.
         labels : str, optional
-            Column of class numbers, or of class names.
+            Column of class numbers or class names; by default there are no labels.
 
         Raises
         ------
         CodesError
-            If there is no such column, its layout is not known and the data set no longer has the inputs, or it holds
-            codes of another length.
+            If there is no such column, its layout is not known and the data set no longer has the inputs, or its codes
+            have another length.
         """
-        # Formats of numbers cut the zeros at the end of bytes.
+        # The numeric formats drop trailing zero bytes.
         plain = dataset.with_format(None)
         if self.name not in plain.column_names:
             raise CodesError(f"there is no column {self.name!r}: map the encoder over the data set first")
@@ -128,41 +128,43 @@ def encode_batch(
 ) -> BatchEncoder:
     """Return a function for ``dataset.map(..., batched=True)`` that adds a column with the packed code of every row.
 
-    Rows are the bytes of :class:`hashlens.Codes`, all of one length. Arrow keeps them as binary; the type of fixed
-    size is ``dataset.cast_column("code", datasets.Value(f"fixed_size_binary[{encoder.row_bytes}]"))``.
+    The values are the rows of :class:`hashlens.Codes`, all of the same length. Arrow stores them as binary. To convert
+    them to a type of fixed size, call
+    ``dataset.cast_column("code", datasets.Value(f"fixed_size_binary[{encoder.row_bytes}]"))``.
 
     Parameters
     ----------
     model : torch.nn.Module
         The network.
     column : str or sequence of str
-        What it takes: images, scaled to [0, 1], or numbers of one shape, floating ones in the network's own type and
-        whole ones as they are. The format of the data set does not matter: uint8 pixels ``(c, h, w)``, ``(h, w, c)`` or
-        ``(h, w)`` are images. Of several columns the network is called with their names, as with ``input_ids`` and
-        ``attention_mask``.
+        Input columns: images, which are scaled to [0, 1], or numbers of equal shape; floating-point numbers are
+        converted to the network's dtype, integers are unchanged. The data set may have any format: uint8 pixels
+        ``(c, h, w)``, ``(h, w, c)`` or ``(h, w)`` are images. Several columns, such as ``input_ids`` and
+        ``attention_mask``, are passed to the network by name.
     name : str
-        Of the new column.
+        Name of the new column.
     transform : callable, optional
-        Maps the tensor ``(b, ...)``, or dict of tensors, as a normalisation does.
+        Function of the tensor ``(b, ...)``, or of the dict of tensors, such as a normalisation. By default there is
+        none.
     reading, **options
-        How the network is read: a :class:`hashlens.Reading`, or its fields. With ``mask`` all rows have to be padded
-        to the same length. A batch of ``map`` is one forward pass, whatever ``batch_size``.
+        How the network is read: a :class:`hashlens.Reading`, or its fields. With ``mask`` all rows must be padded to
+        the same length. A batch of ``map`` is one forward pass; ``batch_size`` has no effect.
     orientation : str
-        ``"apply"`` turns images upright by their EXIF; ``"ignore"`` takes them as they are stored. In a map over a data
-        set in the format ``"torch"`` or ``"numpy"``, `datasets` itself has turned them before.
+        ``"apply"`` turns images upright by their EXIF orientation; ``"ignore"`` keeps them as stored. If the data set
+        has the format ``"torch"`` or ``"numpy"``, `datasets` has already turned them.
     transparency : str
-        ``"white"`` draws what is transparent on white; ``"ignore"`` takes the colours as they are stored.
+        ``"white"`` draws transparent images on white; ``"ignore"`` keeps the stored colours.
 
     Returns
     -------
     BatchEncoder
-        The function; its ``codes(dataset)`` gives the column back as :class:`hashlens.Codes`.
+        The function; its ``codes(dataset)`` returns the column as :class:`hashlens.Codes`.
 
     Raises
     ------
     DataError, CodesError, HashlensError
-        When called: for columns that are not there or hold rows of several shapes, codes of several lengths, and as
-        :func:`hashlens.encode` raises.
+        When called: if a column is missing or has rows of different shapes, if codes have different lengths, or if
+        :func:`hashlens.encode` raises it.
 
     Examples
     --------
@@ -177,12 +179,12 @@ def encode_batch(
 
 
 def values_of(batch: Any, column: str) -> Sequence[Any]:
-    """Return the rows of a column of a batch, in whatever format: images as they are stored, where it has them.
+    """Return the rows of a column of a batch, in any format; images in their stored form if possible.
 
     Raises
     ------
     DataError
-        If it is not there or empty.
+        If the column is missing or empty.
     """
     table = getattr(batch, "pa_table", batch)
     names = list(getattr(table, "column_names", batch))
@@ -194,13 +196,13 @@ def values_of(batch: Any, column: str) -> Sequence[Any]:
         raise DataError(f"column {column!r} of the batch has no rows")
     if hasattr(values, "to_pylist"):
         return cast(Sequence[Any], values.to_pylist())
-    # An array of objects, or a series of pandas, whose rows go by labels.
+    # An array of objects, or a series of pandas, which is indexed by labels.
     loose = str(getattr(values, "dtype", None)) == "object" or hasattr(values, "iloc")
     return cast(Sequence[Any], values.tolist() if loose else values)
 
 
 def is_stored_image(features: Any, column: str, stored: Any) -> bool:
-    """Return whether a column holds image files that can be read here, and are to be decoded as they are."""
+    """Return whether a column holds image files that can be read and decoded here."""
     feature = (features or {}).get(column)
     if type(feature).__name__ != "Image" or getattr(feature, "mode", None) is not None:
         return False
@@ -210,7 +212,7 @@ def is_stored_image(features: Any, column: str, stored: Any) -> bool:
 
 
 def first_rows(dataset: Any, columns: Sequence[str]) -> dict[str, Any]:
-    """Return two rows of a data set without format, images as they are stored."""
+    """Return the first two rows of a data set without format, images in their stored form."""
     few = dataset.select(range(min(2, len(dataset))))
     batch = few[:]
     table = few.with_format("arrow")[:]
@@ -221,14 +223,14 @@ def first_rows(dataset: Any, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def stacked(images: Sequence[Any], column: str, decoding: Decoding, channels: int) -> tuple[torch.Tensor, int]:
-    """Return images as one float tensor ``(b, c, h, w)`` in [0, 1], and c: 3 where one is in colour, or 3 asked for.
+    """Return images as a float tensor ``(b, c, h, w)`` in [0, 1], and c: 3 if an image is in colour or `channels` is 3.
 
     Raises
     ------
     DataError
-        If one cannot be decoded, or they are of several sizes.
+        If an image cannot be decoded, or sizes differ.
     """
-    # Broken files make the decoders stumble in ways that no list could name.
+    # Damaged files make decoders raise any kind of error.
     with reading(f"column {column!r}: an image", Exception):
         pixels = [decode(image, decoding=decoding).pixels for image in images]
     sizes = {each.shape[1:] for each in pixels}
@@ -243,12 +245,12 @@ def stacked(images: Sequence[Any], column: str, decoding: Decoding, channels: in
 
 
 def numbers(values: Sequence[Any], column: str) -> torch.Tensor:
-    """Return a column of numbers of one shape as one tensor ``(b, ...)``.
+    """Return a column of numbers of equal shape as a tensor ``(b, ...)``.
 
     Raises
     ------
     DataError
-        If it holds something else.
+        If the column holds anything else.
     """
     try:
         if isinstance(values[0], torch.Tensor):

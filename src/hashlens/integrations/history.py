@@ -1,4 +1,4 @@
-"""History: what a monitor read, step by step."""
+"""History: the readings of a monitor by step."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from hashlens.tables import number, table
 
 @dataclass(frozen=True)
 class CodeReading(Result):
-    """What the codes of a probe say of a network at one step of its training.
+    """Measures of the codes of a probe at one step of a training.
 
-    Each number is the one that :func:`hashlens.measure` gives for the same probe and weights.
+    Each number equals that of :func:`hashlens.measure` for the same probe and weights.
 
     Attributes
     ----------
     step : int
-        Optimiser steps taken.
+        Number of optimiser steps taken.
     redundancy_ratio : Split of float
-        R = (n - distinct codes) / n.
+        Redundancy ratio R = (n - distinct codes) / n.
     knn : float or None
-        Test accuracy of K-NN in Hamming distance; None when no bit varies over the probe.
+        Test accuracy of K-NN in Hamming distance; None if no bit varies over the probe.
     network_accuracy : Split of float or None
-        The network's own; None when its output is not a row of class scores.
+        Accuracy of the network; None if its output is not a row of class scores.
     informative_bits : int
-        Bits that are not constant over the probe.
+        Number of bits that are not constant over the probe.
     seconds : float
-        What the reading took.
+        Time of the reading, in seconds.
     output : str
-        How the network's output was read; empty where it gives no scores.
+        How the network's output was read; empty if it gives no scores.
     """
 
     step: int
@@ -43,7 +43,7 @@ class CodeReading(Result):
     output: str = ""
 
     def metrics(self, prefix: str = "hashlens") -> dict[str, float]:
-        """Return what loggers take: name to number, without what is not known."""
+        """Return the metrics for loggers, as numbers by name; unknown ones are left out."""
         named = {
             "redundancy_train": self.redundancy_ratio.train,
             "redundancy_test": self.redundancy_ratio.test,
@@ -65,7 +65,7 @@ class CodeReading(Result):
 
 
 def read_as(output: str) -> str:
-    """Return the line that says how outputs were read."""
+    """Return a line on how outputs were read."""
     return f"Output read as {output}." if output else ""
 
 
@@ -74,12 +74,12 @@ COLUMNS = ("step", "R train", "R test", "K-NN", "own train", "own test", "inform
 
 @dataclass(frozen=True)
 class CodeHistory(Result):
-    """All readings of a monitor, in order.
+    """History of a monitor: all readings, in order.
 
     Attributes
     ----------
     readings : tuple of CodeReading
-        As they were taken.
+        The readings.
     """
 
     readings: tuple[CodeReading, ...] = ()
@@ -98,7 +98,7 @@ class CodeHistory(Result):
                      read_as(self.readings[-1].output if self.readings else ""))  # fmt: skip
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return redundancy ratio and accuracies over steps."""
+        """Return figures of redundancy ratio and accuracies over steps."""
         return (
             Lines("Redundancy ratio R", "step", "R", self._series(("hashlens/redundancy_train", "train"),
                                                                   ("hashlens/redundancy_test", "test"))),

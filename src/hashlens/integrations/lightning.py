@@ -1,4 +1,4 @@
-"""Lightning: a callback that reads the codes of a probe while a Trainer fits."""
+"""Lightning: callbacks that read the codes of a probe during training."""
 
 import importlib
 import sys
@@ -13,7 +13,7 @@ from hashlens.integrations.monitor import CodeMonitor, as_monitor
 
 
 def _callback_class() -> Any:
-    """Return the base of callbacks, of the package that the caller has imported where both are installed."""
+    """Return the base class of callbacks; if both packages are installed, from the one that is already imported."""
     names = ["lightning.pytorch", "pytorch_lightning"]
     if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
         names.reverse()
@@ -27,26 +27,26 @@ def _callback_class() -> Any:
 
 
 class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
-    """Read the codes of a fixed probe when the fit starts, and every so many optimiser steps.
+    """Read the codes of a fixed probe at the start of training, and every `every` optimiser steps.
 
-    Metrics go to all loggers of the trainer, at the steps that they were read at, and from the first step on to
-    ``trainer.callback_metrics``, where early stopping and checkpoints find them. Of several processes only the first
+    The metrics go to all loggers of the trainer, at the steps of the readings. From the first step on they also go to
+    ``trainer.callback_metrics``, where early stopping and checkpoints find them. Only the first of several processes
     reads.
 
     Parameters
     ----------
     monitor : CodeMonitor, or train_probe
-        A monitor, or the arguments of one: ``CodeMonitorCallback("digits#train", "digits#test", every=100)``.
+        A monitor, or its arguments: ``CodeMonitorCallback("digits#train", "digits#test", every=100)``.
     test_probe, **settings
         As in :class:`~hashlens.integrations.CodeMonitor`.
     network : str or callable, optional
-        What to read: the attribute of the LightningModule that holds the network, as ``"net"``, or a function of it. By
-        default the module itself, whose ``forward`` then has to be the network.
+        The network to read: the name of an attribute of the LightningModule, such as ``"net"``, or a function of the
+        module. By default the module itself, whose ``forward`` must then be the network.
 
     Raises
     ------
     MeasureError, HashlensError
-        As :class:`~hashlens.integrations.CodeMonitor` raises.
+        If :class:`~hashlens.integrations.CodeMonitor` raises it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
         self.network = network
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Read the network as it is before the first step."""
+        """Read the network before the first step."""
         if trainer.is_global_zero:
             self._write(trainer, self.monitor(_network_of(pl_module, self.network), trainer.global_step))
 
@@ -77,7 +77,7 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
             pl_module.log_dict(metrics, on_step=True, on_epoch=False, logger=False, batch_size=1, rank_zero_only=True)
 
     def _write(self, trainer: Any, reading: CodeReading) -> None:
-        # Not through pl_module.log, which writes at multiples of log_every_n_steps only.
+        # pl_module.log would write only at multiples of log_every_n_steps.
         for logger in trainer.loggers:
             logger.log_metrics(reading.metrics(self.monitor.prefix), step=reading.step)
 
@@ -85,23 +85,23 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
 class CodeValidationCallback(_callback_class()):  # type: ignore[misc]
     """Read the codes of a fixed probe at the end of every validation.
 
-    Metrics are logged with those of the validation: to all loggers, and to ``trainer.callback_metrics``, where early
-    stopping and checkpoints find them. Of several processes only the first reads; the sanity check before the fit is
-    left out.
+    The metrics are logged with those of the validation: to all loggers, and to ``trainer.callback_metrics``, where
+    early stopping and checkpoints find them. Only the first of several processes reads; the sanity check before
+    training is skipped.
 
     Parameters
     ----------
     monitor : CodeMonitor, or train_probe
-        A monitor, or the arguments of one but for ``every``: ``CodeValidationCallback("digits#train", "digits#test")``.
+        A monitor, or its arguments without ``every``: ``CodeValidationCallback("digits#train", "digits#test")``.
     test_probe, **settings
         As in :class:`~hashlens.integrations.CodeMonitor`.
     network : str or callable, optional
-        As in :class:`CodeMonitorCallback`.
+        The network to read, as in :class:`CodeMonitorCallback`.
 
     Raises
     ------
     MeasureError, HashlensError
-        As :class:`~hashlens.integrations.CodeMonitor` raises.
+        If :class:`~hashlens.integrations.CodeMonitor` raises it.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class CodeValidationCallback(_callback_class()):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         super().__init__()
-        # Readings come with validations, so that the monitor's own rhythm plays no part.
+        # A reading is taken at every validation, so the monitor's own interval is not used.
         rhythm = {} if isinstance(monitor, CodeMonitor) else {"every": 1}
         self.monitor: CodeMonitor = as_monitor(monitor, test_probe, {**settings, **rhythm})
         self.network = network
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Read the network as it was validated."""
+        """Read the network after a validation."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         reading = self.monitor(_network_of(pl_module, self.network), trainer.global_step)
@@ -132,7 +132,7 @@ def _network_of(module: Any, which: str | Callable[[Any], torch.nn.Module] | Non
     Raises
     ------
     ModelError
-        If `which` names none.
+        If `which` does not lead to a network.
     """
     if which is None:
         return module  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Monitor: redundancy and K-NN accuracy of a fixed probe while a network is trained."""
+"""Monitor: redundancy ratio and K-NN accuracy of a fixed probe during training."""
 
 import logging
 import time
@@ -34,46 +34,46 @@ _log = logging.getLogger("hashlens")
 
 
 class CodeMonitor:
-    """Read the codes of a fixed probe every so many steps of a training.
+    """Monitor that reads the codes of a fixed probe at regular steps of a training.
 
-    The network is evaluated without gradients and handed back as it came: modes of all modules, gradients, hooks and
-    the global random generators. A reading finds what :func:`hashlens.measure` finds for ``probe``, the same weights
-    and the same arguments.
+    The network runs in evaluation mode without gradients. Modes of all modules, gradients, hooks and the global random
+    generators are restored afterwards. A reading equals the result of :func:`hashlens.measure` for ``probe``, the same
+    weights and the same arguments.
 
     Parameters
     ----------
     train_probe, test_probe : str, Examples, pair, Dataset or DataLoader
-        Labelled data that :func:`hashlens.load_data` takes: some that the network is trained on, and some that it is
-        not. Read once, now.
+        Labelled examples, in any form that :func:`hashlens.load_data` takes: some that the network is trained on, and
+        some that it is not. They are read once, when the monitor is created.
     every : int
-        Optimiser steps from one reading to the next.
+        Number of optimiser steps between readings.
     k : int
-        Neighbours of K-NN.
+        Number of neighbours of K-NN.
     reading, **options
-        How the network is read: a :class:`hashlens.Reading`, or its fields. ``batch_size`` is 256 by default, since
-        each batch of a small network costs as much as the next; for the same numbers to the last bit, give
-        :func:`hashlens.measure` the same one.
+        How the network is read: a :class:`hashlens.Reading`, or its fields. ``batch_size`` is 256 by default, since a
+        small network takes the same time for each batch. To get exactly the numbers of :func:`hashlens.measure`, use
+        the same batch size there.
     probe_size : pair of int, or None
-        How many train and test examples to keep at most, evenly spaced over larger data: of arrays and data sets one
-        by one, of streamed sources in at most 100 runs of consecutive ones. A stream without a length gives its first
-        batches. None keeps all.
+        Largest numbers of train and test examples, evenly spaced over larger data: single examples of arrays and data
+        sets, at most 100 runs of consecutive examples of streamed sources. Of a stream without a length the first
+        batches are used. None keeps all examples.
     log : callable or SummaryWriter, optional
-        Called after each reading as ``log(metrics, step)`` with a dict of floats, as ``mlflow.log_metrics`` and
-        ``wandb.log`` are; or anything with ``add_scalar(name, value, step)``.
+        Function called after each reading as ``log(metrics, step)`` with a dict of floats, such as
+        ``mlflow.log_metrics`` or ``wandb.log``; or an object with ``add_scalar(name, value, step)``.
     prefix : str
-        Of the names of the metrics: ``hashlens/redundancy_train`` and so on.
+        Prefix of the names of metrics, as in ``hashlens/redundancy_train``.
     time_budget : float or None
-        Share of the time that readings may take: as long as the last one took would be more of the time since then, a
-        reading waits for the next multiple of `every`. None reads at each multiple, whatever it costs.
+        Largest share of the time that readings may take. A reading is skipped, until the next multiple of `every`, if
+        the duration of the last one is a larger share of the time since then. None reads at every multiple.
     memory_budget : int
         As in :func:`hashlens.measure`.
 
     Raises
     ------
     MeasureError
-        If an argument is wrong, or the probe has no labels, one class only, or fewer train examples than `k`.
+        If an argument is invalid, or the probe has no labels, only one class, or fewer train examples than `k`.
     HashlensError
-        For data that cannot be read.
+        If the data cannot be read.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class CodeMonitor:
         self._write = _writer(log)
         self._reading = Reading.from_options(type(self), reading, options, batch_size=256)
         self._probe = load_probe(train_probe, test_probe, probe_size, self._reading.batch_size, k)
-        load_faiss()  # now: the first reading would be charged with it
+        load_faiss()  # imported now, so that its time is not part of the first reading
         self._readings: list[CodeReading] = []
         self._step: int | None = None
         self._started: float | None = None
@@ -125,40 +125,40 @@ class CodeMonitor:
 
     @property
     def probe(self) -> Split[Examples]:
-        """The examples that are read."""
+        """Examples of the probe."""
         return self._probe.parts
 
     @property
     def history(self) -> CodeHistory:
-        """What was read so far."""
+        """All readings so far."""
         return CodeHistory(tuple(self._readings))
 
     @property
     def cost(self) -> float:
-        """Share of the time from the first step to the last that readings, and logging them, took."""
+        """Share of the time between the first and the last step that was spent on readings and logging."""
         elapsed = self._now - (self._started or 0.0)
         return self._spent / elapsed if elapsed > 0 else 0.0
 
     def step(self, model: torch.nn.Module, step: int | None = None) -> CodeReading | None:
-        """Take note of an optimiser step, and read the network if one is due.
+        """Count an optimiser step, and read the network if a reading is due.
 
         Parameters
         ----------
         model : torch.nn.Module
             The network that is trained.
         step : int, optional
-            Its number, counted from 1. By default one more than the last; numbers may skip or repeat some.
+            Number of the step, from 1. By default the last number plus 1; numbers may be skipped or repeated.
 
         Returns
         -------
         CodeReading or None
-            None between readings. After the first one, also when the network cannot be read (its activations have
-            become NaN, say), which is logged as a warning and leaves the training alone.
+            The reading; None if none is due. After the first reading, also None if the network cannot be read, for
+            example because activations are NaN; this is logged as a warning and does not interrupt the training.
 
         Raises
         ------
         HashlensError
-            If the first reading fails, as :func:`hashlens.encode` does.
+            If the first reading fails because :func:`hashlens.encode` raises.
         """
         before = self._step
         self._step = _number(step) if step is not None else (before or 0) + 1
@@ -182,16 +182,16 @@ class CodeMonitor:
         model : torch.nn.Module
             The network that is trained.
         step : int, optional
-            Optimiser steps taken; by default as many as were noted.
+            Number of optimiser steps taken; by default the number counted so far.
 
         Raises
         ------
         HashlensError
-            As :func:`hashlens.encode` raises.
+            If :func:`hashlens.encode` raises it.
         """
         self._step = _number(step) if step is not None else (self._step or 0)
         self._tick()
-        if (device := _cuda_device(model)) is not None:  # the steps before are not part of the reading
+        if (device := _cuda_device(model)) is not None:  # wait for the steps before, which are not part of the reading
             torch.cuda.synchronize(device)
         started = time.perf_counter()
         try:
@@ -211,11 +211,11 @@ class CodeMonitor:
             self._started = self._now
 
     def _affordable(self) -> bool:
-        """Return whether a reading as long as the last keeps to the budget, and say so once if it does not."""
+        """Return whether a reading as long as the last one fits the time budget; log once if it does not."""
         if self.time_budget is None or not self._readings:
             return True
         last = self._readings[-1].seconds
-        # Of the time since the last reading alone, so that a pause makes room for one reading and not for many.
+        # Only the time since the last reading counts, so that a pause allows one reading and not many.
         if last <= self.time_budget * (self._now - self._ended):
             return True
         if not self._postponed:
@@ -246,10 +246,10 @@ class CodeMonitor:
         )
 
     def _knn(self, codes: Split[Codes]) -> float:
-        """Return what :func:`hashlens.categorization` returns as its K-NN.
+        """Return the K-NN accuracy that :func:`hashlens.categorization` returns.
 
-        It drops constant bits first. That changes no Hamming distance and can take as long as the network, so that it
-        is left to where bits are sampled or values take their place.
+        That function drops constant bits first, which does not change Hamming distances and can take as long as the
+        network. Here this is done only if bits are sampled or replaced by channel values.
         """
         fit = self.memory_budget // (FLOAT_BYTES * len(self._probe))
         if codes.train.values is None and codes.train.code_bits <= fit:
@@ -259,7 +259,7 @@ class CodeMonitor:
 
 
 def _part(seen: Observation, rows: slice) -> Observation:
-    """Return what was seen of some of the rows."""
+    """Return the observation of some of the rows."""
     codes, prints = seen.codes[rows], seen.fingerprints
     return Observation(
         codes,
@@ -271,7 +271,7 @@ def _part(seen: Observation, rows: slice) -> Observation:
 
 
 def _writer(log: object) -> Log | None:
-    """Return a function ``(metrics, step)`` that logs, whatever form it was given in."""
+    """Return a function ``(metrics, step)`` that logs, from any accepted form of `log`."""
     add = getattr(log, "add_scalar", None)
     if callable(add):
         return partial(_add_scalars, add)
@@ -288,7 +288,7 @@ def _add_scalars(add: Callable[[str, float, int], Any], metrics: dict[str, float
 
 
 def _cuda_device(model: object) -> torch.device | None:
-    """Return the GPU that a network is on."""
+    """Return the CUDA device of a network, or None."""
     if not isinstance(model, torch.nn.Module):
         return None
     first = next(chain(model.parameters(), model.buffers()), None)
@@ -296,12 +296,12 @@ def _cuda_device(model: object) -> torch.device | None:
 
 
 def as_monitor(probe: Any, test_probe: Any, settings: dict[str, Any]) -> CodeMonitor:
-    """Return the monitor that a callback was given, or make one of its arguments.
+    """Return the monitor of a callback, or create one from the callback's arguments.
 
     Raises
     ------
     MeasureError
-        If it was given both, or too little.
+        If there are a monitor and other arguments, or too few arguments.
     """
     if isinstance(probe, CodeMonitor):
         if test_probe is not None or settings:

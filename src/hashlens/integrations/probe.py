@@ -1,4 +1,4 @@
-"""Probe: a few labelled examples, fixed and in memory, on which a network is read again and again."""
+"""Probe: a fixed sample of labelled examples in memory, on which a network is read repeatedly."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,14 +23,14 @@ from hashlens.measures.knn import check_k
 from hashlens.result import Split
 
 RUNS = 100
-"""A streamed source is read at so many places at most: going to each may mean opening a file."""
+"""Largest number of runs of examples read from a streamed source: each may need to open a file."""
 
 DECODED_BYTES = 1 << 26
-"""Images are kept as the numbers that a network takes where these need no more memory than that."""
+"""Largest size in bytes of images that are stored as floats instead of uint8."""
 
 
 class KeptExamples(Examples):
-    """Batches of a user's own data set or loader, kept as they came."""
+    """Batches of a user's own data set or loader, stored unchanged."""
 
     def __init__(self, batches: Sequence[Batch], name: str, class_names: ClassNames = None) -> None:
         labels = [batch_labels(batch) for batch in batches]
@@ -42,7 +42,7 @@ class KeptExamples(Examples):
         self._batches = tuple(batches)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield the batches, of the size that they came in."""
+        """Yield the batches in their original size."""
         yield from self._batches
 
     def numbered(self, places: Labels, class_names: ClassNames) -> "KeptExamples":
@@ -59,7 +59,7 @@ class KeptExamples(Examples):
         raise DataError(f"{self.name}: rows of kept batches cannot be chosen")
 
     def load(self) -> ArrayExamples:
-        """Return the same examples in one array, where inputs are tensors of one shape."""
+        """Return the same examples in one array; their inputs must be tensors of equal shape."""
         inputs = [batch.inputs for batch in self._batches]
         shapes = {part.shape[1:] if isinstance(part, torch.Tensor) else type(part).__name__ for part in inputs}
         if len(shapes) != 1 or not isinstance(inputs[0], torch.Tensor):
@@ -67,7 +67,7 @@ class KeptExamples(Examples):
         return ArrayExamples(torch.cat(inputs), self.labels, self.ids, self.name, self.class_names)
 
     def digest(self) -> str:
-        """Return 32 hex digits that change when an input or a label changes."""
+        """Return a digest of all inputs and labels, as 32 hexadecimal digits."""
         digest = ExamplesDigest()
         for batch in self._batches:
             digest.add(batch.inputs)
@@ -75,12 +75,12 @@ class KeptExamples(Examples):
 
 
 class Probe(Examples):
-    """Train and test examples one after the other, no batch with some of both; one pass reads all.
+    """Train and test examples one after another, read in one pass; no batch mixes the two.
 
     Attributes
     ----------
     parts : Split of Examples
-        The examples themselves: :func:`hashlens.measure` takes them, and finds what a reading finds.
+        The examples of train and test; :func:`hashlens.measure` of them gives the numbers of a reading.
     """
 
     def __init__(self, parts: Split[Examples]) -> None:
@@ -108,30 +108,30 @@ class Probe(Examples):
         return _joined([self.parts.train.load(), self.parts.test.load()])
 
     def digest(self) -> str:
-        """Return 32 hex digits for each part."""
+        """Return the digest of each part, as 32 hexadecimal digits each."""
         return self.parts.train.digest() + self.parts.test.digest()
 
 
 def load_probe(train: Any, test: Any, probe_size: Any, batch_size: int, k: int) -> Probe:
-    """Return the probe of two sources, in memory.
+    """Return the probe from two sources, in memory.
 
     Parameters
     ----------
     train, test : str, Examples, pair, Dataset or DataLoader
-        What :func:`hashlens.load_data` takes.
+        Sources, in any form that :func:`hashlens.load_data` takes.
     probe_size : pair of int, or None
-        Most examples to keep of each; None keeps all.
+        Largest number of examples of each; None keeps all.
     batch_size : int
-        Examples a batch, where a data set does not come in batches.
+        Number of examples per batch, for data sets that do not come in batches.
     k : int
-        Neighbours that K-NN will ask for.
+        Number of neighbours of K-NN.
 
     Raises
     ------
     MeasureError
-        If there are no labels, one class only, or fewer train examples than `k`.
+        If there are no labels, only one class, or fewer train examples than `k`.
     DataError
-        For what is no data.
+        If a source cannot be read.
     """
     sizes = _sizes(probe_size)
     parts = labelled_alike(Split(_few(train, sizes.train, batch_size), _few(test, sizes.test, batch_size)))
@@ -174,7 +174,7 @@ def _few(source: Any, size: int | None, batch_size: int) -> Examples:
 
 
 def _chosen(source: Any, rows: npt.NDArray[np.int64], name: str) -> DatasetExamples:
-    """Return some rows of a user's data set, batched as its loader does."""
+    """Return some rows of a user's data set, batched by its loader's settings."""
     loader = source if isinstance(source, DataLoader) else None
     chosen = DatasetExamples(Subset(loader.dataset if loader is not None else source, rows.tolist()), loader)
     chosen.name, chosen.ids = name, rows
@@ -182,7 +182,7 @@ def _chosen(source: Any, rows: npt.NDArray[np.int64], name: str) -> DatasetExamp
 
 
 def _first(examples: Examples, size: int | None, batch_size: int) -> KeptExamples:
-    """Return the first batches of a stream, until they have `size` examples."""
+    """Return the first batches of a stream, up to `size` examples."""
     kept, count = list[Batch](), 0
     for batch in examples.batches(batch_size):
         kept.append(batch)
@@ -193,7 +193,7 @@ def _first(examples: Examples, size: int | None, batch_size: int) -> KeptExample
 
 
 def _runs(examples: Examples, size: int) -> list[Examples]:
-    """Return `size` examples as runs of consecutive ones, evenly spaced."""
+    """Return `size` examples in evenly spaced runs of consecutive examples."""
     count, every = min(RUNS, size), len(examples)
     ends = np.arange(count + 1) * size // count
     starts = np.arange(count) * every // count
@@ -211,7 +211,7 @@ def _joined(parts: Sequence[ArrayExamples]) -> ArrayExamples:
 
 
 def _decoded(examples: ArrayExamples) -> ArrayExamples:
-    """Return images as floats once and for all, unless they are large."""
+    """Return images converted to floats, unless they are too large."""
     if examples.scale == 1.0 or 4 * examples.inputs.numel() > DECODED_BYTES:
         return examples
     return replace(examples, inputs=examples.tensor(), scale=1.0)

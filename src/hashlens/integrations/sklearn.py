@@ -1,4 +1,4 @@
-"""scikit-learn: a network as a transformer, which turns examples into the bits of their neural code."""
+"""scikit-learn: a network as a transformer from examples to the bits of their neural codes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,41 +19,41 @@ from hashlens.nets.copying import Copying
 from hashlens.nets.load import load_model
 
 LAYOUT_ROWS = 3
-"""A fit looks at no more rows than tell which axis of a gate is the batch."""
+"""Number of rows used by a fit: enough to find the batch axis of each gate."""
 
 
 class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """The neural code of a trained network as features: a bit for each unit, on or off.
+    """Transformer from examples to the neural code of a trained network: one bit for each unit.
 
-    The network is not trained. A fit runs it on three rows, to learn the layout of its code; what follows in a
-    pipeline is fitted on the bits. Bits of a sample (``bits=``) depend on the seed and the layout alone.
+    The network is not trained. A fit runs it on three rows, to find the layout of its code; later steps of a pipeline
+    are fitted on the bits. A sample of bits (``bits=``) depends only on the seed and the layout.
 
     Parameters
     ----------
     model : torch.nn.Module or str
-        A trained network, or what :func:`hashlens.load_model` takes. ``clone`` copies a network, and a string costs
-        nothing: give the string where a pipeline is cloned many times.
+        A trained network, or a name that :func:`hashlens.load_model` takes. ``clone`` copies a network but not a
+        string: pass a string if a pipeline is cloned many times.
     layers, granularity, bits, seed, forward, device, batch_size, gates
         As in :class:`hashlens.Reading`.
     packed : bool
-        Whether a row is bytes rather than bits: uint8, eight units a byte, little bit order, every layer padded with
-        zeros to whole 8-byte words, as FAISS takes them. By default uint8 0 and 1, a column for each unit.
+        Whether a row is packed bytes for FAISS: uint8, eight units per byte, little bit order, every layer padded with
+        zeros to whole 8-byte words. By default a row is uint8 0 and 1, a column for each unit.
     input_shape : tuple of int, optional
-        Shape that the network takes one example in; rows of X are reshaped to it. Other steps of a pipeline give
-        matrices, and convolutions take images. By default rows keep their shape.
+        Shape of one example for the network; rows of X are reshaped to it. It is needed if earlier steps of a pipeline
+        return matrices and the network takes images. By default rows keep their shape.
     dtype : str or dtype
-        What X is converted to: ``float32``, and ``int64`` for token numbers. Nothing is scaled.
+        Dtype that X is converted to: ``float32``, or ``int64`` for token numbers. X is not scaled.
 
     Attributes
     ----------
     layers_ : tuple of hashlens.codes.Layer
-        Names and spans of the code.
+        Layers of the code, with names and spans.
     n_bits_ : int
-        Bits of a code.
+        Number of bits of a code.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     input_shape_ : tuple of int
-        Shape of an example as the network takes it.
+        Shape of one example for the network.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     30
     """
 
-    # No reading=: get_params, clone and searches over parameters need each argument by its own name.
+    # There is no reading=, since get_params, clone and parameter searches need separate arguments.
     def __init__(
         self,
         model: torch.nn.Module | str | Path,
@@ -98,25 +98,25 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.dtype = dtype
 
     def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:
-        """Learn the layout of the code from the first rows.
+        """Find the layout of the code from the first rows.
 
         Parameters
         ----------
         X : array
-            ``(n, d)``, or ``(n, ...)`` as the network takes it.
+            ``(n, d)``, or ``(n, ...)`` in the shape of the network's inputs.
         y : ignored
 
         Raises
         ------
         ValueError
-            If X is no numeric array, or holds NaN or infinity.
+            If X is not a numeric array, or holds NaN or infinity.
         HashlensError
-            As :func:`hashlens.encode` and :func:`hashlens.load_model` raise.
+            If :func:`hashlens.encode` or :func:`hashlens.load_model` raises it.
         """
         if not isinstance(self.packed, (bool, np.bool_)):
             raise CodesError(f"packed must be True or False, received {shortly(self.packed)}")
         rows = self._rows(X, reset=True)
-        # Loaded once, and not at each transform; the module that was given is used as it is.
+        # Loaded once here, not in each transform; a module is used unchanged.
         self.network_ = load_model(self.model)
         seen = self._encode(rows[:LAYOUT_ROWS])
         self.input_shape_ = rows.shape[1:]
@@ -136,7 +136,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         NotFittedError
-            Before a fit.
+            If the transformer is not fitted.
         ValueError
             If X does not fit.
         CodesError
@@ -153,7 +153,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns: ``layer[unit]``, or ``layer.byte0`` and so on where they are packed.
 
-        A unit is numbered as in the flattened activation; of a gate with two bits a unit, bits are.
+        Units are numbered as in the flattened activation; for a gate with two bits per unit, bits are numbered.
         """
         check_is_fitted(self)
         if self.packed:
@@ -203,5 +203,5 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []  # codes are bits, whatever the inputs
+        tags.transformer_tags.preserves_dtype = []  # codes are bits, for inputs of any dtype
         return tags

@@ -1,4 +1,4 @@
-"""torchmetrics: redundancy ratio and K-NN accuracy of codes, gathered over batches and over processes."""
+"""torchmetrics: redundancy ratio and K-NN accuracy of codes, over batches and processes."""
 
 import importlib
 from dataclasses import replace
@@ -31,7 +31,7 @@ def _metric_class() -> Any:
 
 
 class _Network:
-    """A network that a metric reads and does not own: not one of its modules, and the same one in its copies."""
+    """Reference to a network that a metric reads: not a submodule of the metric, and shared by its copies."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
@@ -41,10 +41,10 @@ class _Network:
 
 
 class _CodeMetric(_metric_class()):  # type: ignore[misc]
-    """Rows gathered over batches and processes, each example once.
+    """Base class: rows gathered over batches and processes, each example once.
 
-    States are vectors, several numbers a row, so that a process without any row still has one of the right type and
-    number of dimensions to give: gathering needs that.
+    States are flat vectors with several numbers per row, so that a process without rows still has a state with the
+    dtype and number of dimensions that gathering needs.
     """
 
     is_differentiable = False
@@ -85,7 +85,7 @@ class _CodeMetric(_metric_class()):  # type: ignore[misc]
         super().sync(*arguments, **settings)
 
     def _codes(self, batch: Any) -> Codes:
-        """Return the codes of a batch: of inputs where there is a network, else as they were given."""
+        """Return the codes of a batch: encoded from inputs if there is a network, otherwise the batch itself."""
         if self._network is not None:
             return encode(self._network.model, batch, reading=self._reading, batch_size=_size(batch))
         return as_codes(batch)
@@ -96,17 +96,18 @@ def _size(batch: Any) -> int:
 
 
 def as_codes(batch: Any) -> Codes:
-    """Return codes that came from somebody's own hooks.
+    """Return a batch as codes.
 
     Parameters
     ----------
     batch : Codes, or tensor or array
-        bool ``(n, ...)``: which units are on; uint8 ``(n, row_bytes)``: packed rows of :class:`~hashlens.Codes`.
+        Codes; or bool ``(n, ...)``: which units are on; or uint8 ``(n, row_bytes)``: packed rows of
+        :class:`~hashlens.Codes`.
 
     Raises
     ------
     CodesError
-        If it is something else.
+        If the batch has another form.
     """
     if isinstance(batch, Codes):
         return batch
@@ -139,7 +140,7 @@ def _checked_ids(ids: Any, rows: int) -> Rows:
 
 
 def _once(ids: Rows, rows: int) -> Rows:
-    """Return the positions of the rows to count: the first of each id, by id, so that no order of arrival matters."""
+    """Return the positions of the rows to count: the first of each id, sorted by id, in any order of arrival."""
     if len(ids) == rows:
         return np.unique(ids, return_index=True)[1]
     if len(ids) == 0:
@@ -150,17 +151,16 @@ def _once(ids: Rows, rows: int) -> Rows:
 class RedundancyRatio(_CodeMetric):
     """Redundancy ratio R = (n - distinct codes) / n over all batches and processes.
 
-    Of each example 16 bytes are kept and gathered: the fingerprint of its code.
+    For each example 16 bytes are stored and gathered: the fingerprint of its code.
 
     Parameters
     ----------
     model : torch.nn.Module, optional
-        The network to read; an update then takes inputs, and runs it once more on them, in evaluation mode. It stays
-        the same network in copies of the metric, and is no part of the metric's state. Without it an update takes
-        codes.
+        The network to read. An update then takes inputs, and runs the network on them in evaluation mode. Copies of the
+        metric share the network, and it is not part of the metric's state. Without it an update takes codes.
     reading, **options
-        How the network is read, with `model` only: a :class:`hashlens.Reading`, or its fields. A batch is one forward
-        pass, whatever ``batch_size``. Other options are those of ``torchmetrics.Metric``.
+        How the network is read, only with `model`: a :class:`hashlens.Reading`, or its fields. A batch is one forward
+        pass; ``batch_size`` has no effect. Other options are those of ``torchmetrics.Metric``.
 
     Examples
     --------
@@ -184,23 +184,24 @@ class RedundancyRatio(_CodeMetric):
         self._gather(prints=torch.int64, ids=torch.int64)
 
     def update(self, batch: Any, ids: Any = None) -> None:
-        """Take the rows of a batch.
+        """Add the rows of a batch.
 
         Parameters
         ----------
         batch : tensor, array or Codes
-            With a network: its inputs ``(n, ...)``. Without: codes, bool ``(n, ...)`` of the units that are on
-            (``activations > 0``), packed uint8 ``(n, row_bytes)``, or :class:`~hashlens.Codes`.
+            With a network: its inputs ``(n, ...)``. Without: codes, as bool ``(n, ...)`` (``activations > 0``), packed
+            uint8 ``(n, row_bytes)``, or :class:`~hashlens.Codes`.
         ids : tensor or array of int, optional
-            ``(n,)``: which examples they are, as indices in the data set. An example counts once, whichever process
-            had it and however often: a DistributedSampler repeats some, so that all processes have as many.
+            ``(n,)``: indices of the examples in the data set. With ids, an example counts once even if it is repeated,
+            as by a DistributedSampler, which repeats some so that all processes have the same number. By default every
+            row counts.
 
         Raises
         ------
         CodesError, MeasureError
-            If codes or ids are of another kind.
+            If codes or ids have a wrong type or shape.
         HashlensError
-            As :func:`hashlens.encode` raises.
+            If :func:`hashlens.encode` raises it.
         """
         codes = self._codes(batch)
         if ids is not None:
@@ -208,7 +209,7 @@ class RedundancyRatio(_CodeMetric):
         self._append("prints", hash_rows(codes.packed).view(np.int64).copy())
 
     def compute(self) -> torch.Tensor:
-        """Return R, a float32 scalar; NaN where no row came."""
+        """Return R, a float32 scalar; NaN if there are no rows."""
         prints = self._rows("prints").reshape(-1, 2)
         kept = prints[_once(self._rows("ids"), len(prints))]
         distinct = len(np.unique(np.ascontiguousarray(kept).view("V16")))
@@ -217,21 +218,21 @@ class RedundancyRatio(_CodeMetric):
 
 
 class CodeKNNAccuracy(_CodeMetric):
-    """Share of examples whose k nearest codes vote for their label, over all batches and processes.
+    """Accuracy of K-NN on codes: share of examples whose k nearest codes vote for their label, over all batches.
 
-    Neighbours are looked for among the rows that were given as ``reference=True``, training examples as a rule; where
-    there are none, among the other rows. Ties are broken as :func:`hashlens.measures.knn_accuracy` does, by id where
-    ids are given. Codes are kept and gathered, row by row: of a wide network take a sample, ``bits=1024``.
+    Neighbours are the rows added with ``reference=True``, usually training examples; without any, the other rows. Ties
+    are broken as in :func:`hashlens.measures.knn_accuracy`, by id if there are ids. All codes are stored and gathered:
+    for a wide network use a sample, such as ``bits=1024``.
 
     Parameters
     ----------
     model : torch.nn.Module, optional
-        As in :class:`RedundancyRatio`.
+        The network to read, as in :class:`RedundancyRatio`.
     k : int
-        Neighbours.
+        Number of neighbours.
     reading, **options
-        How the network is read, with `model` only: a :class:`hashlens.Reading`, or its fields. A batch is one forward
-        pass, whatever ``batch_size``. Other options are those of ``torchmetrics.Metric``.
+        How the network is read, only with `model`: a :class:`hashlens.Reading`, or its fields. A batch is one forward
+        pass; ``batch_size`` has no effect. Other options are those of ``torchmetrics.Metric``.
 
     Examples
     --------
@@ -258,7 +259,7 @@ class CodeKNNAccuracy(_CodeMetric):
             self._gather(**{f"{part}_codes": torch.uint8, f"{part}_labels": torch.int64, f"{part}_ids": torch.int64})
 
     def update(self, batch: Any, labels: Any, ids: Any = None, reference: bool = False) -> None:
-        """Take the rows of a batch.
+        """Add the rows of a batch.
 
         Parameters
         ----------
@@ -267,14 +268,14 @@ class CodeKNNAccuracy(_CodeMetric):
         labels : tensor or array
             ``(n,)``: class numbers; -1, None and NaN mean no label, and such rows are left out.
         ids : tensor or array of int, optional
-            As in :meth:`RedundancyRatio.update`. Reference rows have ids of their own.
+            As in :meth:`RedundancyRatio.update`. Reference rows have separate ids.
         reference : bool
-            Whether neighbours are looked for among these rows; the others are what is asked for.
+            Whether these rows are neighbours to search among; the others are the queries.
 
         Raises
         ------
         CodesError, MeasureError
-            If codes, labels or ids are of another kind.
+            If codes, labels or ids have a wrong type or shape.
         """
         codes = self._codes(batch)
         known = _checked_numbers(labels, len(codes))
@@ -285,12 +286,12 @@ class CodeKNNAccuracy(_CodeMetric):
         self._append(f"{part}_labels", known)
 
     def compute(self) -> torch.Tensor:
-        """Return the accuracy, a float32 scalar; NaN where no labelled row came.
+        """Return the accuracy, a float32 scalar; NaN if there are no labelled rows.
 
         Raises
         ------
         MeasureError
-            If there are fewer rows to look among than `k`.
+            If there are fewer than `k` rows to search among.
         """
         asked, reference = _settled(self._part("asked"), self._part("reference"))
         found = float("nan")
@@ -308,7 +309,7 @@ class CodeKNNAccuracy(_CodeMetric):
 
 
 def _settled(*parts: Codes) -> list[Codes]:
-    """Return codes whose labels, where they are -1 and 1 in all parts together, are two classes."""
+    """Return codes with their labels settled: if all parts together have only -1 and 1, these are two classes."""
     labels = [np.zeros(0, np.int64) if part.labels is None else part.labels for part in parts]
     numbers, _ = signs_as_classes(np.concatenate(labels), None, "CodeKNNAccuracy")
     ends = np.cumsum([len(part) for part in labels])[:-1]

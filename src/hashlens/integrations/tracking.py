@@ -1,4 +1,4 @@
-"""Tracking: numbers and rows of a result, logged to MLflow or Weights & Biases where a run is active."""
+"""Tracking: log the numbers and rows of a result to MLflow or Weights & Biases, if a run is active."""
 
 import csv
 import io
@@ -18,32 +18,32 @@ Columns = Mapping[str, Any]
 
 
 def log_rows(result: Result, name: str | None = None, *, step: int | None = None, limit: int = 10_000) -> list[str]:
-    """Log a result to every tracker that has an active run; where none has, do nothing.
+    """Log a result to every tracker that has an active run; without one, do nothing.
 
-    Its numbers become metrics, ``name.number`` in MLflow and ``name/number`` in Weights & Biases, and its ranked rows,
-    where it has some (``result.columns``), a table: ``name.csv`` among the artifacts of the MLflow run, ``name/rows``
-    in Weights & Biases. Neither package is imported: a run is active only where somebody has done so.
+    Numbers become metrics, ``name.number`` in MLflow and ``name/number`` in Weights & Biases. Ranked rows
+    (``result.columns``) become a table, ``name.csv`` among the artifacts of the MLflow run, and ``name/rows`` in
+    Weights & Biases. Neither package is imported here: a run can only be active if it is imported already.
 
     Parameters
     ----------
     result : Result
-        Of an audit, :func:`hashlens.measure`, ...
+        Result of an audit, of :func:`hashlens.measure`, or any other.
     name : str, optional
-        What the metrics start with; by default the kind of the result, as ``label_issues``.
+        Prefix of the metrics; by default the kind of the result, such as ``label_issues``.
     step : int, optional
         Step of the run that the numbers belong to.
     limit : int
-        Rows of the table at most, the first ones.
+        Largest number of rows in the table, the first ones.
 
     Returns
     -------
     list of str
-        Where it was logged: ``mlflow``, ``wandb``, both or neither.
+        Trackers that it was logged to: ``mlflow``, ``wandb``, both or none.
 
     Raises
     ------
     MeasureError
-        If it is no result of hashlens.
+        If `result` is not a result of hashlens.
     """
     if not isinstance(result, Result):
         raise MeasureError(f"log_rows takes a result of hashlens, as of hl.measure(...); received {shortly(result)}")
@@ -62,7 +62,7 @@ def log_rows(result: Result, name: str | None = None, *, step: int | None = None
 
 
 def numbers_of(body: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the single numbers of a result, named by where they stand: ``redundancy_ratio.train``."""
+    """Yield the single numbers of a result with their dotted names, such as ``redundancy_ratio.train``."""
     for key, value in body.items():
         if isinstance(value, Mapping):
             yield from numbers_of(value, f"{before}{key}.")
@@ -92,7 +92,7 @@ def _to_mlflow(mlflow: Any, name: str, numbers: Mapping[str, float], columns: Co
 
 
 def _allowed(key: str) -> str:
-    """Return a name as MLflow takes it: letters, digits and a few signs."""
+    """Return a name with the characters that MLflow allows: letters, digits and a few signs."""
     return re.sub(r"[^\w\-. :/]", "_", key)
 
 

@@ -1,4 +1,4 @@
-"""Transformers: a callback that reads the codes of a probe while a Hugging Face Trainer trains."""
+"""Transformers: a callback that reads the codes of a probe while a Hugging Face Trainer is training."""
 
 import importlib
 from typing import Any
@@ -18,24 +18,24 @@ def _callback_class() -> Any:
 
 
 class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
-    """Read the codes of a fixed probe when the training starts, and every so many optimiser steps.
+    """Read the codes of a fixed probe at the start of training, and every `every` optimiser steps.
 
-    A Trainer does not tell its callbacks who it is, so metrics reach its loggers (``report_to``) only after
-    ``CodeMonitorCallback(...).attach(trainer)``. Given in ``callbacks=[...]`` instead, it writes to
-    ``trainer.state.log_history``, and to the monitor's own ``log=``. Of several processes only the first reads.
+    A Trainer does not pass itself to its callbacks. So metrics reach its loggers (``report_to``) only after
+    ``CodeMonitorCallback(...).attach(trainer)``. If passed in ``callbacks=[...]`` instead, the callback writes to
+    ``trainer.state.log_history`` and to the monitor's own ``log=``. Only the first of several processes reads.
 
     Parameters
     ----------
     monitor : CodeMonitor, or train_probe
-        A monitor, or the arguments of one. Batches that are dicts are given to the network by their keys, without
-        ``label`` and ``labels``; ``forward=`` calls it otherwise, and ``mask="attention_mask"`` leaves padding out.
+        A monitor, or its arguments. Batches that are dicts are passed to the network by their keys, without ``label``
+        and ``labels``; use ``forward=`` for any other call, and ``mask="attention_mask"`` to leave padding out.
     test_probe, **settings
         As in :class:`~hashlens.integrations.CodeMonitor`.
 
     Raises
     ------
     MeasureError, HashlensError
-        As :class:`~hashlens.integrations.CodeMonitor` raises.
+        If :class:`~hashlens.integrations.CodeMonitor` raises it.
     """
 
     def __init__(self, monitor: Any, test_probe: Any = None, **settings: Any) -> None:
@@ -44,14 +44,14 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
         self._trainer: Any = None
 
     def attach(self, trainer: Any) -> "CodeMonitorCallback":
-        """Add the callback to a Trainer, log through it, and return the callback."""
+        """Add the callback to a Trainer, so that it logs through it, and return the callback."""
         self._trainer = trainer
         if self not in trainer.callback_handler.callbacks:
             trainer.add_callback(self)
         return self
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
-        """Read the network as it is before the first step."""
+        """Read the network before the first step."""
         if state.is_world_process_zero:
             self._write(state, self.monitor(model, state.global_step))
 

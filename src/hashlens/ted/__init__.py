@@ -1,4 +1,4 @@
-"""TED: models that are taught an explanation beside each label, and predict both."""
+"""TED (Teaching Explanations for Decisions): models that learn and predict a label together with its explanation."""
 
 from hashlens.ted.classifier import TEDClassifier
 from hashlens.ted.credit import credit

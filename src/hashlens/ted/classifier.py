@@ -1,4 +1,4 @@
-"""TEDClassifier: a scikit-learn classifier that is taught an explanation beside each label."""
+"""TEDClassifier: a scikit-learn classifier that learns an explanation with each label."""
 
 import warnings
 from typing import Any, Literal, Self
@@ -47,31 +47,32 @@ def _gives_probabilities(ted: Any) -> bool:
 
 
 class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier that is taught an explanation beside each label, and predicts both (TED).
+    """A classifier that learns an explanation with each label, and predicts both (TED).
 
-    Any classifier learns pairs of a label and an explanation as one class. The label predicted is the likeliest one,
-    all its explanations summed; the explanation is the likeliest among those of that label. An estimator without
-    ``predict_proba`` gives the pair that it predicts.
+    Any classifier learns the pairs of a label and an explanation as classes. The predicted label is the one with the
+    largest probability, summed over its explanations. The predicted explanation is the likeliest one of that label. If
+    the estimator has no ``predict_proba``, its predicted pair is used.
 
     Parameters
     ----------
     estimator : sklearn estimator, Trunk, torch.nn.Module or str
-        A classifier, or a pipeline that ends with one: it gets X as it is. Of ``multitask`` and a learned embedding a
-        :class:`Trunk`, which has defaults; of an embedding by codes a trained network, or the name of one as
-        :func:`hashlens.load_model` takes it.
+        For ``cartesian`` a classifier, or a pipeline that ends with one; X is passed to it unchanged. For ``multitask``
+        and a learned embedding a :class:`Trunk`, which is optional. For an embedding by codes a trained network, or a
+        name that :func:`hashlens.load_model` takes.
     strategy : {"cartesian", "multitask", "embedding"}
-        ``cartesian``: `estimator` learns the pairs. ``multitask``: a small network with a head for labels and one for
+        ``cartesian``: `estimator` learns the pairs. ``multitask``: a small network with one head for labels and one for
         explanations. ``embedding``: nearest neighbours vote on the pair.
     missing : {"impute", "drop", "unknown"}
-        What becomes of rows without an explanation. ``impute``: for each label a clone of `estimator` learns the
-        explanations from its explained rows and fills in the others; then all pairs are learnt. ``drop``: they are left
-        out (complete-case). ``unknown``: having none is one more explanation of the label, which is never predicted.
+        Handling of rows without an explanation. ``impute``: for each label a clone of `estimator` learns the
+        explanations from its explained rows and predicts the others; then all pairs are learnt. ``drop``: they are left
+        out (complete-case analysis). ``unknown``: no explanation is a further explanation of the label, which is never
+        predicted.
     marker : object, optional
-        What in E means that there is no explanation, besides None, NaN and ``pd.NA``: such as -1.
+        Value in E that marks a missing explanation, such as -1, besides None, NaN and ``pd.NA``.
     embedding : {"learned", "codes"}
-        Where neighbours are near: in an embedding that a trunk learns, or by the neural codes of a network.
+        Space of the neighbours: an embedding learnt by a trunk, or the neural codes of a network.
     k : int
-        How many vote.
+        Number of neighbours that vote.
 
     Attributes
     ----------
@@ -80,16 +81,16 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     explanations_ : numpy.ndarray
         Explanations, sorted.
     pairs_ : list of (label, explanation)
-        All pairs that were taught: what the columns of :meth:`predict_joint_proba` are. None is no explanation.
+        All pairs in the training data, in the order of the columns of :meth:`predict_joint_proba`. None stands for no
+        explanation.
     contradictions_ : list
-        Explanations that stand beside more than one label. They are taught as they are: each pair is a class of its
-        own.
+        Explanations that occur with more than one label. They are learnt unchanged: each pair is a separate class.
     missing_ : int
-        Rows without an explanation.
+        Number of rows without an explanation.
     decision_ : {"marginal", "pair"}
-        Whether labels are decided on sums of probabilities, or as the estimator predicts pairs.
+        Whether labels are predicted by summed probabilities, or from the pair that the estimator predicts.
     estimator_ : sklearn estimator
-        Fitted on the pairs.
+        Estimator fitted on the pairs.
 
     References
     ----------
@@ -132,26 +133,26 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         Parameters
         ----------
         X : array_like
-            n rows, of any kind that the estimator takes.
+            n rows, in any form that the estimator takes.
         y : array_like
-            ``(n,)`` labels.
+            ``(n,)``: labels.
         E : array_like, optional
-            ``(n,)`` explanations: text, numbers, categories, or :class:`MultiLabel` for sets of reasons. None, NaN,
-            ``pd.NA`` and the marker mean that there is none. Without E the estimator learns labels alone.
+            ``(n,)``: explanations, as text, numbers, categories, or :class:`MultiLabel` for sets of reasons. None, NaN,
+            ``pd.NA`` and the marker stand for a missing explanation. Without E only labels are learnt.
         sample_weight : array_like, optional
-            ``(n,)``, for the estimator.
+            ``(n,)``: weights of the rows for the estimator; equal by default.
 
         Raises
         ------
         ValueError
-            If X or y is nothing that the estimator takes.
+            If the estimator does not accept X or y.
         TEDError
-            If E does not fit, or what is left of it cannot be taught.
+            If E does not fit, or too little of it remains to be learnt.
 
         Warns
         -----
         TEDWarning
-            If E has no explanation for one of the labels.
+            If a label has no explanation in E.
         """
         self._check_arguments()
         y = self._labels(X, y)
@@ -181,35 +182,35 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
 
     @available_if(_gives_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each label, ``(n, labels)``, summed over explanations; columns as `classes_`."""
+        """Return the probability of each label, ``(n, labels)``, summed over explanations; columns are `classes_`."""
         check_is_fitted(self)
         return self._pairs.marginal(self._joint(X))
 
     @available_if(_gives_probabilities)  # type: ignore[untyped-decorator]
     def predict_joint_proba(self, X: Any) -> Array:
-        """Return the probability of each label with each of its explanations, ``(n, pairs)``; columns as `pairs_`."""
+        """Return the probability of each pair of label and explanation, ``(n, pairs)``; columns are `pairs_`."""
         check_is_fitted(self)
         return self._joint(X)
 
     def predict_explanation(self, X: Any, top_k: int | None = None) -> Any:
-        """Return the likeliest explanation of the label that is predicted.
+        """Return the likeliest explanation of the predicted label.
 
         Parameters
         ----------
         X : array_like
             n rows.
         top_k : int, optional
-            So many of the likeliest, with probabilities.
+            Number of the likeliest explanations to return, with probabilities; by default only the likeliest one.
 
         Returns
         -------
         numpy.ndarray or TopExplanations
-            ``(n,)``, None where the label has no explanation; with `top_k` a :class:`TopExplanations`.
+            ``(n,)``: explanations, None if the label has none; with `top_k` a :class:`TopExplanations`.
 
         Raises
         ------
         TEDError
-            If `top_k` is no whole number, or the estimator gives no probabilities.
+            If `top_k` is not an integer, or the estimator has no probabilities.
         """
         if top_k is None:
             return self.predict_explain(X)[1]
@@ -226,7 +227,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         return TopExplanations(self.classes_[labels], self._or_none()[places], shares, of_label)
 
     def predict_explain(self, X: Any) -> tuple[Array, Array]:
-        """Return the label and the explanation of each row, ``(n,)`` each: the call of AIX360."""
+        """Return the label and the explanation of each row, ``(n,)`` each; the name and form of AIX360."""
         check_is_fitted(self)
         labels, joint, pair = self._labels_and_joint(X)
         places = self._pairs.explanations[pair] if joint is None else self._pairs.ranked(joint, labels, 1)[0][:, 0]
@@ -235,21 +236,21 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     def score_ted(
         self, X: Any, y: Any, E: Any, sample_weight: Any = None, *, confidence: float = 0.95, sure: float = 0.8
     ) -> TEDScore:
-        """Return how often label, explanation and both are right, with intervals.
+        """Return the accuracies of label, explanation and both together, with intervals.
 
         Parameters
         ----------
         X, y, E, sample_weight : array_like
-            As of :meth:`fit`; rows without an explanation count for the label alone.
+            As in :meth:`fit`; rows without an explanation count only for the label.
         confidence : float
-            Of the intervals.
+            Confidence level of the intervals.
         sure : float
-            The model is sure of a row from this probability of its label and explanation together.
+            Smallest probability of label and explanation together at which the model is sure of a row.
 
         Returns
         -------
         TEDScore
-            With explanations that are confused, and rows to look at.
+            The score, with confused explanations and rows to inspect.
         """
         return scored(self, X, self._labels(X, y), E, sample_weight, confidence, sure)
 
@@ -298,7 +299,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     def _completed(
         self, X: Any, labels: Codes, explanations: Codes, weights: Array | None
     ) -> tuple[Any, Codes, Codes, Array | None]:
-        """Return what is taught where some rows lack an explanation."""
+        """Return the training data after missing explanations are handled."""
         if self.missing == "impute":
             return X, labels, imputed(X, labels, explanations, weights, self._fitted, self.classes_.tolist()), weights
         known = np.flatnonzero(explanations != NONE)
@@ -317,21 +318,21 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         )  # fmt: skip
 
     def _fitted(self, X: Any, codes: Codes, weights: Array | None, pairs: Pairs | None = None) -> Any:
-        """Return an estimator fitted on classes that are numbered from 0, all of them there."""
+        """Return an estimator fitted on classes that are numbered from 0 without gaps."""
         if codes.max(initial=0) == 0 and len(self.classes_) == 1 and self.missing_ < len(codes):
-            # Estimators differ in whether they take one class; the answer is the same.
+            # Some estimators reject a single class, for which a dummy gives the same answer.
             return DummyClassifier().fit(X, codes, weights)
         estimator = self._model(codes, pairs)
         named = "sample_weight"
         if isinstance(estimator, Pipeline) and not _routes():
             named = f"{estimator.steps[-1][0]}__{named}"
         with warnings.catch_warnings():
-            # Of few rows pairs may be many; they are classes all the same, whatever scikit-learn suspects.
+            # Pairs may be many for few rows, but are classes: scikit-learn's warning of a regression is wrong here.
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
             return estimator.fit(X, codes, **({} if weights is None else {named: weights}))
 
     def _model(self, codes: Codes, pairs: Pairs | None) -> Any:
-        """Return a fresh estimator of classes that are pairs, or explanations of one label."""
+        """Return a new estimator for classes that are pairs, or explanations of one label."""
         if self.strategy == "cartesian":
             return clone(self.estimator)
         if self.strategy == "multitask":
@@ -342,7 +343,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         return LearnedEmbedding(self.estimator or Trunk(), self.k)
 
     def _labels_and_joint(self, X: Any) -> tuple[Codes, Array | None, Codes | None]:
-        """Return places of labels, with the probabilities of all pairs, or the pairs predicted where there are none."""
+        """Return the indices of labels, and the probabilities of all pairs or, without these, the predicted pairs."""
         if self.decision_ == "pair":
             pair = np.asarray(self.estimator_.predict(X))
             return self._pairs.labels[pair], None, pair
@@ -354,7 +355,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         classes = np.asarray(self.estimator_.classes_)
         if len(classes) == len(self._pairs):
             return joint
-        # What an estimator set aside for itself may have been all rows of a rare pair.
+        # An estimator with its own validation set may not have seen a rare pair.
         whole = np.zeros((len(joint), len(self._pairs)))
         whole[:, classes] = joint
         return whole
@@ -366,19 +367,19 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         return found
 
     def _or_none(self) -> npt.NDArray[np.object_]:
-        """Return the explanations, and None in the last place, which -1 is."""
+        """Return the explanations followed by None, which the index -1 selects."""
         values = np.full(len(self.explanations_) + 1, None, dtype=object)
         values[:-1] = self.explanations_
         return values
 
     @property
     def n_features_in_(self) -> int:
-        """Columns of X, where the estimator counts them."""
+        """Number of columns of X, if the estimator has it."""
         return int(self._fitted_attribute("n_features_in_"))
 
     @property
     def feature_names_in_(self) -> Array:
-        """Names of the columns of X, where the estimator keeps them."""
+        """Names of the columns of X, if the estimator has them."""
         names: Array = self._fitted_attribute("feature_names_in_")
         return names
 

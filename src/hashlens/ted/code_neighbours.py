@@ -16,16 +16,16 @@ Numbers = npt.NDArray[np.int64]
 
 
 class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Nearest neighbours by the Hamming distance of neural codes; its classes are pairs.
+    """K-NN classifier by the Hamming distance of neural codes; its classes are pairs of label and explanation.
 
-    The network is not trained. A row's pair is voted on by those rows whose units fire most alike.
+    The network is not trained. The k rows with the nearest codes vote on the pair of a row.
 
     Parameters
     ----------
     network : torch.nn.Module or str
-        A trained network, or what :func:`hashlens.load_model` takes.
+        A trained network, or a name that :func:`hashlens.load_model` takes.
     k : int
-        How many vote; fewer where there are fewer rows.
+        Number of neighbours that vote; fewer if there are fewer rows.
     """
 
     def __init__(self, network: Any, k: int) -> None:
@@ -33,7 +33,7 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.k = k
 
     def fit(self, X: Any, y: Numbers, sample_weight: Any = None) -> Self:
-        """Encode the rows, ``(n, ...)`` as the network takes them; weights are those of their votes."""
+        """Encode the rows, ``(n, ...)`` in the shape of the network's inputs; weights are those of votes."""
         self.network_ = load_model(self.network)
         codes = self._encoded(X)
         self.classes_, self.pairs_ = np.unique(y, return_inverse=True)
@@ -42,7 +42,7 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the share of votes of each pair, ``(n, pairs)``."""
+        """Return the share of votes for each pair, ``(n, pairs)``."""
         check_is_fitted(self)
         found = self.index_.search(self._encoded(X), k=min(self.k, len(self.index_))).ids
         votes = np.zeros((len(found), len(self.classes_)))
@@ -54,7 +54,7 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return shares
 
     def predict(self, X: Any) -> Numbers:
-        """Return the pair with most votes, int64 ``(n,)``."""
+        """Return the pair with the most votes, int64 ``(n,)``."""
         found: Numbers = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return found
 

@@ -1,4 +1,4 @@
-"""Explanations that are taken for one another."""
+"""Confusions of explanations."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ SHOWN_CONFUSIONS = 30
 
 @dataclass(frozen=True)
 class Confusion:
-    """One explanation in place of another.
+    """Confusion of two explanations.
 
     Attributes
     ----------
     label : str
-        Of the rows.
+        Label of the rows.
     first, second : str
-        The right explanation and the one predicted; or the likeliest and the one that comes next.
+        The right and the predicted explanation; or the likeliest and the second likeliest.
     rows : int
-        How often.
+        Number of rows.
     """
 
     label: str
@@ -30,13 +30,13 @@ class Confusion:
 
 
 def most_confused(first: Iterable[str], second: Iterable[str], labels: Iterable[str]) -> tuple[Confusion, ...]:
-    """Return which explanations stand in place of which, the most frequent first."""
+    """Return the confusions of explanations, the most frequent first."""
     counted = Counter(zip(labels, first, second, strict=True))
     ranked = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
     return tuple(Confusion(*names, rows) for names, rows in ranked[:SHOWN_CONFUSIONS])
 
 
 def confusion_table(confusions: Iterable[Confusion], first: str, second: str) -> Table:
-    """Return confusions as a table; `first` and `second` head the explanations."""
+    """Return confusions as a table; `first` and `second` are the headings of the explanations."""
     rows = [(at.label, at.first, at.second, number(at.rows)) for at in confusions]
     return table("Explanations that are confused", ("label", first, second, "rows"), rows, names=3)

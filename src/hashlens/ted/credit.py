@@ -1,4 +1,4 @@
-"""Credit: HELOC-like applicants, who is approved by which of two rules, or what each lacks."""
+"""Credit: synthetic HELOC-like applicants, approved by one of two rules, or rejected for a known reason."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,14 @@ DENIED, APPROVED = 0, 1
 
 @dataclass(frozen=True)
 class Branch:
-    """Applicants with so many satisfactory trades, and what approves them.
+    """Rule of approval for applicants with many or few satisfactory trades.
 
     Attributes
     ----------
     trades : str
-        Which applicants, in words.
+        Range of the number of satisfactory trades, in words.
     least_score, most_burden : int
-        The external risk estimate that they need at least, and the revolving burden in % that they may have.
+        Smallest external risk estimate, and largest revolving burden in %, of approved applicants.
     """
 
     trades: str
@@ -36,7 +36,7 @@ class Branch:
 
 
 MANY = 23
-"""Satisfactory trades from which an applicant is of the first branch."""
+"""Smallest number of satisfactory trades of the first branch."""
 BRANCHES = (Branch("23 satisfactory trades or more", 70, 63), Branch("22 satisfactory trades or fewer", 76, 78))
 REASONS = (
     *(f"{at.trades}, score {at.least_score} or more, burden {at.most_burden} % or less" for at in BRANCHES),
@@ -46,10 +46,10 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Feature:
-    """How a column follows from three hidden factors: creditworthiness, size of the history, debt.
+    """Model of a column, from three hidden factors: creditworthiness, size of the history, debt.
 
-    A standard normal number is their sum by `loads`, and noise; then the column is ``middle + spread * z``, or where it
-    is `skewed` ``middle * exp(spread * z)``, rounded, and cut to what lies between `low` and `high`.
+    A standard normal number z is their sum with weights `loads`, plus noise. The column is ``middle + spread * z``, or
+    ``middle * exp(spread * z)`` if it is `skewed`, rounded and clipped to `low` and `high`.
     """
 
     name: str
@@ -76,7 +76,7 @@ FEATURES = (
 
 
 def features(n: int, seed: int) -> Floats:
-    """Return the columns of `n` made applicants, float64 ``(n, 10)``, whole numbers."""
+    """Return the columns of `n` synthetic applicants, float64 ``(n, 10)``, integers."""
     rng = numpy_generator(seed, "credit")
     factors = rng.standard_normal((n, 3))
     columns = []
@@ -90,7 +90,7 @@ def features(n: int, seed: int) -> Floats:
 
 
 def decided(trades: Floats, score: Floats, burden: Floats) -> npt.NDArray[np.int64]:
-    """Return the explanation of each row, a place in ``REASONS``; the first two are of those who are approved."""
+    """Return the explanation of each row, an index into ``REASONS``; the first two are those of approved applicants."""
     few = (trades < MANY).astype(np.int64)
     low = score < np.array([at.least_score for at in BRANCHES])[few]
     high = burden > np.array([at.most_burden for at in BRANCHES])[few]
@@ -99,37 +99,37 @@ def decided(trades: Floats, score: Floats, burden: Floats) -> npt.NDArray[np.int
 
 
 def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None, **taught: Any) -> TaughtTable:
-    """Return applicants for credit, where who is approved and why is known.
+    """Return a table of applicants for credit, with known decisions and explanations.
 
-    Approved are those with 23 satisfactory trades or more, a score of 70 or more and a burden of 63 % or less, and
-    those with 22 trades or fewer, a score of 76 or more and a burden of 78 % or less. There are 8 explanations: which
-    of both rules approved, or for each number of trades, whether the score, the burden or both stood against it.
+    Two rules approve: 23 or more satisfactory trades with a score of 70 or more and a burden of 63 % or less; or 22 or
+    fewer trades with a score of 76 or more and a burden of 78 % or less. There are 8 explanations: which of the two
+    rules approved; or, for each range of trades, whether the score, the burden or both caused the rejection.
 
-    The made applicants are like those of the HELOC data set in the names and the ranges of ten columns, and correlated;
-    no number was fitted to it. How, is in ``FEATURES``.
+    The synthetic applicants have ten columns with the names and ranges of the HELOC data set, and with correlations; no
+    number was fitted to it. ``FEATURES`` has the details.
 
     Parameters
     ----------
     n : int, optional
-        Rows; 10,000 by default, and of a file the first so many, or all.
+        Number of rows; by default 10,000, or all rows of a file.
     seed : int
-        The same gives the same table.
+        Seed; the same seed gives the same table.
     csv : str or Path, optional
-        Your own file of the HELOC data, whose columns take the place of made ones. Of the labels in it
-        (``RiskPerformance``) nothing is used. Rows whose score, trades or burden are below 0, which there stands for a
-        missing one, are dropped; `dropped` says how many.
+        Your own file of the HELOC data, whose columns replace the synthetic ones. Its labels (``RiskPerformance``) are
+        not used. Rows with a negative score, number of trades or burden, which means a missing value there, are
+        dropped; `dropped` is their number.
     **taught
-        As of :func:`retention`.
+        Noise and missing explanations, as in :func:`retention`.
 
     Returns
     -------
     TaughtTable
-        Labels are 1 for those approved.
+        The table; label 1 means approved.
 
     Raises
     ------
     TEDError
-        If an argument is not what it must be, or the file lacks a column that the rules need.
+        If an argument is invalid, or the file lacks a column that the rules need.
     """
     require_whole(TEDError, "seed", seed, least=0)
     if n is not None:
@@ -144,7 +144,7 @@ def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None
 
 
 def _of_file(path: Path, n: int | None) -> tuple[tuple[str, ...], Floats, int]:
-    """Return names and rows of a HELOC file, and how many rows were dropped."""
+    """Return names and rows of a HELOC file, and the number of dropped rows."""
     from pyarrow import ArrowInvalid
     from pyarrow import csv as arrow_csv
 

@@ -1,4 +1,4 @@
-"""Embedding: a trunk that brings rows of one pair together, and their nearest neighbours."""
+"""Embedding: a trunk that learns to place rows of the same pair near each other, with a K-NN classifier."""
 
 from typing import Any, Self
 
@@ -16,17 +16,17 @@ Codes = npt.NDArray[np.int64]
 
 
 class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Nearest neighbours in an embedding that a trunk learns; its classes are pairs.
+    """K-NN classifier in an embedding learnt by a trunk; its classes are pairs of label and explanation.
 
-    The loss is the supervised contrastive one: rows of one pair are to be nearer to each other, by the cosine, than to
-    other rows of their batch. A row's pair is voted on by its neighbours among the rows trained on.
+    The loss is the supervised contrastive loss: rows of the same pair should be nearer to each other, by cosine
+    similarity, than to other rows of their batch. The nearest training rows vote on the pair of a row.
 
     Parameters
     ----------
     trunk : Trunk
         The network and its training.
     k : int
-        How many vote; fewer where there are fewer rows.
+        Number of neighbours that vote; fewer if there are fewer rows.
 
     References
     ----------
@@ -58,14 +58,14 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the share of votes of each pair, ``(n, pairs)``."""
+        """Return the share of votes for each pair, ``(n, pairs)``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         votes: npt.NDArray[np.float64] = self.voters_.predict_proba(self._embedded(X))
         return votes
 
     def predict(self, X: Any) -> Codes:
-        """Return the pair with most votes, int64 ``(n,)``."""
+        """Return the pair with the most votes, int64 ``(n,)``."""
         found: Codes = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return found
 
@@ -76,16 +76,16 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def contrastive(outputs: torch.Tensor, pairs: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return the supervised contrastive loss of each row of a batch; 0 for one whose pair no other row has.
+    """Return the supervised contrastive loss of each row of a batch; 0 if no other row has the same pair.
 
     Parameters
     ----------
     outputs : torch.Tensor
-        ``(b, dimensions)``, of any length.
+        ``(b, dimensions)``: vectors of any length.
     pairs : torch.Tensor
-        int64 ``(b,)``.
+        int64 ``(b,)``: the pair of each row.
     temperature : float
-        What cosines are divided by.
+        Temperature that cosine similarities are divided by.
     """
     embedded = normalize(outputs, dim=1)
     itself = torch.eye(len(outputs), dtype=torch.bool, device=outputs.device)

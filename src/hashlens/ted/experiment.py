@@ -1,7 +1,7 @@
-"""The study of TED: how right labels and explanations are, over classifiers, explanations, noise and missing ones.
+"""The study of TED: accuracy of labels and explanations by classifier, explanations, noise and missing explanations.
 
-The protocol is this project's: a repeat is a table, of which four fifths are trained on; noise and missing explanations
-are in training only, and what is right is counted against the clean explanations of the rest.
+The protocol is this project's. Each repeat generates a table and trains on four fifths of it. Only the training
+explanations are noisy or missing; accuracies are measured against the clean explanations of the rest.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from hashlens.ted.retention import MERGED, retention
 from hashlens.ted.taught import TaughtTable
 
 TRAIN = 0.8
-"""The share of rows that is trained on."""
+"""Share of training rows."""
 SEEDS = 2**32 - 1
 Make = Callable[[int, int], Any]
 
@@ -81,7 +81,7 @@ CLASSIFIERS: dict[str, Make] = {
     "K-NN": _neighbours,
     "MLP": _perceptron,
 }
-"""From a seed and a number of trees to a classifier."""
+"""Functions from a seed and a number of trees to a classifier."""
 
 
 class TEDSpec(StudySpec):
@@ -90,9 +90,9 @@ class TEDSpec(StudySpec):
     Attributes
     ----------
     rows : int
-        Of each table, test rows among them.
+        Number of rows of each table, including test rows.
     trees : int
-        Of a forest; gradient boosting has a fifth as many rounds.
+        Number of trees of a forest; gradient boosting has a fifth as many rounds.
     """
 
     rows: Count = 10_000
@@ -100,7 +100,7 @@ class TEDSpec(StudySpec):
 
 
 class TED(Experiment):
-    """Labels and explanations are taught together, and predicted."""
+    """Experiment: learn and predict labels and explanations together."""
 
     terms = Terms(
         "ted",
@@ -130,7 +130,7 @@ class TED(Experiment):
     Spec = TEDSpec
 
     def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
-        """Train and test each cell; all cells of a repeat have the same rows and the same seed of their classifier."""
+        """Train and test each cell; all cells of a repeat share the rows and the seed of the classifier."""
         spec = materials.spec
         for run in pack:
             seed = torch_seed(spec.seed, "ted", run.repeat) % SEEDS
@@ -140,7 +140,7 @@ class TED(Experiment):
 
 
 def accuracies(cell: Cell, rows: int, trees: int, seed: int, alone: bool) -> dict[str, float]:
-    """Return the accuracies of a cell: of Y, of YE and, if it is asked for, of Y without explanations."""
+    """Return the accuracies of a cell: of Y, of YE and, with `alone`, of Y learnt without explanations."""
     from hashlens.ted.classifier import TEDClassifier
 
     table, cut = spoilt_table(cell, rows, seed), int(TRAIN * rows)

@@ -1,4 +1,4 @@
-"""Explanations as people write them: text, numbers, categories, sets; some missing."""
+"""Explanations in the forms that users write: text, numbers, categories or sets, some missing."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from hashlens.errors import TEDError
 
 Codes = npt.NDArray[np.int64]
 NONE = -1
-"""The code of a missing explanation, inside; no user's value."""
+"""Internal code of a missing explanation; not a user's value."""
 
 
 class MultiLabel(frozenset[Any]):
-    """Several reasons of one row, which together are its explanation; their order does not matter.
+    """Set of several reasons that together are the explanation of a row; their order does not matter.
 
     Examples
     --------
@@ -35,29 +35,29 @@ class MultiLabel(frozenset[Any]):
 
 
 def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes]:
-    """Return what explanations there are, in order, and the place of each row's among them.
+    """Return the distinct explanations, sorted, and the index of each row's explanation.
 
     Parameters
     ----------
     E : array_like, optional
-        ``(rows,)``: text, numbers, categories or :class:`MultiLabel`. None, NaN and ``pd.NA`` mean that there is none;
-        None in place of all means that no row has one.
+        ``(rows,)``: text, numbers, categories or :class:`MultiLabel`. None, NaN and ``pd.NA`` stand for a missing
+        explanation. If E itself is None, no row has an explanation.
     rows : int
-        Rows of X.
+        Number of rows of X.
     marker : object, optional
-        What else means that there is none.
+        A further value that stands for a missing explanation.
 
     Returns
     -------
     values : tuple
-        All different explanations, sorted.
+        All distinct explanations, sorted.
     codes : numpy.ndarray
-        int64 ``(rows,)``; -1 where there is none.
+        int64 ``(rows,)``: indices into `values`; -1 for a missing explanation.
 
     Raises
     ------
     TEDError
-        If the length does not fit, a value cannot be an explanation, or -1 is among them and was not declared.
+        If the length does not fit, a value cannot be an explanation, or -1 occurs and is not the marker.
     """
     if E is None:
         return (), np.full(rows, NONE)
@@ -74,9 +74,9 @@ def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes
 
 
 def looked_up(E: Any, values: Iterable[Any], rows: int, marker: Any = None) -> tuple[Codes, npt.NDArray[np.bool_]]:
-    """Return the place of each row's explanation among known values, and which rows have one at all.
+    """Return the index of each row's explanation among known values, and which rows have an explanation.
 
-    As of :func:`coded`; -1 where it is none of them.
+    Arguments are as in :func:`coded`; the index is -1 if the explanation is not among the values.
     """
     own, codes = coded(E, rows, marker)
     known = {value: place for place, value in enumerate(values)}
@@ -85,7 +85,7 @@ def looked_up(E: Any, values: Iterable[Any], rows: int, marker: Any = None) -> t
 
 
 def as_array(values: Iterable[Any]) -> npt.NDArray[Any]:
-    """Return explanations as an array ``(k,)``: of text or numbers where all are, and else of objects."""
+    """Return explanations as an array ``(k,)``: of text or numbers if all are, otherwise of objects."""
     values = list(values)
     kinds = {_kind(value) for value in values}
     if values and kinds in ({"number"}, {"text"}):
@@ -125,7 +125,7 @@ def _numbered(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
 
 
 def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
-    """Return the different values and their places; of NaN there may be several."""
+    """Return the distinct values and the index of each; NaN may occur several times."""
     listed = array.tolist()
     places: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
@@ -140,8 +140,8 @@ def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
 
 
 def is_missing(value: Any, marker: Any = None) -> bool:
-    """Return whether a value means that there is no explanation."""
-    # pd.NA and pd.NaT are told by their names, so that pandas need not be there; NaN is unlike itself.
+    """Return whether a value stands for a missing explanation."""
+    # pd.NA and pd.NaT are recognised by name, since pandas may not be installed; NaN differs from itself.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, float) and value != value:
@@ -175,7 +175,7 @@ def _kind(value: Any) -> str:
 
 
 def _order(value: Any) -> tuple[str, Any]:
-    """Return what explanations of any kinds are sorted by: kinds apart, numbers by size, sets by their reasons."""
+    """Return the sort key of an explanation: first its kind, then numbers by value and sets by their reasons."""
     kind = _kind(value)
     if kind != "object":
         return kind, value

@@ -1,4 +1,4 @@
-"""Missing explanations filled in: for each label, from the explained rows of that label."""
+"""Imputation of missing explanations: for each label, from the explained rows of that label."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,28 +12,28 @@ from hashlens.ted.explanations import NONE
 
 Codes = npt.NDArray[np.int64]
 Fit = Callable[[Any, Codes, Any], Any]
-"""From rows, classes and weights to a fitted model of these classes."""
+"""Function from rows, classes and weights to a fitted model of these classes."""
 
 
 def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, names: Sequence[Any]) -> Codes:
-    """Return explanations with the missing ones filled in.
+    """Return explanations with the missing ones imputed.
 
-    For each label y a model of P(E | X, Y = y) is fitted on the explained rows of that label, and gives its likeliest
-    explanation for the others: an explanation never comes from another label. A label with one explanation needs no
-    model. Rows of a label without any explanation stay as they are.
+    For each label y a model of P(E | X, Y = y) is fitted on the explained rows of that label, and predicts the
+    likeliest explanation for the others. So an explanation is never taken from another label. A label with a single
+    explanation needs no model. If a label has no explanation, its rows do not change.
 
     Parameters
     ----------
     X : array_like
-        n rows, of any kind that scikit-learn takes.
+        n rows, in any form that scikit-learn takes.
     labels, explanations : numpy.ndarray
-        int64 ``(n,)``; -1 for a missing explanation.
+        int64 ``(n,)``: labels, and explanations with -1 for a missing one.
     weights : numpy.ndarray or None
-        Of the rows.
+        Weights of the rows.
     fit : callable
-        Fits a model.
+        Function that fits a model.
     names : sequence
-        Of the labels, for what is said.
+        Names of the labels, for messages.
 
     Warns
     -----
@@ -72,7 +72,7 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
 
 
 def warn_unexplained(name: Any) -> None:
-    """Warn of a label of which no row has an explanation."""
+    """Warn that no row of a label has an explanation."""
     warnings.warn(
         f"no row of label {name!r} has an explanation: where it is predicted, the explanation is None",
         TEDWarning, stacklevel=4,

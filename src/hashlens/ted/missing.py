@@ -1,4 +1,4 @@
-"""Missing explanations: which rows have none, at random, by class or by rule."""
+"""Missing explanations, generated at random, by class or by rule."""
 
 from typing import Literal, get_args
 
@@ -14,44 +14,42 @@ Numbers = npt.NDArray[np.int64]
 MissingKind = Literal["random", "by class", "by rule"]
 MISSING_KINDS: tuple[MissingKind, ...] = get_args(MissingKind)
 ODDS = 9.0
-"""The odds of losing it in the group that loses most, over those in the group that loses least."""
+"""Ratio of the odds of losing an explanation between the groups that lose most and least."""
 
 
 def left_out(
     explanations: Numbers, labels: Numbers, share: float, kind: MissingKind = "random", seed: int = 0
 ) -> npt.NDArray[np.bool_]:
-    """Return which rows lose their explanation.
-
-    Exactly the share of rows loses it.
+    """Return which rows lose their explanation: exactly the given share.
 
     Parameters
     ----------
     explanations, labels : numpy.ndarray
-        int64 ``(n,)``.
+        int64 ``(n,)``: explanation and label of each row.
     share : float
-        Of rows that lose it, from 0 to 1.
+        Share of rows that lose it, from 0 to 1.
     kind : {"random", "by class", "by rule"}
-        ``random``: all rows are as likely. ``by class``, ``by rule``: all of one label, or of one explanation, are. The
-        odds of labels (explanations) are spread evenly on a logarithmic scale, the largest 9 times the smallest, in an
-        order that is drawn.
+        ``random``: all rows have the same probability. ``by class``, ``by rule``: all rows with the same label, or the
+        same explanation, have the same probability. The odds of the labels (explanations) are spaced evenly on a
+        logarithmic scale in random order, the largest 9 times the smallest.
     seed : int
-        What is drawn depends on it.
+        Seed of the random choices.
 
     Returns
     -------
     numpy.ndarray
-        bool ``(n,)``.
+        bool ``(n,)``: True for rows without an explanation.
 
     Raises
     ------
     TEDError
-        If an argument is not what it must be.
+        If an argument is invalid.
     """
     check_share("missing", share)
     if kind not in MISSING_KINDS:
         raise TEDError(f"unknown missing_kind {shortly(kind)}; {nearest(kind, MISSING_KINDS)}")
     rng = numpy_generator(seed, "ted missing", kind)
-    # A logistic number and a log odds: how often their sum is above a threshold is a logistic function of the odds.
+    # A logistic random number plus log odds is above a threshold with a probability that is logistic in the log odds.
     keys = rng.logistic(size=len(labels))
     if kind != "random":
         groups, of = np.unique(labels if kind == "by class" else explanations, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Multi-task: one trunk, a head for the label and one for the explanation."""
+"""Multi-task learning: one trunk with a head for the label and a head for the explanation."""
 
 from typing import Any, Self
 
@@ -16,17 +16,17 @@ Codes = npt.NDArray[np.int64]
 
 
 class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A trunk with two heads; its classes are pairs.
+    """A trunk with two heads; its classes are pairs of label and explanation.
 
-    The loss is the sum of both heads' cross-entropies. The probability of a pair is that of its label by one head,
-    times that of its explanation by the other among the explanations that the label has.
+    The loss is the sum of the cross-entropies of both heads. The probability of a pair is that of its label by one
+    head, times that of its explanation by the other head, normalised over the explanations of the label.
 
     Parameters
     ----------
     trunk : Trunk
         The network and its training.
     pairs : Pairs
-        What the classes are.
+        The pairs, in the order of classes.
     """
 
     def __init__(self, trunk: Trunk, pairs: Pairs) -> None:

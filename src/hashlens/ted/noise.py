@@ -1,4 +1,4 @@
-"""Noise: explanations that are wrong, in three ways in which people are."""
+"""Noise: wrong explanations, modelled on three kinds of mistakes of people."""
 
 from typing import Literal, get_args
 
@@ -20,33 +20,33 @@ def noisy(
 ) -> Numbers:  # fmt: skip
     """Return explanations of which a share is wrong.
 
-    So many rows are drawn; each gets another explanation than it has. Rows of a label with one explanation keep it,
-    but across labels.
+    A share of the rows is drawn, and each gets a different explanation. If a label has a single explanation, its rows
+    keep it, except for ``across labels``.
 
     Parameters
     ----------
     explanations, labels : numpy.ndarray
-        int64 ``(n,)``.
+        int64 ``(n,)``: explanation and label of each row.
     share : float
-        Of the rows drawn, from 0 to 1.
+        Share of rows drawn, from 0 to 1.
     kind : {"within label", "across labels", "by annotator"}
-        ``within label``: any other explanation of the same label, all as likely. ``across labels``: any that no row of
-        this label has, so that it contradicts the label. ``by annotator``: the rows are shared out among people, and
-        what one of them takes for another explanation of the label is always the same.
+        ``within label``: another explanation of the same label, uniformly. ``across labels``: an explanation that no
+        row of this label has, so that it contradicts the label. ``by annotator``: rows are divided among annotators;
+        each annotator always replaces an explanation by the same wrong one of the same label.
     seed : int
-        What is drawn depends on it.
+        Seed of the random choices.
     annotators : int
-        How many people there are.
+        Number of annotators.
 
     Returns
     -------
     numpy.ndarray
-        int64 ``(n,)``.
+        int64 ``(n,)``: the explanations.
 
     Raises
     ------
     TEDError
-        If an argument is not what it must be.
+        If an argument is invalid.
     """
     check_share("noise", share)
     require_whole(TEDError, "annotators", annotators)
@@ -68,7 +68,7 @@ def noisy(
             continue
         if len(own) < 2:
             continue
-        # How many places further the wrong one stands: of a person always as many from the same explanation.
+        # The offset of the wrong explanation; for an annotator it is always the same from the same explanation.
         places = np.searchsorted(own, explanations[rows])
         habits = rng.integers(1, len(own), (annotators, len(own)))
         steps = rng.integers(1, len(own), len(rows)) if kind == "within label" else habits[person[rows], places]
@@ -77,6 +77,6 @@ def noisy(
 
 
 def check_share(name: str, share: object) -> None:
-    """Raise TEDError unless `share` is a number from 0 to 1."""
+    """Raise TEDError if `share` is not a number from 0 to 1."""
     if not is_number(share) or not 0 <= share <= 1:  # type: ignore[operator]
         raise TEDError(f"{name} must be a share from 0 to 1, received {shortly(share)}")

@@ -1,4 +1,4 @@
-"""Pairs: a label and its explanation, coded as one class."""
+"""Pairs of a label and an explanation, coded as classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """All pairs of a label and an explanation that there are, in order of the label.
+    """All pairs of a label and an explanation that occur, in the order of labels.
 
     Attributes
     ----------
     labels, explanations : numpy.ndarray
-        int64 ``(p,)``: places among labels and among explanations; -1 for no explanation.
+        int64 ``(p,)``: indices of the label and of the explanation; -1 for no explanation.
     starts : numpy.ndarray
-        int64 ``(labels + 1,)``: where the pairs of each label begin, and the last end.
+        int64 ``(labels + 1,)``: index of the first pair of each label; the last entry is p.
     """
 
     labels: Codes
@@ -30,7 +30,7 @@ class Pairs:
 
     @classmethod
     def of(cls, labels: Codes, explanations: Codes) -> tuple["Pairs", Codes]:
-        """Return the pairs of rows, and the place of each row's among them, int64 ``(n,)``."""
+        """Return the distinct pairs of rows, and the index of each row's pair, int64 ``(n,)``."""
         many = int(explanations.max(initial=NONE)) + 2
         keys, codes = np.unique(labels * many + explanations + 1, return_inverse=True)
         of_label, of_explanation = np.divmod(keys, many)
@@ -45,7 +45,7 @@ class Pairs:
         return np.add.reduceat(joint, self.starts[:-1], axis=1)
 
     def explained(self, label: int) -> Codes:
-        """Return the places of the pairs of a label that have an explanation."""
+        """Return the indices of the pairs of a label that have an explanation."""
         places = np.arange(self.starts[label], self.starts[label + 1])
         found: Codes = places[self.explanations[places] != NONE]
         return found
@@ -56,19 +56,20 @@ class Pairs:
         Parameters
         ----------
         joint : numpy.ndarray
-            ``(n, p)``: the probability of each pair.
+            ``(n, p)``: probability of each pair.
         labels : numpy.ndarray
-            int64 ``(n,)``: the label of each row.
+            int64 ``(n,)``: label of each row.
         top : int
-            How many explanations.
+            Number of explanations to return.
 
         Returns
         -------
         explanations : numpy.ndarray
-            int64 ``(n, top)``: places among the explanations, the likeliest first, equal ones in order; -1 where there
-            are no more, or they have no probability at all.
+            int64 ``(n, top)``: indices of the explanations, the likeliest first, equal ones in order; -1 if there are
+            no more, or their probability is 0.
         probabilities : numpy.ndarray
-            float64 ``(n, top)``: of the explanation, if the label is that; they sum to 1 over all of a label.
+            float64 ``(n, top)``: probability of the explanation given the label; the sum over all explanations of a
+            label is 1.
         """
         found, shares = np.full((len(joint), top), NONE), np.zeros((len(joint), top))
         for label in np.unique(labels):
@@ -86,6 +87,6 @@ class Pairs:
 
 
 def contradictions(pairs: Pairs) -> Sequence[int]:
-    """Return the places of explanations that stand beside more than one label."""
+    """Return the indices of explanations that occur with more than one label."""
     own, counts = np.unique(pairs.explanations[pairs.explanations != NONE], return_counts=True)
     return [int(place) for place in own[counts > 1]]

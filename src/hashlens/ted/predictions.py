@@ -1,4 +1,4 @@
-"""Predictions of a TED model: how sure the model is of them, explanations that compete, and rows to look at."""
+"""Predictions of a TED model: its confidence, competing explanations, and rows to inspect."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from hashlens.tables import Table, number, table
 from hashlens.ted.confusions import Confusion, confusion_table, most_confused
 
 SHOWN_ROWS = 20
-"""Rows to look at."""
+"""Number of rows to inspect."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class UnsureRow:
     Attributes
     ----------
     row : int
-        Place of the row, from 0.
+        Row number, from 0.
     label : str
         The predicted label.
     first, second : str
@@ -67,7 +67,7 @@ class TEDPredictions(Result):
     rows : int
         Number of predicted rows.
     sure_from : float
-        The model is sure of a row from this probability P(Y, E) of its label and explanation together.
+        Smallest probability P(Y, E) of label and explanation together at which the model is sure of a row.
     sure : float
         Share of rows of which the model is sure.
     labels : tuple of LabelPredictions
@@ -94,12 +94,12 @@ class TEDPredictions(Result):
         return table("TED: predictions", ("label", "rows", "sure"), rows, note)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the share of sure rows by label."""
+        """Return a figure of the share of sure rows by label."""
         shares = tuple(at.sure for at in self.labels)
         return (Bars("Sure rows", "share of rows", tuple(at.label for at in self.labels), (("sure", shares),)),)
 
     def page(self) -> Page:
-        """Return how many rows are sure, explanations that compete, and the least sure rows."""
+        """Return the page: the share of sure rows, competing explanations, and the least sure rows."""
         columns = ("row", "label", "likeliest", "probability", "next", "probability")
         unsure = [
             (str(at.row), at.label, at.first, f"{at.first_probability:.3f}", at.second, f"{at.second_probability:.3f}")
@@ -125,7 +125,7 @@ def predictions_of(top: Any, sure_from: float = 0.8) -> TEDPredictions:
     top : TopExplanations
         The two likeliest explanations of each row, or more.
     sure_from : float
-        The model is sure of a row from this probability of its label and explanation together.
+        Smallest probability of label and explanation together at which the model is sure of a row.
     """
     probabilities = top.pair_probabilities
     sure = probabilities[:, 0] >= sure_from

@@ -1,4 +1,4 @@
-"""Retention: a made table of employees, who leaves, and by which of 25 rules."""
+"""Retention: a synthetic table of employees who leave by one of 25 known rules."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ EVER = 1000
 
 
 def _rule(**conditions: int | Interval) -> dict[str, Interval]:
-    """Return lowest and highest value of each feature that a rule names; one number stands for itself."""
+    """Return the range of each feature in a rule; a single number is a range of one value."""
     return {
         name.replace("_", " "): (value, value) if isinstance(value, int) else value
         for name, value in conditions.items()
@@ -62,7 +62,7 @@ RULES: tuple[dict[str, Interval], ...] = (
     _rule(organization=1, rating_slope=MIDDLE, salary=MIDDLE, tenure=(120, 179)),
     _rule(organization=2, potential=YES, salary=MIDDLE, tenure=(130, 189)),
 )
-"""Why someone leaves: rule by rule, the values that features must lie between, both ends included."""
+"""Rules by which employees leave: for each, inclusive ranges of features."""
 
 MERGED: dict[int, tuple[tuple[int, ...], ...]] = {
     26: tuple((number,) for number in range(26)),
@@ -72,9 +72,9 @@ MERGED: dict[int, tuple[tuple[int, ...], ...]] = {
     ),
     7: ((0,), tuple(range(1, 10)), tuple(range(10, 15)), (15, 16), tuple(range(17, 23)), (23, 24), (25,)),
 }  # fmt: skip
-"""Which rules share an explanation where there are fewer than 26; the last is that of those who stay.
+"""Groups of rules that share an explanation, by the number of explanations; the last explanation means staying.
 
-Of 17, rules that stand next to each other and differ in one column only share one. Of 7, rules of one kind do: a high
+For 17 explanations, neighbouring rules that differ in a single column share one. For 7, rules of one kind do: a high
 rating and a low salary; long in a position; new in the firm; a low rating that rises; potential and a rising rating;
 some ten to fifteen years in the firm; none of these.
 """
@@ -100,7 +100,7 @@ def _condition(name: str, low: int, high: int) -> str:
 
 
 def features(n: int, seed: int) -> dict[str, Column]:
-    """Return the columns of `n` employees, by name: all independent, but for the months in a position."""
+    """Return the columns of `n` employees by name; all are independent, except for the months in a position."""
     generator = numpy_generator(seed, "retention")
     columns: dict[str, Column] = {}
     for name, levels in LEVELS.items():
@@ -114,7 +114,7 @@ def features(n: int, seed: int) -> dict[str, Column]:
 
 
 def matched(columns: dict[str, Column]) -> Column:
-    """Return the rule of each row, ``len(RULES)`` where none holds: of several, the first that names most columns."""
+    """Return the rule of each row, ``len(RULES)`` if none holds; of several, the first with the most columns."""
     n = len(next(iter(columns.values())))
     reasons, named = np.full(n, len(RULES)), np.zeros(n, np.int64)
     for number, rule in enumerate(RULES):
@@ -127,34 +127,34 @@ def matched(columns: dict[str, Column]) -> Column:
 
 
 def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **taught: Any) -> TaughtTable:
-    """Return a made table of employees, where who leaves and why is known.
+    """Return a synthetic table of employees, with known decisions to leave and explanations.
 
-    The features, the rules and the shares are those of the published generator; what is drawn is not, since random
-    numbers differ. All features are independent but for the months in a position, which are no more than those in the
-    firm. Of all rules that hold, the one that names most features is the explanation, and the first of those.
+    The features, rules and shares are those of the published generator; the rows differ, since the random numbers do.
+    All features are independent, except that the months in a position are at most those in the firm. If several rules
+    hold, the explanation is the one with the most features, and the first of those.
 
     Parameters
     ----------
     n : int
-        Rows.
+        Number of rows.
     seed : int
-        The same gives the same table.
+        Seed; the same seed gives the same table.
     explanations : {26, 17, 7}
-        How many there are, that of those who stay among them; ``MERGED`` says which rules share one.
+        Number of explanations, including that of staying; ``MERGED`` lists the rules that share one.
     **taught
-        ``noise``, ``noise_kind``, ``annotators``, ``missing``, ``missing_kind``: what is wrong with the explanations
-        that a model is taught, as :meth:`TaughtTable.spoilt` takes it.
+        ``noise``, ``noise_kind``, ``annotators``, ``missing``, ``missing_kind``: noise and missing explanations in the
+        training explanations, as in :meth:`TaughtTable.spoilt`.
 
     Returns
     -------
     TaughtTable
-        Columns as in ``FEATURES``: levels are numbers (low 1, middle 2, high 3; no 0, yes 1), tenures months. Labels
-        are 1 for those who leave.
+        The table, with columns as in ``FEATURES``: levels are numbers (low 1, middle 2, high 3; no 0, yes 1), tenures
+        are in months. Label 1 means leaving.
 
     Raises
     ------
     TEDError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     References
     ----------

@@ -1,12 +1,12 @@
-"""A TED model on disk: its rows and how it was fitted, and no pickle; it is fitted again when it is opened.
+"""A TED model on disk: its training rows and settings, without pickles; it is fitted again when it is opened.
 
 ::
 
     manifest.json     columns, estimator by name, options, versions; size and xxh3-128 of the rows
-    rows.parquet      the rows trained on
+    rows.parquet      the training rows
 
-Files of fitted scikit-learn estimators are pickles, which run code when they are opened, and there are none here. The
-same rows, options and version of scikit-learn give the same model. Who gets the folder gets the rows.
+Fitted scikit-learn estimators can only be stored as pickles, which run code when they are opened; there are none here.
+The same rows, options and version of scikit-learn give the same model. The folder contains the training data.
 """
 
 from dataclasses import asdict, dataclass
@@ -46,22 +46,22 @@ ESTIMATORS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is fitted on a table.
+    """Settings for fitting a model on a table.
 
     Attributes
     ----------
     label, explanation : str
-        Columns.
+        Names of the columns of labels and of explanations.
     estimator : str
         A name of ``ESTIMATORS``.
     missing : {"impute", "drop", "unknown"}
-        As of :class:`TEDClassifier`.
+        Handling of missing explanations, as in :class:`TEDClassifier`.
     marker : str or None
-        What in the column of explanations means that there is none, besides an empty cell.
+        Value in the column of explanations that marks a missing one, besides an empty cell.
     leave_out : tuple of str
-        Columns that are not learnt from.
+        Columns that are not used as features.
     seed : int
-        Of the estimator.
+        Seed of the estimator.
     """
 
     label: str
@@ -73,7 +73,7 @@ class Plan:
     seed: int = 0
 
     def check(self, table: Any) -> None:
-        """Raise TEDError for what does not fit a table."""
+        """Raise TEDError if a setting does not fit a table."""
         require_whole(TEDError, "seed", self.seed, least=0)
         for name, value, known in (("estimator", self.estimator, ESTIMATORS), ("missing", self.missing, MISSING)):
             if value not in known:
@@ -88,18 +88,18 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class TableModel:
-    """A model of a table.
+    """A model fitted on a table.
 
     Attributes
     ----------
     plan : Plan
-        How it was fitted.
+        Settings.
     rows : pyarrow.Table
-        On what.
+        Training rows.
     encoder : Encoder
-        Columns to numbers.
+        Encoder of columns as numbers.
     model : TEDClassifier
-        Fitted.
+        The fitted model.
     """
 
     plan: Plan
@@ -108,7 +108,7 @@ class TableModel:
     model: TEDClassifier
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Write the rows and the plan as a folder, and return its path."""
+        """Write the rows and the settings as a folder, and return its path."""
         import pyarrow.parquet
         import sklearn
 
@@ -125,22 +125,22 @@ class TableModel:
         return self.model.score_ted(self.encoder(table), y, E)
 
     def predict(self, table: Any, sure: float = 0.8) -> tuple[Any, TEDPredictions]:
-        """Return a table with the predictions in five more columns, and how sure the model is of them.
+        """Return a table with the predictions in five more columns, and a summary of the model's confidence.
 
         Parameters
         ----------
         table : pyarrow.Table
-            With the columns that the model was fitted on.
+            Table with the columns that the model was fitted on.
         sure : float
-            The model is sure of a row from this probability of its label and explanation together.
+            Smallest probability of label and explanation together at which the model is sure of a row.
 
         Returns
         -------
         pyarrow.Table
-            With ``predicted_label``, ``label_probability`` P(Y), ``predicted_explanation``,
+            The table with ``predicted_label``, ``label_probability`` P(Y), ``predicted_explanation``,
             ``explanation_probability`` P(E | Y) and ``pair_probability`` P(Y, E), their product.
         TEDPredictions
-            How sure the model is.
+            Summary of the model's confidence.
         """
         import pyarrow as pa
 
@@ -163,7 +163,7 @@ class TableModel:
 
 
 def fit_table(table: Any, plan: Plan) -> TableModel:
-    """Fit a model on a table; errors as of :class:`TEDClassifier`."""
+    """Fit a model on a table; errors are those of :class:`TEDClassifier`."""
     plan.check(table)
     encoder = Encoder.of(table, {plan.label, plan.explanation, *plan.leave_out})
     y, E = _taught(table, plan)
@@ -177,7 +177,7 @@ def load_model_of_table(path: str | Path) -> TableModel:
     Raises
     ------
     TEDError
-        If it is no such folder, or corrupt.
+        If the folder is not such a folder, or corrupt.
     """
 
     def opened(folder: Path, manifest: dict[str, Any]) -> tuple[Any, Plan]:
@@ -190,7 +190,7 @@ def load_model_of_table(path: str | Path) -> TableModel:
 
 
 def held_out_score(table: Any, plan: Plan, share: float) -> TEDScore:
-    """Return the score on a share of the rows of a model fitted on the others."""
+    """Return the score, on a share of the rows, of a model fitted on the others."""
     if not 0 < share < 1:
         raise TEDError(f"test must be a share between 0 and 1, received {share!r}")
     plan.check(table)
@@ -211,7 +211,7 @@ def _taught(table: Any, plan: Plan) -> tuple[Any, list[Any]]:
 
 
 def _marker(E: list[Any], marker: str | None) -> Any:
-    """Return a marker, which people write as text, as what it is among the explanations."""
+    """Return a marker, written as text, as the equal value among the explanations."""
     if marker is None:
         return None
     return next((value for value in E if not is_missing(value) and str(value) == marker), marker)

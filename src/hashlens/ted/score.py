@@ -1,4 +1,4 @@
-"""The score of a TED model: how often label, explanation and both are right, and where they are not."""
+"""The score of a TED model: accuracies of label, explanation and both, and the mistakes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +18,22 @@ from hashlens.ted.explanations import NONE, looked_up
 from hashlens.ted.reliability import Reliability
 
 SHOWN_ROWS = 20
-"""Rows to look at."""
+"""Number of rows to inspect."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A share of right answers.
+    """An accuracy with its interval.
 
     Attributes
     ----------
     value : float
-        The share, by weight.
+        Weighted share of right predictions.
     low, high : float
-        Ends of its exact (Clopper-Pearson) interval. Weighted rows count for as many as they are worth (Kish).
+        Bounds of its exact (Clopper-Pearson) interval. For weighted rows the number of rows is the effective sample
+        size (Kish).
     rows : int
-        Of how many rows.
+        Number of rows.
     """
 
     value: float
@@ -46,18 +47,18 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class WrongRow:
-    """A row whose explanation is wrong although the model was sure of it.
+    """A row with a wrong explanation of which the model was sure.
 
     Attributes
     ----------
     row : int
-        Its place, from 0.
+        Row number, from 0.
     label, explanation : str
-        What is right.
+        Right label and explanation.
     predicted_label, predicted_explanation : str
-        What was predicted.
+        Predicted label and explanation.
     probability : float or None
-        P(Y, E) of the predicted pair; None where the estimator gives no probabilities.
+        P(Y, E) of the predicted pair; None if the estimator has no probabilities.
     """
 
     row: int
@@ -70,30 +71,30 @@ class WrongRow:
 
 @dataclass(frozen=True)
 class TEDScore(Result):
-    """How often a model's labels and explanations are right.
+    """Score of a model's labels and explanations.
 
     Attributes
     ----------
     label, explanation, pair : Accuracy
-        Accuracy of Y, of E, and of YE: both at once. Of the last two only rows that have an explanation count; None
-        where none has.
+        Accuracy of the label Y, of the explanation E, and of both together YE. The last two count only rows that have
+        an explanation; they are None if no row has one.
     confidence : float
-        Of the intervals.
+        Confidence level of the intervals.
     decision : {"marginal", "pair"}
-        Whether labels are decided on the sum over their explanations, or as the estimator predicts pairs.
+        Whether labels are predicted by the sum over their explanations, or from the pair that the estimator predicts.
     sure_from : float
-        The model is sure of a row from this probability P(Y, E) of its label and explanation together.
+        Smallest probability P(Y, E) of label and explanation together at which the model is sure of a row.
     sure : float or None
-        Share of rows of which the model is sure; None where the estimator gives no probabilities.
+        Share of rows of which the model is sure; None if the estimator has no probabilities.
     right_if_sure, right_if_unsure : float or None
-        Shares of the explained rows with the right label and the right explanation, among those of which the model is
-        sure and among the others; None where there are no such rows.
+        Shares of explained rows with right label and right explanation, among those of which the model is sure and
+        among the others; None if there are no such rows.
     reliability : Reliability or None
-        How often pairs of a probability are right, over the explained rows; None without probabilities or explanations.
+        Share of right pairs by their probability, over the explained rows; None without probabilities or explanations.
     confusions : tuple of Confusion
-        Which explanations are taken for which, the most frequent first.
+        Confusions of explanations, the most frequent first.
     to_look_at : tuple of WrongRow
-        Wrong explanations, the surest first.
+        Rows with wrong explanations, those with the highest probability first.
     """
 
     label: Accuracy
@@ -111,7 +112,7 @@ class TEDScore(Result):
 
     @property
     def accuracies(self) -> dict[str, Accuracy]:
-        """What is known of the three, by name."""
+        """The accuracies that are known, by name."""
         named = {"label (Y)": self.label, "explanation (E)": self.explanation, "both (YE)": self.pair}
         return {name: accuracy for name, accuracy in named.items() if accuracy is not None}
 
@@ -140,7 +141,7 @@ class TEDScore(Result):
         return " ".join((how, *parts))
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the accuracies with their intervals, and the reliability diagram."""
+        """Return a figure of the accuracies with their intervals, and the reliability diagram."""
         at = self.accuracies
         accuracies = Intervals(
             "Right answers", "accuracy", tuple(at), tuple(one.value for one in at.values()),
@@ -149,7 +150,7 @@ class TEDScore(Result):
         return (accuracies,) if self.reliability is None else (accuracies, self.reliability.figure())
 
     def page(self) -> Page:
-        """Return accuracies, explanations that are confused, and wrong rows of which the model was sure."""
+        """Return the page: accuracies, confused explanations, and wrong rows of which the model was sure."""
         verdict = "" if self.pair is None else f"{self.pair.value:.1%} of the rows get the right label and explanation"
         wrong = [
             (str(at.row), at.label, at.explanation, at.predicted_label, at.predicted_explanation,
@@ -175,7 +176,7 @@ class TEDScore(Result):
 def scored(
     model: Any, X: Any, y: npt.NDArray[Any], E: Any, sample_weight: Any, confidence: float, sure: float
 ) -> TEDScore:
-    """Return the score of a fitted model; arguments as of :meth:`TEDClassifier.score_ted`."""
+    """Return the score of a fitted model; arguments as in :meth:`TEDClassifier.score_ted`."""
     for name, value in (("confidence", confidence), ("sure", sure)):
         if not is_number(value) or not 0 < value < 1:
             raise TEDError(f"{name} must be a share between 0 and 1, received {shortly(value)}")
@@ -231,7 +232,7 @@ def scored(
 def _accuracy(right: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64], confidence: float) -> Accuracy:
     value = float(np.average(right, weights=weights))
     worth = weights.sum() ** 2 / (weights**2).sum()
-    # Whole numbers of weighted rows come out of the sums with rounding errors, and beta quantiles take none below 0.
+    # Sums of weights have rounding errors, and beta quantiles do not accept numbers below 0.
     low, high = clopper_pearson(min(round(value * worth, 9), worth), worth, confidence)
     return Accuracy(value, low, high, len(right))
 
@@ -241,7 +242,7 @@ def _share(right: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> float 
 
 
 def _own_names(E: Any, right: npt.NDArray[np.int64], explained: npt.NDArray[np.bool_], names: list[str]) -> list[str]:
-    """Return the right explanation of each row as text, those that were never taught too."""
+    """Return the right explanation of each row as text, including those that were not in the training data."""
     listed = [None] * len(right) if E is None else E.tolist() if hasattr(E, "tolist") else list(E)
     return [
         names[place] if place != NONE else str(value) if has else "none"

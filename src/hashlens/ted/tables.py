@@ -1,4 +1,4 @@
-"""Tables of people's files: CSV and Parquet in, numbers for an estimator, and the same out."""
+"""Tables in CSV and Parquet files: reading, writing, and encoding as numbers for an estimator."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from hashlens.errors import OutputError, TEDError, nearest
 from hashlens.files import write_columns, written_whole
 
 CATEGORIES = 100
-"""The most frequent categories of a column that get a column of their own; the others, and new ones, are all 0."""
+"""Largest number of one-hot columns of a category, for the most frequent values; other and new values are all 0."""
 
 
 def read_table(path: Path) -> Any:
@@ -21,7 +21,7 @@ def read_table(path: Path) -> Any:
     Raises
     ------
     TEDError
-        If it is neither, cannot be read, or has no rows.
+        If the file has another format, cannot be read, or has no rows.
     """
     import pyarrow as pa
     import pyarrow.csv
@@ -44,7 +44,7 @@ def read_table(path: Path) -> Any:
 
 
 def write_table(path: Path, table: Any, overwrite: bool) -> None:
-    """Write a table as CSV or Parquet, whole or not at all."""
+    """Write a table as CSV or Parquet, atomically."""
     check_table_name(path)
     if path.suffix.lower() == ".csv":
         write_columns(path, {name: table[name].combine_chunks() for name in table.column_names}, overwrite=overwrite)
@@ -56,18 +56,18 @@ def write_table(path: Path, table: Any, overwrite: bool) -> None:
 
 
 def check_table_name(path: Path) -> None:
-    """Raise OutputError for a file that is named neither as CSV nor as Parquet."""
+    """Raise OutputError if the name of a file is that of neither CSV nor Parquet."""
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise OutputError(f"{path}: tables are written as .csv or .parquet")
 
 
 def column_values(table: Any, name: str, of: str) -> list[Any]:
-    """Return the values of a column, None where one is missing.
+    """Return the values of a column, None for a missing value.
 
     Raises
     ------
     TEDError
-        If there is none of that name; `of` says what it is for.
+        If there is no such column; the message says what it is needed for, by `of`.
     """
     if name not in table.column_names:
         raise TEDError(f"there is no column {name!r} for the {of}; {nearest(name, table.column_names)}")
@@ -77,14 +77,17 @@ def column_values(table: Any, name: str, of: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Columns as numbers: numbers with the median where one is missing and whether it was, categories as 0 and 1.
+    """Encoder of columns as numbers.
+
+    A numeric column becomes its values, with the median for missing ones, and an indicator of missing values. Any other
+    column is one-hot encoded.
 
     Attributes
     ----------
     numbers : tuple of (str, float)
-        Columns of numbers, and their medians.
+        Numeric columns, with their medians.
     words : tuple of (str, tuple of str)
-        All other columns, and their most frequent categories; a missing value is none of them.
+        All other columns, with their most frequent categories; a missing value belongs to none of them.
     """
 
     numbers: tuple[tuple[str, float], ...]
@@ -92,7 +95,7 @@ class Encoder:
 
     @classmethod
     def of(cls, table: Any, without: Collection[str]) -> "Encoder":
-        """Return the encoder of a table's columns, some left out; what it learns knows nothing of labels."""
+        """Return an encoder fitted on a table's columns, without some of them; labels are not used."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -121,7 +124,7 @@ class Encoder:
         Raises
         ------
         TEDError
-            If a column is missing, or no longer of numbers.
+            If a column is missing, or is no longer numeric.
         """
         import pyarrow as pa
         import pyarrow.compute as pc

@@ -1,4 +1,4 @@
-"""Tables with labels and explanations: those that are right, and those that a model is taught."""
+"""Tables with labels, right explanations, and training explanations."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,18 +21,18 @@ class TaughtTable:
     columns : tuple of str
         Names of the d columns.
     rows : numpy.ndarray
-        float32 ``(n, d)``.
+        float32 ``(n, d)``: values.
     labels : numpy.ndarray
-        int64 ``(n,)``: 0 and 1.
+        int64 ``(n,)``: labels, 0 and 1.
     explanations : numpy.ndarray
-        int64 ``(n,)``: the right explanation, a place in `reasons`.
+        int64 ``(n,)``: right explanation of each row, an index into `reasons`.
     reasons : tuple of str
-        Every explanation in words.
+        All explanations in words.
     E : numpy.ndarray
-        object ``(n,)``: the explanations that a model is taught, ints; None where one is missing. All right, and all
-        there, unless noise or missing ones were asked for.
+        object ``(n,)``: training explanations, ints; None for a missing one. They equal `explanations`, unless noise or
+        missing explanations were requested.
     dropped : int
-        Rows of the source that are not here, since they lack what the rules need.
+        Number of rows of the source that were dropped for missing values.
     """
 
     columns: tuple[str, ...]
@@ -51,7 +51,7 @@ class TaughtTable:
         return len(self.rows)
 
     def __getitem__(self, rows: Any) -> "TaughtTable":
-        """Return some of the rows: a slice, or an array of places."""
+        """Return some of the rows, by a slice or an array of row numbers."""
         return replace(
             self, rows=self.rows[rows], labels=self.labels[rows], explanations=self.explanations[rows], E=self.E[rows]
         )
@@ -66,27 +66,27 @@ class TaughtTable:
         missing: float = 0.0,
         missing_kind: MissingKind = "random",
     ) -> "TaughtTable":
-        """Return the table with explanations to be taught of which some are wrong, and then some left out.
+        """Return the table with noisy training explanations, of which some are then left out.
 
         Parameters
         ----------
         seed : int
-            What is drawn depends on it.
+            Seed of the random choices.
         noise : float
-            The share of rows whose explanation is changed, from 0 to 1.
+            Share of rows whose explanation is changed, from 0 to 1.
         noise_kind : {"within label", "across labels", "by annotator"}
-            To which: see :func:`hashlens.ted.noisy`.
+            Kind of noise, as in :func:`hashlens.ted.noisy`.
         annotators : int
-            How many people explained the rows, where noise is theirs.
+            Number of annotators, for noise by annotator.
         missing : float
-            The share of rows without an explanation, from 0 to 1.
+            Share of rows without an explanation, from 0 to 1.
         missing_kind : {"random", "by class", "by rule"}
-            Which: see :func:`hashlens.ted.left_out`.
+            Kind of missing explanations, as in :func:`hashlens.ted.left_out`.
 
         Raises
         ------
         TEDError
-            If an argument is not what it must be.
+            If an argument is invalid.
         """
         given = noisy(self.explanations, self.labels, noise, noise_kind, seed, annotators=annotators)
         lost = left_out(self.explanations, self.labels, missing, missing_kind, seed)

@@ -9,17 +9,17 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class TopExplanations:
-    """The likeliest explanations of the label that is predicted, the likeliest first.
+    """The k likeliest explanations of the predicted label, the likeliest first.
 
     Attributes
     ----------
     labels : numpy.ndarray
-        ``(n,)``: the label predicted.
+        ``(n,)``: predicted labels.
     explanations : numpy.ndarray
-        object ``(n, k)``; None where a label has fewer, or the others have no probability at all.
+        object ``(n, k)``: explanations; None if the label has fewer, or the others have the probability 0.
     probabilities : numpy.ndarray
-        float64 ``(n, k)``: P(E | Y), the probability of the explanation if the label is right. Over all explanations
-        of a label they sum to 1.
+        float64 ``(n, k)``: P(E | Y), the probability of the explanation given the label. The sum over all explanations
+        of a label is 1.
     label_probabilities : numpy.ndarray
         float64 ``(n,)``: P(Y), the probability of the label.
     """

@@ -1,4 +1,4 @@
-"""The trunk: a small network that labels and explanations share."""
+"""The trunk: a small network shared by labels and explanations."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -20,30 +20,30 @@ from hashlens.training.order import batch_order, split_batches
 from hashlens.training.state import TrainingState
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""From outputs ``(b, ...)`` and row numbers ``(b,)`` to the loss of each row, ``(b,)``."""
+"""Function from outputs ``(b, ...)`` and row numbers ``(b,)`` to the loss of each row, ``(b,)``."""
 
 
 class Trunk(BaseEstimator):  # type: ignore[misc]
-    """A perceptron and how it is trained: what ``multitask`` and ``embedding`` take as their estimator.
+    """A multilayer perceptron with its training settings: the estimator for ``multitask`` and ``embedding``.
 
-    Columns of X are standardised first. Adam trains it, at a learning rate that falls to 0 along a cosine.
+    Columns of X are standardised first. Training uses Adam with a cosine schedule of the learning rate.
 
     Parameters
     ----------
     width, depth : int
-        Units a hidden layer, and hidden layers.
+        Number of units of a hidden layer, and number of hidden layers.
     epochs, batch_size : int
-        How long, and rows a step.
+        Number of epochs, and number of rows per step.
     learning_rate : float
-        At the start.
+        Learning rate at the start.
     dimensions : int
-        Of an embedding.
+        Number of dimensions of an embedding.
     temperature : float
-        Of the contrastive loss of an embedding.
+        Temperature of the contrastive loss of an embedding.
     seed : int
-        What the weights and the order of rows are drawn from.
+        Seed of the weights and of the order of rows.
     device : str, optional
-        Where it is trained and run; the CPU by default.
+        Device to train and run on; the CPU by default.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
         self.device = device
 
     def check(self) -> None:
-        """Raise TEDError for a setting that is not what it must be."""
+        """Raise TEDError if a setting is invalid."""
         for name in ("width", "depth", "epochs", "batch_size", "dimensions"):
             require_whole(TEDError, f"Trunk: {name}", getattr(self, name))
         require_whole(TEDError, "Trunk: seed", self.seed, least=0)
@@ -80,7 +80,7 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
                 raise TEDError(f"Trunk: {name} must be a number above 0, received {shortly(value)}")
 
     def network(self, inputs: int, outputs: int) -> nn.Module:
-        """Return an untrained network, its weights drawn from the seed alone."""
+        """Return an untrained network, whose weights depend only on the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(torch_seed(self.seed, "trunk"))
             layers: list[nn.Module] = []
@@ -90,7 +90,7 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
             return nn.Sequential(*layers, nn.Linear(inputs, outputs)).to(find_device(self.device or "cpu"))
 
     def train(self, network: nn.Module, inputs: torch.Tensor, weights: torch.Tensor, loss: Loss) -> None:
-        """Train a network in place; the loss of each row counts by its weight."""
+        """Train a network in place; the losses of rows are weighted."""
         optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
         state = TrainingState({"network": network}, {"network": optimizer}, {"network": self._rate})
         step = TrunkStep(network, optimizer, inputs, weights, loss)
@@ -107,18 +107,18 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
 
 @dataclass(frozen=True, eq=False)
 class TrunkStep:
-    """A step of a trunk: the weighted loss of a batch, and its gradient's step.
+    """Training step of a trunk: the weighted loss of a batch, and a step of the optimizer.
 
     Attributes
     ----------
     network, optimizer
-        What is trained.
+        Network and its optimizer.
     inputs : torch.Tensor
-        float32 ``(n, d)``.
+        float32 ``(n, d)``: inputs.
     weights : torch.Tensor
-        float32 ``(n,)``, their mean 1.
+        float32 ``(n,)``: weights of the rows, with mean 1.
     loss : callable
-        Of each row.
+        Function that returns the loss of each row.
     """
 
     network: nn.Module
@@ -128,7 +128,7 @@ class TrunkStep:
     loss: Loss
 
     def __call__(self, rows: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Take one step and return the loss of each row."""
+        """Take one step, and return the loss of each row."""
         rows = rows.to(self.inputs.device)
         losses = self.loss(self.network(self.inputs[rows]), rows) * self.weights[rows]
         self.optimizer.zero_grad()
@@ -138,7 +138,7 @@ class TrunkStep:
 
 
 class Standardised:
-    """Columns with mean 0 and standard deviation 1 over the rows trained on."""
+    """Standardisation of columns to mean 0 and standard deviation 1 over the training rows."""
 
     def __init__(self, X: npt.NDArray[np.float64]) -> None:
         self.mean = X.mean(axis=0)
@@ -146,17 +146,17 @@ class Standardised:
         self.spread = np.where(spread > 0, spread, 1.0)
 
     def __call__(self, X: npt.NDArray[np.float64], device: torch.device) -> torch.Tensor:
-        """Return rows as a network takes them."""
+        """Return standardised rows as a tensor."""
         return torch.from_numpy(((X - self.mean) / self.spread).astype(np.float32)).to(device)
 
 
 def mean_one(weights: Any, rows: int, device: torch.device) -> torch.Tensor:
-    """Return weights ``(rows,)`` of mean 1, float32; all 1 where there are none.
+    """Return weights ``(rows,)`` with mean 1, float32; all 1 if there are none.
 
     Raises
     ------
     TEDError
-        If they are not one number each, 0 or more, and not all 0.
+        If there is not one number for each row, a number is negative, or all are 0.
     """
     array = np.ones(rows) if weights is None else np.asarray(weights, np.float64)
     if array.shape != (rows,) or not np.isfinite(array).all() or (array < 0).any() or not array.sum():

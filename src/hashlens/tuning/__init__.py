@@ -1,4 +1,4 @@
-"""Tuning that knows when to stop, and shows how far it overfitted."""
+"""Tuning of hyperparameters, with rules that stop it and measures of its overfitting."""
 
 from hashlens.tuning.cv_error import CVError
 from hashlens.tuning.expected_improvement import ExpectedImprovement

@@ -1,4 +1,4 @@
-"""The cross-validated score of a scikit-learn estimator, as an objective."""
+"""The cross-validated score of a scikit-learn estimator as an objective."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 class CrossValidated:
-    """The score of an estimator with the hyperparameters of a trial, by cross-validation.
+    """Objective: the cross-validated score of an estimator with the hyperparameters of a trial.
 
     Parameters
     ----------
     estimator : scikit-learn estimator
-        What is fitted; it is copied.
+        Estimator to fit; it is cloned.
     data : (X, y)
-        What to.
+        Data to fit it to.
     cv : int or splitter
-        How it is split; a whole number makes shuffled folds from `seed`, the same in each trial.
+        Splits of the data; an integer is a number of folds shuffled with `seed`, the same in each trial.
     scoring : str or callable, optional
-        As scikit-learn takes it.
+        Score, as in scikit-learn; by default the estimator's own.
     test : (X, y), optional
-        Data that choose nothing, on which a fit to all of `data` is scored.
+        Test data that are not used for tuning, on which a fit to all of `data` is scored.
     seed : int
-        Of the folds.
+        Seed of the folds.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class CrossValidated:
         self.scorer = check_scoring(estimator, scoring=scoring)
 
     def __call__(self, trial: "Trial") -> float:
-        """Return the mean score over folds, and tell the trial those of each, and on the test data."""
+        """Return the mean score over folds; store the score of each fold and of the test data in the trial."""
         from sklearn.base import clone
         from sklearn.model_selection import cross_val_score
 

@@ -1,4 +1,4 @@
-"""A space of hyperparameters as people write it."""
+"""Declared space: a space of hyperparameters in the form that users write."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,13 @@ def declared(space: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     space : mapping of str to object
-        ``(low, high)``, ``(low, high, "log")``, ``[choice, ...]``, or an Optuna distribution.
+        Range or choices of each hyperparameter: ``(low, high)``, ``(low, high, "log")``, ``[choice, ...]``, or an
+        Optuna distribution.
 
     Raises
     ------
     TuningError
-        If something else stands there: with the name of the hyperparameter.
+        If an entry has another form; the message names the hyperparameter.
     """
     if not isinstance(space, Mapping):
         raise TuningError(f"space must be a mapping of names to ends or choices, received {shortly(space)}")
@@ -29,7 +30,7 @@ def declared(space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def suggested(trial: "Trial", distributions: Mapping[str, Any]) -> "Trial":
-    """Return a trial once it has a value for each of the distributions."""
+    """Return a trial after it suggested a value for each of the distributions."""
     for name, at in distributions.items():
         if hasattr(at, "choices"):
             trial.suggest_categorical(name, at.choices)

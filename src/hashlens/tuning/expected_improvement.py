@@ -1,4 +1,4 @@
-"""Stop where no point is expected to improve on the best trial."""
+"""Expected improvement: stop when no point is expected to improve on the best trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from hashlens.tuning.trace import Trace
 
 @dataclass(frozen=True)
 class ExpectedImprovement(StopRule):
-    """Stop where the largest expected improvement over the space is below `eps`.
+    """Stop when the largest expected improvement over the space is below `eps`.
 
     Parameters
     ----------
     eps : float
-        In the unit of the values.
+        Threshold, in the unit of the values.
     recorded : bool
-        Whether it is what the trace has recorded, in place of a fit.
+        Whether to use the expected improvement recorded in the trace instead of fitting a Gaussian process.
 
     References
     ----------
@@ -40,6 +40,6 @@ class ExpectedImprovement(StopRule):
             raise TuningError(f"eps must be a number above 0, received {shortly(self.eps)}")
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return the largest expected improvement."""
+        """Return the largest expected improvement after each of `counts` trials."""
         found = gains(trace, counts, EXPECTED, recorded=self.recorded)
         return replace(found, error=np.full(len(counts), float(self.eps)))

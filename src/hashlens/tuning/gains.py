@@ -1,4 +1,4 @@
-"""What may still be gained after so many trials: what a trace has recorded, or what a Gaussian process says."""
+"""Possible gains after some trials: recorded in a trace, or computed by a Gaussian process."""
 
 from collections.abc import Sequence
 
@@ -13,27 +13,27 @@ REGRET, EXPECTED, PROBABLE = "regret_bound", "expected_improvement", "probabilit
 
 def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, delta: float = 0.1,
           sampled: bool = False) -> Readings:  # fmt: skip
-    """Return what may be gained after each of `counts` trials, without an error to compare it with.
+    """Return the possible gain after each of `counts` trials.
 
     Parameters
     ----------
     trace : Trace
         The trials.
     counts : sequence of int
-        After how many.
+        Numbers of trials.
     what : {"regret_bound", "expected_improvement", "probability_of_improvement"}
-        In which sense.
+        Measure of the gain.
     recorded : bool
-        Whether to take what the trace has recorded.
+        Whether to use the values recorded in the trace.
     delta : float
-        Of the bound.
+        Probability that the bound is wrong; only for the regret bound.
     sampled : bool
-        Whether the smallest lower bound is that of a sample of the space.
+        Whether the smallest lower bound is searched among random points only.
 
     Raises
     ------
     TuningError
-        If it is to be recorded, and is not.
+        If `recorded` is true and the trace has no recorded values.
     """
     if not recorded:
         from hashlens.tuning.modelled import modelled

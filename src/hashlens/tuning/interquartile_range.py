@@ -1,4 +1,4 @@
-"""Stop where the best value has gained less than a share of the interquartile range of all values."""
+"""Interquartile range: stop when the best value has improved by less than a share of the interquartile range."""
 
 from bisect import insort
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from hashlens.tuning.trace import Trace
 
 @dataclass(frozen=True)
 class InterquartileRange(StopRule):
-    """Stop where the last trials have gained little, beside how far the values of all trials spread.
+    """Stop when the improvement in the last trials is small relative to the spread of all values.
 
-    With ``best(n)`` the best value of the first ``n`` trials, and ``Q1`` and ``Q3`` the quartiles of all ``n`` finite
-    values: stop where ``|best(n) - best(n - window + 1)| / (Q3 - Q1) < bar``.
+    Let ``best(n)`` be the best value of the first ``n`` trials, and ``Q1`` and ``Q3`` the quartiles of all ``n`` finite
+    values. The rule stops when ``|best(n) - best(n - window + 1)| / (Q3 - Q1) < bar``.
 
     Parameters
     ----------
     window : int
-        How many of the last trials.
+        Number of last trials considered.
     bar : float
-        The share.
+        Threshold: share of the interquartile range.
 
     References
     ----------
@@ -44,7 +44,7 @@ class InterquartileRange(StopRule):
             raise TuningError(f"bar must be a number, 0 or more, received {shortly(self.bar)}")
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return the gain of the last trials in interquartile ranges."""
+        """Return the improvement in the last trials, in interquartile ranges."""
         found, refusals, values, seen = [], [], list[float](), 0
         for n in counts:
             for loss in trace.losses[seen:n]:
@@ -66,7 +66,7 @@ class InterquartileRange(StopRule):
 
 
 def _quantile(values: list[float], share: float) -> float:
-    """Return a quantile of sorted values, between two of them on a straight line."""
+    """Return a quantile of sorted values, with linear interpolation."""
     at, rest = divmod(share * (len(values) - 1), 1.0)
     low = values[int(at)]
     return low if not rest else low + rest * (values[int(at) + 1] - low)

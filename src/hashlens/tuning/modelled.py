@@ -1,4 +1,4 @@
-"""What a Gaussian process of the trials says may still be gained, and where it can say nothing."""
+"""Possible gains by a Gaussian process fitted to the trials."""
 
 import math
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from hashlens.tuning.trace import Trace
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST = 20
-"""How many trials are fitted at least, where there are so many."""
+"""Smallest number of trials to fit, if there are so many."""
 
 
 def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: bool = False) -> Readings:
-    """Return what may be gained after each of `counts` trials; arguments as of :func:`hashlens.tuning.gains.gains`."""
+    """Return the possible gain after each of `counts` trials; arguments as in :func:`hashlens.tuning.gains.gains`."""
     found = [_reading(trace, n, what, delta, sampled) for n in counts]
     bounds = np.array([bound for bound, _ in found], dtype=np.float64)
     return Readings(bounds, np.full(len(found), np.nan), tuple(refusal for _, refusal in found))
@@ -57,7 +57,7 @@ def _reading(trace: Trace, n: int, what: str, delta: float, sampled: bool) -> tu
 
 
 def _kept(trace: Trace, n: int, what: str) -> Ints:
-    """Return the trials that are fitted: for the regret the best half, else all that are finite."""
+    """Return the trials to fit: for the regret bound the best half, otherwise all with finite values."""
     order = np.argsort(trace.losses[:n], kind="stable")
     order = order[: int(np.isfinite(trace.losses[:n]).sum())]
     if what != "regret_bound":
@@ -67,7 +67,7 @@ def _kept(trace: Trace, n: int, what: str) -> Ints:
 
 
 def _best_of_others(trace: Trace, rest: Ints, best: Ints) -> Ints:
-    """Return the best trial of each choice that no trial of the best half has: it was tried, and is not unknown."""
+    """Return the best trial of each choice that no trial of the best half has, since these choices were tried too."""
     found: list[int] = []
     for parameter in trace.space:
         if parameter.kind == "category":
@@ -82,7 +82,7 @@ def _best_of_others(trace: Trace, rest: Ints, best: Ints) -> Ints:
 
 @lru_cache(maxsize=256)
 def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: bool) -> float:
-    """Return what may be gained, of trials as bytes: while no trial joins the best, nothing is computed again."""
+    """Return the possible gain; trials are passed as bytes, so that results can be cached."""
     places, losses = np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
     # From one start, the same each time: a bound that began where the one before ended would depend on when it is asked
     # for, and follows the recorded bounds less well.

@@ -1,4 +1,4 @@
-"""Rules by the words of a command."""
+"""Stopping rules by name, for the command line."""
 
 from collections.abc import Callable
 
@@ -22,19 +22,20 @@ RULES: dict[str, Callable[[str, bool], StopRule]] = {
 
 
 def rule_named(word: str, recorded: bool = False) -> StopRule:
-    """Return the rule of a word such as ``no-improvement:50``.
+    """Return the rule named by a word such as ``no-improvement:50``.
 
     Parameters
     ----------
     word : str
-        A name of `RULES`, and behind a colon its number: a threshold, trials, an epsilon or a bar.
+        A name of `RULES`, optionally followed by a colon and its number: a threshold, a number of trials, an epsilon or
+        a bar.
     recorded : bool
-        Whether bounds and improvements are those that a trace has recorded.
+        Whether to use the bounds and improvements recorded in a trace.
 
     Raises
     ------
     TuningError
-        If there is no such rule, or the number is none.
+        If there is no such rule, or the number is invalid.
     """
     name, _, text = word.partition(":")
     if name not in RULES:

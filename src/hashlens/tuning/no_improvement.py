@@ -1,4 +1,4 @@
-"""Stop where the best value has not become better for so many trials."""
+"""No improvement: stop when the best value has not improved for some trials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from hashlens.tuning.trace import Trace
 
 @dataclass(frozen=True)
 class NoImprovement(StopRule):
-    """Stop after `k` trials without a better one (``Conv_k`` in the literature).
+    """Stop after `k` trials without an improvement (``Conv_k`` in the literature).
 
-    Counting begins when `first` trials are done: by default the rule stops after 20 + `k` trials at the earliest. A
-    trial that ties the best is none that improves.
+    Counting begins after `first` trials: by default the rule stops after 20 + `k` trials at the earliest. A trial that
+    ties with the best is not an improvement.
 
     Parameters
     ----------
     k : int
-        How many trials to wait.
+        Number of trials to wait.
 
     Notes
     -----
-    ``bound`` is how many trials it still waits, and ``error`` is 1.
+    ``bound`` is the number of trials that it still waits, and ``error`` is 1.
     """
 
     k: int = 50
@@ -37,7 +37,7 @@ class NoImprovement(StopRule):
         require_whole(TuningError, "k", self.k)
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return how many trials it still waits."""
+        """Return the number of trials that it still waits."""
         after = np.asarray(counts, dtype=np.int64)
         waits = self.k - (after - np.maximum(trace.incumbents[after] + 1, self.first))
         refusals = tuple("" if known else "no trial has a finite value" for known in trace.incumbents[after] >= 0)

@@ -1,4 +1,4 @@
-"""Stop where no point is likely to improve on the best trial."""
+"""Probability of improvement: stop when no point is likely to improve on the best trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from hashlens.tuning.trace import Trace
 
 @dataclass(frozen=True)
 class ProbabilityOfImprovement(StopRule):
-    """Stop where the largest probability of an improvement over the space is below `eps`.
+    """Stop when the largest probability of an improvement over the space is below `eps`.
 
     Parameters
     ----------
     eps : float
-        A probability.
+        Threshold, a probability.
     recorded : bool
-        Whether it is what the trace has recorded, in place of a fit.
+        Whether to use the probability recorded in the trace instead of fitting a Gaussian process.
 
     References
     ----------
@@ -40,6 +40,6 @@ class ProbabilityOfImprovement(StopRule):
             raise TuningError(f"eps must be a probability, above 0 and below 1, received {shortly(self.eps)}")
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return the largest probability of improvement."""
+        """Return the largest probability of improvement after each of `counts` trials."""
         found = gains(trace, counts, PROBABLE, recorded=self.recorded)
         return replace(found, error=np.full(len(counts), float(self.eps)))

@@ -1,4 +1,4 @@
-"""Traces from files: a CSV or Parquet with a row a trial."""
+"""Traces from files: CSV or Parquet with one row per trial."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ from hashlens.tuning.trace import Direction, Trace
 
 NAMES = {"value": ("value",), "trial": ("trial", "number", "iteration"), "test_value": ("test_value",),
          "seconds": ("seconds", "evaluation_seconds", "duration")}  # fmt: skip
-"""What a column may be called, by what it is."""
+"""Accepted names of each column."""
 RECORDED = ("regret_bound", "incumbent_std", "expected_improvement", "probability_of_improvement")
 RUN = ("dataset", "run", "seed")
-"""Columns that tell runs apart."""
+"""Columns that identify a run."""
 PARAMETERS, FOLDS, PREFIXES = ("params", "parameters"), "fold_values", ("param_", "params_")
 ENDINGS = (".csv", ".parquet")
 
@@ -24,25 +24,25 @@ ENDINGS = (".csv", ".parquet")
 def read_traces(
     path: str | Path, direction: Direction = "minimize", space: Sequence[Parameter] = ()
 ) -> tuple[Trace, ...]:
-    """Return the traces that a file holds, in its order.
+    """Return the traces in a file, in its order.
 
     Parameters
     ----------
     path : str or Path
-        A CSV or Parquet file with a row a trial. Columns: ``value``, and where they are known ``trial`` (the order),
-        ``test_value``, ``seconds``, ``fold_values`` (a list, in CSV as JSON) or ``fold_0``, ``fold_1``, ..., ``params``
-        (JSON) or ``param_NAME`` for each; ``regret_bound``, ``expected_improvement`` and
-        ``probability_of_improvement``, each of all trials before; ``dataset``, ``run`` and ``seed``, which tell several
-        runs apart.
+        A CSV or Parquet file with one row per trial. The column ``value`` is required. Optional columns: ``trial`` (the
+        order), ``test_value``, ``seconds``; ``fold_values`` (a list, in CSV as JSON) or ``fold_0``, ``fold_1``, ...;
+        ``params`` (JSON) or ``param_NAME`` for each; ``regret_bound``, ``expected_improvement`` and
+        ``probability_of_improvement``, each computed from all trials before; ``dataset``, ``run`` and ``seed``, which
+        identify the run if there are several.
     direction : {"minimize", "maximize"}
-        Which way values are better.
+        Whether lower or higher values are better.
     space : sequence of Parameter
-        Where hyperparameters may be; by default the smallest space that holds those of the file.
+        Space of the hyperparameters; by default the smallest space that contains those of the file.
 
     Raises
     ------
     TuningError
-        If the file cannot be read, or a column is missing or of another kind.
+        If the file cannot be read, or a column is missing or has a wrong type.
     """
     columns = _columns(Path(path))
     if _named(columns, "value") is None:
@@ -77,7 +77,7 @@ def _values(column: Any) -> list[Any]:
     import pyarrow as pa
 
     if pa.types.is_list(column.type) and not column.null_count:
-        # Of many short lists: one array, cut where they end.
+        # Many short lists are read as one array and cut at their ends.
         lists = column.combine_chunks()
         flat = lists.flatten().to_numpy(zero_copy_only=False)
         return list(np.split(flat, lists.offsets.to_numpy()[1:-1] - lists.offsets[0].as_py()))

@@ -17,21 +17,21 @@ SPACE = (
     Parameter("min_samples_split", "float", math.log(0.01), math.log(0.5)),
     Parameter("n_estimators", "float", 0.0, math.log(64)),
 )
-"""Where their hyperparameters were; two are recorded as natural logarithms."""
+"""Space of their hyperparameters; two are recorded as natural logarithms."""
 
 
 def recorded_runs(folder: str | Path) -> tuple[Trace, ...]:
-    """Return the recorded runs, with the bounds that the published code gave.
+    """Return the recorded runs, with the bounds computed by the published code.
 
     Parameters
     ----------
     folder : str or Path
-        With ``rf_trials.parquet`` and ``rf_recorded_bounds.parquet``.
+        Folder with ``rf_trials.parquet`` and ``rf_recorded_bounds.parquet``.
 
     Raises
     ------
     TuningError
-        If a file is missing or of another kind.
+        If a file is missing or has another format.
 
     References
     ----------

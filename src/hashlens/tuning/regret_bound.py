@@ -1,4 +1,4 @@
-"""Stop where what may still be gained is less than the error of the cross-validated value."""
+"""Regret bound: stop when the possible gain is smaller than the error of the cross-validated value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,33 +21,34 @@ NO_VARIANCE = "zero variance: the fold values of the best trial are all the same
 
 @dataclass(frozen=True)
 class RegretBound(StopRule):
-    """Stop where a bound of the regret is below the error of the incumbent's value.
+    """Stop when a bound of the regret is below the error of the incumbent's value.
 
     A Gaussian process with a Matern-5/2 kernel and learned noise is fitted to the best ``max(20, n / 2)`` of ``n``
     trials. With ``mu`` and ``sigma`` its mean and standard deviation, the bound is
 
     ``min over its trials of (mu + b sigma) - min over the space of (mu - b sigma)``,
 
-    with ``b^2 = 0.4 log(d m^2 pi^2 / (6 delta))`` for ``d`` hyperparameters and ``m`` trials fitted: with probability
-    ``1 - delta``, no more than this can be gained. It is compared with the error of the incumbent's cross-validated
-    value (:class:`CVError`), or with a threshold.
+    with ``b^2 = 0.4 log(d m^2 pi^2 / (6 delta))`` for ``d`` hyperparameters and ``m`` fitted trials: with probability
+    ``1 - delta``, no more than this can be gained. The bound is compared with the error of the incumbent's
+    cross-validated value (:class:`CVError`), or with a threshold.
 
     Parameters
     ----------
     threshold : float, optional
-        What is not worth more trials, in the unit of the values; in place of the error of fold values.
+        Threshold in the unit of the values, used instead of the error of fold values.
     cv : CVError
-        How the data are split, which says what the error is.
+        Error of a cross-validated value for the kind of splits used.
     delta : float
-        Probability that the bound is wrong, if the process is right.
+        Probability that the bound is wrong, if the model is correct.
     frozen : bool
-        Whether the error stays what it was after `first` trials, as in the published code; by default it is that of the
-        incumbent.
+        Whether to use the error after `first` trials throughout, as in the published code; by default the error of the
+        current incumbent is used.
     recorded : bool
-        Whether the bound is what the trace has recorded, in place of a fit.
+        Whether to use the bound recorded in the trace instead of fitting a Gaussian process.
     sampled : bool
-        Whether the smallest lower bound is that of 2,000 random places, as in the published code; by default the best
-        places are followed by their gradients, which finds smaller ones: a sample understates what is left to gain.
+        Whether the smallest lower bound is searched among 2,000 random points only, as in the published code. By
+        default the best points are improved by their gradients, which finds smaller bounds: a sample underestimates the
+        possible gain.
 
     References
     ----------
@@ -71,7 +72,7 @@ class RegretBound(StopRule):
             raise TuningError(f"delta must be a number between 0 and 1, received {shortly(self.delta)}")
 
     def check(self, trace: Trace) -> None:
-        """Raise TuningError if a trace has no fold values, and no threshold is there in their place."""
+        """Raise TuningError if a trace has no fold values and there is no threshold."""
         if self.threshold is None and len(trace) and np.isfinite(trace.values).any() and not trace.has_folds:
             raise TuningError(
                 f"{self} needs the fold values of trials, and {trace.named} has none: report them with "
@@ -79,7 +80,7 @@ class RegretBound(StopRule):
             )
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return the bound, and the error that it is compared with."""
+        """Return the bound and the error that it is compared with."""
         errors = self._errors(trace, counts)
         bounds = gains(trace, counts, REGRET, recorded=self.recorded, delta=self.delta, sampled=self.sampled)
         refusals = list(bounds.refusals)
@@ -88,7 +89,7 @@ class RegretBound(StopRule):
         return Readings(bounds.bound, errors, tuple(refusals))
 
     def _errors(self, trace: Trace, counts: Sequence[int]) -> Floats:
-        """Return the error after each of `counts` trials; not a number where the incumbent has no fold values."""
+        """Return the error after each of `counts` trials; NaN where the incumbent has no fold values."""
         if self.threshold is not None:
             return np.full(len(counts), float(self.threshold))
         at = np.array([min(self.first, n) if self.frozen else n for n in counts], dtype=np.int64)

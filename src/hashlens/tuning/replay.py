@@ -1,4 +1,4 @@
-"""Recorded runs, replayed: where each rule would have stopped, what it saves, and what it costs."""
+"""Replay of recorded runs: when each rule would have stopped, what it saves, and what it costs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,30 +17,30 @@ from hashlens.tuning.trace import Trace
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 WORSE = -0.05
-"""A run whose RYC is below this has lost."""
+"""RYC below which stopping made a run clearly worse."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replay(Result):
-    """Where rules would have stopped recorded runs.
+    """Result of replaying stopping rules on recorded runs.
 
     Attributes
     ----------
     rules, runs : tuple of str
-        Their names.
+        Names of the rules and of the runs.
     trials : numpy.ndarray
-        int64 ``(runs,)``: how many trials each run has, ``T``.
+        int64 ``(runs,)``: number of trials of each run, ``T``.
     stops : numpy.ndarray
-        int64 ``(rules, runs)``: after how many trials the rule stops, ``t``; ``T`` where it never does.
+        int64 ``(rules, runs)``: number of trials after which the rule stops, ``t``; ``T`` if it never does.
     fired : numpy.ndarray
-        bool ``(rules, runs)``: whether it does.
+        bool ``(rules, runs)``: whether the rule stops the run.
     rtc : numpy.ndarray
-        float64 ``(rules, runs)``, relative time change: the share of trials saved, ``(T - t) / T``.
+        float64 ``(rules, runs)``: relative time change, the share of trials saved, ``(T - t) / T``.
     rtc_seconds : numpy.ndarray
-        float64 ``(rules, runs)``: the share of seconds saved; not a number where they are not known.
+        float64 ``(rules, runs)``: share of seconds saved; NaN where they are not known.
     ryc : numpy.ndarray
-        float64 ``(rules, runs)``, relative test value change: ``(y_T - y_t) / max(|y_T|, |y_t|)`` of the incumbents'
-        test losses; above 0 where stopping helped.
+        float64 ``(rules, runs)``: relative test value change ``(y_T - y_t) / max(|y_T|, |y_t|)`` of the incumbents'
+        test losses; above 0 if stopping improved the test loss.
     """
 
     rules: tuple[str, ...]
@@ -53,13 +53,13 @@ class Replay(Result):
     ryc: Floats
 
     def row(self, rule: str) -> int:
-        """Return the place of a rule; TuningError where there is none."""
+        """Return the index of a rule; raise TuningError if there is none."""
         if rule not in self.rules:
             raise TuningError(f"no rule {rule!r} was replayed; {nearest(rule, self.rules)}")
         return self.rules.index(rule)
 
     def intervals(self, values: Floats, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Floats:
-        """Return the ends of bootstrap intervals over runs of each rule's mean, float64 ``(rules, 2)``."""
+        """Return bootstrap intervals, over runs, of the mean of each rule, float64 ``(rules, 2)``."""
         require_whole(TuningError, "resamples", resamples)
         rng, runs = np.random.default_rng(seed), values.shape[1]
         drawn = rng.integers(0, runs, (resamples, runs))
@@ -67,7 +67,7 @@ class Replay(Result):
         return np.array([np.quantile(row[drawn].mean(axis=1), tails) for row in values])
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return RTC against RYC of all rules: their means over runs."""
+        """Return a figure of RTC against RYC of all rules, as means over runs."""
         series = tuple(
             Series(name, (float(self.rtc[at].mean()),), (float(self.ryc[at].mean()),))
             for at, name in enumerate(self.rules)
@@ -99,19 +99,19 @@ class Replay(Result):
 
 
 def replay(traces: Sequence[Trace], rules: Sequence[StopRule]) -> Replay:
-    """Return where each rule would have stopped each run.
+    """Replay stopping rules on recorded runs.
 
     Parameters
     ----------
     traces : sequence of Trace
         Runs with test values.
     rules : sequence of StopRule
-        Which.
+        Rules to replay.
 
     Raises
     ------
     TuningError
-        If there is no run or no rule, test values are missing, or a rule needs what a run has not.
+        If there are no runs or no rules, test values are missing, or a rule needs data that a run does not have.
     """
     if not traces or not rules:
         raise TuningError("a replay needs one trace and one rule or more")

@@ -1,4 +1,4 @@
-"""Fold values of a trial, beside its value, in an Optuna study."""
+"""Fold values of a trial, stored beside its value in an Optuna study."""
 
 from typing import TYPE_CHECKING
 
@@ -16,21 +16,21 @@ FOLDS, TEST = "hashlens:folds", "hashlens:test"
 
 
 def report_folds(trial: "BaseTrial", values: npt.ArrayLike, test: float | None = None) -> float:
-    """Write the fold values of a trial into its user attributes, and return their mean: the value to return.
+    """Store the fold values of a trial in its user attributes; return their mean, the value of the objective.
 
     Parameters
     ----------
     trial : optuna.trial.Trial
-        The trial under way.
+        The running trial.
     values : array-like
-        float64 ``(folds,)``: what the value of the trial is the mean of; all trials have as many.
+        float64 ``(folds,)``: value of each fold; the number of folds must be the same in all trials.
     test : float, optional
-        The same measure on data that choose nothing.
+        The same measure on test data that are not used for tuning.
 
     Raises
     ------
     TuningError
-        If there are fewer than two, or one is no finite number.
+        If there are fewer than two fold values, or one is not finite.
     """
     try:
         folds = np.asarray(values, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The space of hyperparameters, and their places in the unit cube."""
+"""The space of hyperparameters, and their points in the unit cube."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,17 +22,17 @@ class Parameter:
     Attributes
     ----------
     name : str
-        As trials have it.
+        Name in the trials.
     kind : {"float", "int", "category"}
-        Of its values.
+        Kind of its values.
     low, high : float
-        Its ends; of a category 0 and one less than the number of its choices.
+        Bounds; for a category 0 and the number of its choices minus 1.
     log : bool
-        Whether its logarithm is what counts.
+        Whether it has a logarithmic scale.
     step : float
-        By how much values differ; 0 where there are all between the ends.
+        Step between values; 0 if it is continuous.
     choices : tuple
-        Of a category.
+        Choices of a category.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Parameter:
             )
 
     def place(self, value: Any) -> float:
-        """Return where a value is: from 0 to 1, or the number of a choice."""
+        """Return the coordinate of a value: from 0 to 1, or the index of a choice."""
         if self.kind == "category":
             if value not in self.choices:
                 raise TuningError(
@@ -66,7 +66,7 @@ class Parameter:
 
     @property
     def grid(self) -> Floats:
-        """All its places where they are few or discrete; empty where it is continuous."""
+        """All coordinates of a discrete parameter; empty if it is continuous."""
         if self.kind == "category":
             return np.arange(float(len(self.choices)))
         step = self.step or (1.0 if self.kind == "int" else 0.0)
@@ -77,18 +77,18 @@ class Parameter:
 
 
 LARGEST_GRID = 1000
-"""Whole numbers with more levels are as good as continuous."""
+"""Largest number of levels of an integer parameter that counts as discrete."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Several hyperparameters."""
+    """Space of several hyperparameters."""
 
     parameters: tuple[Parameter, ...]
 
     @classmethod
     def seen(cls, trials: Sequence[Mapping[str, Any]]) -> "Space":
-        """Return the smallest space that holds all trials, where none was declared."""
+        """Return the smallest space that contains all trials, if no space was declared."""
         names = list(dict.fromkeys(name for trial in trials for name in trial))
         return cls(tuple(_seen(name, [trial[name] for trial in trials if name in trial]) for name in names))
 
@@ -97,11 +97,11 @@ class Space:
 
     @property
     def categories(self) -> Flags:
-        """Bool ``(dimensions,)``: which are categories."""
+        """Which parameters are categories, bool ``(dimensions,)``."""
         return np.array([one.kind == "category" for one in self.parameters], dtype=bool)
 
     def places(self, trials: Sequence[Mapping[str, Any]]) -> Floats:
-        """Return the places of trials, float64 ``(trials, dimensions)``; not a number where one lacks a parameter."""
+        """Return the points of trials, float64 ``(trials, dimensions)``; NaN where a trial lacks a parameter."""
         found = np.full((len(trials), len(self)), np.nan)
         for row, trial in enumerate(trials):
             for column, parameter in enumerate(self.parameters):
@@ -110,20 +110,20 @@ class Space:
         return found
 
     def conditional(self, trials: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
-        """Yield each parameter that not all trials have, and in how many it is."""
+        """Yield each parameter that not all trials have, and the number of trials that have it."""
         for parameter in self.parameters:
             count = sum(parameter.name in trial for trial in trials)
             if count < len(trials):
                 yield parameter.name, count
 
     def spread(self, count: int, seed: int = 0) -> Floats:
-        """Return places that fill the space, ``(count, dimensions)``: Sobol's, on the grid where there is one."""
+        """Return points that fill the space evenly, ``(count, dimensions)``: a Sobol sequence, rounded to the grid."""
         from scipy.stats import qmc
 
         return self.on_grid(qmc.Sobol(len(self), rng=np.random.default_rng(seed)).random(count))
 
     def on_grid(self, drawn: Floats) -> Floats:
-        """Return numbers from 0 to 1, ``(count, dimensions)``, as places: discrete parameters on their grid."""
+        """Return numbers from 0 to 1, ``(count, dimensions)``, as points, with discrete parameters on their grid."""
         for column, parameter in enumerate(self.parameters):
             if len(grid := parameter.grid):
                 drawn[:, column] = grid[np.minimum((drawn[:, column] * len(grid)).astype(int), len(grid) - 1)]

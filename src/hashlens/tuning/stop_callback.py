@@ -1,4 +1,4 @@
-"""The callback that stops an Optuna study: one line in code that people have."""
+"""StopCallback: an Optuna callback that stops a study by a rule."""
 
 import threading
 from collections.abc import Callable
@@ -21,27 +21,28 @@ STOPPED, DECISION = "hashlens:stopped", "hashlens:after {:04d}"
 
 
 class StopCallback:
-    """Stop a study where a rule says so: ``study.optimize(objective, callbacks=[StopCallback(rule)])``.
+    """Callback that stops an Optuna study by a rule: ``study.optimize(objective, callbacks=[StopCallback(rule)])``.
 
-    What it decided after each trial is in the study's user attributes (``hashlens:after 0020``: stop, bound, error,
-    reason, rule), where Optuna's dashboard shows it; ``hashlens:stopped`` says after how many trials it was stopped.
+    The decision after each trial is stored in the study's user attributes (``hashlens:after 0020``: stop, bound, error,
+    reason, rule), where Optuna's dashboard shows it. ``hashlens:stopped`` is the number of trials after which the study
+    was stopped.
 
-    A decision after ``n`` trials is about the trials of the ``n`` lowest numbers, and is taken once all of them have
-    ended: in which order they end changes nothing. Trials that were begun before the callback was made and have not
-    ended, as those of a process that was killed, are not waited for. What a killed process has not decided, the next
-    one decides.
+    A decision after ``n`` trials depends on the trials with the ``n`` lowest numbers, and is made when all of them have
+    ended, in any order. Unfinished trials that were started before the callback was created, for example by a killed
+    process, are ignored. Decisions that a killed process did not make are made by the next one.
 
     Parameters
     ----------
     rule : StopRule, optional
-        When to stop; by default :class:`RegretBound`.
+        Stopping rule; by default :class:`RegretBound`.
     on_decision : callable, optional
         Called with each decision.
 
     Attributes
     ----------
     stopped : int or None
-        After how many trials the rule stopped: where trials are asked for and told one by one, nothing else stops.
+        Number of trials after which the rule stopped; None before. With Optuna's ask-and-tell interface, check it
+        yourself, since nothing else ends the loop.
     """
 
     stopped: int | None = None
@@ -51,12 +52,12 @@ class StopCallback:
         self._on_decision, self._made, self._lock = on_decision, datetime.now(), threading.Lock()
 
     def __call__(self, study: "Study", trial: "FrozenTrial | None" = None) -> None:
-        """Decide after each trial of which all before have ended, and stop the study where the rule says so.
+        """Decide after each trial up to which all trials have ended, and stop the study if the rule stops.
 
         Raises
         ------
         TuningError
-            If the study has several objectives, or lacks what the rule needs.
+            If the study has several objectives, or lacks data that the rule needs.
         """
         with self._lock:
             direction_of(study)
@@ -75,7 +76,7 @@ class StopCallback:
                     study.stop()
 
     def _decided(self, attributes: dict[str, Any], trials: int) -> dict[int, dict[str, Any]]:
-        """Return what this rule has decided before, by the number of trials."""
+        """Return the earlier decisions of this rule, by the number of trials."""
         found = {n: attributes.get(DECISION.format(n)) for n in range(1, trials + 1)}
         return {n: one for n, one in found.items() if one is not None and one.get("rule") == str(self.rule)}
 
@@ -90,7 +91,7 @@ class StopCallback:
         return self.rule.decisions(trace, counts)
 
     def _settled(self, trials: "list[FrozenTrial]") -> "list[FrozenTrial]":
-        """Return the trials up to the first that is under way."""
+        """Return the trials before the first that is still running."""
         found = []
         for trial in sorted(trials, key=lambda one: one.number):
             if trial.state.is_finished():

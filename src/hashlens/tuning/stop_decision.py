@@ -1,4 +1,4 @@
-"""What a rule decided, and why."""
+"""The decision of a stopping rule, and its reason."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from hashlens.result import Result
 
 @dataclass(frozen=True)
 class StopDecision(Result):
-    """Whether to stop.
+    """Decision of a stopping rule.
 
     Attributes
     ----------
     stop : bool
-        The decision.
+        Whether to stop.
     bound : float
-        What may still be gained, in the unit of the rule; not a number where it was not computed.
+        Possible gain, in the unit of the rule; NaN if it was not computed.
     error : float
-        What it is not worth: the rule stops where `bound` is less.
+        Threshold of the bound: the rule stops if `bound` is smaller.
     reason : str
-        Why, in a line.
+        Reason for the decision, in one line.
     """
 
     stop: bool

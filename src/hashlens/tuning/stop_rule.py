@@ -1,4 +1,4 @@
-"""What all rules have in common: when they may decide, patience, and that they are pure functions of a trace."""
+"""Base of all stopping rules: the earliest stop, patience, and decisions as pure functions of a trace."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """What a rule found after each of several numbers of trials.
+    """Readings of a rule after each of several numbers of trials.
 
     Attributes
     ----------
     bound, error : numpy.ndarray
-        float64, as in :class:`StopDecision`.
+        float64: bound and error, as in :class:`StopDecision`.
     refusals : tuple of str
-        Why this is no ground to stop, whatever the numbers; empty where it is.
+        Reasons not to stop in spite of the numbers; an empty text if there is none.
     """
 
     bound: Floats
@@ -35,23 +35,23 @@ class Readings:
 
     @property
     def fires(self) -> Flags:
-        """bool: whether the rule would stop by each reading alone."""
+        """Whether the rule would stop by each reading alone, bool."""
         allowed = np.array([not refusal for refusal in self.refusals], dtype=bool)
         return np.asarray((self.bound < self.error) & allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StopRule(ABC):
-    """When to stop tuning. A subclass says what it reads off a trace (:meth:`readings`); the rest is here.
+    """Base class of stopping rules. A subclass implements :meth:`readings`.
 
-    A decision depends on the trials alone, in the order of their numbers, and not on when it is asked for.
+    A decision depends only on the trials, in the order of their numbers, and not on when it is made.
 
     Parameters
     ----------
     first : int
-        After how many trials it may stop at the earliest.
+        Smallest number of trials after which it may stop.
     patience : int
-        How many times in a row it must have wanted to.
+        Number of consecutive readings that must indicate a stop.
     """
 
     first: int = 20
@@ -68,7 +68,7 @@ class StopRule(ABC):
 
     @abstractmethod
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return what the rule reads after each of `counts` trials, all `first` or more."""
+        """Return the readings of the rule after each of `counts` trials, all `first` or more."""
 
     def decide(self, trace: Trace) -> StopDecision:
         """Return the decision after all trials of a trace.
@@ -76,12 +76,12 @@ class StopRule(ABC):
         Raises
         ------
         TuningError
-            If the rule needs what the trace has not, such as fold values.
+            If the trace lacks data that the rule needs, such as fold values.
         """
         return self.decisions(trace, (len(trace),))[0]
 
     def decisions(self, trace: Trace, counts: Sequence[int] | None = None) -> list[StopDecision]:
-        """Return the decisions after each of `counts` trials; by default after each from `first` on."""
+        """Return the decisions after each of `counts` trials; by default from `first` trials on."""
         self.check(trace)
         counts = range(min(self.first, len(trace)), len(trace) + 1) if counts is None else counts
         needed = sorted({at for n in counts for at in range(n - self.patience + 1, n + 1) if at >= self.first})
@@ -90,7 +90,7 @@ class StopRule(ABC):
         return [self._decided(n, places, readings) for n in counts]
 
     def stops_after(self, trace: Trace) -> int | None:
-        """Return after how many trials the rule stops; None where it never does."""
+        """Return the number of trials after which the rule stops; None if it never does."""
         self.check(trace)
         counts = range(self.first, len(trace) + 1)
         fires = self.readings(trace, counts).fires.astype(np.int64)
@@ -100,7 +100,7 @@ class StopRule(ABC):
         return self.first + self.patience - 1 + int(np.argmax(runs)) if runs.any() else None
 
     def check(self, trace: Trace) -> None:  # noqa: B027
-        """Raise TuningError if the rule can never decide on a trace, as it lacks what the rule reads."""
+        """Raise TuningError if a trace lacks the data that the rule needs."""
 
     def _decided(self, n: int, places: dict[int, int], readings: Readings) -> StopDecision:
         if n < self.first:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 OPTUNAS_FOLDS = "terminator:cv_scores"
-"""Where Optuna's own `report_cross_validation_scores` writes."""
+"""Attribute that Optuna's own `report_cross_validation_scores` writes."""
 
 
 def study_trace(study: "Study", trials: "Sequence[FrozenTrial] | None" = None) -> Trace:
@@ -28,14 +28,14 @@ def study_trace(study: "Study", trials: "Sequence[FrozenTrial] | None" = None) -
     Parameters
     ----------
     study : optuna.study.Study
-        Of one objective.
+        Study with a single objective.
     trials : sequence of optuna.trial.FrozenTrial, optional
-        Which of its trials, in the order of their numbers; by default all that are finished.
+        Some of its trials, in the order of their numbers; by default all finished ones.
 
     Raises
     ------
     TuningError
-        If the study has several objectives, or fold values do not fit.
+        If the study has several objectives, or numbers of fold values differ.
     """
     from optuna.trial import TrialState
 
@@ -59,7 +59,7 @@ def study_trace(study: "Study", trials: "Sequence[FrozenTrial] | None" = None) -
 
 
 def direction_of(study: "Study") -> Direction:
-    """Return which way the values of a study are better; TuningError where it has several objectives."""
+    """Return the direction of a study; raise TuningError if it has several objectives."""
     if len(study.directions) != 1:
         raise TuningError(
             f"study {study.study_name!r} has {len(study.directions)} objectives, and rules that stop need one: tune a "
@@ -70,7 +70,7 @@ def direction_of(study: "Study") -> Direction:
 
 
 def _folds(trial: "FrozenTrial") -> list[float] | None:
-    # What Optuna's own function wrote is in the system attributes alone.
+    # Optuna's own function writes to the system attributes.
     found = trial.user_attrs.get(FOLDS) or trial.system_attrs.get(OPTUNAS_FOLDS)
     return None if found is None else list(found)
 

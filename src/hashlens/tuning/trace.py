@@ -1,4 +1,4 @@
-"""The trace of a tuning run: what every trial gave, in the order of the trials."""
+"""The trace of a tuning run: the values of all trials, in their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -30,31 +30,30 @@ def _none() -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Trace(Result):
-    """What every trial of a tuning run gave.
+    """Values of all trials of a tuning run.
 
     Attributes
     ----------
     values : numpy.ndarray
-        float64 ``(trials,)``: the value of each trial, by which it is chosen; not a number where a trial was pruned or
-        failed.
+        float64 ``(trials,)``: value of each trial, which is tuned; NaN for pruned and failed trials.
     direction : {"minimize", "maximize"}
-        Which way values are better.
+        Whether lower or higher values are better.
     fold_values : numpy.ndarray
-        float64 ``(trials, folds)``: what each value is the mean of; not a number in trials that have none, and
-        ``(trials, 0)`` where no trial has any.
+        float64 ``(trials, folds)``: fold values, whose mean is the value of the trial; NaN for trials without them,
+        and ``(trials, 0)`` if no trial has them.
     test_values : numpy.ndarray
-        float64 ``(trials,)``: the same measure on data that choose nothing; empty where it is not known.
+        float64 ``(trials,)``: the same measure on test data that are not used for tuning; empty if not known.
     seconds : numpy.ndarray
-        float64 ``(trials,)``: how long each took; empty where it is not known.
+        float64 ``(trials,)``: duration of each trial in seconds; empty if not known.
     parameters : tuple of dict
-        The hyperparameters of each trial; empty where they are not known.
+        Hyperparameters of each trial; empty if not known.
     space : tuple of Parameter
-        Where they may be; by default the smallest space that holds them.
+        Space of the hyperparameters; by default the smallest space that contains them.
     recorded : dict of str to numpy.ndarray
-        Further columns, float64 ``(trials,)``, of what was known when a trial was begun, that is of all trials before
-        it: ``regret_bound``, ``expected_improvement``, ``probability_of_improvement``.
+        Further columns, float64 ``(trials,)``, computed at the start of each trial from all trials before it:
+        ``regret_bound``, ``expected_improvement``, ``probability_of_improvement``.
     name : str
-        Of the run.
+        Name of the run.
     """
 
     values: Floats
@@ -90,7 +89,7 @@ class Trace(Result):
 
     @property
     def named(self) -> str:
-        """Its name in a sentence."""
+        """Name of the run, for use in a sentence."""
         return f"trace {self.name!r}" if self.name else "the trace"
 
     @property
@@ -100,18 +99,18 @@ class Trace(Result):
 
     @property
     def sign(self) -> float:
-        """1 where less is better, else -1."""
+        """1 if lower values are better, else -1."""
         return 1.0 if self.direction == "minimize" else -1.0
 
     @cached_property
     def losses(self) -> Floats:
-        """The values, turned so that less is better; infinite where there is none."""
+        """Losses: the values with the sign changed if higher is better; infinite where there is no value."""
         found: Floats = np.where(np.isfinite(self.values), self.sign * self.values, np.inf)
         return found
 
     @cached_property
     def incumbents(self) -> Ints:
-        """int64 ``(trials + 1,)``: the first best trial after so many trials; -1 where none has a finite value."""
+        """Incumbent, the first best trial, after 0, 1, ... trials, int64 ``(trials + 1,)``; -1 if there is none."""
         best = np.minimum.accumulate(self.losses) if len(self) else self.losses
         better = np.r_[np.inf, best[:-1]] > best if len(self) else np.zeros(0, dtype=bool)
         found = np.where(better, np.arange(len(self)), -1)
@@ -119,12 +118,12 @@ class Trace(Result):
 
     @cached_property
     def best(self) -> Floats:
-        """float64 ``(trials + 1,)``: the loss of the incumbent after so many trials; infinite where there is none."""
+        """Loss of the incumbent after 0, 1, ... trials, float64 ``(trials + 1,)``; infinite if there is none."""
         return np.where(self.incumbents < 0, np.inf, self.losses[self.incumbents] if len(self) else np.inf)
 
     @cached_property
     def test_curve(self) -> Floats:
-        """float64 ``(trials + 1,)``: the test value of the incumbent after so many trials; not a number where none.
+        """Test value of the incumbent after 0, 1, ... trials, float64 ``(trials + 1,)``; NaN if there is none.
 
         Raises
         ------
@@ -136,7 +135,7 @@ class Trace(Result):
         return np.where(self.incumbents < 0, np.nan, self.test_values[self.incumbents])
 
     def first(self, trials: int) -> "Trace":
-        """Return the trace of so many first trials."""
+        """Return the trace of the first `trials` trials."""
         return replace(
             self,
             values=self.values[:trials],
@@ -148,24 +147,24 @@ class Trace(Result):
         )
 
     def replay(self, rules: "Sequence[StopRule]") -> "Replay":
-        """Return where each rule would have stopped, what it would have saved, and what that would have cost.
+        """Replay stopping rules: when each would have stopped, what it would have saved, and what that would have cost.
 
         Parameters
         ----------
         rules : sequence of StopRule
-            Which.
+            Rules to replay.
 
         Raises
         ------
         TuningError
-            If there are no test values, or a rule needs what the trace has not.
+            If there are no test values, or a rule needs data that the trace does not have.
         """
         from hashlens.tuning.replay import replay
 
         return replay((self,), rules)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the value of the incumbent over trials, beside its test value where that is known."""
+        """Return a figure of the value of the incumbent over trials, and of its test value if it is known."""
         at = [n for n in range(1, len(self) + 1) if self.incumbents[n] >= 0]
         lines = [Series("validation", tuple(map(float, at)), tuple((self.sign * self.best[at]).tolist()))]
         if len(self.test_values):
@@ -188,7 +187,7 @@ class Trace(Result):
         return table(f"Trace {self.name}".strip(), ("", self.direction), rows)
 
     def _check_signs(self) -> None:
-        """Raise where values are minus the means of their folds."""
+        """Raise if values are minus the means of their fold values."""
         if not self.fold_values.size:
             return
         means = self.fold_values.mean(axis=1)
@@ -214,7 +213,7 @@ def _column(name: str, given: Any, trials: int | None = None) -> Floats:
 
 
 def _folds(given: Any, trials: int) -> Floats:
-    """Return fold values as one array; rows of another length are refused with their trial."""
+    """Return fold values as one array; raise for a row of another length, naming its trial."""
     if not isinstance(given, np.ndarray) or given.dtype == object:
         rows = [None if row is None or not np.size(row) else np.asarray(row, dtype=np.float64) for row in given]
         lengths = {len(row): at for at, row in reversed(list(enumerate(rows))) if row is not None}

@@ -1,4 +1,4 @@
-"""Tune an estimator or an objective, and stop where a rule says so."""
+"""hl.tune: tune an estimator or an objective, and stop by a rule."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -47,43 +47,45 @@ def tune(
     n_jobs: int = 1,
     seed: int = 0,
 ) -> Tuned:
-    """Tune hyperparameters by Optuna, until a rule says that what is left to gain is below the error.
+    """Tune hyperparameters with Optuna, until a rule finds that the possible gain is below the error.
 
-    A study of the same name in the same storage is gone on with; `n_trials` counts its trials too.
+    If the storage already has a study of the same name, it is continued; `n_trials` includes its trials.
 
     Parameters
     ----------
     estimator_or_objective : scikit-learn estimator, or callable
-        What is tuned: an estimator, whose cross-validated score is the value; or a function of an Optuna trial that
-        returns a number, and tells its fold values by :func:`report_folds` where it has any.
+        An estimator, whose cross-validated score is tuned; or an objective, a function of an Optuna trial that returns
+        a number and may store its fold values by :func:`report_folds`.
     space : mapping of str to distribution, optional
-        Of each hyperparameter an Optuna distribution, a pair of ends (whole numbers or not), ends and ``"log"``, or a
-        list of choices. An objective may suggest its own in place of it.
+        For each hyperparameter an Optuna distribution, a pair of bounds (integers or floats), bounds and ``"log"``, or
+        a list of choices. An objective may suggest its own hyperparameters instead.
     data : (X, y), optional
-        Of an estimator: what it is fitted to.
+        Data to fit an estimator to.
     cv : int or splitter
-        As scikit-learn takes it: of an estimator, how `data` is split. Whole numbers are shuffled folds, of each class
-        as many for a classifier.
+        Splits of `data` for an estimator, as in scikit-learn. An integer is a number of shuffled folds, stratified for
+        a classifier.
     n_trials : int
-        How many trials at most.
+        Largest number of trials.
     rule : StopRule, optional
-        When to stop; by default :class:`RegretBound`.
+        Stopping rule; by default :class:`RegretBound`.
     scoring : str or callable, optional
-        As scikit-learn takes it; a score is maximized.
+        Score of an estimator, as in scikit-learn, which is maximized; by default its own.
     test : (X, y), optional
-        Of an estimator: further data, on which the fit to all of `data` is scored in each trial. It chooses nothing.
+        Test data for an estimator: in each trial the fit to all of `data` is scored on them. They are not used for
+        tuning.
     direction : {"minimize", "maximize"}, optional
-        Which way values are better: of an objective ``minimize`` by default; of an estimator they are scores.
+        Whether lower or higher values are better; by default ``minimize`` for an objective. Scores of an estimator are
+        maximized.
     storage : str, Path or None
-        A file for SQLite, the URL of a database, or None for memory alone.
+        A file for SQLite, the URL of a database, or None to keep the study in memory.
     name : str, optional
-        Of the study; by default that of the estimator's class or the function.
+        Name of the study; by default that of the estimator's class or of the function.
     sampler, pruner : optional
-        Of Optuna: by default TPE from `seed`, and no pruning.
+        Sampler and pruner of Optuna; by default TPE with `seed`, and no pruning.
     n_jobs : int
-        How many trials at once, in threads.
+        Number of trials that run at the same time, in threads.
     seed : int
-        Of the sampler and of the folds.
+        Seed of the sampler and of the folds.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def tune(
     Raises
     ------
     TuningError
-        If an argument does not fit, an objective returns no number, or the storage is of another schema.
+        If an argument is invalid, an objective does not return a number, or the storage has another schema.
     MissingExtraError
         If Optuna is not installed.
     """
@@ -119,12 +121,12 @@ def tune(
 def open_study(
     name: str, storage: str | Path | None, direction: Direction = "minimize", sampler: Any = None, pruner: Any = None
 ) -> "Study":
-    """Return the study of a name, which is made if there is none.
+    """Return the study with a name; it is created if there is none.
 
     Raises
     ------
     TuningError
-        If the storage cannot be opened, or is of another schema, or the study is of another direction.
+        If the storage cannot be opened or has another schema, or the study has another direction.
     """
     optuna = _optuna()
     before = optuna.logging.get_verbosity()
@@ -148,19 +150,19 @@ def open_study(
 
 
 def stored_trace(storage: str | Path, name: str) -> Trace:
-    """Return the trace of a study that Optuna has stored.
+    """Return the trace of a study stored by Optuna.
 
     Parameters
     ----------
     storage : str or Path
         A file of SQLite, or the URL of a database.
     name : str
-        Of the study.
+        Name of the study.
 
     Raises
     ------
     TuningError
-        If there is none, or it has several objectives.
+        If there is no such study, or it has several objectives.
     """
     optuna = _optuna()
     if "://" not in str(storage) and not Path(storage).exists():
@@ -176,7 +178,7 @@ def stored_trace(storage: str | Path, name: str) -> Trace:
 
 
 def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tuned:
-    """Return what a study has given, and what was decided after each of its trials."""
+    """Return the result of a study, with the decisions after each of its trials."""
     trace, attributes = study_trace(study), study.user_attrs
     decisions = [attributes.get(DECISION.format(n), {}) for n in range(1, len(trace) + 1)]
     stopped = attributes.get(STOPPED)

@@ -1,4 +1,4 @@
-"""What tuning gave: the trials, what was decided after each, and the best."""
+"""Tuned: the result of tuning, with the trials, the decisions and the best hyperparameters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,26 +18,26 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Tuned(Result):
-    """A tuning run, stopped or not.
+    """Result of a tuning run.
 
     Attributes
     ----------
     trace : Trace
-        Its trials.
+        The trials.
     rule : str
-        The rule that could stop it.
+        The stopping rule, in words.
     bound, error : numpy.ndarray
-        float64 ``(trials,)``: what the rule compared after each trial; not a number where it did not.
+        float64 ``(trials,)``: bound and error that the rule compared after each trial; NaN where it did not.
     stopped : int or None
-        After how many trials it was stopped.
+        Number of trials after which the rule stopped the run; None if it did not.
     reason : str
-        Why it was, or why not after the last trial.
+        Why it stopped, or why it did not stop after the last trial.
     best : dict
-        The hyperparameters of the best trial; empty where no trial has a value.
+        Hyperparameters of the best trial; empty if no trial has a value.
     budget : int
-        How many trials there could have been.
+        Largest number of trials.
     study, storage : str
-        Under which name and where Optuna has it.
+        Name of the study in Optuna, and its storage.
     """
 
     trace: Trace
@@ -52,7 +52,7 @@ class Tuned(Result):
     storage: str = ""
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return what was bounded against its error, and the best value over trials."""
+        """Return figures of the bound beside the error, and of the best value over trials."""
         return (*self._course(), *self.trace.figures())
 
     def _course(self) -> tuple[Figure, ...]:
