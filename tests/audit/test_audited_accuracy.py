@@ -6,6 +6,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 from hashlens.audit.doubt_fit import REASONS
@@ -58,6 +59,26 @@ def test_the_interval_is_the_binomial_one_where_nothing_is_wrong():
     assert high - low == pytest.approx(width, rel=0.1)
 
 
+@pytest.mark.parametrize("p", [0.97, 0.99, 0.998])
+def test_the_interval_holds_the_accuracy_as_often_as_it_says_where_hardly_any_is_wrong(p):
+    rows, held = 120, 0.0
+    for wrong in range(12):
+        correct = np.arange(rows) >= wrong
+        for step in audited_accuracy(correct, np.zeros(rows, bool)).steps:
+            low, high = step.interval
+            held += (low <= p <= high) * binom.pmf(wrong, rows, 1 - p) / 2
+    assert held >= 0.95  # of resamples it is 0.87, 0.7 and 0.21
+
+
+def test_where_all_are_right_neither_the_accuracy_nor_the_estimate_is_certain():
+    labels = np.arange(72) % 3
+    found = audited_accuracy(np.ones(72, bool), None, np.eye(3)[labels] * 0.97 + 0.01, labels)
+    for step in (found.reported, found.estimate):
+        assert (step.accuracy, step.interval[1]) == (1, 1)
+        assert step.interval[0] == pytest.approx(0.025 ** (1 / 72))
+    assert "100.00% (95.01% to 100.00%)" in str(found)
+
+
 def test_a_change_is_surer_than_the_two_accuracies():
     found = audited_accuracy(*made())
     low, high = found.steps[1].change_interval
@@ -106,6 +127,10 @@ def test_an_older_file_keeps_the_steps_that_ran_and_no_label_weighed_one(searche
     assert AuditedAccuracy.from_dict(json.loads(json.dumps(found.to_dict())), True) == found
 
 
+WIDEST = {0.0: 0.09, 0.05: 0.1, 0.2: 0.13}
+"""By the share of wrong labels; in 24 other draws of each cell the mean was .069 to .071, .081 to .083, .105."""
+
+
 @pytest.mark.slow
 def test_the_interval_holds_the_accuracy_by_labels_before_noise():
     held, draws = [], 4
@@ -113,10 +138,10 @@ def test_the_interval_holds_the_accuracy_by_labels_before_noise():
         for rate in RATES:
             found = np.array([table_draw(seed, power, rate, rows=2000) for seed in range(draws)])
             found = found[~np.isnan(found[:, 3])]
-            assert len(found) >= 2
+            assert len(found) >= 3  # a right fit is denied in one of twenty; of 24 draws a cell, 21 to 24 were made
             truth, estimate, low, high = (found[:, at].mean() for at in (1, 3, 4, 5))
             assert estimate == pytest.approx(truth, abs=0.015)
-            assert high - low < 0.14
+            assert high - low < WIDEST[rate]
             held += found[:, 0].tolist()
     assert np.mean(held) >= 0.93
 

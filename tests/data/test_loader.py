@@ -256,7 +256,8 @@ class Unlabelled(Dataset):
 
 @pytest.mark.parametrize("form", ["pair", "dict"])
 def test_none_is_no_label_in_a_data_set(form):
-    assert [batch.labels.tolist() for batch in load_data(Unlabelled(form)).batches(4)] == [[0, -1, 2, -1]]
+    for source in (Unlabelled(form), DataLoader(Unlabelled(form), 4, shuffle=True)):
+        assert [batch.labels.tolist() for batch in load_data(source).batches(4)] == [[0, -1, 2, -1]]
 
 
 def test_images_and_targets_of_a_detector_are_one_of_each_an_example():

@@ -246,13 +246,17 @@ def test_a_transform_of_its_own_is_what_a_data_set_gives(colours):
 
 
 @pytest.mark.parametrize("form", [None, "torch", "numpy", "arrow"])
-@pytest.mark.parametrize("kind", ["numbers", "names"])
+@pytest.mark.parametrize("kind", ["numbers", "names", "large names", "booleans"])
 def test_a_column_of_numbers_and_its_labels_are_data(form, kind):
     rows = np.random.default_rng(0).random((9, 4)).astype(np.float32)
     names = ["cow", "ant", "bee"]
     numbers = [None if row == 4 else row % 3 for row in range(9)]
-    if kind == "names":
-        labels, feature = [None if at is None else names[at] for at in numbers], datasets.Value("string")
+    if kind == "booleans":
+        names = ["False", "True", "True"]
+        labels, feature = [None if at is None else at > 0 for at in numbers], datasets.Value("bool")
+    elif kind != "numbers":
+        text = datasets.Value("string" if kind == "names" else "large_string")
+        labels, feature = [None if at is None else names[at] for at in numbers], text
     else:
         labels, feature = numbers, datasets.ClassLabel(names=names)
     features = datasets.Features({"x": datasets.List(datasets.Value("float32")), "label": feature})
@@ -260,7 +264,7 @@ def test_a_column_of_numbers_and_its_labels_are_data(form, kind):
     network = hl.nets.build("mlp", input_shape=(4,), classes=3, width=9)
     found = hl.encode(network, dataset)
     assert (found.packed == hl.encode(network, rows).packed).all()
-    known = ["" if label < 0 else found.class_names[label] for label in found.labels]
+    known = ["" if label < 0 else (found.class_names or names)[label] for label in found.labels]
     assert known == ["" if at is None else names[at] for at in numbers]
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 from hashlens.audit.doubt_fit import misfit
 from hashlens.audit.noise_rate import NoiseGrid, accuracy_by_right_labels, noise_grid
 from hashlens.audit.temperature import Probabilities
+from hashlens.intervals import clopper_pearson
 from hashlens.measures.classes import Labels
 from hashlens.plain import rebuilt_fields
 from hashlens.report.figures import Figure, Intervals
@@ -68,8 +69,9 @@ class AuditedAccuracy(Result):
         Accuracy on all test examples; then, where leaks could be searched for, on those not suspected as leaked. Both
         use the labels of the data set.
     level : float
-        Confidence level of the intervals: bootstrap percentiles over the test examples, with the same bootstrap
-        samples for all steps.
+        Confidence level of the intervals. Those of the steps are exact (Clopper, Pearson), those of changes bootstrap
+        percentiles over the test examples, with the same bootstrap samples for all steps. That of the estimate is a
+        bootstrap interval too, at least as wide as that of the last step.
     estimate : Step or None
         Estimate of the last step's accuracy if all labels were right; None where there is none.
     no_estimate : str
@@ -135,7 +137,10 @@ class AuditedAccuracy(Result):
 
     def __rich__(self) -> Table:
         rows = [_row(step, first=i == 0) for i, step in enumerate(self.steps)]
-        note = f"Intervals: {self.level:.0%} of {RESAMPLES:,} resamples of the test examples."
+        note = (
+            f"Intervals at {self.level:.0%}: of accuracies exact, of changes by {RESAMPLES:,} resamples of the test "
+            "examples."
+        )
         if self.estimate is not None:
             rows.append(_row(self.estimate))
             note += (
@@ -193,7 +198,8 @@ def audited_accuracy(
     not fit the labels (:mod:`hashlens.audit.doubt_fit`), there is no estimate. Two errors remain: wrong labels that the
     network has learnt look like its own uncertainty, and a small miscalibration may look like wrong labels. So the
     interval also covers the accuracy at a second share of wrong labels: the share of disagreeing labels among the most
-    confident tenth of the examples. With more than 5,000 examples the bootstrap draws 5,000 random groups of them.
+    confident tenth of the examples. It is at least as wide as the exact interval of the measured accuracy. With more
+    than 5,000 examples the bootstrap draws 5,000 random groups of them.
 
     Examples
     --------
@@ -210,14 +216,14 @@ def audited_accuracy(
     weights = np.stack(masks).astype(np.float64)
     rows = np.concatenate([weights, weights * correct]).T
     generator = numpy_generator(seed, "audited_accuracy")
+    trials, hits = weights.sum(axis=1), (weights * correct).sum(axis=1)
+    exact = [clopper_pearson(*counts, LEVEL) for counts in zip(hits.tolist(), trials.tolist(), strict=True)]
     if probabilities is None or labels is None:
-        accuracies, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
-        return AuditedAccuracy(_steps(names, weights, accuracies, resampled, resampled))
+        return AuditedAccuracy(_measured(names, weights, rows, exact, generator))
     considered = weights[-1].astype(np.bool_)
     grid = noise_grid(probabilities[considered], labels[considered])
     if reason := misfit(probabilities[considered], labels[considered], grid):
-        accuracies, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
-        return AuditedAccuracy(_steps(names, weights, accuracies, resampled, resampled), no_estimate=reason)
+        return AuditedAccuracy(_measured(names, weights, rows, exact, generator), no_estimate=reason)
     likelihood = np.zeros((len(correct), grid.total.size))
     likelihood[considered] = grid.log_likelihood(probabilities[considered], labels[considered])
     surest = _clearest(probabilities, considered)
@@ -232,7 +238,22 @@ def audited_accuracy(
         lowest,
         highest,
     )
-    return AuditedAccuracy(tuple(steps), estimate=estimate)
+    # No estimate is surer than the accuracy that it is of, which a bootstrap is where all predictions are right.
+    low, high = accuracy_by_right_labels(np.array(exact[-1]), np.array(grid.rate), grid.classes).tolist()
+    estimate = replace(estimate, interval=(min(low, estimate.interval[0]), max(high, estimate.interval[1])))
+    return AuditedAccuracy(_with_intervals(steps, exact), estimate=estimate)
+
+
+def _measured(
+    names: Sequence[str], weights: Values, rows: Values, exact: Sequence[Interval], generator: np.random.Generator
+) -> tuple[Step, ...]:
+    """Return the steps alone, without an estimate."""
+    accuracies, resampled = (_accuracies(sums) for sums in _sums(rows, generator))
+    return _with_intervals(_steps(names, weights, accuracies, resampled, resampled), exact)
+
+
+def _with_intervals(steps: Sequence[Step], intervals: Sequence[Interval]) -> tuple[Step, ...]:
+    return tuple(replace(step, interval=interval) for step, interval in zip(steps, intervals, strict=True))
 
 
 def _clearest(probabilities: Probabilities, considered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

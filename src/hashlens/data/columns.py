@@ -58,11 +58,16 @@ def from_columns(dataset: Any) -> StreamedExamples:
     if images:
         return ColumnImages.of(dataset, images[0], labels, class_names)
     rows = dataset if form in TENSORS else dataset.with_format("torch", columns=columns)
-    if label is None or getattr(dataset.features[label], "dtype", "") != "string":
+    if label is None or not _need_numbers(getattr(dataset.features[label], "dtype", ""), labels):
         return DatasetExamples(rows)
     examples = DatasetExamples(NumberedRows(rows, label, labels, class_names))
     examples.name = name
     return examples
+
+
+def _need_numbers(dtype: str, labels: Labels | None) -> bool:
+    """Return whether torch cannot make a tensor of a label column: of names, or of values with a missing one."""
+    return dtype in ("string", "large_string") or (labels is not None and bool((labels == NO_LABEL).any()))
 
 
 def _labels(dataset: Any, label: str | None, name: str) -> tuple[Labels | None, ClassNames]:

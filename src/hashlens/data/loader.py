@@ -88,11 +88,12 @@ class DatasetExamples(_BatchedExamples):
         if self._settings is None:
             loader = DataLoader(self._dataset, batch_size, collate_fn=_collated)
         else:
+            own = self._settings.collate_fn
             loader = DataLoader(
                 self._dataset,
                 self._settings.batch_size,
                 num_workers=self._settings.num_workers,
-                collate_fn=self._settings.collate_fn,
+                collate_fn=_collated if own is default_collate else own,
                 timeout=self._settings.timeout,
                 worker_init_fn=self._settings.worker_init_fn,
                 multiprocessing_context=self._settings.multiprocessing_context,
