@@ -1,6 +1,6 @@
-"""The pictures of the gallery, each by one function, on data that comes with scikit-learn.
+"""Draw the pictures of the gallery, each by one function, on data that comes with scikit-learn.
 
-python examples/gallery.py                  # draws them all and says how large they are
+python examples/gallery.py                  # draws all pictures and prints their sizes
 python examples/gallery.py --out gallery    # gallery/measurement.png, gallery/code_map.png, ...
 """
 
@@ -28,24 +28,24 @@ def trained(seed=0, width=32):
 
 
 def measurement(network):
-    """Everything that is measured, beside its controls."""
+    """Draw all measures beside their controls."""
     return hl.measure(network, "digits#train", "digits#test").plot()
 
 
 def code_map(network):
-    """Draw one figure of many: where the codes of the test examples lie."""
+    """Draw one of the figures: the map of the codes of the test examples."""
     found = hl.measure(network, "digits#train", "digits#test", controls=False)
     return draw([figure for figure in found.figures() if isinstance(figure, Scatter)])
 
 
 def distances(network):
-    """Codes of one class are nearer to each other than codes of two."""
+    """Draw distances: codes of one class are nearer to each other than codes of two classes."""
     found = hl.measure(network, "digits#train", "digits#test", controls=False)
     return draw([figure for figure in found.figures() if isinstance(figure, Histogram)])
 
 
 def collisions():
-    """Digits that a narrow network gives one code, though their labels differ."""
+    """Draw digits that share a code in a narrow network although their labels differ."""
     narrow = hl.train("mlp", "digits#train", width=12, epochs=20).network
     found = hl.measure(narrow, "digits#train", "digits#test", controls=False).exhibits.collisions.train[0]
     images = hl.load_data("digits#train").load().tensor()[found.rows.tolist(), 0].numpy()
@@ -54,7 +54,7 @@ def collisions():
 
 
 def audit():
-    """Leaks, wrong labels, blind spots and novel examples; here ten training digits stand in the test set."""
+    """Draw leaks, wrong labels, blind spots and novel examples; ten training digits were added to the test set."""
     train, test = hl.load_data("digits#train").load(), hl.load_data("digits#test").load()
     images = torch.cat([test.tensor(), train.tensor()[:10]])
     labels = torch.cat([torch.from_numpy(test.labels), torch.from_numpy(train.labels[:10])])
@@ -62,30 +62,30 @@ def audit():
 
 
 def coverage(network):
-    """How many codes there are as more examples are read, and what no example reaches."""
+    """Draw the number of codes against the number of examples, and the units that are never on or always on."""
     return hl.coverage(hl.encode(network, "digits#train")).plot()
 
 
 def two_networks(network):
-    """Two trainings from different seeds: how alike they are, layer by layer."""
+    """Draw the similarity of two networks, trained from different seeds, layer by layer."""
     return hl.compare_models(network, trained(seed=1), "digits#test").plot()
 
 
 def retrieval(network):
-    """How well codes find rows of the same class, beside controls of the same length."""
+    """Draw how well codes find rows of the same class, beside controls of the same length."""
     lengths = (8, 16, 32, 64)
     return model_quality_curve(network, "digits#train", "digits#test", lengths, methods=("depth", "variance")).plot()
 
 
 def along(network):
-    """Every linear piece between a 0 and a 1: the lines are exact."""
+    """Draw every linear piece between a 0 and a 1; the lines are exact."""
     digits = hl.load_data("digits#test").load()
     zero, one = (digits.tensor()[(digits.labels == digit).argmax()] for digit in (0, 1))
     return hl.regions.along(network, zero, one).plot()
 
 
 def plane():
-    """Every linear region of the plane through three digits, by predicted class."""
+    """Draw every linear region of the plane through three digits, coloured by predicted class."""
     digits = hl.load_data("digits#test").load()
     three = digits.tensor()[[int((digits.labels == digit).argmax()) for digit in (3, 5, 8)]]
     found = hl.regions.plane(trained(width=64), through=three)
@@ -93,7 +93,7 @@ def plane():
 
 
 def moons():
-    """The whole input space of a network of two inputs: how steep it is, and where the class changes."""
+    """Draw the whole input space of a network with two inputs: its gradient and its decision boundary."""
     points, labels = make_moons(400, noise=0.15, random_state=0)
     network = hl.train("mlp", (points, labels), depth=3, width=16, epochs=300).network
     found = hl.regions.plane(network, box=(-1.6, 2.6, -1.2, 1.7))
@@ -101,7 +101,7 @@ def moons():
 
 
 def monitor():
-    """Redundancy and what the codes know, while a network learns."""
+    """Draw redundancy and the accuracy of K-NN on the codes during training."""
     torch.manual_seed(0)
     digits = hl.load_data("digits#train").load()
     images, labels = digits.tensor(), torch.from_numpy(digits.labels)
@@ -118,7 +118,7 @@ def monitor():
 
 
 def study(folder):
-    """Train 21 networks as a file says, measure each five times, and return all numbers."""
+    """Run a study: train 21 networks, measure each five times, and return all numbers."""
     (folder / "study.yaml").write_text("""
         name: digits
         data: {train: "digits#train", test: "digits#test"}
@@ -133,34 +133,34 @@ def study(folder):
 
 
 def phase_chart(results):
-    """Which networks are under-, critically and sufficiently expressive."""
+    """Draw which networks are under-, critically and sufficiently expressive."""
     return hl.phase_chart(results, x="width", y="epochs").plot()
 
 
 def width_curve(results):
-    """One measure over one axis, with intervals over repeats."""
+    """Draw one measure over one axis, with intervals over repeats."""
     return hl.curve(results, "redundancy_ratio", over="width", split=("train", "test"), where={"epochs": 30}).plot()
 
 
-def what_matters(results):
-    """How much of the variance each factor explains."""
+def effects(results):
+    """Draw how much of the variance each factor explains."""
     return hl.effect_table(results).plot()
 
 
 OF_A_NETWORK = (measurement, code_map, distances, coverage, two_networks, retrieval, along)
 OF_THEIR_OWN = (collisions, audit, plane, moons, monitor)
-OF_A_STUDY = (phase_chart, width_curve, what_matters)
+OF_A_STUDY = (phase_chart, width_curve, effects)
 
 
 def write(canvas, path):
-    """Write a picture of few colours as what it is: a third of the bytes."""
+    """Write a picture with a palette of 256 colours, which takes a third of the bytes."""
     drawn = BytesIO()
     canvas.savefig(drawn, dpi=DPI)
     Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main():
-    """Draw them all."""
+    """Draw all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, help="write them to this folder as PNG")
     arguments = parser.parse_args()

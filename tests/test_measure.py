@@ -242,7 +242,7 @@ def test_labels_without_an_output_give_no_network_accuracy(trained):
     shifted = (examples.tensor(), examples.labels + 5)
     report = hl.measure(trained, shifted, shifted, controls=False)
     assert (report.network_accuracy.train, report.network_accuracy.test) == (None, None)
-    assert "labels go up to 14, and the network's output tells 10 classes apart" in " ".join(report.notes)
+    assert "labels go up to 14, but the network's output has 10 classes" in " ".join(report.notes)
 
 
 def test_classes_that_train_lacks_are_told(trained):

@@ -6,25 +6,25 @@
     ├── DataError            the examples: source, labels, ids, shapes
     ├── ModelError           the network: architecture, weights, the input it takes
     │   └── CaptureError     its gates: none, hidden, non-finite, of varying size
-    ├── CodesError           codes: mixed models, corrupt or newer folder
-    ├── MeasureError         a measure asked for what the codes cannot give
-    ├── IndexFault           an index: empty, corrupt, repeated ids, a k or radius that does not fit
-    ├── AuditError           an audit asked for what codes, labels or probabilities cannot give
-    ├── ExplainError         an explanation asked for what the model, the input or the method cannot give
+    ├── CodesError           codes: of different models, or a corrupt or newer folder
+    ├── MeasureError         a measure that the codes do not support
+    ├── IndexFault           an index: empty, corrupt, repeated ids, an invalid k or radius
+    ├── AuditError           an audit that codes, labels or probabilities do not support
+    ├── ExplainError         an explanation that the model, the input or the method does not support
     ├── StudyError           a study: its spec, its store, its results
-    ├── TEDError             labels and explanations to be taught, or an estimator that cannot take them
-    ├── TuningError          tuning: a trace, a rule that stops, an objective, the space
+    ├── TEDError             invalid labels or explanations, or an estimator that cannot learn them
+    ├── TuningError          tuning: a trace, a stopping rule, an objective, the space
     ├── KernelError          kernels of infinite width: a layer without a limit, inputs, a singular matrix
-    ├── ReportError          a file or folder that no report can be made of
+    ├── ReportError          a file or folder that has no report
     ├── OutputError          a file or folder that cannot be written
-    ├── DeviceError          a device that is not there
+    ├── DeviceError          a device that is not available
     └── MissingExtraError    an optional dependency that is not installed
-    CodesWarning         (a warning) codes are read, but not of every gate, or of padding too
-    TEDWarning           (a warning) explanations are taught, but not for every label
-    KernelWarning        (a warning) a kernel is near singular for the precision that it is solved in
+    CodesWarning         (a warning) codes lack some gates, or include padding
+    TEDWarning           (a warning) some labels have no explanations to learn
+    KernelWarning        (a warning) a kernel is nearly singular in the precision of its solver
 
-Each message says what, where, expected and received, and the way out, in one line. All of them are mistakes that the
-caller can mend: the command line prints the line and exits with status 2.
+Each message is one line with the problem, the place, the expected and the received value, and a solution. All of them
+are mistakes that the caller can correct: the command line prints the line and exits with status 2.
 """
 
 import sys

@@ -134,7 +134,7 @@ def test_what_is_loaded_takes_its_data_back_and_no_other(found, planted, tmp_pat
     assert "url(data:image" not in loaded.to_html(tmp_path / "bare.html").read_text()
     again = loaded.with_data(*planted)
     assert "url(data:image/png" in again.to_html(tmp_path / "whole.html").read_text()
-    with pytest.raises(AuditError, match="test has 100 examples, and 360 were audited"):
+    with pytest.raises(AuditError, match="test has 100 examples, but 360 were audited"):
         loaded.with_data(planted[0], "digits#test[:100]")
 
 
@@ -161,7 +161,7 @@ def test_a_threshold_that_nothing_reaches_is_kept(found, tmp_path):
     [
         (lambda folder: (folder / "audit.json").unlink(), "holds no audit"),
         (lambda folder: (folder / "audit.json").write_text("{"), "is broken"),
-        (lambda folder: (folder / "audit.json").write_text('{"kind": "Measurement"}'), "is of no audit"),
+        (lambda folder: (folder / "audit.json").write_text('{"kind": "Measurement"}'), "is not the summary of"),
         (lambda folder: (folder / "audit.json").write_text('{"kind": "Audit", "schema_version": 9}'), "version 9"),
         (lambda folder: (folder / "novel.csv").unlink(), "novel.csv"),
         (lambda folder: (folder / "leaks.csv").write_text("rank\n1\n"), "is broken"),
@@ -186,10 +186,10 @@ def test_a_network_too_narrow_for_leaks_is_audited_without(planted):
     found = audit(network, *planted)
     assert found.leaks.score is None
     assert found.leaks.suspected == 0
-    assert found.notes[0].startswith("no leaks were looked for by code, as no layer can keep the promise")
+    assert found.notes[0].startswith("near-duplicates were not searched by code, because no layer can be used")
     assert "hidden.0.relu: a quarter of the rows or more share their code" in found.notes[0]
-    assert "note: no leaks" in str(found)
-    assert "Near-duplicates could not be looked for" in found.findings
+    assert "note: near-duplicates were not searched" in str(found)
+    assert "Near-duplicates could not be searched" in found.findings
     assert "suspected as leaked" not in found.headline
     assert "no search for near-duplicates was possible" in found.headline
 
@@ -202,7 +202,7 @@ def test_terminal_and_page_begin_with_one_headline_and_say_what_to_expect(found)
     assert found.findings in printed
     assert page.reason.startswith(found.findings)
     novel = found.novel
-    about = f"about {novel.expected:.0f} expected if all are of the known kind"
+    about = f"about {novel.expected:.0f} expected if all examples are of known kinds"
     assert 0 < novel.expected <= 18
     assert f"{novel.novel} of 360 test examples are novel ({about})" in found.findings
     assert f"{novel.novel} of 360 examples novel; {about}" in printed
@@ -244,7 +244,7 @@ def test_exact_copies_of_a_table_stand_beside_the_rate_and_leave_the_headline_on
     counted = audit(network, *data)
     assert counted.leaks.copies.rows.tolist() == copies
     assert not set(copies) & set(counted.leaks.suspected_rows.tolist())
-    assert f"{len(copies)} test examples equal a training example exactly, where" in findings(counted)
+    assert f"{len(copies)} test examples equal a training example exactly (" in findings(counted)
     without = audit(network, *data, suspect_copies=True)
     assert set(copies) <= set(without.leaks.suspected_rows.tolist())
     assert f"{len(copies)} test examples equal a training example exactly" in findings(without)
@@ -291,14 +291,10 @@ def test_an_audit_is_of_the_network_and_not_of_how_its_scores_are_written(small)
 def test_labels_that_are_not_the_outputs_are_no_accuracy_of_nothing(small):
     network, train, test = small
     moved = [replace(part, labels=part.labels + 100, class_names=None) for part in (train, test)]
-    with pytest.raises(
-        AuditError, match="labels of train go up to 109, and the network's output tells 10 classes apart"
-    ):
+    with pytest.raises(AuditError, match="labels of train go up to 109, but the network's output has 10 classes"):
         hl.audit(network, *moved)
     wider = Headed(network, lambda z: torch.nn.functional.pad(z, (0, 5), value=-50.0))
-    assert any(
-        "tells 15 classes apart and the labels of train 10" in note for note in hl.audit(wider, train, test).notes
-    )
+    assert any("has 15 classes, and the labels of train have 10" in note for note in hl.audit(wider, train, test).notes)
 
 
 @pytest.mark.parametrize(
@@ -327,24 +323,24 @@ def test_labels_that_are_not_the_outputs_stand_in_the_headline(small):
     assert "in another order than the outputs" in other.headline
     own = hl.audit(network, train, test)
     assert own.accuracy.doubt == ""
-    assert f"is right in {own.accuracy.reported.accuracy:.2%}" in other.headline
+    assert f"the accuracy of the network is {own.accuracy.reported.accuracy:.2%}" in other.headline
     bright = [(part > part.mean()).long().flatten(1).float().mean(1) > 0.5 for part in (train.tensor(), inputs)]
     of_two = hl.audit(network, (train.tensor(), bright[0].long()), (inputs, bright[1].long()))
-    assert "the output tells 10 classes apart where the labels name 2)" in of_two.headline
+    assert "the output has 10 classes while the labels have 2)" in of_two.headline
 
 
 def test_few_examples_are_told_without_an_argument_that_an_audit_has_not(small):
     network, train, test = small
     for few in (train.narrow(0, 20), train.narrow(0, 1)):
-        with pytest.raises(AuditError, match=rf"give more than 20 labelled ones, received {len(few)}$"):
+        with pytest.raises(AuditError, match=rf"give more than 20 labelled training examples, received {len(few)}$"):
             hl.audit(network, few, test.narrow(0, 30))
-    (note,) = [note for note in hl.audit(network, train, test.narrow(0, 1)).notes if "no leaks" in note]
-    assert note == "no leaks were looked for: of a single test example, as many may be suspected by chance"
+    (note,) = [note for note in hl.audit(network, train, test.narrow(0, 1)).notes if "not searched" in note]
+    assert note == "leaks were not searched: a single test example may be suspected by chance alone"
 
 
 def test_a_network_of_one_class_is_no_classifier(tmp_path):
     inputs = torch.rand(30, 4, generator=torch.Generator().manual_seed(0))
     hl.train("mlp", (inputs, [0] * 30), epochs=0, width=3, out=tmp_path / "net")
     network = load_model(str(tmp_path / "net"))
-    with pytest.raises(AuditError, match="tells no two classes apart: audit a classifier"):
+    with pytest.raises(AuditError, match="has fewer than two classes: audit a classifier"):
         hl.audit(network, (inputs, [0] * 30), (inputs[:9] + 1, [0] * 9))

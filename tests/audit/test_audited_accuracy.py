@@ -97,13 +97,13 @@ def test_the_headline_names_what_was_measured_and_what_was_not_done():
     unleaked, (low, high) = whole.steps[1].accuracy, whole.steps[1].interval
     assert str(whole) == (
         f"Reported accuracy {correct.mean():.2%}; without test data suspected as leaked {unleaked:.2%} "
-        f"({low:.2%} to {high:.2%}), labels taken as given"
+        f"({low:.2%} to {high:.2%}), labels assumed to be right"
     )
     bare = audited_accuracy(correct, None, probabilities, labels)
     low, high = bare.reported.interval
     assert str(bare) == (
         f"Reported accuracy {correct.mean():.2%} ({low:.2%} to {high:.2%}); no search for leaks was possible, and "
-        "labels are taken as given"
+        "labels are assumed to be right"
     )
     assert bare.unleaked is None
     assert [step.name for step in bare.steps] == ["all"]
@@ -156,7 +156,7 @@ def test_where_no_temperature_fits_there_is_no_estimate_and_the_reason_is_said()
     assert found.steps == audited_accuracy(correct).steps
     printed = found.__rich__()
     assert len(printed.rows) == len(found.figures()[0].names) == 1
-    assert f"What the accuracy is by right labels is not estimated: {found.no_estimate}." in printed.note
+    assert f"The accuracy with right labels is not estimated: {found.no_estimate}." in printed.note
     assert found.no_estimate in REASONS.values()
     assert AuditedAccuracy.from_dict(json.loads(json.dumps(found.to_dict())), True) == found
 
@@ -202,8 +202,8 @@ def test_where_only_equal_inputs_could_be_looked_for_the_headline_says_so():
     unleaked, (low, high) = found.steps[1].accuracy, found.steps[1].interval
     assert str(found) == (
         f"Reported accuracy {correct.mean():.2%} (for a reason); without test data that equal training data "
-        f"{unleaked:.2%} ({low:.2%} to {high:.2%}); no search for near-duplicates was possible, and labels are taken "
-        "as given"
+        f"{unleaked:.2%} ({low:.2%} to {high:.2%}); no search for near-duplicates was possible, and labels are assumed "
+        "to be right"
     )
     assert AuditedAccuracy.from_dict(found.to_dict(), True) == found
     before = {name: value for name, value in found.to_dict().items() if name not in ("copies_only", "doubt")}

@@ -86,13 +86,13 @@ def test_layers_of_one_model_are_said_to_be_left_out(trained):
         deeper = hl.nets.MLP(64, 10, width=25, depth=3)
     found = compare_models(trained[0], deeper, "digits#test")
     assert [at.bits for at in found.layers] == [(40, 25), (40, 25)]
-    assert found.notes == ("In one of the models only, and left out: hidden.2.relu.",)
+    assert found.notes == ("Left out, because only one of the models has it: hidden.2.relu.",)
 
 
 def test_it_prints_and_is_written(trained, tmp_path):
     found = compare_models(*trained, "digits#test")
-    assert "Moved most" in str(found)
-    assert "Overlap of the 10 nearest; by chance" in str(found)
+    assert "Largest changes of the neighbourhood" in str(found)
+    assert "Overlap of the 10 nearest neighbours; by chance" in str(found)
     with found.to_csv(tmp_path / "moved.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [int(line["id"]) for line in lines] == found.ids.tolist()

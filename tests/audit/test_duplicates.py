@@ -80,12 +80,12 @@ def test_pairs_near_in_one_layer_alone_are_no_duplicates():
 def test_codes_that_tell_nothing_apart_have_no_duplicates():
     for bits, reason in (
         (np.zeros((50, 4)), "no bit varies"),
-        (np.random.default_rng(0).random((900, 14)) < 0.5, "and no other layer can tell chance from copies"),
+        (np.random.default_rng(0).random((900, 14)) < 0.5, "no other layer to distinguish copies from chance"),
     ):
         found = duplicates(Codes.from_bits(bits))
         assert len(found) == 0
         assert reason in found.layers[0].reason
-        assert "No layer tells examples apart well enough" in " ".join(str(found).split())
+        assert "No layer distinguishes examples well enough" in " ".join(str(found).split())
 
 
 def test_equal_inputs_are_grouped_whatever_the_codes():

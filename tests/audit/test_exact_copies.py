@@ -100,4 +100,4 @@ def test_copies_leave_the_suspected_only_where_they_are_not_wanted(images):
 def test_the_result_says_that_copies_could_not_be_looked_for(images):
     found = hl.leaks(replace(images.train, input_digests=None), images.test)
     assert found.copies is None
-    assert "Exact copies were not looked for" in " ".join(str(found).split())
+    assert "Exact copies were not searched" in " ".join(str(found).split())

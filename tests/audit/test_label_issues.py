@@ -212,16 +212,16 @@ HALVES = np.full((12, 2), 0.5)
         ({"k": 0}, "k must be a whole number, 1 or more, received 0"),
         ({"k": 12}, "k=12 neighbours are more than the 11 rows that could vote"),
         ({"reference": OTHERS, "k": 11}, "k=11 neighbours are more than the 10 rows that could vote"),
-        ({"codes": Codes.from_bits(np.zeros((0, 4)))}, "needs labels and these rows have none"),
+        ({"codes": Codes.from_bits(np.zeros((0, 4)))}, "needs labels, but these rows have none"),
         ({"labels": [[0], [0, 1]]}, "one label for each of 12 rows, received a ragged list"),
         ({"labels": [0, 1]}, "needs one label for each of 12 rows, received shape \\(2,\\)"),
         ({"labels": [3] * 12}, "all labels are of class 3"),
         ({"reference": CODES}, "codes and reference are the same rows"),
         ({"reference": random_codes(1, 10, 9, 2)}, "codes of different bits cannot be mixed"),
-        ({"reference_labels": [0] * 12}, "reference_labels are the labels of a reference, and there is none"),
+        ({"reference_labels": [0] * 12}, "reference_labels need a reference"),
         ({"reference": OTHERS, "reference_labels": [0]}, "a reference needs one label for each of 10 rows"),
         ({"evidence": "code"}, "unknown evidence 'code': did you mean 'codes'"),
-        ({"evidence": "both"}, "evidence 'both' needs the network's probabilities="),
+        ({"evidence": "both"}, "evidence 'both' needs probabilities= of the network"),
         (
             {"probabilities": HALVES[:3]},
             "probabilities must be \\(12, classes\\), 2 classes or more, received \\(3, 2\\)",
@@ -238,7 +238,7 @@ def test_bad_input_meets_one_line(arguments, message):
 
 
 def test_what_out_of_sample_brings_is_not_given_again(uniform):
-    with pytest.raises(HashlensError, match="bring labels, reference and probabilities: give none beside"):
+    with pytest.raises(HashlensError, match="include labels, reference and probabilities: leave these arguments out"):
         label_issues(uniform[0], labels=CLEAN.labels)
 
 

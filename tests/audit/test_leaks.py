@@ -136,7 +136,7 @@ def test_people_read_the_layer_and_the_threshold(found):
     assert "sharp (chosen)" in text
     (chosen,) = [at for at in found[0].layers if at.name == "sharp"]
     low, high = chosen.interval
-    said = f"At or below {found[0].threshold:.3f}, where about {chosen.expected:.2g} expected by chance ({low:.1f} to "
+    said = f"at most {found[0].threshold:.3f}; about {chosen.expected:.2g} expected by chance ({low:.1f} to "
     assert said in " ".join(text.split())
     assert low < chosen.expected <= 1 < high
 
@@ -172,8 +172,8 @@ def test_no_row_is_its_own_neighbour_even_among_many_equals():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda a, b: leaks(a, a), AuditError, "the same examples were given as train and as test"),
-        (lambda a, b: leaks(a, a[5:50]), AuditError, "the same examples were given as train and as test"),
+        (lambda a, b: leaks(a, a), AuditError, "train and test are the same examples"),
+        (lambda a, b: leaks(a, a[5:50]), AuditError, "train and test are the same examples"),
         (lambda a, b: leaks(a, b[:0]), AuditError, "test has no rows"),
         (lambda a, b: leaks(a[:0], b), AuditError, "train has no rows"),
         (lambda a, b: leaks(a[:10], b), AuditError, "at least 11 rows to search, received 10"),
@@ -215,7 +215,7 @@ def of(codes, **provenance):
     ("bits", "message"),
     [
         (np.repeat(np.eye(40, dtype=bool), 10, axis=0), "share their code"),
-        (np.eye(200, dtype=bool), "neighbours at one and the same distance"),
+        (np.eye(200, dtype=bool), "neighbours at the same distance"),
         (np.zeros((200, 3), bool), "no bit varies"),
     ],
 )
@@ -225,4 +225,4 @@ def test_codes_that_tell_nothing_apart(bits, message):
     assert found.suspected == len(found.groups) == 0
     assert message in found.layers[0].reason
     assert np.isnan(found.threshold)
-    assert "No layer tells examples apart well enough" in " ".join(str(found).split())
+    assert "No layer distinguishes examples well enough" in " ".join(str(found).split())

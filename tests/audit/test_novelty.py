@@ -198,7 +198,7 @@ def test_fewer_are_expected_where_scores_tie():
     codes = hl.Codes.from_bits(np.repeat(np.eye(20, dtype=int), 10, axis=0))
     found = Novelty(codes, 2, per_class=False).novel(codes)
     assert (found.novel, found.expected, found.threshold) == (0, 0.0, 0.0)
-    assert found.chance == "about 0 expected if all are of the known kind"
+    assert found.chance == "about 0 expected if all examples are of known kinds"
 
 
 def test_a_class_of_few_is_scored_among_all_and_calibrated_so():

@@ -117,7 +117,7 @@ def test_scores_become_probabilities():
     assert found([[0.33, 0.33, 0.33]], "probabilities") == pytest.approx(np.full((1, 3), 1 / 3))
     with pytest.raises(HashlensError, match="scores of 1 of 2 examples are not finite"):
         found([[0.0, 1.0], [np.nan, 0.0]], "logits")
-    with pytest.raises(HashlensError, match="some rows are no probabilities: give output='logits'"):
+    with pytest.raises(HashlensError, match="some rows are not probabilities: give output='logits'"):
         found([[-0.5, 1.5]], "probabilities")
 
 
@@ -126,13 +126,13 @@ def test_scores_become_probabilities():
     [
         ({"folds": 1}, "folds must be a whole number, 2 or more, received 1"),
         ({"folds": 101}, "101 folds need at least 202 examples, received 200"),
-        ({"data": SMALL.tensor()}, "has no labels, and there are none to look for mistakes in"),
+        ({"data": SMALL.tensor()}, "has no labels to check"),
         ({"train_network": "mpl"}, "did you mean 'mlp'"),
         ({"train_network": lambda examples, seed: 3}, "train_network must return a torch.nn.Module, received 3"),
-        ({"train_network": untrained, "width": 3}, "a function brings its own"),
+        ({"train_network": untrained, "width": 3}, "a function sets its own"),
         (
             {"train_network": lambda examples, seed: build("mlp", input_shape=(1, 8, 8), classes=4)},
-            "the labels tell 10 classes apart and the network 4",
+            "the labels have 10 classes, but the network has 4",
         ),
         (
             {"train_network": lambda examples, seed: torch.nn.ReLU()},

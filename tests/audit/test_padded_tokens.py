@@ -47,5 +47,5 @@ def test_padded_tokens_are_audited_alike_in_batches_of_any_width():
     assert found.accuracy.steps[0].accuracy == wide.accuracy.steps[0].accuracy
     assert np.array_equal(found.label_issues.test.rows, wide.label_issues.test.rows)
     assert np.array_equal(found.blind_spots.rows, wide.blind_spots.rows)
-    with pytest.raises(AuditError, match="views= are of images, and mask= is of padded tokens"):
+    with pytest.raises(AuditError, match="views= is for images, and mask= is for padded tokens"):
         audit(model, tokens(200, 1), tokens(80, 2), views=True, **given)

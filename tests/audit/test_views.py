@@ -106,7 +106,7 @@ def test_a_sample_of_train_is_taken_where_there_are_many(monkeypatch, network, d
 
 
 def test_views_of_other_examples_are_refused(codes, views):
-    with pytest.raises(AuditError, match="the views are of 400 test rows"):
+    with pytest.raises(AuditError, match="the views have 400 test rows"):
         leaks(codes[0], codes[1][:300], views=views)
     other = replace(views, test=tuple(Codes.from_bits(part.unpack()) for part in views.test))
     with pytest.raises(CodesError, match="cannot be mixed"):
@@ -114,12 +114,12 @@ def test_views_of_other_examples_are_refused(codes, views):
 
 
 def test_what_has_no_views_is_refused(network, data):
-    with pytest.raises(AuditError, match="no view was asked for"):
+    with pytest.raises(AuditError, match="no view was requested"):
         encode_views(network, *data, False)
     with pytest.raises(DataError, match="no view 'upside down'"):
         encode_views(network, *data, "upside down")
     table = torch.rand(30, 7, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(DataError, match="views are of images"):
+    with pytest.raises(DataError, match="views need images"):
         encode_views(network, table, table)
 
 

@@ -30,7 +30,7 @@ def test_an_example_whose_neighbours_are_of_another_class_is_more_novel():
         ({"bits": 0}, "bits must be a whole number"),
         ({"scores": [[1.0, 2.0]]}, "one row of classes for each of 2 new codes"),
         ({"scores": [[1.0, np.nan], [1.0, 2.0]]}, "scores must be finite"),
-        ({"scores": [[1.0], [2.0]]}, "scores name 1 classes, and training codes have label 1"),
+        ({"scores": [[1.0], [2.0]]}, "scores have 1 classes, but training codes have label 1"),
         ({"codes": Codes.from_bits([[0, 0, 0, 0]] * 20)}, "encode labelled data"),
     ],
 )

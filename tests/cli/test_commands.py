@@ -89,7 +89,7 @@ MISTAKES = {
     "unknown recipe": (["train", "mlp", "--data", "digits#train", "--out", "OUT", "--recipe", "figure"], "'figures'"),
     "unknown loss": (["train", "mlp", "--data", "digits#train", "--out", "OUT", "--loss", "mes"], "did you mean 'mse'"),
     "no model": (["encode", "nowhere/net", "--data", "digits#train", "--out", "OUT"], "nowhere/net"),
-    "existing output": (["encode", "NET", "--data", "digits#train", "--out", "NET"], "is what is read"),
+    "existing output": (["encode", "NET", "--data", "digits#train", "--out", "NET"], "is read as input"),
     "no cuda": (["encode", "NET", "--data", "digits#train", "--out", "OUT", "--device", "cuda:9"], "CUDA"),
     "k too large": (["measure", "NET", "--train", "digits[:20]", "--test", "digits#test", "-k", "40"], "k=40"),
     "missing option": (["encode", "NET", "--data", "digits#train"], "--out"),

@@ -49,7 +49,7 @@ MISTAKES = {
     "no codes": (["build", "INDEX", "-o", "OUT"], "is no folder of codes: its format is 'index'; make one with"),
     "unknown kind": (["build", "CODES", "-o", "OUT", "--kind", "hsnw"], "did you mean 'hnsw'"),
     "there already": (["build", "CODES", "-o", "INDEX"], "exists already"),
-    "codes in the way": (["build", "CODES", "-o", "CODES", "--force"], "is what is read"),
+    "codes in the way": (["build", "CODES", "-o", "CODES", "--force"], "is read as input"),
     "negative radius": (["search", "INDEX", "QUERIES", "--radius", "-1"], "--radius"),
     "radius and nprobe": (["search", "INDEX", "QUERIES", "--radius", "1", "--nprobe", "2"], "leave out --nprobe"),
     "nprobe for exact": (["search", "INDEX", "QUERIES", "--nprobe", "2"], "takes no --nprobe: leave it out"),

@@ -66,7 +66,7 @@ def test_the_name_of_a_study_is_text(name, tmp_path, capsys):
     path = tmp_path / "study.yaml"
     path.write_text(TEXT.format(name=json.dumps(name)))
     assert run(["study", "run", str(path)]) == 0
-    assert f"{name}: results are kept in" in capsys.readouterr().out
+    assert f"{name}: results are stored in" in capsys.readouterr().out
     for more in (["study", "status", str(path)], ["report", str(path), "-o", str(tmp_path / "page.html")]):
         assert run(more) == 0
         assert name in capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_a_page_is_not_written_over_what_it_is_of(reads, writes, made, tmp_path,
     shutil.copytree(made, folder)
     before = (folder / writes).read_bytes()
     assert run(["report", str(folder / reads), "-o", str(folder / writes), "--force"]) == 2
-    assert "is what is read" in capsys.readouterr().err
+    assert "is read as input" in capsys.readouterr().err
     assert (folder / writes).read_bytes() == before
 
 
@@ -107,7 +107,7 @@ def test_a_result_is_not_written_over_the_network_or_the_data(made, tmp_path, ca
     before = info.read_bytes()
     arguments = ["measure", str(folder / "net"), "--train", "digits#train", "--test", "digits#test"]
     assert run([*arguments, "--json", str(info), "--force"]) == 2
-    assert "is what is read" in capsys.readouterr().err
+    assert "is read as input" in capsys.readouterr().err
     assert info.read_bytes() == before
 
 
@@ -119,7 +119,7 @@ def test_arrays_beside_the_json_are_written_over_as_it_is(made, tmp_path, capsys
     assert run([*measure, "digits#test", "--json", str(tmp_path / "a.json")]) == 2
     assert f"{beside} exists already" in "".join(capsys.readouterr().err.splitlines())
     assert run([*measure, f"npz:{beside}", "--json", str(tmp_path / "a.json"), "--force"]) == 2
-    assert f"{beside} is what is read" in capsys.readouterr().err
+    assert f"{beside} is read as input" in capsys.readouterr().err
     assert beside.read_bytes() == before
     assert not (tmp_path / "a.json").exists()
 
@@ -135,7 +135,7 @@ def test_a_password_is_shown_nowhere(made, capsys):
 
 def test_training_on_test_rows_is_not_silent(tmp_path, capsys):
     assert run(["train", "mlp", "--data", "digits", "--epochs", "0", "--out", str(tmp_path / "net")]) == 2
-    assert "digits holds its test examples too: train on digits#train" in capsys.readouterr().err
+    assert "digits also contains the test examples: train on digits#train" in capsys.readouterr().err
     assert not (tmp_path / "net").exists()
 
 
@@ -204,7 +204,7 @@ def test_standard_output_takes_json_alone(made, tmp_path, monkeypatch, capsys):
         ["reproduce", "digits-width", "--out", "-"],
     ):
         assert run(command) == 2
-        assert "- is standard output, which takes JSON alone" in capsys.readouterr().err
+        assert "- is standard output, which is for JSON only" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -212,11 +212,11 @@ def test_results_do_not_lie_in_each_other(made, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     net, data = str(made / "net"), ["--data", "digits#test[:9]"]
     assert run(["encode", net, *data, "--out", "codes", "--export", "codes/codes.parquet"]) == 2
-    assert "codes/codes.parquet and codes lie in each other" in capsys.readouterr().err
+    assert "one of codes/codes.parquet and codes lies inside the other" in capsys.readouterr().err
     both = ["--data", "digits#train[:99]", "--test", "digits#test[:99]"]
     (tmp_path / "x").mkdir()
     assert run(["measure", net, *both, "--html", "p.html", "--json", "x/../p.html"]) == 2
-    assert "x/../p.html is to be written twice" in capsys.readouterr().err
+    assert "two results have the path" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x"]
     assert run(["audit", net, *both, "--csv", "audit", "--html", "audit/audit.html", "--json", "audit/all.json"]) == 0
     assert {"audit.html", "all.json", "leaks.csv"} <= {path.name for path in (tmp_path / "audit").iterdir()}
@@ -227,7 +227,7 @@ def test_code_that_is_named_is_read_too(made, tmp_path, capsys):
     source.write_text("def forward(network, batch): return network(batch)\n")
     command = ["encode", str(made / "net"), "--data", "digits#test[:9]", "--out", str(tmp_path / "codes")]
     assert run([*command, "--forward", f"{source}:forward", "--export", str(source), "--force"]) == 2
-    assert "is what is read" in capsys.readouterr().err
+    assert "is read as input" in capsys.readouterr().err
     assert source.read_text().startswith("def forward")
 
 
@@ -271,7 +271,7 @@ def test_links_to_what_is_read_are_found(made, tmp_path, capsys):
     os.symlink(folder / "net", tmp_path / "net")
     for network, place in ((folder / "net", "soft.json"), (tmp_path / "net", "made/net/network.json")):
         assert run(["measure", str(network), *both, "--json", str(tmp_path / place), "--force"]) == 2
-        assert "is what is read" in capsys.readouterr().err
+        assert "is read as input" in capsys.readouterr().err
     assert weights.read_bytes() == before
 
 

@@ -229,7 +229,7 @@ MISTAKES = {
     "pca of two": ([*PLANE, "digits", "--pca", "2"], "--pca"),
     "no plane": ([*PLANE, "digits"], "choose one with --through or --pca"),
     "nowhere": (["regions", "plane", "NET"], "does not take two numbers"),
-    "through without data": (["regions", "plane", "NET", "--through", "0", "1", "2"], "say with --data"),
+    "through without data": (["regions", "plane", "NET", "--through", "0", "1", "2"], "give their source with --data"),
     "colour": ([*PLANE, "digits", "--pca", "9", "--colour", "clas"], "did you mean 'class'?"),
     "picture": ([*PLANE, "digits", "--pca", "9", "--out", "plane.gif"], ".png, .svg, .pdf, .html"),
     "existing picture": ([*PLANE, "digits", "--pca", "9", "--out", "FOLDER/there.png"], "exists already"),

@@ -47,18 +47,18 @@ def page(arguments, out):
 @pytest.mark.parametrize(
     ("name", "title", "said", "thumbnails"),
     [
-        ("network", "mlp, trained for 2 epochs", "Training loss at its checkpoints", False),
+        ("network", "mlp, trained for 2 epochs", "Training loss at each checkpoint", False),
         ("codes", "MLP: 360 codes of 12 bits", "Principal components of 360 codes", True),
         ("index", "An index of 360 codes", "compares every row", False),
-        ("audit", "MLP: its test accuracy, audited", "digits#test", True),
-        ("measurement.json", "MLP: its neural code, measured", "expressive", True),
-        ("audit/audit.json", "MLP: its test accuracy, audited", "digits#test", True),
+        ("audit", "Audit of the test accuracy of MLP", "digits#test", True),
+        ("measurement.json", "Neural code of MLP", "expressive", True),
+        ("audit/audit.json", "Audit of the test accuracy of MLP", "digits#test", True),
         ("study.yaml", "small", "Progress", False),
         ("study.db", "small", "Progress", False),
         (".", "small", "Progress", False),
         ("results.json", "small", "4 networks", False),
         ("chart.json", "", "under-expressive", False),
-        ("audit.json", "MLP: its test accuracy, audited", "digits#test", True),
+        ("audit.json", "Audit of the test accuracy of MLP", "digits#test", True),
     ],
 )
 def test_what_was_saved_has_its_page(saved, tmp_path, name, title, said, thumbnails):
@@ -79,7 +79,7 @@ def test_data_that_are_gone_or_others_are_told(saved, tmp_path, source):
     told["provenance"]["test"]["data"] = source
     (tmp_path / "a.json").write_text(json.dumps(told))
     _, text = page([tmp_path / "a.json"], tmp_path / "page.html")
-    assert "There are no images, since the data are not there any more: " in text
+    assert "There are no images, because the data are no longer available: " in text
     assert "background-image: url(" not in text
 
 
@@ -99,8 +99,8 @@ def test_a_plane_that_was_saved_can_be_pointed_at(saved, tmp_path):
     ("name", "message"),
     [
         ("nowhere", r"nowhere is not there: give a result's JSON \(--json of most commands\), the folder of an audit"),
-        ("network/model.safetensors", "model.safetensors is nothing that has a report: give a result's JSON"),
-        ("empty", r"is nothing that has a report: .*, or a network \(`hashlens train`\)$"),
+        ("network/model.safetensors", "model.safetensors has no report: give a result's JSON"),
+        ("empty", r"has no report: .*, or a network \(`hashlens train`\)$"),
         ("page.html", "page.html is a page already: open it in a browser$"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_reproduction_from_end_to_end(tmp_path, monkeypatch, capsys):
     assert run(["reproduce", "digits-phase", "--json", "found.json"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("Phase chart: ") == 2
-    assert "Not in the paper: these are ours alone." in printed
+    assert "The paper has no such figures: the tables show only our results." in printed
     out = tmp_path / "hashlens-reproduce/digits-phase-quick"
     for file in ("width-epochs.png", "width-samples.svg", "table.md", "results.parquet", "report.html"):
         assert (out / file).stat().st_size > 0

@@ -152,7 +152,7 @@ MISTAKES = {
     "no store in a folder": (["run", "SPEC", "--store", "OUT/missing/s.db"], "make it first"),
     "another kind of store": (["status", "mysql://somewhere"], "postgresql://"),
     "no study": (["status", "SPEC.not"], "SPEC.not"),
-    "a store that is a picture": (["status", "PICTURE"], "is no SQLite file"),
+    "a store that is a picture": (["status", "PICTURE"], "is not an SQLite file"),
     "unknown ending": (["export", "SPEC", "OUT.xlsx"], ".parquet or .csv"),
     "unknown axis": (["chart", "SPEC", "--x", "widht", "--out", "OUT.png"], "did you mean 'width'"),
     "an axis that does not vary": (
@@ -177,14 +177,14 @@ MISTAKES = {
     ),
     "no such file": (["init", "OUT.yaml", "--data", "npz:no.npz", "--test", "digits"], "no file or folder 'no.npz'"),
     "no such split": (["init", "OUT.yaml", "--test", "digits#tset"], "no split 'tset'; did you mean 'test'?"),
-    "no such rows": (["init", "OUT.yaml", "--data", "digits[5000:]", "--test", "digits"], "are none of its 1797"),
+    "no such rows": (["init", "OUT.yaml", "--data", "digits[5000:]", "--test", "digits"], "are outside its 1797"),
     "half a name": (["init", "OUT.yaml", "--data", "hub", "--test", "digits"], "write this source as hub:OWNER/NAME"),
     "test without train": (["init", "OUT.yaml", "--data", "digits"], "--test"),
-    "a result over the store": (["status", "SPEC", "--json", "STORE", "--force"], "is what is read"),
-    "a result over the spec": (["status", "SPEC", "--json", "SPEC", "--force"], "is what is read"),
+    "a result over the store": (["status", "SPEC", "--json", "STORE", "--force"], "is read as input"),
+    "a result over the spec": (["status", "SPEC", "--json", "SPEC", "--force"], "is read as input"),
     "two results in one file": (
         ["chart", "SPEC", "--where", "samples=200", "--out", "OUT.png", "--json", "OUT.png"],
-        "is to be written twice",
+        "two results have the path",
     ),
     "no store by an empty name": (["run", "SPEC", "--store", ""], "a store is the path of an SQLite file"),
     "a lease without end": (["run", "SPEC", "--lease", "inf"], "at most 1,000,000 seconds, received inf"),
@@ -241,7 +241,7 @@ def test_a_disk_without_space_is_one_line_and_the_same_command_resumes(tmp_path,
         assert run(["study", "run", str(path)]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "many.db cannot be" in line
-    assert "the same command resumes" in line or "what was done is kept" in line
+    assert "finished runs are kept" in line
     assert 0 < Store.open(store, create=False).status().done < RUNS
     assert run(["study", "run", str(path)]) == 0
     assert run(["study", "run", str(path), "--store", str(tmp_path / "undisturbed.db")]) == 0
@@ -279,8 +279,8 @@ def test_ctrl_c_is_one_line_gives_back_what_was_held_and_the_same_command_goes_o
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=600)
-    assert out == f"small: results are kept in {store}\n"
-    assert err == "hashlens: stopped; the same command goes on from here\n"
+    assert out == f"small: results are stored in {store}\n"
+    assert err == "hashlens: stopped; run the same command again to continue\n"
     # Where Ctrl-C fell into an exec(), Python ends itself by the signal at last; shells call both 130.
     assert process.returncode in (130, -signal.SIGINT)
     status = Store.open(store).status()

@@ -34,7 +34,7 @@ def test_run_stops_goes_on_and_is_reported(tmp_path, capsys):
     assert run([*command, "--n-trials", "60", "--html", str(page), "--json", str(numbers)]) == 0
     found = load_result(numbers)
     assert found.stopped == len(found.trace) < 60
-    assert "What may be gained" in page.read_text()
+    assert "Bound of the remaining improvement" in page.read_text()
     capsys.readouterr()
     assert run(["tune", "report", f"{store}#bowl", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == ["bowl"]

@@ -165,7 +165,7 @@ def test_nodes_of_graphs_are_left_out_and_never_dropped():
     expected = [model.graph(F.relu(model.node(graph)).sum(dim=0)) > 0 for graph in graphs]
     assert np.array_equal(codes.unpack(), torch.stack(expected).numpy())
     loader = torch.utils.data.DataLoader(graphs, 3, collate_fn=lambda rows: collated(rows, first=False))
-    with pytest.raises(DataError, match="batches of 6 examples have 12 rows or more, by their first tensor"):
+    with pytest.raises(DataError, match="the first tensor of batches of 6 examples has 12 rows or more"):
         hl.encode(model, loader, forward=forward)
 
 

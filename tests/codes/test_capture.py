@@ -548,7 +548,8 @@ def test_folded_tokens_are_unfolded_by_the_mask_and_refused_without():
     model = make(Folded)
     x = torch.randn(6, 4, 8, generator=torch.Generator().manual_seed(0))
     with pytest.raises(
-        CaptureError, match=r"nothing is left to read.*a single one of 6 examples.*no axis is the batch.*with mask="
+        CaptureError,
+        match=r"nothing is left to read.*each belong to one of 6 .*no axis is the batch.*with mask=",
     ):
         hl.encode(model, x)
     codes = hl.encode(model, x, mask=lambda batch: torch.ones(batch.shape[:2], dtype=torch.bool), batch_size=4)

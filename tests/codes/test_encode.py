@@ -159,7 +159,7 @@ def test_provenance_says_what_was_read():
         ({"gates": "some"}, CodesError, "gates must be one of"),
         ({"batch_size": 0}, CodesError, "batch_size must be a whole number, 1 or more"),
         ({"bits": 0}, CodesError, "bits must be a whole number, 1 or more"),
-        ({"per_layer": True}, CodesError, "give bits= as well"),
+        ({"per_layer": True}, CodesError, "per_layer=True needs bits="),
         ({"bits": 2.5}, CodesError, "bits must be a whole number, 1 or more"),
         ({"batch_size": "8"}, CodesError, "batch_size must be a whole number, 1 or more"),
         ({"layers": []}, CodesError, "layers must be globs"),

@@ -114,7 +114,7 @@ def test_where_the_last_operator_does_not_tell_64_rows_do(case):
     assert "64" in found.reason
     few = decided(head, outputs, 63)
     assert (few.kind, few.certain) == ("logits" if outputs == 3 else "binary_logit", False)
-    assert "63 rows, below 64" in few.reason
+    assert "63 rows, fewer than 64" in few.reason
 
 
 def test_one_score_that_nothing_tells_is_a_logit_unless_it_is_large():
@@ -170,8 +170,8 @@ def test_an_ambiguous_choice_is_said_with_the_way_out():
     found = decided(lambda z: (z, 2 * z))
     assert found.part == (1,)
     assert found.notes == (
-        "the model gives 2 things that may be scores: output[1] was taken, the one that an affine map gave last; to "
-        "choose, give output=lambda output: output[...]",
+        "the model returns 2 tensors that may be scores: output[1] was used, the last result of an affine map; to "
+        "choose another, give output=lambda output: output[...]",
     )
 
 
@@ -198,8 +198,8 @@ def test_a_batch_of_one_is_read_as_any_other(network, n, batch_size):
     ("network", "said"),
     [
         (Head(lambda z: F.dropout(z, 0.5, True)), "dropout is active in eval mode"),
-        (Head(lambda z: z + torch.randn_like(z)), "the network draws random numbers as it runs"),
-        (Head(lambda z: F.rrelu(z, training=True)), "the network draws random numbers as it runs"),
+        (Head(lambda z: z + torch.randn_like(z)), "the network uses random numbers"),
+        (Head(lambda z: F.rrelu(z, training=True)), "the network uses random numbers"),
         (nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.ReLU(), nn.Linear(5, 3)),
          "batch normalisation uses the statistics of the batch"),
     ],
@@ -263,7 +263,7 @@ def test_measure_says_how_it_read_and_takes_what_it_is_told():
     )
     told = hl.measure(network, data, data, controls=False, output="regression")
     assert told.network_accuracy.train is None
-    assert "output read as regression (as declared): it names no classes, so that there is no accuracy" in told.notes
+    assert "output read as regression (as declared): it has no classes, so there is no accuracy" in told.notes
 
 
 def test_percentages_are_named_with_the_way_out():
@@ -312,6 +312,6 @@ class OfTheBatch(torch.nn.Module):
 def test_what_differs_between_two_batches_is_noticed(way, caplog):
     inputs = torch.linspace(-1, 1, 60).reshape(12, 5) ** 3
     codes = hl.encode(OfTheBatch(way).eval(), inputs)
-    noticed = "the same examples gave other values in two batches of a few"
+    noticed = "the same examples gave different values in two small batches"
     assert (noticed in codes.provenance.unsteady) == (noticed in caplog.text) == (way != "neither")
     assert (codes.provenance.unsteady == "") == (way == "neither")

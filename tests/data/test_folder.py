@@ -138,5 +138,5 @@ def test_names_that_are_no_text_are_refused_by_name(tmp_path):
     (tmp_path / "a").mkdir()
     with open(bytes(tmp_path / "a") + b"/caf\xe9.png", "wb") as file:
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(file, "PNG")
-    with pytest.raises(DataError, match=r"caf\\\\xe9.png' is no text in UTF-8, which ids are: rename it$"):
+    with pytest.raises(DataError, match=r"caf\\\\xe9.png' is not valid UTF-8, which ids must be: rename it$"):
         load_data(f"folder:{tmp_path}")

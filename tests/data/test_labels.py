@@ -88,7 +88,7 @@ def test_a_batch_does_not_say_that_minus_one_is_a_class():
 
 def test_that_minus_one_is_a_class_is_said(caplog):
     class_labels([-1, 1, 1], "x")
-    assert "x: the labels are -1 and 1 only, so -1 is taken for a class" in caplog.text
+    assert "x: the labels are -1 and 1 only, so -1 is read as a class" in caplog.text
 
 
 def numbered(train, test):
@@ -195,7 +195,7 @@ def test_the_values_of_a_regression_are_no_classes():
             class_labels(values_given, "y")
         assert str(caught.value) == line.format(different, what)
     with pytest.raises(
-        DataError, match=r"y: the label of row 1 is 0\.5; the values of a regression are no classes: cut "
+        DataError, match=r"y: the label of row 1 is 0\.5; the values of a regression are not classes: cut "
     ):
         class_labels([1.0, 0.5], "y")
     assert class_labels(values.astype(int), "y")[0].max() == 346

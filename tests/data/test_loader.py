@@ -140,7 +140,7 @@ def test_a_dict_gives_its_labels_and_the_rest_is_inputs(dataset, keys):
     assert set(batch.inputs) == keys
     assert batch.labels.tolist() == LABELS[:4].tolist()
     assert set(batch.raw) > keys
-    with pytest.raises(DataError, match=r"inputs come as dict, which cannot be held in one array; stream them"):
+    with pytest.raises(DataError, match=r"inputs come as dict, which do not fit into one array; stream them"):
         load_data(dataset).load()
 
 
@@ -195,7 +195,7 @@ class Broken(Dataset):
             DataLoader([1, 2], collate_fn=lambda rows: (INPUTS, LABELS[:3])),
             "a batch of 10 inputs has 3 labels, from row 0",
         ),
-        (Broken(), r"Broken cannot be read: ZeroDivisionError: division by zero; mend the data set"),
+        (Broken(), r"Broken cannot be read: ZeroDivisionError: division by zero; fix the data set"),
         (DataLoader([INPUTS[0], INPUTS[0, :1]], 2), "list cannot be read: RuntimeError: stack expects each tensor"),
         (
             DataLoader([INPUTS[:2, None], INPUTS[2:4, None]], 2, collate_fn=list),
@@ -220,7 +220,7 @@ def test_a_stream_that_runs_only_once_is_found_out():
 
     examples = load_data(DataLoader(Once(), 4))
     assert len(list(examples.batches(4))) == 3
-    with pytest.raises(DataError, match=r"the source gave no batch; it must give them anew on every pass"):
+    with pytest.raises(DataError, match=r"the source returned no batch; it must return all batches again"):
         list(examples.batches(4))
 
 

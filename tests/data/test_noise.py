@@ -88,5 +88,5 @@ def test_random_inputs_are_uniform_in_the_shape_of_the_examples(kind):
 def test_bad_random_inputs_are_refused():
     with pytest.raises(DataError, match=r"no random inputs of kind 'unifrm'; did you mean 'uniform'"):
         random_inputs(examples(), 5, numpy_generator(0), "unifrm")
-    with pytest.raises(DataError, match=r"asked for 0 random inputs; expected 1 or more"):
+    with pytest.raises(DataError, match=r"requested 0 random inputs; expected 1 or more"):
         random_inputs(examples(), 0, numpy_generator(0))

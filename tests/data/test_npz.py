@@ -90,7 +90,7 @@ def test_a_pickle_is_refused_and_does_not_run(tmp_path):
         (
             {"x": np.ones((2, 9), np.uint8)},
             "",
-            r"uint8 is taken for images, .* received \(2, 9\); save other inputs as",
+            r"uint8 is read as images, .* received \(2, 9\); save other inputs as",
         ),
         ({"x": np.ones((2, 9, 9, 2), np.uint8)}, "", r"1 or 3 channels, received \(2, 9, 9, 2\)"),
         ({"x": np.array(["a", "b"])}, "", "inputs of dtype <U1 are not numbers"),

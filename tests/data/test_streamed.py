@@ -90,7 +90,7 @@ def test_narrow_composes(examples):
 
 
 def test_narrowing_to_nothing_is_refused(examples):
-    with pytest.raises(DataError, match=rf"rows \[400:\] are none of its {len(examples)} examples"):
+    with pytest.raises(DataError, match=rf"rows \[400:\] are outside its {len(examples)} examples"):
         examples.narrow(400)
 
 

@@ -28,8 +28,8 @@ def test_the_first_rows_of_a_stream_are_all_that_is_read(tmp_path, images, write
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (11, "asked for 11 examples, there are 10; ask for 1 to 10"),
-        (0, "asked for 0 examples"),
+        (11, "requested 11 examples, but there are 10; request 1 to 10"),
+        (0, "requested 0 examples"),
         ([3, 10], "there is no row 10; rows are 0 to 9"),
         ([-1], "there is no row -1"),
         ([], "rows must be a number or a list of integers that is not empty"),

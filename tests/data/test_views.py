@@ -79,5 +79,5 @@ def test_names_are_checked():
 
 
 def test_tables_have_no_views():
-    with pytest.raises(DataError, match=r"views are of images .*received \(4, 7\)"):
+    with pytest.raises(DataError, match=r"views need images .*received \(4, 7\)"):
         seen(torch.zeros(5, 7), "mirrored")

@@ -143,8 +143,8 @@ def test_bounds_are_as_far_as_the_divergence_allows(side):
     [(planted, {"threshold": 1.0}, "threshold must be a number above 0 and below 1"),
      (planted, {"beam": 0}, "beam must be a whole number"),
      (planted, {"held_out": 0}, "held_out must be a whole number"),
-     (planted, {"target": 0}, "holds what is predicted, class 1: leave target out"),
-     (lambda x: np.asarray(x)[:, 0], {}, "an anchor holds a class, the model gives one score")],
+     (planted, {"target": 0}, "explains the predicted class, 1: leave target out"),
+     (lambda x: np.asarray(x)[:, 0], {}, "an anchor explains a class, but the output of the model is read as")],
 )  # fmt: skip
 def test_bad_options(model, options, said):
     with pytest.raises(ExplainError, match=said):

@@ -267,9 +267,9 @@ def test_a_map_of_nothing_is_zeros_with_a_note(method):
         network.two.bias.fill_(-1)
     found = explain(network, IMAGES, method, layer="two")
     assert not found.values.any()
-    assert found.notes == ("5 of 5 maps are zero everywhere: no channel of the layer speaks for the class",)
+    assert found.notes == ("5 of 5 maps are zero everywhere: no channel of the layer is evidence for the class",)
     one = explain(network, IMAGES[0], method, layer="two")
-    assert one.notes == ("the map is zero everywhere: no channel of the layer speaks for the class",)
+    assert one.notes == ("the map is zero everywhere: no channel of the layer is evidence for the class",)
 
 
 @pytest.mark.parametrize("method", CAMS)

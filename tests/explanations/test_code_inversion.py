@@ -172,7 +172,7 @@ def test_a_code_that_no_input_has_is_said_to_be_missed():
     assert found.diagnostics["hamming_distance"] == 1
     assert found.diagnostics["bits_by_layer"] == {"1": 1}
     assert found.notes == (
-        "1 of 1 codes were not reached, up to 1 of 2 bits are off, and maybe no input has them all: raise steps, or "
+        "1 of 1 codes were not reached: up to 1 of 2 bits differ, and possibly no input has this code; raise steps, or "
         "give fewer layers=",
     )
     assert np.isfinite(found.values).all()
@@ -194,7 +194,7 @@ def test_the_network_is_handed_back_and_nothing_is_printed(capsys, gate):
     explain(network, ROWS, "code_inversion", steps=5)
     with pytest.raises(ExplainError):
         explain(network, ROWS, "code_inversion", layers="none*")
-    with pytest.raises(ExplainError, match="layer= is one layer, and a code is of several: give layers="):
+    with pytest.raises(ExplainError, match="layer= is one layer, but a code has several: give layers="):
         explain(network, ROWS, "code_inversion", layer="0")
     assert network.training
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
@@ -208,9 +208,9 @@ def test_the_network_is_handed_back_and_nothing_is_printed(capsys, gate):
 CODES = hl.encode(TABLE, ROWS)
 MISTAKES = {
     "nothing": ({"x": None, "shape": (6,), "kind": "table"}, "this method explains examples: give x"),
-    "no shape": ({"x": None, "code": CODES, "kind": "table"}, "without x the shape of an input must be given"),
+    "no shape": ({"x": None, "code": CODES, "kind": "table"}, "without x, give the shape of one input"),
     "a shape without its kind": ({"x": None, "code": CODES, "shape": (6,)}, 'or a table needs kind="table"'),
-    "a code and an example": ({"code": CODES, "example": ROWS}, "code= and example= say both what is wanted"),
+    "a code and an example": ({"code": CODES, "example": ROWS}, "code= and example= both set the target"),
     "a code of the wrong length": ({"code": np.ones(33, bool)},
                                    "code must be bits, bool (n, 32), of layers 1, 3, received (33,): choose others"),
     "a code of one layer": ({"code": np.ones(32, bool), "layers": "1"}, "code must be bits, bool (n, 16), of layers 1"),
@@ -220,7 +220,7 @@ MISTAKES = {
     "a code of another network": ({"code": hl.encode(stack(6, 16, 16, 3, seed=9), ROWS)},
                                   "the code is of another network, Sequential: encode with this one"),
     "a code by channel": ({"code": hl.encode(TABLE, ROWS, granularity="channel")}, 'read it with granularity="unit"'),
-    "layers of a code": ({"code": CODES, "layers": "1"}, "the code says which layers it is of: leave out layers="),
+    "layers of a code": ({"code": CODES, "layers": "1"}, "the code already has its layers: leave out layers="),
     "unknown layers": ({"layers": "2*"}, "no layer matches '2*'"),
     "several starts and codes": ({"x": ROWS[:3], "code": CODES}, "there must be one x or 4, one for each code"),
     "an example of another shape": ({"example": drawn(1, 7)}, "example must be inputs (n, 6), received (1, 7)"),

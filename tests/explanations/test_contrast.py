@@ -82,10 +82,10 @@ def test_the_prediction_is_the_score_of_the_class(found):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "contrast needs examples to set x against: give background="),
+        ({}, "contrast needs examples to compare with x: give background="),
         ({"background": BACKGROUND[:, :5]}, r"background must be \(m, 6\), received \(60, 5\)"),
         ({"background": ROWS[:1]}, "all 1 background examples are predicted as class"),
-        ({"background": BACKGROUND, "target": "not"}, "contrast is of the class predicted, . for example 0: leave tar"),
+        ({"background": BACKGROUND, "target": "not"}, "contrast explains the predicted class, . for example 0:"),
     ],
 )
 def test_what_cannot_be_contrasted_is_told_in_one_line(options, message):
@@ -124,8 +124,8 @@ def test_the_network_itself_gives_the_changed_example_another_class(dtype):
 
 
 def test_the_column_says_what_the_values_are(found):
-    assert "change to make" in str(found)
-    assert "change to make" in {figure.x_label for figure in found.figures()}
+    assert "change" in str(found)
+    assert "change" in {figure.x_label for figure in found.figures()}
 
 
 def test_the_answer_of_one_logit_is_turned_whatever_the_batch():
@@ -138,4 +138,4 @@ def test_the_answer_of_one_logit_is_turned_whatever_the_batch():
     with torch.no_grad():
         assert ((network(made) > 0) != (network(x) > 0)).all()
         assert ((torch.cat([network(row[None]) for row in made]) > 0) != (network(x) > 0)).all()
-    assert not any("not turned" in note for note in found.notes)
+    assert not any("does not change" in note for note in found.notes)

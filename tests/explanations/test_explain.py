@@ -409,10 +409,10 @@ def test_a_rule_is_the_verdict_of_its_page(tmp_path):
     [
         ({"of": "video"}, {}, "no kind 'video'"),
         ({}, {"values": np.zeros(3)}, "values must be (n, ...)"),
-        ({}, {"values": np.array([["a", "b"]])}, "values is no array of numbers"),
+        ({}, {"values": np.array([["a", "b"]])}, "values is not an array of numbers"),
         ({}, {"inputs": np.zeros((3, 4))}, "inputs are 3, values 2"),
         ({"features": ["a"]}, {}, "features are 1, values of each 4"),
-        ({}, {"method": np.zeros(3)}, "method is no array of numbers"),
+        ({}, {"method": np.zeros(3)}, "method is not an array of numbers"),
     ],
 )
 def test_a_file_whose_parts_do_not_fit_is_told_in_one_line(told, arrays, message, tmp_path):
@@ -424,7 +424,7 @@ def test_a_file_whose_parts_do_not_fit_is_told_in_one_line(told, arrays, message
     )
     with pytest.raises(ExplainError) as caught:
         Explanation.load(tmp_path / "broken.npz")
-    assert str(caught.value) == f"{tmp_path / 'broken.npz'} is no saved explanation: {message}"
+    assert str(caught.value) == f"{tmp_path / 'broken.npz'} is not a saved explanation: {message}"
 
 
 def broken(path, how):
@@ -445,10 +445,10 @@ def broken(path, how):
     ("how", "message"),
     [
         ("nothing", "explanation.npz: no such file"),
-        ("text", "explanation.npz is no saved explanation"),
-        ("other arrays", "explanation.npz is no saved explanation: KeyError"),
+        ("text", "explanation.npz is not a saved explanation"),
+        ("other arrays", "explanation.npz is not a saved explanation: KeyError"),
         ("newer", "explanation.npz was written by a newer hashlens: install that"),
-        ("half", "explanation.npz is no saved explanation: method must be"),
+        ("half", "explanation.npz is not a saved explanation: method must be"),
     ],
 )
 def test_a_file_that_is_no_explanation_is_told_in_one_line(how, message, tmp_path):

@@ -111,7 +111,7 @@ def test_padding_explains_nothing_and_what_it_was_is_said():
     assert not found.values[0, :, 5:].any()
     whole = hl.explain(model, x, "gradient", kind="table", target=by_mask.target.tolist())
     share = np.abs(whole.values[0, :, 5:]).sum() / np.abs(whole.values).sum()
-    assert any(note.startswith(f"{share:.1%} of the values were of padded positions") for note in found.notes)
+    assert any(note.startswith(f"{share:.1%} of the absolute values were at padded positions") for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_padding_explains_nothing_and_what_it_was_is_said():
 def test_mistakes_are_one_line(options, says):
     with pytest.raises(HashlensError, match=says):
         hl.explain(make(Pooled), numbers(2, 2, 8), "gradient", kind="table", **options)
-    with pytest.raises(ExplainError, match="of a plain function leave it out"):
+    with pytest.raises(ExplainError, match="leave it out for a plain function"):
         hl.explain(lambda x: x, numbers(2, 2), "lime", forward=halved)

@@ -105,9 +105,9 @@ def test_steps_are_bounded_and_the_gap_that_is_left_is_on_the_page(tmp_path):
     assert gap > 0.01
     assert 400 < found.diagnostics["steps"] <= 512
     assert counted.rows <= 900  # 512 slopes and the ends of pieces; 1,984 when all steps were doubled to 1,024
-    assert found.notes[0].startswith(f"completeness gap: after {found.diagnostics['steps']} steps shares miss")
+    assert found.notes[0].startswith(f"completeness gap: after {found.diagnostics['steps']} steps, the sum of")
     page = found.to_html(tmp_path / "why.html").read_text()
-    assert f"by up to {gap:.1%} of it, 1.0% was asked for" in page
+    assert f"by up to {gap:.1%} of it (tolerance 1.0%)" in page
     assert f"{gap:.4g}" in page
 
 
@@ -213,4 +213,4 @@ def test_what_is_rounding_is_no_gap():
     network, x = convolutional().float(), IMAGES.float()
     found = explain(network, x, "ig", background=x[2])
     assert found.diagnostics["completeness_gap"][2] == 0
-    assert not any("shares miss" in note for note in explain(network, x[:3], "ig", background=x[2]).notes)
+    assert not any("differs from the change" in note for note in explain(network, x[:3], "ig", background=x[2]).notes)

@@ -53,7 +53,7 @@ def test_other_gates_are_guided_too(gate):
 @pytest.mark.parametrize("method", ["guided_backprop", "smooth_guided_grad", "guided_integrated_gradients"])
 def test_a_network_without_gates_is_said_aloud(method):
     found = explain(stack(6, 4, 3, gate=nn.Tanh), drawn(5, 6), method)
-    assert found.notes == ("no gate was seen on the way back: these are plain gradients",)
+    assert found.notes == ("no gate was found in the backward pass: these are plain gradients",)
 
 
 def test_guided_integrated_gradients_are_guided_slopes_averaged_along_the_path():

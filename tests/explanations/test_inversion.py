@@ -95,7 +95,7 @@ def test_a_silent_layer_is_told_and_not_nan():
     nn.init.constant_(network[0].bias, -1e6)
     found = explain(network, IMAGES, "inversion", layer="1")
     assert found.diagnostics["error"] == [0, 0]
-    assert found.notes == ("the layer gives only zeros for x: any image that silences it will do",)
+    assert found.notes == ("the layer is zero for x: every image for which it is zero is a solution",)
     assert np.isfinite(found.image).all()
 
 

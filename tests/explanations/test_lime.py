@@ -142,7 +142,7 @@ def test_cle_of_many_words_tries_the_strongest_and_says_so():
         lambda texts: np.array(["word7 " in at and "word9 " in at for at in texts], float), text, "cle", samples=400
     )
     assert [found.features[at] for at in found.interactions[0].features] == ["word7", "word9"]
-    assert "terms of 2 are tried among the 100 parts of 120" in " ".join(found.notes)
+    assert "terms of 2 parts use only the 100 of 120 parts" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_cle_of_many_words_tries_the_strongest_and_says_so():
      ("cle", {"spans": (1,)}, "spans must be whole numbers, 2 or more"),
      ("cle", {"spans": 2}, "spans must be whole numbers, 2 or more"),
      ("cle", {"terms": 0}, "terms must be a whole number, 1 or more"),
-     ("cle", {"spans": (9,)}, "a term of 9 parts needs as many, the input has 6")],
+     ("cle", {"spans": (9,)}, "a term of 9 parts needs as many parts, but the input has 6")],
 )  # fmt: skip
 def test_bad_options(method, options, said):
     with pytest.raises(ExplainError, match=said):
@@ -160,7 +160,7 @@ def test_bad_options(method, options, said):
 
 
 def test_one_superpixel_has_no_pairs():
-    with pytest.raises(ExplainError, match="a term of 2 parts needs as many, the input has 1: give more"):
+    with pytest.raises(ExplainError, match="a term of 2 parts needs as many parts, but the input has 1: give more"):
         explain(lambda x: x.mean((1, 2, 3)), torch.ones(1, 4, 4), "cle", segments=1)
 
 

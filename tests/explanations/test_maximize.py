@@ -84,7 +84,7 @@ def test_classes_are_known_by_their_images():
 def test_random_images_that_do_as_well_are_told():
     network, x = digits()
     found = explain(network, method="logit", target=3, background=x, steps=1, step_size=0.0)
-    assert any("pixels in random places" in note or "no image was found" in note for note in found.notes)
+    assert any("same pixels in random order" in note or "no image was found" in note for note in found.notes)
 
 
 # --- where from and where to ------------------------------------------------------------------------------------------
@@ -145,7 +145,8 @@ def test_a_unit_that_nothing_switches_on_is_told_and_not_nan():
     assert found.diagnostics["activation"] == 0
     assert np.isfinite(found.image).all()
     assert found.notes == (
-        "no image was found that unit 0 likes more than the start: give x= or background= with examples it likes",
+        "no image was found with a higher activation of unit 0 than the start: give x= or background= with examples "
+        "that activate it",
     )
 
 
@@ -211,7 +212,7 @@ def test_a_grid_has_rows():
 
 MISTAKES = {
     "nothing to maximise": ({"shape": SHAPE}, "say what to maximise: target=, or layer= with channels= or unit="),
-    "no shape": ({"target": 1}, "without x the shape of an input must be given: shape=, as (1, 28, 28)"),
+    "no shape": ({"target": 1}, "without x, give the shape of one input: shape=, such as (1, 28, 28)"),
     "half a shape": ({"target": 1, "shape": (12, 12)}, "shape must be that of one input, (channels, height, width)"),
     "a shape of words": ({"target": 1, "shape": "big"}, "shape must be that of one input"),
     "a shape that the network does not take": ({"target": 1, "shape": (3, 12, 12)}, "the model rejects inputs of"),
@@ -219,7 +220,7 @@ MISTAKES = {
     "another shape than the background": (
         {"target": 1, "shape": (2, 8, 8), "background": drawn(3, *SHAPE)}, "is not that of the background"),
     "a background of rows": ({"target": 1, "background": drawn(3, 5)}, "background must be examples (m, channels"),
-    "no layer": ({"channels": 1, "shape": SHAPE}, "channels= and unit= are of a layer: give layer=; known: "),
+    "no layer": ({"channels": 1, "shape": SHAPE}, "channels= and unit= need a layer: give layer=; known: "),
     "unknown layer": ({"layer": "tow", "shape": SHAPE}, "no layer 'tow': did you mean 'two'?"),
     "a class and a layer": ({"target": 1, "layer": "two", "shape": SHAPE}, "give one of them"),
     "channels and a unit": ({"layer": "two", "channels": 1, "unit": 2, "shape": SHAPE}, "give one of them"),

@@ -155,7 +155,7 @@ def test_a_regression_is_its_value():
     assert shares.prediction[0] == pytest.approx(float(ONE(ROWS[:1])[0, 0].detach()))
     assert "output 0, value" in str(shares)
     with pytest.raises(
-        ExplainError, match="a regression of 3 values names no class: say which one, 0 to 2, with target="
+        ExplainError, match="a regression with 3 outputs needs target=, the number of an output, 0 to 2"
     ):
         explain(THREE, ROWS, "gradient", output="regression")
     counted = explain(Headed(ONE, F.softplus), ROWS[:1], "gradient")
@@ -205,7 +205,7 @@ def test_what_depends_on_chance_is_noted():
 
 def test_kinds_that_do_not_fit_meet_one_line():
     with pytest.raises(
-        hl.errors.HashlensError, match="output='binary_logit' is one score of two classes, and the model"
+        hl.errors.HashlensError, match="output='binary_logit' is one score for two classes, but the model"
     ):
         explain(THREE, ROWS, "lime", background=BACKGROUND, output="binary_logit")
     with pytest.raises(ExplainError, match="no output 'logit': did you mean 'logits'"):

@@ -40,9 +40,9 @@ def nan_without_words(texts):
      (linear, torch.ones(1, 4, 4), {"features": np.zeros((3, 4), int)}, r"whole numbers \(4, 4\)"),
      (linear, torch.ones(1, 4, 4), {"segments": 17}, "segments must be 16 or fewer"),
      (read, "a good film", {"tokenizer": lambda text: []}, "the tokenizer gives no words"),
-     (read, "a good film", {"tokenizer": lambda text: ["film", "good"]}, "gives 'good', which the text does not hold"),
+     (read, "a good film", {"tokenizer": lambda text: ["film", "good"]}, "gives 'good', which does not follow"),
      (read, "a good film", {"background": ROWS}, "a text takes no background"),
-     (nan_without_words, "a good film", {}, "replaced parts: it must take texts without words"),
+     (nan_without_words, "a good film", {}, "replaced parts: it must accept texts without words"),
      (read, ["a good film", "a bad film"], {}, "one (text|example) at a time, received 2")],
 )  # fmt: skip
 def test_bad_input_is_one_line_with_the_way_out(method, model, x, options, said):

@@ -146,7 +146,7 @@ def test_values_of_parts_are_divided_over_what_they_share():
     assert float(values.sum()) == pytest.approx(found.values.sum())
     cam = explain(network, x, "grad_cam", layer="two", relu=False)
     assert float(spread(cam, (2, 12, 12)).sum()) == pytest.approx(cam.values.sum())
-    with pytest.raises(ExplainError, match=r"grad_cam gives values \(6, 6\), which lie on no input \(2, 12, 12\)"):
+    with pytest.raises(ExplainError, match=r"grad_cam gives values \(6, 6\), which do not match inputs \(2, 12, 12\)"):
         spread(explain(network, x, "grad_cam", layer="two", upsample=False), (2, 12, 12))
 
 
@@ -220,7 +220,9 @@ def test_removed_values_of_a_table_become_the_mean_of_the_background():
     assert torch.equal(baseline_inputs(ROWS, "mean")[2], ROWS.mean(dim=0))
     alone = compare_explanations(TABLE, ROWS[:1], ["gradient"])
     assert "deletion_mean" not in alone.metrics
-    assert alone.notes == ("One row does not say what removed values become: give background, rows of training data.",)
+    assert alone.notes == (
+        "One row does not determine the replacement of removed values: give background, rows of training data.",
+    )
     assert "deletion_mean" in compare_explanations(TABLE, ROWS[:1], ["gradient"], background=BACKGROUND).metrics
 
 
@@ -316,7 +318,7 @@ def test_what_explains_one_example_and_one_class_is_compared_as_far_as_it_goes()
     assert np.isfinite(compared.values[:, 0]).all()
     assert np.isnan(compared.values[anchor, 1]).all()
     assert any(
-        note.startswith("No random logit of anchor: an anchor holds what is predicted") for note in compared.notes
+        note.startswith("No random logit of anchor: an anchor explains the predicted class") for note in compared.notes
     )
 
 
@@ -328,8 +330,8 @@ def test_what_explains_one_example_and_one_class_is_compared_as_far_as_it_goes()
         (lambda: compare_explanations(TABLE, ROWS, ["gradiant"]), "no method 'gradiant': did you mean 'gradient'?"),
         (lambda: compare_explanations(TABLE, ROWS, ["ig", "integrated_gradients"]),
          "integrated_gradients is named twice: compare its options one after the other"),
-        (lambda: compare_explanations(TABLE, ROWS, ["contrast"]), "contrast makes an input, and does not say what"),
-        (lambda: compare_explanations(TABLE, ROWS, ["inversion"]), "inversion makes an input, and does not say what"),
+        (lambda: compare_explanations(TABLE, ROWS, ["contrast"]), "contrast generates an input and gives no"),
+        (lambda: compare_explanations(TABLE, ROWS, ["inversion"]), "inversion generates an input and gives no"),
         (lambda: compare_explanations(TABLE, ROWS, ["gradient"], "deletoin_mean"),
          "no metric 'deletoin_mean': did you mean 'deletion_mean'?"),
         (lambda: compare_explanations(TABLE, ROWS, ["gradient"], []), "metrics must be names, at least one"),

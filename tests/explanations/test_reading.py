@@ -54,7 +54,7 @@ def test_what_is_no_reading_is_one_line(arguments, message):
 
 
 def test_what_only_networks_have_is_refused_for_functions():
-    with pytest.raises(ExplainError, match=r"device= says how a torch\.nn\.Module is run"):
+    with pytest.raises(ExplainError, match=r"device= sets how a torch\.nn\.Module is run"):
         hl.explain(lambda x: x[:, :3], ROWS, "kernel_shap", device="cpu")
     found = hl.explain(NETWORK, ROWS, "gradient")
     with pytest.raises(TypeError, match=r"score_explanation\(\) has no argument 'layers'"):

@@ -139,7 +139,7 @@ def test_several_rows_have_their_own_base_and_class():
 
 def test_a_large_background_is_drawn_from_and_said():
     found = explain(crooked, ROW, "kernel_shap", background=DRAWN.normal(size=(250, 8)))
-    assert found.notes == ("replacements are 100 of the 250 background rows, drawn",)
+    assert found.notes == ("replacements come from 100 of the 250 background rows, sampled at random",)
 
 
 def test_too_few_coalitions_are_noted():

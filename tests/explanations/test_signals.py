@@ -51,7 +51,7 @@ def of_spectrograms():
 
 @pytest.mark.parametrize(("build", "x"), [(of_signals, SIGNALS), (of_spectrograms, SPECTROGRAMS)])
 def test_what_looks_like_an_image_and_is_none_is_refused_with_the_kinds(build, x):
-    with pytest.raises(ExplainError, match=r"takes it as 4 examples: give kind='signal' .* kind='spectrogram'"):
+    with pytest.raises(ExplainError, match=r"reads it as 4 examples: give kind='signal' .* kind='spectrogram'"):
         explain(build(), x, "gradient")
 
 
@@ -117,7 +117,7 @@ def test_pictures_of_signals_are_lines_over_time_and_of_spectrograms_heat_maps(t
     assert [series.name for series in whole.series] == ["all channels"]
     (heat,) = explain(of_spectrograms(), SPECTROGRAMS[:1], "gradient", kind="spectrogram").figures()
     assert [panel.shape[:2] for panel in heat.panels] == [(12, 30)] * 3
-    assert "time (places)" in lines.to_html(tmp_path / "why.html").read_text()
+    assert "time (positions)" in lines.to_html(tmp_path / "why.html").read_text()
     assert lines.plot().axes[0].get_ylim()[0] < SIGNALS[0].min()
 
 
@@ -162,13 +162,13 @@ def test_a_signal_of_a_wrong_shape_is_refused():
 
 
 def test_one_signal_that_was_taken_for_a_table_is_told_so():
-    with pytest.raises(ExplainError, match=r"x \(2, 40\) is no table to the model, .* give kind='signal'"):
+    with pytest.raises(ExplainError, match=r"x \(2, 40\) is not a table for the model, .* give kind='signal'"):
         explain(of_signals(), SIGNALS[0], "gradient")
 
 
 def test_without_maps_a_signal_is_refused_by_its_own_shape():
     network = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(80, 3))).double()
-    with pytest.raises(ExplainError, match=r"no layer gives maps \(n, c, l\) that everything goes through"):
+    with pytest.raises(ExplainError, match=r"no layer with maps \(n, c, l\) of more than one position"):
         explain(network, SIGNALS, "grad_cam", kind="signal")
 
 

@@ -57,7 +57,7 @@ def test_given_segments_are_numbered_from_zero():
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [(np.zeros((3, 3), int), r"whole numbers \(2, 2\), one for each place, received int64 \(3, 3\)"),
+    [(np.zeros((3, 3), int), r"whole numbers \(2, 2\), one for each position, received int64 \(3, 3\)"),
      (np.zeros((2, 2)), "received float64"),
      ("cat", "received <U3")],
 )  # fmt: skip

@@ -286,8 +286,14 @@ MISTAKES = {
         "candidates must be a whole number, 9 or more",
     ),
     "candidates alone": (lambda: Index(CODES).search(OTHER, 1, candidates=3), "give weights= too"),
-    "added twice": (lambda: Index(CODES).add(CODES), "0 is in the index and what is added more than once (40 such"),
-    "words among numbers": (lambda: Index(CODES).add(OTHER, ids=list("abcd")), "are numbers, those added are strings"),
+    "added twice": (
+        lambda: Index(CODES).add(CODES),
+        "0 is in the index and the added rows more than once (40 such",
+    ),
+    "words among numbers": (
+        lambda: Index(CODES).add(OTHER, ids=list("abcd")),
+        "those of the added rows are strings",
+    ),
     "recall on nothing": (lambda: Index(CODES).recall(EMPTY, 1), "one query or more"),
     "exact tuned": (lambda: Index(CODES).tune(OTHER, 1), "nothing to tune"),
     "recall above one": (lambda: Index(CODES, "ivf").tune(OTHER, 1, recall=2), "above 0 and up to 1, received 2"),

@@ -169,7 +169,7 @@ def test_the_callback_takes_a_monitor_or_its_arguments(lightning):
 
     monitor = CodeMonitor("digits#train", "digits#test", every=4)
     assert CodeMonitorCallback(monitor).monitor is monitor
-    with pytest.raises(MeasureError, match="and not both"):
+    with pytest.raises(MeasureError, match="not both"):
         CodeMonitorCallback(monitor, every=5)
     with pytest.raises(MeasureError, match="a train probe, a test probe and every="):
         CodeMonitorCallback("digits#train", "digits#test")

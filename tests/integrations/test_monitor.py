@@ -396,7 +396,7 @@ few = (torch.rand(20, 64, generator=torch.Generator().manual_seed(0)), torch.ara
         ),
         (None, {"time_budget": 2}, MeasureError, "received 2"),
         (None, {"log": "wandb"}, MeasureError, "log is called as log(metrics, step), or has add_scalar"),
-        (None, {"probe_size": 1000}, MeasureError, "probe_size is a pair of how many train and test examples"),
+        (None, {"probe_size": 1000}, MeasureError, "probe_size is a pair, the numbers of train and test examples"),
         (None, {"probe_size": (0, 10)}, MeasureError, "received (0, 10)"),
         (None, {"probe_size": (5, 10)}, MeasureError, "K-NN needs 1 <= k <= 5 rows, received k=9"),
         (None, {"k": 0}, MeasureError, "received k=0"),

@@ -121,7 +121,7 @@ def test_wrong_arguments(trained, arrays, settings, error, says):
 
 def test_rows_of_another_shape_are_refused(trained, arrays):
     coder = NeuralCoder(trained).fit(arrays[0])
-    with pytest.raises(ValueError, match=r"rows of X have shape \(1, 4, 16\), and the fit saw \(1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"rows of X have shape \(1, 4, 16\), but fit received \(1, 8, 8\)"):
         coder.transform(arrays[0].reshape(-1, 1, 4, 16))
     with pytest.raises(ValueError, match="NaN"):
         coder.transform(np.full_like(arrays[0], np.nan))

@@ -63,7 +63,7 @@ class TestByName:
         assert label_issues(without_ants, reference=train, probabilities=exact).likely == 0
         # Without train nobody says that column 0 is the ant.
         notes = label_issues(without_ants, probabilities=exact).notes
-        assert any("3 classes and the labels of 2 named ones" in note for note in notes)
+        assert any("3 classes, and the labels have 2 named classes" in note for note in notes)
 
     def test_retrieval(self, train, without_ants):
         found = retrieval_quality(without_ants, train, k=(1, 10))
@@ -223,7 +223,7 @@ def test_minus_one_and_one_are_two_classes_and_it_is_said(caplog):
     bits = coded(classes, rng)
     signs = 2 * classes - 1
     assert knn_accuracy_leave_one_out(bits.astype(np.float32), signs, k=5) == 1.0
-    assert "-1 and 1 only, so -1 is taken for a class" in caplog.text
+    assert "-1 and 1 only, so -1 is read as a class" in caplog.text
     assert knn_predict(Codes.from_bits(bits), Codes.from_bits(bits), signs, k=1).tolist() == signs.tolist()
     # Together with another class, -1 is no label again.
     assert set(knn_predict(Codes.from_bits(bits), Codes.from_bits(bits), [2, *signs[1:]], k=1).tolist()) == {1, 2}

@@ -82,7 +82,7 @@ def test_the_unseen_probability_tells_how_new_the_next_examples_are(network):
 def test_it_prints_draws_and_is_written(network, tmp_path):
     found = coverage(hl.encode(network, inputs(40, 0)), hl.encode(network, 9 * inputs(30, 1)))
     assert "Coverage by 40 examples" in str(found)
-    assert "new examples reach a unit anew" in str(found)
+    assert "new examples put a unit into a new state" in str(found)
     assert found.plot().axes[0].get_ylabel() == "distinct codes"
     with found.new.to_csv(tmp_path / "reach.csv").open() as file:
         assert [int(line["new_bits"]) for line in csv.DictReader(file)] == found.new.new_bits.tolist()

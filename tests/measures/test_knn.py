@@ -88,7 +88,7 @@ def test_euclidean_neighbours_are_those_of_all_distances():
     [
         (lambda a, b: nearest_codes(a, b, 11), "1 <= k <= 10 rows, received k=11"),
         (lambda a, b: nearest_codes(a, b, 0), "received k=0"),
-        (lambda a, b: knn_accuracy(Codes.from_bits(b.unpack()), a, k=3), "needs labels and these rows have none"),
+        (lambda a, b: knn_accuracy(Codes.from_bits(b.unpack()), a, k=3), "needs labels, but these rows have none"),
         (lambda a, b: knn_accuracy_leave_one_out(b, k=10), "received k=10"),
         (lambda a, b: nearest_features(np.zeros((2, 3)), np.zeros((2, 4)), 1), "3 columns .* 4"),
         (lambda a, b: nearest_features(np.zeros(2), np.zeros((2, 4)), 1), "must be a matrix"),

@@ -126,8 +126,8 @@ def test_labels_in_another_order_are_named_instead_of_a_network_that_has_not_lea
     train, test = clusters
     network = Renumbered(hl.train("mlp", train, width=32, epochs=10, seed=0).network)
     found = hl.measure(network, train, test, controls=False)
-    assert found.regime.verdict.startswith("with its outputs matched to the labels one to one the network is right in ")
-    assert found.regime.reason.endswith("number the labels as the outputs are, before anything else")
+    assert found.regime.verdict.startswith("with outputs and labels matched one to one, the accuracy of the network")
+    assert found.regime.reason.endswith("first number the labels like the outputs")
     assert "learning rate" not in str(found)
 
 
@@ -138,6 +138,4 @@ def test_without_an_accuracy_of_the_network_the_regime_claims_none(clusters):
         found = hl.measure(network, train, test, controls=False, output=output)
         assert "of the network's accuracy" not in found.regime.reason
         alone = max(found.categorization.knn, found.categorization.logistic)
-        assert (
-            f"the code alone is right in {alone:.1%}, with no accuracy of the network to compare" in found.regime.reason
-        )
+        assert f"the code alone has an accuracy of {alone:.1%}, and there is no accuracy of" in found.regime.reason

@@ -94,7 +94,7 @@ def test_what_is_no_kind_meets_one_line():
         check_output("logit")
     with pytest.raises(ModelError, match=r"output must be one of logits, .* or a function .* received 3"):
         check_output(3)
-    with pytest.raises(ModelError, match="the function output= fails on what the model gives: KeyError: 'scores'"):
+    with pytest.raises(ModelError, match="the function output= fails on the output of the model: KeyError: 'scores'"):
         Output("logits", "", select=lambda raw: raw["scores"]).scores({}, 2)
     for kind in KINDS:
         check_output(kind)

@@ -98,8 +98,8 @@ def test_where_nothing_is_flagged_the_first_are_shown_and_called_so(found):
 
 
 def test_no_leaks_looked_for_is_said(found):
-    page = audit_page(replace(found, leaks=None, notes=("no leaks were looked for: too few bits",)))
-    assert "could not be looked for" in page.reason
+    page = audit_page(replace(found, leaks=None, notes=("leaks were not searched: too few bits",)))
+    assert "could not be searched" in page.reason
     assert "too few bits" in page_html(page)
 
 

@@ -57,7 +57,7 @@ def test_ratios_lie_beside_what_is_ordinary_with_the_threshold(codes):
         assert isinstance(figure, Histogram)
         assert [rule.at for rule in figure.rules] == [found.threshold]
         (_, _), (name, ordinary) = figure.shares
-        assert name == "ordinary, as measured"
+        assert name == "ordinary examples (measured)"
         edge = found.ratios.min() + 0.1
         below = sum(share for share, end in zip(ordinary, figure.edges[1:], strict=True) if end <= edge)
         last = max(end for end in figure.edges if end <= edge)
@@ -114,7 +114,7 @@ def test_coverage_is_a_curve_and_layers(codes):
     curve, layers = coverage(codes.train, codes.test).figures()
     assert curve.series[0].y[-1] == len(np.unique(codes.train.packed, axis=0))
     assert [series.name for series in layers.series] == [
-        "never on", "always on", "pattern of their own", "new patterns",
+        "never on", "always on", "unique pattern", "new patterns",
     ]  # fmt: skip
     in_both((curve, layers))
 

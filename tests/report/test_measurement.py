@@ -37,10 +37,10 @@ def test_the_verdict_comes_first_and_all_parts_are_there(measured):
     # Six units a layer do worse than the pixels, which is said before the regime.
     said = r"The network's accuracy is .*, and its raw inputs alone give .*; under-expressive"
     assert re.fullmatch(said, page.verdict)
-    assert "see first that the network learns" in page.reason
+    assert "first make the network learn" in page.reason
     assert [section.title for section in page.sections] == [
         "Redundancy and categorization", "Layer by layer", "Distances", "Map of the codes",
-        "What the network cannot tell apart", "Labels to check", "Novel examples", "Where it comes from",
+        "Examples that share a code", "Labels to check", "Novel examples", "Origin",
     ]  # fmt: skip
     assert page.command == measured.command
     assert all(section.blocks for section in page.sections)
@@ -118,7 +118,7 @@ def test_a_page_without_the_data_is_whole_but_for_images(measured):
     assert [len(gallery.items) for gallery in galleries(page)] == [len(gallery.items) for gallery in galleries(full)]
     assert page.sprite.images == []
     assert [at.title for at in measurement_page(replace(measured, exhibits=None)).sections][-2:] == [
-        "Distances", "Where it comes from",
+        "Distances", "Origin",
     ]  # fmt: skip
 
 

@@ -163,7 +163,7 @@ def test_a_principal_plane_shows_its_examples():
 
 MISTAKES = {
     "unknown colour": ({"colour": "clas"}, "not coloured by 'clas': did you mean 'class'?"),
-    "too few names": ({"marks": ["a", "b"]}, "laid through 3 examples, received 2 names"),
+    "too few names": ({"marks": ["a", "b"]}, "goes through 3 examples, but received 2 names"),
     "labels": ({"points": normal(4, 6), "labels": [0, 1]}, r"labels must be \(4,\)"),
     "points of another shape": ({"points": normal(4, 5)}, r"x must be \(n, 6\), received \(4, 5\)"),
 }
@@ -206,7 +206,7 @@ def test_of_many_outputs_those_that_may_be_the_largest_are_drawn():
 
 
 def test_there_is_no_segment_beyond_the_last():
-    with pytest.raises(DataError, match="no segment 1: they go from 0 to 0"):
+    with pytest.raises(DataError, match="no segment 1: segments are numbered from 0 to 0"):
         along_figure(along(stack(3, [6, 4, 1]), normal(1, 6), normal(1, 6, seed=2)), 1)
 
 
@@ -378,7 +378,7 @@ def test_very_many_regions_are_an_image_on_the_page(several, tmp_path, monkeypat
     text = (tmp_path / "plane.html").read_text(encoding="utf-8")
     assert notes_of(found) == []
     assert "data:image/png;base64,iVBOR" in text
-    assert "they are an image" in text
+    assert "they are drawn as an image" in text
     assert all(link.startswith("#") for link in found.links)
 
 

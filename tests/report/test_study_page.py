@@ -36,7 +36,7 @@ def test_regimes_come_first_then_every_measure_over_every_axis_then_effects(stud
     page = study_page(study)
     assert page.subtitle.startswith("64 networks in 32 cells;")
     assert titles(page) == ["Regimes", "Curves over width", "Curves over samples", "Curves over label noise",
-                            "Curves over epochs", "What matters", "Factors"]  # fmt: skip
+                            "Curves over epochs", "Variance explained", "Factors"]  # fmt: skip
     assert re.fullmatch(
         r"Of 32 cells \d+ are under-expressive, \d+ critically and \d+ sufficiently expressive", page.verdict
     )
@@ -57,7 +57,7 @@ def test_curves_are_of_full_data_without_noise(study):
 def test_what_cannot_be_told_is_left_out_and_said(study):
     page = study_page(study.where(measure=["knn"], repeat=0))
     assert "Regimes" not in titles(page)
-    assert "What matters" not in titles(page)
+    assert "Variance explained" not in titles(page)
     assert page.verdict == ""
     assert page.notes[0].startswith("No regimes: results hold no redundancy_ratio on train")
 

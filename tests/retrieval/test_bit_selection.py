@@ -96,7 +96,7 @@ def test_a_random_choice_is_that_of_its_seed(codes):
         ({"bits": 0}, "from 1 to the 100 .* received 0"),
         ({"bits": 101}, "received 101"),
         ({"bits": 5, "method": "varience"}, "did you mean 'variance'"),
-        ({"bits": 5, "labels": np.zeros(500, int)}, "'variance' is unsupervised and looks at no labels"),
+        ({"bits": 5, "labels": np.zeros(500, int)}, "'variance' is unsupervised and uses no labels"),
         ({"bits": 5, "method": "mutual_information", "labels": [1, 2]}, "one label for each of 500 rows"),
         ({"bits": 5, "method": "mutual_information", "labels": np.zeros(500, int)}, "at least two classes"),
     ],

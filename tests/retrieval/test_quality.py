@@ -145,7 +145,7 @@ def test_it_reads_as_a_table():
     found = retrieval_quality(codes, k=1)
     assert isinstance(found, RetrievalQuality)
     assert "mAP 0.75" in str(found)
-    assert "1 with nothing to find left out" in str(found)
+    assert "1 without a relevant row left out" in str(found)
     assert found.to_dict()["k"] == [1]
 
 
@@ -158,7 +158,11 @@ SMALL = Codes.from_bits([[0, 1], [1, 1]], [0, 1])
         (lambda: retrieval_quality(SMALL, SMALL), MeasureError, "from 1 to the 2 rows .* received .1, 10, 100."),
         (lambda: retrieval_quality(SMALL, SMALL, k=0), MeasureError, "received 0"),
         (lambda: retrieval_quality(SMALL, SMALL, k="3"), MeasureError, "received '3'"),
-        (lambda: retrieval_quality(SMALL, SMALL, [5, 6], k=1), MeasureError, "none of the 2 queries has a row"),
+        (
+            lambda: retrieval_quality(SMALL, SMALL, [5, 6], k=1),
+            MeasureError,
+            "2 queries has a relevant row",
+        ),
         (lambda: retrieval_quality(Codes.from_bits([[0, 1]]), SMALL, k=1), MeasureError, "needs labels"),
         (lambda: retrieval_quality(SMALL, SMALL, labels=[0], k=1), MeasureError, "one label for each of 2 rows"),
         (lambda: retrieval_quality(SMALL[:0], SMALL, k=1), MeasureError, "at least one row"),

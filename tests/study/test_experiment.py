@@ -75,7 +75,7 @@ def test_it_grows_by_a_level_of_text_and_by_repeats(path):
     assert before.items() <= after.items()
     assert table(Study.load(path, path.with_name("at-once.db")).run().results) == table(grown.results)
     path.write_text(TEXT)
-    with pytest.raises(StudyError, match=r"holds 6 runs that this spec has not: axes.coin: .*; repeats: 4 -> 3; go"):
+    with pytest.raises(StudyError, match=r"holds 6 runs that are not in this spec: axes.coin: .*; repeats: 4 -> 3; go"):
         Study.load(path).run()
     path.write_text(TEXT + "most: 50\n")
     with pytest.raises(StudyError, match=r"another spec: most: 1000 -> 50; "):

@@ -314,7 +314,7 @@ def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
 def test_a_store_locked_in_mid_run_ends_the_work_in_one_line(results, tmp_path):
     store, todo = begun(tmp_path / "study.db", timeout=0.3)
     other = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
-    locked = pytest.raises(StudyError, match=r"locked by another program for 0.3 s; what was done is kept")
+    locked = pytest.raises(StudyError, match=r"locked by another program for 0.3 s; finished runs are kept")
     with closing(other), locked as caught:
         work(store, interrupted(todo, lambda: other.execute("BEGIN EXCLUSIVE")))
     assert "\n" not in str(caught.value)

@@ -75,7 +75,7 @@ def test_there_is_no_store_before_the_first_run(path):
 def test_another_spec_is_refused_with_what_changed(path, old, new, difference):
     before = columns(Study.load(path).run().results)
     path.write_text(TEXT.replace(old, new))
-    with pytest.raises(StudyError, match=f"holds a study of another spec: {difference}; go back to it, or choose"):
+    with pytest.raises(StudyError, match=f"holds a study with another spec: {difference}; go back to it, or choose"):
         Study.load(path).run()
     assert columns(Study.load(path).results) == before
 
@@ -152,9 +152,9 @@ HOLES = np.where(np.isin(np.arange(12), [3, 5])[:, None], np.float32(np.nan), RO
         ),
         ((ROWS.astype(int), LABELS), (ROWS.astype(int), LABELS), ModelError, "MLP rejects examples of shape"),
         ((ROWS[:, 0], LABELS), (ROWS[:, 0], LABELS), ModelError, "MLP rejects examples of shape"),
-        ((ROWS, LABELS * 10**9), (ROWS, LABELS), DataError, "the highest label is 2000000000, .*: number the classes"),
+        ((ROWS, LABELS * 10**9), (ROWS, LABELS), DataError, "the highest label is 2000000000; .*: number the classes"),
         ((ROWS, LABELS), (ROWS[:0], LABELS[:0]), DataError, "there are no examples"),
-        (ROWS, ROWS, StudyError, "'knn' needs labels, and the data have none"),
+        (ROWS, ROWS, StudyError, "'knn' needs labels, but the data have none"),
         (
             (HOLES, LABELS),
             (ROWS, LABELS),
@@ -166,7 +166,7 @@ HOLES = np.where(np.isin(np.arange(12), [3, 5])[:, None], np.float32(np.nan), RO
             (ROWS, LABELS),
             (ROWS, LABELS + 1),
             DataError,
-            "arrays: labels go up to 3, and networks have outputs for those of arrays, 0 to 2: their accuracy on test",
+            "arrays: labels go up to 3, but networks have outputs for the labels of arrays, 0 to 2: ",
         ),
     ],
 )
@@ -183,7 +183,7 @@ def test_classes_of_test_alone_are_told_where_their_accuracy_is_not_asked_for(pa
     path.write_text(TEXT.replace("knn, network_accuracy", "knn"))
     few, test = ((part.tensor(), part.labels) for part in (few, hl.load_data("digits[200:300]").load()))
     study = Study.load(path, train=few, test=test).run()
-    assert "test examples are of classes that train has no example of (8, 9): what" in caplog.text
+    assert "test examples are of classes that train has no example of (8, 9): a model" in caplog.text
     assert study.status().finished
     assert len(study.results.where(measure="knn")) == 4 * 2
 
@@ -310,7 +310,7 @@ def test_networks_that_are_kept_are_measured_further(path):
     path.write_text(more.replace("epochs: [0, 1]}", "epochs: [0, 1], random_inputs: [uniform]}") + "keep: true\n")
     told = []
     grown = Study.load(path).run(on_start=lambda begun: told.append(str(begun)))
-    assert told == ["4 of 6 runs are done, and measured further; 2 are new"]
+    assert told == ["4 of 6 runs are done and get further measures; 2 are new"]
     assert trained.items() <= {(run.cell, run.repeat): run.facts["parameters"] for run in grown.store.runs()}.items()
     assert columns(grown.results) == columns(Study.load(path, path.with_name("at-once.db")).run().results)
     old = grown.results.where(measure=["redundancy_ratio", "loss"], repeat=[0, 1], split=["train", "test"])
@@ -320,6 +320,6 @@ def test_networks_that_are_kept_are_measured_further(path):
 def test_networks_that_are_not_kept_are_not_measured_further(path):
     Study.load(path).run()
     path.write_text(TEXT.replace("[redundancy_ratio,", "[redundancy_ratio, loss,"))
-    with pytest.raises(StudyError, match=r"holds 4 runs of which too little is kept to measure more: measures: "):
+    with pytest.raises(StudyError, match=r"holds 4 runs without the saved files that more measures need: measures: "):
         Study.load(path).run()
     assert Study.load(path).status().done == 4

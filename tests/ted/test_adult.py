@@ -26,4 +26,4 @@ def test_reasons_by_plain_rules_are_learnt_from_a_tenth_of_the_rows(shared_data,
     found = {line.split()[1]: float(line.split()[2]) for line in said if line.split()[1:2] in (["(Y)"], ["(YE)"])}
     assert found["(Y)"] > 0.85
     assert found["(YE)"] > found["(Y)"] - 0.01
-    assert "Rows to look at" in page.read_text()
+    assert "Rows to check" in page.read_text()

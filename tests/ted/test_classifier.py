@@ -260,7 +260,7 @@ class TestBadInputs:
             (
                 {"missing": "drop"},
                 ["a"] * 4 + [None] * 4,
-                "no row of label 1 has an explanation, so that missing='drop'",
+                "no row of label 1 has an explanation, so missing='drop'",
             ),
             ({"strategy": "cartesien"}, None, "did you mean 'cartesian'"),
             ({"missing": "inpute"}, None, "did you mean 'impute'"),
@@ -309,7 +309,7 @@ class TestBadInputs:
 
     @pytest.mark.parametrize("missing", ["impute", "unknown"])
     def test_a_label_without_any_explanation_is_told_and_predicted_without_one(self, missing):
-        with pytest.warns(TEDWarning, match="no row of label 1 has an explanation: where it is predicted"):
+        with pytest.warns(TEDWarning, match="no row of label 1 has an explanation: if it is predicted"):
             model = self.fit(self.y, list("aabb") + [None] * 4, missing=missing)
         labels, reasons = model.predict_explain(self.X)
         assert labels.tolist() == list(self.y)

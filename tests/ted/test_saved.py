@@ -104,7 +104,7 @@ def test_the_commands_fit_score_and_predict(folder, tmp_path, capsys):
     assert run(fit) == 0
     assert "both (YE)" in capsys.readouterr().out
     assert isinstance(load_result(told), TEDScore)
-    assert "Rows to look at" in page.read_text()
+    assert "Rows to check" in page.read_text()
     for ending in ("csv", "parquet"):
         answers = tmp_path / f"answers.{ending}"
         predict = ["ted", "predict", str(out), str(folder / "staff.parquet"), "--out", str(answers)]
@@ -140,16 +140,16 @@ def test_plans_that_do_not_fit(changes, says):
 
 def test_tables_that_do_not_fit(folder, tmp_path):
     model = load_model_of_table(folder / "model")
-    with pytest.raises(TEDError, match="there is no column 'salary', which the model was fitted on"):
+    with pytest.raises(TEDError, match="there is no column 'salary', which the model needs"):
         model.predict(rows(10).drop_columns(["salary"]))
     words = rows(10).set_column(1, "organization", pa.array(["first"] * 10))
     with pytest.raises(TEDError, match="column 'organization' held numbers in the fit"):
         model.predict(words)
-    with pytest.raises(TEDError, match="has a column 'predicted_label' already"):
+    with pytest.raises(TEDError, match="already has a column 'predicted_label'"):
         model.predict(rows(10).append_column("predicted_label", pa.array(["x"] * 10)))
     with pytest.raises(TEDError, match="has no label in 1 rows"):
         fit_table(pa.table({"a": [1, 2], "decision": ["x", None], "why": ["r", "s"]}), PLAN)
-    with pytest.raises(TEDError, match="no columns besides those of label and explanation"):
+    with pytest.raises(TEDError, match="only the columns of label and explanation"):
         fit_table(pa.table({"decision": ["x", "y"], "why": ["r", "s"]}), PLAN)
     with pytest.raises(TEDError, match="test must be a share"):
         held_out_score(rows(10), PLAN, 1.0)

@@ -22,7 +22,7 @@ def test_its_page_has_confusions_and_the_surest_wrong_rows():
     score = model.score_ted(TABLE.rows, TABLE.labels, TABLE.E)
     titles = [section.title for section in score.page().sections]
     assert titles == [
-        "Right answers", "How far to trust the probabilities", "Explanations that are confused", "Rows to look at",
+        "Right answers", "How far to trust the probabilities", "Explanations that are confused", "Rows to check",
     ]  # fmt: skip
     probabilities = [row.probability for row in score.to_look_at]
     assert probabilities == sorted(probabilities, reverse=True)

@@ -88,7 +88,7 @@ def test_there_is_a_recipe_for_each_thing_that_people_add():
 
 def test_every_place_that_the_design_names_is_there():
     source = DESIGN.parents[1] / "src/hashlens"
-    where = DESIGN.read_text(encoding="utf-8").split("## Where a thing is")[1].split("\n## ")[0]
+    where = DESIGN.read_text(encoding="utf-8").split("## Where to find things")[1].split("\n## ")[0]
     named = re.findall(r"`([\w/]+(?:/|\.py|\.js))`", where)
     assert len(named) > 30
     roots = (source, source.parents[1])

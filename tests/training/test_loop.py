@@ -220,7 +220,7 @@ def test_a_step_that_fails_is_one_clear_line(few):
 
 def test_an_order_without_batches_is_one_clear_line(few):
     state, step = two_heads(few)
-    with pytest.raises(ModelError, match="the order has no batch in epoch 1"):
+    with pytest.raises(ModelError, match="epoch 1 has no batch"):
         run_loop(state, step, lambda epoch: [], 1)
 
 

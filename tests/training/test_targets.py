@@ -80,7 +80,11 @@ def test_an_interrupted_regression_goes_on_with_its_targets_alone(few, tmp_path)
         ({"targets": np.zeros(193)}, DataError, r"targets must be \(193, 2\): .* received \(193,\)"),
         ({"targets": np.full((193, 2), np.nan)}, DataError, "targets of 193 of 193 examples are not finite"),
         ({"targets": ["a"] * 193}, DataError, r"targets must be numbers \(n, outputs\), received a list"),
-        ({"validation": "few"}, ModelError, "validation measures the accuracy on classes, which targets are not"),
+        (
+            {"validation": "few"},
+            ModelError,
+            "measures the accuracy of classes, but targets= are not classes",
+        ),
         ({"train": "none"}, DataError, "digits is empty"),
     ],
 )

@@ -59,7 +59,7 @@ def test_ties_are_no_ground_to_stop():
     found = RegretBound().decide(with_values(trace, values))
     assert not found.stop
     assert found.reason == (
-        "ties: 20 of the 20 best trials have the same value, 0.1: they do not say what is left to gain"
+        "ties: 20 of the 20 best trials have the same value, 0.1: they do not show the remaining improvement"
     )
 
 
@@ -87,7 +87,7 @@ def test_infinite_and_pruned_trials_leave_a_finite_decision():
             [{"x": 0.1}] * 12 + [{"x": 0.1, "y": 0.2}] * 13,
             "parameter 'y' is conditional: 13 of the 20 best trials have it",
         ),
-        ([], "the hyperparameters of the trials are not known: no process can be fitted"),
+        ([], "the hyperparameters of the trials are not known: no Gaussian process can be fitted"),
     ],
 )
 def test_what_no_process_can_be_fitted_to_is_named(given, reason):

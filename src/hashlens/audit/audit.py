@@ -152,7 +152,9 @@ class Audit(Result):
             ("test", data.test, len(issues.test)),
         ):
             if len(examples) != audited:
-                raise AuditError(f"{name} has {len(examples):,} examples, and {audited:,} were audited: give the same")
+                raise AuditError(
+                    f"{name} has {len(examples):,} examples, but {audited:,} were audited: give the same data"
+                )
         return replace(self, data=data)
 
     def to_dict(self) -> dict[str, Any]:
@@ -345,8 +347,8 @@ def _differing_classes(codes: Split[Codes], classes: int) -> str:
     if named == classes:
         return ""
     return (
-        f"the network's output tells {classes} classes apart and the labels of train {named}: if it was not trained on "
-        "these classes, its accuracy says nothing"
+        f"the network's output has {classes} classes, and the labels of train have {named}: if it was not "
+        "trained on these classes, its accuracy is meaningless"
     )
 
 
@@ -357,14 +359,14 @@ def _unlabelled(codes: Codes) -> int:
 
 def _require_labels(codes: Split[Codes], classes: int) -> None:
     if classes < 2:
-        raise AuditError("the network's output tells no two classes apart: audit a classifier of two classes or more")
+        raise AuditError("the network's output has fewer than two classes: audit a classifier with at least two")
     for name, part in (("train", codes.train), ("test", codes.test)):
         if part.labels is None or not has_label(part.labels).any():
-            raise AuditError(f"{name} has no labels, and an accuracy is audited by them: give labelled examples")
+            raise AuditError(f"{name} has no labels, which an audit of the accuracy needs: give labelled examples")
         if (highest := int(part.labels.max())) >= classes:
             raise AuditError(
-                f"labels of {name} go up to {highest}, and the network's output tells {classes} classes apart: number "
-                "the classes as it was trained on them"
+                f"labels of {name} go up to {highest}, but the network's output has {classes} classes: "
+                "number the classes as in its training"
             )
 
 
@@ -373,8 +375,8 @@ def _require_neighbours(train: Codes) -> None:
     rows = len(train) - _unlabelled(train)
     if rows <= NEIGHBOURS:
         raise AuditError(
-            f"an audit looks at {NEIGHBOURS} neighbours of each example among the training examples: give more than "
-            f"{NEIGHBOURS} labelled ones, received {rows:,}"
+            f"an audit uses {NEIGHBOURS} neighbours of each example among the training examples: give more "
+            f"than {NEIGHBOURS} labelled training examples, received {rows:,}"
         )
 
 
@@ -383,16 +385,16 @@ def _leaks(
 ) -> tuple[Leaks | None, list[str]]:
     """Return the leaks, or None and a note that says why they cannot be searched for."""
     if len(codes.test) < 2:
-        return None, ["no leaks were looked for: of a single test example, as many may be suspected by chance"]
+        return None, ["leaks were not searched: a single test example may be suspected by chance alone"]
     try:
         found = leaks(codes.train, codes.test, expected_false=_expected_false(codes), seed=seed,
                       suspect_copies=suspect_copies, views=views)  # fmt: skip
     except AuditError as error:
-        return None, [f"no leaks were looked for: {error}"]
+        return None, [f"leaks were not searched: {error}"]
     if found.score is not None:
         return found, []
     reasons = "; ".join(f"{layer.name}: {layer.reason}" for layer in found.layers)
-    return found, [f"no leaks were looked for by code, as no layer can keep the promise ({reasons})"]
+    return found, [f"near-duplicates were not searched by code, because no layer can be used ({reasons})"]
 
 
 def _expected_false(codes: Split[Codes]) -> int:

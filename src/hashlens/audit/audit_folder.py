@@ -76,7 +76,9 @@ def load_audit(folder: str | Path) -> Audit:
     except ValueError as error:
         raise AuditError(f"{folder / SUMMARY} is broken ({error}): write the audit again") from error
     if not isinstance(summary, dict) or summary.get("kind") != "Audit":
-        raise AuditError(f"{folder / SUMMARY} is of no audit: write one with Audit.to_csv or `hashlens audit --csv`")
+        raise AuditError(
+            f"{folder / SUMMARY} is not the summary of an audit: write one with Audit.to_csv or `hashlens audit --csv`"
+        )
     if summary.get("schema_version") != Audit.schema_version:
         raise AuditError(
             f"{folder / SUMMARY} has schema version {summary.get('schema_version')!r}, and {Audit.schema_version} is "

@@ -106,16 +106,16 @@ class AuditedAccuracy(Result):
         doubt = f" ({self.doubt})" if self.doubt else ""
         if unleaked is None:
             return (
-                f"Reported accuracy {_with_interval(reported)}{doubt}; no search for leaks was possible, and labels "
-                "are taken as given"
+                f"Reported accuracy {_with_interval(reported)}{doubt}; no search for leaks was possible, and "
+                "labels are assumed to be right"
             )
         first = f"Reported accuracy {reported.accuracy:.2%}{doubt}; without test data"
         if self.copies_only:
             return (
-                f"{first} that equal training data {_with_interval(unleaked)}; no search for near-duplicates was "
-                "possible, and labels are taken as given"
+                f"{first} that equal training data {_with_interval(unleaked)}; no search for near-duplicates "
+                "was possible, and labels are assumed to be right"
             )
-        return f"{first} suspected as leaked {_with_interval(unleaked)}, labels taken as given"
+        return f"{first} suspected as leaked {_with_interval(unleaked)}, labels assumed to be right"
 
     def __str__(self) -> str:
         return self.headline
@@ -144,12 +144,13 @@ class AuditedAccuracy(Result):
         if self.estimate is not None:
             rows.append(_row(self.estimate))
             note += (
-                " The last row is an estimate: wrong labels are taken to be what the network's own doubt, calibrated, "
-                "does not explain, and to be spread evenly over the other classes. Its interval also holds the "
-                "accuracy at the share of labels that disagree among the tenth that the network is surest of."
+                " The last row is an estimate. It assumes that labels are wrong where they disagree with the "
+                "network more often than its calibrated confidence explains, and that wrong labels are "
+                "spread evenly over the other classes. Its interval also includes a second estimate, from "
+                "the share of labels that disagree among the most confident tenth of the examples."
             )
         if self.no_estimate:
-            note += f" What the accuracy is by right labels is not estimated: {self.no_estimate}."
+            note += f" The accuracy with right labels is not estimated: {self.no_estimate}."
         columns = ("test examples", "how many", "accuracy", "interval", "change", "interval of the change")
         return table(self.headline, columns, rows, note)
 

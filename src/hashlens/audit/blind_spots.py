@@ -77,8 +77,8 @@ class BlindSpots(Ranked):
 
     def __rich__(self) -> Table:
         note = (
-            f"Blind: all {self.k} nearest training codes are of the class that was predicted, so that nothing in this "
-            "layer says otherwise: a wrong label, or examples that training lacks."
+            f"Blind spot: all {self.k} nearest training codes have the predicted class, so this layer gives "
+            "no sign of the mistake. The label is wrong, or the training data lack such examples."
         )
         title = f"Blind spots: {self.blind:,} of {len(self):,} mistakes on {self.examples:,} test examples"
         return self.pairs_table(title, note)
@@ -109,7 +109,7 @@ class BlindSpots(Ranked):
             ("mistakes", tuple(float(mistakes) for _, _, mistakes, _ in pairs)),
             ("blind", tuple(float(blind) for _, _, _, blind in pairs)),
         )
-        return (Bars("Label → prediction, most mistaken first", "test examples", names, groups, number="{:.0f}"),)
+        return (Bars("Label → prediction, most frequent first", "test examples", names, groups, number="{:.0f}"),)
 
 
 def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20) -> BlindSpots:

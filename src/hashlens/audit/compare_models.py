@@ -122,13 +122,18 @@ class ModelComparison(Ranked):
             ("layer", "bits", "CKA", "overlap", "Jaccard"),
             [(at.name, number(at.bits[0]), number(at.cka), number(at.overlap), number(at.jaccard))
              for at in self.layers],
-            f"Overlap of the {self.k} nearest; by chance {self.chance:.4f}. " + " ".join(self.notes),
+            f"Overlap of the {self.k} nearest neighbours; by chance {self.chance:.4f}. " + " ".join(self.notes),
         )  # fmt: skip
-        rows = [("accuracy of the first", number(self.accuracy[0])), ("of the second", number(self.accuracy[1])),
+        rows = [("accuracy of the first", number(self.accuracy[0])),
+                ("accuracy of the second", number(self.accuracy[1])),
                 ("same predictions", number(self.same_predictions))]  # fmt: skip
         read = [f"The output of the {which} was read as {of}." for which, of in
                 zip(("first", "second"), self.outputs, strict=True) if of]  # fmt: skip
-        return Group(layers, table("Predictions", ("", ""), rows, " ".join(read)), self.table("Moved most"))
+        return Group(
+            layers,
+            table("Predictions", ("", ""), rows, " ".join(read)),
+            self.table("Largest changes of the neighbourhood"),
+        )
 
     def figures(self) -> tuple[Figure, ...]:
         """Return figures of the agreement by layer, and of the shares of neighbours in common."""
@@ -141,9 +146,9 @@ class ModelComparison(Ranked):
         }
         edges = np.linspace(0, 1, 21)
         return (
-            Lines.over([at.name for at in layers], lines, title=f"How alike {' and '.join(self.models)} are",
+            Lines.over([at.name for at in layers], lines, title=f"Similarity of {' and '.join(self.models)}",
                        x_label="layer", y_label="agreement"),
-            Histogram("What examples keep of their neighbourhoods", "share of the nearest in common, over layers",
+            Histogram("Neighbours in common, by example", "share of nearest neighbours in common, mean over layers",
                       tuple(edges.tolist()), (("examples", shares(self.overlap, edges)),), "share of examples"),
         )  # fmt: skip
 
@@ -210,7 +215,7 @@ def compare_models(
     if n <= k or n < LEAST_ROWS:
         raise AuditError(f"k={k} neighbours need more than {max(k, LEAST_ROWS - 1)} examples, received {n}")
     if not np.array_equal(first.codes.ids, second.codes.ids):
-        raise AuditError(f"{examples.name}: the two models were given the examples in different orders: fix the order")
+        raise AuditError(f"{examples.name}: the two models received the examples in different orders: fix the order")
     names = [layer.name for layer in first.codes.layers if layer.name in {other.name for other in second.codes.layers}]
     if not names:
         listed = [", ".join(layer.name for layer in observation.codes.layers[:4]) for observation in (first, second)]
@@ -305,13 +310,11 @@ def _comparison(
     labels = first.codes.labels
     names = [{item.name: None for item in observation.codes.layers} for observation in (first, second)]
     unshared = [name for name in names[0] | names[1] if name not in names[0] or name not in names[1]]
-    notes = [f"In one of the models only, and left out: {', '.join(unshared)}."] if unshared else []
+    notes = [f"Left out, because only one of the models has it: {', '.join(unshared)}."] if unshared else []
     for place, observation in (("first", first), ("second", second)):
         notes += [f"The {place}: {note}." for note in output_notes(observation.output, observation.unsteady)]
         if observation.unknown_labels:
-            notes.append(
-                f"The {place} tells {observation.classes} classes apart, fewer than the labels: it has no accuracy."
-            )
+            notes.append(f"The {place} has {observation.classes} classes, fewer than the labels: there is no accuracy.")
     origins = [observation.codes.provenance for observation in (first, second)]
     notes += [f"{item.model}: {item.left_out_note}." for item in origins if item.left_out]
     if digests[0] == digests[1]:

@@ -33,10 +33,11 @@ LEAST_VARIANCE = 5.0
 ROWS = 20_000
 """Rows processed at a time."""
 REASONS = {
-    "sure": "no temperature calibrates the confidence, from the least sure examples to the surest",
-    "second": "labels are the second choice more or less often than confidence and evenly spread mistakes explain",
+    "sure": "no temperature calibrates the confidence of both unsure and sure examples",
+    "second": "labels are the second likeliest class more or less often than the confidence and evenly spread "
+    "wrong labels explain",
     "class": "the confidence is calibrated differently from class to class",
-    "even": "the confidence is too even for the labels at any temperature, as after training with smoothed labels",
+    "even": "the confidence is too uniform at any temperature, as after training with label smoothing",
 }
 
 

@@ -160,10 +160,10 @@ class Duplicates(Ranked):
             for rank, group in enumerate(self.groups[:SHOWN], start=1)
         ]
         joined = (
-            "No layer tells examples apart well enough to join any by its code: the layers say why"
+            "No layer distinguishes examples well enough to group any by code; the table of layers gives the reasons"
             if self.score is None or self.score.reason
-            else f"Joined where the distance over that of the {self.k}th nearest is at most {self.threshold:.3f} in "
-            f"{self.bits:,} bits of {self.layer}, {self.score.chance}"
+            else f"Grouped if the distance, divided by that of the {self.k}th nearest, is at most "
+            f"{self.threshold:.3f} in {self.bits:,} bits of {self.layer}, {self.score.chance}"
         )
         note = (
             f"{joined}. {len(self.extra_rows):,} of {self.n:,} examples repeat another; groups with several labels: "
@@ -220,7 +220,7 @@ def duplicates(
         If `k` or `expected_false` is out of range.
     """
     if not isinstance(codes, Codes):
-        raise AuditError(f"codes must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
+        raise AuditError(f"codes must be Codes, as hashlens.encode returns them, received {type(codes).__name__}")
     settings = Search(k, layer, bits, expected_false, seed)
     settings.check(codes, len(codes), "examples")
     rows, sample = np.arange(len(codes)), sample_rows(len(codes), ORDINARY_ROWS, seed)

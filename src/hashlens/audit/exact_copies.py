@@ -49,7 +49,7 @@ class ExactCopies(Result):
 
     def __str__(self) -> str:
         counted = "" if self.suspected or not len(self) else "; they are not counted as leaked"
-        by_test = "" if self.ordinary in (None, self.rate) else ", by the repeats within test"
+        by_test = "" if self.ordinary in (None, self.rate) else ", estimated from repeats within test"
         return (
             f"{len(self):,} of {self.tests:,} test inputs equal a training input, and {self.rate:.2%} of training "
             f"inputs equal another one ({self.expected:,.1f} test inputs expected{by_test}){counted}"

@@ -32,7 +32,7 @@ def ratio_histogram(title: str, name: str, ratios: Values, threshold: float, exp
         position = np.searchsorted(ratios[order], edges, "right") - 1
         cumulative = np.where(position < 0, 0.0, expected[order][np.maximum(position, 0)] / len(ratios))
         cumulative[0], cumulative[-1] = 0.0, 1.0
-        drawn.append(("ordinary, as measured", tuple(np.diff(cumulative).tolist())))
+        drawn.append(("ordinary examples (measured)", tuple(np.diff(cumulative).tolist())))
     rules = () if np.isnan(threshold) else (Rule("x", threshold, "suspected at or below"),)
     return Histogram(
         title, "distance to the nearest / to the k-th nearest", tuple(edges.tolist()), tuple(drawn),

@@ -100,7 +100,7 @@ def _cut(flagged: int, ranked: int, adjective: str, name: str) -> tuple[int, str
     if flagged:
         return flagged, f"All that are {adjective}; {file_note}"
     count = min(LEAST, ranked)
-    return count, f"None is {adjective}: the first {count} of the ranking, to be sure." if count else ""
+    return count, f"None is {adjective}; these are the first {count} of the ranking." if count else ""
 
 
 def _data(audit: Audit) -> tuple[Examples | None, Examples | None]:

@@ -55,7 +55,7 @@ def doubt(predicted: Labels, labels: Labels, classes: int) -> str:
         return ""
     named = len(np.unique(labels))
     return f"not clearly above the {chance:.2%} of the most frequent class" + (
-        f", and the output tells {classes} classes apart where the labels name {named}" if named != classes else ""
+        f", and the output has {classes} classes while the labels have {named}" if named != classes else ""
     )
 
 
@@ -65,15 +65,17 @@ def _by_code(leaks: "Leaks") -> bool:
 
 def _leaked(leaks: "Leaks | None") -> str:
     if leaks is None or not (_by_code(leaks) or leaks.copies is not None):
-        return "Leaks could not be looked for (see the notes)"
+        return "Leaks could not be searched (see the notes)"
     near_note = (
         f"{leaks.suspected:,} test examples are suspected near-duplicates of training examples ({leaks.chance})"
         if _by_code(leaks)
-        else "Near-duplicates could not be looked for (see the notes)"
+        else "Near-duplicates could not be searched (see the notes)"
     )
     copies = leaks.copies
     if copies is None or not len(copies):
         return near_note
     subject = "of them" if copies.suspected and _by_code(leaks) else "test examples"
-    counted = "" if copies.suspected else f", where {copies.expected:,.1f} were to be expected, and are not counted"
+    counted = (
+        "" if copies.suspected else (f" ({copies.expected:,.1f} expected by chance, so they are not counted as leaked)")
+    )
     return f"{near_note}, {len(copies):,} {subject} equal a training example exactly{counted}"

@@ -178,7 +178,9 @@ def label_issues(
         raise AuditError(f"unknown evidence {shortly(evidence)}: {nearest(evidence, EVIDENCE)}")
     if isinstance(codes, OutOfSample):
         if any(argument is not None for argument in (labels, reference, reference_labels, probabilities)):
-            raise AuditError("out-of-sample predictions bring labels, reference and probabilities: give none beside")
+            raise AuditError(
+                "out-of-sample predictions include labels, reference and probabilities: leave these arguments out"
+            )
         return _ranked(_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
     if not isinstance(codes, Codes):
         raise AuditError(
@@ -186,7 +188,7 @@ def label_issues(
         )
     evidence = evidence or ("codes" if probabilities is None else "both")
     if evidence != "codes" and probabilities is None:
-        raise AuditError(f"evidence {evidence!r} needs the network's probabilities= (n, classes), and there are none")
+        raise AuditError(f"evidence {evidence!r} needs probabilities= of the network, (n, classes)")
     pair = _compared(codes, labels, reference, reference_labels)
     judgement = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
     return _ranked(judgement, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
@@ -209,8 +211,8 @@ def _notes(among_themselves: bool, evidence: Evidence) -> tuple[str, ...]:
         return ()
     source = "a network" if evidence == "codes" else "a network, and its probabilities,"
     return (
-        f"Rows were judged among themselves: {source} that saw these labels in training agrees with them, wrong ones "
-        "too; for training labels give out_of_sample(...).",
+        f"Rows were compared with each other: {source} that saw these labels in training agrees with them, "
+        "even if they are wrong; for training labels give out_of_sample(...).",
     )
 
 
@@ -241,7 +243,7 @@ def _compared(
         _require_reference(codes, reference)
         return labelled_pair(reference, codes, purpose, reference_labels, labels, AuditError, "a reference")
     if reference_labels is not None:
-        raise AuditError("reference_labels are the labels of a reference, and there is none: give reference=")
+        raise AuditError("reference_labels need a reference: give reference=")
     labelled, class_numbers, rows = labelled_codes(codes, labels, purpose)
     return LabelledPair(
         labelled, labelled, class_numbers, class_numbers, rows, rows, (0, len(codes) - len(labelled)), ""
@@ -267,7 +269,7 @@ def _of_codes(
         names = np.arange(checked.shape[1])
         notes = (*notes, *_other_classes(pair.class_names, checked.shape[1]))
     if len(names) < 2:
-        raise AuditError(f"all labels are of class {names[0]}: among labels of one class none can be found wrong")
+        raise AuditError(f"all labels are of class {names[0]}: wrong labels can only be found among several classes")
     votes = None
     if evidence != "confidence":
         _check_k(k, len(reference_labels) - among_themselves)
@@ -281,8 +283,9 @@ def _other_classes(class_names: Sequence[str] | None, columns: int) -> tuple[str
     if class_names is None or len(class_names) == columns:
         return ()
     return (
-        f"Probabilities are of {columns} classes and the labels of {len(class_names)} named ones: column 0 was taken "
-        f"for {class_names[0]!r}, and so on; if the network numbers them otherwise, give labels= in its numbers.",
+        f"Probabilities have {columns} classes, and the labels have {len(class_names)} named classes: column "
+        f"0 is assumed to be {class_names[0]!r}, and so on; if the network numbers the classes otherwise, "
+        "give labels= in its numbering.",
     )
 
 

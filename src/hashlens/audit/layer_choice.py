@@ -242,7 +242,7 @@ class Search:
                 copies = np.ones(len(layer.rows), np.bool_)
             elif not reason and not isinstance(queries, Codes):
                 bits = "1 bit" if lower_quartile == 1 else f"{lower_quartile:g} bits"
-                reason = f"neighbours differ in {bits}, and no other layer can tell chance from copies"
+                reason = f"neighbours differ in {bits}, and there is no other layer to distinguish copies from chance"
         # Rows that repeat an input are copies, not chance: they are left out of the null.
         null = MeasuredNull.measure(
             layer.ratios[layer.unrepeated],
@@ -306,9 +306,9 @@ def _unattainable(null: MeasuredNull, queries: int, expected_false: float) -> st
     fewest = queries * null.smallest_probability
     if fewest > expected_false:
         return (
-            f"{len(null.all_ratios):,} training rows cannot show what happens to fewer than 1 in "
-            f"{1 / null.smallest_probability:,.0f} by chance, and {expected_false:g} of {queries:,} is less: "
-            f"give expected_false={ceil(fewest)}"
+            f"{len(null.all_ratios):,} training rows cannot measure events rarer than 1 in "
+            f"{1 / null.smallest_probability:,.0f}, and {expected_false:g} of {queries:,} is rarer: give "
+            f"expected_false={ceil(fewest)}"
         )
     expected = queries * float(null.probability(0.0))
     if expected > expected_false:
@@ -363,8 +363,8 @@ def scores_table(scores: tuple[LayerScore, ...], chosen: str) -> Table:
         for score in scores
     ]
     note = (
-        "Chosen: of the layers with the most suspected rows above chance, up to two standard errors of that number "
-        "and the uncertainty of chance, the last."
+        "Chosen: the layer with the most suspected rows above chance. Layers within two standard errors of "
+        "this number, and the uncertainty of chance, are tied; the last of them is chosen."
         if len(scores) > 1 and any(score.name == chosen and not score.reason for score in scores)
         else ""
     )

@@ -181,19 +181,21 @@ class Leaks(Ranked):
     def threshold_note(self) -> str:
         """Number of examples suspected by their codes and number expected by chance, in one sentence."""
         if self.score is None:
-            return "No layer tells examples apart well enough to suspect any by its code: the layers say why."
+            return (
+                "No layer distinguishes examples well enough to suspect any by code; the table of layers "
+                "gives the reasons."
+            )
         return (
-            f"At or below {self.threshold:.3f}, where {self.chance.removesuffix(')')}; "
-            f"{self.score.copies:,} copies in train left out), there are "
-            f"{int((self.ratios <= self.threshold).sum()):,}, "
-            f"{int(self.identical.sum()):,} of them with the very code of a training example."
+            f"{int((self.ratios <= self.threshold).sum()):,} examples have a ratio of at most {self.threshold:.3f}; "
+            f"{self.chance.removesuffix(')')}; {self.score.copies:,} copies in train left out). "
+            f"{int(self.identical.sum()):,} of them have exactly the code of a training example."
         )
 
     @property
     def copies_note(self) -> str:
         """Findings about exact copies, in one sentence."""
         if self.copies is None:
-            return "Exact copies were not looked for: these codes carry no digests of inputs (encode again)."
+            return "Exact copies were not searched: these codes have no digests of their inputs (encode again)."
         return f"{self.copies}."
 
     def near(self, rank: int) -> str:
@@ -206,7 +208,7 @@ class Leaks(Ranked):
     @property
     def views_note(self) -> str:
         """The searched views and their cost, as a sentence to append; empty without views."""
-        return f" Of each image the nearest view counts: {self.views}." if self.views else ""
+        return f" For each image, the nearest view counts: {self.views}." if self.views else ""
 
     def figures(self) -> tuple[Figure, ...]:
         """Return a histogram of the ratios, beside that expected of ordinary examples."""

@@ -99,9 +99,9 @@ class OrdinaryRatios(Result):
         if low == 0:
             raise AuditError("a quarter of the rows or more share their code with another row")
         if high >= 1:
-            raise AuditError("a quarter of the rows or more have all neighbours at one and the same distance")
+            raise AuditError("a quarter of the rows or more have all neighbours at the same distance")
         if low == high:
-            raise AuditError("half of the rows or more have one and the same ratio of distances")
+            raise AuditError("half of the rows or more have the same ratio of distances")
         # At the quartiles, log(1 - high**a) / log(1 - low**a) = log(1/4) / log(3/4); the left side grows with a from 1.
         target = log(log(1 / 4) / log(3 / 4))
 

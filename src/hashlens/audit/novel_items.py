@@ -73,13 +73,13 @@ class NovelItems(Ranked):
     @property
     def chance(self) -> str:
         """Number expected if none were novel, in words."""
-        return f"about {self.expected:,.0f} expected if all are of the known kind"
+        return f"about {self.expected:,.0f} expected if all examples are of known kinds"
 
     def __rich__(self) -> Table:
         title = f"{self.novel:,} of {len(self):,} examples novel; {self.chance}"
         note = (
-            f"Novel: a score above {self.threshold:.4g}, which at most {self.false_alarm_rate:.3g} of known examples "
-            f"reach; set on {self.calibration}."
+            f"Novel: a score above {self.threshold:.4g}, which at most {self.false_alarm_rate:.3g} of known "
+            f"examples reach; the threshold was set on {self.calibration}."
         )
         return self.table(title, note)
 

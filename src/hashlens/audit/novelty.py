@@ -92,7 +92,7 @@ class Novelty:
         if len(codes) <= k:
             raise AuditError(f"k={k} needs more than {k:,} training codes, received {len(codes):,}: lower k")
         if held_out is None and held_out_predicted is not None:
-            raise AuditError("held_out_predicted are classes of held-out codes, and there are none: give held_out=")
+            raise AuditError("held_out_predicted needs held-out codes: give held_out=")
         if held_out is not None:
             _require_rows(codes, held_out, "held_out")
         self.codes, self.k, self.per_class, self.bits, self.seed = codes, k, per_class, bits, seed
@@ -224,7 +224,7 @@ class Novelty:
 
     def _calibration_note(self, predicted: bool) -> str:
         """Describe what a threshold without held-out codes is set on, and the direction of its bias."""
-        note = "training codes, each left out; expect more of them if the network overfits"
+        note = "training codes, each left out in turn; expect more false alarms if the network overfits"
         if not predicted:
             return note
         if self._predicted is None:
@@ -296,8 +296,8 @@ class Novelty:
         unknown = np.setdiff1d(classes, [*self._classes, *self._small_classes])
         if len(unknown):
             raise AuditError(
-                f"class {class_name(self.codes.class_names, int(unknown[0]))} is predicted, and no training code has "
-                f"that label: labels are {', '.join(self._class_list)}"
+                f"class {class_name(self.codes.class_names, int(unknown[0]))} is predicted, but no training "
+                f"code has this label: labels are {', '.join(self._class_list)}"
             )
         return classes
 
@@ -320,7 +320,7 @@ class Novelty:
             return classes
         if training_names is None:
             raise AuditError(
-                "predictions are names of classes, and the training codes have numbers without names: give numbers"
+                "predictions are class names, but the training codes have class numbers without names: give numbers"
             )
         if unknown := [name for name in names if name not in training_names]:
             raise AuditError(

@@ -147,7 +147,7 @@ def out_of_sample(
     examples, labelled_rows = _labelled(examples)
     labels, classes = _checked(examples, folds)
     if callable(train_network) and (arguments or epochs is not None):
-        raise AuditError("epochs and arguments are for an architecture's name: a function brings its own")
+        raise AuditError("epochs and arguments need the name of an architecture: a function sets its own")
     held_out = [np.flatnonzero(_folds(labels, folds, seed) == fold) for fold in range(folds)]
     # The network needs an output for each class, also for one without examples in its part.
     named = replace(examples, class_names=examples.class_names or tuple(map(str, range(classes))))
@@ -167,8 +167,9 @@ def out_of_sample(
             predictions = predict(network, examples, how)
             if predictions.probabilities.shape[1] != classes:
                 raise AuditError(
-                    f"the labels tell {classes} classes apart and the network {predictions.probabilities.shape[1]}: "
-                    "train_network must return one with an output for each class"
+                    f"the labels have {classes} classes, but the network has "
+                    f"{predictions.probabilities.shape[1]}: train_network must return one with an output for "
+                    "each class"
                 )
             probabilities[rows] = predictions.probabilities[rows]
             others = _without(len(labels), rows)
@@ -189,7 +190,7 @@ def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.in
 def _checked(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
     """Return the labels and the number of classes."""
     if examples.labels is None:
-        raise AuditError(f"{examples.name} has no labels, and there are none to look for mistakes in: give labels")
+        raise AuditError(f"{examples.name} has no labels to check: give labels")
     if len(examples) < 2 * folds:
         raise AuditError(f"{examples.name}: {folds} folds need at least {2 * folds} examples, received {len(examples)}")
     named = 0 if examples.class_names is None else len(examples.class_names)

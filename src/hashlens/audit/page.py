@@ -21,12 +21,13 @@ def audit_page(audit: Audit) -> Page:
     """Return the page of an audit."""
     train, test = audit.provenance.train, audit.provenance.test
     sprite = Sprite()
-    by_cause = replace(audit.accuracy.__rich__(), title="By cause")
+    by_cause = replace(audit.accuracy.__rich__(), title="Accuracy, step by step")
     return Page(
-        f"{audit.model}: its test accuracy, audited",
+        f"Audit of the test accuracy of {audit.model}",
         f"train {train.data}, test {test.data}",
         headline(audit),
-        f"{findings(audit)}. Tick what you have looked at: the bar at the foot exports it as CSV, with rows and ids.",
+        f"{findings(audit)}. Tick the examples that you have checked: the bar at the foot exports them as "
+        "CSV, with rows and ids.",
         (
             Section("Accuracy", (*charts(audit.accuracy.figures()), by_cause)),
             _leak_section(audit, sprite),
@@ -45,7 +46,7 @@ def audit_page(audit: Audit) -> Page:
 def _leak_section(audit: Audit, sprite: Sprite) -> Section:
     leaks = audit.leaks
     if leaks is None:
-        return Section("Leaks", (Prose("No leaks were looked for; the notes say why."),))
+        return Section("Leaks", (Prose("Leaks were not searched; the notes give the reason."),))
     return Section(
         "Leaks",
         (
@@ -67,8 +68,8 @@ def _label_section(audit: Audit, split: str, sprite: Sprite) -> Section:
             *charts(issues.figures("test labels" if split == "test" else "training labels")),
             _label_table(issues),
         ),
-        f"About {issues.expected:,.0f} of {len(issues):,} labels are expected to be wrong: look, and mend those that "
-        "are.",
+        f"About {issues.expected:,.0f} of {len(issues):,} labels are expected to be wrong: check them, and "
+        "correct those that are.",
     )
 
 
@@ -80,40 +81,41 @@ def _blind_section(audit: Audit, sprite: Sprite) -> Section:
     return Section(
         "Blind spots",
         blocks,
-        f"Mistakes with all {spots.k} nearest training codes in the class that was predicted: a wrong label, or "
-        "examples that training lacks.",
+        f"Mistakes whose {spots.k} nearest training codes all have the predicted class: the label is wrong, "
+        "or the training data lack such examples.",
     )
 
 
 def _novel_section(audit: Audit, sprite: Sprite) -> Section:
     novel = audit.novel
-    kind = "of the class predicted" if novel.by_class else "of all classes"
+    kind = "of the predicted class" if novel.by_class else "of all classes"
     note = (
-        f"Score: distance to the nearest training codes {kind}, 1 is ordinary. Novel: above "
-        f"{novel.threshold:.3g}, which at most {novel.false_alarm_rate:g} of known examples reach, set on "
-        f"{novel.calibration}."
+        f"Score: relative distance to the nearest training codes {kind}; 1 is typical. Novel: above "
+        f"{novel.threshold:.3g}, which at most {novel.false_alarm_rate:g} of known examples reach; the "
+        f"threshold was set on {novel.calibration}."
     )
-    of_class = " of the class that they were taken for" if novel.by_class else ""
+    of_class = " of their predicted class" if novel.by_class else ""
     ranked = novel.table("Most novel", note, shown=SHOWN, without=("novel",))
     return Section(
         "Novel examples",
         (novel_gallery(novel, audit, sprite), *charts(novel.figures()), ranked),
-        f"Test examples unlike all training examples{of_class}: {novel.novel:,} of {len(novel):,}, and {novel.chance}.",
+        f"Test examples unlike all training examples{of_class}: {novel.novel:,} of {len(novel):,}; {novel.chance}.",
     )
 
 
 def _leak_table(found: Leaks) -> Table:
     note = (
-        f"The local ratio: distance to the nearest training example over that to the {found.k}th nearest, in "
-        f"{found.bits:,} bits of {found.layer}. {found.threshold_note} Expected: how many of "
-        f"{len(found):,} ordinary examples would have such a ratio. {found.copies_note}{found.views_note}"
+        f"The local ratio: distance to the nearest training example, divided by that to the {found.k}th "
+        f"nearest, in {found.bits:,} bits of {found.layer}. {found.threshold_note} Expected: the number of "
+        f"{len(found):,} ordinary examples that would have such a ratio. "
+        f"{found.copies_note}{found.views_note}"
     )
     return found.table("Most suspicious", note, shown=SHOWN)
 
 
 def _label_table(issues: LabelIssues) -> Table:
     note = (
-        "Probability: that the label is wrong. Agreement: share of the nearest codes with the label. Confidence: what "
-        "the network gives it."
+        "Probability: probability that the label is wrong. Agreement: share of the nearest codes with this "
+        "label. Confidence: the network's probability of this label."
     )
     return issues.table("Likeliest wrong", note, shown=SHOWN, without=("collisions",))

@@ -74,8 +74,9 @@ def _scores(captured: CapturedBatch, size: int, reader: Reader) -> torch.Tensor:
     if scores is None or not scores.is_floating_point():
         received = tuple(raw.shape) if isinstance(raw, torch.Tensor) else type(raw).__name__
         raise AuditError(
-            f"{type(reader.model).__name__} must give one row of scores for each example, received {received} for a "
-            f"batch of {size}: audit a classifier, or give output=, a function from what it gives to its scores"
+            f"{type(reader.model).__name__} must give one row of scores for each example, received "
+            f"{received} for a batch of {size}: audit a classifier, or give output=, a function that "
+            "converts its output to scores"
         )
     return scores.detach().double().cpu()
 
@@ -108,8 +109,8 @@ def class_probabilities(
     if output.regression or output.multilabel:
         noun = "values" if output.regression else "classes of which an example may have several"
         raise AuditError(
-            f"the output is read as {output}, {noun}, and an audit is of one class an example: if it is a classifier, "
-            "give output='logits', 'probabilities' or a function that returns such scores"
+            f"the output is read as {output}, {noun}, but an audit needs one class per example: if it is a "
+            "classifier, give output='logits', 'probabilities' or a function that returns such scores"
         )
     values = scores.double()
     if undefined := int((~values.isfinite()).any(dim=1).sum()):
@@ -121,6 +122,6 @@ def class_probabilities(
         return probabilities.numpy()
     total = probabilities.sum(dim=1, keepdim=True)
     if bool((probabilities < 0).any()) or bool((probabilities > 1).any()) or bool((total <= 0).any()):
-        raise AuditError(f"the output is read as {output}, and some rows are no probabilities: give output='logits'")
+        raise AuditError(f"the output is read as {output}, but some rows are not probabilities: give output='logits'")
     # Probabilities in low precision do not add up to exactly 1.
     return (probabilities / total).numpy()

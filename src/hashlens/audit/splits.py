@@ -55,8 +55,8 @@ def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
     noun, keys = ("codes", _code_keys(split)) if digests is None else ("inputs", digests)
     if train is test or (keys is not None and _all_within(keys)):
         raise AuditError(
-            f"each of the {len(test):,} test {noun} is also that of a training example: the same examples were "
-            "given as train and as test, or the test set is a part of the training set"
+            f"each of the {len(test):,} test {noun} is also that of a training example: train and test are "
+            "the same examples, or test is a part of train"
         )
     return split
 

@@ -93,9 +93,9 @@ class Views:
         rows = [len(part) for part in self.test]
         if any(count != len(codes.test) for count in rows) or (len(self.rows) and self.rows[-1] >= len(codes.train)):
             raise AuditError(
-                f"the views are of {rows[0] if rows else 0:,} test rows and of training rows up to "
-                f"{self.rows.max(initial=0):,}, and there are {len(codes.test):,} and {len(codes.train):,}: encode the "
-                "views of the same examples, in the same order"
+                f"the views have {rows[0] if rows else 0:,} test rows and training rows up to "
+                f"{self.rows.max(initial=0):,}, but there are {len(codes.test):,} and {len(codes.train):,}: "
+                "encode the views of the same examples, in the same order"
             )
 
 
@@ -154,14 +154,14 @@ def views_by(
     """Encode views as :func:`encode_views` does, with a reading that sets the number of bits per layer."""
     names = view_names(views)
     if not names:
-        raise AuditError("no view was asked for: give views=True, or the names of some")
+        raise AuditError("no view was requested: give views=True, or the names of some")
     require_no_mask(reading)
     if reading.forward is not None:
         for part in (data.train, data.test):
             first = next(iter(part.batches(1)))
             if first.raw is not first.inputs:
                 raise AuditError(
-                    f"{part.name}: with forward= batches must be the images themselves to be seen in other views, "
+                    f"{part.name}: with forward=, views need batches that are the images themselves, "
                     f"received {type(first.raw).__name__}: leave views= or forward= out"
                 )
     start = perf_counter()
@@ -173,7 +173,7 @@ def views_by(
 def require_no_mask(reading: Reading) -> None:
     """Raise AuditError if there is a mask, since images have none."""
     if reading.mask is not None:
-        raise AuditError("views= are of images, and mask= is of padded tokens: leave one of them out")
+        raise AuditError("views= is for images, and mask= is for padded tokens: leave one of them out")
 
 
 def _encoded(model: torch.nn.Module, examples: Examples, reading: Reading) -> Codes:

@@ -64,7 +64,7 @@ def weighed_energy(
     if values.ndim != 2 or len(values) != len(new_codes) or not np.isfinite(values).all():
         raise AuditError(f"scores must be finite, one row of classes for each of {len(new_codes):,} new codes")
     if int(labels.max()) >= values.shape[1]:
-        raise AuditError(f"scores name {values.shape[1]} classes, and training codes have label {int(labels.max())}")
+        raise AuditError(f"scores have {values.shape[1]} classes, but training codes have label {int(labels.max())}")
     votes = np.zeros_like(values)
     for layer in codes.layers:
         training, queries = (part.layer(layer.name).sample_bits(bits, seed) for part in (codes, new_codes))

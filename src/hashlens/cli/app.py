@@ -33,7 +33,7 @@ UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ =
 
 app = typer.Typer(
     name="hashlens",
-    help="A lens on the hash code inside a neural network.",
+    help="Read the neural code of any PyTorch network, and measure what it tells about the data.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -98,7 +98,7 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         if debug:
             raise
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        return _say(f"this is a fault of hashlens, not yours: {what}; run again with --debug and report it", OURS)
+        return _say(f"this is a bug in hashlens: {what}; run again with --debug and report it", OURS)
 
 
 def _usage(error: Exception) -> str:

@@ -36,22 +36,23 @@ from hashlens.cli.options import (
 def audit(
     model: Model,
     train: Train,
-    test: Annotated[str, typer.Option(help="What its accuracy was measured on.")],
+    test: Annotated[str, typer.Option(help="Test data: the examples of the reported accuracy.")],
     layers: Layers = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with the examples to look at to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page with the examples to this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every ranked table as CSV to this folder.")] = None,
     views: Annotated[
         str | None,
         typer.Option(
-            help="Of images: search leaks in other views of the test images as well: 'all', or some by commas "
-            "(mirrored, brighter, darker, turned left, turned right, nearer, farther)."
+            help="For images: also search for leaks in other views of the test images: 'all', or names separated by "
+            "commas (mirrored, brighter, darker, turned left, turned right, nearer, farther)."
         ),
     ] = None,
     suspect_copies: Annotated[
         bool | None,
         typer.Option(
             "--suspect-copies/--keep-copies",
-            help="Whether test inputs that equal a training input count as leaked; by default as the inputs suggest.",
+            help="Whether test inputs that equal a training input count as leaked. By default, the kind of inputs "
+            "decides.",
         ),
     ] = None,
     output: OutputName = None,
@@ -92,7 +93,7 @@ def audit(
         if written is not None:
             tell(f"{what}: {written}")
     if html is None:
-        tell("a page with the examples to look at: add --html audit.html")
+        tell("for a page with the examples, add --html audit.html")
 
 
 def views_wanted(views: str | None) -> bool | list[str]:

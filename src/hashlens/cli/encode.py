@@ -32,7 +32,9 @@ def encode(
     model: Model,
     data: Annotated[str, typer.Option(help=f"What to encode: {Source}, ...")],
     out: Annotated[Path, typer.Option(help="Folder for the codes.")],
-    export: Annotated[Path | None, typer.Option(help="Write one Parquet file for DuckDB, Polars, pandas too.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Also write one Parquet file, for DuckDB, Polars and pandas.")
+    ] = None,
     layers: Layers = None,
     granularity: GranularityName = "unit",
     gates: GatesName = "activations",
@@ -76,5 +78,5 @@ def encode(
         f"{out}: {len(codes):,} codes of {codes.code_bits:,} bits, {codes.packed.nbytes:,} bytes", soft_wrap=True
     )
     if export is not None:
-        terminal.print(f"{export}: the same as Parquet", soft_wrap=True)
+        terminal.print(f"{export}: the same codes as Parquet", soft_wrap=True)
     terminal.print(f"next: hashlens.Codes.load({str(out)!r})", soft_wrap=True)

@@ -39,23 +39,34 @@ MOST_BACKGROUND = 100
 
 def explain(
     model: Model,
-    data: Annotated[str, typer.Option(help=f"Where the examples are: {Source}, ...")],
-    ids: Annotated[list[str], typer.Option("--id", help="An example by its id; repeat for more.")],
+    data: Annotated[str, typer.Option(help=f"Source of the examples: {Source}, ...")],
+    ids: Annotated[list[str], typer.Option("--id", help="Id of an example; repeat for more.")],
     method: Annotated[
         str, typer.Option("--method", "-m", help="gradient, grad_cam, lime, kernel_shap, anchor, region, contrast, ...")
     ] = "integrated_gradients",
     target: Annotated[
-        str | None, typer.Option(help="The class to explain, by name or number. Default: the one predicted.")
+        str | None, typer.Option(help="The class to explain, by name or number. Default: the predicted class.")
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="signal or spectrogram, where that is what examples are; others are told apart.")
+        str | None, typer.Option(help="Kind of the examples: signal or spectrogram. Other kinds are detected.")
     ] = None,
-    layer: Annotated[str | None, typer.Option(help="For class activation maps. Default: the last one.")] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Layer of class activation maps. Default: the last suitable layer.")
+    ] = None,
     background: Annotated[
-        str | None, typer.Option(help=f"Examples that replace parts, or to set it against; {MOST_BACKGROUND} are used.")
+        str | None,
+        typer.Option(
+            help="Background data, to replace parts of the example or to compare it with; at most "
+            f"{MOST_BACKGROUND} are used."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Page .html, picture .png, .svg or .pdf, or .npz to keep it.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write: a page (.html), a picture (.png, .svg or .pdf), or .npz to load it again.",
+        ),
     ] = None,
     output: OutputName = None,
     forward: ForwardName = None,
@@ -110,7 +121,7 @@ def explain(
         _write(found, out, force)
     console(json).print(found)
     if out is None:
-        tell("a picture: add --out explanation.html")
+        tell("for a picture, add --out explanation.html")
 
 
 def _some(source: str) -> Any:

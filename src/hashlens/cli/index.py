@@ -25,26 +25,26 @@ index = typer.Typer(no_args_is_help=True, help="Search in codes by Hamming dista
 
 @index.command()
 def build(
-    codes: Annotated[Path, typer.Argument(help="A folder of codes, of `hashlens encode`.")],
+    codes: Annotated[Path, typer.Argument(help="A folder of codes, written by `hashlens encode`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the index.")],
     kind: Annotated[str, typer.Option(help="exact, ivf (lists around centres), or hnsw (a graph).")] = "exact",
     layers: Layers = None,
     nlist: Annotated[
-        int | None, typer.Option(help="ivf: how many lists. Default: the square root of the number of rows.", min=1)
+        int | None, typer.Option(help="ivf: number of lists. Default: the square root of the number of rows.", min=1)
     ] = None,
     M: Annotated[
         int | None, typer.Option("--M", help="hnsw: neighbours of a row in the graph. Default: 32.", min=2)
     ] = None,
     efConstruction: Annotated[
         int | None,
-        typer.Option("--efConstruction", help="hnsw: candidates kept while a row is linked. Default: 80.", min=1),
+        typer.Option("--efConstruction", help="hnsw: candidates kept while a row is added. Default: 80.", min=1),
     ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     force: Force = False,
     debug: Debug = False,
 ) -> None:
-    """Make an index of codes, block by block: the folder of codes may be larger than memory."""
+    """Build an index of codes, block by block. The folder of codes may be larger than memory."""
     from hashlens.codes import Codes
     from hashlens.index import Index
 
@@ -59,19 +59,22 @@ def build(
 
 @index.command()
 def search(
-    where: Annotated[Path, typer.Argument(metavar="INDEX", help="A folder of `hashlens index build`.")],
+    where: Annotated[Path, typer.Argument(metavar="INDEX", help="An index, written by `hashlens index build`.")],
     queries: Annotated[Path, typer.Argument(help="A folder of codes of the same network.")],
     k: Annotated[int, typer.Option("-k", help="Neighbours of each query.", min=1)] = 10,
     radius: Annotated[
-        int | None, typer.Option(help="All rows within so many bits, in place of the k nearest.", min=0)
+        int | None, typer.Option(help="Find all rows within this many bits, instead of the k nearest.", min=0)
     ] = None,
-    nprobe: Annotated[int | None, typer.Option(help="ivf: lists to look into. Default: the index's.", min=1)] = None,
+    nprobe: Annotated[
+        int | None, typer.Option(help="ivf: number of lists to search. Default: that of the index.", min=1)
+    ] = None,
     efSearch: Annotated[
-        int | None, typer.Option("--efSearch", help="hnsw: candidates to keep. Default: the index's.", min=1)
+        int | None,
+        typer.Option("--efSearch", help="hnsw: number of candidates to keep. Default: that of the index.", min=1),
     ] = None,
     layers: Layers = None,
     weight: Annotated[
-        list[str] | None, typer.Option(help="LAYER=NUMBER: rank again with this weight; repeat for more layers.")
+        list[str] | None, typer.Option(help="LAYER=NUMBER: weight of a layer; repeat for more layers.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV: query, rank, id, distance.")] = None,
     threads: Threads = None,
@@ -99,9 +102,9 @@ def search(
     write_json(found, json, force)
     if out is not None:
         found.to_csv(out, overwrite=force)
-        tell(f"all of it: {out}")
+        tell(f"all results: {out}")
     else:
-        tell("--out FILE.csv writes all of it")
+        tell("--out FILE.csv writes all results")
     console(json).print(found)
 
 

@@ -40,16 +40,18 @@ def measure(
     context: typer.Context,
     model: Model,
     train: Train,
-    test: Annotated[str, typer.Option(help="Data that it has not seen.")],
+    test: Annotated[str, typer.Option(help="Test data, not used in training.")],
     layers: Layers = None,
     granularity: GranularityName = "unit",
     gates: GatesName = "activations",
     bits: Annotated[int | None, typer.Option(help="Read a random sample of this many bits only.", min=1)] = None,
     k: Annotated[int, typer.Option("-k", help="Neighbours of K-NN.", min=1)] = 9,
     logistic: Annotated[str, typer.Option(help="multinomial, or one-vs-one (the paper's).")] = "multinomial",
-    controls: Annotated[bool, typer.Option(help="Measure the controls too.")] = True,
-    memory_budget: Annotated[float, typer.Option(help="GiB for codes and features; wider ones are sampled.")] = 2.0,
-    projection: Annotated[str, typer.Option(help="How the page maps the codes: pca, or umap.")] = "pca",
+    controls: Annotated[bool, typer.Option(help="Also measure the controls.")] = True,
+    memory_budget: Annotated[
+        float, typer.Option(help="Memory for codes and features, in GiB; larger ones are sampled.")
+    ] = 2.0,
+    projection: Annotated[str, typer.Option(help="Projection for the map of the codes: pca, or umap.")] = "pca",
     output: OutputName = None,
     forward: ForwardName = None,
     mask: MaskName = None,
@@ -60,7 +62,7 @@ def measure(
     threads: Threads = None,
     force: Force = False,
     json: Json = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page to look at to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page to this file.")] = None,
     debug: Debug = False,
 ) -> None:
     """Measure determinism and categorization of a network's codes, beside their controls."""
@@ -100,7 +102,7 @@ def measure(
         if written is not None:
             tell(f"{what}: {written}")
     if html is None:
-        tell("a page to look at: add --html report.html")
+        tell("for a page, add --html report.html")
 
 
 def _bytes(gib: float) -> int:

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from hashlens.codes import Reading
     from hashlens.result import Result
 
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.", min=0)]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Default: where the model is.")]
 Threads = Annotated[
-    int | None, typer.Option(help="Threads of torch and of the search. Default: theirs.", min=1, max=1024)
+    int | None,
+    typer.Option(
+        help="Number of threads of torch and of the search. Default: those of the libraries.", min=1, max=1024
+    ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON; - is standard output.")
 ]
@@ -38,7 +41,7 @@ Model = Annotated[
 Weights = Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt without pickles.")]
 Source = "digits#train, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME"
 # Results of before name the command that made them, and there the training data are --data.
-Train = Annotated[str, typer.Option("--train", "--data", help=f"What it was trained on: {Source}, ...")]
+Train = Annotated[str, typer.Option("--train", "--data", help=f"Training data: {Source}, ...")]
 Layers = Annotated[
     list[str] | None, typer.Option(help="Glob over layer names; repeat for more; '!glob' leaves layers out.")
 ]
@@ -50,21 +53,25 @@ OutputName = Annotated[
     str | None,
     typer.Option(
         "--output",
-        help="How the network's output is read: logits, probabilities, binary_logit, binary_probability, "
-        "multilabel_logits, multilabel_probabilities, regression. Default: as its last operator or 64 rows tell.",
+        help="Meaning of the network's output: logits, probabilities, binary_logit, binary_probability, "
+        "multilabel_logits, multilabel_probabilities, regression. Default: decided by the last operator, or by 64 "
+        "rows.",
     ),
 ]
 ForwardName = Annotated[
     str | None,
-    typer.Option("--forward", help="package.module:function or file.py:function of the network and a batch: calls it."),
+    typer.Option(
+        "--forward",
+        help="How to call the network: package.module:function or file.py:function, with the network and a batch.",
+    ),
 ]
 MaskName = Annotated[
     str | None,
     typer.Option(
-        "--mask", help="Which positions are no padding: a key of dict batches, or package.module:function of a batch."
+        "--mask", help="Positions that are not padding: a key of dict batches, or package.module:function of a batch."
     ),
 ]
-BatchSize = Annotated[int, typer.Option(help="Examples a forward pass.", min=1)]
+BatchSize = Annotated[int, typer.Option(help="Examples per forward pass.", min=1)]
 
 
 STANDARD_OUTPUT = Path("-")
@@ -121,13 +128,13 @@ def check_outputs(
         target = output_path(path)
         for other, before in written:
             if target == before or (target.exists() and before.exists() and target.samefile(before)):
-                raise OutputError(f"{path} is to be written twice: give each result a path of its own")
+                raise OutputError(f"two results have the path {path}: give each its own path")
             inside = before in target.parents and other is not added_to
             if inside or target in before.parents:
-                raise OutputError(f"{path} and {other} lie in each other: give each result a path of its own")
+                raise OutputError(f"one of {path} and {other} lies inside the other: give each result its own path")
         for read in reads:
             if read is not None and _is_of(path, str(read)):
-                raise OutputError(f"{path} is what is read ({read}): choose another path for the result")
+                raise OutputError(f"{path} is read as input ({read}): choose another path for the result")
         if path is page:
             check_page(path)
         written.append((path, target))
@@ -138,7 +145,7 @@ def check_outputs(
 def check_named(path: Path) -> None:
     """Raise OutputError for ``-``: nothing but JSON is written to standard output."""
     if path == STANDARD_OUTPUT:
-        raise OutputError("- is standard output, which takes JSON alone (--json -): give the path of a file or folder")
+        raise OutputError("- is standard output, which is for JSON only (--json -): give the path of a file or folder")
 
 
 def check_page(path: Path) -> None:
@@ -184,7 +191,7 @@ def open_model(model: str, weights: Path | None) -> "torch.nn.Module":
 
     loaded = load_model(model, weights)
     if weights is None and ":" in Path(model).name:
-        tell(f"{model}: weights as the factory returned them; give trained ones with --weights")
+        tell(f"{model}: the weights are those that the factory returned; give trained ones with --weights")
     return loaded
 
 

@@ -37,10 +37,10 @@ NORMS = {"2": 2.0, "inf": inf}
 BATCH = 64
 MOST_POINTS = 2000
 """Examples drawn on the plane of a network of two inputs."""
-Data = Annotated[str, typer.Option(help=f"Where the examples are: {Source}, ...")]
+Data = Annotated[str, typer.Option(help=f"Source of the examples: {Source}, ...")]
 Picture = Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write: .png, .svg or .pdf.")]
 
-regions = typer.Typer(help="See the exact linear regions of a network.", no_args_is_help=True)
+regions = typer.Typer(help="Compute the exact linear regions of a network.", no_args_is_help=True)
 
 
 @regions.command()
@@ -48,7 +48,7 @@ def at(
     model: Model,
     data: Data,
     ids: Annotated[
-        list[str] | None, typer.Option("--id", help="An example by its id; repeat for more. Default: all.")
+        list[str] | None, typer.Option("--id", help="Id of an example; repeat for more. Default: all.")
     ] = None,
     norm: Annotated[str, typer.Option(help="Norm of the ball: 2, or inf.")] = "2",
     out: Picture = None,
@@ -58,7 +58,7 @@ def at(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Tell how far from each example the network stays affine, and which unit ends it."""
+    """Show the distance from each example to the nearest region boundary, and the unit of this boundary."""
     from hashlens.progress import track
     from hashlens.regions import at as region_at
     from hashlens.regions import trace
@@ -89,8 +89,8 @@ def at(
 def along(
     model: Model,
     data: Data,
-    begin: Annotated[str, typer.Option("--from", help="Example where the segment begins, by its id.")],
-    finish: Annotated[str, typer.Option("--to", help="Example where it ends.")],
+    begin: Annotated[str, typer.Option("--from", help="Id of the example at the start of the segment.")],
+    finish: Annotated[str, typer.Option("--to", help="Id of the example at its end.")],
     out: Picture = None,
     weights: Weights = None,
     threads: Threads = None,
@@ -98,7 +98,7 @@ def along(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Cut the straight line between two examples where units flip: every piece, with its length and class."""
+    """List every linear piece on the straight line between two examples, with its length and class."""
     from hashlens.regions import along as pieces_along
     from hashlens.regions.tables import piece_table
 
@@ -114,38 +114,38 @@ def along(
         _draw(out, force, told.figures()[0])
     console(json).print(told)
     if out is None:
-        tell("a picture: add --out along.png")
+        tell("for a picture, add --out along.png")
 
 
 @regions.command()
 def plane(
     model: Model,
-    data: Annotated[str | None, typer.Option(help=f"Where the examples are: {Source}, ...")] = None,
+    data: Annotated[str | None, typer.Option(help=f"Source of the examples: {Source}, ...")] = None,
     through: Annotated[
-        tuple[str, str, str] | None, typer.Option(help="Three examples by their ids: the plane through them.")
+        tuple[str, str, str] | None, typer.Option(help="Ids of three examples: use the plane through them.")
     ] = None,
-    pca: Annotated[int | None, typer.Option(help="The principal plane of the first N examples.", min=3)] = None,
+    pca: Annotated[int | None, typer.Option(help="Use the principal plane of the first N examples.", min=3)] = None,
     box: Annotated[
         tuple[float, float, float, float] | None,
         typer.Option(help="LEFT RIGHT BOTTOM TOP. Default: around the examples."),
     ] = None,
     colour: Annotated[
-        str, typer.Option("--colour", "--color", help="gradient, class, or code (each region its own).")
+        str, typer.Option("--colour", "--color", help="Colour by gradient, class, or code (a colour for each region).")
     ] = "gradient",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Picture: .png, .svg or .pdf; .html to point at regions.")
+        Path | None, typer.Option("--out", "-o", help="Picture (.png, .svg or .pdf) or interactive page (.html).")
     ] = None,
     sampled: Annotated[
-        int | None, typer.Option(help="Say too how many regions a grid of N x N points finds.", min=2)
+        int | None, typer.Option(help="Also count the regions that a grid of N x N points finds.", min=2)
     ] = None,
-    max_regions: Annotated[int, typer.Option(help="Stop where there are more.", min=1)] = 1_000_000,
+    max_regions: Annotated[int, typer.Option(help="Stop with an error if there are more regions.", min=1)] = 1_000_000,
     weights: Weights = None,
     threads: Threads = None,
     force: Force = False,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Cut a plane into linear regions, all of them. A network of two inputs needs no data."""
+    """Compute all linear regions on a plane. A network with two inputs needs no data."""
     from hashlens.regions import plane as partition
     from hashlens.regions.figures import check_colouring, plane_figure
     from hashlens.regions.page import plane_page
@@ -156,7 +156,7 @@ def plane(
     if through is not None and pca is not None:
         raise DataError("give --through three examples or --pca a number of them, not both")
     if data is None and (through is not None or pca is not None):
-        raise DataError("--through and --pca choose examples: say with --data where they are")
+        raise DataError("--through and --pca choose examples: give their source with --data")
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[model, weights, data])
     network, examples = (open_model(model, weights), None) if data is None else _opened(model, weights, data)
@@ -178,7 +178,7 @@ def plane(
             _draw(out, force, figure)
     console(json).print(found)
     if out is None:
-        tell("a picture: add --out plane.png, or --out plane.html to point at regions")
+        tell("for a picture, add --out plane.png, or --out plane.html for an interactive page")
 
 
 def _opened(model: str, weights: Path | None, data: str) -> "tuple[torch.nn.Module, Examples]":
@@ -241,6 +241,6 @@ def _first(network: "torch.nn.Module", examples: "Examples", count: int | None) 
     inputs = torch.cat([_as_fed(network, batch) for batch in batches])
     if count is None and inputs.shape[1:] != (2,):
         shape = ", ".join(map(str, inputs.shape[1:]))
-        raise DataError(f"examples of shape ({shape}) lie on no plane: choose one with --through or --pca")
+        raise DataError(f"examples of shape ({shape}) need a plane: choose one with --through or --pca")
     labels = [batch.labels for batch in batches if batch.labels is not None]
     return inputs, torch.cat(labels).numpy() if len(labels) == len(batches) else None

@@ -16,8 +16,8 @@ def report(
             help="A result's JSON; an explanation; an audit, codes, index or network folder; a study's YAML or store."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
-    images: Annotated[bool, typer.Option("--images/--no-images", help="Find the data again for thumbnails.")] = True,
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML page to write.")] = Path("report.html"),
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Load the data again, for thumbnails.")] = True,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     force: Force = False,
     debug: Debug = False,

@@ -29,10 +29,8 @@ def reproduce(
         Path | None, typer.Option(help="Folder with the Parquet files of MNIST or CIFAR-10; not for digits.")
     ] = None,
     preset: Annotated[str, typer.Option(help="quick (minutes), or paper (up to hours).")] = "quick",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for everything. Default: hashlens-reproduce/NAME-PRESET.")
-    ] = None,
-    names: Annotated[bool, typer.Option("--list", help="List what there is, and stop.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Output folder. Default: hashlens-reproduce/NAME-PRESET.")] = None,
+    names: Annotated[bool, typer.Option("--list", help="List all reproductions, and stop.")] = False,
     device: Device = None,
     threads: Threads = None,
     force: Force = False,
@@ -60,7 +58,7 @@ def reproduce(
     try:
         done = again(name, data, preset=preset, out=out, overwrite=force, device=device)
     except KeyboardInterrupt as stopped:
-        raise Stopped("stopped; the same command without --force goes on from here") from stopped
+        raise Stopped("stopped; run the same command without --force to continue") from stopped
     write_json(done, json, force)
     console(json).print(done)
     tell(f"report.html, tables, pictures, rows and the store: {done.folder}")

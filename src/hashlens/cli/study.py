@@ -37,24 +37,24 @@ Stored = Annotated[
     str, typer.Argument(metavar="STORE|SPEC", help="A study's store: a file, a URL, or the YAML file beside it.")
 ]
 
-study = typer.Typer(help="Train and measure many networks as a file says.", no_args_is_help=True)
+study = typer.Typer(help="Train and measure many networks, as described in a file.", no_args_is_help=True)
 
 
 @study.command()
 def init(
-    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),
-    data: Annotated[str, typer.Option(help=f"What to train on: {Source}, ...")] = "digits#train",
-    test: Annotated[str | None, typer.Option(help="Data that the networks do not see.")] = None,
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("study.yaml"),
+    data: Annotated[str, typer.Option(help=f"Training data: {Source}, ...")] = "digits#train",
+    test: Annotated[str | None, typer.Option(help="Test data, not used in training.")] = None,
     force: Force = False,
     debug: Debug = False,
 ) -> None:
-    """Write the file of a small study, with comments, to run as it is and to change."""
+    """Write the file of a small study, with comments. Run it as it is, or change it."""
     from hashlens.data.sources import check_address
     from hashlens.study.networks.template import template
     from hashlens.study.spec import StudySpec
 
     if test is None and data != "digits#train":
-        raise StudyError(f"--data {data} needs --test: accuracies are those of examples that networks have not seen")
+        raise StudyError(f"--data {data} needs --test: accuracies need examples that were not used in training")
     test = test or "digits#test"
     for address in (data, test):
         check_address(address)
@@ -72,14 +72,18 @@ def run(
     store: Annotated[
         str | None, typer.Option(help="SQLite file or postgresql://USER@HOST/NAME. Default: beside SPEC, ending .db.")
     ] = None,
-    worker: Annotated[bool, typer.Option("--worker", help="Leave as soon as nothing is left to take up.")] = False,
-    lease: Annotated[float, typer.Option(help="Seconds until others take up what a silent worker held.", min=1)] = 120,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train again what failed.")] = False,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Exit when no run is left to start, without waiting for other workers.")
+    ] = False,
+    lease: Annotated[
+        float, typer.Option(help="Seconds after which other workers take over the runs of a silent worker.", min=1)
+    ] = 120,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Repeat failed runs.")] = False,
     device: Device = None,
     threads: Threads = None,
     debug: Debug = False,
 ) -> None:
-    """Train and measure what is not done yet; started several times on one store, the processes share the work."""
+    """Train and measure the runs that are not done yet. Several processes on one store share the work."""
     from hashlens.study.charts.summary import summarize
     from hashlens.study.study import Study
 
@@ -87,7 +91,7 @@ def run(
     chosen = Study.load(spec, store)
     terminal = console()
     terminal.print(
-        masked(f"{chosen.spec.name}: results are kept in {store or spec.with_suffix('.db')}"), soft_wrap=True
+        masked(f"{chosen.spec.name}: results are stored in {store or spec.with_suffix('.db')}"), soft_wrap=True
     )
     try:
         chosen.run(
@@ -95,7 +99,7 @@ def run(
             on_start=lambda begun: terminal.print(str(begun)) if str(begun) else None,
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
-        raise Stopped("stopped; the same command goes on from here") from stopped
+        raise Stopped("stopped; run the same command again to continue") from stopped
     status, results = chosen.status(), chosen.results
     terminal.print(status)
     if len(results):
@@ -111,7 +115,7 @@ def run(
 
 @study.command()
 def status(store: Stored, force: Force = False, json: Json = None, debug: Debug = False) -> None:
-    """Show what is done, who is at work, what failed, and the time left."""
+    """Show progress, active workers, failures, and the remaining time."""
     check_outputs(json=json, force=force, reads=[store])
     found = _open(store).status()
     write_json(found, json, force)
@@ -136,11 +140,11 @@ def export(
 def chart(
     store: Stored,
     out: Annotated[Path, typer.Option(help="Picture to write: .png, .svg or .pdf.")],
-    x: Annotated[str, typer.Option(help="Factor along the chart: width, depth, samples, ...")] = "width",
-    y: Annotated[str, typer.Option(help="Factor up the chart.")] = "epochs",
+    x: Annotated[str, typer.Option(help="Factor on the horizontal axis: width, depth, samples, ...")] = "width",
+    y: Annotated[str, typer.Option(help="Factor on the vertical axis.")] = "epochs",
     z: Annotated[str | None, typer.Option(help="A third factor: a chart for each of its levels.")] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="Hold a factor at a level, as in samples=48000; repeat for more.")
+        list[str] | None, typer.Option(help="Fix a factor at a level, as in samples=48000; repeat for more.")
     ] = None,
     force: Force = False,
     json: Json = None,
@@ -156,7 +160,7 @@ def chart(
     results, held = _results(store), dict[str, Any]()
     for factor, level in (_condition(text, results) for text in where or ()):
         if factor in held:
-            raise StudyError(f"--where {factor} is given twice: hold it at one level, or draw it along --x, --y or --z")
+            raise StudyError(f"--where {factor} is given twice: fix it at one level, or use it as --x, --y or --z")
         held[factor] = level
     found: PhaseChart | PhaseSlices
     found = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)

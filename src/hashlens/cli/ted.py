@@ -18,23 +18,25 @@ from hashlens.cli.options import (
     write_json,
 )
 
-ted = typer.Typer(no_args_is_help=True, help="Reasons in your own words, taught beside labels and predicted with them.")
-Html = Annotated[Path | None, typer.Option(help="Write a page with the rows to look at to this file.")]
+ted = typer.Typer(no_args_is_help=True, help="Learn reasons together with labels, and predict both.")
+Html = Annotated[Path | None, typer.Option(help="Write an HTML page with the rows to check to this file.")]
 
 
 @ted.command()
 def fit(
-    table: Annotated[Path, typer.Argument(help="A .csv or .parquet file, one row an example.")],
+    table: Annotated[Path, typer.Argument(help="A .csv or .parquet file, one row per example.")],
     label: Annotated[str, typer.Option(help="The column of labels.")],
     explanation: Annotated[str, typer.Option(help="The column of explanations; an empty cell is a missing one.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model. The rows are in it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model. It includes the rows of the table.")],
     estimator: Annotated[
         str, typer.Option(help="random-forest, boosting, decision-tree, or logistic-regression.")
     ] = "random-forest",
     missing: Annotated[str, typer.Option(help="Rows without an explanation: impute, drop, or unknown.")] = "impute",
-    marker: Annotated[str | None, typer.Option(help="What means a missing explanation besides an empty cell.")] = None,
-    leave_out: Annotated[list[str] | None, typer.Option(help="A column not to learn from; repeat for more.")] = None,
-    test: Annotated[float, typer.Option(help="Share of the rows that the score is taken on.")] = 0.2,
+    marker: Annotated[
+        str | None, typer.Option(help="Value that marks a missing explanation, besides an empty cell.")
+    ] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeat for more.")] = None,
+    test: Annotated[float, typer.Option(help="Share of the rows that are held out for the score.")] = 0.2,
     html: Html = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -42,7 +44,7 @@ def fit(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Fit on a part of a table, score on the rest, and keep a model of all of it."""
+    """Fit on one part of a table and score on the rest. Then fit a model on all rows, and save it."""
     from hashlens.ted.saved import Plan, fit_table, held_out_score
     from hashlens.ted.tables import read_table
 
@@ -61,9 +63,9 @@ def fit(
 
 @ted.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="A folder of `hashlens ted fit`.")],
+    model: Annotated[Path, typer.Argument(help="A model, written by `hashlens ted fit`.")],
     table: Annotated[Path, typer.Argument(help="A .csv or .parquet file with the same columns.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The rows with what is predicted: .csv or .parquet.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the rows with predictions: .csv or .parquet.")],
     html: Html = None,
     sure: Annotated[
         float, typer.Option(help="Probability of label and explanation together from which a row is sure.")

@@ -27,24 +27,26 @@ def train(
     architecture: Annotated[
         str, typer.Argument(help="mlp, lenet, cnn, vgg16, vgg19, resnet18, resnet20, resnet32, or resnet56.")
     ],
-    data: Annotated[str, typer.Option(help=f"What to train on: {Source}, ...")],
-    out: Annotated[Path, typer.Option(help="Folder for the network; an interrupted training in it goes on.")],
-    test: Annotated[str | None, typer.Option(help="Data for the accuracy at the end.")] = None,
+    data: Annotated[str, typer.Option(help=f"Training data: {Source}, ...")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the network. An interrupted training run in this folder continues.")
+    ],
+    test: Annotated[str | None, typer.Option(help="Test data, for the accuracy after training.")] = None,
     recipe: Annotated[str, typer.Option(help="figures, scripts, or cifar: see the documentation.")] = "figures",
-    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Replaces the value of the recipe.", min=0)] = None,
     loss: Annotated[
-        str | None, typer.Option(help="cross-entropy or mse (mean squared error), in place of the recipe's.")
+        str | None, typer.Option(help="cross-entropy or mse (mean squared error). Default: the recipe's.")
     ] = None,
     width: Annotated[
-        int | None, typer.Option(help="Units a hidden layer (mlp), channels of the first block (cnn).", min=1)
+        int | None, typer.Option(help="Units per hidden layer (mlp), channels of the first block (cnn).", min=1)
     ] = None,
-    depth: Annotated[int | None, typer.Option(help="Hidden layers (mlp).", min=1)] = None,
+    depth: Annotated[int | None, typer.Option(help="Number of hidden layers (mlp).", min=1)] = None,
     batch_norm: Annotated[
         bool | None, typer.Option("--batch-norm/--no-batch-norm", help="Default: the recipe's.")
     ] = None,
     dropout: Annotated[float | None, typer.Option(help="Probability of dropping a unit (mlp).")] = None,
     checkpoint: Annotated[
-        list[int] | None, typer.Option(help="Keep the network after this epoch too (0: untrained); repeat for more.")
+        list[int] | None, typer.Option(help="Also save the network after this epoch (0: untrained); repeat for more.")
     ] = None,
     seed: Seed = 0,
     device: Device = None,

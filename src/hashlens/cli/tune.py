@@ -1,4 +1,4 @@
-"""``hashlens tune``: tune until little is left to gain, replay rules on runs, and say how far tuning overfitted."""
+"""``hashlens tune``: tune with a stopping rule, replay rules on runs, and report overfitting."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,11 +30,15 @@ RULE = (
 RuleNames = Annotated[list[str] | None, typer.Option("--rule", help=f"{RULE}. Repeat for more.")]
 Traces = Annotated[
     str,
-    typer.Argument(help="A CSV or Parquet with a row a trial, a folder of recorded runs, or STORAGE#STUDY of Optuna."),
+    typer.Argument(
+        help="A CSV or Parquet file with one row per trial, a folder of recorded runs, or STORAGE#STUDY of Optuna."
+    ),
 ]
-Way = Annotated[str, typer.Option(help="minimize, or maximize: which way the values of a file are better.")]
+Way = Annotated[str, typer.Option(help="minimize if lower values in a file are better, or maximize.")]
 
-tune = typer.Typer(no_args_is_help=True, help="Tune until little is left to gain; replay rules; report overfitting.")
+tune = typer.Typer(
+    no_args_is_help=True, help="Tune hyperparameters with a stopping rule; replay rules; report overfitting."
+)
 
 
 @tune.command()
@@ -43,12 +47,12 @@ def run(
         str,
         typer.Argument(help="package.module:function or file.py:function of an Optuna trial, which returns a number."),
     ],
-    n_trials: Annotated[int, typer.Option(help="How many trials at most.", min=1)] = 100,
+    n_trials: Annotated[int, typer.Option(help="Largest number of trials.", min=1)] = 100,
     rule: Annotated[str, typer.Option(help=f"{RULE}.")] = "regret-bound",
     direction: Way = "minimize",
     storage: Annotated[str, typer.Option(help="A file for SQLite, or the URL of a database.")] = "tuning.db",
-    name: Annotated[str | None, typer.Option(help="Of the study. Default: the function's.")] = None,
-    n_jobs: Annotated[int, typer.Option(help="How many trials at once.", min=1)] = 1,
+    name: Annotated[str | None, typer.Option(help="Name of the study. Default: the name of the function.")] = None,
+    n_jobs: Annotated[int, typer.Option(help="Number of trials at once.", min=1)] = 1,
     html: Html = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -56,7 +60,7 @@ def run(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Tune an objective until a rule stops it; interrupted, the same command goes on."""
+    """Tune an objective until a rule stops it. If it is interrupted, run the same command again to continue."""
     from hashlens.nets.load import load_function
     from hashlens.tuning import tune as tuned
     from hashlens.tuning.named_rules import rule_named
@@ -70,7 +74,7 @@ def run(
             n_jobs=n_jobs, seed=seed,
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
-        raise Stopped("stopped; the same command goes on from here") from stopped
+        raise Stopped("stopped; run the same command again to continue") from stopped
     _show(found, json, html, force)
 
 
@@ -78,14 +82,14 @@ def run(
 def replay(
     traces: Traces,
     rule: RuleNames = None,
-    recorded: Annotated[bool, typer.Option(help="Take bounds and improvements that the file has recorded.")] = False,
+    recorded: Annotated[bool, typer.Option(help="Use the bounds and improvements recorded in the file.")] = False,
     direction: Way = "minimize",
     html: Html = None,
     force: Force = False,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Show where rules would have stopped runs, what that saves, and what it costs on test."""
+    """Show when rules would have stopped recorded runs, the trials that this saves, and the loss on test."""
     from hashlens.tuning import replay as replayed
     from hashlens.tuning.named_rules import rule_named
 
@@ -98,14 +102,14 @@ def replay(
 @tune.command()
 def report(
     traces: Traces,
-    first: Annotated[int, typer.Option(help="After how many trials choices begin to count.", min=1)] = 1,
+    first: Annotated[int, typer.Option(help="Number of trials after which choices count.", min=1)] = 1,
     direction: Way = "minimize",
     html: Html = None,
     force: Force = False,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Show how far tuning overfitted: how often the final choice is worse on test than an earlier one, and how much."""
+    """Show overfitting of tuning: how often, and by how much, the final choice is worse on test than an earlier one."""
     from hashlens.tuning import overfitting_report
 
     check_outputs(json=json, page=html, force=force, reads=[traces])

@@ -28,15 +28,15 @@ RANDOM = ("bernoulli", "rand", "rand_like", "randn", "randn_like", "normal", "un
           "multinomial", "exponential", "poisson", "alpha_dropout", "feature_dropout")  # fmt: skip
 NORMS = ("batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
          "cudnn_batch_norm", "miopen_batch_norm", "_batch_norm_with_update")  # fmt: skip
-DROPOUT = "dropout is active in eval mode: codes and scores are drawn anew in every pass"
-CHANCE = "the network draws random numbers as it runs: codes and scores are drawn anew in every pass"
+DROPOUT = "dropout is active in eval mode: codes and scores are random and differ in every pass"
+CHANCE = "the network uses random numbers: codes and scores are random and differ in every pass"
 STATISTICS = (
-    "batch normalisation uses the statistics of the batch (no running statistics): codes and scores of an example "
-    "depend on the batch that it comes in"
+    "batch normalisation uses the statistics of the batch (no running statistics): codes and scores of an "
+    "example depend on its batch"
 )
 BATCH = (
-    "the same examples gave other values in two batches of a few: codes and scores of an example depend on the batch "
-    "that it comes in, or on chance"
+    "the same examples gave different values in two small batches: codes and scores of an example depend on "
+    "its batch, or on chance"
 )
 
 

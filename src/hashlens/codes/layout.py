@@ -88,8 +88,9 @@ class Layout:
             return
         if not padded or earlier.shape[1:] != layer.shape[1:]:
             raise CaptureError(
-                f"layer {layer.name!r}: {layer.shape} activations an example, {earlier.shape} in an earlier batch; "
-                'inputs of varying size need mask= (padded tokens), of this layer too, or granularity="channel"'
+                f"layer {layer.name!r}: {layer.shape} activations per example, but {earlier.shape} in an "
+                "earlier batch; inputs of varying size need mask= (padded tokens), of this layer too, or "
+                'granularity="channel"'
             )
         self.varies = True
         if layer.shape[0] > earlier.shape[0]:
@@ -132,10 +133,10 @@ class Layout:
         if not layers and self._off_batch:
             gates = self.left_out
             raise CaptureError(
-                f"nothing is left to read: the units of no gate belong to a single one of {size} examples "
-                f"({gates[0]}{f'; {len(gates)} gates in all' if len(gates) > 1 else ''}). Experts and boxes get as "
-                "many rows as the data decide; tokens folded into the batch, in the order of the examples, can be read "
-                "with mask="
+                f"nothing is left to read: no gate has units that each belong to one of {size} examples "
+                f"({gates[0]}{f'; {len(gates)} gates in all' if len(gates) > 1 else ''}). Experts and boxes "
+                "have a number of rows that depends on the data; tokens folded into the batch, in the order "
+                "of the examples, can be read with mask="
             )
         if not layers:
             raise CaptureError(f"layers={self.patterns} leave no layer; layers with gates: {names}")

@@ -132,10 +132,10 @@ class OutputEvidence:
         if len(sources) == 1:
             return path, ""
         index = "".join(f"[{at!r}]" for at in path)
-        reason = f"the one that {sources[path].operator} gave last" if sources else "the first"
+        reason = f"the last result of {sources[path].operator}" if sources else "the first"
         return path, (
-            f"the model gives {len(parts)} things that may be scores: output{index} was taken, {reason}; to choose, "
-            "give output=lambda output: output[...]"
+            f"the model returns {len(parts)} tensors that may be scores: output{index} was used, {reason}; "
+            "to choose another, give output=lambda output: output[...]"
         )
 
     def decide(self) -> Output:
@@ -156,13 +156,13 @@ class OutputEvidence:
         if k == 1:
             return {"logits": "binary_logit", "probabilities": "binary_probability"}.get(kind, kind)
         if k > 1 and kind in BINARY:
-            raise ModelError(f"output={kind!r} is one score of two classes, and the model gives {k}: declare another")
+            raise ModelError(f"output={kind!r} is one score for two classes, but the model gives {k}: declare another")
         return kind
 
     def _inferred(self) -> tuple[str, str, bool]:
         operator = self._source.operator if self._source else ""
         if not self._rows:
-            return "logits", "it gives no scores to tell from", False
+            return "logits", "it gives no scores to decide from", False
         rows = torch.cat(self._rows).double()
         count, k = len(rows), rows.shape[1]
         in_unit_range = bool(((rows >= 0) & (rows <= 1)).all())
@@ -177,7 +177,7 @@ class OutputEvidence:
         if operator == SIGMOID:
             return ("binary_probability" if k == 1 else "multilabel_probabilities"), reason, True
         if operator == LOG_SOFTMAX and (k > 1 or not is_part):
-            return "logits", f"{reason}, and the softmax of logarithms of probabilities is these", True
+            return "logits", f"{reason}, and the softmax of log-probabilities gives the probabilities", True
         if k > 1 and count >= LEAST_ROWS and in_unit_range and adds_up(torch.cat(self._rows), loose=operator != AFFINE):
             return "probabilities", f"{count} rows add up to 1", True
         if operator == AFFINE and k == 1 and is_part:
@@ -185,10 +185,14 @@ class OutputEvidence:
         if operator == AFFINE:
             return ("logits", reason, True) if k > 1 else ("binary_logit", f"one score, and {reason}", True)
         if k == 1 and operator in POSITIVE:
-            return "regression", f"one score, and {reason}, which no logit has", True
+            return "regression", f"one score, and {reason}, which logits do not have", True
         kind, explanation, certain = self._by_rows(rows, in_unit_range, operator)
         if kind == "binary_logit" and not (self._is_network and operator):
-            return "regression", "one number of a function, which nothing shows to be a logit or a probability", False
+            return (
+                "regression",
+                ("one number, returned by a function; nothing shows whether it is a logit or a probability"),
+                False,
+            )
         return kind, explanation, certain
 
     @staticmethod
@@ -197,18 +201,21 @@ class OutputEvidence:
         kind = "logits" if k > 1 else "binary_logit"
         if count < LEAST_ROWS:
             operator_note = f"its last operator ({operator})" if operator else "no operator was seen that does"
-            evidence = f"{operator_note} does not tell" if operator else operator_note
-            return kind, f"taken for want of evidence: {evidence}, nor do {count} rows, below {LEAST_ROWS}", False
+            evidence = f"{operator_note} does not decide" if operator else operator_note
+            return kind, f"assumed without evidence: {evidence}, nor do {count} rows, fewer than {LEAST_ROWS}", False
         if not in_unit_range and k == 1 and float(rows.abs().median()) > STEEP:
-            return "regression", f"half of {count} values are above {STEEP}, and logits hardly are", False
+            return "regression", f"half of {count} values are above {STEEP}, which is rare for logits", False
         if not in_unit_range and k == 1:
             return (
                 kind,
-                f"taken for want of evidence: {count} values, not all in [0, 1], may be a regression too",
+                f"assumed without evidence: {count} values, not all in [0, 1], may be a regression too",
                 False,
             )
         if not in_unit_range and (total := shared_total(rows)):
-            note = f"taken for want of evidence: {count} rows all add up to {total:.4g}, as probabilities times that do"
+            note = (
+                f"assumed without evidence: {count} rows all add up to {total:.4g}, like probabilities "
+                "multiplied by this number"
+            )
             return kind, f"{note}: divide them by it in output=", False
         if not in_unit_range:
             return kind, f"{count} rows do not all lie in [0, 1]", True
@@ -216,7 +223,7 @@ class OutputEvidence:
             return "binary_probability", f"{count} scores all lie in [0, 1], on both sides of 1/2", True
         return (
             kind,
-            f"taken for want of evidence: {count} rows lie in [0, 1]"
+            f"assumed without evidence: {count} rows lie in [0, 1]"
             + (" and do not add up to 1" if k > 1 else ", all on one side of 1/2"),
             False,
         )

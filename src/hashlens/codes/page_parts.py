@@ -14,7 +14,7 @@ ORIGIN = {
     "masked": "padding is left out",
     "threads": "threads of torch",
     "images": "inputs are images",
-    "sampled_from": "bits are drawn from",
+    "sampled_from": "bits are sampled from",
     "left_out": "gates left out",
     "output": "output read as",
     "unsteady": "depends on",
@@ -42,12 +42,12 @@ def layer_table(layers: tuple[Layer, ...]) -> Table:
         )
         for layer in layers
     ]
-    return table("Layers", ("layer", "gate", "shape", "bits kept", "bits in all"), rows, names=3)
+    return table("Layers", ("layer", "gate", "shape", "bits kept", "bits in total"), rows, names=3)
 
 
 def origin_section(origin: Provenance) -> Section:
     """Return the section about network, data and machine."""
-    return Section("Where they come from", (origin_table({"": origin}),))
+    return Section("Origin", (origin_table({"": origin}),))
 
 
 def origin_table(origins: Mapping[str, Provenance]) -> Table:

@@ -114,9 +114,9 @@ class Positions:
         else:
             reason = f"no axis has the {self.width} positions of the mask, or what the operators before it make of them"
         raise CaptureError(
-            f"layer {name!r}, {tuple(shape[1:])} activations an example: {reason}. Say which positions of this layer "
-            f"are padding, mask={{'{name}': key or function, '*': ...}}, or that none are, mask={{'{name}': None, "
-            f"'*': ...}}; or leave it out with layers='!{name}'"
+            f"layer {name!r}, {tuple(shape[1:])} activations per example: {reason}. Mark the positions of "
+            f"this layer that are not padding, mask={{'{name}': key or function, '*': ...}}, or state that "
+            f"it has no padding, mask={{'{name}': None, '*': ...}}; or leave it out with layers='!{name}'"
         )
 
     def _mask_of(self, x: Tensor, axis: int) -> Tensor:

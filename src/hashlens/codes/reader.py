@@ -61,7 +61,7 @@ class Reader:
         if reading.bits is not None and reading.granularity == "channel":
             raise CodesError('bits= samples units; with granularity="channel" use Codes.sample_bits afterwards')
         if per_layer and reading.bits is None:
-            raise CodesError("per_layer=True says what bits= counts: give bits= as well")
+            raise CodesError("per_layer=True needs bits=, the number of bits per layer")
         self.reading, self.per_layer, self.digests = reading, per_layer, digests
         self.examples: Examples = load_data(data)
         self.sampled_from: int | None = None
@@ -190,8 +190,8 @@ class Reader:
             ):
                 self._warned = True
                 warn(
-                    f"{self.examples.name}: some positions of its batches are padding by {key!r}, and codes take them "
-                    f"for tokens: give mask={key!r}"
+                    f"{self.examples.name}: some positions of its batches are padding by {key!r}, but codes "
+                    f"treat them as tokens: give mask={key!r}"
                 )
 
     def _digests(self, batch: Batch, masks: Masks | None) -> Digests | None:
@@ -293,7 +293,9 @@ def _mask(mask: str | Callable[[Any], torch.Tensor], raw: Any) -> torch.Tensor:
         ) from error
     if not isinstance(values, torch.Tensor) or values.dim() != 2:
         received = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
-        raise DataError(f"mask must give a tensor (examples, positions), true where no padding is; received {received}")
+        raise DataError(
+            f"mask must give a tensor (examples, positions), True where there is no padding; received {received}"
+        )
     return values.to(torch.bool)
 
 

@@ -33,7 +33,7 @@ UPRIGHT = {
 
 TURNED = "turned upright by the orientation in their EXIF (orientation=ignore takes them as stored)"
 COMPOSITED = "drawn on white where they are transparent (transparency=ignore takes the colours as stored)"
-FIRST_FRAME = "read by the first of several frames or pages"
+FIRST_FRAME = "read from the first of several frames or pages"
 
 Encoded = bytes | Path | Image.Image
 Pixels = npt.NDArray[np.uint8]
@@ -103,7 +103,7 @@ def changes_line(changes: Mapping[str, int], n: int) -> str:
     """Return one line with the changes made to n images, and the number of images for each.
 
     >>> changes_line({FIRST_FRAME: 2}, 60)
-    'of 60 images, 2 are read by the first of several frames or pages'
+    'of 60 images, 2 are read from the first of several frames or pages'
     """
     return f"of {n} images, " + ", ".join(f"{count} are {change}" for change, count in changes.items())
 

@@ -82,7 +82,7 @@ class Examples(ABC):
         rows = range(len(self))[start:stop]
         if not rows:
             ends = ":".join("" if end is None else str(end) for end in (start, stop))
-            raise DataError(f"{self.name}: rows [{ends}] are none of its {len(self)} examples")
+            raise DataError(f"{self.name}: rows [{ends}] are outside its {len(self)} examples")
         return self._narrow(rows.start, rows.stop)
 
     @abstractmethod

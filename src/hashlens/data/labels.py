@@ -68,7 +68,7 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
         invalid = np.flatnonzero(~missing & ((values < NO_LABEL) | (values >= _TOO_LARGE) | fractions))
     if len(invalid):
         odd = values[invalid[0]]
-        value = f"the values of a regression are no classes: {_CUT}; " if math.isfinite(odd) and odd % 1 else ""
+        value = f"the values of a regression are not classes: {_CUT}; " if math.isfinite(odd) and odd % 1 else ""
         raise DataError(f"{name}: the label of row {invalid[0]} is {odd}; {value}{_WAY_OUT}")
     if all_labels and is_float:
         require_few(values[~missing], name)
@@ -192,7 +192,7 @@ def signs_as_classes(labels: Labels, class_names: ClassNames, name: str) -> tupl
     """Return all labels of a source; if they are the classes -1 and 1, as 0 and 1 with the names "-1" and "1"."""
     if not are_signs(labels, class_names):
         return labels, class_names
-    _log.warning("%s: the labels are -1 and 1 only, so -1 is taken for a class and not for no label", name)
+    _log.warning("%s: the labels are -1 and 1 only, so -1 is read as a class and not as a missing label", name)
     return (labels > 0).astype(np.int64), tuple(map(str, SIGNS))
 
 
@@ -254,7 +254,7 @@ def one_numbering(
         if class_names is not None and len(set(class_names)) < len(class_names):
             twice = next(name for i, name in enumerate(class_names) if name in class_names[:i])
             raise error(
-                f"{source}: two classes are called {twice!r}, so that its classes cannot be compared by name with "
+                f"{source}: two classes are called {twice!r}, so its classes cannot be compared by name with "
                 "others; give both sets of examples the same class names"
             )
     union = tuple(dict.fromkeys(name for class_names in name_lists for name in class_names))
@@ -336,7 +336,7 @@ def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[st
         Names of classes 0, 1, ...
 
     >>> unseen_classes(np.array([0, 1]), np.array([0, 2, 2, 3]))
-    '3 of 4 test examples are of classes that train has no example of (2, 3): what learns from train gets them wrong'
+    '3 of 4 test examples are of classes that train has no example of (2, 3): a model trained on it misclassifies them'
     """
     if train is None or test is None:
         return None
@@ -350,6 +350,6 @@ def unseen_classes(train: Labels | None, test: Labels | None, names: Sequence[st
     ]
     listed = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     return (
-        f"{int(unseen.sum()):,} of {len(test):,} test examples are of classes that train has no example of ({listed}): "
-        "what learns from train gets them wrong"
+        f"{int(unseen.sum()):,} of {len(test):,} test examples are of classes that train has no example of "
+        f"({listed}): a model trained on it misclassifies them"
     )

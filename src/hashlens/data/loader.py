@@ -115,8 +115,8 @@ class LoaderExamples(_BatchedExamples):
         self.class_names = names_of_classes(loader.dataset)
         self._loader = loader
         _log.warning(
-            "%s: the loader has a sampler of its own or an iterable data set; it is used as it is, ids are positions, "
-            "and examples that it drops, repeats or reorders on another pass stay so",
+            "%s: the loader has a sampler of its own or an iterable data set; it is used unchanged: ids are "
+            "positions, and examples that it drops, repeats or reorders stay dropped, repeated or reordered",
             self.name,
         )
 
@@ -180,8 +180,8 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
                 raise DataError(f"{name}: a batch of {size} inputs has {len(labels)} labels, from row {start} on")
         if ids is not None and stop > len(ids):
             raise DataError(
-                f"{name}: batches of {len(ids)} examples have {stop} rows or more, by their first tensor: it must have "
-                "one row for each example, so that nodes of graphs, boxes and the like come behind a tensor that has"
+                f"{name}: the first tensor of batches of {len(ids)} examples has {stop} rows or more: it "
+                "must have one row for each example; put tensors of nodes or boxes after such a tensor"
             )
         yield Batch(inputs, labels, np.arange(start, stop) if ids is None else ids[start:stop], raw)
         start = stop
@@ -210,7 +210,7 @@ def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:
         except Exception as error:  # any exception that a user's data set raises
             reason = f"{type(error).__name__}: {error}".split("\n")[0]
             raise DataError(
-                f"{name} cannot be read: {reason}; mend the data set, or give a DataLoader with a collate_fn"
+                f"{name} cannot be read: {reason}; fix the data set, or give a DataLoader with a collate_fn"
             ) from error
         finally:
             loader_state = torch.random.get_rng_state()

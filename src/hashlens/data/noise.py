@@ -123,7 +123,7 @@ def random_inputs(
         If `n` is not positive, `kind` is not known, or the inputs are not single tensors.
     """
     if n < 1:
-        raise DataError(f"asked for {n} random inputs; expected 1 or more")
+        raise DataError(f"requested {n} random inputs; expected 1 or more")
     first = next(examples_like.batches(1)).inputs
     if not isinstance(first, torch.Tensor):
         raise DataError(

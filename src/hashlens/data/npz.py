@@ -82,6 +82,6 @@ def _channels_first(images: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     if images.ndim == 4 and images.shape[1] in (1, 3):
         return images
     raise DataError(
-        f"{name}: uint8 is taken for images, (n, h, w) or (n, h, w, c) with 1 or 3 channels, received {images.shape}; "
-        "save other inputs as float32"
+        f"{name}: uint8 is read as images, (n, h, w) or (n, h, w, c) with 1 or 3 channels, received "
+        f"{images.shape}; save other inputs as float32"
     )

@@ -116,7 +116,8 @@ def load_training_data(source: Any) -> Examples:
         scheme = SCHEMES.get(address.scheme)
         if scheme is not None and scheme.splits_joined and address.text == address.whole:
             raise DataError(
-                f"{source} holds its test examples too: train on {source}#train, or name the rows, as in {source}[0:]"
+                f"{source} also contains the test examples: train on {source}#train, or name the rows, as in "
+                f"{source}[0:]"
             )
     return load_data(source)
 
@@ -150,7 +151,7 @@ def _open(source: Any) -> Examples:
     if is_array(source):
         return from_arrays(source)
     if hasattr(source, "packed"):
-        raise DataError("these are codes, not the examples that they are of: give the data that was encoded")
+        raise DataError("these are codes, not examples: give the data that was encoded")
     # Data sets of other libraries, such as Hugging Face's, are not subclasses of torch's, but work in loaders too.
     if hasattr(source, "__getitem__") and isinstance(source, Sized) and not isinstance(source, Mapping | bytes):
         return from_columns(source) if has_columns(source) else DatasetExamples(source)

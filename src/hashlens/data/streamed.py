@@ -47,7 +47,9 @@ class StreamedExamples(Examples):
                 piece = replace(piece, inputs=inputs, raw=inputs)
             yield piece
         if not labels:
-            raise DataError(f"{self.name}: the source gave no batch; it must give them anew on every pass")
+            raise DataError(
+                f"{self.name}: the source returned no batch; it must return all batches again on every pass"
+            )
         self.labels = _joined(labels)
         self._digest = digest.finish(self.scale, self.labels)
 
@@ -84,8 +86,8 @@ class StreamedExamples(Examples):
         if isinstance(inputs, torch.Tensor):
             return inputs
         raise DataError(
-            f"{self.name}: inputs come as {type(inputs).__name__}, which cannot be held in one array; "
-            "stream them and say with forward= how the network is called, or let the data set give one tensor"
+            f"{self.name}: inputs come as {type(inputs).__name__}, which do not fit into one array; stream "
+            "them and use forward= to call the network, or let the data set give one tensor"
         )
 
     def digest(self) -> str:

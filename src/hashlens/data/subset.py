@@ -27,7 +27,7 @@ def subset(examples: Examples, rows: int | Sequence[int] | npt.NDArray[np.intege
     count = len(examples)
     if isinstance(rows, int | np.integer):
         if not 0 < rows <= count:
-            raise DataError(f"{examples.name}: asked for {rows} examples, there are {count}; ask for 1 to {count}")
+            raise DataError(f"{examples.name}: requested {rows} examples, but there are {count}; request 1 to {count}")
         return examples.narrow(0, int(rows)).load()
     index = np.asarray(rows)
     if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) == 0:

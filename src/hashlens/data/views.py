@@ -129,8 +129,8 @@ def require_images(inputs: Any, name: str) -> Tensor:
     if not are_images(inputs):
         received = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
         raise DataError(
-            f"{name}: views are of images (b, c, h, w) with 1, 3 or 4 channels of 8 pixels and more a side, received "
-            f"{received}: leave views= out"
+            f"{name}: views need images (b, c, h, w) with 1, 3 or 4 channels of 8 pixels and more a side, "
+            f"received {received}: leave views= out"
         )
     images: Tensor = inputs
     return images

@@ -149,14 +149,14 @@ def _answer(example: PerturbedExample) -> int:
     parts, output = example.parts, example.request.subject.declared
     if output is not None and output.regression:
         raise ExplainError(
-            f"an anchor holds a class, the model gives one score or more, read as {output}: give output='binary_logit' "
-            "if its sign tells two classes apart, or a function of two classes"
+            f"an anchor explains a class, but the output of the model is read as {output}: give "
+            "output='binary_logit' if its sign tells two classes apart, or a function of two classes"
         )
     whole = parts.inputs(np.ones((1, len(parts.names)), dtype=bool), np.zeros(1, dtype=np.int64))
     found = int(example.answers(whole)[0])
     if not (output is not None and output.multilabel) and found != example.target:
         raise ExplainError(
-            f"an anchor holds what is predicted, class {found}: leave target out, received {example.target}"
+            f"an anchor explains the predicted class, {found}: leave target out, received {example.target}"
         )
     return found
 
@@ -178,10 +178,14 @@ def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[
 def _notes(search: Search, found: bool, rule: Conditions, precision: float) -> tuple[str, ...]:
     notes = []
     if not found:
-        spent = "the rows allowed are used up, raise samples" if search.budget <= 0 else "no conditions are left"
-        notes.append(f"no rule was shown to reach {search.threshold:.0%}: this is the most precise found ({spent})")
+        spent = "the allowed samples are used up: raise samples" if search.budget <= 0 else "no conditions are left"
+        notes.append(
+            f"no rule was shown to reach {search.threshold:.0%}: this is the most precise rule found ({spent})"
+        )
     elif not rule:
-        notes.append(f"the prediction stays in {precision:.1%} of cases whatever is replaced: no condition is needed")
+        notes.append(
+            f"the prediction stays the same in {precision:.1%} of cases, whatever is replaced: no condition is needed"
+        )
     return tuple(notes)
 
 

@@ -111,7 +111,7 @@ def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
     held = examples_of(request) if request.x is None else request.x
     if shape is None:
         if held is None:
-            raise ExplainError(f"without x the shape of an input must be given: shape=, as {EXAMPLES[request.kind][1]}")
+            raise ExplainError(f"without x, give the shape of one input: shape=, such as {EXAMPLES[request.kind][1]}")
         return tuple(held.shape[1:])
     sizes = tuple(shape) if isinstance(shape, (list, tuple)) else ()
     axes = {"image": (3,), "signal": (1, 2), "spectrogram": (2,)}.get(request.kind, (1,))
@@ -176,7 +176,7 @@ def slope_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         leaf = x.detach().clone().requires_grad_()
         found = gradient_of(function(leaf * 1), leaf)  # in-place operators may not modify a leaf
     if not bool(torch.isfinite(found).all()):
-        raise ExplainError("the slope is NaN or infinite on the way: look at the weights of the network")
+        raise ExplainError("the gradient became NaN or infinite: check the weights of the network")
     return found
 
 

@@ -11,7 +11,7 @@ from hashlens.explanations.places import Place, PlaceOutputs, keeping, place_of
 from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
-ALL_ZERO = "zero everywhere: no channel of the layer speaks for the class"
+ALL_ZERO = "zero everywhere: no channel of the layer is evidence for the class"
 TINY = 1e-8
 
 

@@ -27,10 +27,13 @@ Bits = npt.NDArray[np.bool_]
 FIRST, LAST = 0.1, 1e-4
 """Required margin of bits at the first and at the last step, as a share of the layer's mean margin."""
 NOT_REACHED = (
-    "{count} of {n} codes were not reached, up to {bits} of {total} bits are off, and maybe no input has them all: "
-    "raise steps, or give fewer layers="
+    "{count} of {n} codes were not reached: up to {bits} of {total} bits differ, and possibly no input has "
+    "this code; raise steps, or give fewer layers="
 )
-SLOPES = "the network is not piecewise linear, so its gates cannot be held: sought by slopes through it as it is"
+SLOPES = (
+    "the network is not piecewise linear, so its gates cannot be kept fixed: the gradients of the network "
+    "itself were used"
+)
 
 
 def code_inversion(
@@ -79,7 +82,7 @@ def code_inversion(
     require_whole(ExplainError, "steps", steps)
     require_amounts(step_size=step_size)
     if code is not None and example is not None:
-        raise ExplainError("code= and example= say both what is wanted: give one of them")
+        raise ExplainError("code= and example= both set the target: give one of them")
     size, input_range = shape_of(request, shape), input_range_of(request, bounds)
     encoder = _encoder(request, code, layers)
     codes = _wanted(encoder, code, example, noise(request, 1, size, input_range))
@@ -119,11 +122,11 @@ class InputEncoder:
 
 def _encoder(request: Request, code: Any, layers: str | Sequence[str] | None) -> InputEncoder:
     if request.layer is not None:
-        raise ExplainError("layer= is one layer, and a code is of several: give layers=, globs over their names")
+        raise ExplainError("layer= is one layer, but a code has several: give layers=, globs over their names")
     reading = Reading(batch_size=request.subject.batch_size)
     if isinstance(code, Codes):
         if layers is not None:
-            raise ExplainError("the code says which layers it is of: leave out layers=")
+            raise ExplainError("the code already has its layers: leave out layers=")
         gates: Gates = "all" if code.provenance.gates == "all" else "activations"
         return InputEncoder(request, replace(reading, layers=[layer.name for layer in code.layers], gates=gates))
     try:

@@ -115,7 +115,7 @@ class ExplanationComparison(Result):
         diagnostics = [f"By {metric.replace('_', ' ')} a control does better than every method: {', '.join(names)}."
                 for metric, names in self.beaten().items()]  # fmt: skip
         read = [f"Output read as {self.output}; deletion and insertion follow {self.followed}."] if self.output else []
-        return table("Explanations compared", columns, rows, " ".join((note, *diagnostics, *read, *self.notes)))
+        return table("Comparison of explanations", columns, rows, " ".join((note, *diagnostics, *read, *self.notes)))
 
     def figures(self) -> tuple[Figure, ...]:
         """Return bars for each metric, with one standard error to each side."""

@@ -126,7 +126,7 @@ def space_of(parts: Parts) -> Space:
     """Return the source of random examples around this one."""
     if isinstance(parts, Columns):
         return RowSpace(parts, tuple(at for column in range(len(parts.names)) for at in _of_column(parts, column)))
-    ending = "" if isinstance(parts, Segments) else " is there"
+    ending = "" if isinstance(parts, Segments) else " is present"
     return MaskSpace(parts, tuple(Condition(at, name + ending) for at, name in enumerate(parts.names)))
 
 

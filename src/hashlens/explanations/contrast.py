@@ -29,8 +29,11 @@ LISTED = 20
 FEW_UNITS, STEPS = 4096, 256
 SMALLEST, DOUBLINGS = 2.0**-40, 41
 """Steps past the turning point: the smallest, as a share of the segment, and how often it is doubled, up to its end."""
-TIES = "the answer does not change on the way to the other example: x ties with it"
-UNTURNED = "not turned: the network gives its first class for the changed example {rows} too, by rounding"
+TIES = "the prediction does not change on the line to the other example: the two classes are tied for x"
+UNTURNED = (
+    "the prediction does not change: because of rounding, the network still predicts the original class for "
+    "the changed example {rows}"
+)
 Floats = npt.NDArray[np.float64]
 
 
@@ -88,20 +91,20 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
         require_whole(ExplainError, "steps", steps)
     if request.background is None:
         raise ExplainError(
-            "contrast needs examples to set x against: give background=, (m, ...), some of another class"
+            "contrast needs examples to compare with x: give background=, (m, ...), some of another class"
         )
     output = request.output
     if output.regression or output.multilabel:
         raise ExplainError(
-            f"contrast is of two classes that exclude each other, and the output is read as {output}: use region or "
-            "integrated_gradients, or say with output= what it is"
+            f"contrast needs classes that exclude each other, but the output is read as {output}: use region "
+            "or integrated_gradients, or declare the output with output="
         )
     held = at(request.scoring, baselines_of(request))
     here = at(held.program, request.inputs)
     own, theirs = _classes(here, output), _classes(held, output)
     if wrong := [row for row, target in enumerate(request.target.tolist()) if target != own[row]]:
         raise ExplainError(
-            f"contrast is of the class predicted, {own[wrong[0]]} for example {wrong[0]}: leave target out"
+            f"contrast explains the predicted class, {own[wrong[0]]} for example {wrong[0]}: leave target out"
         )
     each_row: list[dict[str, Any]] = []
     values, made = torch.zeros_like(here.x), request.inputs.detach().clone()

@@ -39,7 +39,7 @@ Tensor = torch.Tensor
 UNITS = ("probability", "score")
 DECLARED = ("as declared", "as network.json says")
 ONE_SCORE = "one score is read as the logit of class 1 against class 0: for a regression give output='regression'"
-NO_SLOPE = "all values are 0: the score does not change with x, or the model detaches or rounds what it gives"
+NO_SLOPE = "all values are 0: the score does not change with x, or the model detaches or rounds its output"
 
 
 def explain(
@@ -162,8 +162,8 @@ def explain(
         explanation = chosen.run(request, **options)
     if bad := int((~np.isfinite(explanation.values)).sum()):
         raise ExplainError(
-            f"{chosen.name}: {bad:,} of {explanation.values.size:,} values are NaN or infinite, as slopes are where "
-            "the model has none: move x a little, or use kernel_shap"
+            f"{chosen.name}: {bad:,} of {explanation.values.size:,} values are NaN or infinite, because the "
+            "model has no gradient there: change x slightly, or use kernel_shap"
         )
     if settings.mask is not None:
         explanation = without_padding(explanation, inputs, settings)

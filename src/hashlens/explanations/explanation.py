@@ -210,8 +210,8 @@ class Explanation(Result):
         if self.rule is None or threshold is None:
             return ""
         if self.rule.precision < threshold:
-            return f": below the {threshold:.0%} asked for"
-        return "" if self.diagnostics.get("reached", True) else f": the {threshold:.0%} asked for is not shown"
+            return f": below the required {threshold:.0%}"
+        return "" if self.diagnostics.get("reached", True) else f": not shown to reach the required {threshold:.0%}"
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = []
@@ -226,7 +226,7 @@ class Explanation(Result):
             parts.append(
                 table(
                     f"{self.method} for {of}{more}",
-                    ("part", "change to make" if self.method == "contrast" else "value"),
+                    ("part", "change" if self.method == "contrast" else "value"),
                     rows,
                 )
             )
@@ -236,7 +236,7 @@ class Explanation(Result):
         shown = self._diagnostics(0) if len(self) else self.diagnostics
         numbers = [(name.replace("_", " "), _short(value)) for name, value in shown.items()]
         if numbers:
-            parts.append(table("How far it can be trusted", ("", ""), numbers, names=2))
+            parts.append(table("Diagnostics", ("", ""), numbers, names=2))
         if self.output:
             parts.append(Text(f"Output read as {self.output}."))
         return Group(*parts, *(Text(f"note: {note}", style="dim") for note in self.notes))
@@ -288,15 +288,15 @@ class Explanation(Result):
         except FileNotFoundError as error:
             raise ExplainError(f"{path}: no such file") from error
         except Exception as error:
-            raise ExplainError(f"{path} is no saved explanation: {type(error).__name__}") from error
+            raise ExplainError(f"{path} is not a saved explanation: {type(error).__name__}") from error
         if version > cls.schema_version:
             raise ExplainError(f"{path} was written by a newer hashlens: install that")
         try:
             found = replace(cls.from_dict(diagnostics), **arrays)
         except (ReportError, TypeError) as error:
-            raise ExplainError(f"{path} is no saved explanation: {error}") from error
+            raise ExplainError(f"{path} is not a saved explanation: {error}") from error
         if wrong := found._unfitting():
-            raise ExplainError(f"{path} is no saved explanation: {wrong}")
+            raise ExplainError(f"{path} is not a saved explanation: {wrong}")
         return found
 
     def _unfitting(self) -> str:
@@ -306,7 +306,7 @@ class Explanation(Result):
         held = {part.name: getattr(self, part.name) for part in fields(self)}
         arrays = {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
         if wrong := [name for name, value in arrays.items() if name not in ARRAYS or value.dtype.kind not in "fiub"]:
-            return f"{wrong[0]} is no array of numbers"
+            return f"{wrong[0]} is not an array of numbers"
         if self.values.ndim < 2:
             return "values must be (n, ...)"
         lengths = {

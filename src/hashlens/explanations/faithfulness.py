@@ -40,7 +40,9 @@ def spread(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
         return values
     if len(shape) > 1 and values.shape[1:] == shape[1:]:
         return values[:, None].expand(-1, *shape) / shape[0]
-    raise ExplainError(f"{explanation.method} gives values {tuple(values.shape[1:])}, which lie on no input {shape}")
+    raise ExplainError(
+        f"{explanation.method} gives values {tuple(values.shape[1:])}, which do not match inputs {shape}"
+    )
 
 
 def importance(values: Tensor) -> Tensor:

@@ -140,9 +140,9 @@ def _made(explanation: "Explanation", row: int) -> Pixels:
     assert explanation.image is not None
     made = as_pixels(explanation.image[row])
     if explanation.inputs is None or explanation.inputs[row].shape != explanation.image[row].shape:
-        return Pixels(_title(explanation, row), ("what it looks for",), (made,))
+        return Pixels(_title(explanation, row), ("generated image",), (made,))
     panels = [as_pixels(explanation.inputs[row]), made]
-    names = ["input", "made"]
+    names = ["input", "generated image"]
     if explanation.method == "contrast":
         panels.append(signed_colours(saliency(explanation, row)))
         names[1:] = ["after the change", "change"]
@@ -172,7 +172,7 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     if base is not None:
         return _shares(explanation, row, ranked, float(np.atleast_1d(base)[row if np.size(base) > 1 else 0]), title)
     names, values = zip(*ranked, strict=True) if ranked else ((), ())
-    value = "change to make" if explanation.method == "contrast" else "value"
+    value = "change" if explanation.method == "contrast" else "value"
     return Bars(title, value, tuple(names), ((value, tuple(values)),), number="{:.3g}", reach=0.0,
                 signed=True)  # fmt: skip
 
@@ -191,7 +191,8 @@ def _shares(explanation: "Explanation", row: int, ranked: list[tuple[str, float]
         ranked = [*ranked, (f"{left} other{'s' * (left > 1)}", total - sum(value for _, value in ranked))]
     names, values = zip(*ranked, strict=True)
     output = str(explanation.diagnostics.get("output", "value"))
-    return Bars(title, f"{output}: {base:.3g} with all replaced, {base + total:.3g} with all there", tuple(names),
+    return Bars(title, f"{output}: {base:.3g} with all parts replaced, {base + total:.3g} with all parts present",
+                tuple(names),
                 (("share", tuple(values)),), number="{:+.3g}", signed=True, start=base)  # fmt: skip
 
 

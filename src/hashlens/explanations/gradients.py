@@ -64,8 +64,8 @@ def _no_slope(error: RuntimeError) -> str:
     """Return in one line why autograd finds no gradient, and what to do."""
     first = str(error).split("\n")[0]
     if "inplace operation" in first:
-        first = "the network writes in place on a result that its slope needs"
-    return f"no slope: {first}: write it without that, as training would need too, or use kernel_shap or lime"
+        first = "the network overwrites in place a tensor that its gradient needs"
+    return f"no gradient: {first}: change the network (training would fail too), or use kernel_shap or lime"
 
 
 def gradient(request: Request) -> Explanation:
@@ -164,8 +164,9 @@ def integrated(
     notes = request.notes
     if max(gaps) > tolerance:
         notes += (
-            f"completeness gap: after {max(used)} steps shares miss the change of the score by up to {max(gaps):.1%} "
-            f"of it, {tolerance:.1%} was asked for: raise max_steps, or give exact=True",
+            f"completeness gap: after {max(used)} steps, the sum of the values differs from the change of "
+            f"the score by up to {max(gaps):.1%} of it (tolerance {tolerance:.1%}): raise max_steps, or give "
+            "exact=True",
         )
     return {"values": values, "diagnostics": diagnostics, "notes": notes}
 

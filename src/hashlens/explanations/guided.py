@@ -16,7 +16,7 @@ GATES = ("ReluBackward", "ThresholdBackward", "HardtanhBackward", "LeakyReluBack
          "EluBackward", "GeluBackward", "SiluBackward", "SoftplusBackward", "HardswishBackward", "MishBackward",
          "ClampMinBackward", "ClampBackward")  # fmt: skip
 """Autograd's node names of the gates; they are the same for modules, functions, in-place and scripted operators."""
-NO_GATE = "no gate was seen on the way back: these are plain gradients"
+NO_GATE = "no gate was found in the backward pass: these are plain gradients"
 
 
 def guided_slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ ANNEALED = 1e-3
 """Final weights of the penalties, as a share of those at the start."""
 ALPHA = 6
 """Power of the norm that keeps numbers in range."""
-SILENT = "the layer gives only zeros for x: any image that silences it will do"
+SILENT = "the layer is zero for x: every image for which it is zero is a solution"
 
 
 def inversion(

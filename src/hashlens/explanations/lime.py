@@ -25,7 +25,7 @@ from hashlens.seeds import numpy_generator
 Array = npt.NDArray[Any]
 MOST_TERMS = 5_000
 NO_CHANGE, SMALLEST = 1e-12, 1e-300
-CONSTANT = "the prediction is the same whatever is replaced: no part counts"
+CONSTANT = "the prediction is the same whatever is replaced: no part has an effect"
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ def _check_spans(spans: Sequence[int], d: int) -> None:
         raise ExplainError(f"spans must be whole numbers, 2 or more, such as (2,) for pairs, received {shortly(spans)}")
     if spans and max(spans) > d:
         raise ExplainError(
-            f"a term of {max(spans)} parts needs as many, the input has {d}: give more (segments=, features=), or "
-            "use lime"
+            f"a term of {max(spans)} parts needs as many parts, but the input has {d}: give more (segments=, "
+            "features=), or use lime"
         )
 
 
@@ -226,7 +226,9 @@ def _joined(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], 
         while comb(kept, span) > MOST_TERMS:
             kept -= 1
         if kept < len(sizes):
-            notes.append(f"terms of {span} are tried among the {kept} parts of {len(sizes)} that weigh most alone")
+            notes.append(
+                f"terms of {span} parts use only the {kept} of {len(sizes)} parts with the largest single weights"
+            )
         strongest = sorted(np.argsort(-sizes, kind="stable")[:kept].tolist())
         joined += combinations(strongest, span)
     return joined, tuple(notes)

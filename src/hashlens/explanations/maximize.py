@@ -34,8 +34,11 @@ JITTER = 14
 """Largest random shift of images, as a divisor of their shorter side."""
 LOUDER = 32
 """Number of noise images tried if the first has no gradient."""
-NO_SLOPE = "no image was found that {names} likes more than the start: give x= or background= with examples it likes"
-NO_BETTER = "its own pixels in random places do as well for {names}: raise steps, or lower total_variation and l2"
+NO_SLOPE = (
+    "no image was found with a higher activation of {names} than the start: give x= or background= with "
+    "examples that activate it"
+)
+NO_BETTER = "the same pixels in random order activate {names} as much: raise steps, or lower total_variation and l2"
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[
     if request.layer is None:
         if channels is not None or unit is not None:
             known = nearest("", [name for name, _ in request.module.named_modules() if name])
-            raise ExplainError(f"channels= and unit= are of a layer: give layer=; {known}")
+            raise ExplainError(f"channels= and unit= need a layer: give layer=; {known}")
         if not len(request.target):
             raise ExplainError("say what to maximise: target=, or layer= with channels= or unit=")
         classes = request.subject.run(image).shape[1]
@@ -162,7 +165,7 @@ def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[
     if request.x is None and len(request.target):
         raise ExplainError("target= is a class and layer= is a layer: give one of them")
     if channels is not None and unit is not None:
-        raise ExplainError("channels= and unit= say both what to maximise: give one of them")
+        raise ExplainError("channels= and unit= both set what to maximise: give one of them")
     layer = place_of(request, image)
     sizes = tuple(layer_output(request, layer, image).shape[1:])
     if channels is not None:

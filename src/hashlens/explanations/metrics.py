@@ -14,7 +14,7 @@ from hashlens.explanations.stability import mprt, random_logit, rank_stability, 
 
 Floats = npt.NDArray[np.float64]
 LOWER, HIGHER = "lower", "higher"
-NO_BASELINE = "One row does not say what removed values become: give background, rows of training data."
+NO_BASELINE = "One row does not determine the replacement of removed values: give background, rows of training data."
 
 
 @dataclass(frozen=True)

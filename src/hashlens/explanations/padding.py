@@ -29,7 +29,7 @@ def without_padding(found: Explanation, x: torch.Tensor | None, reading: Reading
         If the values do not belong to positions, or the axis of positions is ambiguous.
     """
     if x is None or found.image is not None or found.values.shape[:1] != x.shape[:1]:
-        raise ExplainError(f"mask= is of positions, and {found.method} gives no values of them: leave it out")
+        raise ExplainError(f"mask= marks positions, but {found.method} gives no values for positions: leave it out")
     assert reading.mask is not None
     masks = [at for at in masks_of(reading.mask, x).values() if at is not None]
     values = found.values
@@ -48,5 +48,8 @@ def without_padding(found: Explanation, x: torch.Tensor | None, reading: Reading
     whole, lost = float(np.abs(values).sum()), float(np.abs(values[padded]).sum())
     if not lost:
         return found
-    note = f"{lost / whole:.1%} of the values were of padded positions, which the network reads; they are 0 here"
+    note = (
+        f"{lost / whole:.1%} of the absolute values were at padded positions, which the network uses; they "
+        "were set to 0"
+    )
     return replace(found, values=np.where(padded, 0, values).astype(values.dtype), notes=(*found.notes, note))

@@ -63,7 +63,9 @@ class PerturbedExample:
         """Return scores as an array; raise ExplainError if they are not finite."""
         if not bool(torch.isfinite(found).all()):
             mend = (
-                "it must take texts without words" if self.request.kind == "text" else "give a background= it can take"
+                "it must accept texts without words"
+                if self.request.kind == "text"
+                else "give a background= that it accepts"
             )
             raise ExplainError(f"the model gives NaN or infinite scores for inputs with replaced parts: {mend}")
         return found.numpy()
@@ -135,7 +137,7 @@ def explained_parts(
         painted = [value[example.parts.segments] for value, example in zip(values, examples, strict=True)]  # type: ignore[attr-defined]
         notes = (
             *more.pop("notes", request.notes),
-            "each image has its own superpixels: a pixel has the value of its own",
+            "each image has its own superpixels: a pixel has the value of its superpixel",
         )
         return explained(request, method, np.stack(painted), diagnostics=diagnostics, notes=notes, **more)
     segments = first.parts.segments if isinstance(first.parts, Segments) else None
@@ -273,8 +275,8 @@ def _found(text: str, tokenizer: Callable[[str], Sequence[str]] | None) -> list[
         match = next(filter(None, (re.compile(way, re.IGNORECASE).search(text, at) for way in ways)), None)
         if match is None:
             raise ExplainError(
-                f"the tokenizer gives {shortly(word)}, which the text does not hold after the word before it: give "
-                "tokenizer=fn that cuts the text into words as they stand"
+                f"the tokenizer gives {shortly(word)}, which does not follow the previous word in the text: "
+                "give tokenizer=fn that splits the text and does not change the words"
             )
         places.append((*match.span(), word))
         at = match.end()

@@ -28,7 +28,7 @@ SPECIAL = 2
 OPERATORS_NAMED = 4
 MAPS = {3: "(n, c, l)", 4: "(n, c, h, w)"}
 NO_MAPS = (
-    "no layer gives maps {maps} that everything goes through, of more than one place: name one with layer=, and for a "
+    "no layer with maps {maps} of more than one position lies on every path: name one with layer=, and for a "
     "transformer give reshape= too"
 )
 
@@ -90,9 +90,9 @@ def place_of(request: Request, example: Tensor | None = None) -> Place:
         request.subject.run(tried)
     if request.layer not in met and scripted:  # an operator may have the name of a scripted module
         raise ExplainError(
-            f"layer {request.layer!r} is scripted, and scripted layers cannot be watched: leave layer= out for the "
-            f"last maps, name an operator ({', '.join(_latest(met))}), or explain the network as it was before "
-            "torch.jit.script"
+            f"layer {request.layer!r} is scripted, and scripted layers have no hooks: leave layer= out for "
+            f"the last maps, name an operator ({', '.join(_latest(met))}), or explain the network as it was "
+            "before torch.jit.script"
         )
     if request.layer not in met:
         raise ExplainError(f"no layer {request.layer!r}: {nearest(request.layer, [at for at in modules if at] or met)}")
@@ -210,8 +210,8 @@ def _way_out(
         cut = f"a[:, {first}:]" if first else "a"
         reshape = f"lambda a: {cut}.transpose(1, 2).unflatten(2, {grid})"
     return (
-        f"behind its first maps the model works on {count} tokens, so that no maps hold what it goes by: give "
-        f"layer={last[0]!r}, the last of which all tokens matter, and reshape={reshape}"
+        f"after its first maps the model works on {count} tokens, so no later layer has maps: give "
+        f"layer={last[0]!r}, the last layer in which all tokens matter, and reshape={reshape}"
     )
 
 

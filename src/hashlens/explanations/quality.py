@@ -159,7 +159,9 @@ def score_explanation(
     if again := [name for name in wanted if METRICS[name].again]:
         raise ExplainError(f"{again[0]} needs the method to be run again: use compare_explanations")
     if explanation.inputs is None or explanation.image is not None:
-        raise ExplainError(f"an explanation by {explanation.method} cannot be scored: it names no parts of an input")
+        raise ExplainError(
+            f"an explanation by {explanation.method} cannot be scored: it has no values for parts of an input"
+        )
     shared = {"kind": explanation.kind, "background": background}
     check_names(score_explanation, options, EXPLAINED)
     how, _ = reading_of(score_explanation, reading, options)
@@ -181,7 +183,7 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
         if not isinstance(given, Mapping):
             raise ExplainError(f"options of {method.name} must be a dict, received {shortly(given)}")
         if method.group == "global" or method.name == "contrast":
-            raise ExplainError(f"{method.name} makes an input, and does not say what counts: it cannot be compared")
+            raise ExplainError(f"{method.name} generates an input and gives no attributions: it cannot be compared")
         if method.name in found:
             raise ExplainError(f"{method.name} is named twice: compare its options one after the other")
         found[method.name] = given

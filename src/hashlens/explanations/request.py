@@ -163,8 +163,9 @@ def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
     inputs = numbers(x, "x", subject)
     if kind == "image" and inputs.dim() == 3 and _taken(subject, inputs) and not _taken(subject, inputs[None]):
         raise ExplainError(
-            f"x {tuple(inputs.shape)} is no image (c, h, w) to the model, which takes it as {len(inputs)} examples: "
-            "give kind='signal' for (n, channels, time), or kind='spectrogram' for (n, height, width)"
+            f"x {tuple(inputs.shape)} is not one image (c, h, w) for the model, which reads it as "
+            f"{len(inputs)} examples: give kind='signal' for (n, channels, time), or kind='spectrogram' for "
+            "(n, height, width)"
         )
     alone = {"image": 3, "spectrogram": 2}.get(kind, 1)
     # One signal of several channels looks like several signals of one channel: the model decides which it accepts.
@@ -185,8 +186,8 @@ def check_rows(inputs: Tensor, subject: Subject, error: Exception) -> None:
     """Raise ExplainError if the model rejects the inputs as rows of a table, but accepts them as a single example."""
     if not _taken(subject, inputs) and _taken(subject, inputs[None]):
         raise ExplainError(
-            f"x {tuple(inputs.shape)} is no table to the model, which takes it as one example: give kind='signal' for "
-            "(channels, time), or kind='spectrogram' for (height, width)"
+            f"x {tuple(inputs.shape)} is not a table for the model, which reads it as one example: give "
+            "kind='signal' for (channels, time), or kind='spectrogram' for (height, width)"
         ) from error
 
 
@@ -279,7 +280,7 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
         )
     if given is None and classes > 1 and declared is not None and declared.regression:
         raise ExplainError(
-            f"a regression of {classes} values names no class: say which one, 0 to {classes - 1}, with target="
+            f"a regression with {classes} outputs needs target=, the number of an output, 0 to {classes - 1}"
         )
     if given is None:
         wanted = scores.argmax(dim=1)
@@ -322,7 +323,7 @@ def _is_many(target: Any) -> bool:
 def _class(target: Any, names: Sequence[str]) -> int:
     if isinstance(target, str):
         if target not in names:
-            known = nearest(target, names) if names else "class_names were not given: give them, or its number"
+            known = nearest(target, names) if names else "give class_names, or the number of the class"
             raise ExplainError(f"no class {target!r}: {known}")
         return list(names).index(target)
     single = isinstance(target, np.generic) or (isinstance(target, Tensor) and target.numel() == 1)

@@ -68,9 +68,9 @@ def kernel_shap(
 def _notes(drawn: int, rows: int, samples: int, exact: bool, d: int) -> tuple[str, ...]:
     notes = []
     if drawn < rows:
-        notes.append(f"replacements are {drawn} of the {rows:,} background rows, drawn")
+        notes.append(f"replacements come from {drawn} of the {rows:,} background rows, sampled at random")
     if not exact and samples < 2 * d:
-        notes.append(f"{samples} coalitions do not settle {d} parts: raise samples")
+        notes.append(f"{samples} coalitions do not determine the values of {d} parts: raise samples")
     return tuple(notes)
 
 

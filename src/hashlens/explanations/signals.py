@@ -49,7 +49,7 @@ def _channels(array: "npt.ArrayLike") -> Floats:
 
 def _lines(title: str, y_label: str, channels: Floats, names: dict[int, str]) -> Lines:
     stretch = -(-channels.shape[1] // POINTS)
-    label = "time (places)" if stretch == 1 else f"time (places; of each {stretch} the farthest from zero)"
+    label = "time (positions)" if stretch == 1 else f"time (positions; the value farthest from zero of each {stretch})"
     series = tuple(Series(name, *_thinned(channels[at], stretch)) for at, name in names.items())
     return Lines(title, label, y_label, series, rules=(Rule("y", 0.0),), dense=True)
 

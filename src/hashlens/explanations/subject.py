@@ -127,8 +127,8 @@ class Subject:
         if scores is None or scores.shape[1] == 0:
             what = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else shortly(output)
             raise ExplainError(
-                f"the model must give a row of scores for each of {n} inputs, (n, K), received {what}: wrap it to "
-                "return the scores, or give output=, a function from what it gives to them"
+                f"the model must give a row of scores for each of {n} inputs, (n, K), received {what}: wrap "
+                "it to return the scores, or give output=, a function that converts its output to scores"
             )
         return scores[:n]
 
@@ -186,5 +186,5 @@ def subject_of(model: Any, reading: Reading) -> Subject:
         raise ExplainError(f"model must be a torch.nn.Module or a function, received {type(model).__name__}")
     for name in ("forward", "device"):
         if getattr(reading, name) is not None:
-            raise ExplainError(f"{name}= says how a torch.nn.Module is run: of a plain function leave it out")
+            raise ExplainError(f"{name}= sets how a torch.nn.Module is run: leave it out for a plain function")
     return Subject(model, None, size, reading.output)

@@ -77,7 +77,7 @@ def stretches(shape: Sequence[int], count: int) -> Array:
     require_whole(ExplainError, "segments", count)
     *channels, length = shape
     if count > prod(shape):
-        raise ExplainError(f"segments must be {prod(shape)} or fewer, one for each place, received {count}")
+        raise ExplainError(f"segments must be {prod(shape)} or fewer, one for each position, received {count}")
     in_each = min(max(count // prod(channels), 1), length)
     times = np.arange(length) * in_each // length
     return (np.arange(prod(channels))[:, None] * in_each + times).reshape(shape)
@@ -91,8 +91,8 @@ def checked(features: Any, shape: Sequence[int]) -> Array:
         whole = False
     if not whole:
         raise ExplainError(
-            f"features must be segments, whole numbers ({', '.join(map(str, shape))}), one for each place, received "
-            f"{given.dtype} {given.shape}"
+            f"features must be segments, whole numbers ({', '.join(map(str, shape))}), one for each "
+            f"position, received {given.dtype} {given.shape}"
         )
     return _numbered(np.broadcast_to(given, shape))
 

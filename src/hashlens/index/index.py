@@ -127,7 +127,7 @@ class Index:
             ("kind", self.kind),
             ("rows", f"{len(self):,}"),
             ("bits", f"{self._rows.code_bits:,}"),
-            ("bytes a row", f"{self._rows.row_bytes:,}"),
+            ("bytes per row", f"{self._rows.row_bytes:,}"),
             ("layers", ", ".join(layer.name for layer in self.layers)),
             *((name.replace("_", " "), f"{value:,}") for name, value in self.options.items()),
         ]
@@ -244,7 +244,7 @@ class Index:
         k, value = self._checked_k(k), self._checked_parameter(exact, nprobe=nprobe, efSearch=efSearch)
         wanted = k if weights is None else self._candidates(k, candidates)
         if weights is None and candidates is not None:
-            raise IndexFault("candidates are ranked again by weights: give weights= too, or no candidates=")
+            raise IndexFault("candidates= needs weights=: give weights= too, or leave candidates= out")
         distances, numbers = nearest_rows(rows, packed, wanted) if exact else self._approximate(packed, wanted, value)
         method = "exact" if exact else self.kind
         if weights is None:
@@ -326,7 +326,7 @@ class Index:
             If the index is exact, or if no value reaches the recall.
         """
         if self._searcher is None:
-            raise IndexFault("an exact index finds everything: there is nothing to tune")
+            raise IndexFault("an exact index finds all nearest rows: there is nothing to tune")
         k = self._checked_k(k)
         packed = sampled_queries(self._rows.matching(queries), sample, seed)
         self._searcher.value = least_value(self._recall(packed, k), self._searcher.most, recall)
@@ -395,7 +395,7 @@ class Index:
             if named is None:
                 continue
             if exact:
-                raise IndexFault(f"exact search looks at every row and takes no {name}=: leave it out")
+                raise IndexFault(f"exact search compares every row and takes no {name}=: leave it out")
             assert self._searcher is not None
             if name != self._searcher.parameter:
                 raise IndexFault(f"an index of kind {self.kind!r} takes no {name}=: give {self._searcher.parameter}=")

@@ -90,7 +90,7 @@ class Neighbours(Result):
             for name, rank in ranks.items()
         )
         found = tuple(edges.tolist())
-        return (Histogram("Distances of what was found", "distance", found, shares, "share of queries"),)
+        return (Histogram("Distances of the neighbours", "distance", found, shares, "share of queries"),)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,11 @@ from hashlens.tables import number, table
 
 def index_page(index: Index) -> Page:
     """Return the page of an index: its content and its options."""
-    kinds = {"exact": "compares every row", "ivf": "looks into the nearest lists", "hnsw": "walks a graph"}
+    kinds = {
+        "exact": "compares every row",
+        "ivf": "compares the rows of the nearest lists",
+        "hnsw": "follows the edges of a graph",
+    }
     labels = index.labels
     contents: list[Block] = list(blocks(index.__rich__()))
     if labels is not None:
@@ -26,6 +30,6 @@ def index_page(index: Index) -> Page:
     layers = layer_table(index.layers)
     return Page(
         title, subtitle(index.provenance), f"A search {kinds[index.kind]}", "",
-        (Section("The index", tuple(contents)), Section("What is compared", (layers,)),
+        (Section("The index", tuple(contents)), Section("Layers", (layers,)),
          origin_section(index.provenance)),
     )  # fmt: skip

@@ -55,8 +55,8 @@ def least_value(measured: Callable[[int], float], most: int, recall: float) -> i
     while (reached := measured(value)) < recall:
         if value >= most:
             raise IndexFault(
-                f"the index reaches a recall of {reached:.4f} at most on these queries, {recall} was asked for: build "
-                "it with a larger M and efConstruction, or as 'ivf'"
+                f"the index reaches a recall of at most {reached:.4f} on these queries, but {recall} was "
+                "requested: build it with a larger M and efConstruction, or as 'ivf'"
             )
         value = min(next_value(value), most)
     return value

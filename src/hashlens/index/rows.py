@@ -128,7 +128,7 @@ class Rows:
         """Return the rows of `codes` with the layers of these rows only."""
         if not isinstance(codes, Codes):
             raise IndexFault(
-                "what is searched for or added must be Codes (hl.encode, Codes.load or Codes.from_bits), received "
+                "queries and added rows must be Codes (hl.encode, Codes.load or Codes.from_bits), received "
                 f"{type(codes).__name__}"
             )
         own = {layer.name for layer in self.layers}
@@ -153,10 +153,11 @@ class Rows:
         if len(self) and len(added) and kinds[0] != kinds[1]:
             words = ["numbers" if number else "strings" for number in kinds]
             raise IndexFault(
-                f"the ids of the index are {words[0]}, those added are {words[1]}: give the same with ids="
+                f"the ids of the index are {words[0]}, but those of the added rows are {words[1]}: give the "
+                "same kind with ids="
             )
         both = np.concatenate([self.ids, added]) if len(self) else added
-        refuse_repeated(both, "the index and what is added")
+        refuse_repeated(both, "the index and the added rows")
         (*before, last, codes), note = numbered_alike([*self.parts, codes], error=IndexFault)
         if note and note not in self.noted:
             _log.warning("%s", note)

@@ -69,7 +69,7 @@ def read_as(output: str) -> str:
     return f"Output read as {output}." if output else ""
 
 
-COLUMNS = ("step", "R train", "R test", "K-NN", "own train", "own test", "informative bits", "ms")
+COLUMNS = ("step", "R train", "R test", "K-NN", "accuracy train", "accuracy test", "informative bits", "ms")
 
 
 @dataclass(frozen=True)

@@ -221,8 +221,9 @@ class CodeMonitor:
         if not self._postponed:
             self._postponed = True
             _log.warning(
-                "step %d: a reading takes %.3g s, and one every %d steps more than %.3g %% of the time: some are left "
-                "out; a larger every=, a smaller probe_size= or time_budget=None changes that",
+                "step %d: a measurement takes %.3g s, and one every %d steps takes more than %.3g %% of the "
+                "time, so some are skipped; to change this, use a larger every=, a smaller probe_size=, or "
+                "time_budget=None",
                 self._step, last, self.every, 100 * self.time_budget,
             )  # fmt: skip
         return False
@@ -305,7 +306,7 @@ def as_monitor(probe: Any, test_probe: Any, settings: dict[str, Any]) -> CodeMon
     """
     if isinstance(probe, CodeMonitor):
         if test_probe is not None or settings:
-            raise MeasureError("give a CodeMonitor, or the arguments of one, and not both")
+            raise MeasureError("give either a CodeMonitor or its arguments, not both")
         return probe
     if test_probe is None or "every" not in settings:
         raise MeasureError("give a CodeMonitor, or a train probe, a test probe and every=, as CodeMonitor takes them")

@@ -63,7 +63,7 @@ class KeptExamples(Examples):
         inputs = [batch.inputs for batch in self._batches]
         shapes = {part.shape[1:] if isinstance(part, torch.Tensor) else type(part).__name__ for part in inputs}
         if len(shapes) != 1 or not isinstance(inputs[0], torch.Tensor):
-            raise DataError(f"{self.name}: its inputs are no tensors of one shape, and cannot be held in one array")
+            raise DataError(f"{self.name}: its inputs are not tensors of one shape, so they do not fit into one array")
         return ArrayExamples(torch.cat(inputs), self.labels, self.ids, self.name, self.class_names)
 
     def digest(self) -> str:
@@ -146,8 +146,8 @@ def _sizes(probe_size: Any) -> Split[int | None]:
     pair = tuple(probe_size) if isinstance(probe_size, (tuple, list)) else ()
     if len(pair) != 2 or not all(isinstance(size, int | np.integer) and size >= 1 for size in pair):
         raise MeasureError(
-            f"probe_size is a pair of how many train and test examples to keep, each at least 1, or None for all; "
-            f"received {probe_size!r}"
+            "probe_size is a pair, the numbers of train and test examples to keep, each at least 1, or None "
+            f"for all; received {probe_size!r}"
         )
     return Split(*pair)
 

@@ -145,7 +145,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         rows = self._rows(X, reset=False)
         if rows.shape[1:] != self.input_shape_:
-            raise ValueError(f"rows of X have shape {rows.shape[1:]}, and the fit saw {self.input_shape_}")
+            raise ValueError(f"rows of X have shape {rows.shape[1:]}, but fit received {self.input_shape_}")
         codes = self._encode(rows)
         require_same_code(self._layout, codes)
         return codes.packed if self.packed else codes.unpack().view(np.uint8)

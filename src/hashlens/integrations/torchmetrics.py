@@ -56,7 +56,7 @@ class _CodeMetric(_metric_class()):  # type: ignore[misc]
         super().__init__(**settings)
         if model is None and (reading is not None or of_reading):
             named = ", ".join(f"{name}=" for name in (of_reading or ["reading"]))
-            raise MeasureError(f"{named} says how a network is read: give model= as well")
+            raise MeasureError(f"{named} needs a network: give model= as well")
         self._network = None if model is None else _Network(model)
         self._reading = Reading.from_options(type(self), reading, of_reading)
         self._dtypes: dict[str, torch.dtype] = {}
@@ -327,7 +327,7 @@ def _checked_numbers(labels: Any, rows: int) -> Rows:
     except DataError as error:
         raise MeasureError(str(error)) from error
     if names is not None:
-        raise MeasureError("labels are names, which batches and processes cannot number alike: give class numbers")
+        raise MeasureError("labels are names, which batches and processes may number differently: give class numbers")
     if len(numbers) != rows:
         raise MeasureError(f"labels must be one integer for each of {rows:,} rows, received {len(numbers):,}")
     return numbers

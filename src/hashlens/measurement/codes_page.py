@@ -52,17 +52,17 @@ def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str,
     )
     shared = len(codes) - result.distinct
     verdict = f"Redundancy ratio {number(result.redundancy_ratio)}"
-    reason = f"{result.distinct:,} of {len(codes):,} codes are distinct; {shared:,} repeat one that was there before."
+    reason = f"{result.distinct:,} of {len(codes):,} codes are distinct; {shared:,} repeat an earlier one."
     return Page(title, subtitle(origin), verdict, reason, sections, notes, sprite=sprite)
 
 
 def _layers(codes: Codes) -> Section:
-    return Section("What was read", (layer_table(codes.layers),))
+    return Section("Layers", (layer_table(codes.layers),))
 
 
 def _coverage_section(codes: Codes) -> Section:
     result = coverage(codes)
-    return Section("What the examples reach", (*charts(result.figures()), *blocks(result.__rich__())))
+    return Section("Coverage", (*charts(result.figures()), *blocks(result.__rich__())))
 
 
 def _redundancy_section(codes: Codes, result: Determinism, examples: Examples | None, sprite: Sprite) -> Section:
@@ -71,7 +71,7 @@ def _redundancy_section(codes: Codes, result: Determinism, examples: Examples | 
             ("collision probability", f"{result.collision_probability:.3g}")]  # fmt: skip
     if result.conflicting_groups is not None and result.conflicting_rows is not None:
         rows += [("codes shared by several classes", number(result.conflicting_groups)),
-                 ("rows that have one of them", number(result.conflicting_rows))]  # fmt: skip
+                 ("rows with such a code", number(result.conflicting_rows))]  # fmt: skip
     ordered = sorted(result.groups, key=lambda group: not group.conflicting)[:LISTED]
     items = []
     for group in ordered:
@@ -105,7 +105,10 @@ def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
         f"component 2 ({second:.0%} of the variance)", x, y, group, names, texts, images,
     )  # fmt: skip
     drawn = "" if len(rows) == len(codes) else f" {len(rows):,} of {len(codes):,}, drawn at random."
-    note = f"Far points differ in many bits; near ones may differ too, in what two axes do not show.{drawn}"
+    note = (
+        "Points far apart differ in many bits. Points close together may differ too, because the map shows "
+        f"only two dimensions.{drawn}"
+    )
     return Section("Map of the codes", (Chart(figure),), note)
 
 

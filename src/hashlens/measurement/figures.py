@@ -34,7 +34,7 @@ def accuracies(measured: Measurement) -> Bars:
         if control.available
     ]
     return Bars(
-        "Classes from the codes, beside controls",
+        "Accuracy from the codes, beside controls",
         "accuracy on test",
         tuple(name for name, _, _ in rows),
         (("K-NN", tuple(knn for _, knn, _ in rows)), ("logistic", tuple(logistic for _, _, logistic in rows))),
@@ -50,7 +50,7 @@ def redundancy(measured: Measurement) -> Bars:
         if control.redundancy_ratio is not None:
             rows.append((as_words(control.name), control.redundancy_ratio.train, control.redundancy_ratio.test))
     return Bars(
-        "Examples that share a code, beside controls",
+        "Redundancy of the codes, beside controls",
         "redundancy ratio R",
         tuple(name for name, _, _ in rows),
         (("train", tuple(train for _, train, _ in rows)), ("test", tuple(test for _, _, test in rows))),
@@ -70,14 +70,14 @@ def layer_figures(measured: Measurement) -> tuple[Lines, ...]:
 
     return (
         lines(
-            "Each layer alone: what it keeps",
+            "Each layer alone: accuracy and redundancy",
             "accuracy, and share of examples",
             ("K-NN accuracy", tuple(layer.knn for layer in layers)),
             ("R train", tuple(layer.redundancy_ratio.train for layer in layers)),
             ("R test", tuple(layer.redundancy_ratio.test for layer in layers)),
         ),
         lines(
-            "Each layer alone: how far classes lie apart",
+            "Each layer alone: distances within and between classes",
             "mean Hamming distance / bits",
             ("same class", tuple(layer.within for layer in layers)),
             ("different classes", tuple(layer.between for layer in layers)),
@@ -90,7 +90,7 @@ def bits(measured: Measurement) -> Lines:
     result = measured.bits_to_determinism
     x, y = tuple(float(count) for count, _ in result.curve), tuple(ratio for _, ratio in result.curve)
     return Lines(
-        "How few bits tell examples apart", "randomly chosen bits", "R on train", (Series("R", x, y),),
+        "Redundancy of a sample of the bits", "randomly chosen bits", "R on train", (Series("R", x, y),),
         rules=(Rule("y", result.threshold),), log_x=True,
     )  # fmt: skip
 

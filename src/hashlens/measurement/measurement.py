@@ -188,7 +188,8 @@ class Measurement(Result):
             rows.append(("random inputs", "–", number(noise.test), "–", "–", "–", "–"))
         columns = ("", "R train", "R test", "K-NN", "logistic", "purity", "Hungarian")
         methods = (
-            f"Logistic regression: {codes.logistic_method}. K-Means: by majority (purity), by matching (Hungarian)."
+            f"Logistic regression: {codes.logistic_method}. K-Means: clusters are assigned to classes by "
+            "majority (purity) or one to one (Hungarian)."
         )
         title = "Categorization on test" + (", beside its controls" if self.controls else "")
         return table(title, columns, rows, " ".join([methods, *codes.notes, *reasons]))
@@ -218,14 +219,14 @@ class Measurement(Result):
         if self.floor is None:
             return None
         rows = [
-            ("bits that change a row, mean", f"{self.floor.mean_flips:.4g}"),
-            ("bits that change a row, most", number(self.floor.max_flips)),
+            ("changed bits per row, mean", f"{self.floor.mean_flips:.4g}"),
+            ("changed bits per row, largest", number(self.floor.max_flips)),
             ("share of rows whose code changes", number(self.floor.changed_rows)),
         ]
         note = (
             f"{self.floor.n} test examples encoded again, shuffled, one at a time: differences below this are rounding."
         )
-        return table("Floor of floating point", ("", "test"), rows, note)
+        return table("Floor: the effect of rounding", ("", "test"), rows, note)
 
     def __rich__(self) -> RenderableType:
         verdict = Text.assemble((self.regime.verdict, "bold"), f": {self.regime.reason}")

@@ -28,7 +28,7 @@ Pictures = dict[int, int]
 MEANING = {
     "under-expressive": "the code is too coarse for this data",
     "critically-expressive": "the code is nearly enough for this data",
-    "sufficiently-expressive": "nearly every example has a code to itself, which tells its class",
+    "sufficiently-expressive": "nearly every example has its own code, and the codes tell the classes",
 }
 
 
@@ -38,7 +38,7 @@ def measurement_page(measured: Measurement) -> Page:
     kind = "soft code" if measured.soft else "code"
     sprite = Sprite()
     return Page(
-        f"{measured.model}: its neural code, measured",
+        f"Neural code of {measured.model}",
         f"{measured.examples.train:,} examples of {train.data} and {measured.examples.test:,} of {test.data}; "
         f"a {kind} of {measured.code_bits:,} bits",
         _verdict(measured),
@@ -62,10 +62,10 @@ def _reason(measured: Measurement) -> str:
     reason = measured.regime.reason
     sentence = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
     best = max(measured.categorization.knn, measured.categorization.logistic)
-    for name, kind in (("untrained", "untrained"), ("random_hyperplanes", "of random hyperplanes")):
+    for name, kind in (("untrained", "the untrained network"), ("random_hyperplanes", "a code of random hyperplanes")):
         control = measured.controls.get(name)
         if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= best:
-            return f"{sentence} Mind the controls: a code {kind} does as well here, so this says little about training."
+            return f"{sentence} Compare the controls: {kind} does as well here, so this says little about training."
     return sentence
 
 
@@ -85,8 +85,9 @@ def _numbers(measured: Measurement) -> tuple[Section, ...]:
         Section(
             "Distances",
             (Chart(distances(measured), distance_table(measured)), Chart(bits(measured))),
-            f"A pair of different classes is farther apart than a pair of one class in {separation.separability:.1%} "
-            "of draws; 50% would say that distance tells nothing of the class.",
+            "A pair of different classes is farther apart than a pair of one class in "
+            f"{separation.separability:.1%} of draws; 50% would mean that the distance is unrelated to the "
+            "class.",
         ),
     )
 
@@ -100,12 +101,12 @@ def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
     return (
         _map_section(exhibits, pictures.test),
         Section(
-            "What the network cannot tell apart",
+            "Examples that share a code",
             tuple(
                 _collisions(exhibits, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
                 for split in ("train", "test")
             ),
-            "Examples in one box share one code: every unit that was read is on for all of them, or off for all.",
+            "All examples in a box share one code: each unit is on for all of them, or off for all of them.",
         ),
         Section("Labels to check", (_labels(exhibits, pictures.test),)),
         Section("Novel examples", (_novel(exhibits, pictures.test),)),
@@ -131,8 +132,9 @@ def _map_section(exhibits: Exhibits, pictures: Pictures) -> Section:
     code_map_ = exhibits.map
     drawn = "" if len(code_map_.rows) == code_map_.drawn_from else f", drawn at random from {code_map_.drawn_from:,}"
     explanation = (
-        "Two principal components: examples of one code lie on one point, and far points differ in many bits; near "
-        "ones may too, in what two axes do not show."
+        "Two principal components: examples with the same code are at the same point, and points far apart "
+        "differ in many bits. Points close together may differ too, because the map shows only two "
+        "dimensions."
         if code_map_.variance is not None
         else "UMAP keeps neighbours together; distances between groups, and their sizes, mean nothing."
     )
@@ -176,17 +178,17 @@ def _labels(exhibits: Exhibits, pictures: Pictures) -> Gallery:
         items.append(
             Item(
                 _sprite_positions(pictures, doubtful.rows[i : i + 1]),
-                f"{doubtful.ids[i]}: {label}, or {suggested}? {doubtful.share[i]:.0%} say {suggested}",
+                f"{doubtful.ids[i]}: {label}, or {suggested}? {doubtful.share[i]:.0%} of neighbours are {suggested}",
                 (str(doubtful.ids[i]), label, suggested, f"{doubtful.share[i]:.4g}"),
             )
         )
     listed = f" The first {len(items)} of {doubtful.found:,}." if doubtful.found > len(items) else ""
     return Gallery(
-        f"Test labels that the {exhibits.k} nearest training codes doubt: {doubtful.found:,}",
+        f"Test labels that differ from most of the {exhibits.k} nearest training codes: {doubtful.found:,}",
         ("id", "label", "suggested", "share"),
         tuple(items),
-        "Most of the neighbours agree on another class: a wrong label, or an example that the network takes for "
-        f"another. An audit estimates which.{listed}",
+        "Most of the neighbours have another class: the label is wrong, or the network confuses the example "
+        f"with this class. An audit estimates which.{listed}",
     )
 
 
@@ -204,8 +206,9 @@ def _novel(exhibits: Exhibits, pictures: Pictures) -> Gallery:
         "Test examples farthest from all training codes",
         ("id", "label", "distance"),
         tuple(items),
-        f"Distance to the k-th nearest training code, k = {exhibits.k}, in {exhibits.bits:,} bits; the median of test "
-        f"is {novel.ordinary:.4g}. They need not be wrong: they are what train says least about.",
+        f"Distance to the k-th nearest training code, k = {exhibits.k}, in {exhibits.bits:,} bits; the "
+        f"median of test is {novel.ordinary:.4g}. Their labels need not be wrong: these are the examples "
+        "least similar to the training data.",
     )
 
 
@@ -219,4 +222,4 @@ def _origin(measured: Measurement) -> Section:
     provenance: Split[Provenance] = measured.provenance
     origin = origin_table({"train": provenance.train, "test": provenance.test})
     floors: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]
-    return Section("Where it comes from", tuple[Block, ...]((origin, *floors)))
+    return Section("Origin", tuple[Block, ...]((origin, *floors)))

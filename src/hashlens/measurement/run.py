@@ -82,36 +82,36 @@ class MeasurementRun:
         if model is None:
             self.notes += output_notes(train.output, train.unsteady)
             self.notes += [
-                f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, and the network's "
-                f"output tells {part.classes} classes apart; number the classes as it was trained on them"
+                f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, but the "
+                f"network's output has {part.classes} classes; number the classes as in its training"
                 for name, part in (("train", observations.train), ("test", observations.test))
                 if part.unknown_labels and part.codes.labels is not None
             ]
             unlabelled = [_unlabelled(part.codes) for part in (observations.train, observations.test)]
             if any(unlabelled):
-                self.notes.append(f"{without_label(*unlabelled)}, in all that needs labels; R counts them")
+                self.notes.append(f"{without_label(*unlabelled)}, by all measures that need labels; R counts them")
             names = observations.train.codes.class_names
             if unseen := unseen_classes(observations.train.codes.labels, observations.test.codes.labels, names):
                 self.notes.append(unseen)
             if not same_classes(observations.train):
                 self.notes.append(
-                    f"the network's output tells {observations.train.classes} classes apart and the labels of train "
-                    "another number: if it was not trained on these classes, its accuracy says nothing, and the regime "
-                    "compares the codes with an accuracy of 1 in its place"
+                    f"the network's output has {observations.train.classes} classes, and the labels of train "
+                    "have another number: if it was not trained on these classes, its accuracy is "
+                    "meaningless; so the retention is the accuracy of the codes, divided by 1"
                 )
             if left_out := observations.train.codes.provenance.left_out_note:
                 self.notes.append(left_out)
             total = observations.train.fingerprints.provenance.sampled_from
             if self.reading.bits is not None and total is not None and total > self.reading.bits:
                 self.notes.append(
-                    f"everything, R and the regime too, is that of {self.reading.bits:,} of {total:,} bits, drawn at "
-                    "random as bits= asked"
+                    f"all numbers, also R and the regime, use {self.reading.bits:,} of {total:,} bits, "
+                    "sampled at random as bits= requests"
                 )
         measured, total = observations.train.codes.code_bits, observations.train.fingerprints.code_bits
         if measured < total and model is None:
             self.notes.append(
-                f"R is that of all {total:,} bits; everything else is measured on {measured:,} of them, drawn at "
-                f"random, since all would take more than the memory budget of {self.memory_budget / 2**30:.3g} GiB"
+                f"R uses all {total:,} bits; all other numbers use {measured:,} of them, sampled at random, "
+                f"because all bits would exceed the memory budget of {self.memory_budget / 2**30:.3g} GiB"
             )
         return observations
 
@@ -184,7 +184,7 @@ class MeasurementRun:
         test, generator = self.data.test, numpy_generator(self.reading.seed, "random inputs")
         try:
             if self.reading.forward is not None or not _lies_in_unit_range(test):
-                raise DataError("inputs do not lie in [0, 1], so uniform ones would be of another kind")
+                raise DataError("inputs do not lie in [0, 1], so uniform random inputs would not be comparable")
             self._require_memory("random inputs", test, len(test))
             noise = random_inputs(test, len(test), generator)
             prints = fingerprint(self.model, noise, reading=self.reading, mask=None)
@@ -284,7 +284,7 @@ class MeasurementRun:
         train, test = observations.train.penultimate, observations.test.penultimate
         if train is None or test is None:
             raise MeasureError(
-                "no affine map with one row of inputs for each example was seen, or its inputs take more than the "
+                "no affine map with one row of inputs for each example was found, or its inputs exceed the "
                 "memory budget; raise memory_budget"
             )
         return self._features(
@@ -326,5 +326,5 @@ def labelled_alike(data: Split[Data], model: torch.nn.Module | None = None) -> S
     """
     for name, examples in (("train", data.train), ("test", data.test)):
         if examples.labels is None and next(iter(examples.batches(1))).labels is None:
-            raise MeasureError(f"{name} ({examples.name}) has no labels, and measuring needs them: give labelled data")
+            raise MeasureError(f"{name} ({examples.name}) has no labels, which a measurement needs: give labelled data")
     return Split(*with_one_numbering(numbered_as(data.train, declared_classes(model)), data.test))

@@ -39,7 +39,7 @@ def checked_labels(labels: npt.ArrayLike | None, rows: int, purpose: str) -> Lab
 
 def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels, ClassNames]:
     if labels is None:
-        raise MeasureError(f"{purpose} needs labels and these rows have none: give labels= or encode labelled data")
+        raise MeasureError(f"{purpose} needs labels, but these rows have none: give labels= or encode labelled data")
     try:
         shape = np.shape(labels)
     except ValueError as error:
@@ -280,12 +280,12 @@ def _labelled_selection(
     """
     masks = [has_label(part) for part in parts]
     if arrays and are_signs(np.concatenate(parts), class_names):
-        _log.warning("%s: the labels are -1 and 1 only, so -1 is taken for a class and not for no label", purpose)
+        _log.warning("%s: the labels are -1 and 1 only, so -1 is read as a class and not as a missing label", purpose)
         masks = [np.ones(len(part), np.bool_) for part in parts]
     for mask in masks:
         if not mask.any():
             raise MeasureError(
-                f"{purpose} needs labels, and none of the {len(mask):,} rows has one (-1, None and NaN mean no label)"
+                f"{purpose} needs labels, but none of the {len(mask):,} rows has one (-1, None and NaN mean no label)"
             )
     return [slice(None) if mask.all() else np.flatnonzero(mask) for mask in masks]
 

@@ -82,7 +82,7 @@ class NewReach(Ranked):
     new_layers: Rows
 
     def __rich__(self) -> RenderableType:
-        title = f"{int((self.new_bits > 0).sum()):,} of {len(self):,} new examples reach a unit anew"
+        title = f"{int((self.new_bits > 0).sum()):,} of {len(self):,} new examples put a unit into a new state"
         return self.table(title)
 
 
@@ -134,9 +134,9 @@ class Coverage(Result):
                      number(self.unseen_probability), ""])  # fmt: skip
         if self.new is not None:
             columns.append("new")
-        note = "Unseen: probability that the next example of the kind has a pattern of its own."
+        note = "Unseen: probability that the next such example has a new pattern."
         if self.new is not None:
-            note += " New: share of the new examples with a pattern that is not among these."
+            note += " New: share of the new examples whose pattern is not among these."
         cells = [row[: len(columns)] for row in rows]
         result = table(f"Coverage by {self.n:,} examples", columns, cells, note)
         return result if self.new is None else Group(result, self.new)
@@ -144,12 +144,12 @@ class Coverage(Result):
     def figures(self) -> tuple[Figure, ...]:
         """Return figures of the saturation curve, and of the bits of each layer that are never reached."""
         x = tuple(self.sample_sizes.astype(float).tolist())
-        curve = (Series("codes", x, tuple(self.expected_distinct.tolist())), Series("a code each", x, x))
+        curve = (Series("codes", x, tuple(self.expected_distinct.tolist())), Series("a code per example", x, x))
         layers = [layer for layer in self.layers if layer.bits]
         lines = {
             "never on": [len(layer.never_on) / layer.bits for layer in layers],
             "always on": [len(layer.always_on) / layer.bits for layer in layers],
-            "pattern of their own": [layer.unseen_probability for layer in layers],
+            "unique pattern": [layer.unseen_probability for layer in layers],
         }
         if self.new is not None:
             lines["new patterns"] = [layer.new_patterns for layer in layers if layer.new_patterns is not None]
@@ -158,7 +158,7 @@ class Coverage(Result):
             Lines.over(
                 [layer.name for layer in layers],
                 lines,
-                title="What is not reached, layer by layer",
+                title="Constant units and unseen patterns, layer by layer",
                 x_label="layer",
                 y_label="share of bits, or of examples",
             ),

@@ -44,13 +44,13 @@ class Floor(Result):
 
     def __rich__(self) -> RenderableType:
         rows = [
-            ("bits that change a row, mean", f"{self.mean_flips:.4g}"),
-            ("bits that change a row, most", number(self.max_flips)),
+            ("changed bits per row, mean", f"{self.mean_flips:.4g}"),
+            ("changed bits per row, largest", number(self.max_flips)),
             ("share of rows whose code changes", number(self.changed_rows)),
             ("R of both encodings together", number(self.redundancy_ratio)),
             ("below that of identical ones by", number(self.shortfall)),
         ]
-        return table(f"Floor of floating point, {self.n:,} rows", ("", ""), rows)
+        return table(f"Floor: the effect of rounding, {self.n:,} rows", ("", ""), rows)
 
 
 def floor(codes: Codes, again: Codes) -> Floor:

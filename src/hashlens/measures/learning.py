@@ -96,16 +96,16 @@ class Learning(Result):
     def advice(self) -> str:
         """Advice on what to try first; empty where there are no problems."""
         if self.matched is not None:
-            return "number the labels as the outputs are, before anything else"
+            return "first number the labels like the outputs"
         if self.at_chance or self.below_raw_inputs:
             return (
-                "see first that the network learns: standardise the inputs, change the learning rate or train longer; "
-                "width comes after"
+                "first make the network learn: standardise the inputs, change the learning rate or train "
+                "longer; then change the width"
             )
         if self.mostly_constant:
             return (
-                "units that never switch carry nothing: standardise the inputs or lower the learning rate, before more "
-                "width"
+                "units that never switch carry no information: standardise the inputs or lower the learning "
+                "rate before you add width"
             )
         return ""
 
@@ -156,8 +156,8 @@ def matched_accuracy(predictions: npt.NDArray[np.int64], labels: npt.NDArray[np.
 def numbered_otherwise(matched: float) -> str:
     """Return the message that outputs and labels seem to be numbered differently."""
     return (
-        f"with its outputs matched to the labels one to one the network is right in {matched:.2%}: the labels are "
-        "numbered in another order than the outputs"
+        f"with outputs and labels matched one to one, the accuracy of the network is {matched:.2%}: the "
+        "labels are numbered in another order than the outputs"
     )
 
 

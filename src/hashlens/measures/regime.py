@@ -154,7 +154,8 @@ def _decide(ratio: float, retention: float, limits: RegimeThresholds, compared: 
     retained_text = (
         f"the code alone keeps {retention:.1%} of the network's accuracy"
         if compared
-        else f"the code alone is right in {retention:.1%}, with no accuracy of the network to compare with"
+        else f"the code alone has an accuracy of {retention:.1%}, and there is no accuracy of the network to "
+        "compare with"
     )
     crowded, lossy = ratio > limits.under_redundancy, retention < limits.under_retention
     if crowded or lossy:
@@ -173,8 +174,8 @@ def _decide(ratio: float, retention: float, limits: RegimeThresholds, compared: 
         return "sufficiently-expressive", f"{ratio_text}, {conditions}", "fewer units, less training or less data"
     missing = []
     if not deterministic:
-        missing.append(f"{ratio_text}, and {limits.sufficient_redundancy:g} or less is wanted")
+        missing.append(f"{ratio_text}, but at most {limits.sufficient_redundancy:g} is required")
     if not retained:
-        missing.append(f"{retained_text}, and {limits.sufficient_retention:.0%} or more is wanted")
+        missing.append(f"{retained_text}, but at least {limits.sufficient_retention:.0%} is required")
     note = "" if len(missing) == 2 else f" ({ratio_text if deterministic else retained_text}, which is enough)"
     return "critically-expressive", f"{'; '.join(missing)}{note}", "more width, training or data"

@@ -143,8 +143,8 @@ def check_output(output: OutputLike) -> None:
         raise ModelError(f"no output {output!r}: {nearest(output, KINDS)}")
     if not callable(output):
         raise ModelError(
-            f"output must be one of {', '.join(KINDS)}, or a function from what the model gives to its scores, "
-            f"received {' '.join(repr(output).split()):.60}"
+            f"output must be one of {', '.join(KINDS)}, or a function that converts the output of the model "
+            f"to scores, received {' '.join(repr(output).split()):.60}"
         )
 
 
@@ -166,7 +166,7 @@ def selected(select: Select, raw: Any) -> Any:
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"the function output= fails on what the model gives: {type(error).__name__}: {first}"
+            f"the function output= fails on the output of the model: {type(error).__name__}: {first}"
         ) from error
 
 
@@ -256,9 +256,9 @@ def output_notes(output: Output | None, unsteady: tuple[str, ...] = ()) -> list[
         return list(unsteady)
     line = []
     if output.regression:
-        line = [f"{output.line}: it names no classes, so that there is no accuracy"]
+        line = [f"{output.line}: it has no classes, so there is no accuracy"]
     elif not output.certain:
-        line = [f"{output.line}; output= says otherwise"]
+        line = [f"{output.line}; to change this, give output="]
     elif output.multilabel:
-        line = [f"{output.line}: the class of an example is the likeliest, whatever else it has"]
+        line = [f"{output.line}: the likeliest class of an example counts as its class"]
     return [*line, *output.notes, *unsteady]

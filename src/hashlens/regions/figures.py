@@ -123,7 +123,7 @@ def along_figure(
         If there is no such segment.
     """
     if not 0 <= segment < len(along.a):
-        raise DataError(f"there is no segment {segment}: they go from 0 to {len(along.a) - 1}")
+        raise DataError(f"there is no segment {segment}: segments are numbered from 0 to {len(along.a) - 1}")
     rows = np.flatnonzero(along.segment == segment)
     spans = np.stack([along.start[rows], along.end[rows]], axis=1)
     value, slope = (
@@ -308,7 +308,7 @@ def _axis_labels(flat: Slice) -> tuple[str, str]:
 
 def _marks(flat: Slice, names: Sequence[str] | None) -> tuple[Mark, ...]:
     if names is not None and len(names) != len(flat.marks):
-        raise DataError(f"the plane was laid through {len(flat.marks)} examples, received {len(names)} names of them")
+        raise DataError(f"the plane goes through {len(flat.marks)} examples, but received {len(names)} names")
     if names is None and _is_through(flat):
         names = ("first", "second", "third")
     if names is None or len(names) > MOST_MARKS:

@@ -167,9 +167,9 @@ def typical_distance(x: Any) -> float:
     """
     rows = examples(x).flatten(1)
     if len(rows) == 1:
-        raise DataError("one example has no typical distance to another, of which the radius would be a tenth: give it")
+        raise DataError("with one example there is no typical distance to derive the radius from: give radius=")
     if bool((rows == rows[0]).all()):
-        raise DataError(f"all {len(rows):,} examples are the same, so that no radius follows from them: give it")
+        raise DataError(f"all {len(rows):,} examples are the same, so no radius can be derived: give radius=")
     parts = torch.split(rows, max(1, (1 << 24) // rows.shape[1]))
     mean = torch.stack([part.sum(dim=0, dtype=torch.float64) for part in parts]).sum(dim=0) / len(rows)
     squares = sum(float((part - mean).square().sum()) for part in parts)

@@ -170,7 +170,7 @@ def _reduced(call: Call) -> tuple[Rows, Rows]:
 
 def _rolled(call: Call) -> Any:
     if not call.bound["dims"]:
-        raise NotAffineError("rolls over all axes, so that examples of a batch mix: say which with dims")
+        raise NotAffineError("rolls over all axes, so it mixes the examples of a batch: give dims")
     return _along_axes("dims")(call)
 
 

@@ -58,9 +58,11 @@ def _page(plane: Plane | SavedPlane, figure: Polygons, notes: Sequence[str], lar
 
 def _map(figure: Polygons, notes: Sequence[str], largest: Table) -> Section:
     description = (
-        "Too many regions to point at: they are an image; a smaller box has fewer."
+        "There are too many regions for an interactive drawing, so they are drawn as an image. Use a smaller "
+        "box for fewer regions."
         if is_image(figure)
-        else "Point at a region for what is known of it; arrow keys go from the largest on. Scroll or pinch to zoom."
+        else "Point at a region to see its details. Arrow keys move through the regions, the largest first. "
+        "Scroll or pinch to zoom."
     )
     data = {"chart": plane_traces(figure), "box": list(figure.box), "notes": list(notes)}
     title = "Linear regions on the plane"

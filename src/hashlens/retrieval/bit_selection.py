@@ -81,7 +81,7 @@ def preferred_bits(
             f"bits must be a whole number from 1 to the {codes.code_bits:,} of these codes, received {shortly(bits)}"
         )
     if labels is not None and method not in SUPERVISED:
-        raise MeasureError(f"{method!r} is unsupervised and looks at no labels: leave labels= out")
+        raise MeasureError(f"{method!r} is unsupervised and uses no labels: leave labels= out")
     if len(codes) == 0:
         raise MeasureError("bit selection needs at least one row, received none")
     if method == "random":

@@ -76,7 +76,7 @@ class RetrievalQuality(Result):
                 self.k, self.precision, self.recall, self.mean_average_precision_at, strict=True
             )
         ]
-        left_out = f", {self.without_relevant:,} with nothing to find left out" if self.without_relevant else ""
+        left_out = f", {self.without_relevant:,} without a relevant row left out" if self.without_relevant else ""
         left_out += f", {self.without_label:,} without a label left out" if self.without_label else ""
         return table(
             f"Retrieval: mAP {self.mean_average_precision:.4f} ± {self.standard_error:.4f}",
@@ -251,8 +251,8 @@ def _one_set(query_labels: Any, labels: Any) -> Any:
     """Return the labels of rows that are both queries and ranked rows."""
     if query_labels is not None and labels is not None and not np.array_equal(query_labels, labels):
         raise MeasureError(
-            "query_labels and labels are two sets of labels for the same rows, which rank each other: give one of "
-            "them, or codes= to search"
+            "query_labels and labels are two sets of labels for the same rows: give one of them, or give "
+            "codes= to search"
         )
     return labels if query_labels is None else query_labels
 
@@ -293,7 +293,7 @@ class _RankingTask:
         relevant = np.where(names[position] == query_classes, counts[position], 0) - itself
         if not relevant.any():
             raise MeasureError(
-                f"none of the {queries:,} queries has a row of its label to find: the labels of queries and rows differ"
+                f"none of the {queries:,} queries has a relevant row: the labels of queries and rows differ"
             )
         ranked = rows - itself
         cuts = checked_cuts(k, ranked)

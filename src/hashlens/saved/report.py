@@ -77,7 +77,7 @@ def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[
             return kind.page(place, images)
     if place.suffix.lower() in (".html", ".htm"):
         raise ReportError(f"{path} is a page already: open it in a browser")
-    raise ReportError(f"{path} is nothing that has a report: give {_known()}")
+    raise ReportError(f"{path} has no report: give {_known()}")
 
 
 def _known() -> str:
@@ -222,14 +222,14 @@ def _loaded(source: str, count: int | None) -> tuple[Examples | None, str]:
     try:
         examples = load_data(source)
         if count is not None and len(examples) != count:
-            raise ReportError(f"{source} has {len(examples):,} examples, there were {count:,}")
+            raise ReportError(f"{source} has {len(examples):,} examples, but the result has {count:,}")
     except HashlensError as error:
         return None, _without_images(error)
     return examples, ""
 
 
 def _without_images(error: HashlensError) -> str:
-    return f"There are no images, since the data are not there any more: {error}."
+    return f"There are no images, because the data are no longer available: {error}."
 
 
 def _noted(page: Page, note: str) -> Page:

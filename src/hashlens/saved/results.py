@@ -116,7 +116,9 @@ def _audit(body: dict[str, Any]) -> Result:
 
 def _reproduction(body: dict[str, Any]) -> Result:
     if "pictures" not in body:
-        raise ReportError("an earlier hashlens wrote too little of it: see report.html in the folder of the run")
+        raise ReportError(
+            "an earlier version of hashlens saved too little of it: see report.html in the folder of the run"
+        )
     found: Result = rebuilt(result_class("Reproduction"), body)
     return found
 

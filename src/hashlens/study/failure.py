@@ -7,7 +7,7 @@ from hashlens.errors import HashlensError
 
 def reason(error: Exception) -> str:
     """Return what an error says of a run: its text where it is ours, else its kind too."""
-    first = (str(error).strip() or "no reason was said").splitlines()[0]
+    first = (str(error).strip() or "no reason was recorded").splitlines()[0]
     if isinstance(error, HashlensError):
         return first
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

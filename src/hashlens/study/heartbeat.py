@@ -56,7 +56,7 @@ def release_the_dead(store: Store) -> None:
     """Give back at once what killed workers of this machine held; those of others lose it when their lease ends."""
     for lease in store.status().leases:
         if is_dead(lease.worker):
-            log.info("worker %s is no more: its %d runs are taken up again", lease.worker, lease.runs)
+            log.info("worker %s has stopped: its %d runs are open again", lease.worker, lease.runs)
             store.release(lease.worker)
 
 
@@ -86,4 +86,4 @@ def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
             store.release(worker)
         except HashlensError as error:
             # Leases end by themselves; this must not hide what ended the work.
-            log.info("the leases of %s could not be given back: %s", worker, error)
+            log.info("the leases of %s could not be released: %s", worker, error)

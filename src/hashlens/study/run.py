@@ -74,7 +74,7 @@ class RunReporter:
     def read(self, file: str) -> bytes:
         """Return what was kept."""
         if self._store.kept_folder is None or not (self._store.kept_folder / file).is_file():
-            raise StudyError(f"{file} is not among what {self._store.name} has kept: put it back")
+            raise StudyError(f"{file} is missing from the folder that {self._store.name} keeps: put it back")
         return (self._store.kept_folder / file).read_bytes()
 
     def keep(self, run: Run, name: str, content: bytes) -> str:
@@ -209,7 +209,7 @@ def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Ou
     try:
         for outcome in todo.experiment.run(tuple(pack), todo.materials, desk):
             if outcome.run not in remaining:
-                raise StudyError(f"the experiment gave {_name(outcome.run)} twice, or without being asked for it")
+                raise StudyError(f"the experiment gave {_name(outcome.run)} twice, or it was not requested")
             remaining.remove(outcome.run)
             yield outcome
     except Exception as error:

@@ -166,7 +166,7 @@ def _warn_of_devices(store: Store, device: str) -> None:
     others = {run.facts["device"] for run in store.runs() if "device" in run.facts} - {device}
     if others:
         log.warning(
-            "runs so far were done on %s, and the rest will be on %s: their numbers agree as those of other "
-            "seeds do, not to the last bit",
+            "earlier runs were done on %s, and the others will run on %s: their numbers will agree like "
+            "those of other seeds, not bit for bit",
             ", ".join(sorted(others)), device,
         )  # fmt: skip

@@ -219,8 +219,9 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         labels, joint = self._labels_and_joint(X)[:2]
         if joint is None:
             raise TEDError(
-                f"{type(self.estimator_).__name__} has no predict_proba, so that pairs are predicted as they are: "
-                "leave out top_k, or wrap the estimator in sklearn.calibration.CalibratedClassifierCV"
+                f"{type(self.estimator_).__name__} has no predict_proba, so it predicts pairs without "
+                "probabilities: leave out top_k, or wrap the estimator in "
+                "sklearn.calibration.CalibratedClassifierCV"
             )
         places, shares = self._pairs.ranked(joint, labels, top_k)
         of_label = self._pairs.marginal(joint)[np.arange(len(labels)), labels]
@@ -310,8 +311,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             return X, labels, explanations, weights
         if len(lacking):
             raise TEDError(
-                f"no row of label {self.classes_[lacking[0]]!s} has an explanation, so that missing='drop' would drop "
-                "the label: explain some, or take missing='impute'"
+                f"no row of label {self.classes_[lacking[0]]!s} has an explanation, so missing='drop' would "
+                "drop the label: explain some rows, or use missing='impute'"
             )
         return (
             _safe_indexing(X, known), labels[known], explanations[known], None if weights is None else weights[known],

@@ -65,8 +65,8 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 raise TEDError(
-                    f"the explanations of label {name!r} cannot be imputed from its {len(known):,} explained rows, of "
-                    f"{len(own)} explanations: {reason}; explain more rows, or take missing='unknown'"
+                    f"the explanations of label {name!r} cannot be imputed from its {len(known):,} explained "
+                    f"rows, of {len(own)} explanations: {reason}; explain more rows, or use missing='unknown'"
                 ) from error
     return found
 
@@ -74,6 +74,6 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
 def warn_unexplained(name: Any) -> None:
     """Warn that no row of a label has an explanation."""
     warnings.warn(
-        f"no row of label {name!r} has an explanation: where it is predicted, the explanation is None",
+        f"no row of label {name!r} has an explanation: if it is predicted, the explanation is None",
         TEDWarning, stacklevel=4,
     )  # fmt: skip

@@ -112,7 +112,7 @@ class TEDPredictions(Result):
             (
                 Section("Sure rows", (*charts(self.figures()), self.__rich__())),
                 Section("Explanations that compete", tuple(confused)),
-                Section("Rows to look at", tuple(looked)),
+                Section("Rows to check", tuple(looked)),
             ),
         )  # fmt: skip
 

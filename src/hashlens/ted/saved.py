@@ -157,7 +157,7 @@ class TableModel:
         }
         for name, values in added.items():
             if name in table.column_names:
-                raise TEDError(f"the table has a column {name!r} already: name it otherwise")
+                raise TEDError(f"the table already has a column {name!r}: rename it")
             table = table.append_column(name, values)
         return table, predictions_of(top, sure)
 
@@ -197,7 +197,7 @@ def held_out_score(table: Any, plan: Plan, share: float) -> TEDScore:
     order = numpy_generator(plan.seed, "ted held out").permutation(table.num_rows)
     cut = max(round(share * table.num_rows), 1)
     if cut == table.num_rows:
-        raise TEDError("one row is too few to hold some out: test needs two or more")
+        raise TEDError("one row is too few to hold rows out: test needs two or more")
     test, train = (table.take(np.sort(rows)) for rows in (order[:cut], order[cut:]))
     return fit_table(train, plan).score(test)
 

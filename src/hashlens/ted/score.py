@@ -128,8 +128,8 @@ class TEDScore(Result):
     @property
     def _note(self) -> str:
         how = {
-            "marginal": "The label is the likeliest with all its explanations summed; the explanation is the likeliest "
-            "of that label.",
+            "marginal": "The predicted label has the largest probability, summed over its explanations; the "
+            "predicted explanation is the likeliest one of this label.",
             "pair": "The estimator gives no probabilities: label and explanation are those of the pair it predicts.",
         }[self.decision]
         if self.sure is None:
@@ -151,14 +151,14 @@ class TEDScore(Result):
 
     def page(self) -> Page:
         """Return the page: accuracies, confused explanations, and wrong rows of which the model was sure."""
-        verdict = "" if self.pair is None else f"{self.pair.value:.1%} of the rows get the right label and explanation"
+        verdict = "" if self.pair is None else f"{self.pair.value:.1%} of the rows have the right label and explanation"
         wrong = [
             (str(at.row), at.label, at.explanation, at.predicted_label, at.predicted_explanation,
              number(at.probability, 3))
             for at in self.to_look_at
         ]  # fmt: skip
         columns = ("row", "label", "explanation", "predicted label", "predicted explanation", "probability")
-        looked = [table("Wrong explanations, the surest first", columns, wrong, names=1)] if wrong else []
+        looked = [table("Wrong explanations, most confident first", columns, wrong, names=1)] if wrong else []
         confused = [confusion_table(self.confusions, "right", "predicted")] if self.confusions else []
         accuracies, *diagram = charts(self.figures())
         trusted: list[Block] = [] if self.reliability is None else [*diagram, self.reliability.table()]
@@ -168,7 +168,7 @@ class TEDScore(Result):
                 Section("Right answers", (accuracies, self.__rich__())),
                 *([Section("How far to trust the probabilities", tuple(trusted))] if trusted else []),
                 Section("Explanations that are confused", tuple(confused)),
-                Section("Rows to look at", tuple(looked)),
+                Section("Rows to check", tuple(looked)),
             ),
         )  # fmt: skip
 

@@ -115,7 +115,7 @@ class Encoder:
                 ]
                 words.append((name, tuple(sorted(word for _, word in sorted(counted)[:CATEGORIES]))))
         if not numbers and not words:
-            raise TEDError("the table has no columns besides those of label and explanation: nothing to learn from")
+            raise TEDError("the table has only the columns of label and explanation: there is no column to learn from")
         return cls(tuple(numbers), tuple(words))
 
     def __call__(self, table: Any) -> npt.NDArray[np.float32]:
@@ -131,8 +131,9 @@ class Encoder:
 
         for name, _ in (*self.numbers, *self.words):
             if name not in table.column_names:
-                raise TEDError(f"there is no column {name!r}, which the model was fitted on; "
-                               f"{nearest(name, table.column_names)}")  # fmt: skip
+                raise TEDError(
+                    f"there is no column {name!r}, which the model needs; {nearest(name, table.column_names)}"
+                )  # fmt: skip
         parts = []
         for name, median in self.numbers:
             values = _numbers(table, name)

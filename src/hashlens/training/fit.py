@@ -102,7 +102,9 @@ def fit(
         raise ModelError("checkpoints need a folder to be written to: give out")
     check_checkpoints(checkpoints, recipe.epochs)
     if targets is not None and validation is not None:
-        raise ModelError("validation measures the accuracy on classes, which targets are not: leave one of them out")
+        raise ModelError(
+            "validation= measures the accuracy of classes, but targets= are not classes: leave one of them out"
+        )
     examples = train.load()
     own_device = network_device(network)
     training_device = own_device if device is None else find_device(device)

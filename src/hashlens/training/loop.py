@@ -148,7 +148,7 @@ def _run_epoch(
     started = time.perf_counter()
     batches = order(number)
     if not batches:
-        raise ModelError(f"the order has no batch in epoch {number}: training needs at least one example")
+        raise ModelError(f"epoch {number} has no batch: training needs at least one example")
     try:
         means = _train_epoch(state, step, batches)
     except (ValueError, RuntimeError) as error:

@@ -33,19 +33,17 @@ def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -
     names = {"name": "data", "digest": "digest of the data", "n": "examples"}
     origin = {**{names.get(name, as_words(name)): value for name, value in data.items()}, **info.versions}
     accuracy = info.metrics.get("test_accuracy")
-    named = info.architecture or "A network of its own"
+    named = info.architecture or "Network"
     return Page(
         f"{named}, trained for {info.epochs:,} epochs" if info.epochs else f"{named}, untrained",
-        f"on {size}{data.get('name', 'data that are not known')}",
-        "" if accuracy is None else f"{accuracy:.2%} of the test examples are right",
+        f"on {size}{data.get('name', 'unknown data')}",
+        "" if accuracy is None else f"Test accuracy {accuracy:.2%}",
         "",
         (
-            Section("How it does", (_metrics(info), *_history(info, checkpoints))),
-            Section("What it is", (_field_table("Network", rows),)),
-            Section(
-                "How it was trained", (_field_table("Recipe", _with_words(info.recipe or {})),) if info.recipe else ()
-            ),
-            Section("Where it comes from", (_field_table("Data and versions", origin),)),
+            Section("Accuracy and loss", (_metrics(info), *_history(info, checkpoints))),
+            Section("Architecture", (_field_table("Network", rows),)),
+            Section("Training", (_field_table("Recipe", _with_words(info.recipe or {})),) if info.recipe else ()),
+            Section("Origin", (_field_table("Data and versions", origin),)),
         ),
     )
 
@@ -64,7 +62,7 @@ def as_words(name: str) -> str:
 def _metrics(info: NetworkInfo) -> Table:
     unit = f" ({_loss(info).unit})"
     rows = [(as_words(name) + (unit if "loss" in name else ""), number(value)) for name, value in info.metrics.items()]
-    return table("At the end", ("", ""), rows or [("no numbers were kept", "")])
+    return table("After training", ("", ""), rows or [("no numbers were recorded", "")])
 
 
 def _history(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...]) -> tuple[Chart, ...]:
@@ -76,7 +74,7 @@ def _history(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...]) -> tuple[C
         return ()
     x, y = zip(*sorted(losses.items()), strict=True)
     series = Series("training loss", tuple(map(float, x)), y)
-    return (Chart(Lines("Training loss at its checkpoints", "epochs", _loss(info).title, (series,))),)
+    return (Chart(Lines("Training loss at each checkpoint", "epochs", _loss(info).title, (series,))),)
 
 
 def _loss(info: NetworkInfo) -> Loss:

@@ -35,7 +35,7 @@ def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float, sampl
 def _reading(trace: Trace, n: int, what: str, delta: float, sampled: bool) -> tuple[float, str]:
     finite = int(np.isfinite(trace.losses[:n]).sum())
     if not trace.parameters:
-        return np.nan, "the hyperparameters of the trials are not known: no process can be fitted"
+        return np.nan, "the hyperparameters of the trials are not known: no Gaussian process can be fitted"
     kept = _kept(trace, n, what)
     space = Space(trace.space)
     for name, count in space.conditional([trace.parameters[at] for at in kept]):
@@ -46,9 +46,11 @@ def _reading(trace: Trace, n: int, what: str, delta: float, sampled: bool) -> tu
     tied = int((trace.losses[kept] == best).sum())
     if 2 * tied >= len(kept):
         said = f"{tied} of the {len(kept)} best trials have the same value, {trace.sign * best:g}"
-        return np.nan, f"ties: {said}: they do not say what is left to gain"
+        return np.nan, f"ties: {said}: they do not show the remaining improvement"
     if several < 3:
-        return np.nan, f"ties: the {len(kept)} best trials have {several} values: they do not say what is left to gain"
+        return np.nan, (
+            f"ties: the {len(kept)} best trials have {several} values: they do not show the remaining improvement"
+        )
     places = space.places([trace.parameters[at] for at in kept])
     bound = _found(places.tobytes(), trace.losses[kept].tobytes(), space, what, delta, sampled)
     if finite < min(n, LEAST):

@@ -94,10 +94,10 @@ class Overfitting(Result):
         measured = [
             ("final choice worse than an earlier one", worse.astype(np.float64)),
             ("gap", self.gap),
-            ("gained by an oracle stop", self.oracle),
+            ("gain of an oracle stop", self.oracle),
         ]
         if worse.any():
-            measured.append(("onset, where worse", np.where(worse, self.onset, np.nan)))
+            measured.append(("onset, if worse", np.where(worse, self.onset, np.nan)))
         if np.isfinite(self.overtuning).any():
             measured.append(("relative overtuning", self.overtuning))
         rows = []

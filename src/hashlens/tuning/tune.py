@@ -226,8 +226,8 @@ def _number(trial: "Trial", value: Any) -> float:
     if not is_number(value) or math.isnan(value):
         what = "several values" if isinstance(value, tuple | list) else shortly(value)
         raise TuningError(
-            f"the objective returned {what} in trial {trial.number}, expected one number: return one, or raise "
-            "optuna.TrialPruned to leave the trial out"
+            f"the objective returned {what} in trial {trial.number}, expected one number: return a number, "
+            "or raise optuna.TrialPruned to leave the trial out"
         )
     return float(value)
 

@@ -63,8 +63,8 @@ class Tuned(Result):
         if not any(len(line.x) for line in lines):
             return ()
         rules = () if self.stopped is None else (Rule("x", float(self.stopped), "stopped"),)
-        return (Lines("What may be gained, and its error", "trials", "in the unit of the values", tuple(lines), rules,
-                      dense=True),)  # fmt: skip
+        return (Lines("Bound of the remaining improvement, and its error", "trials", "in the unit of the values",
+                      tuple(lines), rules, dense=True),)  # fmt: skip
 
     def __rich__(self) -> RenderableType:
         trials, last = len(self.trace), int(self.trace.incumbents[-1])

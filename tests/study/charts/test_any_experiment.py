@@ -118,7 +118,7 @@ def test_the_page_speaks_of_the_experiment_and_of_no_network(step):
     titles = [section.title for section in page.sections]
     over = ["Curves over coin", "Curves over tosses", "Curves over trial"][: 2 + bool(step)]
     assert titles[: len(over)] == over
-    assert "What matters" in titles
+    assert "Variance explained" in titles
     assert page.subtitle.startswith("24 runs in 6 cells")
     for word in ("network", "epoch", "accuracy", "redundancy", "Regimes"):
         assert word not in " ".join((*titles, page.subtitle, page.verdict, page.reason, *page.notes))

@@ -41,7 +41,7 @@ def test_levels_without_rows_are_none(made):
         (((), "width"), r"measure must be a name or a list of names, received \(\)"),
         ((None, "width"), "measure must be a name or a list of names, received None"),
         ((3, "width"), "measure must be a name or a list of names, received 3"),
-        (("knn", "weight"), "no axis of a study"),
+        (("knn", "weight"), "is not an axis of the study"),
     ],
 )
 def test_bad_requests(mnist, arguments, message):

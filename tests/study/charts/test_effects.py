@@ -127,7 +127,7 @@ def test_the_table_finds_what_was_put_in(study):
     assert knn.verdict.startswith("K-NN test: label noise 9")
     text = str(found)
     assert "width 10–100 (4 levels)" in text
-    assert "3 repeats a cell" in text.replace("\n", " ")
+    assert "3 repeats per cell" in text.replace("\n", " ")
 
 
 def test_the_same_seed_gives_the_same_intervals(study):
@@ -161,11 +161,11 @@ def test_what_does_not_vary_has_no_shares(made, value):
     ("change", "message"),
     [
         (lambda at: effect_table(at, ["width"]), "label_noise takes 2 values"),
-        (lambda at: effect_table(at, ["width", "hue"]), "'hue' is no axis"),
+        (lambda at: effect_table(at, ["width", "hue"]), "'hue' is not an axis"),
         (lambda at: effect_table(at, responses=["logistic"]), "hold no logistic on test"),
         (lambda at: effect_table(at, responses="logistic"), "hold no logistic on test"),
         (lambda at: effect_table(at, responses=[3]), "a response is a measure, or a pair of measure and split, rec"),
-        (lambda at: effect_table(at, "hue"), "'hue' is no axis"),
+        (lambda at: effect_table(at, "hue"), "'hue' is not an axis"),
         (lambda at: effect_table(at, responses=[]), r"responses must be a name or a list of names, received \[\]"),
         (lambda at: effect_table(at.where(repeat=0)), "two repeats or more"),
         (lambda at: effect_table(at, bootstrap=1), "bootstrap must be a whole number, 2 or more, received 1"),

@@ -33,7 +33,7 @@ def test_a_condition_on_an_axis_restricts_it_and_layers_are_left_out(mnist):
     [
         (("width", "epochs"), None, r"samples takes 3 values \(1000, 10000, 48000\): give where=\{'samples': 48000\}"),
         (("width", "depth"), {"samples": 1000, "epochs": 1}, "depth takes one value, 1"),
-        (("width", "epoch"), None, "'epoch' is no axis of a study: did you mean 'epochs'"),
+        (("width", "epoch"), None, "'epoch' is not an axis of the study: did you mean 'epochs'"),
         (("width", "width"), None, "axes must differ, received width, width"),
         (("width",), {"samples": 7}, "no results where samples is 7: it takes 1000, 10000, 48000"),
         (("width",), {"sample": 7}, "received 'sample': did you mean 'samples'"),

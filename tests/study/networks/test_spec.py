@@ -144,10 +144,10 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
         ("axes: {weight_decay: [1e400]}", "axes.weight_decay[0]: must be a number, 0 or more, received Infinity"),
         (f"axes: {{weight_decay: [{10**400}]}}", "axes.weight_decay[0]: must be a number, 0 or more, received 1000"),
         ("axes: {width: [2147483648]}", "axes.width[0]: must be at most 2147483647, received 2147483648"),
-        ("repeats: 100001", "line 1: repeats: all axes crossed and 100,001 repeats are 100,001 networks, at most"),
+        ("repeats: 100001", "line 1: repeats: all axes crossed with 100,001 repeats make 100,001 networks, at most"),
         (
             f"repeats: 1000\naxes: {{width: {[*range(1, 12)]}, depth: {[*range(1, 12)]}}}",
-            "line 2: axes: all axes crossed and 1,000 repeats are 121,000 networks, at most 100,000: shorten an axis",
+            "line 2: axes: all axes crossed with 1,000 repeats make 121,000 networks, at most 100,000 are allowed",
         ),
         # Types
         ('axes: {width: ["ten"]}', "axes.width[0]: must be a whole number, 1 or more, received 'ten'"),
@@ -174,7 +174,10 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
         ("axes: {dropout: [0, 0.0]}", "axes.dropout: 0.0 is listed twice"),
         ("axes: {weight_decay: [0, -0.0]}", "axes.weight_decay: 0.0 is listed twice"),
         ("axes: {epochs: [1, 1]}", "axes.epochs: 1 is listed twice"),
-        ("axes: {batch_norm: [null, false]}", "axes.batch_norm: null is what network or recipe say, false, which is"),
+        (
+            "axes: {batch_norm: [null, false]}",
+            "axes.batch_norm: null is the value of network or recipe, false, which is",
+        ),
         # Fields that do not fit each other
         (
             "axes:\n  epochs:\n  - 1\n  - 200",
@@ -254,7 +257,12 @@ def test_dates_are_text_and_exponents_are_numbers():
 @pytest.mark.parametrize(
     ("fields", "n", "has_labels", "expected"),
     [
-        ({"axes": {"samples": [10, 2000]}}, 1797, True, "axes.samples[1]: must be at most 1797, the training examples"),
+        (
+            {"axes": {"samples": [10, 2000]}},
+            1797,
+            True,
+            "axes.samples[1]: must be at most 1797, the number of training",
+        ),
         ({}, 8, True, "k: must be at most 8 for knn, with 8 training examples, received 9"),
         ({"measures": ["knn_train"]}, 9, True, "k: must be at most 8 for knn_train, with 9 training examples"),
         (
@@ -263,8 +271,13 @@ def test_dates_are_text_and_exponents_are_numbers():
             True,
             "k: must be at most 0 for knn_train, with 1 training examples, received 9: leave knn_train out",
         ),
-        ({}, 100, False, "measures[1]: 'knn' needs labels, and the data have none; those that need none: redundancy"),
-        ({"measures": ["redundancy_ratio"]}, None, False, "data: training needs labels, and the data have none"),
+        (
+            {},
+            100,
+            False,
+            "measures[1]: 'knn' needs labels, but the data have none; measures that need none: redundancy",
+        ),
+        ({"measures": ["redundancy_ratio"]}, None, False, "data: training needs labels, but the data have none"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(fields, n, has_labels, expected):

@@ -48,7 +48,7 @@ def coins(tmp_path, request):
 def test_any_experiment_has_reproductions(coins, tmp_path):
     done = reproduce(str(coins), out=tmp_path / "out")
     assert [finding.verdict for finding in done.findings] == ["reproduced", "reproduced", "inconclusive"]
-    assert "more repeats decide" in " ".join(str(done.findings[2]).split())
+    assert "more repeats are needed" in " ".join(str(done.findings[2]).split())
     assert done.inside
     assert {"heads.png", "report.html", "table.md", "study.yaml"} <= {
         path.name for path in (tmp_path / "out").iterdir()

@@ -208,7 +208,7 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     assert page == markdown_page(first)
     assert (out / "report.html").read_text() == page_html(reproduction_page(first))
     assert first.provenance.command in page
-    assert "ours alone" in page
+    assert "the tables show only our results" in page
     assert "| width | train | test | uniform |" in page
     ratio = first.pictures[0].parts[0]
     assert isinstance(ratio, Curve)
@@ -231,7 +231,7 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     shown = reproduction_page(first)
     titles = [section.title for section in shown.sections if section.blocks]
     assert titles[:3] == ["Regimes", "Figures", "Claims"]
-    assert shown.verdict == "Not in the paper: these are ours alone."
+    assert shown.verdict == "The paper has no such figures: the tables show only our results."
     assert shown.reason.startswith("Of 2 claims: ")
     assert {finding.claim for finding in first.findings} == {"trend"}
     assert shown.command == first.provenance.command
@@ -253,14 +253,14 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     assert [section.title for section in alone.sections if section.blocks] == ["Figures", "Claims", "Command"]
     assert "study.db is not there" in alone.notes[-1]
     (tmp_path / "old.json").write_text('{"kind": "Reproduction", "schema_version": 1, "name": "digits-width"}')
-    with pytest.raises(ReportError, match=r"an earlier hashlens wrote too little of it: see report\.html"):
+    with pytest.raises(ReportError, match=r"an earlier version of hashlens saved too little of it: see report\.html"):
         load_result(tmp_path / "old.json")
 
 
 @pytest.mark.usefixtures("tiny")
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(OutputError, match=r"holds 'thesis\.tex' and no reproduction"):
+    with pytest.raises(OutputError, match=r"holds 'thesis\.tex' but no reproduction"):
         reproduce("digits-width", out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -277,7 +277,7 @@ def test_beginning_afresh_deletes_no_study_but_its_own(kind, ours, tmp_path):
     else:
         path.write_text("name: thesis\n")
     before = path.read_bytes()
-    with pytest.raises(OutputError, match=rf"{ours} is .* no reproduction 'digits-width', so that it is not deleted"):
+    with pytest.raises(OutputError, match=rf"{ours} is .* no reproduction 'digits-width', so it is not deleted"):
         reproduce("digits-width", out=tmp_path, overwrite=True)
     assert path.read_bytes() == before
 

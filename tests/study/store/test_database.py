@@ -20,7 +20,7 @@ from .test_store import SPEC, begun, finish, same, some_rows, states
     [
         ("folder", OutputError, "is a folder"),
         ("no/such/study.db", OutputError, "the folder no/such is not there; make it first"),
-        ("notes.txt", StudyError, "is no SQLite file"),
+        ("notes.txt", StudyError, "is not an SQLite file"),
         ("notes.txt/study.db", OutputError, "the folder notes.txt is not there; make it first"),
         ("songs.db", StudyError, "is an SQLite file of something else"),
         ("x" * 300, OutputError, "cannot be opened"),
@@ -93,7 +93,7 @@ def test_postgresql_without_its_driver(monkeypatch):
 @pytest.mark.faults
 def test_no_server(tmp_path):
     pytest.importorskip("psycopg")
-    with pytest.raises(StudyError, match=r"cannot be used: .*what was done is kept") as caught:
+    with pytest.raises(StudyError, match=r"cannot be used: .*finished runs are kept") as caught:
         Store.open("postgresql://me:secret@127.0.0.1:1/study")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -106,7 +106,7 @@ def test_locked(tmp_path):
     hurried = Store.open(tmp_path / "study.db", timeout=0.1)
     with closing(sqlite3.connect(tmp_path / "study.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StudyError, match=r"locked by another program for 0.1 s; what was done is kept"):
+        with pytest.raises(StudyError, match=r"locked by another program for 0.1 s; finished runs are kept"):
             hurried.commit(run, "w", some_rows(run), {})
         assert states(hurried)[0] == "leased"  # readers need not wait
     assert hurried.commit(run, "w", some_rows(run), {})
@@ -122,7 +122,7 @@ def test_full_disk(tmp_path):
     pages = (tmp_path / "study.db").stat().st_size // 4096
     event.listen(full._database._engine, "connect", lambda c, _: c.execute(f"PRAGMA max_page_count={pages}"))
     many = [Row(epochs, "knn", "train", 0.5) for epochs in range(5000)]
-    with pytest.raises(OutputError, match=r"the disk is full; what was done is kept, and the same command resumes"):
+    with pytest.raises(OutputError, match=r"the disk is full; finished runs are kept; run the same command again"):
         full.commit(second, "w", many, {})
     assert same(store.results(), before)
     assert states(store)[:2] == ["done", "leased"]
@@ -159,5 +159,5 @@ def test_gone(tmp_path):
 def test_read_only(tmp_path):
     store = begun(tmp_path / "study.db")
     (tmp_path / "study.db").chmod(0o400)
-    with pytest.raises(OutputError, match="is read-only; what was done is kept"):
+    with pytest.raises(OutputError, match="is read-only; finished runs are kept"):
         store.claim("w", lease=60)

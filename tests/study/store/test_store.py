@@ -199,7 +199,7 @@ def test_a_key_twice_is_refused_and_nothing_written(target):
 def test_a_fault_in_the_middle_leaves_nothing(target):
     store = begun(target)
     run = store.claim("w", lease=60)[0]
-    with pytest.raises(HashlensError, match="what was done is kept"):
+    with pytest.raises(HashlensError, match="finished runs are kept"):
         store.commit(run, "w", [*some_rows(run), Row(1, None, "train", 0.0)], {})
     assert states(store)[0] == "leased"
     assert len(store.results()) == 0
@@ -288,7 +288,7 @@ def test_status_counts_and_estimates(target):
     assert store.status().pending == 2
     assert store.status().seconds_left == 6.0
     assert "small" in str(status)
-    assert "about 3.0 s left with 2 workers; 2.0 s a run (median)" in str(status)
+    assert "about 3.0 s left with 2 workers; 2.0 s per run (median)" in str(status)
     assert json.loads(json.dumps(status.to_dict()))["leases"][0]["worker"] == "a"
 
 
@@ -336,9 +336,9 @@ def test_other_data_or_other_runs_are_refused(tmp_path):
     store = begun(tmp_path / "study.db")
     with pytest.raises(StudyError, match=r'other data, by digest: train: "d1" -> "d3"; go back'):
         store.begin(SPEC, some_runs(), DIGESTS | {"train": "d3"})
-    with pytest.raises(StudyError, match="cut into other runs than"):
+    with pytest.raises(StudyError, match="divided into other runs than"):
         store.begin(SPEC, [replace(run, seed=5) for run in some_runs()], DIGESTS)
-    with pytest.raises(StudyError, match="cut into other runs than"):
+    with pytest.raises(StudyError, match="divided into other runs than"):
         store.begin(SPEC, some_runs(9), DIGESTS)
 
 
@@ -363,7 +363,9 @@ def test_more_levels_and_repeats_are_added_and_the_rest_stays(target):
 
 def test_what_would_drop_runs_is_refused(target):
     store = begun(target, some_runs(9))
-    with pytest.raises(StudyError, match=r"holds 3 runs that this spec has not: axes.width: \[10, 20\] -> \[10\]; go"):
+    with pytest.raises(
+        StudyError, match=r"holds 3 runs that are not in this spec: axes.width: \[10, 20\] -> \[10\]; go"
+    ):
         store.begin(SPEC | {"axes": {"width": [10], "epochs": [0, 1]}}, some_runs(6), DIGESTS)
     assert len(store.runs()) == 9
 

@@ -184,12 +184,12 @@ class EffectTable(Result):
         names = [factor.replace("_", " ") for factor in self.ranges]
         fixed_levels = conditions(self.where, self.ranges)
         fixed = f", at {fixed_levels}" if fixed_levels else ""
-        ranges = f"Over {'; '.join(map(self.range_text, self.ranges))}{fixed}; {self.repeats} repeats a cell."
+        ranges = f"Over {'; '.join(map(self.range_text, self.ranges))}{fixed}; {self.repeats} repeats per cell."
         named = dict.fromkeys(response.measure_label for response in self.responses if response.scale == "logit")
         logit = f" {' and '.join(named)} on the logit scale." if named else ""
         method = (
-            f"{logit} Corrected for the noise of repeats: below 0 means none. {self.confidence:.0%} "
-            "intervals are over other seeds, not over other levels."
+            f"{logit} Corrected for the variation between repeats; a value below 0 means no effect. "
+            f"{self.confidence:.0%} intervals are for other seeds, not for other levels."
         )
         first = [
             (
@@ -202,9 +202,10 @@ class EffectTable(Result):
         ]
         total = [(response.name, *(str(effect.total) for effect in response.effects)) for response in self.responses]
         return (
-            table("Percent of the variance that each factor explains alone, all jointly (interactions), and repeats",
-                  ("", *names, "jointly", "repeats"), first),
-            table("With all its interactions (these overlap)", ("", *names), total, ranges + method),
+            table("Variance explained by each factor alone, by interactions, and by repeats, in percent",
+                  ("", *names, "interactions", "repeats"), first),
+            table("Variance explained with all interactions, in percent (these overlap)", ("", *names), total,
+                  ranges + method),
         )  # fmt: skip
 
     def __rich__(self) -> RenderableType:

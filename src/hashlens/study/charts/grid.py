@@ -122,7 +122,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
     rows = narrowed(results, where)
     for axis in axes:
         if axis not in rows.axes:
-            raise StudyError(f"{axis!r} is no axis of a study: {nearest(axis, rows.axes)}")
+            raise StudyError(f"{axis!r} is not an axis of the study: {nearest(axis, rows.axes)}")
     if len(set(axes)) < len(axes):
         raise StudyError(f"axes must differ, received {', '.join(axes)}")
     for factor in rows.axes:
@@ -171,7 +171,7 @@ def usual_split(results: Results, measure: str) -> str:
     if "test" in splits or not splits:
         return "test"
     if len(splits) > 1:
-        raise StudyError(f"{measure} was taken on {', '.join(splits)}: say on which")
+        raise StudyError(f"{measure} was measured on {', '.join(splits)}: choose one with split=")
     return splits[0]
 
 

@@ -66,7 +66,7 @@ class Summary(Result):
                 last = max(row.levels[-1] for row in rows)
                 rows, place = tuple(row for row in rows if row.levels[-1] == last), ", at the last checkpoint"
             rows = rows[:ROWS_SHOWN]
-            note = f"{len(rows)} of {len(self.rows):,} rows{place}; export has all."
+            note = f"{len(rows)} of {len(self.rows):,} rows{place}; the export has all rows."
         lines = [(*map(level_name, row.levels), *(number(mean, 3) for mean in row.means)) for row in rows]
         headings = (
             *(name.replace("_", " ") for name in self.factors),
@@ -77,7 +77,7 @@ class Summary(Result):
             f"{largest} repeat{'s' * (largest != 1)}" if smallest == largest else f"{smallest} to {largest} repeats"
         )
         split_note = (
-            "; on test where a heading names no split" if any(split == "test" for _, split in self.measures) else ""
+            "; on test, unless the heading names a split" if any(split == "test" for _, split in self.measures) else ""
         )
         means = f"Means over {repeats}{split_note}."
         return table(self.study or "study", headings, lines, f"{means} {note}".rstrip(), len(self.factors))

@@ -84,7 +84,7 @@ class Difference(ComparisonClaim):
         if (self.above is None) == (self.below is None):
             raise ValueError("must say either above or below, and what: a measure, levels, factors, or others")
         if self.level is not None and self.over is None:
-            raise ValueError("has a level and no axis: say over")
+            raise ValueError("has a level but no axis: add over")
         return self
 
     def questions(self, results: Results) -> Iterator[Question]:

@@ -42,7 +42,7 @@ class Equivalence(ComparisonClaim):
         if self.to is None and (self.over is None or self.level is not None):
             raise ValueError("must say to what: a measure, levels, or others")
         if self.level is not None and self.over is None:
-            raise ValueError("has a level and no axis: say over")
+            raise ValueError("has a level but no axis: add over")
         return self
 
     def questions(self, results: Results) -> Iterator[Question]:

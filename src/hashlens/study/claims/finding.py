@@ -20,7 +20,7 @@ class Finding(Result):
     """A claim, and whether it is reproduced here.
 
     It is **reproduced** if the interval of every line lies wholly where the claim wants it, **not reproduced** if the
-    simultaneous interval of some line lies wholly elsewhere, and **inconclusive** else: more repeats decide.
+    simultaneous interval of some line lies wholly elsewhere, and **inconclusive** else: more repeats are needed.
 
     Attributes
     ----------
@@ -83,16 +83,16 @@ class Finding(Result):
             return ""
         too_few = [line for line in self.deciding if line.repeats < line.needed]
         if not self.lines or any(line.repeats == 0 for line in too_few):
-            return self.why or "something that it needs was not measured"
+            return self.why or "a quantity of the claim was not measured"
         if too_few:
             repeats, needed = min(line.repeats for line in too_few), max(line.needed for line in too_few)
             repeats_text = "1 repeat gives" if repeats == 1 else f"{repeats} repeats give"
             return f"{repeats_text} no interval: {needed} or more are needed"
-        return "more repeats decide"
+        return "more repeats are needed"
 
     @property
     def summary(self) -> str:
-        """What decides it, in one phrase: the closest line of those reproduced, or the first of the others."""
+        """Tested quantities, in one phrase: the closest line of those reproduced, or the first of the others."""
         first = self.deciding[: 1 if self.reproduced else SHOWN]
         others = len(self.deciding) - len(first)
         parts = [f"{line.text}, claimed {line.claimed.text}" for line in first]
@@ -153,7 +153,7 @@ class Finding(Result):
 
     def page(self) -> Page:
         """Return the page of a finding: the verdict, the intervals, every line."""
-        section = Section("What decides it", (*self.charts(), self.table()))
+        section = Section("Tested quantities", (*self.charts(), self.table()))
         return Page(self.says, f"A claim: {self.claim}", self.counts, self.summary, (section,))
 
 
@@ -183,7 +183,7 @@ class EarlierFinding(Result):
         """What was said of it."""
         whole = 0 < self.tested == self.holding
         said = "held on means" if whole else f"held on means for {self.holding} of {self.tested}, not for the others"
-        return f"{said}, which is no verdict"
+        return f"{said}, which is not a verdict"
 
     @property
     def summary(self) -> str:

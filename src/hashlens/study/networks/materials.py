@@ -71,8 +71,8 @@ class NetworkMaterials(Materials):
         highest = int(self.data.train.labels.max())
         if highest >= MOST_CLASSES:
             raise DataError(
-                f"{self.data.train.name}: the highest label is {highest}, and a network has an output for each number "
-                f"up to it, at most {MOST_CLASSES:,}: number the classes 0, 1, ..."
+                f"{self.data.train.name}: the highest label is {highest}; a network has one output for each "
+                f"number up to it, at most {MOST_CLASSES:,}: number the classes 0, 1, ..."
             )
         return highest + 1
 
@@ -140,9 +140,9 @@ def require_networks(materials: NetworkMaterials) -> None:
     highest = -1 if test.labels is None else int(test.labels.max())
     if highest >= materials.classes and "network_accuracy" in materials.spec.measures:
         raise DataError(
-            f"{test.name}: labels go up to {highest}, and networks have outputs for those of {train.name}, 0 to "
-            f"{materials.classes - 1}: their accuracy on test is not defined; leave such examples out of test, or "
-            "network_accuracy out of measures"
+            f"{test.name}: labels go up to {highest}, but networks have outputs for the labels of "
+            f"{train.name}, 0 to {materials.classes - 1}: their accuracy on test is not defined; leave such "
+            "examples out of test, or network_accuracy out of measures"
         )
     for name, cell in {cell.architecture: cell for cell in reversed(cells(materials.spec, len(train)))}.items():
         network = build(name, input_shape=shape, classes=materials.classes, **cell.arguments())

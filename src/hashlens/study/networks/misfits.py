@@ -22,7 +22,7 @@ def misfits(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
     yield from _not_taken(spec)
     fixed = spec.recipe().batch_norm
     if axes.batch_norm and None in axes.batch_norm and fixed in axes.batch_norm:
-        same = f"null is what network or recipe say, {shown(fixed)}, which is listed too"
+        same = f"null is the value of network or recipe, {shown(fixed)}, which is also listed"
         yield ("axes", "batch_norm"), f"{same}, received {shown(axes.batch_norm)}: list each value once"
     if spec.random_inputs and not any(MEASURES[name].random_inputs for name in spec.measures):
         possible = " or ".join(name for name, measure in MEASURES.items() if measure.random_inputs)
@@ -58,14 +58,17 @@ def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterat
     if not has_labels and needing:
         free = ", ".join(name for name, measure in MEASURES.items() if not measure.labels)
         place = spec.measures.index(needing[0])
-        yield ("measures", place), f"{needing[0]!r} needs labels, and the data have none; those that need none: {free}"
+        yield (
+            ("measures", place),
+            (f"{needing[0]!r} needs labels, but the data have none; measures that need none: {free}"),
+        )
     elif not has_labels:
-        yield ("data",), "training needs labels, and the data have none"
+        yield ("data",), "training needs labels, but the data have none"
     for place, count in enumerate(samples):
         if n_train is not None and count > n_train:
             yield (
                 ("axes", "samples", place),
-                f"must be at most {n_train}, the training examples that there are, received {count}",
+                f"must be at most {n_train}, the number of training examples, received {count}",
             )
     fewest = min((*samples, *(() if n_train is None else (n_train,))), default=None)
     # On train an example is not its own neighbour.

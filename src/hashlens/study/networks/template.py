@@ -6,17 +6,17 @@ from pathlib import Path
 TEMPLATE = """\
 # A study: which networks are trained, on what, and what is measured on each.
 #
-#   hashlens study run {path}       stopped at any moment, the same command goes on from there
-#   hashlens study status {path}    how far it is, from any terminal
+#   hashlens study run {path}       starts the study, or continues it
+#   hashlens study status {path}    shows the progress, from any terminal
 #
-# Started in several terminals, `run` shares the work between them.
+# If `run` is started in several terminals, they share the work.
 name: {name}
 
-data: # digits, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME; [:1000] takes the first so many
+data: # digits, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME; [:1000] takes the first 1,000
   train: {train}
   test: {test}
 
-network: # wherever no axis says otherwise
+network: # of all networks, unless an axis sets it
   architecture: mlp
   depth: 1
 
@@ -24,19 +24,19 @@ training:
   recipe: figures # or scripts, cifar; any field of a recipe may be changed here
   epochs: 30
 
-axes: # freely crossed
+axes: # the study runs all combinations
   width: [4, 8, 16, 32, 64]
-  epochs: [0, 1, 10, 30] # checkpoints of each training, never trained twice; 0 is the initialisation
-  # samples: [200, 1000] # the first so many examples, in as many steps as all of them would take
+  epochs: [0, 1, 10, 30] # checkpoints of each training run, at no extra training; 0 is the initialisation
+  # samples: [200, 1000] # number of training examples; the number of steps stays the same
   # label_noise: [0, 0.2] # share of the training labels that are shuffled
   # weight_decay: [0, 0.0001]
   # depth: [1, 2, 3]
   # batch_norm: [false, true]
   # dropout: [0, 0.5]
-  # architecture: [mlp, resnet20] # without axes that one of them has no choice of
-  # random_inputs: [uniform] # R (and regions) on random inputs besides the data; nothing is trained for it
+  # architecture: [mlp, resnet20] # only with axes that all of them have
+  # random_inputs: [uniform] # also R (and regions) on random inputs, at no extra training
 
-repeats: 3 # networks of each cell, from seeds of their own
+repeats: 3 # networks per cell, with different seeds
 seed: 0
 
 measures: [redundancy_ratio, knn, logistic, kmeans, network_accuracy]

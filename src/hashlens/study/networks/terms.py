@@ -11,7 +11,7 @@ TERMS = Terms(
     "networks",
     (
         Factor("architecture", type="text", default="mlp", rests="first"),
-        Factor("width", "width (units a layer)", "int", 0),
+        Factor("width", "width (units per layer)", "int", 0),
         Factor("depth", "depth (hidden layers)", "int", 0),
         Factor("samples", "training examples", "int", 0),
         Factor("label_noise", "label noise (share of labels)", "float", 0.0, rests="first"),

@@ -145,7 +145,7 @@ def _effects(results: Results) -> Iterator[Section]:
 
 
 def _effect_section(effects: EffectTable) -> Section:
-    return Section("What matters", (*charts(effects.figures()), *effects.tables()), " ".join(effects.verdicts))
+    return Section("Variance explained", (*charts(effects.figures()), *effects.tables()), " ".join(effects.verdicts))
 
 
 def _factors(results: Results) -> Section:
@@ -198,4 +198,4 @@ def effects_page(effects: EffectTable) -> Page:
     """Return the page of an effect table, with its verdicts first."""
     first, *others = effects.verdicts
     section = Section("Shares of variance", (*charts(effects.figures()), *effects.tables()))
-    return Page(effects.study or "Effects", "What matters", first, " ".join(others), (section,))
+    return Page(effects.study or "Effects", "Variance explained", first, " ".join(others), (section,))

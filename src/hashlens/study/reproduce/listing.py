@@ -1,4 +1,4 @@
-"""What there is to reproduce, as a table."""
+"""Available reproductions, as a table."""
 
 from typing import Any
 
@@ -23,12 +23,11 @@ def preset_table() -> Table:
     columns = ("name", "varies", *(part for size in SIZES for part in (size, "took")))
     needed = {name.partition("-")[0]: preset.expects.name for name, preset in presets.items() if preset.expects}
     note = (
-        "quick, paper: networks trained, or other runs, and about how long that took on two CPU cores; – where it was "
-        "never timed. "
-        f"{' and '.join(f'{data}-...' for data in needed)} need --data DIR, a folder with the Parquet files of "
-        f"{' or '.join(needed.values())}; the others need none."
+        "quick, paper: the number of networks or other runs, and the approximate time on two CPU cores; – if "
+        f"it was not timed. {' and '.join(f'{data}-...' for data in needed)} need --data DIR, a folder "
+        f"with the Parquet files of {' or '.join(needed.values())}; the others need no data."
     )
-    return table("What there is to reproduce", columns, rows, note, names=2)
+    return table("Available reproductions", columns, rows, note, names=2)
 
 
 def _cells(spec: Any, whole: int) -> int:

@@ -45,7 +45,7 @@ def _study_sections(reproduction: Reproduction) -> tuple[tuple[Section, ...], tu
     try:
         page = store_page(reproduction.study.store)
     except StudyError as missing:
-        return (), (), (f"All that the study found beside this cannot be shown: {missing}",)
+        return (), (), (f"The other results of the study cannot be shown: {missing}",)
     return (
         page.sections,
         tuple(section.title for section in opening_of(reproduction.study.results).sections),
@@ -62,7 +62,7 @@ def _verdict(reproduction: Reproduction) -> Iterator[str]:
     for sentence in reproduction.conclusion():
         if sentence not in omitted:
             yield (
-                f"Furthest off: {sentence}"
+                f"Largest difference: {sentence}"
                 if any(sentence == comparison.sentence for comparison in outside) and omitted
                 else sentence
             )
@@ -81,7 +81,7 @@ def _picture_blocks(reproduction: Reproduction) -> Iterator[Block]:
 def _claims(reproduction: Reproduction) -> Iterator[Block]:
     if reproduction.findings:
         rows = [(finding.says, finding.counts, finding.summary) for finding in reproduction.findings]
-        yield table(CLAIMS, ("claim", "verdict", "what decides it"), rows, names=3)
+        yield table(CLAIMS, ("claim", "verdict", "evidence"), rows, names=3)
     for finding in reproduction.findings:
         yield from finding.charts()
 
@@ -89,5 +89,5 @@ def _claims(reproduction: Reproduction) -> Iterator[Block]:
 def _call(reproduction: Reproduction) -> Table:
     lines = (line.partition(": ") for line in provenance_lines(reproduction.provenance, reproduction.seconds))
     return table(
-        "What gives these numbers again", ("", ""), [(name, said.strip("`")) for name, _, said in lines], names=2
+        "How to reproduce these numbers", ("", ""), [(name, said.strip("`")) for name, _, said in lines], names=2
     )

@@ -193,8 +193,7 @@ def find_preset(name: str) -> Preset:
     if name not in presets:
         hint = nearest(name, preset_names())
         raise StudyError(
-            f"there is nothing to reproduce by the name {name!r}: {hint}; or give a YAML file; see hashlens reproduce "
-            "--list"
+            f"there is no reproduction named {name!r}: {hint}; or give a YAML file; see hashlens reproduce --list"
         )
     return preset_of(presets[name].read_text(encoding="utf-8"), f"{name}.yaml")
 

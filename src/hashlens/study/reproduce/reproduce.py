@@ -160,7 +160,7 @@ def _prepared(folder: Path, name: str, overwrite: bool) -> Path:
     foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []
     if foreign and not overwrite:
         raise OutputError(
-            f"{folder} holds {foreign[0]!r} and no reproduction: choose another folder with out=, or give "
+            f"{folder} holds {foreign[0]!r} but no reproduction: choose another folder with out=, or give "
             "overwrite=True"
         )
     if overwrite:
@@ -187,11 +187,11 @@ def _belongs_to(path: Path, name: str) -> bool:
         )
         content = f"is of the study {study_name!r}"
     except HashlensError as error:
-        study_name, content = None, f"is none of a study ({error})"
+        study_name, content = None, f"is not a study ({error})"
     if study_name != name:
         raise OutputError(
-            f"{path} {content} and no reproduction {name!r}, so that it is not deleted: move it, or choose another "
-            "folder with out="
+            f"{path} {content} and no reproduction {name!r}, so it is not deleted: move it, or choose "
+            "another folder with out="
         )
     return True
 

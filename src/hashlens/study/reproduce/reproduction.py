@@ -146,7 +146,7 @@ class Reproduction(Result):
             yield from (part.__rich__() for part in picture.parts if everything or not isinstance(part, Curve))
         if self.findings:
             yield titled_list(CLAIMS, (finding.__rich__() for finding in self.findings))
-        yield titled_list("In words", self.conclusion())
+        yield titled_list("Summary", self.conclusion())
         yield titled_list("Origin", provenance_lines(self.provenance, self.seconds))
 
     def conclusion(self) -> Iterator[str]:
@@ -156,8 +156,12 @@ class Reproduction(Result):
             inside = sum(bool(comparison.inside) for comparison in with_band)
             yield f"{inside} of {len(with_band)} figures are inside their band."
         elif not self.comparisons:
-            paper = "The paper's figures for this are not known here" if self.preset.expects else "Not in the paper"
-            yield f"{paper}: these are ours alone."
+            paper = (
+                "The paper's figures for this study are not known"
+                if self.preset.expects
+                else ("The paper has no such figures")
+            )
+            yield f"{paper}: the tables show only our results."
         yield from (comparison.sentence for comparison in self.comparisons if comparison.inside is False)
         if self.findings:
             counts = Counter(finding.verdict for finding in self.findings)
@@ -165,7 +169,7 @@ class Reproduction(Result):
             yield f"Of {len(self.findings)} claim{'s' * (len(self.findings) != 1)}: {verdicts}."
         if self.provenance.failures:
             failures = self.provenance.failures
-            yield f"{len(failures)} networks did not come to their end and count nowhere, such as {failures[0]}."
+            yield f"{len(failures)} networks failed and are left out of all numbers, such as {failures[0]}."
 
 
 @dataclass(frozen=True)

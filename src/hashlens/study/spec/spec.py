@@ -134,7 +134,10 @@ class StudySpec(Section):
         """Yield the fields that do not fit each other, and what is wrong."""
         levels = (self.levels(factor.name) for factor in self.terms.factors)
         if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_RUNS:
-            total = f"all axes crossed and {self.repeats:,} repeats are {runs:,} {self.runs_are}, at most {MOST_RUNS:,}"
+            total = (
+                f"all axes crossed with {self.repeats:,} repeats make {runs:,} {self.runs_are}, at most "
+                f"{MOST_RUNS:,} are allowed"
+            )
             field = "repeats" if self.repeats > MOST_RUNS else "axes"
             yield (field,), f"{total}: shorten an axis, or take fewer repeats"
 

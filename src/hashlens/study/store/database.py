@@ -18,7 +18,7 @@ from hashlens.errors import HashlensError, MissingExtraError, OutputError, Study
 from hashlens.passwords import masked
 from hashlens.study.interrupts import uninterrupted
 
-_KEPT = "what was done is kept, and the same command resumes"
+_KEPT = "finished runs are kept; run the same command again to resume"
 CORRUPT = "is corrupt: put back a copy of it, or begin the study in another file"
 
 # Codes of SQLite by name and of PostgreSQL by SQLSTATE; the longest that fits counts.
@@ -28,15 +28,15 @@ _FAULTS: dict[str, tuple[type[HashlensError], str]] = {
     "SQLITE_FULL": (OutputError, f"cannot be written: the disk is full; {_KEPT} once there is space"),
     "SQLITE_READONLY": (OutputError, f"is read-only; {_KEPT} once it may be written"),
     "SQLITE_CANTOPEN": (OutputError, f"cannot be opened: check its folder and your permissions; {_KEPT}"),
-    "SQLITE_IOERR": (OutputError, f"cannot be read or written: the disk refuses; {_KEPT} once it works"),
+    "SQLITE_IOERR": (OutputError, f"cannot be read or written: the disk reports an error; {_KEPT} once it works"),
     "SQLITE_CORRUPT": (StudyError, CORRUPT),
     "SQLITE_ERROR": (StudyError, "is damaged ({reason}): put back a copy of it, or begin the study in another file"),
-    "SQLITE_NOTADB": (StudyError, "is no SQLite file: choose another path for the store"),
+    "SQLITE_NOTADB": (StudyError, "is not an SQLite file: choose another path for the store"),
     "55P03": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
-    "57014": (StudyError, f"was told to stop by the server; {_KEPT}"),
+    "57014": (StudyError, f"was stopped by the server; {_KEPT}"),
     "53": (OutputError, f"has no resources left ({{reason}}); {_KEPT} once it has"),
     "25006": (OutputError, f"is read-only; {_KEPT} once it may be written"),
-    "42501": (OutputError, f"does not let you: {{reason}}; {_KEPT} once it does"),
+    "42501": (OutputError, f"denies permission: {{reason}}; {_KEPT} once you have it"),
 }
 
 
@@ -120,7 +120,7 @@ class Database:
         except OSError as error:
             raise self.error(OutputError, f"cannot be opened: {error.strerror or error}") from error
         if head and head != b"SQLite format 3\0":
-            raise self.error(StudyError, "is no SQLite file: choose another path for the store")
+            raise self.error(StudyError, "is not an SQLite file: choose another path for the store")
         return bool(head)
 
     @contextmanager

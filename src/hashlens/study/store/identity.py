@@ -88,7 +88,7 @@ class StudyStart:
     def __str__(self) -> str:
         if self.remeasured:
             new = f"; {self.added:,} are new" if self.added else ""
-            return f"{self.remeasured:,} of {self.existing + self.added:,} runs are done, and measured further{new}"
+            return f"{self.remeasured:,} of {self.existing + self.added:,} runs are done and get further measures{new}"
         if self.existing and self.added:
             waiting = f", {self.done} of them done" if self.done < self.existing else ""
             runs = self.existing + self.added
@@ -186,7 +186,7 @@ def resume(
     gained = [path for path in gains if _grew(stored.spec, study.spec, path)]
     if blocking := [line for line in changed if line.partition(": ")[0] not in {*grows, *gained}]:
         lines = [*blocking, *(line for line in changed if line not in blocking)]
-        raise database.error(StudyError, f"holds a study of another spec: {first_few(lines)}; {WAY_OUT}")
+        raise database.error(StudyError, f"holds a study with another spec: {first_few(lines)}; {WAY_OUT}")
     if differing := changes(stored.digests, study.digests):
         raise database.error(StudyError, f"holds a study of other data, by digest: {first_few(differing)}; {WAY_OUT}")
 
@@ -198,13 +198,13 @@ def resume(
     added = [run_ for run_key, run_ in planned.items() if run_key not in existing]
     if lost and changed:
         raise database.error(
-            StudyError, f"holds {len(lost):,} runs that this spec has not: {first_few(changed)}; {WAY_OUT}"
+            StudyError, f"holds {len(lost):,} runs that are not in this spec: {first_few(changed)}; {WAY_OUT}"
         )
     if lost or (added and not changed):
         raise database.error(
             StudyError,
-            f"holds a study that hashlens {stored.hashlens_version} cut into other runs than {__version__} does: "
-            "resume it with that version, or choose another store",
+            f"holds a study that hashlens {stored.hashlens_version} divided into other runs than "
+            f"{__version__} does: resume it with that version, or choose another store",
         )
     _add(connection, tables, added)
     if stored.spec != study.spec:
@@ -215,7 +215,7 @@ def resume(
     if lacking := sum(not is_kept(json.loads(facts or "{}")) for _, facts in done):
         raise database.error(
             StudyError,
-            f"holds {lacking:,} runs of which too little is kept to measure more: {first_few(changed)}; {WAY_OUT}",
+            f"holds {lacking:,} runs without the saved files that more measures need: {first_few(changed)}; {WAY_OUT}",
         )
     connection.execute(update(tables.run).where(run.state == DONE).values(state=PENDING, worker=None))
     return StudyStart(len(existing), len(done), len(added), len(done))

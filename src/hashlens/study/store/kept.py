@@ -28,7 +28,7 @@ def keep(folder: Path, name: str, content: bytes) -> str:
         If it cannot be written.
     """
     if not isinstance(content, bytes) or not isinstance(name, str) or not name:
-        raise StudyError(f"what is kept is bytes by a name, received a {type(content).__name__} by {name!r:.60}")
+        raise StudyError(f"kept files are bytes with a name, received a {type(content).__name__} by {name!r:.60}")
     digest = xxhash.xxh3_128_hexdigest(content)
     file = Path(digest[:2]) / f"{digest}{PurePath(name).suffix}"
     if not (folder / file).exists():

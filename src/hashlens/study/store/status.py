@@ -86,21 +86,21 @@ class StudyStatus(Result):
         return self.done == self.runs
 
     def __rich__(self) -> Group:
-        counts = {"done": self.done, "at work": self.leased, "waiting": self.pending, "failed": len(self.failures)}
+        counts = {"done": self.done, "running": self.leased, "waiting": self.pending, "failed": len(self.failures)}
         workers = f"{len(self.leases)} worker" + ("" if len(self.leases) == 1 else "s")
         rows = [(name, number(count), f"{count / max(self.runs, 1):.1%}") for name, count in counts.items()]
         rows.append(("all", number(self.runs), ""))
         if self.finished:
-            note = f"{duration(self.seconds_per_run or 0.0)} a run (median)" if self.runs else ""
+            note = f"{duration(self.seconds_per_run or 0.0)} per run (median)" if self.runs else ""
         elif self.seconds_left is None:
-            note = "time left: not known before the first run is done" if self.pending + self.leased else ""
+            note = "time left: unknown until the first run is done" if self.pending + self.leased else ""
         else:
             note = f"about {duration(self.seconds_left)} left with {workers if self.leases else '1 worker'}"
-            note += f"; {duration(self.seconds_per_run or 0.0)} a run (median)"
+            note += f"; {duration(self.seconds_per_run or 0.0)} per run (median)"
         parts = [table(self.study or "study", ("runs", "number", "share"), rows, note)]
         if self.leases:
             leases = [(lease.worker, number(lease.runs), duration(lease.seconds)) for lease in self.leases]
-            parts.append(table("at work", ("worker", "runs", "for"), leases))
+            parts.append(table("running", ("worker", "runs", "for"), leases))
         if self.failures:
             failures = [(failure.cell, str(failure.repeat), failure.reason) for failure in self.failures[:20]]
             others = len(self.failures) - len(failures)

@@ -201,7 +201,7 @@ def test_sweeps_count_cells_and_pass_through_the_chart(mnist):
         (0.5, "ranges is a mapping such as .*, received 0.5"),
         ({"under_redundancy": 0.5}, "range of under_redundancy must be two numbers, received 0.5"),
         ({"under_redundancy": ("0.3", "0.7")}, "range of under_redundancy must be two numbers, received"),
-        ({"under_redundancy": (0.6, 0.7)}, "must hold the threshold as used, 0.5"),
+        ({"under_redundancy": (0.6, 0.7)}, "must contain the threshold in use, 0.5"),
         ({"sufficient_redundancy": (0.01, 0.4)}, "sufficient_redundancy and under_redundancy must not overlap"),
     ],
 )

@@ -63,6 +63,6 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.ND
 def failed_note(learnt: float) -> str:
     """Return what the mark of a failed cell means."""
     return (
-        f"\N{MULTIPLICATION SIGN} training failed, or has not gone far: networks there reach less than {learnt:.0%} of "
-        "the best training accuracy, so their regime says nothing of size."
+        f"× training failed or has not progressed far: these networks reach less than {learnt:.0%} of the "
+        "best training accuracy, so their regime says nothing about the size of the network."
     )

@@ -33,8 +33,9 @@ def _verdict(cells: Cells) -> tuple[str, str]:
     )
     reason = (
         f"The regimes of {sum(counts.values()):,} cells over {spans}. Under-expressive: R on train above "
-        f"{limits.under_redundancy:g} or retention below {limits.under_retention:g}; sufficiently expressive: R up to "
-        f"{limits.sufficient_redundancy:g} and retention from {limits.sufficient_retention:g}; critically: between."
+        f"{limits.under_redundancy:g} or retention below {limits.under_retention:g}; sufficiently "
+        f"expressive: R at most {limits.sufficient_redundancy:g} and retention at least "
+        f"{limits.sufficient_retention:g}; critically expressive: between."
     )
     under, critically, sufficiently = (f"{count:,}" for count in counts.values())
     verdict = (
@@ -60,7 +61,7 @@ def _name(chart: PhaseChart) -> str:
 
 def _cells_page(cells: Cells, title: str, shown: Sequence[Block]) -> Page:
     tables = tuple(block for block in shown if isinstance(block, Table))
-    sections = (Section("Regimes", (phase_widget(cells),)), Section("As tables", tables))
+    sections = (Section("Regimes", (phase_widget(cells),)), Section("Tables", tables))
     return Page(title, "Activation hash phase chart", *_verdict(cells), sections, cells.notes)
 
 
@@ -71,7 +72,7 @@ def sensitivity_page(found: PhaseSensitivity) -> Page:
     verdict = next((block.text for block in shown if isinstance(block, Prose)), "")
     cells = chart_cells([found.chart])
     sections = (
-        Section("As thresholds move", (*charts(found.figures()), *tables)),
-        Section("Move them yourself", (phase_widget(cells),)),
+        Section("Sensitivity to the thresholds", (*charts(found.figures()), *tables)),
+        Section("Interactive chart", (phase_widget(cells),)),
     )
     return Page(_name(found.chart), "How regimes depend on the thresholds", verdict, "", sections, cells.notes)

@@ -284,7 +284,7 @@
       const agree = repeats + ' repeat' + (repeats === 1 ? '' : 's') +
         (repeats > 1 && data.repeatValues ? ', ' + Math.round(100 * share) + '% of them in this regime' : '');
       const lines = [name, REGIMES[kind] + (kind === 0 ? '-' : ' ') + 'expressive; ' + agree];
-      if (cells.failed(cell)) lines.push('training failed here, or has not gone far');
+      if (cells.failed(cell)) lines.push('training failed here or has not progressed far');
       cells.lines.forEach((line, i) => {
         if (!Number.isNaN(line.mean[cell]) && (i < 3 || line.panel === 'accuracy on test')) lines.push(line.label + ' ' + cells.text(cell, i));
       });

@@ -71,10 +71,9 @@ class PhaseCell(Result):
 
     def __rich__(self) -> str:
         return (
-            f"{'training failed; ' if self.failed else ''}"
-            f"{self.regime}, as {self.agreement:.0%} of {self.repeats} repeats: "
-            f"R {self.redundancy_ratio.train.mean:.3f} on train, {self.redundancy_ratio.test.mean:.3f} on test, "
-            f"retention {self.retention.mean:.3f}"
+            f"{'training failed; ' if self.failed else ''}{self.regime} ({self.agreement:.0%} of "
+            f"{self.repeats} repeats agree): R {self.redundancy_ratio.train.mean:.3f} on train, "
+            f"{self.redundancy_ratio.test.mean:.3f} on test, retention {self.retention.mean:.3f}"
         )
 
 
@@ -146,7 +145,7 @@ class PhaseChart(Result):
         if self.reference is not None:
             return (note, *marked)
         times = {self.x: self.x_levels, self.y: self.y_levels}.get("epochs", (self.where.get("epochs"),))
-        untrained = "At 0 epochs networks are untrained: their codes retain what a network near chance has."
+        untrained = "At 0 epochs networks are untrained: their retention is relative to an accuracy near chance."
         return (note, untrained, *marked) if 0 in times else (note, *marked)
 
     def counts(self) -> dict[RegimeName, int]:

@@ -13,10 +13,10 @@ from hashlens.study.networks.terms import TERMS
 
 THRESHOLD_NOTE = "The thresholds are this project's."
 MOVED = {
-    "under_redundancy": "R above which under-expressive",
-    "under_retention": "retention below which under-expressive",
-    "sufficient_redundancy": "R up to which sufficiently expressive",
-    "sufficient_retention": "retention from which sufficiently expressive",
+    "under_redundancy": "threshold of R: under-expressive above",
+    "under_retention": "threshold of retention: under-expressive below",
+    "sufficient_redundancy": "threshold of R: sufficiently expressive up to",
+    "sufficient_retention": "threshold of retention: sufficiently expressive from",
 }
 
 
@@ -29,7 +29,7 @@ def phase_map(chart: PhaseChart) -> Heatmap:
             filter(None, (chart.study or "Activation hash phase chart", conditions(chart.where, (chart.x, chart.y))))
         ),
         tuple(_contour(line, chart) for line in chart.boundaries if line.lines),
-        f"paler: repeats disagree (up to {max(cell.repeats for cell in chart.cells)} a cell)",
+        f"paler: repeats disagree (up to {max(cell.repeats for cell in chart.cells)} per cell)",
         " ".join(("Numbers: mean R on train.", THRESHOLD_NOTE, *chart.notes)),
     )
 
@@ -56,7 +56,7 @@ def sensitivity_figures(sensitivity: PhaseSensitivity) -> tuple[Figure, ...]:
             tuple(tuple(count / cells for count in sweep.counts(name)) for name in REGIMES),
             REGIMES,
             REGIME_COLOURS,
-            (Rule("x", sweep.used, "threshold as used"),),
+            (Rule("x", sweep.used, "threshold in use"),),
         )
         for sweep in sensitivity.sweeps
     )

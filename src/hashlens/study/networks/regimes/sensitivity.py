@@ -97,7 +97,7 @@ class PhaseSensitivity(Result):
         cells, fixed = len(self.fixed), sum(self.fixed)
         return Group(
             table(f"Cells in each regime as one threshold moves, of {cells}", columns, rows),
-            Text(f"{fixed} of {cells} cells ({fixed / cells:.0%}) never change, whatever thresholds in these ranges."),
+            Text(f"{fixed} of {cells} cells ({fixed / cells:.0%}) never change, for all thresholds in these ranges."),
         )
 
     def figures(self) -> tuple[Figure, ...]:
@@ -166,7 +166,7 @@ def _ranges(ranges: Mapping[str, tuple[float, float]], limits: RegimeThresholds)
     for name, (low, high) in spans.items():
         used = getattr(limits, name)
         if not low <= used <= high:
-            raise StudyError(f"the range of {name}, {low:g} to {high:g}, must hold the threshold as used, {used:g}")
+            raise StudyError(f"the range of {name}, {low:g} to {high:g}, must contain the threshold in use, {used:g}")
     for lower, upper in (("sufficient_redundancy", "under_redundancy"), ("under_retention", "sufficient_retention")):
         if spans[lower][1] > spans[upper][0]:
             raise StudyError(
