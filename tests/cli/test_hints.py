@@ -21,6 +21,8 @@ HINTS = {
     "a truth": ("study chart", "give where={'batch_norm': True} or another", "give --where batch_norm=true or another"),
     "a name of FAISS": ("index search", "takes no nprobe=: give efSearch=", "takes no --nprobe: give --efSearch"),
     "another name": ("index search", "give weights= too", "give --weight too"),
+    "a function": ("measure", "or give forward=fn(model, batch)", "or give --forward"),
+    "no option for it": ("explain", "give tokenizer=fn too", "give tokenizer=fn (in Python) too"),
     "a number": ("audit", "k=5 neighbours are more than the 3 rows", "k=5 neighbours are more than the 3 rows"),
     "text": ("measure", "no file 'runs/ layers=3' or a/layers=3", "no file 'runs/ layers=3' or a/layers=3"),
 }  # fmt: skip

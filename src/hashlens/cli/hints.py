@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# A name with = after a space or bracket, and what it is set to: text, a list, a mapping, a word, or nothing.
+# A name with = after a space or bracket, and its value: text, a list, a mapping, a word, a function `fn`, or nothing.
 _ARGUMENT = re.compile(
-    r"(?<![^\s(])(?P<name>[a-z][a-zA-Z_]*)=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|True|False|None|)(?=[\s,;:.)]|$)"
+    r"(?<![^\s(])(?P<name>[a-z][a-zA-Z_]*)=(?P<value>'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}"
+    r"|True|False|None|fn(?:\([^)]*\))?|)(?=[\s,;:.)]|$)"
 )
 _CALLED = {"force": "overwrite", "weight": "weights", "begin": "a", "finish": "b"}
 """What the library calls the parameter of a command, where the names differ."""
@@ -47,6 +48,8 @@ def as_options(text: str, options: Mapping[str, tuple[str, str | None]]) -> str:
     "'k=3 x' exists: give --force, or --output regression"
     >>> as_options("give reshape= too", options)
     'give reshape= (in Python) too'
+    >>> as_options("give forward=fn(model, batch)", {"forward": ("--forward", None)})
+    'give --forward'
     """
     # Where a name or a path is quoted, it is text: every other piece between quotes that no = stands before.
     pieces = re.split(r"((?<![=\w\[{])'[^']*'(?!\w))", text)
@@ -61,6 +64,8 @@ def _option(found: "re.Match[str]", options: Mapping[str, tuple[str, str | None]
     option, against = options[name]
     if written == "False" and against is not None:
         return against
+    if written.startswith("fn"):
+        return option
     if written in ("", "True", "False", "None"):
         return f"no {option}" if written in ("False", "None") else option
     value = ast.literal_eval(written)
