@@ -180,7 +180,7 @@ def test_every_source_turns_images_by_the_one_decoder(tmp_path, images, write_pa
     assert examples.shape == upright.shape
     for _ in range(2):
         assert np.array_equal(examples.load().inputs[0], upright)
-    assert caplog.messages == [f"{source}: of 1 images, 1 are {TURNED}"]
+    assert caplog.messages == [f"{source}: of 1 images, 1 are {TURNED} (orientation=ignore takes them as stored)"]
     stored = load_data(f"{source}?orientation=ignore")
     assert np.array_equal(stored.load().inputs[0], images[0].transpose(2, 0, 1))
     assert stored.name.endswith("?orientation=ignore")

@@ -209,3 +209,11 @@ def test_hidden_files_are_no_splits(tmp_path, images, write_parquet, caplog):
     (tmp_path / "._train.parquet").write_bytes(b"no table")
     assert len(load_data(f"parquet:{tmp_path}")) == 3
     assert "skipped 1 file that is not an example: 1 hidden" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["large_binary", "binary_view", "dictionary"])
+def test_images_may_be_any_column_of_bytes(tmp_path, images, encode_png, kind):
+    content = pa.array([encode_png(image) for image in images], pa.binary())
+    content = content.dictionary_encode() if kind == "dictionary" else content.cast(getattr(pa, kind)())
+    pq.write_table(pa.table({"image": content}), tmp_path / "train.parquet")
+    assert np.array_equal(load_data(f"parquet:{tmp_path}").load().inputs.numpy(), images.transpose(0, 3, 1, 2))

@@ -84,3 +84,11 @@ def test_samples_of_several_shapes_are_read_by_the_loader_they_need(network):
     samples = [torch.ones(2, 4), torch.ones(3, 4)]
     with pytest.raises(hl.errors.DataError, match="give a DataLoader with a collate_fn"):
         hl.encode(network, samples)
+
+
+def test_samples_that_are_no_arrays_are_named():
+    class Picture:
+        pass
+
+    with pytest.raises(hl.errors.DataError, match="a tuple that begins with Picture: make it a tensor or an array"):
+        hl.load_data([(Picture(), 0), (Picture(), 1)])

@@ -42,7 +42,8 @@ def test_guided_backprop_is_its_definition():
     assert found.values == pytest.approx(by_hand(network, x, target), abs=1e-12)
 
 
-@pytest.mark.parametrize("gate", [nn.LeakyReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU, nn.PReLU, nn.Hardswish, nn.Mish])
+@pytest.mark.parametrize("gate", [nn.LeakyReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU, nn.PReLU, nn.Hardswish, nn.Mish,
+                                  nn.RReLU])  # fmt: skip
 def test_other_gates_are_guided_too(gate):
     network, x = stack(6, 16, 3, gate=gate), drawn(5, 6)
     guided, plain = (explain(network, x, method) for method in ("guided_backprop", "gradient"))
@@ -105,3 +106,23 @@ def test_a_scripted_network_is_guided_alike_before_and_after_it_was_used(method)
             scripted(x.clone().requires_grad_()).sum().backward()
         with torch.no_grad():
             scripted(x)
+
+
+class Cosine(nn.Module):
+    """Cosines with the classes, by ``F.normalize``, whose clamp at a tiny number is no gate."""
+
+    def __init__(self, floor):
+        super().__init__()
+        self.first, self.classes, self.floor = *seeded(lambda: (nn.Linear(6, 16), nn.Linear(16, 3))), floor
+        self.double()
+
+    def forward(self, x):
+        features = torch.relu(self.first(x))
+        length = features.norm(dim=1, keepdim=True)
+        return self.classes(features / (length.clamp_min(1e-12) if self.floor else length))
+
+
+def test_a_clamp_that_guards_a_division_is_no_gate():
+    x = drawn(7, 6)
+    found, expected = (explain(Cosine(floor), x, "guided_backprop", target=1).values for floor in (True, False))
+    assert found == pytest.approx(expected, abs=1e-12)

@@ -98,7 +98,7 @@ def test_rows_padded_to_several_lengths_are_refused():
             "one shape: images of 8x8 and 9x8 pixels; resize",
         ),
         ({"image": [b"broken"]}, "column 'image': an image cannot be read: cannot identify image file"),
-        ({"image": [Image.new("L", (8, 8)), None]}, "column 'image' holds no images or numbers of one shape"),
+        ({"image": [Image.new("L", (8, 8)), None]}, "column 'image': row 1 of the batch has no image"),
     ],
 )
 def test_wrong_columns(network, batch, says):
@@ -274,3 +274,20 @@ def test_two_columns_of_images_are_refused():
     dataset = datasets.Dataset.from_dict({"a": [image], "b": [image]}, features=features)
     with pytest.raises(DataError, match="there are 2 columns of images, 'a', 'b': leave one"):
         hl.load_data(dataset)
+
+
+def test_the_mode_of_a_column_is_what_the_network_gets(network, images):
+    """`datasets` converts to it; grey images are colour then, and what is transparent has the colours as stored."""
+    clear = Image.fromarray(np.full((8, 8, 4), (9, 90, 200, 0), np.uint8))
+    grey = Image.fromarray(np.full((8, 8), 7, np.uint8))
+    features = datasets.Features({"image": datasets.Image(mode="RGB")})
+    plain = datasets.Dataset.from_dict({"image": [grey, clear]})
+    with pytest.raises(DataError, match=r"the first image is grey; cast the column to datasets.Image\(mode=\"RGB\"\)"):
+        hl.load_data(plain).load()
+    colour = plain.cast(features)
+    expected = torch.tensor([[7, 7, 7], [9, 90, 200]], dtype=torch.uint8)[..., None, None].expand(2, 3, 8, 8)
+    for form in (None, "torch", "arrow"):
+        assert torch.equal(hl.load_data(colour.with_format(form)).load().inputs, expected)
+    encoder = encode_batch(GATES)
+    mapped = colour.map(encoder, batched=True)
+    assert (encoder.codes(mapped).packed == hl.encode(GATES, colour).packed).all()

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from hashlens.data.decode import Decoding, Encoded, as_encoded
+from hashlens.data.decode import COMPOSITED, GREY_FIRST, Decoding, Encoded, as_encoded
 from hashlens.data.images import ImageExamples, checked
 from hashlens.data.labels import NO_LABEL, ClassNames, Labels, class_labels, fitting_names
 from hashlens.data.loader import DatasetExamples
@@ -82,9 +82,23 @@ def _labels(dataset: Any, label: str | None, name: str) -> tuple[Labels | None, 
     return (None, names) if (labels == NO_LABEL).all() else (labels, names)
 
 
+def decodes_itself(feature: Any) -> bool:
+    """Return whether a column of images has a mode, to which `datasets` converts them as it decodes them."""
+    return getattr(feature, "mode", None) is not None and getattr(feature, "decode", True)
+
+
+class ColumnDecoding(Decoding):
+    """The decoding of a column of images, which has no address with options."""
+
+    hints: ClassVar[Mapping[str, str]] = {
+        COMPOSITED: 'a column cast to datasets.Image(mode="RGB") has the colours as stored',
+        GREY_FIRST: 'cast the column to datasets.Image(mode="RGB"), which takes grey images as colour',
+    }
+
+
 @dataclass(eq=False, kw_only=True)
 class ColumnImages(ImageExamples):
-    """Images in a `column` of a `dataset`, in their stored form."""
+    """Images in a `column` of a `dataset`, in their stored form, or in the mode that the column is cast to."""
 
     dataset: Any
     column: str
@@ -92,9 +106,10 @@ class ColumnImages(ImageExamples):
     @classmethod
     def of(cls, dataset: Any, column: str, labels: Labels | None, class_names: ClassNames) -> "ColumnImages":
         """Return the images of all rows."""
-        stored = dataset.with_format("arrow", columns=[column])
-        decoding, name = Decoding(), type(dataset).__name__
-        first = checked(_encoded(stored[:1][column].to_pylist(), name, 0)[0], name, 0, decoding)
+        form = None if decodes_itself(dataset.features[column]) else "arrow"
+        stored = dataset.with_format(form, columns=[column])
+        decoding, name = ColumnDecoding(), type(dataset).__name__
+        first = checked(_encoded(stored[:1][column], name, 0)[0], name, 0, decoding)
         return cls(
             name=name,
             labels=labels,
@@ -109,12 +124,12 @@ class ColumnImages(ImageExamples):
     def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
         for start in range(int(self.ids[0]), int(self.ids[-1]) + 1, batch_size):
             stop = min(start + batch_size, int(self.ids[-1]) + 1)
-            yield _encoded(self.dataset[start:stop][self.column].to_pylist(), self.name, start)
+            yield _encoded(self.dataset[start:stop][self.column], self.name, start)
 
 
-def _encoded(values: Sequence[Any], name: str, start: int) -> list[Encoded]:
+def _encoded(values: Any, name: str, start: int) -> list[Encoded]:
     images = []
-    for row, value in enumerate(values, start):
+    for row, value in enumerate(values.to_pylist() if hasattr(values, "to_pylist") else values, start):
         image = as_encoded(value)
         if image is None:
             raise DataError(f"{name}: row {row} has no image")

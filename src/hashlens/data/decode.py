@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,9 @@ UPRIGHT = {
 }
 """Operation that turns an image upright, by its EXIF orientation."""
 
-TURNED = "turned upright by the orientation in their EXIF (orientation=ignore takes them as stored)"
-COMPOSITED = "drawn on white where they are transparent (transparency=ignore takes the colours as stored)"
+TURNED = "turned upright by the orientation in their EXIF"
+COMPOSITED = "drawn on white where they are transparent"
+GREY_FIRST = "it is in colour, and the first image is grey"
 FIRST_FRAME = "read from the first of several frames or pages"
 
 Encoded = bytes | Path | Image.Image
@@ -62,6 +63,13 @@ class Decoding:
     orientation: str = "apply"
     transparency: str = "white"
     channels: str = "first"
+
+    hints: ClassVar[Mapping[str, str]] = {
+        TURNED: "orientation=ignore takes them as stored",
+        COMPOSITED: "transparency=ignore takes the colours as stored",
+        GREY_FIRST: "channels=3 takes grey images as colour",
+    }
+    """How to have it otherwise, by what is said."""
 
     def __post_init__(self) -> None:
         allowed = {
@@ -99,13 +107,17 @@ class Decoded(NamedTuple):
     changes: tuple[str, ...]
 
 
-def changes_line(changes: Mapping[str, int], n: int) -> str:
-    """Return one line with the changes made to n images, and the number of images for each.
+def changes_line(changes: Mapping[str, int], n: int, hints: Mapping[str, str] = Decoding.hints) -> str:
+    """Return one line with the changes made to n images, the number of images for each, and how to avoid them.
 
     >>> changes_line({FIRST_FRAME: 2}, 60)
     'of 60 images, 2 are read from the first of several frames or pages'
     """
-    return f"of {n} images, " + ", ".join(f"{count} are {change}" for change, count in changes.items())
+    said = [
+        f"{count} are {change}" + (f" ({hints[change]})" if change in hints else "")
+        for change, count in changes.items()
+    ]
+    return f"of {n} images, " + ", ".join(said)
 
 
 def decode(encoded: Encoded, channels: int | None = None, decoding: Decoding = Decoding()) -> Decoded:
@@ -178,7 +190,7 @@ def _decoded(image: Image.Image, channels: int | None, decoding: Decoding) -> De
         deep = " of 16 bits" if image.mode in GREY + COLOUR else ""
         raise ValueError(f"mode {image.mode!r}{deep} is not 8-bit grey or colour; convert it first")
     if channels == 1 and image.mode in COLOUR:
-        raise ValueError("it is in colour, and the first image is grey; channels=3 takes grey images as colour")
+        raise ValueError(f"{GREY_FIRST}; {decoding.hints[GREY_FIRST]}")
     mode = "RGB" if channels == 3 or image.mode in COLOUR else "L"
     changes = []
     # Phones store previews after the photo, in the format MPO.

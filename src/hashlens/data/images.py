@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.data.decode import Decoded, Decoding, Encoded, changes_line, decode
+from hashlens.data.decode import TURNED, Decoded, Decoding, Encoded, changes_line, decode
 from hashlens.data.examples import Batch
 from hashlens.data.reading import reading
 from hashlens.data.streamed import StreamedExamples
@@ -78,7 +78,7 @@ class ImageExamples(StreamedExamples):
                 yield done()
         if changes and not self._logged:
             self._logged.add(self.name)
-            _log.warning("%s: %s", self.name, changes_line(changes, len(self)))
+            _log.warning("%s: %s", self.name, changes_line(changes, len(self), self.decoding.hints))
 
     def _batch(self, start: int, images: Sequence[Encoded]) -> tuple[Batch, Counter[str]]:
         rows = slice(start, start + len(images))
@@ -115,7 +115,7 @@ def checked(
     if shape and decoded.pixels.shape != shape:
         size, expected = ("x".join(map(str, reversed(dims[1:]))) for dims in (decoded.pixels.shape, shape))
         sideways = decoding.orientation == "apply" and decoded.pixels.shape[:0:-1] == shape[1:]
-        way_out = "orientation=ignore takes them as stored, or " if sideways else ""
+        way_out = f"{decoding.hints[TURNED]}, or " if sideways and TURNED in decoding.hints else ""
         raise DataError(
             f"{image_name} is {size} pixels, the first one is {expected}; all must have one size: {way_out}resize "
             "them, or pass a DataLoader that does"

@@ -206,7 +206,8 @@ def _binary_column(name: str, schema: Any, image: str) -> str:
     column, leaf = image, kind
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         column, leaf = f"{image}.bytes", kind.field("bytes").type
-    if pa.types.is_binary(leaf) or pa.types.is_large_binary(leaf):
+    leaf = leaf.value_type if pa.types.is_dictionary(leaf) else leaf
+    if str(leaf) in ("binary", "large_binary", "binary_view"):
         return column
     raise DataError(f"{name}: column {image!r} holds {kind}; expected encoded images, binary or struct<bytes, path>")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch.autograd.graph import Node
 
+from hashlens.codes.gates import is_guard
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import gradient_of, integrated, row_scores, smoothed
@@ -13,7 +14,8 @@ from hashlens.explanations.subject import Subject
 
 Tensor = torch.Tensor
 GATES = ("ReluBackward", "ThresholdBackward", "HardtanhBackward", "LeakyReluBackward", "PreluKernelBackward",
-         "EluBackward", "GeluBackward", "SiluBackward", "SoftplusBackward", "HardswishBackward", "MishBackward",
+         "RreluWithNoiseBackward", "EluBackward", "GeluBackward",
+         "SiluBackward", "SoftplusBackward", "HardswishBackward", "MishBackward",
          "ClampMinBackward", "ClampBackward")  # fmt: skip
 """Autograd's node names of the gates; they are the same for modules, functions, in-place and scripted operators."""
 NO_GATE = "no gate was found in the backward pass: these are plain gradients"
@@ -50,7 +52,8 @@ def gates_behind(score: Tensor) -> Iterator[Node]:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if node.name().rstrip("0123456789") in GATES:
+        guard = is_guard(getattr(node, "_saved_min", None), getattr(node, "_saved_max", None))
+        if node.name().rstrip("0123456789") in GATES and not guard:
             yield node
         waiting.extend(following for following, _ in node.next_functions)
 

@@ -13,7 +13,9 @@ CHANNELS_SECOND = re.compile("Conv|BatchNorm|GroupNorm|InstanceNorm|Pool|Upsampl
 """Nodes of operators whose input and output are ``(n, c, ...)``."""
 RESHAPES = re.compile("View|Reshape|queeze|Flatten|Alias")
 REDUCTIONS = re.compile("Sum|Mean|Amax|Amin|MaxBackward|MinBackward|Select|Logsumexp")
-GATES = re.compile("Relu|Threshold|Hardtanh|Elu|Gelu|Silu|Softplus|Hardswish|Mish|Clamp|Softmax|Attention|Sigmoid|Tanh")
+GATES = re.compile(
+    "Relu|Threshold|Hardtanh|Elu|Gelu|Silu|Softplus|Hardswish|Mish|Clamp|Softmax|Attention|Sigmoid|Tanh|Erf"
+)
 UNSIGNED = 1 << 64
 """Autograd stores negative axes as unsigned numbers, modulo this."""
 

@@ -11,6 +11,7 @@ import torch
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.codes.encode import encode
 from hashlens.codes.reading import Reading, ReadingOptions
+from hashlens.data.columns import decodes_itself
 from hashlens.data.decode import Decoding, as_encoded, decode
 from hashlens.data.examples import Batch
 from hashlens.data.labels import class_labels, fitting_names
@@ -61,8 +62,10 @@ class BatchEncoder:
     def _inputs(self, batch: Any, column: str) -> torch.Tensor:
         values = values_of(batch, column)
         images = [as_encoded(value) for value in values]
-        if any(image is None for image in images):
+        if all(image is None for image in images):
             return numbers(values, column)
+        if None in images:
+            raise DataError(f"column {column!r}: row {images.index(None)} of the batch has no image")
         # After the first colour image, grey images are decoded as colour, in later batches too.
         pixels, channels = stacked(images, column, self._decoding, self._channels.get(column, 1))
         self._channels[column] = channels
@@ -204,7 +207,7 @@ def values_of(batch: Any, column: str) -> Sequence[Any]:
 def is_stored_image(features: Any, column: str, stored: Any) -> bool:
     """Return whether a column holds image files that can be read and decoded here."""
     feature = (features or {}).get(column)
-    if type(feature).__name__ != "Image" or getattr(feature, "mode", None) is not None:
+    if type(feature).__name__ != "Image" or decodes_itself(feature):
         return False
     return all(
         value and (value["bytes"] is not None or Path(value["path"] or "").is_file()) for value in stored.to_pylist()
