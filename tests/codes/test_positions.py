@@ -297,3 +297,112 @@ def test_a_key_of_batches_that_are_tensors_is_told_once():
         warnings.simplefilter("error")
         with pytest.raises(DataError, match=r"mask='x' cannot be read from a batch of type Tensor .*has no keys"):
             hl.encode(nn.ReLU(), torch.eye(4), mask="x")
+
+
+class Backwards(nn.Module):
+    """A gate on positions that run backwards, one on both directions, and one behind another flip."""
+
+    def __init__(self, forth=False):
+        super().__init__()
+        self.there, self.back, self.forth = nn.Linear(3, 4).double(), nn.Linear(3, 5).double(), forth
+
+    def forward(self, x):
+        away = self.back(x.flip(1))
+        return F.relu(self.there(x)), F.gelu(away.flip(1) if self.forth else away)
+
+
+def test_a_mask_is_none_of_positions_that_run_backwards():
+    model, rows = make(Backwards), signals()
+    with pytest.raises(CaptureError, match=r"layer 'gelu': its positions run backwards \(torch.flip\).*mask={'gelu'"):
+        hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask")
+    flipped = {"gelu": lambda batch: batch["attention_mask"].flip(1), "*": "attention_mask"}
+    codes = hl.encode(model, batches(rows, 6), forward=by_x, mask=flipped)
+    for row, own in zip(rows, codes.layer("gelu").unpack().reshape(6, -1, 5), strict=True):
+        assert np.array_equal(own[: len(row)], (model.back(row.flip(0)) > 0).numpy())
+        assert not own[len(row) :].any()
+    twice = hl.encode(make(Backwards, True), batches(rows, 6), forward=by_x, mask="attention_mask")
+    for row, own in zip(rows, twice.layer("gelu").unpack().reshape(6, -1, 5), strict=True):
+        assert np.array_equal(own[: len(row)], (model.back(row) > 0).numpy())
+
+
+class Recurrent(nn.Module):
+    """One call of a gate for each position, and one gate of the last state."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.fc = nn.RNN(3, 4, batch_first=True), nn.Linear(4, 5)
+        self.double()
+
+    def forward(self, x):
+        return F.relu(self.fc(self.rnn(x)[1][-1]))
+
+
+def test_a_mask_that_does_not_reach_the_steps_of_a_recurrent_network_is_refused():
+    model, rows = make(Recurrent), signals()
+    with pytest.raises(
+        CaptureError, match=r"layer 'rnn.tanh' ran 44 times, .*layers='!rnn.tanh\*'.*'rnn.tanh\*': None"
+    ):
+        hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask")
+    codes = hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask", layers="!rnn*")
+    assert [layer.name for layer in codes.layers] == ["relu"]
+    steps = hl.encode(model, batches(rows, 6), forward=by_x, mask={"rnn*": None, "*": "attention_mask"})
+    assert len(steps.layers) == 45
+    even = [row[:12] for row in rows]  # no padding, and nothing to reach
+    assert len(hl.encode(model, batches(even, 6), forward=by_x, mask="attention_mask").layers) == 13
+
+
+class Hourglass(nn.Module):
+    """Half as many positions, and as many again: of an odd number one is gone."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 5, 2, 2).double()
+
+    def forward(self, x):
+        return F.relu(F.interpolate(F.gelu(self.conv(x.transpose(1, 2))), scale_factor=2))
+
+
+def test_positions_lost_on_the_way_are_not_taken_for_those_of_the_input():
+    model, rows = make(Hourglass), signals()
+    with pytest.raises(CaptureError, match=r"layer 'relu', \(5, 44\).*which of its 44 positions are padding"):
+        hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask")
+    even = [row[: len(row) // 2 * 2] for row in rows]
+    codes = hl.encode(model, batches(even, 6), forward=by_x, mask="attention_mask")
+    first, *singles = aligned([codes, *alone(model, even)])
+    assert np.array_equal(first.unpack(), np.concatenate([code.unpack() for code in singles]))
+
+
+class Causal(nn.Module):
+    """Padding on both sides, and cut to the positions of the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 5, 3, padding=2).double()
+
+    def forward(self, x):
+        return F.relu(self.conv(x.transpose(1, 2))[:, :, : x.shape[1]])
+
+
+def test_what_is_cut_to_the_positions_of_a_batch_has_those_of_each_example():
+    model, rows = make(Causal), signals()
+    codes = hl.encode(model, batches(rows, 3, width=50), forward=by_x, mask="attention_mask")
+    first, *singles = aligned([codes, *alone(model, rows)])
+    assert np.array_equal(first.unpack(), np.concatenate([code.unpack() for code in singles]))
+
+
+@pytest.mark.parametrize(
+    ("forward", "reason"),
+    [
+        (lambda x: x @ x.transpose(1, 2), "several of its axes have as many entries as positions"),
+        (lambda x: F.linear(x, torch.ones(2, 3).double()).flatten(1), "its 88 units may be positions and channels"),
+    ],
+)
+def test_padding_in_an_axis_that_is_none_of_positions_alone_is_refused(forward, reason):
+    class Network(nn.Module):
+        def forward(self, x):
+            return F.relu(forward(x))
+
+    with pytest.raises(CaptureError, match=reason):
+        hl.encode(Network(), batches(signals(), 6), forward=by_x, mask="attention_mask")
+    codes = hl.encode(Network(), batches(signals(), 6), forward=by_x, mask={"*": None})
+    assert len(codes.layers) == 1

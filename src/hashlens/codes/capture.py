@@ -27,6 +27,7 @@ from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import ACTIVATION_NAMES, layer_name
 from hashlens.codes.packed_row import PackedRow
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch, packed_bytes
+from hashlens.codes.reversals import Reversals
 from hashlens.codes.running_module import RunningModule
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
@@ -136,7 +137,7 @@ class Capture:
             If the network rejects the batch.
         """
         self._start_batch(size, mask)
-        dispatch = Dispatch(self)
+        dispatch = Dispatch(self, self._reversals.update if self.masked else None)
         try:
             with dispatch:
                 output = call(self.runner, inputs)
@@ -218,6 +219,7 @@ class Capture:
         self._size = size
         self.masked = mask is not None
         self._layer_axes = LayerAxes(size, mask)
+        self._reversals = Reversals(self._layer_axes)
         self._finite = FiniteCheck()
         self._probed = None
         self._names: set[str] = set()
@@ -270,6 +272,7 @@ class Capture:
                 f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
                 f"layers='!{name}', or read soft codes with gates='activations'"
             )
+        self._layer_axes.backwards = self._reversals.has(planes[0][0])
         planes = [(self._in_front(x, axis), self._in_front(breakpoint, axis)) for x, breakpoint in planes]
         if self.channel:
             assert output is not None
@@ -382,6 +385,7 @@ class Capture:
 
     def _finish_batch(self) -> None:
         self._finite.finish()
+        self._layer_axes.check_steps()
         self.axes.stop_checking()
         self.layout.finish(self._batch_layers, self._size)
         self.layout.check_globs(self._layer_axes.positions)

@@ -85,9 +85,9 @@ class Dispatch(Observer):
         Exception that the watcher raised. A network may replace it by another one, as scripted networks do.
     """
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, seen: Callable[[Any, Any, Any, Any], None] | None = None) -> None:
         super().__init__()
-        self.watcher = watcher
+        self.watcher, self._seen = watcher, seen
         self.error: Exception | None = None
         self.roles: dict[Any, Any] = {}
 
@@ -96,12 +96,18 @@ class Dispatch(Observer):
         if func not in self.roles:
             self.roles[func] = _role(func)
         role = self.roles[func]
-        if role is None:
-            return func(*args, **kwargs)
         if role is COMPOSITE:
             with self:
                 result = func.decompose(*args, **kwargs)
             return func(*args, **kwargs) if result is NotImplemented else result
+        result = self._run(role, func, args, kwargs)
+        if self._seen is not None:
+            self._seen(func, args, kwargs, result)
+        return result
+
+    def _run(self, role: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        if role is None:
+            return func(*args, **kwargs)
         if isinstance(role, Gate):
             return self._gate(role, func, args, kwargs)
         operator, meaning = role

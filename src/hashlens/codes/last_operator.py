@@ -76,7 +76,7 @@ class LastOperators(Observer):
 
     def source_of_part(self, tensor: Tensor) -> Source | None:
         """Return the origin of a tensor that may be a view of a part; None where it is not known."""
-        made = self._sources.get(place := _storage(tensor))
+        made = self._sources.get(place := storage_of(tensor))
         # An operator that was not seen may have written to memory that was freed.
         whole = 0 if made is None or place < 0 else tensor.untyped_storage().nbytes() // tensor.element_size()
         return made if made is not None and whole == made.numbers else None
@@ -85,11 +85,11 @@ class LastOperators(Observer):
         """Run an operator and record it as the origin of its output."""
         name = func.overloadpacket.__name__
         base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
-        sources = [self._sources.get(_storage(tensor)) for tensor in _tensors((*args, *kwargs.values()))]
+        sources = [self._sources.get(storage_of(tensor)) for tensor in tensors_in((*args, *kwargs.values()))]
         self._check_steady(func, base, args, kwargs)
         result = func(*args, **kwargs)
         self._count += 1
-        for tensor in _tensors(result if isinstance(result, (tuple, list)) else (result,)):
+        for tensor in tensors_in(result if isinstance(result, (tuple, list)) else (result,)):
             self._note(func, base, tensor, sources)
         return result
 
@@ -111,7 +111,7 @@ class LastOperators(Observer):
             operator = SOFTMAX
         elif base in SCALED and tracked and all(source.operator == AFFINE for source in tracked):
             operator = AFFINE
-        self._sources[_storage(result)] = Source(operator, self._count, result.numel())
+        self._sources[storage_of(result)] = Source(operator, self._count, result.numel())
 
     def _check_steady(self, func: Any, base: str, args: Any, kwargs: Any) -> None:
         if base in RANDOM:
@@ -128,7 +128,8 @@ class LastOperators(Observer):
             self.unsteady[STATISTICS] = None
 
 
-def _tensors(values: Any) -> list[Tensor]:
+def tensors_in(values: Any) -> list[Tensor]:
+    """Return the tensors among arguments or results of an operator, those in lists too."""
     tensors = []
     for value in values:
         if isinstance(value, Tensor):
@@ -138,7 +139,7 @@ def _tensors(values: Any) -> list[Tensor]:
     return tensors
 
 
-def _storage(tensor: Tensor) -> int:
+def storage_of(tensor: Tensor) -> int:
     """Return the address of a tensor's storage; -1 where there is none, as for sparse tensors."""
     try:
         return tensor.untyped_storage().data_ptr()

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from hashlens.codes.gates import Bound
+from hashlens.codes.naming import first_call
 from hashlens.codes.positions import Positions
+from hashlens.errors import CaptureError
 
 Tensor = torch.Tensor
 Masks = Mapping[str, Tensor | None]
@@ -26,8 +28,19 @@ class LayerAxes:
 
     def __init__(self, size: int, mask: Masks | None) -> None:
         self._size = size
-        self.positions = {glob: None if part is None else Positions(part) for glob, part in (mask or {}).items()}
+        self.positions = {
+            glob: None if part is None else Positions(part, of_layers=glob != "*")
+            for glob, part in (mask or {}).items()
+        }
         self._affine: list[tuple[str, int, bool]] = []
+        self._units: dict[str, set[str]] = {}
+        self.backwards = False
+        """Whether the positions of the layer that is read run from the last to the first."""
+
+    @property
+    def widths(self) -> set[int]:
+        """Numbers of positions that layers may have."""
+        return {width for part in self.positions.values() if part is not None for width in part.masks}
 
     def on_affine(self, operator: str, inputs: Tensor, outputs: int) -> None:
         """Record an affine map and its channels."""
@@ -41,20 +54,20 @@ class LayerAxes:
 
     def channel_axis(self, x: Tensor) -> int:
         """Return the channel axis: the one whose size fits; else 1 if there was a convolution, or the last axis."""
-        axis = self._known_channel_axis(x.shape)
+        axis, _ = self._known_channel_axis(x.shape)
         if axis is not None:
             return axis
         return 1 if any("convolution" in operator for operator, _, _ in self._affine) else x.dim() - 1
 
-    def _known_channel_axis(self, shape: Sequence[int]) -> int | None:
-        """Return axis 1 after a convolution, the last after a linear map, if its size fits; None if none fits."""
+    def _known_channel_axis(self, shape: Sequence[int]) -> tuple[int | None, str]:
+        """Return axis 1 after a convolution, the last after a linear map, if its size fits, and the operator's name."""
         last = len(shape) - 1
         for per_example in (False, True):  # squeeze-and-excitation has linear maps between convolutions
             for operator, outputs, rows in reversed(self._affine):
                 axis = 1 if "convolution" in operator else last
                 if axis <= last and shape[axis] == outputs and (axis == 1 or rows == per_example):
-                    return axis
-        return None
+                    return axis, operator
+        return None, ""
 
     def positions_of(self, name: str) -> Positions | None:
         """Return the positions of a layer, or None if none of them can be padding."""
@@ -66,11 +79,35 @@ class LayerAxes:
         positions = self.positions_of(name)
         if positions is None or len(shape) < 2:
             return None
-        channels = self._known_channel_axis(shape)
-        if len(shape) == 2 and (channels is not None or not self._affine):
-            return None  # units, not one value per position
-        axis = positions.axis_of(name, tuple(shape), channels)
-        return None if axis is None else (positions, axis)
+        channels, operator = self._known_channel_axis(shape)
+        if operator == "bmm" and len(shape) > 2 and shape[-1] in positions.masks:
+            channels = None  # a product of queries and keys has positions there
+        units = len(shape) == 2 and (channels is not None or not self._affine)  # not one value per position
+        axis = None if units else positions.axis_of(name, tuple(shape), channels)
+        if axis is None:
+            if len(shape) == 2:
+                self._units.setdefault(first_call(name), set()).add(name)
+            return None
+        if self.backwards and positions.padded and not positions.of_layers:
+            raise CaptureError(
+                f"layer {name!r}: its positions run backwards (torch.flip), and those of the mask do not: say which of "
+                f"them are padding, mask={{'{name}': function of the batch, '*': ...}}, or leave it out with "
+                f"layers='!{name}'"
+            )
+        return positions, axis
+
+    def check_steps(self) -> None:
+        """Raise CaptureError if a gate ran once for each position, so that no mask reaches its padded steps."""
+        for name, calls in self._units.items():
+            positions = self.positions_of(name)
+            if positions is None:
+                continue
+            if any(2 < width <= len(calls) and not positions.unpadded(width) for width in positions.masks):
+                raise CaptureError(
+                    f"layer {name!r} ran {len(calls)} times, once or more for each position, and some of these are "
+                    f"padding: a mask does not reach its steps. Leave them out with layers='!{name}*', or read them "
+                    f"all, padding too, with mask={{'{name}*': None, '*': ...}}"
+                )
 
     def masked(self, name: str, x: Tensor) -> Tensor:
         """Return `x` with zeros at padded positions, if it has positions."""

@@ -26,6 +26,8 @@ class Positions:
     ----------
     mask : torch.Tensor
         bool ``(b, positions)``: true where a position is not padding.
+    of_layers : bool
+        Whether the mask is of these very layers, whatever the operators before them make of positions.
 
     Attributes
     ----------
@@ -33,8 +35,9 @@ class Positions:
         Masks by the number of positions of a layer, bool ``(b, positions)``; None where it is ambiguous.
     """
 
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, mask: Tensor, of_layers: bool = False) -> None:
         self.size, self.width = mask.shape
+        self.of_layers = of_layers
         self.padded = not bool(mask.all())
         self.masks: dict[int, Tensor | None] = {self.width: mask}
         self._at_end = torch.equal(mask, _prefix(mask.sum(dim=1), self.width))
@@ -51,8 +54,10 @@ class Positions:
     def update(self, operator: str, bound: Bound, result: Any) -> None:
         """Update the masks after an operator that may change the number of positions."""
         for before, after, lengths in CHANGES[operator](bound, result, self):
-            if before in self.masks and before != after and after != self.width and lengths(before) in (after, None):
+            if before in self.masks and before != after and lengths(before) in (after, None):
                 mask = self._changed(self.masks[before], after, lengths)
+                if after == self.width and (self.of_layers or mask is None):
+                    continue  # as many as the mask is of
                 earlier = self.masks.get(after, mask)
                 same = mask is not None and earlier is not None and torch.equal(mask, earlier)
                 self.masks[after] = mask if same else None
@@ -105,12 +110,14 @@ class Positions:
         if len(fitting) == 1 and self.masks[shape[fitting[0]]] is not None:
             return fitting[0]
         candidates = [axis for axis in axes if axis != channels and shape[axis] > 1]
-        if not self.padded or (not fitting and (len(shape) == 2 or not candidates)):
+        if not self.padded or (not fitting and (not candidates or (len(shape) == 2 and not self._merged(shape[1])))):
             return None
         if len(fitting) > 1:
             reason = "several of its axes have as many entries as positions"
         elif fitting:
             reason = f"which of its {shape[fitting[0]]} positions are padding cannot be told from the mask"
+        elif len(shape) == 2:
+            reason = f"its {shape[1]} units may be positions and channels in one axis"
         else:
             reason = f"no axis has the {self.width} positions of the mask, or what the operators before it make of them"
         raise CaptureError(
@@ -118,6 +125,9 @@ class Positions:
             f"this layer that are not padding, mask={{'{name}': key or function, '*': ...}}, or state that "
             f"it has no padding, mask={{'{name}': None, '*': ...}}; or leave it out with layers='!{name}'"
         )
+
+    def _merged(self, units: int) -> bool:
+        return any(1 < width < units and units % width == 0 and not self.unpadded(width) for width in self.masks)
 
     def _mask_of(self, x: Tensor, axis: int) -> Tensor:
         mask = self.masks[x.shape[axis]]
@@ -165,9 +175,11 @@ def _spread(stride: int, extra: int) -> Lengths:
     return lambda n: (n - 1) * stride + extra
 
 
-def _slice(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
-    x, dim = bound["self"], bound["dim"]
-    chosen = slice(bound["start"], bound["end"], bound["step"])
+def _slice(bound: Bound, result: Tensor, positions: Positions) -> Iterator[Change]:
+    x, dim, end = bound["self"], bound["dim"], bound["end"]
+    # What is cut to the number of positions of the batch would be cut to its own number if it were alone.
+    end = end - x.shape[dim] if end in positions.masks and end < x.shape[dim] else end
+    chosen = slice(bound["start"], end, bound["step"])
     if dim % x.dim():
         yield x.shape[dim], result.shape[dim], lambda n: len(range(*chosen.indices(n)))
 
