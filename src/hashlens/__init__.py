@@ -150,21 +150,21 @@ _MODULES = {
     "tune": "hashlens.tuning",
     "tuning": "hashlens.tuning",
 }
-"""The module of each public name; a room is its own."""
+"""The module that defines each public name; a public package is its own module."""
 
 
 class _Names(ModuleType):
-    """hashlens itself: each name is what it is in the table, whatever was imported before."""
+    """Module type of hashlens, whose attributes always come from the table above, whatever was imported before."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # `audit` is a function and a room. Python sets each room here when it was imported, after the last line of the
-        # room has run: so the setting of this one has to be refused.
+        # `audit` is a function and a package. After importing a package Python sets it as an attribute here, which
+        # would hide the function.
         if not (isinstance(value, ModuleType) and _MODULES.get(name, value.__name__) != value.__name__):
             super().__setattr__(name, value)
 
 
 def __getattr__(name: str) -> Any:
-    # torch and what studies stand on are loaded with the first name that needs them.
+    # torch and the dependencies of studies are imported with the first name that needs them.
     if name not in _MODULES:
         raise AttributeError(f"module 'hashlens' has no attribute {name!r}")
     module = import_module(_MODULES[name])

@@ -1,4 +1,4 @@
-"""Arguments: what a wrong one meets at the border, one line in place of a traceback from the inside."""
+"""Checks of arguments, which give a one-line error instead of a traceback from inside the library."""
 
 import inspect
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from hashlens.errors import HashlensError
 
 
 def is_whole(value: Any) -> bool:
-    """Return whether `value` is a whole number, of Python or NumPy; True and False are none."""
+    """Return whether `value` is an integer of Python or NumPy; True and False do not count."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
-    """Return whether `value` is a real number, of Python or NumPy; True and False are none."""
+    """Return whether `value` is a real number of Python or NumPy; True and False do not count."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def require_whole(error: type[HashlensError], name: str, value: Any, least: int = 1) -> None:
-    """Raise `error` unless `value`, the argument `name`, is a whole number of `least` or more.
+    """Raise `error` unless `value`, the value of argument `name`, is an integer of at least `least`.
 
     >>> require_whole(HashlensError, "threads", "2")
     Traceback (most recent call last):
@@ -32,15 +32,15 @@ def require_whole(error: type[HashlensError], name: str, value: Any, least: int 
 
 
 def shortly(value: object) -> str:
-    """Return what was received as one short line."""
+    """Return the representation of a value as one short line."""
     return f"{' '.join(repr(value).split()):.60}"
 
 
 def as_called(function: Callable[..., Any], **given: Any) -> str:
-    """Return a call as it is written in Python, for a record: without the arguments that have their default value.
+    """Return a call as Python source, for a record; arguments with their default value are left out.
 
-    Values that no short literal names, such as networks and arrays, are written as the name of their argument. What
-    ``**options`` takes comes before the other keyword arguments.
+    Values without a short literal, such as networks and arrays, are written as the name of their argument. Arguments
+    of ``**options`` come before the other keyword arguments.
 
     >>> as_called(require_whole, error=HashlensError, name="k", value=3, least=1)
     "hashlens.require_whole(error, 'k', 3)"
@@ -64,7 +64,7 @@ def _written(name: str, value: object) -> str:
 
 
 def as_made(value: Any) -> str:
-    """Return the call that makes a dataclass, without the fields that have their default value."""
+    """Return the constructor call of a dataclass as Python source; fields with their default value are left out."""
     written = []
     for field in fields(value):
         default = field.default if field.default_factory is MISSING else field.default_factory()

@@ -1,4 +1,4 @@
-"""Compiling: loops that numba compiles, and a bar while it does, once after an install.
+"""Compilation of loops by numba, with a progress bar; this happens once after an installation.
 
 Importing this module imports numba.
 """
@@ -16,14 +16,14 @@ from hashlens.progress import bar
 
 
 def compiled(function: Any, **options: Any) -> Any:
-    """Return a loop compiled by numba, without the lock of Python; compiled code is kept on disk.
+    """Return a function compiled by numba, which releases Python's GIL; compiled code is cached on disk.
 
     Parameters
     ----------
     function : callable
-        It may call other compiled functions of its folder, and of no other.
+        The function; it may call only compiled functions of modules in its own folder.
     **options
-        More of ``numba.njit``, such as ``fastmath``.
+        Other options of ``numba.njit``, such as ``fastmath``.
     """
     _forget_stale(Path(function.__code__.co_filename).parent)
     return numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
@@ -31,19 +31,19 @@ def compiled(function: Any, **options: Any) -> Any:
 
 @cache
 def _forget_stale(folder: Path) -> None:
-    """Delete what is compiled of a folder if it is older than any of its sources.
+    """Delete the compiled code of a folder if it is older than one of its source files.
 
-    What a loop calls is compiled into it, and numba looks for changes of the caller's file alone.
+    Called functions are compiled into their callers, but numba checks only the caller's file for changes.
     """
     changed = max((source.stat().st_mtime for source in folder.glob("*.py")), default=0.0)
     for index in (folder / "__pycache__").glob("*.nbi"):
-        with suppress(OSError):  # another process deletes it, or nobody may
+        with suppress(OSError):  # another process deletes it, or permission is missing
             if index.stat().st_mtime < changed:
                 index.unlink()
 
 
 class CompilationListener(Listener):
-    """Call a function after each compilation; code that lies in a cache needs none."""
+    """Listener that calls a function after each compilation; cached code is not compiled."""
 
     def __init__(self, done: Callable[[str], None]) -> None:
         self._done = done
@@ -58,7 +58,7 @@ class CompilationListener(Listener):
 
 @contextmanager
 def compiling() -> Iterator[None]:
-    """Show a bar while the body compiles, if it does; see :func:`hashlens.progress.bar`."""
+    """Show a progress bar if the body compiles functions; see :func:`hashlens.progress.bar`."""
     with (
         bar("compiling, once after an install") as advance,
         install_listener("numba:compile", CompilationListener(advance)),

@@ -1,14 +1,14 @@
-"""Text in CSV files, which spreadsheets open: what they would take for a formula is kept from being one."""
+"""Escaping of text in CSV files, so that spreadsheets do not read it as a formula."""
 
 import re
 
-# A sign before a number is a number, and a sign alone is text.
+# A number with a sign needs no escape, and neither does a single sign.
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _FORMULA = re.compile(rf"'*(?:[=@\t\r]|[+-](?!$|{_NUMBER}$))")
 
 
 def as_cell(text: str) -> str:
-    """Return a text as a cell: with an apostrophe before what a spreadsheet would compute.
+    """Return a text as a cell, with an apostrophe before it if a spreadsheet would read it as a formula.
 
     >>> as_cell("=1+1.png"), as_cell("-1"), as_cell("cat.png")
     ("'=1+1.png", '-1', 'cat.png')
@@ -17,7 +17,7 @@ def as_cell(text: str) -> str:
 
 
 def from_cell(cell: str) -> str:
-    """Return the text of which `as_cell` made a cell.
+    """Return the text of a cell: the inverse of `as_cell`.
 
     >>> from_cell("'=1+1.png"), from_cell("'tis.png")
     ('=1+1.png', "'tis.png")

@@ -1,4 +1,4 @@
-"""The device that a string names, checked before anything is moved to it."""
+"""Conversion of a string to a torch device, with a check that the device exists."""
 
 import torch
 
@@ -6,17 +6,17 @@ from hashlens.errors import DeviceError
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """Return the device that `device` names, if it is there.
+    """Return the torch device named `device`, if it exists.
 
     Parameters
     ----------
     device : str or torch.device
-        ``cpu``, ``cuda``, ``cuda:1``, ``mps`` ...
+        Name of a device, such as ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
     Raises
     ------
     DeviceError
-        If it is no device, or not on this machine.
+        If there is no such device on this machine.
 
     Examples
     --------
@@ -39,9 +39,9 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 def _try(device: torch.device) -> None:
-    """Raise DeviceError unless `device`, of a kind that torch has no common question for, holds a value."""
+    """Raise DeviceError unless a value can be moved to `device`, for kinds of devices that torch cannot count."""
     try:
         torch.zeros(1, device=device).item()
-    except Exception as error:  # each backend refuses in its own way
+    except Exception as error:  # each backend raises its own error
         reason = str(error).split("\n")[0]
         raise DeviceError(f"device {str(device)!r} cannot be used: {reason}; use cpu, cuda, cuda:N or mps") from error

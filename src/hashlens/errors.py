@@ -37,7 +37,7 @@ from hashlens.passwords import masked
 
 
 class HashlensError(Exception):
-    """Base of every error that hashlens raises on purpose. No message holds the password of a URL."""
+    """Base class of every error that hashlens raises on purpose. Messages never contain the password of a URL."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(masked(str(message)))
@@ -56,55 +56,55 @@ class CaptureError(ModelError):
 
 
 class CodesError(HashlensError):
-    """Codes are corrupt, of another schema, or of another model."""
+    """Codes are corrupt, or of another schema or model."""
 
 
 class CodesWarning(UserWarning):
-    """Codes are read, but not of every gate, or of padding too."""
+    """Codes were read, but they lack some gates, or include padding."""
 
 
 class MeasureError(HashlensError):
-    """A measure was asked for something that the codes or labels cannot give."""
+    """A measure cannot be computed from the codes or labels."""
 
 
 class IndexFault(HashlensError):
-    """An index is empty, corrupt or half-written, or was asked for something that its rows cannot give."""
+    """An index is empty, corrupt or partly written, or its rows do not allow the request."""
 
 
 class AuditError(HashlensError):
-    """An audit was asked for something that the codes, labels or probabilities cannot give."""
+    """The codes, labels or probabilities do not allow the requested audit."""
 
 
 class ExplainError(HashlensError):
-    """An explanation was asked for something that the model, the input or the method cannot give."""
+    """The model, the input or the method does not allow the requested explanation."""
 
 
 class StudyError(HashlensError):
-    """The spec of a study is wrong, or its store is of another study, locked or corrupt."""
+    """The spec of a study is wrong, or its store is locked, corrupt or of another study."""
 
 
 class TEDError(HashlensError, ValueError):
-    """Labels and explanations cannot be taught as they are, or the estimator cannot take them."""
+    """TED cannot learn these labels and explanations, or the estimator is unsuitable."""
 
 
 class TEDWarning(UserWarning):
-    """Explanations are taught, but not for every label."""
+    """TED learns explanations, but not for every label."""
 
 
 class TuningError(HashlensError):
-    """A trace, a rule that stops tuning, an objective or a space of hyperparameters is not what tuning takes."""
+    """A trace, a stopping rule, an objective or a space of hyperparameters is invalid."""
 
 
 class KernelError(HashlensError, ValueError):
-    """A network has no limit of infinite width, inputs do not fit it, or a kernel cannot be solved."""
+    """A network has no infinite-width limit, inputs do not fit it, or a kernel system cannot be solved."""
 
 
 class KernelWarning(UserWarning):
-    """A kernel is near singular for the precision that it is solved in."""
+    """A kernel is almost singular in the precision used."""
 
 
 class ReportError(HashlensError):
-    """A file or folder is nothing that a report can be made of."""
+    """No report can be made of a file or folder."""
 
 
 class OutputError(HashlensError):
@@ -112,7 +112,7 @@ class OutputError(HashlensError):
 
 
 class DeviceError(HashlensError):
-    """The device asked for is not there."""
+    """The requested device does not exist."""
 
 
 class MissingExtraError(HashlensError):
@@ -123,7 +123,7 @@ class MissingExtraError(HashlensError):
 
 
 def warn(text: str) -> None:
-    """Warn of codes that are not of every gate, at the line of the caller's own that led here."""
+    """Issue a CodesWarning that points to the line of the caller's code, outside hashlens."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "hashlens":
         level, frame = level + 1, frame.f_back
@@ -131,7 +131,7 @@ def warn(text: str) -> None:
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
-    """Return a hint that names the nearest match, or everything known when nothing is near: numbers, then names.
+    """Return a hint with the closest match, or with all known values if none is close: numbers first, then names.
 
     >>> nearest("reset18", ["resnet18", "vgg16"])
     "did you mean 'resnet18'?"

@@ -1,7 +1,7 @@
-"""Writing that leaves either the whole result or nothing: beside the target first, then renamed.
+"""Atomic writing: a file is written under a temporary name beside its target, then renamed.
 
-One rule for all that the library writes: what is there stays, and is written over where ``overwrite=True`` says so (on
-the command line ``--force``).
+One rule holds for everything that the library writes: existing files are replaced only with ``overwrite=True`` (on the
+command line ``--force``).
 """
 
 import os
@@ -20,21 +20,21 @@ from hashlens.errors import OutputError
 
 @contextmanager
 def written_whole(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, a file or folder for the caller to make; rename it at the end.
+    """Yield a temporary path beside `path`, at which the caller creates a file or folder; rename it at the end.
 
-    When the body raises, what it wrote is removed and what stood at `path` stays as it was.
+    If the body raises, the temporary file or folder is deleted, and `path` stays unchanged.
 
     Raises
     ------
     OutputError
-        If `path` exists and `overwrite` is false, or the disk refuses.
+        If `path` exists and `overwrite` is false, or cannot be written.
     """
     target = output_path(path, overwrite)
     beside = _beside(target, "partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield beside
-        output_path(path, overwrite)  # somebody else may have written it meanwhile
+        output_path(path, overwrite)  # another process may have written it meanwhile
         _replace(beside, target)
     except OSError as error:
         raise OutputError(
@@ -45,12 +45,12 @@ def written_whole(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
 
 
 def output_path(path: str | Path, overwrite: bool = True) -> Path:
-    """Return the file or folder that `path` stands for, behind symbolic links, which so stay what they are.
+    """Return `path` with symbolic links resolved, so that writing does not replace the links.
 
     Raises
     ------
     OutputError
-        If it can be no such thing (a device, a name too long), or it exists and `overwrite` is false.
+        If it cannot be a file or folder (a device, a name too long), or it exists and `overwrite` is false.
     """
     try:
         target = as_path(path).resolve()
@@ -66,12 +66,12 @@ def output_path(path: str | Path, overwrite: bool = True) -> Path:
 
 
 def as_path(path: str | Path) -> Path:
-    """Return the path that somebody gave to write to.
+    """Return an output path as a Path.
 
     Raises
     ------
     OutputError
-        If it is none.
+        If it is not a valid path.
     """
     try:
         return Path(path)
@@ -80,7 +80,7 @@ def as_path(path: str | Path) -> Path:
 
 
 def _beside(target: Path, what: str) -> Path:
-    """Return a hidden name next to `target`, short enough for any file system and shared with no other writer."""
+    """Return a unique hidden name next to `target`, short enough for any file system."""
     return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.{what}")
 
 
@@ -103,7 +103,7 @@ def _remove(path: Path) -> None:
 
 
 def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise OutputError now if `path` could not be written at the end of a long run."""
+    """Raise OutputError if `path` cannot be written; called before a long computation."""
     target = output_path(path, overwrite)
     probe = _beside(target, "probe")
     try:
@@ -115,9 +115,9 @@ def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
 
 
 def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bool = False) -> Path:
-    """Write columns of equal length as CSV, whole or not at all, and return the path.
+    """Write columns of equal length as CSV, atomically, and return the path.
 
-    Texts that a spreadsheet would take for formulas begin with an apostrophe; see :mod:`hashlens.csv_cells`.
+    Texts that a spreadsheet would read as formulas get an apostrophe before them; see :mod:`hashlens.csv_cells`.
     """
     import pyarrow as pa
     import pyarrow.csv
@@ -133,7 +133,7 @@ def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bo
 
 
 def file_digest(path: Path) -> str:
-    """Return the xxh3-128 of a file's bytes, 32 hex digits."""
+    """Return the xxh3-128 hash of a file's bytes, as 32 hex digits."""
     hasher = xxhash.xxh3_128()
     with path.open("rb") as file:
         while block := file.read(1 << 22):

@@ -1,15 +1,15 @@
-"""Intervals of shares."""
+"""Confidence intervals of shares."""
 
 
 def clopper_pearson(hits: float, trials: float, confidence: float) -> tuple[float, float]:
-    """Return the exact interval of a share.
+    """Return the exact (Clopper-Pearson) confidence interval of a share.
 
     Parameters
     ----------
     hits, trials : float
-        Whole numbers; of weighted trials, how many they are worth.
+        Numbers of successes and of trials; effective numbers if trials are weighted.
     confidence : float
-        Such as 0.95.
+        Confidence level, such as 0.95.
 
     Examples
     --------
@@ -17,7 +17,7 @@ def clopper_pearson(hits: float, trials: float, confidence: float) -> tuple[floa
     >>> round(low, 4), high
     (0.6915, 1.0)
     """
-    from scipy.stats import beta  # binomtest takes whole numbers only
+    from scipy.stats import beta  # binomtest accepts only integers
 
     tail = (1 - confidence) / 2
     low = float(beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """Return processor, cores that this process may use, and system: ``AMD EPYC, 2 cores, x86_64, Linux``."""
+    """Return processor, cores available to this process, and system: ``AMD EPYC, 2 cores, x86_64, Linux``."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parts = [_processor(), f"{cores} core{'s' * (cores != 1)}", platform.machine(), platform.system()]
     return ", ".join(part for part in parts if part)

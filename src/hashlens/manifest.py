@@ -1,7 +1,7 @@
-"""Folders with a manifest: what is in them, in which schema, and the checksum of every file.
+"""Folders with a manifest: a file with the schema version, and the size and checksum of every other file.
 
-Codes and indexes are such folders. The manifest is written last and says the size and xxh3-128 of every other file, so
-that a folder that is not whole, or that changed since, is told from one that is.
+Codes and indexes are such folders. The manifest is written last, with the size and xxh3-128 hash of every other file,
+so that incomplete or changed folders are detected.
 """
 
 import json
@@ -26,19 +26,19 @@ class FolderKind:
     Attributes
     ----------
     format : str
-        What the manifest names it.
+        Name of the kind in the manifest.
     schema_version : int
-        The newest that this hashlens reads.
+        Newest schema version that this hashlens reads.
     files : tuple of str
-        The files that are never missing.
+        Names of the required files.
     what : str
-        In words, with its article: ``a folder of codes``.
+        Readable name with its article, such as ``a folder of codes``.
     made_with : str
-        How to make one.
+        How to create such a folder, for messages.
     mend : str
-        What to do about a broken one.
+        How to repair a broken folder, for messages.
     error : type
-        What is raised.
+        Class of the errors raised.
     """
 
     format: str
@@ -51,13 +51,13 @@ class FolderKind:
 
     @property
     def bare(self) -> str:
-        """What it is, without the article."""
+        """Readable name without the article."""
         return self.what.partition(" ")[2]
 
     def write(self, folder: Path, body: dict[str, Any]) -> None:
-        """Write the manifest of a folder that holds everything else already.
+        """Write the manifest of a folder, after all its other files.
 
-        Of a folder inside, which has a manifest of its own, it names that manifest only.
+        Of a subfolder with its own manifest, only that manifest is listed.
         """
         listed = [file for file in (*folder.iterdir(), *folder.glob(f"*/{MANIFEST}")) if file.is_file()]
         files = {
@@ -68,7 +68,7 @@ class FolderKind:
         (folder / MANIFEST).write_text(json.dumps({**head, **body, "files": files}, indent=1) + "\n")
 
     def open(self, path: str | Path, verify: bool, opened: Callable[[Path, dict[str, Any]], T]) -> T:
-        """Check a folder and return what `opened` makes of it and its manifest; a fault of any part is one line.
+        """Check a folder and return the result of `opened`; every fault becomes a one-line error.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class FolderKind:
         verify : bool
             Whether to check the checksums, not only the sizes.
         opened : callable
-            Reads the files.
+            Function of the folder and its manifest that reads the files.
         """
         if not isinstance(path, str | PathLike):
             raise self.error(f"a folder is named by its path, received {shortly(path)}; make one with {self.made_with}")
@@ -92,7 +92,7 @@ class FolderKind:
             raise self.error(f"{folder}: the {self.bare} is corrupt ({reason}); {self.mend}") from error
 
     def spare_other_things(self, path: Path) -> None:
-        """Raise OutputError if replacing `path` would delete anything but a folder of this kind."""
+        """Raise OutputError if replacing `path` would delete anything other than a folder of this kind."""
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return
         manifest = path / MANIFEST
@@ -142,7 +142,7 @@ class FolderKind:
 
 
 def _foreign(folder: Path, manifest: Path) -> str | None:
-    """Return the name of something in a folder that its manifest does not know; pages of it are of no account."""
+    """Return the name of a file, not an HTML page, that the manifest of a folder does not list; None without one."""
     try:
         own = {Path(file).parts[0] for file in json.loads(manifest.read_text())["files"]} | {MANIFEST}
     except (ValueError, KeyError, TypeError, IndexError):
@@ -152,7 +152,7 @@ def _foreign(folder: Path, manifest: Path) -> str | None:
 
 
 def _format(manifest: Path) -> Any:
-    """Return the format that a manifest names, None where it is broken: what somebody left half-written."""
+    """Return the format named in a manifest; None if the manifest is broken, as in a partly written folder."""
     try:
         return json.loads(manifest.read_text())["format"]
     except (ValueError, KeyError, TypeError):

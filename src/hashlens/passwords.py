@@ -1,9 +1,9 @@
-"""Passwords in the URLs of databases, which no line, page or error shows."""
+"""Masking of passwords in database URLs, which no output, page or error may show."""
 
 import re
 
-# All up to the last @ of a word: a password may hold an @ that nobody escaped, or spaces before it. What was meant for
-# the URL of a database, with a slash too few, is masked too.
+# Everything up to the last @ of a word is masked, because a password may contain an unescaped @, or spaces before it.
+# A URL with a missing slash is masked too.
 _IN_URL = re.compile(
     r"((?:\w+://|postgres\w*(?:\+\w+)?:/)[^:/@\s]*:)(?:\S*|(?!\d+\s)[^@/\s'\"]+ [^@\n]*?)(?=@)", re.IGNORECASE
 )
@@ -11,7 +11,7 @@ _IN_QUERY = re.compile(r"([?&]\w*pass\w*=)[^&\s'\"]*", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
-    """Return a text with the passwords of its URLs as ``***``.
+    """Return a text in which the passwords of URLs are replaced by ``***``.
 
     >>> masked("kept in postgresql://ada:se:c@ret@host/runs?sslmode=require")
     'kept in postgresql://ada:***@host/runs?sslmode=require'

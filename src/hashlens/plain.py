@@ -1,11 +1,11 @@
-"""Values as JSON takes them, and back, by the types that their classes declare.
+"""Conversion of values to JSON types and back, by the types that their classes declare.
 
-Objects become dicts, tuples and arrays lists. JSON has neither infinity nor NaN, so infinities are written as
-``"Infinity"`` and ``"-Infinity"``, and NaN as null, or as ``"NaN"`` where None may stand in its place. An array whose
-dtype or shape its list does not tell is written as ``{"dtype": ..., "shape": ..., "values": ...}``.
+Objects become dicts; tuples and arrays become lists. JSON has neither infinity nor NaN, so infinities are written as
+``"Infinity"`` and ``"-Infinity"``, and NaN as null, or as ``"NaN"`` if the value may also be None. An array whose dtype
+or shape cannot be inferred from its list is written as ``{"dtype": ..., "shape": ..., "values": ...}``.
 
-A class may say itself what it is written as (``to_dict``, or ``to_plain`` where it is no dict) and how it is read
-(``from_dict``, ``from_plain``); results do. Fields with ``metadata=UNWRITTEN`` are left out, and have their default.
+A class may define its own conversion (``to_dict`` and ``from_dict``, or ``to_plain`` and ``from_plain`` if it is not
+written as a dict); results do. Fields with ``metadata=UNWRITTEN`` are not written, and have their default when read.
 """
 
 import re
@@ -25,56 +25,56 @@ from hashlens.arguments import shortly
 from hashlens.errors import ReportError
 
 UNWRITTEN = {"written": False}
-"""Metadata of a field that no JSON can hold: networks, examples."""
+"""Metadata of a field that cannot be written as JSON, such as a network or examples."""
 NUMBERS = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
-"""The numbers that JSON lacks, by the words that stand for them."""
+"""The numbers that JSON lacks, by the strings that represent them."""
 WORDS = {dict: "an object", list: "a list", str: "text"}
 TAGGED = {"dtype", "shape", "values"}
 NATURAL = ("int64", "float64", "bool")
-"""The dtypes that a list of numbers gives back by itself."""
+"""The dtypes that NumPy infers from a list of numbers."""
 _converter = Converter(unstruct_collection_overrides={tuple: list})
 _tuples = _converter.get_structure_hook(tuple)
 
 
 class Misfit(ValueError):
-    """A value is not what its place takes."""
+    """A value does not have the declared type."""
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON takes it: dicts, lists, strings, Python numbers, None."""
+    """Return `value` in JSON types: dicts, lists, strings, Python numbers, None."""
     return _plain(value, None)
 
 
 def plain_fields(value: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass as JSON takes them, whatever its own ``to_dict`` says."""
+    """Return the fields of a dataclass in JSON types, without calling its own ``to_dict``."""
     kind: Any = type(value)
     return _writer(kind)(value)
 
 
 def rebuilt(kind: Any, value: Any, where: str = "") -> Any:
-    """Return `value` as something of type `kind`: the opposite of :func:`plain`.
+    """Convert `value` to type `kind`: the inverse of :func:`plain`.
 
-    Fields that are missing have their default, or are empty.
+    Missing fields get their default, or are empty.
 
     Parameters
     ----------
     kind : type
-        A type, or what stands in an annotation.
+        A type, or an annotation.
     value : object
-        As the module `json` returns it.
+        A value in JSON types, as the module `json` returns it.
     where : str
-        What it is called in errors.
+        Name of the value in error messages.
 
     Raises
     ------
     ReportError
-        If it cannot be of this type: one line with the path to what does not fit.
+        If the value cannot be converted; the message gives the path to the part that does not fit.
     """
     return _said(where, _converter.structure, value, kind)
 
 
 def rebuilt_fields(kind: type, body: Any, where: str = "") -> Any:
-    """Return the dataclass with these fields, whatever its own ``from_dict`` says; errors as :func:`rebuilt`."""
+    """Return a dataclass with these fields, without calling its own ``from_dict``; errors as :func:`rebuilt`."""
     return _said(where, _reader(kind), body, kind)
 
 
@@ -94,7 +94,7 @@ def _in_words(error: BaseException, kind: Any) -> str:
     if isinstance(error, StructureHandlerNotFoundError):
         return f"is a {getattr(error.type_, '__name__', error.type_)}, which JSON does not keep"
     said = " ".join(str(error).split())
-    # An error of this module begins with a path of its own, others with what must be so.
+    # An error of this module begins with a path, others with what is required.
     return f".{said}" if isinstance(error, ReportError) else said if isinstance(error, Misfit) else f"is wrong: {said}"
 
 
@@ -102,7 +102,7 @@ def _in_words(error: BaseException, kind: Any) -> str:
 
 
 def _plain(value: Any, not_a_number: str | None) -> Any:
-    """Return any value as JSON takes it; `not_a_number` stands for NaN."""
+    """Return any value in JSON types; `not_a_number` represents NaN."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
@@ -129,7 +129,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _listed(kind: Any) -> Callable[[Any], Any]:
-    """Return what writes arrays of an annotation: as their values where those tell all of it."""
+    """Return the writer of arrays of an annotation: it writes only values if dtype and shape can be inferred."""
     declared = _dtype(kind)
 
     def write(array: Any) -> Any:
@@ -148,20 +148,20 @@ def _listed(kind: Any) -> Callable[[Any], Any]:
 
 
 def _is_declared(array: Any, declared: Any) -> bool:
-    """Return whether an array is what its annotation and its list tell."""
+    """Return whether dtype and shape of an array can be inferred from its annotation and its list."""
     same = bool(array.dtype == declared) or array.dtype.kind == declared.kind == "U"
     return same and bool(array.size or array.ndim == 1)
 
 
 def _is_natural(array: Any) -> bool:
-    """Return whether an array is what its list alone tells."""
+    """Return whether dtype and shape of an array can be inferred from its list alone."""
     if not array.size:
         return bool(array.ndim == 1 and array.dtype.name == "float64")
     return bool(array.dtype.kind == "U" or array.dtype.name in NATURAL)
 
 
 def values_of(array: Any) -> Any:
-    """Return the values of an array as nested lists, as JSON takes them."""
+    """Return the values of an array as nested lists of JSON types."""
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return array.tolist()
     spelled = array.astype(object)
@@ -284,7 +284,7 @@ def _unwritten(kind: Any) -> Any:
 
 
 def _empty(kind: Any) -> Any:
-    """Return what stands for a field that a dict leaves out, as JSON has it; MISSING where nothing does."""
+    """Return the value, in JSON types, of a field that a dict leaves out; MISSING if the field is required."""
     structure, kinds = get_origin(kind) or kind, get_args(kind)
     if structure in (Union, types.UnionType) and type(None) in kinds:
         return None
@@ -294,7 +294,7 @@ def _empty(kind: Any) -> Any:
 
 
 def _dtype(kind: Any) -> Any:
-    """Return the dtype that an annotation fixes, or None."""
+    """Return the dtype in an annotation, or None."""
     arguments = get_args(kind)
     dtype = next(iter(get_args(arguments[1])), Any) if len(arguments) > 1 else Any
     return np.dtype(dtype) if isinstance(dtype, type) and issubclass(dtype, np.generic) else None
@@ -320,7 +320,7 @@ def _tensor(value: Any, _: Any) -> Any:
     return torch.from_numpy(array) if array.dtype.kind in "bif" else _misfit("an array of numbers", value)
 
 
-# Which kinds of types go by which of these: the last that fits.
+# The converter of each kind of type; the last that matches is used.
 
 
 def _is(*structures: Any) -> Callable[[Any], bool]:

@@ -1,4 +1,4 @@
-"""Progress of long work, on the terminal's standard error, after two seconds; silent anywhere else."""
+"""Progress bars on standard error, shown after two seconds and only in a terminal."""
 
 import sys
 import time
@@ -20,18 +20,18 @@ PATIENCE_SECONDS = 2.0
 
 @contextmanager
 def bar(description: str, total: int | None = None, parts: int = 1) -> Iterator[Callable[[str], None]]:
-    """Yield a function to call after each of `total` steps, with a word on it; it shows once two seconds have passed.
+    """Yield a function to call after each step, with a short text; the bar appears after two seconds.
 
-    The line is as wide as the terminal: words that are too long for it end in an ellipsis.
+    The line is as wide as the terminal; longer texts end in an ellipsis.
 
     Parameters
     ----------
     description : str
-        What is being done, in two or three words.
+        Name of the task, in two or three words.
     total : int, optional
-        How many steps there are.
+        Number of steps; unknown by default.
     parts : int
-        Calls that make one step.
+        Number of calls that make one step.
     """
     if _silenced or not sys.stderr.isatty():
         yield lambda word: None
@@ -53,7 +53,7 @@ def bar(description: str, total: int | None = None, parts: int = 1) -> Iterator[
 
 @contextmanager
 def _display() -> Iterator["Progress"]:
-    """Yield the display of the bar around this one, or a new one: a terminal holds one at a time."""
+    """Yield the display of the enclosing bar, or a new one, because a terminal can show only one display."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -83,7 +83,7 @@ def _display() -> Iterator["Progress"]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Show no bars while the body runs: somebody else's training may have one of its own on the terminal."""
+    """Hide all bars while the body runs, for example because the caller's training shows its own bar."""
     global _silenced
     before, _silenced = _silenced, True
     try:
@@ -93,7 +93,7 @@ def silent() -> Iterator[None]:
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` with a bar; see :func:`bar`."""
+    """Yield `items` and show a bar; see :func:`bar`."""
     with bar(description, total) as advance:
         for item in items:
             yield item

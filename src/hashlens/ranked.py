@@ -1,4 +1,4 @@
-"""Ranked: what all results have in common that put examples in an order, and the columns of their tables."""
+"""The base class of results that rank examples, and the columns of their tables."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -14,34 +14,33 @@ from hashlens.result import Result
 from hashlens.tables import Table, number, table
 
 SHOWN = 10
-"""Rows of a table on the screen; the CSV file has all of them."""
+"""Number of rows that a table shows; the CSV file has all rows."""
 Values = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a ranked table: in a file, for people, and in the list of what was ticked on a page.
+    """One column of a ranked table: in CSV files, in displayed tables, and in lists of selected examples of a page.
 
     Attributes
     ----------
     name : str
-        What files call it.
+        Name of the column in files.
     of : str or callable
-        The attribute of the result that holds it, one entry an example, None where it is not known; or what gets it
-        from the result. By default the attribute of its name.
+        Name of the attribute of the result that holds the column, with one entry per example, or None if it is
+        unknown. Or a function of the result that returns the column. By default the attribute `name`.
     dtype : type or None
-        What it holds, as which a file is read again: whole numbers, numbers, flags or text; None for ids, which are as
-        in the data.
+        Type of the entries, for reading files: int, float, bool or str; None for ids, which have the type of the data.
     heading : str
-        What people read above it: by default its name, with spaces.
+        Heading in displayed tables; by default `name` with spaces.
     names_row : bool
-        Whether it says which row this is; the other columns are what is known of it.
+        True if the column identifies the example; the other columns are its values.
     classes : bool
-        Whether its numbers are classes, for which people read names.
+        True if the numbers are classes, which are displayed by their names.
     shown : bool
-        Whether people see it, or only files have it.
+        True if tables display the column; False if only files have it.
     cell : callable or None
-        How people read the cell of a rank, from 0, of the result: by default numbers to four digits.
+        Function of the result and a rank (from 0) that returns the displayed text; by default numbers with four digits.
     """
 
     name: str
@@ -55,21 +54,21 @@ class Column:
 
     @property
     def title(self) -> str:
-        """What people read above it."""
+        """Heading in displayed tables."""
         return self.heading or self.name.replace("_", " ")
 
     @property
     def attribute(self) -> str:
-        """The attribute that holds it; empty where it is computed from others."""
+        """Name of the attribute that holds the column; empty if it is computed from other attributes."""
         return (self.of or self.name) if isinstance(self.of, str) else ""
 
     def values(self, ranked: Any) -> Values | None:
-        """Return its entries, in the order of the ranks; None where they are not known."""
+        """Return the entries in the order of the ranks; None if they are unknown."""
         held: Values | None = self.of(ranked) if callable(self.of) else getattr(ranked, self.attribute)
         return held
 
     def read(self, ranked: "Ranked", count: int | None = None) -> list[str]:
-        """Return the first cells, by default all, as people read them."""
+        """Return the displayed text of the first `count` cells, by default of all."""
         first = self._first(ranked, count)
         if self.cell is not None:
             return [self.cell(ranked, at) for at in range(len(first))]
@@ -80,7 +79,7 @@ class Column:
         return [number(value) if self._kind in ("i", "f") else str(value) for value in first]
 
     def exact(self, ranked: "Ranked", count: int) -> list[str]:
-        """Return the first cells for a file that people open: numbers to six digits, classes by their names."""
+        """Return the text of the first cells for a readable file: numbers with six digits, classes by name."""
         if self.classes:
             return self.read(ranked, count)
         return [f"{value:.6g}" if self._kind == "f" else str(value) for value in self._first(ranked, count)]
@@ -98,20 +97,20 @@ RANK = Column("rank", "ranks", int, names_row=True)
 ID = Column("id", "ids", names_row=True)
 ROW = Column("row", "rows", int, shown=False)
 EXAMPLE = (RANK, ID, ROW)
-"""Which example it is: the first columns of every ranked table."""
+"""The first columns of every ranked table, which identify the example."""
 
 
 class Ranked(Result):
-    """Base of results that rank examples; a subclass lists in ``COLUMNS`` what its tables hold, once for all of them.
+    """Base class of results that rank examples; a subclass lists the columns of all its tables in ``COLUMNS``.
 
     Attributes
     ----------
     ids : numpy.ndarray
-        int64 or str ``(n,)``, in the order of the ranks, as all columns are.
+        Id of each example, int64 or str ``(n,)``, in the order of the ranks, as all columns.
     rows : numpy.ndarray
-        int64 ``(n,)``: where each stands in the data.
+        Row of each example in the data, int64 ``(n,)``.
     class_names : tuple of str
-        Name of class 0, 1, ...; empty where classes have none.
+        Name of class 0, 1, ...; empty if classes have no names.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]]
@@ -122,19 +121,19 @@ class Ranked(Result):
 
     @property
     def ranks(self) -> npt.NDArray[np.int64]:
-        """The rank of each example, from 1, int64 ``(n,)``."""
+        """Rank of each example, from 1, int64 ``(n,)``."""
         return np.arange(1, len(self) + 1)
 
     @property
     def columns(self) -> dict[str, Values]:
-        """What is known of every example, by name, in the order of the ranks."""
+        """All known columns by name, in the order of the ranks."""
         entries = ((column.name, column.values(self)) for column in self.COLUMNS)
         return {name: values for name, values in entries if values is not None}
 
     def to_csv(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write a line for each example, in the order of the ranks, with `columns`; return the path.
+        """Write `columns` as CSV, with a line for each example in the order of the ranks; return the path.
 
-        Where classes have names, these stand in more columns, as ``given_name``.
+        If classes have names, the file has columns with these too, such as ``given_name``.
 
         Raises
         ------
@@ -144,16 +143,16 @@ class Ranked(Result):
         return write_columns(path, self._lines(), overwrite=overwrite)
 
     def table(self, title: str, note: str = "", *, shown: int = SHOWN, without: Collection[str] = ()) -> Table:
-        """Return the first examples as a table for people.
+        """Return a readable table of the first examples.
 
         Parameters
         ----------
         title, note : str
-            What stands above and below it.
+            Texts above and below the table.
         shown : int
-            Rows.
+            Number of rows.
         without : collection of str
-            Columns that are left out, by name.
+            Names of columns to leave out.
         """
         columns = [column for column in self._known() if column.shown and column.name not in without]
         rows = list(zip(*(column.read(self, shown) for column in columns), strict=True))
@@ -161,7 +160,7 @@ class Ranked(Result):
         return table(title, [column.title for column in columns], rows, note, names=names)
 
     def listed(self, names: Sequence[str], count: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Return those of some columns that are known, by name, and the first rows of them for the list of a page."""
+        """Return the known columns among `names`, and their first rows as text, for the list of a page."""
         columns = [column for column in self._known() if column.name in names]
         cells = zip(*(column.exact(self, count) for column in columns), strict=True)
         return tuple(column.name for column in columns), list(cells)
@@ -171,7 +170,7 @@ class Ranked(Result):
         return [column for column in self.COLUMNS if column.name in columns]
 
     def _lines(self) -> dict[str, Values]:
-        """Return the columns of a file: `columns`, and classes by their names where they have any."""
+        """Return the columns of a CSV file: `columns`, and the names of classes if they have names."""
         named = {
             f"{column.name}_name": np.array(column.read(self), np.str_)
             for column in self._known()

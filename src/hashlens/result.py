@@ -63,7 +63,7 @@ class Result:
         Parameters
         ----------
         *how, **named
-            Arguments of ``figures``.
+            Arguments that are passed to ``figures``.
         """
         from hashlens.report.plots import draw, draw_text
 
@@ -79,7 +79,7 @@ class Result:
         path : str or Path
             Path of the file, with the suffix ``.html``.
         *how, **named
-            Arguments of ``page``.
+            Arguments that are passed to ``page``.
         overwrite : bool
             Whether an existing file is replaced.
 

@@ -1,7 +1,7 @@
-"""Random generators from one integer seed, keyed by what they are for.
+"""Random generators derived from one integer seed and keys that name their purpose.
 
-Children are keyed by name, never by order of work, so that a cell of a study gets the same numbers whichever worker
-takes it and whenever. No function of hashlens touches the global generators.
+Generators are keyed by name, never by order of work, so that a cell of a study gets the same random numbers whichever
+worker runs it, and whenever. No function of hashlens uses the global generators.
 """
 
 import zlib
@@ -20,7 +20,7 @@ def _sequence(seed: int, keys: tuple[str | int, ...]) -> np.random.SeedSequence:
 
 
 def numpy_generator(seed: int, *keys: str | int) -> np.random.Generator:
-    """Return the NumPy generator of `seed` for the purpose that `keys` name.
+    """Return the NumPy generator that belongs to `seed` and the purpose named by `keys`.
 
     >>> float(numpy_generator(0, "noise").random()) == float(numpy_generator(0, "noise").random())
     True
@@ -31,10 +31,10 @@ def numpy_generator(seed: int, *keys: str | int) -> np.random.Generator:
 
 
 def torch_seed(seed: int, *keys: str | int) -> int:
-    """Return a 63-bit integer seed for torch, for the purpose that `keys` name."""
+    """Return a 63-bit integer seed for torch, for the purpose named by `keys`."""
     return int(_sequence(seed, keys).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def torch_generator(seed: int, *keys: str | int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return the torch generator of `seed` for the purpose that `keys` name, on `device`."""
+    """Return the torch generator on `device` that belongs to `seed` and the purpose named by `keys`."""
     return torch.Generator(device=device).manual_seed(torch_seed(seed, *keys))

@@ -1,4 +1,4 @@
-"""Tables: what results show people, the same rows in a terminal, in plain text and in HTML."""
+"""Tables of results, with the same rows in a terminal, in plain text and in HTML."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from hashlens.visible import visible
 
 
 def number(value: float | int | None, digits: int = 4) -> str:
-    """Return a number for a table: counts with separators, ratios to `digits`, a dash for what is not known.
+    """Format a number for a table: integers with separators, floats with `digits` decimals, None as a dash.
 
     >>> number(48000), number(0.25), number(None)
     ('48,000', '0.2500', '–')
@@ -24,7 +24,7 @@ def number(value: float | int | None, digits: int = 4) -> str:
 
 
 def rough(value: float) -> str:
-    """Return what is only about so much: two digits, or as a whole number.
+    """Format an approximate number: two significant digits, or an integer.
 
     >>> rough(0.0123), rough(2.6), rough(217.4)
     ('0.012', '2.6', '217')
@@ -34,23 +34,23 @@ def rough(value: float) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table of strings: the first columns name the row, the others are numbers.
+    """A table of strings with a title: the first columns identify the row, the others are numbers.
 
-    Lines are broken between words. Where even so not all columns stand side by side, they stand in several tables, one
-    below the other, each with the columns that name the row.
+    Lines are broken between words. If the columns still do not fit side by side, they are divided among several tables,
+    one below the other, each with the columns that identify the row.
 
     Attributes
     ----------
     title : str
-        What the table shows.
+        Title of the table.
     columns : tuple of str
-        Headings.
+        Headings of the columns.
     rows : tuple of tuple of str
-        Cells.
+        Cells of each row.
     note : str
-        A line below the table: what its numbers mean.
+        Line below the table that explains its numbers.
     names : int
-        How many of the first columns name the row.
+        Number of first columns that identify the row.
     """
 
     title: str
@@ -91,7 +91,7 @@ def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(visible, cells))
 
 
-# What the lines of a table take besides its cells: its two edges, and the space between any two columns.
+# Widths of a table's edges, and of the space between two columns, in characters.
 _EDGES, _BETWEEN = 2, 3
 
 
@@ -101,7 +101,7 @@ def _taken(widths: Iterable[int]) -> int:
 
 
 def _parts(least: Sequence[int], names: int, room: int) -> list[list[int]]:
-    """Return the positions of the columns of each table: as many as there is room for, one at least."""
+    """Return the positions of the columns of each table: as many as fit, at least one."""
     first = list(range(names))
     parts = [first]
     for at in range(names, len(least)):
@@ -112,11 +112,11 @@ def _parts(least: Sequence[int], names: int, room: int) -> list[list[int]]:
 
 
 def _widths(shown: Sequence[int], least: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
-    """Return the widths of the columns shown: what they want, the widest of them less where there is no room for it."""
+    """Return the widths of the columns shown: the wanted widths, with the widest reduced until all fit."""
     widths = [wanted[at] for at in shown]
     while _taken(widths) > room:
         spare = [width if width > least[at] else 0 for at, width in zip(shown, widths, strict=True)]
-        # Where nothing can be spared, a word longer than the terminal must break.
+        # If no column can be reduced between words, a word is broken.
         widest = max(range(len(shown)), key=(spare if any(spare) else widths).__getitem__)
         if widths[widest] == 1:
             break
@@ -125,5 +125,5 @@ def _widths(shown: Sequence[int], least: Sequence[int], wanted: Sequence[int], r
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "", names: int = 1) -> Table:
-    """Return a :class:`Table` from any sequences."""
+    """Return a :class:`Table` made from any sequences."""
     return Table(title, tuple(columns), tuple(tuple(row) for row in rows), note, names)

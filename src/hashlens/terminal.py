@@ -1,4 +1,4 @@
-"""The terminal: names that are printed there are text, whatever they hold."""
+"""A console that prints names as plain text, whatever characters they contain."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,25 +10,25 @@ from hashlens.visible import visible
 
 
 class Terminal(Console):
-    """A console on which brackets are no markup, colons no emoji, and escapes in names are written out.
+    """A console that does not interpret brackets as markup or colons as emoji, and prints control characters escaped.
 
     Parameters
     ----------
     **how
-        What ``rich.console.Console`` takes.
+        Arguments of ``rich.console.Console``.
     """
 
     def __init__(self, **how: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is written: the styles are ours, the text is anybody's."""
+        """Yield the segments to print, with the control characters of their text escaped."""
         for part in super().render(renderable, options):
             yield part if part.control else Segment(visible(part.text), part.style)
 
 
 def printed(shown: RenderableType) -> str:
-    """Return what a terminal of 100 columns without colours shows."""
+    """Return the text that a terminal of 100 columns without colours shows."""
     terminal = Terminal(width=100, color_system=None, force_terminal=False)
     with terminal.capture() as capture:
         terminal.print(shown)

@@ -1,14 +1,14 @@
-"""Text that is shown: what a terminal, a browser or a reader's eye would act on is written out as an escape."""
+"""Escaping of characters that would change how a terminal, a browser or a reader shows a text."""
 
 import re
 
-# Control characters but tab and newline, embeddings and overrides of the direction of text, separators of lines that
-# look like none, and halves of surrogate pairs, which stand for the bytes of file names that are no UTF-8.
+# Control characters except tab and newline, characters that change the direction of text, invisible line separators,
+# and single surrogates, which represent the bytes of file names that are not UTF-8.
 _ACTED_ON = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    r"""Return a text in which every character that would be acted on is written as Python writes it.
+    r"""Return a text in which each such character is replaced by its Python escape.
 
     >>> visible("\x1b[31mred\x1b[0m, \u202egnp.exe")
     '\\x1b[31mred\\x1b[0m, \\u202egnp.exe'

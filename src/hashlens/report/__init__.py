@@ -1,1 +1,1 @@
-"""Reports: figure data apart from drawing, and pages that open anywhere."""
+"""Reports: data of figures, the backends that draw them, and self-contained HTML pages."""

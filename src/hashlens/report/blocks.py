@@ -1,4 +1,4 @@
-"""What results show in a terminal, as the parts of a page."""
+"""Conversion of the terminal output of results to blocks of a page."""
 
 import html
 
@@ -12,7 +12,7 @@ from hashlens.visible import visible
 
 
 def blocks(shown: RenderableType) -> tuple[Block, ...]:
-    """Return the tables and paragraphs of text, of a group of them, or of what has ``__rich__``."""
+    """Return the blocks (tables and paragraphs) of a text, a table, a group of them, or an object with ``__rich__``."""
     if hasattr(shown, "__rich__"):
         return blocks(shown.__rich__())
     if isinstance(shown, Group):
@@ -24,7 +24,7 @@ def blocks(shown: RenderableType) -> tuple[Block, ...]:
 
 
 def notebook_html(shown: RenderableType) -> str:
-    """Return what a notebook shows: the tables as tables, everything else as paragraphs."""
+    """Return the HTML for a notebook: tables as tables, everything else as paragraphs."""
     return "".join(map(_element, blocks(shown)))
 
 

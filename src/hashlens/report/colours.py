@@ -1,31 +1,31 @@
-"""Colours of classes, of codes and of numbers, told apart by colour-blind readers as far as there are few."""
+"""Colours of classes, codes and numbers; if they are few, colour-blind readers can distinguish them."""
 
 from colorsys import hls_to_rgb
 
 FILLS = (
     "#77AADD", "#EE8866", "#BBCC33", "#FFAABB", "#44BB99", "#EEDD88", "#99DDFF", "#AAAA00", "#C9A6D6", "#CCCCCC",
 )  # fmt: skip
-"""Paul Tol's light palette, with a purple: pale enough for black lines on top."""
+"""Paul Tol's light palette with an added purple; pale enough for black lines on top."""
 GOLDEN = 0.618034
-"""Steps of this share of the colour circle stay apart however many there are."""
+"""Golden ratio: hues that follow in steps of this share of the colour circle stay apart, however many there are."""
 HUES, SHADES = 16, (0.58, 0.70, 0.82)
 LEVELS = 128
 
 
 def class_colours(count: int) -> tuple[str, ...]:
-    """Return fills for so many classes; the first ten have the same colour in every picture."""
+    """Return the fill colours of `count` classes; the first ten are the same in every picture."""
     if count <= len(FILLS):
         return FILLS[:count]
     return tuple(_hue(at * GOLDEN % 1, SHADES[at % len(SHADES)]) for at in range(count))
 
 
 def code_colours() -> tuple[str, ...]:
-    """Return fills that mean nothing but that two things differ, for a hash to choose from."""
+    """Return fill colours without meaning, from which a hash chooses, so that different codes look different."""
     return tuple(_hue(hue / HUES, lightness) for hue in range(HUES) for lightness in SHADES)
 
 
 def scale_colours() -> tuple[str, ...]:
-    """Return colours from dark to light for numbers, evenly spaced to every eye."""
+    """Return a perceptually uniform scale of colours for numbers, from dark to light."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 

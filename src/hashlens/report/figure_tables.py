@@ -1,4 +1,4 @@
-"""Figures as tables, for those who do not look at pictures: the same data that is drawn."""
+"""The data of figures as tables, for readers who cannot see the pictures."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from hashlens.tables import Table, number, table
 
 
 def figure_table(figure: Figure) -> Table | None:
-    """Return the numbers of a figure as a table; None where they are too many to read."""
+    """Return the numbers of a figure as a table; None if they are too many to read."""
     if isinstance(figure, Lines):
         return _lines_table(figure)
     if isinstance(figure, Bars):

@@ -1,4 +1,4 @@
-"""Figure data, apart from drawing: the same numbers serve every backend."""
+"""Data of figures, without drawing; every backend draws the same numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 @dataclass(frozen=True)
 class Rule:
-    """A mark across a picture: where on an axis it stands, and what it is; without a name it is in no legend."""
+    """A line across a figure at a position of an axis; with a name it is in the legend."""
 
     axis: Literal["x", "y"]
     at: float
@@ -25,7 +25,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Series:
-    """One named line: x and y of the same length, with the ends of a band around it when they are known."""
+    """One named line: x and y of equal length, and the lower and upper ends of a band around it, if known."""
 
     name: str
     x: tuple[float, ...]
@@ -36,10 +36,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines over one axis, with rules across them, reference points and names of places on the axis.
+    """Lines over one axis, with rules across them, reference points and named ticks.
 
-    Lines that are `dense` have no markers, and the axis ends where they do. The points of a series of `references` are
-    drawn hollow, in the colour of the line of its name. `band_name` says what the bands around lines are.
+    If `dense` is true, lines have no markers, and the axis ends where they end. The points of each series in
+    `references` are drawn hollow, in the colour of the line of the same name. `band_name` names the bands.
     """
 
     title: str
@@ -56,23 +56,23 @@ class Lines:
 
     @property
     def has_negative(self) -> bool:
-        """Whether a line goes below zero, or a band does: then the axis does not begin there."""
+        """True if a line or a band goes below zero; then the axis does not start at zero."""
         return any(y < 0 for series in (*self.series, *self.references) for y in (*series.y, *series.low))
 
     @classmethod
     def over(
         cls, names: Sequence[str], lines: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str
     ) -> "Lines":
-        """Return lines over places that have names, as layers; values that are not finite are left out.
+        """Return lines over an axis of named positions, such as layers; values that are not finite are left out.
 
         Parameters
         ----------
         names : sequence of str
-            Of the places, in order.
+            Names of the positions, in order.
         lines : mapping of str to sequence of float
-            A value for each place, by the name of the line.
+            A value for each position, by the name of the line.
         title, x_label, y_label : str
-            Of the picture and its axes.
+            Title of the figure, and labels of its axes.
         """
         places = tuple(map(float, range(len(names))))
         series = []
@@ -84,11 +84,12 @@ class Lines:
 
 @dataclass(frozen=True)
 class Bars:
-    """Horizontal bars, top to bottom, in groups of one name a colour; values that are not known are left out.
+    """Horizontal bars from top to bottom, in groups of one colour each; unknown values are left out.
 
-    `ends` holds the intervals of the bars, group by group, where they are known; `number` is how values are printed.
-    The axis reaches `reach` at least. Where bars are `signed`, those above and below 0 have colours of their own. With
-    `start` each bar of a group begins there where the one above it ends (a waterfall): shares of a sum.
+    `ends` contains the intervals of the bars of each group, if they are known; `number` is the format of values. The
+    axis extends at least to `reach`. If `signed` is true, bars above and below 0 have different colours. With `start`
+    the first bar of a group begins at this value, and each other bar at the end of the bar above it (a waterfall of the
+    terms of a sum).
     """
 
     title: str
@@ -102,13 +103,13 @@ class Bars:
     start: float | None = None
 
     def begins(self, values: Sequence[float | None]) -> list[float]:
-        """Return where each bar of a group begins."""
+        """Return the start of each bar of a group."""
         if self.start is None:
             return [0.0] * len(values)
         return list(accumulate((value or 0.0 for value in values[:-1]), initial=self.start))
 
     def span(self, room: float = 0.16) -> tuple[float, float]:
-        """Return the ends of an axis for bars that begin where others end, a share left free at each."""
+        """Return the ends of the axis of a waterfall, with the share `room` left free at each end."""
         ends = [end for _, values in self.groups for end in (*self.begins(values), sum(v or 0.0 for v in values)
                 + (self.start or 0.0))]  # fmt: skip
         margin = room * ((max(ends) - min(ends)) or 1.0)
@@ -117,7 +118,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Values with the intervals around them, top to bottom, on an axis that shows their differences, not zero."""
+    """Values with intervals, from top to bottom; the axis need not include zero."""
 
     title: str
     x_label: str
@@ -129,10 +130,10 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Shares of several samples in the same bins; `y_label` says what they are shares of.
+    """Histograms of several samples with the same bins, as shares; `y_label` says of what they are shares.
 
-    `rules` are places on an axis, as a threshold. Where `least` is set, shares are on a logarithmic axis that begins
-    there.
+    `rules` are lines at positions of an axis, such as a threshold. If `least` is set, the axis of shares is logarithmic
+    and begins there.
     """
 
     title: str
@@ -152,15 +153,15 @@ class Tile:
     Attributes
     ----------
     column, row : int
-        Its place.
+        Position of the cell in the map.
     value : float
-        The position of its colour among those of the map; on a map with a scale, a number.
+        Index of its colour in the colours of the map; on a map with a scale, a number on the scale.
     opacity : float
-        From 0 to 1; below 1 it is paler and hatched.
+        Opacity from 0 to 1; below 1 the cell is paler and hatched.
     text : str
-        What stands in it.
+        Text in the cell.
     crossed : bool
-        Whether it is crossed out.
+        True if the cell is crossed out.
     """
 
     column: int
@@ -183,9 +184,9 @@ class Contour:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """What the palette of a map stands for where it stands for numbers: from `low` to `high`.
+    """The range of numbers that the colours of a map represent, from `low` to `high`.
 
-    `under` and `over` say whether there are smaller and larger ones, painted as the ends.
+    `under` and `over` are true if there are smaller or larger numbers, which have the colours of the ends.
     """
 
     name: str
@@ -197,7 +198,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Cells coloured by group or by number, levels evenly spaced; paler and hatched below full opacity.
+    """A heat map: cells coloured by group or by number, on axes with evenly spaced levels.
 
     Attributes
     ----------
@@ -206,21 +207,21 @@ class Heatmap:
     tiles : tuple of Tile
         The cells.
     colours : tuple of str
-        Of the groups, or from the low to the high end of the scale, ``#rrggbb``.
+        Colours of the groups, or of the scale from its low to its high end, as ``#rrggbb``.
     names : tuple of str
-        Of the groups; empty on a map of numbers.
+        Names of the groups; empty on a map of numbers.
     scale : Scale or None
-        Of a map of numbers.
+        Scale of a map of numbers; None on a map of groups.
     contours : tuple of Contour
         Lines over the cells.
     group_label, text_label, opacity_label : str
-        What the groups, the texts and the opacity are, for the table of the same numbers.
+        Headings of groups, texts and opacities in the table of the same numbers.
     faint, crossed : str
-        What paler cells are, and those crossed out, for the legend.
+        Names of the paler cells and of the cells that are crossed out, for the legend.
     crossed_label : tuple of str
-        Heading of their column in the table, and what stands there.
+        Heading of the column of cells that are crossed out in the table, and the text in it.
     note : str
-        A line below.
+        A line below the map.
     """
 
     title: str
@@ -251,7 +252,7 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of a whole in each of several groups, stacked, as something moves, with rules across them."""
+    """Stacked shares of several groups as functions of x, with rules across them."""
 
     title: str
     x_label: str
@@ -265,9 +266,9 @@ class Shares:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Lines that are straight on each of some pieces of an axis; each piece has a colour of its own in a strip below.
+    """Piecewise linear functions; a strip below shows each piece of the axis in its own colour.
 
-    Every series has two points for each piece, its ends, so that lines may jump where pieces meet.
+    Every series has two points for each piece, at its ends, so that lines may jump between pieces.
     """
 
     title: str
@@ -289,7 +290,7 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Examples on a map: places ``(k, 2)``, and the colour of each in the palette; -1 for none."""
+    """Examples on a map: positions ``(k, 2)``, and the index of each one's colour in the palette; -1 for no colour."""
 
     name: str
     places: Floats
@@ -303,27 +304,28 @@ class Polygons:
     Attributes
     ----------
     box : tuple of float
-        ``(left, right, bottom, top)``.
+        Edges of the rectangle, ``(left, right, bottom, top)``.
     equal : bool
-        Whether a unit is as long across as upward.
+        True if both axes have the same scale.
     corners, starts : numpy.ndarray
-        ``(corners, 2)``, anticlockwise, one polygon behind the other, and where each begins, ``(polygons + 1,)``.
+        Corners ``(corners, 2)`` of all polygons in turn, each anticlockwise, and the index of the first corner of each
+        polygon, ``(polygons + 1,)``.
     shade : numpy.ndarray
-        ``(polygons,)``: the colour of each, as a position in the palette.
+        Index of each polygon's colour in the palette, ``(polygons,)``.
     face : numpy.ndarray
-        ``(polygons,)``: the linear region that each is of.
+        Index of the linear region of each polygon, ``(polygons,)``.
     palette : tuple of str
         Colours, ``#rrggbb``.
     names : tuple of str
-        What each colour of the palette stands for; empty where it stands for a scale, or for nothing but difference.
+        Meaning of each colour of the palette; empty if colours represent a scale, or only distinguish regions.
     classes : tuple of str
         Names of the classes.
     scale : Scale or None
-        The numbers that it stands for.
+        Numbers that the palette represents, if any.
     edges, boundary : numpy.ndarray
-        ``(n, 2, 2)``: both ends of lines, thin ones between regions and bold ones between classes.
+        Both ends of lines, ``(n, 2, 2)``: thin lines between regions, and bold lines between classes.
     marks : tuple of Mark
-        Named places.
+        Named points.
     points : Points or None
         Examples.
     """
@@ -358,15 +360,15 @@ class Scatter:
     Attributes
     ----------
     x, y : numpy.ndarray
-        ``(n,)``.
+        Coordinates of the points, ``(n,)``.
     group : numpy.ndarray
-        ``(n,)``: the position of each point's group in `groups`, -1 for none.
+        Index of each point's group in `groups`, ``(n,)``; -1 for none.
     groups : tuple of str
         Names of the groups.
     texts : tuple of str
-        What is said of each point.
+        Text of each point, shown when the mouse is over it.
     images : tuple of int
-        Places of the points' images in the sprite of a page; empty where there are none.
+        Positions of the points' images in the sprite of a page; empty without images.
     """
 
     title: str
@@ -387,13 +389,13 @@ class Pixels:
     Attributes
     ----------
     names : tuple of str
-        What each panel shows.
+        Names of the panels.
     panels : tuple of numpy.ndarray
-        ``(h, w, 3)`` from 0 to 1, or ``(h, w)`` for grey ones.
+        Images ``(h, w, 3)`` from 0 to 1, or ``(h, w)`` if grey.
     low, high : str
-        What the ends of the colours stand for; empty where they stand for nothing.
+        Meanings of the two ends of the colour scale; empty if colours have no meaning.
     columns : int
-        Panels in a row of a grid; 0 for one row of all.
+        Number of panels in a row of a grid; 0 puts all panels in one row.
     """
 
     title: str
@@ -406,7 +408,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Words:
-    """A text, each word on the colour of what it counts for, from -1 to 1."""
+    """A text with the background of each word coloured by its value, from -1 to 1."""
 
     title: str
     words: tuple[str, ...]

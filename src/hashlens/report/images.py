@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 SIDE, SMALL = 2.1, 1.2
-"""Inches of a panel, and of one in a grid."""
+"""Side of a panel, and of a panel in a grid, in inches."""
 GAP, PITCH = 0.04, 1.2
-"""Between panels, and from one row to the next, in heights of a panel."""
+"""Gap between panels, and distance from one row to the next, in heights of a panel."""
 AGAINST, FOR = (0.13, 0.40, 0.67), (0.70, 0.09, 0.17)
-"""Blue speaks against, red for: told apart by colour-blind readers."""
+"""Blue for evidence against a class, red for evidence for it; colour-blind readers can distinguish them."""
 LETTER = 0.09
-"""Inches of a letter of a title."""
+"""Width of a letter of a title, in inches."""
 CHARACTERS = 60
-"""Of a line of text."""
+"""Number of characters in a line of text."""
 
 
 def signed_colours(values: Floats) -> Floats:
@@ -32,7 +32,7 @@ def signed_colours(values: Floats) -> Floats:
 
 
 def pixels_size(figure: Pixels) -> tuple[float, float]:
-    """Return the width and height in inches that images want."""
+    """Return the preferred width and height of the panels, in inches."""
     side = SMALL if figure.columns else SIDE
     rows = _rows(figure)
     widths = [sum(figure.panels[at].shape[1] / figure.panels[at].shape[0] for at in row) for row in rows]
@@ -41,7 +41,7 @@ def pixels_size(figure: Pixels) -> tuple[float, float]:
 
 
 def draw_pixels(axes: "Axes", figure: Pixels) -> None:
-    """Draw images side by side, each scaled to one height, row under row."""
+    """Draw images side by side in rows, all scaled to the same height."""
     axes.set_axis_off()
     right, base = 0.0, 0.0
     for number, row in enumerate(_rows(figure)):
@@ -64,14 +64,14 @@ def draw_pixels(axes: "Axes", figure: Pixels) -> None:
 
 
 def _rows(figure: Pixels) -> list[range]:
-    """Return which panels are in each row."""
+    """Return the positions of the panels in each row."""
     n = len(figure.panels)
     step = figure.columns or n
     return [range(at, min(at + step, n)) for at in range(0, n, step)]
 
 
 def draw_words(axes: "Axes", figure: Words) -> None:
-    """Draw a text, line by line, each word on its colour."""
+    """Draw a text line by line, each word on its background colour."""
     axes.set_axis_off()
     lines: list[list[int]] = [[]]
     length = 0

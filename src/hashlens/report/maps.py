@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 TILE = 0.46
-"""Inches a cell, where the panel has room; numbers are left out of cells much smaller."""
+"""Preferred side of a cell, in inches; much smaller cells have no numbers."""
 PALEST = 0.35
 
 
 def map_size(figure: Heatmap) -> tuple[float, float]:
-    """Return the width and height in inches that a map wants."""
+    """Return the preferred width and height of a map, in inches."""
     width = 1.3 + TILE * len(figure.columns)
     height = 1.2 + 0.8 * TILE * len(figure.rows)
     return min(max(width, 4.4), 13.5), min(max(height, 3.4), 10.0)
 
 
 def draw_map(axes: "Axes", figure: Heatmap, tile: float) -> None:
-    """Draw cells and boundaries; `tile` is about how many inches a cell gets."""
+    """Draw cells and boundaries; `tile` is the approximate side of a cell in inches."""
     from matplotlib.patches import Rectangle
 
     for at in figure.tiles:
@@ -36,7 +36,7 @@ def draw_map(axes: "Axes", figure: Heatmap, tile: float) -> None:
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=paint, edgecolor="white", linewidth=0.8, hatch=hatch))
         if tile > 0.3:
             size = 7.5 if tile > 0.4 else 6
-            # Paint behind the number keeps boundaries and hatching out of it.
+            # Paint behind the number, so that boundaries and hatching do not cross it.
             box = {"facecolor": paint, "edgecolor": "none", "pad": 0.8}
             axes.text(
                 at.column, at.row, at.text, ha="center", va="center", fontsize=size, color="0.15", bbox=box, zorder=4
@@ -56,7 +56,7 @@ def draw_map(axes: "Axes", figure: Heatmap, tile: float) -> None:
 
 
 def draw_shares(axes: "Axes", figure: Shares) -> None:
-    """Draw stacked shares as something moves."""
+    """Draw stacked shares as functions of x."""
     axes.stackplot(figure.x, *figure.shares, colors=figure.colours, step="post", edgecolor="white", linewidth=0.5)
     draw_rules(axes, figure.rules, color="0.15", linewidth=1)
     axes.set_xlim(figure.x[0], figure.x[-1])
@@ -66,14 +66,14 @@ def draw_shares(axes: "Axes", figure: Shares) -> None:
 
 
 def draw_rules(axes: "Axes", rules: Sequence[Rule], **stroke: Any) -> None:
-    """Draw marks across a panel, each dashed, with its name for the legend."""
+    """Draw rules across a panel as dashed lines, with their names for the legend."""
     for rule in rules:
         line = axes.axvline if rule.axis == "x" else axes.axhline
         line(rule.at, linestyle="--", label=rule.name or None, **stroke)
 
 
 def map_legend(canvas: "Canvas", maps: Sequence[Heatmap], others: Sequence[Shares] = ()) -> None:
-    """Draw one legend below all panels: groups, lines, what is pale, the rules of the other panels, and a note."""
+    """Draw one legend below all panels: groups, lines, paler cells, the rules of the other panels, and a note."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -103,7 +103,7 @@ def map_legend(canvas: "Canvas", maps: Sequence[Heatmap], others: Sequence[Share
 
 
 def pale(colour: str, opacity: float) -> tuple[float, float, float]:
-    """Return a colour, mixed with white below full opacity; never so much that it is lost."""
+    """Return a colour mixed with white according to `opacity`, but never so pale that it cannot be seen."""
     from matplotlib.colors import to_rgb
 
     strength = PALEST + (1 - PALEST) * opacity

@@ -1,4 +1,4 @@
-"""Names in pictures: text, which matplotlib takes for formulas, or leaves out, where they are written in its ways."""
+"""Display of names as plain text in matplotlib, which would read some as formulas and hide others."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def legend_name(name: str) -> str:
-    """Return a name for a legend, which would leave out what begins with a low line: after a hair space."""
+    """Return a name for a legend: names that begin with an underscore, which it would hide, get a hair space before."""
     return f"\u200a{name}" if name.startswith("_") else name
 
 
 def names_are_text(canvas: "Canvas") -> None:
-    """Show all text of a picture letter by letter: no formula between dollars, no control characters.
+    """Show all text of a picture literally: no formulas between dollar signs, no control characters.
 
-    Numbers that matplotlib itself puts at the ticks stay as they are: its powers of ten are formulas.
+    Tick labels that matplotlib makes itself stay unchanged, because its powers of ten are formulas.
     """
     from matplotlib.text import Text
 
@@ -32,7 +32,7 @@ def names_are_text(canvas: "Canvas") -> None:
 
 
 def _numbers(axis: Any) -> set[Any]:
-    """Return the labels of ticks that are numbers, and let those that are names be written out."""
+    """Return the tick labels that are numbers, and escape those that are names."""
     from matplotlib.ticker import LogFormatter, ScalarFormatter
 
     major, numbers = axis.get_major_formatter(), {*axis.get_minorticklabels(), axis.get_offset_text()}

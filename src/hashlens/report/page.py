@@ -1,4 +1,4 @@
-"""A page: what a report says, apart from how it looks; written as one HTML file that fetches nothing."""
+"""The content of a report, and its conversion to one HTML file that loads nothing from the network."""
 
 import json
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 SHOWN_ROWS = 200
-"""Rows of a table that are written out; its file holds them all."""
+"""Number of rows that a table on a page has; its CSV file has all rows."""
 SHOWN_ITEMS = 24
-"""Items of a gallery that are seen before asking for more."""
+"""Number of items of a gallery that are visible at first."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prose:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure to point at, and the same as a table, by default its numbers."""
+    """An interactive figure, and a table of the same numbers, by default made from the figure."""
 
     figure: Figure
     table: Table | None = None
@@ -43,7 +43,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing of a gallery: places in the sprite, a line to read, and its row in the file of what was ticked."""
+    """One item of a gallery: its images in the sprite, its text, and its row in the file of selected items."""
 
     images: tuple[int, ...]
     caption: str
@@ -52,9 +52,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Examples to look at and to act on; `columns` name the cells of each item.
+    """Examples that the reader can view and select; `columns` are the headings of each item's cells.
 
-    `name` is what the list is called in the file of what was ticked, by default its title.
+    `name` is the name of the list in the file of selected items, by default its title.
     """
 
     title: str
@@ -66,20 +66,20 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Widget:
-    """A part with a script of its own.
+    """An interactive part of a page, with its own script.
 
     Attributes
     ----------
     title : str
-        Its heading.
+        Heading of the widget.
     template : str
-        HTML with Jinja, in which ``title`` is the heading and ``number`` the part's own number.
+        Jinja template of its HTML; ``title`` is the heading, and ``number`` is the number of the part.
     script : str
-        JavaScript, which finds `data` under its part.
+        JavaScript of the widget, which reads `data` from the page.
     data : dict
-        What the script shows, as JSON takes it.
+        Data for the script, in JSON types.
     table : Table, optional
-        The same as numbers.
+        The same data as a table.
     """
 
     title: str
@@ -94,7 +94,7 @@ Block = Prose | Table | Chart | Gallery | Widget
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page that its contents name."""
+    """A section of a page, listed in its table of contents."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -103,20 +103,20 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A report.
+    """The content of a report.
 
     Attributes
     ----------
     title, subtitle : str
-        What it is of, and where that came from.
+        Subject of the report, and its origin.
     verdict, reason : str
-        The answer, in words; both may be empty.
+        The conclusion in words, and the reason for it; both may be empty.
     sections : tuple of Section
-        What is shown, in order; sections without blocks are left out.
+        The sections in order; sections without blocks are left out.
     notes : tuple of str
-        What to know before believing it.
+        Limitations that a reader should know.
     command : str
-        What made it.
+        The command or call that made the report.
     sprite : Sprite
         All thumbnails of the page.
     """
@@ -132,7 +132,7 @@ class Page:
 
 
 def write_page(page: Page, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a page as one HTML file that fetches nothing, and return its path.
+    """Write a page as one HTML file that loads nothing from the network, and return its path.
 
     Raises
     ------
@@ -180,12 +180,12 @@ def page_html(page: Page) -> str:
 
 
 def _finished(value: Any) -> Any:
-    """Return what stands on a page for a value: of a name that anybody gave, its letters."""
+    """Return the text of a value for a page, with control characters escaped."""
     return visible(value) if type(value) is str else value
 
 
 def _part(block: Block, number: int, pages: "Environment") -> dict[str, Any]:
-    """Return what the template needs of a block, the part of this number."""
+    """Return the variables of the template for a block; `number` is its position on the page."""
     kind = type(block).__name__
     table = block if isinstance(block, Table) else getattr(block, "table", None)
     chart = picture = None
@@ -206,7 +206,7 @@ def _part(block: Block, number: int, pages: "Environment") -> dict[str, Any]:
 
 
 def _data(part: dict[str, Any]) -> dict[str, Any]:
-    """Return what the script needs of a block."""
+    """Return the data of a block for the script of the page."""
     block, table = part["block"], part["table"]
     whole = None
     if table is not None and len(table.rows) > SHOWN_ROWS:
@@ -225,7 +225,7 @@ def _picture(figure: Figure) -> str:
 
     picture = io.BytesIO()
     canvas = draw([figure])
-    canvas.axes[0].set_title("", loc="left")  # the page has it above
+    canvas.axes[0].set_title("", loc="left")  # the page shows the title above
     canvas.savefig(picture, format="png", dpi=130)
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
@@ -235,12 +235,12 @@ def _file(name: str) -> str:
 
 
 def _unended(text: str) -> str:
-    """Return a script as it can stand inside a page: it would end where these letters stand, even inside a string."""
+    """Escape the closing tag in a script, which would end the script even inside a string."""
     return text.replace("</script", "<\\/script")
 
 
 def _json(value: Any) -> str:
-    """Return JSON that can stand inside a page."""
+    """Return JSON that is safe inside an HTML page."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

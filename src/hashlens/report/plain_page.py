@@ -1,4 +1,4 @@
-"""The page of a result that has none of its own: its figures and its tables."""
+"""The default page of a result: its figures and its tables."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ def plain_page(kind: str, shown: Sequence[Block], figures: Sequence[Figure]) -> 
     Parameters
     ----------
     kind : str
-        The name of a class, which as words is the title.
+        Class name of the result; the title is this name as words.
     shown : sequence of Block
-        What a terminal shows.
+        The terminal output of the result, as blocks.
     figures : sequence of Figure
-        What is drawn.
+        Figures of the result.
     """
     titled = tuple(block for block in shown if not isinstance(block, Prose))
     prose = [block.text for block in shown if isinstance(block, Prose)]
@@ -30,7 +30,7 @@ def plain_page(kind: str, shown: Sequence[Block], figures: Sequence[Figure]) -> 
 
 
 def spaced(name: str) -> str:
-    """Return the name of a class as words.
+    """Return a class name as separate words.
 
     >>> spaced("LabelIssues")
     'Label issues'

@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 PANEL = (5.2, 3.6)
 LONGEST = 36
-"""Characters of a name beside a bar."""
+"""Largest number of characters of a name beside a bar."""
 ROOM, WIDER = 0.16, 0.3
-"""Share of an axis left for the numbers at bars that go left, and where long names make it short."""
+"""Share of an axis that is left free for numbers at bars that go left; the second if long names make the axis short."""
 LEGEND, BESIDE = 1.3, 2.6
-"""Inches: width and height of a panel, the height of a legend below all, and the width of one beside many lines."""
+"""Width and height of a panel, height of a legend below all, and width of a legend beside many lines, in inches."""
 READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8, "fontsize": 9}
-"""A legend that can be read where it must lie on what is drawn."""
+"""Style of a legend that stays readable over drawn lines."""
 
 
 @paper_style()
 def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
-    """Return a matplotlib figure with one panel for each of `figures`, `columns` side by side: of maps 3, else 2.
+    """Return a matplotlib figure with one panel for each of `figures`, `columns` side by side (by default 2, maps 3).
 
     The figure belongs to no window and no global state; save it with :func:`hashlens.report.style.save`.
     """
@@ -84,7 +84,7 @@ def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
 
 @paper_style()
 def draw_text(text: str) -> "Canvas":
-    """Return a matplotlib figure of what a terminal shows: for what has no picture."""
+    """Return a matplotlib figure that shows text as a terminal does, for results without figures."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
@@ -104,7 +104,7 @@ def draw_text(text: str) -> "Canvas":
 
 
 def _keep_titles_inside(canvas: "Canvas", panels: Sequence["Axes"]) -> None:
-    """Move titles that would be cut off to the left, as far as their panel goes; the layout takes no note of them."""
+    """Move titles that would be cut off to the left, within their panel; the layout does not account for them."""
     canvas.draw_without_rendering()
     for axes in panels:
         title, place = axes._left_title, axes.get_subplotspec()  # type: ignore[attr-defined]
@@ -118,7 +118,7 @@ def _keep_titles_inside(canvas: "Canvas", panels: Sequence["Axes"]) -> None:
 
 
 def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[list["Axes"], float]:
-    """Set panels of one size side by side; return them and the width in inches of the first."""
+    """Arrange panels of equal size in a grid; return them and the width of the first in inches."""
     rows = -(-len(figures) // columns)
     sizes = [_size(figure) for figure in figures]
     width, height = (max(side) for side in zip(*sizes, strict=True))
@@ -138,7 +138,7 @@ def _size(figure: Figure) -> tuple[float, float]:
 
 
 def _beside(canvas: "Canvas", figure: Heatmap, others: int) -> tuple[list["Axes"], float]:
-    """Set a map at the left and the others in two columns beside it; return them and the width of the map."""
+    """Arrange a map at the left and the other panels in two columns beside it; return panels and width of the map."""
     rows = -(-others // 2)
     width, height = map_size(figure)
     canvas.set_size_inches(width + 2 * 3.6, max(height, 2.6 * rows) + LEGEND)
@@ -151,7 +151,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
     colours = dict(zip((series.name for series in figure.series), _colours(len(figure.series)), strict=True))
     for series in figure.series:
         colour = colours[series.name]
-        # Not clipped: a marker at 0 is whole.
+        # Not clipped, so that a marker at 0 is complete.
         how = {"linewidth": 1} if figure.dense else {"marker": "o", "markersize": 4}
         axes.plot(series.x, series.y, color=colour, label=legend_name(series.name), clip_on=False, **how)
         if series.low:
@@ -186,14 +186,14 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
 
     positive = [x for series in (*figure.series, *figure.references) for x in series.x if x > 0]
     if figure.log_x and positive and len(positive) < sum(len(at.x) for at in (*figure.series, *figure.references)):
-        # A logarithmic axis has no zero: it stands where the axis turns linear, a step before the least positive level.
+        # A logarithmic axis has no zero, so zero is on a linear part before the smallest positive level.
         axes.set_xscale("symlog", linthresh=min(positive), linscale=0.4)
     elif figure.log_x:
         axes.set_xscale("log", base=2)
     if figure.ticks:
         shown = _apart(axes, [place for place, _ in figure.ticks])
         axes.set_xticks([figure.ticks[at][0] for at in shown], [figure.ticks[at][1] for at in shown])
-        if sum(len(figure.ticks[at][1]) for at in shown) > 60:  # more than stand side by side
+        if sum(len(figure.ticks[at][1]) for at in shown) > 60:  # too long to fit side by side
             axes.set_xticks(axes.get_xticks(), [figure.ticks[at][1] for at in shown], rotation=30, ha="right")
         axes.xaxis.set_minor_locator(NullLocator())
     elif figure.log_x:
@@ -202,7 +202,7 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
 
 
 def _apart(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[int]:
-    """Return the positions of places far enough apart on the axis for their names to be read, first and last kept."""
+    """Return the indices of positions whose names do not overlap on the axis; the first and last are kept."""
     on = axes.transData.transform([(place, 0.0) for place in places])[:, 0]
     gap = least * float(np.ptp(on))
     last = len(places) - 1
@@ -214,7 +214,7 @@ def _apart(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[i
 
 
 def _colours(count: int) -> list[Any]:
-    """Return colours for lines: the palette, or shades in order where it is too short."""
+    """Return colours for lines: the palette, or ordered shades if there are more lines than colours."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     from matplotlib import colormaps
@@ -244,7 +244,7 @@ def _bars(axes: "Axes", figure: Bars) -> None:
             )  # fmt: skip
     axes.set_yticks(at + 0.4 - height / 2, list(map(_brief, figure.names)), parse_math=False)
     axes.invert_yaxis()
-    # A long label goes on under the names.
+    # A long label extends to the left, below the names.
     axes.set_xlabel(figure.x_label, loc="center" if figure.start is None else "right")
     room = ROOM if max(map(len, figure.names), default=0) <= LONGEST // 2 else WIDER
     lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
@@ -252,7 +252,7 @@ def _bars(axes: "Axes", figure: Bars) -> None:
     if figure.start is not None:
         _waterfall_axis(axes, figure, room)
         return
-    # Bars that end left of 0 have their numbers there.
+    # Bars that end left of 0 have their numbers at the left.
     least = min([0.0, *reached, *(lengths if figure.signed else ())])
     most = 1.12 * max([figure.reach, *lengths, *reached])
     least -= room * (most - least) if figure.signed and least < 0 else 0.0
@@ -264,12 +264,12 @@ def _bars(axes: "Axes", figure: Bars) -> None:
 
 
 def _brief(name: str) -> str:
-    """Return a name that leaves room for the bars: of a long one, its two ends."""
+    """Return a name short enough to leave room for the bars; of a long name only both ends."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]} … {name[2 - LONGEST // 2 :]}"
 
 
 def _waterfall_axis(axes: "Axes", figure: Bars, room: float) -> None:
-    """Show where bars that begin where others end began and ended, and nothing else."""
+    """Show only the start and the end of a waterfall on its axis."""
     low, high = figure.span(room)
     axes.set_xlim(low, high)
     for _, values in figure.groups:
@@ -331,4 +331,4 @@ DRAWN: dict[type[Figure], Callable[["Axes", Any], None]] = {
     Shares: draw_shares,
     Words: draw_words,
 }
-"""What draws a figure on axes; maps besides take the room that there is."""
+"""Functions that draw a figure on axes, by class of the figure."""

@@ -1,4 +1,4 @@
-"""A plane as Plotly takes it: a trace for each colour, lines on top, and what its script needs to find regions."""
+"""A plane for Plotly: a trace for each colour, lines on top, and the data with which a script finds regions."""
 
 import base64
 import io
@@ -11,19 +11,19 @@ from hashlens.report.polygons import INK, draw_regions, shown_names, thin_line
 from hashlens.report.traces import as_text
 
 MOST_POLYGONS = 20_000
-"""More than these are an image that cannot be pointed at."""
+"""Largest number of interactive polygons; more are shown as an image."""
 PIXELS = 2000
 DIGITS = 7
 HEIGHT = 640
 CONTROLS = {
     "scrollZoom": True,
-    # Plotly's own set has a button that sends the picture to its makers.
+    # Plotly's default buttons include one that uploads the picture.
     "modeBarButtons": [["toImage", "pan2d", "zoom2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
 }
 
 
 def is_image(figure: Polygons) -> bool:
-    """Return whether a plane has too many polygons to point at."""
+    """Return whether a plane has too many polygons to be interactive."""
     return len(figure) > MOST_POLYGONS
 
 
@@ -87,7 +87,7 @@ def _examples(figure: Polygons) -> list[dict[str, Any]]:
 
 
 def _scale(figure: Polygons) -> list[dict[str, Any]]:
-    """Return a trace without points, whose scale of colours stands beside the plane."""
+    """Return a trace without points that shows the colour bar beside the plane."""
     if figure.scale is None:
         return []
     steps = len(figure.palette) - 1
@@ -139,7 +139,7 @@ def _image(figure: Polygons) -> dict[str, Any]:
 
 
 def _rounded(corners: Floats, figure: Polygons) -> Floats:
-    """Return coordinates with the digits that show: the file is half as long."""
+    """Return coordinates rounded to the visible digits, which halves the size of the file."""
     left, right, bottom, top = figure.box
     digits = DIGITS - int(np.floor(np.log10(max(right - left, top - bottom))))
     rounded: Floats = np.round(corners, digits)
@@ -147,7 +147,7 @@ def _rounded(corners: Floats, figure: Polygons) -> Floats:
 
 
 def _broken(parts: list[Floats]) -> tuple[list[float | None], list[float | None]]:
-    """Return x and y of lines in a row, with a gap behind each."""
+    """Return the concatenated x and y of lines, with a gap after each."""
     x: list[float | None] = []
     y: list[float | None] = []
     for part in parts:

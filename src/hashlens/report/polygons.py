@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.path import Path
 
 AREA = 4.3**2
-"""Square inches of a plane."""
+"""Area of a plane, in square inches."""
 LEFT = 0.9
 LETTER = 0.085
-"""Inches at the left of a plane, and of a letter of the legend."""
+"""Margin at the left of a plane, and width of a letter of the legend, in inches."""
 LONGEST = 2.5
-"""Boxes longer than this many times their width are not drawn in their proportions."""
+"""Largest aspect ratio that is drawn true to scale."""
 MOST_VECTORS = 20_000
 """More polygons than this are drawn as an image inside an SVG or PDF; boundaries stay lines."""
 MOST_NAMES = 12
@@ -31,7 +31,7 @@ STRIP = 0.06
 
 
 def lay_out_planes(canvas: "Canvas", figures: Sequence[Polygons], columns: int) -> list["Axes"]:
-    """Set planes side by side in their proportions, with room around each for what is written there."""
+    """Arrange planes side by side, true to scale, with space around each for its texts."""
     rows = -(-len(figures) // columns)
     width, height = (max(side) for side in zip(*map(panel_size, figures), strict=True))
     canvas.set_size_inches(width * columns, height * rows)
@@ -47,14 +47,14 @@ def lay_out_planes(canvas: "Canvas", figures: Sequence[Polygons], columns: int) 
 
 
 def panel_size(figure: Polygons) -> tuple[float, float]:
-    """Return the width and height in inches of a plane, with what stands around it."""
+    """Return the width and height in inches of a plane, including the texts around it."""
     width, height = _plane_size(figure)
     right, bottom, top = _margins(figure)
     return LEFT + width + right, top + height + bottom
 
 
 def plane_title(figure: Polygons) -> str:
-    """Return the title, in lines as long as there is room for."""
+    """Return the title, broken into lines that fit."""
     return fill(figure.title, int((_plane_size(figure)[0] + _right(figure)) / 0.085))
 
 
@@ -70,7 +70,7 @@ def _is_in_proportion(figure: Polygons) -> bool:
 
 
 def _right(figure: Polygons) -> float:
-    """Return inches at the right of a plane: for what its colours mean, and for the longest line below."""
+    """Return the margin at the right of a plane in inches, for the colour bar and the longest line below."""
     if _names_stand_beside(figure):
         beside = 0.65 + LETTER * max(len(figure.names[at]) for at in shown_names(figure)[0])
     else:
@@ -80,12 +80,12 @@ def _right(figure: Polygons) -> float:
 
 
 def _margins(figure: Polygons) -> tuple[float, float, float]:
-    """Return inches at the right of a plane, below and above."""
+    """Return the margins of a plane at the right, below and above, in inches."""
     return _right(figure), 0.65 + 0.2 * _legend_shape(figure)[0], 0.2 + 0.2 * len(plane_title(figure).split("\n"))
 
 
 def _legend_shape(figure: Polygons) -> tuple[int, int]:
-    """Return rows and columns of the legend below: in one row where there is room."""
+    """Return the numbers of rows and columns of the legend below a plane; one row if it fits."""
     labels = _labels_below(figure)
     row = sum(0.5 + LETTER * len(label) for label in labels) <= _plane_size(figure)[0] + _right(figure)
     return (1, len(labels)) if row and labels else (len(labels), 1)
@@ -99,7 +99,7 @@ def _labels_below(figure: Polygons) -> list[str]:
 
 
 def draw_plane(axes: "Axes", figure: Polygons) -> None:
-    """Draw regions, the boundary between classes, examples, and what the colours mean."""
+    """Draw regions, the boundary between classes, examples, and the colour bar."""
     from matplotlib.patches import PathPatch
 
     draw_regions(axes, figure, len(figure) > MOST_VECTORS)
@@ -120,13 +120,13 @@ def draw_plane(axes: "Axes", figure: Polygons) -> None:
 
 
 def draw_regions(axes: "Axes", figure: Polygons, rasterized: bool) -> None:
-    """Draw the polygons and the lines between them, and nothing else."""
+    """Draw only the polygons and the lines between them."""
     from matplotlib.collections import PathCollection
     from matplotlib.patches import PathPatch
 
     used, paths = fills(figure)
     colours = [figure.palette[shade] for shade in used]
-    # Each colour has a hairline of itself, so that no seam of the paper shows between two.
+    # Polygons have thin edges of their own colour, so that no white gap shows between two of them.
     axes.add_collection(
         PathCollection(paths, facecolors=colours, edgecolors=colours, linewidths=0.25, zorder=1, rasterized=rasterized)
     )
@@ -141,20 +141,20 @@ def draw_regions(axes: "Axes", figure: Polygons, rasterized: bool) -> None:
 
 
 def thin_line(figure: Polygons) -> tuple[tuple[float, float, float, float], float]:
-    """Return colour and width in points of the lines between regions: the fainter, the more there are."""
+    """Return colour and width (in points) of the lines between regions; the more lines, the fainter."""
     crowd = float(np.clip(np.sqrt(800 / max(1, len(figure))), 0.12, 1.0))
     grey = 1.0 if figure.scale is not None else 0.25
     return (grey, grey, grey, 0.25 + 0.45 * crowd), 0.1 + 0.5 * crowd
 
 
 def fills(figure: Polygons) -> tuple[Ints, list["Path"]]:
-    """Return the colours that occur, as positions in the palette, and one path for all polygons of each."""
+    """Return the colours that occur, as indices in the palette, and one path for all polygons of each colour."""
     from matplotlib.path import Path
 
     sizes = np.diff(figure.starts)
     order = np.argsort(figure.shade, kind="stable")
     used, first = np.unique(figure.shade[order], return_index=True)
-    # A polygon is its corners and a point, which does not matter, where it is closed.
+    # A path has the corners of a polygon and a closing point, whose coordinates are ignored.
     begin = np.concatenate([[0], np.cumsum(sizes[order] + 1)])
     which = (
         np.arange(begin[-1])
@@ -196,7 +196,7 @@ def _draw_examples(axes: "Axes", figure: Polygons) -> None:
 
 
 def _name_stands_left(figure: Polygons, mark: Mark) -> bool:
-    """Return whether the name of a mark is better off at its left: away from the nearest other, where there is room."""
+    """Return whether to put the name of a mark at its left: away from the nearest other mark, if there is space."""
     left, right, bottom, top = figure.box
     place = (mark.x - left) / (right - left)
     near = [other for other in figure.marks if other is not mark and abs(other.y - mark.y) < 0.1 * (top - bottom)]
@@ -233,7 +233,7 @@ def _colour_bar(axes: "Axes", figure: Polygons, scale: Scale) -> None:
 
 
 def _bar_of_names(axes: "Axes", figure: Polygons) -> None:
-    """Draw the colours that have names as a bar, the first at the top."""
+    """Draw a bar of the colours with names, the first at the top."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
@@ -269,12 +269,12 @@ def _legend_below(axes: "Axes", figure: Polygons) -> None:
 
 
 def _names_stand_beside(figure: Polygons) -> bool:
-    """Return whether names of colours are too many to stand below the plane."""
+    """Return whether there are too many names of colours for a legend below the plane."""
     return bool(figure.names) and sum(len(figure.names[at]) + 4 for at in shown_names(figure)[0]) > 32
 
 
 def shown_names(figure: Polygons) -> tuple[list[int], int]:
-    """Return the colours whose names are told, those of most polygons where there are many, and how many are not."""
+    """Return the colours whose names are shown (the most frequent, if there are many), and the number of the others."""
     counts = np.bincount(figure.shade, minlength=len(figure.names))
     present = np.flatnonzero(counts)
     largest = present[np.argsort(-counts[present], kind="stable")][:MOST_NAMES]

@@ -1,4 +1,4 @@
-"""Thumbnails of a page, all in one picture."""
+"""The sprite of a page: one picture that contains all its thumbnails."""
 
 import base64
 import io
@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 SIDES = (64, 48, 32, 24)
-"""Thumbnails are at most so many pixels wide and high: the first at which all of them are no more than `LETTERS`."""
+"""Possible sides of thumbnails in pixels; the first with which the sprite is no larger than `LETTERS` is used."""
 LETTERS = 5_500_000
-"""What all thumbnails may take of a page that is to stay below 8 MB."""
+"""Largest size of the sprite in characters, so that a page stays below 8 MB."""
 QUALITY = 88
 
 
@@ -29,21 +29,21 @@ class Encoded:
 
 @dataclass
 class Sprite:
-    """Collects thumbnails; each is known by its position."""
+    """A collection of thumbnails, each identified by its position."""
 
     images: list[Image] = field(default_factory=list)
 
     def add(self, image: Image) -> int:
-        """Take an image ``(h, w)`` or ``(h, w, 3)`` from 0 to 255 and return its position."""
+        """Add an image ``(h, w)`` or ``(h, w, 3)`` with values from 0 to 255, and return its position."""
         self.images.append(fitted(image))
         return len(self.images) - 1
 
     def add_all(self, images: Iterable[Image]) -> tuple[int, ...]:
-        """Take some images and return their positions."""
+        """Add images and return their positions."""
         return tuple(map(self.add, images))
 
     def encoded(self) -> Encoded | None:
-        """Return all thumbnails as one picture: PNG where all are grey, JPEG otherwise; None where there are none."""
+        """Return all thumbnails as one picture: PNG if all are grey, else JPEG; None if there are none."""
         if not self.images:
             return None
         for side in SIDES:
@@ -77,7 +77,7 @@ def _encoded(images: list[Image]) -> Encoded:
 
 
 def fitted(image: Image, side: int = SIDES[0]) -> Image:
-    """Return an image no larger than a thumbnail."""
+    """Return an image, reduced to at most `side` pixels if it is larger."""
     if max(image.shape[:2]) <= side:
         return image
     from PIL import Image as Pillow

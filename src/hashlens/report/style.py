@@ -1,4 +1,4 @@
-"""The look of pictures on paper: the same on every machine, whatever matplotlib was told elsewhere."""
+"""The style of pictures on paper, which does not depend on matplotlib's settings on a machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2
-"""Inches: usual widths of a column and of a page's text."""
+"""Usual widths of one column and of two columns of a journal, in inches."""
 LEAST_LETTER = 5.5
-"""Points: text is not made smaller than this."""
+"""Smallest font size, in points."""
 DPI = 300
 STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],  # comes with matplotlib
@@ -27,10 +27,10 @@ STYLE: dict[str, Any] = {
     "ytick.color": "0.2",
     "lines.linewidth": 1.4,
     "hatch.linewidth": 0.6,
-    # Text stays text: journals take no bitmap fonts, and letters can be found and edited.
+    # TrueType fonts: journals reject bitmap fonts, and text stays searchable and editable.
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
-    # As outlines an SVG looks the same where the font is not installed; ids are not drawn by lot.
+    # Outlines make an SVG look the same without the font; a fixed salt makes its ids reproducible.
     "svg.fonttype": "path",
     "svg.hashsalt": "hashlens",
 }
@@ -39,12 +39,12 @@ UNDATED: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
-"""What each format would say of the time and the program; without it the same picture is the same file."""
+"""Metadata of each format to leave out (time and program), so that equal pictures give equal files."""
 
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Draw in this style inside a ``with``, and in whatever was set before outside."""
+    """Use this style inside a ``with`` block, and restore the previous settings after it."""
     from matplotlib import style
 
     with style.context(["default", STYLE]):
@@ -52,14 +52,14 @@ def paper_style() -> Iterator[None]:
 
 
 def fit(canvas: "Canvas", width: float) -> "Canvas":
-    """Make a picture so many inches wide, its text smaller with it as far as it can be read; return it.
+    """Scale a picture to a width, with its text as far as it stays readable; return the picture.
 
     Parameters
     ----------
     canvas : matplotlib.figure.Figure
-        What ``plot()`` returned; it is changed.
+        The picture, as returned by ``plot()``; it is changed in place.
     width : float
-        Inches: ``ONE_COLUMN``, ``TWO_COLUMNS``, or another.
+        Width in inches, such as ``ONE_COLUMN`` or ``TWO_COLUMNS``.
     """
     from matplotlib.text import Text
 
@@ -73,12 +73,12 @@ def fit(canvas: "Canvas", width: float) -> "Canvas":
 
 
 def save(canvas: "Canvas", path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a picture as PNG, SVG or PDF, by the name of the file; the same picture gives the same bytes.
+    """Write a picture as PNG, SVG or PDF, according to the suffix; the same picture gives the same bytes.
 
     Raises
     ------
     OutputError
-        If the name has another ending, the file exists and `overwrite` is false, or it cannot be written.
+        If the suffix is another, the file exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".") or "png"

@@ -1,4 +1,4 @@
-"""Figures as Plotly takes them: the same data that matplotlib draws."""
+"""Figures for Plotly, with the same data that matplotlib draws."""
 
 import html
 from collections.abc import Callable, Iterable, Sequence
@@ -29,35 +29,35 @@ from hashlens.visible import visible
 STRONG = (
     "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#888888", "#EE7733", "#009988", "#BB5566",
 )  # fmt: skip
-"""Marks on light and on dark: Paul Tol's bright palette, and three more of his."""
+"""Colours for light and dark backgrounds: Paul Tol's bright palette, and three more of his colours."""
 DIGITS = 5
 MOST_TICKS = 12
-"""Names of places on one axis; of more, some are left out."""
+"""Largest number of tick names on an axis; of more, some are left out."""
 MOST_DECADES = 3.0
-"""Powers of ten on one axis between which 2 and 5 have ticks too."""
+"""Largest number of decades on a logarithmic axis that has ticks at 2 and 5 too."""
 BAR_HEIGHT, LEAST_HEIGHT = 26, 300
-"""Pixels."""
+"""Height of a bar, and smallest height of a figure, in pixels."""
 
 
 def can_trace(figure: Figure) -> bool:
-    """Whether :func:`plotly` knows a figure; others are pictures."""
+    """Return whether :func:`plotly` can draw a figure; other figures are shown as images."""
     return type(figure) in TRACED
 
 
 def plotly(figure: Figure) -> dict[str, Any]:
-    """Return ``{"data": traces, "layout": layout}`` of a figure, without the colours that depend on light and dark."""
+    """Return ``{"data": traces, "layout": layout}`` of a figure; the page adds colours of its light or dark theme."""
     return TRACED[type(figure)](figure)
 
 
 def colours(count: int) -> tuple[str, ...]:
-    """Return colours for so many lines or groups, told apart by colour-blind readers as far as there are few."""
+    """Return colours for `count` lines or groups; colour-blind readers can distinguish a few of them."""
     if count <= len(COLOURS):
         return COLOURS[:count]
     return STRONG[:count] if count <= len(STRONG) else class_colours(count)
 
 
 def as_text(text: str) -> str:
-    """Return text as Plotly shows it letter by letter. It knows no entity for a quote."""
+    """Escape text so that Plotly shows it literally; quotes stay, because Plotly has no entity for them."""
     return html.escape(visible(text), quote=False)
 
 
@@ -66,7 +66,7 @@ def _axis(label: str, **more: Any) -> dict[str, Any]:
 
 
 def _rounded(values: Any) -> list[float | None]:
-    """Return numbers with the digits that show."""
+    """Return numbers rounded to the visible digits."""
     return [None if value is None or not np.isfinite(value) else float(f"{value:.{DIGITS}g}") for value in values]
 
 
@@ -86,7 +86,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
              "line": {"color": paint, "width": 1 if figure.dense else 2}, "cliponaxis": False, **how}
         )  # fmt: skip
     for series in figure.references:
-        # The legend says once whose they are: whom they belong to shows in their colour.
+        # All references share one legend entry; their colours show to which line they belong.
         is_first = series is figure.references[0]
         traces.append(
             {"type": "scatter", "mode": "markers", "name": as_text(figure.reference_name or series.name),
@@ -101,7 +101,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
         names = {place: as_text(name) for place, (_, name) in hover if place is not None}
         shown = _apart(names, log)
         x_axis |= {"tickvals": shown, "ticktext": [names[place] for place in shown]}
-        if sum(len(names[place]) for place in shown) > 60:  # more than stand side by side
+        if sum(len(names[place]) for place in shown) > 60:  # too long to fit side by side
             x_axis |= {"tickangle": -35, "ticklabeloverflow": "allow"}
         for trace in traces:
             if trace.get("hoverinfo") != "skip":
@@ -119,7 +119,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
 
 
 def _rule(rule: Rule, width: float, color: str) -> dict[str, Any]:
-    """Return a mark across the whole panel."""
+    """Return a rule as a line across the whole panel."""
     line = {"dash": "dash", "width": width, "color": color}
     along, across = ("y", "x") if rule.axis == "x" else ("x", "y")
     return {"type": "line", f"{along}ref": "paper", f"{along}0": 0, f"{along}1": 1, f"{across}0": rule.at,
@@ -127,14 +127,14 @@ def _rule(rule: Rule, width: float, color: str) -> dict[str, Any]:
 
 
 def _logarithmic(values: Iterable[float]) -> dict[str, Any]:
-    """Return an axis with ticks at 1, 2, 5, 10, ... that say the whole number; at powers of ten where they are many."""
+    """Return a logarithmic axis with ticks at 1, 2, 5, 10, ..., or only at powers of ten if these are many."""
     positive = [value for value in values if value > 0]
     decades = log10(max(positive) / min(positive)) if positive else 0.0
     return {"type": "log", "dtick": "D2" if decades < MOST_DECADES else 1, "tickformat": ",~r"}
 
 
 def _apart(places: Iterable[float], log: bool) -> list[float]:
-    """Return the places, in order, that are far enough from each other to be named."""
+    """Return the positions, in order, that are far enough apart to have names."""
     ordered = sorted(places)
     at = np.log(ordered) if log else np.asarray(ordered)
     kept = [0]
@@ -145,7 +145,7 @@ def _apart(places: Iterable[float], log: bool) -> list[float]:
 
 
 def zero_place(values: Iterable[float]) -> float:
-    """Return where zero stands on a logarithmic axis of some values: before the least of them, by a third.
+    """Return the position of zero on a logarithmic axis: a third of the smallest positive value.
 
     >>> zero_place([0, 3, 10])
     1.0
@@ -181,7 +181,7 @@ def _bars(figure: Bars) -> dict[str, Any]:
             above, below = zip(*pairs, strict=True)
             trace["error_x"] = {"array": _rounded(above), "arrayminus": _rounded(below), "thickness": 1.5, "width": 4,
                                 "color": "#888888"}  # fmt: skip
-            # A number beside the bar would stand on its interval: it is in the label, with the interval.
+            # A number beside the bar would cover its interval, so the hover text shows both.
             trace["hovertext"] = [_interval_text(value, end, figure.number)
                                   for value, end in zip(values, ends, strict=True)]  # fmt: skip
             trace |= {"textposition": "none", "hovertemplate": trace["hovertemplate"].replace("text", "hovertext")}
@@ -200,7 +200,7 @@ def _bars(figure: Bars) -> dict[str, Any]:
 
 
 def _signs(values: Sequence[float | None]) -> list[str]:
-    """Return a colour for each bar: above 0 or below."""
+    """Return the colour of each bar, which depends on its sign."""
     above, below = (f"rgb({', '.join(str(round(255 * part)) for part in colour)})" for colour in (FOR, AGAINST))
     return [above if (value or 0.0) >= 0 else below for value in values]
 
@@ -220,7 +220,7 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
              "fill": "tozeroy", "fillcolor": f"rgba({red},{green},{blue},0.25)"}
         )  # fmt: skip
         if figure.least is not None:
-            # A logarithm of nothing is none: what is below the axis is drawn there, and told as it is.
+            # Zero has no logarithm: shares below the axis are drawn below its start, with their true value as text.
             drawn = [max(share, figure.least / 2) for share in (*shares, shares[-1])]
             hover = [f"{share:.3g}" for share in (*shares, shares[-1])]
             traces[-1] |= {"y": _rounded(drawn), "text": hover, "hovertemplate": "%{x}: %{text}"}
@@ -234,7 +234,7 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
     if figure.rules:
         layout["shapes"] = [_rule(rule, width=1.5, color="#888888") for rule in figure.rules]
     for rule in figure.rules:
-        # A line in the legend names the rule where no text can cover the shares.
+        # The rule is named in the legend, because text would cover the shares.
         line = _rule(rule, width=1.5, color="#888888")["line"]
         traces.append({"type": "scatter", "mode": "lines", "name": as_text(rule.name), "x": [None],
                        "y": [None], "line": line, "hoverinfo": "skip"})  # fmt: skip
@@ -280,7 +280,7 @@ def _scatter(figure: Scatter) -> dict[str, Any]:
             "hovertemplate": "%{text}<extra></extra>",
         }  # fmt: skip
         if figure.images:
-            # The page's own label shows the image and the text together.
+            # The page shows its own hover label, with image and text.
             trace |= {"customdata": [figure.images[row] for row in rows], "hoverinfo": "none", "hovertemplate": None}
         traces.append(trace)
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False}
@@ -303,9 +303,9 @@ def _shares(figure: Shares) -> dict[str, Any]:
 
 
 def _heatmap(figure: Heatmap) -> dict[str, Any]:
-    """Return the cells as bars one high, which the small build of Plotly draws too."""
+    """Return the cells as bars of height one, because the basic build of Plotly has no heat maps."""
     traces: list[dict[str, Any]] = []
-    # On a scale all cells are of one group.
+    # With a scale all cells belong to one group.
     groups: Sequence[tuple[str, list[Tile]]] = (
         [(figure.scale.name, list(figure.tiles))]
         if figure.scale is not None
@@ -336,7 +336,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
             x, y = zip(*points, strict=True)
             traces.append({"type": "scatter", "mode": "lines", "x": _rounded(x), "y": _rounded(y), "line": line,
                            "showlegend": False, "hoverinfo": "skip"})  # fmt: skip
-        # On tiles a line is dark; in the legend it is seen on a dark page too.
+        # Lines are dark on the cells, but grey in the legend, so that they are visible on a dark page.
         key = line | {"color": "#888888"}
         traces.append({"type": "scatter", "mode": "lines", "x": [None], "y": [None], "line": key,
                        "name": as_text(contour.name), "hoverinfo": "skip"})  # fmt: skip
@@ -353,7 +353,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
 
 
 def _paler(paint: str, opacity: float) -> str:
-    """Return a colour nearer to white the less opaque: dark numbers are read on a dark page too."""
+    """Return a colour mixed with white according to `opacity`, so that dark numbers stay readable on a dark page."""
     parts = (255 + (int(paint[at : at + 2], 16) - 255) * (0.35 + 0.65 * opacity) for at in (1, 3, 5))
     return "#" + "".join(f"{round(part):02x}" for part in parts)
 

@@ -1,4 +1,4 @@
-"""What lies at a path: which room reads it, and its page."""
+"""Reading of saved results, and reports of any file or folder that hashlens writes."""
 
 from hashlens.saved.json_files import save_result
 from hashlens.saved.report import report_page

@@ -1,4 +1,4 @@
-"""Results as files: JSON, with large arrays in a file of their own beside it."""
+"""Saving of results as JSON files, with large arrays in a separate file beside them."""
 
 import json
 import os
@@ -16,30 +16,30 @@ from hashlens.plain import values_of
 from hashlens.result import Result
 
 LARGE = 10_000
-"""Lists of more numbers or texts than this lie beside the JSON."""
+"""Largest number of entries of a list in the JSON file; longer lists are saved in the file of arrays."""
 BESIDE = "arrays"
-"""What the JSON calls the file beside it; and the name of an array there, in place of a list."""
+"""JSON key of the name of the file of arrays, and of the name of an array that replaces a list."""
 
 
 def save_result(result: Result, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a result as a JSON file, which :func:`hashlens.saved.load_result` reads; return its path.
 
-    Lists of more than 10,000 numbers or texts, as the rankings of an audit, are written as arrays beside it:
-    ``audit.json`` has them in ``audit.arrays.npz``.
+    Lists of more than 10,000 numbers or texts, such as the rankings of an audit, are written to a file of arrays
+    beside it: for ``audit.json`` the file ``audit.arrays.npz``.
 
     Parameters
     ----------
     result : Result
-        Any.
+        Any result.
     path : str or Path
-        A file ``.json``.
+        Path of the file, with the suffix ``.json``.
     overwrite : bool
-        Whether to replace files that are there.
+        Whether existing files are replaced.
 
     Raises
     ------
     OutputError
-        If a file is there and `overwrite` is false, or it cannot be written.
+        If a file exists and `overwrite` is false, or cannot be written.
     """
     target = output_path(path, overwrite)
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -57,17 +57,17 @@ def save_result(result: Result, path: str | Path, *, overwrite: bool = False) ->
 
 
 def arrays_beside(path: Path) -> Path:
-    """Return where the large arrays of a result lie that is written to `path`, if it has any."""
+    """Return the path of the file of arrays that belongs to the JSON file `path`."""
     return path.with_suffix(".arrays.npz")
 
 
 def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return what a JSON file holds, with the arrays that lie beside it in their places.
+    """Return the content of a JSON file, with the arrays of the file beside it inserted.
 
     Raises
     ------
     ReportError
-        If they are not there, or are those of another file.
+        If the file of arrays is missing, or belongs to another JSON file.
     """
     said = body.get(BESIDE)
     if not isinstance(said, dict) or said.keys() != {"file", "xxh3_128"}:
@@ -89,7 +89,7 @@ def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
 
 
 def _moved(value: Any, place: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
-    """Return `value` with its large lists moved to `arrays`, by where they stood."""
+    """Return `value` with its large lists moved to `arrays`, keyed by their place in `value`."""
     if isinstance(value, dict):
         return {key: _moved(item, f"{place}.{key}".lstrip("."), arrays) for key, item in value.items()}
     if not isinstance(value, list):
@@ -101,7 +101,7 @@ def _moved(value: Any, place: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
 
 
 def _leaves(value: Any, most: int) -> Iterator[Any]:
-    """Yield the first numbers and texts of nested lists; of one that holds objects, none."""
+    """Yield the first `most` numbers and texts of nested lists, up to the first dict."""
     stack = [iter(value)]
     while stack and most:
         for item in stack[-1]:
@@ -119,8 +119,8 @@ def _leaves(value: Any, most: int) -> Iterator[Any]:
 
 
 def _array(value: list[Any]) -> npt.NDArray[Any] | None:
-    """Return the array that a list comes back from as it was; None where there is none."""
-    for dtype in (None, np.float64):  # the second reads words for infinity, and null as not a number
+    """Return an array from which the list can be restored exactly; None if there is none."""
+    for dtype in (None, np.float64):  # the second reads strings such as "Infinity", and null as NaN
         try:
             array = np.array(value, dtype)
         except (ValueError, TypeError, OverflowError):

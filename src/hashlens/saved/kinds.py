@@ -1,4 +1,4 @@
-"""The kinds of results that files may hold, and where the class of each is: the one place that lists them."""
+"""The kinds of results that files may contain, and the module of each class; the only list of them."""
 
 KINDS: dict[str, str] = {
     "Along": "hashlens.regions.along",
@@ -89,4 +89,4 @@ KINDS: dict[str, str] = {
     "Tuned": "hashlens.tuning.tuned",
     "WithinRadius": "hashlens.index.neighbours",
 }
-"""Module by name of the class. A module is imported when a file of its kind is read, and only from here."""
+"""Module of each class, by class name. A module is imported when a file of its kind is read."""

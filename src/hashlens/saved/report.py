@@ -1,4 +1,4 @@
-"""What a path holds, and its page: results, audits, studies, codes, indexes and networks."""
+"""The page of any file or folder that hashlens writes: results, audits, studies, codes, indexes and networks."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -25,18 +25,18 @@ SQLITE = b"SQLite format 3\0"
 
 @dataclass(frozen=True)
 class Reportable:
-    """One kind of thing that has a page.
+    """One kind of file or folder that has a page.
 
     Attributes
     ----------
     what : str
-        In words, with its article.
+        Readable name, with its article.
     made_with : str
-        How to make one.
+        How to create one, for messages.
     is_it : callable
-        Whether a path is one.
+        Function of a path that returns whether it is of this kind.
     page : callable
-        Builds its page from the path and from whether to look for images.
+        Function of a path, and of whether to load images, that returns the page.
     """
 
     what: str
@@ -46,24 +46,24 @@ class Reportable:
 
 
 def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[Result]] | None = None) -> Page:
-    """Return the page of whatever is at a path.
+    """Return the page of a file or folder.
 
     Parameters
     ----------
     path : str or Path
-        A result's JSON, a saved explanation, the folder of an audit, codes, an index or a network, a study's YAML file
-        or its store.
+        The JSON file of a result, a saved explanation, the folder of an audit, codes, an index or a network, or the
+        YAML file or the store of a study.
     images : bool
-        Whether to load the data that it is of, where they are still there, for thumbnails.
+        Whether to load the data, if they still exist, for thumbnails.
     kinds : mapping of str to class, optional
-        Results of other packages, as :func:`hashlens.saved.load_result` takes them.
+        Result classes of other packages, as in :func:`hashlens.saved.load_result`.
 
     Raises
     ------
     ReportError
-        If nothing that has a page is there.
+        If `path` is nothing that has a page.
     HashlensError
-        If it is broken: of the kind of the thing.
+        If the file or folder is broken; the class of the error depends on its kind.
     """
     if str(path).startswith("postgresql"):
         return _store_page(str(path))
@@ -203,7 +203,7 @@ KINDS = (
 
 
 def with_examples(result: Result) -> tuple[Result, str]:
-    """Return a result with the data that it is of, and why there is none where it takes some and they are not there."""
+    """Return a result with its data attached, and the reason if its data are needed and cannot be loaded."""
     origin: Any = getattr(result, "provenance", None)
     takes = any(field.name == "data" for field in fields(result))  # type: ignore[arg-type]
     if not takes or not isinstance(origin, Split):

@@ -1,4 +1,4 @@
-"""Results read back from the JSON that ``--json`` and ``to_dict`` write."""
+"""Loading of results from the JSON that ``--json`` and ``to_dict`` write."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,32 +16,32 @@ from hashlens.saved.json_files import with_arrays
 from hashlens.saved.kinds import KINDS
 
 READ_AS = {"PlaneTable": "SavedPlane"}
-"""Kinds whose JSON says less than they hold, and what it is read as."""
+"""Kinds whose JSON is incomplete, and the class as which each is read."""
 
 
 def load_result(path: str | Path, kinds: Mapping[str, type[Result]] | None = None) -> Result:
-    """Return the result that a JSON file holds.
+    """Load a result from a JSON file.
 
-    Arrays, tuples, nested results and infinite numbers are as they were. What the file leaves out is empty: of a
-    measurement the groups of colliding examples, of everything the data.
+    Arrays, tuples, nested results and infinite numbers are restored. Fields that the file leaves out are empty: the
+    data of any result, and the groups of colliding examples of a measurement.
 
     Parameters
     ----------
     path : str or Path
-        What ``--json`` of a command wrote, or ``json.dumps(result.to_dict())``.
+        A file that ``--json`` of a command wrote, or that contains ``json.dumps(result.to_dict())``.
     kinds : mapping of str to class, optional
-        Results of other packages, by the name that their JSON gives as its kind. A file never says what is imported.
+        Result classes of other packages, by the ``kind`` in their JSON. Names in a file are never imported.
 
     Raises
     ------
     ReportError
-        If the file holds no result, one that a newer hashlens wrote, or one that JSON keeps too little of.
+        If the file contains no result, one that a newer hashlens wrote, or one whose JSON is too incomplete to load.
     """
     return result_of(read_json(path), path, kinds)
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Return what a JSON file holds, if it is an object."""
+    """Return the content of a JSON file, which must be an object."""
     try:
         body = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -75,7 +75,7 @@ def result_of(body: dict[str, Any], path: str | Path, kinds: Mapping[str, type[R
 
 
 def result_class(kind: str, kinds: Mapping[str, type[Result]] | None = None) -> type[Result] | None:
-    """Return the class of results of a name; None where there is none."""
+    """Return the result class of a kind; None if there is none."""
     if kinds is not None and kind in kinds:
         return kinds[kind]
     if kind not in KINDS:
@@ -88,7 +88,7 @@ def _results(body: dict[str, Any]) -> Result:
     from hashlens.study.results import Results, default_terms
     from hashlens.study.terms import Terms
 
-    # Earlier versions knew the terms of networks alone.
+    # Earlier versions had only the terms of networks, and did not write them.
     terms = rebuilt(Terms, body["terms"], "terms") if "terms" in body else default_terms()
     names, text = terms.columns, terms.text
     columns = {name: np.array(body[name], object if name in text else None) for name in names if name in body}
@@ -101,14 +101,14 @@ def _results(body: dict[str, Any]) -> Result:
 
 
 def _audit(body: dict[str, Any]) -> Result:
-    """Return the audit; or its accuracy, which is all that earlier versions wrote of it besides counts."""
+    """Return the audit; or only its accuracy, for files of earlier versions, which contain little else."""
     from hashlens.audit.audit import Audit
     from hashlens.audit.audited_accuracy import AuditedAccuracy
 
     issues = body.get("label_issues")
     found: Result
     if isinstance(issues, dict) and isinstance(issues.get("test"), dict) and "rows" not in issues["test"]:
-        rebuilt_fields(AuditedAccuracy, body.get("accuracy"), "accuracy")  # says what is wrong, if something is
+        rebuilt_fields(AuditedAccuracy, body.get("accuracy"), "accuracy")  # raises an error if a field is invalid
         return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
     found = rebuilt(Audit, body)
     return found
@@ -126,4 +126,4 @@ def _reproduction(body: dict[str, Any]) -> Result:
 OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
     "Results": _results, "Audit": _audit, "Reproduction": _reproduction,
 }  # fmt: skip
-"""Kinds that are not read field by field."""
+"""Functions that read the kinds that are not read field by field."""

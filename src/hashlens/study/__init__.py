@@ -1,1 +1,1 @@
-"""Studies: many networks trained and measured as a spec says, resumable, ending in a phase chart."""
+"""Studies: repeated experiments, such as training and measuring many networks, defined by a spec; resumable."""

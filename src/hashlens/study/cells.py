@@ -1,4 +1,4 @@
-"""The cells of a study, its runs, and the packs that runs are done in: all follow from the spec alone."""
+"""Cells of a study, its runs, and the packs that runs are executed in; all follow from the spec alone."""
 
 import json
 import re
@@ -18,25 +18,25 @@ _PLAIN = re.compile(r"[\w.,:/+-]+")
 
 
 class CellLike(Protocol):
-    """What a study needs of a cell."""
+    """Interface of a cell: one combination of levels of the factors."""
 
     @property
     def key(self) -> str:
-        """Its stable, readable name, of which seeds are made."""
+        """Stable, readable name, from which seeds are derived."""
 
     @property
     def factors(self) -> Mapping[str, Any]:
-        """The level of each factor of the experiment."""
+        """Level of each factor of the experiment."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the factors.
+    """One combination of levels of the factors.
 
     Attributes
     ----------
     levels : tuple of (str, level)
-        Each factor and its level, in order.
+        Factors and their levels, in order.
     """
 
     levels: tuple[tuple[str, Any], ...]
@@ -48,7 +48,7 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """Its name in seeds and stores: ``coin=fair bias=0.5``."""
+        """Name in seeds and stores, such as ``coin=fair bias=0.5``."""
         return " ".join(f"{name}={level_text(level)}" for name, level in self.levels) or "all"
 
     def __getitem__(self, factor: str) -> Any:
@@ -62,13 +62,13 @@ class Run:
     Attributes
     ----------
     cell : CellLike
-        What it is.
+        The cell.
     repeat : int
-        Which of the repeats, from 0.
+        Number of the repeat, from 0.
     seed : int
-        63 bits; depends on the seed of the study, the cell and the repeat, and on nothing else.
+        Seed of 63 bits, which depends only on the seed of the study, the cell and the repeat.
     pack : int
-        Which runs it is done with, from 0.
+        Number of the pack that it is executed in, from 0.
     """
 
     cell: Any
@@ -78,7 +78,7 @@ class Run:
 
 
 def level_text(level: Any) -> str:
-    """Return a level as the key of a cell has it.
+    """Return a level in the form used in the key of a cell.
 
     >>> written(10.0), written(True), written("two words"), written("fair")
     ('10', 'true', '"two words"', 'fair')
@@ -89,7 +89,7 @@ def level_text(level: Any) -> str:
 
 
 def crossed(spec: "StudySpec", terms: Terms) -> tuple[Cell, ...]:
-    """Return a cell for every combination of levels: of the axes, and the defaults of all other factors."""
+    """Return a cell for every combination of levels of the axes; all other factors have their defaults."""
     levels = [
         [(factor.name, level) for level in spec.levels(factor.name) or (factor.default,)] for factor in terms.factors
     ]
@@ -107,11 +107,11 @@ def numbered(packs: Iterable[Sequence[tuple[Any, int]]], seed: int, first: int =
     Parameters
     ----------
     packs : iterable of sequences of (cell, repeat)
-        In order.
+        Packs, in order.
     seed : int
-        Of the study.
+        Seed of the study.
     first : int
-        The number of the first pack.
+        Number of the first pack.
     """
     return tuple(
         Run(cell, repeat, torch_seed(seed, "study", cell.key, repeat), number)

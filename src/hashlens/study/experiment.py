@@ -1,6 +1,6 @@
-"""What a study repeats: an experiment, which knows what its cells are and what their runs give.
+"""Experiment: what a study repeats. It defines the cells of a study and executes its runs.
 
-Store, resume, workers, charts, claims and pages know nothing else of it. A spec names its experiment: one of
+Store, resuming, workers, charts, claims and pages depend only on this interface. A spec names its experiment: one of
 `EXPERIMENTS`, or ``package.module:object``, which every worker imports.
 """
 
@@ -25,19 +25,19 @@ EXPERIMENTS = {
     "ted": "hashlens.ted.experiment:EXPERIMENT",
     "tuning": "hashlens.tuning.experiment:EXPERIMENT",
 }
-"""Those that come with the library, by name."""
+"""Experiments of the library, by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Materials:
-    """All that the runs of a study depend on, once it is loaded; an experiment may add to it.
+    """Everything that the runs of a study depend on, after loading; an experiment may add fields.
 
     Attributes
     ----------
     spec : StudySpec
-        The study.
+        Spec of the study.
     device : str or torch.device, optional
-        Where to compute; None for the CPU.
+        Device of the computation; None for the CPU.
     """
 
     spec: Any
@@ -45,24 +45,24 @@ class Materials:
 
     @property
     def digests(self) -> dict[str, str]:
-        """Digests of the data, by name: a study goes on with the same data only."""
+        """Digests of the data by name: a study can only be continued with the same data."""
         return {}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run gave.
+    """Result of one run.
 
     Attributes
     ----------
     run : Run
-        Which.
+        The run.
     rows : sequence of Row
-        The numbers, each with a name of the experiment's measures.
+        The numbers, each with the name of one of the experiment's measures.
     failure : str or None
-        Why there are none.
+        Why the run failed; None if it succeeded.
     facts : mapping
-        What else to know of it, as JSON takes it; ``seconds``, versions and machine are added.
+        Further information as JSON values; ``seconds``, versions and machine are added.
     """
 
     run: Run
@@ -72,29 +72,29 @@ class Outcome:
 
 
 class Reporter(Protocol):
-    """What a run may tell while it is under way."""
+    """Interface for runs to report progress and store files."""
 
     def advance(self, run: Run, steps: int = 1) -> None:
-        """Move the progress bar, by so many of the steps that :meth:`Experiment.steps` counts."""
+        """Advance the progress bar by a number of the steps counted by :meth:`Experiment.steps`."""
 
     def keep(self, run: Run, name: str, content: bytes) -> str:
-        """Keep a picture, a trace or weights beside the store; return the name of the file, which is by digest.
+        """Store a picture, a trace or weights beside the store; return the name of the file, which is its digest.
 
-        The facts of the run say which file it is: ``facts["kept"][name]``.
+        The facts of the run hold the name of the file: ``facts["kept"][name]``.
         """
 
 
 class Experiment(ABC):
-    """What is repeated. A subclass says its `terms`, and what a run gives (:meth:`run`); all else has a default.
+    """Base class of experiments. A subclass defines `terms` and implements :meth:`run`; the rest has defaults.
 
     Attributes
     ----------
     terms : Terms
-        Its factors, step and measures.
+        Factors, step and measures.
     Spec : type of StudySpec
-        The fields of its study files. Axes and measures are added as the terms say, unless they are declared.
+        Fields of its study files. Axes and measures are added from the terms, unless they are declared.
     runs : str
-        What its runs are called on pages: ``networks``.
+        Name of its runs on pages, such as ``networks``.
     """
 
     terms: ClassVar[Terms]
@@ -107,59 +107,59 @@ class Experiment(ABC):
             cls.Spec = completed(cls.Spec, cls.terms)
 
     def open(self, spec: Any, device: Any = None, **inputs: Any) -> Materials:
-        """Load what the study needs, and make sure that it can be made with it.
+        """Load everything that the study needs, and check that it can be run.
 
         Parameters
         ----------
         spec : StudySpec
-            The study.
+            Spec of the study.
         device : str or torch.device, optional
-            Where to compute.
-        **given
-            What the caller of :class:`~hashlens.study.study.Study` gave besides the spec.
+            Device of the computation.
+        **inputs
+            Further arguments of :class:`~hashlens.study.study.Study`.
 
         Raises
         ------
         HashlensError
-            If it cannot; nothing is written then.
+            If the study cannot be run; nothing is written in that case.
         """
         if inputs:
             raise StudyError(f"experiment {self.terms.experiment!r} takes no {next(iter(inputs))}=")
         return Materials(spec, device)
 
     def cells(self, materials: Materials) -> Sequence[CellLike]:
-        """Return the cells of a study, each with a key of its own: by default the levels of all factors, crossed."""
+        """Return the cells of a study, each with a unique key; by default all factors are crossed."""
         found: tuple[Cell, ...] = crossed(materials.spec, self.terms)
         return found
 
     def packs(self, repeated: Sequence[tuple[Any, int]], materials: Materials) -> Iterable[Sequence[tuple[Any, int]]]:
-        """Return the (cell, repeat) pairs parted into packs, which are run together: by default each alone."""
+        """Return the pairs (cell, repeat) divided into packs that are run together; by default one pair each."""
         return [[pair] for pair in repeated]
 
     def depends_on_pack(self, materials: Materials) -> bool:
-        """Return whether a run gives other numbers, within rounding, where its pack holds other runs.
+        """Return whether the numbers of a run depend, within rounding, on the other runs of its pack.
 
-        What is done is then done once more with what is left of its pack, and its rows are dropped.
+        If so, runs of an unfinished pack that are done are repeated with the rest, and their new rows are dropped.
         """
         return False
 
     def steps(self, spec: Any) -> int:
-        """Return how many steps of progress a run has."""
+        """Return the number of progress steps of a run."""
         return 1
 
     def opening(self, results: Results) -> Opening:
-        """Return what the page of a study opens with: by default nothing, and curves come first."""
+        """Return the opening of the page of a study; by default it is empty, and curves come first."""
         return Opening()
 
     def gains(self, spec: Any) -> Collection[str]:
-        """Return the fields of a spec, such as ``measures``, that may gain values once runs are done.
+        """Return the fields of a spec, such as ``measures``, that may get further values after runs are done.
 
-        What they add is then measured by :meth:`measure_again`, if :meth:`is_kept` is true of all runs that are done.
+        The additions are then measured by :meth:`measure_again`, if :meth:`is_kept` is true for all finished runs.
         """
         return ()
 
     def is_kept(self, facts: Mapping[str, Any]) -> bool:
-        """Return whether what is kept of a run, by its facts, is enough to measure it again."""
+        """Return whether the stored files of a run, listed in its facts, are enough to measure it again."""
         return False
 
     def measure_again(
@@ -170,27 +170,27 @@ class Experiment(ABC):
         Parameters
         ----------
         run : Run
-            Which.
+            The run.
         facts : mapping
-            What is known of it: ``facts["kept"]`` names files.
+            Its stored information; ``facts["kept"]`` names files.
         materials : Materials
-            Of the larger study.
+            Materials of the extended study.
         read : callable
-            Returns the bytes of a file that was kept.
+            Function from the name of a stored file to its bytes.
 
         Returns
         -------
         Outcome
-            Rows, of which those that are there already are left as they are.
+            The rows; rows that the store already has do not change.
         """
         raise NotImplementedError
 
     @abstractmethod
     def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
-        """Do the runs of a pack, and yield what each gave.
+        """Execute the runs of a pack, and yield the outcome of each.
 
-        Whatever is random in a run follows from its ``seed``. An error ends a run and not the study: it is marked as
-        failed, with the reason.
+        All random numbers of a run must follow from its ``seed``. An error ends the run, not the study: the run is
+        marked as failed, with the reason.
         """
 
 
@@ -200,7 +200,7 @@ def find_experiment(name: object) -> Experiment:
     Raises
     ------
     StudyError
-        If there is none, or what it is imported from fails.
+        If there is no such experiment, or importing it fails.
     """
     if not isinstance(name, str) or not (":" in name or name in EXPERIMENTS):
         raise StudyError(
@@ -221,5 +221,5 @@ def find_experiment(name: object) -> Experiment:
 
 @cache
 def _imported(name: str) -> Any:
-    """Return what an experiment's name stands for, once: a file that is run twice would give two of everything."""
+    """Return the experiment with a name, imported only once, since a second import would duplicate its classes."""
     return load_object(EXPERIMENTS.get(name, name), "experiment")

@@ -1,4 +1,4 @@
-"""Why a run failed, in one line."""
+"""Reason for the failure of a run, in one line."""
 
 import torch
 
@@ -6,7 +6,7 @@ from hashlens.errors import HashlensError
 
 
 def reason(error: Exception) -> str:
-    """Return what an error says of a run: its text where it is ours, else its kind too."""
+    """Return the reason for a failure: the text of an error of hashlens; for other errors with their type."""
     first = (str(error).strip() or "no reason was recorded").splitlines()[0]
     if isinstance(error, HashlensError):
         return first

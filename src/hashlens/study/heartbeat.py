@@ -1,4 +1,4 @@
-"""A worker's name and the beat that keeps its leases, while its runs are trained."""
+"""A worker's name, and the heartbeat that extends its leases during its runs."""
 
 import logging
 import os
@@ -17,17 +17,17 @@ from hashlens.study.store import Store
 log = logging.getLogger("hashlens")
 BEATS_PER_LEASE = 4
 _at_work: set[str] = set()
-"""The workers of this process."""
+"""Workers of this process."""
 
 
 def worker_name() -> str:
-    """Return a name that no other worker has: machine, process, and a word of chance."""
+    """Return a unique name of a worker: machine, process and a random word."""
     return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _machine() -> str:
-    """Return the name of what process numbers are of: a host, since it was started, or a container on it."""
-    # Cloned machines and containers can share a host's name and have processes of one number.
+    """Return a name for the scope of process ids: a host since its last boot, or a container on it."""
+    # Cloned machines and containers may have the same host name and process ids.
     marks = [socket.gethostname(), str(uuid.getnode())]
     with suppress(OSError):
         marks += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
@@ -35,13 +35,13 @@ def _machine() -> str:
 
 
 def is_dead(worker: str) -> bool:
-    """Return whether `worker` was at work on this machine and is no more."""
+    """Return whether `worker` ran on this machine and its process has ended."""
     machine, _, rest = worker.rpartition(":")[0].rpartition(":")
-    # On Windows os.kill(pid, 0) is no question but Ctrl-C: there leases end by themselves.
+    # On Windows os.kill(pid, 0) sends Ctrl-C instead of testing: there leases simply run out.
     if machine != _machine() or not rest.isdecimal() or os.name != "posix":
         return False
     if int(rest) == os.getpid():
-        # One that could not give back its leases, or that had this number before this process.
+        # A worker of this process that could not release its leases, or an earlier process with the same id.
         return worker not in _at_work
     try:
         os.kill(int(rest), 0)
@@ -53,7 +53,7 @@ def is_dead(worker: str) -> bool:
 
 
 def release_the_dead(store: Store) -> None:
-    """Give back at once what killed workers of this machine held; those of others lose it when their lease ends."""
+    """Release the leases of killed workers of this machine at once; those of other machines run out by themselves."""
     for lease in store.status().leases:
         if is_dead(lease.worker):
             log.info("worker %s has stopped: its %d runs are open again", lease.worker, lease.runs)
@@ -62,7 +62,7 @@ def release_the_dead(store: Store) -> None:
 
 @contextmanager
 def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
-    """Extend the leases of `worker` from a thread of its own until the body ends, then give back what is left."""
+    """Extend the leases of `worker` in a separate thread until the body ends, then release the remaining ones."""
     stop = threading.Event()
 
     def beat() -> None:
@@ -70,7 +70,7 @@ def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
             try:
                 store.extend_leases(worker, lease)
             except HashlensError as error:
-                # The next beat, or the commit, meets the same fault and reports it where somebody sees it.
+                # The next heartbeat, or the commit, will fail in the same way and report the error.
                 log.warning("the lease could not be extended: %s", error)
 
     thread = threading.Thread(target=beat, name="hashlens heartbeat", daemon=True)
@@ -85,5 +85,5 @@ def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
         try:
             store.release(worker)
         except HashlensError as error:
-            # Leases end by themselves; this must not hide what ended the work.
+            # Leases run out by themselves; this error must not hide the one that ended the work.
             log.info("the leases of %s could not be released: %s", worker, error)

@@ -1,4 +1,4 @@
-"""Ctrl-C, held back while a transaction is under way."""
+"""Ctrl-C, delayed during a transaction."""
 
 import signal
 import threading
@@ -9,9 +9,9 @@ from typing import Any
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait until the body is over.
+    """Delay Ctrl-C until the body has ended.
 
-    Raised at any place, KeyboardInterrupt would end drivers and pools halfway, which then say so in many lines.
+    Otherwise KeyboardInterrupt could interrupt drivers and pools at any point, which then print long errors.
     """
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):

@@ -1,4 +1,4 @@
-"""What a study found: one long table of numbers, a row for each cell, repeat, step, measure, split and layer."""
+"""Results of a study: one long table, with a row for each cell, repeat, step, measure, split and layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def default_terms() -> Terms:
-    """Return the terms of the experiment that a study is where nothing else is said."""
+    """Return the terms of the default experiment, networks."""
     from hashlens.study.networks.terms import TERMS
 
     return TERMS
@@ -30,19 +30,19 @@ def default_terms() -> Terms:
 
 @dataclass(frozen=True, eq=False)
 class Results(Result):
-    """The long table of a study.
+    """The long table of a study's results.
 
     Attributes
     ----------
     columns : mapping of str to numpy.ndarray
         Arrays of one length: ``cell`` (str), the factors, ``repeat`` (int), the step where there is one (int),
         ``measure`` (str), ``split`` (str), ``layer`` (str) and ``value`` (float64). Rows are sorted by these, in this
-        order. Of networks the step is ``epochs`` (after how many), ``split`` is ``train`` or ``test``, ``uniform`` or
-        ``bytes`` for random inputs, and ``layer`` is empty for the whole code.
+        order. For networks the step is ``epochs`` (number of epochs trained), ``split`` is ``train`` or ``test``, or
+        ``uniform`` or ``bytes`` for random inputs, and ``layer`` is empty for the code of all layers.
     study : str
         Name of the study.
     terms : Terms
-        The factors, steps and measures that the columns speak of; by default those of networks.
+        Factors, step and measures of the experiment; by default those of networks.
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
@@ -64,29 +64,29 @@ class Results(Result):
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Names of what tells cells apart, in order."""
+        """Names of the factors, in order."""
         return tuple(factor.name for factor in self.terms.factors)
 
     @property
     def step(self) -> str | None:
-        """Name of the axis along which a run has several rows of one measure, such as ``epochs``; None without one."""
+        """Name of the step, the axis along which a run has several rows of a measure, such as ``epochs``; or None."""
         return None if self.terms.step is None else self.terms.step.name
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """What charts can be drawn over: the factors, then the step."""
+        """Names of the axes of charts: the factors, then the step."""
         return tuple(axis.name for axis in self.terms.axes)
 
     @property
     def measures(self) -> Mapping[str, MeasureInfo]:
-        """What is known of each measure by its name: range, direction, unit, words."""
+        """Description of each measure (range, direction, unit, label), by its name."""
         return self.terms.measures
 
     def __len__(self) -> int:
         return len(self.columns["value"])
 
     def where(self, **conditions: Any) -> "Results":
-        """Return the rows whose columns have the given values; a list, tuple or array means any of them.
+        """Return the rows whose columns equal the given values; a list, tuple or array matches any of its values.
 
         Raises
         ------
@@ -99,29 +99,29 @@ class Results(Result):
                 raise StudyError(f"results have no column {name!r}: {nearest(name, self.terms.columns)}")
             column = self.columns[name]
             if isinstance(condition, list | tuple | set | range | np.ndarray):
-                # Not in the column's type: 40.5 is no width, and would become 40.
+                # The condition is not converted to the column's dtype: a width of 40.5 would become 40.
                 mask &= np.isin(column, np.asarray(list(condition), dtype=object if column.dtype == object else None))
             else:
                 mask &= column == condition
         return replace(self, columns={name: column[mask] for name, column in self.columns.items()})
 
     def levels(self, column: str) -> list[Any]:
-        """Return the values that a column takes, in order."""
+        """Return the distinct values of a column, sorted."""
         if column not in self.columns:
             raise StudyError(f"results have no column {column!r}: {nearest(column, self.terms.columns)}")
         return np.unique(self.columns[column]).tolist()  # type: ignore[no-any-return]
 
     def page(self) -> Page:
-        """Return the page of a study: regimes to play with, curves of every measure over every axis, and effects."""
+        """Return the page of the study: interactive regimes, curves of every measure over every axis, and effects."""
         from hashlens.study.page.page import study_page
 
         return study_page(self)
 
     def to_arrow(self) -> "pyarrow.Table":
-        """Return the table for Arrow, DuckDB and Polars."""
+        """Return the table as an Arrow table, which DuckDB and Polars read."""
         import pyarrow
 
-        # Without rows, text would have no type.
+        # Without rows, Arrow could not infer the type of text columns.
         text = self.terms.text
         return pyarrow.table({
             name: pyarrow.array(self.columns[name], type=pyarrow.string() if name in text else None)
@@ -129,7 +129,7 @@ class Results(Result):
         })  # fmt: skip
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """Return the table as a data frame; needs pandas."""
+        """Return the table as a pandas data frame; needs pandas."""
         import pandas
 
         return pandas.DataFrame({name: self.columns[name] for name in self.terms.columns})
@@ -140,7 +140,7 @@ class Results(Result):
         Raises
         ------
         OutputError
-            If the name ends otherwise, the file exists and `overwrite` is false, or it cannot be written.
+            If the suffix is another, the file exists and `overwrite` is false, or it cannot be written.
         """
         path = as_path(path)
         if path.suffix not in (".parquet", ".csv"):
@@ -155,7 +155,7 @@ class Results(Result):
         return path
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the columns as lists."""
+        """Return the result as a dict, with the columns as lists."""
         return {
             "kind": type(self).__name__,
             "schema_version": self.schema_version,

@@ -6,20 +6,20 @@ from math import nan
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number that a run found.
+    """One value of a measure, computed by a run.
 
     Attributes
     ----------
     step : int
-        Along the step of the experiment: after how many epochs, of networks. 0 where the experiment has no steps.
+        Position along the experiment's step: for networks, the number of epochs trained. 0 if there is no step.
     measure : str
         Name of the measure.
     split : str
-        Of what it is: ``train`` or ``test``; empty where there is nothing to tell apart.
+        Examples of which it was computed: ``train`` or ``test``; empty if there is no split.
     value : float
-        The number; NaN where the measure has none, stored as NULL.
+        The value; NaN if it is undefined, stored as NULL.
     layer : str
-        Name of the layer, empty for the whole.
+        Name of the layer; empty for the whole network.
     """
 
     step: int = 0

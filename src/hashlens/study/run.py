@@ -1,4 +1,4 @@
-"""The work of one worker: claim a pack, do it, commit each of its runs, until nothing is left."""
+"""The work of one worker: claim a pack, compute it, commit each of its runs, until no pack is left."""
 
 import json
 import logging
@@ -35,21 +35,21 @@ LEASE_SECONDS = 120.0
 LONGEST_LEASE = 1_000_000
 WAIT_SECONDS = 2.0
 ROUNDING = 1e-6
-"""How far beyond the range of its measure a number may be."""
+"""Tolerance: a value may be outside the range of its measure by this much."""
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a worker does.
+    """The runs that workers share, and what they need for them.
 
     Attributes
     ----------
     experiment : Experiment
-        What is repeated.
+        The experiment that is repeated.
     materials : Materials
-        What its runs depend on.
+        Data and settings that all runs share.
     runs : tuple of Run
-        All runs of the study, in the packs that the store has.
+        All runs of the study, with the pack numbers of the store.
     """
 
     experiment: Experiment
@@ -58,7 +58,7 @@ class Work:
 
 
 class RunReporter:
-    """Where a run tells how far it is, and leaves what is kept of it; see :class:`Reporter`."""
+    """The :class:`Reporter` of a worker: runs report their progress and save files through it."""
 
     def __init__(self, store: Store, claimed: Mapping[Run, Claimed], advance: Callable[[Run, int], None]) -> None:
         self._store = store
@@ -72,13 +72,13 @@ class RunReporter:
             self._advance(run, steps)
 
     def read(self, file: str) -> bytes:
-        """Return what was kept."""
+        """Return the bytes of a kept file."""
         if self._store.kept_folder is None or not (self._store.kept_folder / file).is_file():
             raise StudyError(f"{file} is missing from the folder that {self._store.name} keeps: put it back")
         return (self._store.kept_folder / file).read_bytes()
 
     def keep(self, run: Run, name: str, content: bytes) -> str:
-        """Keep bytes beside the store; return the name of the file, which is by digest."""
+        """Write bytes to a file beside the store; return the name of the file, which contains a digest."""
         if self._store.kept_folder is None:
             raise StudyError(f"{name!r} cannot be kept: {self._store.name} is no file, and so has no folder beside it")
         file = keep(self._store.kept_folder, name, content)
@@ -89,25 +89,25 @@ class RunReporter:
 def work(
     store: Store, todo: Work, *, wait: bool = True, lease: float = LEASE_SECONDS, pause: float = WAIT_SECONDS
 ) -> int:
-    """Do the runs of a study that nobody else does, until none is left.
+    """Compute the runs of a study that no other worker has claimed, until none is left.
 
     Parameters
     ----------
     store : Store
-        Begun with this study.
+        Store of this study, after :meth:`Store.begin`.
     todo : Work
         The experiment and its runs.
     wait : bool
-        Whether to stay until the runs of other workers are done too, and take up those of workers that die.
+        Whether to wait until the runs of other workers are done too, and to take over runs of workers that died.
     lease : float
-        Seconds after which the runs of a silent worker are taken up by others.
+        Seconds after which other workers take over the runs of a worker that stopped responding.
     pause : float
-        Seconds between looks at the store while waiting.
+        Seconds between queries of the store while waiting.
 
     Returns
     -------
     int
-        Runs that this worker committed.
+        Number of runs that this worker committed.
     """
     worker, done = worker_name(), 0
     by_key = {(run.cell.key, run.repeat): run for run in todo.runs}
@@ -128,7 +128,7 @@ def work(
                 done += _do_pack(store, worker, todo, _claimed_runs(store, claimed, by_key), on_progress)
                 continue
             status = store.status()
-            # What is pending was given back, or its lease ran out, since nothing was there to be claimed.
+            # If runs are pending, they were released, or their lease expired, after the failed claim.
             if not wait or not (status.leases or status.pending):
                 return done
             time.sleep(pause)
@@ -136,7 +136,7 @@ def work(
 
 
 def run_labels(runs: Sequence[Run]) -> Callable[[Run], str]:
-    """Return what says a run in short: the factors that vary over `runs`, and which repeat."""
+    """Return a function that labels a run by the factors that vary over `runs`, and its repeat."""
     levels: dict[str, set[Any]] = {}
     for cell in {run.cell.key: run.cell for run in runs}.values():
         for factor, level in cell.factors.items():
@@ -154,7 +154,7 @@ def run_labels(runs: Sequence[Run]) -> Callable[[Run], str]:
 def _claimed_runs(
     store: Store, claimed: Sequence[Claimed], by_key: Mapping[tuple[str, int], Run]
 ) -> dict[Run, Claimed]:
-    """Return which runs of ours were claimed."""
+    """Return the claim of each run of the study that was claimed."""
     if any((claim.cell, claim.repeat) not in by_key for claim in claimed):
         raise StudyError(
             f"{store.name}: the study has grown since this worker began: start it again, with the larger study"
@@ -165,7 +165,7 @@ def _claimed_runs(
 def _do_pack(
     store: Store, worker: str, todo: Work, claimed: dict[Run, Claimed], advance: Callable[[Run, int], None]
 ) -> int:
-    """Do a pack and commit each of its claimed runs."""
+    """Compute a pack and commit each of its claimed runs."""
     number, remeasured = next(iter(claimed)).pack, {run: claim.facts for run, claim in claimed.items() if claim.facts}
     whole_pack = todo.experiment.depends_on_pack(todo.materials)
     pack = [
@@ -192,7 +192,7 @@ def _do_pack(
 def _remeasured_outcomes(
     todo: Work, remeasured: Mapping[Run, Mapping[str, Any]], desk: RunReporter
 ) -> Iterator[Outcome]:
-    """Yield what runs that were done before the study grew give for what it has gained."""
+    """Yield the outcomes of runs that were done before the study grew and now have new measures."""
     for run, facts in remeasured.items():
         try:
             yield todo.experiment.measure_again(run, facts, todo.materials, desk.read)
@@ -202,7 +202,7 @@ def _remeasured_outcomes(
 
 
 def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Outcome]:
-    """Yield what each run of a pack gave; whatever fails in one run must not end a study of thousands."""
+    """Yield the outcome of each run of a pack; a failure of one run must not end the study."""
     if not pack:
         return
     remaining, failure = list(pack), "the experiment gave nothing for this run"
@@ -218,7 +218,7 @@ def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Ou
     if len(pack) == 1:
         yield from (Outcome(run, failure=failure) for run in remaining)
         return
-    # One by one, so that a run that cannot be done takes no other with it.
+    # The runs are repeated one by one, so that a failing run does not affect the others.
     for run in remaining:
         yield from _outcomes(todo, [run], desk)
 
@@ -228,7 +228,7 @@ def _name(run: Run) -> str:
 
 
 def outcome_problem(outcome: Outcome, terms: Terms) -> str | None:
-    """Return what is wrong with the rows of a run, in one line; None where nothing is."""
+    """Return a one-line description of what is wrong with the rows of a run; None if they are valid."""
     keys = set()
     try:
         json.dumps(plain(dict(outcome.facts)), allow_nan=False)
@@ -271,16 +271,16 @@ def _facts(outcome: Outcome, files: dict[str, str] | None, seconds: float) -> di
 
 
 def planned(experiment: Experiment, materials: Materials, store: Store) -> tuple[Run, ...]:
-    """Return all runs of a study: those that a store has in the packs that it has, then the others, in packs of theirs.
+    """Return all runs of a study: runs in the store keep their packs, and new runs get packs of their own.
 
     Parameters
     ----------
     experiment : Experiment
-        What is repeated.
+        The experiment that is repeated.
     materials : Materials
-        What its runs depend on.
+        Data and settings that all runs share.
     store : Store
-        Where the study was begun, or will be.
+        The store of the study; it may still be empty.
     """
     cells, seed = experiment.cells(materials), materials.spec.seed
     if twice := [key for key, times in Counter(cell.key for cell in cells).items() if times > 1]:

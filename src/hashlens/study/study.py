@@ -1,4 +1,4 @@
-"""Study: a spec, its data and its store in one object."""
+"""The class Study: a spec, its data and its store in one object."""
 
 import logging
 from collections.abc import Callable
@@ -23,21 +23,21 @@ log = logging.getLogger("hashlens")
 
 
 class Study:
-    """An experiment repeated as a spec says, such as many networks trained and measured, with the numbers in a store.
+    """An experiment repeated as a spec defines, such as many networks trained and measured, with results in a store.
 
-    A run that is done is never done again: interrupted at any moment and run again, a study goes on where it was. Any
-    number of processes may run the same study on one store; they share the work. With more levels of an axis or more
-    repeats in its spec, a study grows: only what is new is run.
+    A study can be interrupted at any moment; run again, it continues where it stopped, and no run is repeated. Any
+    number of processes may run the same study on one store; they share the work. If its spec gets more levels of an
+    axis or more repeats, only the new runs are computed.
 
     Parameters
     ----------
     spec : StudySpec
-        Which experiment is repeated, and over what.
+        Definition of the study: the experiment and its axes.
     store : str or Path
         Path of an SQLite file, or a URL ``postgresql://USER@HOST/NAME``.
-    **given
-        What the experiment takes besides; of networks ``train`` and ``test``, what :func:`hashlens.load_data` takes,
-        in place of the spec's ``data``.
+    **inputs
+        Other inputs of the experiment. Networks have ``train`` and ``test``: examples in any form that
+        :func:`hashlens.load_data` accepts, which replace the spec's ``data``.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Study:
     Raises
     ------
     StudyError
-        If `spec` is no StudySpec.
+        If `spec` is not a StudySpec.
     """
 
     def __init__(self, spec: StudySpec, store: str | Path, **inputs: Any) -> None:
@@ -61,31 +61,31 @@ class Study:
 
     @classmethod
     def load(cls, path: str | Path, store: str | Path | None = None, **inputs: Any) -> "Study":
-        """Return the study of a YAML file.
+        """Load a study from a YAML file.
 
         Parameters
         ----------
         path : str or Path
-            The file.
+            Path of the YAML file.
         store : str or Path, optional
-            Where results are kept; by default beside the file, with the ending ``.db``.
-        **given
-            What the experiment takes besides.
+            Path or URL of the store; by default the path of the YAML file, with the suffix ``.db``.
+        **inputs
+            Other inputs of the experiment, as in the constructor.
 
         Raises
         ------
         StudyError
-            If the file is missing or a field is wrong: with its line.
+            If the file is missing or a field is wrong; the message gives the line.
         """
         return cls(StudySpec.load(path), Path(path).with_suffix(".db") if store is None else store, **inputs)
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Study":
-        """Return the study that `to_plain` wrote; its data are those that its spec names."""
+        """Return a study from the output of `to_plain`; its data are loaded as its spec says."""
         return cls(StudySpec.from_plain(plain["spec"]), plain["store"])
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the spec and where the store is, without the password of a URL."""
+        """Return the spec and the path or URL of the store, without a password."""
         return {"spec": self.spec.to_plain(), "store": masked(str(self._target))}
 
     def __repr__(self) -> str:
@@ -100,29 +100,29 @@ class Study:
         retry_failed: bool = False,
         on_start: Callable[[StudyStart], None] | None = None,
     ) -> "Study":
-        """Do what is not done yet, and return the study.
+        """Compute the remaining runs, and return the study.
 
         Parameters
         ----------
         wait : bool
-            Whether to stay until the runs that other workers hold are done too.
+            Whether to wait until the runs that other workers have claimed are done too.
         lease : float
-            Seconds after which the runs of a worker that went silent are taken up by others.
+            Seconds after which other workers take over the runs of a worker that stopped responding.
         device : str or torch.device, optional
-            Where to compute; the CPU by default.
+            Device of the computations; the CPU by default.
         retry_failed : bool
-            Whether runs that failed before are done again.
+            Whether to repeat runs that failed before.
         on_start : callable, optional
-            Called before the work with what is there already and what is new.
+            Function called before the first run with a :class:`StudyStart`: the numbers of existing and new runs.
 
         Raises
         ------
         StudyError
-            If the spec does not fit the data, or the store is of another study, locked or corrupt.
+            If the spec does not fit the data, or the store is locked, corrupt, or of another study.
         DataError
-            If the data cannot be read, or hold numbers that are not finite.
+            If the data cannot be read, or contain values that are not finite.
         ModelError
-            If the data are not what an architecture takes.
+            If an architecture does not accept the data.
         OutputError
             If the store cannot be written.
         DeviceError
@@ -148,21 +148,21 @@ class Study:
 
     @property
     def store(self) -> Store:
-        """The store, which a first :meth:`run` makes."""
+        """The store, which the first :meth:`run` creates."""
         return Store.open(self._target, create=False)
 
     @property
     def results(self) -> Results:
-        """All that was found so far."""
+        """All results so far."""
         return self.store.results()
 
     def status(self) -> StudyStatus:
-        """Return how far the study is."""
+        """Return the progress of the study."""
         return self.store.status()
 
 
 def _warn_of_devices(store: Store, device: str) -> None:
-    """Say so when a study goes on where its numbers will not be the same to the last bit."""
+    """Warn if a study continues on another device, where results are not bit for bit the same."""
     others = {run.facts["device"] for run in store.runs() if "device" in run.facts} - {device}
     if others:
         log.warning(

@@ -1,4 +1,4 @@
-"""What the numbers of an experiment are of: its factors, its steps and its measures, in words and types."""
+"""Descriptions of an experiment's factors, step and measures: their names, labels and types."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,19 +10,19 @@ from hashlens.errors import StudyError
 FactorType = Literal["text", "int", "float", "bool"]
 TYPES: dict[FactorType, type] = {"text": str, "int": int, "float": float, "bool": bool}
 RESERVED = ("cell", "repeat", "measure", "split", "layer", "value", "kind", "schema_version", "study", "terms")
-"""Names that the table of results and its JSON use themselves."""
+"""Reserved names, which the table of results and its JSON use themselves."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What charts can be drawn over.
+    """An axis of charts: a factor, or the step.
 
     Attributes
     ----------
     name : str
-        Of its column in the results.
+        Name of its column in the results.
     label : str
-        As people read it, with its unit; by default its name.
+        Readable name, with the unit; by default `name`.
     """
 
     name: str
@@ -30,24 +30,24 @@ class Axis:
 
     @property
     def display_name(self) -> str:
-        """Its label."""
+        """The label of the axis."""
         return self.label or self.name.replace("_", " ")
 
 
 @dataclass(frozen=True)
 class Factor(Axis):
-    """What tells cells apart.
+    """A factor: a setting whose levels distinguish the cells of a study.
 
     Attributes
     ----------
     type : {"text", "int", "float", "bool"}
-        Of its levels.
+        Type of its levels.
     default : str, int, float or bool
-        Its level in cells of a study that does not vary it.
+        Its level in studies that do not vary it.
     allowed : tuple
-        All its levels, where only some are possible.
+        All possible levels; empty if any level of the type is possible.
     rests : {"last", "first"}
-        At which of its levels a page holds it while others are looked at.
+        The level at which a page fixes it in charts over other axes.
     """
 
     type: FactorType = "text"
@@ -58,26 +58,27 @@ class Factor(Axis):
 
 @dataclass(frozen=True)
 class MeasureInfo:
-    """What is known of a measure before it is taken.
+    """Description of a measure.
 
     Attributes
     ----------
     label : str
-        As people read it; by default its name.
+        Readable name; by default the name of the measure.
     heading : str
-        The same where columns are many; by default its label.
+        Short label for tables with many columns; by default `label`.
     low, high : float or None
-        Ends of its range; None where there is none.
+        Bounds of its range; None if unbounded.
     better : {"higher", "lower"} or None
-        Which way people want it.
+        Direction that is better; None if neither is.
     group : str
-        Measures of one group are drawn together: ``accuracy``.
+        Name of a group of measures that are drawn in one chart, such as ``accuracy``.
     every_split : bool
-        Whether a summary shows it on every split, because it says something else there.
+        True if a summary shows it on every split, because its meaning differs between splits.
     may_lack : bool
-        Whether it may be NaN, where it has no value.
+        True if its value may be undefined (NaN).
     scale : {"plain", "logit"}
-        On which an effect table shares out its variance: logit for a share that spans orders of magnitude near 0 or 1.
+        Scale on which an effect table partitions its variance: logit for shares that span orders of magnitude near 0
+        or 1.
     """
 
     label: str = ""
@@ -92,7 +93,7 @@ class MeasureInfo:
 
     @property
     def is_share(self) -> bool:
-        """Whether it is from 0 to 1."""
+        """True if its range is from 0 to 1."""
         return (self.low, self.high) == (0.0, 1.0)
 
 
@@ -103,15 +104,15 @@ class Terms:
     Attributes
     ----------
     experiment : str
-        Its name.
+        Name of the experiment.
     factors : tuple of Factor
-        In order.
+        The factors, in order.
     step : Axis or None
-        Along which a run has several rows of one measure, such as ``epochs``; whole numbers. None where there is none.
+        Integer axis along which a run has several rows of one measure, such as ``epochs``; None if there is none.
     measures : dict of str to MeasureInfo
-        By the name that rows have, in the order in which they are spoken of.
+        Description of each measure by its name in the results, in the order of tables.
     responses : tuple of str
-        Measures that an effect table takes if nothing else is said, in order; all where none is named.
+        Measures of an effect table by default, in order; all measures if empty.
     """
 
     experiment: str
@@ -131,7 +132,7 @@ class Terms:
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
-        """What charts can be drawn over: the factors, then the step."""
+        """Axes of charts: the factors, then the step."""
         return (*self.factors, *(() if self.step is None else (self.step,)))
 
     @cached_property
@@ -148,18 +149,18 @@ class Terms:
         return {factor.name: TYPES[factor.type] for factor in self.factors} | steps
 
     def label(self, name: str) -> str:
-        """Return an axis, or a measure, as people read it."""
+        """Return the readable name of an axis or a measure."""
         axis_name = next((axis.display_name for axis in self.axes if axis.name == name), "")
         measured = self.measures.get(name)
         return axis_name or (measured.label if measured else "") or name.replace("_", " ")
 
     def heading(self, measure: str) -> str:
-        """Return a measure as people read it where columns are many."""
+        """Return the short label of a measure, for tables with many columns."""
         measured = self.measures.get(measure)
         return (measured.heading if measured else "") or self.label(measure)
 
     def only(self, axes: Iterable[str], measures: Iterable[str]) -> "Terms":
-        """Return the terms of some axes and measures: what one chart needs to know."""
+        """Return the terms of some axes and measures, such as those of one chart."""
         axis_names, measured = set(axes), set(measures)
         return replace(
             self,

@@ -1,1 +1,1 @@
-"""Contracts that every implementation of a part must pass, those of third parties too."""
+"""Contract tests that every implementation of an interface must pass, third-party ones too."""

@@ -7,17 +7,17 @@ import numpy.typing as npt
 
 
 def check_sklearn(estimator: Any) -> None:
-    """Assert that all of scikit-learn's own checks pass: none is expected to fail.
+    """Assert that all of scikit-learn's own checks pass, with no expected failures.
 
     Parameters
     ----------
     estimator : sklearn.base.BaseEstimator
-        One that takes rows of any length, since the checks come with many.
+        An estimator that accepts any number of features, because the checks use several.
 
     Raises
     ------
     AssertionError
-        If a check fails, or is left out for another reason than a package that is not there.
+        If a check fails, or is skipped for any reason except a missing package.
     """
     from sklearn.utils.estimator_checks import check_estimator
 
@@ -28,22 +28,22 @@ def check_sklearn(estimator: Any) -> None:
 
 
 def check_in_pipelines(estimator: Any, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
-    """Assert that an estimator can be cloned, takes data frames, and lets metadata through.
+    """Assert that an estimator can be cloned, accepts data frames, and routes metadata.
 
     Parameters
     ----------
     estimator : sklearn.base.BaseEstimator
-        Not fitted; takes `X`.
+        An estimator that is not fitted and accepts `X`.
     X : numpy.ndarray
-        ``(n, d)``.
+        Features ``(n, d)``.
     y : numpy.ndarray
-        ``(n,)`` classes.
+        Classes ``(n,)``.
 
     Raises
     ------
     AssertionError
-        If a clone is fitted, shares its network, or gives other results; if a data frame gives others, or its columns
-        are not known by name and order; or if weights do not reach the step that asks for them.
+        If a clone is fitted, shares its network, or gives different results; if a data frame gives different results,
+        or the names and order of its columns are not checked; or if weights do not reach the step that requests them.
     """
     from sklearn.base import clone, is_classifier
 
@@ -77,7 +77,7 @@ def _check_frames(name: str, estimator: Any, X: Any, y: Any, expected: Any) -> N
 
 
 def _check_metadata(name: str, estimator: Any, X: Any, y: Any, expected: Any) -> None:
-    """Assert that weights pass through a pipeline to the step that asks for them."""
+    """Assert that a pipeline passes weights to the step that requests them."""
     from sklearn import config_context
     from sklearn.naive_bayes import BernoulliNB
     from sklearn.pipeline import make_pipeline

@@ -1,4 +1,4 @@
-"""The contract of an experiment: interrupted, shared, packed otherwise or grown, a study of it gives the same rows."""
+"""The contract of an experiment: its studies give the same rows when interrupted, shared, repacked or extended."""
 
 import json
 import os
@@ -25,27 +25,27 @@ SHARED = "from hashlens.testing.experiment_contract import work_with_others as w
 
 
 def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: float = 0.0) -> Results:
-    """Assert that a study of an experiment is one.
+    """Assert that studies of an experiment fulfil the contract.
 
     Parameters
     ----------
     fields : mapping
-        Of a small study file, ``experiment`` and data among them: two cells or more, and two repeats or more.
+        Fields of a small spec, with ``experiment`` and data: at least two cells and two repeats.
     folder : str or Path
-        An empty folder to write to.
+        An empty folder for output.
     tolerance : float
-        What the rows of a run may differ, in the median, where it is packed otherwise; nothing by default.
+        Allowed median difference of the rows of a run between different packs; 0 by default.
 
     Returns
     -------
     Results
-        Of the study.
+        Results of the study.
 
     Raises
     ------
     AssertionError
-        If the study, killed and gone on with, done by two workers, packed otherwise, or grown from one repeat, gives
-        other rows than one that is run at once; or if spec, rows or facts are no JSON.
+        If the study gives different rows when it is killed and continued, run by two workers, packed differently, or
+        extended from one repeat, or if the spec, rows or facts cannot be written as JSON.
     """
     folder, spec = Path(folder), StudySpec(**fields)
     assert spec.repeats > 1, "the contract needs two repeats or more, of which a study of one can grow"
@@ -64,7 +64,7 @@ def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: f
 
 
 def check_spec(spec: StudySpec) -> None:
-    """Assert that a spec comes back from JSON and from YAML."""
+    """Assert that a spec can be written to JSON and YAML and read back."""
     plain = spec.to_plain()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain, "the spec is no plain JSON"
     assert StudySpec.from_plain(plain) == spec, "the spec does not come back from JSON"
@@ -72,7 +72,7 @@ def check_spec(spec: StudySpec) -> None:
 
 
 def check_packing(study: Study, tolerance: float = 0.0) -> None:
-    """Assert that each run gives its rows alone, and with all others."""
+    """Assert that each run gives the same rows alone and in a pack with all others."""
     experiment, materials = study.experiment, study.experiment.open(study.spec, **study.inputs)
     runs = planned(experiment, materials, study.store)
     expected = _numbers(study.results)
@@ -87,7 +87,7 @@ def check_packing(study: Study, tolerance: float = 0.0) -> None:
 
 
 def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
-    """Assert that a study whose worker is killed once it has committed goes on where it was."""
+    """Assert that a study continues correctly after its worker is killed right after a commit."""
     killed = _start(KILLED, fields, store).wait()
     assert killed == -signal.SIGKILL, f"the worker was to be killed, and ended with {killed}"
     done = [run for run in Store.open(store, create=False).runs() if run.state == "done"]
@@ -98,7 +98,7 @@ def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> N
 
 
 def check_shared(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
-    """Assert that two workers at once give the rows of one."""
+    """Assert that two concurrent workers give the same rows as one."""
     workers = [_start(SHARED, fields, store) for _ in range(2)]
     ended = [worker.wait() for worker in workers]
     assert ended == [0, 0], f"the workers ended with {ended}"
@@ -108,7 +108,7 @@ def check_shared(fields: Mapping[str, Any], store: Path, expected: Results) -> N
 
 
 def check_growth(fields: Mapping[str, Any], store: Path, expected: Results, tolerance: float = 0.0) -> None:
-    """Assert that a study grown from one repeat keeps what is done, and is as one of that size from the start."""
+    """Assert that a study extended from one repeat keeps its runs, and equals a study of the final size."""
     small = Study(StudySpec(**{**fields, "repeats": 1}), store).run().store.runs()
     grown = Study(StudySpec(**fields), store).run()
     after = grown.store.runs()
@@ -128,7 +128,7 @@ class _Silent:
 
 
 def _numbers(results: Results) -> Numbers:
-    """Return every number by all that tells it from others."""
+    """Return every value, keyed by the other columns of its row."""
     names = [name for name in results.terms.columns if name != "value"]
     keys = zip(*(results.columns[name].tolist() for name in names), strict=True)
     return dict(zip(keys, results.columns["value"].tolist(), strict=True))
@@ -168,12 +168,12 @@ def _start(how: str, fields: Mapping[str, Any], store: Path) -> "subprocess.Pope
 
 
 def work_with_others(fields: str, store: str) -> None:
-    """Do what nobody else does of a study; `fields` is JSON."""
+    """Run a study together with other workers; `fields` is JSON."""
     Study(StudySpec(**json.loads(fields)), store).run(wait=False)
 
 
 def work_and_be_killed(fields: str, store: str) -> None:
-    """Do a study, and end by SIGKILL right after the first commit; `fields` is JSON."""
+    """Run a study, and kill this process right after the first commit; `fields` is JSON."""
     commit = Store.commit
 
     def committed(*given: Any) -> bool:

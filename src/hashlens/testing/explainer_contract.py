@@ -1,4 +1,4 @@
-"""The contract of an explainer: the same seed, the same explanation; nothing touched; a result like any other."""
+"""The contract of an explainer: reproducible from the seed, without side effects, with a valid result."""
 
 import random
 from collections.abc import Callable
@@ -15,26 +15,26 @@ from hashlens.testing.result_contract import check_result
 def check_explainer(
     explain: Callable[..., Explanation], network: torch.nn.Module, x: torch.Tensor, folder: str | Path
 ) -> Explanation:
-    """Assert that a method of explanation keeps to what all of ours do; return what it said.
+    """Assert that an explanation method fulfils the contract, and return its explanation.
 
     Parameters
     ----------
     explain : callable
-        ``explain(network, x, seed=0)`` to an :class:`hashlens.Explanation`; of one of ours
-        ``functools.partial(hashlens.explain, method="lime")``.
+        Function that is called as ``explain(network, x, seed=0)`` and returns an :class:`hashlens.Explanation`; for a
+        built-in method ``functools.partial(hashlens.explain, method="lime")``.
     network : torch.nn.Module
-        A classifier that it can explain, in train mode or not.
+        A classifier that the method can explain, in train or eval mode.
     x : torch.Tensor
         A few examples ``(n, ...)``.
     folder : str or Path
-        An empty folder to write to.
+        An empty folder for output.
 
     Raises
     ------
     AssertionError
-        If the network, the examples or the global random numbers are changed; if the same seed explains otherwise; if
-        target, prediction and values do not belong to the examples; or if :func:`~hashlens.testing.result_contract.
-        check_result` finds fault.
+        If the network, the examples or the global random state are changed; if the same seed gives another explanation;
+        if target, prediction and values do not belong to the examples; or if :func:`~hashlens.testing.result_contract.
+        check_result` fails.
     """
     given, before, drawn = x.clone(), _state(network), _generators()
     found = explain(network, x, seed=3)
@@ -56,7 +56,7 @@ def check_explainer(
 
 
 def _state(network: torch.nn.Module) -> dict[str, Any]:
-    """Return what a borrower of a network has to leave as it is."""
+    """Return the state of a network that an explainer must not change."""
     found: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     for name, module in network.named_modules():
         hooks = (len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks))

@@ -1,4 +1,4 @@
-"""The contract of a figure: both backends draw the numbers that it holds."""
+"""The contract of a figure: both drawing backends show all its numbers."""
 
 from collections.abc import Iterable
 from html import unescape
@@ -27,26 +27,26 @@ from hashlens.report.traces import can_trace, plotly
 
 Places = npt.NDArray[np.float64]
 TOLERANCE = 2e-4
-"""Share of an axis: pages keep five digits."""
+"""Allowed error of a coordinate as a share of the axis; pages round to five digits."""
 MOST = 2000
-"""Points that are looked for; of more, as many evenly among them."""
+"""Largest number of points to check; of more, an evenly spaced selection is checked."""
 
 
 def check_figure(figure: Figure) -> None:
-    """Assert that matplotlib and Plotly draw the numbers of a figure, under the same titles.
+    """Assert that matplotlib and Plotly draw the numbers of a figure, with the same titles.
 
-    Figures that pages show as a picture of matplotlib's (:class:`~hashlens.report.figures.Pieces`, ``Pixels``,
-    ``Words``) have one drawing, which is checked alone.
+    Figures that pages show as matplotlib images (:class:`~hashlens.report.figures.Pieces`, ``Pixels``, ``Words``) have
+    only one drawing to check.
 
     Parameters
     ----------
     figure : hashlens.report.figures.Figure
-        Any of the figures that results return.
+        Any figure that a result returns.
 
     Raises
     ------
     AssertionError
-        If it is no figure, or one of the backends leaves out a number, shows another, or calls it by another name.
+        If `figure` is not a figure, or one of the backends omits a number, shows another, or uses another name.
     """
     assert isinstance(figure, Figure), f"{type(figure).__name__} is no figure of hashlens.report.figures"
     named = f"{type(figure).__name__} {figure.title!r}"
@@ -72,13 +72,13 @@ def check_figure(figure: Figure) -> None:
 
 
 def _wanted(figure: Figure) -> Places:
-    """Return the points that must be drawn, ``(n, 2)``; not a number where the layout chooses."""
+    """Return the points that must be drawn, ``(n, 2)``; NaN for coordinates that the layout chooses."""
     free = np.nan
     if isinstance(figure, Lines | Pieces):
         series = [*figure.series, *(figure.references if isinstance(figure, Lines) else ())]
         points = [(x, y) for one in series for height in (one.y, one.low, one.high) if height
                   for x, y in zip(one.x, height, strict=True)]  # fmt: skip
-        moved = isinstance(figure, Lines) and figure.log_x  # zero has no place of its own on such an axis
+        moved = isinstance(figure, Lines) and figure.log_x  # a logarithmic axis has no position for zero
         return _places((free if moved and x == 0 else x, y) for x, y in points)
     if isinstance(figure, Bars):
         ends = [begin + value for _, values in figure.groups
@@ -133,7 +133,7 @@ def _drawn_by_plotly(traces: list[dict[str, Any]]) -> Places:
 
 
 def _numbers(values: Any) -> npt.NDArray[np.float64]:
-    """Return values of an axis; names stand where the layout puts them."""
+    """Return the values of an axis; NaN for names, whose positions the layout chooses."""
     return np.array([value if isinstance(value, int | float) else np.nan for value in values], np.float64)
 
 

@@ -1,4 +1,4 @@
-"""The contract of a gate: what its bits must be, however it is called."""
+"""The contract of a gate: the bits that it must give in every dtype and batch size."""
 
 from collections.abc import Callable
 
@@ -15,25 +15,25 @@ def check_gate(
     gates: str = "activations",
     soft: bool = False,
 ) -> None:
-    """Assert that the code of `module` is what `oracle` says of its input.
+    """Assert that the code of `module` equals the bits that `oracle` computes from the input.
 
     Parameters
     ----------
     module : torch.nn.Module
-        A network whose only gate is the one under test, applied to its input.
+        A network with a single gate, the one under test, applied to its input.
     oracle : callable
-        From inputs ``(n, *shape)`` to bool ``(n, bits)``: the bits by a plain formula.
+        Function from inputs ``(n, *shape)`` to the expected bits, bool ``(n, bits)``, by a plain formula.
     shape : tuple of int
         Shape of one example.
     gates : {"activations", "all"}
-        As in :class:`hashlens.Reading`.
+        Kinds of gates to read, as in :class:`hashlens.Reading`.
     soft : bool
         Whether the gate is smooth.
 
     Raises
     ------
     AssertionError
-        If some bit differs, in float64, float32 or bfloat16, at a breakpoint, or in a partial batch; or if the input is
+        If a bit differs in float64, float32 or bfloat16, at a breakpoint, or in a partial batch, or if the input is
         changed.
     """
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""The contract of a kind of index: what it finds is as near as it says, in order, in parts, on disk and again."""
+"""The contract of a kind of index: correct distances and order, also in batches, after additions, saved and loaded."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,26 +18,26 @@ ROWS, QUERIES, K = 400, 40, 6
 def check_index(
     make: Callable[[Codes], Index], folder: str | Path, load: Callable[[Path], Index] = Index.load, recall: float = 0.9
 ) -> None:
-    """Assert that a kind of index finds what comparing every pair of bits finds.
+    """Assert that a kind of index finds the same neighbours as comparing all pairs of codes.
 
     Parameters
     ----------
     make : callable
-        From codes of 400 rows to an index of them: ``functools.partial(Index, kind="hnsw")``, or a class of your own
-        with the methods of :class:`hashlens.Index`.
+        Function from codes of 400 rows to an index of them: ``functools.partial(Index, kind="hnsw")``, or your own
+        class with the methods of :class:`hashlens.Index`.
     folder : str or Path
-        An empty folder to write to.
+        An empty folder for output.
     load : callable
-        Opens what ``save`` wrote.
+        Function that opens an index from the folder that ``save`` wrote.
     recall : float
-        Of the nearest six, the share that must be found by default; 1.0 for exact search.
+        Share of the six nearest neighbours that must be found with default settings; 1.0 for exact search.
 
     Raises
     ------
     AssertionError
-        If distances are wrong or out of order, rows repeat or are missing, ids do not belong to their rows, rows
-        added later are not found, too few of the nearest are found, a loaded index finds others, ``save`` writes
-        over a folder, or codes of another network and impossible k are not refused.
+        If distances are wrong or unsorted, rows repeat or are missing, ids do not belong to their rows, rows added
+        later are not found, too few neighbours are found, a loaded index gives other results, ``save`` overwrites a
+        folder, or codes of another network or an impossible k raise no error.
     """
     codes, queries = _codes(ROWS, 0), _codes(QUERIES, 1)
     distances = (queries.unpack()[:, None] != codes.unpack()[None]).sum(axis=2)
@@ -104,7 +104,7 @@ def _check_refusals(index: Index, queries: Codes) -> None:
 
 
 def _codes(rows: int, seed: int, widths: tuple[int, ...] = (24, 40)) -> Codes:
-    """Return codes of rows around some centres, read out of a network that has drawn weights."""
+    """Return the codes of examples around some centres, of a network with random weights."""
     generator = torch.Generator().manual_seed(0)
     layers: list[torch.nn.Module] = []
     before = 8

@@ -1,4 +1,4 @@
-"""The contract of a result: shown, drawn, written and read back, with nothing else that would have to know it."""
+"""The contract of a result: it can be shown, drawn, written and read back without other code that knows its class."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from hashlens.testing.figure_contract import check_figure
 
 ComesBack = Literal["whole", "in part", "refused"]
 WRITERS = {"to_html": "page.html", "to_csv": "table.csv", "export": "table.parquet", "save": "saved.npz"}
-"""What writes files or folders, and a name for one."""
+"""Methods that write files or folders, and a file name for each."""
 
 
 def check_result(
@@ -28,24 +28,24 @@ def check_result(
     kinds: Mapping[str, type[Result]] | None = None,
     comes_back: ComesBack = "whole",
 ) -> None:
-    """Assert that a result does what every result does.
+    """Assert that a result fulfils the contract.
 
     Parameters
     ----------
     result : hashlens.result.Result
-        One that holds something of everything it may hold.
+        A result in which no field is empty.
     folder : str or Path
-        An empty folder to write to.
+        An empty folder for output.
     kinds : mapping of str to class, optional
-        As :func:`hashlens.saved.load_result` takes it: the classes of results of other packages.
+        Result classes of other packages, as in :func:`hashlens.saved.load_result`.
     comes_back : {"whole", "in part", "refused"}
-        Whether its JSON holds enough to make it again, or to make another result of what it holds; ``refused`` where
-        reading it must be refused in one line.
+        What must happen when its JSON is read: ``whole`` gives an equal result, ``in part`` gives a result of what the
+        JSON contains, ``refused`` gives a one-line error.
 
     Raises
     ------
     AssertionError
-        If the terminal, a notebook, its pictures, its page, its JSON, or what it writes over is not as it should be.
+        If its text, notebook view, pictures, page, JSON or overwriting of files violates the contract.
     """
     folder = Path(folder)
     check_shown(result)
@@ -57,7 +57,7 @@ def check_result(
 
 
 def check_shown(result: Result) -> None:
-    """Assert that a terminal, a notebook and a picture show a result, and that its text is no bare object."""
+    """Assert that a result can be shown in a terminal, a notebook and a picture, with a readable text."""
     kind = type(result).__name__
     assert str(result).strip(), f"{kind}: a terminal shows nothing"
     assert " object at 0x" not in str(result), f"{kind}: a terminal shows the address of an object"
@@ -79,7 +79,7 @@ def check_page(result: Result) -> None:
     assert "http-equiv" in html, f"{kind}: the page may fetch things"
     assert " object at 0x" not in html, f"{kind}: the page shows the address of an object"
     told, blocks = unescape(html), [block for section in page.sections for block in section.blocks]
-    # A part with a script of its own shows what a map or a plane does, and more.
+    # A widget replaces a heat map or a plane, and shows the same.
     in_widgets = (Heatmap, Polygons) if any(isinstance(block, Widget) for block in blocks) else ()
     for figure in result.figures():
         if not isinstance(figure, in_widgets):
@@ -92,7 +92,7 @@ def check_json(
     kinds: Mapping[str, type[Result]] | None = None,
     comes_back: ComesBack = "whole",
 ) -> None:
-    """Assert that a result is plain JSON that says its kind, and comes back from it as it was, its page too."""
+    """Assert that a result can be written as JSON with its ``kind``, and read back unchanged, with the same page."""
     kind, told = type(result).__name__, result.to_dict()
     assert told["kind"] == kind, f"{kind}: the JSON says kind {told['kind']!r}"
     assert told["schema_version"] == result.schema_version, f"{kind}: the JSON says version {told['schema_version']}"
@@ -121,9 +121,9 @@ def check_json(
 
 
 def check_overwriting(result: Result, folder: Path) -> None:
-    """Assert that what writes files replaces one with ``overwrite=True`` alone, and leaves it whole otherwise.
+    """Assert that existing files are replaced only with ``overwrite=True``, and stay unchanged otherwise.
 
-    Besides what the result itself writes (``to_html``, ``to_csv``, ``export``, ``save``), its JSON file is written.
+    Checked are the result's own methods (``to_html``, ``to_csv``, ``export``, ``save``) and its JSON file.
     """
     writers = {name: (getattr(result, name, None), place) for name, place in WRITERS.items()}
     writers["save_result"] = (partial(save_result, result), "saved.json")
@@ -152,5 +152,5 @@ def _check_overwriting(name: str, write: Callable[..., Any], path: Path) -> None
 
 
 def _held(folder: Path) -> dict[Path, bytes]:
-    """Return all files below a folder, with what they hold."""
+    """Return the content of all files below a folder, by path."""
     return {file: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}

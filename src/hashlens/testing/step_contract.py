@@ -1,4 +1,4 @@
-"""The contract of a training step: what it changes is in its state, so that a training goes on where it was stopped."""
+"""The contract of a training step: it changes only its state, so that interrupted training can be resumed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,24 +21,24 @@ def check_step(
     folder: str | Path,
     epochs: int = 3,
 ) -> None:
-    """Assert that a training stopped anywhere and called again ends as if it had never stopped, bit for bit.
+    """Assert that training that is interrupted and resumed ends bit for bit like uninterrupted training.
 
     Parameters
     ----------
     make : callable
-        Returns a new state and its step: the same numbers at every call.
+        Function that returns a new state and its step, identical at every call.
     order : callable
-        The batches of an epoch, as :func:`hashlens.training.run_loop` takes them; two or more.
+        Function that returns the batches of an epoch, at least two, as in :func:`hashlens.training.run_loop`.
     folder : str or Path
-        An empty folder to write to.
+        An empty folder for output.
     epochs : int
-        Epochs to train, 2 or more.
+        Number of epochs, at least 2.
 
     Raises
     ------
     AssertionError
-        If two trainings differ, a training that was stopped after an epoch or amid one ends otherwise, or the global
-        generators of torch are moved.
+        If two trainings differ, training that was interrupted after or within an epoch ends differently, or torch's
+        global generators are used.
     """
     before = torch.get_rng_state()
     whole = _trained(make, order, epochs)
@@ -76,7 +76,7 @@ def _interrupt(
     stop: int,
     amid: bool,
 ) -> None:
-    """Train until epoch `stop` is over or, when `amid`, one step of the next is done."""
+    """Train until the end of epoch `stop` or, if `amid`, until one step after it."""
     state, step = make()
     steps = sum(len(order(number)) for number in range(1, stop + 1)) + 1
     done = 0

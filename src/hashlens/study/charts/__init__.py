@@ -1,4 +1,4 @@
-"""Charts of a study's results over any of its axes, computed from the long table."""
+"""Charts of a study's results over any of its axes, from the long table."""
 
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table

@@ -16,7 +16,7 @@ from hashlens.study.terms import Terms
 from hashlens.tables import Table, table
 
 Reference = Mapping[str, Iterable[tuple[Any, float]]]
-"""Points (level, value) of others, to set beside the curves of the same names."""
+"""Published points (level, value) to show beside the curves of the same names."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class CurveSeries(Result):
     Attributes
     ----------
     name : str
-        What tells it from the others: measure, split, level of `by`; empty when there is one line.
+        Name that distinguishes the line: measure, split, level of `by`; empty if there is a single line.
     measure, split : str
-        As in the results.
+        Measure and split, as in the results.
     level : int, float, str, bool or None
-        Of the factor that tells lines apart; None without one.
+        Level of the factor `by`; None without one.
     estimates : tuple of Estimate or None
-        For each level of the axis the mean and its interval; None where nothing was measured.
+        Mean and interval at each level of the axis; None where nothing was measured.
     """
 
     name: str
@@ -44,26 +44,26 @@ class CurveSeries(Result):
 
 @dataclass(frozen=True)
 class Curve(Result):
-    """Means along an axis; prints as a table, plots as lines with bands.
+    """Means along an axis. It prints as a table, and plots as lines with bands.
 
     Attributes
     ----------
     over : str
-        The axis.
+        Name of the axis.
     levels : tuple
-        Its levels, in order.
+        Levels of the axis, in order.
     series : tuple of CurveSeries
         The lines.
     by : str or None
-        The factor that tells lines apart.
+        Factor with a separate line for each level.
     where : dict
-        What was held fixed.
+        Levels at which other factors are fixed.
     confidence : float
-        Level of the intervals.
+        Confidence level of the intervals.
     study : str
         Name of the study.
     terms : Terms
-        What is known of the axes and the measures.
+        Descriptions of the axes and measures.
     """
 
     over: str
@@ -77,7 +77,7 @@ class Curve(Result):
 
     @property
     def title(self) -> str:
-        """What the lines have in common."""
+        """Title: what the lines have in common."""
         measures = dict.fromkeys(self.terms.label(series.measure) for series in self.series)
         splits = dict.fromkeys(series.split for series in self.series)
         split_text = f" on {next(iter(splits))}" if len(splits) == 1 and any(splits) else ""
@@ -87,7 +87,7 @@ class Curve(Result):
 
     @property
     def interval_note(self) -> str:
-        """What stands around the means, in words; empty for single repeats."""
+        """Note on the intervals or ranges around the means; empty for single repeats."""
         return around_note((estimate for series in self.series for estimate in series.estimates), self.confidence)
 
     def __rich__(self) -> Table:
@@ -101,21 +101,21 @@ class Curve(Result):
     def figures(
         self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots"
     ) -> tuple[Figure, ...]:
-        """Return the curves with their bands as figure data.
+        """Return a figure of the curves with their bands.
 
         Parameters
         ----------
         reference : mapping of str to points (level, value), optional
-            Others' values, by name of series, drawn as hollow markers in its colour.
+            Published values by name of series, drawn as hollow markers in the colour of the series.
         reference_name : str
-            Whose they are, for the legend.
+            Source of these values, for the legend.
         """
         from hashlens.study.charts.figures import curve_lines
 
         return (curve_lines(self, reference, reference_name if reference else ""),)
 
     def page(self, reference: Reference | None = None, reference_name: str = "the paper's, read off plots") -> Page:
-        """Return the page of the curves; the arguments as in :meth:`figures`."""
+        """Return the page of the curves; arguments as in :meth:`figures`."""
         from hashlens.study.page.page import curve_page
 
         return curve_page(self, *self.figures(reference, reference_name))
@@ -136,19 +136,20 @@ def curve(
     Parameters
     ----------
     results : Results
-        Of a study.
+        Results of a study.
     measure, split : str or sequence of str
-        What to draw: ``"redundancy_ratio"`` on ``("train", "test")``; on ``"test"`` if no split is named, or where else
-        the measure was taken.
+        Measures and splits to draw, such as ``"redundancy_ratio"`` on ``("train", "test")``. By default the split is
+        ``"test"``, or the only one that the measure has.
     over : str
         The axis: a factor, or the step, such as ``epochs``.
     by : str, optional
-        Another, each of whose levels gets a line.
+        A second factor, with one line for each of its levels.
     where : mapping, optional
-        Levels at which to hold the others.
+        Levels at which the other factors are fixed.
     confidence : float
-        Level of the intervals; measures with a range get theirs on its link, see
-        :func:`~hashlens.study.charts.intervals.mean_intervals`. Fewer than four repeats have their range instead.
+        Confidence level of the intervals. Intervals of measures with bounds stay within them, see
+        :func:`~hashlens.study.charts.intervals.mean_intervals`. With fewer than four repeats the range of the repeats
+        is shown instead.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The effect table: how much of the variance of each measure every factor of a study explains."""
+"""The effect table: the share of the variance of each measure that each factor of a study explains."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,18 +31,18 @@ from hashlens.study.terms import Terms
 from hashlens.tables import Table, table
 
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
-"""Total shares from which on a factor is said to dominate, and below which to matter little: this project's words."""
+"""Total shares from which a factor is said to dominate, and below which to matter little, by this project."""
 EXAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class Share(Result):
-    """A share of the total variance, with its interval; it may come out below 0, which means none.
+    """Share of the total variance, with its interval; an estimate below 0 means no effect.
 
     Attributes
     ----------
     value, low, high : float
-        1 is all of the variance; not a number where the response does not vary.
+        Estimate and bounds of the interval; 1 is the whole variance. NaN if the response does not vary.
     """
 
     value: float
@@ -57,16 +57,16 @@ class Share(Result):
 
 @dataclass(frozen=True)
 class Effect(Result):
-    """What one factor does to one response.
+    """Effect of one factor on one response.
 
     Attributes
     ----------
     factor : str
-        Its name.
+        Name of the factor.
     first : Share
-        Of the means of its levels alone.
+        First-order share: the variance of the means of its levels.
     total : Share
-        With all interactions that it takes part in; the totals of several factors overlap.
+        Total share, including all interactions of the factor; totals of several factors overlap.
     """
 
     factor: str
@@ -76,24 +76,24 @@ class Effect(Result):
 
 @dataclass(frozen=True)
 class ResponseEffects(Result):
-    """Where the variance of one response comes from; first-order shares, interactions and residual add up to 1.
+    """Decomposition of the variance of one response; first-order shares, interactions and residual add up to 1.
 
     Attributes
     ----------
     measure, split : str
-        The response.
+        Measure and split of the response.
     scale : str
-        ``logit`` or ``plain``.
+        Scale of the response: ``logit`` or ``plain``.
     variance : float
-        The total over all cells and repeats, on that scale.
+        Total variance over all cells and repeats, on that scale.
     effects : tuple of Effect
-        One for each factor.
+        Effect of each factor.
     interactions : Share
-        Of all interactions together.
+        Share of all interactions together.
     residual : Share
-        Of repeats: other seeds in the same cell.
+        Share of the repeats: different seeds in the same cell.
     label : str
-        The measure as people read it.
+        Readable name of the measure.
     """
 
     measure: str
@@ -107,17 +107,17 @@ class ResponseEffects(Result):
 
     @property
     def measure_label(self) -> str:
-        """The measure as people read it."""
+        """Readable name of the measure."""
         return self.label or _label(default_terms(), self.measure)
 
     @property
     def name(self) -> str:
-        """The response as people read it."""
+        """Readable name of the response."""
         return f"{self.measure_label} {self.split}".rstrip()
 
     @property
     def verdict(self) -> str:
-        """Which factors dominate the response and which matter little, by their total shares."""
+        """Factors that dominate the response and that matter little, by their total shares, in words."""
         if not np.isfinite(self.residual.value):
             return f"{self.name} does not vary."
         ranked = sorted(self.effects, key=lambda effect: -effect.total.value)
@@ -133,24 +133,24 @@ class ResponseEffects(Result):
 
 @dataclass(frozen=True)
 class EffectTable(Result):
-    """Shares of variance by factor and response; prints as tables, plots as bars.
+    """Shares of variance by factor and response. It prints as tables, and plots as bars.
 
     Attributes
     ----------
     ranges : dict of str to tuple
-        The levels of each factor: shares are over these and no others.
+        Levels of each factor; shares hold for these levels only.
     responses : tuple of ResponseEffects
-        One for each response.
+        Decomposition of each response.
     repeats : int
-        Runs a cell.
+        Number of runs per cell.
     examples : dict of str to int
-        For the continuity correction of shares on the logit scale, by split.
+        Number of examples by split, for the continuity correction on the logit scale.
     bootstrap : int
-        Draws.
+        Number of bootstrap samples.
     confidence : float
-        Level of the intervals.
+        Confidence level of the intervals.
     where : dict
-        What was held fixed.
+        Levels at which other factors are fixed.
     study : str
         Name of the study.
     """
@@ -166,11 +166,11 @@ class EffectTable(Result):
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """A line for each response."""
+        """Verdicts in words, one line for each response."""
         return tuple(response.verdict for response in self.responses)
 
     def range_text(self, factor: str) -> str:
-        """Return the levels of a factor as people read them: ``width 10–100 (6 levels)``."""
+        """Return the levels of a factor as readable text, such as ``width 10–100 (6 levels)``."""
         levels = self.ranges[factor]
         span = (
             f"{level_name(levels[0])}–{level_name(levels[-1])}"
@@ -180,7 +180,7 @@ class EffectTable(Result):
         return f"{factor.replace('_', ' ')} {span}" + (f" ({len(levels)} levels)" if len(levels) > 2 else "")
 
     def tables(self) -> tuple[Table, ...]:
-        """Return first-order shares, and total shares."""
+        """Return the tables of first-order shares and of total shares."""
         names = [factor.replace("_", " ") for factor in self.ranges]
         fixed_levels = conditions(self.where, self.ranges)
         fixed = f", at {fixed_levels}" if fixed_levels else ""
@@ -212,13 +212,13 @@ class EffectTable(Result):
         return Group(*self.tables(), *map(Text, self.verdicts))
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the shares as bars with intervals, a figure for each response."""
+        """Return figures of the shares as bars with intervals, one for each response."""
         from hashlens.study.charts.figures import effect_bars
 
         return effect_bars(self)
 
     def page(self) -> Page:
-        """Return the page of the table: its verdicts first."""
+        """Return the page of the table, with the verdicts first."""
         from hashlens.study.page.page import effects_page
 
         return effects_page(self)
@@ -235,39 +235,40 @@ def effect_table(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> EffectTable:
-    """Say how much of the variance of each measure every factor explains, over the levels of a study.
+    """Compute the share of the variance of each measure that each factor explains, over the levels of a study.
 
-    An exact analysis of variance over the levels present, equally weighted: the table must be fully crossed, with the
-    same number of repeats in every cell. A share whose terms say so, as R, is taken on the logit scale as
-    logit((R n + 1/2) / (n + 1)), which is finite at 0 and 1. See
+    It is an exact analysis of variance over the levels of the study, equally weighted. The table must be fully crossed,
+    with the same number of repeats in every cell. Some measures that are shares, such as R, are analysed on the logit
+    scale as logit((R n + 1/2) / (n + 1)), which is finite at 0 and 1. See
     :func:`~hashlens.study.charts.variance.variance_shares` for the correction for noise and
     :func:`~hashlens.study.charts.variance.bootstrap_shares` for the intervals.
 
     Parameters
     ----------
     results : Results
-        Of a study with two repeats or more.
+        Results of a study with two or more repeats.
     factors : sequence of str, optional
-        Factors, and the step; by default all that vary.
+        Factors, including the step; by default all that vary.
     responses : sequence of str or (str, str), optional
-        Measures, or measures and splits. A measure alone is taken on test, or where else it was taken; one that says
-        something else on every split, as R, on train and test. By default those that the terms of the experiment name.
+        Measures, or pairs of measure and split. For a measure alone the split is test, or the only one that it has; a
+        measure with a different meaning on each split, such as R, is used on train and test. By default the responses
+        that the terms of the experiment name.
     where : mapping, optional
-        Levels at which to hold other factors, or to which to restrict these.
+        Levels at which other factors are fixed, or to which these factors are restricted.
     examples : int or mapping of split to int
-        n, of which shares on the logit scale are: results do not hold it. By default 10,000, so that R = 0 counts as
-        half an example in ten thousand.
+        Number n of examples of shares on the logit scale, which results do not store. By default 10,000, so that R = 0
+        counts as half an example in ten thousand.
     bootstrap : int
-        Draws of the intervals.
+        Number of bootstrap samples for the intervals.
     confidence : float
-        Level of the intervals.
+        Confidence level of the intervals.
     seed : int
-        Of the draws.
+        Seed of the bootstrap.
 
     Raises
     ------
     StudyError
-        If cells or repeats are missing, there is one repeat, another factor varies, or a response is not held.
+        If cells or repeats are missing, there is only one repeat, another factor varies, or a response is missing.
     """
     require_whole(StudyError, "bootstrap", bootstrap, 2)
     require_confidence(confidence)
@@ -311,7 +312,7 @@ def _response_pairs(grid: Grid, responses: Sequence[str | tuple[str, str]] | Non
 
 
 def _splits(results: Results, measure: str) -> tuple[str, ...]:
-    """Return where a measure is taken as a response: on train and test if it says something else on each."""
+    """Return the splits of a measure as a response: train and test if it has a different meaning on each."""
     info = results.measures.get(measure)
     if info is None or not info.every_split:
         return (usual_split(results, measure),)
@@ -337,7 +338,7 @@ def _examples(results: Results, examples: int | Mapping[str, int], wanted: Seque
 
 
 def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int]) -> npt.NDArray[np.float64]:
-    """One response of every cell and repeat, complete, on its scale."""
+    """Return one response for every cell and repeat, on its scale; raise if values are missing."""
     values = grid.values(measure, split)
     counts = np.isfinite(values).sum(axis=-1)
     incomplete = np.argwhere(counts < len(grid.repeats))
@@ -353,7 +354,7 @@ def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int])
 
 
 def finite_logit(values: npt.NDArray[np.float64], examples: int) -> npt.NDArray[np.float64]:
-    """Return the logit of shares of so many examples, half an example added: it is finite at 0 and 1."""
+    """Return the logit of shares of `examples` examples after adding half an example, finite at 0 and 1."""
     share = (values * examples + 0.5) / (examples + 1)
     return np.asarray(np.log(share / (1 - share)))
 

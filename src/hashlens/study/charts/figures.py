@@ -18,12 +18,12 @@ from hashlens.study.terms import Terms
 
 
 def curve_lines(curve: Curve, reference: Reference | None = None, reference_name: str = "") -> Lines:
-    """Return the figure data of a curve, with others' points beside it.
+    """Return the figure data of a curve, with published points beside it.
 
     Raises
     ------
     StudyError
-        If `reference` names no line of the curve, or a level that is no number on an axis of numbers.
+        If `reference` names a line that the curve does not have, or a level that is not a number on a numeric axis.
     """
     names = [series.name for series in curve.series]
     for name in reference or {}:
@@ -51,7 +51,7 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
 
 @dataclass(frozen=True)
 class Panel:
-    """Measures of a study that are drawn together, each on every one of some splits."""
+    """Panel of measures that are drawn together, each on some splits."""
 
     title: str
     measures: tuple[str, ...]
@@ -62,13 +62,13 @@ class Panel:
         yield from product(self.measures, self.splits)
 
     def name(self, measure: str, split: str, terms: Terms) -> str:
-        """Return what tells a line from the others; empty when it is alone."""
+        """Return the name that distinguishes a line from the others; empty if it is alone."""
         parts = [terms.label(measure)] * (len(self.measures) > 1) + [split] * (len(self.splits) > 1)
         return ", ".join(parts)
 
 
 def panels(results: Results) -> tuple[Panel, ...]:
-    """Return everything that a study measured on whole codes, in the order of its terms, groups together."""
+    """Return panels of all measures of whole codes in a study, in the order of its terms, by group."""
     whole_codes, terms = results.where(layer=""), results.terms
     pairs = set(zip(whole_codes.columns["measure"].tolist(), whole_codes.columns["split"].tolist(), strict=True))
     splits_of = {
@@ -92,13 +92,13 @@ def panels(results: Results) -> tuple[Panel, ...]:
 
 
 def resting_level(terms: Terms, axis: str, levels: Sequence[Any]) -> Any:
-    """Return the level at which an axis is held while others are looked at, as its factor says; steps at the last."""
+    """Return the level at which an axis is fixed in charts over other axes: set by its factor; the last step."""
     first = any(factor.name == axis and factor.rests == "first" for factor in terms.factors)
     return levels[0 if first else -1]
 
 
 def axis_positions(levels: Sequence[Any]) -> dict[str, Any]:
-    """Return where levels stand on an axis, and whether it is logarithmic; zero stands a little before the rest."""
+    """Return the positions of levels on an axis, and whether it is logarithmic; zero is placed first."""
     if not is_numeric(levels):
         return {"places": list(range(len(levels))), "log": False}
     log = _is_spread(levels)

@@ -1,8 +1,8 @@
-"""Means over a few repeats, with what is shown around them: a confidence interval, or the range of the repeats.
+"""Means over a few repeats, with a confidence interval or the range of the repeats.
 
-An interval of two or three repeats says nothing of a share near 0 or 1: two that agree on 0.000 to the third digit may
-have one up to 0.943. So there is one rule for tables, charts and pages: intervals from :data:`FEWEST` repeats on, and
-below that the smallest and the largest repeat, which are called a range.
+An interval from two or three repeats is useless for a share near 0 or 1: for two repeats that are both 0.000 to three
+digits it may reach up to 0.943. So tables, charts and pages follow one rule: intervals for :data:`FEWEST` or more
+repeats, and the smallest and the largest repeat, called a range, for fewer.
 """
 
 from collections.abc import Iterable
@@ -19,29 +19,29 @@ from hashlens.study.terms import MeasureInfo
 
 Scale = Literal["share", "ratio", "plain"]
 Range = tuple[float | None, float | None]
-"""The smallest and the largest value that a measure can take; None where there is none."""
+"""Smallest and largest possible value of a measure; None if there is none."""
 RANGES: dict[Scale, Range] = {"share": (0.0, 1.0), "ratio": (0.0, None), "plain": (None, None)}
-"""Ranges that have names."""
+"""Ranges by name."""
 Around = Literal["interval", "range"]
 Array = npt.NDArray[np.float64]
 FEWEST = 4
-"""Repeats from which on intervals are shown: with fewer, Student's t spans most of what a share can be."""
+"""Smallest number of repeats with an interval: with fewer, Student's t covers most possible values of a share."""
 
 
 @dataclass(frozen=True)
 class Estimate(Result):
-    """A mean over repeats, and its confidence interval or the range of the repeats.
+    """Mean over repeats, with its confidence interval or the range of the repeats.
 
     Attributes
     ----------
     mean : float
         Arithmetic mean over repeats.
     low, high : float
-        Ends of the interval, or the smallest and the largest repeat; not a number when there is one repeat.
+        Bounds of the interval, or smallest and largest repeat; NaN for a single repeat.
     repeats : int
-        How many there are.
+        Number of repeats.
     around : {"interval", "range"}
-        Which of the two `low` and `high` are.
+        Meaning of `low` and `high`.
     """
 
     mean: float
@@ -52,7 +52,7 @@ class Estimate(Result):
 
     @property
     def ends(self) -> str:
-        """Low and high for people, four digits: an interval in ( ), a range in [ ]; empty for one repeat.
+        """Low and high as text with four digits: an interval in ( ), a range in [ ]; empty for a single repeat.
 
         >>> Estimate(0.5, 0.25, 0.75, 2, "range").ends, Estimate(0.5, 0.25, 0.75, 5).ends
         ('[0.2500–0.7500]', '(0.2500–0.7500)')
@@ -61,7 +61,7 @@ class Estimate(Result):
 
     @property
     def short(self) -> str:
-        """Mean and ends for people, three digits; a dash where nothing was measured."""
+        """Mean and bounds as text with three digits; a dash where nothing was measured."""
         if not np.isfinite(self.mean):
             return "–"
         return f"{self.mean:.3f} {self._ends(3)}".rstrip()
@@ -78,7 +78,7 @@ class Estimate(Result):
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Estimates of many cells at once: arrays of one shape, named as the fields of :class:`Estimate`."""
+    """Estimates of many cells: arrays of equal shape, with the fields of :class:`Estimate`."""
 
     mean: npt.NDArray[np.float64]
     low: npt.NDArray[np.float64]
@@ -98,7 +98,7 @@ class Estimates:
 
 
 def shown_estimates(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
-    """Return means over the last axis, each with what is shown around it.
+    """Return means over the last axis, each with its interval or range.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def shown_estimates(values: npt.ArrayLike, scale: Scale | Range = "plain", confi
     Returns
     -------
     Estimates
-        Arrays of shape ``(...)``: `low` and `high` are the interval of the mean where there are :data:`FEWEST` repeats
-        or more, and the smallest and largest repeat where there are two or three.
+        Arrays of shape ``(...)``: `low` and `high` are the interval of the mean for :data:`FEWEST` or more repeats, and
+        the smallest and largest repeat for two or three.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def shown_estimates(values: npt.ArrayLike, scale: Scale | Range = "plain", confi
 
 
 def around_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
-    """Return what is around the means of a table or chart, in words.
+    """Return a note on the intervals or ranges in a table or chart.
 
     >>> around_note([Estimate(0.5, 0.4, 0.6, 5), Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
     '(95% interval of the mean), or [range of the repeats] where there are fewer than 4'
@@ -146,26 +146,27 @@ def around_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
 def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
     """Return means over the last axis, each with a Student t interval.
 
-    The interval is of the arithmetic mean: ``m ± t s / sqrt(n)``, with the half width carried by the delta method to
-    the link of the scale and back, so that its ends stay in range: the logit between two ends, as of a ``share`` in
-    [0, 1], the logarithm above or below one end, as of a ``ratio`` of 0 or more, none for ``plain``. A bootstrap of 2
-    to 10 values has too few distinct samples to hold its level, the clipped t interval misses skewed means near 0 and 1
-    (88 % for 95 % at three repeats of Beta(7.2, 0.8), where this one holds 95 %), and the mean of logits is not the
-    logit of the mean. Repeats that agree exactly give an interval of no width, which says only that they agree.
+    The interval is that of the arithmetic mean, ``m ± t s / sqrt(n)``. The half width is transformed by the delta
+    method to a link scale and back, so that the bounds stay in range: the logit for a ``share`` in [0, 1] or any range
+    with two bounds, the logarithm for a ``ratio`` of 0 or more or any range with one bound, no link for ``plain``.
+    Alternatives are worse: a bootstrap of 2 to 10 values has too few distinct samples to keep its level. The clipped t
+    interval misses skewed means near 0 and 1 (its coverage is 88 % instead of 95 % for three repeats of Beta(7.2, 0.8),
+    where this interval has 95 %). And the mean of logits is not the logit of the mean. Repeats that agree exactly give
+    an interval of width 0, which only says that they agree.
 
     Parameters
     ----------
     values : array of float
-        ``(..., n)``: repeats last; repeats that are not a number are left out.
+        ``(..., n)``: repeats in the last axis; NaN values are left out.
     scale : {"share", "ratio", "plain"} or (float or None, float or None)
-        What the values are, or the range that they are in.
+        Kind of the values, or their range.
     confidence : float
-        Level of the interval, between 0 and 1.
+        Confidence level of the interval, between 0 and 1.
 
     Returns
     -------
     Estimates
-        Arrays of shape ``(...)``; mean and ends are not a number where there is no repeat, ends where there is one.
+        Arrays of shape ``(...)``; mean and bounds are NaN without repeats, bounds are NaN for a single repeat.
 
     Raises
     ------
@@ -193,7 +194,7 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
 
 
 def _ends(mean: Array, half: Array, range_: Range) -> tuple[Array, Array]:
-    """Return the ends of intervals of half width `half`, carried to the link of the range and back."""
+    """Return the bounds of intervals of half width `half`, by the link of the range."""
     from scipy.special import expit, logit
 
     minimum, maximum = range_
@@ -212,13 +213,13 @@ def _ends(mean: Array, half: Array, range_: Range) -> tuple[Array, Array]:
 
 
 def require_confidence(confidence: float) -> None:
-    """Raise StudyError unless a level of confidence is between 0 and 1."""
+    """Raise StudyError if a confidence level is not between 0 and 1."""
     if not is_number(confidence) or not 0 < confidence < 1:
         raise StudyError(f"confidence must be between 0 and 1, received {confidence!r}")
 
 
 def range_of(info: MeasureInfo | None, values: npt.ArrayLike) -> Range:
-    """Return the range of a measure; of one that nothing is known of, [0, 1] where no value is outside."""
+    """Return the range of a measure; for an unknown measure [0, 1] if no value is outside."""
     if info is not None:
         return info.low, info.high
     known = np.asarray(values, np.float64)

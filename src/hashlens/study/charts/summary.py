@@ -1,4 +1,4 @@
-"""What a study found, in short: means over repeats, a row for each cell and checkpoint."""
+"""Summary of a study: means over repeats, one row for each cell and checkpoint."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ from hashlens.tables import Table, number, table
 
 ROWS_SHOWN = 40
 SPLITS = ("train", "test", "uniform", "bytes")
-"""The order of splits; others follow by name."""
+"""Order of splits; others follow by name."""
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One cell at one checkpoint.
+    """Summary of one cell at one checkpoint.
 
     Attributes
     ----------
     levels : tuple
-        Its level of each factor that varies, and the epochs.
+        Level of each factor that varies, and the epochs.
     repeats : int
-        Networks that it has been measured on.
+        Number of measured networks.
     means : tuple of float or None
-        Mean of each column over the repeats that have a number there; None where none has.
+        Mean of each column over the repeats with a value; None if none has one.
     """
 
     levels: tuple[Any, ...]
@@ -36,20 +36,20 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Summary(Result):
-    """Means over repeats; prints as a table.
+    """Means over repeats. It prints as a table.
 
     Attributes
     ----------
     study : str
         Name of the study.
     factors : tuple of str
-        The factors that vary, and the step.
+        Factors that vary, and the step.
     measures : tuple of (str, str)
         Measure and split of each column.
     rows : tuple of SummaryRow
-        By factors, then the step.
+        Rows, ordered by factors, then by step.
     terms : Terms
-        What is known of the factors, the step and the measures.
+        Descriptions of the factors, the step and the measures.
     """
 
     study: str
@@ -89,20 +89,20 @@ def summarize(results: Results) -> Summary:
     Parameters
     ----------
     results : Results
-        Of a study, finished or not.
+        Results of a study, finished or not.
 
     Returns
     -------
     Summary
-        Measures that say something else on every split, on each; the others on test, or on train if they are taken
-        there alone.
+        The means. Measures with a different meaning on each split have a column for each; the others are those of test,
+        or of train if they have no other split.
     """
     import pyarrow
 
     whole_codes = results.where(layer="")
     factors = tuple(name for name in whole_codes.axes if name == whole_codes.step or len(whole_codes.levels(name)) > 1)
     measures = tuple(_columns(whole_codes))
-    # To Arrow NaN is a number; here it is the lack of one.
+    # Arrow treats NaN as a number; here it is a missing value.
     values = pyarrow.array(whole_codes.columns["value"], from_pandas=True)
     finite = whole_codes.to_arrow().drop_columns("value").append_column("value", values)
     grouped = finite.group_by([*factors, "measure", "split"]).aggregate([("value", "mean")])
@@ -120,12 +120,12 @@ def summarize(results: Results) -> Summary:
 
 
 def split_order(splits: Iterable[str]) -> list[str]:
-    """Return splits in the order in which they are shown."""
+    """Return splits in display order."""
     return sorted(splits, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split))
 
 
 def _columns(results: Results) -> Iterator[tuple[str, str]]:
-    """Yield measure and split of each column: those that stand on every split first."""
+    """Yield measure and split of each column; measures with several splits come first."""
     pairs = set(zip(results.columns["measure"].tolist(), results.columns["split"].tolist(), strict=True))
     names = sorted({measure for measure, _ in pairs}, key=lambda name: (not _on_every(results.terms, name), name))
     for name in names:

@@ -14,18 +14,18 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Shares of the total variance, of several responses at once.
+    """Shares of the total variance of several responses.
 
     Attributes
     ----------
     first : numpy.ndarray
-        ``(factors, responses)``: of the means of each factor's levels.
+        ``(factors, responses)``: first-order shares, of the means of each factor's levels.
     total : numpy.ndarray
-        ``(factors, responses)``: with all its interactions.
+        ``(factors, responses)``: total shares, including all interactions of the factor.
     interactions, residual : numpy.ndarray
-        ``(responses,)``: of all interactions together, and of repeats within cells.
+        ``(responses,)``: shares of all interactions together, and of repeats within cells.
     variance : numpy.ndarray
-        ``(responses,)``: the total.
+        ``(responses,)``: total variance.
     """
 
     first: Array
@@ -38,18 +38,19 @@ class Shares:
 def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
     """Decompose the variance of a balanced, fully crossed table over its factors.
 
-    The levels are taken as they are (fixed, equally weighted). The variance of means holds noise of the repeats, which
-    would give a factor that does nothing a share; it is subtracted in expectation, as omega squared does, so that
-    shares are unbiased up to the ratio and may come out below 0. Checkpoints of one run share its noise: as in a
-    split-plot design, effects of the checkpoint and its interactions are corrected by the noise within runs, all others
-    by that between runs. Both hold whatever the correlation of the checkpoints and however the noise differs by cell.
+    Levels are fixed and equally weighted. The variance of means contains noise of the repeats, which would give a
+    factor without an effect a positive share. Its expectation is subtracted, as in omega squared, so shares are
+    unbiased (except for the ratio) and may be below 0. Checkpoints of one run share its noise. As in a split-plot
+    design, effects of the checkpoint and its interactions are corrected by the noise within runs, all others by the
+    noise between runs. Both corrections hold for any correlation of checkpoints and any differences of noise between
+    cells.
 
     Parameters
     ----------
     values : numpy.ndarray
-        ``(levels of each factor..., repeats, responses)``, complete, with two repeats or more.
+        ``(levels of each factor..., repeats, responses)``: complete values, with two or more repeats.
     checkpoints : int, optional
-        Which factor is measured repeatedly on the same runs.
+        Index of the factor that is measured repeatedly on the same runs.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
             first.append(raw_first - (levels - 1) * between / n)
             total.append(raw_total - (levels - 1) * (runs // levels) * (between + (e - 1) * within_variance) / n)
     variance = explained + residual
-    # The mean of equal numbers may differ from them in the last bit: that is no variance to share out.
+    # The mean of equal numbers may differ from them in the last bit, which must not count as variance.
     rounding = np.square(1e-12 * np.abs(values).max(axis=tuple(range(values.ndim - 1))))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(variance > rounding, 1 / variance, np.nan)
@@ -106,12 +107,12 @@ def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
 def bootstrap_shares(
     values: Array, checkpoints: int | None, draws: int, confidence: float, seed: int
 ) -> tuple[Shares, Shares]:
-    """Return the lower and upper ends of the intervals of :func:`variance_shares`, by resampling repeats within cells.
+    """Return the bounds of the intervals of :func:`variance_shares`, by resampling repeats within cells.
 
-    A repeat is drawn with all its checkpoints. Its deviation from the cell mean is scaled by sqrt(n / (n - 1)), without
-    which n repeats resampled vary too little; and since resampling adds noise to means that hold it already, the spread
-    of the draws around their own mean is set around the estimate. The intervals are about other seeds, not about other
-    levels. In simulations with 2 to 5 repeats those of 95 % held the true share 86 to 100 % of the time.
+    A repeat is drawn with all its checkpoints. Its deviation from the cell mean is scaled by sqrt(n / (n - 1)), since n
+    resampled repeats vary too little otherwise. Resampling adds noise to means that contain noise already; so the
+    deviations of the draws from their own mean are put around the estimate. The intervals are for other seeds, not for
+    other levels. In simulations with 2 to 5 repeats, 95 % intervals covered the true share 86 to 100 % of the time.
     """
     factors, repeats = values.ndim - 2, values.shape[-2]
     rng = numpy_generator(seed, "effects")

@@ -1,4 +1,4 @@
-"""Claims: what is said of a study's results, decided on intervals over paired repeats."""
+"""Claims about a study's results, tested by intervals over paired repeats."""
 
 from hashlens.study.claims.correlation import Correlation
 from hashlens.study.claims.difference import Difference

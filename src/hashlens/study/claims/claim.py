@@ -1,4 +1,4 @@
-"""What all kinds of claims have in common, and the tables of numbers that they are about."""
+"""Base class of claims, and the tables of numbers that they are tested on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -21,28 +21,27 @@ Level = bool | int | float | str
 Levels = Level | tuple[Level, ...]
 STRICT = ConfigDict(extra="forbid")
 ON = " on "
-"""What parts a measure from its split, where a claim names both."""
+"""Separator between a measure and its split in a claim."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Claim(ABC):
-    """Something that is said of the results of a study, and can be put to the test.
+    """A testable statement about the results of a study.
 
     Attributes
     ----------
     says : str
         The claim in words.
     measures : tuple of str
-        What it is about; it must be so for each.
+        Measures; the claim must be true for each. A measure may name its own split: ``redundancy_ratio on train``.
     splits : tuple of str
-        And on each of these; where none is named, on test, or where else a measure was taken. A measure may name its
-        own: ``redundancy_ratio on train``.
+        Splits; the claim must be true on each. By default test, or the only split of a measure.
     by : str, optional
-        A factor, for each of whose levels it must be so.
+        A factor; the claim must be true at each of its levels.
     where : dict
-        Levels at which the others are held.
+        Levels at which the other factors are fixed.
     confidence : float
-        Level of the two-sided intervals that decide.
+        Confidence level of the two-sided intervals that decide.
     """
 
     says: str
@@ -54,7 +53,7 @@ class Claim(ABC):
 
     @abstractmethod
     def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the numbers that decide the claim, one for each line."""
+        """Yield the questions that decide the claim, one for each number."""
 
     def pairs(self, results: Results) -> Iterator[tuple[str, str]]:
         """Yield each measure with each split that the claim is about."""
@@ -66,20 +65,20 @@ class Claim(ABC):
 
 @dataclass(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
 class LevelValues:
-    """Numbers of one line before they are weighed against each other: some levels of one measure.
+    """Values of one measure at several levels of an axis.
 
     Attributes
     ----------
     name : str
-        Measure, split and level of `by`, as people read them.
+        Measure, split and level of `by`, as readable text.
     levels : tuple
-        Of the axis.
+        Levels of the axis.
     values : numpy.ndarray
-        ``(levels, repeats)``, not a number where a repeat lacks it.
+        ``(levels, repeats)``: values, NaN where a repeat has none.
     range : (float or None, float or None)
-        Of the measure.
+        Range of the measure.
     step : float
-        By how much its values differ at least.
+        Smallest difference between values; 0 for a continuous measure.
     """
 
     name: str
@@ -94,7 +93,7 @@ class LevelValues:
         Raises
         ------
         StudyError
-            If it was not measured.
+            If the level was not measured.
         """
         if level not in self.levels:
             measured = ", ".join(map(level_name, self.levels)) or "none"
@@ -105,7 +104,7 @@ class LevelValues:
 def values_along(
     results: Results, over: str, measure: str, split: str, by: str | None, where: dict[str, Levels]
 ) -> Iterator[LevelValues]:
-    """Yield the numbers of a measure along an axis, for each level of `by`; without an axis, one number each."""
+    """Yield the values of a measure along an axis, for each level of `by`; without an axis, a single level."""
     axes = [axis for axis in (over, by) if axis]
     grid = lay_out(results, axes, where)
     table = grid.values(measure, split)
@@ -125,7 +124,7 @@ def values_along(
 
 
 def contrast(values: Array, weights: Sequence[float], terms: Sequence[LevelValues], confidence: float) -> Estimate:
-    """Return a weighted sum of the means of rows, with its interval, over the repeats that have all of them."""
+    """Return a weighted sum of the means of rows, with its interval, over the repeats without missing values."""
     values = values[:, np.isfinite(values).all(axis=0)]
     ranges, steps = [row.range for row in terms], [row.step for row in terms]
     return contrast_intervals(values, weights, ranges, confidence, steps).at()

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hashlens.study.charts.intervals import Array, Estimates, Range, mean_intervals
 
 EQUAL, COARSE = 1e-9, 1e-5
-"""Parts of a span: numbers that differ by less are equal, and what is finer is no step of counts."""
+"""Shares of the span of values: below the first, numbers are equal; below the second, a difference is not a step."""
 
 
 def contrast_intervals(
@@ -20,32 +20,32 @@ def contrast_intervals(
 ) -> Estimates:
     """Return intervals of weighted sums of means over repeats.
 
-    Each repeat gives one weighted sum, and the sums have Student's t interval: with weights 1 and -1 that of the paired
-    t test. Near the ends of a range, where values are skewed, this one misses: so the distances from each mean to the
-    ends of its own interval, which stays in range, are combined too, with the correlation of the repeats (MOVER), and
-    of both the wider is taken, on either side. Where no value has a range the two are the same.
+    Each repeat gives one weighted sum, and Student's t interval of these sums is computed: with weights 1 and -1 it is
+    that of the paired t test. Near the bounds of a range, where values are skewed, its coverage is too low. So a second
+    interval combines the distances from each mean to the bounds of its own interval, which stays in range, with the
+    correlation of the repeats (MOVER). On each side the wider of the two is used. Without ranges both are the same.
 
-    Repeats that agree, of a measure that takes few values, say little of its spread, which is taken to be half a
-    step at least.
+    If repeats of a measure with few possible values agree, their spread is not reliable; it is assumed to be at least
+    half a step.
 
     Parameters
     ----------
     values : array of float
-        ``(..., terms, n)``: the repeats of each term last, all known.
+        ``(..., terms, n)``: the repeats of each term in the last axis, without missing values.
     weights : sequence of float
-        One for each term.
+        Weight of each term.
     ranges : sequence of (float or None, float or None)
-        Of each term.
+        Range of each term.
     confidence : float
-        Level of the two-sided interval.
+        Confidence level of the two-sided interval.
     steps : sequence of float, optional
-        For each term by multiples of what its values differ, as those of counts do; 0, as by default, where they are
-        continuous. See :func:`step_of`.
+        Step of each term, of which all differences of its values are multiples, as for counts; 0, the default, for
+        continuous values. See :func:`step_of`.
 
     Returns
     -------
     Estimates
-        Arrays of shape ``(...)``; ends are not a number where there are fewer than two repeats.
+        Arrays of shape ``(...)``; bounds are NaN for fewer than two repeats.
 
     References
     ----------
@@ -68,7 +68,7 @@ def contrast_intervals(
 
 
 def step_of(values: npt.ArrayLike) -> float:
-    """Return the step whose multiples apart all values are, as those of counts; 0 where there is none.
+    """Return the step of which all differences of values are multiples, as for counts; 0 if there is none.
 
     >>> round(step_of([0.90, 0.98, 1.0]), 6), step_of([0.1, 0.3161, 0.7071068]), step_of([0.5, 0.5])
     (0.02, 0.0, 0.0)
@@ -77,13 +77,13 @@ def step_of(values: npt.ArrayLike) -> float:
     distinct = np.unique(numbers[np.isfinite(numbers)])
     step, span = 0.0, float(np.ptp(distinct)) if len(distinct) else 0.0
     for gap in np.diff(distinct).tolist():
-        while gap > EQUAL * span:  # Euclid's greatest common divisor, of numbers that are not exact
+        while gap > EQUAL * span:  # Euclid's algorithm for inexact numbers
             step, gap = gap, abs(step - round(step / gap) * gap)
     return float(step) if step >= COARSE * span else 0.0
 
 
 def _combined(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:
-    """Return the distances from weighted sums to both ends, from those of each term and the correlation of repeats."""
+    """Return the distances from weighted sums to both bounds, from those of each term and the correlations."""
     parts = [mean_intervals(table[..., i, :], range_, confidence) for i, range_ in enumerate(ranges)]
     mean, low, high = (np.stack([getattr(part, name) for part in parts], axis=-1) for name in ("mean", "low", "high"))
     deviations = table - mean[..., None]

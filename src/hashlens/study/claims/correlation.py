@@ -1,4 +1,4 @@
-"""Correlations: two measures go together over the cells of a study."""
+"""Correlations: claims that two measures are correlated over the cells of a study."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,19 +23,19 @@ Method = Literal["pearson", "spearman"]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Correlation(Claim):
-    """Two measures correlate over cells, in every repeat: Fisher's mean of the correlations is above or below a value.
+    """Claim that two measures correlate over cells: Fisher's mean of the correlations in each repeat is in a range.
 
-    Cells are all combinations of levels, of the checkpoints too, that `where` leaves; with `by`, those of one level at
-    a time. Repeats are what the interval is over: more cells make no interval narrower.
+    Cells are all combinations of levels, including checkpoints, that `where` selects; with `by`, those of one level at
+    a time. The interval is over repeats, so more cells do not make it narrower.
 
     Attributes
     ----------
     to : str
-        The other measure; on the same split, unless it names its own.
+        The second measure; on the same split, unless it names its own.
     above, below : float, optional
-        Where the correlation is to lie, from -1 to 1.
+        Claimed bounds of the correlation, from -1 to 1.
     method : {"pearson", "spearman"}
-        Of the values, or of their ranks.
+        Correlation of the values, or of their ranks.
     """
 
     kind: Literal["correlation"]
@@ -51,7 +51,7 @@ class Correlation(Claim):
         return self
 
     def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the correlation on each split, and at each level of `by`."""
+        """Yield the question of the correlation on each split and at each level of `by`."""
         rows = narrowed(results, self.where)
         axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
         levels = rows.levels(self.by) if self.by else [None]
@@ -72,16 +72,16 @@ class Correlation(Claim):
 
 
 def correlations(values: Array, method: Method, name: str = "") -> Array:
-    """Return the correlation over cells in each repeat, of the repeats that have them all.
+    """Return the correlation over cells in each repeat without missing cells.
 
     Parameters
     ----------
     values : numpy.ndarray
         ``(2, cells, repeats)``: both measures; cells that no repeat has are left out.
     method : {"pearson", "spearman"}
-        Of the values, or of their ranks.
+        Correlation of the values, or of their ranks.
     name : str
-        For the error.
+        Name for the error message.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def fisher_interval(correlations: Array, ranked: int, confidence: float) -> Esti
     Parameters
     ----------
     correlations : numpy.ndarray
-        ``(repeats,)``.
+        ``(repeats,)``: the correlation in each repeat.
     ranked : int
-        Cells, where ranks were correlated: few correlations are possible then, and repeats that agree by chance do not
-        make an interval of no width. 0 for correlations of values.
+        Number of cells for rank correlations, which have few possible values: so repeats that agree by chance do not
+        give an interval of width 0. 0 for correlations of values.
     confidence : float
-        Level of the two-sided interval.
+        Confidence level of the two-sided interval.
     """
     step = 12 / (ranked * (ranked**2 - 1)) if ranked else 0.0
     limit = 1 - step / 2 if ranked else 1 - 1e-12

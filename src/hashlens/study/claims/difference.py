@@ -1,4 +1,4 @@
-"""Differences: a measure above another, a level above others, a factor that explains more than others."""
+"""Differences: claims that a measure, a level or a factor's effect is larger than another."""
 
 from collections.abc import Iterator
 from dataclasses import field
@@ -21,21 +21,21 @@ Others = Level | tuple[Level, ...]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ComparisonClaim(Claim):
-    """What compares measures, or levels, repeat by repeat.
+    """Base class of claims that compare measures or levels, paired by repeat.
 
     Attributes
     ----------
     over : str, optional
-        An axis: the one whose levels are compared; with two measures, it must be so at each of its levels.
+        An axis: with `level`, its levels are compared; with two measures, the claim must be true at each of its levels.
     level : optional
-        The level of `over` that is compared.
+        Level of `over` that is compared with others.
     """
 
     over: str | None = None
     level: Level | None = None
 
     def differences(self, results: Results, others: Others, claimed: ClaimedRange) -> Iterator[Question]:
-        """Yield a question for each difference of what is compared from the `others`."""
+        """Yield a question for each difference from the `others`."""
         for measure, split in self.pairs(results):
             rows = values_along(results, self.over or "", measure, split, self.by, self.where)
             if self.level is None:
@@ -50,7 +50,7 @@ class ComparisonClaim(Claim):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Difference(ComparisonClaim):
-    """One thing is above, or below, another, repeat by repeat.
+    """Claim that one thing is above, or below, another, paired by repeat.
 
     Three things can be compared. **Measures**: ``above: network_accuracy``, at every level of `over` if that is named.
     **Levels** of an axis: ``over: epochs, level: 1, above: others``, or one level, or a list. **Factors**, by the share
@@ -59,16 +59,16 @@ class Difference(ComparisonClaim):
     Attributes
     ----------
     factors : tuple of str
-        Factors that are compared.
+        Factors that are compared with others.
     above, below
-        What with: a measure, levels, factors, or ``others``.
+        What they are compared with: a measure, levels, factors, or ``others``.
     margin : float
-        By how much at least.
+        Smallest difference claimed.
     scale : {"plain", "logit"}
-        On which the variance is taken, where factors are compared.
+        Scale of the variance, if factors are compared.
     examples : dict of str to int
-        By split, of how many examples a share is, for its logit: half an example is added, which is finite at 0 and 1.
-        10,000 where it is not said.
+        Number of examples of a share, by split, for its logit: half an example is added, so that it is finite at 0 and
+        1. By default 10,000.
     """
 
     kind: Literal["difference"]
@@ -88,7 +88,7 @@ class Difference(ComparisonClaim):
         return self
 
     def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the difference from each thing that is compared with."""
+        """Yield the question of each difference."""
         claimed = ClaimedRange(self.margin) if self.above is not None else ClaimedRange(None, 0.0 - self.margin)
         others = self.above if self.above is not None else self.below
         assert others is not None
@@ -117,6 +117,6 @@ def _levels(terms: LevelValues, level: Any, others: Others, claimed: ClaimedRang
 def difference(
     first: LevelValues, level: Any, second: LevelValues, other_level: Any, name: str, claimed: ClaimedRange
 ) -> Question:
-    """Return the question of the difference of two rows of numbers, paired by repeat."""
+    """Return the question of the difference of two rows of values, paired by repeat."""
     pair = np.stack([first.row(level), second.row(other_level)])
     return Question(name, "difference", claimed, partial(contrast, pair, (1.0, -1.0), (first, second)))

@@ -1,4 +1,4 @@
-"""Equivalence: things differ by less than a margin that was stated beforehand."""
+"""Equivalence: claims that a difference is smaller than a margin set beforehand."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -16,17 +16,17 @@ from hashlens.study.results import Results
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Equivalence(ComparisonClaim):
-    """Two measures, or levels of an axis, are the same within a margin: the whole interval lies inside it.
+    """Claim that two measures, or levels of an axis, are equal within a margin: the whole interval lies inside it.
 
-    That is what two one-sided tests (TOST) decide. That an interval holds 0 says nothing of the kind. With `over` and
-    neither `level` nor `to`, all pairs of levels are compared.
+    This is the decision of two one-sided tests (TOST). An interval that merely contains 0 does not show equivalence.
+    With `over` and neither `level` nor `to`, all pairs of levels are compared.
 
     Attributes
     ----------
     to : optional
-        What with: a measure, levels, or ``others``.
+        What it is compared with: a measure, levels, or ``others``.
     margin : float
-        Half of what the interval must fit in.
+        Largest difference in either direction that counts as equal.
 
     References
     ----------
@@ -46,7 +46,7 @@ class Equivalence(ComparisonClaim):
         return self
 
     def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the difference of each pair."""
+        """Yield the question of the difference of each pair."""
         claimed = ClaimedRange(-self.margin, self.margin)
         if self.to is not None:
             yield from self.differences(results, self.to, claimed)

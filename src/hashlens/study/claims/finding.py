@@ -1,4 +1,4 @@
-"""Findings: a claim, the numbers that decide it, and the verdict."""
+"""Findings: the result of testing a claim, with its numbers and verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,30 +12,31 @@ from hashlens.study.claims.lines import ClaimedRange, Line, Verdict
 from hashlens.tables import Table, table
 
 SHOWN = 3
-"""Lines that are printed; all are in `to_dict`."""
+"""Number of lines printed; all are in `to_dict`."""
 
 
 @dataclass(frozen=True)
 class Finding(Result):
-    """A claim, and whether it is reproduced here.
+    """Result of testing a claim.
 
-    It is **reproduced** if the interval of every line lies wholly where the claim wants it, **not reproduced** if the
-    simultaneous interval of some line lies wholly elsewhere, and **inconclusive** else: more repeats are needed.
+    A claim is **reproduced** if the interval of every line lies entirely inside the claimed range, **not reproduced**
+    if the simultaneous interval of some line lies entirely outside, and **inconclusive** otherwise: more repeats are
+    needed.
 
     Attributes
     ----------
     says : str
-        The claim.
+        The claim in words.
     claim : str
-        Its kind: ``difference``, ``equivalence``, ``trend``, ``correlation`` or ``threshold``.
+        Kind of claim: ``difference``, ``equivalence``, ``trend``, ``correlation`` or ``threshold``.
     verdict : {"reproduced", "not reproduced", "inconclusive"}
-        What came out.
+        The verdict.
     lines : tuple of Line
-        The numbers that decide it: of each measure, split and level that it is about.
+        Numbers that decide it: one for each measure, split and level in the claim.
     confidence : float
-        Level of the two-sided intervals.
+        Confidence level of the two-sided intervals.
     why : str
-        Why there are no lines, where there are none.
+        Why there are no lines; empty if there are.
     """
 
     schema_version: ClassVar[int] = 2
@@ -49,36 +50,36 @@ class Finding(Result):
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Result":
-        """Return the finding that a dict holds; of schema version 1, what it said of means."""
+        """Return the finding from a dict; from schema version 1, an :class:`EarlierFinding`."""
         from hashlens.plain import rebuilt_fields
 
         return rebuilt_fields(EarlierFinding if "holding" in body else cls, body)  # type: ignore[no-any-return]
 
     @property
     def reproduced(self) -> bool:
-        """Whether the verdict is that."""
+        """Whether the verdict is ``reproduced``."""
         return self.verdict == "reproduced"
 
     @property
     def deciding(self) -> tuple[Line, ...]:
-        """The lines that the verdict is owed to, those first that have the least room; of many reproduced, all."""
+        """Lines that decide the verdict, those closest to the claimed bounds first; all lines if it is reproduced."""
         return tuple(
             sorted((line for line in self.lines if line.verdict == self.verdict), key=lambda line: line.margin)
         )
 
     @property
     def estimate(self) -> float:
-        """The number of the line that the verdict is owed to most."""
+        """Estimate of the most decisive line."""
         return self.deciding[0].estimate if self.deciding else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its interval."""
+        """Interval of the most decisive line."""
         return (self.deciding[0].low, self.deciding[0].high) if self.deciding else (float("nan"), float("nan"))
 
     @property
     def hint(self) -> str:
-        """What decides a claim that is inconclusive; empty for the others."""
+        """Advice on how to decide an inconclusive claim; otherwise empty."""
         if self.verdict != "inconclusive":
             return ""
         too_few = [line for line in self.deciding if line.repeats < line.needed]
@@ -103,7 +104,7 @@ class Finding(Result):
 
     @property
     def counts(self) -> str:
-        """How many lines went which way: ``reproduced``, or ``inconclusive, 3 of 4 lines reproduced``."""
+        """Verdict with counts of lines: ``reproduced``, or ``inconclusive, 3 of 4 lines reproduced``."""
         reproduced = sum(line.verdict == "reproduced" for line in self.lines)
         if self.reproduced or len(self.lines) < 2:
             return self.verdict
@@ -113,14 +114,14 @@ class Finding(Result):
         return f"{self.says}: {self.counts} – {self.summary}".removesuffix(" – ")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, each line with its own verdict."""
+        """Return the finding as plain values, each line with its own verdict."""
         body = super().to_dict()
         for line, line_body in zip(self.lines, body["lines"], strict=True):
             line_body["verdict"] = line.verdict
         return body
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the lines with their intervals, a figure for each quantity and its claimed range."""
+        """Return figures of the lines with their intervals, one for each quantity and its claimed range."""
         return tuple(chart.figure for chart in self.charts())
 
     def charts(self) -> tuple[Chart, ...]:
@@ -142,7 +143,7 @@ class Finding(Result):
         return Chart(figure, self.table(lines))
 
     def table(self, lines: Sequence[Line] | None = None) -> Table:
-        """Return lines with their intervals, all unless told otherwise, and the verdict on each."""
+        """Return a table of lines, by default all, with their intervals and verdicts."""
         rows = [
             (line.name, line.quantity, f"{line.estimate:.4f}", _ends(line.low, line.high), line.claimed.text,
              str(line.repeats), line.verdict)
@@ -159,16 +160,16 @@ class Finding(Result):
 
 @dataclass(frozen=True)
 class EarlierFinding(Result):
-    """A claim as it was tested before there were verdicts: on means, with a tolerance of .01 and no interval.
+    """A finding of an earlier version, tested on means with a tolerance of 0.01 and without intervals.
 
     Attributes
     ----------
     says : str
-        The claim.
+        The claim in words.
     holding, tested : int
-        Lines of numbers for which it held, and all of them.
+        Number of lines for which it was true, and number of all lines.
     evidence : tuple of str
-        Where it did not hold, how; where it held everywhere, one example.
+        The lines for which it was not true; if it was true for all, one example.
     """
 
     says: str
@@ -180,19 +181,19 @@ class EarlierFinding(Result):
 
     @property
     def counts(self) -> str:
-        """What was said of it."""
+        """Counts of lines, in words."""
         whole = 0 < self.tested == self.holding
         said = "held on means" if whole else f"held on means for {self.holding} of {self.tested}, not for the others"
         return f"{said}, which is not a verdict"
 
     @property
     def summary(self) -> str:
-        """The first of the evidence, as one phrase."""
+        """First piece of evidence, as one phrase."""
         others = len(self.evidence) - SHOWN
         return "; ".join((*self.evidence[:SHOWN], *([f"and {others} more"] if others > 0 else [])))
 
     def charts(self) -> tuple[Chart, ...]:
-        """Return nothing: there were no intervals."""
+        """Return no charts, since there were no intervals."""
         return ()
 
     def __rich__(self) -> str:

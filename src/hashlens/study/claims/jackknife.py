@@ -1,4 +1,4 @@
-"""Intervals by the jackknife over repeats, of numbers that only several repeats together give."""
+"""Jackknife intervals over repeats, for statistics that need several repeats."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import numpy as np
 from hashlens.study.charts.intervals import Array, Estimate, mean_intervals
 
 FEWEST = 3
-"""Repeats from which on there is an interval: a number of which two are needed must be there without one."""
+"""Smallest number of repeats with an interval: a statistic of two or more repeats must be known without any one."""
 
 
 def jackknife_interval(values: Array, statistic: Callable[[Array], float], confidence: float = 0.95) -> Estimate:
@@ -16,17 +16,17 @@ def jackknife_interval(values: Array, statistic: Callable[[Array], float], confi
     Parameters
     ----------
     values : numpy.ndarray
-        ``(n, ...)``: repeats first.
+        ``(n, ...)``: repeats in the first axis.
     statistic : callable
-        Takes such an array of two repeats or more, and returns a number.
+        Function from such an array with two or more repeats to a number.
     confidence : float
-        Level of the two-sided interval.
+        Confidence level of the two-sided interval.
 
     Returns
     -------
     Estimate
-        The mean of the pseudo-values: the statistic, less the bias that the jackknife finds. Ends are not a number with
-        fewer than three repeats.
+        Mean of the pseudo-values: the statistic minus its bias by the jackknife. Bounds are NaN for fewer than three
+        repeats.
 
     References
     ----------

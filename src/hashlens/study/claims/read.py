@@ -1,4 +1,4 @@
-"""Claims as YAML says them, and put to the test."""
+"""Reading claims from YAML, and testing them."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -29,20 +29,20 @@ _CLAIMS = TypeAdapter(tuple[AnyClaim, ...])
 
 
 def read_claims(text: str, where: str = "claims.yaml") -> tuple[Claim, ...]:
-    """Return the claims that YAML text lists under ``claims``.
+    """Return the claims listed under ``claims`` in YAML text.
 
     Parameters
     ----------
     text : str
-        Such as ``claims: [{says: R falls with width, kind: trend, measures: [redundancy_ratio], over: width,
+        YAML text, such as ``claims: [{says: R falls with width, kind: trend, measures: [redundancy_ratio], over: width,
         direction: falls}]``.
     where : str
-        What its errors call the place.
+        Name of the source, for errors.
 
     Raises
     ------
     StudyError
-        If a claim cannot be read: with its field, its line, what was received and what is allowed.
+        If a claim is invalid; the message names the field, its line, the value received and what is allowed.
     """
     fields, source = read_yaml(text, where)
     if set(fields) != {"claims"}:
@@ -51,7 +51,7 @@ def read_claims(text: str, where: str = "claims.yaml") -> tuple[Claim, ...]:
 
 
 def claims_of(mappings: Any, source: Source, field_path: FieldPath = ("claims",)) -> tuple[AnyClaim, ...]:
-    """Return the claims that a list of mappings says; errors name the field and its line."""
+    """Return the claims in a list of mappings; errors name the field and its line."""
     if not isinstance(mappings, list | tuple):
         raise source.error((field_path, f"must be a list of claims, received {mappings!r:.60}"))
     for i, fields in enumerate(mappings):
@@ -68,21 +68,21 @@ def claims_of(mappings: Any, source: Source, field_path: FieldPath = ("claims",)
 
 
 def decide(results: Results, claim: Claim) -> Finding:
-    """Put a claim to the test on the results of a study.
+    """Test a claim on the results of a study.
 
-    Each line of numbers that it is about has an interval over repeats, paired wherever two things are compared.
+    Each number in the claim has an interval over repeats, which are paired if two things are compared.
 
     Parameters
     ----------
     results : Results
-        Of a study.
+        Results of a study.
     claim : Claim
-        What is said of them.
+        The claim.
 
     Raises
     ------
     StudyError
-        If the results do not hold what it is about.
+        If the results lack data that the claim needs.
     """
     if not isinstance(claim, Claim):
         raise StudyError(f"expected a claim, as read_claims returns, received a {type(claim).__name__}")
@@ -91,7 +91,7 @@ def decide(results: Results, claim: Claim) -> Finding:
 
 
 def decided(results: Results, claim: Claim) -> Finding:
-    """Put a claim to the test; inconclusive, with the reason, where results lack what it is about."""
+    """Test a claim; it is inconclusive, with the reason, if the results lack data that it needs."""
     try:
         return decide(results, claim)
     except StudyError as error:

@@ -1,4 +1,4 @@
-"""Factors compared by the share of the variance that each explains."""
+"""Comparison of factors by the share of the variance that each explains."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def factor_questions(claim: "Difference", results: Results, others: Any, claimed: ClaimedRange) -> Iterator[Question]:
-    """Yield a question for each factor named and each other: the difference of their total shares of variance."""
+    """Yield a question for each compared pair of factors: the difference of their total shares of variance."""
     rows = narrowed(results, claim.where)
     axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
     named = others if isinstance(others, tuple) else (others,)
@@ -55,7 +55,7 @@ def _interval(
 
 
 def _repeats(grid: Grid, measure: str, split: str) -> Array:
-    """Return a measure of every cell, repeats first; repeats that lack a cell are left out."""
+    """Return a measure of every cell, repeats in the first axis; repeats with missing cells are left out."""
     table = np.moveaxis(grid.values(measure, split), -1, 0)
     return np.asarray(table[np.isfinite(table).reshape(len(table), -1).all(axis=1)])
 

@@ -1,4 +1,4 @@
-"""Thresholds: a measure is above, or below, a value."""
+"""Thresholds: claims that a measure is above or below a value."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,14 +15,14 @@ from hashlens.study.results import Results
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Threshold(Claim):
-    """The mean of a measure is above a value, below one, or between two; at every level of an axis, if one is named.
+    """Claim that the mean of a measure is above a value, below one, or between two.
 
     Attributes
     ----------
     over : str, optional
-        The axis; one of its levels is named in `where`.
+        An axis; the claim must be true at each of its levels. To test a single level, name it in `where` instead.
     above, below : float, optional
-        The values.
+        Claimed bounds.
     """
 
     kind: Literal["threshold"]
@@ -39,7 +39,7 @@ class Threshold(Claim):
         return self
 
     def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the mean at each level."""
+        """Yield the question of the mean at each level."""
         claimed = ClaimedRange(self.above, self.below)
         for measure, split in self.pairs(results):
             for terms in values_along(results, self.over or "", measure, split, self.by, self.where):

@@ -1,4 +1,4 @@
-"""Trends: a measure rises or falls along an axis."""
+"""Trends: claims that a measure rises or falls along an axis."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,21 +18,21 @@ from hashlens.study.results import Results
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Trend(Claim):
-    """A measure rises or falls along an axis of numbers.
+    """Claim that a measure rises or falls along a numeric axis.
 
-    The slope of the measure on the ranks of the levels, by least squares in every repeat, has the sign of the
-    direction. With `step`, no step from one level to the next goes the other way by that much or more.
+    The slope of the measure over the ranks of the levels, by least squares in every repeat, has the sign of the
+    direction. With `step`, no change from one level to the next is that large in the opposite direction.
 
     Attributes
     ----------
     over : str
-        The axis.
+        Name of the axis.
     direction : {"rises", "falls"}
-        Which way.
+        Claimed direction.
     step : float, optional
-        How far a step may go the other way; without it steps are not looked at.
+        Largest change in the opposite direction between neighbouring levels; by default such changes are not tested.
     since : number, optional
-        The level to begin with.
+        First level to use; by default all.
     """
 
     kind: Literal["trend"]
@@ -42,7 +42,7 @@ class Trend(Claim):
     since: float | None = None
 
     def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the slope of each line, then its steps."""
+        """Yield the questions of the slope of each line, then of its steps."""
         rises = self.direction == "rises"
         for measure, split in self.pairs(results):
             for values in values_along(results, self.over, measure, split, self.by, self.where):
@@ -77,7 +77,7 @@ class Trend(Claim):
 
 
 def slope_weights(levels: int) -> Any:
-    """Return what each level weighs in the slope of a least-squares line over ranks 0, 1, 2, ...
+    """Return the weight of each level in the slope of a least-squares line over ranks 0, 1, 2, ...
 
     >>> slope_weights(3).tolist()
     [-0.5, 0.0, 0.5]

@@ -1,1 +1,1 @@
-"""The experiment of the paper: networks are trained, and their codes measured."""
+"""The experiment of the paper: train networks, and measure their codes."""

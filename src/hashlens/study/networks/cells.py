@@ -1,4 +1,4 @@
-"""The cells of a study of networks, and the packs that they are trained in: all follow from the spec alone."""
+"""Cells of a study of networks, and the packs that they are trained in; all follow from the spec alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,29 +13,29 @@ from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.networks.terms import FACTORS
 
 NOMINAL_INPUTS = 1000
-"""Inputs of a network, for its cost relative to others'."""
+"""Assumed number of inputs of a network, to estimate relative costs."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One way to build and train a network: a point of the axes, epochs and random inputs apart.
+    """One way to build and train a network: a combination of levels of all axes except epochs and random inputs.
 
     Attributes
     ----------
     architecture : str
-        Its name.
+        Name of the architecture.
     width, depth : int
-        0 where the architecture has no choice of it.
+        Width and depth; 0 if the architecture has no such argument.
     samples : int
-        Distinct training examples, the first so many.
+        Number of distinct training examples, the first ones.
     label_noise : float
         Share of the training labels that are shuffled.
     weight_decay : float
         L2 penalty.
     batch_norm : bool
-        False where the architecture has no choice of it.
+        Whether there is batch normalisation; False if the architecture has no such argument.
     dropout : float
-        0 where the architecture has no choice of it.
+        Probability of dropout; 0 if the architecture has no such argument.
     """
 
     architecture: str
@@ -49,9 +49,9 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """Its name in seeds and stores: ``mlp width=40 depth=1 samples=48000 label_noise=0 ...``.
+        """Name in seeds and stores, such as ``mlp width=40 depth=1 samples=48000 label_noise=0 ...``.
 
-        What the architecture has no choice of is left out.
+        Arguments that the architecture does not have are left out.
         """
         arguments = self.arguments()
         factors = (factor for factor in FACTORS[1:] if factor not in CHOICES or factor in arguments)
@@ -59,7 +59,7 @@ class Cell:
 
     @property
     def factors(self) -> dict[str, Any]:
-        """The level of each factor."""
+        """Level of each factor."""
         return {factor: getattr(self, factor) for factor in FACTORS}
 
     def arguments(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Cell:
 
 
 CHOICES: dict[str, Any] = {"width": 0, "depth": 0, "batch_norm": False, "dropout": 0.0}
-"""The factors that are arguments of an architecture, and what stands for them where it does not take them."""
+"""Factors that are arguments of architectures, with their values for architectures without them."""
 
 
 def cells(spec: NetworksSpec, n: int) -> tuple[Cell, ...]:
@@ -78,9 +78,9 @@ def cells(spec: NetworksSpec, n: int) -> tuple[Cell, ...]:
     Parameters
     ----------
     spec : NetworksSpec
-        The study.
+        Spec of the study.
     n : int
-        Training examples, which cells have where ``samples`` is not an axis.
+        Number of training examples, used if ``samples`` is not an axis.
     """
     return tuple(
         Cell(*values) for name in spec.architectures for values in product((name,), *_levels(spec, name, n).values())
@@ -88,30 +88,30 @@ def cells(spec: NetworksSpec, n: int) -> tuple[Cell, ...]:
 
 
 def runs(spec: NetworksSpec, n: int) -> tuple[Run, ...]:
-    """Return every network that a study trains, pack by pack, the most expensive pack first.
+    """Return every network that a study trains, by pack, the most expensive pack first.
 
     Parameters
     ----------
     spec : NetworksSpec
-        The study.
+        Spec of the study.
     n : int
-        Training examples.
+        Number of training examples.
     """
     return numbered(packs(repeated(cells(spec, n), spec.repeats), spec.ensemble), spec.seed)
 
 
 def packs(networks: Sequence[tuple[Cell, int]], ensemble: int) -> list[list[tuple[Cell, int]]]:
-    """Return repeats of cells, parted into packs, the most expensive pack first.
+    """Return repeats of cells, divided into packs, the most expensive pack first.
 
-    A pack holds at most `ensemble` MLPs of one depth, all with BatchNorm or all without, of like width. Any other
-    network has a pack of its own.
+    A pack holds at most `ensemble` MLPs of equal depth and similar width, all with batch normalisation or all without.
+    Any other network has its own pack.
 
     Parameters
     ----------
     networks : sequence of (Cell, int)
-        Cells, and which repeat of them.
+        Cells and numbers of repeats.
     ensemble : int
-        Most MLPs in a pack.
+        Largest number of MLPs in a pack.
     """
     kinds: dict[tuple[Any, ...], list[tuple[Cell, int]]] = {}
     for cell, repeat in sorted(networks, key=_dearest_first):
@@ -121,7 +121,7 @@ def packs(networks: Sequence[tuple[Cell, int]], ensemble: int) -> list[list[tupl
 
 
 def _levels(spec: NetworksSpec, architecture: str, n: int) -> dict[str, tuple[Any, ...]]:
-    """Return the values of each factor but the architecture: its axis; else network and training; else the recipe."""
+    """Return the levels of each factor but the architecture: from its axis, else the spec, else the recipe."""
     recipe, parameters = spec.recipe(), signature(ARCHITECTURES[architecture]).parameters
     found: dict[str, tuple[Any, ...]] = {}
     for factor in FACTORS[1:]:
@@ -141,7 +141,7 @@ def _levels(spec: NetworksSpec, architecture: str, n: int) -> dict[str, tuple[An
 
 
 def _cost(cell: Cell) -> float:
-    """Return the multiplications of one example, roughly; networks that are not MLPs cost more than any of these."""
+    """Return the approximate number of multiplications for one example; other networks cost more than any MLP."""
     if cell.architecture != "mlp":
         return float("inf")
     return cell.width * (NOMINAL_INPUTS + (cell.depth - 1) * cell.width)

@@ -1,4 +1,4 @@
-"""Measure one network of a study: the rows of one checkpoint."""
+"""Measurement of one network of a study: the rows of one checkpoint."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,24 +36,24 @@ MEMORY_BUDGET = 2 << 30
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What is measured on every network of a cell, and on which examples.
+    """Settings for measuring the networks of a cell.
 
     Attributes
     ----------
     data : Split of ArrayExamples
-        The distinct training examples of the cell, with the labels as they are without noise, and the test examples.
+        The distinct training examples of the cell, with their labels without noise, and the test examples.
     random_inputs : mapping of str to ArrayExamples
         Random inputs by kind.
     measures : sequence of str
-        Names in `hashlens.study.networks.measures.MEASURES`.
+        Names of measures, in `hashlens.study.networks.measures.MEASURES`.
     k : int
-        Neighbours of K-NN.
+        Number of neighbours of K-NN.
     logistic : {"one-vs-one", "multinomial"}
-        How logistic regression tells classes apart.
+        Kind of logistic regression.
     reading : Reading
         How codes are read.
     radius : float, optional
-        Of the balls of ``local_complexity``; by default what its own training examples say.
+        Radius of the balls of ``local_complexity``; by default computed from the training examples of the cell.
     """
 
     data: Split[ArrayExamples]
@@ -70,21 +70,21 @@ def evaluate(
 ) -> tuple[Row, ...]:
     """Measure a network after `epochs` epochs.
 
-    All accuracies are of the true labels, whatever noise the network was trained on; `loss` is of the noisy ones. Where
-    no bit varies over train and test, K-NN, logistic regression and K-Means can only name the most frequent class, and
-    their rows say how often that is right. K-Means has as many clusters as there are classes in train, on test too:
-    fewer than the data have where a cell's few examples miss some.
+    All accuracies are for the true labels, also if the network was trained on noisy labels; `loss` is that of the noisy
+    labels. If no bit varies over train and test, K-NN, logistic regression and K-Means can only predict the most
+    frequent class, and their rows have the accuracy of that. K-Means has as many clusters as classes in train, also on
+    test: fewer than in the data if the examples of a cell do not contain all classes.
 
     Parameters
     ----------
     network : torch.nn.Module
-        As it was after so many epochs.
+        The network after that many epochs.
     epochs : int
-        What the rows are filed under.
+        Step of the rows.
     evaluation : Evaluation
         Measures and data.
     loss : float, optional
-        Mean training loss of the last epoch (in nats if it is cross-entropy); there is none before training.
+        Mean training loss of the last epoch (in nats if it is cross-entropy); None before training.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def _categories(codes: Split[Codes], evaluation: Evaluation) -> MeasuredValues:
         return
     for measure in measures:
         if measure == "logistic" and len(classes) == 1:
-            # One class among the first few examples: the only one that a classifier can name.
+            # With a single class among the training examples, a classifier can only predict that class.
             yield from _constant_predictions([measure], Split(train_labels, test_labels), classes[0])
         else:
             yield from _category(measure, prepared, Split(train_labels, test_labels), len(classes), evaluation)
@@ -214,7 +214,7 @@ def _category(
 
 
 def _layers(observations: Split[Observation]) -> Iterator[tuple[str, tuple[str, str, float]]]:
-    """Yield R of each layer alone; nothing for a code of one layer, which would say the same again."""
+    """Yield R of each layer; nothing for a code of one layer, where it is the same as R of the whole code."""
     if len(observations.train.codes.layers) < 2:
         return
     for layer in observations.train.codes.layers:

@@ -26,7 +26,7 @@ from hashlens.training.fitted import Epoch
 
 
 class Networks(Experiment):
-    """Networks are trained, each once, and measured after so many epochs."""
+    """Experiment: train networks, each once, and measure them at checkpoints."""
 
     terms = TERMS
     Spec = NetworksSpec
@@ -35,16 +35,18 @@ class Networks(Experiment):
     def open(
         self, spec: NetworksSpec, device: Any = None, train: Any = None, test: Any = None, **inputs: Any
     ) -> Materials:
-        """Load the data, and make sure that every architecture takes them; errors as :class:`Study.run` has them.
+        """Load the data, and check that every architecture accepts them; errors are those of :class:`Study.run`.
 
         Parameters
         ----------
         spec : NetworksSpec
-            The study.
+            Spec of the study.
         device : str or torch.device, optional
-            Where networks are trained and read; the CPU by default.
-        train, test : what :func:`hashlens.load_data` takes, optional
-            In place of the spec's ``data``.
+            Device for training and reading networks; the CPU by default.
+        train, test : any form that :func:`hashlens.load_data` takes, optional
+            Examples to use instead of the spec's ``data``.
+        **inputs
+            Unknown arguments, which raise an error.
         """
         if inputs:
             raise StudyError(f"networks take train= and test=, received {next(iter(inputs))}=")
@@ -53,39 +55,39 @@ class Networks(Experiment):
         return materials
 
     def cells(self, materials: Any) -> Sequence[Cell]:
-        """Return the cells: all axes crossed."""
+        """Return the cells, with all axes crossed."""
         return cells(materials.spec, len(materials.data.train))
 
     def opening(self, results: Results) -> Opening:
-        """Return the phase chart, its regimes to play with."""
+        """Return the interactive phase chart."""
         from hashlens.study.networks.regimes.page import regimes_opening
 
         return regimes_opening(results)
 
     def packs(self, repeated: Sequence[tuple[Cell, int]], materials: Any) -> list[list[tuple[Cell, int]]]:
-        """Return ensembles of perceptrons, and other networks alone."""
+        """Return packs: ensembles of multilayer perceptrons, and other networks alone."""
         return packs(repeated, materials.spec.ensemble)
 
     def depends_on_pack(self, materials: Any) -> bool:
-        """Return whether networks are stacked: products of matrices are then of the pack's size."""
+        """Return whether networks are stacked, since rounding in matrix products then depends on the pack's size."""
         return not materials.on_cpu
 
     def steps(self, spec: NetworksSpec) -> int:
-        """Return the epochs, and one for measuring."""
+        """Return the number of epochs plus one step for measuring."""
         return spec.last_epoch + 1
 
     def gains(self, spec: NetworksSpec) -> tuple[str, ...]:
-        """Return what may be measured further on networks that are kept."""
+        """Return the fields that may get further values if networks are stored."""
         return ("measures", "axes.random_inputs")
 
     def is_kept(self, facts: Mapping[str, Any]) -> bool:
-        """Return whether the network is kept as it was at its checkpoints."""
+        """Return whether the network is stored at all its checkpoints."""
         return "losses" in facts and bool(facts.get("kept"))
 
     def measure_again(
         self, run: Run, facts: Mapping[str, Any], materials: NetworkMaterials, read: Callable[[str], bytes]
     ) -> Outcome:
-        """Measure a network that was kept, at its checkpoints."""
+        """Measure a stored network at its checkpoints."""
         return measured_again(run, facts, materials, read)
 
     def run(self, pack: Sequence[Run], materials: NetworkMaterials, reporter: Reporter) -> Iterator[Outcome]:
@@ -104,12 +106,12 @@ class Networks(Experiment):
             start = time.perf_counter()
             outcome = _outcome(trained_run, materials, share - start)
             yield keep_network(outcome, trained_run, materials, reporter) if spec.keep else outcome
-            # Early stopping leaves epochs that no one advances.
+            # Early stopping leaves epochs for which the progress bar must be advanced.
             reporter.advance(trained_run.run, spec.last_epoch + 1 - trained_run.fitted.epochs)
 
 
 def _outcome(trained: TrainedRun, materials: NetworkMaterials, training_seconds: float) -> Outcome:
-    """Return what a run found, or why it found nothing: one network must not end a study of thousands."""
+    """Return the outcome of a run, or its failure: one network must not end a study of thousands."""
     if trained.failure is not None:
         return Outcome(trained.run, failure=trained.failure)
     try:
@@ -120,7 +122,7 @@ def _outcome(trained: TrainedRun, materials: NetworkMaterials, training_seconds:
 
 
 def _measured(trained: TrainedRun, materials: NetworkMaterials) -> list[Row]:
-    """Return the rows of all checkpoints; those past an early stop say again what the last network says."""
+    """Return the rows of all checkpoints; after an early stop the rows of the last network are repeated."""
     evaluation, by_epoch = materials.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
     checkpoints = materials.spec.checkpoints
     for epoch in checkpoints:
@@ -146,4 +148,4 @@ def _facts(trained: TrainedRun, materials: NetworkMaterials, seconds: float) -> 
 
 
 NETWORKS = Networks()
-"""The experiment that a spec is of where it names none."""
+"""Default experiment of a spec."""

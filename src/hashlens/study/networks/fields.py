@@ -1,4 +1,4 @@
-"""What the fields of a study of networks may hold."""
+"""Types of the fields of a study of networks."""
 
 from typing import Annotated, Any, Literal
 

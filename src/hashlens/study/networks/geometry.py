@@ -1,6 +1,6 @@
-"""The geometry of one network of a study: how many linear regions lie around examples, and how long their own are.
+"""Geometry of one network of a study: number of linear regions around examples, and lengths of chords.
 
-Apart from the other measures, so that a study that asks for neither does not import what is needed for them.
+It is separate from the other measures, so that a study without these measures does not import what they need.
 """
 
 from collections.abc import Iterator
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from hashlens.study.networks.evaluate import Evaluation
 
 EXAMPLES = 100
-"""Only the first so many of each split are looked at: regions cost much more than codes."""
+"""Number of examples of each split used, the first ones: regions cost much more than codes."""
 DIAMETERS = 4
-"""Diameters of the ball around each of them that regions are counted on."""
+"""Number of diameters of the ball around each example on which regions are counted."""
 DIRECTIONS = 16
-"""Directions of chords through each of them."""
+"""Number of directions of chords through each example."""
 
 
 def geometry(network: torch.nn.Module, evaluation: "Evaluation") -> Iterator[tuple[str, str, float]]:
-    """Yield measure, split and value of what is asked for, computed in float64.
+    """Yield measure, split and value of the requested measures, computed in float64.
 
     ``local_complexity`` is the mean number of regions that a diameter of a ball around an example crosses; all balls
-    are of one size, whatever the network and the split. ``chord_length`` is the median length of the part of a line
-    through an example that lies in the example's region; infinite where half of these parts or more have no end.
+    have the same radius, for every network and split. ``chord_length`` is the median length of the part of a line
+    through an example that lies in its region; it is infinite if half or more of these parts are unbounded.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Piecewise linear.
+        A piecewise linear network.
     evaluation : Evaluation
         Measures and data; the seed of its `reading` draws directions, the same for all networks.
     """
@@ -63,20 +63,20 @@ def ball_radius(train: ArrayExamples) -> float:
     Raises
     ------
     DataError
-        If there is only one, or all are the same.
+        If there is only one example, or all are equal.
     """
     return SHARE * typical_distance(_first(train))
 
 
 def require_geometry(measure: str, network: torch.nn.Module, train: ArrayExamples) -> None:
-    """Raise an error in one line if a measure is not to be had, whatever the weights.
+    """Raise a one-line error if a measure cannot be computed for this architecture or data.
 
     Raises
     ------
     ModelError
         If the network is not piecewise linear.
     DataError
-        If no radius follows from the training examples, and the measure needs one.
+        If the measure needs a radius, and the training examples do not give one.
     """
     trace(network, _first(train))
     if measure == "local_complexity":

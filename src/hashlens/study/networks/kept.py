@@ -1,4 +1,4 @@
-"""Networks that are kept beside the store of a study, and measured again when it grows."""
+"""Networks stored beside the store of a study, which are measured again when the study is extended."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from hashlens.study.row import Row
 
 
 def keep_network(outcome: Outcome, trained: TrainedRun, materials: NetworkMaterials, reporter: Reporter) -> Outcome:
-    """Keep the weights of a network at its checkpoints, and return its outcome with the losses there."""
+    """Store the weights of a network at its checkpoints, and return its outcome with the losses there."""
     if outcome.failure is not None:
         return outcome
     losses: dict[str, float | None] = {}
@@ -32,7 +32,7 @@ def keep_network(outcome: Outcome, trained: TrainedRun, materials: NetworkMateri
 def measured_again(
     run: Run, facts: Mapping[str, Any], materials: NetworkMaterials, read: Callable[[str], bytes]
 ) -> Outcome:
-    """Return the rows of a network that was kept; see :meth:`Experiment.measure_again`."""
+    """Return the rows of a stored network; see :meth:`Experiment.measure_again`."""
     network = build(
         run.cell.architecture, input_shape=tuple(materials.data.train.inputs.shape[1:]), classes=materials.classes,
         seed=run.seed, **run.cell.arguments(),

@@ -1,4 +1,4 @@
-"""All that the networks of a study depend on, once its data is loaded, and whether they can be made with it."""
+"""Materials of a study of networks: its loaded data, and checks that networks can be built for them."""
 
 import logging
 from dataclasses import dataclass, field
@@ -31,16 +31,16 @@ MOST_CLASSES = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class NetworkMaterials(Materials):
-    """All that the networks of a study depend on, once its data is loaded.
+    """Everything that the networks of a study depend on, after loading its data.
 
     Attributes
     ----------
     spec : NetworksSpec
-        The study.
+        Spec of the study.
     device : str or torch.device, optional
-        Where networks are trained and read; the CPU by default.
+        Device for training and reading networks; the CPU by default.
     data : Split of ArrayExamples
-        Whole in memory.
+        Train and test examples in memory.
     noise : dict of str to ArrayExamples
         Random inputs by kind.
     """
@@ -62,7 +62,7 @@ class NetworkMaterials(Materials):
 
     @property
     def classes(self) -> int:
-        """Outputs of the networks."""
+        """Number of outputs of the networks."""
         names = self.data.train.class_names
         if names is not None:
             return len(names)
@@ -78,7 +78,7 @@ class NetworkMaterials(Materials):
 
     @cached_property
     def radius(self) -> float | None:
-        """Radius of the balls of ``local_complexity``, the same for all networks; None where it is not measured."""
+        """Radius of the balls of ``local_complexity``, the same for all networks; None if it is not measured."""
         if "local_complexity" not in self.spec.measures:
             return None
         from hashlens.study.networks.geometry import ball_radius
@@ -91,7 +91,7 @@ class NetworkMaterials(Materials):
         return self.device is None or torch.device(self.device).type == "cpu"
 
     def evaluation(self, samples: int) -> Evaluation:
-        """Return what is measured on networks of so many distinct training examples."""
+        """Return the evaluation for networks with `samples` distinct training examples."""
         data = Split(self.data.train.narrow(0, samples), self.data.test)
         reading = Reading(device=self.device, seed=self.spec.seed)
         spec = self.spec
@@ -99,14 +99,14 @@ class NetworkMaterials(Materials):
 
 
 def load_split(spec: NetworksSpec, train: Any = None, test: Any = None) -> Split[ArrayExamples]:
-    """Return the examples of a study, those of its spec unless others are given.
+    """Return the examples of a study: `train` and `test`, or those of its spec.
 
     Raises
     ------
     StudyError
-        If there are none, or the spec does not fit them.
+        If there are no examples, or the spec does not fit them.
     DataError
-        If they cannot be read, or hold numbers that are not finite.
+        If they cannot be read, or have numbers that are not finite.
     """
     sources = {
         name: override if override is not None else getattr(spec.data, name, None)
@@ -129,7 +129,7 @@ def load_split(spec: NetworksSpec, train: Any = None, test: Any = None) -> Split
 
 
 def require_networks(materials: NetworkMaterials) -> None:
-    """Raise an error before there is a store if an architecture cannot be built for the data, or does not take them."""
+    """Raise an error, before a store is created, if an architecture cannot be built for the data or rejects them."""
     train, test = materials.data.train, materials.data.test
     shape = tuple(train.inputs.shape[1:])
     if shape != tuple(test.inputs.shape[1:]):
@@ -151,7 +151,7 @@ def require_networks(materials: NetworkMaterials) -> None:
 
 
 def _require_geometry(materials: NetworkMaterials, network: torch.nn.Module) -> None:
-    """Raise StudyError if a measure is of regions that the network or the data have not."""
+    """Raise StudyError if a measure of regions cannot be computed for the network or the data."""
     for place, name in enumerate(materials.spec.measures):
         if MEASURES[name].geometry:
             from hashlens.study.networks.geometry import require_geometry

@@ -1,4 +1,4 @@
-"""What does not fit in a study though each field alone is right: its fields to each other, and to the data."""
+"""Misfits of a study: fields that are valid separately but do not fit each other or the data."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -36,9 +36,9 @@ def misfits(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
 
 
 def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
-    """Return what the architectures have no choice of: an axis that one of them lacks, a field that all of them lack.
+    """Return arguments that architectures do not have: an axis that one of them lacks, a field that all of them lack.
 
-    An axis that changes nothing for an architecture would make its cells twice.
+    An axis without an effect on an architecture would duplicate its cells.
     """
     choices = [factor for factor in NetworkSpec.model_fields if factor != "architecture"]
     for factor in choices:
@@ -52,7 +52,7 @@ def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
 
 
 def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
-    """Return the fields that the data do not fit."""
+    """Return the fields that do not fit the data."""
     samples = spec.axes.samples or ()
     needing = [name for name in spec.measures if MEASURES[name].labels]
     if not has_labels and needing:
@@ -71,7 +71,7 @@ def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterat
                 f"must be at most {n_train}, the number of training examples, received {count}",
             )
     fewest = min((*samples, *(() if n_train is None else (n_train,))), default=None)
-    # On train an example is not its own neighbour.
+    # On train an example does not count as its own neighbour.
     for name, limit in (("knn", fewest), ("knn_train", None if fewest is None else fewest - 1)):
         if name in spec.measures and limit is not None and spec.k > limit:
             hint = f"give k: {limit}, or more examples" if limit > 0 else f"leave {name} out, or give more examples"

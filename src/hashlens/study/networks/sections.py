@@ -6,16 +6,16 @@ from hashlens.study.spec.section import Section
 
 
 class DataSpec(Section):
-    """Where the examples are: what :func:`hashlens.load_data` takes as text."""
+    """Sources of the examples, as names for :func:`hashlens.load_data`."""
 
     train: Text
     test: Text
 
 
 class NetworkSpec(Section):
-    """The network wherever no axis says otherwise; None is the architecture's own, for ``batch_norm`` the recipe's.
+    """Network settings that are not axes; None is the architecture's default, for ``batch_norm`` the recipe's.
 
-    Where architectures are an axis, each takes of these what it can.
+    If architectures are an axis, each uses the settings that it has.
     """
 
     architecture: fields.Architecture = "mlp"
@@ -26,12 +26,12 @@ class NetworkSpec(Section):
 
 
 class TrainingSpec(Section):
-    """A recipe by name, and what is to be otherwise than there; None is the recipe's.
+    """Name of a recipe, and fields that differ from it; None keeps the recipe's value.
 
     Attributes
     ----------
     patience : int, None or "recipe"
-        None switches early stopping off.
+        Patience of early stopping; None switches it off.
     """
 
     recipe: fields.RecipeName = "figures"
@@ -49,18 +49,19 @@ class TrainingSpec(Section):
 
 
 class Axes(Section):
-    """The values that are crossed, all with all; None where an axis is not varied.
+    """Levels of the axes, which are all crossed; None for an axis that does not vary.
 
     Attributes
     ----------
     epochs : tuple of int
-        Checkpoints of one training: 0 is the initialisation. Nothing is trained twice for them.
+        Checkpoints of one training; 0 is the initial network. Each network is trained only once.
     samples : tuple of int
-        First so many training examples, tiled to as many as there are, so that every network takes equal steps.
+        Numbers of training examples, the first ones; they are repeated to the full number, so that every network takes
+        the same number of steps.
     label_noise : tuple of float
-        Share of the training labels that are shuffled among themselves.
+        Shares of the training labels that are shuffled among themselves.
     random_inputs : tuple of str
-        On what the codes are measured besides the data: ``uniform``, ``bytes``; ``none`` adds nothing.
+        Random inputs that codes are measured on besides the data: ``uniform``, ``bytes``; ``none`` adds none.
     """
 
     architecture: Listed[fields.Architecture] | None = None

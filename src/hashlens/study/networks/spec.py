@@ -1,4 +1,4 @@
-"""The spec of a study of networks: data, network, training, axes, repeats and measures, as a YAML file says them."""
+"""The spec of a study of networks: data, network, training, axes, repeats and measures, as in its YAML file."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,38 +15,37 @@ from hashlens.training.recipe import Recipe, find_recipe
 
 
 class NetworksSpec(StudySpec):
-    """A study of networks: which are trained, on what, and what is measured on each.
+    """Spec of a study of networks: the networks to train, their data, and the measures.
 
-    A factor may be given both as an axis and in `network` or `training`: the axis wins. Made in Python, sections are
-    given as mappings: ``StudySpec(axes={"width": [10, 20]}, repeats=3)``.
+    If a factor is both an axis and in `network` or `training`, the axis is used. In Python, sections are mappings:
+    ``StudySpec(axes={"width": [10, 20]}, repeats=3)``.
 
     Parameters
     ----------
     name, description : str
-        For people.
+        Name and description for readers.
     data : mapping, optional
-        ``train`` and ``test``: what :func:`hashlens.load_data` takes as text; None when the examples are given
-        separately.
+        ``train`` and ``test``: names for :func:`hashlens.load_data`; None if the examples are passed separately.
     network : mapping
         ``architecture``, ``width``, ``depth``, ``batch_norm``, ``dropout`` of all networks.
     training : mapping
-        ``recipe`` and what is to be otherwise than there.
+        ``recipe``, and fields that differ from it.
     axes : mapping of str to list
-        What is varied: see `Axes`.
+        Levels of the factors that vary; see `Axes`.
     repeats : int
-        Networks of each cell, from different seeds.
+        Number of networks of each cell, with different seeds.
     seed : int
-        What all seeds are drawn from.
+        Seed that all other seeds are derived from.
     measures : list of str
-        Names in `hashlens.study.networks.measures.MEASURES`.
+        Names of measures, in `hashlens.study.networks.measures.MEASURES`.
     k : int
-        Neighbours of K-NN.
+        Number of neighbours of K-NN.
     logistic : {"one-vs-one", "multinomial"}
-        How logistic regression tells classes apart.
+        Kind of logistic regression.
     ensemble : int
-        Networks that are trained together, at most.
+        Largest number of networks that are trained together.
     keep : bool
-        Whether the networks are kept beside the store, so that more can be measured on them later.
+        Whether the networks are stored beside the store, so that further measures can be computed later.
 
     Raises
     ------
@@ -68,7 +67,7 @@ class NetworksSpec(StudySpec):
     keep: fields.Switch = False
 
     def recipe(self) -> Recipe:
-        """Return how the networks are trained: the recipe, with what the spec changes; axes are not looked at."""
+        """Return the training recipe with the changes of the spec, without axes."""
         changes: dict[str, Any] = {
             name: value
             for name, value in self.training.model_dump(exclude={"recipe", "patience"}).items()
@@ -82,7 +81,7 @@ class NetworksSpec(StudySpec):
 
     @property
     def last_epoch(self) -> int:
-        """Epochs that are trained, unless early stopping ends a training before."""
+        """Number of epochs trained, unless early stopping ends a training before."""
         return self.recipe().epochs
 
     @property
@@ -101,24 +100,24 @@ class NetworksSpec(StudySpec):
         return tuple(kind for kind in self.axes.random_inputs or () if kind != "none")
 
     def misfits(self) -> Iterator[tuple[FieldPath, str]]:
-        """Yield the fields that do not fit each other, and what is wrong."""
+        """Yield the fields that do not fit each other, with the problem."""
         yield from misfits(self)
         yield from super().misfits()
         yield from unmet(self, None, has_labels=True)
 
     def check_against(self, n_train: int | None, has_labels: bool) -> None:
-        """Raise StudyError unless the study can be made with the data.
+        """Raise StudyError if the study cannot be run with the data.
 
         Parameters
         ----------
         n_train : int or None
-            Training examples; None where it is not known.
+            Number of training examples; None if it is not known.
         has_labels : bool
             Whether train and test have labels.
 
         Raises
         ------
         StudyError
-            If there are no labels, fewer examples than ``axes.samples`` asks for, or fewer than K-NN needs.
+            If there are no labels, or fewer examples than ``axes.samples`` or K-NN needs.
         """
         self.require(unmet(self, n_train, has_labels))

@@ -1,4 +1,4 @@
-"""The file of a first study, with comments."""
+"""A commented study file to start from."""
 
 import json
 from pathlib import Path
@@ -52,9 +52,9 @@ def template(train: str, test: str, path: Path) -> str:
     Parameters
     ----------
     train, test : str
-        What :func:`hashlens.load_data` takes as text.
+        Names for :func:`hashlens.load_data`.
     path : Path
-        Gives the study its name too.
+        Path of the file, from which the name of the study is taken.
     """
-    # JSON's strings are YAML's, whatever they hold.
+    # Every JSON string is a valid YAML string.
     return TEMPLATE.format(path=path, name=json.dumps(path.stem), train=json.dumps(train), test=json.dumps(test))

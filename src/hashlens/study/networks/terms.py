@@ -1,4 +1,4 @@
-"""What is varied of networks, and what is measured of them."""
+"""Terms of studies of networks: their factors and measures."""
 
 from hashlens.study.terms import Axis, Factor, MeasureInfo, Terms
 
@@ -37,6 +37,6 @@ TERMS = Terms(
     },
     ("redundancy_ratio", "knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy"),
 )
-"""Of all studies of networks."""
+"""Terms of all studies of networks."""
 FACTORS = tuple(factor.name for factor in TERMS.factors)
-"""What tells cells apart, in order."""
+"""Names of the factors, in order."""

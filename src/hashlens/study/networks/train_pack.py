@@ -1,4 +1,4 @@
-"""Train the networks of one pack: perceptrons in an ensemble, others one by one."""
+"""Training of the networks of one pack: multilayer perceptrons as an ensemble, others one by one."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,15 +31,15 @@ class TrainedRun:
     Attributes
     ----------
     run : Run
-        Which.
+        The run.
     network : torch.nn.Module
-        As it is at the end.
+        The network at the end of training.
     fitted : Fitted
-        Its epochs.
+        History of its training.
     checkpoints : mapping of int to mapping
         Weights by epoch.
     failure : str or None
-        Why it did not come to its end.
+        Why training failed; None if it did not.
     """
 
     run: Run
@@ -49,17 +49,17 @@ class TrainedRun:
     failure: str | None
 
     def last_epoch(self, epoch: int) -> int:
-        """Return `epoch`, or the last epoch where training stopped before it."""
+        """Return `epoch`, or the last epoch if training stopped before it."""
         return min(epoch, self.fitted.epochs)
 
     def loss(self, epoch: int) -> float | None:
-        """Return the mean training loss of the epoch that was reached (cross-entropy in nats); None before training."""
+        """Return the mean training loss (cross-entropy, nats) at `epoch`, or at the last one; None before training."""
         last = self.last_epoch(epoch)
         return self.fitted.history[last - 1].loss if last else None
 
     @contextmanager
     def at_epoch(self, epoch: int) -> Iterator[torch.nn.Module]:
-        """Give the network the weights that it had after `epoch` epochs, or at its end, and then those it has now."""
+        """Run the body with the network's weights after `epoch` epochs, or at its end; then restore its weights."""
         now = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         try:
             self.network.load_state_dict(dict(self.checkpoints.get(epoch, now)))
@@ -83,19 +83,19 @@ def train_pack(
     Parameters
     ----------
     runs : sequence of Run
-        The pack.
+        Runs of the pack.
     train : ArrayExamples
-        All n training examples; a run takes the first ``samples`` of them, over and over to n.
+        All n training examples; a run uses the first ``samples`` of them, repeated to n.
     classes : int
-        Outputs of the networks.
+        Number of outputs of the networks.
     recipe : Recipe
-        How; weight decay and BatchNorm are those of the run's cell.
+        Training recipe; weight decay and batch normalisation are those of the run's cell.
     checkpoints : collection of int
-        Epochs that will be measured.
+        Epochs to measure.
     device : str or torch.device, optional
-        Where; the CPU by default.
+        Device to train on; the CPU by default.
     on_epoch : callable, optional
-        Called with the position of a run and its `Epoch`.
+        Called with the index of a run and its `Epoch`.
     """
     members = [_member(run, train, classes, recipe, checkpoints) for run in runs]
     if all(isinstance(member.network, MLP) for member in members):
@@ -109,7 +109,7 @@ def train_pack(
 
 
 def noisy_examples(train: ArrayExamples, cell: Cell, seed: int) -> ArrayExamples:
-    """Return what a run trains on: the first ``samples`` examples, with its share of the labels shuffled."""
+    """Return the training examples of a run: the first ``samples`` examples, with a share of the labels shuffled."""
     first = train.narrow(0, cell.samples)
     if not cell.label_noise:
         return first
@@ -123,7 +123,7 @@ def _member(run: Run, train: ArrayExamples, classes: int, recipe: Recipe, checkp
     )  # fmt: skip
     cell_recipe = replace(recipe, weight_decay=run.cell.weight_decay, batch_norm=run.cell.batch_norm)
     examples = noisy_examples(train, run.cell, run.seed)
-    # Only an ensemble takes perceptrons; others are trained one by one from the same description.
+    # Only multilayer perceptrons are trained as an ensemble; others are trained one by one from the same description.
     return Member(network, examples, cell_recipe, run.seed, len(train), tuple(checkpoints))  # type: ignore[arg-type]
 
 

@@ -1,1 +1,1 @@
-"""The page of a study: its regimes to play with, curves, effects and origin."""
+"""The HTML page of a study: interactive regimes, curves, effects and provenance."""

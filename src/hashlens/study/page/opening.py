@@ -1,4 +1,4 @@
-"""What the page of a study opens with, before curves and effects."""
+"""The first part of the page of a study, before curves and effects."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from hashlens.report.page import Section
 
 @dataclass(frozen=True)
 class Opening:
-    """What an experiment shows first of a study of its own.
+    """The first part of a page, which the experiment itself provides.
 
     Attributes
     ----------
     sections : tuple of Section
-        Charts of its own kind.
+        Charts that only this experiment has.
     verdict, reason : str
-        What they say, in one line, and why.
+        The conclusion from the charts in one line, and the reason for it.
     notes : tuple of str
-        What limits them.
+        Limitations of the charts.
     """
 
     sections: tuple[Section, ...] = ()

@@ -41,7 +41,7 @@ def study_page(results: Results) -> Page:
 
 
 def opening_of(results: Results) -> Opening:
-    """Return what the experiment shows first; an empty opening if the experiment is not part of the library."""
+    """Return the first part of the page; an empty one if the experiment is not part of the library."""
     known = _experiment(results)
     return Opening() if known is None else known.opening(results)
 

@@ -1,4 +1,4 @@
-"""Reproduce: the paper's studies by name, ours beside the paper's."""
+"""Reproduction of the paper's studies by name, and comparison of our figures with the paper's."""
 
 from hashlens.study.reproduce.reproduce import reproduce
 from hashlens.study.reproduce.reproduction import Reproduction

@@ -1,4 +1,4 @@
-"""Ours beside the paper's: each figure of the paper that is known, and the mean of our repeats."""
+"""Comparison with the paper: each known figure of the paper, and the mean of our repeats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ from hashlens.tables import Table, table
 
 @dataclass(frozen=True)
 class Comparison(Result):
-    """One figure of the paper, and ours.
+    """One figure of the paper, and the value that we measured.
 
     Attributes
     ----------
     measure, split : str
-        What was measured.
+        Names of the measure and of the examples that it was computed on.
     at : dict
-        Levels of the factors, and of the step.
+        Level of each factor, and of the step.
     paper : float
         The paper's figure, or its upper bound.
     is_bound : bool
-        Whether it is a bound.
+        True if `paper` is an upper bound.
     ours : Estimate
-        Mean over repeats, and what is around it; not a number where nothing was measured.
+        Our mean over repeats, with its interval; NaN if nothing was measured.
     band : float or None
-        How far ours may be from the paper's to count as the same, by this project; None where that was not set.
+        Tolerance, set by this project: the largest difference that counts as agreement. None if no tolerance is set.
     label : str
-        The measure as people read it.
+        Readable name of the measure.
     """
 
     measure: str
@@ -48,36 +48,36 @@ class Comparison(Result):
 
     @property
     def difference(self) -> float:
-        """Ours less the paper's; for a bound, by how much ours is above it, or 0."""
+        """Our value minus the paper's; for a bound, the amount by which our value exceeds it, or 0."""
         gap = self.ours.mean - self.paper
         return max(gap, 0.0) if self.is_bound else gap
 
     @property
     def inside(self) -> bool | None:
-        """Whether ours is within the band, or keeps to the bound; None where neither is set."""
+        """True if our value is within the tolerance, or not above the bound; None if neither is set."""
         if self.is_bound:
             return bool(self.ours.mean <= self.paper)
-        # The paper's figures have two or three digits: 0.06 apart is 0.06, whatever the last bit of a float says.
+        # The paper's figures have two or three digits, so rounding errors of floats must not decide.
         return None if self.band is None else bool(round(abs(self.difference), 6) <= self.band)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, with the difference and whether it is inside."""
+        """Return all fields, with ``difference`` and ``inside``."""
         return {**super().to_dict(), "difference": plain(self.difference), "inside": self.inside}
 
     @property
     def name(self) -> str:
-        """What is compared, as people read it."""
+        """Readable name of the compared quantity."""
         split_text = f" on {self.split}" if self.split else ""
         return f"{self.label or default_terms().label(self.measure)}{split_text} at {conditions(self.at)}"
 
     @property
     def verdict(self) -> str:
-        """One word."""
+        """The verdict, as one word."""
         return {True: "inside", False: "outside", None: "–"}[self.inside]
 
     @property
     def sentence(self) -> str:
-        """How ours differs from the paper's, in words."""
+        """A sentence on how our value differs from the paper's."""
         if not np.isfinite(self.ours.mean):
             return f"{self.name}: nothing was measured."
         paper_text = f"{'at most ' if self.is_bound else ''}{self.paper:g}"
@@ -87,17 +87,17 @@ class Comparison(Result):
 
 
 def compare(results: Results, reference: Reference) -> tuple[Comparison, ...]:
-    """Set the results of a study beside all figures of a reference, in its order."""
+    """Compare the results of a study with all figures of a reference, in the order of the reference."""
     return tuple(one for points in reference.points for one in _compared(results, points, reference))
 
 
 def resolved(results: Results, over: str, level: Level) -> Level:
-    """Return a level of an axis; ``last`` is the last that there is."""
+    """Return a level of an axis; ``last`` is the last level in the results."""
     return max(results.levels(over)) if level == "last" else level
 
 
 def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
-    """Return a table of comparisons, for people."""
+    """Return a readable table of comparisons."""
     rows = [
         (
             comparison.name,

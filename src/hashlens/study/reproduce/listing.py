@@ -11,7 +11,7 @@ from hashlens.tables import Table, number, table
 
 
 def preset_table() -> Table:
-    """Return every preset: what varies, how many runs each size has, and how long that took."""
+    """Return a table of every preset: the axes that vary, the number of runs of each size, and their duration."""
     presets = {name: find_preset(name) for name in preset_names()}
     rows = []
     for name, preset in presets.items():
@@ -35,7 +35,7 @@ def _cells(spec: Any, whole: int) -> int:
 
 
 def _varied(preset: Preset) -> str:
-    """Return the axes of either size that take several values."""
+    """Return the axes that take several values in either size."""
     axes = [preset.spec("", size).axes.model_dump() for size in SIZES]
     return ", ".join(
         name.replace("_", " ") for name in axes[0] if any(len(size_axes[name] or ()) > 1 for size_axes in axes)

@@ -8,7 +8,7 @@ from hashlens.tables import Table
 
 
 def markdown_page(reproduction: Reproduction) -> str:
-    """Return a page with all tables, the pictures, and where the numbers come from."""
+    """Return a page with all tables, the pictures and the provenance of the numbers."""
     preset = reproduction.preset
     pictures = (
         f"![{preset.title}: {picture.name.replace('-', ' ')}]({picture.name}.png)" for picture in reproduction.pictures
@@ -19,7 +19,7 @@ def markdown_page(reproduction: Reproduction) -> str:
 
 
 def markdown(part: RenderableType) -> str:
-    """Return a table of this project, text, or a group of them as Markdown.
+    """Return a :class:`~hashlens.tables.Table`, a text, or a group of them as Markdown.
 
     >>> from hashlens.tables import table
     >>> print(markdown(table("R", ("width", "R"), [("10", "0.99")])))

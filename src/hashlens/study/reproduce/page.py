@@ -1,4 +1,4 @@
-"""The page of a reproduction: ours beside the paper's first, where it is known, then all that the study found."""
+"""The page of a reproduction: first the comparison with the paper, if there is one, then all results of the study."""
 
 from collections.abc import Iterator
 
@@ -38,9 +38,9 @@ def reproduction_page(reproduction: Reproduction) -> Page:
 
 
 def _study_sections(reproduction: Reproduction) -> tuple[tuple[Section, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return what the page of the study shows, titles of what comes first there, and its notes.
+    """Return the sections of the page of the study, the titles of its first sections, and its notes.
 
-    Of one read back whose store is gone, only why.
+    If the reproduction was read from a file and its store is gone, only a note says why.
     """
     try:
         page = store_page(reproduction.study.store)
@@ -54,7 +54,7 @@ def _study_sections(reproduction: Reproduction) -> tuple[tuple[Section, ...], tu
 
 
 def _verdict(reproduction: Reproduction) -> Iterator[str]:
-    """Yield the conclusion, of all figures outside their band only the furthest: the table has the others."""
+    """Yield the conclusion; of the figures outside their tolerance it names only the worst, the table has the rest."""
     outside = [comparison for comparison in reproduction.comparisons if comparison.inside is False]
     omitted = {
         comparison.sentence for comparison in sorted(outside, key=lambda comparison: -abs(comparison.difference))[1:]
@@ -69,7 +69,7 @@ def _verdict(reproduction: Reproduction) -> Iterator[str]:
 
 
 def _picture_blocks(reproduction: Reproduction) -> Iterator[Block]:
-    """Yield what the reproduction draws, but the phase chart and the effects, which the page shows otherwise."""
+    """Yield the pictures of the reproduction, except phase charts and effects, which the page shows elsewhere."""
     for picture in reproduction.pictures:
         for part, points in zip(picture.parts, picture.paper, strict=True):
             if not isinstance(part, PhaseChart | EffectTable):

@@ -22,11 +22,11 @@ class Picture(Result):
     Attributes
     ----------
     name : str
-        Of its files, without ending.
+        Name of the picture's files, without suffix.
     parts : tuple
-        Of which each gives a panel or more.
+        Results that are drawn; each gives one or more panels.
     paper : tuple of dict
-        For each part, the paper's points (level, value) by the name of the line that they belong to.
+        For each part, the paper's points (level, value), keyed by the name of the line that they belong to.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Picture(Result):
     paper: tuple[dict[str, tuple[tuple[Level, float], ...]], ...]
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return its panels as figure data, curves with the paper's points beside them."""
+        """Return the panels as figure data; curves include the paper's points."""
         from hashlens.study.charts.figures import curve_lines
 
         panels: list[Figure] = []
@@ -54,15 +54,15 @@ def picture(
     Parameters
     ----------
     name : str
-        Of its files.
+        Name of the picture's files, without suffix.
     panels : tuple of Panel
-        What is on it.
+        Definitions of the panels.
     results : Results
-        Of the study.
+        Results of the study.
     reference : Reference, optional
         The paper's figures.
     examples : dict of str to int
-        n, on which R was measured, by split, for the effect table.
+        Number of examples on which R was measured, by split; the effect table needs it.
     """
     parts = tuple(_part(panel, results, examples) for panel in panels)
     return Picture(name, parts, tuple(_points(part, results, reference) for part in parts))
@@ -79,7 +79,7 @@ def _part(panel: Panel, results: Results, examples: dict[str, int]) -> Part:
 
 
 def _points(part: Part, results: Results, reference: Reference | None) -> dict[str, tuple[tuple[Level, float], ...]]:
-    """Return the paper's points for the lines of a curve; a bound is no point."""
+    """Return the paper's points for the lines of a curve; upper bounds are left out."""
     if reference is None or not isinstance(part, Curve):
         return {}
     by_series: dict[str, tuple[tuple[Level, float], ...]] = {}

@@ -1,4 +1,4 @@
-"""Presets: the studies that `reproduce` knows, each a YAML file in the room of its experiment, or of one's own."""
+"""Presets: definitions of studies for `reproduce`, each a YAML file of an experiment's package or of the user."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -23,20 +23,20 @@ PRESETS = {
     "ted": "hashlens.ted:presets",
     "tuning": "hashlens.tuning:presets",
 }
-"""By experiment, the folder of a package in which its reproductions are."""
+"""Package and folder of the presets, by experiment."""
 
 
 class Expected(Section):
-    """What the data of a preset must be, so that no other is taken for it.
+    """Properties that the data of a preset must have, so that other data are rejected.
 
     Attributes
     ----------
     name : str
-        For people.
+        Readable name of the data set.
     train, test : int
-        How many examples.
+        Number of training and test examples.
     input_shape : tuple of int
-        Of one.
+        Shape of one input.
     """
 
     name: str
@@ -51,15 +51,15 @@ class Points(Section):
     Attributes
     ----------
     measure, split : str
-        As in the results.
+        Names of the measure and of the split, as in the results.
     over : str
-        The axis.
+        Name of the axis.
     at : dict
         Levels of the other factors.
     values : tuple of (level, value)
-        The level ``last`` is the last that a study has.
+        The paper's values; the level ``last`` stands for the last level of the study.
     at_most : tuple of (level, value)
-        Where only a bound is known.
+        The paper's upper bounds, for levels of which no exact value is known.
     """
 
     measure: str
@@ -71,14 +71,14 @@ class Points(Section):
 
 
 class Reference(Section):
-    """The figures of the paper that a study is set beside.
+    """The figures of the paper with which a study is compared.
 
     Attributes
     ----------
     source : str
-        Where they are from.
+        Source of the figures.
     bands : dict of str to float
-        By measure, how far a mean may be from the paper's to count as the same; this project's.
+        Tolerance of each measure, set by this project: the largest difference of means that counts as agreement.
     points : tuple of Points
         The figures.
     """
@@ -89,20 +89,20 @@ class Reference(Section):
 
 
 class Panel(Section):
-    """One part of a picture.
+    """Definition of one part of a picture.
 
     Attributes
     ----------
     kind : {"curve", "phase", "sensitivity", "effects"}
-        What it is.
+        Kind of the chart.
     x, y : str
-        Axes; a curve has `x` alone.
+        Names of the axes; a curve has only `x`.
     measures, splits : tuple of str
-        The lines of a curve; where no split is named, on test, or where else the measure was taken.
+        Measures and splits of the lines of a curve; by default the test examples, or the only split of the measure.
     by : str, optional
-        The factor that tells its lines apart.
+        Factor that has a line for each of its levels.
     where : dict
-        Levels at which to hold the others.
+        Fixed levels of other factors.
     """
 
     kind: Literal["curve", "phase", "sensitivity", "effects"] = "curve"
@@ -115,26 +115,26 @@ class Panel(Section):
 
 
 class Preset(Section):
-    """A study that `reproduce` knows, in two sizes.
+    """A study that `reproduce` can run, in two sizes.
 
     Attributes
     ----------
     title, shows, note : str
-        For people: what it is, what it shows, and which recipe it follows and why.
+        Texts for readers: the title, what the study shows, and which recipe it follows and why.
     expects : Expected, optional
-        What ``--data`` must hold; None for data that come with the library.
+        Properties that the data of ``--data`` must have; None for data that come with the library.
     reference : Reference, optional
-        The paper's figures, where they are known.
+        The paper's figures, if they are known.
     claims : tuple of Claim
-        What is put to the test.
+        Claims that are tested on the results.
     pictures : dict of str to tuple of Panel
-        By name of the file.
+        Panels of each picture, by file name.
     took : dict of str to str
-        About how long each size took on two CPU cores; sizes that were never timed are left out.
+        Approximate duration of each size on two CPU cores; sizes that were never timed are left out.
     study : dict
-        The spec: what both sizes share; the experiment too, where it is not networks.
+        Fields of the spec that both sizes share; ``experiment`` too, unless it is networks.
     quick, paper : dict
-        What each says besides or otherwise.
+        Fields of the spec that each size adds or replaces.
     """
 
     title: str
@@ -155,11 +155,11 @@ class Preset(Section):
         Parameters
         ----------
         name : str
-            Of the study.
+            Name of the study.
         size : {"quick", "paper"}
-            Which.
+            Size of the study.
         data : str, optional
-            The folder that ``{data}`` stands for.
+            Folder that replaces ``{data}`` in the spec.
         """
         merged = _merged(self.study, getattr(self, size))
         if "data" in merged:
@@ -168,7 +168,7 @@ class Preset(Section):
 
 
 def preset_names() -> tuple[str, ...]:
-    """Return the names of all presets: those of the paper's data first."""
+    """Return the names of all presets; presets on the paper's data come first."""
     data = ("mnist", "cifar10", "digits")
     studies = ("width", "time", "samples", "noise", "regularization", "random-inputs", "phase", "effects")
     order = {
@@ -180,12 +180,12 @@ def preset_names() -> tuple[str, ...]:
 
 @cache
 def find_preset(name: str) -> Preset:
-    """Return the preset of a name, or the one that a YAML file holds.
+    """Return the preset of a name, or read it from a YAML file.
 
     Raises
     ------
     StudyError
-        If there is none, or a field of it is wrong: with its line.
+        If there is no such preset, or one of its fields is wrong; the message gives the line.
     """
     if name.endswith((".yaml", ".yml")):
         return read_preset(Path(name))
@@ -199,7 +199,7 @@ def find_preset(name: str) -> Preset:
 
 
 def read_preset(path: Path) -> Preset:
-    """Return the preset that a YAML file holds; errors as of :func:`find_preset`."""
+    """Read a preset from a YAML file; raises the same errors as :func:`find_preset`."""
     try:
         return preset_of(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
@@ -210,7 +210,7 @@ def read_preset(path: Path) -> Preset:
 
 
 def preset_of(text: str, name: str) -> Preset:
-    """Return the preset that YAML text holds; errors name its place `name`, and the line."""
+    """Read a preset from YAML text; error messages give `name` and the line."""
     fields, source = read_yaml(text, name)
     claims = claims_of(fields.pop("claims", ()), source)
     try:
@@ -233,12 +233,12 @@ def _explained(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
 
 
 def require_size(size: str) -> Size:
-    """Return the size of a preset that `size` names.
+    """Return `size` if it is the name of a size of presets.
 
     Raises
     ------
     StudyError
-        If there is none.
+        If it is not.
     """
     for allowed in SIZES:
         if size == allowed:
@@ -248,7 +248,7 @@ def require_size(size: str) -> Size:
 
 @cache
 def _files() -> dict[str, Any]:
-    """Return the files of all presets by their names."""
+    """Return the file of each preset, by name of the preset."""
     return {
         entry.name.removesuffix(".yaml"): entry
         for room, _, folder in (place.partition(":") for place in PRESETS.values())
@@ -258,7 +258,7 @@ def _files() -> dict[str, Any]:
 
 
 def _merged(shared: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of both; sections are merged field by field, and `overrides` wins."""
+    """Merge two mappings; sections are merged field by field, and `overrides` takes precedence."""
     sections = {
         name: {**shared[name], **value}
         for name, value in overrides.items()

@@ -1,4 +1,4 @@
-"""Reproduce: the paper's studies done again, by name."""
+"""Reproduction of the paper's studies, by name."""
 
 import shlex
 import time
@@ -39,37 +39,40 @@ def reproduce(
     overwrite: bool = False,
     device: str | torch.device | None = None,
 ) -> Reproduction:
-    """Do a study again, put its claims to the test, and set it beside the paper's figures where they are known.
+    """Repeat a study, test its claims, and compare it with the paper's figures if they are known.
 
-    Interrupted at any moment and called again, it goes on where it was. The folder holds the spec (``study.yaml``) and
-    the store (``study.db``), with which :class:`Study` opens it, and at the end ``results.parquet``, ``table.md``, the
-    pictures as PNG and SVG, and ``report.html``, the page with all of it.
+    The function can be interrupted at any moment; called again, it continues where it stopped. The output folder
+    contains the spec (``study.yaml``) and the store (``study.db``), from which :class:`Study` loads the study. At the
+    end it also contains ``results.parquet``, ``table.md``, the pictures as PNG and SVG, and ``report.html``, a page
+    with all results.
 
     Parameters
     ----------
     name : str
-        ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`); or a YAML file with a
-        ``study`` of any experiment, its ``claims`` and ``pictures``.
+        Name of a preset: ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`). Or the
+        path of a YAML file with the ``study`` of any experiment, its ``claims`` and ``pictures``.
     data : str or Path, optional
-        Folder with the Parquet files of MNIST or CIFAR-10, train and test; not for ``digits-...``.
+        Folder with the Parquet files of the training and test examples of MNIST or CIFAR-10. The presets
+        ``digits-...`` need none.
     preset : {"quick", "paper"}
-        Minutes, or the whole of it.
+        Size of the study: ``quick`` takes minutes, ``paper`` is the whole study.
     out : str or Path, optional
-        The folder; by default ``hashlens-reproduce/NAME-PRESET``, of a file its name without the ending.
+        Output folder; by default ``hashlens-reproduce/NAME-PRESET``, where NAME of a YAML file is its name without
+        suffix.
     overwrite : bool
-        Whether to begin afresh: in a folder that holds a reproduction of that name, which is deleted, or something else
-        and no study. A study of another name, and what is no store or no spec, is never deleted.
+        Whether to start again. A reproduction of the same name in the folder is deleted, and the folder may contain
+        other files. A study of another name, and files that are not a store or a spec, are never deleted.
     device : str or torch.device, optional
-        Where networks are trained and read; the CPU by default.
+        Device for training and for reading codes; the CPU by default.
 
     Raises
     ------
     StudyError
-        If there is nothing of that name, or the folder holds a study of another spec.
+        If there is no preset of that name, or the folder contains a study with another spec.
     DataError
-        If the data are missing, or are not those of the study.
+        If the data are missing, or are not the data of the study.
     OutputError
-        If the folder holds something else, or another study, or cannot be written.
+        If the folder contains other files or another study, or cannot be written.
 
     References
     ----------
@@ -113,13 +116,13 @@ def reproduce(
 
 
 def _sizes(spec: Any, examples: Split[Examples]) -> dict[str, int]:
-    """Return on how many examples measures are taken, at least."""
+    """Return the smallest number of examples on which measures are computed, by split."""
     samples = getattr(spec.axes, "samples", None)
     return {"train": min(samples or (len(examples.train),)), "test": len(examples.test)}
 
 
 def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples] | None:
-    """Return train and test, after making sure that they are what the preset is about; None for a study of no data."""
+    """Return the training and test examples, checked against the preset; None for a study without data."""
     expected_data = preset.expects
     if expected_data is None and data is not None:
         raise DataError(f"{name} takes no data, received {str(data)!r}: its examples come with the library")
@@ -155,7 +158,7 @@ def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Spli
 
 
 def _prepared(folder: Path, name: str, overwrite: bool) -> Path:
-    """Return the folder, there and writable; a reproduction in it is gone on with, or with `overwrite` begun afresh."""
+    """Create the folder and return it; a reproduction in it is kept, or with `overwrite` deleted."""
     check_writable(folder / STORE, overwrite=True)
     foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []
     if foreign and not overwrite:
@@ -172,12 +175,12 @@ def _prepared(folder: Path, name: str, overwrite: bool) -> Path:
 
 
 def _belongs_to(path: Path, name: str) -> bool:
-    """Return whether there is a store or spec of a reproduction of that name, to be begun afresh.
+    """Return whether `path` is the store or spec of a reproduction of that name, which may be deleted.
 
     Raises
     ------
     OutputError
-        If something else is there, which is left alone.
+        If `path` is something else, which is kept.
     """
     if not path.exists():
         return False

@@ -1,4 +1,4 @@
-"""The spec of a study: a typed YAML file whose errors name field and line."""
+"""The spec of a study: a typed YAML file; error messages give field and line."""
 
 from hashlens.study.spec.section import Section
 from hashlens.study.spec.spec import StudySpec

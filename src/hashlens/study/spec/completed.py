@@ -1,4 +1,4 @@
-"""The spec of an experiment, made of its terms: a field for each factor, names of its measures."""
+"""The spec class of an experiment, built from its terms: a field for each factor, and the names of its measures."""
 
 from typing import Annotated, Any
 
@@ -15,8 +15,8 @@ EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false
 
 
 def completed(spec: type[StudySpec], terms: Terms) -> type[StudySpec]:
-    """Return `spec` with ``axes`` and ``measures`` as the terms say, unless it declares them itself."""
-    # Left out of YAML as by default it would be read as a study of networks.
+    """Return a subclass of `spec` with ``axes`` and ``measures`` from the terms, unless `spec` declares them itself."""
+    # YAML leaves out defaults, and a spec without an experiment would be read as a study of networks.
     added: dict[str, Any] = {"experiment": (Text, terms.experiment if terms.experiment == DEFAULT else ...)}
     if spec.model_fields["axes"].annotation is Section:
         axes = _axes(terms)
@@ -40,13 +40,13 @@ def _axes(terms: Terms) -> type[Section]:
 
 
 def _level(factor: Factor) -> BeforeValidator:
-    """Return what lets the levels of a factor pass."""
+    """Return the validator of the levels of a factor."""
 
     def check(value: Any) -> Any:
         if not _fits(value, factor):
             raise ValueError(f"must be {EXPECTED[factor.type]}, received {shown(value)}")
         level = TYPES[factor.type](value)
-        # Minus zero becomes zero: they are one value and must not be two cells.
+        # Minus zero becomes zero, because both are the same level of a factor.
         level = level + 0.0 if factor.type == "float" else level
         if factor.allowed and level not in factor.allowed:
             listed = ", ".join(map(str, factor.allowed))

@@ -1,4 +1,4 @@
-"""What the fields of any study file may hold; each type says in words what it allows and what it received."""
+"""Validators of the fields of study files; each error says what is allowed and what was received."""
 
 import json
 import sys
@@ -12,11 +12,11 @@ from hashlens.errors import nearest
 
 T = TypeVar("T")
 MOST = 2**31 - 1
-"""The largest count, which every database of a study holds."""
+"""The largest count, which fits an integer column of every supported database."""
 
 
 def shown(value: Any) -> str:
-    """Return a value as a study file writes it, in one short line."""
+    """Return a value as one short line, in the notation of study files."""
     try:
         text = repr(value) if isinstance(value, str) else json.dumps(value)
     except (TypeError, ValueError):
@@ -25,7 +25,7 @@ def shown(value: Any) -> str:
 
 
 def whole(minimum: int, maximum: int | None = MOST) -> BeforeValidator:
-    """Return what lets whole numbers pass, from a minimum on."""
+    """Return a validator of integers from `minimum` to `maximum`."""
 
     def check(value: Any) -> int:
         if not is_whole(value) or value < minimum:
@@ -38,20 +38,20 @@ def whole(minimum: int, maximum: int | None = MOST) -> BeforeValidator:
 
 
 def numbered(allowed: str, fits: Callable[[float], bool]) -> BeforeValidator:
-    """Return what lets numbers pass that fit; `allowed` says in words which."""
+    """Return a validator of numbers for which `fits` is true; `allowed` describes these numbers in messages."""
 
     def check(value: Any) -> float:
-        # Compared as it is: a whole number may be too large for a float.
+        # Compared without conversion, because an integer may be too large for a float.
         if not is_number(value) or not abs(value) <= sys.float_info.max or not fits(value):
             raise ValueError(f"must be a number, {allowed}, received {shown(value)}")
-        # Minus zero becomes zero: they are one value and must not be two cells.
+        # Minus zero becomes zero, because both are the same level of a factor.
         return float(value) + 0.0
 
     return BeforeValidator(check)
 
 
 def named(kind: str, names: Collection[str]) -> BeforeValidator:
-    """Return what lets known names pass; `kind` says of what."""
+    """Return a validator of known names; `kind` says in messages what they name."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in names:

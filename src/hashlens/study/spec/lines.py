@@ -1,4 +1,4 @@
-"""YAML with the line of every field, so that an error can name it."""
+"""YAML with the line of every field, for error messages."""
 
 import re
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from hashlens.errors import StudyError
 
 FieldPath = tuple[str | int, ...]
 _AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "value")}
-# Ten lines of aliases to aliases can stand for more than any memory holds.
+# Ten lines of nested YAML aliases can expand to more values than fit in memory.
 _MOST_VALUES = 100_000
 _EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 
 
 def spelled(path: FieldPath) -> str:
-    """Return a path as people write it.
+    """Return a path in dotted notation.
 
     >>> spelled(("axes", "width", 1))
     'axes.width[1]'
@@ -27,14 +27,14 @@ def spelled(path: FieldPath) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where a spec was written, for its errors; any two are equal, since specs are compared by what they say.
+    """The file and lines of a spec, for error messages; any two are equal, so that specs are compared by content.
 
     Attributes
     ----------
     name : str
-        Of the file.
+        Name of the file.
     lines : dict of path to int
-        The line of each field, from 1; empty for a spec made in Python.
+        Line of each field, from 1; empty for a spec made in Python.
     """
 
     name: str = "study"
@@ -47,13 +47,13 @@ class Source:
         return hash(Source)
 
     def line(self, path: FieldPath) -> int | None:
-        """Return the line of the field, or of the nearest one around it."""
+        """Return the line of a field, or of the innermost section around it that has a line."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
 
     def error(self, *problems: tuple[FieldPath, str]) -> StudyError:
-        """Return the error for what is wrong: the first of it in the file, and how much more there is."""
+        """Return an error with the problem that comes first in the file, and the number of other problems."""
         path, text = min(problems, key=lambda problem: self.line(problem[0]) or 0)
         line = self.line(path)
         location = self.name if line is None else f"{self.name} line {line}"
@@ -64,12 +64,12 @@ class Source:
 def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
     """Return the fields of a YAML mapping, and the line of each.
 
-    Numbers such as ``1e-3``, which YAML 1.1 takes for text, are numbers; dates are text.
+    Numbers such as ``1e-3``, which YAML 1.1 reads as text, are numbers; dates are text.
 
     Raises
     ------
     StudyError
-        If it is not YAML, empty, not a mapping, or gives a field twice.
+        If the text is not YAML, is empty, is not a mapping, or has a field twice.
     """
     source = Source(name)
     try:
@@ -98,7 +98,7 @@ def _one_line(message: object) -> str:
 
 
 def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
-    """Return what a node holds, and note the lines of the fields inside it."""
+    """Return the value of a node, and record the lines of the fields inside it."""
     if len(source.lines) > _MOST_VALUES:
         raise StudyError(
             f"{source.name}: not a study: it holds more than {_MOST_VALUES:,} values; look for aliases of aliases"

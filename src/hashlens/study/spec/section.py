@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A mapping of a study file, of known fields only."""
+    """A mapping in a study file; unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """Return the section that `to_plain` wrote."""
+        """Return a section from the output of `to_plain`."""
         return cls(**plain)
 
     def to_plain(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The spec of a study, as a YAML file says it: what every experiment has, and what its own adds."""
+"""The spec of a study: the fields of all experiments, to which each experiment adds its own."""
 
 import math
 from collections.abc import Iterator
@@ -16,45 +16,45 @@ from hashlens.study.spec.section import Section
 from hashlens.study.terms import Terms
 
 DEFAULT = "networks"
-"""The experiment of a spec that names none."""
+"""The experiment of a spec without the field ``experiment``."""
 MOST_RUNS = 100_000
-"""More than these are a mistake in an axis, and would fill the memory before the first is done."""
+"""Largest number of runs; more are probably a mistake in an axis, and would not fit in memory."""
 
 
 class StudySpec(Section):
-    """A study: which experiment is repeated, over what, how often, and what is measured.
+    """Definition of a study: the experiment, the axes over which it is repeated, the repeats, and the measures.
 
-    Made with the fields of an experiment, it is a spec of that experiment: ``StudySpec(axes={"width": [10, 20]})`` is
-    a :class:`~hashlens.study.networks.spec.NetworksSpec`.
+    The constructor returns the spec class of the experiment: ``StudySpec(axes={"width": [10, 20]})`` is a
+    :class:`~hashlens.study.networks.spec.NetworksSpec`.
 
     Parameters
     ----------
     name, description : str
-        For people.
+        Name and description of the study, for readers.
     experiment : str
-        ``networks``, another of ours by name, or ``package.module:object``, which is imported.
+        ``networks``, the name of another experiment of the library, or ``package.module:object``, which is imported.
     axes : mapping of str to list
-        What is varied: factors of the experiment and their levels.
+        Factors of the experiment that vary, and the levels of each.
     repeats : int
-        Runs of each cell, from different seeds.
+        Number of runs of each cell, each with its own seed.
     seed : int
-        What all seeds are drawn from.
+        Seed from which all other seeds are derived.
     measures : list of str
-        What is measured, of what the experiment can.
+        Names of the measures to compute.
     **fields
-        What else the experiment takes.
+        Other fields of the experiment's spec.
 
     Raises
     ------
     StudyError
-        If there is no such experiment, or a field is unknown, out of range, or does not fit the others; it names the
-        field, the value received and what is allowed.
+        If there is no such experiment, or a field is unknown, out of range, or inconsistent with the others. The
+        message gives the field, the value received and the values allowed.
     """
 
     runs_are: ClassVar[str] = "runs"
-    """What people call the runs of this experiment."""
+    """Plural noun for the runs of this experiment, in messages."""
     terms: ClassVar[Terms]
-    """Factors, step and measures of the experiment."""
+    """The factors, the step and the measures of the experiment."""
 
     name: Text = "study"
     description: Text = ""
@@ -67,7 +67,7 @@ class StudySpec(Section):
     _source: Source = PrivateAttr(default=Source())
 
     def __new__(cls, source: Source | None = None, /, **fields: Any) -> "StudySpec":
-        """Return an empty spec of the experiment that is named."""
+        """Return an empty instance of the spec class of the experiment in `fields`."""
         if cls is not StudySpec:
             return super().__new__(cls)
         from hashlens.study.experiment import find_experiment
@@ -94,12 +94,12 @@ class StudySpec(Section):
 
     @classmethod
     def load(cls, path: str | Path) -> "StudySpec":
-        """Return the spec that a YAML file holds.
+        """Read a spec from a YAML file.
 
         Raises
         ------
         StudyError
-            If it cannot be read, or a field is wrong: with the line.
+            If the file cannot be read, or a field is wrong; the message gives the line.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
@@ -114,24 +114,24 @@ class StudySpec(Section):
 
     @classmethod
     def from_yaml(cls, text: str, name: str = "study.yaml") -> "StudySpec":
-        """Return the spec that YAML text holds; errors name its place `name`."""
+        """Read a spec from YAML text; error messages give `name` as its file."""
         fields, source = read_yaml(text, name)
         return cls(source, **fields)
 
     def to_yaml(self) -> str:
-        """Return YAML text of the same spec; fields that are as by default are left out."""
+        """Return the spec as YAML text; fields with their default value are left out."""
         fields = self.model_dump(mode="json", exclude_defaults=True)
         first = [name for name in ("description", "experiment", *self.sections()) if name in fields]
         ordered = {"name": self.name, **{name: fields[name] for name in first}, **fields}
         return str(yaml.safe_dump(ordered, sort_keys=False, default_flow_style=None, width=120))
 
     def levels(self, factor: str) -> tuple[Any, ...] | None:
-        """Return the levels of a factor that is an axis; None of any other."""
+        """Return the levels of a factor if it is an axis of the study, else None."""
         found: tuple[Any, ...] | None = getattr(self.axes, factor, None)
         return found
 
     def misfits(self) -> Iterator[tuple[FieldPath, str]]:
-        """Yield the fields that do not fit each other, and what is wrong."""
+        """Yield the path of each field that is inconsistent with others, and what is wrong with it."""
         levels = (self.levels(factor.name) for factor in self.terms.factors)
         if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_RUNS:
             total = (
@@ -142,17 +142,17 @@ class StudySpec(Section):
             yield (field,), f"{total}: shorten an axis, or take fewer repeats"
 
     def error(self, path: FieldPath, text: str) -> StudyError:
-        """Return the error for a field of this spec, with its line where it has one."""
+        """Return an error about a field of this spec, with the line of the field if it is known."""
         return self._source.error((path, text))
 
     def require(self, problems: Iterator[tuple[FieldPath, str]]) -> None:
-        """Raise the error for the fields that are wrong, if there are any."""
+        """Raise an error if there are problems, each the path of a field and what is wrong with it."""
         if listed := list(problems):
             raise self._source.error(*listed)
 
     @classmethod
     def sections(cls) -> dict[str, type[Section]]:
-        """Return every section by the name of its field, axes last."""
+        """Return the class of every section by the name of its field, ``axes`` last."""
         names = sorted(cls.model_fields, key=lambda name: name == "axes")
         kinds = {
             name: (cls.model_fields[name].annotation, *get_args(cls.model_fields[name].annotation)) for name in names
@@ -181,7 +181,7 @@ def _explained(error: ValidationError, spec: type[StudySpec]) -> Iterator[tuple[
 
 
 def _unknown(path: FieldPath, spec: type[StudySpec]) -> str:
-    """Return the hint for a name that is not a field where it stands."""
+    """Return a hint for a name that is not a field of its section."""
     name, sections = str(path[-1]), spec.sections()
     fields = spec.model_fields if len(path) == 1 else sections[str(path[0])].model_fields
     elsewhere = [f"'{section}'" for section, model in sections.items() if name in model.model_fields]

@@ -1,4 +1,4 @@
-"""The store of a study: what is to do, who does it, what is done and what was found, in SQLite or PostgreSQL."""
+"""The store of a study in SQLite or PostgreSQL: its runs, the workers that compute them, and the results."""
 
 from hashlens.study.store.store import Store
 

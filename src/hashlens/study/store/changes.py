@@ -1,4 +1,4 @@
-"""What changed between two specs, in words."""
+"""Readable differences between two specs."""
 
 import json
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ _ABSENT = "(nothing)"
 
 
 def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a spec that numbers depend on: all but its name and description, and where things are."""
-    fields = {"experiment": DEFAULT, **spec}  # stores of version 1 name none
+    """Return the fields of a spec that affect results: all but its name, its description and the paths of data."""
+    fields = {"experiment": DEFAULT, **spec}  # stores of version 1 have no such field
     return {name: value for name, value in fields.items() if name not in NOT_COMPARED}
 
 
 def changes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[str]:
-    """Return a line for every field that differs, named by its dotted path.
+    """Return a line for every field that differs, with its dotted path.
 
-    A field that is absent, as in a store of before it was known, is as one that is null.
+    An absent field counts as null, because older stores lack newer fields.
 
     >>> changes({"axes": {"width": [10, 20]}, "seed": 0}, {"axes": {"width": [10]}, "k": 9, "seed": 0})
     ['axes.width: [10, 20] -> [10]', 'k: (nothing) -> 9']
@@ -33,7 +33,7 @@ def changes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[str]:
 
 
 def first_few(lines: list[str], limit: int = 3) -> str:
-    """Return the first lines in one, and how many more there are.
+    """Join the first lines, and add the number of the remaining ones.
 
     >>> first_few(["a", "b", "c"], 2)
     'a; b; and 1 more'
@@ -43,12 +43,12 @@ def first_few(lines: list[str], limit: int = 3) -> str:
 
 
 def _short(text: str) -> str:
-    # Lists differ at their ends as often as at their beginnings.
+    # Both ends are kept, because lists often differ only at their end.
     return text if len(text) <= 100 else f"{text[:45]} ... {text[-50:]}"
 
 
 def _leaves(value: Mapping[str, Any], path: str = "") -> dict[str, str]:
-    """Return what `value` holds as JSON, by dotted path; an empty mapping is a leaf too."""
+    """Return the leaves of a nested mapping as JSON, by dotted path; an empty mapping counts as a leaf."""
     leaves: dict[str, str] = {}
     for name, item in value.items():
         if isinstance(item, Mapping) and item:

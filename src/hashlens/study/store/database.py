@@ -1,7 +1,7 @@
-"""The database behind a store: one SQLite file or one PostgreSQL schema, its transactions, and its faults in one line.
+"""The database of a store, an SQLite file or a PostgreSQL schema: its transactions, and its errors in one line.
 
-One transaction writes at a time, in SQLite by ``BEGIN IMMEDIATE`` and in PostgreSQL by an advisory lock that ends with
-the transaction. Writes are short and rare beside the training between them, and so no two of them can interleave.
+Only one transaction writes at a time. SQLite ensures this by ``BEGIN IMMEDIATE``, PostgreSQL by an advisory lock that
+ends with the transaction. Waiting costs little, because writes are short and rare compared with training.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ from hashlens.study.interrupts import uninterrupted
 _KEPT = "finished runs are kept; run the same command again to resume"
 CORRUPT = "is corrupt: put back a copy of it, or begin the study in another file"
 
-# Codes of SQLite by name and of PostgreSQL by SQLSTATE; the longest that fits counts.
+# Error names of SQLite and SQLSTATE codes of PostgreSQL; the longest matching prefix counts.
 _FAULTS: dict[str, tuple[type[HashlensError], str]] = {
     "SQLITE_BUSY": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
     "SQLITE_LOCKED": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
@@ -41,19 +41,19 @@ _FAULTS: dict[str, tuple[type[HashlensError], str]] = {
 
 
 class Database:
-    """Where a store lives.
+    """The database that contains a store.
 
     Parameters
     ----------
     target : str or Path
         Path of an SQLite file, or a URL ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``.
     timeout : float
-        Seconds to wait for the locks of others.
+        Seconds to wait for locks of other processes.
 
     Raises
     ------
     StudyError
-        If the URL is of no such database.
+        If the URL is not of such a database.
     MissingExtraError
         If the driver of PostgreSQL is not installed.
     """
@@ -64,7 +64,7 @@ class Database:
         self.path = Path(str(self.url.database)) if self.url.drivername == "sqlite" else None
         shown = self.url.set(drivername="postgresql").render_as_string(hide_password=True)
         self.name = str(self.path) if self.path else masked(shown)
-        # Without a pool every thread, process and transaction has a connection of its own, and a fork shares none.
+        # Without a pool each transaction has its own connection, so that threads and forked processes share none.
         try:
             self._engine = create_engine(
                 self.url, poolclass=NullPool, connect_args={"timeout": timeout} if self.path else {}
@@ -77,35 +77,35 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection that sees one state of the store."""
+        """Yield a read-only connection that sees one consistent state of the store."""
         with self._transaction(self._engine) as connection:
             yield connection
 
     @contextmanager
     def writing(self, *, create: bool = False) -> Iterator[Connection]:
-        """Yield the only connection that writes; what it wrote is kept whole, or not at all when the body raises."""
+        """Yield the only connection that may write; if the body raises, all its changes are rolled back."""
         with self._transaction(self._writer, create) as connection:
             yield connection
 
     def tables(self) -> list[str]:
-        """Return the names of the tables, none where the file is not there yet."""
+        """Return the names of the tables; none if the file does not exist yet."""
         if self.path and not self._occupied(self.path):
             return []
         with self.reading() as connection:
             return inspect(connection).get_table_names()
 
     def keep_readers_going(self) -> None:
-        """Let SQLite append what is written to a log, so that readers do not wait, where the file system can."""
+        """Turn on SQLite's write-ahead log, if the file system supports it, so that readers need not wait."""
         if self.path:
             with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=self.timeout)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
 
     def error(self, kind: type[HashlensError], problem: str) -> HashlensError:
-        """Return an error of `kind` that names the store first."""
+        """Return an error of type `kind` whose message begins with the name of the store."""
         return kind(f"{self.name} {problem}")
 
     def _occupied(self, path: Path) -> bool:
-        """Return whether there is an SQLite file; raise if there is anything else, or nowhere to put one."""
+        """Return whether `path` is an SQLite file; raise if it is something else, or its folder does not exist."""
         try:
             if path.is_dir():
                 raise self.error(OutputError, "is a folder: a store is a file, such as study.db")
@@ -132,7 +132,7 @@ class Database:
                 yield connection
         except DBAPIError as error:
             raise self._explained(error.orig or error) from error
-        except sqlite3.Error as error:  # from the preparation of a connection, which nobody wraps
+        except sqlite3.Error as error:  # SQLAlchemy does not wrap errors of preparing a connection
             raise self._explained(error) from error
 
     def _begin(self, connection: Connection) -> None:
@@ -140,14 +140,14 @@ class Database:
         if self.path:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
             return
-        # A worker whose machine died must not hold the lock for ever, hence the second limit.
+        # The second limit ends the lock of a worker whose machine died.
         milliseconds = round(1000 * self.timeout)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {max(milliseconds, 60_000)}")
         if writing:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('hashlens ' || current_schema()))")
         else:
-            # By default each statement would see a state of its own, and counts would not add up.
+            # By default each statement sees a newer state, and counts would be inconsistent.
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def _explained(self, error: BaseException) -> HashlensError:
@@ -161,7 +161,7 @@ class Database:
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
-    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    connection.isolation_level = None  # the driver must not start transactions by itself
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -1,4 +1,4 @@
-"""Which study a store holds: put there once, compared ever after, and grown."""
+"""The identity of the study in a store: written once, compared at every start, and extended if the study grows."""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,18 +23,18 @@ WAY_OUT = "go back to it, or choose another store"
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes a study this study, besides the runs that follow from it.
+    """The properties that identify a study; its runs follow from them.
 
     Attributes
     ----------
     spec : dict
-        The spec, as JSON gives it back.
+        The spec, as read from JSON.
     digests : dict of str to str
-        What the data is, by split.
+        Digest of the data of each split.
     plain_terms : dict, optional
-        Factors, step and measures of its experiment, as JSON gives them back; None for those of networks.
+        Factors, step and measures of the experiment, as read from JSON; None for those of networks.
     hashlens_version : str
-        Who cut it into runs.
+        Version of hashlens that divided the study into runs.
     """
 
     spec: dict[str, Any]
@@ -44,35 +44,35 @@ class Identity:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], digests: Mapping[str, str], terms: Terms | None = None) -> "Identity":
-        """Return the identity of a study of this hashlens."""
+        """Return the identity of a study that this version of hashlens starts."""
         return cls(json.loads(json.dumps(dict(spec), allow_nan=False)), dict(digests), plain(terms or default_terms()))
 
     @property
     def terms(self) -> Terms:
-        """Factors, step and measures of its experiment."""
+        """Factors, step and measures of the experiment."""
         found: Terms = default_terms() if self.plain_terms is None else rebuilt(Terms, self.plain_terms, "terms")
         return found
 
     @property
     def name(self) -> str:
-        """The name of the study, empty where the spec has none."""
+        """Name of the study; empty if the spec has none."""
         return str(self.spec.get("name") or "")
 
 
 @dataclass(frozen=True)
 class StudyStart:
-    """What a store held when a study was begun on it.
+    """State of a store when a study was started on it.
 
     Attributes
     ----------
     existing : int
-        Runs that it knew already.
+        Number of runs that were in the store already.
     done : int
-        Those of them that were done.
+        Number of these that were done.
     added : int
-        Runs that are new.
+        Number of new runs.
     remeasured : int
-        Runs that are done, and will be measured again for what the study has gained.
+        Number of runs that are done and will be measured again, because the study has new measures.
     """
 
     existing: int
@@ -82,7 +82,7 @@ class StudyStart:
 
     @property
     def is_new(self) -> bool:
-        """Whether the store was empty."""
+        """True if the store was empty."""
         return not self.existing
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ class StudyStart:
 
 
 def tables_of(database: Database, connection: Connection) -> Tables:
-    """Return the tables of the store, if they are of a version that we can read."""
+    """Return the tables of the store, if this hashlens can read their version."""
     version = connection.scalar(select(CURRENT.study.c.schema_version))
     if version is None:
         raise database.error(StudyError, "holds no study: put back a copy of it, or choose another path for the store")
@@ -140,7 +140,7 @@ def write_study(connection: Connection, study: Identity, runs: Sequence[Run], cr
 
 
 def _add(connection: Connection, tables: Tables, runs: Sequence[Run]) -> None:
-    """Write runs, and those of their cells that are not there yet."""
+    """Write runs, and those of their cells that the store lacks."""
     if not runs:
         return
     cell, run = tables.cell, tables.run
@@ -170,15 +170,15 @@ def resume(
     gains: Collection[str] = (),
     is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
 ) -> StudyStart:
-    """Make sure that the store holds this study or a part of it, and add what is new.
+    """Check that the store contains this study or a part of it, and add the new runs.
 
-    A new name, description or place of the data is written. Other levels of axes and more repeats make the study grow:
-    what is there keeps its seeds, and so its numbers.
+    A new name, description or path of the data is written. New levels of axes and more repeats extend the study:
+    existing runs keep their seeds, and so their results.
 
     Raises
     ------
     StudyError
-        If anything that is there would be otherwise.
+        If the spec would change the results of existing runs.
     """
     stored = described(database, connection, tables)
     changed = changes(compared(stored.spec), compared(study.spec))
@@ -222,13 +222,13 @@ def resume(
 
 
 def _grew(earlier: Mapping[str, Any], later: Mapping[str, Any], path: str) -> bool:
-    """Return whether a field, by its dotted path, holds what it held, and more."""
+    """Return whether the list at a dotted path contains all its earlier values, and more."""
     earlier_values, later_values = _field(earlier, path), _field(later, path)
     return bool(later_values) and set(earlier_values or ()) < set(later_values)
 
 
 def _field(spec: Mapping[str, Any], path: str) -> Any:
-    """Return what stands at a dotted path; None where nothing does."""
+    """Return the value at a dotted path; None if there is none."""
     value: Any = spec
     for name in path.split("."):
         value = (value or {}).get(name)

@@ -1,4 +1,4 @@
-"""What an experiment keeps besides numbers: files in a folder beside the store, each named by its digest."""
+"""Files that an experiment keeps in a folder beside the store, each named by its digest."""
 
 from pathlib import Path, PurePath
 
@@ -9,23 +9,23 @@ from hashlens.files import written_whole
 
 
 def keep(folder: Path, name: str, content: bytes) -> str:
-    """Write `content` into `folder`, unless it is there, and return the name of its file there.
+    """Write `content` to a file in `folder`, unless it exists, and return the name of the file.
 
     Parameters
     ----------
     folder : Path
-        Made where it is not there.
+        The folder; created if it does not exist.
     name : str
-        What the run calls it; the file has its ending.
+        The name that the run gives the content; the file has the same suffix.
     content : bytes
-        What is kept.
+        Content of the file.
 
     Raises
     ------
     StudyError
-        If it is no bytes, or has no name.
+        If `content` is not bytes, or `name` is empty.
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     if not isinstance(content, bytes) or not isinstance(name, str) or not name:
         raise StudyError(f"kept files are bytes with a name, received a {type(content).__name__} by {name!r:.60}")

@@ -1,4 +1,4 @@
-"""From the rows of a store to the sorted columns of results, millions at a time."""
+"""Conversion of the rows of a store, which may be millions, to the sorted columns of results."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import nan
@@ -13,7 +13,7 @@ Column = npt.NDArray[Any]
 
 
 class LongTable:
-    """Rows gathered chunk by chunk; texts are kept once and counted by number, and so a row takes 28 bytes."""
+    """Rows collected chunk by chunk; each text is stored once and rows refer to it by number: 28 bytes a row."""
 
     def __init__(self) -> None:
         self._labels: dict[tuple[str, str, str], int] = {}
@@ -39,11 +39,11 @@ class LongTable:
         Parameters
         ----------
         terms : Terms
-            Of the experiment.
+            Factors, step and measures of the experiment.
         cells : iterable of (id, key, factors)
             The cells.
         runs : iterable of (id, cell, repeat)
-            Numbered from 0 without gaps, in order.
+            The runs, in the order of their ids: 0, 1, 2, ...
         """
         ordered = sorted(cells, key=lambda cell: cell[1])
         ranks = {number: rank for rank, (number, _, _) in enumerate(ordered)}
@@ -63,7 +63,7 @@ class LongTable:
             )
             for factor in terms.factors
         }
-        # Columns of text hold references: a fixed width would take four bytes for each character of each row.
+        # Text columns have dtype object: NumPy text would take four bytes for each character of each row.
         return {
             "cell": np.array([key for _, key, _ in ordered], object)[cell],
             **{name: column[cell] for name, column in factors.items()},

@@ -1,4 +1,4 @@
-"""The tables of a study's store, and the records that go into and come out of them."""
+"""The tables of a study's store, and the records that are written to and read from them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -25,23 +25,23 @@ from hashlens.study.row import Row
 
 __all__ = ["Row"]
 SCHEMA_VERSION = 2
-"""Raised whenever a table changes; a store of a later version is refused, one of an earlier version used as it is."""
+"""Version of the tables; later versions are rejected, and stores of earlier versions are used unchanged."""
 
 PENDING, LEASED, DONE, FAILED = "pending", "leased", "done", "failed"
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """The tables of one version of the schema; whatever differs between versions is said here.
+    """The tables of one version of the schema, with all differences between versions.
 
     Attributes
     ----------
     version : int
-        Of the schema.
+        Version of the schema.
     metadata : MetaData
-        Of all of them.
+        SQLAlchemy's metadata of all tables.
     study, cell, run, row : Table
-        The tables. A row's step is ``row.c.step``, whatever its column is called.
+        The tables. ``row.c.step`` is the step of a row in every version, although column names differ.
     """
 
     version: int
@@ -52,16 +52,16 @@ class Tables:
     row: Table
 
     def cell_values(self, cell: CellLike) -> dict[str, Any]:
-        """Return what the table of cells takes of a cell, besides its number."""
+        """Return the values of a cell for the table of cells, without its id."""
         return {"key": cell.key, "factors": json.dumps(dict(cell.factors), ensure_ascii=False)}
 
     def cell_factors(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the level of each factor, of a row of the table of cells."""
+        """Return the level of each factor, from a row of the table of cells."""
         return dict(json.loads(row["factors"]))
 
 
 def study_columns() -> list[Any]:
-    """Return the columns of the table that says which study it is, as every version has them."""
+    """Return the columns of the table with the study's identity, which all versions share."""
     return [
         Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
         Column("schema_version", Integer, nullable=False),
@@ -73,7 +73,7 @@ def study_columns() -> list[Any]:
 
 
 def cell_columns() -> list[Any]:
-    """Return the columns of a cell that every version has."""
+    """Return the columns of the table of cells that all versions share."""
     return [
         Column("id", Integer, primary_key=True, autoincrement=False),
         Column("key", String, nullable=False, unique=True),
@@ -103,7 +103,7 @@ def run_table(metadata: MetaData, cell: Table) -> Table:
 
 
 def row_table(metadata: MetaData, run: Table, step: str) -> Table:
-    """Return the table of rows, whose step is in a column of that name."""
+    """Return the table of rows; `step` is the name of the column with the step."""
     return Table(
         "hashlens_row",
         metadata,
@@ -126,21 +126,21 @@ def _current() -> Tables:
 
 
 CURRENT = _current()
-"""The tables of stores that are begun now."""
+"""The tables of new stores."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run as the study was begun with.
+    """A run as it was planned when the study was started.
 
     Attributes
     ----------
     id : int
-        Its place in the order of the study's runs.
+        Position of the run among the study's runs, from 0.
     cell : str
         Key of its cell.
     repeat, seed, pack : int
-        Which repeat, its seed, and the number of the pack that it is done in.
+        Number of the repeat, its seed, and the number of its pack.
     """
 
     id: int
@@ -152,12 +152,12 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class Claimed(PlannedRun):
-    """A run that a worker holds.
+    """A run that a worker has claimed.
 
     Attributes
     ----------
     facts : mapping
-        What is known of it, where it was done before its study grew; else empty.
+        Facts recorded when the run was done, before its study grew; empty if it was not done.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -165,18 +165,18 @@ class Claimed(PlannedRun):
 
 @dataclass(frozen=True, slots=True)
 class StoredRun(PlannedRun):
-    """A run as the store knows it.
+    """A run in the store, with its state.
 
     Attributes
     ----------
     state : str
         ``pending``, ``leased``, ``done`` or ``failed``.
     worker : str or None
-        Who holds it, finished it or failed at it.
+        Name of the worker that has claimed the run, or finished it, or failed.
     reason : str or None
-        Why it failed.
+        Reason of the failure.
     facts : mapping
-        What was recorded with its numbers: seconds, versions, files that were kept and so on; empty until it is done.
+        Facts recorded with the results: seconds, versions, kept files and so on; empty until the run is done.
     """
 
     state: str
@@ -186,7 +186,7 @@ class StoredRun(PlannedRun):
 
 
 def run_settings(runs: Iterable[StoredRun]) -> dict[str, str]:
-    """Return what the facts of runs say, each value once."""
+    """Return the settings in the facts of runs, with each distinct value once."""
     distinct: dict[str, dict[str, None]] = {"versions": {}, "device": {}, "dtype": {}, "threads": {}}
     for run in runs:
         versions = run.facts.get("versions") or {}

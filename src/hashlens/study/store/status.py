@@ -1,4 +1,4 @@
-"""How far a study is: what is done, who is at work, what failed, and how long the rest will take."""
+"""Progress of a study: runs done, active workers, failures, and an estimate of the remaining time."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from hashlens.tables import number, table
 
 @dataclass(frozen=True)
 class Lease:
-    """The runs that one worker holds.
+    """The runs that one worker has claimed.
 
     Attributes
     ----------
     worker : str
-        Its name.
+        Name of the worker.
     runs : int
-        How many runs it holds.
+        Number of runs that it has claimed.
     seconds : float
-        How long it has held the oldest of them.
+        Seconds since the oldest of its claims.
     """
 
     worker: str
@@ -29,16 +29,16 @@ class Lease:
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that failed, and is not tried again until told to.
+    """A run that failed, and is repeated only on request (`retry_failed`).
 
     Attributes
     ----------
     cell : str
         Key of its cell.
     repeat : int
-        Which repeat.
+        Number of the repeat.
     reason : str
-        Why.
+        Reason of the failure.
     """
 
     cell: str
@@ -48,22 +48,23 @@ class Failure:
 
 @dataclass(frozen=True)
 class StudyStatus(Result):
-    """How far a study is.
+    """Progress of a study.
 
     Attributes
     ----------
     study : str
-        Its name.
+        Name of the study.
     runs, done, pending : int
-        All runs, those whose numbers are stored, and those that nobody holds (their leases may have run out).
+        Number of all runs, of runs whose results are stored, and of runs that no worker has claimed, or whose lease
+        has expired.
     leases : tuple of Lease
-        Who is at work on what.
+        Active workers and the number of runs that each has claimed.
     failures : tuple of Failure
-        What failed and why.
+        Failed runs and the reasons.
     seconds_per_run : float or None
-        Median over the runs done; None before the first.
+        Median duration of the runs done, in seconds; None before the first.
     seconds_left : float or None
-        Estimate for the runs neither done nor failed, shared by the workers at work, or done by one if there is none.
+        Estimated seconds for the remaining runs, divided among the active workers, or by one worker if none is active.
     """
 
     study: str
@@ -77,12 +78,12 @@ class StudyStatus(Result):
 
     @property
     def leased(self) -> int:
-        """Runs that are being worked on."""
+        """Number of runs that workers have claimed."""
         return sum(lease.runs for lease in self.leases)
 
     @property
     def finished(self) -> bool:
-        """Whether every run is done."""
+        """True if every run is done."""
         return self.done == self.runs
 
     def __rich__(self) -> Group:
@@ -111,7 +112,7 @@ class StudyStatus(Result):
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words, in its two largest units.
+    """Return a duration as text, in its two largest units.
 
     >>> duration(0.25), duration(75), duration(7260), duration(90000)
     ('0.2 s', '1 min 15 s', '2 h 1 min', '1 d 1 h')

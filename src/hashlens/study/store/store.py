@@ -1,6 +1,6 @@
-"""The store of a study: which runs there are, who works on them, and what they found.
+"""The store of a study: its runs, the workers that compute them, and the results.
 
-Every change is one transaction, so that a process killed at any moment leaves whole runs or none.
+Every change is one transaction, so that a process killed at any moment leaves no partial run.
 """
 
 import json
@@ -30,10 +30,10 @@ _RUNS_AT_ONCE = 256
 class Store:
     """One study in an SQLite file or a PostgreSQL schema, shared by any number of workers; see :meth:`open`.
 
-    A worker leases its runs, and :meth:`extend_leases` keeps the leases alive. Leases are compared with the clock of
-    the caller. Clocks of several machines may differ by the length of a lease less the time between two extensions. If
-    they differ by more, a run may be done twice, which costs time only: the first commit wins. An SQLite file is shared
-    by processes of one machine; workers on several machines need PostgreSQL.
+    A worker leases its runs for some seconds, and :meth:`extend_leases` renews the leases. Leases are compared with the
+    clock of the caller. Clocks of several machines may differ by the length of a lease minus the time between two
+    renewals. If they differ by more, a run may be computed twice, which costs only time: the first commit wins. An
+    SQLite file can be shared by processes of one machine; workers on several machines need PostgreSQL.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float], tables: Tables = CURRENT) -> None:
@@ -51,25 +51,25 @@ class Store:
         timeout: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> "Store":
-        """Return the store at `target`; nothing is written before :meth:`begin`.
+        """Open the store at `target`; nothing is written before :meth:`begin`.
 
         Parameters
         ----------
         target : str or Path
             Path of an SQLite file, or a URL ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``.
         create : bool
-            Whether there may be no study yet.
+            Whether the store may be missing, so that :meth:`begin` creates it.
         timeout : float
-            Seconds to wait for the locks of others.
+            Seconds to wait for locks of other processes.
         clock : callable
-            Returns the time in seconds.
+            Function that returns the current time in seconds.
 
         Raises
         ------
         StudyError
-            If there is something else at `target`, a store of a later version, or none and `create` is false.
+            If `target` is not a store, is a store of a later version, or is missing and `create` is false.
         OutputError
-            If it cannot be a file.
+            If no file can be created at `target`.
         MissingExtraError
             If the driver of PostgreSQL is not installed.
         """
@@ -107,12 +107,12 @@ class Store:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The spec that the study was begun with, or last resumed with."""
+        """Spec of the study, as of its start or its last resumption."""
         return self._identity().spec
 
     @property
     def digests(self) -> dict[str, str]:
-        """Digests of the data."""
+        """Digest of the data of each split."""
         return self._identity().digests
 
     @property
@@ -122,7 +122,7 @@ class Store:
 
     @property
     def kept_folder(self) -> Path | None:
-        """The folder of what the experiment keeps beside the numbers; None where the store is no file."""
+        """Folder of the files that the experiment keeps; None if the store is not a file."""
         path = self._database.path
         return None if path is None else path.with_name(f"{path.name}.kept")
 
@@ -136,32 +136,32 @@ class Store:
         gains: Collection[str] = (),
         is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
     ) -> StudyStart:
-        """Put the study into the store, or make sure that the store holds it, or a part that it can grow from.
+        """Write the study to the store, or check that the store contains it, or a part that can be extended.
 
         Parameters
         ----------
         spec : mapping
-            The spec as JSON takes it. Its ``name``, ``description`` and ``data`` (where the examples are) may change.
+            The spec in JSON types. Its ``name``, ``description`` and ``data`` (path of the examples) may change later.
         runs : sequence
             All runs, in order; each with ``cell`` (``key`` and factors), ``repeat``, ``seed`` and ``pack``.
         digests : mapping of str to str
-            What the data is, by split.
+            Digest of the data of each split.
         terms : Terms, optional
-            Factors, step and measures of the experiment; by default of networks.
+            Factors, step and measures of the experiment; by default those of networks.
         gains : collection of str
-            Dotted paths of lists in the spec to which values may be added once runs are done.
+            Dotted paths of lists in the spec, such as measures, to which values may be added after runs are done.
         is_kept : callable
-            Returns, of the facts of a run, whether it can be measured again for them.
+            Function of the facts of a run that returns whether the run can be measured again for added values.
 
         Returns
         -------
         StudyStart
-            What was there, and what is new.
+            Numbers of runs that were in the store, and of new ones.
 
         Raises
         ------
         StudyError
-            If the store holds a study of another spec or other data.
+            If the store contains a study with another spec or other data.
         """
         study = Identity.from_spec(spec, digests, terms)
         with self._database.writing(create=True) as connection:
@@ -175,19 +175,19 @@ class Store:
         return start
 
     def claim(self, worker: str, *, lease: float) -> tuple[Claimed, ...]:
-        """Take the first pack that has runs to do and that nobody holds a run of, whole; nothing if there is none.
+        """Claim the first pack that has remaining runs, none of them claimed by a worker.
 
         Parameters
         ----------
         worker : str
-            A name that no other worker has, nor had before a restart.
+            Name of the worker; no other worker may have it, or have had it before a restart.
         lease : float
-            Seconds until somebody else may take the runs.
+            Seconds until other workers may claim the runs.
 
         Returns
         -------
         tuple of Claimed
-            The runs of the pack that are neither done nor failed, in order.
+            The runs of the pack that are neither done nor failed, in order; empty if there is no such pack.
         """
         with self._database.writing() as connection:
             now = self._clock()
@@ -204,7 +204,7 @@ class Store:
             return _claimed(connection, self._tables, worker, self._run.pack == pack)
 
     def extend_leases(self, worker: str, lease: float) -> tuple[Claimed, ...]:
-        """Extend the leases of `worker` to `lease` seconds from now, and return the runs that it still holds."""
+        """Extend the leases of `worker` to `lease` seconds from now; return the runs that it still has claimed."""
         with self._database.writing() as connection:
             connection.execute(
                 update(self._tables.run)
@@ -214,7 +214,7 @@ class Store:
             return _claimed(connection, self._tables, worker)
 
     def release(self, worker: str) -> int:
-        """Give back what `worker` holds and has not done; return how many runs."""
+        """Release the runs that `worker` has claimed and not done; return their number."""
         with self._database.writing() as connection:
             return connection.execute(
                 update(self._tables.run)
@@ -223,24 +223,24 @@ class Store:
             ).rowcount
 
     def commit(self, run: Claimed, worker: str, rows: Sequence[Row], facts: Mapping[str, Any]) -> bool:
-        """Store what a run found and mark it done, in one transaction.
+        """Store the results of a run and mark it as done, in one transaction.
 
         Parameters
         ----------
         run : Claimed
             The run.
         worker : str
-            Who did it; its lease may have run out.
+            Name of the worker that computed it; its lease may have expired.
         rows : sequence of Row
-            What it found. NaN is kept as NULL.
+            The results. NaN is stored as NULL.
         facts : mapping
-            What else to know of it, as JSON takes it: ``seconds`` (its share of its pack's time), dtype, device,
+            Other facts about the run, in JSON types: ``seconds`` (its share of its pack's time), dtype, device,
             threads, versions, digest of the parameters and so on.
 
         Returns
         -------
         bool
-            False, and nothing is written, if the run is done already: the first to commit wins.
+            False if the run was done already; then nothing is written, because the first commit wins.
 
         Raises
         ------
@@ -271,7 +271,7 @@ class Store:
         return bool(done)
 
     def _missing(self, connection: Connection, run: Claimed, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the rows that a run which is measured again has not yet."""
+        """Return the rows that are new, of a run that was measured again."""
         names = ("step", "measure", "split", "layer")
         columns = (self._tables.row.c[name] for name in names)
         stored = connection.execute(select(*columns).where(self._tables.row.c.run == run.id))
@@ -279,7 +279,7 @@ class Store:
         return [value for value in values if tuple(value[name] for name in names) not in keys]
 
     def fail(self, run: Claimed, worker: str, reason: str) -> bool:
-        """Mark a run of `worker` as failed, until :meth:`retry_failed`; False if it does not hold the run any more."""
+        """Mark a run as failed, until :meth:`retry_failed`; return False if `worker` no longer has it claimed."""
         with self._database.writing() as connection:
             failed = connection.execute(
                 update(self._tables.run)
@@ -289,7 +289,7 @@ class Store:
             return bool(failed.rowcount)
 
     def retry_failed(self) -> int:
-        """Let the failed runs be claimed again; return how many there are."""
+        """Make the failed runs pending again, so that they can be claimed; return their number."""
         with self._database.writing() as connection:
             return connection.execute(
                 update(self._tables.run).where(self._run.state == FAILED).values(**_released(), reason=None)
@@ -310,7 +310,7 @@ class Store:
             )
 
     def status(self) -> StudyStatus:
-        """Return what is done, held, waiting and failed, and how long the rest will take."""
+        """Return the numbers of runs done, claimed, pending and failed, and an estimate of the remaining time."""
         now = self._clock()
         living = and_(self._run.state == LEASED, self._run.leased_until > now)
         with self._database.reading() as connection:
@@ -345,7 +345,7 @@ class Store:
         )
 
     def results(self) -> Results:
-        """Return all that was found, sorted."""
+        """Return all results, sorted."""
         with self._database.reading() as connection:
             study = described(self._database, connection, self._tables)
             rows = connection.execute(select(self._tables.cell)).mappings()
@@ -355,7 +355,7 @@ class Store:
             ).all()
             table = LongTable()
             for first in range(0, len(runs), _RUNS_AT_ONCE):
-                # Run by run, because that bounds the memory in every database; straight from the driver, because
+                # Some runs at a time, which bounds the memory in every database; directly from the driver, because
                 # SQLAlchemy would wrap each of millions of rows.
                 chunk = self._tables.row.c.run.between(first, first + _RUNS_AT_ONCE - 1)
                 cursor = connection.execute(select(self._tables.row).where(chunk)).cursor
@@ -391,7 +391,7 @@ def _claimed(
 
 
 def _values(run: Claimed, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return what the table of rows takes."""
+    """Return the values of results for the table of rows."""
     values = {
         (row.step, row.measure, row.split, row.layer): None if np.isnan(row.value) else float(row.value) for row in rows
     }

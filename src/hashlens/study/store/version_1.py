@@ -1,6 +1,6 @@
-"""Stores of version 1, of which all are studies of networks: used as they are, and never changed.
+"""Stores of version 1, all of them studies of networks: they are used unchanged.
 
-They have a column for each factor that networks had then, and call a step epochs.
+Their table of cells has a column for each factor that networks had then, and their column of the step is ``epochs``.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ class Version1(Tables):
     """The tables of a store of version 1."""
 
     def cell_values(self, cell: CellLike) -> dict[str, Any]:
-        """Return what the table of cells takes of a cell, besides its number."""
+        """Return the values of a cell for the table of cells, without its id."""
         return {"key": cell.key} | {name: cell.factors[name] for name in FACTORS}
 
     def cell_factors(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the level of each factor, of a row of the table of cells."""
+        """Return the level of each factor, from a row of the table of cells."""
         return {name: row[name] for name in FACTORS}
 
 
@@ -46,4 +46,4 @@ def _tables() -> Version1:
 
 
 TABLES: dict[int, Tables] = {1: _tables(), CURRENT.version: CURRENT}
-"""The tables of every version that is read, by its number."""
+"""The tables of each version that can be read, by version number."""

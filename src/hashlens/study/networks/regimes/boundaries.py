@@ -1,4 +1,4 @@
-"""Boundary lines of a chart: where a quantity over two axes crosses a threshold."""
+"""Boundary lines of a chart: contours where a quantity over two axes crosses a threshold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +13,18 @@ Polyline = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Boundary(Result):
-    """Where a quantity crosses a threshold, between the cells of a chart.
+    """Contour where a quantity crosses a threshold, interpolated between the cells of a chart.
 
     Attributes
     ----------
     name : str
-        Which threshold, as in :class:`~hashlens.measures.RegimeThresholds`.
+        Name of the threshold, as in :class:`~hashlens.measures.RegimeThresholds`.
     threshold : float
-        Its value.
+        Value of the threshold.
     lines : tuple of polylines
-        Points (x, y) in the units of the axes; none when nothing crosses.
+        Points (x, y) in the units of the axes; empty if there is no crossing.
     low, high : tuple of polylines
-        Where the lower and the upper ends of the cells' intervals (or ranges of repeats) cross: the strip that
-        the line may lie in.
+        Contours of the lower and upper bounds of the cells' intervals (or ranges of repeats), which bound the line.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Boundary(Result):
 
 
 def level_at(positions: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Return the values at fractional positions among levels: geometric between positive neighbours, else linear.
+    """Return the values at fractional positions between levels: geometric between positive levels, else linear.
 
     >>> level_at([0.5, 1.5], [0, 1, 4]).tolist()
     [0.5, 2.0]
@@ -51,7 +50,7 @@ def level_at(positions: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[n
 
 
 def position_of(values: npt.ArrayLike, levels: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Return the fractional positions of values among levels: the inverse of :func:`level_at`.
+    """Return the fractional positions of values between levels: the inverse of :func:`level_at`.
 
     >>> position_of([0.5, 2.0], [0, 1, 4]).tolist()
     [0.5, 1.5]
@@ -74,11 +73,11 @@ def crossings(
     Parameters
     ----------
     surface : array of float
-        ``(len(x_levels), len(y_levels))``; lines keep away from cells that are not a number.
+        ``(len(x_levels), len(y_levels))``: value of each cell; lines avoid cells that are NaN.
     threshold : float
-        Of the surface, which is linear along each axis between neighbouring cells.
+        Threshold of the surface, which is interpolated linearly between neighbouring cells.
     x_levels, y_levels : sequence of float
-        Increasing. Points between positive levels are interpolated in the logarithm of the axis.
+        Increasing levels of the axes. Points between positive levels are interpolated in the logarithm.
     """
     from contourpy import LineType, contour_generator
 

@@ -1,4 +1,4 @@
-"""Cells whose networks have not learnt: there a regime says something of the training, not of the size."""
+"""Cells whose networks have not learnt: their regime reflects failed training, not the size of the network."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +9,13 @@ from hashlens.study.charts.grid import Grid
 from hashlens.study.results import Results
 
 LEARNT = 0.5
-"""Share of the best accuracy that networks reach at least where training worked; this project's."""
+"""Share of the best accuracy below which training counts as failed; a threshold of this project."""
 
 
 def best_accuracy(results: Results, split: str) -> float:
-    """Return the highest mean accuracy that the networks of any cell and checkpoint have; 0 where there is none."""
+    """Return the highest mean accuracy of the networks of any cell and checkpoint; 0 if there is none."""
     rows = results.where(measure="network_accuracy", split=split, layer="").columns
-    # The runs of a cell at one checkpoint stand together once sorted by both.
+    # Sorting by both puts the runs of a cell at one checkpoint next to each other.
     order = np.lexsort((rows["epochs"], rows["cell"].astype(str)))
     values = rows["value"][order]
     keys = list(zip(rows["cell"][order], rows["epochs"][order], strict=True))
@@ -25,25 +25,24 @@ def best_accuracy(results: Results, split: str) -> float:
 
 
 def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.NDArray[np.bool_]:
-    """Return of each cell whether its training failed.
+    """Return whether training failed in each cell.
 
-    It failed where the networks' mean accuracy is below `learnt` times the best of the study: on train, which is what
-    training works on; on test where train was not measured. Untrained networks, at 0 epochs, have nothing that could
-    fail.
+    It failed if the mean accuracy of the networks is below `learnt` times the best of the study: the accuracy on train,
+    or on test if train was not measured. Untrained networks, at 0 epochs, never count as failed.
 
     Parameters
     ----------
     grid : Grid
-        Cells.
+        The cells.
     results : Results
-        Of the whole study.
+        Results of the whole study.
     learnt : float
-        From 0, which marks none, to 1.
+        Share of the best accuracy, from 0, which marks no cell, to 1.
 
     Raises
     ------
     StudyError
-        If `learnt` is no share.
+        If `learnt` is not between 0 and 1.
     """
     if not is_number(learnt) or not 0 <= learnt <= 1:
         raise StudyError(f"learnt must be a share from 0 to 1, received {shortly(learnt)}")
@@ -61,7 +60,7 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.ND
 
 
 def failed_note(learnt: float) -> str:
-    """Return what the mark of a failed cell means."""
+    """Return a note on the mark of failed cells."""
     return (
         f"× training failed or has not progressed far: these networks reach less than {learnt:.0%} of the "
         "best training accuracy, so their regime says nothing about the size of the network."

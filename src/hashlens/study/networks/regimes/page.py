@@ -1,4 +1,4 @@
-"""What the pages of studies of networks show of regimes, and the pages of phase charts."""
+"""Sections on regimes for pages of studies of networks, and the pages of phase charts."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from hashlens.tables import Table
 
 
 def regimes_opening(results: Results) -> Opening:
-    """Return the interactive chart, what it says, and notes; or why there is none."""
+    """Return the interactive chart with its verdict and notes; or the reason why there is none."""
     try:
         cells = results_cells(results)
     except StudyError as missing:
@@ -66,7 +66,7 @@ def _cells_page(cells: Cells, title: str, shown: Sequence[Block]) -> Page:
 
 
 def sensitivity_page(found: PhaseSensitivity) -> Page:
-    """Return the page of a sensitivity: how many cells never change first."""
+    """Return the page of a sensitivity, with the number of cells that never change first."""
     shown = blocks(found)
     tables = tuple(block for block in shown if isinstance(block, Table))
     verdict = next((block.text for block in shown if isinstance(block, Prose)), "")

@@ -1,4 +1,4 @@
-"""The activation hash phase chart: which regime a network is in, over any two axes of a study."""
+"""The activation hash phase chart: the regime of networks over any two axes of a study."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
 REGIMES: tuple[RegimeName, ...] = ("under-expressive", "critically-expressive", "sufficiently-expressive")
-"""In order: a network gains by leaving one for the next."""
+"""Regimes in increasing order of expressivity."""
 REGIME_COLOURS = ("#D9793B", "#F2DDA0", "#4A8DBF")
-"""Of the regimes: from warm to cold, told apart by colour-blind readers."""
+"""Colours of the regimes, from warm to cold; colour-blind readers can distinguish them."""
 Against = Literal["best", "own"] | float
-"""What retention is relative to; see :func:`phase_chart`."""
+"""Accuracy that retention is relative to; see :func:`phase_chart`."""
 CATEGORIZERS = ("knn", "logistic")
-"""Of which the better, on the codes of test, says what the codes retain."""
+"""Classifiers on codes; the better one on test determines retention."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,17 @@ class PhaseCell(Result):
     x, y : int, float, str or bool
         Levels of the two axes.
     repeats : int
-        Networks trained.
+        Number of networks trained.
     redundancy_ratio : Split of Estimate
-        Mean R over repeats, with its interval.
+        Mean redundancy ratio R over repeats, with its interval.
     retention : Estimate
-        Mean test accuracy from the codes, divided by the accuracy that they are held against: the chart's `reference`,
-        or the network's own.
+        Mean test accuracy from the codes, divided by the chart's `reference` accuracy or the network's own.
     regime : str
-        Of the mean R on train and the mean retention.
+        Regime of the mean R on train and the mean retention.
     shares : dict of str to float
-        Share of the repeats in each regime: 1 for one of them where all agree.
+        Share of the repeats in each regime; 1 for one regime if all agree.
     failed : bool
-        Whether training failed there; see `learnt` of :func:`phase_chart`.
+        Whether training failed in this cell; see `learnt` of :func:`phase_chart`.
     """
 
     x: Any
@@ -66,7 +65,7 @@ class PhaseCell(Result):
 
     @property
     def agreement(self) -> float:
-        """Share of the repeats that are in the regime of the mean."""
+        """Share of the repeats in the regime of the mean."""
         return self.shares[self.regime]
 
     def __rich__(self) -> str:
@@ -79,32 +78,32 @@ class PhaseCell(Result):
 
 @dataclass(frozen=True)
 class PhaseChart(Result):
-    """Regimes over two axes; prints as a table, plots as a picture.
+    """Regimes over two axes. It prints as a table, and plots as a map.
 
     Attributes
     ----------
     x, y : str
         Names of the axes.
     x_levels, y_levels : tuple
-        Their levels, in order.
+        Levels of the axes, in order.
     cells : tuple of PhaseCell
-        By x, then y; combinations that the study has not (yet) measured are left out.
+        Cells ordered by x, then y; combinations that the study has not measured are left out.
     boundaries : tuple of Boundary
-        Where mean R on train and mean retention cross the thresholds; empty when an axis is not of numbers.
+        Contours where mean R on train and mean retention cross the thresholds; empty if an axis is not numeric.
     thresholds : RegimeThresholds
-        This project's, unless given.
+        Thresholds between the regimes; this project's by default.
     confidence : float
-        Level of the intervals.
+        Confidence level of the intervals.
     retained_by : tuple of str
-        The categorizers of which the better counts.
+        Classifiers on codes, of which the better one counts.
     reference : float or None
-        The accuracy that codes are held against; None where it is each network's own.
+        Accuracy that retention is relative to; None if it is each network's own.
     where : dict
-        What was held fixed.
+        Levels at which other factors are fixed.
     study : str
         Name of the study.
     learnt : float
-        Share of the best accuracy below which training failed.
+        Share of the best accuracy below which training counts as failed.
     """
 
     x: str
@@ -139,7 +138,7 @@ class PhaseChart(Result):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know of some of the cells."""
+        """Notes on some of the cells."""
         note = retention_note(self.retained_by, self.reference)
         marked = (failed_note(self.learnt),) if any(cell.failed for cell in self.cells) else ()
         if self.reference is not None:
@@ -149,7 +148,7 @@ class PhaseChart(Result):
         return (note, untrained, *marked) if 0 in times else (note, *marked)
 
     def counts(self) -> dict[RegimeName, int]:
-        """Return how many cells are in each regime, in their order."""
+        """Return the number of cells in each regime, in the order of regimes."""
         return {name: sum(cell.regime == name for cell in self.cells) for name in REGIMES}
 
     def __rich__(self) -> RenderableType:
@@ -157,13 +156,13 @@ class PhaseChart(Result):
         return Group(_chart_table(self), Text(f"Cells: {counts}."), *map(Text, self.notes))
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the chart as figure data."""
+        """Return a figure of the chart."""
         from hashlens.study.networks.regimes.phase_figures import phase_map
 
         return (phase_map(self),)
 
     def page(self) -> Page:
-        """Return the page of the chart: its thresholds can be moved."""
+        """Return the page of the chart, where its thresholds can be moved."""
         from hashlens.study.networks.regimes.page import chart_page
 
         return chart_page(self)
@@ -176,11 +175,11 @@ class PhaseSlices(Result):
     Attributes
     ----------
     z : str
-        The third axis.
+        Name of the third axis.
     levels : tuple
-        Its levels, in order.
+        Levels of the third axis, in order.
     charts : tuple of PhaseChart
-        One for each level.
+        Chart at each level.
     """
 
     z: str
@@ -200,18 +199,18 @@ class PhaseSlices(Result):
         return Group(*(chart.__rich__() for chart in self.charts))
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the slices as figure data, a map each."""
+        """Return figures of the slices, one map each."""
         return tuple(figure for chart in self.charts for figure in chart.figures())
 
     def page(self) -> Page:
-        """Return the page of the slices: one map, and the level of the third axis to choose."""
+        """Return the page of the slices: a map with a control for the level of the third axis."""
         from hashlens.study.networks.regimes.page import slices_page
 
         return slices_page(self)
 
 
 def retention_note(retained_by: Sequence[str], reference: float | None) -> str:
-    """Return what retention is, in words; the arguments as in :class:`PhaseChart`."""
+    """Return the definition of retention in words; arguments as in :class:`PhaseChart`."""
     methods = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in retained_by)
     denominator = "the network's own" if reference is None else f"{reference:.3f}"
     return f"Retention: test accuracy of {methods} on the codes / {denominator}."
@@ -228,36 +227,37 @@ def phase_chart(
     confidence: float = 0.95,
     learnt: float = LEARNT,
 ) -> PhaseChart:
-    """Name the regime of every cell of a study, over two axes.
+    """Return the regime of every cell of a study, over two axes.
 
-    A cell's regime is that of its mean R on train and its mean retention: the better of K-NN and logistic regression on
-    the test codes, divided by the accuracy that it is held against. That is the best of the whole study, so that codes
-    of a network near chance are not said to retain all that it knows, though those of a wide network may tell the
-    classes well before any training. :func:`hashlens.measure`, which sees one network, holds codes against its own.
-    Repeats that lack one of these numbers are left out.
+    The regime of a cell follows from its mean R on train and its mean retention. Retention is the test accuracy of the
+    better of K-NN and logistic regression on the codes, divided by a reference accuracy. By default the reference is
+    the best accuracy of the whole study. So the codes of a network near chance do not count as retaining everything it
+    knows; the codes of a wide network may separate classes well even before training. :func:`hashlens.measure`, which
+    has only one network, uses the network's own accuracy instead. Repeats that lack one of these numbers are left out.
 
-    Over ``samples``, R on train is that of so many examples, and R grows with their number whatever the network.
+    Over the axis ``samples``, note that R on train grows with the number of examples for any network.
 
     Parameters
     ----------
     results : Results
-        Of a study that measured ``redundancy_ratio``, ``network_accuracy`` and ``knn`` or ``logistic``.
+        Results of a study that measured ``redundancy_ratio``, ``network_accuracy`` and ``knn`` or ``logistic``.
     x, y : str
-        Two of ``architecture``, ``width``, ``depth``, ``samples``, ``label_noise``, ``weight_decay``, ``batch_norm``,
-        ``dropout``, ``epochs``.
+        Two axes of ``architecture``, ``width``, ``depth``, ``samples``, ``label_noise``, ``weight_decay``,
+        ``batch_norm``, ``dropout``, ``epochs``.
     thresholds : RegimeThresholds, optional
-        This project's by default.
+        Thresholds between the regimes; this project's by default.
     where : mapping, optional
-        Levels at which to hold the other factors: ``{"samples": 48000}``.
+        Levels at which the other factors are fixed, such as ``{"samples": 48000}``.
     against : {"best", "own"} or float
-        What retention is relative to: the highest mean test accuracy that networks of any cell and checkpoint in
-        `results` have; each network's own; or an accuracy.
+        Reference accuracy of retention: the highest mean test accuracy of the networks of any cell and checkpoint in
+        `results`; each network's own; or a number.
     confidence : float
-        Level of the intervals of the means, by Student's t carried to a link that keeps them in range. Fewer than
-        four repeats have their range instead.
+        Confidence level of the intervals of the means, which stay in range (see
+        :func:`~hashlens.study.charts.intervals.mean_intervals`). With fewer than four repeats their range is shown
+        instead.
     learnt : float
-        Cells are marked where training failed: where the mean accuracy of the networks on train is below this share of
-        the best in `results`. 0 marks none.
+        Cells are marked as failed if the mean accuracy of the networks on train is below this share of the best in
+        `results`. 0 marks no cell.
 
     Raises
     ------
@@ -318,9 +318,9 @@ def phase_slices(
     confidence: float = 0.95,
     learnt: float = LEARNT,
 ) -> PhaseSlices:
-    """Slice the chart over three axes: a phase chart of `x` and `y` for each level of `z`.
+    """Return a phase chart of `x` and `y` for each level of a third axis `z`.
 
-    Parameters and errors as of :func:`phase_chart`; a level that `where` gives for `z` restricts the slices.
+    Parameters and errors are those of :func:`phase_chart`; levels of `z` in `where` restrict the slices.
     """
     levels = lay_out(results, (x, y, z), where).levels[2]
     charts = tuple(
@@ -334,14 +334,14 @@ def phase_slices(
 
 
 def reference_accuracy(results: Results, against: Against = "best") -> float | None:
-    """Return the accuracy that codes are held against; None for each network's own."""
+    """Return the reference accuracy of retention; None for each network's own."""
     if against == "own":
         return None
     if against != "best":
         if not is_number(against) or not 0 < against <= 1:
             raise StudyError(f"against must be 'best', 'own' or an accuracy above 0 and up to 1, received {against!r}")
         return float(against)
-    # Where no network is ever right, the accuracy from the codes stands by itself.
+    # If no network is ever right, retention is the accuracy from the codes.
     return best_accuracy(results, "test") or 1.0
 
 
@@ -349,7 +349,7 @@ def ratio_and_retention(
     grid: Grid,
     reference: float | None,
 ) -> tuple[Split[npt.NDArray[np.float64]], npt.NDArray[np.float64], tuple[str, ...]]:
-    """R and retention of every repeat, not a number in all of them where one is missing."""
+    """Return R and retention of every repeat; if one is missing, all are NaN."""
     train, test = (grid.values("redundancy_ratio", split) for split in ("train", "test"))
     rows = grid.results.where(split="test")
     retained_by = tuple(name for name in CATEGORIZERS if name in rows.columns["measure"])
@@ -384,7 +384,7 @@ _LETTERS = dict(zip(REGIMES, "ucS", strict=True))
 
 
 def _chart_table(chart: PhaseChart) -> Table:
-    # The axis with fewer levels goes across, so that a long one does not run off the page.
+    # The axis with fewer levels is horizontal, so that a long one fits on the page.
     down, across = (chart.x, chart.y) if len(chart.x_levels) >= len(chart.y_levels) else (chart.y, chart.x)
     levels = {chart.x: chart.x_levels, chart.y: chart.y_levels}
     short = len(levels[across]) > 9

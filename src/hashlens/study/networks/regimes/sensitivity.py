@@ -1,4 +1,4 @@
-"""How a phase chart depends on its thresholds: which cells change regime, and which never do."""
+"""Sensitivity of a phase chart to its thresholds: which cells change regime, and which never do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -24,23 +24,23 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "sufficient_redundancy": (0.01, 0.1),
     "sufficient_retention": (0.9, 1.0),
 }
-"""How far each threshold is moved unless told otherwise: about as far as one could argue for."""
+"""Default range of each threshold, about as wide as could be argued for."""
 
 
 @dataclass(frozen=True)
 class ThresholdSweep(Result):
-    """What changes when one threshold moves and the others stay.
+    """Regimes of a chart as one threshold moves and the others are fixed.
 
     Attributes
     ----------
     name : str
-        The threshold.
+        Name of the threshold.
     used : float
-        Its value on the chart.
+        Its value in the chart.
     values : tuple of float
-        Over its range.
+        Values over its range.
     regimes : tuple of tuple of str
-        For each value, the regime of each cell, in the order of the chart's cells.
+        Regime of each cell at each value, in the order of the chart's cells.
     """
 
     name: str
@@ -49,30 +49,30 @@ class ThresholdSweep(Result):
     regimes: tuple[tuple[RegimeName, ...], ...]
 
     def counts(self, name: RegimeName) -> tuple[int, ...]:
-        """Return how many cells are in a regime, for each value."""
+        """Return the number of cells in a regime at each value."""
         return tuple(row.count(name) for row in self.regimes)
 
     @property
     def changed(self) -> int:
-        """How many cells are in more than one regime over the range."""
+        """Number of cells that are in more than one regime over the range."""
         return sum(len(set(column)) > 1 for column in zip(*self.regimes, strict=True))
 
 
 @dataclass(frozen=True)
 class PhaseSensitivity(Result):
-    """How the regimes of a chart depend on the thresholds.
+    """Sensitivity of the regimes of a chart to the thresholds.
 
     Attributes
     ----------
     chart : PhaseChart
-        With the thresholds as used.
+        The chart with its own thresholds.
     ranges : dict of str to (float, float)
-        How far each threshold moves.
+        Range of each threshold.
     sweeps : tuple of ThresholdSweep
-        One threshold moved at a time.
+        Results of moving one threshold at a time.
     lowest, highest : tuple of str
-        For each cell of the chart, the least and the most expressive regime that **any combination** of thresholds in
-        the ranges gives it. A cell never changes where they are the same.
+        Least and most expressive regime of each cell of the chart over **all combinations** of thresholds in the
+        ranges. If they are equal, the cell never changes.
     """
 
     chart: PhaseChart
@@ -101,13 +101,13 @@ class PhaseSensitivity(Result):
         )
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the cells that never change, and the counts as each threshold moves, as figure data."""
+        """Return figures of the cells that never change, and of the counts as each threshold moves."""
         from hashlens.study.networks.regimes.phase_figures import sensitivity_figures
 
         return sensitivity_figures(self)
 
     def page(self) -> Page:
-        """Return the page of a sensitivity: how many cells never change first."""
+        """Return the page of a sensitivity, with the number of cells that never change first."""
         from hashlens.study.networks.regimes.page import sensitivity_page
 
         return sensitivity_page(self)
@@ -124,29 +124,30 @@ def phase_sensitivity(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     steps: int = 21,
 ) -> PhaseSensitivity:
-    """Move the thresholds of a phase chart and see which cells change regime.
+    """Move the thresholds of a phase chart, and find the cells that change regime.
 
     Parameters
     ----------
     results, x, y, thresholds, where, against
-        As of :func:`~hashlens.study.networks.regimes.phase.phase_chart`.
+        As in :func:`~hashlens.study.networks.regimes.phase.phase_chart`.
     ranges : mapping of str to (float, float), optional
-        For some of the thresholds, from where to where they move; ``RANGES`` for the others. Ranges of the two
-        redundancies, and of the two retentions, may touch and not overlap, and hold the thresholds as used.
+        Ranges of some of the thresholds; ``RANGES`` for the others. The ranges of the two redundancies, and of the two
+        retentions, must not overlap, but may touch; each must contain the chart's threshold.
     steps : int
-        Values of each threshold, evenly spaced over its range; the one as used is added.
+        Number of values of each threshold, evenly spaced over its range; the chart's value is added.
 
     Raises
     ------
     StudyError
-        If a range is unknown, overlaps another or leaves out the threshold as used, and as of ``phase_chart``.
+        If a range is unknown, overlaps another or does not contain the chart's threshold; and in the cases of
+        ``phase_chart``.
     """
     chart = phase_chart(results, x, y, thresholds=thresholds, where=where, against=against)
     spans = _ranges(ranges or {}, chart.thresholds)
     require_whole(StudyError, "steps", steps, 2)
     sweeps = tuple(_sweep(chart, name, spans[name], steps) for name in THRESHOLDS)
-    # A regime never falls as a redundancy threshold rises or a retention threshold falls, so that two corners of the
-    # box of thresholds bound what any combination in it gives.
+    # A regime never gets less expressive as a redundancy threshold rises or a retention threshold falls. So two
+    # corners of the box of thresholds give the bounds over all combinations in it.
     strict, lenient = (
         RegimeThresholds(**{name: spans[name][end if "redundancy" in name else 1 - end] for name in THRESHOLDS})
         for end in (0, 1)

@@ -1,4 +1,4 @@
-"""The phase chart of a page: the cells of a study over all its axes, which a script colours as thresholds move."""
+"""The interactive phase chart of a page: cells over all axes of a study, coloured by a script as thresholds move."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -29,21 +29,21 @@ from hashlens.study.results import Results
 from hashlens.tables import Table, number, table
 
 MOST_CELLS = 200_000
-"""Combinations of levels that are laid out; a study whose axes are not crossed may have more, nearly all empty."""
+"""Largest number of combinations of levels; a study whose axes are not crossed may have more, nearly all empty."""
 
 
 @dataclass(frozen=True, eq=False)
 class CellLine:
-    """A number of every cell, and where its curve is drawn.
+    """One measure of every cell, with the chart that its curve is drawn in.
 
     Attributes
     ----------
     panel, name : str
-        Title of the chart of its curves, and its name there; empty when it is alone.
+        Title of the chart of its curve, and its name there; empty if it is alone.
     full_name : str
-        Its name by itself.
+        Full name of the measure.
     estimates : Estimates
-        Arrays with an axis for each axis of the study.
+        Arrays with one axis for each axis of the study.
     """
 
     panel: str
@@ -54,28 +54,28 @@ class CellLine:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Cells over one axis or more, and what colours them.
+    """Cells over one or more axes, with the values that colour them.
 
     Attributes
     ----------
     axes, levels : tuple
-        Names, and the levels of each.
+        Names of the axes, and the levels of each.
     start : tuple of int
-        The position of the level that each axis is held at, at first, when it is not drawn.
+        Index of the initial level of each axis, used while the axis is not drawn.
     shown : tuple of int
-        The axes that are drawn at first: one or two.
+        Indices of the one or two axes that are drawn at first.
     lines : tuple of CellLine
-        R on train, R on test and retention, then all else.
+        Measures: R on train, R on test and retention, then all others.
     repeat_values : (array, array) or None
-        R and retention of every repeat, in a last axis; None where only means are known.
+        R and retention of every repeat, in a last axis; None if only means are known.
     agreement_values : array or None
-        Without `repeat_values`: the share of the repeats in the regime of the mean, with the thresholds as used.
+        Without `repeat_values`: share of the repeats in the regime of the mean, for the chart's thresholds.
     thresholds : RegimeThresholds
-        As used.
+        Thresholds of the chart.
     notes : tuple of str
-        What a reader should know.
+        Notes for readers.
     failed : array
-        Whether training failed, of each cell.
+        Whether training failed in each cell.
     """
 
     axes: tuple[str, ...]
@@ -100,7 +100,7 @@ class Cells:
         return self.lines[2].estimates.mean
 
     def measured(self) -> list[tuple[int, ...]]:
-        """Return the places of the cells that were measured."""
+        """Return the indices of the cells that were measured."""
         return list(map(tuple, np.argwhere(np.isfinite(self.ratio)).tolist()))
 
     def regime(self, index: tuple[int, ...]) -> RegimeName:
@@ -108,7 +108,7 @@ class Cells:
         return regime(float(self.ratio[index]), float(self.retention[index]), thresholds=self.thresholds).name
 
     def agreement(self, index: tuple[int, ...]) -> float:
-        """Return the share of its repeats in the regime of a cell."""
+        """Return the share of a cell's repeats that are in its regime."""
         if self.repeat_values is None:
             return 1.0 if self.agreement_values is None else float(self.agreement_values[index])
         pairs = zip(self.repeat_values[0][index].tolist(), self.repeat_values[1][index].tolist(), strict=True)
@@ -120,18 +120,18 @@ class Cells:
         return names.count(self.regime(index)) / len(names)
 
     def counts(self) -> dict[RegimeName, int]:
-        """Return how many cells are in each regime."""
+        """Return the number of cells in each regime."""
         names = list(map(self.regime, self.measured()))
         return {name: names.count(name) for name in REGIMES}
 
 
 def results_cells(results: Results, thresholds: RegimeThresholds | None = None) -> Cells | None:
-    """Return the cells of a study over all axes that vary; None where none does, or they are too many to lay out.
+    """Return the cells of a study over all axes that vary; None if none varies, or there are too many cells.
 
     Raises
     ------
     StudyError
-        If the study did not measure what regimes are made of.
+        If the study did not measure what regimes need.
     """
     axes = tuple(axis for axis in results.axes if len(results.levels(axis)) > 1)
     if not axes or np.prod([len(results.levels(axis)) for axis in axes], dtype=float) > MOST_CELLS:
@@ -167,7 +167,7 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
 
 
 def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
-    """Return the numbers of a panel, but those that regimes are made of."""
+    """Return the measures of a panel, except those that regimes are computed from."""
     lines = []
     for measure, split in panel.pairs():
         if measure == "redundancy_ratio" and split in ("train", "test"):
@@ -181,7 +181,7 @@ def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
 
 
 def _first_axes(axes: Sequence[str], levels: Sequence[Sequence[Any]]) -> tuple[int, ...]:
-    """Return the axes to begin with: width and epochs, else those of most levels."""
+    """Return the initial axes: width and epochs, or those with the most levels."""
     if {"width", "epochs"} <= set(axes):
         return axes.index("width"), axes.index("epochs")
     longest = sorted(range(len(axes)), key=lambda i: -len(levels[i]))[:2]
@@ -189,7 +189,7 @@ def _first_axes(axes: Sequence[str], levels: Sequence[Sequence[Any]]) -> tuple[i
 
 
 def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[Any] = ()) -> Cells:
-    """Return the cells of a chart, or of its slices over a third axis, of which only means are known."""
+    """Return the cells of a chart, or of its slices over a third axis, with means only."""
     first = charts[0]
     x_levels, y_levels = (
         tuple(sorted({level for chart in charts for level in getattr(chart, name)}))
@@ -235,7 +235,7 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
 
 
 def _notes(charts: Sequence[PhaseChart]) -> tuple[str, ...]:
-    """Return what is said of any of the charts, once each."""
+    """Return the notes of all charts, without duplicates."""
     notes = (note for chart in charts for note in chart.notes)
     return (*dict.fromkeys(notes), "The thresholds are this project's.")
 
@@ -246,7 +246,7 @@ def _estimates(numbers: Floats) -> Estimates:
 
 
 def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
-    """Return the interactive chart of some cells, and their numbers as a table."""
+    """Return the interactive chart of some cells, with their numbers as a table."""
     exact, limits = cells.lines[:3], cells.thresholds
     largest = float(np.ceil(np.nanmax(cells.retention) * 20) / 20)
     data = {
@@ -273,7 +273,7 @@ def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
 
 def _line(line: CellLine, exact: bool) -> dict[str, Any]:
     estimates = line.estimates
-    # Regimes are told by comparing: the script must see the very numbers that are compared here.
+    # Regimes depend on comparisons: the script must compare exactly the same numbers as Python.
     mean = _packed(estimates.mean, "<f8" if exact else "<f4")
     return {"panel": line.panel, "name": line.name, "label": line.full_name, "exact": exact, "mean": mean,
             "low": _packed(estimates.low, "<f4"), "high": _packed(estimates.high, "<f4"),
@@ -303,7 +303,7 @@ def _estimate_text(estimate: Estimate, bounds: bool) -> str:
 
 
 def counts_text(counts: Mapping[RegimeName, int]) -> str:
-    """Return how many cells are in each regime, in few words.
+    """Return the number of cells in each regime as short text.
 
     >>> counts_text({"under-expressive": 3, "critically-expressive": 8, "sufficiently-expressive": 5})
     'under 3 · critically 8 · sufficiently 5'
