@@ -35,7 +35,7 @@ def galleries(page):
 def test_the_verdict_comes_first_and_all_parts_are_there(measured):
     page = measurement_page(measured)
     # Six units a layer do worse than the pixels, which is said before the regime.
-    said = r"The network's accuracy is .*, and its raw inputs alone give .*; under-expressive"
+    said = r"The network's accuracy is .*, and the raw inputs alone give .*; under-expressive"
     assert re.fullmatch(said, page.verdict)
     assert "first make the network learn" in page.reason
     assert [section.title for section in page.sections] == [

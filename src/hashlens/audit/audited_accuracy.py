@@ -138,8 +138,8 @@ class AuditedAccuracy(Result):
     def __rich__(self) -> Table:
         rows = [_row(step, first=i == 0) for i, step in enumerate(self.steps)]
         note = (
-            f"Intervals at {self.level:.0%}: of accuracies exact, of changes by {RESAMPLES:,} resamples of the test "
-            "examples."
+            f"Intervals at {self.level:.0%} are exact for accuracies, and from {RESAMPLES:,} resamples of "
+            "the test examples for changes."
         )
         if self.estimate is not None:
             rows.append(_row(self.estimate))

@@ -67,7 +67,7 @@ def audit(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Look for leaked test examples, wrong labels, blind spots and novel examples behind a test accuracy."""
+    """Check a test accuracy: find leaked test examples, wrong labels, blind spots and novel examples."""
     import hashlens as hl
 
     set_threads(threads)

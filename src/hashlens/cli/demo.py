@@ -20,7 +20,7 @@ def demo(
     threads: Threads = None,
     debug: Debug = False,
 ) -> None:
-    """Train small networks on digits, measure one, compare widths, and write a picture and the codes."""
+    """Train small networks on digits, compare their widths, and write a picture, a page and codes."""
     import hashlens as hl
     from hashlens.progress import bar
     from hashlens.report.figures import Lines, Series

@@ -80,7 +80,7 @@ def explain(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Explain predictions of a network for single examples, with notes on how far to trust the explanation."""
+    """Explain predictions of a network for single examples, with diagnostics of the explanation."""
     import torch
 
     import hashlens as hl

@@ -65,7 +65,7 @@ def measure(
     html: Annotated[Path | None, typer.Option(help="Write an HTML page to this file.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Measure determinism and categorization of a network's codes, beside their controls."""
+    """Measure determinism and categorization of a network's codes, and compare them with controls."""
     import hashlens as hl
 
     budget = _bytes(memory_budget)

@@ -47,7 +47,8 @@ Layers = Annotated[
 ]
 GranularityName = Annotated[str, typer.Option("--granularity", help="unit, or channel.")]
 GatesName = Annotated[
-    str, typer.Option("--gates", help="activations, hard (soft ones are refused), or all (abs, max-pool too).")
+    str,
+    typer.Option("--gates", help="activations, hard (soft activations are refused), or all (also abs and max-pool)."),
 ]
 OutputName = Annotated[
     str | None,

@@ -22,7 +22,7 @@ def report(
     force: Force = False,
     debug: Debug = False,
 ) -> None:
-    """Write one page, which opens anywhere and fetches nothing, of whatever was saved."""
+    """Write an HTML page of a saved result, as one file without external resources."""
     from hashlens.report.page import write_page
     from hashlens.saved.report import report_page
 

@@ -37,7 +37,7 @@ def reproduce(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Rerun one of the paper's studies, beside the paper's figures; interrupted, it goes on where it was."""
+    """Rerun one of the paper's studies and compare it with the paper. If interrupted, run it again to continue."""
     from hashlens.errors import StudyError
     from hashlens.study.reproduce.listing import preset_table
     from hashlens.study.reproduce.reproduce import reproduce as again

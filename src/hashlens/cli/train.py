@@ -33,7 +33,7 @@ def train(
     ],
     test: Annotated[str | None, typer.Option(help="Test data, for the accuracy after training.")] = None,
     recipe: Annotated[str, typer.Option(help="figures, scripts, or cifar: see the documentation.")] = "figures",
-    epochs: Annotated[int | None, typer.Option(help="Replaces the value of the recipe.", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs. Default: the recipe's.", min=0)] = None,
     loss: Annotated[
         str | None, typer.Option(help="cross-entropy or mse (mean squared error). Default: the recipe's.")
     ] = None,
@@ -42,7 +42,8 @@ def train(
     ] = None,
     depth: Annotated[int | None, typer.Option(help="Number of hidden layers (mlp).", min=1)] = None,
     batch_norm: Annotated[
-        bool | None, typer.Option("--batch-norm/--no-batch-norm", help="Default: the recipe's.")
+        bool | None,
+        typer.Option("--batch-norm/--no-batch-norm", help="BatchNorm after each layer. Default: the recipe's."),
     ] = None,
     dropout: Annotated[float | None, typer.Option(help="Probability of dropping a unit (mlp).")] = None,
     checkpoint: Annotated[
@@ -55,7 +56,7 @@ def train(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Train a network and write it to a folder that `measure` and `encode` take."""
+    """Train a network and write it to a folder, for `measure`, `encode` and the other commands."""
     from hashlens.progress import bar
     from hashlens.training import find_recipe
     from hashlens.training import train as train_network

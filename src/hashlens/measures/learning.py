@@ -87,9 +87,9 @@ class Learning(Result):
             return (*found, numbered_otherwise(self.matched))
         accuracy = "" if self.accuracy is None else f"the network's accuracy is {self.accuracy:.3f}"
         if self.at_chance:
-            found.append(f"{accuracy}, where the most frequent class has {self.chance:.3f}")
+            found.append(f"{accuracy}, not clearly above the share of the most frequent class, {self.chance:.3f}")
         if self.below_raw_inputs:
-            found.append(f"{accuracy}, and its raw inputs alone give {self.raw_inputs:.3f}")
+            found.append(f"{accuracy}, and the raw inputs alone give {self.raw_inputs:.3f}")
         return tuple(found)
 
     @property

@@ -169,7 +169,8 @@ def _decide(ratio: float, retention: float, limits: RegimeThresholds, compared: 
     retained = retention >= limits.sufficient_retention
     if deterministic and retained:
         conditions = (
-            f"at most {limits.sufficient_redundancy:g}, and {retained_text}, at least {limits.sufficient_retention:.0%}"
+            f"which is at most {limits.sufficient_redundancy:g}, and {retained_text}, which is at least "
+            f"{limits.sufficient_retention:.0%}"
         )
         return "sufficiently-expressive", f"{ratio_text}, {conditions}", "fewer units, less training or less data"
     missing = []

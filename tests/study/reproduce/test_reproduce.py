@@ -244,7 +244,7 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     afresh = reproduce("digits-width", out=out, overwrite=True)
     assert afresh.provenance.trained_now == 4
     assert afresh.study.results.to_arrow().equals(first.study.results.to_arrow())
-    with pytest.raises(StudyError, match="holds a study of another spec"):
+    with pytest.raises(StudyError, match="holds a study with another spec"):
         reproduce("digits-width", out=out, preset="paper")
     assert Study.load(out / "study.yaml").spec.repeats == 2
 
