@@ -14,7 +14,7 @@ def linear_cka(a: Codes, b: Codes) -> float:
     """Return the debiased linear CKA of two codes of the same n examples, bits taken as -1 and 1.
 
     It is 1 if all distances agree up to one factor, and 0 on average if the codes are unrelated, whatever their numbers
-    of bits. It is NaN if a code hardly varies. The n by n Gram matrices are never formed: for p and q bits it takes
+    of bits. It is NaN if a code hardly varies. The n by n Gram matrices are never formed: for p and q bits the cost is
     ``n p q`` multiplications and ``4 p q`` bytes.
 
     Parameters

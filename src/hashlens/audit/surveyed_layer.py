@@ -45,7 +45,7 @@ class SurveyedLayer:
     fitted : OrdinaryRatios or None
         Curve through the quartiles of the ratios of the unrepeated rows.
     reason : str
-        Why there is no curve.
+        Reason why `fitted` is None; empty otherwise.
     views : tuple of Codes
         Codes of the surveyed rows, as they are and in the other views.
     view : numpy.ndarray or None

@@ -195,7 +195,7 @@ def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tup
     bound : dict
         The operator's arguments by name.
     axis : int
-        Which of the pooled axes, from 0.
+        Index among the pooled axes, from 0.
     size, out : int
         Sizes of that axis before and after.
 

@@ -112,14 +112,14 @@ class OutputEvidence:
         return Output("logits", "", part=path, notes=(note,) if note else ())
 
     def _source_of(self, scores: Tensor) -> Source | None:
-        """Return what made the scores, which may be a part of its result; None if nobody knows."""
+        """Return the operator that computed the scores, which may be part of its result; None if it is unknown."""
         if (made := self.operators.source(scores)) is not None:
             return made
         part = self.operators.source_of_part(scores)
         return None if part is None else replace(part, is_part=True)
 
     def _chosen(self, parts: dict[tuple[str | int, ...], Tensor]) -> tuple[tuple[str | int, ...], str]:
-        """Return which part holds the scores, and a note on the choice."""
+        """Return the part of the output that holds the scores, and a note on the choice."""
         if len(parts) == 1:
             return next(iter(parts)), ""
         for name in NAMES:

@@ -177,7 +177,7 @@ def _spread(stride: int, extra: int) -> Lengths:
 
 def _slice(bound: Bound, result: Tensor, positions: Positions) -> Iterator[Change]:
     x, dim, end = bound["self"], bound["dim"], bound["end"]
-    # What is cut to the number of positions of the batch would be cut to its own number if it were alone.
+    # A slice up to the number of positions of the batch would end at the example's own number without padding.
     end = end - x.shape[dim] if end in positions.masks and end < x.shape[dim] else end
     chosen = slice(bound["start"], end, bound["step"])
     if dim % x.dim():

@@ -69,7 +69,7 @@ class Decoding:
         COMPOSITED: "transparency=ignore takes the colours as stored",
         GREY_FIRST: "channels=3 takes grey images as colour",
     }
-    """How to have it otherwise, by what is said."""
+    """Option that changes each default behaviour, by the note about this behaviour."""
 
     def __post_init__(self) -> None:
         allowed = {

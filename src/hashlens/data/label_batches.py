@@ -30,14 +30,15 @@ class LabelBatches:
         Parameters
         ----------
         labels : tensor, array or sequence
-            As :func:`hashlens.data.labels.class_labels` takes them, but no names: each batch would number them anew.
+            Class numbers, as in :func:`hashlens.data.labels.class_labels`. Names are not allowed, because each batch
+            would number them differently.
         place : str
             Name of the batch, for messages.
 
         Raises
         ------
         DataError
-            If they are no class numbers, or with those before them are the targets of a regression.
+            If labels are not class numbers, or together with earlier batches are regression targets.
         """
         numbers, class_names = class_labels(labels, place, all_labels=False)
         if class_names:

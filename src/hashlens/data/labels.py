@@ -90,7 +90,7 @@ def float_labels(labels: Any, name: str) -> npt.NDArray[np.float64] | None:
 def _numbers_or_names(labels: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
     """Return labels as numbers, or as strings in which ``""`` means a missing label; and whether some are floats.
 
-    Whole numbers are no floats where ``None`` stands among them, though NumPy makes them such.
+    Integers with ``None`` among them do not count as floats, although NumPy converts them to floats.
     """
     if isinstance(labels, np.ma.MaskedArray):  # masked labels are missing labels
         labels = labels.tolist(None)

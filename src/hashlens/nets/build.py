@@ -171,7 +171,7 @@ def build(
     if classes < 1:
         raise ModelError(f"{name}: classes must be at least 1, received {classes}")
     with torch.random.fork_rng(devices=[]):
-        # The CPU generator alone: torch.manual_seed would reseed the accelerators as well.
+        # Only the CPU generator is seeded; torch.manual_seed would seed the accelerators too.
         torch.default_generator.manual_seed(torch_seed(seed, "weights"))
         try:
             network = ARCHITECTURES[name](tuple(input_shape), classes, **arguments)

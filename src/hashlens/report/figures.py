@@ -11,7 +11,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's palette, told apart by colour-blind readers too."""
+"""Okabe and Ito's palette, whose colours colour-blind readers can distinguish too."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,8 @@ class Heatmap:
 
     Attributes
     ----------
+    title, x_label, y_label : str
+        Title of the figure, and labels of its axes.
     columns, rows : tuple of str
         Names of the levels of both axes.
     tiles : tuple of Tile
@@ -303,6 +305,8 @@ class Polygons:
 
     Attributes
     ----------
+    title, x_label, y_label : str
+        Title of the figure, and labels of its axes.
     box : tuple of float
         Edges of the rectangle, ``(left, right, bottom, top)``.
     equal : bool
@@ -324,6 +328,8 @@ class Polygons:
         Numbers that the palette represents, if any.
     edges, boundary : numpy.ndarray
         Both ends of lines, ``(n, 2, 2)``: thin lines between regions, and bold lines between classes.
+    boundary_name : str
+        Name of the boundary in the legend.
     marks : tuple of Mark
         Named points.
     points : Points or None
@@ -359,6 +365,8 @@ class Scatter:
 
     Attributes
     ----------
+    title, x_label, y_label : str
+        Title of the figure, and labels of its axes.
     x, y : numpy.ndarray
         Coordinates of the points, ``(n,)``.
     group : numpy.ndarray
@@ -388,6 +396,8 @@ class Pixels:
 
     Attributes
     ----------
+    title : str
+        Title of the figure.
     names : tuple of str
         Names of the panels.
     panels : tuple of numpy.ndarray

@@ -367,4 +367,4 @@ TRACED: dict[type[Figure], Callable[[Any], dict[str, Any]]] = {
     Scatter: _scatter,
     Shares: _shares,
 }
-"""What makes the traces of a figure."""
+"""Functions that return the traces of a figure, by class of the figure."""

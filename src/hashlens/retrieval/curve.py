@@ -40,11 +40,11 @@ class QualityPoint(Result):
     bits : int
         Length of the code; for floats, 32 for each column.
     labels_seen : str
-        What used the labels: ``none``; ``network``, in training; ``network, selection``, bit selection too.
+        Steps that used the labels: ``none``; ``network`` (in training); ``network, selection`` (also bit selection).
     quality : RetrievalQuality or None
         None if the method has no code of this length.
     reason : str
-        Why there is none.
+        Reason why `quality` is None; empty otherwise.
     """
 
     source: str

@@ -26,7 +26,7 @@ class LabelPredictions:
     rows : int
         Number of these rows.
     sure : float
-        Share of these rows of which the model is sure.
+        Share of these rows on which the model is sure.
     """
 
     label: str

@@ -67,7 +67,7 @@ def column_values(table: Any, name: str, of: str) -> list[Any]:
     Raises
     ------
     TEDError
-        If there is no such column; the message says what it is needed for, by `of`.
+        If there is no such column; the message names its purpose, `of`.
     """
     if name not in table.column_names:
         raise TEDError(f"there is no column {name!r} for the {of}; {nearest(name, table.column_names)}")

@@ -18,8 +18,8 @@ SPLITS: tuple[Splits, ...] = ("k-fold", "repeated", "random", "bootstrap")
 class CVError:
     """The standard error of the mean of fold values, corrected for training sets that overlap.
 
-    The variance of the fold values is multiplied by one over their number, and by the rows of a test fold over the rows
-    it was trained on:
+    The variance of the fold values is multiplied by a correction: one over the number of fold values, plus the number
+    of test rows over the number of training rows of a fold.
 
     ============  =====================================  ==========================================
     splits        correction                             fold values
@@ -35,11 +35,11 @@ class CVError:
     splits : {"k-fold", "repeated", "random", "bootstrap"}
         How the data were split.
     repeats : int
-        How often the folds were made anew; for ``repeated``.
+        Number of times that new folds were drawn; for ``repeated``.
     test_rows, train_rows : int, optional
-        For ``random``.
+        Numbers of test and training rows of a split; for ``random``.
     ddof : int
-        What the variance's divisor lacks: 1 for an unbiased one, 0 as in the published code.
+        Delta degrees of freedom of the variance: 1 for the unbiased variance, 0 as in the published code.
 
     References
     ----------

@@ -63,7 +63,7 @@ MODELS: dict[str, Callable[[bool, int], tuple[Any, dict[str, Any]]]] = {
     "random forest": _forest,
     "gradient boosting": _boosting,
 }
-"""From whether values are predicted, and a seed, to an estimator and its space."""
+"""Functions of (whether the task is regression, seed) that return an estimator and its search space."""
 DATA = {"diabetes": "load_diabetes", "breast cancer": "load_breast_cancer", "digits": "load_digits"}
 SAMPLERS = {"TPE": "TPESampler", "GP": "GPSampler", "random": "RandomSampler"}
 
@@ -74,9 +74,9 @@ class TuningSpec(StudySpec):
     Attributes
     ----------
     trials : int
-        Of each run.
+        Number of trials of each run.
     folds : int
-        Of the cross-validation.
+        Number of folds of the cross-validation.
     """
 
     trials: Count = 60
@@ -107,7 +107,7 @@ class Tuning(Experiment):
     Spec = TuningSpec
 
     def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
-        """Tune each cell to the end, and replay its rule; cells that differ in their rule alone share the run."""
+        """Tune each cell to the end, and replay its rule; cells that differ only in their rule share the run."""
         spec = materials.spec
         for run in pack:
             cell = run.cell
@@ -160,7 +160,7 @@ def tuned_trace(data: str, model: str, rows: int, sampler: str, seed: int, trial
 
 
 def _folds(folds: int, seed: int) -> Any:
-    """Return shuffled folds; classes of fewer rows than folds are no reason to warn, as folds are not by class."""
+    """Return shuffled folds; classes with fewer rows than folds need no warning, as folds are not stratified."""
     from sklearn.model_selection import KFold
 
     return KFold(folds, shuffle=True, random_state=seed)

@@ -86,8 +86,8 @@ def _best_of_others(trace: Trace, rest: Ints, best: Ints) -> Ints:
 def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: bool) -> float:
     """Return the possible gain; trials are passed as bytes, so that results can be cached."""
     places, losses = np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
-    # From one start, the same each time: a bound that began where the one before ended would depend on when it is asked
-    # for, and follows the recorded bounds less well.
+    # The fit always starts at the same point. If it started at the previous optimum, a bound would depend on when
+    # earlier bounds were computed, and would agree less well with the recorded bounds.
     learned = fit(places, losses, space.categories, [Hyperparameters.usual(len(space))])
     surrogate = Surrogate(places, losses, space.categories, learned)
     best = float(losses.min())

@@ -1,4 +1,4 @@
-"""Fold values of a trial, stored beside its value in an Optuna study."""
+"""Fold values of a trial, stored together with its value in an Optuna study."""
 
 from typing import TYPE_CHECKING
 

@@ -31,7 +31,7 @@ from hashlens.study.terms import Terms
 from hashlens.tables import Table, table
 
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
-"""Total shares from which a factor is said to dominate, and below which to matter little, by this project."""
+"""Total shares, set by this project: from the first a factor dominates, below the second it hardly matters."""
 EXAMPLES = 10_000
 
 

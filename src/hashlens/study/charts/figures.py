@@ -68,7 +68,7 @@ class Panel:
 
 
 def panels(results: Results) -> tuple[Panel, ...]:
-    """Return panels of all measures of whole codes in a study, in the order of its terms, by group."""
+    """Return panels of all measures of a study, except those of single layers, by group, in the order of its terms."""
     whole_codes, terms = results.where(layer=""), results.terms
     pairs = set(zip(whole_codes.columns["measure"].tolist(), whole_codes.columns["split"].tolist(), strict=True))
     splits_of = {
@@ -153,7 +153,7 @@ def _axis_position(curve: Curve, level: Any) -> float:
 
 
 def _is_spread(levels: Sequence[float]) -> bool:
-    """Whether levels are better told apart on a logarithmic axis; zero may stand before it."""
+    """Return whether a logarithmic axis separates the levels better; a level of zero may precede the others."""
     positive = [level for level in levels if level > 0]
     return min(levels) >= 0 and len(positive) > 1 and max(positive) >= 8 * min(positive)
 

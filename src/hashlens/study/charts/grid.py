@@ -1,4 +1,4 @@
-"""The results of a study laid out over chosen axes: levels of each, then repeats."""
+"""The results of a study as arrays over chosen axes: the levels of each axis, then repeats."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from hashlens.study.results import Results
 
 
 def is_numeric(levels: Sequence[Any]) -> bool:
-    """Return whether levels are numbers, so that something can be interpolated between them."""
+    """Return whether levels are numbers, between which values can be interpolated."""
     return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
 
 
 def level_name(level: Any) -> str:
-    """Return a level as people read it.
+    """Return the readable text of a level.
 
     >>> level_name(48000), level_name(1e-05), level_name(True), level_name("vgg16")
     ('48,000', '1e-05', 'yes', 'vgg16')
@@ -31,7 +31,7 @@ def level_name(level: Any) -> str:
 
 
 def conditions(where: Mapping[str, Any], axes: Collection[str] = ()) -> str:
-    """Return conditions as one phrase, those on the axes themselves left out.
+    """Return conditions as one phrase, without those on the axes themselves.
 
     >>> conditions({"width": 40, "repeat": [1, 2], "epochs": [1, 10]}, axes=("epochs",))
     'width 40; repeat 1, 2'
@@ -47,18 +47,18 @@ def conditions(where: Mapping[str, Any], axes: Collection[str] = ()) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Results over axes: every combination of levels is a cell, whether the study has it or not.
+    """Results over axes: every combination of levels is a cell, even if the study lacks it.
 
     Attributes
     ----------
     results : Results
-        The rows of whole codes that satisfy the conditions.
+        Rows of all layers together that satisfy the conditions.
     axes : tuple of str
         Names of factors, or of the step.
     levels : tuple of tuple
-        The values that each axis takes, in order.
+        Levels of each axis, in order.
     repeats : tuple of int
-        The repeats that there are.
+        Numbers of the repeats.
     """
 
     results: Results
@@ -67,12 +67,12 @@ class Grid:
     repeats: tuple[int, ...]
 
     def values(self, measure: str, split: str) -> npt.NDArray[np.float64]:
-        """Return a measure as an array ``(levels of each axis..., repeats)``, not a number where it is missing.
+        """Return a measure as an array ``(levels of each axis..., repeats)``, NaN where it is missing.
 
         Raises
         ------
         StudyError
-            If the results do not hold the measure on that split, or hold some cell twice.
+            If the results lack the measure on that split, or contain a cell twice.
         """
         rows = self.results.where(measure=measure, split=split)
         if not len(rows):
@@ -97,27 +97,27 @@ class Grid:
         return table
 
     def cell_name(self, index: Sequence[int]) -> str:
-        """Return a cell as people read it: ``width=40, epochs=3``."""
+        """Return the readable name of a cell: ``width=40, epochs=3``."""
         return ", ".join(f"{axis}={levels[i]}" for axis, levels, i in zip(self.axes, self.levels, index, strict=False))
 
 
 def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | None = None) -> Grid:
-    """Lay out the rows of whole codes over axes; every other factor must take one value.
+    """Arrange the rows of all layers together over axes; every other factor must have a single level.
 
     Parameters
     ----------
     results : Results
-        Of a study.
+        Results of a study.
     axes : sequence of str
         Names of factors, or of the step, all different.
     where : mapping, optional
-        Values of columns, as :meth:`Results.where` takes them; one of the axes too, to restrict it.
+        Conditions on columns, as in :meth:`Results.where`; conditions on an axis restrict its levels.
 
     Raises
     ------
     StudyError
-        If an axis is unknown, named twice or takes one value, nothing satisfies `where`, or another factor takes
-        several values.
+        If an axis is unknown, repeated or has a single level, nothing satisfies `where`, or another factor has several
+        levels.
     """
     rows = narrowed(results, where)
     for axis in axes:
@@ -138,7 +138,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
 
 
 def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
-    """Return the rows of whole codes that satisfy `where`, at least one; errors as in :func:`lay_out`."""
+    """Return the rows of all layers together that satisfy `where`, at least one; errors as in :func:`lay_out`."""
     if not isinstance(results, Results):
         raise StudyError(f"expected the results of a study, as study.results, received a {type(results).__name__}")
     if where is not None and not isinstance(where, Mapping):
@@ -160,12 +160,12 @@ def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
 
 
 def usual_split(results: Results, measure: str) -> str:
-    """Return where a measure is looked at if nothing else is said: on test, or where alone it was taken.
+    """Return the default split of a measure: test, or its only split.
 
     Raises
     ------
     StudyError
-        If there are several, and test is none of them.
+        If the measure has several splits, and test is not one of them.
     """
     splits = [str(split) for split in results.where(measure=measure, layer="").levels("split")]
     if "test" in splits or not splits:
@@ -176,7 +176,7 @@ def usual_split(results: Results, measure: str) -> str:
 
 
 def as_names(argument: str, value: Any) -> tuple[Any, ...]:
-    """Return one name, or several, as a tuple; StudyError if there is none."""
+    """Return one name, or several, as a tuple; raise StudyError if there is none."""
     names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
     if not names:
         raise StudyError(f"{argument} must be a name or a list of names, received {shortly(value)}")

@@ -27,7 +27,7 @@ VERDICTS: tuple[Verdict, ...] = ("reproduced", "not reproduced", "inconclusive")
 
 @dataclass(frozen=True)
 class Provenance(Result):
-    """Where the numbers of a reproduction come from.
+    """Provenance of the numbers of a reproduction.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Reproduction(Result):
     seconds : float
         Wall time of this call.
     provenance : Provenance
-        Where the numbers come from.
+        Provenance of the numbers.
     folder : Path
         The folder in which everything was written.
     """
