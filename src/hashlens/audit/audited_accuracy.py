@@ -151,7 +151,7 @@ class AuditedAccuracy(Result):
             )
         if self.no_estimate:
             note += f" The accuracy with right labels is not estimated: {self.no_estimate}."
-        columns = ("test examples", "how many", "accuracy", "interval", "change", "interval of the change")
+        columns = ("test examples", "number", "accuracy", "interval", "change", "interval of the change")
         return table(self.headline, columns, rows, note)
 
     def figures(self) -> tuple[Figure, ...]:

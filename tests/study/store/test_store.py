@@ -327,7 +327,7 @@ def test_another_spec_is_refused(tmp_path, change, message):
     store = begun(tmp_path / "study.db")
     with pytest.raises(StudyError) as caught:
         store.begin(SPEC | change, some_runs(), DIGESTS)
-    assert f"study.db holds a study of another spec: {message}" in str(caught.value)
+    assert f"study.db holds a study with another spec: {message}" in str(caught.value)
     assert len(str(caught.value)) < len(str(tmp_path)) + 300
     assert store.spec == SPEC
 
