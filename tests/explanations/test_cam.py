@@ -293,3 +293,30 @@ def test_the_layer_is_the_last_as_fine_as_the_last_convolution():
     found = explain(network, drawn(2, 1, 12, 12, seed=0), "grad_cam", upsample=False)
     assert found.diagnostics["layer"] == "4"
     assert found.values.shape == (2, 6, 6)
+
+
+class Excited(nn.Module):
+    """Maps that end in a product, as of squeeze-and-excitation, with what makes it and what follows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate, self.head = seeded(lambda: (nn.Conv2d(2, 5, 3), nn.Linear(5, 5), nn.Linear(5, 3)))
+        self.double()
+
+    def forward(self, x):
+        maps = F.relu(self.conv(x))
+        maps = maps * torch.sigmoid(self.gate(maps.mean((2, 3))))[:, :, None, None]
+        self.maps = maps
+        return self.head(maps.mean((2, 3)))
+
+
+@pytest.mark.parametrize("layer", [None, "mul"])
+def test_maps_that_are_a_product_are_those_of_the_network(layer):
+    network = Excited()
+    scores = network(IMAGES)
+    maps = network.maps
+    (slope,) = torch.autograd.grad(scores.amax(1).sum(), maps)
+    expected = (slope.mean((2, 3), keepdim=True) * maps).sum(1).relu().detach()
+    found = explain(Excited(), IMAGES, "grad_cam", layer=layer, upsample=False)
+    assert found.diagnostics["layer"] == "mul"
+    assert np.allclose(found.values, expected.numpy(), atol=1e-12)

@@ -237,3 +237,24 @@ def test_bad_input_is_one_line_with_the_way_out(mistake):
         explain(TABLE, **{"x": ROWS, **options}, method="code_inversion")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class TokensFirst(nn.Module):
+    """Patches of an image as tokens, in front of the batch or behind it."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.cut, self.hidden, self.head = seeded(lambda: (nn.Conv2d(1, 6, 4, 4), nn.Linear(6, 12), nn.Linear(12, 3)))
+        self.first = first
+
+    def forward(self, x):
+        tokens = self.cut(x).flatten(2)
+        tokens = tokens.permute(2, 0, 1) if self.first else tokens.transpose(1, 2)
+        return self.head(torch.nn.functional.gelu(self.hidden(tokens)).mean(0 if self.first else 1))
+
+
+def test_several_images_are_reached_where_tokens_come_first():
+    x = drawn(3, 1, 8, 8, dtype=torch.float32)
+    first, behind = (explain(TokensFirst(first), x, "code_inversion", steps=40) for first in (True, False))
+    assert first.diagnostics["hamming_distance"] == behind.diagnostics["hamming_distance"] == [0, 0, 0]
+    assert np.allclose(first.image, behind.image, atol=1e-5)

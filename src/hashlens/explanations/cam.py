@@ -111,9 +111,11 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
     place = place_of(request)
     size, parts, names = request.subject.batch_size, [], []
     for at in range(0, len(request.inputs), size):
-        with torch.enable_grad(), keeping(request, place) as kept:
-            x = request.inputs[at : at + size].detach().clone().requires_grad_()
-            score = row_scores(request.subject.run(x * 1), request.target[at : at + size])
+        with torch.enable_grad():
+            # In-place operators may not modify a leaf; a product inside `keeping` would count as one of the network.
+            x = request.inputs[at : at + size].detach().clone().requires_grad_() * 1
+            with keeping(request, place) as kept:
+                score = row_scores(request.subject.run(x), request.target[at : at + size])
             call = _last_with_maps(request, place, kept, len(x))
             slope = gradient_of(score, kept.outputs[call])
         both = (request.subject.own_rows(of, len(x)) for of in (kept.outputs[call].detach(), slope))

@@ -108,25 +108,39 @@ class UnconstrainedGates:
         self._wanted: dict[str, TargetBits] = {}
         self._kept: dict[str, tuple[Gate, Bound, GradientEdge]] = {}
         self._names: set[str] = set()
+        self._rows_first: bool | None = None
         self._running: RunningModule
 
     def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
         """Return the slope of a loss of the margins of each layer."""
-        self._wanted, self._kept, self._names = wanted, {}, set()
+        self._wanted = wanted
+        if self._rows_first is None and len(x) > 1:
+            # A gate of one example shows where the examples are: not in front if tokens are.
+            gates = self._run(x[:1].detach().clone().requires_grad_()).values()
+            self._rows_first = all(bound["self"].shape[:1] == (1,) for _, bound, _ in gates)
         with torch.enable_grad():
             leaf = x.detach().clone().requires_grad_()
-            with RunningModule(self.model, _nothing, _nothing) as self._running, Dispatch(self):
-                self._running.runner()(leaf * 1)
-            inputs, margins = {}, {}
-            for name, (gate, bound, _) in self._kept.items():
-                inputs[name] = bound["self"].requires_grad_()
-                above = [at - breakpoint for at, breakpoint in gate.planes(bound)]
-                side = wanted[name].chosen(torch.stack(above, dim=-1).reshape(len(x), -1))
-                margins[name] = torch.where(wanted[name].bits, side, -side)
-            pulls = torch.autograd.grad(loss(margins), list(inputs.values()))
-            edges = [edge for _, _, edge in self._kept.values()]
+            inputs, edges, sides = list[Tensor](), list[GradientEdge](), dict[str, list[Tensor]]()
+            for rows in [leaf] if self._rows_first or len(x) == 1 else torch.split(leaf, 1):
+                for name, (gate, bound, edge) in self._run(rows).items():
+                    inputs.append(bound["self"].requires_grad_())
+                    edges.append(edge)
+                    above = [at - breakpoint for at, breakpoint in gate.planes(bound)]
+                    side = wanted[name].chosen(torch.stack(above, dim=-1).reshape(len(rows), -1))
+                    sides.setdefault(name, []).append(side)
+            margins = {
+                name: torch.where(wanted[name].bits, side := torch.cat(parts), -side) for name, parts in sides.items()
+            }
+            pulls = torch.autograd.grad(loss(margins), inputs)
             (found,) = torch.autograd.grad(edges, leaf, pulls, allow_unused=True)
         return torch.zeros_like(x) if found is None else found
+
+    def _run(self, rows: Tensor) -> dict[str, tuple[Gate, Bound, GradientEdge]]:
+        """Return the input of each gate that is wanted, as the network runs on some rows."""
+        self._kept, self._names = {}, set()
+        with torch.enable_grad(), RunningModule(self.model, _nothing, _nothing) as self._running, Dispatch(self):
+            self._running.runner()(rows * 1)
+        return self._kept
 
     @property
     def running_path(self) -> str:
