@@ -55,4 +55,4 @@ def test_links_are_followed_but_never_in_a_circle(tmp_path):
     os.mkfifo(root / "b/pipe.png")
     assert files_under(root, PNG)[1]["pipes and devices"] == 2
     assert skipped["broken links"] == 4
-    assert skipped["links back"] == 8
+    assert skipped["links to a containing folder"] == 8

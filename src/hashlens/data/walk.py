@@ -1,4 +1,4 @@
-"""Walk of folders of examples: hidden files are not examples, and skipped files are counted."""
+"""Find the files of examples in a folder: hidden files are not examples, and skipped files are counted."""
 
 import os
 from collections import Counter
@@ -11,7 +11,7 @@ SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume
 
 
 def is_hidden(path: str | PurePath) -> bool:
-    """Return whether a part of a path, relative to the folder of the data, is hidden or a system folder.
+    """Return whether any part of a path, which is relative to the data folder, is hidden or a system folder.
 
     >>> is_hidden("cat/.ipynb_checkpoints/1-checkpoint.jpg"), is_hidden("cat/._1.jpg"), is_hidden("cat/1.jpg")
     (True, True, False)
@@ -35,7 +35,7 @@ def files_under(root: Path, suffixes: Collection[str]) -> tuple[list[Path], Coun
     -------
     tuple
         The files, sorted; and the counts of skipped files by kind: hidden files with one of the suffixes, broken links,
-        links back, pipes, and visible files with other suffixes.
+        links to a containing folder, pipes and devices, and visible files with other suffixes.
 
     Raises
     ------
@@ -45,21 +45,21 @@ def files_under(root: Path, suffixes: Collection[str]) -> tuple[list[Path], Coun
     files, skipped = list[Path](), Counter[str]()
     for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
         path = Path(folder)
-        back = {name for name in folders if _leads_back(root, path / name)}
-        skipped["links back"] += len(back)
-        folders[:] = [name for name in folders if name not in back]
-        hidden_place = is_hidden(path.relative_to(root))
+        endless = {name for name in folders if _leads_to_containing_folder(root, path / name)}
+        skipped["links to a containing folder"] += len(endless)
+        folders[:] = [name for name in folders if name not in endless]
+        folder_is_hidden = is_hidden(path.relative_to(root))
         for name in names:
-            kind = os.path.splitext(name)[1].lower()
-            if hidden_place or is_hidden(name):
-                skipped["hidden"] += kind in suffixes
-            elif kind not in suffixes:
-                skipped[kind or "without a suffix"] += 1
+            suffix = os.path.splitext(name)[1].lower()
+            if folder_is_hidden or is_hidden(name):
+                skipped["hidden"] += suffix in suffixes
+            elif suffix not in suffixes:
+                skipped[suffix or "without a suffix"] += 1
             elif (path / name).is_file():
                 files.append(path / name)
             else:
                 skipped["broken links" if (path / name).is_symlink() else "pipes and devices"] += 1
-    return sorted(files), +skipped
+    return sorted(files), +skipped  # the unary plus drops kinds with a count of 0
 
 
 def skipped_line(skipped: Counter[str]) -> str:
@@ -73,8 +73,8 @@ def skipped_line(skipped: Counter[str]) -> str:
     return f"skipped {total} {'file that is not an example' if total == 1 else 'files that are not examples'}: {kinds}"
 
 
-def _leads_back(root: Path, path: Path) -> bool:
-    """Return whether a link leads to a folder that contains it, so that the walk would not end."""
+def _leads_to_containing_folder(root: Path, path: Path) -> bool:
+    """Return whether a path is a link to a folder that contains it; following it would never end."""
     if not path.is_symlink():
         return False
     target = path.resolve()

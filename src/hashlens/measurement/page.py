@@ -24,11 +24,11 @@ from hashlens.result import Split
 from hashlens.tables import Table
 
 Pictures = dict[int, int]
-"""Index in the sprite of each row."""
+"""For each row of the data that has a thumbnail, the index of the thumbnail in the sprite."""
 MEANING = {
     "under-expressive": "the code is too coarse for this data",
     "critically-expressive": "the code is nearly enough for this data",
-    "sufficiently-expressive": "nearly every example has its own code, and the codes tell the classes",
+    "sufficiently-expressive": "nearly every example has its own code, and the codes tell the classes apart",
 }
 
 
@@ -51,43 +51,46 @@ def measurement_page(measured: Measurement) -> Page:
 
 
 def _verdict(measured: Measurement) -> str:
-    """Return the regime in words, after any signs that the network has not learnt."""
+    """Return the regime in words; if the network has not learnt, the signs of that come first."""
     regime = measured.regime
     verdict = regime.verdict if not regime.learnt else f"{regime.name}: {MEANING[regime.name]}"
     return verdict[:1].upper() + verdict[1:]
 
 
 def _reason(measured: Measurement) -> str:
-    """Return the reason, what would change it, the origin of the thresholds, and any control that does as well."""
+    """Return why the network is in this regime, what would change that, and any control that is as accurate."""
     reason = measured.regime.reason
-    sentence = f"{reason[:1].upper()}{reason[1:]}. The thresholds are this project's."
+    sentence = f"{reason[:1].upper()}{reason[1:]}. The thresholds are hashlens's own, not the paper's."
     best = max(measured.categorization.knn, measured.categorization.logistic)
     for name, kind in (("untrained", "the untrained network"), ("random_hyperplanes", "a code of random hyperplanes")):
         control = measured.controls.get(name)
         if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= best:
-            return f"{sentence} Compare the controls: {kind} does as well here, so this says little about training."
+            return (
+                f"{sentence} Compare the controls: {kind} is as accurate here, so these accuracies say little about "
+                "training."
+            )
     return sentence
 
 
 def _numbers(measured: Measurement) -> tuple[Section, ...]:
     """Return the sections of numbers: comparison with controls, layers, distances."""
-    codes, accuracy, *rest = measured.tables()
+    code_table, accuracy_table, *layer_and_rounding_tables = measured.tables()
     layers = layer_figures(measured)
     separation = measured.separation
     return (
         Section(
-            "Redundancy and categorization", (*charts((accuracies(measured), redundancy(measured))), codes, accuracy)
+            "Redundancy and categorization",
+            (*charts((accuracies(measured), redundancy(measured))), code_table, accuracy_table),
         ),
         Section(
             "Layer by layer",
-            (*charts(layers), rest[0]) if layers else (),
+            (*charts(layers), layer_and_rounding_tables[0]) if layers else (),
         ),
         Section(
             "Distances",
             (Chart(distances(measured), distance_table(measured)), Chart(bits(measured))),
-            "A pair of different classes is farther apart than a pair of one class in "
-            f"{separation.separability:.1%} of draws; 50% would mean that the distance is unrelated to the "
-            "class.",
+            "Two examples of different classes are farther apart than two examples of the same class with probability "
+            f"{separation.separability:.1%}; 50% would mean that the distance is unrelated to the class.",
         ),
     )
 
@@ -117,9 +120,9 @@ def _pictures(measured: Measurement, exhibits: Exhibits, sprite: Sprite) -> Spli
     """Make one thumbnail of every example shown, in one pass over each split."""
 
     def thumbnails_of(split: str, *rows: Rows) -> Pictures:
-        listed = np.unique(np.concatenate([*rows, *(group.rows for group in getattr(exhibits.collisions, split))]))
-        positions = sprite.add_all(thumbnails(None if measured.data is None else getattr(measured.data, split), listed))
-        return dict(zip(listed.tolist(), positions, strict=False))
+        shown = np.unique(np.concatenate([*rows, *(group.rows for group in getattr(exhibits.collisions, split))]))
+        positions = sprite.add_all(thumbnails(None if measured.data is None else getattr(measured.data, split), shown))
+        return dict(zip(shown.tolist(), positions, strict=False))
 
     no_rows = np.empty(0, np.int64)
     return Split(
@@ -149,11 +152,11 @@ def _collisions(exhibits: Exhibits, split: str, conflicts: int, pictures: Pictur
     for group in groups:
         names = [class_name(exhibits.class_names, int(label)) for label in group.labels]
         label_text = ", ".join(dict.fromkeys(names))
-        head = "different labels" if group.conflicting else "one label"
+        agreement = "different labels" if group.conflicting else "one label"
         items.append(
             Item(
                 _sprite_positions(pictures, group.rows),
-                f"{group.size:,} examples, {head}: {label_text}",
+                f"{group.size:,} examples, {agreement}: {label_text}",
                 (split, ";".join(map(str, group.ids)), ";".join(names), str(group.size)),
             )
         )
@@ -161,7 +164,8 @@ def _collisions(exhibits: Exhibits, split: str, conflicts: int, pictures: Pictur
         f"{split.capitalize()}: {conflicts:,} codes shared by several classes",
         ("split", "ids", "labels", "examples"),
         tuple(items),
-        f"Different labels first, then the most examples; at most {COLLISIONS} codes, and {SHOWN} examples of each."
+        f"Codes shared by several classes come first, then those with the most examples. At most {COLLISIONS} codes "
+        f"are shown, with at most {SHOWN} examples each."
         if groups
         else "",
     )
@@ -182,13 +186,14 @@ def _labels(exhibits: Exhibits, pictures: Pictures) -> Gallery:
                 (str(doubtful.ids[i]), label, suggested, f"{doubtful.share[i]:.4g}"),
             )
         )
-    listed = f" The first {len(items)} of {doubtful.found:,}." if doubtful.found > len(items) else ""
+    first_only = f" The first {len(items)} of {doubtful.found:,} are shown." if doubtful.found > len(items) else ""
     return Gallery(
-        f"Test labels that differ from most of the {exhibits.k} nearest training codes: {doubtful.found:,}",
+        f"Test labels that differ from the labels of most of the {exhibits.k} nearest training codes: "
+        f"{doubtful.found:,}",
         ("id", "label", "suggested", "share"),
         tuple(items),
-        "Most of the neighbours have another class: the label is wrong, or the network confuses the example "
-        f"with this class. An audit estimates which.{listed}",
+        "Most of the neighbours have the suggested class: the label is wrong, or the network confuses the example "
+        f"with that class. An audit estimates which of the two it is.{first_only}",
     )
 
 
@@ -197,7 +202,8 @@ def _novel(exhibits: Exhibits, pictures: Pictures) -> Gallery:
     items = [
         Item(
             _sprite_positions(pictures, novel.rows[i : i + 1]),
-            f"{novel.ids[i]}: {class_name(exhibits.class_names, int(novel.labels[i]))}; {novel.distances[i]:.4g} away",
+            f"{novel.ids[i]}: {class_name(exhibits.class_names, int(novel.labels[i]))}; "
+            f"distance {novel.distances[i]:.4g}",
             (str(novel.ids[i]), class_name(exhibits.class_names, int(novel.labels[i])), f"{novel.distances[i]:.6g}"),
         )
         for i in range(len(novel.rows))
@@ -206,9 +212,9 @@ def _novel(exhibits: Exhibits, pictures: Pictures) -> Gallery:
         "Test examples farthest from all training codes",
         ("id", "label", "distance"),
         tuple(items),
-        f"Distance to the k-th nearest training code, k = {exhibits.k}, in {exhibits.bits:,} bits; the "
-        f"median of test is {novel.ordinary:.4g}. Their labels need not be wrong: these are the examples "
-        "least similar to the training data.",
+        f"Distance to the k-th nearest training code, k = {exhibits.k}, in {exhibits.bits:,} bits; its "
+        f"median over all test examples is {novel.ordinary:.4g}. Their labels need not be wrong: these are the "
+        "examples least similar to the training data.",
     )
 
 
@@ -221,5 +227,5 @@ def _origin(measured: Measurement) -> Section:
     """Return the section on provenance and on the effect of rounding."""
     provenance: Split[Provenance] = measured.provenance
     origin = origin_table({"train": provenance.train, "test": provenance.test})
-    floors: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]
-    return Section("Origin", tuple[Block, ...]((origin, *floors)))
+    rounding_tables: tuple[Table, ...] = () if measured.floor is None else measured.tables()[-1:]
+    return Section("Origin", tuple[Block, ...]((origin, *rounding_tables)))

@@ -1,4 +1,4 @@
-"""Cells of a study, its runs, and the packs that runs are executed in; all follow from the spec alone."""
+"""Cells, runs and packs (runs that are executed together) of a study; the spec alone determines all three."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from hashlens.study.terms import Terms
 if TYPE_CHECKING:
     from hashlens.study.spec import StudySpec
 
-_PLAIN = re.compile(r"[\w.,:/+-]+")
+_NEEDS_NO_QUOTES = re.compile(r"[\w.,:/+-]+")
 
 
 class CellLike(Protocol):
@@ -68,7 +68,7 @@ class Run:
     seed : int
         Seed of 63 bits, which depends only on the seed of the study, the cell and the repeat.
     pack : int
-        Number of the pack that it is executed in, from 0.
+        Number of its pack, from 0. The runs of one pack are executed together.
     """
 
     cell: Any
@@ -80,11 +80,11 @@ class Run:
 def level_text(level: Any) -> str:
     """Return a level in the form used in the key of a cell.
 
-    >>> written(10.0), written(True), written("two words"), written("fair")
+    >>> level_text(10.0), level_text(True), level_text("two words"), level_text("fair")
     ('10', 'true', '"two words"', 'fair')
     """
     if isinstance(level, str):
-        return level if _PLAIN.fullmatch(level) else json.dumps(level, ensure_ascii=False)
+        return level if _NEEDS_NO_QUOTES.fullmatch(level) else json.dumps(level, ensure_ascii=False)
     return str(level).lower().removesuffix(".0")
 
 
@@ -102,12 +102,12 @@ def repeated(cells: Iterable[CellLike], repeats: int) -> list[tuple[Any, int]]:
 
 
 def numbered(packs: Iterable[Sequence[tuple[Any, int]]], seed: int, first: int = 0) -> tuple[Run, ...]:
-    """Return the runs of packs, with their seeds.
+    """Return the runs of packs that are numbered from `first`, with their seeds.
 
     Parameters
     ----------
     packs : iterable of sequences of (cell, repeat)
-        Packs, in order.
+        The packs, in order: the pairs of each are executed together.
     seed : int
         Seed of the study.
     first : int

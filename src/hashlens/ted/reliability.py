@@ -1,4 +1,4 @@
-"""Reliability: how often pairs that a model gives a probability are right."""
+"""Reliability diagrams: how often predictions of label and explanation are right, by their predicted probability."""
 
 from dataclasses import dataclass
 
@@ -10,25 +10,25 @@ from hashlens.report.figures import Lines, Series
 from hashlens.tables import Table, number, table
 
 BANDS = 10
-"""Bands of probability, of equal width."""
+"""Number of bands (the bins of the reliability diagram), of equal width."""
 
 
 @dataclass(frozen=True)
 class ProbabilityBand:
-    """Rows whose pair has a probability within a band.
+    """One bin of the reliability diagram: the rows whose predicted label and explanation have a probability within it.
 
     Attributes
     ----------
     low, high : float
-        Ends of the band.
+        Smallest and largest probability of the band.
     rows : int
         Number of rows in it.
     probability : float
-        Mean probability of these rows.
+        Mean predicted probability of these rows.
     right : float
         Share of these rows whose label and explanation are both right.
     right_low, right_high : float
-        Ends of the exact (Clopper-Pearson) interval of that share, of 95 %.
+        Ends of the exact (Clopper-Pearson) 95 % confidence interval of `right`.
     """
 
     low: float
@@ -42,7 +42,7 @@ class ProbabilityBand:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Probabilities of pairs beside the shares that are right.
+    """Reliability diagram: in each band, the mean predicted probability and the share of right predictions.
 
     Attributes
     ----------
@@ -63,23 +63,23 @@ class Reliability:
         Parameters
         ----------
         probabilities : numpy.ndarray
-            float64 ``(n,)``: the probability of the pair that is predicted.
+            float64 ``(n,)``: predicted probability of the predicted label and explanation together.
         right : numpy.ndarray
-            bool ``(n,)``: whether label and explanation are both right.
+            bool ``(n,)``: whether the predicted label and explanation are both right.
         """
-        places = np.minimum((probabilities * BANDS).astype(np.int64), BANDS - 1)
+        band_of_row = np.minimum((probabilities * BANDS).astype(np.int64), BANDS - 1)
         bands = []
-        for place in np.unique(places).tolist():
-            within = places == place
+        for index in np.unique(band_of_row).tolist():
+            within = band_of_row == index
             rows, hits = int(within.sum()), int(right[within].sum())
             low, high = clopper_pearson(hits, rows, 0.95)
             mean = float(probabilities[within].mean())
-            bands.append(ProbabilityBand(place / BANDS, (place + 1) / BANDS, rows, mean, hits / rows, low, high))
+            bands.append(ProbabilityBand(index / BANDS, (index + 1) / BANDS, rows, mean, hits / rows, low, high))
         return cls(tuple(bands))
 
     @property
     def expected_calibration_error(self) -> float:
-        """The mean distance between probability and share of right rows over the bands, weighted by rows (ECE)."""
+        """ECE: mean over rows of the absolute difference between mean probability and share right in the row's band."""
         rows = sum(band.rows for band in self.bands)
         return sum(band.rows * abs(band.probability - band.right) for band in self.bands) / rows
 
@@ -96,8 +96,8 @@ class Reliability:
             for band in self.bands
         ]
         note = (
-            "A calibrated model is right as often as it says: the mean probability lies within the interval. The "
-            f"expected calibration error is {self.expected_calibration_error:.3f}."
+            "A calibrated model is right as often as its probabilities say: in each row, the mean probability lies "
+            f"within the interval. The expected calibration error is {self.expected_calibration_error:.3f}."
         )
         columns = ("probability of label and explanation", "rows", "mean probability", "share right", "95% interval")
         return table("Probabilities and right answers", columns, rows, note)

@@ -399,7 +399,7 @@ def _chart_table(chart: PhaseChart) -> Table:
         "? where repeats disagree. "
         f"u: R > {limits.under_redundancy:g} or retention < {limits.under_retention:g}; "
         f"S: R <= {limits.sufficient_redundancy:g} and retention >= {limits.sufficient_retention:g}. "
-        "The thresholds are this project's."
+        "The thresholds are hashlens's own, not the paper's."
     )
     fixed_levels = conditions(chart.where, (chart.x, chart.y))
     fixed = f" at {fixed_levels}" if fixed_levels else ""

@@ -11,7 +11,7 @@ from hashlens.study.networks.regimes.phase import FAILED, REGIME_COLOURS, REGIME
 from hashlens.study.networks.regimes.sensitivity import PhaseSensitivity
 from hashlens.study.networks.terms import TERMS
 
-THRESHOLD_NOTE = "The thresholds are this project's."
+THRESHOLD_NOTE = "The thresholds are hashlens's own, not the paper's."
 MOVED = {
     "under_redundancy": "threshold of R: under-expressive above",
     "under_retention": "threshold of retention: under-expressive below",

@@ -149,7 +149,7 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
         levels.index(resting_level(results.terms, axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
     )  # fmt: skip
     failed = failed_cells(grid, results)
-    notes = [retention_note(retained_by, reference), "The thresholds are this project's."]
+    notes = [retention_note(retained_by, reference), "The thresholds are hashlens's own, not the paper's."]
     if failed.any():
         notes.append(failed_note(LEARNT))
     return Cells(
@@ -237,7 +237,7 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
 def _notes(charts: Sequence[PhaseChart]) -> tuple[str, ...]:
     """Return the notes of all charts, without duplicates."""
     notes = (note for chart in charts for note in chart.notes)
-    return (*dict.fromkeys(notes), "The thresholds are this project's.")
+    return (*dict.fromkeys(notes), "The thresholds are hashlens's own, not the paper's.")
 
 
 def _estimates(numbers: Floats) -> Estimates:
