@@ -256,3 +256,23 @@ def test_probabilities_that_do_not_fit_the_labels_are_not_to_be_trusted(honest, 
     codes = Codes.from_bits(random.random((3000, 20)) < 0.5, labels=labels)
     found = label_issues(codes, probabilities=probabilities, evidence="confidence")
     assert any("Trust the order, but not the probabilities" in note for note in found.notes) == noted
+
+
+def test_votes_alone_count_correct_labels_of_overlapping_classes_and_it_is_said():
+    def found(spread, evidence):
+        random = np.random.default_rng(0)
+        means, planes = random.normal(size=(5, 4)) * spread, random.normal(size=(4, 120))
+        labels = random.integers(5, size=1200)
+        x = means[labels] + random.normal(size=(1200, 4))
+        codes = Codes.from_bits(x @ planes + random.normal(size=120) > 0, labels=labels)
+        logs = -0.5 * ((x[:, None] - means) ** 2).sum(axis=2)
+        exact = np.exp(logs - logs.max(axis=1, keepdims=True))
+        exact /= exact.sum(axis=1, keepdims=True)
+        return label_issues(codes[600:], reference=codes[:600], probabilities=exact[600:], evidence=evidence)
+
+    alone, confidence, apart = found(0.8, "codes"), found(0.8, "confidence"), found(6, "codes")
+    assert [any("expect fewer wrong labels" in note for note in each.notes) for each in (alone, confidence, apart)] == [
+        True, False, False,
+    ]  # fmt: skip
+    assert alone.expected > 20 > 5 > confidence.expected  # no label is wrong
+    assert apart.expected < 2

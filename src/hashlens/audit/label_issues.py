@@ -22,6 +22,9 @@ from hashlens.tables import Table
 POINTS = 60
 """Points of the line that is drawn through all ranks."""
 
+CLEAR_VOTES = 0.9
+"""Mean share of votes for the first choice, from which on the votes alone tell how many labels are wrong."""
+
 Evidence = Literal["both", "codes", "confidence"]
 EVIDENCE = ("both", "codes", "confidence")
 Shares = npt.NDArray[np.float64]
@@ -52,7 +55,7 @@ class LabelIssues(Ranked):
     expected : float
         Expected number of wrong labels: the disagreement between labels and evidence beyond the uncertainty of the
         calibrated evidence. It is too low where wrong labels are examples of uncertain class, and too high where the
-        evidence is confidently wrong.
+        evidence is confidently wrong, or is the votes alone and classes overlap.
     evidence : str
         Source of evidence: ``both``, ``codes`` or ``confidence``.
     temperature : float or None
@@ -326,6 +329,17 @@ def _doubtful(misfit: str) -> tuple[str, ...]:
     return (f"Trust the order, but not the probabilities and their sum: {misfit}.",)
 
 
+def _by_votes_alone(evidence: str, votes: Votes | None) -> tuple[str, ...]:
+    """Return a note on the number of wrong labels if neighbours alone judge, and classes overlap."""
+    if evidence != "codes" or votes is None or (leading := float(votes.shares.max(axis=1).mean())) >= CLEAR_VOTES:
+        return ()
+    return (
+        "Trust the order, but expect fewer wrong labels: the first choice of the neighbours has only "
+        f"{leading:.0%} of their votes on average, and a few votes count correct labels of examples between classes as "
+        "wrong; the network's probabilities, beside them, correct this.",
+    )
+
+
 def _ranked(
     judgement: _Judgement, ids: npt.NDArray[Any], all_rows: npt.NDArray[np.int64] | None, evidence: str
 ) -> LabelIssues:
@@ -357,6 +371,6 @@ def _ranked(
         expected=noise.rate * len(labels),
         evidence=evidence,
         temperature=temperature,
-        notes=(*judgement.notes, *_doubtful(noise.misfit)),
+        notes=(*judgement.notes, *_by_votes_alone(evidence, votes), *_doubtful(noise.misfit)),
         class_names=judgement.class_names,
     )
