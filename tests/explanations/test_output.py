@@ -256,3 +256,17 @@ def test_the_reading_is_kept_in_files_and_on_pages(tmp_path):
     back = hl.Explanation.load(found.save(tmp_path / "one.npz"))
     assert back.output == found.output
     assert found.output in found.to_html(tmp_path / "one.html").read_text().replace("<wbr>", "")
+
+
+def test_one_number_of_a_function_between_0_and_1_may_be_a_regression_and_it_is_said():
+    rows = np.random.default_rng(0).random((80, 3)).astype(np.float32)
+
+    def price(x):
+        return 0.2 * np.asarray(x)[:, 0] + 0.5 * np.asarray(x)[:, 1] + 0.05
+
+    found = explain(price, rows[:2], "kernel_shap", background=rows[:40])
+    read = "binary_probability (64 scores all lie in [0, 1], on both sides of 1/2, as the values of a regression may)"
+    assert found.output == read
+    assert f"output read as {read}; to change this, give output=" in found.notes
+    told = explain(price, rows[:2], "kernel_shap", background=rows[:40], output="regression")
+    assert told.values[:, 1] == pytest.approx(0.5 * (rows[:2, 1] - rows[:40, 1].mean()), abs=1e-5)

@@ -193,6 +193,8 @@ class OutputEvidence:
                 ("one number, returned by a function; nothing shows whether it is a logit or a probability"),
                 False,
             )
+        if kind == "binary_probability" and not self._is_network:
+            return kind, f"{explanation}, as the values of a regression may", False
         return kind, explanation, certain
 
     @staticmethod
