@@ -1,4 +1,4 @@
-"""Kernels of infinitely wide networks as objects of scikit-learn and GPyTorch."""
+"""Kernels of infinitely wide networks as kernel objects of scikit-learn and GPyTorch."""
 
 from typing import Any
 
@@ -19,14 +19,15 @@ Array = npt.NDArray[Any]
 class InfiniteKernel(Kernel):  # type: ignore[misc]
     """The kernel of an infinitely wide network, for ``sklearn.gaussian_process`` and ``SVC(kernel=...)``.
 
-    It has no hyperparameters to be fitted: multiply it by a ``ConstantKernel``, or add a ``WhiteKernel``.
+    It has no hyperparameters to fit. To fit a scale or a noise level, multiply it by a ``ConstantKernel`` or add a
+    ``WhiteKernel``.
 
     Parameters
     ----------
     network : InfiniteNetwork, optional
-        By default three hidden ReLU layers, as of :class:`NNGPRegressor`.
+        The network; by default three hidden ReLU layers, as in :class:`NNGPRegressor`.
     kernel : {"nngp", "ntk"}
-        Which of its kernels.
+        Kind of kernel.
 
     Examples
     --------
@@ -45,14 +46,14 @@ class InfiniteKernel(Kernel):  # type: ignore[misc]
         Parameters
         ----------
         X, Y : array_like
-            ``(n, features)`` and ``(m, features)``; without Y, of X with itself.
+            Inputs ``(n, features)`` and ``(m, features)``; without Y the kernel of X with itself is computed.
         eval_gradient : bool
-            Whether the gradient with respect to hyperparameters is returned too: an empty one.
+            Whether to return the gradient with respect to hyperparameters too. It is empty.
 
         Returns
         -------
         numpy.ndarray
-            ``(n, m)``, and ``(n, n, 0)`` if the gradient is asked for.
+            Kernel ``(n, m)``; with `eval_gradient` also the empty gradient ``(n, n, 0)``.
         """
         found = getattr(compute(self._network, np.asarray(X), Y, (self._kind,)), self._kind)
         return (found, np.empty((*found.shape, 0))) if eval_gradient else found
@@ -63,7 +64,7 @@ class InfiniteKernel(Kernel):  # type: ignore[misc]
         return found
 
     def is_stationary(self) -> bool:
-        """Return False: it depends on more than the difference of inputs."""
+        """Return False, because the kernel does not depend only on the difference of inputs."""
         return False
 
     def __eq__(self, other: object) -> bool:
@@ -86,15 +87,15 @@ class InfiniteKernel(Kernel):  # type: ignore[misc]
 def gpytorch_kernel(network: InfiniteNetwork | None = None, kernel: Trained = "nngp") -> Any:
     """Return the kernel of an infinitely wide network as a ``gpytorch.kernels.Kernel``.
 
-    It has no parameters, and no gradient flows to its inputs: put it into a ``ScaleKernel``, and choose variances by
-    comparing networks.
+    It has no parameters, and gives no gradient with respect to its inputs. Wrap it in a ``ScaleKernel`` to fit a scale,
+    and choose the variances of layers by comparing networks.
 
     Parameters
     ----------
     network : InfiniteNetwork, optional
-        By default three hidden ReLU layers.
+        The network; by default three hidden ReLU layers.
     kernel : {"nngp", "ntk"}
-        Which of its kernels.
+        Kind of kernel.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The neural tangent kernel of a finite network, by torch.func; and the network that is linear in its weights."""
+"""The neural tangent kernel of a finite network, by torch.func, and the linearisation of a network in its weights."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,25 +24,26 @@ Weights = dict[str, Tensor]
 def empirical_ntk(
     module: nn.Module, x1: Tensor, x2: Tensor | None = None, outputs: Outputs = "mean", *, batch_size: int = 64
 ) -> Array:
-    """Return the neural tangent kernel of a module at its weights.
+    """Return the neural tangent kernel of a module at its current weights.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Any module of ``(n, ...)`` to ``(n, outputs)``, run in evaluation mode; weights that need no gradient count as
-        constants.
+        Any module from inputs ``(n, ...)`` to outputs ``(n, outputs)``. It is run in evaluation mode; weights with
+        ``requires_grad=False`` count as constants.
     x1, x2 : torch.Tensor
-        ``(n, ...)`` and ``(m, ...)``; without `x2` the kernel is of `x1` with itself.
+        Inputs ``(n, ...)`` and ``(m, ...)``; without `x2` the kernel of `x1` with itself is computed.
     outputs : {"mean", "pseudo", "full"}
-        ``full``: of each pair of outputs. ``mean``: the mean over outputs with themselves, which the limit is compared
-        with. ``pseudo``: of the sum of outputs over the root of their number, which costs one gradient an example.
+        ``full`` gives the kernel of each pair of outputs. ``mean`` gives the mean over the kernels of each output with
+        itself, which corresponds to the infinite-width limit. ``pseudo`` gives the kernel of the sum of outputs divided
+        by the root of their number, which needs only one gradient per example.
     batch_size : int
-        Examples whose gradients are kept at once.
+        Number of examples whose gradients are in memory at the same time.
 
     Returns
     -------
     numpy.ndarray
-        ``(n, m)``, or ``(n, m, outputs, outputs)`` if `outputs` is ``full``; in the dtype of the module.
+        Kernel ``(n, m)``, or ``(n, m, outputs, outputs)`` if `outputs` is ``full``; in the dtype of the module.
 
     References
     ----------
@@ -52,7 +53,7 @@ def empirical_ntk(
     Raises
     ------
     KernelError
-        If the module has no weights to train, or gives no ``(n, outputs)``.
+        If the module has no weights that require gradients, or its output is not ``(n, outputs)``.
     """
     if outputs not in OUTPUTS:
         raise KernelError(f"unknown outputs {shortly(outputs)}; {nearest(outputs, OUTPUTS)}")
@@ -72,7 +73,7 @@ def empirical_ntk(
 
 
 def _mirrored(rows: list[Array], n: int) -> Array:
-    """Return a symmetric kernel of its rows from the diagonal on."""
+    """Return a symmetric kernel from its rows, each of which begins at the diagonal."""
     whole = np.empty((n, n, *rows[0].shape[2:]), rows[0].dtype)
     start = 0
     for row in rows:
@@ -84,7 +85,7 @@ def _mirrored(rows: list[Array], n: int) -> Array:
 
 
 def _products(first: Weights, second: Weights, outputs: Outputs) -> Tensor:
-    """Return sums over weights of products of gradients ``(n, outputs, *weights)``."""
+    """Return inner products over weights of gradients ``(n, outputs, *weights)``."""
     total: Tensor | float = 0.0
     for name, values in first.items():
         a, b = values.flatten(2), second[name].flatten(2)
@@ -97,7 +98,7 @@ def _products(first: Weights, second: Weights, outputs: Outputs) -> Tensor:
 
 
 def _gradients(module: nn.Module, outputs: Outputs) -> Callable[[Tensor], Weights]:
-    """Return the function from examples to gradients ``(n, outputs, *weights)`` by the name of the weights."""
+    """Return a function from examples to gradients ``(n, outputs, *weights)`` by name of the weights."""
     weights, fixed = _weights(module)
 
     def one(values: Weights, x: Tensor) -> Tensor:
@@ -118,18 +119,18 @@ def _gradients(module: nn.Module, outputs: Outputs) -> Callable[[Tensor], Weight
 
 
 def linearized(module: nn.Module) -> Callable[[Weights, Tensor], Tensor]:
-    """Return the network that is linear in its weights, around the weights that a module has now.
+    """Return the linearisation of a network in its weights, around the current weights of a module.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Its weights are copied.
+        The module; its weights are copied.
 
     Returns
     -------
     callable
-        Of weights by name (as of ``dict(module.named_parameters())``) and examples ``(n, ...)``: outputs of the first
-        order of Taylor's series.
+        Function of weights by name (as in ``dict(module.named_parameters())``) and examples ``(n, ...)`` that returns
+        the first-order Taylor expansion of the outputs.
     """
     weights, fixed = _weights(module)
 
@@ -144,7 +145,7 @@ def linearized(module: nn.Module) -> Callable[[Weights, Tensor], Tensor]:
 
 
 def _weights(module: nn.Module) -> tuple[Weights, Weights]:
-    """Return copies of the weights that are trained, and of those and buffers that are not."""
+    """Return copies of the weights that require gradients, and of all other weights and buffers."""
     named = dict(module.named_parameters())
     weights = {name: value.detach().clone() for name, value in named.items() if value.requires_grad}
     if not weights:
@@ -163,7 +164,7 @@ def _called(module: nn.Module, weights: Weights, fixed: Weights, x: Tensor) -> T
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Run the body with a module in evaluation mode; gradients flow, which reading codes switches off."""
+    """Run the body with a module in evaluation mode, but with gradients, unlike when codes are read."""
     modes = [(part, part.training) for part in module.modules()]
     try:
         for part, _ in modes:

@@ -1,4 +1,4 @@
-"""scikit-learn estimators that predict as infinitely wide networks do."""
+"""scikit-learn estimators that give the predictions of infinitely wide networks."""
 
 import math
 from typing import Any, ClassVar, Self
@@ -22,33 +22,34 @@ DEPTH, WEIGHT_VARIANCE, BIAS_VARIANCE = 3, 2.0, 0.01
 
 
 def default_network() -> InfiniteNetwork:
-    """Return the network of estimators that name none: three hidden ReLU layers."""
+    """Return the default network of estimators: three hidden ReLU layers."""
     layer = Dense(None, WEIGHT_VARIANCE, BIAS_VARIANCE)
     return serial(*(layer, ReLU()) * DEPTH, layer)
 
 
 class _InfiniteWidth(BaseEstimator):  # type: ignore[misc]
-    """What classifiers and regressors share: rows become inputs, and kernels are solved once.
+    """Base class of classifiers and regressors: converts rows to inputs, and solves the kernel once.
 
     Parameters
     ----------
     network : InfiniteNetwork, optional
-        By default three hidden ReLU layers with weights of variance 2 and biases of variance 0.01.
+        The network; by default three hidden ReLU layers with weights of variance 2 and biases of variance 0.01.
     diag_reg : float
-        Added to the diagonal of the kernel, as a share of its mean: what early stopping does too.
+        Value that is added to the diagonal of the kernel, as a share of the diagonal's mean. It regularises, as early
+        stopping does.
     time : float, optional
-        Of gradient flow at learning rate 1; None for ever.
+        Training time of gradient flow at learning rate 1; None for infinite time.
     input_shape : tuple of int, optional
-        ``(channels, height, width)`` of the images that rows are; None for vectors.
+        Shape ``(channels, height, width)`` of the images that rows contain; None for vectors.
     dtype : {"float64", "float32"}
-        In which kernels are computed and solved.
+        Precision in which kernels are computed and solved.
     device : str
-        Where to compute.
+        Device of the computations.
 
     Attributes
     ----------
     network_ : InfiniteNetwork
-        What was used.
+        The network used.
     predictor_ : Predictor
         The solved kernel of the training rows.
     X_train_ : numpy.ndarray
@@ -106,7 +107,7 @@ class _InfiniteWidth(BaseEstimator):  # type: ignore[misc]
 
 
 class _Classifier(ClassifierMixin, _InfiniteWidth):  # type: ignore[misc]
-    """Classes are regressed on, as targets of mean 0."""
+    """Classifier by regression on one-hot targets, shifted to mean 0."""
 
     def fit(self, X: Any, y: Any) -> Self:
         """Solve the kernel of training rows for their classes.
@@ -114,14 +115,14 @@ class _Classifier(ClassifierMixin, _InfiniteWidth):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like
-            ``(n, features)``.
+            Features ``(n, features)``.
         y : array_like
-            ``(n,)`` classes.
+            Classes ``(n,)``.
 
         Raises
         ------
         ValueError
-            If X or y is nothing that scikit-learn takes, or the kernel is singular.
+            If scikit-learn does not accept X or y, or the kernel is singular.
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
@@ -130,7 +131,7 @@ class _Classifier(ClassifierMixin, _InfiniteWidth):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any) -> Array:
-        """Return the predicted mean of each class, ``(n, classes)``; of two classes the second's less the first's."""
+        """Return the predicted mean of each class, ``(n, classes)``; for two classes the second's minus the first's."""
         found: Array = self._predicted(X).mean
         return found[:, 1] - found[:, 0] if len(self.classes_) == 2 else found
 
@@ -143,7 +144,7 @@ class _Classifier(ClassifierMixin, _InfiniteWidth):  # type: ignore[misc]
 
 
 class _Regressor(RegressorMixin, _InfiniteWidth):  # type: ignore[misc]
-    """The mean of the targets is taken off before, as networks start from 0, and put back."""
+    """Regressor that fits targets minus their mean, because networks start at 0, and adds the mean to predictions."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -156,14 +157,14 @@ class _Regressor(RegressorMixin, _InfiniteWidth):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like
-            ``(n, features)``.
+            Features ``(n, features)``.
         y : array_like
-            ``(n,)`` or ``(n, outputs)``.
+            Targets ``(n,)`` or ``(n, outputs)``.
 
         Raises
         ------
         ValueError
-            If X or y is nothing that scikit-learn takes, or the kernel is singular.
+            If scikit-learn does not accept X or y, or the kernel is singular.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         targets = np.asarray(y, dtype=np.float64)
@@ -178,14 +179,14 @@ class _Regressor(RegressorMixin, _InfiniteWidth):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like
-            ``(n, features)``.
+            Features ``(n, features)``.
         return_std, return_cov : bool
-            Whether standard deviations ``(n,)``, or covariances ``(n, n)``, over initial weights are returned too.
+            Whether to return standard deviations ``(n,)``, or covariances ``(n, n)``, over initial weights too.
 
         Returns
         -------
         numpy.ndarray, or a pair of them
-            ``(n,)`` or ``(n, outputs)`` as the targets.
+            Predictions ``(n,)`` or ``(n, outputs)``, as the targets.
         """
         if return_std and return_cov:
             raise KernelError(f"give one of return_std and return_cov, received {shortly((return_std, return_cov))}")
@@ -197,35 +198,35 @@ class _Regressor(RegressorMixin, _InfiniteWidth):  # type: ignore[misc]
 
 
 class NNGPClassifier(_Classifier):
-    """The posterior mean of a Gaussian process with the NNGP kernel, over one-hot targets.
+    """Classifier by the posterior mean of a Gaussian process with the NNGP kernel, fitted to one-hot targets.
 
-    The class is that of the largest mean. The means are no probabilities.
+    The predicted class has the largest mean. The means are not probabilities.
     """
 
     _kernel: ClassVar[Trained] = "nngp"
 
 
 class NTKClassifier(_Classifier):
-    """Infinitely wide networks, all of whose weights follow the gradient of the squared error on one-hot targets.
+    """Classifier by infinitely wide networks whose weights are all trained, with squared error on one-hot targets.
 
-    The class is that of the largest mean over initial weights. The means are no probabilities.
+    The predicted class has the largest mean over initial weights. The means are not probabilities.
     """
 
     _kernel: ClassVar[Trained] = "ntk"
 
 
 class NNGPRegressor(_Regressor):
-    """The posterior of a Gaussian process with the NNGP kernel."""
+    """Regressor by the posterior of a Gaussian process with the NNGP kernel."""
 
     _kernel: ClassVar[Trained] = "nngp"
 
 
 class NTKRegressor(_Regressor):
-    """Infinitely wide networks, all of whose weights follow the gradient of the squared error."""
+    """Regressor by infinitely wide networks whose weights are all trained, with squared error."""
 
     _kernel: ClassVar[Trained] = "ntk"
 
 
 for _estimator in (NNGPClassifier, NTKClassifier, NNGPRegressor, NTKRegressor):
-    # One text for the arguments that all of them take.
+    # All estimators share the documentation of their parameters.
     _estimator.__doc__ = f"{_estimator.__doc__}\n    {str(_InfiniteWidth.__doc__).split(chr(10), 2)[2].strip()}\n"

@@ -1,4 +1,4 @@
-"""Finite networks whose limit is that of an infinitely wide one, in both parameterisations."""
+"""Finite networks that converge to an infinitely wide one, in both parameterisations."""
 
 import math
 from collections import OrderedDict
@@ -20,18 +20,18 @@ Tensor = torch.Tensor
 
 
 class Weighted(nn.Module):
-    """A dense or convolutional layer with its variances, in one of two parameterisations.
+    """A dense or convolutional layer with random weights, in one of two parameterisations.
 
     Parameters
     ----------
     layer : Dense or Conv
-        Variances, and windows of a convolution.
+        The infinitely wide layer: its variances, and the windows of a convolution.
     inputs, outputs : int
-        Features, or channels.
+        Number of input and output features, or channels.
     parameterization : {"ntk", "standard"}
-        Whether weights of variance 1 are scaled in the forward pass.
+        With ``ntk`` weights have variance 1 and are scaled in the forward pass.
     generator : torch.Generator
-        What weights and biases are drawn from.
+        Generator of the weights and biases.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Weighted(nn.Module):
             self.bias = nn.Parameter(bias if parameterization == "ntk" else bias * scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the layer makes of vectors ``(n, inputs)`` or images ``(n, inputs, height, width)``."""
+        """Return the output for vectors ``(n, inputs)`` or images ``(n, inputs, height, width)``."""
         weight = self.weight * self.weight_scale
         bias = None if self.bias is None else self.bias * self.bias_scale
         if self.windows is None:
@@ -61,12 +61,12 @@ class Weighted(nn.Module):
 
 
 class Elementwise(nn.Module):
-    """An activation that PyTorch has as a function alone.
+    """An activation that PyTorch has only as a function.
 
     Parameters
     ----------
     name : {"abs", "erf", "sin"}
-        Of the function.
+        Name of the function.
     """
 
     def __init__(self, name: str) -> None:
@@ -79,7 +79,7 @@ class Elementwise(nn.Module):
         return found
 
     def extra_repr(self) -> str:
-        """Return the name, for people."""
+        """Return the name, for ``repr``."""
         return self.name
 
 
@@ -89,7 +89,7 @@ class Normalised(nn.Module):
     Parameters
     ----------
     epsilon : float
-        Added to variances.
+        Constant that is added to variances.
     """
 
     def __init__(self, epsilon: float) -> None:
@@ -116,7 +116,7 @@ class Sum(nn.Module):
     Parameters
     ----------
     branch, shortcut : torch.nn.Module
-        What is summed.
+        The two branches.
     """
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
@@ -124,7 +124,7 @@ class Sum(nn.Module):
         self.branch, self.shortcut = branch, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of what both branches make of an input."""
+        """Return the sum of the outputs of both branches."""
         found: Tensor = self.branch(x) + self.shortcut(x)
         return found
 
@@ -132,25 +132,25 @@ class Sum(nn.Module):
 def finite(
     network: InfiniteNetwork, input_shape: Sequence[int], outputs: int, width: int | None = None, *, seed: int = 0
 ) -> nn.Sequential:
-    """Return a random finite network, as a module to train.
+    """Return a finite network with random weights, as a trainable module.
 
     Parameters
     ----------
     network : InfiniteNetwork
-        Layers and parameterisation.
+        Layers and parameterisation of the network.
     input_shape : sequence of int
         Shape of one example: ``(features,)`` or ``(channels, height, width)``.
     outputs : int
-        Of the last layer, whatever its width.
+        Number of outputs of the last layer; it replaces the layer's own width.
     width : int, optional
-        Features, or channels, of all other layers; by default their own.
+        Number of features, or channels, of all other layers; by default the width of each layer.
     seed : int
-        What weights are drawn from; the global generators are left as they are.
+        Seed of the weights; torch's global generators are not used.
 
     Raises
     ------
     KernelError
-        If a width is not known, or the network does not end in a layer with weights.
+        If a width is unknown, or the last layer has no weights.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def _modules(
     layers: tuple[Layer, ...], shape: tuple[int, ...], network: InfiniteNetwork, width: int | None, seed: int,
     prefix: str,
 ) -> tuple[nn.Sequential, tuple[int, ...]]:  # fmt: skip
-    """Return modules and the shape of what comes out of them."""
+    """Return the modules of layers, and the shape of their output."""
     made = nn.Sequential()
     for at, layer in enumerate(layers):
         name = f"{prefix}{at}"

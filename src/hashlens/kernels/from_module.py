@@ -1,4 +1,4 @@
-"""The limit of a ``torch.nn.Module``: its structure is read, and its weights are not."""
+"""The infinite-width limit of a ``torch.nn.Module``, from its structure without its weights."""
 
 import operator
 from collections.abc import Callable
@@ -29,7 +29,7 @@ PASSED = (nn.Dropout, nn.Dropout2d, nn.Identity)
 
 @dataclass(frozen=True)
 class _Variances:
-    """Variances of weights, times the fan-in, and of biases, by the shape of a layer."""
+    """Variances of the weights (times the fan-in) and biases of a layer, which may depend on its shape."""
 
     init: Init | None
     weight: float
@@ -51,28 +51,31 @@ def from_module(
     bias_variance: float = 0.0,
     parameterization: Parameterization = "ntk",
 ) -> InfiniteNetwork:
-    """Return the limit of the networks that have the structure of a module.
+    """Return the infinite-width limit of networks with the structure of a module.
 
-    Weights are not looked at, and nothing is run. Variances are those of an initialisation, or numbers for all layers.
+    Weights are ignored, and the module is not run. Variances follow from an initialisation scheme, or are given as
+    numbers for all layers.
 
     Parameters
     ----------
     module : torch.nn.Module
-        A network that ``torch.fx`` can trace: modules and functions, and sums of two branches.
+        A network that ``torch.fx`` can trace, of modules, functions and sums of two branches.
     init : {"pytorch", "glorot", "he"}, optional
-        As layers are initialised: ``pytorch``, as their constructors do (weights of variance ``1 / (3 fan-in)``, and
-        biases too); ``glorot`` and ``he``, as :func:`hashlens.nets.build` does, with biases of 0.
+        Initialisation scheme: ``pytorch`` is that of PyTorch's constructors (weights and biases of variance
+        ``1 / (3 fan-in)``); ``glorot`` and ``he`` are those of :func:`hashlens.nets.build`, with biases of 0.
     weight_variance : float, optional
-        Of each weight, times its fan-in; instead of `init`.
+        Variance of each weight times its fan-in, instead of `init`.
     bias_variance : float
-        Of each bias, of layers that have biases.
+        Variance of each bias, for layers that have biases.
     parameterization : {"ntk", "standard"}
-        Modules of PyTorch are trained in the standard one, where the kernel grows with the widths.
+        Parameterisation of the limit. PyTorch trains modules in the standard one, in which the kernel grows with the
+        widths.
 
     Raises
     ------
     KernelError
-        If a layer has no limit, by its name; or if variances are given twice or not at all.
+        If a layer has no limit (the message names the layer), or both or neither of `init` and `weight_variance` are
+        given.
 
     Examples
     --------
@@ -91,7 +94,7 @@ def from_module(
     if weight_variance is not None and not is_number(weight_variance):
         raise KernelError(f"weight_variance must be a number, received {shortly(weight_variance)}")
     if type(module).__module__.startswith("torch.nn.") and not isinstance(module, nn.Sequential):
-        module = nn.Sequential(module)  # a layer is looked at as a part of a network
+        module = nn.Sequential(module)  # a single layer is traced as part of a network
     try:
         graph = fx.Tracer().trace(module)
     except Exception as error:
@@ -104,7 +107,7 @@ def from_module(
 
 
 class _Reader:
-    """Read layers off a traced graph: a chain, whose sums have two branches from where these part."""
+    """Reader of the layers of a traced graph: a chain, in which sums join two branches that split at a common node."""
 
     def __init__(self, module: nn.Module, variances: _Variances, graph: fx.Graph) -> None:
         self.module, self.variances = module, variances
@@ -119,13 +122,13 @@ class _Reader:
                 f"{type(self.module).__name__} must take one tensor and return one, received {len(inputs)} inputs and "
                 f"an output {shortly(result)}"
             )
-        for node in self.nodes:  # so that the first layer without a limit is named
+        for node in self.nodes:  # so that an error names the first layer without a limit
             if node.op in ("call_module", "call_function", "call_method") and not _is_sum(node):
                 self._layers_of(node)
         return self._between(inputs[0], result)
 
     def _between(self, start: fx.Node, end: fx.Node) -> tuple[Layer, ...]:
-        """Return the layers from what `start` gives to what `end` gives."""
+        """Return the layers between the output of `start` and the output of `end`."""
         found: list[Layer] = []
         while end is not start:
             if _is_sum(end):
@@ -145,7 +148,7 @@ class _Reader:
         return value
 
     def _parting(self, first: fx.Node, second: fx.Node) -> fx.Node:
-        """Return the last node that both come from."""
+        """Return the last common ancestor of two nodes."""
         both = self._before(first) & self._before(second)
         return max(both, key=lambda node: self.order[node])
 
@@ -224,7 +227,7 @@ def _average(layer: Any) -> Layer | None:
 
 
 def _adaptive(size: Any) -> Layer | None:
-    # What is left is images of one pixel; a Flatten behind it changes nothing.
+    # The output has one pixel per channel; a Flatten after it changes nothing.
     return GlobalAvgPool() if size in (1, (1, 1), [1, 1]) else None
 
 
@@ -283,4 +286,4 @@ _FUNCTIONS: dict[str, Callable[[fx.Node], list[Layer] | None]] = {
     "dropout": lambda node: [],
     "contiguous": lambda node: [],
 }
-"""Layers by the name of a function or method."""
+"""Functions that return the layers of a graph node, by name of the node's function or method."""

@@ -1,4 +1,4 @@
-"""What a layer of an infinitely wide network is."""
+"""The base class of layers of infinitely wide networks."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -10,12 +10,12 @@ PARAMETERIZATIONS: tuple[Parameterization, ...] = ("ntk", "standard")
 
 
 class Layer(ABC):
-    """One layer: how it changes the moments of its inputs.
+    """A layer, as a transformation of second moments.
 
     Attributes
     ----------
     pools : bool
-        Whether it needs the covariance of all pairs of positions before it.
+        True if the layer needs the covariances of all pairs of positions of its input.
     """
 
     pools: ClassVar[bool] = False
@@ -27,14 +27,14 @@ class Layer(ABC):
         Parameters
         ----------
         moments : Moments
-            Before the layer; they may be written into.
+            Moments before the layer; they may be changed in place.
         parameterization : {"ntk", "standard"}
-            Of layers with weights.
+            Parameterisation of layers with weights.
         name : str
-            Of the layer, for errors.
+            Name of the layer, for error messages.
 
         Raises
         ------
         KernelError
-            If the layer cannot follow what is before it.
+            If the layer cannot follow the layers before it.
         """

@@ -1,4 +1,4 @@
-"""Networks of infinitely wide layers, and sums of branches of them."""
+"""Networks of infinitely wide layers, and residual blocks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,17 +13,17 @@ from hashlens.kernels.moments import Moments
 
 @dataclass(frozen=True)
 class Residual(Layer):
-    """The sum of two branches that take the same input: a block of a residual network.
+    """The sum of two branches with the same input: a block of a residual network.
 
-    One of them must end in a layer with weights, so that they are uncorrelated. The sum is Gaussian, and an activation
-    may follow, if both do, or if what comes in is Gaussian.
+    One branch must end in a layer with weights, so that the branches are uncorrelated. An activation may follow the sum
+    if the sum is Gaussian: if both branches end in a layer with weights, or if the input is Gaussian.
 
     Parameters
     ----------
     branch : tuple of Layer
         Layers of one branch.
     shortcut : tuple of Layer
-        Of the other; by default none.
+        Layers of the other branch; by default none (the identity).
     """
 
     branch: tuple[Layer, ...]
@@ -35,7 +35,7 @@ class Residual(Layer):
 
     @property
     def pools(self) -> bool:  # type: ignore[override]
-        """Whether a layer of a branch pools."""
+        """True if a layer of a branch pools."""
         return any(layer.pools for layer in (*self.branch, *self.shortcut))
 
     def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
@@ -67,7 +67,7 @@ class Residual(Layer):
 
 
 def _ends_in_weights(layers: tuple[Layer, ...]) -> bool:
-    """Return whether the last layer that is no pooling or flattening has weights of its own."""
+    """Return whether the last layer, apart from pooling and flattening, has weights."""
     for layer in reversed(layers):
         if isinstance(layer, (Dense, Conv)):
             return True
@@ -79,7 +79,7 @@ def _ends_in_weights(layers: tuple[Layer, ...]) -> bool:
 
 
 def as_layers(layers: object, what: str) -> tuple[Layer, ...]:
-    """Return layers as a tuple, networks among them by their layers; raise KernelError for anything else."""
+    """Return layers as a tuple, with networks replaced by their layers; raise KernelError for anything else."""
     found: list[Layer] = []
     for layer in layers if isinstance(layers, (tuple, list)) else (layers,):
         if isinstance(layer, InfiniteNetwork):
@@ -101,7 +101,7 @@ class InfiniteNetwork:
     Parameters
     ----------
     layers : tuple of Layer
-        In order.
+        Layers in order.
     parameterization : {"ntk", "standard"}
         ``ntk``: weights are drawn with variance 1 and scaled in the forward pass. ``standard``: weights are drawn with
         variance ``weight_variance / fan-in`` as in PyTorch, so that the NTK grows with the widths.
@@ -109,7 +109,7 @@ class InfiniteNetwork:
     Raises
     ------
     KernelError
-        If a layer is none, or the parameterisation is unknown.
+        If an entry is not a layer, or the parameterisation is unknown.
     """
 
     layers: tuple[Layer, ...]
@@ -130,14 +130,14 @@ class InfiniteNetwork:
 
 
 def serial(*layers: Layer | InfiniteNetwork, parameterization: Parameterization = "ntk") -> InfiniteNetwork:
-    """Return the network of layers one after the other; networks among them stand for their layers.
+    """Return the network of a sequence of layers; a network in the sequence is replaced by its layers.
 
     Parameters
     ----------
     *layers : Layer or InfiniteNetwork
-        In order.
+        Layers in order.
     parameterization : {"ntk", "standard"}
-        As of :class:`InfiniteNetwork`.
+        Parameterisation, as in :class:`InfiniteNetwork`.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def _named(layers: tuple[Layer, ...], prefix: str) -> Iterator[tuple[str, Layer]
     for at, layer in enumerate(layers):
         name = f"{prefix}{at}"
         if isinstance(layer, Residual):
-            # As they are applied: the shortcut first.
+            # In the order of application: the shortcut first.
             yield from _named(layer.shortcut, f"{name}.shortcut.")
             yield from _named(layer.branch, f"{name}.branch.")
         else:
@@ -160,18 +160,18 @@ def _named(layers: tuple[Layer, ...], prefix: str) -> Iterator[tuple[str, Layer]
 
 
 def run(layers: tuple[Layer, ...], moments: Moments, parameterization: Parameterization, within: str = "") -> Moments:
-    """Return the moments after layers.
+    """Return the moments after a sequence of layers.
 
     Parameters
     ----------
     layers : tuple of Layer
-        In order.
+        Layers in order.
     moments : Moments
-        Before them; written into.
+        Moments before the layers; they are changed in place.
     parameterization : {"ntk", "standard"}
-        Of layers with weights.
+        Parameterisation of layers with weights.
     within : str
-        Where the layers are, for errors.
+        Prefix of the layers' names, for error messages.
     """
     for at, layer in enumerate(layers):
         if not within and moments.pairs_of_positions and not any(later.pools for later in layers[at:]):

@@ -1,4 +1,4 @@
-"""What infinitely wide networks predict for some examples."""
+"""Predictions of infinitely wide networks for some examples."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,18 +21,18 @@ class Prediction(Result):
     Attributes
     ----------
     mean : numpy.ndarray
-        ``(m, outputs)``.
+        Mean predictions ``(m, outputs)``.
     covariance : numpy.ndarray or None
-        ``(m, m)``: of the predictions of one output for different examples; the same for each output, and outputs are
-        independent. None if it was not asked for.
+        Covariance ``(m, m)`` of the predictions of one output for different examples. It is the same for each output,
+        and outputs are independent. None if it was not requested.
     kernel : {"nngp", "ntk"}
-        Whether the last layer or all weights are trained.
+        Kernel: with ``nngp`` only the last layer is trained, with ``ntk`` all weights.
     time : float or None
-        Of gradient flow; None for ever.
+        Training time of gradient flow; None for infinite time.
     diag_reg : float
-        Added to the diagonal, as a share of its mean.
+        Value that was added to the diagonal of the kernel, as a share of the diagonal's mean.
     train : int
-        Training examples.
+        Number of training examples.
     """
 
     mean: Array
@@ -44,7 +44,7 @@ class Prediction(Result):
 
     @property
     def std(self) -> Array:
-        """Standard deviation of each prediction, ``(m,)``; NaN where the covariance is not known."""
+        """Standard deviation of each prediction, ``(m,)``; NaN if the covariance is unknown."""
         if self.covariance is None:
             return np.full(len(self.mean), np.nan)
         return np.sqrt(np.maximum(self.covariance.diagonal(), 0.0))
