@@ -11,7 +11,7 @@ import hashlens
 
 ROOMS = (
     *("codes", "data", "explanations", "index", "integrations", "measures", "nets", "regions", "retrieval"),
-    *("kernels", "ted", "training", "tuning"),
+    *("generative", "kernels", "ted", "training", "tuning"),
 )
 
 

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 from hashlens.version import __version__
 
 if TYPE_CHECKING:
-    from hashlens import codes, data, errors, kernels, measures, nets, regions, retrieval, ted, training, tuning
+    from hashlens import (
+        codes,
+        data,
+        errors,
+        generative,
+        kernels,
+        measures,
+        nets,
+        regions,
+        retrieval,
+        ted,
+        training,
+        tuning,
+    )
     from hashlens.audit import Audit, Novelty, audit, compare_models, coverage, duplicates, label_issues, leaks
     from hashlens.codes import Codes, Fingerprints, Reading, concatenate, encode, fingerprint
     from hashlens.data import load_data
@@ -69,6 +82,7 @@ __all__ = [
     "explain_methods",
     "fingerprint",
     "floor",
+    "generative",
     "kernels",
     "label_issues",
     "leaks",
@@ -126,6 +140,7 @@ _MODULES = {
     "explain_methods": "hashlens.explanations",
     "fingerprint": "hashlens.codes",
     "floor": "hashlens.measures",
+    "generative": "hashlens.generative",
     "kernels": "hashlens.kernels",
     "label_issues": "hashlens.audit",
     "leaks": "hashlens.audit",

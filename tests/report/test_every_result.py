@@ -15,6 +15,7 @@ import hashlens as hl
 from hashlens import kernels, regions
 from hashlens.audit import compare_models, coverage, duplicates
 from hashlens.data.sources import load_data
+from hashlens.generative import VAE
 from hashlens.index import Index
 from hashlens.integrations.history import CodeHistory, CodeReading
 from hashlens.measures.features import as_features
@@ -138,6 +139,11 @@ def results_of_kernels():
     return [kernels.predict(kernels.serial(kernels.Dense()), x[:3], x[:3, 0], x[3:], diag_reg=0.1)]
 
 
+def results_of_generation():
+    digits = load_data("digits#train").narrow(0, 200).load()
+    return [VAE(latent=2, width=8).fit(digits, epochs=2).info]
+
+
 def inside(value):
     """Yield the results that a value holds, itself first."""
     if isinstance(value, Result):
@@ -155,7 +161,7 @@ def made():
     """One result of each kind, by the name of its class."""
     found = {}
     for outer in (*region_results(), *results_of_a_network(), *results_of_a_study(), *ted_results(),
-                  *results_of_tuning(), *results_of_kernels()):  # fmt: skip
+                  *results_of_tuning(), *results_of_kernels(), *results_of_generation()):  # fmt: skip
         for one in inside(outer):
             found.setdefault(type(one).__name__, one)
     found["SavedPlane"] = load_result(WRITTEN / "plane.json")

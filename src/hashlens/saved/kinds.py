@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
     "Finding": "hashlens.study.claims.finding",
     "Fitted": "hashlens.training.fitted",
     "Floor": "hashlens.measures.floor",
+    "GenerativeInfo": "hashlens.generative.info",
     "KMeansResult": "hashlens.measures.kmeans",
     "LabelIssues": "hashlens.audit.label_issues",
     "LayerAgreement": "hashlens.audit.compare_models",

@@ -1,0 +1,23 @@
+"""Generative models with encoders: GAN, BiGAN with and without an autoencoder's loss, inverted GAN, VAE."""
+
+from hashlens.generative.bigan import BiGAN
+from hashlens.generative.gan import GAN
+from hashlens.generative.grid import write_grid
+from hashlens.generative.info import GenerativeInfo
+from hashlens.generative.inverted_gan import InvertedGAN
+from hashlens.generative.model import GenerativeModel
+from hashlens.generative.saved import load
+from hashlens.generative.settings import Settings
+from hashlens.generative.vae import VAE
+
+__all__ = [
+    "GAN",
+    "VAE",
+    "BiGAN",
+    "GenerativeInfo",
+    "GenerativeModel",
+    "InvertedGAN",
+    "Settings",
+    "load",
+    "write_grid",
+]

@@ -1,0 +1,123 @@
+"""BiGAN: a generator and an encoder whose pairs of image and code a discriminator cannot tell apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Unpack
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.generative.images import batch_of
+from hashlens.generative.losses import Adversarial, descend, fooling_loss, require_loss, telling_loss
+from hashlens.generative.model import Draw, GenerativeModel
+from hashlens.generative.settings import SettingsOptions, require_weight
+
+Tensor = torch.Tensor
+
+
+class BiGAN(GenerativeModel):
+    """A bidirectional GAN, with an autoencoder's loss where `ae_weight` is above 0.
+
+    The discriminator tells pairs (x, E(x)) of real images from pairs (G(z), z). Generator and encoder want it to be
+    wrong about both; the added loss is ``ae_weight`` times the squared error of G(E(x)), mean of pixels.
+
+    Parameters
+    ----------
+    ae_weight : float
+        Weight of the autoencoder's loss, 0 or more: 0 is the plain BiGAN, bit for bit.
+    loss : {"log", "hinge"}
+        Of generator, encoder and discriminator.
+    spectral_norm : bool
+        Whether the discriminator is normalised, where it is not the user's own.
+    generator, encoder, discriminator : torch.nn.Module, optional
+        The user's own: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
+        codes; from images and codes, two arguments, to scores ``(n, 1)``, high for real images.
+    **options
+        The fields of :class:`hashlens.generative.Settings`.
+
+    References
+    ----------
+    Donahue, Krähenbühl, Darrell (2017): Adversarial feature learning. Dumoulin et al. (2017): Adversarially learned
+    inference. Rubenstein, Li, Roblek (2018): An empirical study of generative models with encoders, for the added loss.
+    """
+
+    kind: ClassVar[str] = "bigan"
+    roles: ClassVar[tuple[str, ...]] = ("generator", "encoder", "discriminator")
+    trained: ClassVar[tuple[tuple[str, ...], ...]] = (("discriminator",), ("generator", "encoder"))
+
+    def __init__(
+        self,
+        *,
+        ae_weight: float = 0.0,
+        loss: Adversarial = "log",
+        spectral_norm: bool = False,
+        generator: nn.Module | None = None,
+        encoder: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        **options: Unpack[SettingsOptions],
+    ) -> None:
+        require_loss(loss)
+        own = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
+        super().__init__(own, spectral_norm, **options)
+        self.ae_weight, self.loss = require_weight("ae_weight", ae_weight), loss
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the model is made with."""
+        return self._all_arguments(ae_weight=self.ae_weight, loss=self.loss, spectral_norm=self.spectral_norm)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The networks; the discriminator takes codes."""
+        return {**super().parts, "discriminator": self.settings.latent}
+
+    def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "BiGANStep":
+        """Return the step of its training."""
+        return BiGANStep(self.networks, optimizers, images, draw, self.loss, self.ae_weight)
+
+
+@dataclass(frozen=True, eq=False)
+class BiGANStep:
+    """A step of a BiGAN: the discriminator's, then that of generator and encoder together, on the same codes.
+
+    Attributes
+    ----------
+    networks : torch.nn.ModuleDict
+        ``generator``, ``encoder`` and ``discriminator``.
+    optimizers : tuple of torch.optim.Optimizer
+        Of the discriminator, and of the other two.
+    images : ArrayExamples
+        Real ones.
+    draw : callable
+        Codes of the prior.
+    loss : {"log", "hinge"}
+        Which.
+    ae_weight : float
+        Of the autoencoder's loss; at 0 it is not computed.
+    """
+
+    networks: nn.ModuleDict
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    images: ArrayExamples
+    draw: Draw
+    loss: Adversarial
+    ae_weight: float
+
+    def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
+        """Take both steps and return the losses."""
+        generator, encoder, tell = (self.networks[role] for role in ("generator", "encoder", "discriminator"))
+        codes = self.draw(len(rows))
+        real = batch_of(self.images, rows, codes.device)
+        made, found = generator(codes), encoder(real)
+        telling = telling_loss(tell(real, found.detach()), tell(made.detach(), codes), self.loss)
+        descend(telling, self.optimizers[0])
+        fooling = fooling_loss(tell(made, codes), self.loss) + fooling_loss(-tell(real, found), self.loss)
+        values = {"discriminator loss": telling, "generator and encoder loss": fooling}
+        total = fooling
+        if self.ae_weight:
+            values["reconstruction error"] = error = functional.mse_loss(generator(found), real)
+            total = fooling + self.ae_weight * error
+        descend(total, self.optimizers[1])
+        return values

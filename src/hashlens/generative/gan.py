@@ -1,0 +1,99 @@
+"""GAN: a generator and a discriminator that learn from each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Unpack
+
+import torch
+from torch import nn
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.generative.images import batch_of
+from hashlens.generative.losses import Adversarial, descend, fooling_loss, require_loss, telling_loss
+from hashlens.generative.model import Draw, GenerativeModel
+from hashlens.generative.settings import SettingsOptions
+
+Tensor = torch.Tensor
+
+
+class GAN(GenerativeModel):
+    """A generative adversarial network; it has no encoder, which :class:`InvertedGAN` adds.
+
+    Parameters
+    ----------
+    loss : {"log", "hinge"}
+        Of generator and discriminator.
+    spectral_norm : bool
+        Whether the discriminator is normalised, where it is not the user's own.
+    generator, discriminator : torch.nn.Module, optional
+        The user's own: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
+        scores ``(n, 1)``, high for real ones.
+    **options
+        The fields of :class:`hashlens.generative.Settings`.
+
+    References
+    ----------
+    Goodfellow et al. (2014): Generative adversarial nets.
+    """
+
+    kind: ClassVar[str] = "gan"
+    roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
+    trained: ClassVar[tuple[tuple[str, ...], ...]] = (("discriminator",), ("generator",))
+
+    def __init__(
+        self,
+        *,
+        loss: Adversarial = "log",
+        spectral_norm: bool = False,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        **options: Unpack[SettingsOptions],
+    ) -> None:
+        require_loss(loss)
+        super().__init__({"generator": generator, "discriminator": discriminator}, spectral_norm, **options)
+        self.loss = loss
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the model is made with."""
+        return self._all_arguments(loss=self.loss, spectral_norm=self.spectral_norm)
+
+    def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "GANStep":
+        """Return the step of its training."""
+        return GANStep(self.networks, optimizers, images, draw, self.loss)
+
+
+@dataclass(frozen=True, eq=False)
+class GANStep:
+    """A step of a GAN: the discriminator's, then the generator's on the same codes.
+
+    Attributes
+    ----------
+    networks : torch.nn.ModuleDict
+        ``generator`` and ``discriminator``.
+    optimizers : tuple of torch.optim.Optimizer
+        Of the discriminator and of the generator.
+    images : ArrayExamples
+        Real ones.
+    draw : callable
+        Codes of the prior.
+    loss : {"log", "hinge"}
+        Which.
+    """
+
+    networks: nn.ModuleDict
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    images: ArrayExamples
+    draw: Draw
+    loss: Adversarial
+
+    def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
+        """Take both steps and return both losses."""
+        generator, tell = self.networks["generator"], self.networks["discriminator"]
+        codes = self.draw(len(rows))
+        real, made = batch_of(self.images, rows, codes.device), generator(codes)
+        telling = telling_loss(tell(real), tell(made.detach()), self.loss)
+        descend(telling, self.optimizers[0])
+        fooling = fooling_loss(tell(made), self.loss)
+        descend(fooling, self.optimizers[1])
+        return {"discriminator loss": telling, "generator loss": fooling}

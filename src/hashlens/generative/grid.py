@@ -1,0 +1,48 @@
+"""Images side by side in one picture."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.files import written_whole
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def as_bytes(images: torch.Tensor) -> Bytes:
+    """Return images ``(..., c, h, w)`` with pixels from 0 to 1 as uint8 ``(..., h, w)``, or ``(..., h, w, 3)``.
+
+    Of other numbers of channels the first is shown.
+    """
+    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = pixels.movedim(-3, -1) if pixels.shape[-3] == 3 else pixels.select(-3, 0)
+    found: Bytes = np.ascontiguousarray(pixels.cpu().numpy())
+    return found
+
+
+def tiled(images: Bytes, columns: int) -> Bytes:
+    """Return images ``(n, h, w)`` or ``(n, h, w, 3)`` as one, row by row, one pixel apart."""
+    n, height, width = images.shape[:3]
+    rows = -(-n // columns)
+    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *images.shape[3:]), 255, np.uint8)
+    for at in range(n):
+        top, left = at // columns * (height + 1), at % columns * (width + 1)
+        sheet[top : top + height, left : left + width] = images[at]
+    return sheet
+
+
+def write_grid(path: str | Path, images: torch.Tensor, columns: int = 10, *, overwrite: bool = False) -> Path:
+    """Write images ``(n, c, h, w)`` with pixels from 0 to 1 as one PNG, and return its path.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and `overwrite` is false, or cannot be written.
+    """
+    from PIL import Image
+
+    with written_whole(path, overwrite=overwrite) as partial:
+        Image.fromarray(tiled(as_bytes(images), columns)).save(partial, format="PNG")
+    return Path(path)

@@ -1,0 +1,117 @@
+"""InvertedGAN: an encoder that is trained afterwards to invert the generator of a GAN, which stays as it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.errors import ModelError
+from hashlens.generative.average import AVERAGED
+from hashlens.generative.losses import descend
+from hashlens.generative.model import Draw, GenerativeModel
+from hashlens.generative.settings import require_weight
+
+Tensor = torch.Tensor
+
+
+class InvertedGAN(GenerativeModel):
+    """An encoder for a trained generator: it learns z from G(z), and with `image_weight` G(z) from it too.
+
+    The loss is the squared error of E(G(z)), mean of the code's numbers, plus `image_weight` times that of G(E(G(z))),
+    mean of pixels. Real images are not looked at: of the data, only their number counts, which is that of the codes in
+    an epoch. The generator stays as it is, bit for bit, in evaluation mode.
+
+    Parameters
+    ----------
+    gan : GAN
+        Trained. Where it has a running mean, this is the generator that is inverted.
+    image_weight : float
+        Weight of the error in images; 0 for codes alone.
+    encoder : torch.nn.Module, optional
+        The user's own, from images ``(n, c, h, w)`` to codes ``(n, latent)``.
+    learning_rate, batch_size, ema, seed
+        Of the encoder's training, as in :class:`hashlens.generative.Settings`; all else is the GAN's.
+
+    References
+    ----------
+    Rubenstein, Li, Roblek (2018): An empirical study of generative models with encoders.
+    """
+
+    kind: ClassVar[str] = "inverted-gan"
+    roles: ClassVar[tuple[str, ...]] = ("generator", "encoder")
+    trained: ClassVar[tuple[tuple[str, ...], ...]] = (("encoder",),)
+    advice: ClassVar[str] = "the generator makes nearly the same images for all codes: train its GAN anew"
+
+    def __init__(
+        self,
+        gan: GenerativeModel,
+        *,
+        image_weight: float = 0.0,
+        encoder: nn.Module | None = None,
+        learning_rate: float = 2e-4,
+        batch_size: int = 100,
+        ema: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(gan, GenerativeModel):
+            raise ModelError(f"gan must be a hashlens.generative.GAN, received a {type(gan).__name__}")
+        networks = gan.networks
+        mean = AVERAGED + "generator"
+        own = {"generator": networks[mean if mean in networks else "generator"], "encoder": encoder}
+        kept = gan.settings
+        super().__init__(
+            own, latent=kept.latent, architecture=kept.architecture, width=kept.width, prior=kept.prior,
+            learning_rate=learning_rate, batch_size=batch_size, ema=ema, seed=seed,
+        )  # fmt: skip
+        self.gan, self.image_weight = gan, require_weight("image_weight", image_weight)
+        self.build(gan.image_shape)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the model is made with, besides the GAN."""
+        return self._all_arguments(image_weight=self.image_weight)
+
+    def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "InvertingStep":
+        """Return the step of its training."""
+        return InvertingStep(self.networks, optimizers[0], draw, self.image_weight)
+
+
+@dataclass(frozen=True, eq=False)
+class InvertingStep:
+    """A step of an encoder that inverts a generator.
+
+    Attributes
+    ----------
+    networks : torch.nn.ModuleDict
+        ``generator``, which is not changed, and ``encoder``.
+    optimizer : torch.optim.Optimizer
+        Of the encoder.
+    draw : callable
+        Codes of the prior.
+    image_weight : float
+        Of the error in images; at 0 it is not computed.
+    """
+
+    networks: nn.ModuleDict
+    optimizer: torch.optim.Optimizer
+    draw: Draw
+    image_weight: float
+
+    def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
+        """Take one step on as many codes as there are rows, and return the errors."""
+        generator, encoder = self.networks["generator"], self.networks["encoder"]
+        codes = self.draw(len(rows))
+        with torch.no_grad():
+            images = generator(codes)
+        found = encoder(images)
+        values = {"code error": functional.mse_loss(found, codes)}
+        loss = values["code error"]
+        if self.image_weight:
+            values["image error"] = functional.mse_loss(generator(found), images)
+            loss = loss + self.image_weight * values["image error"]
+        descend(loss, self.optimizer)
+        return values
