@@ -15,11 +15,12 @@ from torch.nn.functional import softplus
 
 from hashlens.errors import DataError, ModelError, OutputError
 from hashlens.generative import GAN, VAE, BiGAN, InvertedGAN, load
+from hashlens.generative.health import diversity, warnings_of
 from hashlens.generative.networks import ConvGenerator, DenseGenerator
 from hashlens.nets.copying import copied
 from hashlens.nets.digest import parameters_digest
 from hashlens.seeds import torch_generator
-from hashlens.training import batch_order, split_batches
+from hashlens.training import LoopEpoch, batch_order, split_batches
 
 MAKE = {
     "gan": lambda **more: GAN(**SMALL, **more),
@@ -195,15 +196,33 @@ class Constant(nn.Module):
         return (codes @ self.weight).sigmoid().unflatten(1, (1, 8, 8))
 
 
+@pytest.mark.slow
 def test_collapse_is_said_while_training_runs(digits, caplog):
     # A rate so small that the generator stays as it is.
     gan = GAN(generator=Constant(), latent=4, width=16, batch_size=2, learning_rate=1e-9)
     with caplog.at_level(logging.WARNING, "hashlens"):
-        gan.fit(digits, epochs=4)
+        gan.fit(digits, epochs=12)
     assert gan.info.collapsed
     assert [record.message.split(":")[0] for record in caplog.records] == ["samples have collapsed"]
-    assert "after epoch 3" in caplog.records[0].message
+    assert "after epoch 10" in caplog.records[0].message
     assert "COLLAPSED" in str(gan.info)
+
+
+@pytest.mark.parametrize(
+    ("spread", "telling", "steps", "said"),
+    [(0.1, 1.0, 2000, ["samples have collapsed: their variance is 10%"]), (0.1, 1.0, 1999, []), (0.5, 1.0, 2000, []),
+     (0.5, 0.001, 10, ["the discriminator tells nearly all made images in epoch 3 (loss 0.001)"])],
+)  # fmt: skip
+def test_what_is_wrong_is_said_from_the_values_of_an_epoch(spread, telling, steps, said):
+    epoch = LoopEpoch(3, {"diversity": spread, "discriminator loss": telling}, {}, 0.0)
+    found = warnings_of(epoch, steps, "do otherwise")
+    assert [line.startswith(text) for line, text in zip(found, said, strict=True)] == [True] * len(said)
+
+
+def test_diversity_is_half_the_mean_squared_difference_of_pairs(digits):
+    apart = torch.cdist(digits.flatten(1), digits.flatten(1)).square().sum() / (400 * 399) / 64
+    assert diversity(digits, digits / 2) == pytest.approx(4)
+    assert float(digits.var(dim=0).mean()) == pytest.approx(float(apart) / 2, rel=1e-4)
 
 
 def test_samples_of_a_short_training_have_not_collapsed(digits):

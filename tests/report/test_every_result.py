@@ -15,7 +15,7 @@ import hashlens as hl
 from hashlens import kernels, regions
 from hashlens.audit import compare_models, coverage, duplicates
 from hashlens.data.sources import load_data
-from hashlens.generative import VAE
+from hashlens.generative import VAE, evaluate
 from hashlens.index import Index
 from hashlens.integrations.history import CodeHistory, CodeReading
 from hashlens.measures.features import as_features
@@ -141,7 +141,9 @@ def results_of_kernels():
 
 def results_of_generation():
     digits = load_data("digits#train").narrow(0, 200).load()
-    return [VAE(latent=2, width=8).fit(digits, epochs=2).info]
+    model = VAE(latent=2, width=8).fit(digits, epochs=2)
+    classifier = hl.train("mlp", digits, epochs=1, width=8).network
+    return [model.info, evaluate(model, digits, load_data("digits#test"), classifier=classifier, n=60)]
 
 
 def inside(value):

@@ -12,6 +12,7 @@ from hashlens.cli.audit import audit
 from hashlens.cli.demo import demo
 from hashlens.cli.encode import encode
 from hashlens.cli.explain import explain
+from hashlens.cli.generate import generate
 from hashlens.cli.hints import as_options, options_of
 from hashlens.cli.index import index
 from hashlens.cli.measure import measure
@@ -44,6 +45,7 @@ for command in (demo, train, measure, encode, audit, explain, reproduce, report)
 app.add_typer(study, name="study")
 app.add_typer(regions, name="regions")
 app.add_typer(index, name="index")
+app.add_typer(generate, name="generate")
 app.add_typer(ted, name="ted")
 app.add_typer(tune, name="tune")
 

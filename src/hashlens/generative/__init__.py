@@ -1,11 +1,14 @@
 """Generative models with encoders: GAN, BiGAN with and without an autoencoder's loss, inverted GAN, VAE."""
 
 from hashlens.generative.bigan import BiGAN
+from hashlens.generative.evaluate import evaluate
+from hashlens.generative.evaluation import Evaluation
 from hashlens.generative.gan import GAN
 from hashlens.generative.grid import write_grid
 from hashlens.generative.info import GenerativeInfo
 from hashlens.generative.inverted_gan import InvertedGAN
 from hashlens.generative.model import GenerativeModel
+from hashlens.generative.pictures import Pictures, pictures
 from hashlens.generative.saved import load
 from hashlens.generative.settings import Settings
 from hashlens.generative.vae import VAE
@@ -14,10 +17,14 @@ __all__ = [
     "GAN",
     "VAE",
     "BiGAN",
+    "Evaluation",
     "GenerativeInfo",
     "GenerativeModel",
     "InvertedGAN",
+    "Pictures",
     "Settings",
+    "evaluate",
     "load",
+    "pictures",
     "write_grid",
 ]

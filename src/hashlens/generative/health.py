@@ -6,7 +6,7 @@ from hashlens.training.state import LoopEpoch
 
 COLLAPSED = 0.2
 """Samples have collapsed where their variance, mean of pixels, is a smaller share of the images' own."""
-SETTLED = 500
+SETTLED = 2000
 """Steps after which samples that are nearly the same have collapsed, and are not only untrained."""
 WON = 0.01
 """A discriminator's loss below which it tells nearly all made images."""

@@ -21,6 +21,7 @@ from hashlens.study.spec.spec import StudySpec
 from hashlens.study.terms import Terms
 
 EXPERIMENTS = {
+    "encoders": "hashlens.generative.experiment:EXPERIMENT",
     "networks": "hashlens.study.networks.experiment:NETWORKS",
     "ted": "hashlens.ted.experiment:EXPERIMENT",
     "tuning": "hashlens.tuning.experiment:EXPERIMENT",

@@ -19,6 +19,7 @@ SIZES: tuple[Size, ...] = ("quick", "paper")
 Level = bool | int | float | str
 Levels = tuple[tuple[Level, float], ...]
 PRESETS = {
+    "encoders": "hashlens.generative:presets",
     "networks": "hashlens.study.reproduce:presets",
     "ted": "hashlens.ted:presets",
     "tuning": "hashlens.tuning:presets",

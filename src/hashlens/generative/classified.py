@@ -1,0 +1,84 @@
+"""What a classifier sees in images: a class of each, and the features below its last linear layer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hashlens.errors import ModelError
+from hashlens.generative.networks import Shape
+from hashlens.nets.load import load_model
+from hashlens.training.evaluate import evaluation_mode, network_device
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a classifier sees in n images.
+
+    Attributes
+    ----------
+    features : torch.Tensor
+        float32 ``(n, d)``, on the CPU.
+    classes : torch.Tensor
+        int64 ``(n,)``.
+    """
+
+    features: Tensor
+    classes: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A network that gives logits of classes, and its last linear layer.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        From images to logits ``(n, classes)``.
+    last : torch.nn.Linear
+        What its features go into.
+    """
+
+    network: nn.Module
+    last: nn.Linear
+
+    @classmethod
+    def of(cls, classifier: Any, shape: Shape) -> "Classifier":
+        """Return the classifier that a module is, or that lies in a folder.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or it does not take such images.
+        """
+        if classifier is None:
+            raise ModelError(
+                "evaluation needs a classifier of the same images: give classifier=, such as the folder that "
+                "`hashlens train mlp --data ... --out classifier` wrote"
+            )
+        network = load_model(classifier)
+        linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+        if not linear:
+            raise ModelError(f"classifier {type(network).__name__} has no linear layer, whose inputs would be features")
+        found = cls(network, linear[-1])
+        try:
+            found.seen([torch.zeros(2, *shape)])
+        except (RuntimeError, ValueError, IndexError) as error:
+            reason = str(error).split("\n")[0]
+            raise ModelError(f"classifier {type(network).__name__} rejects images {shape}: {reason}") from error
+        return found
+
+    def seen(self, batches: Iterable[Tensor]) -> Seen:
+        """Return what the classifier sees in batches of images ``(b, c, h, w)``."""
+        features, device = list[Tensor](), network_device(self.network)
+        hook = self.last.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0].flatten(1).cpu()))
+        try:
+            with evaluation_mode(self.network):
+                classes = [self.network(batch.to(device)).argmax(dim=1).cpu() for batch in batches]
+        finally:
+            hook.remove()
+        return Seen(torch.cat(features), torch.cat(classes))

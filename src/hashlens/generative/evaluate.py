@@ -1,0 +1,204 @@
+"""Evaluation of generative models, all on one footing: the same images, classifier and numbers of samples."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from hashlens.arguments import require_whole
+from hashlens.codes.codes import Codes
+from hashlens.codes.encode import encode
+from hashlens.data.examples import ArrayExamples
+from hashlens.data.sources import load_data, load_training_data
+from hashlens.errors import CaptureError, DataError, ModelError
+from hashlens.generative.classified import Classifier, Seen
+from hashlens.generative.distances import frechet_distance, kernel_distance, manifolds
+from hashlens.generative.evaluation import CodesFound, Evaluation, Memorisation
+from hashlens.generative.health import COLLAPSED, diversity
+from hashlens.generative.images import image_batches
+from hashlens.generative.model import GenerativeModel
+from hashlens.generative.pictures import pictures
+from hashlens.index.index import Index
+from hashlens.measures.determinism import redundancy_ratio
+from hashlens.measures.knn import knn_accuracy, knn_accuracy_features
+from hashlens.measures.logistic import logistic_regression
+from hashlens.progress import bar
+from hashlens.retrieval.quality import retrieval_quality
+
+Tensor = torch.Tensor
+BATCH = 500
+NEAREST = 9
+RARE = 0.01
+PARTS = 5
+"""Steps of the progress bar."""
+
+
+def evaluate(
+    model: GenerativeModel, train: Any, test: Any, *, classifier: Any = None, n: int = 5000, k: int = 5, seed: int = 0
+) -> Evaluation:
+    """Measure how good samples, reconstructions and codes of a model are.
+
+    Parameters
+    ----------
+    model : GenerativeModel
+        Trained.
+    train : str, Examples or pair
+        Images that it was trained on, with labels or without.
+    test : str, Examples or pair
+        Others.
+    classifier : str, Path or torch.nn.Module
+        Trained on the same images, such as a folder of `hashlens train`: its classes, its features and its neural codes
+        are what samples are compared by.
+    n : int
+        Samples and images of each split that are compared, or as many as there are.
+    k : int
+        Neighbourhoods of precision, recall, density and coverage reach to the k-th nearest.
+    seed : int
+        Of the samples.
+
+    Returns
+    -------
+    Evaluation
+        All numbers, and pictures.
+
+    Raises
+    ------
+    ModelError
+        If there is no classifier, or it or the model does not take the images.
+    DataError
+        If images are not of the model's size, or too few.
+    """
+    require_whole(ModelError, "n", n)
+    require_whole(ModelError, "k", k)
+    judge = Classifier.of(classifier, model.image_shape)
+    known, other = (part.narrow(0, n).load() for part in (load_training_data(train), load_data(test)))
+    n = min(len(known), len(other))
+    if n <= k:
+        raise DataError(f"evaluation with k={k} needs more than {k} images of each split, received {n}")
+    with bar("evaluating", PARTS) as advance:
+        return _evaluated(model, known.narrow(0, n), other.narrow(0, n), judge, k, seed, advance)
+
+
+def _evaluated(
+    model: GenerativeModel,
+    train: ArrayExamples,
+    test: ArrayExamples,
+    judge: Classifier,
+    k: int,
+    seed: int,
+    advance: Callable[[str], None],
+) -> Evaluation:
+    n, shape = len(test), model.image_shape
+    real, known = (torch.cat(list(image_batches(part, shape))) for part in (test, train))
+    made = model.sample(n, seed=seed)
+    seen, seen_known, seen_made = (judge.seen(torch.split(part, BATCH)) for part in (real, known, made))
+    advance("features")
+    again = seen_again = codes = None
+    if "encoder" in model.roles:
+        codes = model.encode(known), model.encode(real)
+        again = model.decode(codes[1])
+        seen_again = judge.seen(torch.split(again, BATCH))
+    advance("reconstructions")
+    shares = _class_shares(judge, seen_made, test)
+    spread = diversity(made, real)
+    of_codes = _codes_by_network(model, train, test)
+    advance("neural codes")
+    memorised = _memorised(judge.network, known, real, made)
+    advance("nearest training images")
+    few = sum(share >= RARE for share in shares.values()) <= len(shares) / 2
+    found = Evaluation(
+        model=model.kind,
+        n=n,
+        classifier_accuracy=None if test.labels is None else float((seen.classes.numpy() == test.labels).mean()),
+        reconstruction_error=None if again is None else float((again - real).square().mean()),
+        random_pair_error=2 * float(real.var(dim=0).mean()),
+        label_consistency=None if seen_again is None else float((seen_again.classes == seen.classes).double().mean()),
+        fid=frechet_distance(seen.features, seen_made.features),
+        fid_real=frechet_distance(seen.features, seen_known.features),
+        fid_reconstructions=None if seen_again is None else frechet_distance(seen.features, seen_again.features),
+        kid=kernel_distance(seen.features, seen_made.features),
+        kid_real=kernel_distance(seen.features, seen_known.features),
+        class_shares=shares,
+        manifolds=manifolds(seen.features, seen_made.features, k=k),
+        diversity=spread,
+        **_code_accuracies(codes, train.labels, test.labels),
+        codes=of_codes,
+        memorisation=memorised,
+        collapsed=spread < COLLAPSED or few,
+        pictures=pictures(model, test, seed=seed),
+    )
+    advance("pictures")
+    return found
+
+
+def _class_shares(judge: Classifier, made: Seen, test: ArrayExamples) -> dict[str, float]:
+    count = judge.last.out_features
+    names = test.class_names if test.class_names and len(test.class_names) == count else map(str, range(count))
+    shares = torch.bincount(made.classes, minlength=count).double() / len(made.classes)
+    return dict(zip(names, shares.tolist(), strict=True))
+
+
+def _code_accuracies(
+    codes: tuple[Tensor, Tensor] | None, known: npt.NDArray[np.int64] | None, labels: npt.NDArray[np.int64] | None
+) -> dict[str, Any]:
+    if codes is None or known is None or labels is None:
+        return {"code_knn": None, "code_logistic": None}
+    return {
+        "code_knn": knn_accuracy_features(codes[0], known, codes[1], labels, k=1),
+        "code_logistic": logistic_regression(codes[0], known).accuracy(codes[1], labels),
+    }
+
+
+class Judging(nn.Module):
+    """A discriminator of images and codes, as a network of images: the codes are the encoder's."""
+
+    def __init__(self, discriminator: nn.Module, encoder: nn.Module) -> None:
+        super().__init__()
+        self.discriminator, self.encoder = discriminator, encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return scores ``(n, 1)``."""
+        scores: Tensor = self.discriminator(images, self.encoder(images))
+        return scores
+
+
+def _codes_by_network(model: GenerativeModel, train: ArrayExamples, test: ArrayExamples) -> dict[str, CodesFound]:
+    """Return what the neural codes of encoder and discriminator tell, each run as a network of images."""
+    roles = [role for role in ("encoder", "discriminator") if role in model.roles]
+    networks: dict[str, nn.Module] = {str(role): model.networks[role] for role in roles}
+    if "discriminator" in networks and model.parts["discriminator"]:
+        networks["discriminator"] = Judging(networks["discriminator"], networks["encoder"])
+    found: dict[str, CodesFound] = {}
+    for role, network in networks.items():
+        layers = ["discriminator.*"] if isinstance(network, Judging) else None
+        try:
+            codes = [encode(network, part, layers=layers) for part in (train, test)]
+        except CaptureError:  # a network of the user's own that has no gates has no codes
+            continue
+        found[role] = _codes_found(*codes)
+    return found
+
+
+def _codes_found(known: Codes, codes: Codes) -> CodesFound:
+    labelled = known.labels is not None and codes.labels is not None
+    return CodesFound(
+        codes.code_bits,
+        redundancy_ratio(codes),
+        knn_accuracy(known, codes, k=min(NEAREST, len(known))) if labelled else None,
+        retrieval_quality(codes, known, k=1).mean_average_precision if labelled else None,
+    )
+
+
+def _memorised(network: nn.Module, known: Tensor, real: Tensor, made: Tensor) -> Memorisation:
+    index = Index(encode(network, known))
+    of_test, of_made = (_nearest(index, encode(network, part)) for part in (real, made))
+    return Memorisation(
+        float(np.median(of_made)), float(np.median(of_test)), float((of_made < np.quantile(of_test, RARE)).mean())
+    )
+
+
+def _nearest(index: Index, codes: Codes) -> npt.NDArray[np.float64]:
+    return index.search(codes, k=1).distances[:, 0].astype(np.float64)
