@@ -12,7 +12,7 @@ from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations import explain
 from hashlens.explanations.places import _laid_out
 
-from .networks import Tokens, drawn, grid, seeded
+from .networks import Tokens, convolutional, drawn, grid, seeded
 
 IMAGES = drawn(3, 2, 12, 12)
 
@@ -326,3 +326,13 @@ def test_a_layer_inside_a_scripted_child_is_refused_with_operators_that_can_be_n
     with pytest.raises(ExplainError, match=r"scripted layers have no hooks: .* name an operator \(convolution, relu\)"):
         explain(network, IMAGES, "grad_cam", layer="body.0")
     assert explain(network, IMAGES, "grad_cam", layer="convolution").values.any()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("method", ["gradient", "grad_cam", "guided_backprop", "integrated_gradients", "lime"])
+def test_a_program_exported_for_one_batch_size_is_explained_as_the_network_is(method, size):
+    network, x = convolutional().float().eval(), drawn(3, 2, 12, 12, dtype=torch.float32)
+    program = torch.export.export(network, (torch.zeros(size, 2, 12, 12),)).module()
+    found, expected = (explain(model, x, method, target=1) for model in (program, network))
+    assert np.allclose(found.values, expected.values, atol=1e-5)

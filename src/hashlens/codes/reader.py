@@ -74,7 +74,7 @@ class Reader:
         self.dtype = None if parameter is None else parameter.dtype
         model, self.device = placed(model, reading.device)
         self.model = model
-        self.static_batch = _static_batch(model)
+        self.static_batch = static_batch_of(model)
         self.digest = parameters_digest(model)
         self.evidence = OutputEvidence(reading.output, model)
         self._operators_recorded = False
@@ -308,7 +308,7 @@ def _to_device(value: Any, device: torch.device, dtype: torch.dtype | None) -> A
     return each_tensor(value, move)
 
 
-def _static_batch(model: torch.nn.Module) -> int | None:
+def static_batch_of(model: torch.nn.Module) -> int | None:
     """Return the batch size that an exported program is fixed to, or None."""
     if isinstance(model, torch.fx.GraphModule):
         for node in model.graph.nodes:

@@ -85,7 +85,7 @@ def place_of(request: Request, example: Tensor | None = None) -> Place:
     if name in modules and name and not scripted:
         return Place(request.layer)
     met: list[str] = []
-    tried = request.inputs[:2] if example is None else example
+    tried = request.inputs[: request.subject.few] if example is None else example
     with _operators(request.module, lambda name, _: met.append(name)), torch.no_grad():
         request.subject.run(tried)
     if request.layer not in met and scripted:  # an operator may have the name of a scripted module
@@ -144,7 +144,7 @@ def last_maps(request: Request) -> Place:
     made: list[tuple[str, Tensor]] = []
     modules: list[ModuleOutput] = []
     with torch.enable_grad():
-        leaf = request.inputs[:2].detach().clone().requires_grad_()
+        leaf = request.inputs[: request.subject.few].detach().clone().requires_grad_()
         x = leaf * 1
         with _module_outputs(request.module, modules), _operators(request.module, lambda *at: made.append(at)):
             scores = request.subject.run(x)
@@ -171,7 +171,7 @@ def _chosen(
     score: Tensor,
 ) -> Place:
     """Return the last place with the resolution of the last convolution; raise ExplainError if tokens follow it."""
-    n, axes = len(request.inputs[:2]), 4 if request.kind == "image" or found.finest(4) else 3
+    n, axes = len(request.inputs[: request.subject.few]), 4 if request.kind == "image" or found.finest(4) else 3
     finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in held:
         channels = found.axes[node]

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from hashlens.arguments import shortly
+from hashlens.codes.batch_parts import padded
 from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.model_error import model_error
 from hashlens.codes.output_evidence import LEAST_ROWS, OutputEvidence
-from hashlens.codes.reader import placed
+from hashlens.codes.reader import placed, static_batch_of
 from hashlens.codes.reading import Reading, split_options
 from hashlens.codes.unwrap import unwrap
 from hashlens.errors import ExplainError, HashlensError
@@ -58,6 +59,14 @@ class Subject:
         self.evidence = OutputEvidence(self.output_like, self.function if self.module is None else self.module)
         self._watched = False
         self._doubled: bool | None = None
+        # Calls with fewer rows are filled up to the size that a program was exported for.
+        self._static = None if self.module is None else static_batch_of(self.module)
+        self.batch_size = min(self.batch_size, self._static or self.batch_size)
+
+    @property
+    def few(self) -> int:
+        """Number of rows that show what the network does: two, if it takes two."""
+        return min(2, self.batch_size)
 
     @property
     def like(self) -> Tensor:
@@ -134,10 +143,13 @@ class Subject:
 
     def own_rows(self, found: Tensor, count: int) -> Tensor:
         """Return the first `count` rows of a layer's output: a single input may have been passed twice."""
-        return found[:1] if self._doubled and count == 1 and len(found) == 2 else found
+        given = self._static or (2 if self._doubled and count == 1 else count)
+        return found[:count] if len(found) == given else found
 
     def _called(self, inputs: Any) -> tuple[Any, int]:
         """Return the output and its number of rows: a single input is passed twice if the model rejects one row."""
+        if self._static is not None and isinstance(inputs, Tensor) and len(inputs) < self._static:
+            inputs = padded(inputs, len(inputs), self._static - len(inputs))
         if len(inputs) == 1 and self._doubled:
             return self.function(_twice(inputs)), 2
         # The last operator is the same in every call, so the first call is enough.
