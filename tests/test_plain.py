@@ -109,7 +109,7 @@ def test_what_a_dict_leaves_out_is_empty():
         ({"pair": [1]}, "pair must have 2 items, it has 1"),
         ({"pair": [True, "b"]}, r"pair\[0\] must be a value of type int, received True"),
         ({"split": [1, 2]}, "split must be an object, received"),
-        ({"matrix": [[1], [2, 3]]}, "matrix is no array of int64"),
+        ({"matrix": [[1], [2, 3]]}, "matrix is not an array of int64"),
         ({"parts": [{"name": "x", "value": "much"}]}, r"parts\[0\].value must be a number, received 'much'"),
         ({"by_name": {"k": {"name": 3, "value": 1}}}, r"by_name.k.name must be a value of type str, received 3"),
     ],

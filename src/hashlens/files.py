@@ -59,7 +59,7 @@ def output_path(path: str | Path, overwrite: bool = True) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{str(path)!r} cannot be written: {reason}; choose another path") from error
     if not target.name or (Path(path).exists() and not (target.is_file() or target.is_dir())):
-        raise OutputError(f"{path} is no file or folder that could be replaced: choose another path")
+        raise OutputError(f"{path} is not a file or folder that can be replaced: choose another path")
     if there and not overwrite:
         raise OutputError(f"{path} exists already: choose another path, or give overwrite=True")
     return target

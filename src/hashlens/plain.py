@@ -265,7 +265,7 @@ def _array(value: Any, kind: Any) -> Any:
     except (TypeError, ValueError) as error:
         if isinstance(error, Misfit):
             raise
-        raise Misfit(f"is no array of {'values' if dtype is None else np.dtype(dtype).name}: {error}") from error
+        raise Misfit(f"is not an array of {'values' if dtype is None else np.dtype(dtype).name}: {error}") from error
 
 
 @cache

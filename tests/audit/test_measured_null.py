@@ -67,8 +67,8 @@ def test_rows_that_lie_nearer_as_a_whole_have_another_distribution_and_copies_do
     assert null.distribution_shift(ordinary, 0.001) == ""
     assert null.distribution_shift(np.concatenate([np.zeros(600), ordinary[:400]]), 0.001) == ""
     assert null.distribution_shift(nearer, 0.001) == (
-        "another distribution than in train: "
+        "the distances differ from those in train: "
         f"{np.mean(nearer[nearer > 0.001] <= np.quantile(null.all_ratios, 0.25)):.0%} of the queries lie as near as "
-        "25% of the training rows do"
+        "25% of the training rows"
     )
     assert null.distribution_shift(generator.random(20), 0.001) == ""

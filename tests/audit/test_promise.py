@@ -135,7 +135,7 @@ def test_whether_rows_are_of_one_kind_does_not_hang_on_the_promise():
     codes = layered({name: points @ generator.normal(size=(12, 300)) > 0 for name in ("first", "second")})
     for expected_false in (2, 40):
         reasons = [at.reason for at in leaks(codes[:400], codes[400:], expected_false=expected_false).layers]
-        assert all(reason.startswith("another distribution") for reason in reasons)
+        assert all(reason.startswith("the distances differ from those in train") for reason in reasons)
 
 
 def test_few_training_rows_are_a_kind_that_is_hardly_known():

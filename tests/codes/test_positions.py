@@ -207,7 +207,7 @@ def test_a_layer_with_positions_of_its_own_is_refused_by_name_and_read_with_a_ma
     expected = torch.stack([model.queries[0](row[0]) > 0 for row in rows]).numpy()
     assert np.array_equal(bits, np.repeat(expected[:, None], 8, axis=1))
     assert codes.layer("tokens.1").layers[0].shape == (44, 4)
-    with pytest.raises(CaptureError, match=r"mask= names 'token\.\*', which is no layer: did you mean 'tokens.1'"):
+    with pytest.raises(CaptureError, match=r"mask= names 'token\.\*', which matches no layer: did you mean 'tokens.1'"):
         hl.encode(model, batches(rows, 2), forward=by_x, mask={"token.*": "attention_mask", "*": None})
     with pytest.raises(CodesError, match="mask must be a key, a function, or a dict"):
         hl.encode(model, batches(rows, 2), forward=by_x, mask={"tokens.*": 3})

@@ -34,7 +34,7 @@ def exported(act):
 def test_an_activation_that_was_taken_apart_is_refused(act):
     """Its ``where`` looks like no gate, and the code would lack the units."""
     _, program = exported(act)
-    with pytest.raises(CaptureError, match=rf"'act' \({type(act).__name__}\) .*gives no gate: it was taken apart"):
+    with pytest.raises(CaptureError, match=rf"'act' \({type(act).__name__}\) .*gives no gate: it was decomposed"):
         hl.encode(program.run_decompositions().module(), torch.ones(4, 3))
 
 

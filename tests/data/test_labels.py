@@ -221,7 +221,7 @@ def test_masked_labels_are_missing():
 def test_bytes_are_names():
     numbers, names = class_labels(np.array([b"cat", b"ant", b"cat"]), "source")
     assert (numbers.tolist(), names) == ([1, 0, 1], ("ant", "cat"))
-    with pytest.raises(DataError, match="no UTF-8 text"):
+    with pytest.raises(DataError, match="not UTF-8 text"):
         class_labels(np.array([b"\xff\xfe"]), "source")
 
 

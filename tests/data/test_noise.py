@@ -48,7 +48,7 @@ def test_uniform_labels_reach_every_class_that_has_a_name():
 
 @pytest.mark.parametrize("noise", [shuffle_labels, uniform_labels])
 def test_bad_noise_is_refused(noise):
-    with pytest.raises(DataError, match=r"there are no labels to make noise of"):
+    with pytest.raises(DataError, match=r"there are no labels to add noise to"):
         noise(load_data(torch.ones(3, 2)), 0.5, numpy_generator(0))
     for fraction in (-0.1, 1.1, float("nan")):
         with pytest.raises(DataError, match=r"the fraction of noise is .*; expected 0 to 1"):

@@ -297,7 +297,7 @@ def test_the_legacy_layout_is_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04"])
 def test_what_is_no_archive_is_refused(tmp_path, content):
     (tmp_path / "net.pt2").write_bytes(content)
-    with pytest.raises(ModelError, match=r"net.pt2 was not loaded: it is no torch.export archive"):
+    with pytest.raises(ModelError, match=r"net.pt2 was not loaded: it is not a torch.export archive"):
         load_program(tmp_path / "net.pt2")
 
 

@@ -80,7 +80,7 @@ def test_a_factory_with_weights(source):
     [
         ("nowhere", "no model 'nowhere': expected a folder that hashlens train wrote, package.module:factory"),
         ("nowhere.pt2", "nowhere.pt2 is not there"),
-        ("factories.py", "factories.py is no model by itself: give package.module:factory"),
+        ("factories.py", "factories.py is not a model by itself: give package.module:factory"),
         ("no_such_module:make", "importing 'no_such_module' raised ModuleNotFoundError"),
         ("no_such_file.py:make", "no_such_file.py is not there"),
         ("broken:make", "importing 'broken' raised ModuleNotFoundError: No module named 'nothing_of_that_name'"),

@@ -62,7 +62,7 @@ def test_nothing_is_written_over_unless_asked(tmp_path):
     [
         (lambda folder: (folder / "novel.arrays.npz").unlink(), "which cannot be read: No such file"),
         (lambda folder: (folder / "novel.arrays.npz").write_bytes(b"x"), "does not hold the arrays of"),
-        (lambda folder: _say(folder, "file", "../novel.arrays.npz"), "names no file beside it"),
+        (lambda folder: _say(folder, "file", "../novel.arrays.npz"), "refers to a file that is not beside it"),
     ],
 )
 def test_arrays_that_are_not_its_own_are_refused(tmp_path, change, message):

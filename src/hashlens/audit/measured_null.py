@@ -148,8 +148,8 @@ class MeasuredNull:
         if surplus <= max(SHIFT * n, 3 * spread, n - len(unsuspected)):
             return ""
         return (
-            f"another distribution than in train: {observed:.0%} of the queries lie as near as {share:.0%} of the "
-            "training rows do"
+            f"the distances differ from those in train: {observed:.0%} of the queries lie as near as "
+            f"{share:.0%} of the training rows"
         )
 
     def interval(self, ratio: float, queries: int) -> Interval:

@@ -68,7 +68,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="File for the rows with predictions: .csv or .parquet.")],
     html: Html = None,
     sure: Annotated[
-        float, typer.Option(help="Probability of label and explanation together from which a row is sure.")
+        float, typer.Option(help="Lowest probability of label and explanation together at which a row counts as sure.")
     ] = 0.8,
     threads: Threads = None,
     force: Force = False,

@@ -249,8 +249,9 @@ class Capture:
         for call, (path, kind) in self._running.calls.items():
             if kind in ACTIVATION_NAMES and call not in self._gated_calls:
                 raise CaptureError(
-                    f"activation module {path!r} ({kind.rpartition('.')[2]}) of the exported program gives no gate: it "
-                    "was taken apart into other operators; give the program as it was before run_decompositions"
+                    f"activation module {path!r} ({kind.rpartition('.')[2]}) of the exported program gives "
+                    "no gate: it was decomposed into other operators; give the program as it was before "
+                    "run_decompositions"
                 )
 
     # --- calls from operators -------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ class Layout:
         """Raise CaptureError if a glob of a mask matches no layer that was reached."""
         for glob in globs:
             if not any(fnmatchcase(name, glob) for name in self.selection):
-                raise CaptureError(f"mask= names {glob!r}, which is no layer: {nearest(glob, self.selection)}")
+                raise CaptureError(f"mask= names {glob!r}, which matches no layer: {nearest(glob, self.selection)}")
 
     def _check_selection(self, layers: list[Layer], size: int) -> None:
         if not self.selection:

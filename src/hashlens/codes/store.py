@@ -245,7 +245,7 @@ def _class_names(manifest: dict[str, Any]) -> ClassNames:
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("class_names is no list of names")
+        raise ValueError("class_names is not a list of names")
     return tuple(names)
 
 

@@ -106,7 +106,7 @@ def _numbers_or_names(labels: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
         try:
             values = np.char.decode(values, "utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(f"{name}: labels are bytes that are no UTF-8 text; {_WAY_OUT}") from error
+            raise DataError(f"{name}: labels are bytes that are not UTF-8 text; {_WAY_OUT}") from error
     if values.dtype.kind not in "OUT":
         return values, values.dtype.kind == "f"
     items = [None if is_missing(value) else value for value in values.tolist()]

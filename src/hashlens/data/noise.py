@@ -147,7 +147,7 @@ def _chosen(
     """Return the examples in memory, a copy of their labels, and the labelled rows chosen for noise."""
     loaded = examples.load()
     if loaded.labels is None:
-        raise DataError(f"{loaded.name}: there are no labels to make noise of")
+        raise DataError(f"{loaded.name}: there are no labels to add noise to")
     _require_fraction(loaded, fraction)
     labelled = np.flatnonzero(has_label(loaded.labels))
     chosen = generator.choice(len(labelled), round(fraction * len(labelled)), replace=False)

@@ -158,8 +158,8 @@ def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
     found = request.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
     if found.dim() < 2 or len(found) != len(x):
         raise ExplainError(
-            f"layer {place.name!r} gives {tuple(found.shape)} for {len(x)} inputs, a row for each is needed: "
-            "give reshape=, or another layer"
+            f"layer {place.name!r} gives {tuple(found.shape)} for {len(x)} inputs, but needs one row for "
+            "each: give reshape=, or another layer"
         )
     return found
 

@@ -57,7 +57,9 @@ class Rows:
             )
         rows = cls((codes,), codes.layers, checked_ids(codes, ids)).narrowed(layers)
         if rows.code_bits == 0:
-            raise IndexFault("an index needs codes of at least one bit, received none: no unit tells rows apart")
+            raise IndexFault(
+                "an index needs codes of at least one bit, received none: all rows would have the same code"
+            )
         return rows
 
     def __len__(self) -> int:

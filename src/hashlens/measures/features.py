@@ -39,7 +39,7 @@ def as_features(codes: Codes | Num[Features, "n d"]) -> Float32[torch.Tensor, "n
     if features.ndim != 2:
         raise MeasureError(f"features must be a matrix (n, d), received {tuple(features.shape)}: flatten each row")
     if not torch.isfinite(features.sum()) and not torch.isfinite(features).all():
-        raise MeasureError("features hold NaN or infinity: remove those rows or mend the network that gave them")
+        raise MeasureError("features hold NaN or infinity: remove those rows or fix the network that computed them")
     return features
 
 
@@ -66,8 +66,6 @@ def range_scaled(
     low, high = first.min(dim=0).values, first.max(dim=0).values
     varying = high > low
     if not varying.any():
-        raise MeasureError(
-            f"all {len(varying):,} columns are constant on train: there is nothing to tell rows apart by"
-        )
+        raise MeasureError(f"all {len(varying):,} columns are constant on train: so rows cannot be distinguished")
     low, span = low[varying], (high - low)[varying]
     return first[:, varying].sub_(low).div_(span), second[:, varying].sub_(low).div_(span)

@@ -49,7 +49,9 @@ def nearest_codes(
     require_same_code(queries, codes)
     check_k(k, len(codes))
     if codes.packed.shape[1] == 0:
-        raise MeasureError("nearest codes need codes of at least one bit, received none: no unit tells rows apart")
+        raise MeasureError(
+            "nearest codes need codes of at least one bit, received none: all rows would have the same code"
+        )
     if len(queries) == 0:
         return np.empty((0, k), np.int32), np.empty((0, k), np.int64)
     # FAISS's algorithms, by counters and by heaps, return the k smallest pairs (distance, row) in ascending order.

@@ -96,8 +96,8 @@ def _prepared(train: Codes, test: Codes, memory_budget: int, seed: int) -> Prepa
         return Prepared(codes, features, train.code_bits, bits, columns, notes=(note,))
     if bits == 0:
         raise MeasureError(
-            f"none of the {train.code_bits:,} bits varies over train and test: no method can tell these rows "
-            "apart; standardise the inputs or lower the learning rate, so that units switch"
+            f"none of the {train.code_bits:,} bits varies over train and test: no method can distinguish "
+            "these rows; standardise the inputs or lower the learning rate, so that units switch"
         )
     fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
     narrowed = (f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}.",) if bits > KMEANS_BITS < fit else ()

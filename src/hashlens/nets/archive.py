@@ -117,7 +117,7 @@ def _check_archive(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             listed = archive.namelist()
     except zipfile.BadZipFile as error:
-        raise _Refused("it is no torch.export archive") from error
+        raise _Refused("it is not a torch.export archive") from error
     members = [name.partition("/")[2] for name in listed]
     _check_members(listed, members)
     try:
@@ -127,7 +127,7 @@ def _check_archive(content: bytes) -> None:
     try:
         reader = PT2ArchiveReader(io.BytesIO(content))
     except (RuntimeError, AssertionError) as error:
-        raise _Refused("it is no torch.export archive") from error
+        raise _Refused("it is not a torch.export archive") from error
     # torch has its own zip reader: a member that only one of the two readers sees would not be checked.
     if sorted(reader.get_file_names()) != sorted(members):
         raise _Refused("its table of contents is ambiguous")

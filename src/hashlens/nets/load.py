@@ -65,7 +65,7 @@ def load_model(spec: str | Path | nn.Module, weights: str | Path | None = None) 
     if path.is_dir():
         return load_network(path)[0]
     if path.is_file():
-        raise ModelError(f"{path} is no model by itself: give package.module:factory, with this file as weights")
+        raise ModelError(f"{path} is not a model by itself: give package.module:factory, with this file as weights")
     raise ModelError(f"no model {text!r}: expected {FORMS}")
 
 
@@ -167,7 +167,7 @@ def _import(source: str, spec: str, kind: str = "model") -> ModuleType:
 def _import_file(path: Path) -> ModuleType:
     found = importlib.util.spec_from_file_location(f"hashlens_model_{path.stem}", path)
     if found is None or found.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(found)
     # Registered before it runs, since dataclasses and annotations look up their module by name.
     sys.modules[found.name] = module

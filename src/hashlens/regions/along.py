@@ -211,7 +211,7 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
         end = fitting(program, b, "b", like=start)
         same = (start == end).flatten(1).all(dim=1)
         if bool(same.any()):
-            raise DataError(f"a and b are the same in row {int(same.nonzero()[0])}, so that the segment has no length")
+            raise DataError(f"a and b are the same in row {int(same.nonzero()[0])}, so the segment has no length")
         step = program.chunk(64)
         parts = [_cut(program, start[at : at + step], end[at : at + step]) for at in range(0, len(start), step)]
     owners = [owner + position * step for position, (owner, *_) in enumerate(parts)]

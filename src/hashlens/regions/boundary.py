@@ -64,7 +64,7 @@ def class_parts(plane: Plane) -> ClassParts:
     if value.shape[1] > 1:
         value, slope = value[:, None], slope[:, :, None]
     if value[0].numel() == 0:
-        raise DataError("the network has no outputs, so that it predicts no class")
+        raise DataError("the network has no outputs, so it predicts no class")
     mesh = plane.mesh.copy()
     mesh.born[:] = -1
     parents, parts = mesh.cut(

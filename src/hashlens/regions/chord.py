@@ -135,5 +135,5 @@ def _lines(program: Program, directions: Any, x: Tensor) -> Tensor:
             f"directions must be ({len(x)}, {one}) or ({len(x)}, k, {one}), received {tuple(received.shape)}"
         )
     if bool((lines == 0).flatten(2).all(dim=2).any()):
-        raise DataError("a direction is zero, so that it leads nowhere")
+        raise DataError("a direction is zero: give directions that are not")
     return lines

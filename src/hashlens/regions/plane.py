@@ -180,7 +180,7 @@ class Plane(Result):
         """
         rows = torch.as_tensor(np.asarray(faces, np.int64))
         if self.middle[:1].numel() == 0:
-            raise DataError("the network has no outputs, so that it predicts no class")
+            raise DataError("the network has no outputs, so it predicts no class")
         output, middle = (of.reshape(len(rows), -1) for of in (self.output(coordinates, faces), self.middle[rows]))
         across, upward = self.slope.reshape(2, len(self), -1)[:, rows].abs()
         reach = float(self.mesh.extent[0]) * across + float(self.mesh.extent[1]) * upward

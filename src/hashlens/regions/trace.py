@@ -120,8 +120,8 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
     tolerance = torch.finfo(alone.dtype).eps ** 0.5 * max(1.0, size)
     if one.shape != other.shape or not bool(((one - other).abs() <= tolerance).all()):
         raise ModelError(
-            "the output for one example depends on the others of its batch (or the network is not the same at every "
-            "call), so that an example has no region of its own"
+            "the output for one example depends on the others of its batch (or the network is not the same "
+            "at every call), so an example has no region of its own"
         )
 
 
@@ -233,7 +233,7 @@ class _Recorder(Observer):
         try:
             if not used:
                 if torch.Tag.nondeterministic_seeded in func.tags:
-                    raise self.refusal(operator, "draws random numbers, so that the network is no function")
+                    raise self.refusal(operator, "draws random numbers, so the network is not a function")
             elif refused := next((at for at in used if isinstance(at, _Refused)), None):
                 self._spread(refused, result)
             elif operator not in SHAPE_ONLY or used != [wired_args[0]]:

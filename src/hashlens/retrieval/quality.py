@@ -148,7 +148,9 @@ def retrieval_quality(
     known = queries if codes is None else codes
     require_same_code(queries, known)
     if known.code_bits == 0:
-        raise MeasureError("retrieval needs codes of at least one bit, received none: no unit tells rows apart")
+        raise MeasureError(
+            "retrieval needs codes of at least one bit, received none: all rows would have the same code"
+        )
     left_out = 0
     if codes is None:
         chosen = _one_set(query_labels, labels)

@@ -74,7 +74,7 @@ def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
         return body
     name = said["file"]
     if not isinstance(name, str) or os.path.basename(name) != name:
-        raise ReportError(f"{path} names no file beside it: {name!r}")
+        raise ReportError(f"{path} refers to a file that is not beside it: {name!r}")
     file = Path(path).parent / name
     try:
         if xxh3_128_hexdigest(file.read_bytes()) != said["xxh3_128"]:

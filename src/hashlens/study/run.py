@@ -80,7 +80,9 @@ class RunReporter:
     def keep(self, run: Run, name: str, content: bytes) -> str:
         """Write bytes to a file beside the store; return the name of the file, which contains a digest."""
         if self._store.kept_folder is None:
-            raise StudyError(f"{name!r} cannot be kept: {self._store.name} is no file, and so has no folder beside it")
+            raise StudyError(
+                f"{name!r} cannot be kept: {self._store.name} is not a file, so it has no folder beside it"
+            )
         file = keep(self._store.kept_folder, name, content)
         self.kept_folder.setdefault(run, {})[name] = file
         return file

@@ -66,7 +66,7 @@ def test_curves_keep_means_ends_and_references(mnist):
     assert all(low < mean < high for low, mean, high in zip(train.low, train.y, train.high, strict=True))
     assert figure.references[0].x == (1, 100)
     assert figure.log_x
-    with pytest.raises(StudyError, match="no line 'validation' to set a reference beside"):
+    with pytest.raises(StudyError, match="no line 'validation' to compare a reference with"):
         found.plot({"validation": [(1, 0.3)]})
 
 

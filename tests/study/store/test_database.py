@@ -149,7 +149,7 @@ def test_corrupt(tmp_path, where):
 def test_gone(tmp_path):
     store = begun(tmp_path / "study.db")
     (tmp_path / "study.db").unlink()
-    with pytest.raises(StudyError, match="is gone: put it back"):
+    with pytest.raises(StudyError, match="is missing: restore it"):
         store.claim("w", lease=60)
     assert list(tmp_path.iterdir()) == []
 

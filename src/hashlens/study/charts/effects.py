@@ -349,7 +349,7 @@ def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int])
             "cells have too few: run the study to its end, or restrict it with where="
         )
     if len(grid.repeats) < 2:
-        raise StudyError("an effect table needs two repeats or more, to tell factors from noise; received one")
+        raise StudyError("an effect table needs two repeats or more, to separate factors from noise; received one")
     return finite_logit(values, examples[split]) if _is_logit(grid.results, measure) else values
 
 

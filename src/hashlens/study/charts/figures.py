@@ -28,7 +28,7 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
     names = [series.name for series in curve.series]
     for name in reference or {}:
         if name not in names:
-            raise StudyError(f"the curve has no line {name!r} to set a reference beside: {nearest(name, names)}")
+            raise StudyError(f"the curve has no line {name!r} to compare a reference with: {nearest(name, names)}")
     numeric = is_numeric(curve.levels)
     lines = tuple(_series(curve, series) for series in curve.series)
     measures = dict.fromkeys(series.measure for series in curve.series)

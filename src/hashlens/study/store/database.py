@@ -126,7 +126,7 @@ class Database:
     @contextmanager
     def _transaction(self, engine: Engine, create: bool = False) -> Iterator[Connection]:
         if self.path and not create and not self.path.exists():
-            raise self.error(StudyError, "is gone: put it back, or begin the study anew")
+            raise self.error(StudyError, "is missing: restore it, or start the study again")
         try:
             with uninterrupted(), engine.begin() as connection:
                 yield connection
