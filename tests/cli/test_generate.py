@@ -27,7 +27,7 @@ def test_models_are_trained_drawn_from_and_evaluated(tmp_path, capsys):
     assert run(["generate", "evaluate", str(folder), *words, "--html", str(page), "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
     images = hl.load_data(TEST).load().tensor()[:60]
-    assert found["kind"] == "Evaluation"
+    assert found["kind"] == "GenerativeEvaluation"
     assert found["reconstruction_error"] == pytest.approx(float((model.reconstruct(images) - images).square().mean()))
     assert "From one image to another" in page.read_text()
 

@@ -2,7 +2,7 @@
 
 from hashlens.generative.bigan import BiGAN
 from hashlens.generative.evaluate import evaluate
-from hashlens.generative.evaluation import Evaluation
+from hashlens.generative.evaluation import GenerativeEvaluation
 from hashlens.generative.gan import GAN
 from hashlens.generative.grid import write_grid
 from hashlens.generative.info import GenerativeInfo
@@ -17,7 +17,7 @@ __all__ = [
     "GAN",
     "VAE",
     "BiGAN",
-    "Evaluation",
+    "GenerativeEvaluation",
     "GenerativeInfo",
     "GenerativeModel",
     "InvertedGAN",

@@ -16,7 +16,7 @@ from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import CaptureError, DataError, ModelError
 from hashlens.generative.classified import Classifier, Seen
 from hashlens.generative.distances import frechet_distance, kernel_distance, manifolds
-from hashlens.generative.evaluation import CodesFound, Evaluation, Memorisation
+from hashlens.generative.evaluation import CodesFound, GenerativeEvaluation, Memorisation
 from hashlens.generative.health import COLLAPSED, diversity
 from hashlens.generative.images import image_batches
 from hashlens.generative.model import GenerativeModel
@@ -38,7 +38,7 @@ PARTS = 5
 
 def evaluate(
     model: GenerativeModel, train: Any, test: Any, *, classifier: Any = None, n: int = 5000, k: int = 5, seed: int = 0
-) -> Evaluation:
+) -> GenerativeEvaluation:
     """Measure how good samples, reconstructions and codes of a model are.
 
     Parameters
@@ -61,7 +61,7 @@ def evaluate(
 
     Returns
     -------
-    Evaluation
+    GenerativeEvaluation
         All numbers, and pictures.
 
     Raises
@@ -90,7 +90,7 @@ def _evaluated(
     k: int,
     seed: int,
     advance: Callable[[str], None],
-) -> Evaluation:
+) -> GenerativeEvaluation:
     n, shape = len(test), model.image_shape
     real, known = (torch.cat(list(image_batches(part, shape))) for part in (test, train))
     made = model.sample(n, seed=seed)
@@ -109,7 +109,7 @@ def _evaluated(
     memorised = _memorised(judge.network, known, real, made)
     advance("nearest training images")
     few = sum(share >= RARE for share in shares.values()) <= len(shares) / 2
-    found = Evaluation(
+    found = GenerativeEvaluation(
         model=model.kind,
         n=n,
         classifier_accuracy=None if test.labels is None else float((seen.classes.numpy() == test.labels).mean()),

@@ -54,7 +54,7 @@ class Memorisation:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation(Result):
+class GenerativeEvaluation(Result):
     """What an evaluation of a generative model found.
 
     Numbers of several models are comparable where `n`, the images and the classifier are the same.

@@ -20,7 +20,7 @@ from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import StudyError
 from hashlens.generative.bigan import BiGAN
 from hashlens.generative.evaluate import evaluate
-from hashlens.generative.evaluation import Evaluation
+from hashlens.generative.evaluation import GenerativeEvaluation
 from hashlens.generative.gan import GAN
 from hashlens.generative.inverted_gan import InvertedGAN
 from hashlens.generative.model import GenerativeModel
@@ -169,7 +169,7 @@ class Encoders(Experiment):
 
     def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Train and evaluate; a model whose samples have collapsed is a failure and no result."""
-        done: dict[Any, Evaluation] = {}
+        done: dict[Any, GenerativeEvaluation] = {}
         gans: dict[int, GenerativeModel] = {}
         for run in pack:
             cell, spec = run.cell, materials.spec
@@ -186,7 +186,7 @@ class Encoders(Experiment):
         spec = materials.spec
         return model.fit(materials.data.train.narrow(0, spec.images), epochs=spec.epochs, device=materials.device)
 
-    def _evaluated(self, model: GenerativeModel, materials: Any, seed: int) -> Evaluation:
+    def _evaluated(self, model: GenerativeModel, materials: Any, seed: int) -> GenerativeEvaluation:
         self._fitted(model, materials)
         data, n = materials.data, materials.spec.evaluated
         known = data.train.narrow(0, materials.spec.images)
@@ -207,7 +207,7 @@ def _made(cell: Any, spec: Any, seed: int, gan: GenerativeModel | None) -> Gener
     return VAE(**_settings(spec, seed))
 
 
-def _outcome(run: Run, found: Evaluation, measures: Sequence[str]) -> Outcome:
+def _outcome(run: Run, found: GenerativeEvaluation, measures: Sequence[str]) -> Outcome:
     if found.collapsed:
         return Outcome(
             run,
@@ -218,7 +218,7 @@ def _outcome(run: Run, found: Evaluation, measures: Sequence[str]) -> Outcome:
     return Outcome(run, [Row(measure=name, split="test", value=values[name]) for name in measures])
 
 
-def numbers(found: Evaluation) -> dict[str, float]:
+def numbers(found: GenerativeEvaluation) -> dict[str, float]:
     """Return the measures of an evaluation of a model with an encoder, of images with labels."""
     values = {
         "reconstruction_error": found.reconstruction_error,

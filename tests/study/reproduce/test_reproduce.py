@@ -64,7 +64,14 @@ ensemble: 4
 
 
 def test_the_presets_are_those():
-    assert preset_names() == (*NETWORKS, "bo-early-stopping", "bo-overfitting", "ted-missing", "ted-robustness")
+    assert preset_names() == (
+        *NETWORKS,
+        "bo-early-stopping",
+        "bo-overfitting",
+        "encoders",
+        "ted-missing",
+        "ted-robustness",
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
