@@ -82,9 +82,9 @@ def _said(where: str, read: Callable[[Any, Any], Any], value: Any, kind: Any) ->
     try:
         return read(value, kind)
     except (BaseValidationError, ValueError, ReportError, StructureHandlerNotFoundError) as error:
-        told, _, path = transform_error(error, where, _in_words)[0].rpartition(" @ ")
+        problem, _, path = transform_error(error, where, _in_words)[0].rpartition(" @ ")
         place = re.sub(r"\['([^']*)'\]", r".\1", path)
-        line = place + told if told.startswith(".") else f"{place or 'it'} {told}"
+        line = place + problem if problem.startswith(".") else f"{place or 'it'} {problem}"
         raise ReportError(line.lstrip(".")) from error
 
 
@@ -93,9 +93,9 @@ def _in_words(error: BaseException, kind: Any) -> str:
         return "is missing"
     if isinstance(error, StructureHandlerNotFoundError):
         return f"is a {getattr(error.type_, '__name__', error.type_)}, which JSON does not keep"
-    said = " ".join(str(error).split())
+    text = " ".join(str(error).split())
     # An error of this module begins with a path, others with what is required.
-    return f".{said}" if isinstance(error, ReportError) else said if isinstance(error, Misfit) else f"is wrong: {said}"
+    return f".{text}" if isinstance(error, ReportError) else text if isinstance(error, Misfit) else f"is wrong: {text}"
 
 
 # Writing

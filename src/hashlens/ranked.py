@@ -64,8 +64,8 @@ class Column:
 
     def values(self, ranked: Any) -> Values | None:
         """Return the entries in the order of the ranks; None if they are unknown."""
-        held: Values | None = self.of(ranked) if callable(self.of) else getattr(ranked, self.attribute)
-        return held
+        entries: Values | None = self.of(ranked) if callable(self.of) else getattr(ranked, self.attribute)
+        return entries
 
     def read(self, ranked: "Ranked", count: int | None = None) -> list[str]:
         """Return the displayed text of the first `count` cells, by default of all."""

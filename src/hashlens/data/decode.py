@@ -113,11 +113,11 @@ def changes_line(changes: Mapping[str, int], n: int, hints: Mapping[str, str] = 
     >>> changes_line({FIRST_FRAME: 2}, 60)
     'of 60 images, 2 are read from the first of several frames or pages'
     """
-    said = [
+    parts = [
         f"{count} are {change}" + (f" ({hints[change]})" if change in hints else "")
         for change, count in changes.items()
     ]
-    return f"of {n} images, " + ", ".join(said)
+    return f"of {n} images, " + ", ".join(parts)
 
 
 def decode(encoded: Encoded, channels: int | None = None, decoding: Decoding = Decoding()) -> Decoded:

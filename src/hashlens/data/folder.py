@@ -52,8 +52,8 @@ def open_folder(address: Address) -> "FolderExamples":
             f"{address.text}: there are no examples: no images ({' '.join(sorted(SUFFIXES))}) in {str(root)!r}"
         )
     for path in files:
-        if (told := os.fsencode(path).decode("utf-8", "backslashreplace")) != str(path):
-            raise DataError(f"{address.text}: the name {told!r} is not valid UTF-8, which ids must be: rename it")
+        if (readable := os.fsencode(path).decode("utf-8", "backslashreplace")) != str(path):
+            raise DataError(f"{address.text}: the name {readable!r} is not valid UTF-8, which ids must be: rename it")
     decoding = Decoding.of(address)
     numbers = {name: number for number, name in enumerate(folders)}
     ids = np.array([path.relative_to(root).as_posix() for path in files])

@@ -64,8 +64,8 @@ class Search:
         drawn = self.space.draw(rule, count, self.generator)
         kept = self.example.answers(drawn.inputs) == self.answer
         self.budget -= count
-        held, known = self.seen.get(rule, (drawn.held[:0], kept[:0]))
-        self.seen[rule] = np.concatenate([held, drawn.held]), np.concatenate([known, kept])
+        satisfied, known = self.seen.get(rule, (drawn.held[:0], kept[:0]))
+        self.seen[rule] = np.concatenate([satisfied, drawn.held]), np.concatenate([known, kept])
         return int(kept.sum()), count
 
     def top_up(self, rule: Conditions) -> None:
@@ -75,8 +75,8 @@ class Search:
 
     def inherited(self, parent: Conditions, condition: int) -> tuple[int, int]:
         """Return the counts for the parent's examples that satisfy one more condition."""
-        held, kept = self.seen[parent]
-        with_it = kept[held[:, condition]]
+        satisfied, kept = self.seen[parent]
+        with_it = kept[satisfied[:, condition]]
         return int(with_it.sum()), len(with_it)
 
 
@@ -220,10 +220,10 @@ def _grown(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tu
     """Return rules with one more condition, with the counts from examples that were drawn already."""
     grown: dict[Conditions, tuple[int, int]] = {}
     for parent in parents:
-        held = search.seen[parent][0]
+        satisfied = search.seen[parent][0]
         for condition in range(len(search.space.conditions)):
             # A condition that the rule implies changes nothing.
-            if condition in parent or held[:, condition].all():
+            if condition in parent or satisfied[:, condition].all():
                 continue
             wider = {at for at in parent if search.space.conditions[condition].implies(search.space.conditions[at])}
             rule = tuple(sorted({*parent, condition} - wider))

@@ -70,13 +70,13 @@ def input_range_of(request: Request, bounds: Sequence[float] | None = None) -> I
 def _image_range(request: Request, low: float, high: float) -> InputRange:
     """Return the range of images, with a centre for each channel; without examples they are taken as standardised."""
     background = examples_of(request)
-    held = request.x if background is None else background
-    if held is None or float(held.min()) == float(held.max()):
-        held, centre = None, torch.zeros(())
+    examples = request.x if background is None else background
+    if examples is None or float(examples.min()) == float(examples.max()):
+        examples, centre = None, torch.zeros(())
     else:
-        centre = held.mean(dim=(0, 2, 3)).reshape(-1, 1, 1)
-    if held is not None and low == -inf and high == inf:
-        low, high = float(held.min()), float(held.max())
+        centre = examples.mean(dim=(0, 2, 3)).reshape(-1, 1, 1)
+    if examples is not None and low == -inf and high == inf:
+        low, high = float(examples.min()), float(examples.max())
     centre = centre.clamp(low, high)
     middle = float(centre.mean())
     farthest = max(abs(low - middle), abs(high - middle))
@@ -108,19 +108,19 @@ def examples_of(request: Request) -> Tensor | None:
 
 def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
     """Return the shape of one input: `shape`, or that of the examples of the request."""
-    held = examples_of(request) if request.x is None else request.x
+    examples = examples_of(request) if request.x is None else request.x
     if shape is None:
-        if held is None:
+        if examples is None:
             raise ExplainError(f"without x, give the shape of one input: shape=, such as {EXAMPLES[request.kind][1]}")
-        return tuple(held.shape[1:])
+        return tuple(examples.shape[1:])
     sizes = tuple(shape) if isinstance(shape, (list, tuple)) else ()
     axes = {"image": (3,), "signal": (1, 2), "spectrogram": (2,)}.get(request.kind, (1,))
     if len(sizes) not in axes or not all(is_whole(size) and size > 0 for size in sizes):
         expected = EXAMPLES[request.kind][0] + (', or a table needs kind="table"' if request.kind == "image" else "")
         raise ExplainError(f"shape must be that of one input, {expected}, received {shortly(shape)}")
-    if held is not None and sizes != tuple(held.shape[1:]):
+    if examples is not None and sizes != tuple(examples.shape[1:]):
         of = "the background" if request.x is None else "x"
-        raise ExplainError(f"shape {sizes} is not that of {of}, {tuple(held.shape[1:])}: leave it out")
+        raise ExplainError(f"shape {sizes} is not that of {of}, {tuple(examples.shape[1:])}: leave it out")
     return tuple(map(int, sizes))
 
 

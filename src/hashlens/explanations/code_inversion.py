@@ -202,14 +202,14 @@ def _search(encoder: InputEncoder, codes: Codes, start: Tensor) -> "Search":
     try:
         program = trace(request.module, start)
         known = {layer.name: layer.bits for layer in program.layers}
-        held = all(known.get(layer.name) == layer.all_bits for layer in codes.layers)
+        is_complete = all(known.get(layer.name) == layer.all_bits for layer in codes.layers)
     except ModelError:
-        held = False
+        is_complete = False
     return Search(
         encoder,
         codes,
         FixedGates(program)
-        if held
+        if is_complete
         else UnconstrainedGates(request.module, start.dtype, encoder.reading.gates == "all"),
     )
 

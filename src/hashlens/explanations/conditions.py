@@ -107,15 +107,15 @@ class RowSpace:
             fits = fits if len(fits) else row[[feature]]
             broken = np.flatnonzero(~_all_hold(wanted, drawn[:, feature]))
             drawn[broken, feature] = fits[generator.integers(len(fits), size=len(broken))]
-        held = np.column_stack([condition.holds(drawn[:, condition.feature]) for condition in self.conditions])
+        satisfied = np.column_stack([condition.holds(drawn[:, condition.feature]) for condition in self.conditions])
         own = self.columns.row
-        return DrawnExamples(torch.as_tensor(drawn, dtype=own.dtype, device=own.device), held)
+        return DrawnExamples(torch.as_tensor(drawn, dtype=own.dtype, device=own.device), satisfied)
 
     def coverage(self, rule: Sequence[int]) -> float:
         """Return the share of background rows."""
         background = self.columns.values[1]
-        held = [self.conditions[at].holds(background[:, self.conditions[at].feature]) for at in rule]
-        return float(np.mean(np.all(held, axis=0))) if held else 1.0
+        satisfied = [self.conditions[at].holds(background[:, self.conditions[at].feature]) for at in rule]
+        return float(np.mean(np.all(satisfied, axis=0))) if satisfied else 1.0
 
     def shown(self, drawn: DrawnExamples, at: int) -> Any:
         """Return the row."""
@@ -146,5 +146,5 @@ def _of_column(columns: Columns, column: int) -> list[Condition]:
 
 
 def _all_hold(conditions: Sequence[Condition], values: Array) -> Array:
-    held: Array = np.all([condition.holds(values) for condition in conditions], axis=0)
-    return held
+    satisfied: Array = np.all([condition.holds(values) for condition in conditions], axis=0)
+    return satisfied

@@ -99,9 +99,9 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
             f"contrast needs classes that exclude each other, but the output is read as {output}: use region "
             "or integrated_gradients, or declare the output with output="
         )
-    held = at(request.scoring, baselines_of(request))
-    here = at(held.program, request.inputs)
-    own, theirs = _classes(here, output), _classes(held, output)
+    background = at(request.scoring, baselines_of(request))
+    here = at(background.program, request.inputs)
+    own, theirs = _classes(here, output), _classes(background, output)
     if wrong := [row for row, target in enumerate(request.target.tolist()) if target != own[row]]:
         raise ExplainError(
             f"contrast explains the predicted class, {own[wrong[0]]} for example {wrong[0]}: leave target out"
@@ -112,12 +112,12 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
         others = np.flatnonzero(theirs != mine)
         if len(others) == 0:
             raise ExplainError(
-                f"all {len(held)} background examples are predicted as class {mine}, as x is: give others"
+                f"all {len(background)} background examples are predicted as class {mine}, as x is: give others"
             )
-        nearest = int(others[np.argmin(hamming(here.code.packed[row], held.code.packed[others]))])
+        nearest = int(others[np.argmin(hamming(here.code.packed[row], background.code.packed[others]))])
         chosen = steps or (1 if here.code.code_bits < FEW_UNITS else STEPS)
-        walk = _walk(held.program, here.x[row], held.x[nearest], mine, chosen, output)
-        made[row], past, following = _past(request.subject, here.x[row], held.x[nearest], walk.turn, mine, output)
+        walk = _walk(background.program, here.x[row], background.x[nearest], mine, chosen, output)
+        made[row], past, following = _past(request.subject, here.x[row], background.x[nearest], walk.turn, mine, output)
         values[row] = made[row].to(values) - here.x[row]
         each_row.append({"neighbour": nearest, **_walk_diagnostics(walk), "turns_to_class": following,
                          "stepped_past": past, "length_of_change": float(values[row].norm()),

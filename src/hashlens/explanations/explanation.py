@@ -217,8 +217,8 @@ class Explanation(Result):
         parts: list[RenderableType] = []
         if self.rule is not None:
             low, high = self.rule.interval
-            held = f"{self.class_name()} in {self.rule.precision:.1%} of cases ({low:.1%} to {high:.1%})"
-            parts.append(Text(f"{self.rule}: {held}, covers {self.rule.coverage:.1%}{self.shortfall}"))
+            outcome = f"{self.class_name()} in {self.rule.precision:.1%} of cases ({low:.1%} to {high:.1%})"
+            parts.append(Text(f"{self.rule}: {outcome}, covers {self.rule.coverage:.1%}{self.shortfall}"))
         elif self.values.size and self.image is None:
             rows = [(name, f"{value:.4g}") for name, value in self.top()]
             of = f"{self.class_name()}, {self.unit} {float(self.prediction[0]):.4g}" if len(self.target) else "a unit"
@@ -281,9 +281,9 @@ class Explanation(Result):
             If the file does not hold an explanation, or has a newer schema.
         """
         try:
-            with np.load(path, allow_pickle=False) as held:
-                diagnostics = json.loads(bytes(held[MEMBER]))
-                arrays = {name: held[name] for name in held.files if name != MEMBER}
+            with np.load(path, allow_pickle=False) as archive:
+                diagnostics = json.loads(bytes(archive[MEMBER]))
+                arrays = {name: archive[name] for name in archive.files if name != MEMBER}
                 version = int(diagnostics["schema_version"])
         except FileNotFoundError as error:
             raise ExplainError(f"{path}: no such file") from error
@@ -303,8 +303,8 @@ class Explanation(Result):
         """Return what is inconsistent in a file; empty if it is consistent."""
         if self.kind not in KINDS:
             return f"no kind {shortly(self.kind)}"
-        held = {part.name: getattr(self, part.name) for part in fields(self)}
-        arrays = {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         if wrong := [name for name, value in arrays.items() if name not in ARRAYS or value.dtype.kind not in "fiub"]:
             return f"{wrong[0]} is not an array of numbers"
         if self.values.ndim < 2:

@@ -129,7 +129,7 @@ def _unsaid(subject: Subject, x: Tensor, target: int, values: Tensor, taken: Ten
     below = float((lost**2).mean())
     if below == 0:
         return None
-    said = (weighed.double().cpu() * values.double()).flatten(1).sum(dim=1)
-    size = float((said**2).sum())
-    scale = max(float((said * lost).sum()) / size, 0.0) if size else 0.0
-    return float(((scale * said - lost) ** 2).mean()) / below
+    predicted = (weighed.double().cpu() * values.double()).flatten(1).sum(dim=1)
+    size = float((predicted**2).sum())
+    scale = max(float((predicted * lost).sum()) / size, 0.0) if size else 0.0
+    return float(((scale * predicted - lost) ** 2).mean()) / below

@@ -153,9 +153,9 @@ def _rule(explanation: "Explanation", title: str) -> Bars:
     """Return a figure of a rule's precision with its interval, and its coverage."""
     rule = explanation.rule
     assert rule is not None
-    said = "\n".join(wrap(f"if {rule}{explanation.shortfall}", TITLE))
+    rule_text = "\n".join(wrap(f"if {rule}{explanation.shortfall}", TITLE))
     values = (("share", (rule.precision, rule.coverage)),)
-    return Bars(f"{title}\n{said}", f"share; {rule.confidence:.0%} interval", ("precision", "coverage"), values,
+    return Bars(f"{title}\n{rule_text}", f"share; {rule.confidence:.0%} interval", ("precision", "coverage"), values,
                 ((rule.interval, None),), number="{:.1%}")  # fmt: skip
 
 

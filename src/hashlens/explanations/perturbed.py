@@ -188,9 +188,9 @@ def _stretch_names(segments: Array) -> tuple[str, ...]:
     """Return names of the parts of a signal: the channel, if there are several, and the range of time."""
     channels, names = segments.reshape(-1, segments.shape[-1]), []
     for number in range(int(segments.max()) + 1):
-        held = (channels == number).any(axis=1)
+        affected = (channels == number).any(axis=1)
         times = np.flatnonzero((channels == number).any(axis=0))
-        whose = "" if held.all() else f"channel {', '.join(map(str, np.flatnonzero(held)))}, "
+        whose = "" if affected.all() else f"channel {', '.join(map(str, np.flatnonzero(affected)))}, "
         names.append(f"{whose}time {times[0]}" + (f" to {times[-1]}" if len(times) > 1 else ""))
     return tuple(names)
 

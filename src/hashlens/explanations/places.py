@@ -156,24 +156,24 @@ def last_maps(request: Request) -> Place:
             output.grad_fn: ("", output) for _, output, _ in modules
             if output.grad_fn is not None and output.grad_fn not in by_node
         }  # fmt: skip
-        held = [
+        candidates = [
             (node, *by_node[node]) for node in found.everything
             if node in by_node and node in found.axes and found.parts[node] <= {by_node[node][1].output_nr}
         ]  # fmt: skip
-        return _chosen(request, found, held, modules, score)
+        return _chosen(request, found, candidates, modules, score)
 
 
 def _chosen(
     request: Request,
     found: Passages,
-    held: list[tuple[Node, str, Tensor]],
+    candidates: list[tuple[Node, str, Tensor]],
     modules: list[ModuleOutput],
     score: Tensor,
 ) -> Place:
     """Return the last place with the resolution of the last convolution; raise ExplainError if tokens follow it."""
     n, axes = len(request.inputs[: request.subject.few]), 4 if request.kind == "image" or found.finest(4) else 3
     finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
-    for node, name, output in held:
+    for node, name, output in candidates:
         channels = found.axes[node]
         if output.numel() == 0 or len(request.subject.own_rows(output, n)) != n:
             continue

@@ -110,8 +110,8 @@ def compare_explanations(
     found = np.stack(values)
     if isinstance(metrics, str):
         # Rows of a table have no blurred image: a metric without any value is left out, unless it was requested.
-        said = ~np.isnan(found).all(axis=(0, 2))
-        wanted, found = tuple(np.array(wanted)[said].tolist()), found[:, said]
+        is_known = ~np.isnan(found).all(axis=(0, 2))
+        wanted, found = tuple(np.array(wanted)[is_known].tolist()), found[:, is_known]
     notes = tuple(dict.fromkeys((*map(_sentence, notes_on(evaluation_set.subject)), *evaluation_set.notes)))
     return ExplanationComparison((*chosen, *controls), wanted, found, len(evaluation_set.x), notes, str(read))
 

@@ -60,7 +60,7 @@ def nearest_boundary(program: Program, x: Tensor, states: list[Tensor], norm: fl
         Distances ``(n,)``, infinite if there is no boundary, and bits, int64 ``(n,)``, -1 if there is none.
     """
     inputs = prod(program.input_shape)
-    distances, directions = (_swept, min(inputs, program.chunk())) if inputs <= SWEPT else (_sketched, SKETCHES)
+    distances, directions = (_by_gradients, min(inputs, program.chunk())) if inputs <= SWEPT else (_sketched, SKETCHES)
     step = program.chunk(CACHE * directions)
     with torch.inference_mode(False), torch.no_grad():
         parts = []
@@ -78,7 +78,7 @@ def unit_vectors(program: Program, start: int, stop: int) -> Tensor:
     return unit.reshape(stop - start, 1, *program.shapes[0])
 
 
-def _swept(program: Program, x: Tensor, states: list[Tensor], order: float) -> tuple[Tensor, Tensor]:
+def _by_gradients(program: Program, x: Tensor, states: list[Tensor], order: float) -> tuple[Tensor, Tensor]:
     """Compute all gradients forward, as many directions at a time as the memory allows."""
     inputs = prod(program.input_shape)
     directions = min(inputs, program.chunk())

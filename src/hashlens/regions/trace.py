@@ -235,7 +235,7 @@ class _Recorder(Observer):
                 if torch.Tag.nondeterministic_seeded in func.tags:
                     raise self.refusal(operator, "draws random numbers, so the network is not a function")
             elif refused := next((at for at in used if isinstance(at, _Refused)), None):
-                self._spread(refused, result)
+                self._refuse_results(refused, result)
             elif operator not in SHAPE_ONLY or used != [wired_args[0]]:
                 self._record_or_refuse(operator, func, bind(func, wired_args, wired_kwargs), result)
         except Exception as error:
@@ -250,7 +250,7 @@ class _Recorder(Observer):
         try:
             self._record(operator, func, bound, result)
         except ModelError as error:
-            self._spread(_Refused(error), result)
+            self._refuse_results(_Refused(error), result)
 
     def _record(self, operator: str, func: Any, bound: Bound, result: Any) -> None:
         bound = {name: value.detach() if isinstance(value, Tensor) else value for name, value in bound.items()}
@@ -335,9 +335,9 @@ class _Recorder(Observer):
         self._tape.steps.append(step)
         self._known[id(values)] = (output, values)
         reason = "returns indices, on which the output depends"
-        self._spread(_Refused(self.refusal(operator, reason)), indices)
+        self._refuse_results(_Refused(self.refusal(operator, reason)), indices)
 
-    def _spread(self, refused: _Refused, result: Any) -> None:
+    def _refuse_results(self, refused: _Refused, result: Any) -> None:
         tensors = [at for at in tree_leaves(result) if isinstance(at, Tensor)]
         if not tensors:  # a Python number, on which the network's control flow may depend
             raise refused.error

@@ -69,18 +69,18 @@ def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
     ReportError
         If the file of arrays is missing, or belongs to another JSON file.
     """
-    said = body.get(BESIDE)
-    if not isinstance(said, dict) or said.keys() != {"file", "xxh3_128"}:
+    reference = body.get(BESIDE)
+    if not isinstance(reference, dict) or reference.keys() != {"file", "xxh3_128"}:
         return body
-    name = said["file"]
+    name = reference["file"]
     if not isinstance(name, str) or os.path.basename(name) != name:
         raise ReportError(f"{path} refers to a file that is not beside it: {name!r}")
     file = Path(path).parent / name
     try:
-        if xxh3_128_hexdigest(file.read_bytes()) != said["xxh3_128"]:
+        if xxh3_128_hexdigest(file.read_bytes()) != reference["xxh3_128"]:
             raise ReportError(f"{file} does not hold the arrays of {path}: write both again")
-        with np.load(file, allow_pickle=False) as held:
-            arrays = {key: values_of(held[key]) for key in held.files}
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {key: values_of(archive[key]) for key in archive.files}
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ReportError(f"{path} has its arrays in {name} beside it, which cannot be read: {reason}") from error

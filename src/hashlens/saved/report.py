@@ -142,8 +142,8 @@ def _is_explanation(path: Path) -> bool:
 
     if not is_zipfile(path):
         return False
-    with ZipFile(path) as held:
-        return f"{MEMBER}.npy" in held.namelist()
+    with ZipFile(path) as archive:
+        return f"{MEMBER}.npy" in archive.namelist()
 
 
 def _explanation_page(path: Path, images: bool) -> Page:

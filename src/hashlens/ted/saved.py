@@ -183,8 +183,8 @@ def load_model_of_table(path: str | Path) -> TableModel:
     def opened(folder: Path, manifest: dict[str, Any]) -> tuple[Any, Plan]:
         import pyarrow.parquet
 
-        said = manifest["plan"]
-        return pyarrow.parquet.read_table(folder / ROWS), Plan(**{**said, "leave_out": tuple(said["leave_out"])})
+        plan = manifest["plan"]
+        return pyarrow.parquet.read_table(folder / ROWS), Plan(**{**plan, "leave_out": tuple(plan["leave_out"])})
 
     return fit_table(*TED_FOLDER.open(path, True, opened))
 

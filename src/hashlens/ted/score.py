@@ -198,7 +198,7 @@ def scored(
     own_names = _own_names(E, right, explained, names)
     wrong = np.flatnonzero(explained & ~is_explanation)
     surest = wrong[np.argsort(-np.nan_to_num(probabilities[wrong]), kind="stable")[:SHOWN_ROWS]]
-    said = [names[place] if place != NONE else "none" for place in found]
+    predicted_names = [names[place] if place != NONE else "none" for place in found]
     return TEDScore(
         label=_accuracy(is_label, weights, confidence),
         explanation=_accuracy(is_explanation[explained], weights[explained], confidence) if explained.any() else None,
@@ -213,7 +213,7 @@ def scored(
         if has_probabilities and explained.any()
         else None,
         confusions=most_confused(
-            [own_names[row] for row in wrong], [said[row] for row in wrong], [str(y[row]) for row in wrong]
+            [own_names[row] for row in wrong], [predicted_names[row] for row in wrong], [str(y[row]) for row in wrong]
         ),
         to_look_at=tuple(
             WrongRow(
@@ -221,7 +221,7 @@ def scored(
                 str(y[row]),
                 own_names[row],
                 str(labels[row]),
-                said[row],
+                predicted_names[row],
                 float(probabilities[row]) if has_probabilities else None,
             )
             for row in surest

@@ -21,10 +21,10 @@ def check_sklearn(estimator: Any) -> None:
     """
     from sklearn.utils.estimator_checks import check_estimator
 
-    told = check_estimator(estimator, on_skip=None)
-    failed = {check["check_name"] for check in told if check["status"] != "passed"} - {"check_array_api_input"}
+    checks = check_estimator(estimator, on_skip=None)
+    failed = {check["check_name"] for check in checks if check["status"] != "passed"} - {"check_array_api_input"}
     assert not failed, f"{type(estimator).__name__}: these checks of scikit-learn do not pass: {sorted(failed)}"
-    assert len(told) > 40, f"only {len(told)} checks ran"
+    assert len(checks) > 40, f"only {len(checks)} checks ran"
 
 
 def check_in_pipelines(estimator: Any, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:

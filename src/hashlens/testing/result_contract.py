@@ -78,12 +78,12 @@ def check_page(result: Result) -> None:
     assert "<h1>" in html, f"{kind}: the page has no heading"
     assert "http-equiv" in html, f"{kind}: the page may fetch things"
     assert " object at 0x" not in html, f"{kind}: the page shows the address of an object"
-    told, blocks = unescape(html), [block for section in page.sections for block in section.blocks]
+    shown, blocks = unescape(html), [block for section in page.sections for block in section.blocks]
     # A widget replaces a heat map or a plane, and shows the same.
     in_widgets = (Heatmap, Polygons) if any(isinstance(block, Widget) for block in blocks) else ()
     for figure in result.figures():
         if not isinstance(figure, in_widgets):
-            assert figure.title in told or escape(figure.title) in told, f"{kind}: the page lacks {figure.title!r}"
+            assert figure.title in shown or escape(figure.title) in shown, f"{kind}: the page lacks {figure.title!r}"
 
 
 def check_json(
@@ -93,11 +93,11 @@ def check_json(
     comes_back: ComesBack = "whole",
 ) -> None:
     """Assert that a result can be written as JSON with its ``kind``, and read back unchanged, with the same page."""
-    kind, told = type(result).__name__, result.to_dict()
-    assert told["kind"] == kind, f"{kind}: the JSON says kind {told['kind']!r}"
-    assert told["schema_version"] == result.schema_version, f"{kind}: the JSON says version {told['schema_version']}"
-    text = json.dumps(told, allow_nan=False)
-    assert json.loads(text) == told, f"{kind}: to_dict() returns what JSON has no word for"
+    kind, body = type(result).__name__, result.to_dict()
+    assert body["kind"] == kind, f"{kind}: the JSON says kind {body['kind']!r}"
+    assert body["schema_version"] == result.schema_version, f"{kind}: the JSON says version {body['schema_version']}"
+    text = json.dumps(body, allow_nan=False)
+    assert json.loads(text) == body, f"{kind}: to_dict() returns what JSON has no word for"
     file.write_text(text, encoding="utf-8")
     try:
         back = load_result(file, kinds)
@@ -114,7 +114,7 @@ def check_json(
         assert back.page().title, f"{kind}: comes back without a page"
         return
     assert type(back) is type(result), f"{kind}: comes back as {type(back).__name__}"
-    assert back.to_dict() == told, f"{kind}: other values come back"
+    assert back.to_dict() == body, f"{kind}: other values come back"
     assert str(back).split() == str(result).split(), f"{kind}: shows other text when it is read back"
     page = report_page(file, images=False, kinds=kinds)
     assert page.title == result.page().title, f"{kind}: its file has another page"

@@ -121,10 +121,10 @@ class Tuning(Experiment):
 
 def measured(trace: Trace, rule: StopRule) -> dict[str, float]:
     """Return the measures of a run with a rule."""
-    told, over = replay([trace], [rule]), overfitting_report(trace)
-    ryc = float(told.ryc[0, 0])
+    replayed, over = replay([trace], [rule]), overfitting_report(trace)
+    ryc = float(replayed.ryc[0, 0])
     return {
-        "rtc": float(told.rtc[0, 0]),
+        "rtc": float(replayed.rtc[0, 0]),
         "ryc": ryc,
         "lost": float(ryc < WORSE),
         "gap": float(over.gap[0]),

@@ -45,8 +45,8 @@ def _reading(trace: Trace, n: int, what: str, delta: float, sampled: bool) -> tu
     best, several = trace.losses[kept].min(), len(np.unique(trace.losses[kept]))
     tied = int((trace.losses[kept] == best).sum())
     if 2 * tied >= len(kept):
-        said = f"{tied} of the {len(kept)} best trials have the same value, {trace.sign * best:g}"
-        return np.nan, f"ties: {said}: they do not show the remaining improvement"
+        tie = f"{tied} of the {len(kept)} best trials have the same value, {trace.sign * best:g}"
+        return np.nan, f"ties: {tie}: they do not show the remaining improvement"
     if several < 3:
         return np.nan, (
             f"ties: the {len(kept)} best trials have {several} values: they do not show the remaining improvement"

@@ -105,8 +105,8 @@ class Overfitting(Result):
             low, high = self.interval(values)
             rows.append((name, f"{np.nanmean(values):.3f}", f"{low:.3f} to {high:.3f}",
                          f"{np.nanquantile(values, 0.5):.3f}", f"{np.nanquantile(values, 0.9):.3f}"))  # fmt: skip
-        said = f"{int(worse.sum())} of {len(worse)} runs end with a choice that is worse on test than an earlier one"
-        return Group(Text(said), table("Overfitting of tuning", ("", "mean", "95 %", "median", "90 %"), rows,
+        summary = f"{int(worse.sum())} of {len(worse)} runs end with a choice that is worse on test than an earlier one"
+        return Group(Text(summary), table("Overfitting of tuning", ("", "mean", "95 %", "median", "90 %"), rows,
                      "Intervals are over repeats of the same data; gaps are shares of the best test loss"))  # fmt: skip
 
 

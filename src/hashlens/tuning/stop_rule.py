@@ -109,10 +109,10 @@ class StopRule(ABC):
         bound, error, refusal = float(readings.bound[at]), float(readings.error[at]), readings.refusals[at]
         if refusal:
             return StopDecision(False, bound, error, refusal)
-        said = f"{self.unit} {bound:.4g}, {'less than' if fires[at] else 'not less than'} {error:.4g}"
+        reason = f"{self.unit} {bound:.4g}, {'less than' if fires[at] else 'not less than'} {error:.4g}"
         row = 0
         while row < self.patience and n - row in places and fires[places[n - row]]:
             row += 1
         if 0 < row < self.patience:
-            said += f"; {row} of {self.patience} times in a row"
-        return StopDecision(row == self.patience, bound, error, said)
+            reason += f"; {row} of {self.patience} times in a row"
+        return StopDecision(row == self.patience, bound, error, reason)

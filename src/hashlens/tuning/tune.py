@@ -182,7 +182,7 @@ def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tun
     trace, attributes = study_trace(study), study.user_attrs
     decisions = [attributes.get(DECISION.format(n), {}) for n in range(1, len(trace) + 1)]
     stopped = attributes.get(STOPPED)
-    said = decisions[(stopped or len(trace)) - 1].get("reason", "") if decisions else "no trial was done"
+    reason = decisions[(stopped or len(trace)) - 1].get("reason", "") if decisions else "no trial was done"
     best = int(trace.incumbents[-1])
 
     def numbers(what: str) -> Any:
@@ -195,7 +195,7 @@ def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tun
         bound=numbers("bound"),
         error=numbers("error"),
         stopped=stopped,
-        reason=said,
+        reason=reason,
         best=dict(trace.parameters[best]) if best >= 0 else {},
         budget=budget,
         study=study.study_name,
@@ -242,9 +242,9 @@ def _url(storage: str | Path | None) -> str | None:
 
 
 def _unopened(storage: str | Path | None, error: Exception) -> TuningError:
-    said = " ".join(str(error).split())
-    way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in said else ""
-    return TuningError(f"storage {str(storage)!r} cannot be opened by Optuna: {said[:200]}{way_out}")
+    message = " ".join(str(error).split())
+    way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in message else ""
+    return TuningError(f"storage {str(storage)!r} cannot be opened by Optuna: {message[:200]}{way_out}")
 
 
 def _optuna() -> Any:

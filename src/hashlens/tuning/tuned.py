@@ -68,7 +68,7 @@ class Tuned(Result):
 
     def __rich__(self) -> RenderableType:
         trials, last = len(self.trace), int(self.trace.incumbents[-1])
-        said = f"stopped after {self.stopped} of {self.budget} trials" if self.stopped else f"ran all {trials} trials"
+        ending = f"stopped after {self.stopped} of {self.budget} trials" if self.stopped else f"ran all {trials} trials"
         rows = [("trials", number(trials)), ("best trial", number(last) if last >= 0 else "–")]
         if last >= 0:
             rows.append(("its value", number(float(self.trace.values[last]))))
@@ -77,4 +77,4 @@ class Tuned(Result):
         rows += [
             (name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in self.best.items()
         ]
-        return Group(Text(f"{said}: {self.reason}"), table("Tuning", ("", self.trace.direction), rows, self.rule))
+        return Group(Text(f"{ending}: {self.reason}"), table("Tuning", ("", self.trace.direction), rows, self.rule))

@@ -295,11 +295,11 @@ def effect_table(
 def _response_pairs(grid: Grid, responses: Sequence[str | tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
     results = grid.results
     if responses is None:
-        held = results.levels("measure")
+        measured = results.levels("measure")
         usual = results.terms.responses or tuple(results.terms.measures)
-        responses = [measure for measure in usual or held if measure in held]
+        responses = [measure for measure in usual or measured if measure in measured]
         if not responses:
-            raise StudyError(f"results hold none of {', '.join(usual)}; they hold {', '.join(held)}")
+            raise StudyError(f"results hold none of {', '.join(usual)}; they hold {', '.join(measured)}")
     pairs: list[tuple[str, str]] = []
     for response in as_names("responses", responses):
         if isinstance(response, str):

@@ -183,8 +183,8 @@ class EarlierFinding(Result):
     def counts(self) -> str:
         """Counts of lines, in words."""
         whole = 0 < self.tested == self.holding
-        said = "held on means" if whole else f"held on means for {self.holding} of {self.tested}, not for the others"
-        return f"{said}, which is not a verdict"
+        outcome = "held on means" if whole else f"held on means for {self.holding} of {self.tested}, not for the others"
+        return f"{outcome}, which is not a verdict"
 
     @property
     def summary(self) -> str:
