@@ -65,7 +65,7 @@ def _kind(sample: Any) -> str | None:
 def _odd(samples: Sequence[Any]) -> str:
     odd = next(sample for sample in samples if _kind(sample) is None)
     if isinstance(odd, tuple | list):
-        if odd and not isinstance(odd[0], int | float | str | bytes | complex):
+        if odd and not isinstance(odd[0], int | float | str | bytes | complex | list | tuple):
             return f"a {type(odd).__name__} that begins with {type(odd[0]).__name__}: make it a tensor or an array"
         return "rows of plain numbers or text, which may be inputs or labels: make them an array"
     return f"{type(odd).__name__}"
