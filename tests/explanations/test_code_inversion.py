@@ -258,3 +258,42 @@ def test_several_images_are_reached_where_tokens_come_first():
     first, behind = (explain(TokensFirst(first), x, "code_inversion", steps=40) for first in (True, False))
     assert first.diagnostics["hamming_distance"] == behind.diagnostics["hamming_distance"] == [0, 0, 0]
     assert np.allclose(first.image, behind.image, atol=1e-5)
+
+
+# --- among what a generator makes -------------------------------------------------------------------------------------
+
+
+def test_a_generator_finds_an_input_with_the_code_of_one_that_it_made():
+    plane = seeded(lambda: nn.Linear(2, 6).double())
+    target = plane(drawn(3, 2, seed=7)).detach()
+    before = [parameter.clone() for parameter in plane.parameters()]
+    found = explain(TABLE, target, "code_inversion", generator=plane, latent=2)
+    start, end = (np.asarray(found.diagnostics[name]) for name in ("hamming_distance_at_start", "hamming_distance"))
+    assert end.sum() < start.sum() / 3
+    assert (bits_of(TABLE, made(found)) != bits_of(TABLE, target)).sum(axis=1).tolist() == end.tolist()
+    # All that is made lies in the plane that the generator makes.
+    off = torch.as_tensor(made(found)) - plane.bias.detach()
+    codes = torch.linalg.lstsq(plane.weight.detach(), off.T).solution
+    torch.testing.assert_close(plane.weight.detach() @ codes, off.T)
+    assert all(torch.equal(a, b) for a, b in zip(before, plane.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"generator": len},
+            "generator must be a torch.nn.Module or a model of hashlens.generative",
+        ),
+        ({"generator": nn.Identity()}, "give latent=, how many numbers a code of the generator has, received None"),
+        (
+            {"generator": nn.Identity(), "latent": 5},
+            r"the generator makes inputs \(5,\), and the network",
+        ),
+        ({"generator": nn.Unflatten(1, (2, 2)), "latent": 5}, r"the generator rejects codes \(4, 5\)"),
+    ],
+)
+def test_a_generator_that_does_not_fit_is_one_clear_line(options, message):
+    with pytest.raises(ExplainError, match=message) as caught:
+        explain(TABLE, ROWS, "code_inversion", **options)
+    assert "\n" not in str(caught.value)

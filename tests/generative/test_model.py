@@ -146,3 +146,14 @@ def test_a_grid_is_a_picture(tmp_path):
     path = write_grid(tmp_path / "grid.png", torch.rand(5, 3, 6, 4, generator=torch.Generator().manual_seed(0)), 3)
     with Image.open(path) as picture:
         assert picture.size == (3 * 5 - 1, 2 * 7 - 1)
+
+
+def test_code_inversion_seeks_among_what_a_model_makes(digits):
+    import hashlens as hl
+
+    model = VAE(learning_rate=0.01, **SMALL).fit(digits, epochs=15)
+    network = hl.train("mlp", "digits#train[:200]", epochs=2, width=16).network
+    target = model.sample(2, seed=5)
+    found = hl.explain(network, target, "code_inversion", generator=model, steps=200)
+    assert sum(found.diagnostics["hamming_distance"]) < sum(found.diagnostics["hamming_distance_at_start"])
+    assert found.image.shape == (2, *SHAPE)

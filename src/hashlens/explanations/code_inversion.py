@@ -17,6 +17,7 @@ from hashlens.errors import ExplainError, HashlensError, ModelError
 from hashlens.explanations.ascent import Adam, InputRange, input_range_of, noise, require_amounts, shape_of
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
+from hashlens.explanations.generated import Generator
 from hashlens.explanations.margins import FixedGates, TargetBits, UnconstrainedGates
 from hashlens.explanations.maximize import batches
 from hashlens.explanations.request import Request, numbers
@@ -45,6 +46,8 @@ def code_inversion(
     steps: int = 1000,
     step_size: float = 0.1,
     bounds: Sequence[float] | None = None,
+    generator: Any = None,
+    latent: int | None = None,
 ) -> Explanation:
     """Find inputs whose neural code is a requested one.
 
@@ -53,6 +56,10 @@ def code_inversion(
     a piecewise linear network all gates are fixed to the requested code, which makes the network affine. The hinge loss
     of the bits on the wrong side is then convex in the input. It is minimised until every unit is on its side without
     being fixed. Max-pools are not fixed, unless the code has bits of them. In other networks no gate is fixed.
+
+    With `generator`, the input is sought among those that the generator makes: its code is changed, starting from one
+    that is drawn, and the slope goes through the generator. Such inputs look like the data, and may have no input with
+    all the bits among them.
 
     ``values`` holds the change of ``x``, or the input itself where there is no ``x``; ``image`` holds the input, if it
     is an image. ``diagnostics`` holds the number of bits, the number of wrong bits at the start and at the end (the
@@ -78,20 +85,31 @@ def code_inversion(
     bounds : (float, float), optional
         Range of inputs; by default, for images, that of ``background`` or ``x``. For tables the scale of each column
         comes from ``background``.
+    generator : torch.nn.Module or a model of hashlens.generative, optional
+        Makes inputs of codes ``(n, latent)``, in the units of ``x``; it is not changed.
+    latent : int, optional
+        How many numbers a code of a generator has that is a plain module.
     """
     require_whole(ExplainError, "steps", steps)
     require_amounts(step_size=step_size)
     if code is not None and example is not None:
         raise ExplainError("code= and example= both set the target: give one of them")
+    maker = None if generator is None else Generator.of(generator, latent)
+    if maker is not None and shape is None and request.x is None:
+        shape = tuple(maker.inputs(maker.start(request, 1), request.subject.like).shape[1:])
     size, input_range = shape_of(request, shape), input_range_of(request, bounds)
     encoder = _encoder(request, code, layers)
     codes = _wanted(encoder, code, example, noise(request, 1, size, input_range))
     own = code is None and example is None
     start = noise(request, len(codes), size, input_range) if own or request.x is None else request.x
     start, codes = _paired(start, codes)
-    search = _search(encoder, codes, start)
+    drawn = None if maker is None else maker.start(request, len(codes))
+    if maker is not None and drawn is not None:
+        start = _made(maker, drawn, start)
+    search = _search(encoder, codes, start, maker)
+    begin = start if drawn is None else drawn
     made = torch.cat(
-        [search.run(start[rows], rows, input_range, steps, step_size) for rows in batches(request, len(start))]
+        [search.run(begin[rows], rows, input_range, steps, step_size) for rows in batches(request, len(start))]
     )
     return _explained(encoder, codes, start, made, search)
 
@@ -194,10 +212,21 @@ def _paired(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
     return start.expand(max(n, k), *start.shape[1:]), codes[[0] * n] if k == 1 else codes
 
 
+def _made(maker: Generator, drawn: Tensor, start: Tensor) -> Tensor:
+    """Return the inputs to begin with, made of codes; raise ExplainError if they are no inputs of the network."""
+    made = maker.inputs(drawn, start)
+    if made.shape[1:] != start.shape[1:]:
+        raise ExplainError(
+            f"the generator makes inputs {tuple(made.shape[1:])}, and the network is asked about "
+            f"{tuple(start.shape[1:])}"
+        )
+    return made
+
+
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
-def _search(encoder: InputEncoder, codes: Codes, start: Tensor) -> "Search":
+def _search(encoder: InputEncoder, codes: Codes, start: Tensor, maker: Generator | None) -> "Search":
     request = encoder.request
     try:
         program = trace(request.module, start)
@@ -211,6 +240,8 @@ def _search(encoder: InputEncoder, codes: Codes, start: Tensor) -> "Search":
         FixedGates(program)
         if is_complete
         else UnconstrainedGates(request.module, start.dtype, encoder.reading.gates == "all"),
+        maker,
+        start[:0],
     )
 
 
@@ -221,14 +252,20 @@ class Search:
     encoder: InputEncoder
     codes: Codes
     margins: FixedGates | UnconstrainedGates
+    maker: Generator | None
+    like: Tensor
     steps: int = 0
 
     def run(self, start: Tensor, rows: slice, input_range: InputRange, steps: int, step_size: float) -> Tensor:
-        """Return inputs after gradient descent: for each row, the one with the fewest wrong bits."""
+        """Return inputs after gradient descent: for each row, the one with the fewest wrong bits.
+
+        `start` holds inputs, or the codes that a generator makes inputs of.
+        """
         codes = self.codes[rows]
         hinge = Hinge(self._wanted(codes, start.device))
-        x = start.to(self.margins.dtype)
-        best, fewest, way = x.clone(), torch.full((len(x),), codes.code_bits + 1, device=x.device), Adam(x)
+        at = start.to(self.margins.dtype) if self.maker is None else start
+        x = self._inputs(at)
+        best, fewest, way = x.clone(), torch.full((len(x),), codes.code_bits + 1, device=x.device), Adam(at)
         reached = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         for step in range(steps):
             hinge.least = FIRST * (LAST / FIRST) ** (step / steps)
@@ -236,12 +273,21 @@ class Search:
             self._count(step, x)
             closer = (hinge.missed <= fewest) & ~reached
             best[closer], fewest[closer] = x[closer], hinge.missed[closer]
-            reached |= self._reached(x.to(start.dtype), codes, (hinge.missed == 0) & ~reached)
+            reached |= self._reached(x.to(self.like.dtype), codes, (hinge.missed == 0) & ~reached)
             if bool(reached.all()):
                 break
-            pace = step_size * input_range.scale * (1 - step / steps)
-            x = input_range.clamp(x + pace * way.step(slope))
-        return best.to(start.dtype)
+            pace = step_size * (1 - step / steps)
+            if self.maker is None:
+                at = input_range.clamp(at + pace * input_range.scale * way.step(slope))
+            else:
+                at = at + pace * way.step(self.maker.slope(at, slope))
+            x = self._inputs(at)
+        return best.to(self.like.dtype)
+
+    def _inputs(self, at: Tensor) -> Tensor:
+        if self.maker is None:
+            return at
+        return self.maker.inputs(at, self.like).to(self.margins.dtype)
 
     def _reached(self, x: Tensor, codes: Codes, likely: Tensor) -> Tensor:
         """Return which of the likely rows have their code in the network itself, whose rounding may cross a margin."""

@@ -148,6 +148,16 @@ class GenerativeModel(ABC):
         """The networks that have a running mean where ``ema`` is not 0."""
         return tuple(role for role in ("generator", "encoder") if any(role in names for names in self.trained))
 
+    @property
+    def generator(self) -> nn.Module:
+        """The network that draws samples: the running mean where there is one."""
+        return self._reader("generator")
+
+    @property
+    def latent(self) -> int:
+        """Numbers of a code."""
+        return self.settings.latent
+
     def fit(
         self,
         data: Any,

@@ -1,0 +1,80 @@
+"""Inputs that a generator makes of codes: a search among them is a search for a code."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hashlens.arguments import is_whole, shortly
+from hashlens.errors import ExplainError
+from hashlens.explanations.request import Request
+from hashlens.seeds import torch_generator
+from hashlens.training.evaluate import evaluation_mode, network_device, network_dtype
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """A generator and the length of its codes.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        From codes ``(n, latent)`` to inputs ``(n, ...)``.
+    latent : int
+        Numbers of a code.
+    """
+
+    module: nn.Module
+    latent: int
+
+    @classmethod
+    def of(cls, generator: Any, latent: int | None) -> "Generator":
+        """Return the generator that a module is, or that a model of :mod:`hashlens.generative` holds.
+
+        Raises
+        ------
+        ExplainError
+            If it is neither, or nothing says how long its codes are.
+        """
+        module = generator if isinstance(generator, nn.Module) else getattr(generator, "generator", None)
+        if not isinstance(module, nn.Module):
+            raise ExplainError(
+                "generator must be a torch.nn.Module or a model of hashlens.generative, received a "
+                f"{type(generator).__name__}"
+            )
+        size: Any = latent if latent is not None else getattr(generator, "latent", None)
+        if not is_whole(size) or size < 1:
+            raise ExplainError(f"give latent=, how many numbers a code of the generator has, received {shortly(size)}")
+        return cls(module, int(size))
+
+    def start(self, request: Request, rows: int) -> Tensor:
+        """Return codes drawn from N(0, 1), ``(rows, latent)``; a row does not depend on the number of rows."""
+        drawn = [torch.randn(self.latent, generator=torch_generator(request.seed, "codes", row)) for row in range(rows)]
+        return torch.stack(drawn).to(network_device(self.module), network_dtype(self.module))
+
+    def inputs(self, codes: Tensor, like: Tensor) -> Tensor:
+        """Return what the generator makes of codes, of the dtype and on the device of `like`.
+
+        Raises
+        ------
+        ExplainError
+            If it does not take them.
+        """
+        try:
+            with evaluation_mode(self.module):
+                made: Tensor = self.module(codes).to(like)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise ExplainError(f"the generator rejects codes {tuple(codes.shape)}: {reason}; see latent=") from error
+        return made
+
+    def slope(self, codes: Tensor, slope: Tensor) -> Tensor:
+        """Return the slope by codes of what has the slope `slope` by the inputs made of them."""
+        with evaluation_mode(self.module), torch.enable_grad():
+            leaf = codes.detach().clone().requires_grad_()
+            made = self.module(leaf)
+            (found,) = torch.autograd.grad(made, leaf, slope.to(made))
+        return found
