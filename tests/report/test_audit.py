@@ -58,7 +58,7 @@ def test_a_list_calls_its_columns_as_the_file_does(found):
 
 def test_a_page_and_a_terminal_show_the_same_table_of_labels(found):
     page = [block for section in audit_page(found).sections for block in section.blocks if isinstance(block, Table)]
-    shown, terminal = next(at for at in page if at.title == "Likeliest wrong"), found.label_issues.test.__rich__()
+    shown, terminal = next(at for at in page if at.title == "Most likely wrong"), found.label_issues.test.__rich__()
     assert [row[:7] for row in terminal.rows] == list(shown.rows[: len(terminal.rows)])
     assert terminal.columns[:7] == shown.columns
 

@@ -21,15 +21,15 @@ def audit_page(audit: Audit) -> Page:
     """Return the page of an audit."""
     train, test = audit.provenance.train, audit.provenance.test
     sprite = Sprite()
-    by_cause = replace(audit.accuracy.__rich__(), title="Accuracy, step by step")
+    steps = replace(audit.accuracy.__rich__(), title="Accuracy, step by step")
     return Page(
         f"Audit of the test accuracy of {audit.model}",
         f"train {train.data}, test {test.data}",
         headline(audit),
         f"{findings(audit)}. Tick the examples that you have checked: the bar at the foot exports them as "
-        "CSV, with rows and ids.",
+        "CSV, with row numbers and ids.",
         (
-            Section("Accuracy", (*charts(audit.accuracy.figures()), by_cause)),
+            Section("Accuracy", (*charts(audit.accuracy.figures()), steps)),
             _leak_section(audit, sprite),
             _label_section(audit, "test", sprite),
             _label_section(audit, "train", sprite),
@@ -68,16 +68,16 @@ def _label_section(audit: Audit, split: str, sprite: Sprite) -> Section:
             *charts(issues.figures("test labels" if split == "test" else "training labels")),
             _label_table(issues),
         ),
-        f"About {issues.expected:,.0f} of {len(issues):,} labels are expected to be wrong: check them, and "
-        "correct those that are.",
+        f"About {issues.expected:,.0f} of {len(issues):,} labels are expected to be wrong: check those "
+        "listed here, and correct the wrong ones.",
     )
 
 
 def _blind_section(audit: Audit, sprite: Sprite) -> Section:
     spots = audit.blind_spots
-    counted = spots.pairs_table("By label and prediction", limit=SHOWN)
+    pairs = spots.pairs_table("By label and prediction", limit=SHOWN)
     pictures = charts(spots.figures(audit.class_names))
-    blocks: tuple[Block, ...] = (blind_gallery(spots, audit, sprite), *pictures, *([counted] if len(spots) else []))
+    blocks: tuple[Block, ...] = (blind_gallery(spots, audit, sprite), *pictures, *([pairs] if len(spots) else []))
     return Section(
         "Blind spots",
         blocks,
@@ -90,8 +90,9 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
     novel = audit.novel
     kind = "of the predicted class" if novel.by_class else "of all classes"
     note = (
-        f"Score: relative distance to the nearest training codes {kind}; 1 is typical. Novel: above "
-        f"{novel.threshold:.3g}, which at most {novel.false_alarm_rate:g} of known examples reach; the "
+        f"Score: distance to the nearest training codes {kind}, divided by the median of this distance among "
+        f"training examples; 1 is typical. Examples with a score above {novel.threshold:.3g} are called novel: at "
+        f"most a share of {novel.false_alarm_rate:g} of examples like those of training should score so high. The "
         f"threshold was set on {novel.calibration}."
     )
     of_class = " of their predicted class" if novel.by_class else ""
@@ -105,9 +106,9 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
 
 def _leak_table(found: Leaks) -> Table:
     note = (
-        f"The local ratio: distance to the nearest training example, divided by that to the {found.k}th "
-        f"nearest, in {found.bits:,} bits of {found.layer}. {found.threshold_note} Expected: the number of "
-        f"{len(found):,} ordinary examples that would have such a ratio. "
+        f"The local ratio: distance to the nearest training example, divided by the distance to neighbour "
+        f"{found.k}, in {found.bits:,} bits of {found.layer}. {found.threshold_note} Expected: how many of "
+        f"{len(found):,} examples that are not leaks would have this ratio or a lower one. "
         f"{found.copies_note}{found.views_note}"
     )
     return found.table("Most suspicious", note, shown=SHOWN)
@@ -118,4 +119,4 @@ def _label_table(issues: LabelIssues) -> Table:
         "Probability: probability that the label is wrong. Agreement: share of the nearest codes with this "
         "label. Confidence: the network's probability of this label."
     )
-    return issues.table("Likeliest wrong", note, shown=SHOWN, without=("collisions",))
+    return issues.table("Most likely wrong", note, shown=SHOWN, without=("collisions",))
