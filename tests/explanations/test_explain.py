@@ -469,5 +469,5 @@ def test_transformers_take_every_method_that_needs_no_linear_regions():
 
 
 def test_names_are_one_for_each_output():
-    with pytest.raises(ExplainError, match=r"class_names must be 3, one for each output .*, received 2: cat, dog"):
+    with pytest.raises(ExplainError, match=r"class_names must be 3 names, one for each .*, received 2: cat, dog"):
         explain(stack(5, 8, 3), drawn(1, 5), "gradient", class_names=["cat", "dog"])

@@ -162,7 +162,7 @@ def test_a_signal_of_a_wrong_shape_is_refused():
 
 
 def test_one_signal_that_was_taken_for_a_table_is_told_so():
-    with pytest.raises(ExplainError, match=r"x \(2, 40\) is not a table for the model, .* give kind='signal'"):
+    with pytest.raises(ExplainError, match=r"x \(2, 40\) has the shape of a table, .* give kind='signal'"):
         explain(of_signals(), SIGNALS[0], "gradient")
 
 

@@ -226,7 +226,7 @@ def _columns(request: Request, categorical: Sequence[int | str] | None) -> list[
     background = _fitting(request.background, x[0])
     names = request.feature_names or tuple(f"column {number}" for number in range(d))
     if len(names) != d:
-        raise ExplainError(f"feature_names must be {d}, one for each column, received {len(names)}")
+        raise ExplainError(f"feature_names must be {d} names, one for each column, received {len(names)}")
     categories = _guessed_categories(background) if categorical is None else _named(categorical, names)
     return [Columns(row, background, names, categories) for row in x]
 

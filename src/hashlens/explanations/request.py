@@ -18,12 +18,13 @@ from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
 More = Callable[[int], Any]
+"""Function that returns as many further inputs as asked for."""
 SHAPES = {
     "image": ("(n, c, h, w)", (4,)),
     "signal": ("(n, channels, time) or (n, time)", (2, 3)),
     "spectrogram": ("(n, height, width)", (3,)),
 }
-"""Shape of inputs of the kinds with spatial or temporal axes, in words, and the possible numbers of axes."""
+"""Kinds of inputs with spatial or temporal axes: their shape, as text for messages, and the allowed numbers of axes."""
 
 
 class _Scoring(torch.nn.Module):
@@ -51,7 +52,7 @@ class Request:
     kind : str
         Kind of the inputs: ``image``, ``signal``, ``spectrogram``, ``table`` or ``text``.
     x : torch.Tensor or None
-        ``(n, ...)``: inputs on the network's device and in its dtype; None for texts and without inputs.
+        ``(n, ...)``: inputs on the network's device and in its dtype; None for texts, or if there are no inputs.
     texts : tuple of str
         Inputs that are texts.
     target : torch.Tensor
@@ -59,11 +60,11 @@ class Request:
     prediction : torch.Tensor
         ``(n,)`` float64: score of that class.
     layer : str or None
-        Name of a layer.
+        Name of the layer to explain; None for the default of the method.
     background : torch.Tensor or None
-        ``(m, ...)``: examples to take replacements from, or a baseline of one row.
+        ``(m, ...)``: examples whose values replace those of removed features, or a baseline of one row.
     features : numpy.ndarray or None
-        Segments of images ``(h, w)``; None to compute them.
+        ``(h, w)``: number of the segment of each pixel; None to compute segments.
     feature_names, class_names : tuple of str
         Names of features and classes; empty if there are none.
     tokenizer : callable or None
@@ -72,7 +73,7 @@ class Request:
         Function from activations to ``(n, c, h, w)``.
     seed : int
         Seed of all random numbers.
-    notes : list of str
+    notes : tuple of str
         Caveats for the explanation.
     """
 
@@ -119,18 +120,20 @@ class Request:
         output = self.output
         return self.module if output.select is None and not output.part else _Scoring(self.module, output)
 
-    def reshaped(self, found: Tensor) -> Tensor:
-        """Return activations reshaped by `reshape`; raise ExplainError if it does not return maps."""
+    def reshaped(self, activations: Tensor) -> Tensor:
+        """Return activations reshaped by `reshape`; raise ExplainError if it fails or loses the axis of inputs."""
         if self.reshape is None:
-            return found
+            return activations
         try:
-            shaped = self.reshape(found)
+            shaped = self.reshape(activations)
         except Exception as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ExplainError(f"reshape fails on activations {tuple(found.shape)}: {first}") from error
-        if not isinstance(shaped, Tensor) or shaped.dim() == 0 or len(shaped) != len(found):
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ExplainError(f"reshape fails on activations {tuple(activations.shape)}: {reason}") from error
+        if not isinstance(shaped, Tensor) or shaped.dim() == 0 or len(shaped) != len(activations):
             given = tuple(shaped.shape) if isinstance(shaped, Tensor) else shortly(shaped)
-            raise ExplainError(f"reshape must give activations of all {len(found)} inputs, (n, ...), gave {given}")
+            raise ExplainError(
+                f"reshape must return activations of all {len(activations)} inputs, (n, ...), returned {given}"
+            )
         return shaped
 
 
@@ -140,7 +143,7 @@ def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
         raise ExplainError(f"no kind {shortly(kind)}: use {', '.join(ALL[:-1])} or {ALL[-1]}")
     if kind is not None:
         return kind
-    if isinstance(x, str) or (isinstance(x, (list, tuple)) and len(x) and all(isinstance(at, str) for at in x)):
+    if isinstance(x, str) or (isinstance(x, (list, tuple)) and len(x) and all(isinstance(text, str) for text in x)):
         return "text"
     if x is None:
         return default
@@ -159,18 +162,18 @@ def texts_of(x: Any) -> tuple[str, ...]:
 
 
 def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
-    """Return inputs ``(n, ...)`` in the network's dtype and on its device; a single example gets a first axis."""
+    """Return inputs ``(n, ...)`` in the network's dtype and on its device; a single example gets a batch axis."""
     inputs = numbers(x, "x", subject)
-    if kind == "image" and inputs.dim() == 3 and _taken(subject, inputs) and not _taken(subject, inputs[None]):
+    if kind == "image" and inputs.dim() == 3 and _accepts(subject, inputs) and not _accepts(subject, inputs[None]):
         raise ExplainError(
-            f"x {tuple(inputs.shape)} is not one image (c, h, w) for the model, which reads it as "
+            f"x {tuple(inputs.shape)} has the shape of one image (c, h, w), but the model reads it as "
             f"{len(inputs)} examples: give kind='signal' for (n, channels, time), or kind='spectrogram' for "
             "(n, height, width)"
         )
-    alone = {"image": 3, "spectrogram": 2}.get(kind, 1)
+    example_axes = {"image": 3, "spectrogram": 2}.get(kind, 1)
     # One signal of several channels looks like several signals of one channel: the model decides which it accepts.
-    if inputs.dim() == alone or (
-        kind == "signal" and inputs.dim() == 2 and _taken(subject, inputs[None]) and not _taken(subject, inputs)
+    if inputs.dim() == example_axes or (
+        kind == "signal" and inputs.dim() == 2 and _accepts(subject, inputs[None]) and not _accepts(subject, inputs)
     ):
         inputs = inputs[None]
     if inputs.dim() < 2 or inputs.numel() == 0:
@@ -184,28 +187,34 @@ def inputs_of(x: Any, kind: str, subject: Subject) -> Tensor:
 
 def check_rows(inputs: Tensor, subject: Subject, error: Exception) -> None:
     """Raise ExplainError if the model rejects the inputs as rows of a table, but accepts them as a single example."""
-    if not _taken(subject, inputs) and _taken(subject, inputs[None]):
+    if not _accepts(subject, inputs) and _accepts(subject, inputs[None]):
         raise ExplainError(
-            f"x {tuple(inputs.shape)} is not a table for the model, which reads it as one example: give "
+            f"x {tuple(inputs.shape)} has the shape of a table, but the model reads it as one example: give "
             "kind='signal' for (channels, time), or kind='spectrogram' for (height, width)"
         ) from error
 
 
 def _other_kinds(kind: str, axes: int) -> str:
     """Return the other kinds whose examples have this number of axes."""
-    fit = [f"kind={other!r} for {shape}, " for other, (shape, of) in SHAPES.items() if other != kind and axes in of]
+    fit = [
+        f"kind={other!r} for {shape}, "
+        for other, (shape, allowed) in SHAPES.items()
+        if other != kind and axes in allowed
+    ]
     return f"give {''.join(fit)}kind='table' for examples of another shape"
 
 
-def _taken(subject: Subject, inputs: Tensor) -> bool:
+def _accepts(subject: Subject, inputs: Tensor) -> bool:
     """Return whether the model accepts the inputs, and returns a row for each."""
+    # Two rows: a model that returns a single row for any inputs would pass with one.
     two = inputs[:2] if len(inputs) > 1 else torch.cat([inputs, inputs])
     try:
         with subject.evaluation_mode(), torch.no_grad():
             given = subject.function(two)
+        # The first tensor of a dict or tuple.
         first = given if isinstance(given, Tensor) else next(iter(getattr(given, "values", lambda: given)()))
         return len(first) == len(two)
-    except (torch.OutOfMemoryError, MemoryError):  # not an error of the shape
+    except (torch.OutOfMemoryError, MemoryError):  # not caused by the shape
         raise
     except Exception:
         return False
@@ -236,19 +245,19 @@ def numbers(x: Any, name: str, subject: Subject) -> Tensor:
 def background_of(
     background: Any, inputs: Tensor | None, subject: Subject, columns: Sequence[Any] = ()
 ) -> Tensor | None:
-    """Return the background in the form of the inputs; the columns of a data frame are put in their order."""
+    """Return the background in the form of the inputs; columns of a data frame are put in the order of `columns`."""
     if background is None:
         return None
-    found = numbers(background, "background", subject)
+    rows = numbers(background, "background", subject)
     if (order := order_of(labels_of(background), columns)) is not None:
-        found = found[..., order]
+        rows = rows[..., order]
     if inputs is None:
-        return found
-    if tuple(found.shape) != tuple(inputs.shape[1:]) and (found.shape[1:] != inputs.shape[1:] or not len(found)):
+        return rows
+    if tuple(rows.shape) != tuple(inputs.shape[1:]) and (rows.shape[1:] != inputs.shape[1:] or not len(rows)):
         raise ExplainError(
-            f"background must be (m, {', '.join(map(str, inputs.shape[1:]))}), received {tuple(found.shape)}"
+            f"background must be (m, {', '.join(map(str, inputs.shape[1:]))}), received {tuple(rows.shape)}"
         )
-    return found.to(inputs)
+    return rows.to(inputs)
 
 
 def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
@@ -265,7 +274,7 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
     names : sequence of str
         Names of the classes.
     """
-    given = None if target is None else [_class(at, names) for at in (target if _is_many(target) else [target])]
+    given = None if target is None else [_class(name, names) for name in (target if _is_many(target) else [target])]
     if inputs is None:
         return torch.tensor(given or [], dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
     scores = subject.scores(inputs)
@@ -275,7 +284,7 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
     declared = subject.declared
     if names and len(names) != classes > 1 and not (declared is not None and declared.regression):
         raise ExplainError(
-            f"class_names must be {classes}, one for each output of the model in its order, received {len(names)}: "
+            f"class_names must be {classes} names, one for each output of the model in order, received {len(names)}: "
             f"{', '.join(names[:8])}"
         )
     if given is None and classes > 1 and declared is not None and declared.regression:
@@ -287,26 +296,26 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
     elif len(given) in (1, n):
         wanted = torch.tensor(given * (n if len(given) == 1 else 1), dtype=torch.int64)
     else:
-        raise ExplainError(f"target must be one class or {n}, one for each example, received {len(given)}")
+        raise ExplainError(f"target must be one class or {n} classes, one for each example, received {len(given)}")
     if bool((wanted < 0).any()) or bool((wanted >= classes).any()):
         wrong = int(wanted[(wanted < 0) | (wanted >= classes)][0])
-        raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores, 0 to {classes - 1}")
+        raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores: use 0 to {classes - 1}")
     return wanted, scores[torch.arange(n), wanted]
 
 
 def more_inputs(inputs: Tensor | None, background: Tensor | None, seed: int, kind: str = "table") -> More | None:
     """Return a function that generates any number of inputs similar to those given; None for texts.
 
-    Columns of a table are resampled from its rows and the background. To other inputs noise of a tenth of their range
-    is added.
+    Each column of a table is resampled independently from its rows and the background. Other inputs get normal noise
+    with a standard deviation of a tenth of their range.
     """
     if inputs is None:
         return None
     known = inputs if background is None else torch.cat([inputs, background.reshape(-1, *inputs.shape[1:])])
-    numbers = numpy_generator(seed, "more")
+    generator = numpy_generator(seed, "more")
     if kind == "table" and inputs.dim() == 2 and len(known) > 1:
         columns = np.arange(inputs.shape[1])
-        return lambda count: known[numbers.integers(len(known), size=(count, len(columns))), columns]
+        return lambda count: known[generator.integers(len(known), size=(count, len(columns))), columns]
 
     def noisy(count: int) -> Tensor:
         rows = known[np.arange(count) % len(known)]
@@ -323,8 +332,8 @@ def _is_many(target: Any) -> bool:
 def _class(target: Any, names: Sequence[str]) -> int:
     if isinstance(target, str):
         if target not in names:
-            known = nearest(target, names) if names else "give class_names, or the number of the class"
-            raise ExplainError(f"no class {target!r}: {known}")
+            hint = nearest(target, names) if names else "give class_names, or the number of the class"
+            raise ExplainError(f"no class {target!r}: {hint}")
         return list(names).index(target)
     single = isinstance(target, np.generic) or (isinstance(target, Tensor) and target.numel() == 1)
     value = target.item() if single else target
@@ -343,9 +352,9 @@ def names_of(names: Any, what: str) -> tuple[str, ...]:
 
 
 def check_columns(names: Sequence[str], kind: str, inputs: Tensor | None) -> None:
-    """Raise ExplainError if the number of names is not that of columns."""
+    """Raise ExplainError if the number of names differs from the number of columns."""
     if names and kind == "table" and inputs is not None and len(names) != (columns := inputs[0].numel()):
-        raise ExplainError(f"feature_names must be {columns}, one for each column, received {len(names)}")
+        raise ExplainError(f"feature_names must be {columns} names, one for each column, received {len(names)}")
 
 
 def check_named(layer: Any, **functions: Any) -> None:
