@@ -72,7 +72,8 @@ class Categorization(Result):
             ("K-Means, purity", number(self.kmeans_purity.train), number(self.kmeans_purity.test)),
             ("K-Means, Hungarian", number(self.kmeans_hungarian.train), number(self.kmeans_hungarian.test)),
         ]
-        note = f"{self.bits_used:,} of {self.code_bits:,} bits used, {self.informative_bits:,} are informative."
+        informative = f"{self.informative_bits:,} are informative (not constant)"
+        note = f"{self.bits_used:,} of {self.code_bits:,} bits used; {informative}."
         return table("Classes from the codes alone", ("accuracy", "train", "test"), rows, " ".join([note, *self.notes]))
 
 
@@ -89,24 +90,24 @@ def categorization(
 ) -> Categorization:
     """Measure how well codes separate classes, by K-NN, logistic regression and K-Means.
 
-    Rows without a label are left out, and classes are matched by name where codes have names. Bits that are constant
-    over train and test together are dropped first. K-Means uses as many clusters as classes, and is fitted on train and
-    on test separately. With channel values (``granularity="channel"``), the values, scaled by their range on train,
-    replace the codes, and Euclidean distance replaces Hamming distance.
+    Rows without a label are left out, and classes are matched by name where codes have class names. Bits that are
+    constant over train and test together are dropped first. K-Means uses as many clusters as classes, and is fitted on
+    train and on test separately. With channel values (``granularity="channel"``), the values, scaled by their range on
+    train, replace the codes, and Euclidean distance replaces Hamming distance.
 
     Parameters
     ----------
     train, test : Codes
-        n and m labelled rows of the same bits of the same network.
+        Codes of n training and m test examples with labels: the same bits of the same network.
     k : int
         Number of neighbours of K-NN.
     logistic : {"multinomial", "one-vs-one"}
         Kind of logistic regression for more than two classes.
     memory_budget : int
-        Bytes that the bits of train and test may take as float32, 2 GiB by default. Of wider codes as many bits as fit
-        are sampled, for all three methods, and the result reports it.
+        Bytes that the bits of train and test may take as float32, 2 GiB by default. If codes are wider, as many
+        bits as fit are sampled at random for all three methods, and the result reports this.
     seed : int
-        Seed of that sample and of K-Means.
+        Seed of the sample of bits and of K-Means.
     restarts : int
         Number of random starts of K-Means.
     leave_one_out : bool
@@ -115,7 +116,7 @@ def categorization(
     Raises
     ------
     MeasureError
-        If labels are missing, train has one class only, k is larger than n, a set is empty, or no bit varies.
+        If labels are missing, train has one class only, k is larger than n, train or test is empty, or no bit varies.
     CodesError
         If train and test are not the same bits of the same network.
 
@@ -130,7 +131,7 @@ def categorization(
 
 
 def require_labelled_classes(train: Codes, test: Codes, k: int) -> None:
-    """Raise MeasureError unless both have labels, train has two classes or more, and `k` neighbours."""
+    """Raise MeasureError unless both have labels, and train has at least two classes and `k` labelled rows."""
     _, train_labels, _ = labelled_codes(train, None, "categorization of train codes")
     labelled_codes(test, None, "categorization of test codes")
     Classes.of(train_labels, "categorization")
