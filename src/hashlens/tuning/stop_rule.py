@@ -19,14 +19,14 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """Readings of a rule after each of several numbers of trials.
+    """Bound and error of a rule, computed after each of several numbers of trials: one reading for each number.
 
     Attributes
     ----------
     bound, error : numpy.ndarray
         float64: bound and error, as in :class:`StopDecision`.
     refusals : tuple of str
-        Reasons not to stop in spite of the numbers; an empty text if there is none.
+        Reasons not to stop even if the bound is less than the error; an empty text if there is none.
     """
 
     bound: Floats
@@ -35,7 +35,7 @@ class Readings:
 
     @property
     def fires(self) -> Flags:
-        """Whether the rule would stop by each reading alone, bool."""
+        """For each reading, whether the rule would stop if patience were 1, bool."""
         allowed = np.array([not refusal for refusal in self.refusals], dtype=bool)
         return np.asarray((self.bound < self.error) & allowed)
 
@@ -49,7 +49,7 @@ class StopRule(ABC):
     Parameters
     ----------
     first : int
-        Smallest number of trials after which it may stop.
+        Smallest number of trials after which the rule may stop.
     patience : int
         Number of consecutive readings that must indicate a stop.
     """
@@ -58,6 +58,7 @@ class StopRule(ABC):
     patience: int = 1
 
     unit: ClassVar[str] = "bound"
+    """What the bound is, as text for the reason of a decision."""
 
     def __post_init__(self) -> None:
         require_whole(TuningError, "first", self.first)
@@ -68,7 +69,7 @@ class StopRule(ABC):
 
     @abstractmethod
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return the readings of the rule after each of `counts` trials, all `first` or more."""
+        """Return the readings of the rule after each of `counts` trials; each count is at least `first`."""
 
     def decide(self, trace: Trace) -> StopDecision:
         """Return the decision after all trials of a trace.
@@ -81,12 +82,12 @@ class StopRule(ABC):
         return self.decisions(trace, (len(trace),))[0]
 
     def decisions(self, trace: Trace, counts: Sequence[int] | None = None) -> list[StopDecision]:
-        """Return the decisions after each of `counts` trials; by default from `first` trials on."""
+        """Return the decisions after each of `counts` trials; by default after every number from `first` on."""
         self.check(trace)
         counts = range(min(self.first, len(trace)), len(trace) + 1) if counts is None else counts
-        needed = sorted({at for n in counts for at in range(n - self.patience + 1, n + 1) if at >= self.first})
+        needed = sorted({count for n in counts for count in range(n - self.patience + 1, n + 1) if count >= self.first})
         readings = self.readings(trace, needed)
-        places = {at: place for place, at in enumerate(needed)}
+        places = {count: place for place, count in enumerate(needed)}
         return [self._decided(n, places, readings) for n in counts]
 
     def stops_after(self, trace: Trace) -> int | None:
@@ -104,9 +105,9 @@ class StopRule(ABC):
 
     def _decided(self, n: int, places: dict[int, int], readings: Readings) -> StopDecision:
         if n < self.first:
-            return StopDecision(False, np.nan, np.nan, f"too few trials: {n}, and the rule begins at {self.first}")
-        at, fires = places[n], readings.fires
-        bound, error, refusal = float(readings.bound[at]), float(readings.error[at]), readings.refusals[at]
+            return StopDecision(False, np.nan, np.nan, f"too few trials: {n}, the rule needs at least {self.first}")
+        place, fires = places[n], readings.fires
+        bound, error, refusal = float(readings.bound[place]), float(readings.error[place]), readings.refusals[place]
         if refusal:
             return StopDecision(False, bound, error, refusal)
         reason = f"{self.unit} {bound:.4g}, {'less than' if fires[at] else 'not less than'} {error:.4g}"
