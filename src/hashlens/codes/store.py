@@ -5,7 +5,7 @@
     manifest.json     schema version, layers, provenance, class names, size and xxh3-128 of every other file
     bits.npy          uint8 (n, row_bytes): one memory map, which FAISS searches without a copy
     rows.parquet      id, label, fingerprint (16 bytes); input_digest (16 bytes) where inputs are known
-    positions.npy     int64, the bits kept of each sampled layer, one layer after the other (sampled codes only)
+    positions.npy     int64, indices of the bits kept in each sampled layer, layers concatenated (sampled codes only)
     values.npy        float32 (n, channels) (channel granularity only)
 
 All bits are in one file: its memory map is contiguous, so codes larger than memory can be searched as one array.
@@ -51,7 +51,7 @@ class GrowingArray:
         self.shape: tuple[int, ...] | None = None
         self.dtype: np.dtype[Any] = np.dtype(np.uint8)
 
-    def _header(self) -> None:
+    def _write_header(self) -> None:
         shape = (self.rows, *(self.shape or (0,)))
         header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self.file, header)
@@ -60,9 +60,11 @@ class GrowingArray:
         """Write rows ``(k, ...)`` with the same width and dtype as before."""
         if self.shape is None:
             self.shape, self.dtype = rows.shape[1:], rows.dtype
-            self._header()
+            self._write_header()
         if rows.shape[1:] != self.shape:
-            raise CodesError(f"rows of {rows.shape[1:]} cannot follow rows of {self.shape} in one folder of codes")
+            raise CodesError(
+                f"rows of shape {rows.shape[1:]} cannot follow rows of shape {self.shape} in one folder of codes"
+            )
         self.file.write(np.ascontiguousarray(rows).data)
         self.rows += len(rows)
 
@@ -70,7 +72,7 @@ class GrowingArray:
         """Write the header with the final number of rows and close the file."""
         if not self.file.closed:
             self.file.seek(0)
-            self._header()
+            self._write_header()
             self.file.close()
 
 
@@ -170,13 +172,13 @@ def _write_rows(
     import pyarrow.parquet as pq
 
     no_labels = pa.nulls(len(ids), pa.int64())
-    columns = {"id": ids, "label": no_labels if labels is None else labels, "fingerprint": _of_16_bytes(fingerprints)}
+    columns = {"id": ids, "label": no_labels if labels is None else labels, "fingerprint": _fixed_binary(fingerprints)}
     if digests is not None:
-        columns["input_digest"] = _of_16_bytes(digests)
+        columns["input_digest"] = _fixed_binary(digests)
     pq.write_table(pa.table(columns), path)
 
 
-def _of_16_bytes(rows: npt.NDArray[Any]) -> Any:
+def _fixed_binary(rows: npt.NDArray[Any]) -> Any:
     import pyarrow as pa
 
     buffer = pa.py_buffer(np.ascontiguousarray(rows))
@@ -209,7 +211,8 @@ def open_codes(folder: Path, manifest: dict[str, Any]) -> Codes:
         columns = [name for name in ("id", "label", "input_digest") if name in file.schema_arrow.names]
         rows = file.read(columns=columns, use_threads=False)
         digests = _digests(rows["input_digest"]) if "input_digest" in columns else None
-    # Otherwise the pool keeps the memory of decoding, more than ids and labels need; threads would free it too late.
+    # Without this call Arrow's pool keeps the memory that decoding used, more than ids and labels need. With threads,
+    # decoding would free it only after the call.
     pa.default_memory_pool().release_unused()
     label = rows["label"]
     positions = np.load(folder / "positions.npy") if "positions.npy" in manifest["files"] else np.zeros(0, np.int64)
@@ -267,8 +270,8 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True, *, overwri
         for layer in codes.layers
     ]
     id_type = pa.array(codes.ids).type
-    named = [] if codes.class_names is None else [("class_name", pa.string())]
-    schema = pa.schema([("id", id_type), ("label", pa.int64()), *named, *zip(names, types, strict=True)])
+    class_name_field = [] if codes.class_names is None else [("class_name", pa.string())]
+    schema = pa.schema([("id", id_type), ("label", pa.int64()), *class_name_field, *zip(names, types, strict=True)])
     with written_whole(path, overwrite=overwrite) as partial, pq.ParquetWriter(partial, schema) as writer:
         for rows in codes.chunks():
             part = codes[rows]
@@ -289,7 +292,8 @@ def _export_labels(codes: Codes) -> list[Any]:
     if codes.class_names is None:
         return [labels]
     names = [
-        codes.class_names[number] if has_name else None for number, has_name in zip(numbers, labelled, strict=True)
+        codes.class_names[number] if is_labelled else None
+        for number, is_labelled in zip(numbers, labelled, strict=True)
     ]
     return [labels, pa.array(names, pa.string())]
 
