@@ -50,7 +50,7 @@ MISTAKES = {
     "a text": ((TABLE, "some words", "gradient"), {},
                "gradient does not explain a text, only: image, signal, spectrogram, table"),
     "target too large": ((NETWORK, IMAGES, "gradient"), {"target": 4},
-                         "target 4 is out of range: the model gives 4 scores: use 0 to 3"),
+                         "target 4 is out of range: the model gives 4 scores; use 0 to 3"),
     "target negative": ((NETWORK, IMAGES, "gradient"), {"target": [0, -1]}, "target -1 is out of range"),
     "too many targets": ((NETWORK, IMAGES, "gradient"), {"target": [0, 1, 2]},
                          "target must be one class or 2 classes, one for each example, received 3"),

@@ -232,7 +232,7 @@ MISTAKES = {
                      "unit (0, 6, 0) is not in layer 'two': it gives (8, 6, 6), counted from 0"),
     "half a unit": ({"layer": "two", "unit": 3, "shape": SHAPE}, "unit (3,) is not in layer 'two': it gives (8, 6, 6)"),
     "a unit by name": ({"layer": "two", "unit": "best", "shape": SHAPE}, "unit must be a tuple of whole numbers"),
-    "unknown class": ({"target": 4, "shape": SHAPE}, "target 4 is out of range: the model gives 4 scores: use 0 to 3"),
+    "unknown class": ({"target": 4, "shape": SHAPE}, "target 4 is out of range: the model gives 4 scores; use 0 to 3"),
     "negative class": ({"target": -1, "shape": SHAPE}, "target -1 is out of range"),
     "no steps": ({"target": 1, "shape": SHAPE, "steps": 0}, "steps must be a whole number, 1 or more"),
     "negative weight": ({"target": 1, "shape": SHAPE, "l2": -1}, "l2 must be a number, 0 or more, received -1"),

@@ -25,7 +25,7 @@ def with_values(trace, values):
 def test_it_stops_once_little_is_left_and_not_before():
     rule = RegretBound()
     found = rule.decisions(smooth(60), [19, 20, 60])
-    assert (found[0].stop, found[0].reason) == (False, "too few trials: 19, the rule needs at least 20")
+    assert (found[0].stop, found[0].reason) == (False, "too few trials: 19; the rule needs at least 20")
     assert found[1].bound > found[2].bound > 0
     assert RegretBound(threshold=10.0).decide(smooth(30)).stop
     assert not RegretBound(threshold=1e-9).decide(smooth(30)).stop

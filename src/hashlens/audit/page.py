@@ -106,7 +106,7 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
 
 def _leak_table(found: Leaks) -> Table:
     note = (
-        f"The local ratio: distance to the nearest training example, divided by the distance to neighbour "
+        "The local ratio: distance to the nearest training example, divided by the distance to neighbour number "
         f"{found.k}, in {found.bits:,} bits of {found.layer}. {found.threshold_note} Expected: how many of "
         f"{len(found):,} examples that are not leaks would have this ratio or a lower one. "
         f"{found.copies_note}{found.views_note}"

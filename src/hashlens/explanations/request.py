@@ -274,7 +274,7 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
     names : sequence of str
         Names of the classes.
     """
-    given = None if target is None else [_class(name, names) for name in (target if _is_many(target) else [target])]
+    given = None if target is None else [_class(each, names) for each in (target if _is_many(target) else [target])]
     if inputs is None:
         return torch.tensor(given or [], dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
     scores = subject.scores(inputs)
@@ -299,7 +299,7 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
         raise ExplainError(f"target must be one class or {n} classes, one for each example, received {len(given)}")
     if bool((wanted < 0).any()) or bool((wanted >= classes).any()):
         wrong = int(wanted[(wanted < 0) | (wanted >= classes)][0])
-        raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores: use 0 to {classes - 1}")
+        raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores; use 0 to {classes - 1}")
     return wanted, scores[torch.arange(n), wanted]
 
 

@@ -105,7 +105,7 @@ class StopRule(ABC):
 
     def _decided(self, n: int, places: dict[int, int], readings: Readings) -> StopDecision:
         if n < self.first:
-            return StopDecision(False, np.nan, np.nan, f"too few trials: {n}, the rule needs at least {self.first}")
+            return StopDecision(False, np.nan, np.nan, f"too few trials: {n}; the rule needs at least {self.first}")
         place, fires = places[n], readings.fires
         bound, error, refusal = float(readings.bound[place]), float(readings.error[place]), readings.refusals[place]
         if refusal:
