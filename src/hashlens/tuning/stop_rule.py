@@ -110,10 +110,10 @@ class StopRule(ABC):
         bound, error, refusal = float(readings.bound[place]), float(readings.error[place]), readings.refusals[place]
         if refusal:
             return StopDecision(False, bound, error, refusal)
-        reason = f"{self.unit} {bound:.4g}, {'less than' if fires[at] else 'not less than'} {error:.4g}"
-        row = 0
-        while row < self.patience and n - row in places and fires[places[n - row]]:
-            row += 1
-        if 0 < row < self.patience:
-            reason += f"; {row} of {self.patience} times in a row"
-        return StopDecision(row == self.patience, bound, error, reason)
+        reason = f"{self.unit} {bound:.4g}, {'less than' if fires[place] else 'not less than'} {error:.4g}"
+        streak = 0
+        while streak < self.patience and n - streak in places and fires[places[n - streak]]:
+            streak += 1
+        if 0 < streak < self.patience:
+            reason += f"; {streak} of {self.patience} times in a row"
+        return StopDecision(streak == self.patience, bound, error, reason)
