@@ -23,6 +23,7 @@ from hashlens.study.terms import Terms
 EXPERIMENTS = {
     "encoders": "hashlens.generative.experiment:EXPERIMENT",
     "networks": "hashlens.study.networks.experiment:NETWORKS",
+    "recorded-tuning": "hashlens.tuning.recorded_experiment:EXPERIMENT",
     "ted": "hashlens.ted.experiment:EXPERIMENT",
     "tuning": "hashlens.tuning.experiment:EXPERIMENT",
 }

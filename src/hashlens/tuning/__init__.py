@@ -16,6 +16,7 @@ from hashlens.tuning.stop_callback import StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import Readings, StopRule
 from hashlens.tuning.study_trace import study_trace
+from hashlens.tuning.sufficient_network import SufficientNetwork
 from hashlens.tuning.trace import Trace
 from hashlens.tuning.tune import stored_trace, tune
 from hashlens.tuning.tuned import Tuned
@@ -35,6 +36,7 @@ __all__ = [
     "StopCallback",
     "StopDecision",
     "StopRule",
+    "SufficientNetwork",
     "Trace",
     "Tuned",
     "overfitting_report",

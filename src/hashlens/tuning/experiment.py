@@ -12,7 +12,7 @@ from typing import Any
 from hashlens.errors import TuningError
 from hashlens.seeds import numpy_generator, torch_seed
 from hashlens.study.cells import Run
-from hashlens.study.experiment import Experiment, Outcome, Reporter
+from hashlens.study.experiment import Experiment, Materials, Outcome, Reporter
 from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Count
@@ -21,6 +21,7 @@ from hashlens.tuning.named_rules import rule_named
 from hashlens.tuning.overfitting import overfitting_report
 from hashlens.tuning.replay import WORSE, replay
 from hashlens.tuning.stop_rule import StopRule
+from hashlens.tuning.study_data import require_data, study_data
 from hashlens.tuning.trace import Trace
 
 SEEDS = 2**31 - 1
@@ -64,8 +65,16 @@ MODELS: dict[str, Callable[[bool, int], tuple[Any, dict[str, Any]]]] = {
     "gradient boosting": _boosting,
 }
 """Functions of (whether the task is regression, seed) that return an estimator and its search space."""
-DATA = {"diabetes": "load_diabetes", "breast cancer": "load_breast_cancer", "digits": "load_digits"}
 SAMPLERS = {"TPE": "TPESampler", "GP": "GPSampler", "random": "RandomSampler"}
+
+
+MEASURES = {
+    "rtc": MeasureInfo("RTC: share of trials saved", "RTC", low=0.0, high=1.0, better="higher"),
+    "ryc": MeasureInfo("RYC: relative change of the test value", "RYC", low=-1.0, high=1.0, better="higher"),
+    "lost": MeasureInfo("runs that lose more than 5 %", "RYC < -.05", low=0.0, high=1.0, better="lower"),
+    "gap": MeasureInfo("gap of the final choice", "gap", low=0.0, better="lower"),
+    "overfitted": MeasureInfo("final choice worse than an earlier one", "worse", low=0.0, high=1.0),
+}
 
 
 class TuningSpec(StudySpec):
@@ -89,22 +98,30 @@ class Tuning(Experiment):
     terms = Terms(
         "tuning",
         (
-            Factor("data", default="diabetes", allowed=tuple(DATA)),
+            Factor("data", default="diabetes"),
             Factor("model", default="support vectors", allowed=tuple(MODELS)),
             Factor("rows", "training rows", type="int", default=80),
             Factor("sampler", default="TPE", allowed=tuple(SAMPLERS)),
             Factor("rule", default=NEVER),
         ),
         None,
-        {
-            "rtc": MeasureInfo("RTC: share of trials saved", "RTC", low=0.0, high=1.0, better="higher"),
-            "ryc": MeasureInfo("RYC: relative change of the test value", "RYC", low=-1.0, high=1.0, better="higher"),
-            "lost": MeasureInfo("runs that lose more than 5 %", "RYC < -.05", low=0.0, high=1.0, better="lower"),
-            "gap": MeasureInfo("gap of the final choice", "gap", low=0.0, better="lower"),
-            "overfitted": MeasureInfo("final choice worse than an earlier one", "worse", low=0.0, high=1.0),
-        },
+        MEASURES,
     )
     Spec = TuningSpec
+
+    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Materials:
+        """Make sure that there are the data and rules of the study; errors as of :class:`Study`.
+
+        Raises
+        ------
+        TuningError
+            If there are not.
+        """
+        for data in spec.levels("data") or ():
+            require_data(data)
+        for rule in spec.levels("rule") or ():
+            rule_named(rule)
+        return super().open(spec, device, **inputs)
 
     def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Tune each cell to the end, and replay its rule; cells that differ only in their rule share the run."""
@@ -136,16 +153,14 @@ def measured(trace: Trace, rule: StopRule) -> dict[str, float]:
 def tuned_trace(data: str, model: str, rows: int, sampler: str, seed: int, trials: int, folds: int) -> Trace:
     """Return a tuning run to its end: its losses are errors of classification, or root mean squared errors."""
     import optuna
-    import sklearn.datasets
 
     from hashlens.tuning.tune import tune
 
-    inputs, labels = getattr(sklearn.datasets, DATA[data])(return_X_y=True)
+    inputs, labels, regression = study_data(data)
     if not 2 * folds <= rows < len(labels):
         raise TuningError(f"{data} has {len(labels)} rows: rows must be from {2 * folds} to {len(labels) - 1}")
     order = numpy_generator(seed, "rows").permutation(len(labels))
     known, others = order[:rows], order[rows:]
-    regression = data == "diabetes"
     estimator, space = MODELS[model](regression, seed)
     found = tune(
         estimator, space, (inputs[known], labels[known]), cv=_folds(folds, seed), n_trials=trials, storage=None,

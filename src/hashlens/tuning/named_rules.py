@@ -17,8 +17,14 @@ RULES: dict[str, Callable[[str, bool], StopRule]] = {
     "probability-of-improvement": lambda text, recorded: ProbabilityOfImprovement(
         eps=float(text or 1e-16), recorded=recorded
     ),
-    "interquartile-range": lambda text, _: InterquartileRange(bar=float(text or 0.1)),
+    "interquartile-range": lambda text, _: _interquartile_range(*text.split(":")),
 }
+
+
+def _interquartile_range(bar: str, *window: str) -> InterquartileRange:
+    if len(window) > 1:
+        raise ValueError
+    return InterquartileRange(*map(int, window), bar=float(bar or 0.1))
 
 
 def rule_named(word: str, recorded: bool = False) -> StopRule:
@@ -28,7 +34,7 @@ def rule_named(word: str, recorded: bool = False) -> StopRule:
     ----------
     word : str
         A name of `RULES`, optionally followed by a colon and its number: a threshold, a number of trials, an epsilon or
-        a bar.
+        a bar. A bar may be followed by a second colon and a number of trials: the window of the interquartile range.
     recorded : bool
         Whether to use the bounds and improvements recorded in a trace.
 

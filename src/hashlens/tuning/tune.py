@@ -55,7 +55,8 @@ def tune(
     ----------
     estimator_or_objective : scikit-learn estimator, or callable
         An estimator, whose cross-validated score is tuned; or an objective, a function of an Optuna trial that returns
-        a number and may store its fold values by :func:`report_folds`.
+        a number and may store its fold values by :func:`report_folds`. For networks of hashlens there is
+        :class:`SufficientNetwork`.
     space : mapping of str to distribution, optional
         For each hyperparameter an Optuna distribution, a pair of bounds (integers or floats), bounds and ``"log"``, or
         a list of choices. An objective may suggest its own hyperparameters instead.
@@ -67,7 +68,7 @@ def tune(
     n_trials : int
         Largest number of trials.
     rule : StopRule, optional
-        Stopping rule; by default :class:`RegretBound`.
+        Stopping rule; by default the attribute ``rule`` of the objective, or :class:`RegretBound`.
     scoring : str or callable, optional
         Score of an estimator, as in scikit-learn, which is maximized; by default its own.
     test : (X, y), optional
@@ -104,6 +105,7 @@ def tune(
     require_whole(TuningError, "n_jobs", n_jobs)
     distributions = {} if space is None else declared(space)
     objective, direction = _objective(estimator_or_objective, data, cv, scoring, test, direction, seed)
+    rule = getattr(objective, "rule", None) if rule is None else rule
     called = name or str(getattr(estimator_or_objective, "__name__", type(estimator_or_objective).__name__))
     sampler = optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler
     study = open_study(called, storage, direction, sampler, optuna.pruners.NopPruner() if pruner is None else pruner)
@@ -200,7 +202,14 @@ def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tun
         budget=budget,
         study=study.study_name,
         storage=storage,
+        attributes=_attributes(study, best),
     )
+
+
+def _attributes(study: "Study", best: int) -> dict[str, Any]:
+    finished = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    found = finished[best].user_attrs if best >= 0 else {}
+    return {name: value for name, value in found.items() if not name.startswith("hashlens:")}
 
 
 def _objective(

@@ -1,6 +1,6 @@
 """Tuned: the result of tuning, with the trials, the decisions and the best hyperparameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class Tuned(Result):
         Largest number of trials.
     study, storage : str
         Name of the study in Optuna, and its storage.
+    attributes : dict
+        User attributes of the best trial that the objective has written, fold values apart.
     """
 
     trace: Trace
@@ -50,6 +52,7 @@ class Tuned(Result):
     budget: int
     study: str = ""
     storage: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
 
     def figures(self) -> tuple[Figure, ...]:
         """Return figures of the bound beside the error, and of the best value over trials."""
@@ -74,7 +77,9 @@ class Tuned(Result):
             rows.append(("its value", number(float(self.trace.values[last]))))
             if len(self.trace.test_values):
                 rows.append(("its test value", number(float(self.trace.test_values[last]))))
+        noted = {name: value for name, value in self.attributes.items() if isinstance(value, str | int | float)}
         rows += [
-            (name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in self.best.items()
+            (name, f"{value:.6g}" if isinstance(value, float) else str(value))
+            for name, value in (*self.best.items(), *noted.items())
         ]
         return Group(Text(f"{ending}: {self.reason}"), table("Tuning", ("", self.trace.direction), rows, self.rule))

@@ -64,14 +64,8 @@ ensemble: 4
 
 
 def test_the_presets_are_those():
-    assert preset_names() == (
-        *NETWORKS,
-        "bo-early-stopping",
-        "bo-overfitting",
-        "encoders",
-        "ted-missing",
-        "ted-robustness",
-    )
+    tuning = "bo-early-stopping", "bo-overfitting", "bo-recorded"
+    assert preset_names() == (*NETWORKS, *tuning, "encoders", "ted-missing", "ted-robustness")
 
 
 @pytest.mark.parametrize("size", SIZES)

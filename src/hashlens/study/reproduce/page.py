@@ -87,7 +87,9 @@ def _claims(reproduction: Reproduction) -> Iterator[Block]:
 
 
 def _call(reproduction: Reproduction) -> Table:
-    lines = (line.partition(": ") for line in provenance_lines(reproduction.provenance, reproduction.seconds))
+    runs_are = reproduction.study.spec.runs_are
+    said = provenance_lines(reproduction.provenance, reproduction.seconds, runs_are)
+    lines = (line.partition(": ") for line in said)
     return table(
-        "How to reproduce these numbers", ("", ""), [(name, said.strip("`")) for name, _, said in lines], names=2
+        "How to reproduce these numbers", ("", ""), [(name, text.strip("`")) for name, _, text in lines], names=2
     )

@@ -123,7 +123,9 @@ class Preset(Section):
     title, shows, note : str
         Texts for readers: the title, what the study shows, and which recipe it follows and why.
     expects : Expected, optional
-        Properties that the data of ``--data`` must have; None for data that come with the library.
+        Properties that the examples of ``--data`` must have; None for data that come with the library.
+    needs : str
+        Other files that ``--data`` must hold; empty if none.
     reference : Reference, optional
         The paper's figures, if they are known.
     claims : tuple of Claim
@@ -142,6 +144,7 @@ class Preset(Section):
     shows: str
     note: str
     expects: Expected | None = None
+    needs: str = ""
     reference: Reference | None = None
     claims: tuple[AnyClaim, ...] = ()
     pictures: dict[str, tuple[Panel, ...]]
@@ -163,8 +166,12 @@ class Preset(Section):
             Folder that replaces ``{data}`` in the spec.
         """
         merged = _merged(self.study, getattr(self, size))
+        folder = data or "DIR"
+        merged = {
+            name: text.replace("{data}", folder) if isinstance(text, str) else text for name, text in merged.items()
+        }
         if "data" in merged:
-            merged["data"] = {split: text.replace("{data}", data or "DIR") for split, text in merged["data"].items()}
+            merged["data"] = {split: text.replace("{data}", folder) for split, text in merged["data"].items()}
         return StudySpec(name=name, description=self.shows, **merged)
 
 

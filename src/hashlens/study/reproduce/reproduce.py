@@ -52,8 +52,8 @@ def reproduce(
         Name of a preset: ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`). Or the
         path of a YAML file with the ``study`` of any experiment, its ``claims`` and ``pictures``.
     data : str or Path, optional
-        Folder with the Parquet files of the training and test examples of MNIST or CIFAR-10. The presets
-        ``digits-...`` need none.
+        Folder with the Parquet files of the training and test examples of MNIST or CIFAR-10, or with what else the
+        study needs. The presets ``digits-...`` need none.
     preset : {"quick", "paper"}
         Size of the study: ``quick`` takes minutes, ``paper`` is the whole study.
     out : str or Path, optional
@@ -124,8 +124,10 @@ def _sizes(spec: Any, examples: Split[Examples]) -> dict[str, int]:
 def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples] | None:
     """Return the training and test examples, checked against the preset; None for a study without data."""
     expected_data = preset.expects
-    if expected_data is None and data is not None:
+    if expected_data is None and data is not None and not preset.needs:
         raise DataError(f"{name} takes no data, received {str(data)!r}: its examples come with the library")
+    if preset.needs and data is None:
+        raise DataError(f"{name} needs --data DIR, a folder with {preset.needs}")
     hint = ""
     if expected_data is not None:
         hint = (

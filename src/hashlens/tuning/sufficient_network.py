@@ -1,0 +1,296 @@
+"""An objective for networks: the cheapest network of a space that is sufficiently expressive."""
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.errors import TuningError, nearest
+from hashlens.tuning.network_cost import COSTS, Cost, network_cost
+from hashlens.tuning.regret_bound import RegretBound
+from hashlens.tuning.study_trace import parameter_of
+
+if TYPE_CHECKING:
+    import torch
+    from optuna.trial import Trial
+
+    from hashlens.data.examples import ArrayExamples
+    from hashlens.measures.regime import RegimeThresholds
+    from hashlens.result import Split
+    from hashlens.study.experiment import Outcome
+    from hashlens.study.networks.materials import NetworkMaterials
+
+COSTLY = ("width", "depth", "epochs", "batch_norm")
+"""Hyperparameters that a network costs more with, the larger they are."""
+MEASURES = ("redundancy_ratio", "knn", "logistic", "network_accuracy")
+NOT_TUNED = ("architecture", "recipe")
+
+
+@dataclass(frozen=True)
+class NetworkReading:
+    """What was measured of the networks of one trial: means over repeats.
+
+    Attributes
+    ----------
+    regime : str
+        Of the mean R and the mean retention; it begins with ``not learnt`` if the networks are not accurate enough.
+    redundancy_ratio : float
+        R on train.
+    retention : float
+        The better of K-NN and logistic regression on the test codes, divided by `reference`.
+    network_accuracy : float
+        Of the networks themselves, on test.
+    reference : float
+        Accuracy that codes are compared with.
+    cost : float
+        Floating-point operations, or parameters.
+    shortfall : float
+        How far from the regime: 0 inside, at most 3.
+    """
+
+    regime: str
+    redundancy_ratio: float
+    retention: float
+    network_accuracy: float
+    reference: float
+    cost: float
+    shortfall: float
+
+
+class SufficientNetwork:
+    """An objective for :func:`hashlens.tune`: stay in the sufficiently expressive regime at the least cost.
+
+    Each trial trains a few networks and measures them as a study does. If they are in the regime, the value is the
+    logarithm (base 10) of their cost. Otherwise it is the logarithm of the largest cost in the space, plus how far they
+    are from the regime. So each network inside is better than each outside, and those outside lead to the regime.
+
+    Networks are in the regime if the mean R on train and the mean retention over repeats are (see
+    :func:`hashlens.measures.regime`), and if they have learnt: their own accuracy is not below `learnt` times the
+    reference. Codes are compared with the accuracy of the largest network in the space, which is trained first. What
+    was measured is in the user attributes of each trial: see :class:`NetworkReading`.
+
+    Hyperparameters have the names that a study file has under ``network`` and ``training``: ``width``, ``depth``,
+    ``batch_norm``, ``dropout``, ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay`` and more.
+
+    Parameters
+    ----------
+    train, test : what :func:`hashlens.load_data` takes
+        What networks are trained on, and what decides. Test data for a final accuracy should be other data.
+    network : mapping, optional
+        ``architecture`` and what is not tuned of it, as in a study file.
+    training : mapping, optional
+        ``recipe`` and what is not tuned of it, as in a study file.
+    cost : {"training", "inference", "parameters"}
+        See :func:`network_cost`.
+    repeats : int
+        Networks of each trial, from different seeds.
+    reference : float, optional
+        Accuracy that codes are compared with; by default that of the largest network.
+    thresholds : RegimeThresholds, optional
+        This project's by default.
+    learnt : float
+        Share of the reference that networks must reach themselves, from 0 to 1.
+    k : int
+        Neighbours of K-NN.
+    seed : int
+        What all seeds are drawn from.
+    device : str or torch.device, optional
+        Where networks are trained; the CPU by default.
+
+    Attributes
+    ----------
+    rule : RegretBound
+        Rule for :func:`hashlens.tune` if none is chosen: stop if less than a tenth of the cost is left to gain.
+
+    Raises
+    ------
+    TuningError
+        If an argument or a hyperparameter does not fit.
+    StudyError
+        If a value is out of range.
+    DataError
+        If data cannot be read.
+    """
+
+    rule = RegretBound(threshold=math.log10(1.1))
+
+    def __init__(
+        self,
+        train: Any,
+        test: Any,
+        *,
+        network: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        cost: Cost = "training",
+        repeats: int = 3,
+        reference: float | None = None,
+        thresholds: "RegimeThresholds | None" = None,
+        learnt: float = 0.5,
+        k: int = 9,
+        seed: int = 0,
+        device: "str | torch.device | None" = None,
+    ) -> None:
+        from hashlens.measures.regime import as_thresholds
+
+        if cost not in COSTS:
+            raise TuningError(f"cost must be one of {', '.join(COSTS)}; {nearest(cost, COSTS)}")
+        for name, share in (("reference", reference), ("learnt", learnt)):
+            if share is not None and (not is_number(share) or not 0 <= share <= 1):
+                raise TuningError(f"{name} must be a share from 0 to 1, received {shortly(share)}")
+        if reference == 0:
+            raise TuningError("reference must be an accuracy above 0, received 0")
+        require_whole(TuningError, "repeats", repeats)
+        self._fixed = {"network": dict(network or {}), "training": dict(training or {})}
+        self._study = {"name": "tuned", "measures": list(MEASURES), "repeats": repeats, "k": k, "seed": seed}
+        self._given, self._device = (train, test), device
+        self.cost, self.reference, self.learnt = cost, reference, learnt
+        self.thresholds = as_thresholds(thresholds)
+        self._kept: dict[str, list[Outcome]] = {}
+        self._lock = threading.Lock()
+        self._materials({})
+
+    def __call__(self, trial: "Trial") -> float:
+        """Return the value of a trial, and write what was measured into its user attributes.
+
+        Raises
+        ------
+        optuna.TrialPruned
+            If a network of the trial cannot be trained; the attribute ``failure`` says why.
+        """
+        largest = self._largest(trial)
+        reference, most = self._reference(largest), self._cost(self._materials(largest))
+        materials = self._materials(trial.params)
+        outcomes = self._outcomes(trial.params)
+        if failures := [outcome.failure for outcome in outcomes if outcome.failure]:
+            import optuna
+
+            trial.set_user_attr("failure", failures[0])
+            raise optuna.TrialPruned(failures[0])
+        epochs = float(np.mean([outcome.facts["epochs_trained"] for outcome in outcomes]))
+        found = self._reading(outcomes, reference, self._cost(materials, epochs))
+        for name, value in asdict(found).items():
+            trial.set_user_attr(name, value)
+        return math.log10(most) + found.shortfall if found.shortfall else math.log10(found.cost)
+
+    @cached_property
+    def _data(self) -> "Split[ArrayExamples]":
+        from hashlens.study.networks.materials import load_split
+
+        return load_split(self._spec({}), *self._given)
+
+    def _spec(self, hyperparameters: Mapping[str, Any]) -> Any:
+        """Return the study of one cell that has these hyperparameters, besides those that are fixed."""
+        from hashlens.study.networks.sections import NetworkSpec, TrainingSpec
+        from hashlens.study.spec import StudySpec
+
+        sections = {"network": NetworkSpec.model_fields, "training": TrainingSpec.model_fields}
+        known = [name for names in sections.values() for name in names if name not in NOT_TUNED]
+        for name in hyperparameters:
+            if name not in known:
+                raise TuningError(f"networks have no hyperparameter {name!r} to tune; {nearest(name, known)}")
+        parts = {
+            section: {**self._fixed[section], **{one: hyperparameters[one] for one in names if one in hyperparameters}}
+            for section, names in sections.items()
+        }
+        return StudySpec(**self._study, **parts)
+
+    def _materials(self, hyperparameters: Mapping[str, Any]) -> "NetworkMaterials":
+        from hashlens.study.networks.materials import NetworkMaterials, require_networks
+
+        found = NetworkMaterials(self._spec(hyperparameters), self._device, data=self._data)
+        require_networks(found)
+        return found
+
+    def _outcomes(self, hyperparameters: Mapping[str, Any]) -> "list[Outcome]":
+        """Train and measure all repeats, as a study does; those of the same hyperparameters once."""
+        from hashlens.study.cells import numbered, repeated
+        from hashlens.study.networks.experiment import NETWORKS
+
+        key = repr(sorted(hyperparameters.items()))
+        if key not in self._kept:
+            materials = self._materials(hyperparameters)
+            packs = NETWORKS.packs(repeated(NETWORKS.cells(materials), materials.spec.repeats), materials)
+            runs = numbered(packs, materials.spec.seed)
+            parts = [[run for run in runs if run.pack == at] for at in range(len(packs))]
+            self._kept[key] = [outcome for part in parts for outcome in NETWORKS.run(part, materials, Silent())]
+        return self._kept[key]
+
+    def _largest(self, trial: "Trial") -> dict[str, Any]:
+        """Return the hyperparameters that cost, at the upper ends of the space."""
+        found = {}
+        for name, distribution in trial.distributions.items():
+            if name in COSTLY:
+                parameter = parameter_of(name, distribution)
+                ends = parameter.choices or (parameter.high,)
+                found[name] = max(ends) if parameter.kind != "int" else int(parameter.high)
+        return found
+
+    def _reference(self, largest: Mapping[str, Any]) -> float:
+        """Return the accuracy of the largest network, which is trained once; or what the user has given."""
+        if self.reference is not None:
+            return self.reference
+        with self._lock:
+            outcomes = self._outcomes(largest)
+        if failures := [outcome.failure for outcome in outcomes if outcome.failure]:
+            raise TuningError(
+                f"the largest network of the space ({_shown(largest)}) cannot be trained: {failures[0]}; give another "
+                "space or recipe, or the accuracy that codes are compared with, reference="
+            )
+        return _mean(outcomes, "network_accuracy")
+
+    def _cost(self, materials: "NetworkMaterials", epochs: float | None = None) -> float:
+        from hashlens.nets.build import build
+        from hashlens.study.networks.experiment import NETWORKS
+
+        (cell,), train = NETWORKS.cells(materials), materials.data.train
+        shape = tuple(train.inputs.shape[1:])
+        network = build(cell.architecture, input_shape=shape, classes=materials.classes, **cell.arguments())
+        epochs = materials.spec.last_epoch if epochs is None else epochs
+        found = network_cost(network, shape, self.cost, examples=len(train), epochs=epochs)
+        if not found > 0:
+            raise TuningError(f"the cost of a network with epochs={epochs:g} is 0: give a space with 1 epoch or more")
+        return found
+
+    def _reading(self, outcomes: "list[Outcome]", reference: float, cost: float) -> NetworkReading:
+        from hashlens.measures.regime import regime
+
+        ratio, accuracy = _mean(outcomes, "redundancy_ratio", "train"), _mean(outcomes, "network_accuracy")
+        better = [max(_value(outcome, name) for name in ("knn", "logistic")) for outcome in outcomes]
+        retention = float(np.mean(better)) / reference
+        limits, least = self.thresholds, self.learnt * reference
+        missing = (
+            (ratio - limits.sufficient_redundancy) / (1 - limits.sufficient_redundancy or 1.0),
+            (limits.sufficient_retention - retention) / (limits.sufficient_retention or 1.0),
+            (least - accuracy) / (least or 1.0),
+        )
+        name = f"{'not learnt, ' if accuracy < least else ''}{regime(ratio, retention, thresholds=limits).name}"
+        shortfall = sum(max(0.0, part) for part in missing)
+        return NetworkReading(name, ratio, retention, accuracy, reference, cost, shortfall)
+
+
+class Silent:
+    """A reporter that tells nobody, and keeps nothing."""
+
+    def advance(self, run: Any, steps: int = 1) -> None:
+        """Do nothing."""
+
+    def keep(self, run: Any, name: str, content: bytes) -> str:
+        """Keep nothing."""
+        return ""
+
+
+def _value(outcome: "Outcome", measure: str, split: str = "test") -> float:
+    return next(row.value for row in outcome.rows if (row.measure, row.split, row.layer) == (measure, split, ""))
+
+
+def _mean(outcomes: "list[Outcome]", measure: str, split: str = "test") -> float:
+    return float(np.mean([_value(outcome, measure, split) for outcome in outcomes]))
+
+
+def _shown(hyperparameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in hyperparameters.items()) or "as it is by default"
