@@ -109,7 +109,7 @@ def test_what_is_wrong_of_recorded_runs_is_said_before_any_is_replayed(recorded,
 def test_the_recorded_runs_are_reproduced_from_a_folder(recorded, tmp_path):
     preset = find_preset("bo-recorded")
     assert [preset.spec("bo-recorded", size, "there").runs for size in ("quick", "paper")] == ["there"] * 2
-    with pytest.raises(DataError, match="bo-recorded needs --data DIR, a folder with rf_trials.parquet and rf_rec"):
+    with pytest.raises(DataError, match="bo-recorded needs --data DIR"):
         reproduce("bo-recorded", out=tmp_path / "out")
     with pytest.raises(DataError, match="bo-overfitting takes no data"):
         reproduce("bo-overfitting", recorded, out=tmp_path / "out")

@@ -133,6 +133,12 @@ def test_a_decision_is_a_result(tmp_path):
     check_result(NoImprovement(k=4).decide(TRACE), tmp_path)
 
 
+@pytest.mark.parametrize("seed", [-1, 0.5, "0", True])
+def test_a_sample_has_a_seed(seed):
+    with pytest.raises(TuningError, match="sampled, a seed, must be a whole number, 0 or more"):
+        RegretBound(sampled=seed)
+
+
 def test_a_window_stands_behind_a_bar():
     assert rule_named("interquartile-range") == InterquartileRange()
     assert rule_named("interquartile-range:0.2") == InterquartileRange(bar=0.2)

@@ -94,11 +94,9 @@ def test_tuned_it_ends_at_the_cheapest_network_of_the_regime():
     assert "sufficiently-expressive" in str(found)
 
 
-def test_its_own_rule_stops_where_a_tenth_of_the_cost_is_left_to_gain():
-    goal = SufficientNetwork(*DATA, **SMALL)
-    found = hl.tune(goal, {"width": [4, 8]}, storage=None, n_trials=2)
-    assert found.rule == str(SufficientNetwork.rule)
-    assert 10**SufficientNetwork.rule.threshold == pytest.approx(1.1)
+def test_its_own_rule_is_used_where_none_is_chosen():
+    found = hl.tune(SufficientNetwork(*DATA, **SMALL), {"width": [4, 8]}, storage=None, n_trials=2)
+    assert found.rule == str(NoImprovement(k=20)) == str(SufficientNetwork.rule)
 
 
 def test_a_training_that_fails_is_a_pruned_trial_that_says_why():

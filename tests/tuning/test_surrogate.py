@@ -76,7 +76,16 @@ def test_whole_numbers_and_categories_stay_on_their_grid():
     targets = (points[:, 0] - 0.3) ** 2 + points[:, 1] + (points[:, 2] == 1)
     surrogate = Surrogate(points, targets, space.categories, Hyperparameters(np.full(3, 1.0), 1.0, 1e-3))
     goal = lower_bound(1.0)
-    whole = np.array(
-        [(x, depth, kernel) for x in np.linspace(0, 1, 401) for depth in np.arange(4) / 3 for kernel in range(3)]
-    )
+    levels = (np.arange(4) + 0.5) / 4
+    whole = np.array([(x, depth, kernel) for x in np.linspace(0, 1, 401) for depth in levels for kernel in range(3)])
     assert smallest(surrogate, space, goal) == pytest.approx(goal(*surrogate.predict(whole))[0].min(), abs=1e-4)
+
+
+def test_a_whole_number_is_in_the_middle_of_a_cell():
+    depth, steps = Parameter("depth", "int", 1, 5), Parameter("x", low=0.0, high=1.0, step=0.5)
+    assert [depth.place(value) for value in (1, 3, 5)] == pytest.approx([0.1, 0.5, 0.9])
+    assert steps.grid == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    width = Parameter("width", "int", 1, 64, log=True)
+    assert width.place(8) == pytest.approx(np.log(8 / 0.5) / np.log(64.5 / 0.5))
+    drawn = Space((depth,)).on_grid(np.random.default_rng(0).random((5000, 1)))
+    assert np.unique(drawn, return_counts=True)[1] / 5000 == pytest.approx([0.2] * 5, abs=0.02)

@@ -12,7 +12,7 @@ REGRET, EXPECTED, PROBABLE = "regret_bound", "expected_improvement", "probabilit
 
 
 def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, delta: float = 0.1,
-          sampled: bool = False) -> Readings:  # fmt: skip
+          sampled: int | None = None) -> Readings:  # fmt: skip
     """Return the possible gain after each of `counts` trials.
 
     Parameters
@@ -27,8 +27,8 @@ def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, del
         Whether to use the values recorded in the trace.
     delta : float
         Probability that the bound is wrong; only for the regret bound.
-    sampled : bool
-        Whether the smallest lower bound is searched among random points only.
+    sampled : int, optional
+        Seed of a random sample of the space: the smallest lower bound is searched among these points only.
 
     Raises
     ------

@@ -25,14 +25,14 @@ LEAST = 20
 """Smallest number of trials to fit, if there are so many."""
 
 
-def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: bool = False) -> Readings:
+def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: int | None = None) -> Readings:
     """Return the possible gain after each of `counts` trials; arguments as in :func:`hashlens.tuning.gains.gains`."""
     found = [_reading(trace, n, what, delta, sampled) for n in counts]
     bounds = np.array([bound for bound, _ in found], dtype=np.float64)
     return Readings(bounds, np.full(len(found), np.nan), tuple(refusal for _, refusal in found))
 
 
-def _reading(trace: Trace, n: int, what: str, delta: float, sampled: bool) -> tuple[float, str]:
+def _reading(trace: Trace, n: int, what: str, delta: float, sampled: int | None) -> tuple[float, str]:
     finite = int(np.isfinite(trace.losses[:n]).sum())
     if not trace.parameters:
         return np.nan, "the hyperparameters of the trials are not known: no Gaussian process can be fitted"
@@ -83,7 +83,7 @@ def _best_of_others(trace: Trace, rest: Ints, best: Ints) -> Ints:
 
 
 @lru_cache(maxsize=256)
-def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: bool) -> float:
+def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: int | None) -> float:
     """Return the possible gain; trials are passed as bytes, so that results can be cached."""
     places, losses = np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
     # The fit always starts at the same point. If it started at the previous optimum, a bound would depend on when
@@ -99,5 +99,7 @@ def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float,
         return float(ndtr(-smallest(surrogate, space, improvement_odds(best))))
     width = math.sqrt(0.4 * math.log(len(space) * len(losses) ** 2 * math.pi**2 / (6 * delta)))
     mean, deviation = surrogate.predict(places)
-    search = smallest_of_sample if sampled else smallest
-    return float((mean + width * deviation).min()) - search(surrogate, space, lower_bound(width))
+    upper, goal = float((mean + width * deviation).min()), lower_bound(width)
+    if sampled is not None:
+        return upper - smallest_of_sample(surrogate, space, goal, sampled)
+    return upper - smallest(surrogate, space, goal)

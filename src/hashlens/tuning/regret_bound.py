@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import TuningError
 from hashlens.tuning.cv_error import CVError
 from hashlens.tuning.gains import REGRET, gains
@@ -45,10 +45,10 @@ class RegretBound(StopRule):
         current incumbent is used.
     recorded : bool
         Whether to use the bound recorded in the trace instead of fitting a Gaussian process.
-    sampled : bool
-        Whether the smallest lower bound is searched among 2,000 random points only, as in the published code. By
-        default the best points are improved by their gradients, which finds smaller bounds: a sample underestimates the
-        possible gain.
+    sampled : int, optional
+        Seed of 2,000 random points: the smallest lower bound is searched among them only. With the seed of the run,
+        they are the points of the published code. By default the best points are improved by their gradients, which
+        finds smaller bounds: a sample underestimates the possible gain.
 
     References
     ----------
@@ -61,7 +61,7 @@ class RegretBound(StopRule):
     delta: float = 0.1
     frozen: bool = False
     recorded: bool = False
-    sampled: bool = False
+    sampled: int | None = None
     unit: ClassVar[str] = "bound of the regret"
 
     def __post_init__(self) -> None:
@@ -70,6 +70,8 @@ class RegretBound(StopRule):
             raise TuningError(f"threshold must be a number above 0, received {shortly(self.threshold)}")
         if not is_number(self.delta) or not 0 < self.delta < 1:
             raise TuningError(f"delta must be a number between 0 and 1, received {shortly(self.delta)}")
+        if self.sampled is not None:
+            require_whole(TuningError, "sampled, a seed,", self.sampled, 0)
 
     def check(self, trace: Trace) -> None:
         """Raise TuningError if a trace has no fold values and there is no threshold."""

@@ -67,9 +67,10 @@ def _space_filling(space: Space, seed: int) -> Floats:
     return space.spread(POINTS, seed)
 
 
-def smallest_of_sample(surrogate: Surrogate, space: Space, acquisition: Acquisition, seed: int = 0) -> float:
+def smallest_of_sample(surrogate: Surrogate, space: Space, acquisition: Acquisition, seed: int) -> float:
     """Return the smallest value over `RANDOM_POINTS` random points and the points that the surrogate is fitted to."""
-    drawn = np.random.default_rng(seed).random((RANDOM_POINTS, len(space)))
+    # The published code draws its points by this generator, with the seed of the run.
+    drawn = np.random.RandomState(seed).random_sample((RANDOM_POINTS, len(space)))
     points = np.vstack([space.on_grid(drawn), surrogate.points])
     return float(acquisition(*surrogate.predict(points))[0].min())
 

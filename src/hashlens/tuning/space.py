@@ -54,22 +54,30 @@ class Parameter:
             )
 
     def place(self, value: Any) -> float:
-        """Return the coordinate of a value: from 0 to 1, or the index of a choice."""
+        """Return the coordinate of a value: from 0 to 1, or the index of a choice.
+
+        Whole numbers, and values with a step, are the midpoints of equal cells, so that each is drawn equally often.
+        """
         if self.kind == "category":
             if value not in self.choices:
                 raise TuningError(
                     f"parameter {self.name!r} has no choice {value!r}: {', '.join(map(str, self.choices))}"
                 )
             return float(self.choices.index(value))
-        low, high, at = (math.log(x) if self.log else float(x) for x in (self.low, self.high, value))
+        half = self._step / 2
+        low, high, at = (math.log(x) if self.log else float(x) for x in (self.low - half, self.high + half, value))
         return 0.5 if high == low else (at - low) / (high - low)
+
+    @property
+    def _step(self) -> float:
+        return self.step or (1.0 if self.kind == "int" else 0.0)
 
     @property
     def grid(self) -> Floats:
         """All coordinates of a discrete parameter; empty if it is continuous."""
         if self.kind == "category":
             return np.arange(float(len(self.choices)))
-        step = self.step or (1.0 if self.kind == "int" else 0.0)
+        step = self._step
         count = int((self.high - self.low) / step + 1e-9) + 1 if step else 0
         if not 0 < count <= LARGEST_GRID:
             return np.empty(0)

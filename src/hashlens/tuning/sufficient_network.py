@@ -12,7 +12,7 @@ import numpy as np
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import TuningError, nearest
 from hashlens.tuning.network_cost import COSTS, Cost, network_cost
-from hashlens.tuning.regret_bound import RegretBound
+from hashlens.tuning.no_improvement import NoImprovement
 from hashlens.tuning.study_trace import parameter_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class SufficientNetwork:
     thresholds : RegimeThresholds, optional
         This project's by default.
     learnt : float
-        Share of the reference that networks must reach themselves, from 0 to 1.
+        Share of the reference that networks must reach themselves, from 0 to 1. The codes of a wide network retain much
+        after one epoch or none, when the network itself is far less accurate.
     k : int
         Neighbours of K-NN.
     seed : int
@@ -104,8 +105,10 @@ class SufficientNetwork:
 
     Attributes
     ----------
-    rule : RegretBound
-        Rule for :func:`hashlens.tune` if none is chosen: stop if less than a tenth of the cost is left to gain.
+    rule : NoImprovement
+        Rule for :func:`hashlens.tune` if none is chosen: stop after 20 trials that are no better. A cost has no error,
+        so that no fold values are written. ``RegretBound(threshold=0.04)`` stops once less than a tenth of the cost
+        can be gained: .04 is the logarithm of 1.1.
 
     Raises
     ------
@@ -117,7 +120,7 @@ class SufficientNetwork:
         If data cannot be read.
     """
 
-    rule = RegretBound(threshold=math.log10(1.1))
+    rule = NoImprovement(k=20)
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class SufficientNetwork:
         repeats: int = 3,
         reference: float | None = None,
         thresholds: "RegimeThresholds | None" = None,
-        learnt: float = 0.5,
+        learnt: float = 0.95,
         k: int = 9,
         seed: int = 0,
         device: "str | torch.device | None" = None,

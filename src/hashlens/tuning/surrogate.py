@@ -131,7 +131,7 @@ def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyp
     ends = [np.log(INVERSE_LENGTHS)] * points.shape[1] + [np.log(SCALES), np.log(NOISES)]
     found = [
         minimize(_loss, start.logs, (apart, standard), jac=True, method="L-BFGS-B", bounds=ends,
-                 options={"maxiter": 200})
+                 tol=1e-6, options={"maxiter": 500})
         for start in starts
     ]  # fmt: skip
     return Hyperparameters.of_logs(min(found, key=lambda one: float(one.fun)).x)
