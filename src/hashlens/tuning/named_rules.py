@@ -24,7 +24,8 @@ RULES: dict[str, Callable[[str, bool], StopRule]] = {
 def _interquartile_range(bar: str, *window: str) -> InterquartileRange:
     if len(window) > 1:
         raise ValueError
-    return InterquartileRange(*map(int, window), bar=float(bar or 0.1))
+    number = float(bar or 0.1)
+    return InterquartileRange(window=int(window[0]), bar=number) if window else InterquartileRange(bar=number)
 
 
 def rule_named(word: str, recorded: bool = False) -> StopRule:
