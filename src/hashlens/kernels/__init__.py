@@ -11,6 +11,8 @@ from hashlens.kernels.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool
 from hashlens.kernels.network import InfiniteNetwork, Residual, serial
 from hashlens.kernels.predict import Predictor, predict
 from hashlens.kernels.prediction import Prediction
+from hashlens.kernels.solve import Solution, solve
+from hashlens.kernels.tiles import kernel_on_disk
 
 __all__ = [
     "GELU",
@@ -35,6 +37,7 @@ __all__ = [
     "ReLU",
     "Residual",
     "Sin",
+    "Solution",
     "code_kernel",
     "compute",
     "diagonals",
@@ -42,9 +45,11 @@ __all__ = [
     "finite",
     "from_module",
     "gpytorch_kernel",
+    "kernel_on_disk",
     "linearized",
     "nngp",
     "ntk",
     "predict",
     "serial",
+    "solve",
 ]

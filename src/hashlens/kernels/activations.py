@@ -14,7 +14,7 @@ import torch
 from hashlens.arguments import is_number, shortly
 from hashlens.errors import KernelError
 from hashlens.kernels.layer import Layer
-from hashlens.kernels.moments import Moments, equal_positions
+from hashlens.kernels.moments import COMPILED_FROM, Moments, equal_positions
 
 Tensor = torch.Tensor
 Dual = tuple[Tensor, Tensor]
@@ -149,6 +149,30 @@ class LeakyReLU(Activation):
         share = (1 + self.slope**2) / 2
         return variance * share, torch.full_like(variance, share)
 
+    def _replace(self, moments: Moments) -> None:
+        if moments.cov.device.type != "cpu" or moments.aligned or moments.cov.numel() < COMPILED_FROM:
+            super()._replace(moments)
+            return
+        from hashlens.kernels.compiled_dual import replace_by_dual
+
+        assert moments.rows is not None
+        assert moments.columns is not None
+        first, second = (moments.variance_of(inputs).sqrt() for inputs in (moments.rows, moments.columns))
+        rows, row_slope = self._of_inputs(moments, moments.rows)
+        both = moments.columns is moments.rows
+        columns = rows if both else self._of_inputs(moments, moments.columns)[0]
+        tangent = None if moments.ntk is None else moments.of_same_input(moments.ntk)
+        own_tangent = None if tangent is None else tangent * row_slope
+        moments.cov = moments.cov.contiguous()
+        moments.ntk = None if moments.ntk is None else moments.ntk.contiguous()
+        replace_by_dual(moments.cov, moments.ntk, first, second, self.slope, moments.pairs_of_positions)
+        own = moments.of_same_input(moments.cov)
+        if own is not None:
+            own.copy_(rows)
+        if own_tangent is not None and moments.ntk is not None:
+            moments.of_same_input(moments.ntk).copy_(own_tangent)  # type: ignore[union-attr]
+        moments.rows, moments.columns = rows, columns
+
 
 @dataclass(frozen=True)
 class ReLU(LeakyReLU):
@@ -180,14 +204,12 @@ class Abs(LeakyReLU):
 
 @dataclass(frozen=True)
 class Erf(Activation):
-    """The error function; it is no gate of the neural code.
+    """The error function.
 
     References
     ----------
     Williams (1997): Computing with infinite networks. NeurIPS.
     """
-
-    has_bit: ClassVar[bool] = False
 
     def dual(self, cov: Tensor, first: Tensor, second: Tensor) -> Dual:
         """Return the means of f(u) f(v) and of f'(u) f'(v)."""

@@ -159,7 +159,7 @@ def code_kernel(
     Returns
     -------
     numpy.ndarray
-        ``(layers, n, m)``: a layer for each activation that has bits (ReLU, leaky ReLU, GELU, abs); of images the mean
+        ``(layers, n, m)``: a layer for each activation that has bits (all but the sine); of images the mean
         over positions, which is what codes of all units have.
     """
     found = compute(network, x1, x2, ("code",), dtype=dtype, device=device).code

@@ -31,7 +31,7 @@ def _weighted(moments: Moments, layer: "Dense | Conv", fan_in: int, parameteriza
     """Multiply by the variance of weights and add that of biases; training moves both."""
     bias = layer.bias_variance or 0.0
     before = moments.cov
-    moments.cov = moments.cov * layer.weight_variance + bias
+    moments.cov = moments.cov.mul(layer.weight_variance).add_(bias)
     if moments.ntk is not None:
         moments.ntk *= layer.weight_variance
         if parameterization == "ntk":

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import torch
 
 Tensor = torch.Tensor
+COMPILED_FROM = 1 << 14
+"""Numbers of a block from which on a CPU runs the compiled loop: for fewer, importing numba takes longer."""
 
 
 @dataclass
@@ -126,8 +128,12 @@ def window_sums(values: Tensor, axes: tuple[int, ...], size: int, stride: int, p
     shape = list(values.shape)
     for axis in axes:
         shape[axis] = windows
-    sums = values.new_zeros(shape)
+    # Of windows that do not move nor shrink the image, the middle is the image itself.
+    middle = padding if stride == 1 and windows == length and padding < size else None
+    sums = values.new_zeros(shape) if middle is None else values.clone()
     for shift in range(size):
+        if shift == middle:
+            continue
         first = max(0, -(-(padding - shift) // stride))
         last = min(windows - 1, (length - 1 + padding - shift) // stride)
         if last < first:

@@ -1,0 +1,167 @@
+"""Solving a large kernel: by Cholesky in one copy of it, and by conjugate gradients where it stays on disk."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.errors import KernelError, nearest
+from hashlens.progress import bar
+
+Array = npt.NDArray[Any]
+Method = Literal["auto", "cholesky", "conjugate gradients"]
+METHODS: tuple[Method, ...] = ("auto", "cholesky", "conjugate gradients")
+DIRECT_UP_TO = 20_000
+LANDMARKS, ROWS = 1000, 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a kernel, regularised, takes to the targets.
+
+    Attributes
+    ----------
+    coefficients : numpy.ndarray
+        ``(n, outputs)``: predictions are ``cross @ coefficients``.
+    method : {"cholesky", "conjugate gradients"}
+        How it was found.
+    steps : int
+        Of conjugate gradients: passes over the kernel; 0 for Cholesky.
+    residual : float
+        The largest, over outputs, of what is left of the targets, as a share of them.
+    """
+
+    coefficients: Array
+    method: Method
+    steps: int
+    residual: float
+
+
+def solve(
+    kernel: Array,
+    targets: Any,
+    diag_reg: float = 0.0,
+    *,
+    method: Method = "auto",
+    tolerance: float = 1e-6,
+    steps: int = 1000,
+) -> Solution:
+    """Solve a kernel of training examples for targets, in one copy of it or, on disk, in none.
+
+    Parameters
+    ----------
+    kernel : numpy.ndarray
+        ``(n, n)``, such as :func:`kernel_on_disk` returns; it is left as it is.
+    targets : array_like
+        ``(n,)`` or ``(n, outputs)``.
+    diag_reg : float
+        Added to the diagonal, as a share of its mean.
+    method : {"auto", "cholesky", "conjugate gradients"}
+        ``cholesky`` copies the kernel into memory and factorises it there. ``conjugate gradients`` passes over it in
+        blocks of rows, preconditioned by 1,000 of its columns (Nyström). ``auto``: Cholesky up to 20,000 examples.
+    tolerance : float
+        Residual, as a share of the targets, at which conjugate gradients stop.
+    steps : int
+        At most, of conjugate gradients.
+
+    Raises
+    ------
+    KernelError
+        If shapes do not fit, the kernel is singular, or conjugate gradients do not get there in so many steps.
+    """
+    n = len(kernel)
+    if kernel.ndim != 2 or kernel.shape != (n, n):
+        raise KernelError(f"the kernel of training examples must be square, received shape {kernel.shape}")
+    wanted = np.asarray(targets, dtype=kernel.dtype)
+    wanted = wanted[:, None] if wanted.ndim == 1 else wanted
+    if wanted.ndim != 2 or len(wanted) != n:
+        raise KernelError(f"targets must be ({n},) or ({n}, outputs) as the kernel, received {wanted.shape}")
+    if not is_number(diag_reg) or not (math.isfinite(diag_reg) and diag_reg >= 0):
+        raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
+    if method not in METHODS:
+        raise KernelError(f"unknown method {shortly(method)}; {nearest(method, METHODS)}")
+    require_whole(KernelError, "steps", steps)
+    ridge = diag_reg * float(np.mean(np.diagonal(kernel), dtype=np.float64))
+    if method == "cholesky" or (method == "auto" and n <= DIRECT_UP_TO):
+        return _by_cholesky(kernel, wanted, ridge)
+    return _by_conjugate_gradients(kernel, wanted, ridge, tolerance, steps)
+
+
+def _by_cholesky(kernel: Array, targets: Array, ridge: float) -> Solution:
+    from scipy.linalg import lapack
+
+    copy = np.array(kernel, order="C")
+    copy.flat[:: len(copy) + 1] += ridge
+    factorise, back = lapack.get_lapack_funcs(("potrf", "potrs"), (copy,))
+    # A symmetric matrix by rows is the same one by columns, which LAPACK takes in place.
+    factor, failed = factorise(copy.T, lower=True, overwrite_a=True, clean=False)
+    if failed:
+        raise KernelError(
+            f"the kernel of the training examples is singular in {kernel.dtype}: its leading part of {failed} examples "
+            "has an eigenvalue that is not positive; examples may be there twice; give diag_reg=1e-6 or more"
+        )
+    found, _ = back(factor, targets, lower=True)
+    return Solution(found, "cholesky", 0, _residual(kernel, found, targets, ridge))
+
+
+def _products(kernel: Array, vectors: Array, ridge: float) -> Array:
+    found = ridge * vectors
+    for start in range(0, len(kernel), ROWS):
+        rows = slice(start, start + ROWS)
+        found[rows] += np.asarray(kernel[rows]) @ vectors
+    return found
+
+
+def _residual(kernel: Array, found: Array, targets: Array, ridge: float) -> float:
+    left = np.linalg.norm(targets - _products(kernel, found, ridge), axis=0)
+    return float(np.max(left / np.maximum(np.linalg.norm(targets, axis=0), np.finfo(kernel.dtype).tiny)))
+
+
+class _Nystrom:
+    """The inverse of a kernel of low rank plus a ridge: of columns of landmarks, by the Woodbury identity."""
+
+    def __init__(self, kernel: Array, ridge: float) -> None:
+        n = len(kernel)
+        chosen = np.unique(np.linspace(0, n - 1, min(LANDMARKS, max(1, n // 5))).astype(np.int64))
+        rows = np.stack([kernel[row] for row in chosen]).astype(np.float64)
+        inner = rows[:, chosen]
+        inner.flat[:: len(inner) + 1] += 1e-10 * np.trace(inner) / len(inner)
+        half = np.linalg.solve(np.linalg.cholesky(inner), rows)
+        small = half @ half.T
+        self.half, self.ridge = half, max(ridge, 1e-10 * float(np.trace(small)) / n)
+        small.flat[:: len(small) + 1] += self.ridge
+        self.inner = np.linalg.inv(small)
+
+    def __call__(self, vectors: Array) -> Array:
+        found: Array = (vectors - self.half.T @ (self.inner @ (self.half @ vectors))) / self.ridge
+        return found
+
+
+def _by_conjugate_gradients(kernel: Array, targets: Array, ridge: float, tolerance: float, steps: int) -> Solution:
+    precondition = _Nystrom(kernel, ridge)
+    found, left = np.zeros(targets.shape), targets.astype(np.float64)
+    sizes = np.maximum(np.linalg.norm(left, axis=0), np.finfo(np.float64).tiny)
+    direction = turned = precondition(left)
+    inner, share = (left * turned).sum(0), 1.0
+    with bar("conjugate gradients") as advance:
+        for step in range(1, steps + 1):
+            moved = _products(kernel, direction, ridge)
+            curvature = (direction * moved).sum(0)
+            length = np.divide(inner, curvature, out=np.zeros_like(inner), where=curvature > 0)
+            found += length * direction
+            left -= length * moved
+            share = float(np.max(np.linalg.norm(left, axis=0) / sizes))
+            advance(f"residual {share:.1e}")
+            if share <= tolerance:
+                exact = _residual(kernel, found, targets, ridge)
+                return Solution(found.astype(kernel.dtype), "conjugate gradients", step, exact)
+            turned = precondition(left)
+            before, inner = inner, (left * turned).sum(0)
+            direction = turned + np.divide(inner, before, out=np.zeros_like(inner), where=before > 0) * direction
+    raise KernelError(
+        f"conjugate gradients left {share:.1e} of the targets after {steps} passes over the kernel, above "
+        f"{tolerance:.1e}: give a larger diag_reg or tolerance, or more steps"
+    )

@@ -1,0 +1,152 @@
+"""A kernel on disk: computed tile by tile, gone on with after a stop, and read without loading it whole."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xxhash
+
+from hashlens.arguments import require_whole, shortly
+from hashlens.errors import KernelError, OutputError, nearest
+from hashlens.files import output_path
+from hashlens.kernels.compute import PRECISIONS, Precision, blocks, inputs_of
+from hashlens.kernels.network import InfiniteNetwork
+from hashlens.kernels.predict import TRAINED, Trained
+from hashlens.progress import bar
+
+Array = npt.NDArray[Any]
+TILE = 1024
+
+
+def kernel_on_disk(
+    network: InfiniteNetwork,
+    x1: Any,
+    out: str | Path,
+    x2: Any = None,
+    kernel: Trained = "ntk",
+    *,
+    dtype: Precision = "float64",
+    device: str | torch.device = "cpu",
+    tile: int = TILE,
+    overwrite: bool = False,
+) -> Array:
+    """Compute a kernel into a file, which may be larger than memory.
+
+    A call that was stopped at any moment goes on where it was: tiles that are done are not computed again. The space is
+    reserved before anything is computed. Until the kernel is whole it lies beside `out`, under a hidden name.
+
+    Parameters
+    ----------
+    network, x1, x2, dtype, device
+        As of :func:`compute`.
+    out : str or Path
+        The file, ``.npy``: ``numpy.load(out, mmap_mode="r")`` opens it.
+    kernel : {"ntk", "nngp"}
+        Which.
+    tile : int
+        Rows and columns of a tile.
+    overwrite : bool
+        Whether a file that is there is replaced.
+
+    Returns
+    -------
+    numpy.memmap
+        ``(n, m)``, to be read.
+
+    Raises
+    ------
+    KernelError
+        If inputs do not fit.
+    OutputError
+        If the file is there, or the disk has no room for it.
+    """
+    if kernel not in TRAINED:
+        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, TRAINED)}")
+    require_whole(KernelError, "tile", tile)
+    target = output_path(out, overwrite)
+    if target.suffix != ".npy":
+        raise OutputError(f"{out}: a kernel is written as .npy")
+    first, second = inputs_of(network, x1, x2, dtype, device)
+    shape = (len(first), len(first if second is None else second))
+    beside = target.with_name(f".{target.name}.unfinished")
+    digest = _digest(network, first, second, kernel, dtype, tile)
+    values, done = _opened(beside, shape, dtype, digest)
+    starts = [(row, column) for row in range(0, shape[0], tile) for column in range(0, shape[1], tile)
+              if second is not None or column >= row]  # fmt: skip
+    with bar(f"{kernel} on disk", len(starts)) as advance, (beside / "done.txt").open("a") as journal:
+        for row, column in starts:
+            if (row, column) not in done:
+                _compute(network, first, second, kernel, values, row, column, tile)
+                values.flush()  # type: ignore[attr-defined]
+                journal.write(f"{row} {column}\n")
+                journal.flush()
+            advance("")
+    del values
+    os.replace(beside / "kernel.npy", target)
+    shutil.rmtree(beside)
+    found: Array = np.load(target, mmap_mode="r")
+    return found
+
+
+def _compute(
+    network: InfiniteNetwork, first: torch.Tensor, second: torch.Tensor | None, kernel: Trained, values: Array,
+    row: int, column: int, tile: int,
+) -> None:  # fmt: skip
+    """Write one tile, and its mirror image in a symmetric kernel."""
+    rows = slice(row, row + tile)
+    columns = slice(column, column + tile)
+    own = second is None and row == column
+    others = None if own else (first if second is None else second)[columns]
+    part = values[rows, columns]
+    for above, beside, found in blocks(network, first[rows], others, (kernel,)):
+        block = getattr(found, kernel)
+        part[above, beside] = block
+        if own:
+            part[beside, above] = block.T
+    if second is None and not own:
+        values[columns, rows] = part.T
+
+
+def _opened(beside: Path, shape: tuple[int, int], dtype: Precision, digest: str) -> tuple[Array, set[tuple[int, int]]]:
+    """Return the unfinished kernel, new or as it was left, and the tiles that are done."""
+    state, place = beside / "kernel.json", beside / "kernel.npy"
+    if state.exists():
+        found = json.loads(state.read_text(encoding="utf-8"))
+        if found.get("digest") == digest and (beside / "done.txt").exists():
+            lines = (beside / "done.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            return np.load(place, mmap_mode="r+"), {(int(a), int(b)) for a, b in map(str.split, lines)}
+    shutil.rmtree(beside, ignore_errors=True)
+    needed = shape[0] * shape[1] * PRECISIONS[dtype].itemsize
+    target = beside.with_name(beside.name[1:].removesuffix(".unfinished"))
+    try:
+        beside.mkdir(parents=True)
+        values: Array = np.lib.format.open_memmap(place, "w+", dtype, shape)
+        with place.open("r+b") as file:
+            # Writing to a map of a file without space would kill the process.
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        (beside / "done.txt").touch()
+        state.write_text(json.dumps({"digest": digest}), encoding="utf-8")
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror or error}; the kernel needs "
+            f"{needed / 1e9:.3g} GB: free some space, choose another path, or take dtype='float32'"
+        ) from error
+    return values, set()
+
+
+def _digest(
+    network: InfiniteNetwork, first: torch.Tensor, second: torch.Tensor | None, kernel: Trained, dtype: str, tile: int
+) -> str:
+    """Return what tells this kernel from any other."""
+    hasher = xxhash.xxh3_128(f"{network!r} {kernel} {dtype} {tile}".encode())
+    for inputs in (first, second):
+        if inputs is not None:
+            hasher.update(str(tuple(inputs.shape)).encode())
+            hasher.update(np.ascontiguousarray(inputs.cpu().numpy()).data)
+    return hasher.hexdigest()
