@@ -18,6 +18,7 @@ from hashlens.data.sources import load_data
 from hashlens.generative import VAE, evaluate
 from hashlens.index import Index
 from hashlens.integrations.history import CodeHistory, CodeReading
+from hashlens.kernels.classified import classified
 from hashlens.measures.features import as_features
 from hashlens.measures.kmeans import kmeans
 from hashlens.measures.projection import project
@@ -136,7 +137,15 @@ def results_of_tuning():
 
 def results_of_kernels():
     x = np.random.default_rng(0).standard_normal((6, 3))
-    return [kernels.predict(kernels.serial(kernels.Dense()), x[:3], x[:3, 0], x[3:], diag_reg=0.1)]
+    network = nn.Sequential(nn.utils.skip_init(nn.Linear, 3, 4), nn.ReLU(), nn.utils.skip_init(nn.Linear, 4, 2))
+    for parameter in network.parameters():
+        parameter.data = torch.linspace(-1, 1, parameter.numel()).view_as(parameter).clone()
+    linear = kernels.serial(kernels.Dense())
+    return [
+        kernels.predict(linear, x[:3], x[:3, 0], x[3:], diag_reg=0.1),
+        kernels.compare_codes(network, torch.from_numpy(x).float(), draws=1),
+        classified(linear, (x[:4], [0, 1, 0, 1]), (x[4:], [0, 1])),
+    ]
 
 
 def results_of_generation():

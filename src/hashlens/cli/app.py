@@ -15,6 +15,7 @@ from hashlens.cli.explain import explain
 from hashlens.cli.generate import generate
 from hashlens.cli.hints import as_options, options_of
 from hashlens.cli.index import index
+from hashlens.cli.kernel import kernel
 from hashlens.cli.measure import measure
 from hashlens.cli.options import STANDARD_OUTPUT, Stopped, console
 from hashlens.cli.regions import regions
@@ -48,6 +49,7 @@ app.add_typer(index, name="index")
 app.add_typer(generate, name="generate")
 app.add_typer(ted, name="ted")
 app.add_typer(tune, name="tune")
+app.add_typer(kernel, name="kernel")
 
 
 def _version(asked: bool) -> None:

@@ -2,6 +2,7 @@
 
 from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
 from hashlens.kernels.as_kernel import InfiniteKernel, gpytorch_kernel
+from hashlens.kernels.compare import CodeKernelComparison, compare_codes
 from hashlens.kernels.compute import Kernels, code_kernel, compute, diagonals, nngp, ntk
 from hashlens.kernels.empirical import empirical_ntk, linearized
 from hashlens.kernels.estimators import NNGPClassifier, NNGPRegressor, NTKClassifier, NTKRegressor
@@ -18,6 +19,7 @@ __all__ = [
     "GELU",
     "Abs",
     "AvgPool",
+    "CodeKernelComparison",
     "Conv",
     "Dense",
     "Erf",
@@ -39,6 +41,7 @@ __all__ = [
     "Sin",
     "Solution",
     "code_kernel",
+    "compare_codes",
     "compute",
     "diagonals",
     "empirical_ntk",

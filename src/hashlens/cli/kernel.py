@@ -1,0 +1,155 @@
+"""``hashlens kernel``: kernels of infinite width, what they predict, and how far codes are from their limit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hashlens.cli.options import (
+    Debug,
+    Force,
+    Json,
+    Model,
+    Seed,
+    Source,
+    Threads,
+    check_outputs,
+    console,
+    open_model,
+    set_threads,
+    tell,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from hashlens.kernels import InfiniteNetwork
+    from hashlens.result import Result
+
+kernel = typer.Typer(
+    no_args_is_help=True, help="The limit of infinite width: compute kernels, predict with them, compare codes with it."
+)
+Html = Annotated[Path | None, typer.Option(help="Write a page with figures to this file.")]
+Network = Annotated[
+    str,
+    typer.Argument(help="fc:3, vec:3, gap:3 (hidden layers; fc:3:erf for another activation), or a model whose "
+                   "structure is read: a folder, or package.module:factory."),
+]  # fmt: skip
+Init = Annotated[
+    str | None, typer.Option(help="Variances of a model: pytorch, glorot or he. Default: pytorch, unless numbers are.")
+]
+WeightVariance = Annotated[float | None, typer.Option(help="Of each weight, times its fan-in. Default of fc, vec: 2.")]
+BiasVariance = Annotated[float, typer.Option(help="Of each bias.")]
+Kind = Annotated[str, typer.Option("--kernel", help="ntk, or nngp.")]
+Number = Annotated[str, typer.Option("--dtype", help="float64, or float32.")]
+Limit = Annotated[int | None, typer.Option(help="So many of the first examples. Default: all.", min=1)]
+
+
+@kernel.command()
+def compute(
+    network: Network,
+    data: Annotated[str, typer.Argument(help=f"Examples: {Source}, ...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The kernel, .npy; a stopped command goes on.")],
+    others: Annotated[str | None, typer.Option(help="Other examples: the kernel is of DATA with them.")] = None,
+    kind: Kind = "ntk",
+    init: Init = None,
+    weight_variance: WeightVariance = None,
+    bias_variance: BiasVariance = 0.01,
+    limit: Limit = None,
+    dtype: Number = "float64",
+    threads: Threads = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Compute a kernel into a file, tile by tile; interrupted, the same command goes on."""
+    from hashlens.cli.options import Stopped
+    from hashlens.data import load_data
+    from hashlens.kernels import kernel_on_disk
+
+    set_threads(threads)
+    check_outputs(out, force=force, reads=[network, data, others])
+    layers = _network(network, init, weight_variance, bias_variance)
+    first, second = (None if of is None else load_data(of).narrow(0, limit).load().tensor() for of in (data, others))
+    try:
+        found = kernel_on_disk(layers, first, out, second, kind, dtype=dtype, overwrite=force)  # type: ignore[arg-type]
+    except KeyboardInterrupt as stopped:
+        raise Stopped("stopped; the same command goes on from here") from stopped
+    console().print(f"{out}: {kind}, {found.shape[0]:,} x {found.shape[1]:,}, {found.dtype}")
+
+
+@kernel.command()
+def predict(
+    network: Network,
+    train: Annotated[str, typer.Option(help=f"Labelled examples to train on: {Source}, ...")],
+    test: Annotated[str, typer.Option(help="Labelled examples to predict.")],
+    kind: Kind = "ntk",
+    diag_reg: Annotated[
+        list[float] | None, typer.Option(help="Added to the diagonal, as a share of its mean; repeat for more.")
+    ] = None,
+    time: Annotated[float | None, typer.Option(help="Of gradient flow. Default: for ever.")] = None,
+    limit: Annotated[int | None, typer.Option(help="So many of the first training examples.", min=1)] = None,
+    init: Init = None,
+    weight_variance: WeightVariance = None,
+    bias_variance: BiasVariance = 0.01,
+    dtype: Number = "float64",
+    html: Html = None,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Classify test examples as infinitely wide networks do that were trained on others."""
+    from hashlens.data import load_data
+    from hashlens.kernels.classified import classified
+
+    set_threads(threads)
+    check_outputs(json=json, page=html, force=force, reads=[network, train, test])
+    layers = _network(network, init, weight_variance, bias_variance)
+    known = load_data(train) if limit is None else load_data(train).narrow(0, limit)
+    found = classified(layers, known, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
+    _show(found, json, html, force)
+
+
+@kernel.command()
+def compare(
+    model: Model,
+    data: Annotated[str, typer.Argument(help=f"Examples: {Source}, ...")],
+    weights: Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt.")] = None,
+    init: Annotated[str, typer.Option(help="How the model was initialised: pytorch, glorot or he.")] = "pytorch",
+    examples: Annotated[int, typer.Option(help="So many of the first; all pairs are compared.", min=2)] = 500,
+    draws: Annotated[int, typer.Option(help="Random networks of the same widths, to compare with.", min=1)] = 3,
+    html: Html = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    force: Force = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Show how far the codes of a network are from their limit of infinite width, layer by layer."""
+    from hashlens.kernels import compare_codes
+
+    set_threads(threads)
+    check_outputs(json=json, page=html, force=force, reads=[model, data, weights])
+    opened = open_model(model, weights)
+    found = compare_codes(opened, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
+    _show(found, json, html, force)
+
+
+def _network(name: str, init: str | None, weight_variance: float | None, bias_variance: float) -> "InfiniteNetwork":
+    from hashlens.kernels import from_module
+    from hashlens.kernels.named import network_named
+
+    if name.partition(":")[0] in ("fc", "vec", "gap"):
+        return network_named(name, 2.0 if weight_variance is None else weight_variance, bias_variance)
+    if init is None and weight_variance is None:
+        init = "pytorch"
+    return from_module(open_model(name, None), init=init, weight_variance=weight_variance, bias_variance=bias_variance)  # type: ignore[arg-type]
+
+
+def _show(found: "Result", json: Path | None, html: Path | None, force: bool) -> None:
+    write_json(found, json, force)
+    if html is not None:
+        found.to_html(html, overwrite=force)
+    console(json).print(found)
+    for what, written in (("page", html), ("numbers", json)):
+        if written is not None:
+            tell(f"{what}: {written}")

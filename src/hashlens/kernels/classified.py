@@ -1,0 +1,125 @@
+"""How well kernels of infinite width classify: the result of ``hashlens kernel predict``."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from rich.console import RenderableType
+
+from hashlens.data import load_data
+from hashlens.errors import DataError
+from hashlens.intervals import clopper_pearson
+from hashlens.kernels.compute import Precision, compute
+from hashlens.kernels.network import InfiniteNetwork
+from hashlens.kernels.predict import Predictor
+from hashlens.report.figures import Bars, Figure
+from hashlens.result import Result
+from hashlens.tables import table
+
+
+@dataclass(frozen=True)
+class KernelAccuracy(Result):
+    """Accuracy of predictions with one kernel, with more or less regularisation.
+
+    Attributes
+    ----------
+    network : str
+        Its layers, as they are written.
+    kernel : {"nngp", "ntk"}
+        The kernel that is predicted with.
+    time : float or None
+        Of gradient flow; None for ever.
+    train, test : int
+        Examples.
+    diag_reg : tuple of float
+        Regularisations, each a share of the mean of the diagonal.
+    accuracy : tuple of float
+        On the test examples, for each regularisation.
+    intervals : tuple of (float, float)
+        95 % intervals (Clopper-Pearson) of the accuracies, over test examples.
+    loss : tuple of float
+        Mean squared error of the test targets (one-hot, less one over the number of classes).
+    """
+
+    network: str
+    kernel: Literal["nngp", "ntk"]
+    time: float | None
+    train: int
+    test: int
+    diag_reg: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    intervals: tuple[tuple[float, float], ...]
+    loss: tuple[float, ...]
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return the accuracies as bars."""
+        names = tuple(f"diag_reg {value:g}" for value in self.diag_reg)
+        return (Bars(f"Test accuracy, {self.kernel.upper()}", "accuracy", names, (("test", self.accuracy),),
+                     (self.intervals,)),)  # fmt: skip
+
+    def __rich__(self) -> RenderableType:
+        rows = [
+            (f"{reg:g}", f"{accuracy:.4f}", f"{low:.4f} to {high:.4f}", f"{loss:.5f}")
+            for reg, accuracy, (low, high), loss in zip(
+                self.diag_reg, self.accuracy, self.intervals, self.loss, strict=True
+            )
+        ]
+        trained = "for ever" if self.time is None else f"until time {self.time:g}"
+        note = f"{self.network}; trained {trained} on {self.train:,} examples, tested on {self.test:,}"
+        return table(
+            f"Infinite width: {self.kernel.upper()}", ("diag_reg", "accuracy", "95 %", "squared error"), rows, note
+        )
+
+
+def classified(
+    network: InfiniteNetwork,
+    train: Any,
+    test: Any,
+    kernel: Literal["nngp", "ntk"] = "ntk",
+    *,
+    diag_reg: tuple[float, ...] = (1e-3,),
+    time: float | None = None,
+    dtype: Precision = "float64",
+) -> KernelAccuracy:
+    """Return how well infinitely wide networks, trained on labelled examples, classify others.
+
+    Parameters
+    ----------
+    network : InfiniteNetwork
+        The network.
+    train, test : str, Examples, pair, Dataset or DataLoader
+        Labelled examples, in any form that :func:`hashlens.load_data` takes.
+    kernel : {"ntk", "nngp"}
+        Which.
+    diag_reg : tuple of float
+        Regularisations to try: the kernel is computed once.
+    time : float, optional
+        Of gradient flow; None for ever.
+    dtype : {"float64", "float32"}
+        Of the kernels and the solution.
+
+    Raises
+    ------
+    DataError
+        If there are no labels.
+    KernelError
+        If the inputs do not fit the network, or the kernel is singular.
+    """
+    known, others = load_data(train).load(), load_data(test).load()
+    if known.labels is None or others.labels is None:
+        raise DataError("kernels classify by labels, and these examples have none: give train and test with labels")
+    classes = int(max(known.labels.max(), others.labels.max())) + 1
+    x, y = known.tensor().double(), others.tensor().double()
+    own, across = compute(network, x, None, (kernel,), dtype=dtype), compute(network, y, x, (kernel,), dtype=dtype)
+    targets = np.eye(classes) - 1 / classes
+    accuracy, intervals, loss = [], [], []
+    for reg in diag_reg:
+        predictor = Predictor(targets[known.labels], own.nngp, own.ntk, reg)
+        mean = predictor.predict(across.ntk if kernel == "ntk" else across.nngp, time=time).mean
+        hits = int((mean.argmax(axis=1) == others.labels).sum())
+        accuracy.append(hits / len(others.labels))
+        intervals.append(clopper_pearson(hits, len(others.labels), 0.95))
+        loss.append(float(np.mean((mean - targets[others.labels]) ** 2)))
+    written = ", ".join(map(repr, network.layers))
+    return KernelAccuracy(written, kernel, time, len(known.labels), len(others.labels), tuple(map(float, diag_reg)),
+                          tuple(accuracy), tuple(intervals), tuple(loss))  # fmt: skip

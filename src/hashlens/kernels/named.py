@@ -1,0 +1,46 @@
+"""Networks by name, as commands take them."""
+
+from hashlens.errors import KernelError, nearest
+from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
+from hashlens.kernels.layer import Layer
+from hashlens.kernels.layers import Conv, Dense, Flatten, GlobalAvgPool
+from hashlens.kernels.network import InfiniteNetwork, serial
+
+ACTIVATIONS: dict[str, Layer] = {
+    "abs": Abs(), "erf": Erf(), "gelu": GELU(), "leaky": LeakyReLU(), "relu": ReLU(), "sin": Sin(),
+}  # fmt: skip
+FORMS = "fc:DEPTH, vec:DEPTH or gap:DEPTH, with an activation behind a second colon (fc:3:erf)"
+
+
+def network_named(name: str, weight_variance: float = 2.0, bias_variance: float = 0.01) -> InfiniteNetwork:
+    """Return the network that a name stands for: fully connected, or convolutions of 3x3 with one of two heads.
+
+    Parameters
+    ----------
+    name : str
+        ``fc:3``, ``vec:3`` or ``gap:3``: so many hidden layers; ``fc:3:erf`` has another activation than ReLU.
+    weight_variance, bias_variance : float
+        Of all layers.
+
+    Raises
+    ------
+    KernelError
+        If there is none.
+
+    Examples
+    --------
+    >>> network_named("fc:1").layers[1]
+    ReLU()
+    """
+    kind, *rest = name.split(":")
+    depth, activation = (*rest, "", "relu")[0], rest[1] if len(rest) > 1 else "relu"
+    if kind not in ("fc", "vec", "gap") or len(rest) not in (1, 2) or not depth.isdecimal():
+        raise KernelError(f"unknown network {name!r}: write {FORMS}, or the name of a model")
+    if activation not in ACTIVATIONS:
+        raise KernelError(f"unknown activation {activation!r}; {nearest(activation, ACTIVATIONS)}")
+    dense = Dense(None, weight_variance, bias_variance)
+    if kind == "fc":
+        return serial(Flatten(), *(dense, ACTIVATIONS[activation]) * int(depth), dense)
+    conv = Conv(None, 3, weight_variance=weight_variance, bias_variance=bias_variance)
+    head = Flatten() if kind == "vec" else GlobalAvgPool()
+    return serial(*(conv, ACTIVATIONS[activation]) * int(depth), head, dense)
