@@ -139,5 +139,5 @@ for words in lines:
         print(*words, loaded)
 print(len(lines), printed.getvalue().count("Usage: "))
 """
-    commands = 1 + 8 + 1 + 5 + 1 + 3 + 1 + 2 + 1 + 4 + 1 + 2 + 1 + 3
+    commands = 1 + 8 + 1 + 5 + 1 + 3 + 1 + 2 + 1 + 4 + 1 + 2 + 1 + 3 + 1 + 3
     assert alone(code).splitlines() == [f"{commands + 1} {commands}"]
