@@ -8,7 +8,7 @@ from hashlens.generative.grid import write_grid
 from hashlens.generative.info import GenerativeInfo
 from hashlens.generative.inverted_gan import InvertedGAN
 from hashlens.generative.model import GenerativeModel
-from hashlens.generative.pictures import Pictures, pictures
+from hashlens.generative.pictures import GeneratedPictures, pictures
 from hashlens.generative.saved import load
 from hashlens.generative.settings import Settings
 from hashlens.generative.vae import VAE
@@ -17,11 +17,11 @@ __all__ = [
     "GAN",
     "VAE",
     "BiGAN",
+    "GeneratedPictures",
     "GenerativeEvaluation",
     "GenerativeInfo",
     "GenerativeModel",
     "InvertedGAN",
-    "Pictures",
     "Settings",
     "evaluate",
     "load",

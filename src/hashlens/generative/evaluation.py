@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hashlens.generative.distances import Manifolds
-from hashlens.generative.pictures import Pictures
+from hashlens.generative.pictures import GeneratedPictures
 from hashlens.report.figures import Bars, Figure
 from hashlens.report.page import Chart, Page, Section
 from hashlens.result import Result
@@ -93,7 +93,7 @@ class GenerativeEvaluation(Result):
         Whether samples are copies.
     collapsed : bool
         Whether samples are nearly the same, or miss half of the classes: then nothing here is a result.
-    pictures : Pictures
+    pictures : GeneratedPictures
         What it all looks like.
     """
 
@@ -116,7 +116,7 @@ class GenerativeEvaluation(Result):
     codes: Mapping[str, CodesFound]
     memorisation: Memorisation
     collapsed: bool
-    pictures: Pictures
+    pictures: GeneratedPictures
 
     @property
     def covered(self) -> int:

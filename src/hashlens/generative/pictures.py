@@ -29,7 +29,7 @@ TEMPLATE = """<p><label for="way-{{ number }}">from one image to the other</labe
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures(Result):
+class GeneratedPictures(Result):
     """Pictures of a generative model; pixels are from 0 to 255.
 
     Attributes
@@ -101,7 +101,7 @@ def _scrubbed(ways: Bytes) -> tuple[Block, ...]:
     return (Widget("From one image to another", TEMPLATE, script, data),)
 
 
-def pictures(model: GenerativeModel, data: Any = None, *, n: int = 100, seed: int = 0) -> Pictures:
+def pictures(model: GenerativeModel, data: Any = None, *, n: int = 100, seed: int = 0) -> GeneratedPictures:
     """Return pictures of a model.
 
     Parameters
@@ -133,7 +133,7 @@ def pictures(model: GenerativeModel, data: Any = None, *, n: int = 100, seed: in
     else:
         codes = model.settings.draw(2 * WAYS, torch_generator(seed, "ways"))
         ways = model.interpolate(codes[:WAYS], codes[WAYS:], STEPS)
-    return Pictures(
+    return GeneratedPictures(
         model.kind, bool(model.info and model.info.collapsed), as_bytes(samples), as_bytes(images),
         as_bytes(reconstructed), as_bytes(ways),
     )  # fmt: skip

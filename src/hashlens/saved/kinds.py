@@ -62,7 +62,7 @@ KINDS: dict[str, str] = {
     "PhaseSensitivity": "hashlens.study.networks.regimes.sensitivity",
     "PhaseSlices": "hashlens.study.networks.regimes.phase",
     "Picture": "hashlens.study.reproduce.picture",
-    "Pictures": "hashlens.generative.pictures",
+    "GeneratedPictures": "hashlens.generative.pictures",
     "PieceTable": "hashlens.regions.tables",
     "Plane": "hashlens.regions.plane",
     "Prediction": "hashlens.kernels.prediction",
