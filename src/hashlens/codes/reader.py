@@ -30,18 +30,20 @@ from hashlens.progress import track
 
 
 class Reader:
-    """Read a network on examples, batch by batch; a context manager over :class:`~hashlens.codes.capture.Capture`.
+    """Run a network on examples, batch by batch, and yield each batch with its codes.
+
+    It is a context manager, which opens and closes a :class:`~hashlens.codes.capture.Capture`.
 
     Parameters
     ----------
     model, data
         As in :func:`hashlens.encode`.
     reading : Reading
-        How the network is read.
+        Options: layers, gates, granularity, bits, mask, batch size, device and forward function.
     penultimate : bool
         Whether to keep the input of the last affine map of each batch.
     per_layer : bool
-        Whether the bits of the reading are kept of each layer, not of all layers together.
+        Whether ``reading.bits`` bits are sampled from each layer; by default they are sampled from all layers together.
     digests : bool
         Whether to compute a digest of each input.
     """
@@ -67,7 +69,7 @@ class Reader:
         self.sampled_from: int | None = None
         self.largest_batch = 0
         self.images = False
-        self._needs_two: bool | None = None
+        self._needs_two_cached: bool | None = None
         self._warned = False
         model = unwrap(model)
         parameter = _parameter(model)
@@ -130,9 +132,9 @@ class Reader:
                 twice, thrice = (some_examples(inputs, 1, [0] * times)[0] for times in (2, 3))
                 self.capture.probe(forward or _forward, twice, thrice, [0, 1], some_examples(inputs, 1, [0])[1])
             return
-        # No example keeps its row, so values that are equal in both batches do not depend on the example. The reverse
-        # order comes first: it reveals a network that sorts its batch. One that needs a sorted batch accepts only the
-        # order of the data.
+        # Every example gets another row in the smaller batch, so values that are equal in both batches do not depend on
+        # the example. The reverse order is tried first, since it reveals networks that sort their batch. Networks that
+        # require a sorted batch reject it, so the order of the data is tried next.
         larger, all_batched = some_examples(inputs, len(first), range(count))
         for order in ([2, 0] if count == 3 else [1], [*range(1, count)]):
             smaller = some_examples(inputs, len(first), order)[0]
@@ -141,7 +143,7 @@ class Reader:
         self.evidence.operators.batch_dependent = bool(self.capture.axes.unsteady)
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
-        """Find the layout with one batch, then choose a sample of its bits."""
+        """Run one batch to find the layers and their numbers of bits, then choose a sample of these bits."""
         self._run(first)
         layers = self.capture.layers
         self.sampled_from = sum(layer.bits for layer in layers)
@@ -164,22 +166,22 @@ class Reader:
             self._warn_of_padding(batch.raw)
         inputs = _to_device(batch.raw if forward else batch.inputs, self.device, None if forward else self.dtype)
         digests = self._digests(batch, mask) if self.digests else None
-        padding = (self.static_batch or size) - size
-        if size == 1 and not padding and self._needs_two_examples(inputs):
-            padding = 1
-        if padding > 0:
-            inputs = padded(inputs, size, padding)
-            mask = None if mask is None else {glob: padded(part, size, padding) for glob, part in mask.items()}
-        # The last operator is the same in every batch, so the first batch is enough.
+        filler = (self.static_batch or size) - size
+        if size == 1 and not filler and self._needs_two_examples(inputs):
+            filler = 1
+        if filler > 0:
+            inputs = padded(inputs, size, filler)
+            mask = None if mask is None else {glob: padded(part, size, filler) for glob, part in mask.items()}
+        # `operators` records the last operator of the network. It is the same in every batch, so the first is enough.
         with nullcontext() if self._operators_recorded else self.evidence.operators:
-            captured = self.capture.run(forward or _forward, inputs, size + padding, mask)
+            captured = self.capture.run(forward or _forward, inputs, size + filler, mask)
         self._operators_recorded = True
-        captured = replace(captured, scores=self.evidence.add(captured.output, size + padding))
-        captured = captured if padding <= 0 else _first_rows(captured, size)
+        captured = replace(captured, scores=self.evidence.add(captured.output, size + filler))
+        captured = captured if filler <= 0 else _first_rows(captured, size)
         return replace(captured, digests=digests)
 
     def _warn_of_padding(self, raw: Any) -> None:
-        """Warn once if bits of padded tokens are read like those of other tokens."""
+        """Warn once if a batch has padding tokens but no mask is given, so that their bits are read too."""
         for key in raw if isinstance(raw, Mapping) else ():
             value = raw[key]
             if (
@@ -199,21 +201,21 @@ class Reader:
         raw, forward = batch.raw, self.reading.forward
         mask = next((part for part in (masks or {}).values() if part is not None), None)
         if forward and isinstance(raw, (tuple, list)) and len(raw) > 2:
-            return None  # Further entries of a batch may be inputs too, or names and row numbers.
+            return None  # Further entries may be inputs, or only names and row numbers: which to digest is not known.
         return input_digests(batch.inputs, len(batch), mask, None if forward else self.dtype)
 
     def _needs_two_examples(self, inputs: Any) -> bool:
         """Return whether the network loses the batch axis of a single example, by running it on one and on two."""
-        if self._needs_two is None:
+        if self._needs_two_cached is None:
             call = self.reading.forward or _forward
             single, all_batched = some_examples(inputs, 1, [0])
             doubled = some_examples(inputs, 1, [0, 0])[0]
-            self._needs_two = self.capture.needs_two_examples(call, single, doubled, all_batched)
-        return self._needs_two
+            self._needs_two_cached = self.capture.needs_two_examples(call, single, doubled, all_batched)
+        return self._needs_two_cached
 
     @property
     def output(self) -> Output:
-        """How the network's output is read, from the evidence so far."""
+        """Kind of the network's output (logits, probabilities, ...), as far as the batches so far show it."""
         return self.evidence.decide()
 
     def provenance(self) -> Provenance:
@@ -257,11 +259,11 @@ def _parameter(model: torch.nn.Module) -> torch.Tensor | None:
 
 def _forward(network: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
-        return network(next(iter(inputs.values()))) if _is_unnamed(network, inputs) else network(**inputs)
+        return network(next(iter(inputs.values()))) if _takes_no_such_argument(network, inputs) else network(**inputs)
     return network(*inputs) if isinstance(inputs, (tuple, list)) else network(inputs)
 
 
-def _is_unnamed(network: Any, inputs: Mapping[str, Any]) -> bool:
+def _takes_no_such_argument(network: Any, inputs: Mapping[str, Any]) -> bool:
     """Return whether inputs are a single column whose name is not an argument of the network."""
     if len(inputs) != 1:
         return False
@@ -274,7 +276,7 @@ def _is_unnamed(network: Any, inputs: Mapping[str, Any]) -> bool:
 
 
 def masks_of(mask: Mask, raw: Any) -> Masks:
-    """Return the masks of a batch by glob over layer names, bool ``(examples, positions)``."""
+    """Return a dict from a glob of layer names to the mask of a batch, bool ``(examples, positions)``."""
     if isinstance(mask, Mapping):
         return {glob: None if part is None else _mask(part, raw) for glob, part in mask.items()}
     return {"*": _mask(mask, raw)}
@@ -283,7 +285,7 @@ def masks_of(mask: Mask, raw: Any) -> Masks:
 def _mask(mask: str | Callable[[Any], torch.Tensor], raw: Any) -> torch.Tensor:
     try:
         if isinstance(mask, str) and isinstance(raw, torch.Tensor | tuple | list):
-            raise TypeError("it has no keys")
+            raise TypeError("the batch has no keys")
         values = raw[mask] if isinstance(mask, str) else mask(raw)
     except Exception as error:  # a user's function failed, or the batch is not a dict
         reason = f"{type(error).__name__}: {error}".split("\n")[0]

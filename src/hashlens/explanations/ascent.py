@@ -1,4 +1,7 @@
-"""Gradient ascent on inputs, from noise or from an example, with penalties for roughness and size."""
+"""Gradient ascent on inputs, from noise or from an example.
+
+There are penalties for total variation and for distance from the centre.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,32 +19,34 @@ from hashlens.explanations.subject import MOST
 from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
-EXAMPLES = {
+INPUT_SHAPES = {
     "image": ("(channels, height, width)", "(1, 28, 28)"),
     "signal": ("(channels, time)", "(2, 500)"),
     "spectrogram": ("(height, width)", "(80, 200)"),
     "table": ("(columns,)", "(10,)"),
 }
 """Shape of one input of each kind, in words and as an example."""
-QUIET = 0.1
+NOISE_SIZE = 0.1
 """Standard deviation of the starting noise, as a share of the range of inputs."""
-SMOOTH = 1e-2
+VARIATION_EPSILON = 1e-2
 """Difference of neighbours, as a share of the range, below which they count as equal in the total variation."""
-INERTIA = 0.9
-SETTLING = 0.25
-"""Share of the steps, the last ones, that are made without jitter."""
+MOMENTUM = 0.9
+"""Share of the velocity that a step keeps."""
+UNJITTERED = 0.25
+"""Share of the steps, at the end, that are made without jitter."""
 
 
 @dataclass(frozen=True, eq=False)
 class InputRange:
-    """Range of the numbers of an input.
+    """Range of the values of an input, and the unit in which distances are measured.
 
     Attributes
     ----------
     low, high : float
         Bounds; infinite where they are not known.
     centre, scale : torch.Tensor or float
-        Typical value, and typical distance from it.
+        Mean value, and the unit of distances from it: the largest possible distance for images, the standard deviation
+        of each feature for other inputs.
     """
 
     low: float = -inf
@@ -54,21 +59,29 @@ class InputRange:
         return x.clamp(self.low, self.high)
 
     def shares(self, x: Tensor) -> Tensor:
-        """Return the distance of inputs from the centre, divided by the scale."""
+        """Return ``(x - centre) / scale``."""
         return (x - self.centre) / self.scale
 
 
 def input_range_of(request: Request, bounds: Sequence[float] | None = None) -> InputRange:
-    """Return the range of inputs: `bounds`, or the range of ``background``, or else of ``x``."""
-    ends = tuple(bounds) if isinstance(bounds, (list, tuple)) else () if bounds is not None else (-inf, inf)
+    """Return the range of inputs.
+
+    Centre and scale come from ``background``, or else from ``x``. The bounds are `bounds`, or for images the extremes
+    of these examples; otherwise infinite.
+    """
+    bounds = (-inf, inf) if bounds is None else bounds
+    ends = tuple(bounds) if isinstance(bounds, (list, tuple)) else ()
     if len(ends) != 2 or not all(map(is_number, ends)) or ends[0] >= ends[1]:
         raise ExplainError(f"bounds must be two numbers, (low, high), received {shortly(bounds)}")
     low, high = float(ends[0]), float(ends[1])
-    return _image_range(request, low, high) if request.kind == "image" else _table_range(request, low, high)
+    return _image_range(request, low, high) if request.kind == "image" else _feature_range(request, low, high)
 
 
 def _image_range(request: Request, low: float, high: float) -> InputRange:
-    """Return the range of images, with a centre for each channel; without examples they are taken as standardised."""
+    """Return the range of images, with a centre for each channel.
+
+    Without examples, or if all their values are equal, the centre is 0.
+    """
     background = examples_of(request)
     examples = request.x if background is None else background
     if examples is None or float(examples.min()) == float(examples.max()):
@@ -83,8 +96,8 @@ def _image_range(request: Request, low: float, high: float) -> InputRange:
     return InputRange(low, high, centre.to(request.subject.like), farthest if farthest < inf else 1.0)
 
 
-def _table_range(request: Request, low: float, high: float) -> InputRange:
-    """Return the range of rows of a table, with centre and scale of each column from the background."""
+def _feature_range(request: Request, low: float, high: float) -> InputRange:
+    """Return the range of inputs that are not images, with centre and scale of each feature from the background."""
     background = examples_of(request)
     if background is not None and len(background) > 1:
         spread = background.std(dim=0)
@@ -101,7 +114,7 @@ def examples_of(request: Request) -> Tensor | None:
     background = background[None] if background.dim() == axes - 1 else background
     fits = background.dim() == axes and (request.x is None or background.shape[1:] == request.x.shape[1:])
     if not fits or background.numel() == 0:
-        shape = EXAMPLES[request.kind][0].strip("(,)") if request.x is None else _listed(request.x.shape[1:])
+        shape = INPUT_SHAPES[request.kind][0].strip("(,)") if request.x is None else _listed(request.x.shape[1:])
         raise ExplainError(f"background must be examples (m, {shape}), received {tuple(background.shape)}")
     return background
 
@@ -111,16 +124,20 @@ def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
     examples = examples_of(request) if request.x is None else request.x
     if shape is None:
         if examples is None:
-            raise ExplainError(f"without x, give the shape of one input: shape=, such as {EXAMPLES[request.kind][1]}")
+            raise ExplainError(
+                f"without x, give the shape of one input: shape=, such as {INPUT_SHAPES[request.kind][1]}"
+            )
         return tuple(examples.shape[1:])
     sizes = tuple(shape) if isinstance(shape, (list, tuple)) else ()
     axes = {"image": (3,), "signal": (1, 2), "spectrogram": (2,)}.get(request.kind, (1,))
     if len(sizes) not in axes or not all(is_whole(size) and size > 0 for size in sizes):
-        expected = EXAMPLES[request.kind][0] + (', or a table needs kind="table"' if request.kind == "image" else "")
+        expected = INPUT_SHAPES[request.kind][0] + (
+            ', or a table needs kind="table"' if request.kind == "image" else ""
+        )
         raise ExplainError(f"shape must be that of one input, {expected}, received {shortly(shape)}")
     if examples is not None and sizes != tuple(examples.shape[1:]):
-        of = "the background" if request.x is None else "x"
-        raise ExplainError(f"shape {sizes} is not that of {of}, {tuple(examples.shape[1:])}: leave it out")
+        source = "the background" if request.x is None else "x"
+        raise ExplainError(f"shape {sizes} is not that of {source}, {tuple(examples.shape[1:])}: leave it out")
     return tuple(map(int, sizes))
 
 
@@ -129,13 +146,15 @@ def _listed(sizes: Sequence[int]) -> str:
 
 
 def require_amounts(**amounts: Any) -> None:
-    """Raise ExplainError unless every argument is a number, 0 or more."""
+    """Raise ExplainError unless every argument is a number from 0 up to `MOST`, exclusive."""
     for name, value in amounts.items():
         if not is_number(value) or not 0 <= value < MOST:
             raise ExplainError(f"{name} must be a number, 0 or more, received {shortly(value)}")
 
 
-def noise(request: Request, rows: int, shape: tuple[int, ...], input_range: InputRange, size: float = QUIET) -> Tensor:
+def noise(
+    request: Request, rows: int, shape: tuple[int, ...], input_range: InputRange, size: float = NOISE_SIZE
+) -> Tensor:
     """Return rows of noise around the centre; a row does not depend on the number of rows."""
     drawn = [torch.randn(shape, generator=torch_generator(request.seed, "noise", row), dtype=torch.float64)
              for row in range(rows)]  # fmt: skip
@@ -145,7 +164,7 @@ def noise(request: Request, rows: int, shape: tuple[int, ...], input_range: Inpu
 
 
 def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
-    """Return the output of a layer for inputs; the rest of the network is not run, and may not fit them."""
+    """Return the output of a layer for inputs; an error of a later layer, which may not fit them, is ignored."""
     with keeping(request, place) as kept:
         try:
             request.subject.run(x)
@@ -165,9 +184,9 @@ def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
 
 
 def total_variation(x: Tensor) -> Tensor:
-    """Return the sum of the differences of neighbours along all axes but the first two."""
-    steps = [x.diff(dim=axis) for axis in range(2, x.dim())]
-    return torch.stack([(at.square() + SMOOTH**2).sqrt().sum() for at in steps]).sum()
+    """Return the sum of the absolute differences of neighbours, smoothed near 0, along all axes but the first two."""
+    differences = [x.diff(dim=axis) for axis in range(2, x.dim())]
+    return torch.stack([(one.square() + VARIATION_EPSILON**2).sqrt().sum() for one in differences]).sum()
 
 
 def slope_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -219,18 +238,18 @@ def ascend(
     shifts : sequence
         Pixels, down and right, by which the inputs are rolled at each step.
     """
-    x, pace = start, torch.zeros_like(start)
+    x, velocity = start, torch.zeros_like(start)
     axes = tuple(range(2, start.dim()))
     for step in range(steps):
         shift = [*shifts[step]][: len(axes)]
         back = [-at for at in shift]
         slope = slope_of(value, x.roll(shift, axes)).roll(back, axes) if any(shift) else slope_of(value, x)
-        wanted = unit_rows(slope)
+        direction = unit_rows(slope)
         if smoothness:
-            wanted = wanted - smoothness * slope_of(total_variation, input_range.shares(x))
-        wanted = wanted - smallness * input_range.shares(x)
-        pace = INERTIA * pace + (1 - INERTIA) * wanted
-        x = input_range.clamp(x + step_size * input_range.scale * (1 - step / steps) * pace)
+            direction = direction - smoothness * slope_of(total_variation, input_range.shares(x))
+        direction = direction - smallness * input_range.shares(x)
+        velocity = MOMENTUM * velocity + (1 - MOMENTUM) * direction
+        x = input_range.clamp(x + step_size * input_range.scale * (1 - step / steps) * velocity)
     return x
 
 
@@ -238,21 +257,21 @@ def shifts_of(request: Request, steps: int, jitter: int) -> list[list[int]]:
     """Return the shifts of each step: random, up to `jitter` pixels in each direction; 0 in the last steps."""
     jitter = min(jitter, MOST)
     drawn = numpy_generator(request.seed, "jitter").integers(-jitter, jitter + 1, (steps, 2))
-    drawn[steps - int(SETTLING * steps) :] = 0
+    drawn[steps - int(UNJITTERED * steps) :] = 0
     return [list(map(int, pair)) for pair in drawn]
 
 
 class Adam:
     """The Adam optimiser (Kingma, Ba, 2015).
 
-    torch's own Adam imports the compiler of torch, which takes longer than all other work here.
+    torch's own Adam imports the compiler of torch, which takes longer than a whole inversion.
     """
 
     def __init__(self, like: Tensor) -> None:
         self.mean, self.square, self.steps = torch.zeros_like(like), torch.zeros_like(like), 0
 
     def step(self, slope: Tensor) -> Tensor:
-        """Return the next step, of about 1 in each number whose gradient has a steady sign."""
+        """Return the next descent step; its size is about 1 in each element whose gradient keeps its sign."""
         self.steps += 1
         self.mean = 0.9 * self.mean + 0.1 * slope
         self.square = 0.999 * self.square + 0.001 * slope.square()

@@ -1,4 +1,4 @@
-"""Results of the command line about regions, as tables: one row per example or piece."""
+"""Tables that ``hashlens regions`` prints: one row per example or piece."""
 
 from dataclasses import dataclass
 from math import inf
@@ -16,8 +16,8 @@ from hashlens.report.figures import Figure
 from hashlens.result import Result
 from hashlens.tables import number, table
 
-BYTE = 255
-"""Number of grey levels of a pixel: for inputs from 0 to 1, a radius of 1/255 is one level."""
+LEVELS = 255
+"""Largest value of an 8-bit pixel: for inputs from 0 to 1, a radius of 1/255 is one grey level."""
 MOST_ROWS = 20
 
 
@@ -30,13 +30,13 @@ class ExampleRadius:
     id : str
         Identifier of the example.
     label, predicted : int or None
-        Its class, and the class of the largest output; None for a single output.
+        True class, None if there is no label; and the class of the largest output, None if there is a single output.
     output : tuple of float
         All outputs.
     radius, radius_255 : float
         Distance to the nearest boundary in units of the input, and in multiples of 1/255.
     unit : str or None
-        Unit that flips there.
+        Unit that flips at the nearest boundary; None if there is no boundary.
     on_boundaries : int
         Number of units whose boundary the example lies exactly on.
     """
@@ -64,22 +64,22 @@ class RadiusTable(Result):
         """Return the histogram of radii, if there are several."""
         from hashlens.regions.figures import radius_figure
 
-        radii = [at.radius for at in self.examples]
-        drawn = [radius for radius in radii if 0 < radius < inf]
-        return (radius_figure({self.data: radii}, self.norm),) if len(drawn) > 1 else ()
+        radii = [example.radius for example in self.examples]
+        finite = [radius for radius in radii if 0 < radius < inf]
+        return (radius_figure({self.data: radii}, self.norm),) if len(finite) > 1 else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields; the norm is a string, since JSON has no infinity."""
         return {**super().to_dict(), "norm": "inf" if self.norm == inf else "2"}
 
     def __rich__(self) -> RenderableType:
-        on_boundary = sum(at.on_boundaries > 0 for at in self.examples)
+        on_boundary = sum(example.on_boundaries > 0 for example in self.examples)
         columns = ["example", "label", "output", "radius", "in 1/255", "nearest unit", "on boundaries of"]
         rows = [
             [
                 at.id,
-                "–" if at.label is None else self._named(at.label),
-                self._said(at),
+                "–" if at.label is None else self._class_name(at.label),
+                self._prediction(at),
                 f"{at.radius:.4g}",
                 f"{at.radius_255:.4g}",
                 at.unit or "none",
@@ -101,17 +101,17 @@ class RadiusTable(Result):
         kind = "infinity-norm" if self.norm == inf else "2-norm"
         return table(f"Distance to the nearest boundary ({kind})", columns, rows, " ".join(notes))
 
-    def _said(self, at: ExampleRadius) -> str:
+    def _prediction(self, at: ExampleRadius) -> str:
         if at.predicted is None:
             return f"{at.output[0]:.4g}"
-        return f"{self._named(at.predicted)} ({at.output[at.predicted]:.4g})"
+        return f"{self._class_name(at.predicted)} ({at.output[at.predicted]:.4g})"
 
-    def _named(self, label: int) -> str:
+    def _class_name(self, label: int) -> str:
         return class_name(self.class_names, label)
 
 
 def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[ExampleRadius]:
-    """Return a row for each example of a region."""
+    """Return a row for each example that `region` was computed for."""
     radius = region.radius(norm)
     outputs = region.output.reshape(len(region), -1)
     classes = predicted(outputs) if outputs.shape[1] > 1 else None
@@ -122,7 +122,7 @@ def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[Exam
             None if classes is None else int(classes[row]),
             tuple(outputs[row].tolist()),
             distance,
-            BYTE * distance,
+            LEVELS * distance,
             None if (unit := radius.units[row]) is None else str(unit),
             int(radius.on_boundary[row]),
         )
@@ -176,8 +176,8 @@ class PieceTable(Result):
             np.array(of, np.float64).reshape(len(self.pieces), -1)
             for of in zip(*(((at.start, at.end), at.value, at.slope) for at in self.pieces), strict=True)
         )
-        shades = np.arange(len(self.pieces)) % len(code_colours())
-        return (pieces_figure(spans, value, slope, shades, (self.begin, self.finish), self.class_names),)
+        colour_indices = np.arange(len(self.pieces)) % len(code_colours())
+        return (pieces_figure(spans, value, slope, colour_indices, (self.begin, self.finish), self.class_names),)
 
     def __rich__(self) -> RenderableType:
         rows = [
@@ -203,7 +203,7 @@ class PieceTable(Result):
 def piece_table(
     along: Along, data: str, begin: str, finish: str, class_names: tuple[str, ...] | None = None
 ) -> PieceTable:
-    """Return the pieces of the only segment of `along`."""
+    """Return the table of pieces of `along`, which must hold a single segment."""
     value, slope = (of.reshape(len(along), -1).cpu() for of in (along.value, along.slope))
     classes: list[int | None] = [None] * len(along)
     if value.shape[1] > 1:
@@ -213,7 +213,7 @@ def piece_table(
     lengths = along.lengths.tolist()
     columns = (along.start.tolist(), along.end.tolist(), lengths, units, classes, value.tolist(), slope.tolist())
     pieces = tuple(
-        Piece(start, end, length, unit, at, tuple(values), tuple(slopes))
-        for start, end, length, unit, at, values, slopes in zip(*columns, strict=True)
+        Piece(start, end, length, unit, label, tuple(values), tuple(slopes))
+        for start, end, length, unit, label, values, slopes in zip(*columns, strict=True)
     )
     return PieceTable(data, begin, finish, sum(lengths), pieces, class_names)

@@ -23,7 +23,9 @@ log = logging.getLogger("hashlens")
 
 
 class Study:
-    """An experiment repeated as a spec defines, such as many networks trained and measured, with results in a store.
+    """Repeat an experiment for all combinations of factors in a spec, and keep the results in a store.
+
+    The default experiment trains and measures networks.
 
     A study can be interrupted at any moment; run again, it continues where it stopped, and no run is repeated. Any
     number of processes may run the same study on one store; they share the work. If its spec gets more levels of an
@@ -36,8 +38,8 @@ class Study:
     store : str or Path
         Path of an SQLite file, or a URL ``postgresql://USER@HOST/NAME``.
     **inputs
-        Other inputs of the experiment. Networks have ``train`` and ``test``: examples in any form that
-        :func:`hashlens.load_data` accepts, which replace the spec's ``data``.
+        Other inputs of the experiment. The default, ``networks``, takes ``train`` and ``test``: examples in any form
+        that :func:`hashlens.load_data` accepts, which replace the spec's ``data``.
 
     Examples
     --------
@@ -133,9 +135,9 @@ class Study:
         device_ = None if device is None else find_device(device)
         materials = self.experiment.open(self.spec, device_, **self.inputs)
         store = Store.open(self._target)
-        todo = Work(self.experiment, materials, planned(self.experiment, materials, store))
+        all_work = Work(self.experiment, materials, planned(self.experiment, materials, store))
         start = store.begin(
-            self.spec.to_plain(), todo.runs, materials.digests, self.experiment.terms,
+            self.spec.to_plain(), all_work.runs, materials.digests, self.experiment.terms,
             gains=self.experiment.gains(self.spec), is_kept=self.experiment.is_kept,
         )  # fmt: skip
         if on_start is not None:
@@ -143,7 +145,7 @@ class Study:
         _warn_of_devices(store, "cpu" if device_ is None else str(device_))
         if retry_failed:
             store.retry_failed()
-        work(store, todo, wait=wait, lease=lease)
+        work(store, all_work, wait=wait, lease=lease)
         return self
 
     @property
@@ -163,10 +165,10 @@ class Study:
 
 def _warn_of_devices(store: Store, device: str) -> None:
     """Warn if a study continues on another device, where results are not bit for bit the same."""
-    others = {run.facts["device"] for run in store.runs() if "device" in run.facts} - {device}
-    if others:
+    other_devices = {run.facts["device"] for run in store.runs() if "device" in run.facts} - {device}
+    if other_devices:
         log.warning(
             "earlier runs were done on %s, and the others will run on %s: their numbers will agree like "
             "those of other seeds, not bit for bit",
-            ", ".join(sorted(others)), device,
+            ", ".join(sorted(other_devices)), device,
         )  # fmt: skip

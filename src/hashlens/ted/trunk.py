@@ -24,9 +24,10 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Trunk(BaseEstimator):  # type: ignore[misc]
-    """A multilayer perceptron with its training settings: the estimator for ``multitask`` and ``embedding``.
+    """Settings of a multilayer perceptron and of its training, for the strategies ``multitask`` and ``embedding``.
 
-    Columns of X are standardised first. Training uses Adam with a cosine schedule of the learning rate.
+    It has no ``fit`` of its own: :class:`TEDClassifier` trains it. Columns of X are standardised first.
+    Training uses Adam with a cosine schedule of the learning rate.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
     temperature : float
         Temperature of the contrastive loss of an embedding.
     seed : int
-        Seed of the weights and of the order of rows.
+        Seed of the initial parameters and of the order of rows.
     device : str, optional
         Device to train and run on; the CPU by default.
     """
@@ -80,7 +81,7 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
                 raise TEDError(f"Trunk: {name} must be a number above 0, received {shortly(value)}")
 
     def network(self, inputs: int, outputs: int) -> nn.Module:
-        """Return an untrained network, whose weights depend only on the seed."""
+        """Return an untrained network, whose parameters depend only on the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(torch_seed(self.seed, "trunk"))
             layers: list[nn.Module] = []
@@ -90,13 +91,13 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
             return nn.Sequential(*layers, nn.Linear(inputs, outputs)).to(find_device(self.device or "cpu"))
 
     def train(self, network: nn.Module, inputs: torch.Tensor, weights: torch.Tensor, loss: Loss) -> None:
-        """Train a network in place; the losses of rows are weighted."""
+        """Train a network in place; the loss of each row is multiplied by its weight."""
         optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
         state = TrainingState({"network": network}, {"network": optimizer}, {"network": self._rate})
         step = TrunkStep(network, optimizer, inputs, weights, loss)
-        order = lambda epoch: split_batches(batch_order(len(inputs), self.seed, epoch), self.batch_size)  # noqa: E731
+        batches_of = lambda epoch: split_batches(batch_order(len(inputs), self.seed, epoch), self.batch_size)  # noqa: E731
         try:
-            run_loop(state, step, order, self.epochs, seed=self.seed)
+            run_loop(state, step, batches_of, self.epochs, seed=self.seed)
         except ModelError as error:
             raise TEDError(str(error)) from error
         network.eval()
@@ -128,7 +129,7 @@ class TrunkStep:
     loss: Loss
 
     def __call__(self, rows: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Take one step, and return the loss of each row."""
+        """Take one step, and return the weighted loss of each row."""
         rows = rows.to(self.inputs.device)
         losses = self.loss(self.network(self.inputs[rows]), rows) * self.weights[rows]
         self.optimizer.zero_grad()
@@ -156,7 +157,7 @@ def mean_one(weights: Any, rows: int, device: torch.device) -> torch.Tensor:
     Raises
     ------
     TEDError
-        If there is not one number for each row, a number is negative, or all are 0.
+        If the number of weights differs from the number of rows, a weight is negative or not finite, or all are 0.
     """
     array = np.ones(rows) if weights is None else np.asarray(weights, np.float64)
     if array.shape != (rows,) or not np.isfinite(array).all() or (array < 0).any() or not array.sum():
