@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from hashlens.errors import KernelError
+from hashlens.errors import KernelError, KernelWarning
 from hashlens.kernels import Dense, Predictor, ReLU, compute, predict, serial
 from hashlens.testing.result_contract import check_result
 
@@ -60,6 +60,16 @@ def test_a_singular_kernel_says_which_eigenvalue_and_what_regularisation_mends_i
     assert 1e-16 < ridge < 1e-10
     found = predict(NETWORK, doubled, targets, TEST, "nngp", diag_reg=ridge).mean
     assert np.allclose(found, predict(NETWORK, TRAIN, TARGETS, TEST, "nngp").mean, atol=1e-6)
+
+
+def test_float32_warns_where_rounding_would_change_the_solution():
+    near = TRAIN + 1e-3 * generator.standard_normal(TRAIN.shape)
+    both, targets = np.vstack([TRAIN, near]), np.vstack([TARGETS, -TARGETS])
+    with pytest.warns(KernelWarning, match=r"nngp kernel of 16 examples is near singular for float32: .*float64"):
+        rough = predict(NETWORK, both, targets, TEST, "nngp", dtype="float32", diag_reg=2e-6).mean
+    exact = predict(NETWORK, both, targets, TEST, "nngp", diag_reg=2e-6).mean
+    assert np.abs(rough - exact).max() > 1e-4 * np.abs(exact).max()
+    assert predict(NETWORK, both, targets, TEST, "nngp", dtype="float32", diag_reg=1e-2).mean.dtype == np.float32
 
 
 @pytest.mark.parametrize(

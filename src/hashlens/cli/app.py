@@ -25,7 +25,7 @@ from hashlens.cli.study import study
 from hashlens.cli.ted import ted
 from hashlens.cli.train import train
 from hashlens.cli.tune import tune
-from hashlens.errors import CodesWarning, HashlensError, TEDWarning
+from hashlens.errors import CodesWarning, HashlensError, KernelWarning, TEDWarning
 from hashlens.passwords import masked
 from hashlens.version import __version__
 
@@ -125,9 +125,10 @@ def _warn(
     line: Any = None,
 ) -> None:
     """Print a warning of ours as a line; others say where they come from."""
-    if issubclass(category, CodesWarning | TEDWarning):
+    ours = issubclass(category, CodesWarning | KernelWarning | TEDWarning)
+    if ours:
         message = _hinted(str(message), arguments)
-    where = "" if issubclass(category, CodesWarning | TEDWarning) else f" ({category.__name__}, {filename}:{lineno})"
+    where = "" if ours else f" ({category.__name__}, {filename}:{lineno})"
     _say(f"{message}{where}", 0)
 
 

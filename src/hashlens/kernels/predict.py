@@ -1,6 +1,7 @@
 """What infinitely wide networks predict: the Gaussian process, and gradient flow until a time or for ever."""
 
 import math
+import warnings
 from functools import cached_property
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from hashlens.arguments import is_number, shortly
-from hashlens.errors import KernelError, nearest
+from hashlens.errors import KernelError, KernelWarning, nearest
 from hashlens.kernels.compute import Precision, compute
 from hashlens.kernels.network import InfiniteNetwork
 from hashlens.kernels.prediction import Prediction
@@ -19,6 +20,8 @@ Array = npt.NDArray[Any]
 Tensor = torch.Tensor
 Trained = Literal["nngp", "ntk"]
 TRAINED: tuple[Trained, ...] = ("nngp", "ntk")
+IMPRECISE = 0.1
+"""By which share rounding may change a solution before a warning says so."""
 
 
 class Predictor:
@@ -95,6 +98,8 @@ class Predictor:
         if int(failed):
             raise KernelError(_singular(self._regularised, self.kind))
         found: Tensor = factor
+        if found.dtype == torch.float32:
+            _warn_if_imprecise(self._regularised, found, self.kind)
         return found
 
     @cached_property
@@ -297,6 +302,27 @@ def _singular(kernel: Tensor, kind: str) -> str:
         f"smallest eigenvalue is {float(values[0]):.2g}, its largest {float(values[-1]):.2g}; examples may be there "
         f"twice; give diag_reg={_rounded_up(missing):.0e} or more"
     )
+
+
+def _warn_if_imprecise(kernel: Tensor, factor: Tensor, kind: str) -> None:
+    """Warn if rounding of the kernel changes its solution by more than a tenth.
+
+    The bound is the condition number times the unit of rounding. The largest and the smallest eigenvalue are found by
+    powers of the kernel and of its inverse, from fixed vectors.
+    """
+    places = torch.arange(len(kernel), dtype=kernel.dtype, device=kernel.device)
+    largest = smallest = torch.sin(1.0 + 7.0 * places)[:, None]
+    for _ in range(10):
+        largest = kernel @ (largest / largest.norm())
+        smallest = torch.cholesky_solve(smallest / smallest.norm(), factor)
+    bound = float(largest.norm() * smallest.norm()) * torch.finfo(kernel.dtype).eps
+    if bound > IMPRECISE:
+        warnings.warn(
+            f"the {kind} kernel of {len(kernel):,} examples is near singular for float32: rounding may change its "
+            f"solution by {bound:.1g} of itself; take dtype='float64', or a larger diag_reg",
+            KernelWarning,
+            stacklevel=2,
+        )
 
 
 def _rounded_up(value: float) -> float:
