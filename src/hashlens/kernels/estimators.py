@@ -229,4 +229,6 @@ class NTKRegressor(_Regressor):
 
 for _estimator in (NNGPClassifier, NTKClassifier, NNGPRegressor, NTKRegressor):
     # All estimators share the documentation of their parameters.
-    _estimator.__doc__ = f"{_estimator.__doc__}\n    {str(_InfiniteWidth.__doc__).split(chr(10), 2)[2].strip()}\n"
+    _estimator.__doc__ = (
+        f"{str(_estimator.__doc__).rstrip()}\n\n    {str(_InfiniteWidth.__doc__).split(chr(10), 2)[2].strip()}\n"
+    )
