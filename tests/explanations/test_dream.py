@@ -82,7 +82,7 @@ def test_a_constant_image_is_no_trouble():
     [({"octaves": 0}, "octaves must be a whole number, 1 or more"),
      ({"octave_scale": 1}, "octave_scale must be a number above 1, up to 8, received 1"),
      ({"octave_scale": float("nan")}, "octave_scale must be a number above 1"),
-     ({"channels": 8, "layer": "two"}, "channel 8 is out of range: layer 'two' gives 8 channels, 0 to 7"),
+     ({"channels": 8, "layer": "two"}, "channel 8 is out of range: layer 'two' gives 8 channels; use 0 to 7"),
      ({"layer": "three"}, "no layer 'three'"),
      ({"step_size": -1}, "step_size must be a number, 0 or more"),
      ({"steps": 0.5}, "steps must be a whole number"),

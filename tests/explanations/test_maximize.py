@@ -225,7 +225,7 @@ MISTAKES = {
     "a class and a layer": ({"target": 1, "layer": "two", "shape": SHAPE}, "give one of them"),
     "channels and a unit": ({"layer": "two", "channels": 1, "unit": 2, "shape": SHAPE}, "give one of them"),
     "unknown channel": ({"layer": "two", "channels": [0, 8], "shape": SHAPE},
-                        "channel 8 is out of range: layer 'two' gives 8 channels, 0 to 7"),
+                        "channel 8 is out of range: layer 'two' gives 8 channels; use 0 to 7"),
     "no channels": ({"layer": "two", "channels": [], "shape": SHAPE}, 'channels must be whole numbers, or "all"'),
     "channels by name": ({"layer": "two", "channels": "most", "shape": SHAPE}, "received 'most'"),
     "unknown unit": ({"layer": "two", "unit": (0, 6, 0), "shape": SHAPE},

@@ -143,7 +143,7 @@ def _done(path):
         ("repeats: 3", "mots: 9", "line 5: mots: unknown field; did you mean 'most'"),
         ("repeats: 3", "training: {}", "line 5: training: unknown field"),
         ("repeats: 3", "measures: [head]", r"line 5: measures\[0\]: unknown measure 'head'; did you mean 'heads'"),
-        ("repeats: 3", "repeats: 99999", "line 3: axes: .* are 199,998 runs, at most 100,000"),
+        ("repeats: 3", "repeats: 99999", "line 3: axes: .* make 199,998 runs, at most 100,000"),
     ],
 )
 def test_bad_specs_are_one_line_with_the_place(path, old, new, message):

@@ -200,7 +200,7 @@ def units_of(given: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[int, 
 
 def _below(name: str, at: int, count: int, gives: str) -> int:
     if not 0 <= at < count:
-        raise ExplainError(f"{name} {at} is out of range: {gives}, 0 to {count - 1}")
+        raise ExplainError(f"{name} {at} is out of range: {gives}; use 0 to {count - 1}")
     return at
 
 
