@@ -18,7 +18,7 @@ def test_the_list_names_every_preset(capsys):
     assert all(len(rows[name]) == 5 for name in preset_names())
     assert rows["mnist-width"] == ["width, random inputs", "60", "7 min", "230", "1 h"]
     assert rows["mnist-noise"] == ["width, label noise", "42", "–", "210", "–"]
-    assert "mnist-... and cifar10-... need --data DIR" in " ".join(printed.split())
+    assert "mnist-..., cifar10-... and encoders need --data DIR" in " ".join(printed.split())
 
 
 MISTAKES = {
@@ -31,7 +31,7 @@ MISTAKES = {
     "other images": (["reproduce", "mnist-time", "--data", "OTHER"], "is not MNIST: expected 48,000 examples"),
     "data not taken": (["reproduce", "digits-width", "--data", "EMPTY"], "digits-width takes no data"),
     "no cuda": (["reproduce", "digits-width", "--device", "cuda:9"], "CUDA"),
-    "foreign folder": (["reproduce", "digits-width", "--out", "OTHER"], "and no reproduction"),
+    "foreign folder": (["reproduce", "digits-width", "--out", "OTHER"], "but no reproduction"),
 }
 
 

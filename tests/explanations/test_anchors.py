@@ -98,7 +98,7 @@ def test_finds_the_words_that_hold_a_class():
         return np.stack([1 - held, held], axis=1)
 
     found = explain(model, "a good film and good fun", "anchor")
-    assert found.rule.conditions == ("good is there",)
+    assert found.rule.conditions == ("good is present",)
     assert found.rule.coverage == 0.5
 
 
@@ -167,7 +167,7 @@ def test_the_rule_says_that_it_misses_the_precision_asked_for():
     found = explain(noisy, row, "anchor", background=BACKGROUND, samples=2000)
     assert found.rule.precision < 0.95
     said = " ".join(str(found).split())
-    assert f"covers {found.rule.coverage:.1%}: below the 95% asked for" in said
-    assert "below the 95% asked for" in " ".join(found.figures()[0].title.split())
+    assert f"covers {found.rule.coverage:.1%}: below the required 95%" in said
+    assert "below the required 95%" in " ".join(found.figures()[0].title.split())
     kept = explain(planted, ROW, "anchor", background=BACKGROUND, feature_names=NAMES)
     assert "asked for" not in str(kept)

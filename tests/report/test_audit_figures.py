@@ -47,7 +47,9 @@ def test_accuracy_is_drawn_with_its_intervals():
     (figure,) = found.figures()
     assert isinstance(figure, Intervals)
     assert figure.values == tuple(step.accuracy for step in (*found.steps, found.estimate))
-    assert plotly(figure)["data"][0]["error_x"]["array"][0] == pytest.approx(found.steps[0].interval[1] - 0.75)
+    assert plotly(figure)["data"][0]["error_x"]["array"][0] == pytest.approx(
+        found.steps[0].interval[1] - 0.75, abs=1e-5
+    )
     in_both((figure,))
 
 

@@ -21,12 +21,13 @@ def preset_table() -> Table:
         sizes = (part for size in SIZES for part in (runs[size], preset.took.get(size, "–")))
         rows.append((name, _varied(preset), *sizes))
     columns = ("name", "varies", *(part for size in SIZES for part in (size, "took")))
-    needed = {name.partition("-")[0]: preset.expects.name for name, preset in presets.items() if preset.expects}
+    expecting = {name: preset.expects.name for name, preset in presets.items() if preset.expects}
+    *first, last = dict.fromkeys(f"{name.partition('-')[0]}-..." if "-" in name else name for name in expecting)
     others = "; ".join(f"{name} needs one with {preset.needs}" for name, preset in presets.items() if preset.needs)
     note = (
         "quick, paper: the number of networks or other runs, and the approximate time on two CPU cores; – if "
-        f"it was not timed. {' and '.join(f'{data}-...' for data in needed)} need --data DIR, a folder "
-        f"with the Parquet files of {' or '.join(needed.values())}; {others}; the others need no data."
+        f"it was not timed. {', '.join(first)} and {last} need --data DIR, a folder with the Parquet files of "
+        f"{' or '.join(dict.fromkeys(expecting.values()))}; {others}; the others need no data."
     )
     return table("Available reproductions", columns, rows, note, names=2)
 
