@@ -17,7 +17,7 @@ SAYS = {
     "slice_in_training.py": ("epoch 0: 1,", "regions; a grid of 200 x 200 points finds"),
     "explain_images.py": ("contrast: turns after", "* the best method, and all within one standard error of it"),
     "explain_table.py": ("; rating and salary", "anchor: organization = 1 and rating = 3"),
-    "explain_text.py": ("right on held-out texts: 0.9", "anchor: determine is there"),
+    "explain_text.py": ("right on held-out texts: 0.9", "anchor: determine is present"),
     "gallery.py": ("measurement: 10.4 x 14.4 inches", "phase_chart: "),
     "search_codes.py": ("Codes(1,437 rows of 100 bits", "vote right", "from its nearest neighbour"),
 }

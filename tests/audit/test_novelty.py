@@ -190,7 +190,7 @@ def test_predictions_of_the_training_codes_count_their_rows_and_fit_their_classe
         Novelty(codes, 3, predicted=codes.labels[1:])
     with pytest.raises(AuditError, match="predictions are not used with per_class=False"):
         Novelty(codes, 3, per_class=False, predicted=codes.labels)
-    with pytest.raises(AuditError, match="class 7 is predicted, and no training code has that label"):
+    with pytest.raises(AuditError, match="class 7 is predicted, but no training code has this label"):
         Novelty(codes, 3, predicted=[7] * 60).threshold(0.1)
 
 

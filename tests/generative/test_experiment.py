@@ -50,7 +50,7 @@ def test_what_shares_a_training_is_one_pack():
 
 @pytest.mark.slow
 def test_it_keeps_the_contract_of_experiments(tmp_path):
-    check_experiment({**FEW, "axes": {"model": [VAE_NAME], "ae_weight": [0.0, 1.0]}}, tmp_path)
+    check_experiment({**FEW, "repeats": 2, "axes": {"model": [VAE_NAME], "ae_weight": [0.0, 1.0]}}, tmp_path)
 
 
 @pytest.mark.parametrize("size", ["quick", "paper"])

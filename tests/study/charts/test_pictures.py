@@ -22,7 +22,7 @@ def test_tiles_are_the_cells_of_the_chart(mnist):
         cell = chart.cell(chart.x_levels[tile.column], chart.y_levels[tile.row])
         assert (REGIMES[tile.value], tile.opacity) == (cell.regime, cell.agreement)
         assert float(tile.text) == pytest.approx(cell.redundancy_ratio.train.mean, abs=0.0051)
-    assert "The thresholds are this project's." in figure.note
+    assert "The thresholds are hashlens's own, not the paper's." in figure.note
     assert "R > 0.5 or retention < 0.8" in figure.names[0]
     assert figure.title == "made: samples 48,000"
 
