@@ -118,6 +118,7 @@ def test_results_are_read_without_what_makes_studies(fresh):
     assert fresh(code).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_help_and_version_load_no_network():
     code = f"""
 import contextlib, io, sys

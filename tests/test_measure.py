@@ -80,6 +80,7 @@ def test_the_call_that_made_it_is_kept(trained, measured):
     assert found.data.train is found.data.test is given
 
 
+@pytest.mark.slow
 def test_a_control_that_a_model_does_not_allow_says_why():
     class Scaled(nn.Module):
         def __init__(self):
@@ -98,6 +99,7 @@ def test_a_control_that_a_model_does_not_allow_says_why():
     assert given.controls["untrained"].knn == given.categorization.knn
 
 
+@pytest.mark.slow
 def test_codes_beyond_the_memory_budget_are_sampled_and_said_to_be(trained):
     whole = hl.measure(trained, "digits#train", "digits#test", controls=False)
     small = hl.measure(trained, "digits#train", "digits#test", controls=False, memory_budget=8 * 1797 * 4)
@@ -129,12 +131,14 @@ def test_sampled_bits_are_those_of_every_number(trained):
     assert report.floor.redundancy_ratio > 0.5, "256 codes of 6 bits have at most 64 values"
 
 
+@pytest.mark.slow
 def test_random_inputs_beyond_the_memory_budget_are_unavailable(trained):
     report = hl.measure(trained, "digits#train", "digits#test", controls=False, memory_budget=4 * 64 * 359)
     assert not report.random_inputs.available
     assert "memory budget" in report.random_inputs.reason
 
 
+@pytest.mark.slow
 def test_ids_that_repeat_cost_the_floor_only(trained):
     from hashlens.data import tile
 
@@ -245,6 +249,7 @@ def test_labels_without_an_output_give_no_network_accuracy(trained):
     assert "labels go up to 14, but the network's output has 10 classes" in " ".join(report.notes)
 
 
+@pytest.mark.slow
 def test_classes_that_train_lacks_are_told(trained):
     train = hl.load_data("digits[:200]").load()
     report = hl.measure(trained, train.select(np.flatnonzero(train.labels != 3)), "digits[200:300]", controls=False)
@@ -268,6 +273,7 @@ def test_an_undefined_output_is_refused(trained):
         hl.measure(Undefined(), "digits[:50]", "digits[:50]")
 
 
+@pytest.mark.slow
 def test_autocast_is_for_the_network_alone(trained):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         report = hl.measure(trained, "digits[:200]", "digits[200:300]")
@@ -331,6 +337,7 @@ def test_a_sample_of_bits_is_said_to_be_one(trained):
     assert "20 bits drawn from 64" in str(report)
 
 
+@pytest.mark.slow
 def test_codes_that_nothing_was_learnt_for_are_compared_with(trained):
     report = hl.measure(trained, "digits#train", "digits#test")
     own = max(report.categorization.knn, report.categorization.logistic)

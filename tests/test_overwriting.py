@@ -63,6 +63,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_what_is_there_stays_unless_overwriting_is_asked_for(name, tmp_path):
     write, file = WRITERS[name]

@@ -80,6 +80,7 @@ def _same(one, other):
     return np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_reading_reads_as_its_fields_do(name, network):
     enter = ENTRIES[name]

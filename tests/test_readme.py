@@ -85,6 +85,7 @@ def test_the_readme_shows_every_command():
     assert shown >= set(typer.main.get_command(app).commands)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", command_lines())
 def test_command_lines_parse(line: str):
     name, *arguments = shlex.split(line)[1:]

@@ -26,6 +26,7 @@ def test_panels_show_the_figure_data():
     assert histogram.get_xlabel() == "distance"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")])
 def test_files_are_of_the_kind_of_their_name(tmp_path, name, start):
     assert save(draw(FIGURES), tmp_path / name).read_bytes().startswith(start)

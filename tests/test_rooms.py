@@ -128,6 +128,7 @@ def test_every_room_has_one_floor_in_the_drawing():
     assert len(drawn) == len(set(drawn)), "a room stands on two floors"
 
 
+@pytest.mark.slow
 def test_every_arrow_goes_down():
     floor, _ = floors(DESIGN.read_text(encoding="utf-8"))
     offenders = misfits(arrows(SOURCE), floor)
@@ -174,6 +175,7 @@ def test_an_arrow_that_does_not_go_down_is_seen_however_it_is_written(tmp_path, 
     assert circles(found) == ({frozenset({"low", "high"})} if offender and "high" in offender else set())
 
 
+@pytest.mark.slow
 def test_report_stands_on_the_ground_and_is_small():
     floor, _ = floors(DESIGN.read_text(encoding="utf-8"))
     assert {there for here, there in arrows(SOURCE) if here == "report" and floor[there] > 0} == set()
@@ -181,6 +183,7 @@ def test_report_stands_on_the_ground_and_is_small():
     assert sum(lines.values()) < 3000, sorted(lines.items(), key=lambda line: -line[1])
 
 
+@pytest.mark.slow
 def test_report_names_no_class_and_no_regime_of_another_room():
     own, classes, named = set(), set(), defaultdict(set)
     for file in SOURCE.rglob("*.py"):

@@ -178,6 +178,7 @@ def call(function, arguments):
     return jaxtyped(typechecker=beartype.beartype)(function)(*positional, **keywords)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_shapes_are_as_the_signature_has_them(name):
     function, fitting, others = CASES[name]()

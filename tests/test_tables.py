@@ -25,6 +25,7 @@ def lines(shown, width):
     return capture.get().splitlines()
 
 
+@pytest.mark.slow
 @given(TABLES, st.sampled_from([60, 80, 100, 200]))
 def test_no_word_is_cut_and_every_column_stands_once_beside_what_names_its_row(made, width):
     headings, rows, names = made

@@ -208,6 +208,7 @@ def test_terminal_and_page_begin_with_one_headline_and_say_what_to_expect(found)
     assert f"{novel.novel} of 360 examples novel; {about}" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "says"),
     [
@@ -270,6 +271,7 @@ def small():
     return hl.train("mlp", train, epochs=5, seed=0, width=64).network, train, test
 
 
+@pytest.mark.slow
 def test_an_audit_is_of_the_network_and_not_of_how_its_scores_are_written(small):
     network, train, test = small
     first = hl.audit(network, train, test)
@@ -297,6 +299,7 @@ def test_labels_that_are_not_the_outputs_are_no_accuracy_of_nothing(small):
     assert any("has 15 classes, and the labels of train have 10" in note for note in hl.audit(wider, train, test).notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "output", "what"),
     [
@@ -316,6 +319,7 @@ def test_what_names_no_classes_that_exclude_each_other_is_told_in_one_line(small
     assert hl.audit(Headed(network, torch.sigmoid), train, test, output="logits").accuracy.steps[0].accuracy > 0.5
 
 
+@pytest.mark.slow
 def test_labels_that_are_not_the_outputs_stand_in_the_headline(small):
     network, train, test = small
     inputs, labels = test.tensor(), test.labels

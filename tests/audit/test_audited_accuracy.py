@@ -86,11 +86,13 @@ def test_a_change_is_surer_than_the_two_accuracies():
     assert high - low < found.steps[1].interval[1] - found.steps[1].interval[0]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_intervals():
     one, other = (audited_accuracy(*made(), seed=3).to_dict() for _ in range(2))
     assert one == other
 
 
+@pytest.mark.slow
 def test_the_headline_names_what_was_measured_and_what_was_not_done():
     correct, leaked, probabilities, labels = made()
     whole = audited_accuracy(correct, leaked, probabilities, labels)
@@ -117,6 +119,7 @@ def test_that_no_leak_was_found_is_another_thing_than_that_none_was_looked_for()
     assert "no search" in str(audited_accuracy(correct))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("searched", [True, False])
 def test_an_older_file_keeps_the_steps_that_ran_and_no_label_weighed_one(searched):
     found = audited_accuracy(*made())
@@ -162,6 +165,7 @@ def test_where_no_temperature_fits_there_is_no_estimate_and_the_reason_is_said()
     assert AuditedAccuracy.from_dict(json.loads(json.dumps(found.to_dict())), True) == found
 
 
+@pytest.mark.slow
 def test_wrong_labels_that_a_network_has_learnt_are_within_the_interval():
     for seed in range(4):
         generator = np.random.default_rng(seed)
@@ -189,6 +193,7 @@ def test_the_table_says_that_the_last_row_is_an_estimate():
     assert "spread evenly" in printed.note
 
 
+@pytest.mark.slow
 def test_many_examples_are_resampled_in_groups(monkeypatch):
     whole = audited_accuracy(*made(2)).estimate.interval
     monkeypatch.setattr(import_module("hashlens.audit.audited_accuracy"), "GROUPS", 1000)

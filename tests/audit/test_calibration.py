@@ -50,6 +50,7 @@ def trained(request):
     return [hl.encode(network, part, bits=1024, per_layer=True) for part in (train, test)]
 
 
+@pytest.mark.slow
 def test_few_of_clean_gaussians_are_suspected(trained):
     one, ten = (leaks(*trained, expected_false=number) for number in (1, 10))
     assert one.suspected <= 5
@@ -58,6 +59,7 @@ def test_few_of_clean_gaussians_are_suspected(trained):
     assert duplicates(trained[0]).extra_rows.size <= 4
 
 
+@pytest.mark.slow
 def test_each_layer_by_itself_keeps_its_promise(trained):
     for layer in leaks(*trained).layers:
         if not layer.reason:
@@ -91,6 +93,7 @@ def digits_apart(seed):
     return tuple((inputs[rows], labels[rows]) for rows in (order[:1200], order[1200:1700]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "arguments"),
     [("mlp", {"width": 64, "depth": 6, "epochs": 20}), ("cnn", {"width": 8, "epochs": 8})],

@@ -30,6 +30,7 @@ def found(probabilities, labels):
     return misfit(probabilities, labels, noise_grid(probabilities, labels))
 
 
+@pytest.mark.slow
 def test_what_fits_is_seldom_said_not_to():
     denied = 0
     for seed in range(12):
@@ -40,6 +41,7 @@ def test_what_fits_is_seldom_said_not_to():
     assert denied <= 6  # of 36, at 5 %: more happen once in 600 times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "reason"), [("half sharper", "sure"), ("smoothed", "even"), ("swapped", "class"), ("nearest", "second")]
 )

@@ -53,6 +53,7 @@ def test_more_equal_rows_than_neighbours_are_one_group():
     assert found.groups[0].identical
 
 
+@pytest.mark.slow
 def test_the_layer_is_chosen_and_all_rows_searched_in_it():
     train, _, _ = planted(train=ORDINARY_ROWS + 700, test=10, leaked=1)
     packed = train.packed.copy()

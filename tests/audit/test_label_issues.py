@@ -139,6 +139,7 @@ def test_test_labels_are_judged_by_training_codes():
     assert "out_of_sample" in label_issues(asked, [0, 1, 0], k=1).notes[0]
 
 
+@pytest.mark.slow
 def test_noise_that_was_drawn_is_found_again():
     generator = np.random.default_rng(0)
     transition = np.array([[0.9, 0.1, 0.0], [0.02, 0.98, 0.0], [0.0, 0.0, 1.0]])
@@ -150,6 +151,7 @@ def test_noise_that_was_drawn_is_found_again():
     assert noise.rate == pytest.approx((given != true).mean(), abs=0.005)
 
 
+@pytest.mark.slow
 def test_honest_doubt_is_not_counted_as_noise():
     generator = np.random.default_rng(2)
     first = generator.random(20_000)

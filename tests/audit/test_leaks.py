@@ -59,6 +59,7 @@ def test_what_is_expected_falls_on_the_threshold(found):
     assert np.array_equal(result.expected <= 1 + 1e-9, result.ratios <= result.threshold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dimension", [4, 12, 40])
 def test_few_rows_are_suspected_where_nothing_leaked(dimension):
     generator = np.random.default_rng(dimension)

@@ -21,6 +21,7 @@ def test_the_threshold_is_the_largest_ratio_that_keeps_the_promise(ordinary, que
     assert threshold == max(allowed) if allowed else np.isnan(threshold)
 
 
+@pytest.mark.slow
 @given(RATIOS)
 def test_without_copies_it_is_what_was_measured_whatever_the_curve(ratios):
     for curve in (OrdinaryRatios(0.1, 0.01), OrdinaryRatios(50.0, 200.0)):

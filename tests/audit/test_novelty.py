@@ -157,6 +157,7 @@ def false_alarms(kind, counts, seed, rate=0.05, rows=1000):
     return (novelty.score(hl.Codes.from_bits(draw(new)), new) > novelty.threshold(rate)).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [flipped_centres, hyperplanes_of_gaussians])
 @pytest.mark.parametrize("counts", [BALANCED, IMBALANCED, SINGLE], ids=["balanced", "91 to 1", "classes of one"])
 def test_false_alarms_are_as_many_as_promised_whatever_the_classes(kind, counts, monkeypatch):

@@ -85,6 +85,7 @@ def test_no_more_bits_than_asked():
     assert {part.code_bits for fold in sample.folds for part in (fold.codes, fold.reference)} == {12}
 
 
+@pytest.mark.slow
 def test_a_class_with_one_example_has_an_output_in_every_network():
     labels = SMALL.labels.copy() % 3
     labels[7] = 3
@@ -92,6 +93,7 @@ def test_a_class_with_one_example_has_an_output_in_every_network():
     assert sample.probabilities.shape == (200, 4)
 
 
+@pytest.mark.slow
 def test_a_network_that_learnt_wrong_labels_by_heart_counts_too_few_and_those_that_never_saw_them_do_not():
     clean = subset(DIGITS, 600)
     noisy = uniform_labels(clean, 0.1, numpy_generator(0, "noise"))

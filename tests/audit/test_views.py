@@ -66,6 +66,7 @@ def test_mirrored_copies_are_found_in_their_view_only(codes, views):
     assert "0.000 mirrored" in said
 
 
+@pytest.mark.slow
 def test_few_ordinary_images_are_suspected_in_as_many_views(network, codes, data):
     found = leaks(*codes, views=encode_views(network, *data))
     assert set(COPIED) <= set(found.suspected_rows.tolist())
@@ -123,6 +124,7 @@ def test_what_has_no_views_is_refused(network, data):
         encode_views(network, table, table)
 
 
+@pytest.mark.slow
 def test_an_audit_searches_in_views_and_keeps_what_they_told(network, data, tmp_path):
     labels = [np.arange(len(part)) % 10 for part in data]
     found = audit(network, *((part, of) for part, of in zip(data, labels, strict=True)), views="mirrored")

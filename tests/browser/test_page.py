@@ -19,6 +19,7 @@ FOCUSED = """() => {
 WORDS = "() => document.body.innerText + [...document.querySelectorAll('svg text')].map(one => one.textContent)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sample", *LONG, *MNIST])
 def test_opens_from_disk_with_networking_off(browser, pages, name):
     path = pages[name]
@@ -61,6 +62,7 @@ def test_paper_shows_tables_in_ink_on_white(visit, pages, scheme):
     until(page, "!document.querySelector('details[open]')")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "said"), [("hostile", HOSTILE), ("quoted", QUOTED)])
 def test_strings_of_users_are_text(visit, pages, name, said):
     page = visit(pages[name])

@@ -59,6 +59,7 @@ def test_axe_finds_nothing_serious(seen, axe):
     assert seen.evaluate(SERIOUS) == []
 
 
+@pytest.mark.slow
 def test_a_picture_of_it_can_be_taken(seen, way, tmp_path):
     _, scheme, width = way
     seen.screenshot(path=tmp_path / "page.png", full_page=True)

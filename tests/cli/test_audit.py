@@ -15,6 +15,7 @@ def network(tmp_path_factory):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_page_tables_and_numbers(network, tmp_path, capsys):
     page, tables, numbers = tmp_path / "audit.html", tmp_path / "tables", tmp_path / "audit.json"
     line = ["audit", network, "--train", "digits#train", "--test", "digits#test"]
@@ -26,6 +27,7 @@ def test_page_tables_and_numbers(network, tmp_path, capsys):
     assert {file.name for file in tables.iterdir()} >= {"label-issues-test.csv", "novel.csv", "blind-spots.csv"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "test", "says"),
     [
@@ -57,6 +59,7 @@ def test_exact_copies_are_suspected_or_kept_as_wished(network, tmp_path):
     assert "--keep-copies" in told["command"]
 
 
+@pytest.mark.slow
 def test_views_are_searched_where_they_are_asked_for(network, tmp_path, capsys):
     numbers = tmp_path / "audit.json"
     line = ["audit", network, "--train", "digits#train", "--test", "digits#test", "--json", str(numbers)]

@@ -18,6 +18,7 @@ def network(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_measure_writes_json_and_a_page(network, tmp_path, capsys):
     target, page = tmp_path / "measure.json", tmp_path / "report.html"
     arguments = ["measure", str(network), "--train", "digits#train", "--test", "digits#test"]
@@ -107,6 +108,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_and_exit_2(name, network, tmp_path, capsys):
     arguments, message = MISTAKES[name]

@@ -27,6 +27,7 @@ def explain(network, *more):
     return run(["explain", str(network), "--data", "digits", *more])
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_what_the_library_says(network, tmp_path, capsys):
     kept, told = tmp_path / "why.npz", tmp_path / "why.json"
     assert explain(network, "--id", "17", "--id", "3", "-m", "ig", "-o", str(kept), "--json", str(told)) == 0
@@ -44,6 +45,7 @@ def test_what_is_kept_is_what_the_library_says(network, tmp_path, capsys):
     assert "Integrated gradients" in again.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["why.html", "why.png", "why.svg"])
 def test_it_is_seen(network, tmp_path, name):
     out = tmp_path / name

@@ -51,6 +51,7 @@ def commands(made):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["measure", "explain", "regions at", "index search", "study status", "train"])
 def test_json_goes_to_standard_output_alone(name, made, tmp_path, capsys):
     arguments = [str(tmp_path / "out") if word == "OUT" else word for word in commands(made)[name]]
@@ -61,6 +62,7 @@ def test_json_goes_to_standard_output_alone(name, made, tmp_path, capsys):
     assert not (tmp_path / "-").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_name_of_a_study_is_text(name, tmp_path, capsys):
     path = tmp_path / "study.yaml"
@@ -159,6 +161,7 @@ def named(tmp_path_factory):
 ACTED_ON = ("\x1b", "\x07", "\u202e")
 
 
+@pytest.mark.slow
 def test_no_terminal_acts_on_a_name(named, tmp_path, capsys):
     net, data = str(named / "net"), f"folder:{named}/images"
     first, *_, last = hl.load_data(data).ids
@@ -187,6 +190,7 @@ def test_codes_of_files_are_exported_with_their_names(named, tmp_path):
     assert pyarrow.parquet.read_table(table)["id"].to_pylist() == hl.load_data(data).ids.tolist()
 
 
+@pytest.mark.slow
 def test_standard_output_takes_json_alone(made, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     net, codes = str(made / "net"), str(made / "codes")

@@ -149,6 +149,7 @@ def test_pieces_are_of_classes_by_their_names(tmp_path):
 # --- plane ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", ["gradient", "class", "code"])
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".svg", ".pdf", ".html"])
 def test_a_plane_is_drawn_in_every_way(digits, tmp_path, suffix, colour):
@@ -241,6 +242,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_and_leaves_nothing(name, places, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

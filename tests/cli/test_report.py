@@ -44,6 +44,7 @@ def page(arguments, out):
     return re.search(r"<h1>(.*?)</h1>", text)[1], text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "title", "said", "thumbnails"),
     [

@@ -53,6 +53,7 @@ def places(tmp_path):
     return {"EMPTY": str(empty), "OTHER": str(other)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_and_leaves_nothing(name, places, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -64,6 +65,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(name, places, tmp_path, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "other"]
 
 
+@pytest.mark.slow
 def test_a_reproduction_from_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = {"training": {"epochs": 2}, "axes": {"width": [4, 16], "samples": [60, 300], "epochs": [0, 2]}}

@@ -79,6 +79,7 @@ def test_a_first_study_of_given_data(tmp_path, monkeypatch):
     assert run(["study", "init", str(tmp_path / "far.yaml"), *remote]) == 0
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_status_summary_and_what_is_next(spec, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(["study", "run", str(spec), "--worker"]) == 0
@@ -94,6 +95,7 @@ def test_a_run_ends_with_status_summary_and_what_is_next(spec, tmp_path, monkeyp
     assert "12 networks" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_may_have_its_store_elsewhere(spec, tmp_path, capsys):
     store = str(tmp_path / "elsewhere.db")
     assert run(["study", "run", str(spec), "--store", store, "--threads", "1", "--lease", "30"]) == 0
@@ -133,6 +135,7 @@ def test_export_writes_every_number(spec, tmp_path, capsys):
     assert run(["study", "export", str(spec), str(tmp_path / "t.csv"), "--force"]) == 0
 
 
+@pytest.mark.slow
 def test_chart_of_a_slice_and_of_all_slices(spec, tmp_path, capsys):
     base = ["study", "chart", str(spec), "--x", "width", "--y", "epochs"]
     one, three, numbers = tmp_path / "one.png", tmp_path / "three.png", tmp_path / "one.json"
@@ -195,6 +198,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_and_exit_2(name, spec, tmp_path, capsys, monkeypatch):
     arguments, message = MISTAKES[name]
@@ -248,6 +252,7 @@ def test_a_disk_without_space_is_one_line_and_the_same_command_resumes(tmp_path,
     assert table(store) == table(tmp_path / "undisturbed.db")
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_data_that_are_gone_are_one_line_and_the_same_command_resumes(tmp_path, capsys):
     import numpy as np

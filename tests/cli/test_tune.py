@@ -26,6 +26,7 @@ def table(tmp_path):
     return tmp_path / "runs.csv"
 
 
+@pytest.mark.slow
 def test_run_stops_goes_on_and_is_reported(tmp_path, capsys):
     (tmp_path / "bowls.py").write_text(OBJECTIVE)
     store, page, numbers = tmp_path / "t.db", tmp_path / "t.html", tmp_path / "t.json"

@@ -137,6 +137,7 @@ VARIANTS = {
 } | {kind.__name__: kind for kind in (scripted, traced, exported, exported_static, compiled)}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_way_of_writing_gives_the_same_bits_in_float64(variant):

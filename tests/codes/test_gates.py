@@ -73,6 +73,7 @@ SOFT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARD)
 def test_hard_gate(name):
     function, oracle = HARD[name]

@@ -127,6 +127,7 @@ def test_one_score_that_nothing_tells_is_a_logit_unless_it_is_large():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*LAST, *ROWS])
 def test_the_decision_is_of_the_network_and_not_of_the_batch(case):
     head, outputs, _ = {**LAST, **ROWS}[case]
@@ -194,6 +195,7 @@ def test_a_batch_of_one_is_read_as_any_other(network, n, batch_size):
     assert np.array_equal(found.predictions, whole.predictions[:n])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "said"),
     [
@@ -273,6 +275,7 @@ def test_percentages_are_named_with_the_way_out():
     assert decided(lambda z: 100 * z.softmax(1), output=lambda z: z / 100).kind == "probabilities"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 64])
 @pytest.mark.parametrize(
     "head",

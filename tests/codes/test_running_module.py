@@ -30,6 +30,7 @@ def exported(act):
     return model, torch.export.export(model, (torch.ones(4, 3),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [nn.PReLU(), nn.Softplus(), nn.Hardshrink()], ids=lambda act: type(act).__name__)
 def test_an_activation_that_was_taken_apart_is_refused(act):
     """Its ``where`` looks like no gate, and the code would lack the units."""
@@ -38,6 +39,7 @@ def test_an_activation_that_was_taken_apart_is_refused(act):
         hl.encode(program.run_decompositions().module(), torch.ones(4, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [nn.LeakyReLU(), nn.SiLU(), nn.Softsign()], ids=lambda act: type(act).__name__)
 def test_an_activation_whose_gate_is_left_is_read(act):
     model, program = exported(act)

@@ -149,6 +149,7 @@ def test_damage_anywhere_in_the_file_never_escapes_as_another_error(tmp_path, im
             load_data(f"parquet:{path}")
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_mnist_is_what_everybody_knows(shared_data):
     train, test = (load_data(f"parquet:{shared_data}/mnist#{split}") for split in ("train", "test"))
@@ -180,6 +181,7 @@ def resident_bytes():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads the memory in use from /proc")
 def test_memory_is_that_of_a_few_batches(shared_data):

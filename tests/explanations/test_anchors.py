@@ -69,6 +69,7 @@ def digits():
     return network.eval(), images
 
 
+@pytest.mark.slow
 def test_held_out_precision_of_superpixels_of_digits(digits):
     network, images = digits
     segments = np.arange(8)[:, None] // 2 * 4 + np.arange(8)[None] // 2

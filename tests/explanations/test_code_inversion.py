@@ -27,6 +27,7 @@ def made(found):
 # --- codes are reached ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_code_of_an_image_is_reached_bit_by_bit():
     network, x = digits()
     found = explain(network, x[:4], "code_inversion", background=x)
@@ -43,6 +44,7 @@ def test_the_code_of_an_image_is_reached_bit_by_bit():
     assert found.image.max() <= 1
 
 
+@pytest.mark.slow
 def test_the_code_of_a_hidden_layer_says_less_of_the_image():
     network, x = digits()
     whole, hidden = (explain(network, x[:4], "code_inversion", layers=layers, background=x)
@@ -51,6 +53,7 @@ def test_the_code_of_a_hidden_layer_says_less_of_the_image():
     assert min(hidden.diagnostics["distance_from_x"]) > 2 * max(whole.diagnostics["distance_from_x"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gates", GATES)
 def test_gates_are_found_however_they_are_written(gates):
     network = convolutional(gates)
@@ -77,6 +80,7 @@ def test_columns_of_any_unit():
     assert (bits_of(network, made(found)) == bits_of(network, ROWS * units)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", [nn.LeakyReLU, nn.ReLU6, nn.GELU, nn.Tanh, nn.SiLU])
 def test_other_gates(gate):
     network = stack(6, 16, 16, 3, gate=gate)
@@ -108,6 +112,7 @@ def test_a_code_is_given_in_many_ways():
         assert np.array_equal(each.values, found[0].values)
 
 
+@pytest.mark.slow
 def test_from_x_the_way_may_be_short():
     """A code that only differs in the bits that a small step flips is reached by a small step."""
     network, x = digits()
@@ -131,6 +136,7 @@ def test_several_codes_one_start_and_the_other_way_round():
     assert (bits_of(TABLE, made(one)) == codes.unpack()[:1]).all()
 
 
+@pytest.mark.slow
 def test_without_x():
     codes = hl.encode(TABLE, ROWS[:2])
     found = explain(TABLE, None, "code_inversion", code=codes, shape=(6,), kind="table")
@@ -143,6 +149,7 @@ def test_without_x():
     assert [len(figure.panels) for figure in found.figures()] == [2]
 
 
+@pytest.mark.slow
 def test_a_sample_of_bits_and_some_layers():
     network, x = digits()
     codes = hl.encode(network, x[:2]).sample_bits(300, seed=4)

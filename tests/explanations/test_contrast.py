@@ -109,6 +109,7 @@ def test_a_way_in_steps_turns_at_the_same_place_and_tells_units_to_a_step(found)
     assert set(found.diagnostics["steps"]) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_the_network_itself_gives_the_changed_example_another_class(dtype):
     """In the network's own dtype: float64 says where the answer turns, and rounding may hold it a little longer."""

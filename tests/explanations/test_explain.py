@@ -245,6 +245,7 @@ def test_an_exception_leaves_it_so_too(method, calls):
     assert unchanged(network, before, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", LOCAL)
 def test_the_same_seed_is_bit_identical(method):
     first, again = called(method, seed=3), called(method, seed=3)

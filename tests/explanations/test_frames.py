@@ -77,6 +77,7 @@ def test_what_does_not_fit_is_one_line(x, background, line):
     assert str(caught.value) == line
 
 
+@pytest.mark.slow
 def test_frames_are_left_as_they_were():
     own = FRAME.copy()
     explain(torch.nn.Sequential(network()), own, "integrated_gradients", background=own)

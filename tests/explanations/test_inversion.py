@@ -19,6 +19,7 @@ def error(network, layer, made, x):
     return ((found - wanted).norm(dim=1) / wanted.norm(dim=1)).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", BLOCKS)
 def test_the_error_falls_to_a_tenth(layer):
     network, x = digits()
@@ -29,6 +30,7 @@ def test_the_error_falls_to_a_tenth(layer):
     assert found.notes == ()
 
 
+@pytest.mark.slow
 def test_the_start_knows_nothing_of_the_image():
     network, x = digits()
     found = explain(network, x[:8], "inversion", layer=BLOCKS[1])
@@ -38,6 +40,7 @@ def test_the_start_knows_nothing_of_the_image():
     )
 
 
+@pytest.mark.slow
 def test_deeper_layers_keep_less():
     network, x = digits()
     lost = [
@@ -48,6 +51,7 @@ def test_deeper_layers_keep_less():
     assert lost[0] < 0.2 * float(x[:4].norm())
 
 
+@pytest.mark.slow
 def test_other_images_are_farther_than_the_made_one():
     network, x = digits()
     found = explain(network, x[:1], "inversion", layer=BLOCKS[3])
@@ -56,6 +60,7 @@ def test_other_images_are_farther_than_the_made_one():
     assert found.diagnostics["predicted"] == found.target[0]
 
 
+@pytest.mark.slow
 def test_smoothness_is_weighed():
     network, x = digits()
     rough, smooth = (explain(network, x[:2], "inversion", layer=BLOCKS[3], total_variation=weight).image
@@ -63,6 +68,7 @@ def test_smoothness_is_weighed():
     assert roughness(smooth) < roughness(rough)
 
 
+@pytest.mark.slow
 def test_images_stay_in_range():
     network, x = digits()
     found = explain(network, x[:4], "inversion", layer=BLOCKS[3])
@@ -77,6 +83,7 @@ def test_gates_are_of_no_matter(gates):
     assert np.array_equal(plain.image, other.image)
 
 
+@pytest.mark.slow
 def test_transformers_have_layers_too():
     network = seeded(Tokens).double()
     found = explain(network, drawn(2, 1, 12, 12), "inversion", layer="block")

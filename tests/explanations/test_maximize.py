@@ -53,6 +53,7 @@ def roughness(image):
 # --- what is found ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("goal", GOALS)
 def test_it_beats_the_best_of_1000_random_inputs_of_equal_norm(goal, background):
@@ -71,6 +72,7 @@ def test_it_beats_the_best_of_1000_random_inputs_of_equal_norm(goal, background)
     assert found.notes == ()
 
 
+@pytest.mark.slow
 def test_classes_are_known_by_their_images():
     network, x = digits()
     found = explain(network, method="logit", target=range(10), background=x)
@@ -90,6 +92,7 @@ def test_random_images_that_do_as_well_are_told():
 # --- where from and where to ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_images_stay_in_the_range_of_the_examples():
     network, x = digits()
     found = explain(network, method="logit", target=[0, 1], background=2 * x - 0.5)
@@ -100,6 +103,7 @@ def test_images_stay_in_the_range_of_the_examples():
     assert found.image.max() <= 0.25
 
 
+@pytest.mark.slow
 def test_from_examples_each_climbs_to_its_own_class():
     network, x = digits()
     found = explain(network, x[:3], "logit", step_size=0.02)
@@ -115,6 +119,7 @@ def test_from_examples_each_climbs_to_its_own_class():
     assert found.target.tolist() == []
 
 
+@pytest.mark.slow
 def test_smoother_and_smaller():
     network, _ = digits()
 
@@ -161,6 +166,7 @@ def test_the_same_seed_is_bit_identical():
     assert not np.array_equal(first.image, other.image)
 
 
+@pytest.mark.slow
 def test_the_batch_size_is_of_no_matter():
     options = {"method": "filter", "layer": "two", "channels": "all", "shape": SHAPE, "steps": 20}
     one, all_at_once = (explain(convolutional(), **options, batch_size=size) for size in (1, 64))

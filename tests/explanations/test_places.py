@@ -193,6 +193,7 @@ def scripted(network):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["grad_cam", "grad_cam_plus_plus", "score_cam", "deep_dream", "inversion"])
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_scripted_networks_are_explained_as_they_were_before(method):
@@ -328,6 +329,7 @@ def test_a_layer_inside_a_scripted_child_is_refused_with_operators_that_can_be_n
     assert explain(network, IMAGES, "grad_cam", layer="convolution").values.any()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("size", [1, 4])
 @pytest.mark.parametrize("method", ["gradient", "grad_cam", "guided_backprop", "integrated_gradients", "lime"])

@@ -302,6 +302,7 @@ def test_it_is_drawn_and_written_and_read_back(compared, tmp_path):
     assert str(back) == str(compared)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers():
     runs = [compare_explanations(TABLE, ROWS, ["smooth_grad", "lime"], "all", background=BACKGROUND, seed=seed)
             for seed in (3, 3, 4)]  # fmt: skip
@@ -311,6 +312,7 @@ def test_the_same_seed_gives_the_same_numbers():
     assert not np.array_equal(values[0], values[2], equal_nan=True)
 
 
+@pytest.mark.slow
 def test_what_explains_one_example_and_one_class_is_compared_as_far_as_it_goes():
     compared = compare_explanations(TABLE, ROWS, ["cle", "anchor"], ["deletion_mean", "random_logit"],
                                     background=BACKGROUND)  # fmt: skip

@@ -112,6 +112,7 @@ def test_drawn_coalitions_add_up_and_are_exact_for_an_additive_model():
     assert found.diagnostics["completeness_gap"] <= 1e-9
 
 
+@pytest.mark.slow
 def test_the_standard_error_is_how_far_drawn_values_are_off():
     def run(seed, samples):
         return explain(double(linear_and_pairs), WIDE_ROW, "kernel_shap", background=WIDE, samples=samples, seed=seed)

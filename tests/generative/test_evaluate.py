@@ -89,6 +89,7 @@ class Copies(nn.Module):
         return (self.images[rows] * self.weight).clamp(0, 1)
 
 
+@pytest.mark.slow
 def test_samples_that_are_training_images_are_copies_and_cover_the_classes(classifier, tmp_path):
     images = hl.load_data(TRAIN).load().tensor()[:150]
     found = evaluate(GAN(generator=Copies(images), **SMALL).build(SHAPE), TRAIN, TEST, classifier=classifier, n=150)
@@ -138,6 +139,7 @@ def test_bad_input_is_one_clear_line(classifier, what):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pictures_show_samples_reconstructions_and_ways(tmp_path):
     model = VAE(**SMALL).build(SHAPE)
     shown = pictures(model, TEST, n=30)

@@ -87,6 +87,7 @@ def test_interpolations_are_between_images_or_codes(digits):
         model.interpolate(digits[0], digits[1], way="round")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gan", "bigan", "vae", "inverted-gan", "spectral", "mean"])
 def test_models_come_back_from_their_folder(digits, tmp_path, kind):
     make = {

@@ -86,6 +86,7 @@ def test_a_mean_generator_is_the_one_that_is_inverted(digits):
     assert torch.equal(InvertedGAN(gan).sample(5), gan.sample(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MAKE)
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(digits, tmp_path, kind):
     whole = MAKE[kind](ema=0.9).fit(digits, epochs=3)
@@ -289,6 +290,7 @@ def test_bad_input_is_one_clear_line(digits, what):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [28, 32])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_convolutional_networks_fit_images_of_28_and_32_pixels(side, channels):

@@ -96,6 +96,7 @@ def test_rows_added_in_parts_are_found_like_rows_given_at_once(kind, tmp_path):
     assert np.array_equal(index.labels, codes.labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_recall_is_the_share_found_and_a_wider_search_finds_more(kind):
     codes, bits = some_codes(1500)

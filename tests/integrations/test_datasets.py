@@ -193,6 +193,7 @@ def test_packed_columns_keep_their_last_zeros_in_every_format(network, images, f
     assert found.labels.tolist() == mapped["label"][:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [None, 2])
 def test_a_column_from_the_cache_or_from_other_processes_is_read(network, images, tmp_path, processes):
     images[0].save_to_disk(tmp_path / "data")

@@ -86,6 +86,7 @@ def fit(lightning, module, digits, callback, **settings):
     return trainer, [(step, metrics) for step, metrics in logger.kept if "hashlens/knn" in metrics]
 
 
+@pytest.mark.slow
 def test_a_fit_logs_what_measure_says_of_the_same_weights(lightning, module_of, network, digits, as_measured, told):
     from hashlens.integrations.lightning import CodeMonitorCallback
 
@@ -111,6 +112,7 @@ def test_accumulated_gradients_count_as_the_steps_that_they_are(lightning, modul
     assert [step for step, _ in logged] == list(range(0, trainer.global_step + 1, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["net", lambda module: module.net])
 def test_a_module_without_forward_names_its_network(lightning, module_of, network, digits, which):
     from hashlens.integrations.lightning import CodeMonitorCallback
@@ -125,6 +127,7 @@ def test_a_module_without_forward_names_its_network(lightning, module_of, networ
         fit(lightning, module_of(network, False), digits, missing)
 
 
+@pytest.mark.slow
 def test_at_the_end_of_a_validation_the_codes_are_logged_with_it(
     lightning, module_of, network, digits, as_measured, told
 ):

@@ -35,6 +35,7 @@ def trained(network, digits, steps, after):
     return network
 
 
+@pytest.mark.slow
 def test_readings_in_a_plain_loop_equal_what_measure_says_of_the_same_probe_and_weights(
     network, digits, as_measured, told
 ):
@@ -54,6 +55,7 @@ def test_readings_in_a_plain_loop_equal_what_measure_says_of_the_same_probe_and_
     assert monitor.history[3].knn > monitor.history[0].knn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -62,6 +62,7 @@ def test_an_active_mlflow_run_has_the_numbers_and_the_first_rows(mlflow, things)
     assert log_rows(things) == []
 
 
+@pytest.mark.slow
 def test_an_active_wandb_run_has_the_numbers_and_a_table(tmp_path, things, monkeypatch):
     wandb = pytest.importorskip("wandb", reason="needs wandb")
     kept = []

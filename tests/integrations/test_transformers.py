@@ -87,6 +87,7 @@ def keeper(transformers):
 SETTINGS = {"every": 5, "time_budget": None, "mask": "attention_mask", "probe_size": (60, 40)}
 
 
+@pytest.mark.slow
 def test_an_attached_callback_logs_through_the_trainer_what_measure_says(bert, trainer_of, keeper, as_measured, told):
     from hashlens.integrations.transformers import CodeMonitorCallback
 
@@ -104,6 +105,7 @@ def test_an_attached_callback_logs_through_the_trainer_what_measure_says(bert, t
     assert [entry["step"] for entry in trainer.state.log_history if "hashlens/knn" in entry] == [0, 5, 10, 15]
 
 
+@pytest.mark.slow
 def test_a_callback_that_is_not_attached_writes_to_the_history_of_the_trainer(trainer_of):
     from hashlens.integrations.transformers import CodeMonitorCallback
 
@@ -119,6 +121,7 @@ def test_a_callback_that_is_not_attached_writes_to_the_history_of_the_trainer(tr
     assert entries[-1].items() >= callback.monitor.history[-1].metrics().items()
 
 
+@pytest.mark.slow
 def test_attaching_a_callback_that_the_trainer_has_does_not_read_twice(trainer_of):
     from hashlens.integrations.transformers import CodeMonitorCallback
 

@@ -32,6 +32,7 @@ def both(monkeypatch, run):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("dtype", "error"), [("float64", 1e-13), ("float32", 3e-6)])
 def test_kernels_are_those_of_the_formulas(monkeypatch, name, dtype, error):

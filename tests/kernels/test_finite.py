@@ -59,6 +59,7 @@ def of_finite(network, x, width, seed):
     return (outputs @ outputs.T / outputs.shape[1]).numpy(), empirical_ntk(one, inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameterization", ["ntk", "standard"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_means_over_random_networks_are_the_kernels(name, parameterization):

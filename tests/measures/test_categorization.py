@@ -23,6 +23,7 @@ def test_parts_are_those_of_the_parts(digits_codes):
     assert "one-vs-one" in str(found)
 
 
+@pytest.mark.slow
 def test_bits_constant_over_train_and_test_together_are_dropped(digits_codes):
     def widened(codes, last):
         bits = codes.unpack()

@@ -65,6 +65,7 @@ class TestByName:
         notes = label_issues(without_ants, probabilities=exact).notes
         assert any("3 classes, and the labels have 2 named classes" in note for note in notes)
 
+    @pytest.mark.slow
     def test_retrieval(self, train, without_ants):
         found = retrieval_quality(without_ants, train, k=(1, 10))
         assert found.precision == (1.0, 1.0)
@@ -150,6 +151,7 @@ class TestNoLabel:
             kept, rest.labels, kept, rest.labels, k=3
         )
 
+    @pytest.mark.slow
     def test_categorization(self, train, without_ants, missing):
         some, rest = self.both(train, missing)
         found, expected = categorization(some, without_ants), categorization(rest, without_ants)

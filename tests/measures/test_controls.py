@@ -32,6 +32,7 @@ def test_rows_are_centred_by_train_and_labels_kept():
     assert hyperplane_codes(train, train, 65, seed=1)[0].packed.tobytes() != near.packed.tobytes()
 
 
+@pytest.mark.slow
 def test_hyperplane_codes_categorize_as_codes_do():
     train, train_labels, test, test_labels = digits()
     found = categorization(*hyperplane_codes(train, test, 256, train_labels=train_labels, test_labels=test_labels))

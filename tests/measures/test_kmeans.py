@@ -10,6 +10,7 @@ def inertia(features, centres):
     return ((features[:, None] - centres[None]) ** 2).sum(axis=2).min(axis=1).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_it_is_as_good_as_the_best_of_ten_of_scikit_learn(digits_codes, seed):
     from sklearn.cluster import KMeans

@@ -178,6 +178,7 @@ def test_unplanted_members_load(tmp_path, members):
     assert parameters_digest(loaded) == parameters_digest(network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [True, False])
 @pytest.mark.parametrize(
     ("name", "input_shape"), [("mlp", (4,)), ("lenet", (1, 28, 28)), ("vgg16", (3, 32, 32)), ("resnet20", (3, 32, 32))]

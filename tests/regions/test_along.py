@@ -54,6 +54,7 @@ def test_pieces_tell_where_they_are_and_what_flips(known):
     assert "1[0]" in str(pieces)
 
 
+@pytest.mark.slow
 def test_sampling_finds_no_piece_more(network, known):
     a, b = ends(known, network.input_shape)
     pieces = regions.along(network, a, b)
@@ -204,6 +205,7 @@ class Random(nn.Module):
         return self.last(x)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     gates=st.lists(st.integers(0, len(GATES) - 1), min_size=1, max_size=4),

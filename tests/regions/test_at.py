@@ -12,6 +12,7 @@ from hashlens import regions
 from hashlens.errors import DataError
 
 
+@pytest.mark.slow
 def test_the_affine_map_is_the_network_all_over_the_region(network, known):
     x = known.normal(5, *network.input_shape)
     region = regions.at(network, x)
@@ -68,6 +69,7 @@ def test_same_code_same_jacobian_and_float32_is_exact_to_its_rounding(known):
     assert torch.allclose(single.dense().double(), dense, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [2, inf])
 def test_no_unit_flips_within_the_ball_and_one_just_outside(network, known, norm):
     x = known.normal(3, *network.input_shape)
@@ -134,6 +136,7 @@ def test_the_radius_is_that_of_a_slow_loop_over_gradients(known):
             assert distance[row] == pytest.approx(float(slow), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [2, inf])
 def test_a_sketch_finds_the_same_boundary_as_a_sweep(network, known, norm, monkeypatch):
     x = known.normal(40, *network.input_shape)

@@ -72,6 +72,7 @@ def grid():
     return torch.cartesian_prod(axis, axis - 0.02345678)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_codes_and_jacobians_of_a_grid(known, name):
     network, x = built(known, name), grid()

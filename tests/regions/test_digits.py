@@ -47,6 +47,7 @@ def test_black_backgrounds_lie_on_boundaries_and_noise_takes_them_off(digits, ne
     assert ((noisy.radius().distance > 0) & (noisy.radius().distance * 255 < 1)).all()
 
 
+@pytest.mark.slow
 def test_segments_between_digits(digits, network):
     pieces = regions.along(network, digits[:1], digits[1:2])
     rows = torch.arange(0, len(pieces), 7)

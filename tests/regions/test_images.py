@@ -82,6 +82,7 @@ def points(case, share):
     return case.images.repeat_interleave(10, 0) + step, step.unflatten(0, (-1, 10))
 
 
+@pytest.mark.slow
 def test_the_affine_map_is_the_network_at_100_points_of_chords(case):
     for share in np.linspace(0.01, 0.99, 10):
         at, step = points(case, share)
@@ -144,6 +145,7 @@ def unit_slack(network, image, unit):
     return given[0][unit.index].abs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [2, inf])
 def test_balls_touch_the_boundary_of_the_unit_that_they_name(case, norm):
     """The gradient of the unit, by hooks and autograd, says how far it is, and where to go to flip it."""

@@ -49,6 +49,7 @@ def same(one, other):
     return one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", ["gradient", "class", "code"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_a_plane_shows_the_same_without_its_network(network, pooled, x, colour, dtype):

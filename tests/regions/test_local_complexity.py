@@ -80,6 +80,7 @@ def test_a_linear_network_is_one_region(known):
         assert (found.density == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [150, 5000, 100_000])
 def test_what_is_counted_at_once_changes_no_count(network, known, monkeypatch, budget):
     x = known.normal(4, *network.input_shape)

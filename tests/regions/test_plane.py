@@ -76,11 +76,13 @@ def test_units_on_the_same_line_do_not_cut_twice(known):
     assert euler(plane) == 1
 
 
+@pytest.mark.slow
 def test_a_grid_misses_small_regions(known):
     plane = regions.plane(known.stack(0, [2, 32, 32, 32, 1]), box=(-1, 1, -1, 1))
     assert plane.sampled_count(1001) == 1153 < plane.count
 
 
+@pytest.mark.slow
 def test_faces_are_the_regions_of_their_middles(network, known):
     plane = regions.plane(network, through=through(network, known))
     region = plane.region()
@@ -92,6 +94,7 @@ def test_faces_are_the_regions_of_their_middles(network, known):
         assert torch.allclose(plane.slope[axis], region.affine.matvec(direction), atol=1e-11)
 
 
+@pytest.mark.slow
 def test_the_partition_is_whole(network, known):
     plane = regions.plane(network, through=through(network, known))
     left, right, bottom, top = plane.box
@@ -114,6 +117,7 @@ def test_random_points_have_the_code_of_their_face(network, known):
     assert torch.allclose(plane.output(where, faces), region.output, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_segments_on_the_plane_cross_the_faces_that_they_should(network, known):
     plane = regions.plane(network, through=through(network, known))
     left, right, bottom, top = plane.box
@@ -144,6 +148,7 @@ def test_continuous_networks_agree_on_shared_edges(network, known):
 GATES = [nn.ReLU, nn.LeakyReLU, nn.ReLU6, nn.Hardtanh, nn.Softshrink, nn.Hardsigmoid, nn.PReLU]
 
 
+@pytest.mark.slow
 @given(
     gates=st.lists(st.sampled_from(GATES), min_size=1, max_size=4),
     widths=st.lists(st.integers(1, 12), min_size=4, max_size=4),
@@ -227,6 +232,7 @@ def test_a_max_pool_and_the_same_network_without_one_have_the_same_linear_pieces
     assert np.allclose(np.sort(pooled.gradient_norms), np.sort(plain.gradient_norms), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_windows_of_nine_meet_in_points(known):
     """Cells of windows of nine elements are power diagrams, of which dense sampling sees all but the smallest."""
 

@@ -36,6 +36,7 @@ LAST_FREE = torch.tensor([0.0] * 7 + [-torch.inf])
 MASK = torch.tensor([False] * 7 + [True])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bend", "same"),
     [

@@ -202,6 +202,7 @@ def test_indices_may_be_returned_beside_the_output(known):
     assert regions.at(Indices(), known.normal(3, 6)).output.shape == (3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["scripted", "exported", "parallel", "compiled"])
 def test_other_forms_of_a_network_are_the_same(known, form):
     network = known.ready(

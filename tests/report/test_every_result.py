@@ -179,6 +179,7 @@ def made():
     return found
 
 
+@pytest.mark.slow
 def test_one_of_each_kind_is_tried(made):
     assert declared() - ELSEWHERE <= made.keys()
 
@@ -195,6 +196,7 @@ def test_every_result_keeps_the_contract(made, tmp_path):
     assert not broken, "\n".join(broken.values())
 
 
+@pytest.mark.slow
 def test_every_kind_can_be_found_by_its_name():
     assert set(KINDS) == declared()
     for kind in declared() | set(READ_AS.values()):

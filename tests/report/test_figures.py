@@ -26,7 +26,7 @@ def hexed(colour):
     return to_hex(colour).upper()
 
 
-def phase_map(columns=3, rows=2, sure=1.0, note="The thresholds are hashlens's own, not the paper's."):
+def phase_map(columns=3, rows=2, sure=1.0, note="The thresholds are this project's."):
     tiles = tuple(Tile(x, y, (x + y) % 3, sure, ".50") for x in range(columns) for y in range(rows))
     contour = Contour("R on train = 0.5", False, True, (((0.0, 0.5), (1.5, 1.0)),))
     names = ("under-expressive: R > 0.5", "critically-expressive", "sufficiently-expressive")
@@ -64,10 +64,11 @@ def test_one_legend_says_regimes_boundaries_and_whose_thresholds():
     labels, title = legend_of(draw([phase_map(sure=0.5), phase_map()]))
     assert labels[0] == "under-expressive: R > 0.5"
     assert {"paler: repeats disagree", "R on train = 0.5"} <= set(labels)
-    assert title == "The thresholds are hashlens's own, not the paper's."
+    assert title == "The thresholds are this project's."
     assert "paler: repeats disagree" not in legend_of(draw([phase_map()]))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 2), (3, 3), (6, 16), (23, 16)])
 @pytest.mark.parametrize("dpi", [60])
 def test_nothing_of_a_map_is_cut_off(shape, dpi):
@@ -86,6 +87,7 @@ def test_nothing_of_a_map_is_cut_off(shape, dpi):
     assert len(axes.texts) == shape[0] * shape[1]
 
 
+@pytest.mark.slow
 def test_a_map_beside_panels_is_the_larger():
     swept = (0.5, 0.4), (0.25, 0.35), (0.25, 0.25)
     rules = (Rule("x", 0.15, "threshold as used"),)

@@ -79,6 +79,7 @@ def test_distances_are_told_in_whole_bits(measured):
     assert len(bins) <= measured.code_bits + 1
 
 
+@pytest.mark.slow
 def test_user_strings_are_text(narrow):
     model = type(EVIL, (nn.Sequential,), {})()
     model.add_module(EVIL, narrow)

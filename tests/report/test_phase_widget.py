@@ -135,6 +135,7 @@ def test_a_threshold_pushes_the_one_that_bounds_it_and_reset_brings_both_back(st
     assert page.locator("input[name=under_redundancy]").input_value() == "0.5"
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_cell_says_its_numbers_and_shows_its_curves(study, opened):
     page = opened(study)

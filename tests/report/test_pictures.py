@@ -38,7 +38,7 @@ def phase_chart():
         ("under-expressive: R > 0.5", "critically-expressive", "sufficiently-expressive: R < 0.1"),
         contours=(Contour("R on train = 0.5", False, True, lines[0]),
                   Contour("R on test = 0.1", True, False, lines[1])),
-        faint="paler: repeats disagree", note="The thresholds are hashlens's own, not the paper's.",
+        faint="paler: repeats disagree", note="The thresholds are this project's.",
     )  # fmt: skip
 
 
@@ -102,6 +102,7 @@ def test_a_picture_looks_as_it_did(name):
     assert difference(found, kept) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_what_is_set_elsewhere_changes_nothing(name):
     from matplotlib import rc_context

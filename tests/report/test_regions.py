@@ -225,6 +225,7 @@ def test_radii_are_counted_but_for_those_at_zero_or_far_from_any_boundary():
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", ["gradient", "class", "code"])
 def test_the_paint_of_each_colour_covers_what_its_polygons_do(several, colour):
     figure = plane_figure(several[1], colour)
@@ -255,6 +256,7 @@ def svg_parts(path):
     return {tag: tags.count(tag) for tag in ("image", "path")}
 
 
+@pytest.mark.slow
 def test_pictures_are_files_of_their_kind(several, tmp_path):
     _, flat = several
     canvas = draw([plane_figure(flat, "class"), plane_figure(flat), along_figure(along(*_segment()))])
@@ -282,6 +284,7 @@ def test_very_many_regions_are_an_image_and_the_boundary_stays_lines(several, tm
     assert ends.count("M ") >= len(figure.boundary)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", [(-9, 9, -4, 4), (-4, 4, -9, 9), (-20, 20, -1, 1), None])
 @pytest.mark.parametrize(("count", "colour"), [(1, "class"), (3, "class"), (30, "class"), (3, "gradient"), (3, "code")])
 def test_nothing_of_a_plane_is_cut_off(count, colour, box):
@@ -398,6 +401,7 @@ setTimeout(() => {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_pointing_at_a_region_says_what_it_is(flat, tmp_path):

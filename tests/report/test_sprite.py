@@ -6,6 +6,7 @@ import pytest
 from hashlens.report.sprite import LETTERS, Sprite
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "side"), [((3000, 28, 28), 28), ((3000, 64, 64), 32), ((3000, 64, 64, 3), 32),
                                              ((100, 64, 64, 3), 64), ((20, 200, 100), 64)])  # fmt: skip
 def test_many_thumbnails_are_made_smaller_until_they_fit_a_page(shape, side):

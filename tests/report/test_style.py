@@ -14,6 +14,7 @@ from hashlens.report.style import LEAST_LETTER, ONE_COLUMN, TWO_COLUMNS, fit, pa
 BARS = Bars("shares", "share", ("width", "noise"), (("alone", (0.7, 0.2)), ("together", (0.8, 0.1))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_the_same_picture_is_the_same_file(tmp_path, suffix, monkeypatch):
     first = save(draw([BARS]), tmp_path / f"a{suffix}").read_bytes()

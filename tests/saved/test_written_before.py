@@ -63,6 +63,7 @@ def things(version):
 EVERY = [pytest.param(path, id=f"{version}-{path.name}") for version in VERSIONS for path in things(version)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EVERY)
 def test_it_has_the_page_that_it_had(path):
     before = json.loads((path.parent / SHOWN).read_text(encoding="utf-8"))[path.name]
@@ -71,6 +72,7 @@ def test_it_has_the_page_that_it_had(path):
     assert found["cells"] == before["cells"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [case for case in EVERY if case.values[0].suffix == ".json"])
 def test_results_are_drawn(path):
     assert load_result(path).plot().get_figwidth() > 0.5

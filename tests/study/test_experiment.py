@@ -99,6 +99,7 @@ def worker(yaml):
     return subprocess.Popen([sys.executable, "-c", code])
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_killed_and_gone_on_with_by_two_workers(path, tmp_path):
     expected = table(Study.load(path, tmp_path / "whole.db").run().results)

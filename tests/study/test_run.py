@@ -72,6 +72,7 @@ def values(results, **where):
 # --- what the numbers are
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_network_on_data_with_true_labels(results):
     spec = StudySpec(**BASE)
     todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, len(DATA.train)))
@@ -105,6 +106,7 @@ def test_epoch_zero_is_the_initialisation(results):
     assert values(results, cell=run.cell.key, repeat=run.repeat, epochs=0) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -123,11 +125,13 @@ def test_a_cell_does_not_depend_on_what_else_there_is(results, change, tmp_path)
     assert table(other, cell=key, repeat=0) == table(results, cell=key, repeat=0, measure=measures)
 
 
+@pytest.mark.slow
 def test_nor_on_the_checkpoints_after_it(results, tmp_path):
     short = BASE | {"axes": BASE["axes"] | {"epochs": [1]}, "training": {"epochs": 1}}
     assert table(done(tmp_path / "short.db", short)) == table(results, epochs=1)
 
 
+@pytest.mark.slow
 def test_nor_on_threads(results, tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
@@ -155,6 +159,7 @@ def test_samples_are_the_first_and_measured_without_their_copies(tmp_path):
         assert values(found, samples=len(codes))[1, "redundancy_ratio", "train", ""] == hl.redundancy_ratio(codes)
 
 
+@pytest.mark.slow
 def test_random_inputs_are_the_same_for_every_network(tmp_path):
     given = BASE | {"axes": BASE["axes"] | {"random_inputs": ["none", "uniform", "bytes"]},
                     "measures": ["redundancy_ratio", "loss"]}  # fmt: skip
@@ -206,6 +211,7 @@ def test_a_convolutional_network_goes_through(tmp_path):
     assert len(lenet.where(epochs=1, measure="network_accuracy", split="test")) == 2
 
 
+@pytest.mark.slow
 def test_facts_say_how_the_numbers_came_about(tmp_path):
     done(tmp_path / "study.db")
     for run in Store.open(tmp_path / "study.db").runs():
@@ -219,6 +225,7 @@ def test_facts_say_how_the_numbers_came_about(tmp_path):
 # --- what is done, and by whom
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path):
     store, todo = begun(tmp_path / "study.db")
     held = store.claim("other", lease=60)
@@ -230,6 +237,7 @@ def test_what_is_done_is_not_done_again(tmp_path):
     assert work(store, todo) == 0
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_pack_gives_the_numbers_of_the_whole(results, tmp_path):
     store, todo = begun(tmp_path / "study.db")
     first = store.claim("other", lease=60)
@@ -242,6 +250,7 @@ def test_the_rest_of_a_pack_gives_the_numbers_of_the_whole(results, tmp_path):
     assert table(store.results()) == table(results)
 
 
+@pytest.mark.slow
 def test_who_waits_takes_up_what_a_silent_worker_held(results, tmp_path):
     store, todo = begun(tmp_path / "study.db")
     held = store.claim("elsewhere:1:silent", lease=1.5)
@@ -250,6 +259,7 @@ def test_who_waits_takes_up_what_a_silent_worker_held(results, tmp_path):
     assert table(store.results()) == table(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["another process", "a worker of this process before"])
 def test_what_the_dead_held_is_free_at_once(who, tmp_path):
     process = subprocess.Popen(["true"])
@@ -294,6 +304,7 @@ def interrupted(todo, interrupt):
     return replace(todo, materials=replace(todo.materials, data=Split(train, DATA.test), noise={}))
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
     store, todo = begun(tmp_path / "study.db")
@@ -310,6 +321,7 @@ def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
     assert table(store.results()) == table(results)
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_a_store_locked_in_mid_run_ends_the_work_in_one_line(results, tmp_path):
     store, todo = begun(tmp_path / "study.db", timeout=0.3)

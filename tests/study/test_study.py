@@ -64,6 +64,7 @@ def test_there_is_no_store_before_the_first_run(path):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "difference"),
     [
@@ -80,6 +81,7 @@ def test_another_spec_is_refused_with_what_changed(path, old, new, difference):
     assert columns(Study.load(path).results) == before
 
 
+@pytest.mark.slow
 def test_a_study_grows_by_a_width_and_a_repeat(path):
     path.write_text(TEXT + "ensemble: 1\n")
     first = Study.load(path).run()
@@ -301,6 +303,7 @@ def test_a_range_of_levels_is_any_of_them(made):
     assert results.where(width=range(1, 10)).levels("width") == [1, 2]
 
 
+@pytest.mark.slow
 def test_networks_that_are_kept_are_measured_further(path):
     path.write_text(TEXT.replace("[redundancy_ratio, knn, network_accuracy]", "[redundancy_ratio, loss]\nkeep: true"))
     first = Study.load(path).run()

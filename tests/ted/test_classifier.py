@@ -34,6 +34,7 @@ def fitted(estimator=None, table=TRAIN, **settings):
     return TEDClassifier(tree() if estimator is None else estimator, **settings).fit(table.rows, table.labels, table.E)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routing", [False, True])
 @pytest.mark.parametrize("estimator", [LogisticRegression(), LinearSVC()], ids=["probabilities", "none"])
 def test_all_checks_of_scikit_learn_pass(routing, estimator):
@@ -90,6 +91,7 @@ ESTIMATORS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_estimators_of_scikit_learn(estimator):

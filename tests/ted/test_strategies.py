@@ -22,6 +22,7 @@ NOT_OURS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", SETTINGS)
 def test_labels_and_explanations_are_learnt(strategy):
     model = TEDClassifier(QUICK, **SETTINGS[strategy]).fit(TRAIN.rows, TRAIN.labels, TRAIN.E)

@@ -36,6 +36,7 @@ def images(n, seed=0):
     return torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [method.name for method in METHODS])
 def test_every_method_of_explanation_keeps_the_contract(method, tmp_path):
     more = {"background": images(12, 1)} if method == "contrast" else {}

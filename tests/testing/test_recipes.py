@@ -55,6 +55,7 @@ def tables():
         del sys.modules[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", recipes())
 def test_a_recipe_does_what_it_says(name, tables, tmp_path):
     blocks = recipes()[name]

@@ -77,6 +77,7 @@ MIXES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 @pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
 def test_a_member_equals_the_same_network_trained_alone(few, mix, engine):
@@ -159,6 +160,7 @@ def test_repeats_see_their_examples_in_orders_of_their_own(few):
     assert not torch.allclose(first.network.head.weight, second.network.head.weight)
 
 
+@pytest.mark.slow
 def test_inputs_of_other_kinds_are_taken_as_fit_takes_them(few):
     for inputs, scale in ((few.tensor(), 1.0), (few.tensor().double(), 1.0), (few.inputs.int(), 1 / 16)):
         examples = ArrayExamples(inputs, few.labels, few.ids, "digits", None, scale)

@@ -83,6 +83,7 @@ def test_no_decision_depends_on_the_order_in_which_trials_end(order):
     assert study.user_attrs[STOPPED] == RULE.stops_after(study_trace(study))
 
 
+@pytest.mark.slow
 def test_two_trials_at_once(tmp_path):
     study = study_of(storage=f"sqlite:///{tmp_path}/two.db")
     study.optimize(objective, n_trials=60, n_jobs=2, callbacks=[StopCallback(RULE)])
@@ -111,6 +112,7 @@ study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=60, callba
 """
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_killed_in_the_middle_of_a_decision_and_gone_on_with(tmp_path):
     url = f"sqlite:///{tmp_path}/killed.db"
@@ -136,6 +138,7 @@ def test_another_rule_decides_anew():
     assert study.user_attrs[STOPPED] == NoImprovement(k=1, first=2).stops_after(study_trace(study))
 
 
+@pytest.mark.slow
 def test_an_estimator_is_tuned_stopped_and_gone_on_with(tmp_path):
     X, y = load_diabetes(return_X_y=True)
     how = {"space": {"C": (0.1, 100.0, "log"), "gamma": (1e-3, 10.0, "log")}, "data": (X[:80], y[:80]), "cv": 3,

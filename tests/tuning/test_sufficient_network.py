@@ -82,6 +82,7 @@ def test_a_network_that_has_not_learnt_is_outside():
     assert measured["shortfall"] == pytest.approx(1 - measured["network_accuracy"])
 
 
+@pytest.mark.slow
 def test_tuned_it_ends_at_the_cheapest_network_of_the_regime():
     limits = RegimeThresholds(sufficient_redundancy=0.2, sufficient_retention=0.8)
     goal = SufficientNetwork(*DATA, thresholds=limits, **SMALL)
@@ -107,6 +108,7 @@ def test_a_training_that_fails_is_a_pruned_trial_that_says_why():
     assert "loss" in trial.user_attrs["failure"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "space", "message"),
     [

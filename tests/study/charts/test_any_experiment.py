@@ -50,6 +50,7 @@ def results(step=None, varied=("coin", "tosses"), repeats=4):
 STEPS = pytest.mark.parametrize("step", [None, Axis("trial", "trials of the day")])
 
 
+@pytest.mark.slow
 @STEPS
 @pytest.mark.parametrize("over", ["coin", "tosses", "bias", "gloves"])
 def test_curves_over_factors_of_any_type(step, over, tmp_path):
@@ -97,6 +98,7 @@ def test_one_cell_has_a_summary(step):
     assert [row.repeats for row in found.rows] == [4] * (3 if step else 1)
 
 
+@pytest.mark.slow
 @STEPS
 def test_effects_of_any_measure(step, tmp_path):
     where = {"trial": 5} if step else {}
@@ -111,6 +113,7 @@ def test_effects_of_any_measure(step, tmp_path):
     assert list(whole.ranges) == ["coin", "tosses", *(["trial"] if step else [])]
 
 
+@pytest.mark.slow
 @STEPS
 def test_the_page_speaks_of_the_experiment_and_of_no_network(step):
     page = study_page(results(step))

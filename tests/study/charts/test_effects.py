@@ -85,6 +85,7 @@ def test_ignoring_that_checkpoints_share_runs_would_credit_a_null_factor():
     assert blind > 0.007
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth():
     repeats, inside = 4, []
     values, truth = world(np.random.default_rng(2), 80, repeats, run_noise=0.5, own_noise=0.3)

@@ -50,6 +50,7 @@ def test_sensitivity_shows_which_cells_are_fixed_and_shares_that_add_up(mnist):
         assert [rule.at in sweep.x for rule in sweep.rules] == [True]
 
 
+@pytest.mark.slow
 def test_plots_have_a_panel_for_each_part(mnist):
     assert len(phase_chart(mnist, where=FULL).plot().axes) == 1
     assert len(phase_slices(mnist).plot().axes) == 3

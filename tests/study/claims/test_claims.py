@@ -202,6 +202,7 @@ def test_few_ranks_that_agree_by_chance_decide_nothing():
     assert fisher_interval(agreed, 3, 0.95).low < 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.0, 0.9])
 def test_correlations_err_no_oftener_than_they_may(rho):
     rng = np.random.default_rng(0)

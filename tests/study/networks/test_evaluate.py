@@ -86,6 +86,7 @@ def test_rows_are_those_that_the_table_of_measures_promises(rows):
     assert {key for key in rows if key[2] == ""} == promised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_measure_gives_the_same_alone(name, rows, network):
     alone = evaluate(network, 8, Evaluation(DATA, {}, (name,)), loss=1.5)
@@ -152,6 +153,7 @@ def test_one_class_among_few_examples_is_the_only_one_named():
     assert values == {("logistic", "train"): 1.0, ("logistic", "test"): np.mean(DATA.test.labels == 0)}
 
 
+@pytest.mark.slow
 def test_examples_without_a_label_are_left_out_of_all_that_needs_one(network):
     labels = DATA.test.labels.copy()
     labels[::3] = -1

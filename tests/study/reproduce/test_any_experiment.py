@@ -45,6 +45,7 @@ def coins(tmp_path, request):
     return path
 
 
+@pytest.mark.slow
 def test_any_experiment_has_reproductions(coins, tmp_path):
     done = reproduce(str(coins), out=tmp_path / "out")
     assert [finding.verdict for finding in done.findings] == ["reproduced", "reproduced", "inconclusive"]

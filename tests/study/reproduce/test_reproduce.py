@@ -196,6 +196,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(import_module("hashlens.study.reproduce.reproduce"), "find_preset", lambda name: small)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_reproduction_is_written_and_resumed(tmp_path):
     out = tmp_path / "there"

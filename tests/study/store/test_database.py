@@ -90,6 +90,7 @@ def test_postgresql_without_its_driver(monkeypatch):
         Store.open("postgresql://localhost/study")
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_no_server(tmp_path):
     pytest.importorskip("psycopg")

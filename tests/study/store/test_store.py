@@ -423,6 +423,7 @@ def start(process):
     process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_processes_begin_together_and_share_the_runs(target):
     processes = [worker(target, f"w{i}", 120) for i in range(2)]
     for process in processes:
@@ -436,6 +437,7 @@ def test_processes_begin_together_and_share_the_runs(target):
         assert {run.worker for run in store.runs() if run.id in ids} <= {f"w{i}"}
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_killed_processes_lose_nothing(target, tmp_path):
     clock = Clock()

@@ -57,6 +57,7 @@ def test_it_goes_on_where_it_was_and_keeps_its_schema(study):
     assert _version(study) == 1
 
 
+@pytest.mark.slow
 def test_it_grows(study):
     yaml = Path(study.store.name).with_suffix(".yaml")
     yaml.write_text(yaml.read_text().replace("repeats: 2", "repeats: 3").replace("[3, 5]", "[3, 5, 6]"))
