@@ -17,7 +17,7 @@ from hashlens.report.page import write_page
 from hashlens.report.plain_page import plain_page
 from hashlens.report.plots import draw, save
 from hashlens.result import Result
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.results import Results
 
 
@@ -41,7 +41,9 @@ def explanation():
 
 
 def results():
-    return Results({name: np.zeros(0, np.str_ if name in TERMS.text else np.float64) for name in TERMS.columns}, "made")
+    return Results(
+        {name: np.zeros(0, np.str_ if name in VARIABLES.text else np.float64) for name in VARIABLES.columns}, "made"
+    )
 
 
 LINE = Lines("a line", "x", "y", ())

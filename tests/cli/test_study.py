@@ -15,7 +15,7 @@ import pytest
 import hashlens as hl
 from hashlens.cli.app import run
 from hashlens.study.networks.sections import Axes
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
 
@@ -45,7 +45,7 @@ def next_command(printed):
 
 def table(store):
     results = Store.open(store, create=False).results()
-    return {name: results.columns[name].tolist() for name in TERMS.columns}
+    return {name: results.columns[name].tolist() for name in VARIABLES.columns}
 
 
 def test_the_first_study_is_ready_to_run(tmp_path, monkeypatch, capsys):

@@ -56,7 +56,7 @@ def test_classes_are_compared_by_name_whatever_the_data_set_is_wrapped_in(way):
 
 
 def test_a_stream_is_renumbered_as_it_comes():
-    examples = load_data(DataLoader(Streamed(Named("bee", "cow")), 8)).numbered(np.array([1, 2]), NAMES)
+    examples = load_data(DataLoader(Streamed(Named("bee", "cow")), 8)).renumber_classes(np.array([1, 2]), NAMES)
     assert np.concatenate([batch.labels for batch in examples.batches(8)]).tolist() == [1, 2] * 20
     assert set(examples.load().labels.tolist()) == {1, 2}
 

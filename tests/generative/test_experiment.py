@@ -22,11 +22,11 @@ def test_a_cell_is_what_evaluation_finds_of_its_model(tmp_path):
     study = Study(StudySpec(**FEW, axes={"model": [VAE_NAME], "ae_weight": [0.0, 1.0]}), tmp_path / "it.db").run()
     check_spec(study.spec)
     check_packing(study)
-    materials = EXPERIMENT.open(study.spec)
+    resources = EXPERIMENT.open(study.spec)
     seed = torch_seed(0, "encoders", 0) % (2**31 - 1)
-    model = VAE(latent=4, width=32, learning_rate=0.01, seed=seed).fit(materials.data.train, epochs=25)
-    parts = materials.data.train, materials.data.test
-    found = evaluate(model, *parts, classifier=materials.classifier, n=80, seed=seed)
+    model = VAE(latent=4, width=32, learning_rate=0.01, seed=seed).fit(resources.data.train, epochs=25)
+    parts = resources.data.train, resources.data.test
+    found = evaluate(model, *parts, classifier=resources.classifier, n=80, seed=seed)
     for weight in (0.0, 1.0):
         rows = study.results.where(ae_weight=weight).columns
         values = dict(zip(rows["measure"].tolist(), rows["value"].tolist(), strict=True))
@@ -43,9 +43,9 @@ def test_a_collapsed_run_is_a_failure_and_no_result(tmp_path):
 
 def test_what_shares_a_training_is_one_pack():
     axes = {"model": [BIGAN, INVERTED, INVERTED_IMAGES, VAE_NAME], "ae_weight": [0.0, 1.0]}
-    materials = EXPERIMENT.open(StudySpec(**FEW, axes=axes, repeats=2))
-    pairs = [(cell, repeat) for cell in EXPERIMENT.cells(materials) for repeat in range(2)]
-    assert sorted(len(pack) for pack in EXPERIMENT.packs(pairs, materials)) == [1, 1, 1, 1, 2, 2, 4, 4]
+    resources = EXPERIMENT.open(StudySpec(**FEW, axes=axes, repeats=2))
+    pairs = [(cell, repeat) for cell in EXPERIMENT.cells(resources) for repeat in range(2)]
+    assert sorted(len(pack) for pack in EXPERIMENT.packs(pairs, resources)) == [1, 1, 1, 1, 2, 2, 4, 4]
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from hashlens.study.networks.terms import FACTORS, TERMS
+from hashlens.study.networks.variables import FACTORS, VARIABLES
 from hashlens.study.results import Results
 
 HELD = {"architecture": "mlp", "width": 40, "depth": 1, "samples": 1000, "label_noise": 0.0, "weight_decay": 0.0,
@@ -40,4 +40,4 @@ def planted_results(axes, repeats=3, study="planted"):
         columns[name] = np.tile([pair[place] for pair in MEASURES], len(cells) * repeats)
     columns["layer"] = np.full(len(values), "")
     columns["value"] = values
-    return Results({name: columns[name] for name in TERMS.columns}, study)
+    return Results({name: columns[name] for name in VARIABLES.columns}, study)

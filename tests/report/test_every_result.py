@@ -33,7 +33,7 @@ from hashlens.study.charts.effects import effect_table
 from hashlens.study.charts.summary import summarize
 from hashlens.study.networks.regimes.phase import phase_chart, phase_slices
 from hashlens.study.networks.regimes.sensitivity import phase_sensitivity
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.results import Results
 from hashlens.ted import TEDClassifier, retention
 from hashlens.ted.predictions import predictions_of
@@ -71,7 +71,7 @@ def study_results():
         for (measure, split), value in numbers.items():
             rows.append((f"{width}-{noise}", "mlp", width, 1, 1000, noise, 0.0, False, 0.0, repeat, epochs, measure,
                          split, "", value))  # fmt: skip
-    columns = zip(TERMS.columns, zip(*rows, strict=True), strict=True)
+    columns = zip(VARIABLES.columns, zip(*rows, strict=True), strict=True)
     return Results({name: np.array(column) for name, column in columns}, "made")
 
 

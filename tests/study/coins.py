@@ -6,13 +6,13 @@ from hashlens.study.experiment import Experiment, Outcome
 from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Count
-from hashlens.study.terms import Axis, Factor, MeasureInfo, Terms
+from hashlens.study.variables import Axis, Factor, MeasureInfo, Variables
 
 
 class Coins(Experiment):
     """Share of heads after so many flips of a coin."""
 
-    terms = Terms(
+    variables = Variables(
         "coins",
         (Factor("coin", default="fair", allowed=("fair", "bent", "two heads")), Factor("hands", type="int", default=1)),
         Axis("flips"),
@@ -24,17 +24,17 @@ class Coins(Experiment):
 
         most: Count = 1000
 
-    def run(self, pack, materials, reporter):
+    def run(self, pack, resources, reporter):
         for run in pack:
             heads = {"fair": 0.5, "bent": 0.8, "two heads": 1.0}[run.cell["coin"]]
-            thrown = np.random.default_rng(run.seed).random(materials.spec.most) < heads
-            rows = [Row(step=at, measure="heads", value=thrown[:at].mean()) for at in (10, 100, materials.spec.most)]
+            thrown = np.random.default_rng(run.seed).random(resources.spec.most) < heads
+            rows = [Row(step=at, measure="heads", value=thrown[:at].mean()) for at in (10, 100, resources.spec.most)]
             flat = np.flatnonzero(np.diff([0, *thrown, 0]))
             longest = max(np.diff(flat)[::2], default=0)
-            rows += [Row(step=materials.spec.most, measure="longest", value=float(longest))]
+            rows += [Row(step=resources.spec.most, measure="longest", value=float(longest))]
             reporter.keep(run, "throws.bin", np.packbits(thrown).tobytes())
             reporter.advance(run)
-            yield Outcome(run, [row for row in rows if row.measure in materials.spec.measures])
+            yield Outcome(run, [row for row in rows if row.measure in resources.spec.measures])
 
 
 COINS = Coins()

@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hashlens.study.networks.terms import FACTORS, TERMS
+from hashlens.study.networks.variables import FACTORS, VARIABLES
 from hashlens.study.results import Results
 
 HELD = {"architecture": "mlp", "width": 40, "depth": 1, "samples": 48000, "label_noise": 0.0, "weight_decay": 0.0,
@@ -19,9 +19,9 @@ def build(axes, measure, repeats=3, study="made"):
         for repeat in range(repeats):
             for (name, split), value in measure(repeat, **cell).items():
                 rows.append((*(cell[factor] for factor in FACTORS), repeat, cell["epochs"], name, split, "", value))
-    table = list(zip(*rows, strict=True)) or [()] * (len(TERMS.columns) - 1)
+    table = list(zip(*rows, strict=True)) or [()] * (len(VARIABLES.columns) - 1)
     columns = {"cell": np.array(list(map(str, zip(*table[:8], strict=True))))}
-    for name, column in zip(TERMS.columns[1:], table, strict=True):
+    for name, column in zip(VARIABLES.columns[1:], table, strict=True):
         kind = KINDS.get(name, int if name == "repeat" else str if name in ("measure", "split", "layer") else float)
         columns[name] = np.array(column, dtype=kind)
     return Results(columns, study)

@@ -23,7 +23,7 @@ import numpy as np
 from sqlalchemy import Engine, event
 
 from hashlens.data import load_data
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
 from hashlens.study.study import Study
@@ -117,9 +117,9 @@ def done_so_far(path, expected):
 
 def table(results, runs):
     """Return the rows of some runs, numbers by their bits."""
-    columns = [results.columns[name].tolist() for name in TERMS.columns[:-1]]
+    columns = [results.columns[name].tolist() for name in VARIABLES.columns[:-1]]
     values = results.columns["value"].view(np.int64).tolist()
-    repeat = TERMS.columns.index("repeat")
+    repeat = VARIABLES.columns.index("repeat")
     return [row for row in zip(*columns, values, strict=True) if (row[0], row[repeat]) in runs]
 
 

@@ -18,7 +18,7 @@ from hashlens.study.row import Row
 from hashlens.study.run import outcome_problem
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
-from hashlens.study.terms import Factor, MeasureInfo, Terms
+from hashlens.study.variables import Factor, MeasureInfo, Variables
 
 COINS = f"{Path(__file__).with_name('coins.py')}:COINS"
 TEXT = f"""\
@@ -56,7 +56,7 @@ def test_a_study_of_anything(path):
 
 def test_what_it_keeps_lies_beside_the_store_by_digest(path):
     study = Study.load(path).run()
-    kept = [run.facts["kept"]["throws.bin"] for run in study.store.runs()]
+    kept = [run.metadata["kept"]["throws.bin"] for run in study.store.runs()]
     assert len(set(kept)) == 6
     folder = study.store.kept_folder
     assert folder == path.with_name("flipped.db.kept")
@@ -66,12 +66,12 @@ def test_what_it_keeps_lies_beside_the_store_by_digest(path):
 
 def test_it_grows_by_a_level_of_text_and_by_repeats(path):
     first = Study.load(path).run()
-    before = {(run.cell, run.repeat): (run.seed, run.facts) for run in first.store.runs()}
+    before = {(run.cell, run.repeat): (run.seed, run.metadata) for run in first.store.runs()}
     path.write_text(TEXT.replace("[fair, bent]", "[two heads, fair, bent]").replace("repeats: 3", "repeats: 4"))
     told = []
     grown = Study.load(path).run(on_start=lambda begun: told.append(str(begun)))
     assert told == ["6 of 12 runs are there; 6 are new"]
-    after = {(run.cell, run.repeat): (run.seed, run.facts) for run in grown.store.runs()}
+    after = {(run.cell, run.repeat): (run.seed, run.metadata) for run in grown.store.runs()}
     assert before.items() <= after.items()
     assert table(Study.load(path, path.with_name("at-once.db")).run().results) == table(grown.results)
     path.write_text(TEXT)
@@ -185,12 +185,12 @@ def test_another_argument_is_refused(path):
 class Bad(Experiment):
     """Fails in as many ways as it has levels."""
 
-    terms = Terms("bad", (Factor("way", default="none"),), None, {"size": MeasureInfo(low=0.0, high=1.0)})
+    variables = Variables("bad", (Factor("way", default="none"),), None, {"size": MeasureInfo(low=0.0, high=1.0)})
 
-    def packs(self, repeated, materials):
+    def packs(self, repeated, resources):
         return [repeated]
 
-    def run(self, pack, materials, reporter):
+    def run(self, pack, resources, reporter):
         for run in pack:
             way = run.cell["way"]
             if way == "raises":
@@ -211,7 +211,7 @@ class Bad(Experiment):
                 "no row": [0.5],
                 "split": [Row(measure="size", split=None, value=0.5)],
             }.get(way, [Row(measure="size", value=0.5)])
-            yield Outcome(run, rows, facts={"odd": object()} if way == "facts" else {})
+            yield Outcome(run, rows, metadata={"odd": object()} if way == "metadata" else {})
 
 
 WAYS = {
@@ -225,7 +225,7 @@ WAYS = {
     "double": "the experiment gave two rows for step, measure, split, layer = (0, 'size', '', '')",
     "no row": "the experiment gave 0.5, expected a Row",
     "split": "the experiment gave Row(",
-    "facts": "the experiment gave facts that JSON does not take: ",
+    "metadata": "the experiment gave metadata that JSON does not take: ",
 }
 
 
@@ -257,4 +257,4 @@ def test_a_run_that_comes_twice_does_not_count_twice(tmp_path):
 
 
 def test_rows_near_the_end_of_a_range_pass():
-    assert outcome_problem(Outcome(None, [Row(measure="size", value=1 + 1e-12)]), Bad.terms) is None
+    assert outcome_problem(Outcome(None, [Row(measure="size", value=1 + 1e-12)]), Bad.variables) is None

@@ -19,9 +19,9 @@ from hashlens.study.heartbeat import worker_name
 from hashlens.study.networks.cells import runs
 from hashlens.study.networks.evaluate import evaluate
 from hashlens.study.networks.experiment import NETWORKS
-from hashlens.study.networks.materials import NetworkMaterials
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.resources import NetworkResources
 from hashlens.study.networks.train_pack import train_pack
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.run import Work, work
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
@@ -37,10 +37,10 @@ BASE = {
 
 def begun(path, given=None, data=DATA, **options):
     spec = StudySpec(**(BASE if given is None else given))
-    materials = NetworkMaterials(spec, data=data)
-    todo = Work(NETWORKS, materials, runs(spec, len(data.train)))
+    resources = NetworkResources(spec, data=data)
+    todo = Work(NETWORKS, resources, runs(spec, len(data.train)))
     store = Store.open(path, **options)
-    store.begin(spec.to_plain(), todo.runs, materials.digests)
+    store.begin(spec.to_plain(), todo.runs, resources.digests)
     return store, todo
 
 
@@ -53,7 +53,7 @@ def done(path, given=None, data=DATA):
 def table(results, **where):
     """Rows with the bits of their numbers."""
     kept = results.where(**where)
-    columns = [kept.columns[name].tolist() for name in TERMS.columns[:-1]]
+    columns = [kept.columns[name].tolist() for name in VARIABLES.columns[:-1]]
     return sorted(zip(*columns, kept.columns["value"].view(np.int64).tolist(), strict=True))
 
 
@@ -75,14 +75,14 @@ def values(results, **where):
 @pytest.mark.slow
 def test_rows_are_those_of_the_network_on_data_with_true_labels(results):
     spec = StudySpec(**BASE)
-    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, len(DATA.train)))
+    todo = Work(NETWORKS, NetworkResources(spec, data=DATA), runs(spec, len(DATA.train)))
     noisy = [run for run in todo.runs if run.cell.label_noise == 0.5 and run.cell.width == 9]
     assert len(noisy) == 2
     for trained in train_pack(noisy, DATA.train, 10, spec.recipe(), (0, 1, 3)):
         expected = {}
         for epoch in (0, 1, 3):
             with trained.at_epoch(epoch) as network:
-                rows = evaluate(network, epoch, todo.materials.evaluation(300))
+                rows = evaluate(network, epoch, todo.resources.evaluation(300))
                 expected |= {(row.step, row.measure, row.split, row.layer): row.value for row in rows}
                 measured = hl.measure(network, *(DATA.train, DATA.test), logistic="one-vs-one", controls=False)
             assert expected[epoch, "network_accuracy", "train", ""] == measured.network_accuracy.train
@@ -98,10 +98,10 @@ def test_every_run_has_every_row_once(results):
 
 def test_epoch_zero_is_the_initialisation(results):
     spec = StudySpec(**BASE)
-    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, len(DATA.train)))
+    todo = Work(NETWORKS, NetworkResources(spec, data=DATA), runs(spec, len(DATA.train)))
     run = todo.runs[0]
     built = build("mlp", input_shape=(1, 8, 8), classes=10, seed=run.seed, init="glorot", **run.cell.arguments())
-    rows = evaluate(built, 0, todo.materials.evaluation(300))
+    rows = evaluate(built, 0, todo.resources.evaluation(300))
     expected = {(0, row.measure, row.split, row.layer): row.value for row in rows}
     assert values(results, cell=run.cell.key, repeat=run.repeat, epochs=0) == expected
 
@@ -152,7 +152,7 @@ def test_samples_are_the_first_and_measured_without_their_copies(tmp_path):
     given = {"axes": {"samples": [50, 300]}, "training": {"epochs": 1}, "measures": ["redundancy_ratio", "knn"]}
     found = done(tmp_path / "samples.db", given)
     spec = StudySpec(**given)
-    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, 300))
+    todo = Work(NETWORKS, NetworkResources(spec, data=DATA), runs(spec, 300))
     for one in train_pack(todo.runs, DATA.train, 10, spec.recipe(), (1,)):
         codes = hl.encode(one.network, DATA.train.narrow(0, one.run.cell.samples))
         assert len(codes) == one.run.cell.samples
@@ -164,16 +164,16 @@ def test_random_inputs_are_the_same_for_every_network(tmp_path):
     given = BASE | {"axes": BASE["axes"] | {"random_inputs": ["none", "uniform", "bytes"]},
                     "measures": ["redundancy_ratio", "loss"]}  # fmt: skip
     spec = StudySpec(**given)
-    todo = Work(NETWORKS, NetworkMaterials(spec, data=DATA), runs(spec, 300))
+    todo = Work(NETWORKS, NetworkResources(spec, data=DATA), runs(spec, 300))
     found = done(tmp_path / "random.db", given)
     assert set(found.where(measure="redundancy_ratio").levels("split")) == {"train", "test", "uniform", "bytes"}
     run = todo.runs[-1]
     built = build("mlp", input_shape=(1, 8, 8), classes=10, seed=run.seed, init="glorot", **run.cell.arguments())
     own = values(found, cell=run.cell.key, repeat=run.repeat, epochs=0)
     for kind in ("uniform", "bytes"):
-        assert len(todo.materials.noise[kind]) == len(DATA.test)
+        assert len(todo.resources.noise[kind]) == len(DATA.test)
         assert own[0, "redundancy_ratio", kind, ""] == hl.redundancy_ratio(
-            hl.fingerprint(built, todo.materials.noise[kind])
+            hl.fingerprint(built, todo.resources.noise[kind])
         )
     # There is no loss before training.
     assert found.where(measure="loss").levels("epochs") == [1, 3]
@@ -188,8 +188,8 @@ def test_networks_that_stop_early_say_their_last_numbers_again(tmp_path):
     found = done(tmp_path / "early.db", given)
     stopped = set()
     for run in Store.open(tmp_path / "early.db").runs():
-        last = run.facts["epochs_trained"]
-        assert run.facts["stopped_early"] == (last < 30)
+        last = run.metadata["epochs_trained"]
+        assert run.metadata["stopped_early"] == (last < 30)
         rows = [list(values(found, cell=run.cell, epochs=epoch).values()) for epoch in range(31)]
         assert all(row == rows[last] for row in rows[last:])
         assert all(row != rows[last] for row in rows[:last])
@@ -215,11 +215,11 @@ def test_a_convolutional_network_goes_through(tmp_path):
 def test_facts_say_how_the_numbers_came_about(tmp_path):
     done(tmp_path / "study.db")
     for run in Store.open(tmp_path / "study.db").runs():
-        assert run.facts["epochs_trained"] == 3
-        assert run.facts["seconds"] > 0
-        assert run.facts["dtype"] == "float32"
-        assert run.facts["versions"]["torch"] == torch.__version__
-        json.dumps(run.facts, allow_nan=False)
+        assert run.metadata["epochs_trained"] == 3
+        assert run.metadata["seconds"] > 0
+        assert run.metadata["dtype"] == "float32"
+        assert run.metadata["versions"]["torch"] == torch.__version__
+        json.dumps(run.metadata, allow_nan=False)
 
 
 # --- what is done, and by whom
@@ -230,10 +230,10 @@ def test_what_is_done_is_not_done_again(tmp_path):
     store, todo = begun(tmp_path / "study.db")
     held = store.claim("other", lease=60)
     assert work(store, todo, wait=False) == 8 - len(held)
-    before = {run.id: (run.worker, run.facts) for run in store.runs() if run.state == "done"}
+    before = {run.id: (run.worker, run.metadata) for run in store.runs() if run.state == "done"}
     store.release("other")
     assert work(store, todo) == len(held)
-    assert before.items() <= {run.id: (run.worker, run.facts) for run in store.runs()}.items()
+    assert before.items() <= {run.id: (run.worker, run.metadata) for run in store.runs()}.items()
     assert work(store, todo) == 0
 
 
@@ -301,7 +301,7 @@ def interrupted(todo, interrupt):
             return super().narrow(*args)
 
     train = Examples(**{name: getattr(DATA.train, name) for name in DATA.train.__dataclass_fields__})
-    return replace(todo, materials=replace(todo.materials, data=Split(train, DATA.test), noise={}))
+    return replace(todo, resources=replace(todo.resources, data=Split(train, DATA.test), noise={}))
 
 
 @pytest.mark.slow

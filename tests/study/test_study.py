@@ -8,7 +8,7 @@ import pytest
 import hashlens as hl
 from hashlens.errors import DataError, ModelError, StudyError
 from hashlens.study.charts.summary import summarize
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.results import Results
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
@@ -24,7 +24,7 @@ measures: [redundancy_ratio, knn, network_accuracy]
 
 
 def columns(results):
-    return {name: results.columns[name].tolist() for name in TERMS.columns}
+    return {name: results.columns[name].tolist() for name in VARIABLES.columns}
 
 
 @pytest.fixture
@@ -85,12 +85,12 @@ def test_another_spec_is_refused_with_what_changed(path, old, new, difference):
 def test_a_study_grows_by_a_width_and_a_repeat(path):
     path.write_text(TEXT + "ensemble: 1\n")
     first = Study.load(path).run()
-    before = {(run.cell, run.repeat): (run.seed, run.facts) for run in first.store.runs()}
+    before = {(run.cell, run.repeat): (run.seed, run.metadata) for run in first.store.runs()}
     path.write_text(TEXT.replace("[3, 6]", "[3, 6, 12]").replace("repeats: 2", "repeats: 3") + "ensemble: 1\n")
     told = []
     grown = Study.load(path).run(on_start=lambda begun: told.append(str(begun)))
     assert told == ["4 of 9 runs are there; 5 are new"]
-    after = {(run.cell, run.repeat): (run.seed, run.facts) for run in grown.store.runs()}
+    after = {(run.cell, run.repeat): (run.seed, run.metadata) for run in grown.store.runs()}
     assert before.items() <= after.items()
     at_once = Study.load(path, path.with_name("at-once.db")).run()
     assert columns(grown.results) == columns(at_once.results)
@@ -308,13 +308,13 @@ def test_networks_that_are_kept_are_measured_further(path):
     path.write_text(TEXT.replace("[redundancy_ratio, knn, network_accuracy]", "[redundancy_ratio, loss]\nkeep: true"))
     first = Study.load(path).run()
     before = columns(first.results)
-    trained = {(run.cell, run.repeat): run.facts["parameters"] for run in first.store.runs()}
+    trained = {(run.cell, run.repeat): run.metadata["parameters"] for run in first.store.runs()}
     more = TEXT.replace("[redundancy_ratio, knn", "[redundancy_ratio, loss, knn").replace("repeats: 2", "repeats: 3")
     path.write_text(more.replace("epochs: [0, 1]}", "epochs: [0, 1], random_inputs: [uniform]}") + "keep: true\n")
     told = []
     grown = Study.load(path).run(on_start=lambda begun: told.append(str(begun)))
     assert told == ["4 of 6 runs are done and get further measures; 2 are new"]
-    assert trained.items() <= {(run.cell, run.repeat): run.facts["parameters"] for run in grown.store.runs()}.items()
+    assert trained.items() <= {(run.cell, run.repeat): run.metadata["parameters"] for run in grown.store.runs()}.items()
     assert columns(grown.results) == columns(Study.load(path, path.with_name("at-once.db")).run().results)
     old = grown.results.where(measure=["redundancy_ratio", "loss"], repeat=[0, 1], split=["train", "test"])
     assert columns(old) == before

@@ -29,7 +29,7 @@ def test_numbers_that_hang_on_the_pack_break_it(tmp_path):
     check_packing(study)
 
     class Packed(type(study.experiment)):
-        def run(self, pack, materials, reporter):
+        def run(self, pack, resources, reporter):
             for run in pack:
                 yield Outcome(run, [Row(step=10, measure="heads", value=1 / len(pack))])
 

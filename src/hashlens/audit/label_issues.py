@@ -265,8 +265,8 @@ def _of_codes(
     labels, reference_labels = pair.query_labels, pair.reference_labels
     notes = (*_notes(among_themselves, evidence), *pair.notes)
     if evidence == "codes" or probabilities is None:
-        names, numbered = np.unique(np.concatenate([labels, reference_labels]), return_inverse=True)
-        labels, reference_labels, checked = numbered[: len(labels)], numbered[len(labels) :], None
+        names, class_indices = np.unique(np.concatenate([labels, reference_labels]), return_inverse=True)
+        labels, reference_labels, checked = class_indices[: len(labels)], class_indices[len(labels) :], None
     else:
         checked = _checked_probabilities(probabilities, rows, pair)
         names = np.arange(checked.shape[1])

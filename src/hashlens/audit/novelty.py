@@ -11,7 +11,7 @@ from hashlens.audit.calibration import Calibration
 from hashlens.audit.known_codes import KnownCodes
 from hashlens.audit.novel_items import NovelItems, Scores
 from hashlens.codes.codes import Codes, require_same_code
-from hashlens.data.labels import class_labels, class_name, renumbered
+from hashlens.data.labels import class_labels, class_name, renumber
 from hashlens.errors import AuditError, DataError
 from hashlens.measures.classes import Labels, labelled_codes
 
@@ -327,7 +327,7 @@ class Novelty:
                 f"class {unknown[0]} is predicted, and no training code has that label: labels are "
                 f"{', '.join(self._class_list)}"
             )
-        return renumbered(classes, np.array([training_names.index(name) for name in names], np.int64))
+        return renumber(classes, np.array([training_names.index(name) for name in names], np.int64))
 
 
 def _rows_by_class(codes: Codes) -> dict[int, npt.NDArray[np.int64]]:

@@ -192,7 +192,7 @@ def _results(place: str) -> "Results":
 def _condition(text: str, results: "Results") -> tuple[str, Any]:
     """Return the factor and the level that ``samples=48000`` names."""
     name, _, level = text.partition("=")
-    kind = results.terms.types.get(name)
+    kind = results.variables.types.get(name)
     if kind is None or not level:
         raise StudyError(f"--where takes FACTOR=LEVEL of {', '.join(results.axes)}; received {text!r}")
     try:

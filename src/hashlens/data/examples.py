@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from hashlens.data.digest import ExamplesDigest
-from hashlens.data.labels import ClassNames, Labels, renumbered
+from hashlens.data.labels import ClassNames, Labels, renumber
 from hashlens.errors import DataError
 
 Rows = slice | Sequence[int] | npt.NDArray[np.int64]
@@ -89,12 +89,12 @@ class Examples(ABC):
     def _narrow(self, start: int, stop: int) -> Self:
         """Return examples ``0 <= start < stop <= n``."""
 
-    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
+    def renumber_classes(self, numbers: Labels, class_names: ClassNames) -> Self:
         """Return the same examples with class i numbered ``numbers[i]``, and `class_names` in the new numbering."""
         renamed = copy.copy(self)
         # Some classes are frozen, and some store a digest, which depends on the labels.
         for name, value in (
-            ("labels", None if self.labels is None else renumbered(self.labels, numbers)),
+            ("labels", None if self.labels is None else renumber(self.labels, numbers)),
             ("class_names", class_names),
             ("_digest", None),
         ):

@@ -76,8 +76,8 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
     if not all_labels:
         return labels, None
     # None and NaN are left out here: beside them too, labels that are only -1 and 1 are two classes.
-    numbered, names = signs_as_classes(labels[~missing], None, name)
-    labels[~missing] = numbered
+    renumbered_labels, names = signs_as_classes(labels[~missing], None, name)
+    labels[~missing] = renumbered_labels
     return labels, names
 
 
@@ -259,16 +259,16 @@ def one_numbering(
             )
     union = tuple(dict.fromkeys(name for class_names in name_lists for name in class_names))
     index = {name: i for i, name in enumerate(union)}
-    numbered = [
+    renumbered_labels = [
         part
         if part is None or own_names is None
-        else renumbered(part, np.array([index[name] for name in own_names], np.int64))
+        else renumber(part, np.array([index[name] for name in own_names], np.int64))
         for part, own_names in zip(labels, names, strict=True)
     ]
-    return numbered, union, note
+    return renumbered_labels, union, note
 
 
-def renumbered(labels: Labels, numbers: Labels) -> Labels:
+def renumber(labels: Labels, numbers: Labels) -> Labels:
     """Return labels in which class i is ``numbers[i]``; missing labels stay missing.
 
     Raises
@@ -280,10 +280,10 @@ def renumbered(labels: Labels, numbers: Labels) -> Labels:
         raise DataError(
             f"a label is {labels.max()}, and there are names of {len(numbers)} classes: give a name to each"
         )
-    numbered = labels.copy()
+    renumbered_labels = labels.copy()
     labelled = labels != NO_LABEL
-    numbered[labelled] = numbers[labels[labelled]]
-    return numbered
+    renumbered_labels[labelled] = numbers[labels[labelled]]
+    return renumbered_labels
 
 
 def _by_number(

@@ -21,7 +21,7 @@ from torch.utils.data import (
 
 from hashlens.data.examples import Batch
 from hashlens.data.label_batches import LabelBatches
-from hashlens.data.labels import NO_LABEL, ClassNames, Labels, is_missing, renumbered
+from hashlens.data.labels import NO_LABEL, ClassNames, Labels, is_missing, renumber
 from hashlens.data.stored_names import LABEL_KEYS, names_of_classes
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
 from hashlens.data.traced import traced_ids
@@ -35,9 +35,9 @@ class _BatchedExamples(StreamedExamples):
 
     _numbers: Labels | None = None
 
-    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
+    def renumber_classes(self, numbers: Labels, class_names: ClassNames) -> Self:
         """Return the same examples with the classes renumbered."""
-        renamed = super().numbered(numbers, class_names)
+        renamed = super().renumber_classes(numbers, class_names)
         renamed._numbers = numbers if self._numbers is None else numbers[self._numbers]
         return renamed
 
@@ -46,7 +46,7 @@ class _BatchedExamples(StreamedExamples):
             if self._numbers is None or batch.labels is None:
                 yield batch
             else:
-                numbers = renumbered(batch.labels.numpy(), self._numbers)
+                numbers = renumber(batch.labels.numpy(), self._numbers)
                 yield replace(batch, labels=torch.from_numpy(numbers))
 
 

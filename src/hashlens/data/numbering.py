@@ -27,7 +27,7 @@ def numbered_as(examples: Train, class_names: ClassNames) -> Train:
     union = tuple(dict.fromkeys([*class_names, *own_names]))
     if len(class_names) > len(set(class_names)):
         return examples
-    return examples.numbered(np.array([union.index(name) for name in own_names], np.int64), union)
+    return examples.renumber_classes(np.array([union.index(name) for name in own_names], np.int64), union)
 
 
 def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
@@ -55,7 +55,7 @@ def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
     renumbered_train, renumbered_test = (
         examples
         if names is None or examples.class_names in (None, names) or new_numbers is None
-        else examples.numbered(new_numbers, names)
+        else examples.renumber_classes(new_numbers, names)
         for examples, new_numbers in zip((train, test), numbers, strict=True)
     )
     return renumbered_train, renumbered_test  # type: ignore[return-value]

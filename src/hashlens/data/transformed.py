@@ -54,9 +54,9 @@ class TransformedExamples(StreamedExamples):
     def _narrow(self, start: int, stop: int) -> Self:
         return type(self)(self._examples.narrow(start, stop), self._transform)
 
-    def numbered(self, numbers: Labels, class_names: ClassNames) -> Self:
+    def renumber_classes(self, numbers: Labels, class_names: ClassNames) -> Self:
         """Return the same examples, transformed, in another numbering of the classes."""
-        return type(self)(self._examples.numbered(numbers, class_names), self._transform)
+        return type(self)(self._examples.renumber_classes(numbers, class_names), self._transform)
 
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         for batch in self._examples.batches(batch_size):

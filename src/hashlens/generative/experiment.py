@@ -28,12 +28,12 @@ from hashlens.generative.vae import VAE
 from hashlens.result import Split
 from hashlens.seeds import torch_seed
 from hashlens.study.cells import Run
-from hashlens.study.experiment import Experiment, Materials, Outcome, Reporter
+from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
-from hashlens.study.spec.fields import Count, Text, numbered
+from hashlens.study.spec.fields import Count, Text, number_in_range
 from hashlens.study.spec.section import Section
-from hashlens.study.terms import Factor, MeasureInfo, Terms
+from hashlens.study.variables import Factor, MeasureInfo, Variables
 from hashlens.training.recipe import find_recipe
 from hashlens.training.train import train
 
@@ -77,12 +77,12 @@ class EncodersSpec(StudySpec):
     classifier_width: Count = 256
     latent: Count = 32
     width: Count = 512
-    learning_rate: Annotated[float, numbered("more than 0", lambda value: value > 0)] = 2e-4
+    learning_rate: Annotated[float, number_in_range("more than 0", lambda value: value > 0)] = 2e-4
     evaluated: Count = 5_000
 
 
 @dataclass(frozen=True, eq=False)
-class EncoderMaterials(Materials):
+class EncoderResources(Resources):
     """All that the runs depend on.
 
     Attributes
@@ -112,7 +112,7 @@ class EncoderMaterials(Materials):
 class Encoders(Experiment):
     """Generative models with encoders are trained and evaluated on one footing."""
 
-    terms = Terms(
+    variables = Variables(
         "encoders",
         (
             Factor("model", default=BIGAN, allowed=MODELS, rests="first"),
@@ -145,7 +145,7 @@ class Encoders(Experiment):
     )  # fmt: skip
     Spec = EncodersSpec
 
-    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Materials:
+    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Resources:
         """Load the images; ``train`` and ``test`` take the place of those of the spec."""
         unknown = set(inputs) - {"train", "test"}
         if unknown:
@@ -156,9 +156,9 @@ class Encoders(Experiment):
         if known.labels is None or other.labels is None:
             raise StudyError("the study of encoders needs images with labels, of which its classifier learns")
         known, other = with_one_numbering(known, other)
-        return EncoderMaterials(spec, device, data=Split(known, other))
+        return EncoderResources(spec, device, data=Split(known, other))
 
-    def packs(self, repeated: Sequence[tuple[Any, int]], materials: Materials) -> Iterable[Sequence[tuple[Any, int]]]:
+    def packs(self, repeated: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:
         """Return what shares a training: BiGANs alone; the inverted GANs, and the VAEs, of a repeat together."""
         packs: dict[Any, list[tuple[Any, int]]] = {}
         for cell, repeat in repeated:
@@ -167,30 +167,30 @@ class Encoders(Experiment):
             packs.setdefault((family, repeat), []).append((cell, repeat))
         return list(packs.values())
 
-    def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
+    def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Train and evaluate; a model whose samples have collapsed is a failure and no result."""
         done: dict[Any, GenerativeEvaluation] = {}
         gans: dict[int, GenerativeModel] = {}
         for run in pack:
-            cell, spec = run.cell, materials.spec
+            cell, spec = run.cell, resources.spec
             seed = torch_seed(spec.seed, "encoders", run.repeat) % SEEDS
             key = (cell["model"], cell["ae_weight"] if cell["model"] == BIGAN else 0.0, run.repeat)
             if key not in done:
                 if cell["model"].startswith(INVERTED) and run.repeat not in gans:
-                    gans[run.repeat] = self._fitted(GAN(**_settings(spec, seed)), materials)
-                done[key] = self._evaluated(_made(cell, spec, seed, gans.get(run.repeat)), materials, seed)
+                    gans[run.repeat] = self._fitted(GAN(**_settings(spec, seed)), resources)
+                done[key] = self._evaluated(_made(cell, spec, seed, gans.get(run.repeat)), resources, seed)
             reporter.advance(run)
             yield _outcome(run, done[key], spec.measures)
 
-    def _fitted(self, model: GenerativeModel, materials: Any) -> GenerativeModel:
-        spec = materials.spec
-        return model.fit(materials.data.train.narrow(0, spec.images), epochs=spec.epochs, device=materials.device)
+    def _fitted(self, model: GenerativeModel, resources: Any) -> GenerativeModel:
+        spec = resources.spec
+        return model.fit(resources.data.train.narrow(0, spec.images), epochs=spec.epochs, device=resources.device)
 
-    def _evaluated(self, model: GenerativeModel, materials: Any, seed: int) -> GenerativeEvaluation:
-        self._fitted(model, materials)
-        data, n = materials.data, materials.spec.evaluated
-        known = data.train.narrow(0, materials.spec.images)
-        return evaluate(model, known, data.test, classifier=materials.classifier, n=n, seed=seed)
+    def _evaluated(self, model: GenerativeModel, resources: Any, seed: int) -> GenerativeEvaluation:
+        self._fitted(model, resources)
+        data, n = resources.data, resources.spec.evaluated
+        known = data.train.narrow(0, resources.spec.images)
+        return evaluate(model, known, data.test, classifier=resources.classifier, n=n, seed=seed)
 
 
 def _settings(spec: Any, seed: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Subset
 from hashlens.codes.encode import batch_labels
 from hashlens.data.digest import ExamplesDigest
 from hashlens.data.examples import ArrayExamples, Batch, Examples
-from hashlens.data.labels import ClassNames, Labels, fitting_names, renumbered
+from hashlens.data.labels import ClassNames, Labels, fitting_names, renumber
 from hashlens.data.loader import DatasetExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError, MeasureError
@@ -45,12 +45,12 @@ class KeptExamples(Examples):
         """Yield the batches in their original size."""
         yield from self._batches
 
-    def numbered(self, places: Labels, class_names: ClassNames) -> "KeptExamples":
+    def renumber_classes(self, places: Labels, class_names: ClassNames) -> "KeptExamples":
         """Return the same batches in another numbering of the classes."""
         batches = [
             batch
             if (labels := batch_labels(batch)) is None
-            else replace(batch, labels=torch.from_numpy(renumbered(labels, places)))
+            else replace(batch, labels=torch.from_numpy(renumber(labels, places)))
             for batch in self._batches
         ]
         return KeptExamples(batches, self.name, class_names)
@@ -96,9 +96,11 @@ class Probe(Examples):
             yield replace(batch, ids=self.ids[start : start + len(batch)])
             start += len(batch)
 
-    def numbered(self, places: Labels, class_names: ClassNames) -> "Probe":
+    def renumber_classes(self, places: Labels, class_names: ClassNames) -> "Probe":
         """Return the same examples in another numbering of the classes."""
-        return Probe(Split(*(part.numbered(places, class_names) for part in (self.parts.train, self.parts.test))))
+        return Probe(
+            Split(*(part.renumber_classes(places, class_names) for part in (self.parts.train, self.parts.test)))
+        )
 
     def _narrow(self, start: int, stop: int) -> NoReturn:
         raise DataError(f"{self.name}: take rows of its parts")

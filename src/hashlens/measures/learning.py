@@ -148,8 +148,8 @@ def matched_accuracy(predictions: npt.NDArray[np.int64], labels: npt.NDArray[np.
     True
     """
     matched = hungarian_accuracy(predictions, labels)
-    numbered = float(np.mean(predictions == labels))
-    best = max(numbered, most_frequent(labels))
+    as_numbered = float(np.mean(predictions == labels))
+    best = max(as_numbered, most_frequent(labels))
     return matched if matched >= LEAST_MATCHED and clearly_less(best, matched, len(labels)) else None
 
 

@@ -85,19 +85,19 @@ def result_class(kind: str, kinds: Mapping[str, type[Result]] | None = None) -> 
 
 
 def _results(body: dict[str, Any]) -> Result:
-    from hashlens.study.results import Results, default_terms
-    from hashlens.study.terms import Terms
+    from hashlens.study.results import Results, default_variables
+    from hashlens.study.variables import Variables
 
-    # Earlier versions had only the terms of networks, and did not write them.
-    terms = rebuilt(Terms, body["terms"], "terms") if "terms" in body else default_terms()
-    names, text = terms.columns, terms.text
+    # Earlier versions had only the variables of networks, and did not write them.
+    variables = rebuilt(Variables, body["terms"], "terms") if "terms" in body else default_variables()
+    names, text = variables.columns, variables.text
     columns = {name: np.array(body[name], object if name in text else None) for name in names if name in body}
     if len(columns) < len(names):
         raise ReportError(f"{next(name for name in names if name not in body)} is missing")
     if len({column.shape for column in columns.values()}) > 1:
         raise ReportError("its columns are not of one length")
     columns["value"] = columns["value"].astype(np.float64)
-    return Results(columns, str(body.get("study", "")), terms)
+    return Results(columns, str(body.get("study", "")), variables)
 
 
 def _audit(body: dict[str, Any]) -> Result:

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hashlens.seeds import torch_seed
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 
 if TYPE_CHECKING:
     from hashlens.study.spec import StudySpec
@@ -88,10 +88,11 @@ def level_text(level: Any) -> str:
     return str(level).lower().removesuffix(".0")
 
 
-def crossed(spec: "StudySpec", terms: Terms) -> tuple[Cell, ...]:
+def crossed(spec: "StudySpec", variables: Variables) -> tuple[Cell, ...]:
     """Return a cell for every combination of levels of the axes; all other factors have their defaults."""
     levels = [
-        [(factor.name, level) for level in spec.levels(factor.name) or (factor.default,)] for factor in terms.factors
+        [(factor.name, level) for level in spec.levels(factor.name) or (factor.default,)]
+        for factor in variables.factors
     ]
     return tuple(Cell(combination) for combination in product(*levels))
 
@@ -101,7 +102,7 @@ def repeated(cells: Iterable[CellLike], repeats: int) -> list[tuple[Any, int]]:
     return [(cell, repeat) for cell in cells for repeat in range(repeats)]
 
 
-def numbered(packs: Iterable[Sequence[tuple[Any, int]]], seed: int, first: int = 0) -> tuple[Run, ...]:
+def runs_of_packs(packs: Iterable[Sequence[tuple[Any, int]]], seed: int, first: int = 0) -> tuple[Run, ...]:
     """Return the runs of packs that are numbered from `first`, with their seeds.
 
     Parameters

@@ -18,7 +18,7 @@ from hashlens.study.results import Results
 from hashlens.study.row import Row
 from hashlens.study.spec.completed import completed
 from hashlens.study.spec.spec import StudySpec
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 
 EXPERIMENTS = {
     "encoders": "hashlens.generative.experiment:EXPERIMENT",
@@ -31,7 +31,7 @@ EXPERIMENTS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Materials:
+class Resources:
     """Everything that the runs of a study depend on, after loading; an experiment may add fields.
 
     Attributes
@@ -63,14 +63,14 @@ class Outcome:
         The numbers, each with the name of one of the experiment's measures.
     failure : str or None
         Why the run failed; None if it succeeded.
-    facts : mapping
+    metadata : mapping
         Further information as JSON values; ``seconds``, versions and machine are added.
     """
 
     run: Run
     rows: Sequence[Row] = ()
     failure: str | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Reporter(Protocol):
@@ -82,33 +82,33 @@ class Reporter(Protocol):
     def keep(self, run: Run, name: str, content: bytes) -> str:
         """Store a picture, a trace or weights beside the store; return the name of the file, which is its digest.
 
-        The facts of the run hold the name of the file: ``facts["kept"][name]``.
+        The metadata of the run holds the name of the file: ``metadata["kept"][name]``.
         """
 
 
 class Experiment(ABC):
-    """Base class of experiments. A subclass defines `terms` and implements :meth:`run`; the rest has defaults.
+    """Base class of experiments. A subclass defines `variables` and implements :meth:`run`; the rest has defaults.
 
     Attributes
     ----------
-    terms : Terms
+    variables : Variables
         Factors, step and measures.
     Spec : type of StudySpec
-        Fields of its study files. Axes and measures are added from the terms, unless they are declared.
+        Fields of its study files. Axes and measures are added from the variables, unless they are declared.
     runs : str
         Name of its runs on pages, such as ``networks``.
     """
 
-    terms: ClassVar[Terms]
+    variables: ClassVar[Variables]
     Spec: ClassVar[type[StudySpec]] = StudySpec
     runs: ClassVar[str] = "runs"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "terms" in cls.__dict__:
-            cls.Spec = completed(cls.Spec, cls.terms)
+        if "variables" in cls.__dict__:
+            cls.Spec = completed(cls.Spec, cls.variables)
 
-    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Materials:
+    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Resources:
         """Load everything that the study needs, and check that it can be run.
 
         Parameters
@@ -126,19 +126,19 @@ class Experiment(ABC):
             If the study cannot be run; nothing is written in that case.
         """
         if inputs:
-            raise StudyError(f"experiment {self.terms.experiment!r} takes no {next(iter(inputs))}=")
-        return Materials(spec, device)
+            raise StudyError(f"experiment {self.variables.experiment!r} takes no {next(iter(inputs))}=")
+        return Resources(spec, device)
 
-    def cells(self, materials: Materials) -> Sequence[CellLike]:
+    def cells(self, resources: Resources) -> Sequence[CellLike]:
         """Return the cells of a study, each with a unique key; by default all factors are crossed."""
-        found: tuple[Cell, ...] = crossed(materials.spec, self.terms)
+        found: tuple[Cell, ...] = crossed(resources.spec, self.variables)
         return found
 
-    def packs(self, repeated: Sequence[tuple[Any, int]], materials: Materials) -> Iterable[Sequence[tuple[Any, int]]]:
+    def packs(self, repeated: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:
         """Return the pairs (cell, repeat) divided into packs that are run together; by default one pair each."""
         return [[pair] for pair in repeated]
 
-    def depends_on_pack(self, materials: Materials) -> bool:
+    def depends_on_pack(self, resources: Resources) -> bool:
         """Return whether the numbers of a run depend, within rounding, on the other runs of its pack.
 
         If so, runs of an unfinished pack that are done are repeated with the rest, and their new rows are dropped.
@@ -153,30 +153,28 @@ class Experiment(ABC):
         """Return the opening of the page of a study; by default it is empty, and curves come first."""
         return Opening()
 
-    def gains(self, spec: Any) -> Collection[str]:
+    def extendable_fields(self, spec: Any) -> Collection[str]:
         """Return the fields of a spec, such as ``measures``, that may get further values after runs are done.
 
-        The additions are then measured by :meth:`measure_again`, if :meth:`is_kept` is true for all finished runs.
+        The additions are then measured by :meth:`remeasure`, if :meth:`can_remeasure` is true for all finished runs.
         """
         return ()
 
-    def is_kept(self, facts: Mapping[str, Any]) -> bool:
-        """Return whether the stored files of a run, listed in its facts, are enough to measure it again."""
+    def can_remeasure(self, metadata: Mapping[str, Any]) -> bool:
+        """Return whether the stored files of a run, listed in its metadata, are enough to measure it again."""
         return False
 
-    def measure_again(
-        self, run: Run, facts: Mapping[str, Any], materials: Any, read: Callable[[str], bytes]
-    ) -> Outcome:
+    def remeasure(self, run: Run, metadata: Mapping[str, Any], resources: Any, read: Callable[[str], bytes]) -> Outcome:
         """Measure a run that was done before its study grew.
 
         Parameters
         ----------
         run : Run
             The run.
-        facts : mapping
-            Its stored information; ``facts["kept"]`` names files.
-        materials : Materials
-            Materials of the extended study.
+        metadata : mapping
+            Its stored information; ``metadata["kept"]`` names files.
+        resources : Resources
+            Resources of the extended study.
         read : callable
             Function from the name of a stored file to its bytes.
 
@@ -188,7 +186,7 @@ class Experiment(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
+    def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Execute the runs of a pack, and yield the outcome of each.
 
         All random numbers of a run must follow from its ``seed``. An error ends the run, not the study: the run is

@@ -13,7 +13,7 @@ from hashlens.files import as_path, write_columns, written_whole
 from hashlens.plain import plain
 from hashlens.report.page import Page
 from hashlens.result import Result
-from hashlens.study.terms import MeasureInfo, Terms
+from hashlens.study.variables import MeasureInfo, Variables
 from hashlens.tables import Table, table
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def default_terms() -> Terms:
-    """Return the terms of the default experiment, networks."""
-    from hashlens.study.networks.terms import TERMS
+def default_variables() -> Variables:
+    """Return the variables of the default experiment, networks."""
+    from hashlens.study.networks.variables import VARIABLES
 
-    return TERMS
+    return VARIABLES
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +41,16 @@ class Results(Result):
         ``uniform`` or ``bytes`` for random inputs, and ``layer`` is empty for the code of all layers.
     study : str
         Name of the study.
-    terms : Terms
+    variables : Variables
         Factors, step and measures of the experiment; by default those of networks.
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
     study: str = ""
-    terms: Terms = field(default_factory=default_terms)
+    variables: Variables = field(default_factory=default_variables)
 
     def __post_init__(self) -> None:
-        needed = self.terms.columns
+        needed = self.variables.columns
         missing = [name for name in needed if name not in self.columns]
         if missing:
             raise StudyError(f"results of a study need the columns {', '.join(needed)}; {missing[0]!r} is missing")
@@ -65,22 +65,22 @@ class Results(Result):
     @property
     def factors(self) -> tuple[str, ...]:
         """Names of the factors, in order."""
-        return tuple(factor.name for factor in self.terms.factors)
+        return tuple(factor.name for factor in self.variables.factors)
 
     @property
     def step(self) -> str | None:
         """Name of the step, the axis along which a run has several rows of a measure, such as ``epochs``; or None."""
-        return None if self.terms.step is None else self.terms.step.name
+        return None if self.variables.step is None else self.variables.step.name
 
     @property
     def axes(self) -> tuple[str, ...]:
         """Names of the axes of charts: the factors, then the step."""
-        return tuple(axis.name for axis in self.terms.axes)
+        return tuple(axis.name for axis in self.variables.axes)
 
     @property
     def measures(self) -> Mapping[str, MeasureInfo]:
         """Description of each measure (range, direction, unit, label), by its name."""
-        return self.terms.measures
+        return self.variables.measures
 
     def __len__(self) -> int:
         return len(self.columns["value"])
@@ -96,7 +96,7 @@ class Results(Result):
         mask = np.ones(len(self), bool)
         for name, condition in conditions.items():
             if name not in self.columns:
-                raise StudyError(f"results have no column {name!r}: {nearest(name, self.terms.columns)}")
+                raise StudyError(f"results have no column {name!r}: {nearest(name, self.variables.columns)}")
             column = self.columns[name]
             if isinstance(condition, list | tuple | set | range | np.ndarray):
                 # The condition is not converted to the column's dtype: a width of 40.5 would become 40.
@@ -108,7 +108,7 @@ class Results(Result):
     def levels(self, column: str) -> list[Any]:
         """Return the distinct values of a column, sorted."""
         if column not in self.columns:
-            raise StudyError(f"results have no column {column!r}: {nearest(column, self.terms.columns)}")
+            raise StudyError(f"results have no column {column!r}: {nearest(column, self.variables.columns)}")
         return np.unique(self.columns[column]).tolist()  # type: ignore[no-any-return]
 
     def page(self) -> Page:
@@ -122,17 +122,17 @@ class Results(Result):
         import pyarrow
 
         # Without rows, Arrow could not infer the type of text columns.
-        text = self.terms.text
+        text = self.variables.text
         return pyarrow.table({
             name: pyarrow.array(self.columns[name], type=pyarrow.string() if name in text else None)
-            for name in self.terms.columns
+            for name in self.variables.columns
         })  # fmt: skip
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the table as a pandas data frame; needs pandas."""
         import pandas
 
-        return pandas.DataFrame({name: self.columns[name] for name in self.terms.columns})
+        return pandas.DataFrame({name: self.columns[name] for name in self.variables.columns})
 
     def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the table as ``.parquet`` or ``.csv`` and return the path.
@@ -146,7 +146,7 @@ class Results(Result):
         if path.suffix not in (".parquet", ".csv"):
             raise OutputError(f"{path}: results are written as .parquet or .csv, received {path.suffix or 'no ending'}")
         if path.suffix == ".csv":
-            arrays = dict(zip(self.terms.columns, self.to_arrow().columns, strict=True))
+            arrays = dict(zip(self.variables.columns, self.to_arrow().columns, strict=True))
             return write_columns(path, arrays, overwrite=overwrite)
         import pyarrow.parquet
 
@@ -160,15 +160,15 @@ class Results(Result):
             "kind": type(self).__name__,
             "schema_version": self.schema_version,
             "study": self.study,
-            "terms": plain(self.terms),
-            **{name: self.columns[name].tolist() for name in self.terms.columns},
+            "terms": plain(self.variables),
+            **{name: self.columns[name].tolist() for name in self.variables.columns},
             "value": plain(self.columns["value"].tolist()),
         }
 
     def __rich__(self) -> Table:
         rows = [
             (name, f"{len(self.levels(name)):,}", ", ".join(str(level) for level in self.levels(name)[:12]))
-            for name in self.terms.columns
+            for name in self.variables.columns
             if name not in ("cell", "value") and len(self.levels(name)) > 1
         ]
         return table(f"{self.study or 'study'}: {len(self):,} rows", ("column", "values", "which"), rows)

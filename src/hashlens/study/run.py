@@ -18,16 +18,16 @@ from hashlens.arguments import is_number, is_whole
 from hashlens.errors import StudyError, nearest
 from hashlens.plain import plain
 from hashlens.progress import bar
-from hashlens.study.cells import Run, numbered, repeated
+from hashlens.study.cells import Run, repeated, runs_of_packs
 from hashlens.study.charts.grid import level_name
-from hashlens.study.experiment import Experiment, Materials, Outcome
+from hashlens.study.experiment import Experiment, Outcome, Resources
 from hashlens.study.failure import reason
 from hashlens.study.heartbeat import beating, release_the_dead, worker_name
 from hashlens.study.row import Row
 from hashlens.study.store import Store
 from hashlens.study.store.kept import keep
 from hashlens.study.store.schema import Claimed
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 from hashlens.version import __version__
 
 log = logging.getLogger("hashlens")
@@ -46,14 +46,14 @@ class Work:
     ----------
     experiment : Experiment
         The experiment that is repeated.
-    materials : Materials
+    resources : Resources
         Data and settings that all runs share.
     runs : tuple of Run
         All runs of the study, with the pack numbers of the store.
     """
 
     experiment: Experiment
-    materials: Materials
+    resources: Resources
     runs: tuple[Run, ...]
 
 
@@ -115,7 +115,7 @@ def work(
     by_key = {(run.cell.key, run.repeat): run for run in todo.runs}
     release_the_dead(store)
     status = store.status()
-    spec = todo.materials.spec
+    spec = todo.resources.spec
     steps = todo.experiment.steps(spec)
     remaining, label_of = status.runs - status.done - len(status.failures), run_labels(todo.runs)
     with beating(store, worker, lease), bar(status.study or spec.runs_are, remaining, steps) as advance:
@@ -168,8 +168,11 @@ def _do_pack(
     store: Store, worker: str, todo: Work, claimed: dict[Run, Claimed], advance: Callable[[Run, int], None]
 ) -> int:
     """Compute a pack and commit each of its claimed runs."""
-    number, remeasured = next(iter(claimed)).pack, {run: claim.facts for run, claim in claimed.items() if claim.facts}
-    whole_pack = todo.experiment.depends_on_pack(todo.materials)
+    number, remeasured = (
+        next(iter(claimed)).pack,
+        {run: claim.metadata for run, claim in claimed.items() if claim.metadata},
+    )
+    whole_pack = todo.experiment.depends_on_pack(todo.resources)
     pack = [
         run for run in todo.runs if run not in remeasured and (run in claimed or (whole_pack and run.pack == number))
     ]
@@ -181,10 +184,10 @@ def _do_pack(
         run = outcome.run
         if run not in claimed:
             continue
-        failure = outcome.failure or outcome_problem(outcome, todo.experiment.terms)
+        failure = outcome.failure or outcome_problem(outcome, todo.experiment.variables)
         if failure is None:
             committed += store.commit(
-                claimed[run], worker, outcome.rows, _facts(outcome, desk.kept_folder.get(run), seconds)
+                claimed[run], worker, outcome.rows, _metadata(outcome, desk.kept_folder.get(run), seconds)
             )
         else:
             store.fail(claimed[run], worker, failure)
@@ -195,12 +198,12 @@ def _remeasured_outcomes(
     todo: Work, remeasured: Mapping[Run, Mapping[str, Any]], desk: RunReporter
 ) -> Iterator[Outcome]:
     """Yield the outcomes of runs that were done before the study grew and now have new measures."""
-    for run, facts in remeasured.items():
+    for run, metadata in remeasured.items():
         try:
-            yield todo.experiment.measure_again(run, facts, todo.materials, desk.read)
+            yield todo.experiment.remeasure(run, metadata, todo.resources, desk.read)
         except Exception as error:
             yield Outcome(run, failure=reason(error))
-        desk.advance(run, todo.experiment.steps(todo.materials.spec))
+        desk.advance(run, todo.experiment.steps(todo.resources.spec))
 
 
 def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Outcome]:
@@ -209,7 +212,7 @@ def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Ou
         return
     remaining, failure = list(pack), "the experiment gave nothing for this run"
     try:
-        for outcome in todo.experiment.run(tuple(pack), todo.materials, desk):
+        for outcome in todo.experiment.run(tuple(pack), todo.resources, desk):
             if outcome.run not in remaining:
                 raise StudyError(f"the experiment gave {_name(outcome.run)} twice, or it was not requested")
             remaining.remove(outcome.run)
@@ -229,26 +232,28 @@ def _name(run: Run) -> str:
     return f"{run.cell.key} repeat {run.repeat}"
 
 
-def outcome_problem(outcome: Outcome, terms: Terms) -> str | None:
+def outcome_problem(outcome: Outcome, variables: Variables) -> str | None:
     """Return a one-line description of what is wrong with the rows of a run; None if they are valid."""
     keys = set()
     try:
-        json.dumps(plain(dict(outcome.facts)), allow_nan=False)
+        json.dumps(plain(dict(outcome.metadata)), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        return f"the experiment gave facts that JSON does not take: {str(error).splitlines()[0]}"
+        return f"the experiment gave metadata that JSON does not take: {str(error).splitlines()[0]}"
     for row in outcome.rows:
         if not isinstance(row, Row) or not all(isinstance(text, str) for text in (row.split, row.layer)):
             return f"the experiment gave {row!r:.80}, expected a Row whose split and layer are text"
-        info = terms.measures.get(row.measure)
+        info = variables.measures.get(row.measure)
         if info is None:
-            return f"the experiment gave the unknown measure {row.measure!r}; {nearest(row.measure, terms.measures)}"
+            return (
+                f"the experiment gave the unknown measure {row.measure!r}; {nearest(row.measure, variables.measures)}"
+            )
         key = (row.step, row.measure, row.split, row.layer)
         if key in keys:
             return f"the experiment gave two rows for step, measure, split, layer = {key}"
         keys.add(key)
-        if not is_whole(row.step) or (terms.step is None and row.step):
-            name = "steps" if terms.step is None else terms.step.name
-            expected = "has none" if terms.step is None else "are whole numbers"
+        if not is_whole(row.step) or (variables.step is None and row.step):
+            name = "steps" if variables.step is None else variables.step.name
+            expected = "has none" if variables.step is None else "are whole numbers"
             return f"{row.measure} is at step {row.step!r}, and {name} {expected}"
         if not is_number(row.value):
             return f"{row.measure} is a {type(row.value).__name__}, expected a number"
@@ -262,36 +267,36 @@ def outcome_problem(outcome: Outcome, terms: Terms) -> str | None:
     return None
 
 
-def _facts(outcome: Outcome, files: dict[str, str] | None, seconds: float) -> dict[str, object]:
+def _metadata(outcome: Outcome, files: dict[str, str] | None, seconds: float) -> dict[str, object]:
     return {
         "seconds": round(seconds, 3),
         "machine": f"{platform.machine()}, {platform.system()}",
         "versions": {"hashlens": __version__, "torch": torch.__version__, "numpy": np.__version__},
         **({"kept": files} if files else {}),
-        **outcome.facts,
+        **outcome.metadata,
     }
 
 
-def planned(experiment: Experiment, materials: Materials, store: Store) -> tuple[Run, ...]:
+def study_runs(experiment: Experiment, resources: Resources, store: Store) -> tuple[Run, ...]:
     """Return all runs of a study: runs in the store keep their packs, and new runs get packs of their own.
 
     Parameters
     ----------
     experiment : Experiment
         The experiment that is repeated.
-    materials : Materials
+    resources : Resources
         Data and settings that all runs share.
     store : Store
         The store of the study; it may still be empty.
     """
-    cells, seed = experiment.cells(materials), materials.spec.seed
+    cells, seed = experiment.cells(resources), resources.spec.seed
     if twice := [key for key, times in Counter(cell.key for cell in cells).items() if times > 1]:
-        raise StudyError(f"experiment {experiment.terms.experiment!r} gives two cells of the key {twice[0]!r}")
-    pairs = {(cell.key, repeat): (cell, repeat) for cell, repeat in repeated(cells, materials.spec.repeats)}
+        raise StudyError(f"experiment {experiment.variables.experiment!r} gives two cells of the key {twice[0]!r}")
+    pairs = {(cell.key, repeat): (cell, repeat) for cell, repeat in repeated(cells, resources.spec.repeats)}
     existing_packs = {(run.cell, run.repeat): run.pack for run in store.runs()} if store.is_begun else {}
-    existing = numbered([[pairs[pair_key] for pair_key in existing_packs if pair_key in pairs]], seed)
-    added = experiment.packs([pair for pair_key, pair in pairs.items() if pair_key not in existing_packs], materials)
+    existing = runs_of_packs([[pairs[pair_key] for pair_key in existing_packs if pair_key in pairs]], seed)
+    added = experiment.packs([pair for pair_key, pair in pairs.items() if pair_key not in existing_packs], resources)
     return (
         *(replace(run, pack=existing_packs[run.cell.key, run.repeat]) for run in existing),
-        *numbered(added, seed, max(existing_packs.values(), default=-1) + 1),
+        *runs_of_packs(added, seed, max(existing_packs.values(), default=-1) + 1),
     )

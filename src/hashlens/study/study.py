@@ -13,7 +13,7 @@ from hashlens.errors import StudyError
 from hashlens.passwords import masked
 from hashlens.study.experiment import find_experiment
 from hashlens.study.results import Results
-from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, planned, work
+from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, study_runs, work
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
 from hashlens.study.store.identity import StudyStart
@@ -133,12 +133,12 @@ class Study:
         if not is_number(lease) or not 0 < lease <= LONGEST_LEASE:
             raise StudyError(f"a lease is more than 0 and at most {LONGEST_LEASE:,} seconds, received {lease!r}")
         device_ = None if device is None else find_device(device)
-        materials = self.experiment.open(self.spec, device_, **self.inputs)
+        resources = self.experiment.open(self.spec, device_, **self.inputs)
         store = Store.open(self._target)
-        all_work = Work(self.experiment, materials, planned(self.experiment, materials, store))
+        all_work = Work(self.experiment, resources, study_runs(self.experiment, resources, store))
         start = store.begin(
-            self.spec.to_plain(), all_work.runs, materials.digests, self.experiment.terms,
-            gains=self.experiment.gains(self.spec), is_kept=self.experiment.is_kept,
+            self.spec.to_plain(), all_work.runs, resources.digests, self.experiment.variables,
+            extendable_fields=self.experiment.extendable_fields(self.spec), can_remeasure=self.experiment.can_remeasure,
         )  # fmt: skip
         if on_start is not None:
             on_start(start)
@@ -165,7 +165,7 @@ class Study:
 
 def _warn_of_devices(store: Store, device: str) -> None:
     """Warn if a study continues on another device, where results are not bit for bit the same."""
-    other_devices = {run.facts["device"] for run in store.runs() if "device" in run.facts} - {device}
+    other_devices = {run.metadata["device"] for run in store.runs() if "device" in run.metadata} - {device}
     if other_devices:
         log.warning(
             "earlier runs were done on %s, and the others will run on %s: their numbers will agree like "

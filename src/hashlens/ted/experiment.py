@@ -16,7 +16,7 @@ from hashlens.study.experiment import Experiment, Outcome, Reporter
 from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Count
-from hashlens.study.terms import Factor, MeasureInfo, Terms
+from hashlens.study.variables import Factor, MeasureInfo, Variables
 from hashlens.ted.credit import credit
 from hashlens.ted.missing import MISSING_KINDS
 from hashlens.ted.noise import NOISE_KINDS
@@ -102,7 +102,7 @@ class TEDSpec(StudySpec):
 class TED(Experiment):
     """Experiment: learn and predict labels and explanations together."""
 
-    terms = Terms(
+    variables = Variables(
         "ted",
         (
             Factor("table", default="retention", allowed=("retention", "credit")),
@@ -129,9 +129,9 @@ class TED(Experiment):
     )  # fmt: skip
     Spec = TEDSpec
 
-    def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
+    def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Train and test each cell; all cells of a repeat share the rows and the seed of the classifier."""
-        spec = materials.spec
+        spec = resources.spec
         for run in pack:
             seed = torch_seed(spec.seed, "ted", run.repeat) % SEEDS
             found = accuracies(run.cell, spec.rows, spec.trees, seed, "label_alone" in spec.measures)

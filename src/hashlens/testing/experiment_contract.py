@@ -13,7 +13,7 @@ import numpy as np
 
 from hashlens.study.experiment import Outcome
 from hashlens.study.results import Results
-from hashlens.study.run import outcome_problem, planned
+from hashlens.study.run import outcome_problem, study_runs
 from hashlens.study.spec import StudySpec
 from hashlens.study.store import Store
 from hashlens.study.study import Study
@@ -45,7 +45,7 @@ def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: f
     ------
     AssertionError
         If the study gives different rows when it is killed and continued, run by two workers, packed differently, or
-        extended from one repeat, or if the spec, rows or facts cannot be written as JSON.
+        extended from one repeat, or if the spec, rows or metadata cannot be written as JSON.
     """
     folder, spec = Path(folder), StudySpec(**fields)
     assert spec.repeats > 1, "the contract needs two repeats or more, of which a study of one can grow"
@@ -73,15 +73,15 @@ def check_spec(spec: StudySpec) -> None:
 
 def check_packing(study: Study, tolerance: float = 0.0) -> None:
     """Assert that each run gives the same rows alone and in a pack with all others."""
-    experiment, materials = study.experiment, study.experiment.open(study.spec, **study.inputs)
-    runs = planned(experiment, materials, study.store)
+    experiment, resources = study.experiment, study.experiment.open(study.spec, **study.inputs)
+    runs = study_runs(experiment, resources, study.store)
     expected = _numbers(study.results)
     for packs, how in (([(run,) for run in runs], "alone"), ([runs], "in one pack")):
-        outcomes = [outcome for pack in packs for outcome in experiment.run(pack, materials, _Silent())]
+        outcomes = [outcome for pack in packs for outcome in experiment.run(pack, resources, _Silent())]
         assert len(outcomes) == len(runs), f"{len(runs)} runs, {how}, gave {len(outcomes)} outcomes"
         for outcome in outcomes:
             assert not outcome.failure, f"{outcome.run.cell.key} failed {how}: {outcome.failure}"
-            fault = outcome_problem(outcome, experiment.terms)
+            fault = outcome_problem(outcome, experiment.variables)
             assert fault is None, fault
         _assert_same(_of(outcomes, study.results), expected, tolerance, f"runs done {how}")
 
@@ -129,7 +129,7 @@ class _Silent:
 
 def _numbers(results: Results) -> Numbers:
     """Return every value, keyed by the other columns of its row."""
-    names = [name for name in results.terms.columns if name != "value"]
+    names = [name for name in results.variables.columns if name != "value"]
     keys = zip(*(results.columns[name].tolist() for name in names), strict=True)
     return dict(zip(keys, results.columns["value"].tolist(), strict=True))
 

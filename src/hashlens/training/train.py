@@ -156,11 +156,11 @@ def train(
         metrics["test_accuracy"] = accuracy(network, test_examples)
     if fitted.history:
         metrics["train_loss"] = fitted.history[-1].loss
-    planned = recipe if epochs is None else replace(recipe, epochs=epochs)
+    used_recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     info = replace(
         info,
         epochs=fitted.epochs,
-        recipe=asdict(planned),
+        recipe=asdict(used_recipe),
         data={"name": examples.name, "digest": examples.digest(), "n": len(examples)},
         metrics=metrics,
     )

@@ -12,11 +12,11 @@ from typing import Any
 from hashlens.errors import TuningError
 from hashlens.seeds import numpy_generator, torch_seed
 from hashlens.study.cells import Run
-from hashlens.study.experiment import Experiment, Materials, Outcome, Reporter
+from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Count
-from hashlens.study.terms import Factor, MeasureInfo, Terms
+from hashlens.study.variables import Factor, MeasureInfo, Variables
 from hashlens.tuning.named_rules import rule_named
 from hashlens.tuning.overfitting import overfitting_report
 from hashlens.tuning.replay import WORSE, replay
@@ -95,7 +95,7 @@ class TuningSpec(StudySpec):
 class Tuning(Experiment):
     """An estimator is tuned on few rows, and scored on many others."""
 
-    terms = Terms(
+    variables = Variables(
         "tuning",
         (
             Factor("data", default="diabetes"),
@@ -109,7 +109,7 @@ class Tuning(Experiment):
     )
     Spec = TuningSpec
 
-    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Materials:
+    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Resources:
         """Make sure that there are the data and rules of the study; errors as of :class:`Study`.
 
         Raises
@@ -123,9 +123,9 @@ class Tuning(Experiment):
             rule_named(rule)
         return super().open(spec, device, **inputs)
 
-    def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
+    def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Tune each cell to the end, and replay its rule; cells that differ only in their rule share the run."""
-        spec = materials.spec
+        spec = resources.spec
         for run in pack:
             cell = run.cell
             seed = torch_seed(spec.seed, "tuning", cell["data"], run.repeat) % SEEDS

@@ -8,11 +8,11 @@ import numpy as np
 
 from hashlens.errors import StudyError
 from hashlens.study.cells import Run
-from hashlens.study.experiment import Experiment, Materials, Outcome, Reporter
+from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Text, named
-from hashlens.study.terms import Factor, MeasureInfo, Terms
+from hashlens.study.variables import Factor, MeasureInfo, Variables
 from hashlens.tuning.experiment import MEASURES, NEVER
 from hashlens.tuning.named_rules import rule_named
 from hashlens.tuning.overfitting import overfitting_report
@@ -42,7 +42,7 @@ class RecordedSpec(StudySpec):
 
 
 @dataclass(frozen=True, eq=False)
-class RecordedMaterials(Materials):
+class RecordedResources(Resources):
     """Recorded runs, in groups.
 
     Attributes
@@ -57,7 +57,7 @@ class RecordedMaterials(Materials):
 class RecordedTuning(Experiment):
     """Rules are replayed on recorded runs, with the bounds that were recorded."""
 
-    terms = Terms(
+    variables = Variables(
         "recorded-tuning",
         (Factor("rule", default=NEVER),),
         None,
@@ -69,7 +69,7 @@ class RecordedTuning(Experiment):
     )
     Spec = RecordedSpec
 
-    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Materials:
+    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Resources:
         """Read the runs.
 
         Raises
@@ -80,7 +80,7 @@ class RecordedTuning(Experiment):
             If the folder or a rule is wrong.
         """
         if inputs:
-            raise StudyError(f"experiment {self.terms.experiment!r} takes no {next(iter(inputs))}=")
+            raise StudyError(f"experiment {self.variables.experiment!r} takes no {next(iter(inputs))}=")
         for rule in spec.levels("rule") or (NEVER,):
             rule_named(rule)
         groups: dict[str, list[Trace]] = {}
@@ -91,14 +91,14 @@ class RecordedTuning(Experiment):
             raise spec.error(
                 ("repeats",), f"must be at most {len(groups)}, the {spec.repeat}s, received {spec.repeats}"
             )
-        return RecordedMaterials(spec, device, groups=tuple(map(tuple, groups.values())))
+        return RecordedResources(spec, device, groups=tuple(map(tuple, groups.values())))
 
-    def run(self, pack: Sequence[Run], materials: Any, reporter: Reporter) -> Iterator[Outcome]:
+    def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Replay a rule on all runs of a data set, or of a seed."""
         for run in pack:
-            found = measured_group(materials.groups[run.repeat], rule_named(run.cell["rule"], recorded=True))
+            found = measured_group(resources.groups[run.repeat], rule_named(run.cell["rule"], recorded=True))
             reporter.advance(run)
-            yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in materials.spec.measures])
+            yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in resources.spec.measures])
 
 
 def measured_group(traces: Sequence[Trace], rule: StopRule) -> dict[str, float]:

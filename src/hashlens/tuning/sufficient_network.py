@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hashlens.measures.regime import RegimeThresholds
     from hashlens.result import Split
     from hashlens.study.experiment import Outcome
-    from hashlens.study.networks.materials import NetworkMaterials
+    from hashlens.study.networks.resources import NetworkResources
 
 COSTLY = ("width", "depth", "epochs", "batch_norm")
 """Hyperparameters that a network costs more with, the larger they are."""
@@ -155,7 +155,7 @@ class SufficientNetwork:
         self.thresholds = as_thresholds(thresholds)
         self._kept: dict[str, list[Outcome]] = {}
         self._lock = threading.Lock()
-        self._materials({})
+        self._resources({})
 
     def __call__(self, trial: "Trial") -> float:
         """Return the value of a trial, and write what was measured into its user attributes.
@@ -166,23 +166,23 @@ class SufficientNetwork:
             If a network of the trial cannot be trained; the attribute ``failure`` says why.
         """
         largest = self._largest(trial)
-        reference, most = self._reference(largest), self._cost(self._materials(largest))
-        materials = self._materials(trial.params)
+        reference, most = self._reference(largest), self._cost(self._resources(largest))
+        resources = self._resources(trial.params)
         outcomes = self._outcomes(trial.params)
         if failures := [outcome.failure for outcome in outcomes if outcome.failure]:
             import optuna
 
             trial.set_user_attr("failure", failures[0])
             raise optuna.TrialPruned(failures[0])
-        epochs = float(np.mean([outcome.facts["epochs_trained"] for outcome in outcomes]))
-        found = self._reading(outcomes, reference, self._cost(materials, epochs))
+        epochs = float(np.mean([outcome.metadata["epochs_trained"] for outcome in outcomes]))
+        found = self._reading(outcomes, reference, self._cost(resources, epochs))
         for name, value in asdict(found).items():
             trial.set_user_attr(name, value)
         return math.log10(most) + found.shortfall if found.shortfall else math.log10(found.cost)
 
     @cached_property
     def _data(self) -> "Split[ArrayExamples]":
-        from hashlens.study.networks.materials import load_split
+        from hashlens.study.networks.resources import load_split
 
         return load_split(self._spec({}), *self._given)
 
@@ -202,25 +202,25 @@ class SufficientNetwork:
         }
         return StudySpec(**self._study, **parts)
 
-    def _materials(self, hyperparameters: Mapping[str, Any]) -> "NetworkMaterials":
-        from hashlens.study.networks.materials import NetworkMaterials, require_networks
+    def _resources(self, hyperparameters: Mapping[str, Any]) -> "NetworkResources":
+        from hashlens.study.networks.resources import NetworkResources, require_networks
 
-        found = NetworkMaterials(self._spec(hyperparameters), self._device, data=self._data)
+        found = NetworkResources(self._spec(hyperparameters), self._device, data=self._data)
         require_networks(found)
         return found
 
     def _outcomes(self, hyperparameters: Mapping[str, Any]) -> "list[Outcome]":
         """Train and measure all repeats, as a study does; those of the same hyperparameters once."""
-        from hashlens.study.cells import numbered, repeated
+        from hashlens.study.cells import repeated, runs_of_packs
         from hashlens.study.networks.experiment import NETWORKS
 
         key = repr(sorted(hyperparameters.items()))
         if key not in self._kept:
-            materials = self._materials(hyperparameters)
-            packs = NETWORKS.packs(repeated(NETWORKS.cells(materials), materials.spec.repeats), materials)
-            runs = numbered(packs, materials.spec.seed)
+            resources = self._resources(hyperparameters)
+            packs = NETWORKS.packs(repeated(NETWORKS.cells(resources), resources.spec.repeats), resources)
+            runs = runs_of_packs(packs, resources.spec.seed)
             parts = [[run for run in runs if run.pack == at] for at in range(len(packs))]
-            self._kept[key] = [outcome for part in parts for outcome in NETWORKS.run(part, materials, Silent())]
+            self._kept[key] = [outcome for part in parts for outcome in NETWORKS.run(part, resources, Silent())]
         return self._kept[key]
 
     def _largest(self, trial: "Trial") -> dict[str, Any]:
@@ -246,14 +246,14 @@ class SufficientNetwork:
             )
         return _mean(outcomes, "network_accuracy")
 
-    def _cost(self, materials: "NetworkMaterials", epochs: float | None = None) -> float:
+    def _cost(self, resources: "NetworkResources", epochs: float | None = None) -> float:
         from hashlens.nets.build import build
         from hashlens.study.networks.experiment import NETWORKS
 
-        (cell,), train = NETWORKS.cells(materials), materials.data.train
+        (cell,), train = NETWORKS.cells(resources), resources.data.train
         shape = tuple(train.inputs.shape[1:])
-        network = build(cell.architecture, input_shape=shape, classes=materials.classes, **cell.arguments())
-        epochs = materials.spec.last_epoch if epochs is None else epochs
+        network = build(cell.architecture, input_shape=shape, classes=resources.classes, **cell.arguments())
+        epochs = resources.spec.last_epoch if epochs is None else epochs
         found = network_cost(network, shape, self.cost, examples=len(train), epochs=epochs)
         if not found > 0:
             raise TuningError(f"the cost of a network with epochs={epochs:g} is 0: give a space with 1 epoch or more")

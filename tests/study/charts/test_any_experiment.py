@@ -11,7 +11,7 @@ from hashlens.study.charts import curve, effect_table, summarize
 from hashlens.study.claims import Difference, Trend, decide
 from hashlens.study.page.page import study_page
 from hashlens.study.results import Results
-from hashlens.study.terms import Axis, Factor, MeasureInfo, Terms
+from hashlens.study.variables import Axis, Factor, MeasureInfo, Variables
 from hashlens.testing.result_contract import check_result
 
 FACTORS = (
@@ -30,7 +30,7 @@ MEASURES = {
 
 def results(step=None, varied=("coin", "tosses"), repeats=4):
     """Coins that are tossed: `mood` falls with tosses, and a bent coin is luckier."""
-    terms = Terms("coins", FACTORS, step, MEASURES)
+    variables = Variables("coins", FACTORS, step, MEASURES)
     levels = {"coin": ["bent", "fair"], "tosses": [10, 20, 40], "bias": [0.0, 0.5], "gloves": [False, True]}
     axes = [levels[name] if name in varied else [factor.default] for factor in FACTORS for name in [factor.name]]
     rows = []
@@ -42,9 +42,9 @@ def results(step=None, varied=("coin", "tosses"), repeats=4):
             for name, value in zip(MEASURES, values + noise, strict=True):
                 steps = (at,) if step else ()
                 rows.append((str(cell), *cell, repeat, *steps, name, "", "", value))
-    kinds = dict.fromkeys(terms.text, object)
-    columns = zip(terms.columns, zip(*rows, strict=True), strict=True)
-    return Results({name: np.array(column, kinds.get(name)) for name, column in columns}, "coins", terms)
+    kinds = dict.fromkeys(variables.text, object)
+    columns = zip(variables.columns, zip(*rows, strict=True), strict=True)
+    return Results({name: np.array(column, kinds.get(name)) for name, column in columns}, "coins", variables)
 
 
 STEPS = pytest.mark.parametrize("step", [None, Axis("trial", "trials of the day")])
@@ -77,7 +77,7 @@ def test_intervals_stay_in_the_range_of_their_measure():
     values = made.columns["value"].copy()
     at = made.columns["measure"] == "luck"
     values[at] = np.where(np.arange(at.sum()) % 4 == 0, 0.7, 0.99)
-    moved = Results({**made.columns, "value": values}, "coins", made.terms)
+    moved = Results({**made.columns, "value": values}, "coins", made.variables)
     for estimate in curve(moved, "luck", "tosses", by="coin").series[0].estimates:
         assert estimate.mean - 1.96 * 0.07 < 1 < estimate.mean + 0.2
         assert estimate.high < 1
@@ -152,4 +152,4 @@ def test_results_come_back_with_their_terms(tmp_path):
     made = results(Axis("trial"))
     (tmp_path / "results.json").write_text(json.dumps(made.to_dict()))
     found = load_result(tmp_path / "results.json")
-    assert found.terms == made.terms
+    assert found.variables == made.variables

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hashlens.nets import build
 from hashlens.study.networks.cells import Cell, cells, runs
-from hashlens.study.networks.terms import FACTORS
+from hashlens.study.networks.variables import FACTORS
 from hashlens.study.spec import StudySpec
 
 

@@ -19,7 +19,7 @@ from hashlens.study.charts.intervals import range_of
 from hashlens.study.charts.summary import summarize
 from hashlens.study.networks.evaluate import Evaluation, evaluate
 from hashlens.study.networks.geometry import DIAMETERS, DIRECTIONS, EXAMPLES
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
 
@@ -90,7 +90,7 @@ def test_all_cells_of_a_study_have_balls_of_one_size(tmp_path):
     """Also those of one training example, from which no radius would follow."""
     study = run(tmp_path, samples=[1, 20, 300], random_inputs=["bytes"])
     results, expected = study.results, typical_distance(points("train")) / 10
-    assert {stored.facts["local_complexity_radius"] for stored in study.store.runs()} == {expected}
+    assert {stored.metadata["local_complexity_radius"] for stored in study.store.runs()} == {expected}
     counts = results.where(measure="local_complexity", width=16)
     assert len(counts) == 3 * 3
     assert (counts.columns["value"] > 1).all()
@@ -111,7 +111,7 @@ def test_infinite_chords_are_kept_and_left_out_of_means(tmp_path):
 
 def test_lengths_and_counts_are_no_shares():
     for measure in ("local_complexity", "chord_length"):
-        assert range_of(TERMS.measures[measure], np.array([0.2, 1.0])) == (TERMS.measures[measure].low, None)
+        assert range_of(VARIABLES.measures[measure], np.array([0.2, 1.0])) == (VARIABLES.measures[measure].low, None)
 
 
 def test_networks_and_data_without_regions_are_refused_before_anything_is_written(tmp_path, monkeypatch):

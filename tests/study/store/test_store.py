@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from hashlens.errors import HashlensError, StudyError
-from hashlens.study.networks.terms import FACTORS, TERMS
+from hashlens.study.networks.variables import FACTORS, VARIABLES
 from hashlens.study.row import Row
 from hashlens.study.store import Store
 from hashlens.study.store.status import duration
@@ -110,7 +110,9 @@ def finish(store, worker="w"):
 
 
 def same(a, b):
-    return all(np.array_equal(a.columns[name], b.columns[name], equal_nan=name == "value") for name in TERMS.columns)
+    return all(
+        np.array_equal(a.columns[name], b.columns[name], equal_nan=name == "value") for name in VARIABLES.columns
+    )
 
 
 def states(store):
@@ -128,7 +130,7 @@ def test_study_comes_back(target):
     ]
     assert set(states(store)) == {"pending"}
     assert len(store.results()) == 0
-    assert store.results().columns.keys() == set(TERMS.columns)
+    assert store.results().columns.keys() == set(VARIABLES.columns)
 
 
 def test_results_are_the_committed_rows_sorted(target):
@@ -180,9 +182,9 @@ def test_facts_come_back(target):
     store.commit(
         run, "w", some_rows(run), {"seconds": np.float32(1.5), "dtype": "float32", "gap": np.nan, "n": {"a": 1}}
     )
-    assert store.runs()[0].facts == {"seconds": 1.5, "dtype": "float32", "gap": None, "n": {"a": 1}}
+    assert store.runs()[0].metadata == {"seconds": 1.5, "dtype": "float32", "gap": None, "n": {"a": 1}}
     assert store.runs()[0].worker == "w"
-    assert store.runs()[1].facts == {}
+    assert store.runs()[1].metadata == {}
 
 
 def test_a_key_twice_is_refused_and_nothing_written(target):
@@ -245,7 +247,7 @@ def test_the_first_to_commit_wins(target):
     assert store.commit(run, "a", some_rows(run), {"by": "a"})
     assert store.extend_leases("b", 60) == (other,)
     assert not store.commit(run, "b", [Row(0, "knn", "train", -1.0)], {"by": "b"})
-    assert store.runs()[0].facts == {"by": "a"}
+    assert store.runs()[0].metadata == {"by": "a"}
     assert len(store.results()) == len(some_rows(run))
     assert not store.fail(run, "b", "too late")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.store import Store
 from hashlens.study.study import Study
 
 WRITTEN = Path(__file__).parent / "version-1"
-KEYS = TERMS.columns[:-1]
+KEYS = VARIABLES.columns[:-1]
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, usual_split
 from hashlens.study.charts.intervals import Estimate, around_note, range_of, shown_estimates
-from hashlens.study.results import Results, default_terms
-from hashlens.study.terms import Terms
+from hashlens.study.results import Results, default_variables
+from hashlens.study.variables import Variables
 from hashlens.tables import Table, table
 
 Reference = Mapping[str, Iterable[tuple[Any, float]]]
@@ -62,7 +62,7 @@ class Curve(Result):
         Confidence level of the intervals.
     study : str
         Name of the study.
-    terms : Terms
+    variables : Variables
         Descriptions of the axes and measures.
     """
 
@@ -73,12 +73,12 @@ class Curve(Result):
     where: dict[str, Any]
     confidence: float
     study: str = ""
-    terms: Terms = field(default_factory=default_terms)
+    variables: Variables = field(default_factory=default_variables)
 
     @property
     def title(self) -> str:
         """Title: what the lines have in common."""
-        measures = dict.fromkeys(self.terms.label(series.measure) for series in self.series)
+        measures = dict.fromkeys(self.variables.label(series.measure) for series in self.series)
         splits = dict.fromkeys(series.split for series in self.series)
         split_text = f" on {next(iter(splits))}" if len(splits) == 1 and any(splits) else ""
         fixed_levels = conditions(self.where, (self.over, self.by or ""))
@@ -170,7 +170,7 @@ def curve(
         values = grid.values(measure_name, split_name).reshape(len(grid.levels[0]), len(lines), -1)
         means = shown_estimates(values, range_of(results.measures.get(measure_name), values), confidence)
         for column, level in enumerate(lines):
-            parts = [results.terms.label(measure_name)] * (len(measures) > 1) + [split_name] * (
+            parts = [results.variables.label(measure_name)] * (len(measures) > 1) + [split_name] * (
                 len({split_name for _, split_name in pairs}) > 1
             )
             parts += [f"{by.replace('_', ' ')} {level_name(level)}"] if by else []
@@ -178,8 +178,8 @@ def curve(
                 means.at(row, column) if np.isfinite(means.mean[row, column]) else None for row in range(len(values))
             )
             series.append(CurveSeries(", ".join(parts), measure_name, split_name, level, estimates))
-    terms = results.terms.only((over, *([by] if by else [])), (name for name, _ in pairs))
-    return Curve(over, grid.levels[0], tuple(series), by, dict(where or {}), confidence, results.study, terms)
+    variables = results.variables.only((over, *([by] if by else [])), (name for name, _ in pairs))
+    return Curve(over, grid.levels[0], tuple(series), by, dict(where or {}), confidence, results.study, variables)
 
 
 def _text(estimate: Estimate | None) -> str:

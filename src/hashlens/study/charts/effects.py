@@ -26,8 +26,8 @@ from hashlens.study.charts.grid import (
 )
 from hashlens.study.charts.intervals import require_confidence
 from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
-from hashlens.study.results import Results, default_terms
-from hashlens.study.terms import Terms
+from hashlens.study.results import Results, default_variables
+from hashlens.study.variables import Variables
 from hashlens.tables import Table, table
 
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
@@ -108,7 +108,7 @@ class ResponseEffects(Result):
     @property
     def measure_label(self) -> str:
         """Readable name of the measure."""
-        return self.label or _label(default_terms(), self.measure)
+        return self.label or _label(default_variables(), self.measure)
 
     @property
     def name(self) -> str:
@@ -252,7 +252,7 @@ def effect_table(
     responses : sequence of str or (str, str), optional
         Measures, or pairs of measure and split. For a measure alone the split is test, or the only one that it has; a
         measure with a different meaning on each split, such as R, is used on train and test. By default the responses
-        that the terms of the experiment name.
+        that the variables of the experiment name.
     where : mapping, optional
         Levels at which other factors are fixed, or to which these factors are restricted.
     examples : int or mapping of split to int
@@ -296,7 +296,7 @@ def _response_pairs(grid: Grid, responses: Sequence[str | tuple[str, str]] | Non
     results = grid.results
     if responses is None:
         measured = results.levels("measure")
-        usual = results.terms.responses or tuple(results.terms.measures)
+        usual = results.variables.responses or tuple(results.variables.measures)
         responses = [measure for measure in usual or measured if measure in measured]
         if not responses:
             raise StudyError(f"results hold none of {', '.join(usual)}; they hold {', '.join(measured)}")
@@ -324,9 +324,9 @@ def _is_logit(results: Results, measure: str) -> bool:
     return measure in results.measures and results.measures[measure].scale == "logit"
 
 
-def _label(terms: Terms, measure: str) -> str:
-    info = terms.measures.get(measure)
-    return terms.heading(measure) if info is not None and info.every_split else terms.label(measure)
+def _label(variables: Variables, measure: str) -> str:
+    info = variables.measures.get(measure)
+    return variables.heading(measure) if info is not None and info.every_split else variables.label(measure)
 
 
 def _examples(results: Results, examples: int | Mapping[str, int], wanted: Sequence[tuple[str, str]]) -> dict[str, int]:
@@ -370,7 +370,7 @@ def _effects(
         Effect(factor, share("first", row, column), share("total", row, column)) for row, factor in enumerate(grid.axes)
     )
     scale = "logit" if _is_logit(grid.results, measure) else "plain"
-    label = _label(grid.results.terms, measure)
+    label = _label(grid.results.variables, measure)
     return ResponseEffects(
         measure,
         split,

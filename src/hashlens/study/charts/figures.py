@@ -14,7 +14,7 @@ from hashlens.study.charts.effects import EffectTable, ResponseEffects, Share
 from hashlens.study.charts.grid import is_numeric, level_name
 from hashlens.study.charts.summary import split_order
 from hashlens.study.results import Results
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 
 
 def curve_lines(curve: Curve, reference: Reference | None = None, reference_name: str = "") -> Lines:
@@ -35,8 +35,8 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
     points = {name: tuple(points) for name, points in (reference or {}).items()}
     return Lines(
         curve.title,
-        curve.terms.label(curve.over),
-        _value_label(curve.terms, list(measures)),
+        curve.variables.label(curve.over),
+        _value_label(curve.variables, list(measures)),
         lines,
         log_x=numeric and _is_spread(curve.levels),
         references=tuple(
@@ -61,15 +61,15 @@ class Panel:
         """Yield measure and split of each line."""
         yield from product(self.measures, self.splits)
 
-    def name(self, measure: str, split: str, terms: Terms) -> str:
+    def name(self, measure: str, split: str, variables: Variables) -> str:
         """Return the name that distinguishes a line from the others; empty if it is alone."""
-        parts = [terms.label(measure)] * (len(self.measures) > 1) + [split] * (len(self.splits) > 1)
+        parts = [variables.label(measure)] * (len(self.measures) > 1) + [split] * (len(self.splits) > 1)
         return ", ".join(parts)
 
 
 def panels(results: Results) -> tuple[Panel, ...]:
-    """Return panels of all measures of a study, except those of single layers, by group, in the order of its terms."""
-    whole_codes, terms = results.where(layer=""), results.terms
+    """Return panels of all measures of a study by group, except measures of single layers."""
+    whole_codes, variables = results.where(layer=""), results.variables
     pairs = set(zip(whole_codes.columns["measure"].tolist(), whole_codes.columns["split"].tolist(), strict=True))
     splits_of = {
         measure: tuple(split_order(split for measured, split in pairs if measured == measure))
@@ -77,12 +77,12 @@ def panels(results: Results) -> tuple[Panel, ...]:
     }
     by_title: dict[str, Panel] = {}
     for measure in (
-        *(name for name in terms.measures if name in splits_of),
-        *(name for name in splits_of if name not in terms.measures),
+        *(name for name in variables.measures if name in splits_of),
+        *(name for name in splits_of if name not in variables.measures),
     ):
-        group = terms.measures[measure].group if measure in terms.measures else ""
+        group = variables.measures[measure].group if measure in variables.measures else ""
         if not group:
-            by_title[measure] = Panel(terms.label(measure), (measure,), splits_of[measure])
+            by_title[measure] = Panel(variables.label(measure), (measure,), splits_of[measure])
             continue
         for split in sorted(splits_of[measure], key=lambda split: split != "test"):
             title = f"{group} on {split}" if split else group
@@ -91,9 +91,9 @@ def panels(results: Results) -> tuple[Panel, ...]:
     return tuple(by_title.values())
 
 
-def resting_level(terms: Terms, axis: str, levels: Sequence[Any]) -> Any:
+def resting_level(variables: Variables, axis: str, levels: Sequence[Any]) -> Any:
     """Return the level at which an axis is fixed in charts over other axes: set by its factor; the last step."""
-    first = any(factor.name == axis and factor.rests == "first" for factor in terms.factors)
+    first = any(factor.name == axis and factor.rests == "first" for factor in variables.factors)
     return levels[0 if first else -1]
 
 
@@ -106,10 +106,10 @@ def axis_positions(levels: Sequence[Any]) -> dict[str, Any]:
     return {"places": [float(level) or zero for level in levels], "log": log}
 
 
-def _value_label(terms: Terms, measures: Sequence[str]) -> str:
-    groups = {terms.measures[name].group if name in terms.measures else "" for name in measures}
+def _value_label(variables: Variables, measures: Sequence[str]) -> str:
+    groups = {variables.measures[name].group if name in variables.measures else "" for name in measures}
     group = groups.pop() if len(groups) == 1 else ""
-    return group or (terms.label(measures[0]) if len(measures) == 1 else "value")
+    return group or (variables.label(measures[0]) if len(measures) == 1 else "value")
 
 
 def effect_bars(effects: EffectTable) -> tuple[Bars, ...]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hashlens.arguments import is_number
 from hashlens.errors import StudyError
 from hashlens.result import Result
-from hashlens.study.terms import MeasureInfo
+from hashlens.study.variables import MeasureInfo
 
 Scale = Literal["share", "ratio", "plain"]
 Range = tuple[float | None, float | None]

@@ -6,8 +6,8 @@ from typing import Any
 
 from hashlens.result import Result
 from hashlens.study.charts.grid import level_name
-from hashlens.study.results import Results, default_terms
-from hashlens.study.terms import Terms
+from hashlens.study.results import Results, default_variables
+from hashlens.study.variables import Variables
 from hashlens.tables import Table, number, table
 
 ROWS_SHOWN = 40
@@ -48,7 +48,7 @@ class Summary(Result):
         Measure and split of each column.
     rows : tuple of SummaryRow
         Rows, ordered by factors, then by step.
-    terms : Terms
+    variables : Variables
         Descriptions of the factors, the step and the measures.
     """
 
@@ -56,13 +56,13 @@ class Summary(Result):
     factors: tuple[str, ...]
     measures: tuple[tuple[str, str], ...]
     rows: tuple[SummaryRow, ...]
-    terms: Terms = field(default_factory=default_terms)
+    variables: Variables = field(default_factory=default_variables)
 
     def __rich__(self) -> Table:
         rows, note = self.rows, ""
         if len(rows) > ROWS_SHOWN:
             place = ""
-            if self.terms.step is not None:
+            if self.variables.step is not None:
                 last = max(row.levels[-1] for row in rows)
                 rows, place = tuple(row for row in rows if row.levels[-1] == last), ", at the last checkpoint"
             rows = rows[:ROWS_SHOWN]
@@ -70,7 +70,7 @@ class Summary(Result):
         lines = [(*map(level_name, row.levels), *(number(mean, 3) for mean in row.means)) for row in rows]
         headings = (
             *(name.replace("_", " ") for name in self.factors),
-            *(_heading(self.terms, column) for column in self.measures),
+            *(_heading(self.variables, column) for column in self.measures),
         )
         smallest, largest = (choose((row.repeats for row in self.rows), default=0) for choose in (min, max))
         repeats = (
@@ -115,8 +115,8 @@ def summarize(results: Results) -> Summary:
         SummaryRow(levels, counts[levels], tuple(means.get((*levels, *column)) for column in measures))
         for levels in sorted(counts)
     )
-    terms = results.terms.only(factors, (measure for measure, _ in measures))
-    return Summary(results.study, factors, measures, tuple(rows), terms)
+    variables = results.variables.only(factors, (measure for measure, _ in measures))
+    return Summary(results.study, factors, measures, tuple(rows), variables)
 
 
 def split_order(splits: Iterable[str]) -> list[str]:
@@ -127,20 +127,20 @@ def split_order(splits: Iterable[str]) -> list[str]:
 def _columns(results: Results) -> Iterator[tuple[str, str]]:
     """Yield measure and split of each column; measures with several splits come first."""
     pairs = set(zip(results.columns["measure"].tolist(), results.columns["split"].tolist(), strict=True))
-    names = sorted({measure for measure, _ in pairs}, key=lambda name: (not _on_every(results.terms, name), name))
+    names = sorted({measure for measure, _ in pairs}, key=lambda name: (not _on_every(results.variables, name), name))
     for name in names:
         splits = split_order(split for measure, split in pairs if measure == name)
-        if _on_every(results.terms, name) or not {"test", "train", ""}.intersection(splits):
+        if _on_every(results.variables, name) or not {"test", "train", ""}.intersection(splits):
             yield from ((name, split) for split in splits)
         else:
             yield name, "test" if "test" in splits else splits[0]
 
 
-def _on_every(terms: Terms, measure: str) -> bool:
-    return measure in terms.measures and terms.measures[measure].every_split
+def _on_every(variables: Variables, measure: str) -> bool:
+    return measure in variables.measures and variables.measures[measure].every_split
 
 
-def _heading(terms: Terms, column: tuple[str, str]) -> str:
+def _heading(variables: Variables, column: tuple[str, str]) -> str:
     measure, split = column
-    name = terms.heading(measure)
-    return f"{name} {split}".rstrip() if _on_every(terms, measure) or split != "test" else name
+    name = variables.heading(measure)
+    return f"{name} {split}".rstrip() if _on_every(variables, measure) or split != "test" else name

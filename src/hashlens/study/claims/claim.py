@@ -118,7 +118,7 @@ def values_along(
             for level_, is_measured in zip(grid.levels[0] if over else (None,), measured, strict=True)
             if is_measured
         )
-        name = f"{results.terms.label(measure)} {split}".strip()
+        name = f"{results.variables.label(measure)} {split}".strip()
         name += f", {by.replace('_', ' ')} {level_name(level)}" if by else ""
         yield LevelValues(name, levels, values[measured], range_, step)
 

@@ -62,7 +62,7 @@ class Correlation(Claim):
                 grid = lay_out(results, [axis for axis in axes if axis != self.by], where)
                 values = np.stack([grid.values(measure, split), grid.values(other, other_split or split)])
                 pair = ((measure, split), (other, other_split or split))
-                name = " with ".join(f"{results.terms.label(name_)} {split_}".strip() for name_, split_ in pair)
+                name = " with ".join(f"{results.variables.label(name_)} {split_}".strip() for name_, split_ in pair)
                 name += f", {self.by.replace('_', ' ')} {level_name(level)}" if self.by else ""
                 per_repeat = correlations(values.reshape(2, -1, values.shape[-1]), self.method, name)
                 cells = int(np.isfinite(values).all(axis=(0, -1)).sum())

@@ -107,11 +107,13 @@ def _measures(first: LevelValues, second: LevelValues, claimed: ClaimedRange, ov
             )
 
 
-def _levels(terms: LevelValues, level: Any, others: Others, claimed: ClaimedRange, over: str) -> Iterator[Question]:
+def _levels(by_level: LevelValues, level: Any, others: Others, claimed: ClaimedRange, over: str) -> Iterator[Question]:
     named = others if isinstance(others, tuple) else (others,)
-    for other in [other_level for other_level in terms.levels if other_level != level] if named == (OTHERS,) else named:
-        name = f"{terms.name}, {over.replace('_', ' ')} {level_name(level)} less {level_name(other)}"
-        yield difference(terms, level, terms, other, name, claimed)
+    for other in (
+        [other_level for other_level in by_level.levels if other_level != level] if named == (OTHERS,) else named
+    ):
+        name = f"{by_level.name}, {over.replace('_', ' ')} {level_name(level)} less {level_name(other)}"
+        yield difference(by_level, level, by_level, other, name, claimed)
 
 
 def difference(

@@ -53,7 +53,7 @@ class Equivalence(ComparisonClaim):
             return
         assert self.over is not None
         for measure, split in self.pairs(results):
-            for terms in values_along(results, self.over, measure, split, self.by, self.where):
-                for first, second in combinations(terms.levels, 2):
+            for by_level in values_along(results, self.over, measure, split, self.by, self.where):
+                for first, second in combinations(by_level.levels, 2):
                     levels = f"{self.over.replace('_', ' ')} {level_name(first)} less {level_name(second)}"
-                    yield difference(terms, first, terms, second, f"{terms.name}, {levels}", claimed)
+                    yield difference(by_level, first, by_level, second, f"{by_level.name}, {levels}", claimed)

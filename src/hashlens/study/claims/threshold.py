@@ -42,8 +42,8 @@ class Threshold(Claim):
         """Yield the question of the mean at each level."""
         claimed = ClaimedRange(self.above, self.below)
         for measure, split in self.pairs(results):
-            for terms in values_along(results, self.over or "", measure, split, self.by, self.where):
-                for i, level in enumerate(terms.levels):
+            for by_level in values_along(results, self.over or "", measure, split, self.by, self.where):
+                for i, level in enumerate(by_level.levels):
                     level_text = f", {self.over.replace('_', ' ')} {level_name(level)}" if self.over else ""
-                    interval = partial(contrast, terms.values[[i]], (1.0,), (terms,))
-                    yield Question(terms.name + level_text, "mean", claimed, interval)
+                    interval = partial(contrast, by_level.values[[i]], (1.0,), (by_level,))
+                    yield Question(by_level.name + level_text, "mean", claimed, interval)

@@ -46,34 +46,38 @@ class Trend(Claim):
         rises = self.direction == "rises"
         for measure, split in self.pairs(results):
             for values in values_along(results, self.over, measure, split, self.by, self.where):
-                terms = self._since(values)
-                slopes = slope_weights(len(terms.levels))
+                by_level = self._since(values)
+                slopes = slope_weights(len(by_level.levels))
                 yield self._question(
-                    terms, slopes, "slope on ranks", ClaimedRange(0.0) if rises else ClaimedRange(None, 0.0)
+                    by_level, slopes, "slope on ranks", ClaimedRange(0.0) if rises else ClaimedRange(None, 0.0)
                 )
                 if self.step is None:
                     continue
                 claimed = ClaimedRange(-self.step) if rises else ClaimedRange(None, self.step)
-                for i, (level, next_level) in enumerate(pairwise(terms.levels)):
-                    weights = np.zeros(len(terms.levels))
+                for i, (level, next_level) in enumerate(pairwise(by_level.levels)):
+                    weights = np.zeros(len(by_level.levels))
                     weights[i : i + 2] = -1.0, 1.0
                     place = f", {self.over.replace('_', ' ')} {level_name(level)} to {level_name(next_level)}"
-                    yield self._question(terms, weights, "step", claimed, place)
+                    yield self._question(by_level, weights, "step", claimed, place)
 
-    def _since(self, terms: LevelValues) -> LevelValues:
-        if not is_numeric(terms.levels) and set(terms.levels) != {False, True}:
+    def _since(self, by_level: LevelValues) -> LevelValues:
+        if not is_numeric(by_level.levels) and set(by_level.levels) != {False, True}:
             raise StudyError(f"{self.says!r}: a trend needs an axis of numbers, and {self.over} has other levels")
-        indices = [i for i, level in enumerate(terms.levels) if self.since is None or level >= self.since]
+        indices = [i for i, level in enumerate(by_level.levels) if self.since is None or level >= self.since]
         return LevelValues(
-            terms.name, tuple(terms.levels[i] for i in indices), terms.values[indices], terms.range, terms.step
+            by_level.name,
+            tuple(by_level.levels[i] for i in indices),
+            by_level.values[indices],
+            by_level.range,
+            by_level.step,
         )
 
     def _question(
-        self, terms: LevelValues, weights: Any, quantity: str, claimed: ClaimedRange, place: str = ""
+        self, by_level: LevelValues, weights: Any, quantity: str, claimed: ClaimedRange, place: str = ""
     ) -> Question:
         used = [i for i, weight in enumerate(weights) if weight]
-        interval = partial(contrast, terms.values[used], weights[used], [terms] * len(used))
-        return Question(terms.name + place, quantity, claimed, interval)
+        interval = partial(contrast, by_level.values[used], weights[used], [by_level] * len(used))
+        return Question(by_level.name + place, quantity, claimed, interval)
 
 
 def slope_weights(levels: int) -> Any:

@@ -8,9 +8,9 @@ from itertools import product
 from typing import Any
 
 from hashlens.nets.build import ARCHITECTURES, architecture_arguments
-from hashlens.study.cells import Run, level_text, numbered, repeated
+from hashlens.study.cells import Run, level_text, repeated, runs_of_packs
 from hashlens.study.networks.spec import NetworksSpec
-from hashlens.study.networks.terms import FACTORS
+from hashlens.study.networks.variables import FACTORS
 
 NOMINAL_INPUTS = 1000
 """Assumed number of inputs of a network, to estimate relative costs."""
@@ -97,7 +97,7 @@ def runs(spec: NetworksSpec, n: int) -> tuple[Run, ...]:
     n : int
         Number of training examples.
     """
-    return numbered(packs(repeated(cells(spec, n), spec.repeats), spec.ensemble), spec.seed)
+    return runs_of_packs(packs(repeated(cells(spec, n), spec.repeats), spec.ensemble), spec.seed)
 
 
 def packs(networks: Sequence[tuple[Cell, int]], ensemble: int) -> list[list[tuple[Cell, int]]]:

@@ -10,15 +10,15 @@ import torch
 from hashlens.errors import StudyError
 from hashlens.nets.digest import parameters_digest
 from hashlens.study.cells import Run
-from hashlens.study.experiment import Experiment, Materials, Outcome, Reporter
+from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.failure import reason
 from hashlens.study.networks.cells import Cell, cells, packs
 from hashlens.study.networks.evaluate import evaluate
-from hashlens.study.networks.kept import keep_network, measured_again
-from hashlens.study.networks.materials import NetworkMaterials, load_split, require_networks
+from hashlens.study.networks.kept import keep_network, remeasured
+from hashlens.study.networks.resources import NetworkResources, load_split, require_networks
 from hashlens.study.networks.spec import NetworksSpec
-from hashlens.study.networks.terms import TERMS
 from hashlens.study.networks.train_pack import TrainedRun, train_pack
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.page.opening import Opening
 from hashlens.study.results import Results
 from hashlens.study.row import Row
@@ -28,13 +28,13 @@ from hashlens.training.fitted import Epoch
 class Networks(Experiment):
     """Experiment: train networks, each once, and measure them at checkpoints."""
 
-    terms = TERMS
+    variables = VARIABLES
     Spec = NetworksSpec
     runs = "networks"
 
     def open(
         self, spec: NetworksSpec, device: Any = None, train: Any = None, test: Any = None, **inputs: Any
-    ) -> Materials:
+    ) -> Resources:
         """Load the data, and check that every architecture accepts them; errors are those of :class:`Study.run`.
 
         Parameters
@@ -50,13 +50,13 @@ class Networks(Experiment):
         """
         if inputs:
             raise StudyError(f"networks take train= and test=, received {next(iter(inputs))}=")
-        materials = NetworkMaterials(spec, device, data=load_split(spec, train, test))
-        require_networks(materials)
-        return materials
+        resources = NetworkResources(spec, device, data=load_split(spec, train, test))
+        require_networks(resources)
+        return resources
 
-    def cells(self, materials: Any) -> Sequence[Cell]:
+    def cells(self, resources: Any) -> Sequence[Cell]:
         """Return the cells, with all axes crossed."""
-        return cells(materials.spec, len(materials.data.train))
+        return cells(resources.spec, len(resources.data.train))
 
     def opening(self, results: Results) -> Opening:
         """Return the interactive phase chart."""
@@ -64,67 +64,67 @@ class Networks(Experiment):
 
         return regimes_opening(results)
 
-    def packs(self, repeated: Sequence[tuple[Cell, int]], materials: Any) -> list[list[tuple[Cell, int]]]:
+    def packs(self, repeated: Sequence[tuple[Cell, int]], resources: Any) -> list[list[tuple[Cell, int]]]:
         """Return packs: ensembles of multilayer perceptrons, and other networks alone."""
-        return packs(repeated, materials.spec.ensemble)
+        return packs(repeated, resources.spec.ensemble)
 
-    def depends_on_pack(self, materials: Any) -> bool:
+    def depends_on_pack(self, resources: Any) -> bool:
         """Return whether networks are stacked, since rounding in matrix products then depends on the pack's size."""
-        return not materials.on_cpu
+        return not resources.on_cpu
 
     def steps(self, spec: NetworksSpec) -> int:
         """Return the number of epochs plus one step for measuring."""
         return spec.last_epoch + 1
 
-    def gains(self, spec: NetworksSpec) -> tuple[str, ...]:
+    def extendable_fields(self, spec: NetworksSpec) -> tuple[str, ...]:
         """Return the fields that may get further values if networks are stored."""
         return ("measures", "axes.random_inputs")
 
-    def is_kept(self, facts: Mapping[str, Any]) -> bool:
+    def can_remeasure(self, metadata: Mapping[str, Any]) -> bool:
         """Return whether the network is stored at all its checkpoints."""
-        return "losses" in facts and bool(facts.get("kept"))
+        return "losses" in metadata and bool(metadata.get("kept"))
 
-    def measure_again(
-        self, run: Run, facts: Mapping[str, Any], materials: NetworkMaterials, read: Callable[[str], bytes]
+    def remeasure(
+        self, run: Run, metadata: Mapping[str, Any], resources: NetworkResources, read: Callable[[str], bytes]
     ) -> Outcome:
         """Measure a stored network at its checkpoints."""
-        return measured_again(run, facts, materials, read)
+        return remeasured(run, metadata, resources, read)
 
-    def run(self, pack: Sequence[Run], materials: NetworkMaterials, reporter: Reporter) -> Iterator[Outcome]:
+    def run(self, pack: Sequence[Run], resources: NetworkResources, reporter: Reporter) -> Iterator[Outcome]:
         """Train the networks of a pack, and measure each at its checkpoints."""
-        spec, started = materials.spec, time.perf_counter()
+        spec, started = resources.spec, time.perf_counter()
 
         def on_epoch(position: int, epoch: Epoch) -> None:
             reporter.advance(pack[position])
 
         trained = train_pack(
-            pack, materials.data.train, materials.classes, spec.recipe(), spec.checkpoints,
-            device=materials.device, on_epoch=on_epoch,
+            pack, resources.data.train, resources.classes, spec.recipe(), spec.checkpoints,
+            device=resources.device, on_epoch=on_epoch,
         )  # fmt: skip
         share = (time.perf_counter() - started) / len(pack)
         for trained_run in trained:
             start = time.perf_counter()
-            outcome = _outcome(trained_run, materials, share - start)
-            yield keep_network(outcome, trained_run, materials, reporter) if spec.keep else outcome
+            outcome = _outcome(trained_run, resources, share - start)
+            yield keep_network(outcome, trained_run, resources, reporter) if spec.keep else outcome
             # Early stopping leaves epochs for which the progress bar must be advanced.
             reporter.advance(trained_run.run, spec.last_epoch + 1 - trained_run.fitted.epochs)
 
 
-def _outcome(trained: TrainedRun, materials: NetworkMaterials, training_seconds: float) -> Outcome:
+def _outcome(trained: TrainedRun, resources: NetworkResources, training_seconds: float) -> Outcome:
     """Return the outcome of a run, or its failure: one network must not end a study of thousands."""
     if trained.failure is not None:
         return Outcome(trained.run, failure=trained.failure)
     try:
-        rows = _measured(trained, materials)
+        rows = _measured(trained, resources)
     except Exception as error:
         return Outcome(trained.run, failure=reason(error))
-    return Outcome(trained.run, rows, facts=_facts(trained, materials, training_seconds + time.perf_counter()))
+    return Outcome(trained.run, rows, metadata=_metadata(trained, resources, training_seconds + time.perf_counter()))
 
 
-def _measured(trained: TrainedRun, materials: NetworkMaterials) -> list[Row]:
+def _measured(trained: TrainedRun, resources: NetworkResources) -> list[Row]:
     """Return the rows of all checkpoints; after an early stop the rows of the last network are repeated."""
-    evaluation, by_epoch = materials.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
-    checkpoints = materials.spec.checkpoints
+    evaluation, by_epoch = resources.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
+    checkpoints = resources.spec.checkpoints
     for epoch in checkpoints:
         last = trained.last_epoch(epoch)
         if last not in by_epoch:
@@ -133,7 +133,7 @@ def _measured(trained: TrainedRun, materials: NetworkMaterials) -> list[Row]:
     return [replace(row, step=epoch) for epoch in checkpoints for row in by_epoch[trained.last_epoch(epoch)]]
 
 
-def _facts(trained: TrainedRun, materials: NetworkMaterials, seconds: float) -> dict[str, object]:
+def _metadata(trained: TrainedRun, resources: NetworkResources, seconds: float) -> dict[str, object]:
     return {
         "seconds": round(seconds, 3),
         "epochs_trained": trained.fitted.epochs,
@@ -141,9 +141,9 @@ def _facts(trained: TrainedRun, materials: NetworkMaterials, seconds: float) -> 
         "last_loss": trained.loss(trained.fitted.epochs),
         "parameters": parameters_digest(trained.network),
         "dtype": str(next(trained.network.parameters()).dtype).removeprefix("torch."),
-        "device": "cpu" if materials.device is None else str(materials.device),
+        "device": "cpu" if resources.device is None else str(resources.device),
         "threads": torch.get_num_threads(),
-        **({} if materials.radius is None else {"local_complexity_radius": materials.radius}),
+        **({} if resources.radius is None else {"local_complexity_radius": resources.radius}),
     }
 
 

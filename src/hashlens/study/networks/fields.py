@@ -9,7 +9,7 @@ from hashlens.data.noise import KINDS
 from hashlens.measures.logistic import METHODS
 from hashlens.nets.build import ARCHITECTURES, INITS
 from hashlens.study.networks.measures import MEASURES
-from hashlens.study.spec.fields import named, numbered, shown
+from hashlens.study.spec.fields import named, number_in_range, shown
 from hashlens.training.losses import LOSSES
 from hashlens.training.recipe import OPTIMIZERS, RECIPES
 from hashlens.training.schedules import SCHEDULES
@@ -38,10 +38,10 @@ def _patience(value: Any) -> int | str | None:
     return int(value)
 
 
-Share = Annotated[float, numbered("0 to 1", lambda value: 0 <= value <= 1)]
-Penalty = Annotated[float, numbered("0 or more", lambda value: value >= 0)]
-Positive = Annotated[float, numbered("more than 0", lambda value: value > 0)]
-DropProbability = Annotated[float, numbered("0 or more and less than 1", lambda value: 0 <= value < 1)]
+Share = Annotated[float, number_in_range("0 to 1", lambda value: 0 <= value <= 1)]
+Penalty = Annotated[float, number_in_range("0 or more", lambda value: value >= 0)]
+Positive = Annotated[float, number_in_range("more than 0", lambda value: value > 0)]
+DropProbability = Annotated[float, number_in_range("0 or more and less than 1", lambda value: 0 <= value < 1)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Patience = Annotated[int | Literal["recipe"] | None, PlainValidator(_patience)]

@@ -10,40 +10,40 @@ from hashlens.nets import build
 from hashlens.study.cells import Run
 from hashlens.study.experiment import Outcome, Reporter
 from hashlens.study.networks.evaluate import evaluate
-from hashlens.study.networks.materials import NetworkMaterials
+from hashlens.study.networks.resources import NetworkResources
 from hashlens.study.networks.train_pack import TrainedRun
 from hashlens.study.row import Row
 
 
-def keep_network(outcome: Outcome, trained: TrainedRun, materials: NetworkMaterials, reporter: Reporter) -> Outcome:
+def keep_network(outcome: Outcome, trained: TrainedRun, resources: NetworkResources, reporter: Reporter) -> Outcome:
     """Store the weights of a network at its checkpoints, and return its outcome with the losses there."""
     if outcome.failure is not None:
         return outcome
     losses: dict[str, float | None] = {}
-    for epoch in materials.spec.checkpoints:
+    for epoch in resources.spec.checkpoints:
         last = trained.last_epoch(epoch)
         with trained.at_epoch(epoch) as network:
             weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
             reporter.keep(trained.run, _file(last), save(weights))
         losses[str(last)] = trained.loss(epoch)
-    return replace(outcome, facts={**outcome.facts, "losses": losses})
+    return replace(outcome, metadata={**outcome.metadata, "losses": losses})
 
 
-def measured_again(
-    run: Run, facts: Mapping[str, Any], materials: NetworkMaterials, read: Callable[[str], bytes]
+def remeasured(
+    run: Run, metadata: Mapping[str, Any], resources: NetworkResources, read: Callable[[str], bytes]
 ) -> Outcome:
-    """Return the rows of a stored network; see :meth:`Experiment.measure_again`."""
+    """Return the rows of a stored network; see :meth:`Experiment.remeasure`."""
     network = build(
-        run.cell.architecture, input_shape=tuple(materials.data.train.inputs.shape[1:]), classes=materials.classes,
+        run.cell.architecture, input_shape=tuple(resources.data.train.inputs.shape[1:]), classes=resources.classes,
         seed=run.seed, **run.cell.arguments(),
     )  # fmt: skip
-    if materials.device is not None:
-        network = network.to(materials.device)
-    evaluation, rows = materials.evaluation(run.cell.samples), list[Row]()
-    for epoch in materials.spec.checkpoints:
-        reached = min(epoch, int(facts["epochs_trained"]))
-        network.load_state_dict(load(read(facts["kept"][_file(reached)])))
-        rows_found = evaluate(network, reached, evaluation, facts["losses"][str(reached)])
+    if resources.device is not None:
+        network = network.to(resources.device)
+    evaluation, rows = resources.evaluation(run.cell.samples), list[Row]()
+    for epoch in resources.spec.checkpoints:
+        reached = min(epoch, int(metadata["epochs_trained"]))
+        network.load_state_dict(load(read(metadata["kept"][_file(reached)])))
+        rows_found = evaluate(network, reached, evaluation, metadata["losses"][str(reached)])
         rows += [replace(row, step=epoch) for row in rows_found]
     return Outcome(run, rows)
 

@@ -48,7 +48,7 @@ def opening_of(results: Results) -> Opening:
 
 def _experiment(results: Results) -> Experiment | None:
     """Return the experiment if it is part of the library, else None: code named in a results file is never imported."""
-    name = results.terms.experiment
+    name = results.variables.experiment
     return find_experiment(name) if name in EXPERIMENTS else None
 
 
@@ -109,7 +109,7 @@ def curve_sections(results: Results) -> Iterator[Section]:
     """Yield a section for each axis that varies: every measure along it, other axes at their first or last level."""
     varying = [axis for axis in results.axes if len(results.levels(axis)) > 1]
     clickable = any(isinstance(block, Widget) for section in opening_of(results).sections for block in section.blocks)
-    resting = {axis: resting_level(results.terms, axis, results.levels(axis)) for axis in varying}
+    resting = {axis: resting_level(results.variables, axis, results.levels(axis)) for axis in varying}
     for drawn in varying:
         where = {axis: level for axis, level in resting.items() if axis != drawn}
         curves = list(_curves(results, drawn, where))
@@ -151,7 +151,7 @@ def _effect_section(effects: EffectTable) -> Section:
 def _factors(results: Results) -> Section:
     """Return every factor and its levels, including factors with one level."""
     rows = [
-        (results.terms.label(factor), ", ".join(map(level_name, results.levels(factor))))
+        (results.variables.label(factor), ", ".join(map(level_name, results.levels(factor))))
         for factor in results.axes
     ]  # fmt: skip
     rows.append(("repeats", str(len(results.levels("repeat")))))
@@ -163,7 +163,7 @@ def _origin(store: "Store", status: "StudyStatus", named: str) -> Table:
     from hashlens.study.store.status import duration
 
     runs = [run for run in store.runs() if run.state == DONE]
-    seconds = sum(float(run.facts.get("seconds") or 0.0) for run in runs)
+    seconds = sum(float(run.metadata.get("seconds") or 0.0) for run in runs)
     rows = [
         ("store", store.name),
         *((f"{split} data, digest", digest) for split, digest in store.digests.items()),

@@ -11,7 +11,7 @@ from hashlens.result import Result
 from hashlens.study.charts.grid import conditions
 from hashlens.study.charts.intervals import Estimate, around_note, range_of, shown_estimates
 from hashlens.study.reproduce.preset import Level, Points, Reference
-from hashlens.study.results import Results, default_terms
+from hashlens.study.results import Results, default_variables
 from hashlens.tables import Table, table
 
 
@@ -68,7 +68,7 @@ class Comparison(Result):
     def name(self) -> str:
         """Readable name of the compared quantity."""
         split_text = f" on {self.split}" if self.split else ""
-        return f"{self.label or default_terms().label(self.measure)}{split_text} at {conditions(self.at)}"
+        return f"{self.label or default_variables().label(self.measure)}{split_text} at {conditions(self.at)}"
 
     @property
     def verdict(self) -> str:
@@ -122,5 +122,5 @@ def _compared(results: Results, points: Points, reference: Reference) -> Iterato
             rows = results.where(measure=points.measure, split=points.split, layer="", **at)
             measured = rows.columns["value"]
             ours = shown_estimates(measured, range_of(results.measures.get(points.measure), measured)).at()
-            band, label = reference.bands.get(points.measure), results.terms.label(points.measure)
+            band, label = reference.bands.get(points.measure), results.variables.label(points.measure)
             yield Comparison(points.measure, points.split, at, value, is_bound, ours, band, label)

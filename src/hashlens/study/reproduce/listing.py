@@ -33,7 +33,7 @@ def preset_table() -> Table:
 
 
 def _cells(spec: Any, whole: int) -> int:
-    return len(cells(spec, whole) if isinstance(spec, NetworksSpec) else crossed(spec, spec.terms))
+    return len(cells(spec, whole) if isinstance(spec, NetworksSpec) else crossed(spec, spec.variables))
 
 
 def _varied(preset: Preset) -> str:

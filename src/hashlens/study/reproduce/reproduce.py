@@ -223,7 +223,7 @@ def _provenance(study: Study, command: str, done_before: int) -> Provenance:
         settings=run_settings(finished),
         networks=status.done,
         trained_now=status.done - done_before,
-        work_seconds=sum(float(run.facts.get("seconds") or 0.0) for run in finished),
+        work_seconds=sum(float(run.metadata.get("seconds") or 0.0) for run in finished),
         failures=tuple(f"{failure.cell} repeat {failure.repeat}: {failure.reason}" for failure in status.failures),
     )
 

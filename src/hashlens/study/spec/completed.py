@@ -1,4 +1,4 @@
-"""The spec class of an experiment, built from its terms: a field for each factor, and the names of its measures."""
+"""The spec class of an experiment, built from its variables: a field for each factor, and the names of its measures."""
 
 from typing import Annotated, Any
 
@@ -9,32 +9,32 @@ from hashlens.errors import nearest
 from hashlens.study.spec.fields import MOST, Listed, Text, named, shown
 from hashlens.study.spec.section import Section
 from hashlens.study.spec.spec import DEFAULT, StudySpec
-from hashlens.study.terms import TYPES, Factor, Terms
+from hashlens.study.variables import TYPES, Factor, Variables
 
 EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "one line of text"}
 
 
-def completed(spec: type[StudySpec], terms: Terms) -> type[StudySpec]:
-    """Return a subclass of `spec` with ``axes`` and ``measures`` from the terms, unless `spec` declares them itself."""
+def completed(spec: type[StudySpec], variables: Variables) -> type[StudySpec]:
+    """Return a subclass of `spec` with ``axes`` and ``measures`` of the variables, unless `spec` declares them."""
     # YAML leaves out defaults, and a spec without an experiment would be read as a study of networks.
-    added: dict[str, Any] = {"experiment": (Text, terms.experiment if terms.experiment == DEFAULT else ...)}
+    added: dict[str, Any] = {"experiment": (Text, variables.experiment if variables.experiment == DEFAULT else ...)}
     if spec.model_fields["axes"].annotation is Section:
-        axes = _axes(terms)
+        axes = _axes(variables)
         added["axes"] = (axes, axes())
     if not spec.model_fields["measures"].default:
-        names = tuple(terms.measures)
+        names = tuple(variables.measures)
         added["measures"] = (Listed[Annotated[str, named("measure", names)]], names)
     model: type[StudySpec] = create_model(
         spec.__name__, __base__=spec, __module__=spec.__module__, __doc__=spec.__doc__, **added
     )
-    model.terms = terms
+    model.variables = variables
     return model
 
 
-def _axes(terms: Terms) -> type[Section]:
+def _axes(variables: Variables) -> type[Section]:
     fields: dict[str, Any] = {
         factor.name: (Listed[Annotated[Any, _level(factor)]] | None, None)
-        for factor in terms.factors
+        for factor in variables.factors
     }  # fmt: skip
     return create_model("Axes", __base__=Section, __doc__="The levels that are crossed, all with all.", **fields)
 

@@ -37,7 +37,7 @@ def whole(minimum: int, maximum: int | None = MOST) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def numbered(allowed: str, fits: Callable[[float], bool]) -> BeforeValidator:
+def number_in_range(allowed: str, fits: Callable[[float], bool]) -> BeforeValidator:
     """Return a validator of numbers for which `fits` is true; `allowed` describes these numbers in messages."""
 
     def check(value: Any) -> float:

@@ -13,7 +13,7 @@ from hashlens.errors import StudyError, nearest
 from hashlens.study.spec.fields import Count, Listed, Seed, Text, shown
 from hashlens.study.spec.lines import FieldPath, Source, read_yaml
 from hashlens.study.spec.section import Section
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 
 DEFAULT = "networks"
 """The experiment of a spec without the field ``experiment``."""
@@ -53,7 +53,7 @@ class StudySpec(Section):
 
     runs_are: ClassVar[str] = "runs"
     """Plural noun for the runs of this experiment, in messages."""
-    terms: ClassVar[Terms]
+    variables: ClassVar[Variables]
     """The factors, the step and the measures of the experiment."""
 
     name: Text = "study"
@@ -132,7 +132,7 @@ class StudySpec(Section):
 
     def misfits(self) -> Iterator[tuple[FieldPath, str]]:
         """Yield the path of each field that is inconsistent with others, and what is wrong with it."""
-        levels = (self.levels(factor.name) for factor in self.terms.factors)
+        levels = (self.levels(factor.name) for factor in self.variables.factors)
         if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_RUNS:
             total = (
                 f"all axes crossed with {self.repeats:,} repeats make {runs:,} {self.runs_are}, at most "

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, func, insert, select, update
 from hashlens.errors import StudyError
 from hashlens.plain import plain, rebuilt
 from hashlens.study.cells import Run
-from hashlens.study.results import default_terms
+from hashlens.study.results import default_variables
 from hashlens.study.store.changes import changes, compared, first_few
 from hashlens.study.store.database import CORRUPT, Database
 from hashlens.study.store.schema import CURRENT, DONE, PENDING, SCHEMA_VERSION, Tables
 from hashlens.study.store.version_1 import TABLES
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 from hashlens.version import __version__
 
 WAY_OUT = "go back to it, or choose another store"
@@ -31,7 +31,7 @@ class Identity:
         The spec, as read from JSON.
     digests : dict of str to str
         Digest of the data of each split.
-    plain_terms : dict, optional
+    plain_variables : dict, optional
         Factors, step and measures of the experiment, as read from JSON; None for those of networks.
     hashlens_version : str
         Version of hashlens that divided the study into runs.
@@ -39,18 +39,24 @@ class Identity:
 
     spec: dict[str, Any]
     digests: dict[str, str]
-    plain_terms: dict[str, Any] | None = None
+    plain_variables: dict[str, Any] | None = None
     hashlens_version: str = __version__
 
     @classmethod
-    def from_spec(cls, spec: Mapping[str, Any], digests: Mapping[str, str], terms: Terms | None = None) -> "Identity":
+    def from_spec(
+        cls, spec: Mapping[str, Any], digests: Mapping[str, str], variables: Variables | None = None
+    ) -> "Identity":
         """Return the identity of a study that this version of hashlens starts."""
-        return cls(json.loads(json.dumps(dict(spec), allow_nan=False)), dict(digests), plain(terms or default_terms()))
+        return cls(
+            json.loads(json.dumps(dict(spec), allow_nan=False)), dict(digests), plain(variables or default_variables())
+        )
 
     @property
-    def terms(self) -> Terms:
+    def variables(self) -> Variables:
         """Factors, step and measures of the experiment."""
-        found: Terms = default_terms() if self.plain_terms is None else rebuilt(Terms, self.plain_terms, "terms")
+        found: Variables = (
+            default_variables() if self.plain_variables is None else rebuilt(Variables, self.plain_variables, "terms")
+        )
         return found
 
     @property
@@ -116,10 +122,10 @@ def described(database: Database, connection: Connection, tables: Tables) -> Ide
     record = connection.execute(select(tables.study)).mappings().one()
     try:
         spec, digests = dict(json.loads(record["spec"])), dict(json.loads(record["digests"]))
-        terms = dict(json.loads(record["terms"])) if "terms" in record else None
+        variables = dict(json.loads(record["terms"])) if "terms" in record else None
     except (TypeError, ValueError) as error:
         raise database.error(StudyError, CORRUPT) from error
-    return Identity(spec, digests, terms, record["hashlens_version"])
+    return Identity(spec, digests, variables, record["hashlens_version"])
 
 
 def write_study(connection: Connection, study: Identity, runs: Sequence[Run], created: float) -> StudyStart:
@@ -132,7 +138,7 @@ def write_study(connection: Connection, study: Identity, runs: Sequence[Run], cr
             created=created,
             spec=json.dumps(study.spec),
             digests=json.dumps(study.digests),
-            terms=json.dumps(study.plain_terms),
+            terms=json.dumps(study.plain_variables),
         )
     )
     _add(connection, CURRENT, runs)
@@ -167,8 +173,8 @@ def resume(
     tables: Tables,
     study: Identity,
     runs: Sequence[Run],
-    gains: Collection[str] = (),
-    is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
+    extendable_fields: Collection[str] = (),
+    can_remeasure: Callable[[Mapping[str, Any]], bool] = lambda metadata: False,
 ) -> StudyStart:
     """Check that the store contains this study or a part of it, and add the new runs.
 
@@ -182,8 +188,8 @@ def resume(
     """
     stored = described(database, connection, tables)
     changed = changes(compared(stored.spec), compared(study.spec))
-    grows = {"repeats", *(f"axes.{factor.name}" for factor in stored.terms.factors)}
-    gained = [path for path in gains if _grew(stored.spec, study.spec, path)]
+    grows = {"repeats", *(f"axes.{factor.name}" for factor in stored.variables.factors)}
+    gained = [path for path in extendable_fields if _grew(stored.spec, study.spec, path)]
     if blocking := [line for line in changed if line.partition(": ")[0] not in {*grows, *gained}]:
         lines = [*blocking, *(line for line in changed if line not in blocking)]
         raise database.error(StudyError, f"holds a study with another spec: {first_few(lines)}; {WAY_OUT}")
@@ -193,9 +199,9 @@ def resume(
     cell, run = tables.cell.c, tables.run.c
     query = select(cell.key, run.repeat, run.seed).join_from(tables.run, tables.cell)
     existing = {(key, repeat): seed for key, repeat, seed in connection.execute(query)}
-    planned = {(run_.cell.key, run_.repeat): run_ for run_ in runs}
-    lost = [run_key for run_key, seed in existing.items() if run_key not in planned or planned[run_key].seed != seed]
-    added = [run_ for run_key, run_ in planned.items() if run_key not in existing]
+    expected = {(run_.cell.key, run_.repeat): run_ for run_ in runs}
+    lost = [run_key for run_key, seed in existing.items() if run_key not in expected or expected[run_key].seed != seed]
+    added = [run_ for run_key, run_ in expected.items() if run_key not in existing]
     if lost and changed:
         raise database.error(
             StudyError, f"holds {len(lost):,} runs that are not in this spec: {first_few(changed)}; {WAY_OUT}"
@@ -212,7 +218,7 @@ def resume(
     done = connection.execute(select(run.id, run.facts).where(run.state == DONE)).all()
     if not gained:
         return StudyStart(len(existing), len(done), len(added))
-    if lacking := sum(not is_kept(json.loads(facts or "{}")) for _, facts in done):
+    if lacking := sum(not can_remeasure(json.loads(metadata or "{}")) for _, metadata in done):
         raise database.error(
             StudyError,
             f"holds {lacking:,} runs without the saved files that more measures need: {first_few(changed)}; {WAY_OUT}",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 
 Column = npt.NDArray[Any]
 
@@ -32,13 +32,13 @@ class LongTable:
         )
 
     def columns(
-        self, terms: Terms, cells: Iterable[tuple[int, str, Mapping[str, Any]]], runs: Iterable[Sequence[int]]
+        self, variables: Variables, cells: Iterable[tuple[int, str, Mapping[str, Any]]], runs: Iterable[Sequence[int]]
     ) -> dict[str, Column]:
         """Return the sorted columns of results.
 
         Parameters
         ----------
-        terms : Terms
+        variables : Variables
             Factors, step and measures of the experiment.
         cells : iterable of (id, key, factors)
             The cells.
@@ -61,14 +61,14 @@ class LongTable:
             factor.name: np.array(
                 [factors[factor.name] for _, _, factors in ordered], object if factor.type == "text" else factor.type
             )
-            for factor in terms.factors
+            for factor in variables.factors
         }
         # Text columns have dtype object: NumPy text would take four bytes for each character of each row.
         return {
             "cell": np.array([key for _, key, _ in ordered], object)[cell],
             **{name: column[cell] for name, column in factors.items()},
             "repeat": repeat,
-            **({} if terms.step is None else {terms.step.name: step[order]}),
+            **({} if variables.step is None else {variables.step.name: step[order]}),
             **{
                 name: np.array([texts[i] for texts in labels], object)[label]
                 for i, name in enumerate(("measure", "split", "layer"))

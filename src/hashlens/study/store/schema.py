@@ -156,11 +156,11 @@ class Claimed(PlannedRun):
 
     Attributes
     ----------
-    facts : mapping
-        Facts recorded when the run was done, before its study grew; empty if it was not done.
+    metadata : mapping
+        Metadata recorded when the run was done, before its study grew; empty if it was not done.
     """
 
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,23 +175,23 @@ class StoredRun(PlannedRun):
         Name of the worker that has claimed the run, or finished it, or failed.
     reason : str or None
         Reason of the failure.
-    facts : mapping
-        Facts recorded with the results: seconds, versions, kept files and so on; empty until the run is done.
+    metadata : mapping
+        Metadata recorded with the results: seconds, versions, kept files and so on; empty until the run is done.
     """
 
     state: str
     worker: str | None
     reason: str | None
-    facts: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
 
 def run_settings(runs: Iterable[StoredRun]) -> dict[str, str]:
-    """Return the settings in the facts of runs, with each distinct value once."""
+    """Return the settings in the metadata of runs, with each distinct value once."""
     distinct: dict[str, dict[str, None]] = {"versions": {}, "device": {}, "dtype": {}, "threads": {}}
     for run in runs:
-        versions = run.facts.get("versions") or {}
+        versions = run.metadata.get("versions") or {}
         distinct["versions"][", ".join(f"{package} {version}" for package, version in versions.items())] = None
-        for fact in ("device", "dtype", "threads"):
-            if fact in run.facts:
-                distinct[fact][str(run.facts[fact])] = None
-    return {fact: "; ".join(values) for fact, values in distinct.items() if values}
+        for name in ("device", "dtype", "threads"):
+            if name in run.metadata:
+                distinct[name][str(run.metadata[name])] = None
+    return {name: "; ".join(values) for name, values in distinct.items() if values}

@@ -22,7 +22,7 @@ from hashlens.study.store.identity import Identity, StudyStart, described, resum
 from hashlens.study.store.long_table import LongTable
 from hashlens.study.store.schema import CURRENT, DONE, FAILED, LEASED, PENDING, Claimed, Row, StoredRun, Tables
 from hashlens.study.store.status import Failure, Lease, StudyStatus
-from hashlens.study.terms import Terms
+from hashlens.study.variables import Variables
 
 _RUNS_AT_ONCE = 256
 
@@ -116,9 +116,9 @@ class Store:
         return self._identity().digests
 
     @property
-    def terms(self) -> Terms:
+    def variables(self) -> Variables:
         """Factors, step and measures of the experiment."""
-        return self._identity().terms
+        return self._identity().variables
 
     @property
     def kept_folder(self) -> Path | None:
@@ -131,10 +131,10 @@ class Store:
         spec: Mapping[str, Any],
         runs: Sequence[Run],
         digests: Mapping[str, str],
-        terms: Terms | None = None,
+        variables: Variables | None = None,
         *,
-        gains: Collection[str] = (),
-        is_kept: Callable[[Mapping[str, Any]], bool] = lambda facts: False,
+        extendable_fields: Collection[str] = (),
+        can_remeasure: Callable[[Mapping[str, Any]], bool] = lambda metadata: False,
     ) -> StudyStart:
         """Write the study to the store, or check that the store contains it, or a part that can be extended.
 
@@ -146,12 +146,12 @@ class Store:
             All runs, in order; each with ``cell`` (``key`` and factors), ``repeat``, ``seed`` and ``pack``.
         digests : mapping of str to str
             Digest of the data of each split.
-        terms : Terms, optional
+        variables : Variables, optional
             Factors, step and measures of the experiment; by default those of networks.
-        gains : collection of str
+        extendable_fields : collection of str
             Dotted paths of lists in the spec, such as measures, to which values may be added after runs are done.
-        is_kept : callable
-            Function of the facts of a run that returns whether the run can be measured again for added values.
+        can_remeasure : callable
+            Function of the metadata of a run that returns whether the run can be measured again for added values.
 
         Returns
         -------
@@ -163,11 +163,11 @@ class Store:
         StudyError
             If the store contains a study with another spec or other data.
         """
-        study = Identity.from_spec(spec, digests, terms)
+        study = Identity.from_spec(spec, digests, variables)
         with self._database.writing(create=True) as connection:
             if inspect(connection).has_table(CURRENT.study.name):
                 self._tables = tables_of(self._database, connection)
-                return resume(self._database, connection, self._tables, study, runs, gains, is_kept)
+                return resume(self._database, connection, self._tables, study, runs, extendable_fields, can_remeasure)
             self._tables = CURRENT
             CURRENT.metadata.create_all(connection)
             start = write_study(connection, study, runs, self._clock())
@@ -222,7 +222,7 @@ class Store:
                 .values(**_released())
             ).rowcount
 
-    def commit(self, run: Claimed, worker: str, rows: Sequence[Row], facts: Mapping[str, Any]) -> bool:
+    def commit(self, run: Claimed, worker: str, rows: Sequence[Row], metadata: Mapping[str, Any]) -> bool:
         """Store the results of a run and mark it as done, in one transaction.
 
         Parameters
@@ -233,8 +233,8 @@ class Store:
             Name of the worker that computed it; its lease may have expired.
         rows : sequence of Row
             The results. NaN is stored as NULL.
-        facts : mapping
-            Other facts about the run, in JSON types: ``seconds`` (its share of its pack's time), dtype, device,
+        metadata : mapping
+            Other information about the run, in JSON types: ``seconds`` (its share of its pack's time), dtype, device,
             threads, versions, digest of the parameters and so on.
 
         Returns
@@ -248,7 +248,7 @@ class Store:
             If two rows have the same key.
         """
         values = _values(run, rows)
-        facts = {**run.facts, **plain(dict(facts))}
+        metadata = {**run.metadata, **plain(dict(metadata))}
         with self._database.writing() as connection:
             done = connection.execute(
                 update(self._tables.run)
@@ -258,13 +258,13 @@ class Store:
                     | {
                         "state": DONE,
                         "worker": worker,
-                        "seconds": facts.get("seconds"),
-                        "facts": json.dumps(facts, allow_nan=False),
+                        "seconds": metadata.get("seconds"),
+                        "facts": json.dumps(metadata, allow_nan=False),
                         "reason": None,
                     }
                 )
             ).rowcount
-            if run.facts:
+            if run.metadata:
                 values = self._missing(connection, run, values)
             if done and values:
                 connection.execute(insert(self._tables.row), values)
@@ -296,16 +296,17 @@ class Store:
             ).rowcount
 
     def runs(self) -> tuple[StoredRun, ...]:
-        """Return all runs in order, with their states and facts."""
-        columns = ("id", "repeat", "seed", "pack", "state", "worker", "reason", "facts")
+        """Return all runs in order, with their states and metadata."""
+        names = ("id", "repeat", "seed", "pack", "state", "worker", "reason")
+        columns = (*(self._tables.run.c[name] for name in names), self._run.facts.label("metadata"))
         query = (
-            select(self._cell.key.label("cell"), *(self._tables.run.c[name] for name in columns))
+            select(self._cell.key.label("cell"), *columns)
             .join_from(self._tables.run, self._tables.cell)
             .order_by(self._run.id)
         )
         with self._database.reading() as connection:
             return tuple(
-                StoredRun(**{**row, "facts": json.loads(row["facts"] or "{}")})
+                StoredRun(**{**row, "metadata": json.loads(row["metadata"] or "{}")})
                 for row in connection.execute(query).mappings()
             )
 
@@ -363,7 +364,7 @@ class Store:
                     table.add(cursor.fetchall() if cursor else ())
                 except (TypeError, ValueError) as error:
                     raise self._database.error(StudyError, CORRUPT) from error
-        return Results(table.columns(study.terms, cells, runs), study.name, study.terms)
+        return Results(table.columns(study.variables, cells, runs), study.name, study.variables)
 
     def _identity(self) -> Identity:
         with self._database.reading() as connection:
@@ -385,8 +386,8 @@ def _claimed(
         .order_by(_run.id)
     )
     return tuple(
-        Claimed(number, cell, repeat, seed, pack, json.loads(facts or "{}"))
-        for number, cell, repeat, seed, pack, facts in connection.execute(query)
+        Claimed(number, cell, repeat, seed, pack, json.loads(metadata or "{}"))
+        for number, cell, repeat, seed, pack, metadata in connection.execute(query)
     )
 
 

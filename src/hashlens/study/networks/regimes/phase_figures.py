@@ -9,7 +9,7 @@ from hashlens.study.charts.grid import conditions, level_name
 from hashlens.study.networks.regimes.boundaries import Boundary, Polyline, position_of
 from hashlens.study.networks.regimes.phase import FAILED, REGIME_COLOURS, REGIMES, PhaseCell, PhaseChart
 from hashlens.study.networks.regimes.sensitivity import PhaseSensitivity
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 
 THRESHOLD_NOTE = "The thresholds are hashlens's own, not the paper's."
 MOVED = {
@@ -74,8 +74,8 @@ def _map(
     tiles = (_tile(chart, cell, opacity(at)) for at, cell in enumerate(chart.cells))
     return Heatmap(
         title,
-        TERMS.label(chart.x),
-        TERMS.label(chart.y),
+        VARIABLES.label(chart.x),
+        VARIABLES.label(chart.y),
         tuple(map(level_name, chart.x_levels)),
         tuple(map(level_name, chart.y_levels)),
         tuple(tiles),

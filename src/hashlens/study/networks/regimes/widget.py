@@ -24,7 +24,7 @@ from hashlens.study.networks.regimes.phase import (
     reference_accuracy,
     retention_note,
 )
-from hashlens.study.networks.terms import TERMS
+from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.results import Results
 from hashlens.tables import Table, number, table
 
@@ -146,7 +146,8 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
     )
     other_lines = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
     start = tuple(
-        levels.index(resting_level(results.terms, axis, levels)) for axis, levels in zip(axes, grid.levels, strict=True)
+        levels.index(resting_level(results.variables, axis, levels))
+        for axis, levels in zip(axes, grid.levels, strict=True)
     )  # fmt: skip
     failed = failed_cells(grid, results)
     notes = [retention_note(retained_by, reference), "The thresholds are hashlens's own, not the paper's."]
@@ -175,8 +176,10 @@ def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
         values = grid.values(measure, split)
         estimates = shown_estimates(values, range_of(grid.results.measures.get(measure), values))
         if np.isfinite(estimates.mean).any():
-            full_name = f"{grid.results.terms.label(measure)} on {split}"
-            lines.append(CellLine(panel.title, panel.name(measure, split, grid.results.terms), full_name, estimates))
+            full_name = f"{grid.results.variables.label(measure)} on {split}"
+            lines.append(
+                CellLine(panel.title, panel.name(measure, split, grid.results.variables), full_name, estimates)
+            )
     return lines
 
 
@@ -252,7 +255,7 @@ def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
     data = {
         "axes": [
             {
-                "label": TERMS.label(axis), "name": axis.replace("_", " "), "levels": list(map(level_name, levels)),
+                "label": VARIABLES.label(axis), "name": axis.replace("_", " "), "levels": list(map(level_name, levels)),
                 "numeric": is_numeric(levels), "start": start, **axis_positions(levels),
             }
             for axis, levels, start in zip(cells.axes, cells.levels, cells.start, strict=True)

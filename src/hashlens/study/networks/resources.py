@@ -1,4 +1,4 @@
-"""Materials of a study of networks: its loaded data, and checks that networks can be built for them."""
+"""Resources of a study of networks: its loaded data, and checks that networks can be built for them."""
 
 import logging
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from hashlens.errors import DataError, HashlensError, StudyError
 from hashlens.nets import build
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
-from hashlens.study.experiment import Materials
+from hashlens.study.experiment import Resources
 from hashlens.study.networks.cells import cells
 from hashlens.study.networks.evaluate import Evaluation
 from hashlens.study.networks.measures import MEASURES
@@ -30,7 +30,7 @@ MOST_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkMaterials(Materials):
+class NetworkResources(Resources):
     """Everything that the networks of a study depend on, after loading its data.
 
     Attributes
@@ -128,9 +128,9 @@ def load_split(spec: NetworksSpec, train: Any = None, test: Any = None) -> Split
     return Split(train, test)
 
 
-def require_networks(materials: NetworkMaterials) -> None:
+def require_networks(resources: NetworkResources) -> None:
     """Raise an error, before a store is created, if an architecture cannot be built for the data or rejects them."""
-    train, test = materials.data.train, materials.data.test
+    train, test = resources.data.train, resources.data.test
     shape = tuple(train.inputs.shape[1:])
     if shape != tuple(test.inputs.shape[1:]):
         raise DataError(
@@ -138,25 +138,25 @@ def require_networks(materials: NetworkMaterials) -> None:
             f"{tuple(test.inputs.shape[1:])}"
         )
     highest = -1 if test.labels is None else int(test.labels.max())
-    if highest >= materials.classes and "network_accuracy" in materials.spec.measures:
+    if highest >= resources.classes and "network_accuracy" in resources.spec.measures:
         raise DataError(
             f"{test.name}: labels go up to {highest}, but networks have outputs for the labels of "
-            f"{train.name}, 0 to {materials.classes - 1}: their accuracy on test is not defined; leave such "
+            f"{train.name}, 0 to {resources.classes - 1}: their accuracy on test is not defined; leave such "
             "examples out of test, or network_accuracy out of measures"
         )
-    for name, cell in {cell.architecture: cell for cell in reversed(cells(materials.spec, len(train)))}.items():
-        network = build(name, input_shape=shape, classes=materials.classes, **cell.arguments())
+    for name, cell in {cell.architecture: cell for cell in reversed(cells(resources.spec, len(train)))}.items():
+        network = build(name, input_shape=shape, classes=resources.classes, **cell.arguments())
         check_examples(network, train)
-        _require_geometry(materials, network)
+        _require_geometry(resources, network)
 
 
-def _require_geometry(materials: NetworkMaterials, network: torch.nn.Module) -> None:
+def _require_geometry(resources: NetworkResources, network: torch.nn.Module) -> None:
     """Raise StudyError if a measure of regions cannot be computed for the network or the data."""
-    for place, name in enumerate(materials.spec.measures):
+    for place, name in enumerate(resources.spec.measures):
         if MEASURES[name].geometry:
             from hashlens.study.networks.geometry import require_geometry
 
             try:
-                require_geometry(name, network, materials.data.train)
+                require_geometry(name, network, resources.data.train)
             except HashlensError as error:
-                raise materials.spec.error(("measures", place), f"{name!r} cannot be measured: {error}") from error
+                raise resources.spec.error(("measures", place), f"{name!r} cannot be measured: {error}") from error

@@ -98,7 +98,7 @@ class MeasureInfo:
 
 
 @dataclass(frozen=True)
-class Terms:
+class Variables:
     """The factors, steps and measures of an experiment.
 
     Attributes
@@ -159,8 +159,8 @@ class Terms:
         measured = self.measures.get(measure)
         return (measured.heading if measured else "") or self.label(measure)
 
-    def only(self, axes: Iterable[str], measures: Iterable[str]) -> "Terms":
-        """Return the terms of some axes and measures, such as those of one chart."""
+    def only(self, axes: Iterable[str], measures: Iterable[str]) -> "Variables":
+        """Return the variables of some axes and measures, such as those of one chart."""
         axis_names, measured = set(axes), set(measures)
         return replace(
             self,

@@ -1,13 +1,13 @@
-"""Terms of studies of networks: their factors and measures."""
+"""The variables of studies of networks: their factors and measures."""
 
-from hashlens.study.terms import Axis, Factor, MeasureInfo, Terms
+from hashlens.study.variables import Axis, Factor, MeasureInfo, Variables
 
 
 def _accuracy(label: str = "", heading: str = "") -> MeasureInfo:
     return MeasureInfo(label, heading, 0.0, 1.0, better="higher", group="accuracy", may_lack=True)
 
 
-TERMS = Terms(
+VARIABLES = Variables(
     "networks",
     (
         Factor("architecture", type="text", default="mlp", rests="first"),
@@ -37,6 +37,6 @@ TERMS = Terms(
     },
     ("redundancy_ratio", "knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy"),
 )
-"""Terms of all studies of networks."""
-FACTORS = tuple(factor.name for factor in TERMS.factors)
+"""The variables of all studies of networks."""
+FACTORS = tuple(factor.name for factor in VARIABLES.factors)
 """Names of the factors, in order."""
