@@ -24,12 +24,11 @@ from hashlens.cli.options import (
     Train,
     Weights,
     check_outputs,
-    console,
     open_model,
     reading_of,
     set_threads,
+    show_result,
     tell,
-    write_json,
 )
 
 
@@ -83,15 +82,11 @@ def audit(
         model, weights, train, test, layers, batch_size, seed, suspect_copies, views, output, forward, mask
     )
     found = replace(found, command=command)
-    write_json(found, json, force)
-    if html is not None:
-        found.to_html(html, overwrite=force)
     if csv is not None:
         found.to_csv(csv, overwrite=force)
-    console(json).print(found)
-    for what, written in (("page", html), ("tables", csv), ("numbers", json)):
-        if written is not None:
-            tell(f"{what}: {written}")
+    show_result(found, json, html, force)
+    if csv is not None:
+        tell(f"tables: {csv}")
     if html is None:
         tell("for a page with the examples, add --html audit.html")
 

@@ -19,6 +19,7 @@ from hashlens.cli.options import (
     check_outputs,
     console,
     set_threads,
+    show_result,
     tell,
     write_json,
 )
@@ -132,10 +133,7 @@ def sample(
     loaded = load(model)
     write_grid(out, loaded.sample(n, seed=seed), overwrite=force)
     found = pictures(loaded, n=n, seed=seed)
-    write_json(found, json, force)
-    if html is not None:
-        found.to_html(html, overwrite=force)
-    console(json).print(found)
+    show_result(found, json, html, force)
     tell(f"{n:,} samples: {out}")
 
 
@@ -163,10 +161,7 @@ def reconstruct(
         raise ModelError(f"{model} has no encoder: train one with hashlens generate train inverted-gan")
     found = pictures(loaded, data, seed=seed)
     save(draw(found.figures()[1:2]), out, overwrite=force)
-    write_json(found, json, force)
-    if html is not None:
-        found.to_html(html, overwrite=force)
-    console(json).print(found)
+    show_result(found, json, html, force)
     tell(f"{len(found.originals):,} images above their reconstructions: {out}")
 
 
@@ -194,7 +189,4 @@ def evaluate(
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[str(model), train, test, classifier])
     found = evaluated(load(model), train, test, classifier=classifier, n=n, k=k, seed=seed)
-    write_json(found, json, force)
-    if html is not None:
-        found.to_html(html, overwrite=force)
-    console(json).print(found)
+    show_result(found, json, html, force)

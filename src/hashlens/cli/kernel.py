@@ -8,6 +8,7 @@ import typer
 from hashlens.cli.options import (
     Debug,
     Force,
+    Html,
     Json,
     Model,
     Seed,
@@ -17,18 +18,15 @@ from hashlens.cli.options import (
     console,
     open_model,
     set_threads,
-    tell,
-    write_json,
+    show_result,
 )
 
 if TYPE_CHECKING:
     from hashlens.kernels import InfiniteNetwork
-    from hashlens.result import Result
 
 kernel = typer.Typer(
     no_args_is_help=True, help="The limit of infinite width: compute kernels, predict with them, compare codes with it."
 )
-Html = Annotated[Path | None, typer.Option(help="Write a page with figures to this file.")]
 Network = Annotated[
     str,
     typer.Argument(help="fc:3, vec:3, gap:3 (hidden layers; fc:3:erf for another activation), or a model whose "
@@ -106,7 +104,7 @@ def predict(
     layers = _network(network, init, weight_variance, bias_variance)
     known = load_data(train) if limit is None else load_data(train).narrow(0, limit)
     found = classified(layers, known, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
-    _show(found, json, html, force)
+    show_result(found, json, html, force)
 
 
 @kernel.command()
@@ -131,7 +129,7 @@ def compare(
     check_outputs(json=json, page=html, force=force, reads=[model, data, weights])
     opened = open_model(model, weights)
     found = compare_codes(opened, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
-    _show(found, json, html, force)
+    show_result(found, json, html, force)
 
 
 def _network(name: str, init: str | None, weight_variance: float | None, bias_variance: float) -> "InfiniteNetwork":
@@ -143,13 +141,3 @@ def _network(name: str, init: str | None, weight_variance: float | None, bias_va
     if init is None and weight_variance is None:
         init = "pytorch"
     return from_module(open_model(name, None), init=init, weight_variance=weight_variance, bias_variance=bias_variance)  # type: ignore[arg-type]
-
-
-def _show(found: "Result", json: Path | None, html: Path | None, force: bool) -> None:
-    write_json(found, json, force)
-    if html is not None:
-        found.to_html(html, overwrite=force)
-    console(json).print(found)
-    for what, written in (("page", html), ("numbers", json)):
-        if written is not None:
-            tell(f"{what}: {written}")

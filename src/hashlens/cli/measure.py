@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from math import inf
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from hashlens.cli.options import (
     ForwardName,
     GatesName,
     GranularityName,
+    Html,
     Json,
     Layers,
     MaskName,
@@ -26,12 +26,11 @@ from hashlens.cli.options import (
     Weights,
     as_typed,
     check_outputs,
-    console,
     open_model,
     reading_of,
     set_threads,
+    show_result,
     tell,
-    write_json,
 )
 from hashlens.errors import MeasureError
 
@@ -62,7 +61,7 @@ def measure(
     threads: Threads = None,
     force: Force = False,
     json: Json = None,
-    html: Annotated[Path | None, typer.Option(help="Write an HTML page to this file.")] = None,
+    html: Html = None,
     debug: Debug = False,
 ) -> None:
     """Measure determinism and categorization of a network's codes, and compare them with controls."""
@@ -94,13 +93,7 @@ def measure(
         projection=projection,  # type: ignore[arg-type]
     )
     measured = replace(measured, command=as_typed(context))
-    write_json(measured, json, force)
-    if html is not None:
-        measured.to_html(html, overwrite=force)
-    console(json).print(measured)
-    for what, written in (("page", html), ("numbers", json)):
-        if written is not None:
-            tell(f"{what}: {written}")
+    show_result(measured, json, html, force)
     if html is None:
         tell("for a page, add --html report.html")
 

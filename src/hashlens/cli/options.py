@@ -34,6 +34,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files."
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON; - is standard output.")
 ]
+Html = Annotated[Path | None, typer.Option(help="Write an HTML page to this file.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Model = Annotated[
     str, typer.Argument(help="A folder that `hashlens train` wrote, package.module:factory, or a program .pt2.")
@@ -238,3 +239,14 @@ def write_json(result: "Result", path: Path | None, force: bool) -> None:
     from hashlens.saved.json_files import save_result
 
     save_result(result, path, overwrite=force)
+
+
+def show_result(result: "Result", json: Path | None, html: Path | None, force: bool) -> None:
+    """Write a result as JSON and as a page where paths are given, print it, and name what was written."""
+    write_json(result, json, force)
+    if html is not None:
+        result.to_html(html, overwrite=force)
+    console(json).print(result)
+    for what, written in (("page", html), ("numbers", json)):
+        if written is not None and written != STANDARD_OUTPUT:
+            tell(f"{what}: {written}")

@@ -12,10 +12,9 @@ from hashlens.cli.options import (
     Seed,
     Threads,
     check_outputs,
-    console,
     set_threads,
+    show_result,
     tell,
-    write_json,
 )
 
 ted = typer.Typer(no_args_is_help=True, help="Learn reasons together with labels, and predict both.")
@@ -54,10 +53,7 @@ def fit(
     plan = Plan(label, explanation, estimator, missing, marker, tuple(leave_out or ()), seed)
     score = held_out_score(rows, plan, test)
     fit_table(rows, plan).save(out, overwrite=force)
-    write_json(score, json, force)
-    if html is not None:
-        score.to_html(html, overwrite=force)
-    console(json).print(score)
+    show_result(score, json, html, force)
     tell(f"next: hashlens ted predict {out} TABLE --out FILE.csv")
 
 
@@ -84,8 +80,5 @@ def predict(
     check_table_name(out)
     predicted, found = load_model_of_table(model).predict(read_table(table), sure)
     write_table(out, predicted, overwrite=force)
-    write_json(found, json, force)
-    if html is not None:
-        found.to_html(html, overwrite=force)
-    console(json).print(found)
+    show_result(found, json, html, force)
     tell(f"label, explanation and probabilities of every row: {out}")

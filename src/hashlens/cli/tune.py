@@ -8,22 +8,19 @@ import typer
 from hashlens.cli.options import (
     Debug,
     Force,
+    Html,
     Json,
     Seed,
     Stopped,
     Threads,
     check_outputs,
-    console,
     set_threads,
-    tell,
-    write_json,
+    show_result,
 )
 
 if TYPE_CHECKING:
-    from hashlens.result import Result
     from hashlens.tuning import Trace
 
-Html = Annotated[Path | None, typer.Option(help="Write a page with figures to this file.")]
 RULE = (
     "regret-bound, no-improvement:50, expected-improvement:1e-16, probability-of-improvement:1e-16, interquartile-range"
 )
@@ -75,7 +72,7 @@ def run(
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; run the same command again to continue") from stopped
-    _show(found, json, html, force)
+    show_result(found, json, html, force)
 
 
 @tune.command()
@@ -96,7 +93,7 @@ def replay(
     check_outputs(json=json, page=html, force=force, reads=[traces])
     names = rule or ["regret-bound", "no-improvement:10", "no-improvement:50", "interquartile-range"]
     rules = [rule_named(name, recorded) for name in names]
-    _show(replayed(_read(traces, direction), rules), json, html, force)
+    show_result(replayed(_read(traces, direction), rules), json, html, force)
 
 
 @tune.command()
@@ -113,7 +110,7 @@ def report(
     from hashlens.tuning import overfitting_report
 
     check_outputs(json=json, page=html, force=force, reads=[traces])
-    _show(overfitting_report(_read(traces, direction), first=first), json, html, force)
+    show_result(overfitting_report(_read(traces, direction), first=first), json, html, force)
 
 
 def _read(place: str, direction: str) -> "tuple[Trace, ...]":
@@ -123,13 +120,3 @@ def _read(place: str, direction: str) -> "tuple[Trace, ...]":
     if mark:
         return (stored_trace(storage, name),)
     return recorded_runs(place) if Path(place).is_dir() else read_traces(place, direction)  # type: ignore[arg-type]
-
-
-def _show(found: "Result", json: Path | None, html: Path | None, force: bool) -> None:
-    write_json(found, json, force)
-    if html is not None:
-        found.to_html(html, overwrite=force)
-    console(json).print(found)
-    for what, written in (("page", html), ("numbers", json)):
-        if written is not None:
-            tell(f"{what}: {written}")
