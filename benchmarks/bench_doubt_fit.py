@@ -30,7 +30,7 @@ WAYS = {
 """Steps of training, and how much of a label is spread evenly."""
 KINDS = ("moons", "digits", "classification")
 RATES = (0.0, 0.05, 0.2)
-MOST_TEST = 1500
+MAX_TEST = 1500
 
 
 def drawn(kind, generator):
@@ -48,7 +48,7 @@ def drawn(kind, generator):
         )  # fmt: skip
     order = generator.permutation(len(labels))
     inputs, labels = inputs[order].astype(np.float32), labels[order]
-    return inputs[:train], labels[:train], inputs[train:][:MOST_TEST], labels[train:][:MOST_TEST]
+    return inputs[:train], labels[:train], inputs[train:][:MAX_TEST], labels[train:][:MAX_TEST]
 
 
 def noisy(generator, labels, rate, classes):

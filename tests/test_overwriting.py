@@ -10,7 +10,7 @@ from hashlens.audit.leaks import leaks
 from hashlens.codes.codes import Codes
 from hashlens.errors import OutputError
 from hashlens.explanations.explanation import Explanation
-from hashlens.files import check_writable, write_columns, written_whole
+from hashlens.files import atomic_write, check_writable, write_columns
 from hashlens.index import Index
 from hashlens.report.figures import Lines
 from hashlens.report.page import write_page
@@ -31,7 +31,7 @@ def codes(rows=60):
 
 
 def written_with(path, **how):
-    with written_whole(path, **how) as beside:
+    with atomic_write(path, **how) as beside:
         beside.write_text("new")
     return path
 
@@ -48,7 +48,7 @@ def results():
 
 LINE = Lines("a line", "x", "y", ())
 WRITERS = {
-    "written_whole": (written_with, "file"),
+    "atomic_write": (written_with, "file"),
     "write_columns": (lambda path, **how: write_columns(path, {"a": [1]}, **how), "table.csv"),
     "write_page": (lambda path, **how: write_page(plain_page("a page", (), ()), path, **how), "page.html"),
     "save of a picture": (lambda path, **how: save(draw([LINE]), path, **how), "picture.svg"),

@@ -19,7 +19,7 @@ from hashlens.errors import OutputError
 
 
 @contextmanager
-def written_whole(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_write(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, at which the caller creates a file or folder; rename it at the end.
 
     If the body raises, the temporary file or folder is deleted, and `path` stays unchanged.
@@ -127,7 +127,7 @@ def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bo
         if pa.types.is_string(column.type):
             cells = [None if text is None else as_cell(text) for text in column.to_pylist()]
             table = table.set_column(at, table.column_names[at], pa.array(cells, pa.string()))
-    with written_whole(path, overwrite=overwrite) as beside:
+    with atomic_write(path, overwrite=overwrite) as beside:
         pyarrow.csv.write_csv(table, beside)
     return Path(path)
 

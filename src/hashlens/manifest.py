@@ -35,7 +35,7 @@ class FolderKind:
         Readable name with its article, such as ``a folder of codes``.
     made_with : str
         How to create such a folder, for messages.
-    mend : str
+    remedy : str
         How to repair a broken folder, for messages.
     error : type
         Class of the errors raised.
@@ -46,7 +46,7 @@ class FolderKind:
     files: tuple[str, ...]
     what: str
     made_with: str
-    mend: str
+    remedy: str
     error: type[HashlensError]
 
     @property
@@ -89,9 +89,9 @@ class FolderKind:
             return opened(folder, manifest)
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
             reason = str(error).split("\n")[0]
-            raise self.error(f"{folder}: the {self.bare} is corrupt ({reason}); {self.mend}") from error
+            raise self.error(f"{folder}: the {self.bare} is corrupt ({reason}); {self.remedy}") from error
 
-    def spare_other_things(self, path: Path) -> None:
+    def require_replaceable(self, path: Path) -> None:
         """Raise OutputError if replacing `path` would delete anything other than a folder of this kind."""
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return
@@ -116,12 +116,12 @@ class FolderKind:
             known, schema = manifest["format"] == self.format, int(manifest["schema_version"])
             complete = isinstance(manifest["files"], dict) and set(self.files) <= set(manifest["files"])
         except (ValueError, KeyError, TypeError) as error:
-            raise self.error(f"{file} is corrupt ({error}); {self.mend}") from error
+            raise self.error(f"{file} is corrupt ({error}); {self.remedy}") from error
         if not known:
             other = str(manifest["format"]).removeprefix("hashlens-")
             raise self.error(f"{folder} is no {self.bare}: its format is {other!r}; make one with {self.made_with}")
         if not complete:
-            raise self.error(f"{file} does not describe {self.what}; {self.mend}")
+            raise self.error(f"{file} does not describe {self.what}; {self.remedy}")
         if schema > self.schema_version:
             raise self.error(
                 f"{folder} has schema version {schema}, this hashlens reads up to {self.schema_version}; "
@@ -131,14 +131,14 @@ class FolderKind:
 
     def _check(self, file: Path, record: dict[str, Any], verify: bool) -> None:
         if not file.is_file():
-            raise self.error(f"{file} is missing; {self.mend}, or restore it")
+            raise self.error(f"{file} is missing; {self.remedy}, or restore it")
         if file.stat().st_size != record["bytes"]:
             raise self.error(
                 f"{file} has {file.stat().st_size:,} bytes where the manifest says {record['bytes']:,}: it is "
-                f"truncated or overwritten; {self.mend}"
+                f"truncated or overwritten; {self.remedy}"
             )
         if verify and file_digest(file) != record["xxh3_128"]:
-            raise self.error(f"{file} has a wrong checksum: its bytes changed since it was written; {self.mend}")
+            raise self.error(f"{file} has a wrong checksum: its bytes changed since it was written; {self.remedy}")
 
 
 def _foreign(folder: Path, manifest: Path) -> str | None:

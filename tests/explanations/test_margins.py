@@ -24,8 +24,8 @@ def kept(margins, x, wanted):
         seen.update({name: margin.detach().clone() for name, margin in found.items()})
         return sum(margin.sum() for margin in found.values())
 
-    slope = margins.slope(x, wanted, loss)
-    return seen, slope
+    loss_gradient = margins.loss_gradient(x, wanted, loss)
+    return seen, loss_gradient
 
 
 def codes_of(network, x):
@@ -74,7 +74,7 @@ def test_slopes_of_margins_are_those_of_differences(gate):
     x, y = drawn(2, 3, seed=1), drawn(2, 3, seed=3)
     wanted = wanted_of(codes_of(network, x))
     margins = UnconstrainedGates(network, torch.float64)
-    _, slope = kept(margins, y, wanted)
+    _, loss_gradient = kept(margins, y, wanted)
 
     def total(at):
         return sum(float(margin.sum()) for margin in kept(margins, at, wanted)[0].values())
@@ -83,7 +83,7 @@ def test_slopes_of_margins_are_those_of_differences(gate):
     for row, column in np.ndindex(2, 3):
         change = torch.zeros_like(y)
         change[row, column] = step
-        assert float(slope[row, column]) == pytest.approx(
+        assert float(loss_gradient[row, column]) == pytest.approx(
             (total(y + change) - total(y - change)) / (2 * step), rel=1e-5, abs=1e-6
         )
 

@@ -179,7 +179,7 @@ def test_range_search_finds_all_within_the_radius_on_any_kind(kind, radius):
 
 
 def test_range_search_that_finds_too_much_is_refused(monkeypatch):
-    monkeypatch.setattr(exact, "MOST_PAIRS", 100)
+    monkeypatch.setattr(exact, "MAX_PAIRS", 100)
     codes, _ = some_codes(50)
     with pytest.raises(IndexFault, match="more than 100 pairs lie within a radius of 205 bits: give a smaller"):
         Index(codes).range_search(codes, 500)

@@ -9,7 +9,7 @@ from torch import nn
 
 import hashlens as hl
 from hashlens.data.examples import ArrayExamples
-from hashlens.measurement.figures import MOST_CLASSES, code_map, distance_table, measurement_figures
+from hashlens.measurement.figures import MAX_CLASSES, code_map, distance_table, measurement_figures
 from hashlens.measurement.page import measurement_page
 from hashlens.report.figures import Scatter
 from hashlens.report.page import Chart, Gallery, page_html
@@ -140,12 +140,12 @@ def test_rare_classes_share_a_colour(measured):
     labels = np.concatenate([np.arange(300) % 5, np.arange(60) + 5])
     many = replace(shown, class_names=(), map=replace(shown.map, labels=labels))
     figure = code_map(many)
-    assert len(figure.groups) == MOST_CLASSES + 1
+    assert len(figure.groups) == MAX_CLASSES + 1
     assert figure.groups[-1] == "other classes"
     assert (figure.group < len(figure.groups)).all()
     for group, name in enumerate(figure.groups[:-1]):
         assert set(labels[figure.group == group]) == {int(name)}
-    assert (figure.group == MOST_CLASSES).sum() == 360 - 300 - (MOST_CLASSES - 5)
+    assert (figure.group == MAX_CLASSES).sum() == 360 - 300 - (MAX_CLASSES - 5)
 
 
 def test_figures_are_drawn_by_both_backends(measured):

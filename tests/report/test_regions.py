@@ -276,7 +276,7 @@ def _segment():
 def test_very_many_regions_are_an_image_and_the_boundary_stays_lines(several, tmp_path, monkeypatch):
     figure = plane_figure(several[1], "class")
     whole = svg_parts(save(draw([figure]), tmp_path / "a.svg"))
-    monkeypatch.setattr(polygons, "MOST_VECTORS", 10)
+    monkeypatch.setattr(polygons, "MAX_VECTORS", 10)
     image = svg_parts(save(draw([figure]), tmp_path / "b.svg"))
     assert (whole["image"], image["image"]) == (0, 2)
     assert image["path"] < whole["path"]
@@ -375,7 +375,7 @@ def test_notes_say_the_affine_map_of_the_region(several):
 
 
 def test_very_many_regions_are_an_image_on_the_page(several, tmp_path, monkeypatch):
-    monkeypatch.setattr(polygon_traces, "MOST_POLYGONS", 10)
+    monkeypatch.setattr(polygon_traces, "MAX_POLYGONS", 10)
     monkeypatch.setattr(polygon_traces, "PIXELS", 200)
     found = page(write_page(plane_page(several[1], plane_figure(several[1])), tmp_path / "plane.html"))
     text = (tmp_path / "plane.html").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from hashlens.errors import OutputError
 from hashlens.report.figures import Bars
 from hashlens.report.plots import draw
-from hashlens.report.style import LEAST_LETTER, ONE_COLUMN, TWO_COLUMNS, fit, paper_style, save
+from hashlens.report.style import MIN_LETTER, ONE_COLUMN, TWO_COLUMNS, fit, paper_style, save
 
 BARS = Bars("shares", "share", ("width", "noise"), (("alone", (0.7, 0.2)), ("together", (0.8, 0.1))))
 
@@ -36,7 +36,7 @@ def test_a_picture_fits_a_column_and_can_be_read(width):
     before = draw([BARS]).get_size_inches()
     canvas = fit(draw([BARS]), width)
     assert canvas.get_size_inches() == pytest.approx(before * width / before[0])
-    assert min(text.get_fontsize() for text in canvas.findobj(Text)) >= LEAST_LETTER
+    assert min(text.get_fontsize() for text in canvas.findobj(Text)) >= MIN_LETTER
     canvas.canvas.draw()
     for axes in canvas.axes:
         box = axes.get_tightbbox()

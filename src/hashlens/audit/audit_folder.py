@@ -29,7 +29,7 @@ from hashlens.audit.leaks import Leaks
 from hashlens.audit.novel_items import NovelItems
 from hashlens.csv_cells import from_cell
 from hashlens.errors import AuditError, ReportError
-from hashlens.files import check_writable, written_whole
+from hashlens.files import atomic_write, check_writable
 from hashlens.plain import rebuilt
 from hashlens.ranked import Column, Ranked
 
@@ -45,7 +45,7 @@ def save_audit(audit: Audit, folder: str | Path, overwrite: bool = False) -> Pat
     (folder / SUMMARY).unlink(missing_ok=True)
     for name, part in audit.parts.items():
         part.to_csv(folder / f"{name}.csv", overwrite=overwrite)
-    with written_whole(folder / SUMMARY, overwrite=overwrite) as partial:
+    with atomic_write(folder / SUMMARY, overwrite=overwrite) as partial:
         partial.write_text(json.dumps(_summary(audit), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder
 

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 
 from hashlens.arguments import require_whole
 from hashlens.audit.figures import shares
-from hashlens.audit.linear_cka import LEAST_ROWS, linear_cka
+from hashlens.audit.linear_cka import MIN_ROWS, linear_cka
 from hashlens.audit.local_ratio import nearest_others
 from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
@@ -212,8 +212,8 @@ def compare_models(
     )
     first, second = _renamed(first, numbers[0]), _renamed(second, numbers[1])
     n = len(first.codes)
-    if n <= k or n < LEAST_ROWS:
-        raise AuditError(f"k={k} neighbours need more than {max(k, LEAST_ROWS - 1)} examples, received {n}")
+    if n <= k or n < MIN_ROWS:
+        raise AuditError(f"k={k} neighbours need more than {max(k, MIN_ROWS - 1)} examples, received {n}")
     if not np.array_equal(first.codes.ids, second.codes.ids):
         raise AuditError(f"{examples.name}: the two models received the examples in different orders: fix the order")
     names = [layer.name for layer in first.codes.layers if layer.name in {other.name for other in second.codes.layers}]

@@ -28,7 +28,7 @@ SIZE = 0.05
 """Probability that the tests together reject a correct fit."""
 SURENESS, CLASSES = 5, 20
 """Largest number of groups by confidence, and by class."""
-LEAST_VARIANCE = 5.0
+MIN_VARIANCE = 5.0
 """Smallest variance of the labels in a group for which chi-square is a good approximation."""
 ROWS = 20_000
 """Rows processed at a time."""
@@ -145,7 +145,7 @@ def _variance(fitted: _Fitted, rank: int) -> Values:
 
 def _by_value(values: Values, variance: Values) -> Labels:
     """Return groups of rows ordered by value, each with about the same share of the variance."""
-    count = max(1, min(SURENESS, int(variance.sum() / LEAST_VARIANCE)))
+    count = max(1, min(SURENESS, int(variance.sum() / MIN_VARIANCE)))
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(variance[order]) - variance[order]
     by_row = np.empty(len(values), np.int64)
@@ -156,7 +156,7 @@ def _by_value(values: Values, variance: Values) -> Labels:
 def _by_class(classes: Labels, variance: Values) -> Labels:
     """Return groups of rows by class; classes with little variance are merged with the next."""
     class_variances = np.bincount(classes, variance)
-    step = max(LEAST_VARIANCE, float(class_variances.sum()) / CLASSES)
+    step = max(MIN_VARIANCE, float(class_variances.sum()) / CLASSES)
     groups, total, group = np.zeros(len(class_variances), np.int64), 0.0, 0
     for c, amount in enumerate(class_variances.tolist()):
         if total >= step:
@@ -177,7 +177,7 @@ def _p_value(fitted: _Fitted, rank: int, groups: Labels) -> float:
     corrected = residuals - projection @ fitted.score
     variance = np.diag(np.bincount(groups, _variance(fitted, rank))) - projection @ derivatives.T
     sizes, axes = np.linalg.eigh(variance)
-    estimable = sizes > max(0.05 * LEAST_VARIANCE, 1e-3 * float(sizes.max()))
+    estimable = sizes > max(0.05 * MIN_VARIANCE, 1e-3 * float(sizes.max()))
     if not estimable.any():
         return 1.0
     return float(chi2.sf(((axes.T @ corrected)[estimable] ** 2 / sizes[estimable]).sum(), int(estimable.sum())))

@@ -7,7 +7,7 @@ import torch
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
 
-LEAST_ROWS = 4
+MIN_ROWS = 4
 
 
 def linear_cka(a: Codes, b: Codes) -> float:
@@ -40,8 +40,8 @@ def linear_cka(a: Codes, b: Codes) -> float:
     >>> round(linear_cka(codes, turned), 12)
     1.0
     """
-    if len(a) != len(b) or len(a) < LEAST_ROWS:
-        raise AuditError(f"CKA needs two codes of the same examples, {LEAST_ROWS} or more, not {len(a)} and {len(b)}")
+    if len(a) != len(b) or len(a) < MIN_ROWS:
+        raise AuditError(f"CKA needs two codes of the same examples, {MIN_ROWS} or more, not {len(a)} and {len(b)}")
     first, second = _Kernel(a), _Kernel(b)
     self_similarity = _hsic(first, first), _hsic(second, second)
     return (

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hashlens.explanations import Explanation
 
 KINDS = (".html", ".png", ".svg", ".pdf", ".npz")
-MOST_BACKGROUND = 100
+MAX_BACKGROUND = 100
 
 
 def explain(
@@ -57,7 +57,7 @@ def explain(
         str | None,
         typer.Option(
             help="Background data, to replace parts of the example or to compare it with; at most "
-            f"{MOST_BACKGROUND} are used."
+            f"{MAX_BACKGROUND} are used."
         ),
     ] = None,
     out: Annotated[
@@ -131,8 +131,8 @@ def _some(source: str) -> Any:
     from hashlens.data import load_data
 
     examples = load_data(source)
-    step = max(1, len(examples) // MOST_BACKGROUND)
-    places = range(0, len(examples), step)[:MOST_BACKGROUND]
+    step = max(1, len(examples) // MAX_BACKGROUND)
+    places = range(0, len(examples), step)[:MAX_BACKGROUND]
     return torch.cat([batch.inputs for at in places for batch in examples.narrow(at, at + 1).batches(1)])
 
 

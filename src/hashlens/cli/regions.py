@@ -35,7 +35,7 @@ PICTURES = (".png", ".svg", ".pdf")
 PAGE = ".html"
 NORMS = {"2": 2.0, "inf": inf}
 BATCH = 64
-MOST_POINTS = 2000
+MAX_POINTS = 2000
 """Examples drawn on the plane of a network of two inputs."""
 Data = Annotated[str, typer.Option(help=f"Source of the examples: {Source}, ...")]
 Picture = Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write: .png, .svg or .pdf.")]
@@ -237,7 +237,7 @@ def _first(network: "torch.nn.Module", examples: "Examples", count: int | None) 
 
     if count is not None and len(examples) < count:
         raise DataError(f"--pca {count:,}: {examples.name} has only {len(examples):,} examples")
-    batches = list(examples.narrow(0, count or MOST_POINTS).batches(BATCH))
+    batches = list(examples.narrow(0, count or MAX_POINTS).batches(BATCH))
     inputs = torch.cat([_as_fed(network, batch) for batch in batches])
     if count is None and inputs.shape[1:] != (2,):
         shape = ", ".join(map(str, inputs.shape[1:]))

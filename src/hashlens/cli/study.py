@@ -21,7 +21,7 @@ from hashlens.cli.options import (
     write_json,
 )
 from hashlens.errors import OutputError, StudyError
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 from hashlens.passwords import masked
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def init(
     text = template(data, test, path)
     StudySpec.from_yaml(text, str(path))
     check_outputs(path, force=force, reads=[data, test])
-    with written_whole(path, overwrite=force) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_write(path, overwrite=force) as partial:
+        partial.write_text(text, encoding="utf-8")
     _next("run", path)
 
 
@@ -172,8 +172,8 @@ def chart(
 
 def _of(place: str) -> str | Path:
     """Return the store that a command names by itself or by the spec beside it."""
-    beside = "://" not in place and Path(place).suffix in (".yaml", ".yml")
-    return Path(place).with_suffix(".db") if beside else place
+    beside_spec = "://" not in place and Path(place).suffix in (".yaml", ".yml")
+    return Path(place).with_suffix(".db") if beside_spec else place
 
 
 def _open(place: str) -> "Store":

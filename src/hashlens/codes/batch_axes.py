@@ -23,7 +23,7 @@ MANY_AXES = "several axes are the batch"
 MOVED = "rows are in another order than the examples"
 CLOSE = 1e-4
 CLOSE_IN_HALF = 2e-2
-MOST_COMPARED = 64
+MAX_COMPARED = 64
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def moved(first: Marks, rows: Marks) -> bool:
     """
     first = first[: len(rows)]
     changed = np.flatnonzero(~_same(first, rows[: len(first)]))
-    changed = changed[:: max(1, len(changed) // MOST_COMPARED)]
+    changed = changed[:: max(1, len(changed) // MAX_COMPARED)]
     return len(changed) > 0 and 2 * sum(bool(_same(first[row : row + 1], rows).any()) for row in changed) >= len(
         changed
     )

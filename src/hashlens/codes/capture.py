@@ -375,9 +375,9 @@ class Capture:
         positions = None if self.kept_positions is None else self.kept_positions[layer.name]
         if positions is not None:
             bits = bits[:, torch.from_numpy(positions).to(bits.device)]
-        placed = replace(layer, bits=bits.shape[1], positions=positions)
+        final_layer = replace(layer, bits=bits.shape[1], positions=positions)
         packed = pack_bits(bits.numpy()) if bits.device.type == "cpu" else pack_bits_torch(bits)
-        self._add_packed(placed, packed, padded=padded and positions is None)
+        self._add_packed(final_layer, packed, padded=padded and positions is None)
 
     def _add_packed(self, layer: Layer, packed: Packed | Tensor, padded: bool = False) -> None:
         self.layout.check_layer(layer, len(self._batch_layers), padded=padded)

@@ -70,11 +70,11 @@ class Layer:
 
 def lay_out(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return the layers laid out one after another, each starting at a whole word."""
-    placed, start = [], 0
+    laid_out, start = [], 0
     for layer in layers:
-        placed.append(replace(layer, start=start))
+        laid_out.append(replace(layer, start=start))
         start += packed_bytes(layer.bits) * 8
-    return tuple(placed)
+    return tuple(laid_out)
 
 
 def widen(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> Packed:

@@ -19,7 +19,7 @@ from hashlens.nets.output import (
 )
 
 Tensor = torch.Tensor
-LEAST_ROWS = 64
+MIN_ROWS = 64
 """Number of rows needed to decide from the values."""
 LOOSEST = 0.5
 """Largest tolerance for a sum of probabilities."""
@@ -71,7 +71,7 @@ class OutputEvidence:
 
     @property
     def rows(self) -> int:
-        """Number of rows collected as evidence, at most LEAST_ROWS."""
+        """Number of rows collected as evidence, at most MIN_ROWS."""
         return sum(map(len, self._rows))
 
     @property
@@ -84,7 +84,7 @@ class OutputEvidence:
         """Whether more rows cannot change the decision."""
         operator = self._source.operator if self._source else ""
         decisive = operator in (SOFTMAX, SIGMOID, LOG_SOFTMAX)
-        return self._decided is not None or isinstance(self.declared, str) or decisive or self.rows >= LEAST_ROWS
+        return self._decided is not None or isinstance(self.declared, str) or decisive or self.rows >= MIN_ROWS
 
     def add(self, raw: Any, n: int) -> Tensor | None:
         """Record the output for n examples, and return its scores ``(n, K)``; None if it has none."""
@@ -93,8 +93,8 @@ class OutputEvidence:
         self._started = True
         scores = (self._decided or self._location).scores(raw, n)
         self._scored |= scores is not None
-        if scores is not None and self._decided is None and self.rows < LEAST_ROWS:
-            self._rows.append(scores.detach()[: LEAST_ROWS - self.rows].cpu())
+        if scores is not None and self._decided is None and self.rows < MIN_ROWS:
+            self._rows.append(scores.detach()[: MIN_ROWS - self.rows].cpu())
         return scores
 
     def _locate(self, raw: Any, n: int) -> Output:
@@ -178,7 +178,7 @@ class OutputEvidence:
             return ("binary_probability" if k == 1 else "multilabel_probabilities"), reason, True
         if operator == LOG_SOFTMAX and (k > 1 or not is_part):
             return "logits", f"{reason}, and the softmax of log-probabilities gives the probabilities", True
-        if k > 1 and count >= LEAST_ROWS and in_unit_range and adds_up(torch.cat(self._rows), loose=operator != AFFINE):
+        if k > 1 and count >= MIN_ROWS and in_unit_range and adds_up(torch.cat(self._rows), loose=operator != AFFINE):
             return "probabilities", f"{count} rows add up to 1", True
         if operator == AFFINE and k == 1 and is_part:
             return "binary_logit", "one of the scores that an affine map gave last", False
@@ -201,10 +201,10 @@ class OutputEvidence:
     def _by_rows(rows: Tensor, in_unit_range: bool, operator: str) -> tuple[str, str, bool]:
         count, k = rows.shape
         kind = "logits" if k > 1 else "binary_logit"
-        if count < LEAST_ROWS:
+        if count < MIN_ROWS:
             operator_note = f"its last operator ({operator})" if operator else "no operator was seen that does"
             evidence = f"{operator_note} does not decide" if operator else operator_note
-            return kind, f"assumed without evidence: {evidence}, nor do {count} rows, fewer than {LEAST_ROWS}", False
+            return kind, f"assumed without evidence: {evidence}, nor do {count} rows, fewer than {MIN_ROWS}", False
         if not in_unit_range and k == 1 and float(rows.abs().median()) > STEEP:
             return "regression", f"half of {count} values are above {STEEP}, which is rare for logits", False
         if not in_unit_range and k == 1:

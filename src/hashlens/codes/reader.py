@@ -74,7 +74,7 @@ class Reader:
         model = unwrap(model)
         parameter = _parameter(model)
         self.dtype = None if parameter is None else parameter.dtype
-        model, self.device = placed(model, reading.device)
+        model, self.device = on_device(model, reading.device)
         self.model = model
         self.static_batch = static_batch_of(model)
         self.digest = parameters_digest(model)
@@ -243,7 +243,7 @@ class Reader:
         )
 
 
-def placed(model: torch.nn.Module, device: str | torch.device | None) -> tuple[torch.nn.Module, torch.device]:
+def on_device(model: torch.nn.Module, device: str | torch.device | None) -> tuple[torch.nn.Module, torch.device]:
     """Return the network on a device, and the device; the network is copied if it is on another device."""
     parameter = _parameter(model)
     own = torch.device("cpu") if parameter is None else parameter.device

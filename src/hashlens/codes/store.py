@@ -28,7 +28,7 @@ from hashlens.codes.provenance import Provenance
 from hashlens.data.input_digests import DIGEST_BYTES, Digests
 from hashlens.data.labels import NO_LABEL, ClassNames, has_label
 from hashlens.errors import CodesError
-from hashlens.files import output_path, written_whole
+from hashlens.files import atomic_write, output_path
 from hashlens.manifest import FolderKind
 
 CODES_FOLDER = FolderKind(
@@ -37,7 +37,7 @@ CODES_FOLDER = FolderKind(
     files=("bits.npy", "rows.parquet"),
     what="a folder of codes",
     made_with="Codes.save or `hashlens encode`",
-    mend="encode again",
+    remedy="encode again",
     error=CodesError,
 )
 
@@ -90,8 +90,8 @@ class CodesWriter:
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
-        CODES_FOLDER.spare_other_things(output_path(path))
-        self._partial = written_whole(path, overwrite=overwrite)
+        CODES_FOLDER.require_replaceable(output_path(path))
+        self._partial = atomic_write(path, overwrite=overwrite)
         self.path = Path(path)
         self.labels: list[npt.NDArray[np.int64]] = []
         self._ids: list[npt.NDArray[Any]] = []
@@ -272,7 +272,7 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True, *, overwri
     id_type = pa.array(codes.ids).type
     class_name_field = [] if codes.class_names is None else [("class_name", pa.string())]
     schema = pa.schema([("id", id_type), ("label", pa.int64()), *class_name_field, *zip(names, types, strict=True)])
-    with written_whole(path, overwrite=overwrite) as partial, pq.ParquetWriter(partial, schema) as writer:
+    with atomic_write(path, overwrite=overwrite) as partial, pq.ParquetWriter(partial, schema) as writer:
         for rows in codes.chunks():
             part = codes[rows]
             columns = [_export_column(part.layer(layer.name), packed) for layer in codes.layers]

@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 COUNTER_EXAMPLES = 5
 BATCH = 50
 # Examples drawn for a rule before it is extended, and the largest number drawn to decide whether it is precise enough.
-LEAST_TRIED, MOST_TRIED = 400, 2000
+MIN_TRIED, MAX_TRIED = 400, 2000
 # Rounds of KL-LUCB for rules of one length, so that rows are left for longer rules.
 ROUNDS = 10
 # Tolerance of precision in the search for the best rules of a length, and its probability of error.
@@ -70,7 +70,7 @@ class Search:
 
     def top_up(self, rule: Conditions) -> None:
         """Draw examples for a rule until there are enough to judge its extensions."""
-        while self.budget > 0 and (rule not in self.seen or len(self.seen[rule][1]) < LEAST_TRIED):
+        while self.budget > 0 and (rule not in self.seen or len(self.seen[rule][1]) < MIN_TRIED):
             self.pull(rule)
 
     def inherited(self, parent: Conditions, condition: int) -> tuple[int, int]:
@@ -268,7 +268,7 @@ def _reaches(search: Search, rule: Conditions, rivals: int) -> bool:
             mean = np.array([kept.mean()])
             if bound(mean, np.array([level / len(kept)]), -1)[0] >= search.threshold:
                 return True
-            if bound(mean, np.array([level / len(kept)]), 1)[0] < search.threshold or len(kept) >= MOST_TRIED:
+            if bound(mean, np.array([level / len(kept)]), 1)[0] < search.threshold or len(kept) >= MAX_TRIED:
                 return False
         if search.budget <= 0:
             return False

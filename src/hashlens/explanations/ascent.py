@@ -13,9 +13,9 @@ import torch
 from hashlens.arguments import is_number, is_whole, shortly
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations.gradients import gradient_of
-from hashlens.explanations.places import Place, keeping
+from hashlens.explanations.places import Place, record_outputs
 from hashlens.explanations.request import Request
-from hashlens.explanations.subject import MOST
+from hashlens.explanations.subject import MAX_VALUE
 from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
@@ -146,9 +146,9 @@ def _listed(sizes: Sequence[int]) -> str:
 
 
 def require_amounts(**amounts: Any) -> None:
-    """Raise ExplainError unless every argument is a number from 0 up to `MOST`, exclusive."""
+    """Raise ExplainError unless every argument is a number from 0 up to `MAX_VALUE`, exclusive."""
     for name, value in amounts.items():
-        if not is_number(value) or not 0 <= value < MOST:
+        if not is_number(value) or not 0 <= value < MAX_VALUE:
             raise ExplainError(f"{name} must be a number, 0 or more, received {shortly(value)}")
 
 
@@ -165,7 +165,7 @@ def noise(
 
 def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
     """Return the output of a layer for inputs; an error of a later layer, which may not fit them, is ignored."""
-    with keeping(request, place) as kept:
+    with record_outputs(request, place) as kept:
         try:
             request.subject.run(x)
         except HashlensError:
@@ -174,7 +174,7 @@ def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
     found = request.subject.own_rows(kept.outputs[-1], len(x))
-    found = request.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
+    found = request.reshaped(found.movedim(place.channel_axis, 1) if found.dim() > place.channel_axis > 1 else found)
     if found.dim() < 2 or len(found) != len(x):
         raise ExplainError(
             f"layer {place.name!r} gives {tuple(found.shape)} for {len(x)} inputs, but needs one row for "
@@ -189,7 +189,7 @@ def total_variation(x: Tensor) -> Tensor:
     return torch.stack([(one.square() + VARIATION_EPSILON**2).sqrt().sum() for one in differences]).sum()
 
 
-def slope_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def finite_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Return the gradient of a scalar function of inputs; raise ExplainError if it is not finite."""
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
@@ -243,10 +243,12 @@ def ascend(
     for step in range(steps):
         shift = [*shifts[step]][: len(axes)]
         back = [-at for at in shift]
-        slope = slope_of(value, x.roll(shift, axes)).roll(back, axes) if any(shift) else slope_of(value, x)
-        direction = unit_rows(slope)
+        gradient = (
+            finite_gradient(value, x.roll(shift, axes)).roll(back, axes) if any(shift) else finite_gradient(value, x)
+        )
+        direction = unit_rows(gradient)
         if smoothness:
-            direction = direction - smoothness * slope_of(total_variation, input_range.shares(x))
+            direction = direction - smoothness * finite_gradient(total_variation, input_range.shares(x))
         direction = direction - smallness * input_range.shares(x)
         velocity = MOMENTUM * velocity + (1 - MOMENTUM) * direction
         x = input_range.clamp(x + step_size * input_range.scale * (1 - step / steps) * velocity)
@@ -255,7 +257,7 @@ def ascend(
 
 def shifts_of(request: Request, steps: int, jitter: int) -> list[list[int]]:
     """Return the shifts of each step: random, up to `jitter` pixels in each direction; 0 in the last steps."""
-    jitter = min(jitter, MOST)
+    jitter = min(jitter, MAX_VALUE)
     drawn = numpy_generator(request.seed, "jitter").integers(-jitter, jitter + 1, (steps, 2))
     drawn[steps - int(UNJITTERED * steps) :] = 0
     return [list(map(int, pair)) for pair in drawn]
@@ -270,10 +272,10 @@ class Adam:
     def __init__(self, like: Tensor) -> None:
         self.mean, self.square, self.steps = torch.zeros_like(like), torch.zeros_like(like), 0
 
-    def step(self, slope: Tensor) -> Tensor:
+    def step(self, gradient: Tensor) -> Tensor:
         """Return the next descent step; its size is about 1 in each element whose gradient keeps its sign."""
         self.steps += 1
-        self.mean = 0.9 * self.mean + 0.1 * slope
-        self.square = 0.999 * self.square + 0.001 * slope.square()
+        self.mean = 0.9 * self.mean + 0.1 * gradient
+        self.square = 0.999 * self.square + 0.001 * gradient.square()
         mean, square = self.mean / (1 - 0.9**self.steps), self.square / (1 - 0.999**self.steps)
         return -mean / (square.sqrt() + 1e-12)

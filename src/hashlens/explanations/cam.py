@@ -7,7 +7,7 @@ from hashlens.errors import ExplainError
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import gradient_of, row_scores
-from hashlens.explanations.places import Place, PlaceOutputs, keeping, place_of
+from hashlens.explanations.places import Place, PlaceOutputs, place_of, record_outputs
 from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
@@ -27,8 +27,8 @@ def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Expl
     upsample : bool
         Whether the map is resized to the image, bilinearly; otherwise it has the size of the layer, ``(n, h, w)``.
     """
-    name, found, slope = _activations(request)
-    weights = slope.flatten(2).mean(dim=2)
+    name, found, gradient = _activations(request)
+    weights = gradient.flatten(2).mean(dim=2)
     return _explained(request, "grad_cam", name, found, weights, relu, upsample)
 
 
@@ -43,13 +43,13 @@ def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = Tru
     request, relu, upsample
         As in :func:`grad_cam`.
     """
-    name, found, slope = _activations(request)
-    squared, cubed = slope**2, slope**3
+    name, found, gradient = _activations(request)
+    squared, cubed = gradient**2, gradient**3
     below = 2 * squared + cubed * found.flatten(2).sum(dim=2).reshape(*found.shape[:2], *[1] * (found.dim() - 2))
     share = torch.where(
         (squared > 0) & (below.abs() > 0), squared / torch.where(below == 0, torch.ones_like(below), below), 0
     )
-    weights = (share * slope.relu()).flatten(2).sum(dim=2)
+    weights = (share * gradient.relu()).flatten(2).sum(dim=2)
     return _explained(request, "grad_cam_plus_plus", name, found, weights, relu, upsample)
 
 
@@ -112,17 +112,17 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
     size, parts, names = request.subject.batch_size, [], []
     for at in range(0, len(request.inputs), size):
         with torch.enable_grad():
-            # In-place operators may not modify a leaf; a product inside `keeping` would count as one of the network.
+            # In-place operators may not modify a leaf; a product inside `record_outputs` would be recorded too.
             x = request.inputs[at : at + size].detach().clone().requires_grad_() * 1
-            with keeping(request, place) as kept:
+            with record_outputs(request, place) as kept:
                 score = row_scores(request.subject.run(x), request.target[at : at + size])
             call = _last_with_maps(request, place, kept, len(x))
-            slope = gradient_of(score, kept.outputs[call])
-        both = (request.subject.own_rows(of, len(x)) for of in (kept.outputs[call].detach(), slope))
+            gradient = gradient_of(score, kept.outputs[call])
+        both = (request.subject.own_rows(of, len(x)) for of in (kept.outputs[call].detach(), gradient))
         parts.append(tuple(_shaped(request, place, of) for of in both))
         names.append(place.name if len(kept.outputs) == 1 else f"{place.name}#{call}")
-    found, slopes = (torch.cat(part) for part in zip(*parts, strict=True))
-    return names[0], found, slopes
+    found, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
+    return names[0], found, gradients
 
 
 def _last_with_maps(request: Request, place: Place, kept: PlaceOutputs, count: int) -> int:
@@ -147,4 +147,4 @@ def _axes(request: Request) -> tuple[int, ...]:
 
 
 def _shaped(request: Request, place: Place, found: Tensor) -> Tensor:
-    return request.reshaped(found.movedim(place.channels, 1) if found.dim() > place.channels > 1 else found)
+    return request.reshaped(found.movedim(place.channel_axis, 1) if found.dim() > place.channel_axis > 1 else found)

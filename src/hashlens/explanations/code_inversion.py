@@ -57,9 +57,9 @@ def code_inversion(
     of the bits on the wrong side is then convex in the input. It is minimised until every unit is on its side without
     being fixed. Max-pools are not fixed, unless the code has bits of them. In other networks no gate is fixed.
 
-    With `generator`, the input is sought among those that the generator makes: its code is changed, starting from one
-    that is drawn, and the slope goes through the generator. Such inputs look like the data, and may have no input with
-    all the bits among them.
+    With `generator`, the input is sought among those that the generator makes. The optimisation changes the latent
+    code, which is drawn at random at the start; gradients are passed back through the generator. Such inputs look like
+    the data, but perhaps none of them has all the requested bits.
 
     ``values`` holds the change of ``x``, or the input itself where there is no ``x``; ``image`` holds the input, if it
     is an image. ``diagnostics`` holds the number of bits, the number of wrong bits at the start and at the end (the
@@ -269,7 +269,7 @@ class Search:
         reached = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         for step in range(steps):
             hinge.least = FIRST * (LAST / FIRST) ** (step / steps)
-            slope = self.margins.slope(x, hinge.wanted, hinge)
+            gradient = self.margins.loss_gradient(x, hinge.wanted, hinge)
             self._count(step, x)
             closer = (hinge.missed <= fewest) & ~reached
             best[closer], fewest[closer] = x[closer], hinge.missed[closer]
@@ -278,9 +278,9 @@ class Search:
                 break
             pace = step_size * (1 - step / steps)
             if self.maker is None:
-                at = input_range.clamp(at + pace * input_range.scale * way.step(slope))
+                at = input_range.clamp(at + pace * input_range.scale * way.step(gradient))
             else:
-                at = at + pace * way.step(self.maker.slope(at, slope))
+                at = at + pace * way.step(self.maker.code_gradient(at, gradient))
             x = self._inputs(at)
         return best.to(self.like.dtype)
 

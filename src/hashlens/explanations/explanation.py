@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hashlens.arguments import is_whole, require_whole, shortly
 from hashlens.errors import ExplainError, ReportError
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 from hashlens.plain import plain_fields, rebuilt_fields
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
@@ -267,7 +267,7 @@ class Explanation(Result):
         arrays = {part.name: getattr(self, part.name) for part in fields(self)}
         arrays = {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
         arrays[MEMBER] = np.frombuffer(json.dumps(self._as_dict(arrays)).encode(), np.uint8)
-        with written_whole(path, overwrite=overwrite) as beside, beside.open("wb") as file:
+        with atomic_write(path, overwrite=overwrite) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **arrays)
         return Path(path)
 

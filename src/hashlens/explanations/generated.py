@@ -71,10 +71,18 @@ class Generator:
             raise ExplainError(f"the generator rejects codes {tuple(codes.shape)}: {reason}; see latent=") from error
         return made
 
-    def slope(self, codes: Tensor, slope: Tensor) -> Tensor:
-        """Return the slope by codes of what has the slope `slope` by the inputs made of them."""
+    def code_gradient(self, codes: Tensor, input_gradient: Tensor) -> Tensor:
+        """Return the gradient by latent codes of a function of the generated inputs, whose gradient by these is known.
+
+        Parameters
+        ----------
+        codes : torch.Tensor
+            ``(n, latent)``: the latent codes.
+        input_gradient : torch.Tensor
+            ``(n, *shape)``: gradient of the function by the inputs that are generated from `codes`.
+        """
         with evaluation_mode(self.module), torch.enable_grad():
             leaf = codes.detach().clone().requires_grad_()
             made = self.module(leaf)
-            (found,) = torch.autograd.grad(made, leaf, slope.to(made))
-        return found
+            (gradient,) = torch.autograd.grad(made, leaf, input_gradient.to(made))
+        return gradient

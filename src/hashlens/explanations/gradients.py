@@ -23,12 +23,12 @@ ROUNDING = 16
 """Rounding error of scores, in units in the last place."""
 IN_A_PIECE = 4
 """Points on each piece of a path that is cut into pieces."""
-Slopes = Callable[[Subject, Tensor, Tensor], Tensor]
+GradientFunction = Callable[[Subject, Tensor, Tensor], Tensor]
 
 
-def slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+def input_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
     """Return the gradient of each row's score with respect to its inputs, ``(n, ...)``, in batches."""
-    return torch.cat([_slopes(subject, *rows) for rows in _batches(subject, x, target)])
+    return torch.cat([_batch_gradients(subject, *rows) for rows in _batches(subject, x, target)])
 
 
 def _batches(subject: Subject, x: Tensor, target: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -36,7 +36,7 @@ def _batches(subject: Subject, x: Tensor, target: Tensor) -> list[tuple[Tensor, 
     return [(x[at : at + size], target[at : at + size]) for at in range(0, len(x), size)]
 
 
-def _slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+def _batch_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
         # In-place operators may not modify a leaf.
@@ -56,11 +56,11 @@ def gradient_of(score: Tensor, leaf: Tensor) -> Tensor:
     try:
         (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
     except RuntimeError as error:
-        raise ExplainError(_no_slope(error)) from error
+        raise ExplainError(_autograd_message(error)) from error
     return torch.zeros_like(leaf) if found is None else found
 
 
-def _no_slope(error: RuntimeError) -> str:
+def _autograd_message(error: RuntimeError) -> str:
     """Return in one line why autograd finds no gradient, and what to do."""
     first = str(error).split("\n")[0]
     if "inplace operation" in first:
@@ -73,7 +73,7 @@ def gradient(request: Request) -> Explanation:
 
     The unit is score per unit of the input. Inside a linear region the gradient is constant; see ``method="region"``.
     """
-    return explained(request, "gradient", slopes(request.subject, request.inputs, request.target))
+    return explained(request, "gradient", input_gradients(request.subject, request.inputs, request.target))
 
 
 def smooth_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Explanation:
@@ -88,10 +88,10 @@ def smooth_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Exp
     noise : float
         Standard deviation of the noise, as a share of the range of the example's values.
     """
-    return explained(request, "smooth_grad", smoothed(request, slopes, samples, noise))
+    return explained(request, "smooth_grad", smoothed(request, input_gradients, samples, noise))
 
 
-def smoothed(request: Request, slopes: Slopes, samples: int, noise: float) -> Tensor:
+def smoothed(request: Request, gradient_function: GradientFunction, samples: int, noise: float) -> Tensor:
     """Return mean gradients over noisy copies; the noise of a row does not depend on the batch."""
     require_whole(ExplainError, "samples", samples)
     if not is_number(noise) or not 0 <= noise < inf:
@@ -101,7 +101,7 @@ def smoothed(request: Request, slopes: Slopes, samples: int, noise: float) -> Te
         generator = torch_generator(request.seed, "smooth", row)
         drawn = torch.randn((samples, *x.shape), generator=generator).to(x)
         copies = x + float(noise) * (x.max() - x.min()) * drawn
-        found.append(slopes(request.subject, copies, target.expand(samples)).mean(dim=0))
+        found.append(gradient_function(request.subject, copies, target.expand(samples)).mean(dim=0))
     return torch.stack(found)
 
 
@@ -128,13 +128,20 @@ def integrated_gradients(
         Whether to integrate exactly, over each linear piece (:func:`hashlens.regions.along`) in float64; the gap is
         then only rounding. It raises for networks that are not piecewise linear.
     """
-    return explained(request, "integrated_gradients", **integrated(request, slopes, steps, max_steps, tolerance, exact))
+    return explained(
+        request, "integrated_gradients", **integrated(request, input_gradients, steps, max_steps, tolerance, exact)
+    )
 
 
 def integrated(
-    request: Request, slopes: Slopes, steps: int, max_steps: int, tolerance: float, exact: bool = False
+    request: Request,
+    gradient_function: GradientFunction,
+    steps: int,
+    max_steps: int,
+    tolerance: float,
+    exact: bool = False,
 ) -> dict[str, Any]:
-    """Return values and diagnostics of integrated gradients, by any slopes."""
+    """Return values and diagnostics of integrated gradients, by any gradient function."""
     for name, value in (("steps", steps), ("max_steps", max_steps)):
         require_whole(ExplainError, name, value)
     if not is_number(tolerance) or not tolerance >= 0:
@@ -150,7 +157,7 @@ def integrated(
         for baseline, change in zip(baselines, changes.tolist(), strict=True):
             # With many baselines the gap is relative to the mean change too: the change from one of them may be 0.
             allowed = max(tolerance * max(abs(change), abs(mean)), rounding)
-            path = _Path(request.subject, baseline, x[row], target, slopes)
+            path = _Path(request.subject, baseline, x[row], target, gradient_function)
             found, points = (
                 _by_pieces(request, x[row], baseline, target)
                 if exact
@@ -193,7 +200,7 @@ class _Path:
     start: Tensor
     end: Tensor
     target: Tensor
-    slopes: Slopes
+    gradient_function: GradientFunction
 
     def adapted(self, steps: int, most: int, change: float, allowed: float) -> tuple[Tensor, int]:
         """Return shares whose gap is at most `allowed`, or the best with `most` steps, and the number of steps used."""
@@ -227,8 +234,8 @@ class _Path:
         low, high = torch.tensor(spans, dtype=torch.float64).T[:, :, None]
         path = self._points((low + at * (high - low)).flatten())
         weights = (weight * (high - low)).to(path).reshape(-1, *[1] * self.end.dim())
-        slopes: Tensor = weights * self.slopes(self.subject, path, self.target.expand(len(path)))
-        return slopes.reshape(len(spans), points, *self.end.shape).sum(dim=1) * (self.end - self.start)
+        gradients: Tensor = weights * self.gradient_function(self.subject, path, self.target.expand(len(path)))
+        return gradients.reshape(len(spans), points, *self.end.shape).sum(dim=1) * (self.end - self.start)
 
     def _points(self, at: Tensor) -> Tensor:
         return self.start + at.to(self.end).reshape(-1, *[1] * self.end.dim()) * (self.end - self.start)
@@ -256,7 +263,7 @@ def _gauss_legendre(points: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
 
 def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, int]:
     """Integrate over the linear pieces between baseline and input."""
-    from hashlens.explanations.region import region_slopes
+    from hashlens.explanations.region import region_gradients
     from hashlens.regions.along import along
     from hashlens.regions.at import at
     from hashlens.regions.units import of_network
@@ -266,9 +273,9 @@ def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) ->
     pieces = along(request.scoring, baseline[None], x[None])
     # On a piece the gradient is constant: it is taken in the middle, farthest from the breakpoints.
     program = of_network(pieces.program, "this segment")
-    slope = region_slopes(at(program, pieces.middles()), target.expand(len(pieces)), request.output)
-    width = torch.as_tensor(pieces.end - pieces.start).to(slope)
-    found = (width.reshape(-1, *[1] * x.dim()) * slope).sum(dim=0) * (pieces.b - pieces.a)[0]
+    gradient = region_gradients(at(program, pieces.middles()), target.expand(len(pieces)), request.output)
+    width = torch.as_tensor(pieces.end - pieces.start).to(gradient)
+    found = (width.reshape(-1, *[1] * x.dim()) * gradient).sum(dim=0) * (pieces.b - pieces.a)[0]
     return found, len(pieces)
 
 

@@ -21,13 +21,15 @@ GATES = ("ReluBackward", "ThresholdBackward", "HardtanhBackward", "LeakyReluBack
 NO_GATE = "no gate was found in the backward pass: these are plain gradients"
 
 
-def guided_slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+def guided_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
     """Return guided gradients ``(n, ...)``, in batches."""
     size = subject.batch_size
-    return torch.cat([_slopes(subject, x[at : at + size], target[at : at + size]) for at in range(0, len(x), size)])
+    return torch.cat(
+        [_batch_gradients(subject, x[at : at + size], target[at : at + size]) for at in range(0, len(x), size)]
+    )
 
 
-def _slopes(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
+def _batch_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
         score = row_scores(subject.run(leaf * 1), target)
@@ -72,7 +74,7 @@ def guided_backprop(request: Request) -> Explanation:
     edges of the input rather than evidence for the prediction (Adebayo et al., 2018): see the metric MPRT of
     :func:`hashlens.compare_explanations`.
     """
-    found = guided_slopes(request.subject, request.inputs, request.target)
+    found = guided_gradients(request.subject, request.inputs, request.target)
     return explained(request, "guided_backprop", found, notes=_noted(request))
 
 
@@ -81,7 +83,7 @@ def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanatio
 
     Unlike those of integrated gradients, the values need not add up to the change of the score.
     """
-    found = integrated(request, guided_slopes, steps, steps, float("inf"))
+    found = integrated(request, guided_gradients, steps, steps, float("inf"))
     found["notes"] = _noted(request)
     del found["diagnostics"]["completeness_gap"]
     return explained(request, "guided_integrated_gradients", **found)
@@ -95,5 +97,5 @@ def smooth_guided_grad(request: Request, samples: int = 50, noise: float = 0.15)
     request, samples, noise
         As in :func:`hashlens.explanations.gradients.smooth_grad`.
     """
-    found = smoothed(request, guided_slopes, samples, noise)
+    found = smoothed(request, guided_gradients, samples, noise)
     return explained(request, "smooth_guided_grad", found, notes=_noted(request))

@@ -9,11 +9,11 @@ from hashlens.errors import ExplainError
 from hashlens.explanations.ascent import (
     Adam,
     InputRange,
+    finite_gradient,
     input_range_of,
     layer_output,
     noise,
     require_amounts,
-    slope_of,
 )
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
@@ -120,5 +120,5 @@ class Loss:
         for step in range(steps):
             self.weight = ANNEALED ** (step / steps)
             pace = step_size * self.input_range.scale * (1 - step / steps)
-            x = self.input_range.clamp(x + pace * way.step(slope_of(self, x)))
+            x = self.input_range.clamp(x + pace * way.step(finite_gradient(self, x)))
         return x

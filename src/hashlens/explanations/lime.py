@@ -23,7 +23,7 @@ from hashlens.explanations.request import Request
 from hashlens.seeds import numpy_generator
 
 Array = npt.NDArray[Any]
-MOST_TERMS = 5_000
+MAX_TERMS = 5_000
 NO_CHANGE, SMALLEST = 1e-12, 1e-300
 CONSTANT = "the prediction is the same whatever is replaced: no part has an effect"
 
@@ -223,7 +223,7 @@ def _joined(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], 
     notes: list[str] = []
     for span in sorted(set(spans)):
         kept = len(sizes)
-        while comb(kept, span) > MOST_TERMS:
+        while comb(kept, span) > MAX_TERMS:
             kept -= 1
         if kept < len(sizes):
             notes.append(

@@ -54,7 +54,7 @@ class Margins(Protocol):
 
     dtype: torch.dtype
 
-    def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
+    def loss_gradient(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
         """Return the gradient of a loss of the margins of each layer, ``(n, bits)``, positive on the required side."""
 
 
@@ -73,8 +73,8 @@ class FixedGates:
         """Dtype of the computation."""
         return self.program.dtype
 
-    def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
-        """Return the slope of a loss of the margins of each layer."""
+    def loss_gradient(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
+        """Return the gradient of a loss of the margins of each layer."""
         with torch.enable_grad():
             leaf = x.detach().clone().requires_grad_()
             (found,) = torch.autograd.grad(loss(self._margins(leaf, wanted)), leaf)
@@ -111,8 +111,8 @@ class UnconstrainedGates:
         self._rows_first: bool | None = None
         self._running: RunningModule
 
-    def slope(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
-        """Return the slope of a loss of the margins of each layer."""
+    def loss_gradient(self, x: Tensor, wanted: dict[str, TargetBits], loss: Loss) -> Tensor:
+        """Return the gradient of a loss of the margins of each layer."""
         self._wanted = wanted
         if self._rows_first is None and len(x) > 1:
             # A gate of one example shows where the examples are: not in front if tokens are.

@@ -15,13 +15,13 @@ from hashlens.explanations.ascent import (
     InputRange,
     ascend,
     examples_of,
+    finite_gradient,
     input_range_of,
     layer_output,
     noise,
     require_amounts,
     shape_of,
     shifts_of,
-    slope_of,
 )
 from hashlens.explanations.explain import as_array, each_or_only, explained
 from hashlens.explanations.explanation import Explanation
@@ -224,8 +224,8 @@ def _woken(request: Request, goals: list[Goal], start: Tensor, input_range: Inpu
     start, tried = start.clone(), examples_of(request)
     tried = noise(request, LOUDER, tuple(start.shape[1:]), input_range, size=1.0) if tried is None else tried
     for rows in batches(request, len(goals)):
-        slope = slope_of(partial(_total, request, goals[rows]), start[rows])
-        asleep = (slope.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
+        gradient = finite_gradient(partial(_total, request, goals[rows]), start[rows])
+        asleep = (gradient.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
         for row in asleep.tolist():
             with torch.no_grad():
                 likings = _likings(request, [goals[row]] * len(tried), tried)

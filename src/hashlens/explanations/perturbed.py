@@ -22,7 +22,7 @@ from hashlens.explanations.superpixels import checked, stretches, superpixels
 Array = npt.NDArray[Any]
 Tensor = torch.Tensor
 SEGMENTS = 50
-MOST_CATEGORIES = 10
+MAX_CATEGORIES = 10
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
@@ -62,12 +62,12 @@ class PerturbedExample:
     def _finite(self, found: Tensor) -> Array:
         """Return scores as an array; raise ExplainError if they are not finite."""
         if not bool(torch.isfinite(found).all()):
-            mend = (
+            remedy = (
                 "it must accept texts without words"
                 if self.request.kind == "text"
                 else "give a background= that it accepts"
             )
-            raise ExplainError(f"the model gives NaN or infinite scores for inputs with replaced parts: {mend}")
+            raise ExplainError(f"the model gives NaN or infinite scores for inputs with replaced parts: {remedy}")
         return found.numpy()
 
     def own(self) -> float:
@@ -233,7 +233,7 @@ def _columns(request: Request, categorical: Sequence[int | str] | None) -> list[
 
 def _guessed_categories(background: Tensor) -> Array:
     distinct = np.array([len(column.unique()) for column in background.T])
-    diagnostics: Array = (distinct == 1) | (distinct <= min(MOST_CATEGORIES, len(background) // 2))
+    diagnostics: Array = (distinct == 1) | (distinct <= min(MAX_CATEGORIES, len(background) // 2))
     return diagnostics
 
 

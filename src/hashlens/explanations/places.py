@@ -44,13 +44,13 @@ class Place:
         for the second call. It can be passed as ``layer=``.
     operator : str or None
         Full name of the operator; None for the output of the module itself.
-    channels : int
+    channel_axis : int
         Channel axis.
     """
 
     name: str
     operator: str | None = None
-    channels: int = 1
+    channel_axis: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def place_of(request: Request, example: Tensor | None = None) -> Place:
 
 
 @contextmanager
-def keeping(request: Request, place: Place) -> Iterator[PlaceOutputs]:
+def record_outputs(request: Request, place: Place) -> Iterator[PlaceOutputs]:
     """Record the outputs of a place while the body runs."""
     kept = PlaceOutputs([], [])
     if place.operator is not None:
@@ -174,14 +174,14 @@ def _chosen(
     n, axes = len(request.inputs[: request.subject.few]), 4 if request.kind == "image" or found.finest(4) else 3
     finest, tokens = found.finest(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in candidates:
-        channels = found.axes[node]
+        channel_axis = found.axes[node]
         if output.numel() == 0 or len(request.subject.own_rows(output, n)) != n:
             continue
-        if output.dim() == axes and "Pool" not in node.name() and finest <= _places(output, channels) > 1:
+        if output.dim() == axes and "Pool" not in node.name() and finest <= _places(output, channel_axis) > 1:
             if tokens and found.gated_between(tokens[0][0], node):
-                raise ExplainError(_way_out(request, tokens, output, channels, modules, score))
-            return Place(_name(name, output, modules), name or None, channels)
-        if output.dim() == 3 and channels == 2 and output.shape[1] > 1:
+                raise ExplainError(_way_out(request, tokens, output, channel_axis, modules, score))
+            return Place(_name(name, output, modules), name or None, channel_axis)
+        if output.dim() == 3 and channel_axis == 2 and output.shape[1] > 1:
             tokens.append((node, name, output))
     raise ExplainError(
         _way_out(request, tokens, None, 1, modules, score) if tokens else NO_MAPS.format(maps=MAPS[axes])
@@ -192,7 +192,7 @@ def _way_out(
     request: Request,
     tokens: list[tuple[Node, str, Tensor]],
     maps: Tensor | None,
-    channels: int,
+    channel_axis: int,
     modules: list[ModuleOutput],
     score: Tensor,
 ) -> str:
@@ -203,7 +203,7 @@ def _way_out(
     shape = (
         request.inputs.shape[2:]
         if maps is None
-        else [size for at, size in enumerate(maps.shape) if at not in (0, channels)]
+        else [size for at, size in enumerate(maps.shape) if at not in (0, channel_axis)]
     )
     if (laid := _laid_out(count, tuple(shape))) is not None:
         first, grid = laid
@@ -234,12 +234,12 @@ def _laid_out(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]
 
 def _all_matter(score: Tensor, tokens: Tensor) -> bool:
     """Return whether the score depends on more than the first token."""
-    (slope,) = torch.autograd.grad(score, tokens, retain_graph=True)
-    return bool(slope[:, 1:].any())
+    (gradient,) = torch.autograd.grad(score, tokens, retain_graph=True)
+    return bool(gradient[:, 1:].any())
 
 
-def _places(maps: Tensor, channels: int) -> int:
-    return prod(size for at, size in enumerate(maps.shape) if at not in (0, channels))
+def _places(maps: Tensor, channel_axis: int) -> int:
+    return prod(size for at, size in enumerate(maps.shape) if at not in (0, channel_axis))
 
 
 def _name(operator: str, output: Tensor, modules: list[ModuleOutput]) -> str:

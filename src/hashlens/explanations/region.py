@@ -29,7 +29,7 @@ def region(request: Request) -> Explanation:
     from hashlens.regions.at import at
 
     found = at(request.scoring, request.inputs)
-    values = region_slopes(found, request.target, request.output) * found.x
+    values = region_gradients(found, request.target, request.output) * found.x
     score = region_scores(found, request.target, request.output).cpu().numpy()
     bias = score - values.flatten(1).sum(dim=1).cpu().numpy()
     size, rest = values.flatten(1).abs().sum(dim=1).cpu().numpy(), np.abs(bias)
@@ -47,7 +47,7 @@ def region(request: Request) -> Explanation:
     return explained(request, "region", values, diagnostics=kept, notes=(*request.notes, *notes), prediction=score)
 
 
-def region_slopes(found: "Region", target: Tensor, output: Output) -> Tensor:
+def region_gradients(found: "Region", target: Tensor, output: Output) -> Tensor:
     """Return the gradient of each example's score in its region, ``(n, ...)``."""
     chosen = torch.zeros_like(found.output.reshape(len(found), -1))
     if output.binary and chosen.shape[1] == 1:

@@ -12,7 +12,7 @@ from hashlens.data.frames import array_of, labels_of
 from hashlens.errors import DataError, ExplainError, nearest
 from hashlens.explanations.frames import order_of
 from hashlens.explanations.methods import ALL
-from hashlens.explanations.subject import MOST, Subject
+from hashlens.explanations.subject import MAX_VALUE, Subject
 from hashlens.nets.output import Output
 from hashlens.seeds import numpy_generator, torch_generator
 
@@ -339,7 +339,7 @@ def _class(target: Any, names: Sequence[str]) -> int:
     value = target.item() if single else target
     if not is_whole(value):
         raise ExplainError(f"target must be a class by number or name, received {shortly(target)}")
-    if abs(value) >= MOST:
+    if abs(value) >= MAX_VALUE:
         raise ExplainError(f"target {shortly(value)} is out of range: no model gives so many scores")
     return int(value)
 

@@ -18,7 +18,7 @@ from hashlens.seeds import numpy_generator
 
 Array = npt.NDArray[Any]
 ALWAYS_EXACT = 12
-MOST_BACKGROUND = 100
+MAX_BACKGROUND = 100
 
 
 def kernel_shap(
@@ -77,9 +77,9 @@ def _notes(drawn: int, rows: int, samples: int, exact: bool, d: int) -> tuple[st
 def _background(example: PerturbedExample) -> Array:
     """Return the background rows to average over: all, or a hundred of them, the same for every example."""
     rows = np.arange(example.parts.replacements)
-    if len(rows) <= MOST_BACKGROUND:
+    if len(rows) <= MAX_BACKGROUND:
         return rows
-    return np.sort(numpy_generator(example.request.seed, "background").choice(rows, MOST_BACKGROUND, replace=False))
+    return np.sort(numpy_generator(example.request.seed, "background").choice(rows, MAX_BACKGROUND, replace=False))
 
 
 def _worths(example: PerturbedExample, coalitions: Array, drawn: Array) -> Array:

@@ -12,8 +12,8 @@ from hashlens.arguments import shortly
 from hashlens.codes.batch_parts import padded
 from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.model_error import model_error
-from hashlens.codes.output_evidence import LEAST_ROWS, OutputEvidence
-from hashlens.codes.reader import placed, static_batch_of
+from hashlens.codes.output_evidence import MIN_ROWS, OutputEvidence
+from hashlens.codes.reader import on_device, static_batch_of
 from hashlens.codes.reading import Reading, split_options
 from hashlens.codes.unwrap import unwrap
 from hashlens.errors import ExplainError, HashlensError
@@ -21,7 +21,7 @@ from hashlens.explanations.forwarded import Forwarded
 from hashlens.nets.output import Output, OutputLike
 
 Tensor = torch.Tensor
-MOST = 2**31
+MAX_VALUE = 2**31
 """Bound above any number of classes, and of rows in a batch."""
 EXPLAINED = ("seed", "forward", "mask", "device", "batch_size", "output")
 """Fields of a reading that have an effect on explanations."""
@@ -81,7 +81,7 @@ class Subject:
     def output(self) -> Output:
         """How the output is read; decided at the first use, with generated inputs if there are few."""
         if not self.evidence.is_settled and self.evidence.rows and self.more is not None:
-            more = self.more(LEAST_ROWS - self.evidence.rows)
+            more = self.more(MIN_ROWS - self.evidence.rows)
             with suppress(Exception):  # inputs that the model rejects are ignored
                 self.raw(more)
         return self.evidence.decide()
@@ -188,9 +188,9 @@ def reading_of(
 
 def subject_of(model: Any, reading: Reading) -> Subject:
     """Return the subject for a network or function, called and read according to a reading."""
-    size = min(reading.batch_size, MOST)
+    size = min(reading.batch_size, MAX_VALUE)
     if isinstance(model, torch.nn.Module):
-        network = placed(unwrap(model), reading.device)[0]
+        network = on_device(unwrap(model), reading.device)[0]
         if reading.forward is not None:
             network = Forwarded(network, reading.forward)
         return Subject(network, network, size, reading.output)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -43,6 +43,6 @@ def write_grid(path: str | Path, images: torch.Tensor, columns: int = 10, *, ove
     """
     from PIL import Image
 
-    with written_whole(path, overwrite=overwrite) as partial:
+    with atomic_write(path, overwrite=overwrite) as partial:
         Image.fromarray(tiled(as_bytes(images), columns)).save(partial, format="PNG")
     return Path(path)

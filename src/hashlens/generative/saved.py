@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from hashlens.errors import ModelError, OutputError
-from hashlens.files import as_path, written_whole
+from hashlens.files import as_path, atomic_write
 from hashlens.generative.bigan import BiGAN
 from hashlens.generative.gan import GAN
 from hashlens.generative.grid import write_grid
@@ -44,11 +44,11 @@ def save_model(model: GenerativeModel, folder: str | Path, *, overwrite: bool = 
     networks = model.networks
     info = model.info or GenerativeInfo(model.kind, model.arguments, model.image_shape, tuple(model.own))
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in networks.state_dict().items()}
-    with written_whole(path / WEIGHTS, overwrite=True) as partial:
+    with atomic_write(path / WEIGHTS, overwrite=True) as partial:
         partial.write_bytes(save(tensors))
         (path / INFO).unlink(missing_ok=True)
     document = replace(info, parameters=parameters_digest(networks)).to_dict()
-    with written_whole(path / INFO, overwrite=True) as partial:
+    with atomic_write(path / INFO, overwrite=True) as partial:
         partial.write_text(json.dumps(document, indent=1) + "\n")
     return path
 

@@ -11,7 +11,7 @@ from hashlens.index.rows import Rows
 
 Distances = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
-MOST_PAIRS = 1 << 27
+MAX_PAIRS = 1 << 27
 """Largest number of results of a range search; with more, the radius is too large to be useful or fit in memory."""
 
 
@@ -90,9 +90,9 @@ def rows_within(
         limits = faiss.rev_swig_ptr(result.lims, len(queries) + 1).astype(np.int64)
         count = int(limits[-1])
         total += count
-        if total > MOST_PAIRS:
+        if total > MAX_PAIRS:
             raise IndexFault(
-                f"more than {MOST_PAIRS:,} pairs lie within a radius of {radius:,} bits: give a smaller radius or "
+                f"more than {MAX_PAIRS:,} pairs lie within a radius of {radius:,} bits: give a smaller radius or "
                 "fewer queries"
             )
         if count:

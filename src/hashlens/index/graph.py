@@ -12,7 +12,7 @@ from hashlens.index.searcher import checked_options
 
 FILE = "graph.faiss"
 NEIGHBOURS, CONSTRUCTION_CANDIDATES, SEARCH_CANDIDATES = 32, 80, 64
-MOST_NEIGHBOURS = 1024
+MAX_NEIGHBOURS = 1024
 """Largest number of neighbours; more would take 8 KiB or more per row, without benefit."""
 
 
@@ -61,8 +61,8 @@ class Graph:
 
         options = checked_options("hnsw", arguments, {"M": 2, "efConstruction": 1, "efSearch": 1, "seed": 0})
         neighbours = options["M"] or NEIGHBOURS
-        if neighbours > MOST_NEIGHBOURS:
-            raise IndexFault(f"M must be at most {MOST_NEIGHBOURS:,}, received {neighbours:,}")
+        if neighbours > MAX_NEIGHBOURS:
+            raise IndexFault(f"M must be at most {MAX_NEIGHBOURS:,}, received {neighbours:,}")
         index = faiss.IndexBinaryHNSW(rows.row_bytes * 8, neighbours)
         index.hnsw.efConstruction = options["efConstruction"] or CONSTRUCTION_CANDIDATES
         seed = options["seed"] or 0

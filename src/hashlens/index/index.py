@@ -107,7 +107,7 @@ class Index:
         """
         if out is None:
             return cls(codes, kind, layers, ids=ids, **options)
-        INDEX_FOLDER.spare_other_things(output_path(out, overwrite))
+        INDEX_FOLDER.require_replaceable(output_path(out, overwrite))
         rows = Rows.of(codes, layers, ids)
         save_index(rows, kind, _searcher(kind, rows, options), out, overwrite)
         return cls.load(out, verify=False)

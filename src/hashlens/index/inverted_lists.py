@@ -19,7 +19,7 @@ from hashlens.progress import track
 from hashlens.seeds import numpy_generator
 
 FILE = "lists.faiss"
-ROWS_PER_CENTRE, MOST_ROWS_PER_CENTRE, ROUNDS = 64, 256, 10
+ROWS_PER_CENTRE, MAX_ROWS_PER_CENTRE, ROUNDS = 64, 256, 10
 SAMPLE_BYTES = 1 << 28
 ROW_NUMBER_BYTES = 8
 
@@ -187,7 +187,7 @@ def find_centres(rows: Rows, count: int, seed: int = 0) -> Packed:
             break
         assignment = nearest
         for at, members in _lists_of(assignment):
-            part = sample[members[:: -(-len(members) // MOST_ROWS_PER_CENTRE)]]
+            part = sample[members[:: -(-len(members) // MAX_ROWS_PER_CENTRE)]]
             ones = np.unpackbits(part, axis=1).sum(axis=0, dtype=np.int32)
             centres[at] = np.packbits(2 * ones > len(part))
     return centres

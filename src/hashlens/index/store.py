@@ -16,7 +16,7 @@ from typing import Any
 from hashlens.codes.codes import Codes
 from hashlens.codes.store import CODES_FOLDER, CodesWriter, open_codes
 from hashlens.errors import IndexFault
-from hashlens.files import output_path, written_whole
+from hashlens.files import atomic_write, output_path
 from hashlens.index.graph import Graph
 from hashlens.index.inverted_lists import InvertedLists
 from hashlens.index.rows import Rows
@@ -29,7 +29,7 @@ INDEX_FOLDER = FolderKind(
     files=("codes/manifest.json",),
     what="an index",
     made_with="Index.save or `hashlens index build`",
-    mend="build the index again",
+    remedy="build the index again",
     error=IndexFault,
 )
 FIRST_NAMES = {
@@ -42,8 +42,8 @@ READERS: dict[str, Callable[..., Searcher]] = {"ivf": InvertedLists.read, "hnsw"
 
 def save_index(rows: Rows, kind: str, searcher: Searcher | None, path: str | Path, overwrite: bool = False) -> Path:
     """Write an index as a folder, block by block, and return its path."""
-    INDEX_FOLDER.spare_other_things(output_path(path))
-    with written_whole(path, overwrite=overwrite) as folder:
+    INDEX_FOLDER.require_replaceable(output_path(path))
+    with atomic_write(path, overwrite=overwrite) as folder:
         folder.mkdir()
         _write_rows(rows, folder / "codes")
         if searcher is not None:
@@ -57,7 +57,7 @@ def load_index(path: str | Path, verify: bool = True) -> tuple[Rows, str, Search
     """Open a folder that :func:`save_index` wrote; return its rows, its kind and its searcher."""
 
     def opened(folder: Path, manifest: dict[str, Any]) -> tuple[Rows, str, Searcher | None]:
-        rows_folder = replace(CODES_FOLDER, mend=INDEX_FOLDER.mend, error=IndexFault)
+        rows_folder = replace(CODES_FOLDER, remedy=INDEX_FOLDER.remedy, error=IndexFault)
         codes: Codes = rows_folder.open(folder / "codes", verify, open_codes)
         rows, kind = Rows.of(codes), manifest["kind"]
         if kind == "exact":

@@ -21,7 +21,7 @@ from hashlens.tables import number, table
 MAP_ROWS = 2000
 LISTED, SHOWN = 60, 6
 """Largest number of groups with equal codes, and of rows shown of each."""
-MOST_CLASSES = len(FILLS)
+MAX_CLASSES = len(FILLS)
 
 
 def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str, ...] = ()) -> Page:
@@ -124,7 +124,7 @@ def _groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[In
     if labels is None:
         return np.full(rows, -1), ()
     present, counts = np.unique(labels, return_counts=True)
-    chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
+    chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MAX_CLASSES])
     position = np.minimum(np.searchsorted(chosen, labels), len(chosen) - 1)
     group = np.where(chosen[position] == labels, position, -1)
     return group.astype(np.int64), tuple(class_name(class_names, label) for label in chosen.tolist())

@@ -8,7 +8,7 @@ from hashlens.measurement.measurement import Measurement
 from hashlens.report.figures import Bars, Figure, Histogram, Lines, Rule, Scatter, Series
 from hashlens.tables import Table, number, table
 
-MOST_CLASSES = 15
+MAX_CLASSES = 15
 """Largest number of classes with a colour on a map; with more classes, the most frequent ones have a colour."""
 
 
@@ -131,7 +131,7 @@ def code_map(exhibits: Exhibits, images: tuple[int, ...] = ()) -> Scatter:
     """Return the map of the codes; `images` are the indices of the examples in the sprite of a page."""
     code_map_ = exhibits.map
     present, counts = np.unique(code_map_.labels, return_counts=True)
-    chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
+    chosen = np.sort(present[np.argsort(-counts, kind="stable")][:MAX_CLASSES])
     others = ("other classes",) if len(chosen) < len(present) else ()
     position = np.searchsorted(chosen, code_map_.labels)
     listed = chosen[np.minimum(position, len(chosen) - 1)] == code_map_.labels

@@ -18,7 +18,7 @@ from hashlens.measures.logistic import LogisticMethod, accuracy_tolerance, logis
 from hashlens.result import Result, Split
 from hashlens.seeds import torch_generator
 
-MOST_HYPERPLANES = 4096
+MAX_HYPERPLANES = 4096
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def hyperplane_codes(
     ----------
     Charikar (2002): Similarity estimation techniques from rounding algorithms. STOC.
     """
-    if not 1 <= bits <= MOST_HYPERPLANES:
-        raise MeasureError(f"hyperplane codes take 1 to {MOST_HYPERPLANES:,} bits, received {bits:,}")
+    if not 1 <= bits <= MAX_HYPERPLANES:
+        raise MeasureError(f"hyperplane codes take 1 to {MAX_HYPERPLANES:,} bits, received {bits:,}")
     train, test = as_features(train_features), as_features(test_features)
     if len(train) == 0 or train.shape[1] != test.shape[1]:
         raise MeasureError(

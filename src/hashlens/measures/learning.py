@@ -10,11 +10,11 @@ from hashlens.codes.codes import Codes
 from hashlens.measures.clustering_accuracy import hungarian_accuracy
 from hashlens.result import Result
 
-MOST_CONSTANT = 0.5
+MAX_CONSTANT = 0.5
 """Largest share of the bits that may be constant over train; a larger share is reported before the regime."""
 ERRORS = 2.0
 """Number of standard errors by which an accuracy must differ from another to be called lower."""
-LEAST_MATCHED = 0.5
+MIN_MATCHED = 0.5
 """Smallest accuracy at which a matching of outputs to labels counts as evidence, since the matching is fitted."""
 
 
@@ -48,7 +48,7 @@ class Learning(Result):
     raw_inputs: float | None = None
     chance: float | None = None
     matched: float | None = None
-    most_constant: float = MOST_CONSTANT
+    most_constant: float = MAX_CONSTANT
 
     @property
     def mostly_constant(self) -> bool:
@@ -150,7 +150,7 @@ def matched_accuracy(predictions: npt.NDArray[np.int64], labels: npt.NDArray[np.
     matched = hungarian_accuracy(predictions, labels)
     as_numbered = float(np.mean(predictions == labels))
     best = max(as_numbered, most_frequent(labels))
-    return matched if matched >= LEAST_MATCHED and clearly_less(best, matched, len(labels)) else None
+    return matched if matched >= MIN_MATCHED and clearly_less(best, matched, len(labels)) else None
 
 
 def numbered_otherwise(matched: float) -> str:

@@ -90,9 +90,9 @@ class LogisticLoss(ABC):
             curved = []
             for part in torch.split(block, max(1, EXACT_CELLS // self.shape[1])):
                 exact = part.double()
-                loss, slope, curvature = self.terms(i, _scores(exact, weights[own_scores]))
+                loss, score_gradient, curvature = self.terms(i, _scores(exact, weights[own_scores]))
                 value[own_scores if len(self.dims) == 1 else slice(None)] += self.strength * loss
-                gradient[own_scores] += self.strength * _backwards(exact, slope)
+                gradient[own_scores] += self.strength * _backwards(exact, score_gradient)
                 curved.append(curvature.float())
             curvatures.append(torch.cat(curved, dim=1))
         return Evaluation(value, gradient, tuple(curvatures))
@@ -147,9 +147,9 @@ class MultinomialLoss(LogisticLoss):
         """Return loss, derivative and curvature of class i."""
         logarithms = torch.log_softmax(scores, dim=0)
         probabilities = logarithms.exp()
-        slope = probabilities.clone()
-        slope[i] -= 1
-        return -logarithms[i].sum(), slope, probabilities
+        score_gradient = probabilities.clone()
+        score_gradient[i] -= 1
+        return -logarithms[i].sum(), score_gradient, probabilities
 
     def score_hessian_product(self, curvature: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the Hessian by the scores times a change of them."""
@@ -196,9 +196,9 @@ class PairwiseLoss(LogisticLoss):
         return curvature
 
 
-def _backwards(block: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+def _backwards(block: torch.Tensor, score_gradient: torch.Tensor) -> torch.Tensor:
     """Return the gradient by the weights, float64 ``(s, d + 1)``, from the gradient by the scores of a block."""
-    return torch.cat([slope @ block, slope.sum(dim=1, keepdim=True)], dim=1).double()
+    return torch.cat([score_gradient @ block, score_gradient.sum(dim=1, keepdim=True)], dim=1).double()
 
 
 def _scores(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from rich.table import Table
 from torch import nn
 
 from hashlens.errors import ModelError, OutputError
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 from hashlens.nets.build import build
 from hashlens.nets.class_names import declare_classes
 from hashlens.nets.digest import parameters_digest
@@ -126,11 +126,11 @@ def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, o
         check_free(folder)
     # Cloned, since safetensors rejects tensors that share memory.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    with written_whole(folder / WEIGHTS_FILE, overwrite=True) as partial:
+    with atomic_write(folder / WEIGHTS_FILE, overwrite=True) as partial:
         partial.write_bytes(save(tensors))
         (folder / INFO_FILE).unlink(missing_ok=True)
     document = {**info.to_dict(), "parameters": parameters_digest(network)}
-    with written_whole(folder / INFO_FILE, overwrite=True) as partial:
+    with atomic_write(folder / INFO_FILE, overwrite=True) as partial:
         partial.write_text(json.dumps(document, indent=2) + "\n")
     return folder
 

@@ -17,7 +17,7 @@ KINDS = (
 )  # fmt: skip
 BINARY = ("binary_logit", "binary_probability")
 MULTILABEL = ("multilabel_logits", "multilabel_probabilities")
-LEAST_PROBABILITY = 1e-30
+MIN_PROBABILITY = 1e-30
 Select = Callable[[Any], Any]
 """Function from a model's output to its scores."""
 
@@ -129,7 +129,7 @@ class Output:
             return scores
         if self.kind == "binary_logit":
             return torch.cat([torch.zeros_like(scores), scores], dim=1)
-        return self.class_scores(scores).clamp(min=LEAST_PROBABILITY).log()
+        return self.class_scores(scores).clamp(min=MIN_PROBABILITY).log()
 
 
 OutputLike = str | Output | Select | None

@@ -18,9 +18,9 @@ from hashlens.report.figures import Floats, Histogram, Ints, Mark, Pieces, Point
 
 Colouring = Literal["gradient", "class", "code"]
 COLOURINGS = ("gradient", "class", "code")
-MOST_MARKS = 12
+MAX_MARKS = 12
 """Largest number of examples drawn with names; more are drawn as points."""
-MOST_LINES = 10
+MAX_LINES = 10
 """Largest number of outputs drawn as lines in a figure."""
 TRIMMED = 0.01
 """Share of the area at either end of a colour scale that gets the colour of that end."""
@@ -159,7 +159,7 @@ def pieces_figure(
     outputs = (value[:, None] + spans[:, :, None] * slope[:, None]).reshape(2 * len(spans), -1)
     # If there are too many outputs, those that come nearest to being the largest are drawn.
     behind = (outputs.max(axis=1, keepdims=True) - outputs).min(axis=0)
-    shown = np.sort(np.argsort(behind, kind="stable")[:MOST_LINES]).tolist()
+    shown = np.sort(np.argsort(behind, kind="stable")[:MAX_LINES]).tolist()
     count = outputs.shape[1]
     names = _output_names(count, class_names)
     x = tuple(spans.flatten().tolist())
@@ -311,7 +311,7 @@ def _marks(flat: Slice, names: Sequence[str] | None) -> tuple[Mark, ...]:
         raise DataError(f"the plane goes through {len(flat.marks)} examples, but received {len(names)} names")
     if names is None and _is_through(flat):
         names = ("first", "second", "third")
-    if names is None or len(names) > MOST_MARKS:
+    if names is None or len(names) > MAX_MARKS:
         return ()
     inside = _inside(flat.box, flat.marks)
     named = zip(names, flat.marks.tolist(), inside, strict=True)

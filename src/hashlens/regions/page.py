@@ -13,7 +13,7 @@ from hashlens.report.page import Page, Prose, Section, Widget
 from hashlens.report.polygon_traces import is_image, plane_traces
 from hashlens.tables import Table, table
 
-MOST_OUTPUTS = 3
+MAX_OUTPUTS = 3
 """Number of outputs whose affine map is shown: those that are largest in the middle of the region."""
 LARGEST = 100
 """Number of regions in the table."""
@@ -87,7 +87,7 @@ def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
     flat = plane.value.reshape(plane.count, -1), plane.slope.reshape(2, plane.count, -1)
     value, slope = (of.cpu().numpy().astype(np.float64) for of in flat)
     middle = plane.output(plane.centers, np.arange(plane.count)).reshape(plane.count, -1).cpu().numpy()
-    largest = np.argsort(-middle, axis=1, kind="stable")[:, :MOST_OUTPUTS]
+    largest = np.argsort(-middle, axis=1, kind="stable")[:, :MAX_OUTPUTS]
     single = value.shape[1] == 1
     notes = []
     for face in range(plane.count):
@@ -97,8 +97,8 @@ def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
             across, upward = slope[:, face, at]
             output = "output" if single else f"output {at}"
             lines.append(f"{output} = {value[face, at]:.4g} {_signed(across)} s {_signed(upward)} t")
-        if value.shape[1] > MOST_OUTPUTS:
-            lines.append(f"and {value.shape[1] - MOST_OUTPUTS:,} more outputs")
+        if value.shape[1] > MAX_OUTPUTS:
+            lines.append(f"and {value.shape[1] - MAX_OUTPUTS:,} more outputs")
         notes.append("\n".join(lines))
     return notes
 

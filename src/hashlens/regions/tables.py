@@ -18,7 +18,7 @@ from hashlens.tables import number, table
 
 LEVELS = 255
 """Largest value of an 8-bit pixel: for inputs from 0 to 1, a radius of 1/255 is one grey level."""
-MOST_ROWS = 20
+MAX_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class RadiusTable(Result):
                 at.unit or "none",
                 number(at.on_boundaries),
             ]
-            for at in self.examples[:MOST_ROWS]
+            for at in self.examples[:MAX_ROWS]
         ]
         if not on_boundary:
             columns, rows = columns[:-1], [row[:-1] for row in rows]
         radii = np.array([at.radius for at in self.examples])
         notes = []
-        if len(radii) > MOST_ROWS:
-            notes.append(f"The first {MOST_ROWS} of {len(radii):,} examples.")
+        if len(radii) > MAX_ROWS:
+            notes.append(f"The first {MAX_ROWS} of {len(radii):,} examples.")
         if len(radii) > 1:
             low, middle, high = (f"{of:.4g}" for of in (radii.min(), np.median(radii), radii.max()))
             notes.append(f"Radii: least {low}, median {middle}, most {high}.")
@@ -189,10 +189,10 @@ class PieceTable(Result):
                 at.unit or "",
                 "–" if at.predicted is None else class_name(self.class_names, at.predicted),
             )
-            for row, at in enumerate(self.pieces[:MOST_ROWS])
+            for row, at in enumerate(self.pieces[:MAX_ROWS])
         ]
         count = len(self.pieces)
-        shown = f"The first {MOST_ROWS} of {count:,} pieces." if count > MOST_ROWS else ""
+        shown = f"The first {MAX_ROWS} of {count:,} pieces." if count > MAX_ROWS else ""
         pieces = "1 linear piece" if count == 1 else f"{count:,} linear pieces"
         return table(
             f"{pieces} from {self.begin} to {self.finish}, {self.length:.4g} apart",

@@ -218,8 +218,8 @@ class _Recorder(Observer):
                 live.update(step.inputs)
                 steps.append(step)
         steps.reverse()
-        placed = iter(lay_out([step.layer for step in steps if not isinstance(step, Affine)]))
-        laid_out = tuple(step if isinstance(step, Affine) else replace(step, layer=next(placed)) for step in steps)
+        layers = iter(lay_out([step.layer for step in steps if not isinstance(step, Affine)]))
+        laid_out = tuple(step if isinstance(step, Affine) else replace(step, layer=next(layers)) for step in steps)
         return Program(model, laid_out, output.register, tuple(self._tape.shapes), dtype, device)
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:

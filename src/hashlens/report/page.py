@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 from hashlens.report.figure_tables import figure_table
 from hashlens.report.figures import Figure
 from hashlens.report.sprite import Sprite
@@ -140,8 +140,8 @@ def write_page(page: Page, path: str | Path, *, overwrite: bool = False) -> Path
         If the file exists and `overwrite` is false, or cannot be written.
     """
     text = page_html(page)
-    with written_whole(path, overwrite=overwrite) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_write(path, overwrite=overwrite) as partial:
+        partial.write_text(text, encoding="utf-8")
     return Path(path)
 
 

@@ -10,7 +10,7 @@ from hashlens.report.figures import Floats, Polygons
 from hashlens.report.polygons import INK, draw_regions, shown_names, thin_line
 from hashlens.report.traces import as_text
 
-MOST_POLYGONS = 20_000
+MAX_POLYGONS = 20_000
 """Largest number of interactive polygons; more are shown as an image."""
 PIXELS = 2000
 DIGITS = 7
@@ -24,7 +24,7 @@ CONTROLS = {
 
 def is_image(figure: Polygons) -> bool:
     """Return whether a plane has too many polygons to be interactive."""
-    return len(figure) > MOST_POLYGONS
+    return len(figure) > MAX_POLYGONS
 
 
 def plane_traces(figure: Polygons) -> dict[str, Any]:

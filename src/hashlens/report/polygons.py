@@ -21,10 +21,10 @@ LETTER = 0.085
 """Margin at the left of a plane, and width of a letter of the legend, in inches."""
 LONGEST = 2.5
 """Largest aspect ratio that is drawn true to scale."""
-MOST_VECTORS = 20_000
+MAX_VECTORS = 20_000
 """More polygons than this are drawn as an image inside an SVG or PDF; boundaries stay lines."""
-MOST_NAMES = 12
-MOST_BREAKS = 100
+MAX_NAMES = 12
+MAX_BREAKS = 100
 INK = "0.1"
 STRIP = 0.06
 """Height of the strip of pieces, as a share of the panel."""
@@ -102,7 +102,7 @@ def draw_plane(axes: "Axes", figure: Polygons) -> None:
     """Draw regions, the boundary between classes, examples, and the colour bar."""
     from matplotlib.patches import PathPatch
 
-    draw_regions(axes, figure, len(figure) > MOST_VECTORS)
+    draw_regions(axes, figure, len(figure) > MAX_VECTORS)
     for colour, width in (("white", 3.4), (INK, 1.7)) if len(figure.boundary) else ():
         axes.add_patch(
             PathPatch(
@@ -277,13 +277,13 @@ def shown_names(figure: Polygons) -> tuple[list[int], int]:
     """Return the colours whose names are shown (the most frequent, if there are many), and the number of the others."""
     counts = np.bincount(figure.shade, minlength=len(figure.names))
     present = np.flatnonzero(counts)
-    largest = present[np.argsort(-counts[present], kind="stable")][:MOST_NAMES]
+    largest = present[np.argsort(-counts[present], kind="stable")][:MAX_NAMES]
     return sorted(largest.tolist()), len(present) - len(largest)
 
 
 def draw_pieces(axes: "Axes", figure: Pieces) -> None:
     """Draw lines over pieces, dots where pieces meet, and a strip in which each piece has its own colour."""
-    few = len(figure.ends) <= MOST_BREAKS
+    few = len(figure.ends) <= MAX_BREAKS
     for position, series in enumerate(figure.series):
         colour = _line_colour(position, len(figure.series))
         axes.plot(series.x, series.y, color=colour, linewidth=1.6, label=legend_name(series.name))

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashlens.errors import OutputError
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2
 """Usual widths of one column and of two columns of a journal, in inches."""
-LEAST_LETTER = 5.5
+MIN_LETTER = 5.5
 """Smallest font size, in points."""
 DPI = 300
 STYLE: dict[str, Any] = {
@@ -67,7 +67,7 @@ def fit(canvas: "Canvas", width: float) -> "Canvas":
     scale = width / float(across)
     for text in canvas.findobj(Text):
         assert isinstance(text, Text)
-        text.set_fontsize(max(LEAST_LETTER, scale * float(text.get_fontsize())))
+        text.set_fontsize(max(MIN_LETTER, scale * float(text.get_fontsize())))
     canvas.set_size_inches(width, scale * float(upward))
     return canvas
 
@@ -84,6 +84,6 @@ def save(canvas: "Canvas", path: str | Path, *, overwrite: bool = False) -> Path
     kind = path.suffix.lower().lstrip(".") or "png"
     if kind not in UNDATED:
         raise OutputError(f"{path}: pictures are written as .png, .svg, .pdf")
-    with written_whole(path, overwrite=overwrite) as beside, paper_style():
-        canvas.savefig(beside, format=kind, dpi=DPI, metadata=UNDATED[kind])
+    with atomic_write(path, overwrite=overwrite) as partial, paper_style():
+        canvas.savefig(partial, format=kind, dpi=DPI, metadata=UNDATED[kind])
     return path

@@ -31,11 +31,11 @@ STRONG = (
 )  # fmt: skip
 """Colours for light and dark backgrounds: Paul Tol's bright palette, and three more of his colours."""
 DIGITS = 5
-MOST_TICKS = 12
+MAX_TICKS = 12
 """Largest number of tick names on an axis; of more, some are left out."""
-MOST_DECADES = 3.0
+MAX_DECADES = 3.0
 """Largest number of decades on a logarithmic axis that has ticks at 2 and 5 too."""
-BAR_HEIGHT, LEAST_HEIGHT = 26, 300
+BAR_HEIGHT, MIN_HEIGHT = 26, 300
 """Height of a bar, and smallest height of a figure, in pixels."""
 
 
@@ -130,7 +130,7 @@ def _logarithmic(values: Iterable[float]) -> dict[str, Any]:
     """Return a logarithmic axis with ticks at 1, 2, 5, 10, ..., or only at powers of ten if these are many."""
     positive = [value for value in values if value > 0]
     decades = log10(max(positive) / min(positive)) if positive else 0.0
-    return {"type": "log", "dtick": "D2" if decades < MOST_DECADES else 1, "tickformat": ",~r"}
+    return {"type": "log", "dtick": "D2" if decades < MAX_DECADES else 1, "tickformat": ",~r"}
 
 
 def _apart(places: Iterable[float], log: bool) -> list[float]:
@@ -139,7 +139,7 @@ def _apart(places: Iterable[float], log: bool) -> list[float]:
     at = np.log(ordered) if log else np.asarray(ordered)
     kept = [0]
     for position in range(1, len(ordered)):
-        if at[position] - at[kept[-1]] >= (at[-1] - at[0]) / MOST_TICKS:
+        if at[position] - at[kept[-1]] >= (at[-1] - at[0]) / MAX_TICKS:
             kept.append(position)
     return [ordered[position] for position in kept]
 
@@ -190,7 +190,7 @@ def _bars(figure: Bars) -> dict[str, Any]:
     known += [end for group in figure.ends for ends in group if ends is not None for end in ends]
     least, most = min([0.0, *known]), max([0.0, *known]) or 1.0
     span = [1.15 * least, 1.15 * most] if figure.start is None else list(figure.span())
-    height = max(LEAST_HEIGHT, BAR_HEIGHT * len(figure.names) * len(figure.groups) + 110)
+    height = max(MIN_HEIGHT, BAR_HEIGHT * len(figure.names) * len(figure.groups) + 110)
     layout = {
         "xaxis": _axis(figure.x_label, range=span), "barmode": "group",
         "yaxis": {"autorange": "reversed", "automargin": True},

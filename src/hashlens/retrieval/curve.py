@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from hashlens.arguments import require_whole, shortly
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError, nearest
-from hashlens.measures.controls import MOST_HYPERPLANES, hyperplane_codes
+from hashlens.measures.controls import MAX_HYPERPLANES, hyperplane_codes
 from hashlens.measures.features import FLOAT_BYTES, Features
 from hashlens.progress import bar
 from hashlens.report.figures import Figure, Lines, Series
@@ -266,7 +266,7 @@ class _Control:
         return {"train_labels": self.codes.train.labels, "test_labels": self.codes.test.labels}
 
     def hyperplanes(self) -> list[QualityPoint]:
-        most = min(max(self.lengths), MOST_HYPERPLANES)
+        most = min(max(self.lengths), MAX_HYPERPLANES)
         train, test = hyperplane_codes(*self._pair(), most, **self.labels, seed=self.seed)
         points = []
         for bits in self.lengths:

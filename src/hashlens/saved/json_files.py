@@ -11,7 +11,7 @@ import numpy.typing as npt
 from xxhash import xxh3_128_hexdigest
 
 from hashlens.errors import ReportError
-from hashlens.files import output_path, written_whole
+from hashlens.files import atomic_write, output_path
 from hashlens.plain import values_of
 from hashlens.result import Result
 
@@ -46,13 +46,13 @@ def save_result(result: Result, path: str | Path, *, overwrite: bool = False) ->
     body = _moved(result.to_dict(), "", arrays)
     if arrays:
         file = arrays_beside(target)
-        with written_whole(file, overwrite=overwrite) as beside:
-            with beside.open("wb") as opened:
+        with atomic_write(file, overwrite=overwrite) as partial:
+            with partial.open("wb") as opened:
                 np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
-            digest = xxh3_128_hexdigest(beside.read_bytes())
+            digest = xxh3_128_hexdigest(partial.read_bytes())
         body[BESIDE] = {"file": file.name, "xxh3_128": digest}
-    with written_whole(target, overwrite=overwrite) as beside:
-        beside.write_text(json.dumps(body, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with atomic_write(target, overwrite=overwrite) as partial:
+        partial.write_text(json.dumps(body, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return Path(path)
 
 

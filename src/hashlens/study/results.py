@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import OutputError, StudyError, nearest
-from hashlens.files import as_path, write_columns, written_whole
+from hashlens.files import as_path, atomic_write, write_columns
 from hashlens.plain import plain
 from hashlens.report.page import Page
 from hashlens.result import Result
@@ -150,7 +150,7 @@ class Results(Result):
             return write_columns(path, arrays, overwrite=overwrite)
         import pyarrow.parquet
 
-        with written_whole(path, overwrite=overwrite) as partial:
+        with atomic_write(path, overwrite=overwrite) as partial:
             pyarrow.parquet.write_table(self.to_arrow(), partial)
         return path
 

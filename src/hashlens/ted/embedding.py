@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.nn.functional import normalize
 
-from hashlens.ted.trunk import Standardised, Trunk, mean_one
+from hashlens.ted.trunk import Standardiser, Trunk, normalised_weights
 
 Codes = npt.NDArray[np.int64]
 
@@ -43,13 +43,13 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype=np.float64)
         self.network_ = self.trunk.network(X.shape[1], self.trunk.dimensions)
         device = next(self.network_.parameters()).device
-        self.scale_ = Standardised(X)
+        self.scale_ = Standardiser(X)
         pairs = torch.from_numpy(np.asarray(y)).to(device)
 
         def loss(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             return contrastive(outputs, pairs[rows], self.trunk.temperature)
 
-        weights = mean_one(sample_weight, len(X), device)
+        weights = normalised_weights(sample_weight, len(X), device)
         self.trunk.train(self.network_, self.scale_(X, device), weights, loss)
         kept = (weights > 0).cpu().numpy()
         self.voters_ = KNeighborsClassifier(min(self.k, int(kept.sum())))

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.nn.functional import cross_entropy
 
 from hashlens.ted.pairs import Pairs
-from hashlens.ted.trunk import Standardised, Trunk, mean_one
+from hashlens.ted.trunk import Standardiser, Trunk, normalised_weights
 
 Codes = npt.NDArray[np.int64]
 
@@ -43,7 +43,7 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.reasons_ = np.searchsorted(own, self.pairs.explanations)
         self.network_ = self.trunk.network(X.shape[1], self.labels_ + len(own))
         device = next(self.network_.parameters()).device
-        self.scale_ = Standardised(X)
+        self.scale_ = Standardiser(X)
         labels = torch.from_numpy(self.pairs.labels[y]).to(device)
         reasons = torch.from_numpy(self.reasons_[y]).to(device)
 
@@ -53,7 +53,7 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 of_reason, reasons[rows], reduction="none"
             )
 
-        self.trunk.train(self.network_, self.scale_(X, device), mean_one(sample_weight, len(X), device), loss)
+        self.trunk.train(self.network_, self.scale_(X, device), normalised_weights(sample_weight, len(X), device), loss)
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from hashlens.arguments import require_whole
 from hashlens.errors import TEDError, nearest
-from hashlens.files import output_path, written_whole
+from hashlens.files import atomic_write, output_path
 from hashlens.manifest import FolderKind
 from hashlens.seeds import numpy_generator
 from hashlens.ted.classifier import MISSING, TEDClassifier
@@ -33,7 +33,7 @@ TED_FOLDER = FolderKind(
     files=(ROWS,),
     what="a TED model",
     made_with="`hashlens ted fit`",
-    mend="fit it again",
+    remedy="fit it again",
     error=TEDError,
 )
 ESTIMATORS = {
@@ -112,8 +112,8 @@ class TableModel:
         import pyarrow.parquet
         import sklearn
 
-        TED_FOLDER.spare_other_things(output_path(path))
-        with written_whole(path, overwrite=overwrite) as folder:
+        TED_FOLDER.require_replaceable(output_path(path))
+        with atomic_write(path, overwrite=overwrite) as folder:
             folder.mkdir()
             pyarrow.parquet.write_table(self.rows, folder / ROWS)
             TED_FOLDER.write(folder, {"plan": asdict(self.plan), "sklearn": sklearn.__version__})

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import OutputError, TEDError, nearest
-from hashlens.files import write_columns, written_whole
+from hashlens.files import atomic_write, write_columns
 
 CATEGORIES = 100
 """Largest number of one-hot columns of a category, for the most frequent values; other and new values are all 0."""
@@ -51,8 +51,8 @@ def write_table(path: Path, table: Any, overwrite: bool) -> None:
         return
     import pyarrow.parquet
 
-    with written_whole(path, overwrite=overwrite) as beside:
-        pyarrow.parquet.write_table(table, beside)
+    with atomic_write(path, overwrite=overwrite) as partial:
+        pyarrow.parquet.write_table(table, partial)
 
 
 def check_table_name(path: Path) -> None:

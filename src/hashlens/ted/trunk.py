@@ -138,7 +138,7 @@ class TrunkStep:
         return {"loss": losses.detach()}
 
 
-class Standardised:
+class Standardiser:
     """Standardisation of columns to mean 0 and standard deviation 1 over the training rows."""
 
     def __init__(self, X: npt.NDArray[np.float64]) -> None:
@@ -151,7 +151,7 @@ class Standardised:
         return torch.from_numpy(((X - self.mean) / self.spread).astype(np.float32)).to(device)
 
 
-def mean_one(weights: Any, rows: int, device: torch.device) -> torch.Tensor:
+def normalised_weights(weights: Any, rows: int, device: torch.device) -> torch.Tensor:
     """Return weights ``(rows,)`` with mean 1, float32; all 1 if there are none.
 
     Raises

@@ -28,7 +28,7 @@ from hashlens.report.traces import can_trace, plotly
 Places = npt.NDArray[np.float64]
 TOLERANCE = 2e-4
 """Allowed error of a coordinate as a share of the axis; pages round to five digits."""
-MOST = 2000
+MAX_POINTS = 2000
 """Largest number of points to check; of more, an evenly spaced selection is checked."""
 
 
@@ -139,7 +139,7 @@ def _numbers(values: Any) -> npt.NDArray[np.float64]:
 
 def _assert_among(wanted: Places, drawn: Places, where: str) -> None:
     wanted = wanted[(~np.isinf(wanted)).all(axis=1) & ~np.isnan(wanted).all(axis=1)]
-    wanted = wanted[:: max(1, len(wanted) // MOST)]
+    wanted = wanted[:: max(1, len(wanted) // MAX_POINTS)]
     if len(wanted) == 0:
         return
     size = np.maximum(np.nan_to_num(np.abs(wanted)).max(axis=0), 1e-12)

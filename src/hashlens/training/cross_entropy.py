@@ -52,5 +52,5 @@ class _CrossEntropies(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (slope,) = ctx.saved_tensors
-        return slope * gradients[0].unsqueeze(-1), None
+        (gradient,) = ctx.saved_tensors
+        return gradient * gradients[0].unsqueeze(-1), None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hashlens.errors import ModelError
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 from hashlens.training.state import KINDS, LoopEpoch, TrainingState
 
 STATE_FILE = "state.pt"
@@ -43,7 +43,7 @@ class Journal:
         }
         buffer = io.BytesIO()
         torch.save(document, buffer)
-        with written_whole(self.folder / STATE_FILE, overwrite=True) as partial:
+        with atomic_write(self.folder / STATE_FILE, overwrite=True) as partial:
             partial.write_bytes(buffer.getbuffer())
 
     def restore(self, state: TrainingState) -> list[LoopEpoch]:

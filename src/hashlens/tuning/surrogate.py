@@ -81,7 +81,7 @@ class Surrogate:
 
         kernel = self.learned.scale * matern(squares(places, self.points, self.categories) @ self._squares)[0]
         half = solve_triangular(self._factor, kernel.T, lower=True, check_finite=False)
-        variance = np.maximum(self.learned.scale - np.einsum("nm,nm->m", half, half), LEAST_VARIANCE)
+        variance = np.maximum(self.learned.scale - np.einsum("nm,nm->m", half, half), MIN_VARIANCE)
         return self._unscaled(kernel @ self._weights), self.spread * np.sqrt(variance)
 
     def moments(self, place: Floats) -> tuple[float, float, Floats, Floats]:
@@ -95,7 +95,7 @@ class Surrogate:
         kernel = self.learned.scale * value
         gradients = (2 * self.learned.scale * slope)[:, None] * apart * self._squares
         whole = self._inverse @ kernel
-        deviation = float(np.sqrt(max(self.learned.scale - float(kernel @ whole), LEAST_VARIANCE)))
+        deviation = float(np.sqrt(max(self.learned.scale - float(kernel @ whole), MIN_VARIANCE)))
         mean = float(self._unscaled(kernel @ self._weights))
         by_mean, by_deviation = gradients.T @ self._weights, -(gradients.T @ whole) / deviation
         return mean, self.spread * deviation, self.spread * by_mean, self.spread * by_deviation
@@ -104,7 +104,7 @@ class Surrogate:
         return self._centre + self.spread * (self._mean + standard)
 
 
-LEAST_VARIANCE = 1e-12
+MIN_VARIANCE = 1e-12
 
 
 def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyperparameters]) -> Hyperparameters:

@@ -26,7 +26,7 @@ from hashlens.study.networks.spec import NetworksSpec
 from hashlens.training.evaluate import check_examples
 
 log = logging.getLogger("hashlens")
-MOST_CLASSES = 1_000_000
+MAX_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +69,10 @@ class NetworkResources(Resources):
         if self.data.train.labels is None:
             raise DataError(f"{self.data.train.name} has no labels: training needs them")
         highest = int(self.data.train.labels.max())
-        if highest >= MOST_CLASSES:
+        if highest >= MAX_CLASSES:
             raise DataError(
                 f"{self.data.train.name}: the highest label is {highest}; a network has one output for each "
-                f"number up to it, at most {MOST_CLASSES:,}: number the classes 0, 1, ..."
+                f"number up to it, at most {MAX_CLASSES:,}: number the classes 0, 1, ..."
             )
         return highest + 1
 

@@ -13,7 +13,7 @@ from hashlens.data.examples import Examples
 from hashlens.data.sources import load_data
 from hashlens.device import find_device
 from hashlens.errors import DataError, HashlensError, OutputError
-from hashlens.files import as_path, check_writable, written_whole
+from hashlens.files import as_path, atomic_write, check_writable
 from hashlens.machine import machine
 from hashlens.result import Split
 from hashlens.study.claims.read import decided
@@ -229,7 +229,7 @@ def _provenance(study: Study, command: str, done_before: int) -> Provenance:
 
 
 def _write(path: Path, text: str) -> None:
-    with written_whole(path, overwrite=True) as partial:
+    with atomic_write(path, overwrite=True) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, create_model
 
 from hashlens.arguments import is_number, is_whole
 from hashlens.errors import nearest
-from hashlens.study.spec.fields import MOST, Listed, Text, named, shown
+from hashlens.study.spec.fields import MAX_INTEGER, Listed, Text, named, shown
 from hashlens.study.spec.section import Section
 from hashlens.study.spec.spec import DEFAULT, StudySpec
 from hashlens.study.variables import TYPES, Factor, Variables
@@ -63,5 +63,5 @@ def _fits(value: Any, factor: Factor) -> bool:
     if factor.type == "bool":
         return isinstance(value, bool)
     if factor.type == "int":
-        return is_whole(value) and abs(value) <= MOST
+        return is_whole(value) and abs(value) <= MAX_INTEGER
     return is_number(value) and abs(value) < float("inf")

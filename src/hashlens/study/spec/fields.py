@@ -11,7 +11,7 @@ from hashlens.arguments import is_number, is_whole
 from hashlens.errors import nearest
 
 T = TypeVar("T")
-MOST = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 """The largest count, which fits an integer column of every supported database."""
 
 
@@ -24,7 +24,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def whole(minimum: int, maximum: int | None = MOST) -> BeforeValidator:
+def whole(minimum: int, maximum: int | None = MAX_INTEGER) -> BeforeValidator:
     """Return a validator of integers from `minimum` to `maximum`."""
 
     def check(value: Any) -> int:

@@ -12,7 +12,7 @@ from hashlens.errors import StudyError
 FieldPath = tuple[str | int, ...]
 _AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "value")}
 # Ten lines of nested YAML aliases can expand to more values than fit in memory.
-_MOST_VALUES = 100_000
+_MAX_VALUES = 100_000
 _EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 
 
@@ -99,9 +99,9 @@ def _one_line(message: object) -> str:
 
 def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
     """Return the value of a node, and record the lines of the fields inside it."""
-    if len(source.lines) > _MOST_VALUES:
+    if len(source.lines) > _MAX_VALUES:
         raise StudyError(
-            f"{source.name}: not a study: it holds more than {_MOST_VALUES:,} values; look for aliases of aliases"
+            f"{source.name}: not a study: it holds more than {_MAX_VALUES:,} values; look for aliases of aliases"
         )
     if isinstance(node, yaml.MappingNode):
         return dict(_fields(node, path, source))

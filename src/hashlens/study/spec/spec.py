@@ -17,7 +17,7 @@ from hashlens.study.variables import Variables
 
 DEFAULT = "networks"
 """The experiment of a spec without the field ``experiment``."""
-MOST_RUNS = 100_000
+MAX_RUNS = 100_000
 """Largest number of runs; more are probably a mistake in an axis, and would not fit in memory."""
 
 
@@ -133,12 +133,12 @@ class StudySpec(Section):
     def misfits(self) -> Iterator[tuple[FieldPath, str]]:
         """Yield the path of each field that is inconsistent with others, and what is wrong with it."""
         levels = (self.levels(factor.name) for factor in self.variables.factors)
-        if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MOST_RUNS:
+        if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MAX_RUNS:
             total = (
                 f"all axes crossed with {self.repeats:,} repeats make {runs:,} {self.runs_are}, at most "
-                f"{MOST_RUNS:,} are allowed"
+                f"{MAX_RUNS:,} are allowed"
             )
-            field = "repeats" if self.repeats > MOST_RUNS else "axes"
+            field = "repeats" if self.repeats > MAX_RUNS else "axes"
             yield (field,), f"{total}: shorten an axis, or take fewer repeats"
 
     def error(self, path: FieldPath, text: str) -> StudyError:

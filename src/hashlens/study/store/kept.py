@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 import xxhash
 
 from hashlens.errors import StudyError
-from hashlens.files import written_whole
+from hashlens.files import atomic_write
 
 
 def keep(folder: Path, name: str, content: bytes) -> str:
@@ -33,6 +33,6 @@ def keep(folder: Path, name: str, content: bytes) -> str:
     file = Path(digest[:2]) / f"{digest}{PurePath(name).suffix}"
     if not (folder / file).exists():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(folder / file, overwrite=True) as partial:
+        with atomic_write(folder / file, overwrite=True) as partial:
             partial.write_bytes(content)
     return file.as_posix()

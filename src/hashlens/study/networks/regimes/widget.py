@@ -28,7 +28,7 @@ from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.results import Results
 from hashlens.tables import Table, number, table
 
-MOST_CELLS = 200_000
+MAX_CELLS = 200_000
 """Largest number of combinations of levels; a study whose axes are not crossed may have more, nearly all empty."""
 
 
@@ -134,7 +134,7 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
         If the study did not measure what regimes need.
     """
     axes = tuple(axis for axis in results.axes if len(results.levels(axis)) > 1)
-    if not axes or np.prod([len(results.levels(axis)) for axis in axes], dtype=float) > MOST_CELLS:
+    if not axes or np.prod([len(results.levels(axis)) for axis in axes], dtype=float) > MAX_CELLS:
         return None
     grid = lay_out(results, axes)
     reference = reference_accuracy(results)
