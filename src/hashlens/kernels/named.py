@@ -29,8 +29,8 @@ def network_named(name: str, weight_variance: float = 2.0, bias_variance: float 
 
     Examples
     --------
-    >>> network_named("fc:1").layers[1]
-    ReLU()
+    >>> [type(layer).__name__ for layer in network_named("fc:1").layers]
+    ['Flatten', 'Dense', 'ReLU', 'Dense']
     """
     kind, *rest = name.split(":")
     depth, activation = (*rest, "", "relu")[0], rest[1] if len(rest) > 1 else "relu"

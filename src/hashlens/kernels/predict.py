@@ -56,9 +56,9 @@ class Predictor:
 
     Examples
     --------
-    >>> told = Predictor([1.0, 3.0], nngp=[[2.0, 0.0], [0.0, 2.0]]).predict([[1.0, 1.0]], [[2.0]])
-    >>> told.mean.tolist(), told.covariance.tolist()
-    ([[2.0]], [[1.0]])
+    >>> predicted = Predictor([1.0, 3.0], nngp=[[4.0, 0.0], [0.0, 4.0]]).predict([[2.0, 2.0]], [[4.0]])
+    >>> predicted.mean.tolist(), predicted.covariance.tolist()
+    ([[2.0]], [[2.0]])
     """
 
     def __init__(

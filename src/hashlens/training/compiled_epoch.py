@@ -132,7 +132,7 @@ def _cross_entropy(logits: Any, targets: Any) -> tuple[float, int]:
         for j in range(classes):
             logits[i, j] = np.exp(logits[i, j] - top)
             rest += logits[i, j] if j != predicted else 0
-        loss += np.log1p(rest) + top - true_logit
+        loss += np.log1p(rest) + (top - true_logit)
         # As in cross_entropies, p - 1 is never computed by subtraction.
         others = logits.dtype.type(0)
         for j in range(classes):

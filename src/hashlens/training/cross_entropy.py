@@ -45,7 +45,7 @@ class _CrossEntropies(torch.autograd.Function):
         right = targets.unsqueeze(-1)
         rest = (logits - top).exp().scatter(-1, best, 0.0)
         total = rest.sum(-1, keepdim=True)
-        losses = torch.log1p(total) + top - logits.gather(-1, right)
+        losses = torch.log1p(total) + (top - logits.gather(-1, right))
         others = rest.scatter(-1, best, 1.0).scatter(-1, right, 0.0) / (1 + total)
         ctx.save_for_backward(others.scatter(-1, right, -others.sum(-1, keepdim=True)))
         return losses.squeeze(-1)
