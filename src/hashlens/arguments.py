@@ -49,7 +49,7 @@ def as_called(function: Callable[..., Any], **given: Any) -> str:
     for name, argument in inspect.signature(function).parameters.items():
         value = given[name]
         if argument.kind is argument.VAR_KEYWORD:
-            options += [f"{option}={_written(option, of)}" for option, of in value.items()]
+            options += [f"{option}={_written(option, option_value)}" for option, option_value in value.items()]
         elif value is argument.default or (_is_literal(value) and value == argument.default):
             continue
         elif argument.kind is argument.KEYWORD_ONLY:

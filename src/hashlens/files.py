@@ -123,10 +123,10 @@ def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bo
     import pyarrow.csv
 
     table = pa.table(dict(columns))
-    for at, column in enumerate(table.columns):
+    for i, column in enumerate(table.columns):
         if pa.types.is_string(column.type):
             cells = [None if text is None else as_cell(text) for text in column.to_pylist()]
-            table = table.set_column(at, table.column_names[at], pa.array(cells, pa.string()))
+            table = table.set_column(i, table.column_names[i], pa.array(cells, pa.string()))
     with atomic_write(path, overwrite=overwrite) as beside:
         pyarrow.csv.write_csv(table, beside)
     return Path(path)

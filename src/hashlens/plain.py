@@ -273,13 +273,15 @@ def _reader(kind: Any) -> Callable[[Any, Any], Any]:
     fill = make_dict_structure_fn(kind, _converter, **_unwritten(kind))
     structure = get_origin(kind) or kind
     hints = get_type_hints(structure)
-    needed = [at.name for at in fields(structure) if at.default is MISSING and at.default_factory is MISSING]
+    needed = [
+        field_.name for field_ in fields(structure) if field_.default is MISSING and field_.default_factory is MISSING
+    ]
     empty = {name: _empty(hints[name]) for name in needed if _empty(hints[name]) is not MISSING}
     return lambda body, _: fill({**empty, **_expect(dict, body)}, kind)
 
 
 def _unwritten(kind: Any) -> Any:
-    left_out = [at.name for at in fields(get_origin(kind) or kind) if not at.metadata.get("written", True)]
+    left_out = [field_.name for field_ in fields(get_origin(kind) or kind) if not field_.metadata.get("written", True)]
     return dict.fromkeys(left_out, override(omit=True))
 
 

@@ -71,7 +71,7 @@ class Column:
         """Return the displayed text of the first `count` cells, by default of all."""
         first = self._first(ranked, count)
         if self.cell is not None:
-            return [self.cell(ranked, at) for at in range(len(first))]
+            return [self.cell(ranked, i) for i in range(len(first))]
         if self.classes:
             return [class_name(ranked.class_names, label) for label in first]
         if self._kind == "b":
@@ -156,7 +156,7 @@ class Ranked(Result):
         """
         columns = [column for column in self._known() if column.shown and column.name not in without]
         rows = list(zip(*(column.read(self, shown) for column in columns), strict=True))
-        names = next((at for at, column in enumerate(columns) if not column.names_row), len(columns))
+        names = next((i for i, column in enumerate(columns) if not column.names_row), len(columns))
         return table(title, [column.title for column in columns], rows, note, names=names)
 
     def listed(self, names: Sequence[str], count: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -76,11 +76,11 @@ class Table:
 
     def _drawn(self, shown: Sequence[int], widths: Sequence[int]) -> RichTable:
         table = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_header=any(self.columns))
-        for at, width in zip(shown, widths, strict=True):
-            heading = Text(self.columns[at], overflow="fold")
-            table.add_column(heading, justify="left" if self._is_words(at) else "right", width=width)
+        for i, width in zip(shown, widths, strict=True):
+            heading = Text(self.columns[i], overflow="fold")
+            table.add_column(heading, justify="left" if self._is_words(i) else "right", width=width)
         for row in self.rows:
-            table.add_row(*(Text(row[at], overflow="fold") for at in shown))
+            table.add_row(*(Text(row[i], overflow="fold") for i in shown))
         return table
 
     def _is_words(self, at: int) -> bool:
@@ -104,18 +104,18 @@ def _parts(least: Sequence[int], names: int, room: int) -> list[list[int]]:
     """Return the positions of the columns of each table: as many as fit, at least one."""
     first = list(range(names))
     parts = [first]
-    for at in range(names, len(least)):
-        if len(parts[-1]) > names and _taken(least[column] for column in (*parts[-1], at)) > room:
+    for i in range(names, len(least)):
+        if len(parts[-1]) > names and _taken(least[column] for column in (*parts[-1], i)) > room:
             parts.append(first)
-        parts[-1] = [*parts[-1], at]
+        parts[-1] = [*parts[-1], i]
     return parts
 
 
 def _widths(shown: Sequence[int], least: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
     """Return the widths of the columns shown: the wanted widths, with the widest reduced until all fit."""
-    widths = [wanted[at] for at in shown]
+    widths = [wanted[i] for i in shown]
     while _taken(widths) > room:
-        spare = [width if width > least[at] else 0 for at, width in zip(shown, widths, strict=True)]
+        spare = [width if width > least[i] else 0 for i, width in zip(shown, widths, strict=True)]
         # If no column can be reduced between words, a word is broken.
         widest = max(range(len(shown)), key=(spare if any(spare) else widths).__getitem__)
         if widths[widest] == 1:

@@ -120,15 +120,15 @@ class ModelComparison(Ranked):
         layers = table(
             f"{self.models[0]} and {self.models[1]} on {len(self):,} examples",
             ("layer", "bits", "CKA", "overlap", "Jaccard"),
-            [(at.name, number(at.bits[0]), number(at.cka), number(at.overlap), number(at.jaccard))
-             for at in self.layers],
+            [(layer.name, number(layer.bits[0]), number(layer.cka), number(layer.overlap), number(layer.jaccard))
+             for layer in self.layers],
             f"Overlap of the {self.k} nearest neighbours; by chance {self.chance:.4f}. " + " ".join(self.notes),
         )  # fmt: skip
         rows = [("accuracy of the first", number(self.accuracy[0])),
                 ("accuracy of the second", number(self.accuracy[1])),
                 ("same predictions", number(self.same_predictions))]  # fmt: skip
-        read = [f"The output of the {which} was read as {of}." for which, of in
-                zip(("first", "second"), self.outputs, strict=True) if of]  # fmt: skip
+        read = [f"The output of the {which} was read as {output}." for which, output in
+                zip(("first", "second"), self.outputs, strict=True) if output]  # fmt: skip
         return Group(
             layers,
             table("Predictions", ("", ""), rows, " ".join(read)),
@@ -139,14 +139,14 @@ class ModelComparison(Ranked):
         """Return figures of the agreement by layer, and of the shares of neighbours in common."""
         layers = self.layers
         lines = {
-            "CKA": [at.cka for at in layers],
-            f"{self.k} nearest in common": [at.overlap for at in layers],
-            "Jaccard": [at.jaccard for at in layers],
+            "CKA": [layer.cka for layer in layers],
+            f"{self.k} nearest in common": [layer.overlap for layer in layers],
+            "Jaccard": [layer.jaccard for layer in layers],
             "in common by chance": [self.chance] * len(layers),
         }
         edges = np.linspace(0, 1, 21)
         return (
-            Lines.over([at.name for at in layers], lines, title=f"Similarity of {' and '.join(self.models)}",
+            Lines.over([layer.name for layer in layers], lines, title=f"Similarity of {' and '.join(self.models)}",
                        x_label="layer", y_label="agreement"),
             Histogram("Neighbours in common, by example", "share of nearest neighbours in common, mean over layers",
                       tuple(edges.tolist()), (("examples", shares(self.overlap, edges)),), "share of examples"),

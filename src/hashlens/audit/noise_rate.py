@@ -72,8 +72,8 @@ class NoiseGrid:
     def log_likelihood(self, probabilities: Probabilities, labels: Labels) -> Values:
         """Return the log-likelihood of each label, ``(n, t * r)``, in nats."""
         return np.concatenate([
-            _log_likelihood(probabilities[at : at + ROWS], labels[at : at + ROWS], self.temperatures, self.rates)
-            for at in range(0, len(labels), ROWS)
+            _log_likelihood(probabilities[rows], labels[rows], self.temperatures, self.rates)
+            for rows in (slice(start, start + ROWS) for start in range(0, len(labels), ROWS))
         ])  # fmt: skip
 
     def rates_of(self, totals: Values) -> Values:
@@ -98,8 +98,10 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
     rates = np.concatenate([[0.0], np.geomspace(1e-4, most, RATES)])
     for _ in range(ZOOMS):
         total = sum(
-            _log_likelihood(probabilities[at : at + ROWS], labels[at : at + ROWS], temperatures, rates).sum(axis=0)
-            for at in range(0, len(labels), ROWS)
+            _log_likelihood(probabilities[start : start + ROWS], labels[start : start + ROWS], temperatures, rates).sum(
+                axis=0
+            )
+            for start in range(0, len(labels), ROWS)
         )
         grid = NoiseGrid(temperatures, rates, np.reshape(total, (len(temperatures), -1)), classes)
         near = grid.total > grid.total.max() - DROP

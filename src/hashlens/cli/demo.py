@@ -49,13 +49,14 @@ def demo(
     x = tuple(float(width) for width in WIDTHS)
     figures = (
         Lines("Determinism: examples that share a code", "hidden units", "redundancy ratio R", (
-            Series("train", x, tuple(at.train for at in ratio)), Series("test", x, tuple(at.test for at in ratio)),
+            Series("train", x, tuple(levels.train for levels in ratio)),
+            Series("test", x, tuple(levels.test for levels in ratio)),
         ), log_x=True),
         Lines("Categorization: test accuracy from the codes alone", "hidden units", "accuracy", (
-            Series("the network itself", x, tuple(at.test or 0.0 for at in network)),
-            Series("K-NN on codes", x, tuple(at.knn for at in accuracy)),
-            Series("logistic on codes", x, tuple(at.logistic for at in accuracy)),
-            Series("K-Means on codes (purity)", x, tuple(at.kmeans_purity.test for at in accuracy)),
+            Series("the network itself", x, tuple(levels.test or 0.0 for levels in network)),
+            Series("K-NN on codes", x, tuple(levels.knn for levels in accuracy)),
+            Series("logistic on codes", x, tuple(levels.logistic for levels in accuracy)),
+            Series("K-Means on codes (purity)", x, tuple(levels.kmeans_purity.test for levels in accuracy)),
         ), log_x=True),
     )  # fmt: skip
     save(draw(figures), out / "widths.png", overwrite=True)

@@ -133,7 +133,7 @@ def _some(source: str) -> Any:
     examples = load_data(source)
     step = max(1, len(examples) // MAX_BACKGROUND)
     places = range(0, len(examples), step)[:MAX_BACKGROUND]
-    return torch.cat([batch.inputs for at in places for batch in examples.narrow(at, at + 1).batches(1)])
+    return torch.cat([batch.inputs for place in places for batch in examples.narrow(place, place + 1).batches(1)])
 
 
 def _write(found: "Explanation", out: Path, force: bool) -> None:

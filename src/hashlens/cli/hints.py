@@ -53,8 +53,8 @@ def as_options(text: str, options: Mapping[str, tuple[str, str | None]]) -> str:
     """
     # Where a name or a path is quoted, it is text: every other piece between quotes that no = stands before.
     pieces = re.split(r"((?<![=\w\[{])'[^']*'(?!\w))", text)
-    return "".join(piece if at % 2 else _ARGUMENT.sub(lambda found: _option(found, options), piece)
-                   for at, piece in enumerate(pieces))  # fmt: skip
+    return "".join(piece if i % 2 else _ARGUMENT.sub(lambda found: _option(found, options), piece)
+                   for i, piece in enumerate(pieces))  # fmt: skip
 
 
 def _option(found: "re.Match[str]", options: Mapping[str, tuple[str, str | None]]) -> str:

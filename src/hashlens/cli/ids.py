@@ -33,4 +33,6 @@ def positions(examples: "Examples", wanted: Sequence[str]) -> list[int]:
 
 def chosen(examples: "Examples", wanted: Sequence[str]) -> Iterator["Batch"]:
     """Yield the examples with the given ids one by one, reading no others."""
-    return chain.from_iterable(examples.narrow(at, at + 1).batches(1) for at in positions(examples, wanted))
+    return chain.from_iterable(
+        examples.narrow(position, position + 1).batches(1) for position in positions(examples, wanted)
+    )

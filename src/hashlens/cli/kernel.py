@@ -66,7 +66,9 @@ def compute(
     set_threads(threads)
     check_outputs(out, force=force, reads=[network, data, others])
     layers = _network(network, init, weight_variance, bias_variance)
-    first, second = (None if of is None else load_data(of).narrow(0, limit).load().tensor() for of in (data, others))
+    first, second = (
+        None if source is None else load_data(source).narrow(0, limit).load().tensor() for source in (data, others)
+    )
     try:
         found = kernel_on_disk(layers, first, out, second, kind, dtype=dtype, overwrite=force)  # type: ignore[arg-type]
     except KeyboardInterrupt as stopped:

@@ -208,7 +208,9 @@ def _as_fed(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor":
     from hashlens.regions.border import examples
 
     inputs = examples(batch.inputs, "the examples")
-    floating = (at.dtype for at in chain(network.parameters(), network.buffers()) if at.is_floating_point())
+    floating = (
+        parameter.dtype for parameter in chain(network.parameters(), network.buffers()) if parameter.is_floating_point()
+    )
     return inputs.to(next(floating, inputs.dtype))
 
 

@@ -30,7 +30,7 @@ def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool
     if isinstance(value, Mapping):
         parts = {key: some_examples(item, size, rows) for key, item in value.items()}
         return _same_container(value, {key: part for key, (part, _) in parts.items()}), all(
-            of for _, of in parts.values()
+            batched for _, batched in parts.values()
         )
     if isinstance(value, (list, tuple)):
         if _one_item_per_example(value, size):

@@ -15,7 +15,7 @@ FORWARD = "check the shape and dtype it takes, or give forward=fn(model, batch)"
 def model_error(error: Exception, inputs: Any, way_out: str = FORWARD) -> ModelError:
     """Return the one-line error for a network that raised on its inputs."""
     text = str(error).strip().splitlines() or [type(error).__name__]
-    marked = [at for at, line in enumerate(text) if "<--- HERE" in line]
+    marked = [i for i, line in enumerate(text) if "<--- HERE" in line]
     if marked:  # an error of a script, whose first line is not informative
         text = [f"`{text[marked[-1] - 1].strip()}` fails"]
     if isinstance(error, torch.OutOfMemoryError):

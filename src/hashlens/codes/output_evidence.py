@@ -131,7 +131,7 @@ class OutputEvidence:
         path = max(sources, key=lambda at: sources[at].order) if sources else next(iter(parts))
         if len(sources) == 1:
             return path, ""
-        index = "".join(f"[{at!r}]" for at in path)
+        index = "".join(f"[{key!r}]" for key in path)
         reason = f"the last result of {sources[path].operator}" if sources else "the first"
         return path, (
             f"the model returns {len(parts)} tensors that may be scores: output{index} was used, {reason}; "

@@ -131,7 +131,7 @@ def anchor(
     kept, counter = _tested(search, rule, held_out)
     interval = clopper_pearson(kept, held_out, CONFIDENCE)
     found = found or interval[0] >= threshold
-    conditions = [space.conditions[at] for at in sorted(rule)]
+    conditions = [space.conditions[index] for index in sorted(rule)]
     values = np.zeros(len(example.parts.names))
     values[[condition.feature for condition in conditions]] = 1
     notes = request.notes + _notes(search, found, rule, kept / held_out)
@@ -166,8 +166,8 @@ def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[
     example, generator = search.example, numpy_generator(search.example.request.seed, "anchor", "held out")
     counter: list[dict[str, Any]] = []
     kept = 0
-    for at in range(0, held_out, BATCH):
-        drawn = search.space.draw(rule, min(BATCH, held_out - at), generator)
+    for start in range(0, held_out, BATCH):
+        drawn = search.space.draw(rule, min(BATCH, held_out - start), generator)
         classes = example.answers(drawn.inputs)
         kept += int((classes == search.answer).sum())
         for other in np.flatnonzero(classes != search.answer)[: COUNTER_EXAMPLES - len(counter)]:
@@ -201,7 +201,7 @@ def _searched(search: Search, beam: int) -> tuple[Conditions, bool]:
         if not arms:
             break
         rules, hits, pulls = [*arms], *(np.array(each, dtype=float) for each in zip(*arms.values(), strict=True))
-        parents = [rules[at] for at in _best_arms(search, rules, hits, pulls, beam)]
+        parents = [rules[index] for index in _best_arms(search, rules, hits, pulls, beam)]
         arrived = [rule for rule in parents if _reaches(search, rule, len(rules))]
         if arrived:
             return max(arrived, key=lambda rule: (search.space.coverage(rule), _mean(search, rule))), True
@@ -225,7 +225,9 @@ def _grown(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tu
             # A condition that the rule implies changes nothing.
             if condition in parent or satisfied[:, condition].all():
                 continue
-            wider = {at for at in parent if search.space.conditions[condition].implies(search.space.conditions[at])}
+            wider = {
+                index for index in parent if search.space.conditions[condition].implies(search.space.conditions[index])
+            }
             rule = tuple(sorted({*parent, condition} - wider))
             hits, pulls = search.inherited(parent, condition)
             if rule not in grown or pulls > grown[rule][1]:
@@ -245,11 +247,11 @@ def _best_arms(search: Search, rules: list[Conditions], hits: Array, pulls: Arra
         weakest, strongest = top[low[top].argmin()], others[high[others].argmax()]
         if high[strongest] - low[weakest] <= TOLERANCE or search.budget <= 0:
             break
-        for at in (weakest, strongest):
-            kept, drawn = search.pull(rules[at])
-            hits[at] += kept
-            pulls[at] += drawn
-    return [int(at) for at in np.argsort(-hits / np.maximum(pulls, 1), kind="stable")[:count]]
+        for index in (weakest, strongest):
+            kept, drawn = search.pull(rules[index])
+            hits[index] += kept
+            pulls[index] += drawn
+    return [int(index) for index in np.argsort(-hits / np.maximum(pulls, 1), kind="stable")[:count]]
 
 
 def _bounds(hits: Array, pulls: Array, rounds: int) -> tuple[Array, Array]:

@@ -242,7 +242,7 @@ def ascend(
     axes = tuple(range(2, start.dim()))
     for step in range(steps):
         shift = [*shifts[step]][: len(axes)]
-        back = [-at for at in shift]
+        back = [-offset for offset in shift]
         gradient = (
             finite_gradient(value, x.roll(shift, axes)).roll(back, axes) if any(shift) else finite_gradient(value, x)
         )

@@ -110,16 +110,16 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
     """Return the name of the layer, its maps ``(n, c, h, w)``, and the gradient of the score with respect to them."""
     place = place_of(request)
     size, parts, names = request.subject.batch_size, [], []
-    for at in range(0, len(request.inputs), size):
+    for start in range(0, len(request.inputs), size):
         with torch.enable_grad():
             # In-place operators may not modify a leaf; a product inside `record_outputs` would be recorded too.
-            x = request.inputs[at : at + size].detach().clone().requires_grad_() * 1
+            x = request.inputs[start : start + size].detach().clone().requires_grad_() * 1
             with record_outputs(request, place) as kept:
-                score = row_scores(request.subject.run(x), request.target[at : at + size])
+                score = row_scores(request.subject.run(x), request.target[start : start + size])
             call = _last_with_maps(request, place, kept, len(x))
             gradient = gradient_of(score, kept.outputs[call])
-        both = (request.subject.own_rows(of, len(x)) for of in (kept.outputs[call].detach(), gradient))
-        parts.append(tuple(_shaped(request, place, of) for of in both))
+        both = (request.subject.own_rows(maps, len(x)) for maps in (kept.outputs[call].detach(), gradient))
+        parts.append(tuple(_shaped(request, place, maps) for maps in both))
         names.append(place.name if len(kept.outputs) == 1 else f"{place.name}#{call}")
     found, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
     return names[0], found, gradients

@@ -344,11 +344,11 @@ def _explained(encoder: InputEncoder, codes: Codes, start: Tensor, made: Tensor,
     x = None if request.x is None else request.x.expand(n, *request.x.shape[1:])
     if x is not None:
         each["distance_from_x"] = (made - x).double().flatten(1).norm(dim=1).tolist()
-    missed = sum(at > 0 for at in distance)
+    missed = sum(difference > 0 for difference in distance)
     notes = [NOT_REACHED.format(count=missed, n=n, bits=max(distance), total=codes.code_bits)] if missed else []
     notes += [] if isinstance(search.margins, FixedGates) else [SLOPES]
     diagnostics = {"bits": codes.code_bits, "steps": search.steps} | {
-        name: each_or_only(of) for name, of in each.items()
+        name: each_or_only(values) for name, values in each.items()
     }
     found = explained(
         request, "code_inversion", made if x is None else made - x, diagnostics=diagnostics,

@@ -101,8 +101,8 @@ class RowSpace:
         """Draw rows."""
         row, background = self.columns.values
         drawn = background[generator.integers(len(background), size=count)]
-        for feature in sorted({self.conditions[at].feature for at in rule}):
-            wanted = [self.conditions[at] for at in rule if self.conditions[at].feature == feature]
+        for feature in sorted({self.conditions[index].feature for index in rule}):
+            wanted = [self.conditions[index] for index in rule if self.conditions[index].feature == feature]
             fits = background[_all_hold(wanted, background[:, feature]), feature]
             fits = fits if len(fits) else row[[feature]]
             broken = np.flatnonzero(~_all_hold(wanted, drawn[:, feature]))
@@ -114,7 +114,7 @@ class RowSpace:
     def coverage(self, rule: Sequence[int]) -> float:
         """Return the share of background rows."""
         background = self.columns.values[1]
-        satisfied = [self.conditions[at].holds(background[:, self.conditions[at].feature]) for at in rule]
+        satisfied = [self.conditions[index].holds(background[:, self.conditions[index].feature]) for index in rule]
         return float(np.mean(np.all(satisfied, axis=0))) if satisfied else 1.0
 
     def shown(self, drawn: DrawnExamples, at: int) -> Any:
@@ -125,9 +125,11 @@ class RowSpace:
 def space_of(parts: Parts) -> Space:
     """Return the source of random examples around this one."""
     if isinstance(parts, Columns):
-        return RowSpace(parts, tuple(at for column in range(len(parts.names)) for at in _of_column(parts, column)))
+        return RowSpace(
+            parts, tuple(index for column in range(len(parts.names)) for index in _of_column(parts, column))
+        )
     ending = "" if isinstance(parts, Segments) else " is present"
-    return MaskSpace(parts, tuple(Condition(at, name + ending) for at, name in enumerate(parts.names)))
+    return MaskSpace(parts, tuple(Condition(i, name + ending) for i, name in enumerate(parts.names)))
 
 
 def _of_column(columns: Columns, column: int) -> list[Condition]:

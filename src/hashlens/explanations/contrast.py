@@ -145,7 +145,7 @@ def _past(
 
     It is in the network's dtype. If possible, the other class leads by more than rounding.
     """
-    past = torch.tensor([0.0, *(SMALLEST * 2.0**at for at in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
+    past = torch.tensor([0.0, *(SMALLEST * 2.0**i for i in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
     shares = (turn.share + past).clamp(max=1.0)
     tried = (x + shares.reshape(-1, *[1] * x.dim()) * (other - x)).to(subject.like)
     here, *scored = class_columns(subject.scores(torch.cat([x[None].to(tried), tried])), output)
@@ -188,7 +188,7 @@ def turning_point(way: Along, own: int, output: Output) -> Turn:
     for piece in np.flatnonzero((np.minimum(begin, end) < 0).any(axis=1)).tolist():
         falling = np.flatnonzero(end[piece] < 0)
         # On a piece the lead of the class is linear: it ends where the line meets zero.
-        meets = [(_zero(way, piece, begin[piece, at], end[piece, at]), int(at)) for at in falling.tolist()]
+        meets = [(_zero(way, piece, begin[piece, c], end[piece, c]), int(c)) for c in falling.tolist()]
         if meets:
             return Turn(*min(meets))
     raise ExplainError(TIES)
@@ -210,7 +210,7 @@ def _walk_diagnostics(way: Walk) -> dict[str, Any]:
     order = np.argsort(shares, kind="stable")[:LISTED]
     return {
         "hamming_distance": len(differ),
-        "bits_by_layer": {layer.name: int((layers == at).sum()) for at, layer in enumerate(way.codes.layers)},
+        "bits_by_layer": {layer.name: int((layers == i).sum()) for i, layer in enumerate(way.codes.layers)},
         "units_that_separate": [str(unit) for unit in Units(way.codes.layers, differ[order])],
         "flipped_after": shares[order].tolist(),
         "all_flipped_after": float(shares.max(initial=0.0)),

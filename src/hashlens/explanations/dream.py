@@ -105,7 +105,7 @@ def _channels(request: Request, place: Place, channels: int | Sequence[int] | No
 def _sizes(size: tuple[int, ...], octaves: int, scale: float) -> list[tuple[int, ...]]:
     """Return sizes from the smallest octave to that of the image; sizes that are too small are left out."""
     sizes = [tuple(round(side / scale**octave) for side in size) for octave in range(octaves)]
-    return [at for at in reversed(sizes) if min(at) >= min(SMALLEST, *size)]
+    return [octave for octave in reversed(sizes) if min(octave) >= min(SMALLEST, *size)]
 
 
 def _resized(images: Tensor, size: tuple[int, ...]) -> Tensor:

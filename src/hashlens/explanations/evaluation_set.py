@@ -117,7 +117,7 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
 
     def one_by_one(model: Any, x: Tensor, target: Tensor, seed: int) -> Explanation:
         """Explain examples one at a time: each image has its own parts, and some methods take a single example."""
-        rows = [together(model, x[at : at + 1], target[at : at + 1], seed) for at in range(len(x))]
+        rows = [together(model, x[i : i + 1], target[i : i + 1], seed) for i in range(len(x))]
         values = torch.cat([spread(row, tuple(x.shape[1:])) for row in rows])
         diagnostics: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}
         if "completeness_gap" in rows[0].diagnostics:

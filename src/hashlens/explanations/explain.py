@@ -240,7 +240,11 @@ def _check_options(method: Method, options: dict[str, Any]) -> None:
     function = getattr(import_module(f"hashlens.explanations.{module}"), name)
     parameters = inspect.signature(function).parameters
     known = [option for option in parameters if option != "request"]
-    shared = [name for name, of in inspect.signature(explain).parameters.items() if of.kind is of.KEYWORD_ONLY]
+    shared = [
+        name
+        for name, parameter in inspect.signature(explain).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
     shared += EXPLAINED
     for option in options:
         if option not in known:

@@ -172,7 +172,7 @@ class Explanation(Result):
         require_whole(ExplainError, "k", k)
         values = np.asarray(self.values[self._row(row)], np.float64)
         order = np.argsort(-np.abs(values), axis=None, kind="stable")[:k]
-        return tuple((self._name(at, values.shape), float(values.flat[at])) for at in order.tolist())
+        return tuple((self._name(i, values.shape), float(values.flat[i])) for i in order.tolist())
 
     def _row(self, row: int) -> int:
         if not is_whole(row) or not -len(self) <= row < len(self):
@@ -231,7 +231,7 @@ class Explanation(Result):
                 )
             )
         for interaction in self.interactions[:SHOWN]:
-            names = " and ".join(self.features[at] for at in interaction.features)
+            names = " and ".join(self.features[feature] for feature in interaction.features)
             parts.append(Text(f"{names} together: {interaction.weight:.4g}"))
         shown = self._diagnostics(0) if len(self) else self.diagnostics
         numbers = [(name.replace("_", " "), _short(value)) for name, value in shown.items()]
@@ -325,5 +325,5 @@ def _short(value: Any) -> str:
         more = f" and {len(value) - SHOWN:,} more" if len(value) > SHOWN else ""
         return ", ".join(map(_short, value[:SHOWN])) + more
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_short(of)}" for name, of in value.items())
+        return ", ".join(f"{name}: {_short(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)

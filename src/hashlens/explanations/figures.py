@@ -162,7 +162,7 @@ def _rule(explanation: "Explanation", title: str) -> Bars:
 def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     parts = explanation.top(PARTS, row)
     joined = [
-        (_together([explanation.features[at] for at in term.features]), term.weight)
+        (_together([explanation.features[feature] for feature in term.features]), term.weight)
         for term in explanation.interactions
     ]
     ranked = sorted((*parts, *joined), key=lambda part: -abs(part[1]))[:PARTS]
@@ -253,8 +253,11 @@ def side_by_side(explanations: Sequence["Explanation"], row: int = 0) -> Pixels:
         Row of the image.
     """
     first = explanations[0]
-    if first.inputs is None or any(at.kind != "image" for at in explanations):
+    if first.inputs is None or any(explanation.kind != "image" for explanation in explanations):
         raise ExplainError("side_by_side draws explanations of images")
-    panels = [as_pixels(first.inputs[row]), *(signed_colours(saliency(at, row)) for at in explanations)]
-    names = ("input", *(at.method.replace("_", " ") for at in explanations))
+    panels = [
+        as_pixels(first.inputs[row]),
+        *(signed_colours(saliency(explanation, row)) for explanation in explanations),
+    ]
+    names = ("input", *(explanation.method.replace("_", " ") for explanation in explanations))
     return Pixels(first.class_name(row), names, tuple(panels), "blue: against", "red: for the class")

@@ -33,7 +33,7 @@ def input_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
 
 def _batches(subject: Subject, x: Tensor, target: Tensor) -> list[tuple[Tensor, Tensor]]:
     size = subject.batch_size
-    return [(x[at : at + size], target[at : at + size]) for at in range(0, len(x), size)]
+    return [(x[start : start + size], target[start : start + size]) for start in range(0, len(x), size)]
 
 
 def _batch_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ class _Path:
         count = max(steps // IN_A_PIECE, 1)
         if abs(float(found.double().sum()) - change) <= allowed or used + count * IN_A_PIECE > most:
             return found, used
-        pieces = self._pieces([(at / count, (at + 1) / count) for at in range(count)])
+        pieces = self._pieces([(i / count, (i + 1) / count) for i in range(count)])
         used += count * IN_A_PIECE
         while abs(sum(float(piece.shares.double().sum()) for piece in pieces) - change) > allowed:
             halved = min(max(len(pieces) // 4, 1), (most - used) // (2 * IN_A_PIECE))
@@ -225,12 +225,12 @@ class _Path:
         scores = self.subject.scores(self._points(ends))[:, int(self.target)].reshape(-1, 2)
         shares = self._shares(spans, IN_A_PIECE)
         changes = scores.diff(dim=1).flatten().tolist()
-        return [_Piece(*span, of, abs(float(of.double().sum()) - change))
-                for span, of, change in zip(spans, shares, changes, strict=True)]  # fmt: skip
+        return [_Piece(*span, share, abs(float(share.double().sum()) - change))
+                for span, share, change in zip(spans, shares, changes, strict=True)]  # fmt: skip
 
     def _shares(self, spans: list[tuple[float, float]], points: int) -> Tensor:
         """Return the shares on each part of the path, ``(spans, ...)``, with `points` points on each."""
-        at, weight = (torch.as_tensor(of) for of in _gauss_legendre(points))
+        at, weight = (torch.as_tensor(array) for array in _gauss_legendre(points))
         low, high = torch.tensor(spans, dtype=torch.float64).T[:, :, None]
         path = self._points((low + at * (high - low)).flatten())
         weights = (weight * (high - low)).to(path).reshape(-1, *[1] * self.end.dim())

@@ -25,7 +25,10 @@ def guided_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
     """Return guided gradients ``(n, ...)``, in batches."""
     size = subject.batch_size
     return torch.cat(
-        [_batch_gradients(subject, x[at : at + size], target[at : at + size]) for at in range(0, len(x), size)]
+        [
+            _batch_gradients(subject, x[start : start + size], target[start : start + size])
+            for start in range(0, len(x), size)
+        ]
     )
 
 

@@ -150,11 +150,11 @@ def cle(
     weights, fit = _fitted(design[:, chosen], nearby, ridge)
     values = np.zeros(d)
     interactions = []
-    for at, weight in zip(chosen, weights, strict=True):
-        if at < d:
-            values[at] = weight * example.parts.worth[at]
+    for i, weight in zip(chosen, weights, strict=True):
+        if i < d:
+            values[i] = weight * example.parts.worth[i]
         else:
-            interactions.append(Interaction(joined[at - d], float(weight)))
+            interactions.append(Interaction(joined[i - d], float(weight)))
     interactions.sort(key=lambda term: -abs(term.weight))
     diagnostics = {
         "r2": fit, "r2_without_interactions": fit_of_lime, "terms": len(chosen), "samples": samples,

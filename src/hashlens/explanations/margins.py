@@ -125,7 +125,7 @@ class UnconstrainedGates:
                 for name, (gate, bound, edge) in self._run(rows).items():
                     inputs.append(bound["self"].requires_grad_())
                     edges.append(edge)
-                    above = [at - breakpoint for at, breakpoint in gate.planes(bound)]
+                    above = [value - breakpoint for value, breakpoint in gate.planes(bound)]
                     side = wanted[name].chosen(torch.stack(above, dim=-1).reshape(len(rows), -1))
                     sides.setdefault(name, []).append(side)
             margins = {
@@ -157,7 +157,10 @@ class UnconstrainedGates:
             return
         if not bound["self"].requires_grad:
             raise ExplainError(f"layer {name!r} does not depend on the input: leave it out with layers=['!{name}']")
-        copies = {key: at.detach().clone() if isinstance(at, Tensor) else at for key, at in bound.items()}
+        copies = {
+            key: argument.detach().clone() if isinstance(argument, Tensor) else argument
+            for key, argument in bound.items()
+        }
         self._kept[name] = gate, copies, get_gradient_edge(bound["self"])
 
     def on_pool(self, operator: str, bound: Bound, indices: Tensor) -> None:

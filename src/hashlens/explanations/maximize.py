@@ -133,7 +133,7 @@ def activation_maximization(
 def batches(request: Request, rows: int) -> list[slice]:
     """Return rows in batches."""
     size = request.subject.batch_size
-    return [slice(at, at + size) for at in range(0, rows, size)]
+    return [slice(start, start + size) for start in range(0, rows, size)]
 
 
 def liking(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
@@ -159,9 +159,10 @@ def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[
         if not len(request.target):
             raise ExplainError("say what to maximise: target=, or layer= with channels= or unit=")
         classes = request.subject.run(image).shape[1]
-        targets = [_below("target", at, classes, f"the model gives {classes} scores") for at in request.target.tolist()]
-        return [Goal(request.class_names[at] if at < len(request.class_names) else f"class {at}", None, (at,))
-                for at in targets]  # fmt: skip
+        names, limit = request.class_names, f"the model gives {classes} scores"
+        targets = [_below("target", index, classes, limit) for index in request.target.tolist()]
+        return [Goal(names[target] if target < len(names) else f"class {target}", None, (target,))
+                for target in targets]  # fmt: skip
     if request.x is None and len(request.target):
         raise ExplainError("target= is a class and layer= is a layer: give one of them")
     if channels is not None and unit is not None:
@@ -169,7 +170,7 @@ def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[
     layer = place_of(request, image)
     sizes = tuple(layer_output(request, layer, image).shape[1:])
     if channels is not None:
-        return [Goal(f"channel {at}", layer, (at,)) for at in channels_of(channels, layer.name, sizes[0])]
+        return [Goal(f"channel {index}", layer, (index,)) for index in channels_of(channels, layer.name, sizes[0])]
     if unit is not None:
         places = units_of(unit, layer.name, sizes)
         return [Goal(f"unit {place[0] if len(place) == 1 else place}", layer, place) for place in places]
@@ -183,17 +184,17 @@ def channels_of(given: Any, layer: str, count: int) -> list[int]:
     many = [given] if is_whole(given) else list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else []
     if not many or not all(map(is_whole, many)):
         raise ExplainError(f'channels must be whole numbers, or "all", received {shortly(given)}')
-    return [_below("channel", int(at), count, f"layer {layer!r} gives {count} channels") for at in many]
+    return [_below("channel", int(index), count, f"layer {layer!r} gives {count} channels") for index in many]
 
 
 def units_of(given: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return the requested units: the index of one as a tuple, or a list of indices."""
     many = given if isinstance(given, list) else [given]
-    places = [(at,) if is_whole(at) else at for at in many]
+    places = [(index,) if is_whole(index) else index for index in many]
     if not places or not all(isinstance(place, tuple) and all(map(is_whole, place)) for place in places):
         raise ExplainError(f"unit must be a tuple of whole numbers, or a list of them, received {shortly(given)}")
     for place in places:
-        if len(place) != len(sizes) or not all(0 <= at < size for at, size in zip(place, sizes, strict=True)):
+        if len(place) != len(sizes) or not all(0 <= index < size for index, size in zip(place, sizes, strict=True)):
             raise ExplainError(f"unit {shortly(place)} is not in layer {layer!r}: it gives {sizes}, counted from 0")
     return [tuple(map(int, place)) for place in places]
 
@@ -251,7 +252,8 @@ def _explained(request: Request, goals: list[Goal], start: Tensor, made: Tensor,
     found = explained(
         request, "activation_maximization", made if request.x is None else made - start, image=as_array(made),
         inputs=None if request.x is None else as_array(start), prediction=np.array(reached),
-        diagnostics=diagnostics | {name: each_or_only(of) for name, of in each.items()}, notes=(*request.notes, *notes),
+        diagnostics=diagnostics | {name: each_or_only(values) for name, values in each.items()},
+        notes=(*request.notes, *notes),
     )  # fmt: skip
     classes = [] if request.layer else [goal.place[0] for goal in goals]
     return replace(found, target=np.array(classes, np.int64))
@@ -259,7 +261,7 @@ def _explained(request: Request, goals: list[Goal], start: Tensor, made: Tensor,
 
 def _likings(request: Request, goals: list[Goal], x: Tensor) -> list[float]:
     found = [liking(request, goals[rows], x[rows]).double().cpu() for rows in batches(request, len(x))]
-    return [float(at) for at in torch.cat(found)]
+    return [float(value) for value in torch.cat(found)]
 
 
 def _best_of_shuffled(request: Request, goal: Goal, image: Tensor, row: int, controls: int) -> float:

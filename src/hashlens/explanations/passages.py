@@ -52,7 +52,7 @@ class Passages:
             shape = shape_of(node)
             learnt = "Conv" in node.name() or "LayerNorm" in node.name()
             if learnt and len(shape) == axes and node in self.axes:
-                places = prod(size for at, size in enumerate(shape) if at not in (0, self.axes[node]))
+                places = prod(size for i, size in enumerate(shape) if i not in (0, self.axes[node]))
                 if places > 1:
                     return places
         return 0
@@ -64,11 +64,11 @@ def passages(output: Tensor, leaf: Tensor) -> Passages:
     Nodes are in topological order. Every path passes through a node if no edge skips it.
     """
     order = _on_the_way(output, leaf)
-    place = {node: at for at, node in enumerate(order)}
+    place = {node: i for i, node in enumerate(order)}
     parts: dict[Node, set[int]] = {node: set() for node in order}
     everything, farthest = [], 0
-    for at, node in enumerate(order):
-        if farthest <= at:
+    for i, node in enumerate(order):
+        if farthest <= i:
             everything.append(node)
         for following, part in node.next_functions:
             if following in place:
@@ -92,9 +92,11 @@ def _on_the_way(output: Tensor, leaf: Tensor) -> list[Node]:
         if not done and node not in leads:
             leads[node] = getattr(node, "variable", None) is leaf
             waiting.append((node, True))
-            waiting.extend((at, False) for at, _ in node.next_functions if at is not None and at not in leads)
+            waiting.extend(
+                (source, False) for source, _ in node.next_functions if source is not None and source not in leads
+            )
         elif done:
-            leads[node] |= any(leads[at] for at, _ in node.next_functions if at is not None)
+            leads[node] |= any(leads[source] for source, _ in node.next_functions if source is not None)
             finished.append(node)
     return [node for node in reversed(finished) if leads[node]]
 
@@ -114,15 +116,15 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
         return len(shape) - 1 if len(getattr(node, "_saved_normalized_shape", ())) == 1 else None
     if name.startswith(("Addmm", "Mm")):
         return len(shape) - 1
-    known = [(axes[at], shape_of(at)) for at, _ in node.next_functions if at in axes]
+    known = [(axes[source], shape_of(source)) for source, _ in node.next_functions if source in axes]
     if not known:
         return None
     axis, taken = known[0]
     if name.startswith("Permute"):
-        moved = [_signed(at) % len(shape) for at in getattr(node, "_saved_dims", ())]
+        moved = [_signed(dimension) % len(shape) for dimension in getattr(node, "_saved_dims", ())]
         return moved.index(axis) if axis in moved else None
     if name.startswith("Transpose"):
-        swapped = [_signed(getattr(node, f"_saved_dim{at}")) % len(shape) for at in (0, 1)]
+        swapped = [_signed(getattr(node, f"_saved_dim{i}")) % len(shape) for i in (0, 1)]
         return swapped[1 - swapped.index(axis)] if axis in swapped else axis
     if name.startswith("Stack"):
         return axis + (_signed(getattr(node, "_saved_dim", 0)) % len(shape) <= axis)
@@ -137,15 +139,17 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
 def _reshaped(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | None:
     """Return the index of an axis after a view: the axis of the same size with as many numbers before it."""
     before = prod(taken[:axis])
-    found = [at for at, size in enumerate(shape) if size == taken[axis] and prod(shape[:at]) == before]
+    found = [i for i, size in enumerate(shape) if size == taken[axis] and prod(shape[:i]) == before]
     return found[-1] if found else None
 
 
 def _reduced(axis: int, node: Node, axes: int) -> int | None:
     """Return the index of an axis after a reduction removed other axes."""
-    of = getattr(node, "_saved_dim", None)
-    gone = None if of is None else {_signed(at) % axes for at in (of if isinstance(of, tuple) else (of,))}
-    return None if gone is None or axis in gone else axis - sum(at < axis for at in gone)
+    saved = getattr(node, "_saved_dim", None)
+    if saved is None:
+        return None
+    removed = {_signed(removed_axis) % axes for removed_axis in (saved if isinstance(saved, tuple) else (saved,))}
+    return None if axis in removed else axis - sum(removed_axis < axis for removed_axis in removed)
 
 
 def _signed(axis: int) -> int:

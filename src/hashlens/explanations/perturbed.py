@@ -45,8 +45,8 @@ class PerturbedExample:
         subject, size = self.request.subject, self.request.subject.batch_size
         # All inputs run before the outputs are read: how they are read must not depend on a batch.
         raw = torch.cat([
-            subject.raw(self.parts.inputs(present[at : at + size], replaced_by[at : at + size]))
-            for at in range(0, len(present), size)
+            subject.raw(self.parts.inputs(present[start : start + size], replaced_by[start : start + size]))
+            for start in range(0, len(present), size)
         ])  # fmt: skip
         found = self._finite(subject.read(raw, self.probability))
         return np.asarray(found[:, self.target])

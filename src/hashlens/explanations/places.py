@@ -203,7 +203,7 @@ def _way_out(
     shape = (
         request.inputs.shape[2:]
         if maps is None
-        else [size for at, size in enumerate(maps.shape) if at not in (0, channel_axis)]
+        else [size for i, size in enumerate(maps.shape) if i not in (0, channel_axis)]
     )
     if (laid := _laid_out(count, tuple(shape))) is not None:
         first, grid = laid
@@ -226,7 +226,7 @@ def _laid_out(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]
         if (
             grid
             and prod(grid) == count - first
-            and all(abs(side / scale - at) < 1e-6 for side, at in zip(shape, grid, strict=True))
+            and all(abs(side / scale - size) < 1e-6 for side, size in zip(shape, grid, strict=True))
         ):
             return first, grid
     return None
@@ -239,7 +239,7 @@ def _all_matter(score: Tensor, tokens: Tensor) -> bool:
 
 
 def _places(maps: Tensor, channel_axis: int) -> int:
-    return prod(size for at, size in enumerate(maps.shape) if at not in (0, channel_axis))
+    return prod(size for i, size in enumerate(maps.shape) if i not in (0, channel_axis))
 
 
 def _name(operator: str, output: Tensor, modules: list[ModuleOutput]) -> str:

@@ -30,9 +30,9 @@ def signal_lines(explanation: "Explanation", row: int, title: str) -> tuple[Line
     size = np.abs(values).sum(axis=1) if len(values) == count else np.zeros(count)
     most = np.sort(np.argsort(-size, kind="stable")[: len(COLOURS)]).tolist()
     return tuple(
-        _lines(title if at == 0 else name, name, of, {place: f"channel {place}" for place in most}
-               if len(of) == count else {0: "all channels"})
-        for at, (name, of) in enumerate(drawn)
+        _lines(title if i == 0 else name, name, channels, {place: f"channel {place}" for place in most}
+               if len(channels) == count else {0: "all channels"})
+        for i, (name, channels) in enumerate(drawn)
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def _channels(array: "npt.ArrayLike") -> Floats:
 def _lines(title: str, y_label: str, channels: Floats, names: dict[int, str]) -> Lines:
     stretch = -(-channels.shape[1] // POINTS)
     label = "time (positions)" if stretch == 1 else f"time (positions; the value farthest from zero of each {stretch})"
-    series = tuple(Series(name, *_thinned(channels[at], stretch)) for at, name in names.items())
+    series = tuple(Series(name, *_thinned(channels[channel], stretch)) for channel, name in names.items())
     return Lines(title, label, y_label, series, rules=(Rule("y", 0.0),), dense=True)
 
 

@@ -63,7 +63,7 @@ def rank_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Float
     """Return the mean rank correlation of the absolute values between seeds."""
     if candidate.name not in DRAWN:
         return np.ones(len(evaluation_set.x))
-    runs = [candidate.anew(seed=evaluation_set.seed + at) for at in range(SEEDS)]
+    runs = [candidate.anew(seed=evaluation_set.seed + i) for i in range(SEEDS)]
     pairs = [(runs[one], runs[other]) for one in range(SEEDS) for other in range(one)]
     agreement: Floats = np.mean([_agreement(one, other) for one, other in pairs], axis=0)
     return agreement
@@ -106,7 +106,7 @@ def spearman(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
     """Return Spearman's rank correlation of the absolute values of two arrays; 1 if both are constant, 0 if one is."""
     from scipy.stats import rankdata
 
-    first, second = (rankdata(np.abs(np.asarray(of, np.float64)).ravel()) for of in (one, other))
+    first, second = (rankdata(np.abs(np.asarray(array, np.float64)).ravel()) for array in (one, other))
     first, second = first - first.mean(), second - second.mean()
     size = float(np.sqrt((first**2).sum() * (second**2).sum()))
     if size == 0:

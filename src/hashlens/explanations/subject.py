@@ -110,8 +110,8 @@ class Subject:
     def raw(self, inputs: Any) -> Tensor:
         """Return the unprocessed outputs for any number of inputs, float64 ``(n, K)`` on the CPU."""
         with torch.no_grad():
-            parts = [self._raw(inputs[at : at + self.batch_size]).detach().cpu().double()
-                     for at in range(0, len(inputs), self.batch_size)]  # fmt: skip
+            parts = [self._raw(inputs[start : start + self.batch_size]).detach().cpu().double()
+                     for start in range(0, len(inputs), self.batch_size)]  # fmt: skip
         return torch.cat(parts)
 
     def read(self, raw: Tensor, probability: bool) -> Tensor:

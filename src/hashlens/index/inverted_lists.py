@@ -132,9 +132,9 @@ class InvertedLists:
 
         assignment = np.empty(n, np.int32)
         lists = self.index.invlists
-        for at in range(self.most):
-            if size := lists.list_size(at):
-                assignment[faiss.rev_swig_ptr(lists.get_ids(at), size)] = at
+        for i in range(self.most):
+            if size := lists.list_size(i):
+                assignment[faiss.rev_swig_ptr(lists.get_ids(i), size)] = i
         return assignment
 
     def _read_into_memory(self) -> None:
@@ -143,8 +143,8 @@ class InvertedLists:
 
         mapped = self.index.invlists
         copies = faiss.ArrayInvertedLists(self.most, self.index.code_size)
-        for at in range(self.most):
-            copies.add_entries(at, mapped.list_size(at), mapped.get_ids(at), mapped.get_codes(at))
+        for i in range(self.most):
+            copies.add_entries(i, mapped.list_size(i), mapped.get_ids(i), mapped.get_codes(i))
         self.index.replace_invlists(copies, True)
         copies.this.disown()
         self.mapped = False
@@ -186,10 +186,10 @@ def find_centres(rows: Rows, count: int, seed: int = 0) -> Packed:
         if (nearest == assignment).all():
             break
         assignment = nearest
-        for at, members in _lists_of(assignment):
+        for list_number, members in _lists_of(assignment):
             part = sample[members[:: -(-len(members) // MAX_ROWS_PER_CENTRE)]]
             ones = np.unpackbits(part, axis=1).sum(axis=0, dtype=np.int32)
-            centres[at] = np.packbits(2 * ones > len(part))
+            centres[list_number] = np.packbits(2 * ones > len(part))
     return centres
 
 
@@ -218,8 +218,8 @@ def _write_lists(file: BinaryIO, index: Any, rows: Rows, assignment: npt.NDArray
     codes_at = file.tell() + np.cumsum(lengths) - lengths
     numbers_at = codes_at + sizes * index.code_size
     for first, block in track(rows.blocks(), "writing lists"):
-        for at, members in _lists_of(assignment[first : first + len(block)]):
-            file.seek(codes_at[at])
-            codes_at[at] += file.write(block[members].data)
-            file.seek(numbers_at[at])
-            numbers_at[at] += file.write((members + first).data)
+        for list_number, members in _lists_of(assignment[first : first + len(block)]):
+            file.seek(codes_at[list_number])
+            codes_at[list_number] += file.write(block[members].data)
+            file.seek(numbers_at[list_number])
+            numbers_at[list_number] += file.write((members + first).data)

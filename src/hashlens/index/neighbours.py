@@ -155,7 +155,7 @@ class WithinRadius(Result):
 
 
 def _cells(ids: Sequence[Any] | npt.NDArray[Any], distances: npt.NDArray[Any]) -> list[str]:
-    return [f"{one} ({at:g})" for one, at in zip(ids[:SHOWN_NEIGHBOURS], distances, strict=False)]
+    return [f"{one} ({distance:g})" for one, distance in zip(ids[:SHOWN_NEIGHBOURS], distances, strict=False)]
 
 
 def _shown(queries: int, neighbours: int) -> str:

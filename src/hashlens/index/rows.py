@@ -151,7 +151,7 @@ class Rows:
         """
         self.restricted(codes)
         added = checked_ids(codes, ids)
-        kinds = [of.dtype.kind in "iu" for of in (self.ids, added)]
+        kinds = [array.dtype.kind in "iu" for array in (self.ids, added)]
         if len(self) and len(added) and kinds[0] != kinds[1]:
             words = ["numbers" if number else "strings" for number in kinds]
             raise IndexFault(

@@ -109,6 +109,8 @@ class CodeHistory(Result):
     def _series(self, *named: tuple[str, str]) -> tuple[Series, ...]:
         found = []
         for metric, name in named:
-            points = [(at.step, at.metrics()[metric]) for at in self.readings if metric in at.metrics()]
+            points = [
+                (reading.step, reading.metrics()[metric]) for reading in self.readings if metric in reading.metrics()
+            ]
             found.append(Series(name, tuple(float(x) for x, _ in points), tuple(y for _, y in points)))
         return tuple(found)

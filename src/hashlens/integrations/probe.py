@@ -199,7 +199,7 @@ def _runs(examples: Examples, size: int) -> list[Examples]:
     count, every = min(RUNS, size), len(examples)
     ends = np.arange(count + 1) * size // count
     starts = np.arange(count) * every // count
-    return [examples.narrow(int(at), int(at + long)) for at, long in zip(starts, np.diff(ends), strict=True)]
+    return [examples.narrow(int(start), int(start + long)) for start, long in zip(starts, np.diff(ends), strict=True)]
 
 
 def _joined(parts: Sequence[ArrayExamples]) -> ArrayExamples:

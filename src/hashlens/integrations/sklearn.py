@@ -157,12 +157,16 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if self.packed:
-            named = [f"{at.name}.byte{i}" for at in self.layers_ for i in range(at.columns.stop - at.columns.start)]
+            named = [
+                f"{layer.name}.byte{i}"
+                for layer in self.layers_
+                for i in range(layer.columns.stop - layer.columns.start)
+            ]
         else:
             named = [
-                f"{at.name}[{unit}]"
-                for at in self.layers_
-                for unit in (range(at.bits) if at.positions is None else at.positions.tolist())
+                f"{layer.name}[{unit}]"
+                for layer in self.layers_
+                for unit in (range(layer.bits) if layer.positions is None else layer.positions.tolist())
             ]
         return np.asarray(named, dtype=object)
 

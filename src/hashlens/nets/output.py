@@ -175,7 +175,11 @@ def as_scores(value: Any, n: int) -> Tensor | None:
 
     Axes of length 1 are dropped. The batch axis is restored if a network squeezed a batch of one.
     """
-    if isinstance(value, list) and len(value) == n and not any(isinstance(at, Tensor) and at.dim() for at in value):
+    if (
+        isinstance(value, list)
+        and len(value) == n
+        and not any(isinstance(item, Tensor) and item.dim() for item in value)
+    ):
         value = _as_array(value)
     if isinstance(value, np.ndarray):
         value = torch.as_tensor(value) if value.dtype.kind in "fiub" else None
@@ -213,8 +217,8 @@ def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
             for name, part in value.items():
                 collect(part, (*path, name))
         elif isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-            for at, part in enumerate(value):
-                collect(part, (*path, at))
+            for i, part in enumerate(value):
+                collect(part, (*path, i))
         elif (names := _names(value)) and len(path) < 3:
             for name in names:
                 collect(getattr(value, name), (*path, name))

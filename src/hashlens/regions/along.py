@@ -213,12 +213,12 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
         if bool(same.any()):
             raise DataError(f"a and b are the same in row {int(same.nonzero()[0])}, so the segment has no length")
         step = program.chunk(64)
-        parts = [_cut(program, start[at : at + step], end[at : at + step]) for at in range(0, len(start), step)]
+        parts = [_cut(program, start[i : i + step], end[i : i + step]) for i in range(0, len(start), step)]
     owners = [owner + position * step for position, (owner, *_) in enumerate(parts)]
     _, spans, packed, values, slopes = zip(*parts, strict=True)
     segment = torch.cat(owners).cpu().numpy()
     left, right = torch.cat(spans, dim=1).cpu().numpy().astype(np.float64)
-    rows = [np.concatenate(of) for of in zip(*packed, strict=True)]
+    rows = [np.concatenate(arrays) for arrays in zip(*packed, strict=True)]
     codes = program.codes(rows, len(segment))
     shape = (len(segment), *program.output_shape)
     value, slope = torch.cat(values).reshape(shape), torch.cat(slopes).reshape(shape)

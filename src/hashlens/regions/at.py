@@ -133,7 +133,7 @@ class Region:
     def code(self) -> Codes:
         """Codes of the regions: a bit for every breakpoint of every unit, and one-hot winners of max-pools."""
         bits = [gate.bits(state) for gate, state in zip(self.program.gates, self.states, strict=True)]
-        return self.program.codes([pack_bits(of.cpu().numpy()) for of in bits], len(self))
+        return self.program.codes([pack_bits(bit.cpu().numpy()) for bit in bits], len(self))
 
     @property
     def affine(self) -> AffineMap:
@@ -156,7 +156,7 @@ class Region:
             tangent = self.program.rows(direction[None])[None]
             flow = Flow(self.program, self.program.rows(self.x[rows]), tangent)
             ties = torch.zeros(len(self.x[rows]), dtype=torch.int64, device=self.x.device)
-            for gate, state in zip(flow, [of[rows] for of in self.states], strict=True):
+            for gate, state in zip(flow, [tensors[rows] for tensors in self.states], strict=True):
                 zero = gate.slack(state, flow.value) == 0
                 ties += (zero & (gate.slack_tangents(state, flow.tangent)[0] != 0)).sum(dim=1)
                 flow.bend(state)
@@ -259,5 +259,5 @@ def at(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype = torch.floa
             output, parts = states(program, program.rows(chunk))
             outputs.append(output.reshape(len(chunk), *program.output_shape))
             found.append(parts)
-        joined = [torch.cat(of) for of in zip(*found, strict=True)]
+        joined = [torch.cat(tensors) for tensors in zip(*found, strict=True)]
         return Region(program, rows, torch.cat(outputs), joined)

@@ -66,8 +66,8 @@ def nearest_boundary(program: Program, x: Tensor, states: list[Tensor], norm: fl
         parts = []
         for start in range(0, len(x), step):
             rows = slice(start, start + step)
-            parts.append(distances(program, x[rows], [of[rows] for of in states], DUAL[norm]))
-        distance, bit = (torch.cat(of) for of in zip(*parts, strict=True))
+            parts.append(distances(program, x[rows], [state[rows] for state in states], DUAL[norm]))
+        distance, bit = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     return distance.abs(), bit  # no -0 of a unit that is zero and off
 
 
@@ -93,7 +93,7 @@ def _by_gradients(program: Program, x: Tensor, states: list[Tensor], order: floa
                 break
             flow.bend(state)
         pairs = zip(norms, parts, strict=True) if norms else ()
-        norms = [torch.linalg.vector_norm(torch.stack(at), order, dim=0) for at in pairs] or parts
+        norms = [torch.linalg.vector_norm(torch.stack(pair), order, dim=0) for pair in pairs] or parts
     ratios = [torch.where(norm > 0, slack / norm, inf) for slack, norm in zip(slacks, norms, strict=True)]
     return nearest_unit(ratios, len(x), x)
 
@@ -109,7 +109,7 @@ def _sketched(program: Program, x: Tensor, states: list[Tensor], order: float) -
             break
         for rows in torch.split(unsettled, program.chunk(CANDIDATES * len(states))):
             candidates = bits[rows, first : first + CANDIDATES]
-            gradients = _gradients(program, [of[rows] for of in states], candidates)
+            gradients = _gradients(program, [state[rows] for state in states], candidates)
             norm = torch.linalg.vector_norm(gradients.flatten(2), order, dim=2).mT
             ratio, position = torch.where(norm > 0, slacks[rows].gather(1, candidates) / norm, inf).min(dim=1)
             closer = ratio < distance[rows]

@@ -59,8 +59,10 @@ class Call:
     def run(self, bound: Bound) -> Any:
         """Run the operator on other arguments."""
         schema = self.func._schema.arguments
-        positional = [bound[at.name] for at in schema if not at.kwarg_only and at.name in bound]
-        named = {at.name: bound[at.name] for at in schema if at.kwarg_only and at.name in bound}
+        positional = [bound[argument.name] for argument in schema if not argument.kwarg_only and argument.name in bound]
+        named = {
+            argument.name: bound[argument.name] for argument in schema if argument.kwarg_only and argument.name in bound
+        }
         result = self.func(*positional, **named)
         return result if self.part is None else result[self.part]
 
@@ -146,8 +148,8 @@ def filled(bound: Bound, fill: Callable[[Tensor, Wire], Tensor], rows: tuple[Ten
     def replaced(value: Any) -> Any:
         if isinstance(value, Wire):
             return fill(next(remaining), value)
-        if isinstance(value, (list, tuple)) and any(isinstance(at, Wire) for at in value):
-            return [replaced(at) for at in value]
+        if isinstance(value, (list, tuple)) and any(isinstance(argument, Wire) for argument in value):
+            return [replaced(argument) for argument in value]
         return value
 
     return {name: replaced(value) for name, value in bound.items()}

@@ -101,7 +101,7 @@ def chord(model: torch.nn.Module | Program, x: Any, directions: Any, dtype: torc
             some = slice(first, first + several)
             reach[:, rows, some], bits[:, rows, some] = _reach(region, rows, lines[rows, some])
     length = reach.sum(dim=0) * torch.linalg.vector_norm(lines.flatten(2), dim=2)
-    backward, forward = (Units(program.layers, of.flatten().cpu().numpy()) for of in bits)
+    backward, forward = (Units(program.layers, bit.flatten().cpu().numpy()) for bit in bits)
     start, end = reach.cpu().numpy()
     return Chord(-start, end, length.cpu().numpy(), backward, forward, region.on_boundary)
 
@@ -114,7 +114,7 @@ def _reach(region: Region, rows: slice, lines: Tensor) -> tuple[Tensor, Tensor]:
     flow = Flow(program, program.rows(region.x[rows]), tangent)
 
     def times() -> Iterator[Tensor]:
-        for gate, state in zip(flow, [of[rows] for of in region.states], strict=True):
+        for gate, state in zip(flow, [state_[rows] for state_ in region.states], strict=True):
             slack = gate.slack(state, flow.value)
             speed = gate.slack_tangents(state, flow.tangent)
             time = slack / speed.abs()

@@ -68,12 +68,12 @@ def cut_lines(
     for row in range(faces.size):
         floor = median_size(values[row], across[row], upward[row], breakpoints, extent, sizes)
         live = 0
-        for at in range(lines):
-            reach = reach_of(across[row, at], upward[row, at], extent)
-            if abs(values[row, at]) < reach < np.inf:  # otherwise it is outside the box, or does not exist
-                size = max(abs(values[row, at]) + 2 * abs(breakpoints[at]) + reach, floor)
-                zeros[at, 0], zeros[at, 1] = max(noise * size, resolution * reach), TRUST * size
-                pending[live, 0] = at
+        for i in range(lines):
+            reach = reach_of(across[row, i], upward[row, i], extent)
+            if abs(values[row, i]) < reach < np.inf:  # otherwise it is outside the box, or does not exist
+                size = max(abs(values[row, i]) + 2 * abs(breakpoints[i]) + reach, floor)
+                zeros[i, 0], zeros[i, 1] = max(noise * size, resolution * reach), TRUST * size
+                pending[live, 0] = i
                 live += 1
         waiting[0, 0], spans[0, 0], spans[0, 1], depth = faces[row], 0, live, 1
         while depth > 0:
@@ -82,8 +82,8 @@ def cut_lines(
             if count > heights.shape[0]:
                 heights = np.empty((loop.shape[0], 1))
             kept = start
-            for at in range(start, stop):
-                which = pending[at, 0]
+            for i in range(start, stop):
+                which = pending[i, 0]
                 line[0], line[1], line[2] = values[row, which], across[row, which], upward[row, which]
                 if _crosses(line, corners, count, zeros[which, 0]):
                     pending[kept, 0] = which

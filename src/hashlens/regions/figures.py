@@ -127,7 +127,7 @@ def along_figure(
     rows = np.flatnonzero(along.segment == segment)
     spans = np.stack([along.start[rows], along.end[rows]], axis=1)
     value, slope = (
-        of[rows].reshape(len(rows), -1).cpu().numpy().astype(np.float64) for of in (along.value, along.slope)
+        array[rows].reshape(len(rows), -1).cpu().numpy().astype(np.float64) for array in (along.value, along.slope)
     )
     shades = _hashed(along.fingerprints[rows], len(code_colours()))
     return pieces_figure(spans, value, slope, shades, ends, class_names)
@@ -169,9 +169,9 @@ def pieces_figure(
         + (f"; {len(shown)} of {count:,} outputs" if count > len(shown) else ""),
         f"from {ends[0]} at 0 to {ends[1]} at 1",
         "output",
-        tuple(Series(names[at], x, tuple(outputs[:, at].tolist())) for at in shown),
+        tuple(Series(names[i], x, tuple(outputs[:, i].tolist())) for i in shown),
         (*spans[:, 0].tolist(), float(spans[-1, 1])),
-        tuple(palette[at] for at in shades),
+        tuple(palette[shade] for shade in shades),
     )
 
 
@@ -194,20 +194,20 @@ def radius_figure(radii: Mapping[str, npt.ArrayLike], norm: float = 2, bins: int
     DataError
         If no radius is positive and finite.
     """
-    samples = {name: np.asarray(of, np.float64) for name, of in radii.items()}
-    inner = {name: of[(of > 0) & (of < inf)] for name, of in samples.items()}
+    samples = {name: np.asarray(array, np.float64) for name, array in radii.items()}
+    inner = {name: sample[(sample > 0) & (sample < inf)] for name, sample in samples.items()}
     known = np.concatenate([np.zeros(0), *inner.values()])
     if not len(known):
         raise DataError("no example has a radius to draw: all lie on a boundary, or no boundary is near any")
     low, high = float(known.min()), float(known.max())
     edges = np.geomspace(low, high if high > low else 2 * low, bins + 1)
     shares = []
-    for name, of in samples.items():
-        left_out = len(of) - len(inner[name])
+    for name, sample in samples.items():
+        left_out = len(sample) - len(inner[name])
         # Clipping keeps the largest radius in the last bin, also if its edge is rounded down.
         counts = np.histogram(np.clip(inner[name], edges[0], edges[-1]), edges)[0]
-        series_name = f"{name} ({left_out:,} of {len(of):,} on a boundary or far from any)" if left_out else name
-        shares.append((series_name, tuple((counts / len(of)).tolist())))
+        series_name = f"{name} ({left_out:,} of {len(sample):,} on a boundary or far from any)" if left_out else name
+        shares.append((series_name, tuple((counts / len(sample)).tolist())))
     kind = "infinity-norm" if norm == inf else "2-norm"
     return Histogram(
         "Distance to the nearest boundary", f"radius ({kind}, input units)", tuple(edges.tolist()), tuple(shares),
@@ -256,7 +256,7 @@ def _scale(name: str, values: Floats, areas: Floats) -> Scale:
     """Return a scale whose ends a few small faces do not determine."""
     order = np.argsort(values)
     share = np.cumsum(areas[order]) / areas.sum()
-    low, high = (float(values[order[np.searchsorted(share, at)]]) for at in (TRIMMED, 1 - TRIMMED))
+    low, high = (float(values[order[np.searchsorted(share, quantile)]]) for quantile in (TRIMMED, 1 - TRIMMED))
     if high - low <= 1e-9 * abs(high):
         low, high = (low - 0.5 * abs(low), high + 0.5 * abs(high)) if high else (0.0, 1.0)
     return Scale(name, low, high, bool(values.min() < low), bool(values.max() > high))

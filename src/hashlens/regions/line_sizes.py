@@ -36,10 +36,10 @@ def _median(sizes: Any, count: Any) -> Any:
 def median_size(values: Any, across: Any, upward: Any, breakpoints: Any, extent: Any, sizes: Any) -> Any:
     """Return the median magnitude of the functions that are not constant, the scale of rounding errors of all."""
     count = 0
-    for at in range(0, values.size, 1 + values.size // SAMPLE):
-        reach = reach_of(across[at], upward[at], extent)
+    for start in range(0, values.size, 1 + values.size // SAMPLE):
+        reach = reach_of(across[start], upward[start], extent)
         # A huge breakpoint hides the size of a small number, so the smaller of both magnitudes counts.
-        size = reach + min(abs(values[at]), abs(values[at] + breakpoints[at % breakpoints.size]))
+        size = reach + min(abs(values[start]), abs(values[start] + breakpoints[start % breakpoints.size]))
         if reach > 0 and size < np.inf:
             sizes[count] = size
             count += 1

@@ -70,7 +70,7 @@ class LocalComplexity(Result):
 
     def __rich__(self) -> Table:
         rows = [
-            (name, *(number(float(of(values))) for of in (np.mean, np.min, np.median, np.max)))
+            (name, *(number(float(statistic(values))) for statistic in (np.mean, np.min, np.median, np.max)))
             for name, values in (
                 ("regions crossed by a diameter", self.regions),
                 ("standard error over directions", self.standard_error),

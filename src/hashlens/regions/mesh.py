@@ -51,8 +51,8 @@ class Mesh:
         extent = np.array([right / 2 - left / 2, top / 2 - bottom / 2])
         corners = extent * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         center = np.array([left / 2 + right / 2, bottom / 2 + top / 2])
-        inner = [[(at + 1) % 4, 4 + at, 0, at] for at in range(4)]
-        outer = [[4 + (at - 1) % 4, at, OUTSIDE, (at + 1) % 4] for at in range(4)]
+        inner = [[(i + 1) % 4, 4 + i, 0, i] for i in range(4)]
+        outer = [[4 + (i - 1) % 4, i, OUTSIDE, (i + 1) % 4] for i in range(4)]
         half, first = np.array(inner + outer, np.int64), np.zeros((1, 1), np.int64)
         return cls(corners, np.full((4, 1), -1), half, first, np.array([4, 8, 1]), extent, center)
 
@@ -88,7 +88,7 @@ class Mesh:
 
         arrays = (self.points, self.born, self.half, self.first, self.counts)
         kernel = cut_lines if values.ndim == 2 else cut_windows
-        lines = (np.ascontiguousarray(of.cpu().numpy(), np.float64) for of in (values, *slopes, breakpoints))
+        lines = (np.ascontiguousarray(tensor.cpu().numpy(), np.float64) for tensor in (values, *slopes, breakpoints))
         parents, parts, found, *arrays = kernel(faces, *lines, label, noise, resolution, self.extent, *arrays)
         self.points, self.born, self.half, self.first = arrays
         return parents[:found, 0], parts[:found, 0]

@@ -109,7 +109,7 @@ def _along_axes(*names: str, tensors: tuple[str, ...] = ("self",), new: bool = F
         for name in names:
             value = call.bound[name]
             if isinstance(value, (list, tuple)):
-                shifted[name] = [_axis(at, rank) for at in value]
+                shifted[name] = [_axis(item, rank) for item in value]
             else:
                 shifted[name] = _axis(value, rank)
 
@@ -117,7 +117,7 @@ def _along_axes(*names: str, tensors: tuple[str, ...] = ("self",), new: bool = F
             def act(*rows: Tensor) -> Tensor:
                 def constant(value: Any) -> Any:
                     if isinstance(value, (list, tuple)):
-                        return [constant(at) for at in value]
+                        return [constant(item) for item in value]
                     if not isinstance(value, Tensor):
                         return value
                     return (value if keep else torch.zeros_like(value)).expand(rows[0].shape[0], *value.shape)
@@ -177,7 +177,7 @@ def _rolled(call: Call) -> Any:
 def _picked(call: Call) -> tuple[Rows, Rows]:
     """Allow ``index`` with one constant index tensor; two or more may reorder axes, so they are refused."""
     indices = list(call.bound["indices"])
-    if sum(at is not None for at in indices) != 1:
+    if sum(index is not None for index in indices) != 1:
         raise NotAffineError("indexes several axes at once")
 
     def pick(rows: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def plane_page(plane: Plane, figure: Polygons) -> Page:
         Its figure data (:func:`hashlens.regions.figures.plane_figure`).
     """
     notes = [] if is_image(figure) else region_notes(plane, figure.classes)
-    names = [figure.classes[at] for at in plane.classes]
+    names = [figure.classes[class_index] for class_index in plane.classes]
     largest = _largest(plane.code_names, plane.areas, names, plane.gradient_norms)
     return _page(plane, figure, notes, largest)
 
@@ -41,10 +41,10 @@ def plane_page(plane: Plane, figure: Polygons) -> Page:
 def saved_plane_page(saved: SavedPlane) -> Page:
     """Return the page of a plane that was read from its JSON file, without affine maps."""
     regions = saved.regions
-    notes = [_facts(at.code, at.area, str(at.predicted), at.gradient_norm) for at in regions]
-    codes = [at.code for at in regions]
-    areas, norms = (np.array([getattr(at, name) for at in regions]) for name in ("area", "gradient_norm"))
-    largest = _largest(codes, areas, [str(at.predicted) for at in regions], norms)
+    notes = [_facts(region.code, region.area, str(region.predicted), region.gradient_norm) for region in regions]
+    codes = [region.code for region in regions]
+    areas, norms = (np.array([getattr(region, name) for region in regions]) for name in ("area", "gradient_norm"))
+    largest = _largest(codes, areas, [str(region.predicted) for region in regions], norms)
     (figure,) = saved.figures()
     return _page(saved, figure, notes, largest)
 
@@ -74,8 +74,8 @@ def _map(figure: Polygons, notes: Sequence[str], largest: Table) -> Section:
 def _largest(codes: Sequence[str], areas: Floats, classes: Sequence[str], norms: Floats) -> Table:
     order = np.argsort(-areas, kind="stable")[:LARGEST]
     rows = [
-        (str(rank), codes[at], f"{areas[at]:.4g}", classes[at], f"{norms[at]:.4g}")
-        for rank, at in enumerate(order.tolist(), start=1)
+        (str(rank), codes[i], f"{areas[i]:.4g}", classes[i], f"{norms[i]:.4g}")
+        for rank, i in enumerate(order.tolist(), start=1)
     ]
     title = f"The {len(rows)} largest regions" if len(rows) < len(codes) else "All regions, the largest first"
     return table(title, ("rank", "code", "area", "class in the middle", "gradient"), rows, names=2)
@@ -85,7 +85,7 @@ def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
     """Return the descriptions of all regions, a line for each property."""
     codes = plane.code_names
     flat = plane.value.reshape(plane.count, -1), plane.slope.reshape(2, plane.count, -1)
-    value, slope = (of.cpu().numpy().astype(np.float64) for of in flat)
+    value, slope = (tensor.cpu().numpy().astype(np.float64) for tensor in flat)
     middle = plane.output(plane.centers, np.arange(plane.count)).reshape(plane.count, -1).cpu().numpy()
     largest = np.argsort(-middle, axis=1, kind="stable")[:, :MAX_OUTPUTS]
     single = value.shape[1] == 1
@@ -93,10 +93,10 @@ def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
     for face in range(plane.count):
         name = class_names[int(plane.classes[face])]
         lines = [_facts(codes[face], float(plane.areas[face]), name, float(plane.gradient_norms[face]))]
-        for at in largest[face]:
-            across, upward = slope[:, face, at]
-            output = "output" if single else f"output {at}"
-            lines.append(f"{output} = {value[face, at]:.4g} {_signed(across)} s {_signed(upward)} t")
+        for index in largest[face]:
+            across, upward = slope[:, face, index]
+            output = "output" if single else f"output {index}"
+            lines.append(f"{output} = {value[face, index]:.4g} {_signed(across)} s {_signed(upward)} t")
         if value.shape[1] > MAX_OUTPUTS:
             lines.append(f"and {value.shape[1] - MAX_OUTPUTS:,} more outputs")
         notes.append("\n".join(lines))

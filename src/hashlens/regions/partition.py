@@ -50,7 +50,8 @@ def partition(
         If there are more than `most` regions.
     """
     origin, directions = (
-        of.to(device=program.device, dtype=program.dtype) for of in (flat.points(mesh.center[None]), flat.directions)
+        tensor.to(device=program.device, dtype=program.dtype)
+        for tensor in (flat.points(mesh.center[None]), flat.directions)
     )
     whole = Flow(program, program.rows(origin), program.rows(directions)[:, None])
     labels = np.concatenate([[0], np.cumsum([_names(gate) for gate in program.gates])])
@@ -77,7 +78,7 @@ def partition(
 def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt.NDArray[np.float64]) -> Packed:
     """Pass the next gate, in the state at points inside the faces, s and t ``(rows, 2)``; return the bits."""
     where = torch.as_tensor(inside).to(flow.value)
-    s, t = (of.reshape(-1, *[1] * (flow.value.dim() - 1)) for of in where.T)
+    s, t = (tensor.reshape(-1, *[1] * (flow.value.dim() - 1)) for tensor in where.T)
     value = flow.value + s * flow.tangent[0] + t * flow.tangent[1]
     # The mean of the corners is inside, where rounding cannot mistake a unit: it is zero only on the border. But the
     # elements of a window may be equal on all of the face, as in the dark of an image.

@@ -60,7 +60,7 @@ class PiecewiseLinear:
         """Return the piece that each unit is on, from its input ``(rows, *shape)``."""
         if len(self.pieces.breakpoints) == 1:
             return (values > self.pieces.breakpoints[0]).unsqueeze(-1)
-        return torch.stack([values > at for at in self.pieces.breakpoints], dim=-1)
+        return torch.stack([values > breakpoint for breakpoint in self.pieces.breakpoints], dim=-1)
 
     def bits(self, state: Tensor) -> Tensor:
         """Return the bits of the code, bool ``(rows, bits)``."""
@@ -80,7 +80,7 @@ class PiecewiseLinear:
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
         """Return the slack of each bit, its distance from flipping in units of the gate's input, ``(rows, bits)``."""
-        return self._sided(state, [values - at for at in self.pieces.breakpoints])
+        return self._sided(state, [values - breakpoint for breakpoint in self.pieces.breakpoints])
 
     def slack_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the derivatives of :meth:`slack`, ``(directions, rows, bits)``."""
@@ -105,11 +105,11 @@ class PiecewiseLinear:
             Values ``(rows, bits)`` and slopes ``(directions, rows, bits)``, ordered by breakpoint, and the breakpoints
             that were subtracted from the values, ``(bits,)``.
         """
-        heights = [(values - at).flatten(1) for at in self.pieces.breakpoints]
+        heights = [(values - breakpoint).flatten(1) for breakpoint in self.pieces.breakpoints]
         slopes = tangents.flatten(2)
         breakpoints = [
-            torch.as_tensor(at, dtype=values.dtype, device=values.device).expand(values.shape[1:]).flatten()
-            for at in self.pieces.breakpoints
+            torch.as_tensor(breakpoint, dtype=values.dtype, device=values.device).expand(values.shape[1:]).flatten()
+            for breakpoint in self.pieces.breakpoints
         ]
         if len(heights) == 1:
             return heights[0], slopes, breakpoints[0]
@@ -137,7 +137,7 @@ class PiecewiseLinear:
         median = median_size(flat, slope)
         for breakpoint in self.pieces.breakpoints:
             shifted = (values - breakpoint).flatten(1) if isinstance(breakpoint, Tensor) else flat - breakpoint
-            first, last = (torch.addcmul(shifted, slope, at[:, None]) for at in span)
+            first, last = (torch.addcmul(shifted, slope, end[:, None]) for end in span)
             row, unit = ((first > 0) != (last > 0)).nonzero(as_tuple=True)
             height, speed = shifted[row, unit], slope[row, unit]
             bound = torch.as_tensor(breakpoint, dtype=values.dtype, device=values.device).abs()
@@ -172,7 +172,7 @@ class PiecewiseLinear:
 def _are(numbers: tuple[Number, ...], *expected: float) -> bool:
     """Return whether the numbers equal the expected ones (a single expected number applies to all)."""
     wanted = expected * len(numbers) if len(expected) == 1 else expected
-    return all(isinstance(at, float) for at in numbers) and numbers == wanted
+    return all(isinstance(number, float) for number in numbers) and numbers == wanted
 
 
 def _leaky(slope: Callable[[Bound], Number]) -> Callable[[Bound], Pieces]:
@@ -187,7 +187,7 @@ def _between(low: str, high: str) -> Callable[[Bound], Pieces]:
 
 
 def _clamped(low: Any, high: Any) -> Pieces:
-    low, high = (float(at) if isinstance(at, (int, float)) and abs(at) < inf else at for at in (low, high))
+    low, high = (float(end) if isinstance(end, (int, float)) and abs(end) < inf else end for end in (low, high))
     low = None if isinstance(low, float) and low == -inf else low
     high = None if isinstance(high, float) and high == inf else high
     if low is not None and high is not None:
@@ -202,7 +202,7 @@ def _clamped(low: Any, high: Any) -> Pieces:
 def _minimum(low: Number, high: Number) -> Tensor:
     like = low if isinstance(low, Tensor) else high
     assert isinstance(like, Tensor)
-    return torch.minimum(*(torch.as_tensor(at, dtype=like.dtype, device=like.device) for at in (low, high)))
+    return torch.minimum(*(torch.as_tensor(end, dtype=like.dtype, device=like.device) for end in (low, high)))
 
 
 def _threshold(bound: Bound) -> Pieces:

@@ -153,7 +153,7 @@ class Plane(Result):
         """Return the affine maps of `faces` ``(n,)`` at the coordinates s, t ``(n, 2)``: outputs ``(n, *output)``."""
         rows = torch.as_tensor(np.asarray(faces, np.int64))
         where = torch.as_tensor(np.asarray(coordinates, np.float64) - self.mesh.center).to(self.middle)
-        s, t = (of.reshape(-1, *[1] * (self.middle.dim() - 1)) for of in where.T)
+        s, t = (tensor.reshape(-1, *[1] * (self.middle.dim() - 1)) for tensor in where.T)
         output: Tensor = self.middle[rows] + s * self.slope[0, rows] + t * self.slope[1, rows]
         return output
 
@@ -181,7 +181,9 @@ class Plane(Result):
         rows = torch.as_tensor(np.asarray(faces, np.int64))
         if self.middle[:1].numel() == 0:
             raise DataError("the network has no outputs, so it predicts no class")
-        output, middle = (of.reshape(len(rows), -1) for of in (self.output(coordinates, faces), self.middle[rows]))
+        output, middle = (
+            tensor.reshape(len(rows), -1) for tensor in (self.output(coordinates, faces), self.middle[rows])
+        )
         across, upward = self.slope.reshape(2, len(self), -1)[:, rows].abs()
         reach = float(self.mesh.extent[0]) * across + float(self.mesh.extent[1]) * upward
         return predicted(output, noise_of(middle, reach, tolerances(middle.dtype)[0]))
@@ -270,7 +272,7 @@ class Plane(Result):
         around = np.split(self.vertices[corners], starts[1:-1])
         columns = (self.code_names, self.areas.tolist(), self.classes.tolist(), self.gradient_norms.tolist(), around)
         names = ("code", "area", "predicted", "gradient_norm", "corners")
-        regions = [dict(zip(names, (*row, at.tolist()), strict=True)) for *row, at in zip(*columns, strict=True)]
+        regions = [dict(zip(names, (*row, code.tolist()), strict=True)) for *row, code in zip(*columns, strict=True)]
         counts = {"count": self.count, "edges": len(self.edges[0]), "vertices": len(self.vertices)}
         length = {"boundary_length": self.boundary_length}
         return {**super().to_dict(), **counts, "box": list(self.box), **length, "regions": regions}

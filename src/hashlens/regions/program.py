@@ -80,7 +80,7 @@ class Program:
     def width(self) -> int:
         """Number of entries of the widest register (a max-pool counts the elements of all windows)."""
         pools = [gate.layer.bits for gate in self.gates]
-        return max(map(prod, [*self.shapes, *((at,) for at in pools)]))
+        return max(map(prod, [*self.shapes, *((pool,) for pool in pools)]))
 
     @cached_property
     def last_used(self) -> tuple[tuple[int, ...], ...]:
@@ -185,18 +185,18 @@ class Flow:
     def part(self, rows: Tensor) -> "Flow":
         """Return a separate flow that continues from here with some rows, int64."""
         flow = Flow(self.program)
-        flow._values = {key: at.index_select(0, rows) for key, at in self._values.items()}
-        flow._tangents = {key: at.index_select(1, rows) for key, at in self._tangents.items()}
+        flow._values = {key: value.index_select(0, rows) for key, value in self._values.items()}
+        flow._tangents = {key: tangent.index_select(1, rows) for key, tangent in self._tangents.items()}
         flow._position = self._position
         return flow
 
     def _run(self, step: Affine) -> None:
         if self._values:
-            self._values[step.output] = step.apply(*(self._values[at] for at in step.inputs))
+            self._values[step.output] = step.apply(*(self._values[register] for register in step.inputs))
         if self._tangents:
-            tangents = [self._tangents[at] for at in step.inputs]
-            directions, rows = len(tangents[0]), max(at.shape[1] for at in tangents)
-            flat = [at.expand(-1, rows, *at.shape[2:]).flatten(0, 1) for at in tangents]
+            tangents = [self._tangents[register] for register in step.inputs]
+            directions, rows = len(tangents[0]), max(tangent.shape[1] for tangent in tangents)
+            flat = [tangent.expand(-1, rows, *tangent.shape[2:]).flatten(0, 1) for tangent in tangents]
             self._tangents[step.output] = step.push(*flat).reshape(directions, rows, *self.program.shapes[step.output])
 
     def _advance(self) -> None:

@@ -49,7 +49,9 @@ def _middle(box: Box) -> tuple[float, float]:
 
 def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
     """Return the slice that the arguments define, or None if they define none."""
-    named = [name for name, at in (("origin", origin), ("through", through), ("pca", pca)) if at is not None]
+    named = [
+        name for name, argument in (("origin", origin), ("through", through), ("pca", pca)) if argument is not None
+    ]
     if len(named) > 1 or (origin is None) != (directions is None):
         raise DataError("give one of origin= with directions=, through= or pca=")
     if origin is not None:

@@ -55,11 +55,13 @@ class SavedPlane(Result):
 
     def figures(self) -> tuple[Polygons, ...]:
         """Return the regions, coloured by the norm of the gradient."""
-        outlines = [np.array(at.corners) for at in self.regions]
-        areas, norms = (np.array([getattr(at, name) for at in self.regions]) for name in ("area", "gradient_norm"))
+        outlines = [np.array(region.corners) for region in self.regions]
+        areas, norms = (
+            np.array([getattr(region, name) for region in self.regions]) for name in ("area", "gradient_norm")
+        )
         shade, palette, scale = painted_by_gradient(norms, areas)
         sides = {
-            tuple(sorted(side)) for at in self.regions for side in pairwise((*at.corners, at.corners[0]))
+            tuple(sorted(side)) for region in self.regions for side in pairwise((*region.corners, region.corners[0]))
         }  # each edge belongs to two regions
         found = f"{self.count:,} linear region{'s' if self.count > 1 else ''}"
         return (

@@ -135,7 +135,7 @@ def checked_box(box: Sequence[float]) -> Box:
         If it is not a box, or has no area.
     """
     try:
-        left, right, bottom, top = (float(at) for at in box)
+        left, right, bottom, top = (float(edge) for edge in box)
     except (TypeError, ValueError) as error:
         raise DataError(f"box must be four numbers (left, right, bottom, top), received {box!r}") from error
     if not all(map(isfinite, (left, right, bottom, top))) or left >= right or bottom >= top:

@@ -89,12 +89,12 @@ class RadiusTable(Result):
         ]
         if not on_boundary:
             columns, rows = columns[:-1], [row[:-1] for row in rows]
-        radii = np.array([at.radius for at in self.examples])
+        radii = np.array([example.radius for example in self.examples])
         notes = []
         if len(radii) > MAX_ROWS:
             notes.append(f"The first {MAX_ROWS} of {len(radii):,} examples.")
         if len(radii) > 1:
-            low, middle, high = (f"{of:.4g}" for of in (radii.min(), np.median(radii), radii.max()))
+            low, middle, high = (f"{radius:.4g}" for radius in (radii.min(), np.median(radii), radii.max()))
             notes.append(f"Radii: least {low}, median {middle}, most {high}.")
         if on_boundary:
             notes.append(f"{on_boundary:,} of {len(radii):,} lie exactly on a boundary, where the radius is 0.")
@@ -173,8 +173,10 @@ class PieceTable(Result):
         from hashlens.regions.figures import pieces_figure
 
         spans, value, slope = (
-            np.array(of, np.float64).reshape(len(self.pieces), -1)
-            for of in zip(*(((at.start, at.end), at.value, at.slope) for at in self.pieces), strict=True)
+            np.array(tensor, np.float64).reshape(len(self.pieces), -1)
+            for tensor in zip(
+                *(((piece.start, piece.end), piece.value, piece.slope) for piece in self.pieces), strict=True
+            )
         )
         colour_indices = np.arange(len(self.pieces)) % len(code_colours())
         return (pieces_figure(spans, value, slope, colour_indices, (self.begin, self.finish), self.class_names),)
@@ -183,13 +185,13 @@ class PieceTable(Result):
         rows = [
             (
                 str(row),
-                f"{at.start:.6f}",
-                f"{at.end:.6f}",
-                f"{at.length:.4g}",
-                at.unit or "",
-                "–" if at.predicted is None else class_name(self.class_names, at.predicted),
+                f"{piece.start:.6f}",
+                f"{piece.end:.6f}",
+                f"{piece.length:.4g}",
+                piece.unit or "",
+                "–" if piece.predicted is None else class_name(self.class_names, piece.predicted),
             )
-            for row, at in enumerate(self.pieces[:MAX_ROWS])
+            for row, piece in enumerate(self.pieces[:MAX_ROWS])
         ]
         count = len(self.pieces)
         shown = f"The first {MAX_ROWS} of {count:,} pieces." if count > MAX_ROWS else ""
@@ -204,7 +206,7 @@ def piece_table(
     along: Along, data: str, begin: str, finish: str, class_names: tuple[str, ...] | None = None
 ) -> PieceTable:
     """Return the table of pieces of `along`, which must hold a single segment."""
-    value, slope = (of.reshape(len(along), -1).cpu() for of in (along.value, along.slope))
+    value, slope = (tensor.reshape(len(along), -1).cpu() for tensor in (along.value, along.slope))
     classes: list[int | None] = [None] * len(along)
     if value.shape[1] > 1:
         middle = ((along.start + along.end) / 2)[:, None]

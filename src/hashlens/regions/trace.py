@@ -63,7 +63,7 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
     if isinstance(model, Program):
         return model
     network = _in_dtype(unwrap(model), dtype)
-    device = next((at.device for at in [*network.parameters(), *network.buffers()]), x.device)
+    device = next((tensor.device for tensor in [*network.parameters(), *network.buffers()]), x.device)
     example = x[:1].to(device=device, dtype=dtype).clone()
     recorder = _Recorder(example)
     with evaluation_mode(network), RunningModule(network, recorder.enter, recorder.leave) as running:
@@ -115,7 +115,7 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
     except Exception:  # the network accepts only one example at a time, so it cannot mix examples
         return
     assert together is not None
-    one, other = (of.flatten().sort().values for of in (alone, together))  # in any position of the batch axis
+    one, other = (output.flatten().sort().values for output in (alone, together))  # in any position of the batch axis
     size = float(torch.linalg.vector_norm(one, inf)) if one.numel() else 0.0
     tolerance = torch.finfo(alone.dtype).eps ** 0.5 * max(1.0, size)
     if one.shape != other.shape or not bool(((one - other).abs() <= tolerance).all()):
@@ -127,8 +127,8 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
 
 def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     _check_not_frozen(model, dtype)
-    floating = [at for at in [*model.parameters(), *model.buffers()] if at.is_floating_point()]
-    if all(at.dtype == dtype and not at.is_inference() for at in floating):
+    floating = [tensor for tensor in [*model.parameters(), *model.buffers()] if tensor.is_floating_point()]
+    if all(tensor.dtype == dtype and not tensor.is_inference() for tensor in floating):
         return model
     try:
         return copied(model).to(dtype=dtype)
@@ -229,12 +229,12 @@ class _Recorder(Observer):
         if operator == "copy_" and args[0] is self._example:
             return func(*args, **kwargs)  # functionalization copies in-place changes back to the input
         result = func(*args, **kwargs)
-        used = [at for at in tree_leaves((wired_args, wired_kwargs)) if isinstance(at, (Wire, _Refused))]
+        used = [leaf for leaf in tree_leaves((wired_args, wired_kwargs)) if isinstance(leaf, (Wire, _Refused))]
         try:
             if not used:
                 if torch.Tag.nondeterministic_seeded in func.tags:
                     raise self.refusal(operator, "draws random numbers, so the network is not a function")
-            elif refused := next((at for at in used if isinstance(at, _Refused)), None):
+            elif refused := next((leaf for leaf in used if isinstance(leaf, _Refused)), None):
                 self._refuse_results(refused, result)
             elif operator not in SHAPE_ONLY or used != [wired_args[0]]:
                 self._record_or_refuse(operator, func, bind(func, wired_args, wired_kwargs), result)
@@ -287,7 +287,7 @@ class _Recorder(Observer):
 
     def _bend(self, operator: str, bound: Bound, result: Any) -> None:
         wire = bound["self"]
-        if not isinstance(wire, Wire) or sum(isinstance(at, Wire) for at in bound.values()) > 1:
+        if not isinstance(wire, Wire) or sum(isinstance(value, Wire) for value in bound.values()) > 1:
             raise self.refusal(operator, "has breakpoints or slopes that depend on the input")
         if operator.startswith("rrelu") and bound.get("training"):
             raise self.refusal(operator, "draws random slopes in training mode")
@@ -338,7 +338,7 @@ class _Recorder(Observer):
         self._refuse_results(_Refused(self.refusal(operator, reason)), indices)
 
     def _refuse_results(self, refused: _Refused, result: Any) -> None:
-        tensors = [at for at in tree_leaves(result) if isinstance(at, Tensor)]
+        tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         if not tensors:  # a Python number, on which the network's control flow may depend
             raise refused.error
         for tensor in tensors:

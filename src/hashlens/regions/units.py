@@ -93,7 +93,7 @@ class Units(Sequence["Unit | None"]):
         return Unit(layer.name, tuple(map(int, np.unravel_index(unit, layer.shape))), plane)
 
     def __iter__(self) -> Iterator["Unit | None"]:
-        return (self[at] for at in range(len(self)))
+        return (self[i] for i in range(len(self)))
 
 
 def of_network(part: T | None, what: str) -> T:

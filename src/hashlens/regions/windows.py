@@ -109,7 +109,7 @@ class WindowMax:
         many = prod(self.layer.shape)
         heights = self._elements(values, -inf).reshape(-1, window)
         slopes = self._elements(tangents.expand_as(values), 0.0).reshape(-1, window)
-        at, until = (of.repeat_interleave(many) for of in span)
+        at, until = (ends.repeat_interleave(many) for ends in span)
         reach = tangents.abs().expand_as(values).flatten(1)
         zero = self._elements(noise_of(values.flatten(1), reach, noise).reshape(values.shape), 0.0).reshape(-1, window)
         owner = torch.arange(len(values), device=values.device).repeat_interleave(many)

@@ -16,7 +16,7 @@ def class_colours(count: int) -> tuple[str, ...]:
     """Return the fill colours of `count` classes; the first ten are the same in every picture."""
     if count <= len(FILLS):
         return FILLS[:count]
-    return tuple(_hue(at * GOLDEN % 1, SHADES[at % len(SHADES)]) for at in range(count))
+    return tuple(_hue(i * GOLDEN % 1, SHADES[i % len(SHADES)]) for i in range(count))
 
 
 def code_colours() -> tuple[str, ...]:

@@ -20,8 +20,8 @@ def figure_table(figure: Figure) -> Table | None:
     if isinstance(figure, Lines):
         return _lines_table(figure)
     if isinstance(figure, Bars):
-        rows = [(name, *(_told(values[at], figure.number) for _, values in figure.groups))
-                for at, name in enumerate(figure.names)]  # fmt: skip
+        rows = [(name, *(_told(values[i], figure.number) for _, values in figure.groups))
+                for i, name in enumerate(figure.names)]  # fmt: skip
         return table(f"{figure.title}: {figure.x_label}", ("", *(name for name, _ in figure.groups)), rows)
     if isinstance(figure, Intervals):
         rows = [(name, *map(figure.number.format, (value, *ends)))
@@ -30,8 +30,8 @@ def figure_table(figure: Figure) -> Table | None:
     if isinstance(figure, Histogram):
         columns = (figure.x_label, *(name for name, _ in figure.shares))
         edges = zip(figure.edges, figure.edges[1:], strict=False)
-        rows = [(f"{low:.3g} to {high:.3g}", *(number(shares[at]) for _, shares in figure.shares))
-                for at, (low, high) in enumerate(edges)]  # fmt: skip
+        rows = [(f"{low:.3g} to {high:.3g}", *(number(shares[i]) for _, shares in figure.shares))
+                for i, (low, high) in enumerate(edges)]  # fmt: skip
         return table(f"{figure.title}: {figure.y_label}", columns, rows)
     if isinstance(figure, Scatter):
         rows = [(text, f"{x:.4g}", f"{y:.4g}") for text, x, y in zip(figure.texts, figure.x, figure.y, strict=True)]
@@ -40,7 +40,7 @@ def figure_table(figure: Figure) -> Table | None:
         return _heatmap_table(figure)
     if isinstance(figure, Shares):
         shares = zip(figure.x, zip(*figure.shares, strict=True), strict=True)
-        rows = [(f"{at:g}", *(f"{share:.1%}" for share in parts)) for at, parts in shares]
+        rows = [(f"{edge:g}", *(f"{share:.1%}" for share in parts)) for edge, parts in shares]
         return table(
             f"{figure.title}: {figure.y_label.replace('share', 'shares')}", (figure.x_label, *figure.names), rows
         )
@@ -51,14 +51,14 @@ def _heatmap_table(figure: Heatmap) -> Table:
     column, cell = figure.crossed_label
     rows = [
         (
-            figure.columns[at.column],
-            figure.rows[at.row],
-            f"{at.value:.4g}" if figure.scale is not None else figure.names[int(at.value)].partition(":")[0],
-            at.text,
-            f"{at.opacity:.0%}",
-            cell if at.crossed else "",
+            figure.columns[tile.column],
+            figure.rows[tile.row],
+            f"{tile.value:.4g}" if figure.scale is not None else figure.names[int(tile.value)].partition(":")[0],
+            tile.text,
+            f"{tile.opacity:.0%}",
+            cell if tile.crossed else "",
         )
-        for at in figure.tiles
+        for tile in figure.tiles
     ]
     columns = (figure.x_label, figure.y_label, figure.group_label, figure.text_label, figure.opacity_label, column)
     return table(figure.title, columns, rows, figure.note, names=3)

@@ -35,7 +35,7 @@ def pixels_size(figure: Pixels) -> tuple[float, float]:
     """Return the preferred width and height of the panels, in inches."""
     side = SMALL if figure.columns else SIDE
     rows = _rows(figure)
-    widths = [sum(figure.panels[at].shape[1] / figure.panels[at].shape[0] for at in row) for row in rows]
+    widths = [sum(figure.panels[index].shape[1] / figure.panels[index].shape[0] for index in row) for row in rows]
     title = LETTER * max(map(len, figure.title.splitlines()), default=0)
     return max(side * max(widths) + 0.2, title), side * (1 + (len(rows) - 1) * PITCH) + 0.75
 
@@ -46,12 +46,12 @@ def draw_pixels(axes: "Axes", figure: Pixels) -> None:
     right, base = 0.0, 0.0
     for number, row in enumerate(_rows(figure)):
         left, base = 0.0, -number * PITCH
-        for at in row:
-            panel = figure.panels[at]
+        for index in row:
+            panel = figure.panels[index]
             width = panel.shape[1] / panel.shape[0]
             extent = (left, left + width, base, base + 1)
             axes.imshow(panel, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
-            axes.text(left, base - 0.03, figure.names[at], va="top", ha="left", fontsize=8, parse_math=False)
+            axes.text(left, base - 0.03, figure.names[index], va="top", ha="left", fontsize=8, parse_math=False)
             left += width + GAP
         right = max(right, left - GAP)
     if figure.low:
@@ -67,7 +67,7 @@ def _rows(figure: Pixels) -> list[range]:
     """Return the positions of the panels in each row."""
     n = len(figure.panels)
     step = figure.columns or n
-    return [range(at, min(at + step, n)) for at in range(0, n, step)]
+    return [range(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def draw_words(axes: "Axes", figure: Words) -> None:
@@ -75,21 +75,21 @@ def draw_words(axes: "Axes", figure: Words) -> None:
     axes.set_axis_off()
     lines: list[list[int]] = [[]]
     length = 0
-    for at, word in enumerate(figure.words):
+    for index, word in enumerate(figure.words):
         if length and length + len(word) > CHARACTERS:
             lines.append([])
             length = 0
-        lines[-1].append(at)
+        lines[-1].append(index)
         length += len(word) + 1
     step = 1 / max(len(lines), 6)
     for row, line in enumerate(lines):
         place = 0.0
-        for at in line:
-            colour = tuple(signed_colours(np.array(figure.weights[at])))
+        for index in line:
+            colour = tuple(signed_colours(np.array(figure.weights[index])))
             box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
-            ink = "white" if abs(figure.weights[at]) > 0.6 else "black"
-            axes.text(place, 1 - (row + 0.5) * step, figure.words[at], family="monospace", fontsize=8, color=ink,
+            ink = "white" if abs(figure.weights[index]) > 0.6 else "black"
+            axes.text(place, 1 - (row + 0.5) * step, figure.words[index], family="monospace", fontsize=8, color=ink,
                       bbox=box, va="center", parse_math=False)  # fmt: skip
-            place += (len(figure.words[at]) + 1) / CHARACTERS
+            place += (len(figure.words[index]) + 1) / CHARACTERS
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)

@@ -143,7 +143,7 @@ def _beside(canvas: "Canvas", figure: Heatmap, others: int) -> tuple[list["Axes"
     width, height = map_size(figure)
     canvas.set_size_inches(width + 2 * 3.6, max(height, 2.6 * rows) + LEGEND)
     places = canvas.add_gridspec(rows, 3, width_ratios=(width, 3.6, 3.6))
-    spots = [places[:, 0], *(places[at // 2, 1 + at % 2] for at in range(others))]
+    spots = [places[:, 0], *(places[i // 2, 1 + i % 2] for i in range(others))]
     return [canvas.add_subplot(spot) for spot in spots], width
 
 
@@ -185,16 +185,17 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
     from matplotlib.ticker import NullLocator
 
     positive = [x for series in (*figure.series, *figure.references) for x in series.x if x > 0]
-    if figure.log_x and positive and len(positive) < sum(len(at.x) for at in (*figure.series, *figure.references)):
+    points = sum(len(series.x) for series in (*figure.series, *figure.references))
+    if figure.log_x and positive and len(positive) < points:
         # A logarithmic axis has no zero, so zero is on a linear part before the smallest positive level.
         axes.set_xscale("symlog", linthresh=min(positive), linscale=0.4)
     elif figure.log_x:
         axes.set_xscale("log", base=2)
     if figure.ticks:
         shown = _apart(axes, [place for place, _ in figure.ticks])
-        axes.set_xticks([figure.ticks[at][0] for at in shown], [figure.ticks[at][1] for at in shown])
-        if sum(len(figure.ticks[at][1]) for at in shown) > 60:  # too long to fit side by side
-            axes.set_xticks(axes.get_xticks(), [figure.ticks[at][1] for at in shown], rotation=30, ha="right")
+        axes.set_xticks([figure.ticks[i][0] for i in shown], [figure.ticks[i][1] for i in shown])
+        if sum(len(figure.ticks[i][1]) for i in shown) > 60:  # too long to fit side by side
+            axes.set_xticks(axes.get_xticks(), [figure.ticks[i][1] for i in shown], rotation=30, ha="right")
         axes.xaxis.set_minor_locator(NullLocator())
     elif figure.log_x:
         axes.locator_params(axis="x", numticks=7)
@@ -207,9 +208,9 @@ def _apart(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[i
     gap = least * float(np.ptp(on))
     last = len(places) - 1
     shown = [0]
-    for at in range(1, last):
-        if on[at] - on[shown[-1]] >= gap and on[last] - on[at] >= gap:
-            shown.append(at)
+    for i in range(1, last):
+        if on[i] - on[shown[-1]] >= gap and on[last] - on[i] >= gap:
+            shown.append(i)
     return [*shown, last] if last else shown
 
 

@@ -56,7 +56,7 @@ def _polygons(figure: Polygons) -> list[dict[str, Any]]:
     traces = []
     for shade in np.unique(figure.shade).tolist():
         polygons = np.flatnonzero(figure.shade == shade)
-        x, y = _broken([corners[figure.starts[at] : figure.starts[at + 1]] for at in polygons])
+        x, y = _broken([corners[figure.starts[polygon] : figure.starts[polygon + 1]] for polygon in polygons])
         paint = figure.palette[shade]
         traces.append(
             _trace("lines", x, y, figure.names[shade] if shade in shown else "", fill="toself", fillcolor=paint,
@@ -75,7 +75,7 @@ def _strokes(segments: Floats, colour: str, width: float, name: str = "") -> lis
 def _examples(figure: Polygons) -> list[dict[str, Any]]:
     traces, points = [], figure.points
     if points is not None and len(points.places):
-        colours = ["white" if at < 0 else figure.palette[at] for at in points.shade]
+        colours = ["white" if i < 0 else figure.palette[i] for i in points.shade]
         marker = {"size": 6, "color": colours, "line": {"color": _grey(INK), "width": 0.8}}
         x, y = points.places.T.tolist()
         traces.append(_trace("markers", x, y, points.name, marker=marker))
@@ -93,7 +93,7 @@ def _scale(figure: Polygons) -> list[dict[str, Any]]:
     steps = len(figure.palette) - 1
     bar = {"title": {"text": as_text(figure.scale.name), "side": "right"}, "thickness": 14, "outlinewidth": 0}
     marker = {
-        "colorscale": [[at / steps, colour] for at, colour in enumerate(figure.palette)],
+        "colorscale": [[i / steps, colour] for i, colour in enumerate(figure.palette)],
         "cmin": figure.scale.low, "cmax": figure.scale.high, "color": [figure.scale.low], "showscale": True,
         "colorbar": bar,
     }  # fmt: skip

@@ -36,10 +36,10 @@ def lay_out_planes(canvas: "Canvas", figures: Sequence[Polygons], columns: int) 
     width, height = (max(side) for side in zip(*map(panel_size, figures), strict=True))
     canvas.set_size_inches(width * columns, height * rows)
     panels = []
-    for at, figure in enumerate(figures):
+    for i, figure in enumerate(figures):
         across, upward = _plane_size(figure)
         _, _, top = _margins(figure)
-        row, column = divmod(at, columns)
+        row, column = divmod(i, columns)
         left = (column * width + LEFT) / (columns * width)
         bottom = 1 - (row * height + top + upward) / (rows * height)
         panels.append(canvas.add_axes((left, bottom, across / (columns * width), upward / (rows * height))))
@@ -72,7 +72,7 @@ def _is_in_proportion(figure: Polygons) -> bool:
 def _right(figure: Polygons) -> float:
     """Return the margin at the right of a plane in inches, for the colour bar and the longest line below."""
     if _names_stand_beside(figure):
-        beside = 0.65 + LETTER * max(len(figure.names[at]) for at in shown_names(figure)[0])
+        beside = 0.65 + LETTER * max(len(figure.names[i]) for i in shown_names(figure)[0])
     else:
         beside = 0.2 if figure.scale is None else 0.95
     longest = max((0.4 + LETTER * len(label) for label in _labels_below(figure)), default=0.0)
@@ -95,7 +95,7 @@ def _labels_below(figure: Polygons) -> list[str]:
     names = [] if _names_stand_beside(figure) or not figure.names else shown_names(figure)[0]
     boundary = [figure.boundary_name] if len(figure.boundary) else []
     points = [] if figure.points is None else [figure.points.name]
-    return [legend_name(name) for name in (*(figure.names[at] for at in names), *boundary, *points)]
+    return [legend_name(name) for name in (*(figure.names[i] for i in names), *boundary, *points)]
 
 
 def draw_plane(axes: "Axes", figure: Polygons) -> None:
@@ -181,7 +181,7 @@ def _draw_examples(axes: "Axes", figure: Polygons) -> None:
     from matplotlib.patheffects import withStroke
 
     if figure.points is not None and len(figure.points.places):
-        colours = ["white" if at < 0 else figure.palette[at] for at in figure.points.shade]
+        colours = ["white" if i < 0 else figure.palette[i] for i in figure.points.shade]
         size = float(np.clip(6000 / len(colours), 4, 22))
         s, t = figure.points.places.T
         axes.scatter(s, t, s=size, c=colours, edgecolors=INK, linewidths=0.5, zorder=4)
@@ -239,9 +239,9 @@ def _bar_of_names(axes: "Axes", figure: Polygons) -> None:
 
     present, other = shown_names(figure)
     present = present[::-1]
-    colours = ScalarMappable(Normalize(0, len(present)), ListedColormap([figure.palette[at] for at in present]))
+    colours = ScalarMappable(Normalize(0, len(present)), ListedColormap([figure.palette[i] for i in present]))
     bar = axes.figure.colorbar(colours, cax=_bar_axes(axes, figure))
-    bar.set_ticks([at + 0.5 for at in range(len(present))], labels=[figure.names[at] for at in present])
+    bar.set_ticks([i + 0.5 for i in range(len(present))], labels=[figure.names[i] for i in present])
     bar.ax.tick_params(length=0, labelsize=9)
     bar.outline.set_visible(False)
     if other:
@@ -254,7 +254,7 @@ def _legend_below(axes: "Axes", figure: Polygons) -> None:
     from matplotlib.transforms import ScaledTranslation
 
     names = [] if _names_stand_beside(figure) or not figure.names else shown_names(figure)[0]
-    handles: list[Patch | Line2D] = [Patch(facecolor=figure.palette[at]) for at in names]
+    handles: list[Patch | Line2D] = [Patch(facecolor=figure.palette[i]) for i in names]
     if len(figure.boundary):
         handles.append(Line2D([], [], color=INK, linewidth=1.7))
     if figure.points is not None:
@@ -270,7 +270,7 @@ def _legend_below(axes: "Axes", figure: Polygons) -> None:
 
 def _names_stand_beside(figure: Polygons) -> bool:
     """Return whether there are too many names of colours for a legend below the plane."""
-    return bool(figure.names) and sum(len(figure.names[at]) + 4 for at in shown_names(figure)[0]) > 32
+    return bool(figure.names) and sum(len(figure.names[i]) + 4 for i in shown_names(figure)[0]) > 32
 
 
 def shown_names(figure: Polygons) -> tuple[list[int], int]:

@@ -77,7 +77,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
     log = figure.log_x and (bool(figure.ticks) or min(known, default=0.0) > 0)
     before = zero_place(known) if log else 0.0
     for series in figure.series:
-        paint, x = paints[series.name], tuple(at or before for at in series.x)
+        paint, x = paints[series.name], tuple(value or before for value in series.x)
         if np.isfinite(series.low).any():
             traces.append(_band(series, x, paint))
         how = {"mode": "lines"} if figure.dense else {"mode": "lines+markers", "marker": {"color": paint, "size": 6}}
@@ -90,7 +90,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
         is_first = series is figure.references[0]
         traces.append(
             {"type": "scatter", "mode": "markers", "name": as_text(figure.reference_name or series.name),
-             "x": _rounded(at or before for at in series.x), "y": _rounded(series.y), "cliponaxis": False,
+             "x": _rounded(value or before for value in series.x), "y": _rounded(series.y), "cliponaxis": False,
              "marker": {"color": paints[series.name], "size": 9, "symbol": "diamond-open"},
              "showlegend": is_first or not figure.reference_name}
         )  # fmt: skip
@@ -154,7 +154,7 @@ def zero_place(values: Iterable[float]) -> float:
 
 
 def _band(series: Series, x: tuple[float, ...], paint: str) -> dict[str, Any]:
-    red, green, blue = (int(paint[at : at + 2], 16) for at in (1, 3, 5))
+    red, green, blue = (int(paint[i : i + 2], 16) for i in (1, 3, 5))
     return {
         "type": "scatter", "mode": "lines", "x": _rounded((*x, *x[::-1])),
         "y": _rounded((*series.low, *series.high[::-1])), "fill": "toself", "hoverinfo": "skip", "showlegend": False,
@@ -213,7 +213,7 @@ def _interval_text(value: float | None, ends: tuple[float, float] | None, how: s
 def _histogram(figure: Histogram) -> dict[str, Any]:
     traces = []
     for (name, shares), paint in zip(figure.shares, colours(len(figure.shares)), strict=True):
-        red, green, blue = (int(paint[at : at + 2], 16) for at in (1, 3, 5))
+        red, green, blue = (int(paint[i : i + 2], 16) for i in (1, 3, 5))
         traces.append(
             {"type": "scatter", "mode": "lines", "name": as_text(name), "x": _rounded(figure.edges),
              "y": _rounded((*shares, shares[-1])), "line": {"color": paint, "width": 2, "shape": "hv"},
@@ -309,7 +309,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
     groups: Sequence[tuple[str, list[Tile]]] = (
         [(figure.scale.name, list(figure.tiles))]
         if figure.scale is not None
-        else [(name, [tile for tile in figure.tiles if tile.value == at]) for at, name in enumerate(figure.names)]
+        else [(name, [tile for tile in figure.tiles if tile.value == i]) for i, name in enumerate(figure.names)]
     )
     for name, tiles in groups:
         labels = [
@@ -354,7 +354,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
 
 def _paler(paint: str, opacity: float) -> str:
     """Return a colour mixed with white according to `opacity`, so that dark numbers stay readable on a dark page."""
-    parts = (255 + (int(paint[at : at + 2], 16) - 255) * (0.35 + 0.65 * opacity) for at in (1, 3, 5))
+    parts = (255 + (int(paint[i : i + 2], 16) - 255) * (0.35 + 0.65 * opacity) for i in (1, 3, 5))
     return "#" + "".join(f"{round(part):02x}" for part in parts)
 
 

@@ -97,7 +97,7 @@ def _moved(value: Any, place: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
     if sum(1 for _ in _leaves(value, LARGE + 1)) > LARGE and (array := _array(value)) is not None:
         arrays[place] = array
         return {BESIDE: place}
-    return [_moved(item, f"{place}.{at}", arrays) for at, item in enumerate(value)]
+    return [_moved(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
 
 
 def _leaves(value: Any, most: int) -> Iterator[Any]:

@@ -38,5 +38,5 @@ def most_confused(first: Iterable[str], second: Iterable[str], labels: Iterable[
 
 def confusion_table(confusions: Iterable[Confusion], first: str, second: str) -> Table:
     """Return confusions as a table; `first` and `second` are the headings of the explanations."""
-    rows = [(at.label, at.first, at.second, number(at.rows)) for at in confusions]
+    rows = [(confusion.label, confusion.first, confusion.second, number(confusion.rows)) for confusion in confusions]
     return table("Explanations that are confused", ("label", first, second, "rows"), rows, names=3)

@@ -39,8 +39,11 @@ MANY = 23
 """Smallest number of satisfactory trades of the first branch."""
 BRANCHES = (Branch("23 satisfactory trades or more", 70, 63), Branch("22 satisfactory trades or fewer", 76, 78))
 REASONS = (
-    *(f"{at.trades}, score {at.least_score} or more, burden {at.most_burden} % or less" for at in BRANCHES),
-    *(f"{at.trades}: {what}" for at in BRANCHES for what in ("score too low", "burden too high", "both")),
+    *(
+        f"{branch.trades}, score {branch.least_score} or more, burden {branch.most_burden} % or less"
+        for branch in BRANCHES
+    ),
+    *(f"{branch.trades}: {what}" for branch in BRANCHES for what in ("score too low", "burden too high", "both")),
 )
 
 
@@ -92,8 +95,8 @@ def features(n: int, seed: int) -> Floats:
 def decided(trades: Floats, score: Floats, burden: Floats) -> npt.NDArray[np.int64]:
     """Return the explanation of each row, an index into ``REASONS``; the first two are those of approved applicants."""
     few = (trades < MANY).astype(np.int64)
-    low = score < np.array([at.least_score for at in BRANCHES])[few]
-    high = burden > np.array([at.most_burden for at in BRANCHES])[few]
+    low = score < np.array([branch.least_score for branch in BRANCHES])[few]
+    high = burden > np.array([branch.most_burden for branch in BRANCHES])[few]
     lacking = np.where(low & high, 2, np.where(high, 1, 0))
     return np.where(low | high, 2 + 3 * few + lacking, few)
 

@@ -86,7 +86,7 @@ class TEDPredictions(Result):
     to_look_at: tuple[UnsureRow, ...]
 
     def __rich__(self) -> Table:
-        rows = [(at.label, number(at.rows), f"{at.sure:.1%}") for at in self.labels]
+        rows = [(label.label, number(label.rows), f"{label.sure:.1%}") for label in self.labels]
         note = (
             f"The model is sure of {self.sure:.1%} of {self.rows:,} rows: it gives their label and explanation "
             f"together {self.sure_from:.0%} or more. score_ted measures how often that is right."
@@ -95,15 +95,22 @@ class TEDPredictions(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Return a figure of the share of sure rows by label."""
-        shares = tuple(at.sure for at in self.labels)
-        return (Bars("Sure rows", "share of rows", tuple(at.label for at in self.labels), (("sure", shares),)),)
+        shares = tuple(label.sure for label in self.labels)
+        return (Bars("Sure rows", "share of rows", tuple(label.label for label in self.labels), (("sure", shares),)),)
 
     def page(self) -> Page:
         """Return the page: the share of sure rows, competing explanations, and the least sure rows."""
         columns = ("row", "label", "likeliest", "probability", "next", "probability")
         unsure = [
-            (str(at.row), at.label, at.first, f"{at.first_probability:.3f}", at.second, f"{at.second_probability:.3f}")
-            for at in self.to_look_at
+            (
+                str(example.row),
+                example.label,
+                example.first,
+                f"{example.first_probability:.3f}",
+                example.second,
+                f"{example.second_probability:.3f}",
+            )
+            for example in self.to_look_at
         ]
         looked = [table("The least sure rows", columns, unsure)] if unsure else []
         confused = [confusion_table(self.rivals, "likeliest", "next")] if self.rivals else []

@@ -80,8 +80,8 @@ class Plan:
                 raise TEDError(f"unknown {name} {value!r}; {nearest(value, known)}")
         if self.label == self.explanation:
             raise TEDError(f"label and explanation are both column {self.label!r}: name two columns")
-        for name, of in ((self.label, "label"), (self.explanation, "explanation")):
-            column_values(table, name, of)
+        for name, role in ((self.label, "label"), (self.explanation, "explanation")):
+            column_values(table, name, role)
         for name in self.leave_out:
             column_values(table, name, "columns left out")
 

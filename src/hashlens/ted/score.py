@@ -118,8 +118,8 @@ class TEDScore(Result):
 
     def __rich__(self) -> Table:
         rows = [
-            (name, number(at.value, 3), f"{at.low:.3f}–{at.high:.3f}", number(at.rows))
-            for name, at in self.accuracies.items()
+            (name, number(accuracy.value, 3), f"{accuracy.low:.3f}–{accuracy.high:.3f}", number(accuracy.rows))
+            for name, accuracy in self.accuracies.items()
         ]
         return table(
             "TED: right answers", ("", "accuracy", f"{self.confidence:.0%} interval", "rows"), rows, self._note
@@ -153,9 +153,9 @@ class TEDScore(Result):
         """Return the page: accuracies, confused explanations, and wrong rows of which the model was sure."""
         verdict = "" if self.pair is None else f"{self.pair.value:.1%} of the rows have the right label and explanation"
         wrong = [
-            (str(at.row), at.label, at.explanation, at.predicted_label, at.predicted_explanation,
-             number(at.probability, 3))
-            for at in self.to_look_at
+            (str(example.row), example.label, example.explanation, example.predicted_label,
+             example.predicted_explanation, number(example.probability, 3))
+            for example in self.to_look_at
         ]  # fmt: skip
         columns = ("row", "label", "explanation", "predicted label", "predicted explanation", "probability")
         looked = [table("Wrong explanations, most confident first", columns, wrong, names=1)] if wrong else []

@@ -63,7 +63,7 @@ def check_in_pipelines(estimator: Any, X: npt.NDArray[Any], y: npt.NDArray[Any])
 def _check_frames(name: str, estimator: Any, X: Any, y: Any, expected: Any) -> None:
     import pandas as pd
 
-    columns = [f"column {at}" for at in range(X.shape[1])]
+    columns = [f"column {i}" for i in range(X.shape[1])]
     frame = pd.DataFrame(X, columns=columns)
     fitted = estimator.fit(frame, y)
     assert np.array_equal(_given(fitted, frame), expected), f"{name}: a data frame gives other results than its array"

@@ -86,14 +86,14 @@ def _wanted(figure: Figure) -> Places:
         ends += [end for group in figure.ends for pair in group if pair is not None for end in pair]
         return _places((end, free) for end in ends)
     if isinstance(figure, Intervals):
-        return _places((at, free) for at in (*figure.values, *(end for pair in figure.ends for end in pair)))
+        return _places((value, free) for value in (*figure.values, *(end for pair in figure.ends for end in pair)))
     if isinstance(figure, Histogram):
         least = figure.least or 0.0
         return _places((edge, free if share < least else share) for _, shares in figure.shares
                        for edge, share in zip(figure.edges, shares, strict=False))  # fmt: skip
     if isinstance(figure, Heatmap):
         corners = [(tile.column - 0.5, tile.row - 0.5) for tile in figure.tiles]
-        return _places([*corners, *(point for of in figure.contours for line in of.lines for point in line)])
+        return _places([*corners, *(point for contour in figure.contours for line in contour.lines for point in line)])
     if isinstance(figure, Shares):
         heights = np.cumsum(figure.shares, axis=0)
         return _places((x, y) for row in heights for x, y in zip(figure.x, row, strict=True))
@@ -150,4 +150,4 @@ def _assert_among(wanted: Places, drawn: Places, where: str) -> None:
 
 
 def _rgb(paint: str) -> tuple[int, ...]:
-    return tuple(int(paint[at : at + 2], 16) for at in (1, 3, 5))
+    return tuple(int(paint[i : i + 2], 16) for i in (1, 3, 5))

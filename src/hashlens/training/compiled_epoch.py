@@ -259,8 +259,8 @@ def train_epoch(
     gradient = np.empty_like(theta)
     # Index of the first parameter of each hidden layer; the last entry is that of the head.
     starts = np.zeros(depth + 1, np.int64)
-    for at in range(depth):
-        starts[at + 1] = starts[at] + width * (sizes[at] + (3 if batch_norm else 1))
+    for index in range(depth):
+        starts[index + 1] = starts[index] + width * (sizes[index] + (3 if batch_norm else 1))
     head = starts[depth]
     loss, hits, begin = 0.0, 0, 0
     for k in range(ends.size):
@@ -272,17 +272,17 @@ def train_epoch(
         else:
             _gather_as_is(inputs, rows, x)
         hidden = x
-        for at in range(depth):
-            a, b = starts[at], starts[at] + width * sizes[at]
-            z = active[at, :count]
-            np.dot(hidden, theta[a:b].reshape((width, sizes[at])).T, z)
+        for index in range(depth):
+            a, b = starts[index], starts[index] + width * sizes[index]
+            z = active[index, :count]
+            np.dot(hidden, theta[a:b].reshape((width, sizes[index])).T, z)
             _add_bias(z, theta[b : b + width])
             if batch_norm:
                 gain, shift = theta[b + width : b + 2 * width], theta[b + 2 * width : b + 3 * width]
-                _normalize(z, scaled[at, :count], gain, shift, running[at, 0], running[at, 1], spread[at])
+                _normalize(z, scaled[index, :count], gain, shift, running[index, 0], running[index, 1], spread[index])
             _rectify(z)
             if masks.shape[0] > 0:
-                _multiply(z, masks[at, begin : ends[k]])
+                _multiply(z, masks[index, begin : ends[k]])
             hidden = z
         weights = theta[head : head + classes * width].reshape((classes, width))
         logits = scores[:count]
@@ -298,26 +298,26 @@ def train_epoch(
         _column_sums(logits, gradient[head + classes * width :])
         d, spare = down[:count], below[:count]
         np.dot(logits, weights, d)
-        for at in range(depth - 1, -1, -1):
-            a, b = starts[at], starts[at] + width * sizes[at]
+        for index in range(depth - 1, -1, -1):
+            a, b = starts[index], starts[index] + width * sizes[index]
             if masks.shape[0] > 0:
-                _multiply(d, masks[at, begin : ends[k]])
-            z = active[at, :count]
+                _multiply(d, masks[index, begin : ends[k]])
+            z = active[index, :count]
             for i in range(count):
                 for j in range(width):
                     d[i, j] = d[i, j] if z[i, j] > 0 else 0
             if batch_norm:
                 _normalize_backward(
-                    d, scaled[at, :count], theta[b + width : b + 2 * width], spread[at],
+                    d, scaled[index, :count], theta[b + width : b + 2 * width], spread[index],
                     gradient[b + width : b + 2 * width], gradient[b + 2 * width : b + 3 * width],
                 )  # fmt: skip
             _column_sums(d, gradient[b : b + width])
-            source = gradient[a:b].reshape((width, sizes[at]))
-            if at == 0:
+            source = gradient[a:b].reshape((width, sizes[index]))
+            if index == 0:
                 np.dot(d.T, x, source)
             else:
-                np.dot(d.T, active[at - 1, :count], source)
-                np.dot(d, theta[a:b].reshape((width, sizes[at])), spare)
+                np.dot(d.T, active[index - 1, :count], source)
+                np.dot(d, theta[a:b].reshape((width, sizes[index])), spare)
                 d, spare = spare, d
         if optimizer == ADAM:
             _adam(theta, first, second, gradient, rate, decay, steps_before + k + 1)

@@ -285,7 +285,7 @@ def effect_table(
     checkpoints = grid.axes.index(results.step) if results.step in grid.axes else None
     shares = variance_shares(table_of, checkpoints)
     low, high = bootstrap_shares(table_of, checkpoints, bootstrap, confidence, seed)
-    effects = tuple(_effects(grid, pair, at, shares, low, high) for at, pair in enumerate(pairs))
+    effects = tuple(_effects(grid, pair, i, shares, low, high) for i, pair in enumerate(pairs))
     ranges = dict(zip(grid.axes, grid.levels, strict=True))
     return EffectTable(
         ranges, effects, len(grid.repeats), sizes, bootstrap, confidence, dict(where or {}), results.study

@@ -40,11 +40,13 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
         lines,
         log_x=numeric and _is_spread(curve.levels),
         references=tuple(
-            Series(name, tuple(_axis_position(curve, x) for x, _ in at), tuple(float(y) for _, y in at))
-            for name, at in points.items()
+            Series(name, tuple(_axis_position(curve, x) for x, _ in pairs), tuple(float(y) for _, y in pairs))
+            for name, pairs in points.items()
         ),
         reference_name=reference_name,
-        band_name=curve.interval_note.translate(dict.fromkeys(map(ord, "()[]"))) if any(at.low for at in lines) else "",
+        band_name=curve.interval_note.translate(dict.fromkeys(map(ord, "()[]")))
+        if any(line.low for line in lines)
+        else "",
         ticks=tuple((_axis_position(curve, level), level_name(level)) for level in curve.levels),
     )
 

@@ -85,6 +85,6 @@ def crossings(
     polylines = contour_generator(z=z, line_type=LineType.Separate, corner_mask=True).lines(threshold)
     lines = [np.asarray(points, np.float64) for points in polylines]
     return tuple(
-        tuple(zip(level_at(at[:, 0], x_levels).tolist(), level_at(at[:, 1], y_levels).tolist(), strict=True))
-        for at in lines
+        tuple(zip(level_at(line[:, 0], x_levels).tolist(), level_at(line[:, 1], y_levels).tolist(), strict=True))
+        for line in lines
     )

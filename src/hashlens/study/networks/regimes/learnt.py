@@ -19,7 +19,7 @@ def best_accuracy(results: Results, split: str) -> float:
     order = np.lexsort((rows["epochs"], rows["cell"].astype(str)))
     values = rows["value"][order]
     keys = list(zip(rows["cell"][order], rows["epochs"][order], strict=True))
-    starts = [at for at, key in enumerate(keys) if not at or key != keys[at - 1]]
+    starts = [i for i, key in enumerate(keys) if not i or key != keys[i - 1]]
     means = [float(part.mean()) for part in np.split(values, starts[1:]) if len(part) and np.isfinite(part).all()]
     return max(means, default=0.0)
 
@@ -55,7 +55,7 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.ND
     if "epochs" in grid.axes:
         axis = grid.axes.index("epochs")
         trained = np.asarray(grid.levels[axis]) > 0
-        return np.asarray(failed & np.expand_dims(trained, tuple(at for at in range(failed.ndim) if at != axis)))
+        return np.asarray(failed & np.expand_dims(trained, tuple(i for i in range(failed.ndim) if i != axis)))
     return np.asarray(failed & bool((rows["epochs"] > 0).all()))
 
 

@@ -71,7 +71,7 @@ def _map(
     faint_note: str,
     note: str,
 ) -> Heatmap:
-    tiles = (_tile(chart, cell, opacity(at)) for at, cell in enumerate(chart.cells))
+    tiles = (_tile(chart, cell, opacity(i)) for i, cell in enumerate(chart.cells))
     return Heatmap(
         title,
         VARIABLES.label(chart.x),
