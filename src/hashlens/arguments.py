@@ -36,7 +36,7 @@ def shortly(value: object) -> str:
     return f"{' '.join(repr(value).split()):.60}"
 
 
-def as_called(function: Callable[..., Any], **given: Any) -> str:
+def as_called(function: Callable[..., Any], **values: Any) -> str:
     """Return a call as Python source, for a record; arguments with their default value are left out.
 
     Values without a short literal, such as networks and arrays, are written as the name of their argument. Arguments
@@ -47,7 +47,7 @@ def as_called(function: Callable[..., Any], **given: Any) -> str:
     """
     plain, options, named = list[str](), list[str](), list[str]()
     for name, argument in inspect.signature(function).parameters.items():
-        value = given[name]
+        value = values[name]
         if argument.kind is argument.VAR_KEYWORD:
             options += [f"{option}={_written(option, option_value)}" for option, option_value in value.items()]
         elif value is argument.default or (_is_literal(value) and value == argument.default):

@@ -57,28 +57,28 @@ class Result:
         return plain_page(type(self).__name__, blocks(self.__rich__()), self.figures())
 
     @final
-    def plot(self, *how: Any, **named: Any) -> "Canvas":
+    def plot(self, *args: Any, **kwargs: Any) -> "Canvas":
         """Draw the result with matplotlib: its figures, or its tables if it has no figures.
 
         Parameters
         ----------
-        *how, **named
+        *args, **kwargs
             Arguments that are passed to ``figures``.
         """
         from hashlens.report.plots import draw, draw_text
 
-        figures = self.figures(*how, **named)
+        figures = self.figures(*args, **kwargs)
         return draw(figures) if figures else draw_text(str(self))
 
     @final
-    def to_html(self, path: str | Path, *how: Any, overwrite: bool = False, **named: Any) -> Path:
+    def to_html(self, path: str | Path, *args: Any, overwrite: bool = False, **kwargs: Any) -> Path:
         """Write the result as one self-contained HTML page, which loads nothing from the network; return its path.
 
         Parameters
         ----------
         path : str or Path
             Path of the file, with the suffix ``.html``.
-        *how, **named
+        *args, **kwargs
             Arguments that are passed to ``page``.
         overwrite : bool
             Whether an existing file is replaced.
@@ -88,7 +88,7 @@ class Result:
         OutputError
             If the file exists and `overwrite` is false, or cannot be written.
         """
-        return write_page(self.page(*how, **named), path, overwrite=overwrite)
+        return write_page(self.page(*args, **kwargs), path, overwrite=overwrite)
 
     def _repr_html_(self) -> str:
         return notebook_html(self.__rich__())

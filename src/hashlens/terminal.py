@@ -14,12 +14,12 @@ class Terminal(Console):
 
     Parameters
     ----------
-    **how
+    **options
         Arguments of ``rich.console.Console``.
     """
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(highlight=False, markup=False, emoji=False, **how)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments to print, with the control characters of their text escaped."""

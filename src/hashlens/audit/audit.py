@@ -258,25 +258,25 @@ def audit(
     Northcutt, Athalye, Mueller (2021): Pervasive label errors in test sets destabilize machine learning benchmarks.
     NeurIPS.
     """
-    how = Reading.from_options(audit, reading, options)
-    arguments = {**locals(), "reading": None, "options": how.changes}
-    how, seed = each_layer(how), how.seed
+    reading = Reading.from_options(audit, reading, options)
+    arguments = {**locals(), "reading": None, "options": reading.changes}
+    reading, seed = each_layer(reading), reading.seed
     train_examples = numbered_as(load_training_data(train), declared_classes(model))
     data = Split(*with_one_numbering(train_examples, load_data(test)))
     names = view_names(views)
     if names:
-        require_no_mask(how)
-    whole = how.mask is not None or how.granularity == "channel"
+        require_no_mask(reading)
+    whole = reading.mask is not None or reading.granularity == "channel"
     with bar("audit", 7 if names else 6) as advance:
-        read = replace(how, bits=None) if whole else how
+        read = replace(reading, bits=None) if whole else reading
         predictions = Split(*predict_both(model, data.train, data.test, read, per_layer=not whole))
-        codes = train_and_test(*(_sampled(predictions.train.codes, predictions.test.codes, how) if whole else
+        codes = train_and_test(*(_sampled(predictions.train.codes, predictions.test.codes, reading) if whole else
                                  (predictions.train.codes, predictions.test.codes)))  # fmt: skip
         _require_labels(codes, predictions.test.probabilities.shape[1])
         _require_neighbours(codes.train)
         if names:
             advance("views")
-        view_codes = views_by(model, data, names, how) if names else None
+        view_codes = views_by(model, data, names, reading) if names else None
         advance("leaks")
         leaked, notes = _leaks(codes, seed, suspect_copies, view_codes)
         advance("labels of test")

@@ -203,11 +203,11 @@ def compare_models(
     require_whole(AuditError, "memory_budget", memory_budget)
     examples = load_data(data)
     numbers = [_numbers_of(*models, examples.class_names) for models in ((a, b), (b, a))]
-    how = Reading.from_options(compare_models, reading, options)
-    bits, seed = BITS if how.bits is None else how.bits, how.seed
+    reading = Reading.from_options(compare_models, reading, options)
+    bits, seed = BITS if reading.bits is None else reading.bits, reading.seed
     budget = max(8, memory_budget // len(examples))
     first, second = (
-        observe(model, numbered_as(examples, names), replace(how, bits=None), budget)
+        observe(model, numbered_as(examples, names), replace(reading, bits=None), budget)
         for model, names in zip((a, b), numbers, strict=True)
     )
     first, second = _renamed(first, numbers[0]), _renamed(second, numbers[1])

@@ -140,8 +140,8 @@ def out_of_sample(
         If :func:`hashlens.train` or :func:`hashlens.encode` raises it.
     """
     read, arguments = split_options(options)
-    how = Reading.from_options(out_of_sample, reading, read, bits=1024, batch_size=256)
-    seed = how.seed
+    reading = Reading.from_options(out_of_sample, reading, read, bits=1024, batch_size=256)
+    seed = reading.seed
     examples = load_data(data).load()
     require_whole(AuditError, "folds", folds, 2)
     examples, labelled_rows = _labelled(examples)
@@ -159,12 +159,12 @@ def out_of_sample(
             _network(train_network(part, seed=network_seed)) for part, network_seed in zip(parts, seeds, strict=True)
         )
     else:
-        networks = _trained(train_network, parts, seeds, find_recipe(recipe), epochs, how.device, arguments)
+        networks = _trained(train_network, parts, seeds, find_recipe(recipe), epochs, reading.device, arguments)
     probabilities = np.empty((len(labels), classes))
     fold_list = []
     with bar("out of sample", folds) as advance:
         for rows, network in zip(held_out, networks, strict=True):
-            predictions = predict(network, examples, how)
+            predictions = predict(network, examples, reading)
             if predictions.probabilities.shape[1] != classes:
                 raise AuditError(
                     f"the labels have {classes} classes, but the network has "

@@ -139,8 +139,8 @@ def encode_views(
     AuditError
         If no view is requested, or there is a mask.
     """
-    how = each_layer(Reading.from_options(encode_views, reading, options))
-    return views_by(model, Split(load_data(train), load_data(test)), views, how)
+    reading = each_layer(Reading.from_options(encode_views, reading, options))
+    return views_by(model, Split(load_data(train), load_data(test)), views, reading)
 
 
 def each_layer(reading: Reading) -> Reading:

@@ -70,7 +70,7 @@ def _option(found: "re.Match[str]", options: Mapping[str, tuple[str, str | None]
         return f"no {option}" if written in ("False", "None") else option
     value = ast.literal_eval(written)
     if isinstance(value, dict):
-        said = [f"{key}={str(one).lower() if isinstance(one, bool) else one}" for key, one in value.items()]
+        words = [f"{key}={str(one).lower() if isinstance(one, bool) else one}" for key, one in value.items()]
     else:
-        said = [str(one) for one in (value if isinstance(value, list) else [value])]
-    return " ".join(f"{option} {shlex.quote(one)}" for one in said)
+        words = [str(one) for one in (value if isinstance(value, list) else [value])]
+    return " ".join(f"{option} {shlex.quote(one)}" for one in words)

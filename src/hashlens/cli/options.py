@@ -124,9 +124,9 @@ def check_outputs(
     named = [path for path in (added_to, *paths, page) if path is not None]
     for path in named:
         check_named(path)
-    given = [*named, *([] if json is None or json == STANDARD_OUTPUT else [json, arrays_beside(output_path(json))])]
+    outputs = [*named, *([] if json is None or json == STANDARD_OUTPUT else [json, arrays_beside(output_path(json))])]
     written: list[tuple[Path, Path]] = []
-    for path in given:
+    for path in outputs:
         target = output_path(path)
         for other, before in written:
             if target == before or (target.exists() and before.exists() and target.samefile(before)):
@@ -140,7 +140,7 @@ def check_outputs(
         if path is page:
             check_page(path)
         written.append((path, target))
-    for path in given:
+    for path in outputs:
         check_writable(path, overwrite=force)
 
 

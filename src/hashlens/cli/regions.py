@@ -108,11 +108,11 @@ def along(
     network, examples = _opened(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
     found = pieces_along(network, inputs[:1], inputs[1:])
-    told = piece_table(found, examples.name, names[0], names[1], examples.class_names)
-    write_json(told, json, force)
+    pieces = piece_table(found, examples.name, names[0], names[1], examples.class_names)
+    write_json(pieces, json, force)
     if out is not None:
-        _draw(out, force, told.figures()[0])
-    console(json).print(told)
+        _draw(out, force, pieces.figures()[0])
+    console(json).print(pieces)
     if out is None:
         tell("for a picture, add --out along.png")
 

@@ -219,5 +219,5 @@ def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[o
 
 
 def _next(*arguments: object) -> None:
-    told = shlex.join(["hashlens", "study", *map(str, arguments)])
-    console().print(masked(f"next: {told}"), soft_wrap=True)
+    command = shlex.join(["hashlens", "study", *map(str, arguments)])
+    console().print(masked(f"next: {command}"), soft_wrap=True)

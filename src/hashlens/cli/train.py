@@ -64,8 +64,8 @@ def train(
     set_threads(threads)
     check_named(out)
     check_outputs(json=json, force=force, reads=[data, test])
-    given = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
-    arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    options = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
+    arguments: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     chosen = find_recipe(recipe)
     chosen = chosen if loss is None else replace(chosen, loss=loss)
     total = epochs if epochs is not None else chosen.epochs
@@ -87,5 +87,5 @@ def train(
     write_json(trained.info, json, force)
     terminal = console(json)
     terminal.print(trained.info)
-    told = shlex.join([str(out), "--train", data, "--test", test or "DATA NOT SEEN"])
-    terminal.print(f"next: hashlens measure {told}", soft_wrap=True)
+    command = shlex.join([str(out), "--train", data, "--test", test or "DATA NOT SEEN"])
+    terminal.print(f"next: hashlens measure {command}", soft_wrap=True)

@@ -209,9 +209,9 @@ def fingerprint(
     Fingerprints
         uint64 ``(n, 2)`` with labels, ids and provenance.
     """
-    how = Reading.from_options(fingerprint, reading, options)
-    rows, ids, labels = HashRows(padded=how.mask is not None), [], []
-    with Reader(model, data, how, digests=False) as reader:
+    reading = Reading.from_options(fingerprint, reading, options)
+    rows, ids, labels = HashRows(padded=reading.mask is not None), [], []
+    with Reader(model, data, reading, digests=False) as reader:
         for batch, captured in reader:
             rows.append(captured)
             ids.append(batch.ids)

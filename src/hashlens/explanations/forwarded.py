@@ -33,18 +33,18 @@ class Forwarded(torch.nn.Module):
         """Return the output of the function for a batch."""
         return self.call(self.network, batch)
 
-    def named_modules(self, *given: Any, **more: Any) -> Iterator[tuple[str, torch.nn.Module]]:
+    def named_modules(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, torch.nn.Module]]:
         """Yield the modules of the network; the first is the network itself."""
-        yield from self.network.named_modules(*given, **more)
+        yield from self.network.named_modules(*args, **kwargs)
 
     def named_children(self) -> Iterator[tuple[str, torch.nn.Module]]:
         """Yield the children of the network."""
         yield from self.network.named_children()
 
-    def state_dict(self, *given: Any, **more: Any) -> Any:
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """Return the weights of the network."""
-        return self.network.state_dict(*given, **more)
+        return self.network.state_dict(*args, **kwargs)
 
-    def _apply(self, *given: Any, **more: Any) -> "Forwarded":
-        self.network._apply(*given, **more)  # type: ignore[no-untyped-call]
+    def _apply(self, *args: Any, **kwargs: Any) -> "Forwarded":
+        self.network._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
         return self

@@ -177,22 +177,28 @@ def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[
     return [Goal("the whole layer", layer, ())]
 
 
-def channels_of(given: Any, layer: str, count: int) -> list[int]:
+def channels_of(requested: Any, layer: str, count: int) -> list[int]:
     """Return the requested channels: one, several, or "all"; raise ExplainError if the layer does not have them."""
-    if isinstance(given, str) and given == "all":
+    if isinstance(requested, str) and requested == "all":
         return list(range(count))
-    many = [given] if is_whole(given) else list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else []
+    many = (
+        [requested]
+        if is_whole(requested)
+        else list(requested)
+        if isinstance(requested, (list, tuple, range, np.ndarray))
+        else []
+    )
     if not many or not all(map(is_whole, many)):
-        raise ExplainError(f'channels must be whole numbers, or "all", received {shortly(given)}')
+        raise ExplainError(f'channels must be whole numbers, or "all", received {shortly(requested)}')
     return [_below("channel", int(index), count, f"layer {layer!r} gives {count} channels") for index in many]
 
 
-def units_of(given: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+def units_of(requested: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return the requested units: the index of one as a tuple, or a list of indices."""
-    many = given if isinstance(given, list) else [given]
+    many = requested if isinstance(requested, list) else [requested]
     places = [(index,) if is_whole(index) else index for index in many]
     if not places or not all(isinstance(place, tuple) and all(map(is_whole, place)) for place in places):
-        raise ExplainError(f"unit must be a tuple of whole numbers, or a list of them, received {shortly(given)}")
+        raise ExplainError(f"unit must be a tuple of whole numbers, or a list of them, received {shortly(requested)}")
     for place in places:
         if len(place) != len(sizes) or not all(0 <= index < size for index, size in zip(place, sizes, strict=True)):
             raise ExplainError(f"unit {shortly(place)} is not in layer {layer!r}: it gives {sizes}, counted from 0")

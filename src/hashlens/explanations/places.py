@@ -117,7 +117,7 @@ def record_outputs(request: Request, place: Place) -> Iterator[PlaceOutputs]:
     path, call = (place.name, None) if place.name in modules else _split(place.name)
     calls = Counter[str]()
 
-    def keep(module: torch.nn.Module, given: object, output: object) -> object:
+    def keep(module: torch.nn.Module, inputs: object, output: object) -> object:
         calls[path] += 1
         if call is not None and calls[path] != call + 1:
             return None
@@ -244,7 +244,7 @@ def _places(maps: Tensor, channel_axis: int) -> int:
 
 def _name(operator: str, output: Tensor, modules: list[ModuleOutput]) -> str:
     """Return the name of the outermost module that returns this output unchanged, or of its operator."""
-    same = [name for name, given, version in modules if given is output and version == output._version]
+    same = [name for name, module_output, version in modules if module_output is output and version == output._version]
     return min(same, key=lambda name: name.count("."), default=operator)
 
 
@@ -254,7 +254,7 @@ def _module_outputs(model: torch.nn.Module, into: list[ModuleOutput]) -> Iterato
     calls = Counter[str]()
 
     def hooked(path: str) -> Callable[..., None]:
-        def hook(module: torch.nn.Module, given: object, output: object) -> None:
+        def hook(module: torch.nn.Module, inputs: object, output: object) -> None:
             first = output[0] if isinstance(output, tuple) and output else output
             if isinstance(first, Tensor):
                 into.append((_numbered(path, calls), first, first._version))

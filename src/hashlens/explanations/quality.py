@@ -86,18 +86,18 @@ def compare_explanations(
         If a method or metric is not known, a method has no values to compare, or the examples are texts.
     """
     chosen, wanted = _methods(methods), find_metrics(metrics)
-    how, shared = reading_of(compare_explanations, reading, options)
-    evaluation_set = _compared(model, x, target, how, shared)
+    reading, shared = reading_of(compare_explanations, reading, options)
+    evaluation_set = _compared(model, x, target, reading, shared)
     controls = [name for name in CONTROLS if name != "edges" or evaluation_set.x.dim() == 4]
     read = evaluation_set.subject.output
     # The compared network already calls forward= and is on its device.
-    given: dict[str, Any] = {"reading": replace(how, output=read, forward=None, device=None), **shared}
+    shared_options: dict[str, Any] = {"reading": replace(reading, output=read, forward=None, device=None), **shared}
     columns = shared.get("feature_names") or names_of_columns(x)
-    given |= {"feature_names": columns, "background": shared.get("background")}
+    shared_options |= {"feature_names": columns, "background": shared.get("background")}
     with bar("comparing", 2 * (len(chosen) + len(controls))) as advance:
         candidates = []
         for name in (*chosen, *controls):
-            options = given | dict(chosen.get(name, {}))
+            options = shared_options | dict(chosen.get(name, {}))
             options["background"] = background_of(
                 options["background"], evaluation_set.x, evaluation_set.subject, labels_of(x)
             )
@@ -164,9 +164,9 @@ def score_explanation(
         )
     shared = {"kind": explanation.kind, "background": background}
     check_names(score_explanation, options, EXPLAINED)
-    how, _ = reading_of(score_explanation, reading, options)
-    how = replace(how, output=how.output or explanation.output.partition(" ")[0] or None)
-    evaluation_set = _compared(model, explanation.inputs, explanation.target, how, shared)
+    reading, _ = reading_of(score_explanation, reading, options)
+    reading = replace(reading, output=reading.output or explanation.output.partition(" ")[0] or None)
+    evaluation_set = _compared(model, explanation.inputs, explanation.target, reading, shared)
     candidate = Candidate(explanation.method, evaluation_set, lambda *_: explanation, explanation)
     found = _measured(evaluation_set, candidate, wanted)
     return {name: float(value) for name, value in zip(wanted, means(found), strict=True)}
@@ -178,15 +178,15 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
         raise ExplainError("methods must be names, at least one, as ['gradient', 'integrated_gradients']")
     options = methods if isinstance(methods, Mapping) else {name: {} for name in methods}
     found: dict[str, Mapping[str, Any]] = {}
-    for name, given in options.items():
+    for name, method_options in options.items():
         method = find_method(name)
-        if not isinstance(given, Mapping):
-            raise ExplainError(f"options of {method.name} must be a dict, received {shortly(given)}")
+        if not isinstance(method_options, Mapping):
+            raise ExplainError(f"options of {method.name} must be a dict, received {shortly(method_options)}")
         if method.group == "global" or method.name == "contrast":
             raise ExplainError(f"{method.name} generates an input and gives no attributions: it cannot be compared")
         if method.name in found:
             raise ExplainError(f"{method.name} is named twice: compare its options one after the other")
-        found[method.name] = given
+        found[method.name] = method_options
     return found
 
 

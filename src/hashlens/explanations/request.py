@@ -130,9 +130,9 @@ class Request:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ExplainError(f"reshape fails on activations {tuple(activations.shape)}: {reason}") from error
         if not isinstance(shaped, Tensor) or shaped.dim() == 0 or len(shaped) != len(activations):
-            given = tuple(shaped.shape) if isinstance(shaped, Tensor) else shortly(shaped)
+            received = tuple(shaped.shape) if isinstance(shaped, Tensor) else shortly(shaped)
             raise ExplainError(
-                f"reshape must return activations of all {len(activations)} inputs, (n, ...), returned {given}"
+                f"reshape must return activations of all {len(activations)} inputs, (n, ...), returned {received}"
             )
         return shaped
 
@@ -210,9 +210,9 @@ def _accepts(subject: Subject, inputs: Tensor) -> bool:
     two = inputs[:2] if len(inputs) > 1 else torch.cat([inputs, inputs])
     try:
         with subject.evaluation_mode(), torch.no_grad():
-            given = subject.function(two)
+            output = subject.function(two)
         # The first tensor of a dict or tuple.
-        first = given if isinstance(given, Tensor) else next(iter(getattr(given, "values", lambda: given)()))
+        first = output if isinstance(output, Tensor) else next(iter(getattr(output, "values", lambda: output)()))
         return len(first) == len(two)
     except (torch.OutOfMemoryError, MemoryError):  # not caused by the shape
         raise
@@ -274,9 +274,9 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
     names : sequence of str
         Names of the classes.
     """
-    given = None if target is None else [_class(each, names) for each in (target if _is_many(target) else [target])]
+    requested = None if target is None else [_class(each, names) for each in (target if _is_many(target) else [target])]
     if inputs is None:
-        return torch.tensor(given or [], dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
+        return torch.tensor(requested or [], dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
     scores = subject.scores(inputs)
     if not bool(torch.isfinite(scores).all()):
         raise ExplainError("the model gives NaN or infinite scores for x: nothing can be explained")
@@ -287,16 +287,16 @@ def classes_of(target: Any, subject: Subject, inputs: Any, names: Sequence[str] 
             f"class_names must be {classes} names, one for each output of the model in order, received {len(names)}: "
             f"{', '.join(names[:8])}"
         )
-    if given is None and classes > 1 and declared is not None and declared.regression:
+    if requested is None and classes > 1 and declared is not None and declared.regression:
         raise ExplainError(
             f"a regression with {classes} outputs needs target=, the number of an output, 0 to {classes - 1}"
         )
-    if given is None:
+    if requested is None:
         wanted = scores.argmax(dim=1)
-    elif len(given) in (1, n):
-        wanted = torch.tensor(given * (n if len(given) == 1 else 1), dtype=torch.int64)
+    elif len(requested) in (1, n):
+        wanted = torch.tensor(requested * (n if len(requested) == 1 else 1), dtype=torch.int64)
     else:
-        raise ExplainError(f"target must be one class or {n} classes, one for each example, received {len(given)}")
+        raise ExplainError(f"target must be one class or {n} classes, one for each example, received {len(requested)}")
     if bool((wanted < 0).any()) or bool((wanted >= classes).any()):
         wrong = int(wanted[(wanted < 0) | (wanted >= classes)][0])
         raise ExplainError(f"target {wrong} is out of range: the model gives {classes} scores; use 0 to {classes - 1}")

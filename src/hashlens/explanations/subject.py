@@ -127,12 +127,12 @@ class Subject:
         self.calls += 1
         self.rows += n
         try:
-            output, given = self._called(inputs)
+            output, received = self._called(inputs)
         except HashlensError:
             raise
         except Exception as error:
             raise model_error(error, inputs, "check the shape that it takes") from error
-        scores = self.evidence.add(output, given)
+        scores = self.evidence.add(output, received)
         if scores is None or scores.shape[1] == 0:
             what = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else shortly(output)
             raise ExplainError(
@@ -141,10 +141,10 @@ class Subject:
             )
         return scores[:n]
 
-    def own_rows(self, found: Tensor, count: int) -> Tensor:
+    def own_rows(self, output: Tensor, count: int) -> Tensor:
         """Return the first `count` rows of a layer's output: a single input may have been passed twice."""
-        given = self._static or (2 if self._doubled and count == 1 else count)
-        return found[:count] if len(found) == given else found
+        received = self._static or (2 if self._doubled and count == 1 else count)
+        return output[:count] if len(output) == received else output
 
     def _called(self, inputs: Any) -> tuple[Any, int]:
         """Return the output and its number of rows: a single input is passed twice if the model rejects one row."""
@@ -155,20 +155,20 @@ class Subject:
         # The last operator is the same in every call, so the first call is enough.
         with nullcontext() if self._watched else self.evidence.operators:
             try:
-                output, given = self.function(inputs), len(inputs)
+                output, received = self.function(inputs), len(inputs)
                 self._doubled = False if len(inputs) == 1 else self._doubled
             except Exception:
                 if len(inputs) != 1 or self._doubled is False:
                     raise
                 try:
-                    output, given = self.function(_twice(inputs)), 2
+                    output, received = self.function(_twice(inputs)), 2
                 except Exception:
                     output = None
                 if output is None:
                     raise
                 self._doubled = True
         self._watched = True
-        return output, given
+        return output, received
 
 
 def _twice(inputs: Any) -> Any:

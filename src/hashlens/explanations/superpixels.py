@@ -85,16 +85,16 @@ def stretches(shape: Sequence[int], count: int) -> Array:
 
 def checked(features: Any, shape: Sequence[int]) -> Array:
     """Return segments in this shape, numbered from 0 without gaps; segments of time alone apply to all channels."""
-    given = np.asarray(features.cpu() if hasattr(features, "cpu") else features)
-    whole = given.dtype.kind in "iu"
-    if given.shape != tuple(shape) and not (whole and len(shape) == 2 and given.shape == tuple(shape[1:])):
+    segments = np.asarray(features.cpu() if hasattr(features, "cpu") else features)
+    whole = segments.dtype.kind in "iu"
+    if segments.shape != tuple(shape) and not (whole and len(shape) == 2 and segments.shape == tuple(shape[1:])):
         whole = False
     if not whole:
         raise ExplainError(
             f"features must be segments, whole numbers ({', '.join(map(str, shape))}), one for each "
-            f"position, received {given.dtype} {given.shape}"
+            f"position, received {segments.dtype} {segments.shape}"
         )
-    return _numbered(np.broadcast_to(given, shape))
+    return _numbered(np.broadcast_to(segments, shape))
 
 
 def _numbered(segments: Array) -> Array:

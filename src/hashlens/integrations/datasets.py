@@ -177,8 +177,8 @@ def encode_batch(
     [16, 16]
     """
     columns = column if isinstance(column, str) else tuple(column)
-    how = Reading.from_options(encode_batch, reading, options)
-    return BatchEncoder(model, columns, name, transform, how, Decoding(orientation, transparency))
+    reading = Reading.from_options(encode_batch, reading, options)
+    return BatchEncoder(model, columns, name, transform, reading, Decoding(orientation, transparency))
 
 
 def values_of(batch: Any, column: str) -> Sequence[Any]:

@@ -111,15 +111,15 @@ def as_codes(batch: Any) -> Codes:
     """
     if isinstance(batch, Codes):
         return batch
-    given = batch.detach().cpu().numpy() if isinstance(batch, torch.Tensor) else np.asarray(batch)
-    if given.dtype == np.bool_ and given.ndim >= 2:
-        packed = pack_bits(given.reshape(len(given), -1))
-    elif given.dtype == np.uint8 and given.ndim == 2 and given.shape[1] % 8 == 0:
-        packed = np.ascontiguousarray(given)
+    array = batch.detach().cpu().numpy() if isinstance(batch, torch.Tensor) else np.asarray(batch)
+    if array.dtype == np.bool_ and array.ndim >= 2:
+        packed = pack_bits(array.reshape(len(array), -1))
+    elif array.dtype == np.uint8 and array.ndim == 2 and array.shape[1] % 8 == 0:
+        packed = np.ascontiguousarray(array)
     else:
         raise CodesError(
             f"without model= an update takes Codes, bool (n, ...) of the units that are on, as activations > 0, or "
-            f"packed uint8 (n, whole words of 8 bytes); received {given.dtype} {given.shape}"
+            f"packed uint8 (n, whole words of 8 bytes); received {array.dtype} {array.shape}"
         )
     return _of_packed(packed)
 
@@ -130,13 +130,13 @@ def _of_packed(packed: Rows) -> Codes:
 
 
 def _checked_ids(ids: Any, rows: int) -> Rows:
-    given = ids.detach().cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
-    if given.shape != (rows,) or given.dtype.kind not in "iu":
+    array = ids.detach().cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
+    if array.shape != (rows,) or array.dtype.kind not in "iu":
         raise MeasureError(
-            f"ids must be one integer for each of {rows:,} rows, as the index in the data set; received {given.dtype} "
-            f"{given.shape}"
+            f"ids must be one integer for each of {rows:,} rows, as the index in the data set; received {array.dtype} "
+            f"{array.shape}"
         )
-    return given.astype(np.int64)
+    return array.astype(np.int64)
 
 
 def _once(ids: Rows, rows: int) -> Rows:

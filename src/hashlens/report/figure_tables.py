@@ -20,7 +20,7 @@ def figure_table(figure: Figure) -> Table | None:
     if isinstance(figure, Lines):
         return _lines_table(figure)
     if isinstance(figure, Bars):
-        rows = [(name, *(_told(values[i], figure.number) for _, values in figure.groups))
+        rows = [(name, *(_cell_text(values[i], figure.number) for _, values in figure.groups))
                 for i, name in enumerate(figure.names)]  # fmt: skip
         return table(f"{figure.title}: {figure.x_label}", ("", *(name for name, _ in figure.groups)), rows)
     if isinstance(figure, Intervals):
@@ -68,9 +68,9 @@ def _lines_table(figure: Lines) -> Table:
     places = dict(figure.ticks)
     levels = sorted({x for series in figure.series for x in series.x})
     known = [dict(zip(series.x, series.y, strict=True)) for series in figure.series]
-    rows = [(places.get(x, f"{x:,g}"), *(_told(values.get(x), "{:.4g}") for values in known)) for x in levels]
+    rows = [(places.get(x, f"{x:,g}"), *(_cell_text(values.get(x), "{:.4g}") for values in known)) for x in levels]
     return table(figure.title, (figure.x_label, *(series.name for series in figure.series)), rows, figure.y_label)
 
 
-def _told(value: float | None, how: str) -> str:
-    return "–" if value is None or not np.isfinite(value) else how.format(value)
+def _cell_text(value: float | None, format_: str) -> str:
+    return "–" if value is None or not np.isfinite(value) else format_.format(value)

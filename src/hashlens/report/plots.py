@@ -152,8 +152,8 @@ def _lines(axes: "Axes", figure: Lines) -> None:
     for series in figure.series:
         colour = colours[series.name]
         # Not clipped, so that a marker at 0 is complete.
-        how = {"linewidth": 1} if figure.dense else {"marker": "o", "markersize": 4}
-        axes.plot(series.x, series.y, color=colour, label=legend_name(series.name), clip_on=False, **how)
+        style = {"linewidth": 1} if figure.dense else {"marker": "o", "markersize": 4}
+        axes.plot(series.x, series.y, color=colour, label=legend_name(series.name), clip_on=False, **style)
         if series.low:
             axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, linewidth=0)
     for series in figure.references:

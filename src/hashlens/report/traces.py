@@ -80,10 +80,10 @@ def _lines(figure: Lines) -> dict[str, Any]:
         paint, x = paints[series.name], tuple(value or before for value in series.x)
         if np.isfinite(series.low).any():
             traces.append(_band(series, x, paint))
-        how = {"mode": "lines"} if figure.dense else {"mode": "lines+markers", "marker": {"color": paint, "size": 6}}
+        style = {"mode": "lines"} if figure.dense else {"mode": "lines+markers", "marker": {"color": paint, "size": 6}}
         traces.append(
             {"type": "scatter", "name": as_text(series.name), "x": _rounded(x), "y": _rounded(series.y),
-             "line": {"color": paint, "width": 1 if figure.dense else 2}, "cliponaxis": False, **how}
+             "line": {"color": paint, "width": 1 if figure.dense else 2}, "cliponaxis": False, **style}
         )  # fmt: skip
     for series in figure.references:
         # All references share one legend entry; their colours show to which line they belong.
@@ -205,9 +205,9 @@ def _signs(values: Sequence[float | None]) -> list[str]:
     return [above if (value or 0.0) >= 0 else below for value in values]
 
 
-def _interval_text(value: float | None, ends: tuple[float, float] | None, how: str) -> str:
-    between = "" if ends is None else f" ({how.format(ends[0])} to {how.format(ends[1])})"
-    return "" if value is None else how.format(value) + between
+def _interval_text(value: float | None, ends: tuple[float, float] | None, format_: str) -> str:
+    between = "" if ends is None else f" ({format_.format(ends[0])} to {format_.format(ends[1])})"
+    return "" if value is None else format_.format(value) + between
 
 
 def _histogram(figure: Histogram) -> dict[str, Any]:

@@ -51,12 +51,12 @@ def model_quality_curve(
     HashlensError
         If :func:`hashlens.encode` or :func:`quality_curve` raises it.
     """
-    how = Reading.from_options(model_quality_curve, reading, options)
+    reading = Reading.from_options(model_quality_curve, reading, options)
     checked_lengths(lengths)
     require_whole(MeasureError, "memory_budget", memory_budget)
     data = labelled_alike(Split(load_data(train).load(), load_data(test).load()), model)
     budget = max(8, memory_budget // (len(data.train) + len(data.test)))
-    observations = Split(*(observe(model, part, how, budget, penultimate=True) for part in (data.train, data.test)))
+    observations = Split(*(observe(model, part, reading, budget, penultimate=True) for part in (data.train, data.test)))
     trained, tested = observations.train.penultimate, observations.test.penultimate
     return quality_curve(
         Split(observations.train.codes, observations.test.codes),
@@ -65,7 +65,7 @@ def model_quality_curve(
         penultimate=None if trained is None or tested is None else Split(trained, tested),
         methods=methods,
         k=k,
-        seed=how.seed,
+        seed=reading.seed,
     )
 
 

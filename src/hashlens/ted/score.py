@@ -127,18 +127,18 @@ class TEDScore(Result):
 
     @property
     def _note(self) -> str:
-        how = {
+        decision_note = {
             "marginal": "The predicted label has the largest probability, summed over its explanations; the "
             "predicted explanation is the likeliest one of this label.",
             "pair": "The estimator gives no probabilities: label and explanation are those of the pair it predicts.",
         }[self.decision]
         if self.sure is None:
-            return how
+            return decision_note
         parts = [f"The model is sure of {self.sure:.1%} of the rows: it gives their pair {self.sure_from:.0%} or more."]
         for share, which in ((self.right_if_sure, "these rows"), (self.right_if_unsure, "the other rows")):
             if share is not None:
                 parts.append(f"{share:.1%} of {which} get the right label and explanation.")
-        return " ".join((how, *parts))
+        return " ".join((decision_note, *parts))
 
     def figures(self) -> tuple[Figure, ...]:
         """Return a figure of the accuracies with their intervals, and the reliability diagram."""

@@ -88,8 +88,8 @@ class TaughtTable:
         TEDError
             If an argument is invalid.
         """
-        given = noisy(self.explanations, self.labels, noise, noise_kind, seed, annotators=annotators)
+        noisy_explanations = noisy(self.explanations, self.labels, noise, noise_kind, seed, annotators=annotators)
         lost = left_out(self.explanations, self.labels, missing, missing_kind, seed)
-        E = given.astype(object)
+        E = noisy_explanations.astype(object)
         E[lost] = None
         return replace(self, E=E)

@@ -76,14 +76,14 @@ def check_packing(study: Study, tolerance: float = 0.0) -> None:
     experiment, resources = study.experiment, study.experiment.open(study.spec, **study.inputs)
     runs = study_runs(experiment, resources, study.store)
     expected = _numbers(study.results)
-    for packs, how in (([(run,) for run in runs], "alone"), ([runs], "in one pack")):
+    for packs, arrangement in (([(run,) for run in runs], "alone"), ([runs], "in one pack")):
         outcomes = [outcome for pack in packs for outcome in experiment.run(pack, resources, _Silent())]
-        assert len(outcomes) == len(runs), f"{len(runs)} runs, {how}, gave {len(outcomes)} outcomes"
+        assert len(outcomes) == len(runs), f"{len(runs)} runs, {arrangement}, gave {len(outcomes)} outcomes"
         for outcome in outcomes:
-            assert not outcome.failure, f"{outcome.run.cell.key} failed {how}: {outcome.failure}"
+            assert not outcome.failure, f"{outcome.run.cell.key} failed {arrangement}: {outcome.failure}"
             fault = outcome_problem(outcome, experiment.variables)
             assert fault is None, fault
-        _assert_same(_of(outcomes, study.results), expected, tolerance, f"runs done {how}")
+        _assert_same(_of(outcomes, study.results), expected, tolerance, f"runs done {arrangement}")
 
 
 def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
@@ -161,8 +161,8 @@ def _assert_same(found: Numbers, expected: Numbers, tolerance: float, what: str)
     assert apart <= tolerance, f"{what}: values differ by {apart:g} in the median, at most {tolerance:g}"
 
 
-def _start(how: str, fields: Mapping[str, Any], store: Path) -> "subprocess.Popen[bytes]":
-    code = f"{how}\nwork({json.dumps(json.dumps(dict(fields)))}, {str(store)!r})"
+def _start(imports: str, fields: Mapping[str, Any], store: Path) -> "subprocess.Popen[bytes]":
+    code = f"{imports}\nwork({json.dumps(json.dumps(dict(fields)))}, {str(store)!r})"
     paths = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
 
@@ -176,8 +176,8 @@ def work_and_be_killed(fields: str, store: str) -> None:
     """Run a study, and kill this process right after the first commit; `fields` is JSON."""
     commit = Store.commit
 
-    def committed(*given: Any) -> bool:
-        commit(*given)
+    def committed(*arguments: Any) -> bool:
+        commit(*arguments)
         os.kill(os.getpid(), signal.SIGKILL)
         return True
 

@@ -88,8 +88,8 @@ def _claims(reproduction: Reproduction) -> Iterator[Block]:
 
 def _call(reproduction: Reproduction) -> Table:
     runs_are = reproduction.study.spec.runs_are
-    said = provenance_lines(reproduction.provenance, reproduction.seconds, runs_are)
-    lines = (line.partition(": ") for line in said)
+    provenance = provenance_lines(reproduction.provenance, reproduction.seconds, runs_are)
+    lines = (line.partition(": ") for line in provenance)
     return table(
         "How to reproduce these numbers", ("", ""), [(name, text.strip("`")) for name, _, text in lines], names=2
     )
