@@ -17,6 +17,7 @@ from hashlens.nets.output import (
     parts_of,
     selected,
 )
+from hashlens.seeds import torch_generator
 
 Tensor = torch.Tensor
 MIN_ROWS = 64
@@ -93,7 +94,8 @@ class OutputEvidence:
         self._started = True
         scores = (self._decided or self._location).scores(raw, n)
         self._scored |= scores is not None
-        if scores is not None and self._decided is None and self.rows < MIN_ROWS:
+        fits = scores is not None and all(part.shape[1] == scores.shape[1] for part in self._rows[:1])
+        if scores is not None and fits and self._decided is None and self.rows < MIN_ROWS:
             self._rows.append(scores.detach()[: MIN_ROWS - self.rows].cpu())
         return scores
 
@@ -229,6 +231,44 @@ class OutputEvidence:
             + (" and do not add up to 1" if k > 1 else ", all on one side of 1/2"),
             False,
         )
+
+
+def output_of(network: torch.nn.Module, x: Tensor, output: OutputLike = None) -> Output:
+    """Return how a network's output is read, decided by running it on examples, and on inputs near them if it must.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network, in evaluation mode.
+    x : torch.Tensor
+        Examples ``(n, *input)``; at most 64 are used, or the first if the network does not take several.
+    output : str, callable, Output or None
+        Kind that the user declares; None to decide.
+    """
+    evidence = OutputEvidence(output, network)
+    if not _add_rows(evidence, network, x[:MIN_ROWS]):
+        _add_rows(evidence, network, x[:1])
+    if not evidence.is_settled and evidence.rows:
+        _add_rows(evidence, network, _near(x, MIN_ROWS - evidence.rows))
+    return evidence.decide()
+
+
+def _add_rows(evidence: OutputEvidence, network: torch.nn.Module, x: Tensor) -> bool:
+    """Add the output for some examples to the evidence; return False if the network does not take them."""
+    try:
+        with evidence.operators:
+            raw = network(x.clone())
+    except Exception:  # whatever a user's network raises; its caller runs it again, and reports the error
+        return False
+    evidence.add(raw, len(x))
+    return True
+
+
+def _near(x: Tensor, count: int) -> Tensor:
+    """Return inputs near examples: with normal noise of a tenth of their range."""
+    drawn = torch.randn((count, *x.shape[1:]), generator=torch_generator(0, "near"), dtype=torch.float64)
+    span = float(x.max() - x.min()) or float(x.abs().max()) or 1.0
+    return x[torch.arange(count) % len(x)] + 0.1 * span * drawn.to(x)
 
 
 def adds_up(scores: Tensor, loose: bool) -> bool:

@@ -78,6 +78,20 @@ class Output:
         """Whether the output is a regression, without classes."""
         return self.kind == "regression"
 
+    @property
+    def cut(self) -> float:
+        """Value of a single score above which an example has class 1: 1/2 for a probability, 0 for a logit."""
+        return 0.5 if self.kind == "binary_probability" else 0.0
+
+    def tensor(self, raw: Any) -> Tensor | None:
+        """Return the tensor of the scores in the output, of any shape; None if the output has no tensor there."""
+        if self.select is not None:
+            return first_tensor(selected(self.select, raw))
+        try:
+            return first_tensor(reduce(_step, self.part, raw))
+        except (KeyError, IndexError, AttributeError, TypeError):
+            return None
+
     def scores(self, raw: Any, n: int) -> Tensor | None:
         """Return the scores ``(n, K)`` in the output for n examples, with gradients; None if there are none.
 

@@ -176,7 +176,8 @@ class Along(Result):
         codes = of_network(self.codes, "this segment")
         step = max(1, (1 << 25) // max(1, codes.code_bits))
         for chunk in np.split(self.after, range(step, len(self.after), step)):
-            yield codes[chunk - 1].unpack(), codes[chunk].unpack()
+            if len(chunk):
+                yield codes[chunk - 1].unpack(), codes[chunk].unpack()
 
 
 def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype = torch.float64) -> Along:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from hashlens.errors import DataError
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.plane import Plane
+from hashlens.regions.predicted import no_classes
 from hashlens.regions.rounding import tolerances
 from hashlens.result import Result
 
@@ -56,27 +57,30 @@ class ClassParts(Result):
 
 
 def class_parts(plane: Plane) -> ClassParts:
-    """Return the faces of a plane, cut further where the largest output changes; for a single output, its sign.
+    """Return the faces of a plane, cut further where the predicted class changes.
 
     On each face the outputs are affine, so the classes meet on straight lines, which are found like those of regions.
     """
     value, slope = plane.middle.reshape(len(plane), -1), plane.slope.reshape(2, len(plane), -1)
+    if not plane.has_classes:
+        raise DataError(no_classes(plane.read_as))
+    cut = value.new_full((1,), plane.read_as.cut)
     if value.shape[1] > 1:
-        value, slope = value[:, None], slope[:, :, None]
-    if value[0].numel() == 0:
-        raise DataError("the network has no outputs, so it predicts no class")
+        value, slope, cut = value[:, None], slope[:, :, None], value.new_zeros(value.shape[1])
+    else:
+        value = value - cut
     mesh = plane.mesh.copy()
     mesh.born[:] = -1
-    parents, parts = mesh.cut(
-        np.arange(len(plane)), value, slope, value.new_zeros(value[0].numel()), 0, *tolerances(value.dtype)
-    )
+    parents, parts = mesh.cut(np.arange(len(plane)), value, slope, cut, 0, *tolerances(value.dtype))
     faces = np.empty(len(parts), np.int64)
     faces[parts] = parents
     return ClassParts(mesh.trimmed(), faces, plane.predicted(mesh.centers(np.arange(len(faces))) + mesh.center, faces))
 
 
 def decision_boundary(plane: Plane) -> DecisionBoundary:
-    """Return the lines on a plane where the class of the largest output changes; for a single output, its sign.
+    """Return the lines on a plane where the predicted class changes.
+
+    The class is that of the largest output. A single logit is cut at 0, a single probability at 1/2.
 
     Where an output jumps between two faces, the edge between them is part of the boundary.
 
@@ -84,6 +88,11 @@ def decision_boundary(plane: Plane) -> DecisionBoundary:
     ----------
     plane : Plane
         Result of :func:`hashlens.regions.plane`.
+
+    Raises
+    ------
+    DataError
+        If the network has no classes: no outputs, or those of a regression.
     """
     parts = class_parts(plane)
     sides, ends = parts.mesh.edges

@@ -1,6 +1,7 @@
 """Exact plane: cut a plane into the linear regions of a network, gate by gate."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,10 @@ def plane(
     codes = program.codes([np.concatenate(packed)[order]], len(order))
     middle = torch.cat(values).cpu()[order].reshape(len(order), *program.output_shape)
     slope = torch.cat(slopes, dim=1).cpu()[:, order].reshape(2, len(order), *program.output_shape)
-    whole = Plane(flat, mesh, middle, slope, hash_rows(codes.packed), codes, program)
+    kind, reason = program.read_as.kind, program.read_as.reason
+    whole = Plane(
+        flat, mesh, middle, slope, hash_rows(codes.packed), codes, program, output_kind=kind, output_reason=reason
+    )
     return _joined(whole, codes) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
 
 
@@ -102,4 +106,6 @@ def _joined(whole: Plane, codes: Codes) -> Plane:
     chosen = order[np.searchsorted(group[order], np.arange(count))]
     mesh = whole.mesh.merged(group.astype(np.int64))
     middle, slope = whole.middle[chosen], whole.slope[:, chosen]
-    return Plane(whole.slice, mesh, middle, slope, whole.fingerprints[chosen], codes[chosen], whole.program)
+    return replace(
+        whole, mesh=mesh, middle=middle, slope=slope, fingerprints=whole.fingerprints[chosen], codes=codes[chosen]
+    )

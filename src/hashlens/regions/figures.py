@@ -12,6 +12,7 @@ from hashlens.errors import DataError, nearest
 from hashlens.regions.along import Along
 from hashlens.regions.boundary import class_parts, decision_boundary
 from hashlens.regions.plane import Plane
+from hashlens.regions.predicted import no_classes
 from hashlens.regions.slices import Box, Slice
 from hashlens.report.colours import LEVELS, class_colours, code_colours, scale_colours
 from hashlens.report.figures import Floats, Histogram, Ints, Mark, Pieces, Points, Polygons, Scale, Series
@@ -70,6 +71,8 @@ def plane_figure(
     """
     check_colouring(colour)
     sampled = plane.sampled if sampled is None else sampled
+    if colour == "class" and not plane.has_classes:
+        raise DataError(f"regions are not coloured by class: {no_classes(plane.read_as)}")
     classes = _class_names(plane, class_names)
     painted = _by_class(plane, classes) if colour == "class" else _by_face(plane, colour)
     x_label, y_label = _axis_labels(plane.slice)
@@ -90,8 +93,8 @@ def plane_figure(
         classes=classes,
         scale=painted.scale,
         edges=plane.vertices[plane.edges[1]],
-        boundary=decision_boundary(plane).segments,
-        boundary_name="decision boundary: output = 0" if _is_single(plane) else "decision boundary",
+        boundary=decision_boundary(plane).segments if plane.has_classes else np.zeros((0, 2, 2)),
+        boundary_name=_boundary_name(plane),
         marks=named,
         points=None if points is None and named else _points(plane, points, labels, len(painted.names)),
     )
@@ -268,9 +271,18 @@ def _hashed(fingerprints: npt.NDArray[np.uint64], count: int) -> Ints:
 
 
 def _class_names(plane: Plane, names: Sequence[str] | None) -> tuple[str, ...]:
+    if not plane.has_classes:
+        return ()
     if not _is_single(plane):
         return _output_names(plane.value[0].numel(), names)
-    return tuple(names) if names is not None and len(names) == 2 else ("output ≤ 0", "output > 0")
+    cut = f"{plane.read_as.cut:g}"
+    return tuple(names) if names is not None and len(names) == 2 else (f"output ≤ {cut}", f"output > {cut}")
+
+
+def _boundary_name(plane: Plane) -> str:
+    if not plane.has_classes:
+        return ""
+    return f"decision boundary: output = {plane.read_as.cut:g}" if _is_single(plane) else "decision boundary"
 
 
 def _output_names(count: int, class_names: Sequence[str] | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from hashlens.tables import Table, table
 
 MAX_OUTPUTS = 3
 """Number of outputs whose affine map is shown: those that are largest in the middle of the region."""
+NO_CLASS = "–"
 LARGEST = 100
 """Number of regions in the table."""
 
@@ -33,7 +34,7 @@ def plane_page(plane: Plane, figure: Polygons) -> Page:
         Its figure data (:func:`hashlens.regions.figures.plane_figure`).
     """
     notes = [] if is_image(figure) else region_notes(plane, figure.classes)
-    names = [figure.classes[class_index] for class_index in plane.classes]
+    names = _predictions(plane, figure.classes)
     largest = _largest(plane.code_names, plane.areas, names, plane.gradient_norms)
     return _page(plane, figure, notes, largest)
 
@@ -89,10 +90,9 @@ def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
     middle = plane.output(plane.centers, np.arange(plane.count)).reshape(plane.count, -1).cpu().numpy()
     largest = np.argsort(-middle, axis=1, kind="stable")[:, :MAX_OUTPUTS]
     single = value.shape[1] == 1
-    notes = []
+    names, notes = _predictions(plane, class_names), []
     for face in range(plane.count):
-        name = class_names[int(plane.classes[face])]
-        lines = [_facts(codes[face], float(plane.areas[face]), name, float(plane.gradient_norms[face]))]
+        lines = [_facts(codes[face], float(plane.areas[face]), names[face], float(plane.gradient_norms[face]))]
         for index in largest[face]:
             across, upward = slope[:, face, index]
             output = "output" if single else f"output {index}"
@@ -104,7 +104,13 @@ def region_notes(plane: Plane, class_names: Sequence[str]) -> list[str]:
 
 
 def _facts(code: str, area: float, name: str, gradient: float) -> str:
-    return f"code      {code}\narea      {area:.4g}\nclass     {name} (in the middle)\ngradient  {gradient:.4g}"
+    line = f"class     {name} (in the middle)\n" if name != NO_CLASS else ""
+    return f"code      {code}\narea      {area:.4g}\n{line}gradient  {gradient:.4g}"
+
+
+def _predictions(plane: Plane, class_names: Sequence[str]) -> list[str]:
+    """Return the name of the class in the middle of each region; a dash if the network predicts none."""
+    return [class_names[at] for at in plane.classes] if plane.has_classes else [NO_CLASS] * plane.count
 
 
 def _signed(number: float) -> str:

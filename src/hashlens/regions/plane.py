@@ -15,10 +15,11 @@ from rich.text import Text
 from hashlens.codes.codes import Codes
 from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError
+from hashlens.nets.output import Output
 from hashlens.plain import UNWRITTEN
 from hashlens.regions.at import Region, at
 from hashlens.regions.mesh import Mesh
-from hashlens.regions.predicted import predicted
+from hashlens.regions.predicted import has_classes, no_classes, predicted
 from hashlens.regions.program import Program, states
 from hashlens.regions.rounding import noise_of, tolerances
 from hashlens.regions.slices import Box, Slice
@@ -53,6 +54,8 @@ class Plane(Result):
         The traced network; None in a result that was read from a file.
     sampled, per_side : int or None
         Number of regions that a grid with `per_side` points per side finds (:meth:`with_sampled`).
+    output_kind, output_reason : str
+        How the network's output is read (:attr:`read_as`), and why; empty in files of earlier versions.
     schema_version : int
         Version of the format of the file.
     """
@@ -68,6 +71,8 @@ class Plane(Result):
     program: Program | None = field(default=None, repr=False, metadata=UNWRITTEN)
     sampled: int | None = None
     per_side: int | None = None
+    output_kind: str = ""
+    output_reason: str = ""
 
     def __len__(self) -> int:
         return len(self.fingerprints)
@@ -81,6 +86,17 @@ class Plane(Result):
     def box(self) -> Box:
         """Bounds of s and t: ``(left, right, bottom, top)``."""
         return self.slice.box
+
+    @property
+    def read_as(self) -> Output:
+        """How the output of the network is read."""
+        single = self.middle[:1].numel() == 1
+        return Output(self.output_kind or ("binary_logit" if single else "logits"), self.output_reason)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the network predicts classes: not without outputs, nor with those of a regression."""
+        return has_classes(self.read_as, self.middle[:1].numel())
 
     @property
     def value(self) -> Tensor:
@@ -112,6 +128,8 @@ class Plane(Result):
         codes = of_network(self.codes, "this plane")
         step = max(1, (1 << 25) // max(1, codes.code_bits))
         for pairs in np.split(self.adjacency, range(step, len(self.adjacency), step)):
+            if not len(pairs):
+                continue
             differ = codes[pairs[:, 0]].unpack() != codes[pairs[:, 1]].unpack()
             first.append(np.where(differ.any(axis=1), differ.argmax(axis=1), -1))
         return Units(codes.layers, np.concatenate(first))
@@ -170,7 +188,7 @@ class Plane(Result):
 
     @cached_property
     def classes(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
-        """Predicted class in the middle of each face: that of the largest output; of a single output, 1 if positive."""
+        """Predicted class in the middle of each face: of the largest output; of a single score, 1 above its cut."""
         return self.predicted(self.centers, np.arange(len(self)))
 
     def predicted(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -179,14 +197,14 @@ class Plane(Result):
         Outputs that differ by no more than rounding count as equal; the first of them is chosen.
         """
         rows = torch.as_tensor(np.asarray(faces, np.int64))
-        if self.middle[:1].numel() == 0:
-            raise DataError("the network has no outputs, so it predicts no class")
+        if not self.has_classes:
+            raise DataError(no_classes(self.read_as))
         output, middle = (
             tensor.reshape(len(rows), -1) for tensor in (self.output(coordinates, faces), self.middle[rows])
         )
         across, upward = self.slope.reshape(2, len(self), -1)[:, rows].abs()
         reach = float(self.mesh.extent[0]) * across + float(self.mesh.extent[1]) * upward
-        return predicted(output, noise_of(middle, reach, tolerances(middle.dtype)[0]))
+        return predicted(output, self.read_as, noise_of(middle, reach, tolerances(middle.dtype)[0]))
 
     def locate(self, coordinates: npt.ArrayLike) -> Int64[npt.NDArray[np.int64], " {len(coordinates)}"]:
         """Return the face at each s, t ``(n, 2)``, int64 ``(n,)``; -1 outside the box.
@@ -246,10 +264,10 @@ class Plane(Result):
 
     @cached_property
     def boundary_length(self) -> float | None:
-        """Length of the decision boundary, in units of s and t; None if the network has no outputs."""
+        """Length of the decision boundary, in units of s and t; None if the network predicts no classes."""
         from hashlens.regions.boundary import decision_boundary
 
-        return decision_boundary(self).length if self.middle[:1].numel() else None
+        return decision_boundary(self).length if self.has_classes else None
 
     def figures(self, colour: Literal["gradient", "class", "code"] = "gradient") -> tuple[Polygons]:
         """Return the regions as figure data, coloured by gradient norm, predicted class or code."""
@@ -270,7 +288,8 @@ class Plane(Result):
         """
         corners, starts = self.outlines
         around = np.split(self.vertices[corners], starts[1:-1])
-        columns = (self.code_names, self.areas.tolist(), self.classes.tolist(), self.gradient_norms.tolist(), around)
+        classes = self.classes.tolist() if self.has_classes else [None] * self.count
+        columns = (self.code_names, self.areas.tolist(), classes, self.gradient_norms.tolist(), around)
         names = ("code", "area", "predicted", "gradient_norm", "corners")
         regions = [dict(zip(names, (*row, code.tolist()), strict=True)) for *row, code in zip(*columns, strict=True)]
         counts = {"count": self.count, "edges": len(self.edges[0]), "vertices": len(self.vertices)}
@@ -299,7 +318,12 @@ class Plane(Result):
 
 def plane_sentences(plane: Any) -> list[str]:
     """Return sentences on the length of the decision boundary of a plane, and on the regions found by sampling."""
-    lines = [] if plane.boundary_length is None else [f"The decision boundary is {plane.boundary_length:.4g} long."]
+    if plane.boundary_length is not None:
+        lines = [f"The decision boundary is {plane.boundary_length:.4g} long."]
+    else:
+        lines = [f"No decision boundary: {no_classes(plane.read_as)}."]
+    if plane.boundary_length is not None and plane.read_as.kind != "logits" and plane.read_as.reason:
+        lines.append(f"The {plane.read_as.line}.")
     if plane.sampled is not None:
         grid = f"{plane.per_side:,} x {plane.per_side:,}"
         missed = plane.count - plane.sampled

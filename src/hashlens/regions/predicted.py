@@ -4,19 +4,42 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hashlens.errors import DataError
+from hashlens.nets.output import Output
 from hashlens.regions.rounding import first_largest, tolerances
 
 Tensor = torch.Tensor
 
 
-def predicted(output: Tensor, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
-    """Return the class of each output ``(n, outputs)``: the largest; for a single output, 1 if it is positive, else 0.
+def predicted(output: Tensor, read_as: Output, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
+    """Return the class of each output ``(n, outputs)``: that of the largest; for a single score, 1 above its cut.
 
     Outputs within the `noise` ``(n, outputs)`` of the largest count as equal; the first of them is chosen.
+
+    Raises
+    ------
+    DataError
+        If the network has no classes: it has no outputs, or they are values of a regression.
     """
     flat = output.reshape(len(output), -1)
+    if not has_classes(read_as, flat.shape[1]):
+        raise DataError(no_classes(read_as))
     noise = tolerances(flat.dtype)[0] * flat.abs() if noise is None else noise
-    classes: npt.NDArray[np.int64] = (
-        (flat > noise)[:, 0].long() if flat.shape[1] == 1 else first_largest(flat, noise)
-    ).cpu().numpy()  # fmt: skip
-    return classes
+    classes = (flat - read_as.cut > noise)[:, 0].long() if flat.shape[1] == 1 else first_largest(flat, noise)
+    found: npt.NDArray[np.int64] = classes.cpu().numpy()
+    return found
+
+
+def has_classes(read_as: Output, outputs: int) -> bool:
+    """Return whether a number of outputs, read in some way, are scores of classes."""
+    return outputs > 0 and not read_as.regression
+
+
+def no_classes(read_as: Output) -> str:
+    """Return in words why a network predicts no class."""
+    if read_as.regression:
+        return (
+            f"{read_as.line}: it predicts no class; if it does, say so with "
+            "trace(network, x, output='binary_logit'), or another kind of output"
+        )
+    return "the network has no outputs, so it predicts no class"

@@ -16,6 +16,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
+from hashlens.nets.output import Output
 from hashlens.regions.calls import Affine
 from hashlens.regions.piecewise_linear import PiecewiseLinear
 from hashlens.regions.windows import WindowMax
@@ -46,6 +47,8 @@ class Program:
         Dtype of the computation.
     device : torch.device
         Device of the computation.
+    read_as : Output
+        How the output is read: as scores of classes, or as values.
     """
 
     model: str
@@ -54,6 +57,7 @@ class Program:
     shapes: tuple[tuple[int, ...], ...] = field(repr=False)
     dtype: torch.dtype
     device: torch.device
+    read_as: Output
 
     @cached_property
     def gates(self) -> tuple[Gate, ...]:

@@ -10,6 +10,9 @@ from hashlens.regions.program import Program
 from hashlens.regions.slices import Box, Slice, principal_slice, slice_through, spanned_slice
 from hashlens.regions.trace import trace
 
+GRID = 8
+"""Points per side of a grid in the box, on which the network is run to see how its output is read."""
+
 
 def requested_plane(
     model: torch.nn.Module | Program,
@@ -33,9 +36,10 @@ def requested_plane(
     """
     flat = _slice(box, origin, directions, through, pca)
     if flat is None:
-        program, flat = _program_of_two(model, dtype), spanned_slice(torch.zeros(2), torch.eye(2), box)
+        flat = spanned_slice(torch.zeros(2), torch.eye(2), box)
+        program = _program_of_two(model, _grid(flat.box), dtype)
     else:
-        program = trace(model, flat.points([_middle(flat.box)]), dtype)
+        program = trace(model, flat.points([_middle(flat.box), *_grid(flat.box)]), dtype)
     if program.input_shape != tuple(flat.origin.shape):
         expected, got = tuple(program.input_shape), tuple(flat.origin.shape)
         raise DataError(f"the plane is one of inputs {got}, but the network was traced for {expected}")
@@ -45,6 +49,13 @@ def requested_plane(
 def _middle(box: Box) -> tuple[float, float]:
     left, right, bottom, top = box
     return left / 2 + right / 2, bottom / 2 + top / 2
+
+
+def _grid(box: Box) -> list[tuple[float, float]]:
+    """Return points all over a box, which show how the output is read."""
+    left, right, bottom, top = box
+    share = [(at + 0.5) / GRID for at in range(GRID)]
+    return [(left + s * (right - left), bottom + t * (top - bottom)) for s in share for t in share]
 
 
 def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: Any, pca: Any) -> Slice | None:
@@ -61,14 +72,14 @@ def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: A
     return None if pca is None else principal_slice(pca, box)
 
 
-def _program_of_two(model: torch.nn.Module | Program, dtype: torch.dtype) -> Program:
+def _program_of_two(model: torch.nn.Module | Program, points: list[tuple[float, float]], dtype: torch.dtype) -> Program:
     """Trace a network whose input is two numbers."""
     needed = DataError(
         "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
         "or origin= and directions="
     )
     try:
-        program = trace(model, torch.tensor([[0.4142135623730951, -0.7320508075688772]]), dtype)
+        program = trace(model, torch.tensor([(0.4142135623730951, -0.7320508075688772), *points]), dtype)
     except ModelError as error:
         if error.__cause__ is None:  # the network takes two numbers, but it is not piecewise linear
             raise

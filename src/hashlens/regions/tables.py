@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from hashlens.data.labels import class_name
 from hashlens.regions.along import Along
 from hashlens.regions.at import Region
-from hashlens.regions.predicted import predicted
+from hashlens.regions.predicted import has_classes, predicted
+from hashlens.regions.units import of_network
 from hashlens.report.colours import code_colours
 from hashlens.report.figures import Figure
 from hashlens.result import Result
@@ -30,7 +31,7 @@ class ExampleRadius:
     id : str
         Identifier of the example.
     label, predicted : int or None
-        True class, None if there is no label; and the class of the largest output, None if there is a single output.
+        True class, None if there is no label; and the predicted class, None for a regression.
     output : tuple of float
         All outputs.
     radius, radius_255 : float
@@ -104,7 +105,8 @@ class RadiusTable(Result):
     def _prediction(self, at: ExampleRadius) -> str:
         if at.predicted is None:
             return f"{at.output[0]:.4g}"
-        return f"{self._class_name(at.predicted)} ({at.output[at.predicted]:.4g})"
+        score = at.output[at.predicted if len(at.output) > 1 else 0]
+        return f"{self._class_name(at.predicted)} ({score:.4g})"
 
     def _class_name(self, label: int) -> str:
         return class_name(self.class_names, label)
@@ -114,7 +116,8 @@ def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[Exam
     """Return a row for each example that `region` was computed for."""
     radius = region.radius(norm)
     outputs = region.output.reshape(len(region), -1)
-    classes = predicted(outputs) if outputs.shape[1] > 1 else None
+    read_as = region.program.read_as
+    classes = predicted(outputs, read_as) if has_classes(read_as, outputs.shape[1]) else None
     return [
         ExampleRadius(
             str(ids[row]),
@@ -143,7 +146,7 @@ class Piece:
     unit : str or None
         Unit that flips at its start; None for the first piece.
     predicted : int or None
-        Predicted class in its middle; None for a single output.
+        Predicted class in its middle; None for a regression.
     value, slope : tuple of float
         Affine map: at t, from 0 to 1 on the whole segment, the outputs are ``value + t * slope``.
     """
@@ -208,9 +211,10 @@ def piece_table(
     """Return the table of pieces of `along`, which must hold a single segment."""
     value, slope = (tensor.reshape(len(along), -1).cpu() for tensor in (along.value, along.slope))
     classes: list[int | None] = [None] * len(along)
-    if value.shape[1] > 1:
+    read_as = of_network(along.program, "this segment").read_as
+    if has_classes(read_as, value.shape[1]):
         middle = ((along.start + along.end) / 2)[:, None]
-        classes = list(predicted(value + value.new_tensor(middle) * slope).tolist())
+        classes = list(predicted(value + value.new_tensor(middle) * slope, read_as).tolist())
     units = [None, *(None if unit is None else str(unit) for unit in along.units)]
     lengths = along.lengths.tolist()
     columns = (along.start.tolist(), along.end.tolist(), lengths, units, classes, value.tolist(), slope.tolist())

@@ -14,15 +14,16 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from hashlens.codes.dispatch import Observer
 from hashlens.codes.evaluation_mode import evaluation_mode
-from hashlens.codes.gates import GATES, MAX_POOLS, Bound, bind
+from hashlens.codes.gates import GATES, MAX_POOLS, Bound, bind, is_guard
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import layer_name
+from hashlens.codes.output_evidence import MIN_ROWS, output_of
 from hashlens.codes.running_module import RunningModule, qualified_name
 from hashlens.codes.unwrap import scripted_graphs, scripted_nodes, unwrap
 from hashlens.errors import DataError, HashlensError, ModelError
 from hashlens.nets.copying import copied
-from hashlens.nets.output import first_tensor
+from hashlens.nets.output import Output, OutputLike, check_output
 from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
 from hashlens.regions.choices import Choice
 from hashlens.regions.operators import RULES, SHAPE_ONLY, STATISTICS
@@ -36,7 +37,9 @@ EXTREMES = ("maximum", "minimum")
 
 
 @torch.inference_mode(False)  # in inference mode, composite operators are not decomposed
-def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torch.float64) -> Program:
+def trace(
+    model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torch.float64, *, output: OutputLike = None
+) -> Program:
     """Return the program of a network; a program is returned unchanged.
 
     Parameters
@@ -44,9 +47,12 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
     model : torch.nn.Module
         A piecewise linear network. It is evaluated in eval mode, as a copy in `dtype`, and not changed.
     x : torch.Tensor
-        Examples ``(n, *shape)``; the network is run on the first.
+        Examples ``(n, *shape)``; the program is that of the first. At most 64 show how the output is read.
     dtype : torch.dtype
         Dtype of the computation: float64 or float32. If `model` is a program, it keeps its own dtype.
+    output : str or callable, optional
+        How the network's output is read, as in :class:`hashlens.Reading`: whether a single output is a logit, a
+        probability or a value. By default this is decided from the last operator, or from the examples.
 
     Raises
     ------
@@ -65,20 +71,23 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
     network = _in_dtype(unwrap(model), dtype)
     device = next((tensor.device for tensor in [*network.parameters(), *network.buffers()]), x.device)
     example = x[:1].to(device=device, dtype=dtype).clone()
+    check_output(output)
+    with evaluation_mode(network):
+        read_as = output_of(network, x[:MIN_ROWS].to(device=device, dtype=dtype), output)
     recorder = _Recorder(example)
     with evaluation_mode(network), RunningModule(network, recorder.enter, recorder.leave) as running:
         runner = running.runner()
         recorder.running = running
 
         def called(inputs: Tensor) -> Tensor:
-            output = first_tensor(runner(inputs))
-            if output is None:
+            scores = read_as.tensor(runner(inputs))
+            if scores is None:
                 raise ModelError("the model returns no tensor, so there is nothing that is linear in the input")
-            return output
+            return scores
 
         try:
             with recorder:
-                output = torch.func.functionalize(called)(example)
+                traced = torch.func.functionalize(called)(example)
         except HashlensError:
             raise
         except Exception as error:  # any exception that a user's network raises
@@ -89,12 +98,12 @@ def trace(model: torch.nn.Module | Program, x: Tensor, dtype: torch.dtype = torc
             kind = str(dtype).removeprefix("torch.")
             way_out = f"it runs on one example, as a copy in {kind}: check the shape it takes"
             raise model_error(error, example, way_out) from error
-    wire = recorder.wire(output)
+    wire = recorder.wire(traced)
     if isinstance(wire, _Refused):
         raise wire.error
     if not isinstance(wire, Wire):
         raise ModelError("the output of the model does not depend on its input")
-    program = recorder.program(type(network).__name__, wire, dtype, device)
+    program = recorder.program(type(network).__name__, wire, dtype, device, read_as)
     _check_that_examples_stay_apart(network, program, example)
     return program
 
@@ -111,7 +120,7 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
         )
     try:
         with evaluation_mode(network):
-            together = first_tensor(network(pair.clone()))
+            together = program.read_as.tensor(network(pair.clone()))
     except Exception:  # the network accepts only one example at a time, so it cannot mix examples
         return
     assert together is not None
@@ -194,6 +203,7 @@ class _Recorder(Observer):
         self._known: dict[int, tuple[Wire | _Refused, Tensor]] = {id(example): (Wire(0, tuple(example.shape)), example)}
         self._example = example
         self._names: set[str] = set()
+        self._name = ""
 
     def enter(self, module: torch.nn.Module) -> None:
         """Raise, before torch does, on a BatchNorm without running statistics: it needs more than one example."""
@@ -210,7 +220,7 @@ class _Recorder(Observer):
         known = self._known.get(id(value))
         return value if known is None else known[0]
 
-    def program(self, model: str, output: Wire, dtype: torch.dtype, device: torch.device) -> Program:
+    def program(self, model: str, output: Wire, dtype: torch.dtype, device: torch.device, read_as: Output) -> Program:
         """Return the program, with the position of each layer in the code set."""
         steps, live = list[Step](), {output.register}
         for step in reversed(self._tape.steps):  # keep all gates: the code includes units that the output ignores
@@ -220,7 +230,7 @@ class _Recorder(Observer):
         steps.reverse()
         layers = iter(lay_out([step.layer for step in steps if not isinstance(step, Affine)]))
         laid_out = tuple(step if isinstance(step, Affine) else replace(step, layer=next(layers)) for step in steps)
-        return Program(model, laid_out, output.register, tuple(self._tape.shapes), dtype, device)
+        return Program(model, laid_out, output.register, tuple(self._tape.shapes), dtype, device, read_as)
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator and record it."""
@@ -228,6 +238,8 @@ class _Recorder(Observer):
         operator = func.overloadpacket.__name__
         if operator == "copy_" and args[0] is self._example:
             return func(*args, **kwargs)  # functionalization copies in-place changes back to the input
+        if operator in GATES or operator in MAX_POOLS:
+            self._name = self._next_name(operator, bind(func, args, kwargs))
         result = func(*args, **kwargs)
         used = [leaf for leaf in tree_leaves((wired_args, wired_kwargs)) if isinstance(leaf, (Wire, _Refused))]
         try:
@@ -360,8 +372,13 @@ class _Recorder(Observer):
     def _layer(self, operator: str, shape: tuple[int, ...], planes: int) -> Layer:
         batch = shape.index(1) if 1 in shape else len(shape)  # the batch axis; if none, tokens were merged into it
         units = shape[:batch] + shape[batch + 1 :]
-        layer = Layer(layer_name(self.running, operator, self._names), operator, units, planes)
+        layer = Layer(self._name, operator, units, planes)
         return replace(layer, bits=layer.all_bits)
+
+    def _next_name(self, operator: str, bound: Bound) -> str:
+        """Return the name of a gate, the same as in codes: gates of weights, and of other branches, count as calls."""
+        guard = operator.startswith("clamp") and is_guard(bound.get("min"), bound.get("max"))
+        return layer_name(self.running, "guard" if guard else operator, self._names)
 
     def refusal(self, operator: str, reason: str, at: tuple[str, str] | None = None) -> ModelError:
         """Return the error for an operator of the running module, or of the module `at` (path and class)."""
